@@ -1,1 +1,3 @@
-//! placeholder
+//! Millrace: nanomsg's C library on a Rust engine. Start reading at `ARCHITECTURE.md`.
+
+pub mod core;

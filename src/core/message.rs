@@ -1,0 +1,198 @@
+//! Message = header + body. The header is what a protocol keeps apart from the body (protocols.md 2.5);
+//! on the wire it simply stands in front.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::core::{Chunk, Result};
+
+/// Header bytes; two hops fit without an allocation.
+pub type Header = SmallVec<[u8; 16]>;
+
+/// What a socket sends and receives. `'a` is the life of a body that is still the caller's own buffer;
+/// everything that is kept beyond a call is `Message<'static>`.
+#[derive(Debug, Default)]
+pub struct Message<'a> {
+    pub header: Header,
+    pub body: Body<'a>,
+}
+
+/// Where the bytes of a body are.
+#[derive(Debug)]
+pub enum Body<'a> {
+    /// In the caller's buffer: `nn_send` of a buffer copies it once, to where it is going.
+    Borrowed(&'a [u8]),
+    /// In a chunk of its own: what `NN_MSG` hands over, and large arrivals.
+    Owned(Chunk),
+    /// In `start..end` of a block that others look at too: small arrivals (the read buffer), fan-out,
+    /// and requests kept for resending.
+    Shared { block: Arc<Chunk>, start: usize, end: usize },
+}
+
+impl Message<'static> {
+    /// A message with an empty header and a copy of `body`.
+    pub fn copy_of(body: &[u8]) -> Result<Message<'static>> {
+        Ok(Message { header: Header::new(), body: Body::Owned(Chunk::copy_of(body)?) })
+    }
+}
+
+impl<'a> Message<'a> {
+    pub fn new(body: Body<'a>) -> Message<'a> {
+        Message { header: Header::new(), body }
+    }
+
+    /// Bytes on the wire: header and body together.
+    pub fn len(&self) -> usize {
+        self.header.len() + self.body.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Leaves an empty message behind: how a protocol takes the message of a [`Cmd::Send`].
+    ///
+    /// [`Cmd::Send`]: crate::core::Cmd::Send
+    pub fn take(&mut self) -> Message<'a> {
+        std::mem::take(self)
+    }
+
+    /// A message that outlives the caller's buffer.
+    pub fn into_static(self) -> Result<Message<'static>> {
+        Ok(Message { header: self.header, body: self.body.into_static()? })
+    }
+
+    /// A second message with the same header and the same bytes, not copied if they can be shared.
+    pub fn share(&mut self) -> Result<Message<'static>> {
+        Ok(Message { header: self.header.clone(), body: self.body.share()? })
+    }
+
+    /// Puts the header in front of the body, as the wire does. Copies only if there is a header.
+    pub fn join(&mut self) -> Result<()> {
+        if self.header.is_empty() {
+            return Ok(());
+        }
+        let mut joined = Chunk::zeroed(self.len())?;
+        let (header, body) = joined.bytes_mut().split_at_mut(self.header.len());
+        header.copy_from_slice(&self.header);
+        body.copy_from_slice(self.body.bytes());
+        *self = Message::new(Body::Owned(joined));
+        Ok(())
+    }
+}
+
+impl Default for Body<'_> {
+    fn default() -> Self {
+        Body::Borrowed(&[])
+    }
+}
+
+impl Body<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Body::Borrowed(bytes) => bytes,
+            Body::Owned(chunk) => chunk.bytes(),
+            Body::Shared { block, start, end } => &block.bytes()[*start..*end],
+        }
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Body::Borrowed(bytes) => bytes.len(),
+            Body::Owned(chunk) => chunk.len(),
+            Body::Shared { start, end, .. } => end - start,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Drops the first `count` bytes (`count` ≤ length).
+    pub fn advance(&mut self, count: usize) {
+        match self {
+            Body::Borrowed(bytes) => *bytes = &bytes[count..],
+            Body::Owned(chunk) => chunk.drop_front(count),
+            Body::Shared { start, .. } => *start += count,
+        }
+    }
+
+    /// The bytes in a chunk of their own; copies unless they already are.
+    pub fn into_chunk(self) -> Result<Chunk> {
+        match self {
+            Body::Owned(chunk) => Ok(chunk),
+            Body::Shared { block, start: 0, end } if end == block.len() => match Arc::try_unwrap(block) {
+                Ok(chunk) => Ok(chunk),
+                Err(block) => Chunk::copy_of(block.bytes()),
+            },
+            other => Chunk::copy_of(other.bytes()),
+        }
+    }
+
+    pub fn into_static(self) -> Result<Body<'static>> {
+        match self {
+            Body::Borrowed(bytes) => Ok(Body::Owned(Chunk::copy_of(bytes)?)),
+            Body::Owned(chunk) => Ok(Body::Owned(chunk)),
+            Body::Shared { block, start, end } => Ok(Body::Shared { block, start, end }),
+        }
+    }
+
+    /// A second body over the same bytes. A borrowed or owned body becomes a shared one on the way.
+    pub fn share(&mut self) -> Result<Body<'static>> {
+        if !matches!(self, Body::Shared { .. }) {
+            let chunk = std::mem::take(self).into_chunk()?;
+            let end = chunk.len();
+            *self = Body::Shared { block: Arc::new(chunk), start: 0, end };
+        }
+        match self {
+            Body::Shared { block, start, end } => {
+                Ok(Body::Shared { block: Arc::clone(block), start: *start, end: *end })
+            }
+            Body::Borrowed(_) | Body::Owned(_) => Ok(Body::default()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_header(header: &[u8], body: &[u8]) -> Message<'static> {
+        Message { header: Header::from_slice(header), ..Message::copy_of(body).unwrap() }
+    }
+
+    #[test]
+    fn joining_puts_the_header_in_front() {
+        let mut message = with_header(b"head", b"body");
+        message.join().unwrap();
+        assert_eq!((message.header.len(), message.body.bytes()), (0, &b"headbody"[..]));
+    }
+
+    #[test]
+    fn a_shared_body_is_the_same_memory() {
+        let mut message = with_header(b"h", b"body");
+        let twin = message.share().unwrap();
+        assert_eq!(twin.header, message.header);
+        assert_eq!(twin.body.bytes().as_ptr(), message.body.bytes().as_ptr());
+    }
+
+    #[test]
+    fn the_last_owner_of_a_shared_body_gets_the_chunk_itself() {
+        let mut body = Message::copy_of(b"body").unwrap().body;
+        let address = body.bytes().as_ptr();
+        drop(body.share().unwrap());
+        assert_eq!(body.into_chunk().unwrap().bytes().as_ptr(), address);
+    }
+
+    #[test]
+    fn advancing_drops_the_front_wherever_the_bytes_are() {
+        let mut shared = Message::copy_of(b"abcdef").unwrap().body;
+        shared.share().unwrap();
+        for mut body in [Body::Borrowed(b"abcdef"), Message::copy_of(b"abcdef").unwrap().body, shared] {
+            body.advance(2);
+            assert_eq!(body.bytes(), b"cdef");
+            assert_eq!(body.into_chunk().unwrap().bytes(), b"cdef");
+        }
+    }
+}
