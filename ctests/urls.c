@@ -39,7 +39,7 @@ static void errors(void) {
 
 static void length(void) {
     static const char *const schemes[] = {"inproc://", "unknown://", "", "tcp://"};
-    int s = open_socket(NN_PAIR);
+    int s = open_socket(NN_BUS);
     for (size_t i = 0; i < COUNT(schemes); i++) {
         char text[2001];
         memset(text, 'a', sizeof(text));

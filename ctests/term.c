@@ -1,0 +1,44 @@
+/* nn_term: no effect before the first socket; then everything ends, for good. */
+#include "blocked.h"
+
+int main(void) {
+    start();
+    nn_term();
+    int s = nn_socket(AF_SP, NN_PAIR);
+    CHECK_EQ(s, 0);
+    int sub = nn_socket(AF_SP, NN_SUB), rep = nn_socket(AF_SP, NN_REP), raw = nn_socket(AF_SP_RAW, NN_BUS);
+    int server = open_socket(NN_PAIR), client = open_socket(NN_PAIR);
+    address ipc = bind_fresh(server, IPC);
+    connect_and_wait(client, server, ipc.text);
+    CONNECT(sub, fresh(TCP).text);
+
+    struct blocked blocked[6];
+    block(&blocked[0], blocking_send, s);
+    block(&blocked[1], blocking_recv, s);
+    block(&blocked[2], blocking_recv, sub);
+    block(&blocked[3], blocking_recv, rep);
+    block(&blocked[4], blocking_loopback, raw);
+    block(&blocked[5], blocking_recv, client);
+    nn_term();
+    for (size_t i = 0; i < COUNT(blocked); i++)
+        CHECK_BLOCKED(&blocked[i], -1, EBADF);
+
+    CHECK_ERR(nn_socket(AF_SP, NN_PAIR), ETERM);
+    CHECK_ERR(nn_socket(77, 77), ETERM); /* before any look at the arguments */
+    CHECK_ERR(nn_send(s, "x", 1, 0), EBADF);
+    CHECK_ERR(nn_bind(s, "inproc://x"), EBADF);
+    CHECK_ERR(nn_close(s), EBADF);
+    CHECK_ERR(nn_close(client), EBADF);
+    CHECK_EQ(access(ipc.text + strlen("ipc://"), F_OK), -1);
+    nn_term();
+    CHECK_ERR(nn_socket(AF_SP, NN_PAIR), ETERM);
+
+    /* What needs no socket goes on working. */
+    void *message = nn_allocmsg(10, 0);
+    CHECK(message != NULL);
+    message = nn_reallocmsg(message, 1000);
+    CHECK_OK(nn_freemsg(message));
+    CHECK(nn_symbol(0, NULL) != NULL);
+    CHECK_OK(strcmp(nn_strerror(ETERM), "Nanomsg library was terminated"));
+    return finish();
+}
