@@ -36,7 +36,7 @@ enum { MAX_PEERS = 256, MAX_SAMPLES = 1 << 20, BURST = 16, TOPIC = 8, EXIT_UNSUP
 static struct {
     const char *transport, *pin, *pattern, *form, *wait;
     size_t size;
-    int n;
+    int n, busy;
     double time, rate;
 } arg = {
     .transport = "tcp", .pin = "none", .pattern = "pair", .form = "copy", .wait = "block", .size = 64, .n = 1, .time = 0.5,
@@ -62,6 +62,7 @@ static void parse_args(int argc, char **argv)
         else if (is(key, "wait")) arg.wait = value;
         else if (is(key, "size")) arg.size = (size_t)atol(value);
         else if (is(key, "n")) arg.n = atoi(value);
+        else if (is(key, "busy")) arg.busy = atoi(value);
         else if (is(key, "time")) arg.time = atof(value);
         else if (is(key, "rate")) arg.rate = atof(value);
         else die("unknown key: %s", key);
@@ -118,6 +119,14 @@ static double quantile(double q)
     return samples[(int)(q * (sample_count - 1))];
 }
 
+static void print_latency(void)
+{
+    double sum = 0;
+    for (int i = 0; i < sample_count; i++)
+        sum += samples[i];
+    printf("us=%.3f mean=%.3f p99=%.3f", quantile(0.5), sum / sample_count, quantile(0.99));
+}
+
 /* ---- Peers ------------------------------------------------------------------------------------------------------------- */
 
 /* Shared with forked peers. A slot has one writer and a cache line of its own. */
@@ -131,6 +140,7 @@ static struct shared {
 
 static pid_t children[MAX_PEERS];
 static int child_count;
+static int burner_count; /* the first of the children, which only keep the cores busy */
 static char urls[MAX_PEERS][128];
 static int url_count;
 
@@ -151,6 +161,14 @@ static void end_children(void)
             unlink(urls[i] + 6);
 }
 
+/* Who comes second, such as a thread whose peer has just been killed, keeps still until the process is gone. */
+static void leave_once(void)
+{
+    static atomic_int leaving;
+    while (atomic_exchange(&leaving, 1))
+        pause();
+}
+
 static _Noreturn void leave(int status)
 {
     shared->failed = status;
@@ -161,6 +179,7 @@ static _Noreturn void leave(int status)
 
 void die(const char *format, ...)
 {
+    leave_once();
     va_list args;
     va_start(args, format);
     vfprintf(stderr, format, args);
@@ -171,6 +190,7 @@ void die(const char *format, ...)
 
 void unsupported(void)
 {
+    leave_once();
     leave(EXIT_UNSUPPORTED);
 }
 
@@ -215,17 +235,8 @@ static void start_thread(void (*run)(int), int index)
         die("pthread_create");
 }
 
-static void run_peer(int index);
-static void (*peer_main)(int);
-
-/* A process of its own; over inproc a thread. To be called before the library is used. */
-static void start_peer(void (*run)(int), int index)
+static void start_process(void (*run)(int), int index)
 {
-    peer_main = run;
-    if (inproc()) {
-        start_thread(run_peer, index);
-        return;
-    }
     pid_t parent = getpid();
     pid_t pid = fork();
     if (pid < 0)
@@ -239,14 +250,39 @@ static void start_peer(void (*run)(int), int index)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(1);
-    run_peer(index);
+    run(index);
     _exit(1);
 }
+
+static void (*peer_main)(int);
 
 static void run_peer(int index)
 {
     pin(1);
     peer_main(index);
+}
+
+/* A process of its own; over inproc a thread. To be called before the library is used. */
+static void start_peer(void (*run)(int), int index)
+{
+    peer_main = run;
+    if (inproc())
+        start_thread(run_peer, index);
+    else
+        start_process(run_peer, index);
+}
+
+static void burner(int index)
+{
+    for (volatile int i = index;; i++)
+        ;
+}
+
+static void start_burners(void)
+{
+    for (int i = 0; i < arg.busy; i++)
+        start_process(burner, i);
+    burner_count = child_count;
 }
 
 /* Whoever binds says so; whoever connects waits for it. */
@@ -265,7 +301,7 @@ static void await_ready(int count)
 static uint64_t cpu_ns(void)
 {
     uint64_t sum = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-    for (int i = 0; i < child_count; i++) {
+    for (int i = burner_count; i < child_count; i++) {
         clockid_t clock;
         if (clock_getcpuclockid(children[i], &clock) == 0)
             sum += clock_ns(clock);
@@ -393,7 +429,8 @@ static void roundtrip(void)
     ping(s, epoll, buf, batch, now_ns() + window_ns());
     cpu = cpu_ns() - cpu;
     double trips = (double)sample_count * batch;
-    printf("us=%.3f p99=%.3f cpu_us=%.3f", quantile(0.5), quantile(0.99), (double)cpu / 1e3 / trips);
+    print_latency();
+    printf(" cpu_us=%.3f", (double)cpu / 1e3 / trips);
 }
 
 /* One thread of a process streams at full speed while another one plays ping-pong. */
@@ -431,8 +468,9 @@ static void fairness(void)
     sample_count = 0;
     uint64_t received = shared->slot[0].received, begin = now_ns();
     ping(s, -1, buf, 1, begin + window_ns());
-    double seconds = (double)(now_ns() - begin) / 1e9;
-    printf("us=%.3f p99=%.3f rate=%.0f", quantile(0.5), quantile(0.99), (double)(shared->slot[0].received - received) / seconds);
+    double seconds = (double)(now_ns() - begin) / 1e9, streamed = (double)(shared->slot[0].received - received);
+    print_latency();
+    printf(" rate=%.0f", streamed / seconds);
 }
 
 /* Every requester is a thread with a socket of its own. */
@@ -794,7 +832,7 @@ static void polling(void)
             add_sample((double)(end - begin) / 1e3);
         begin = end;
     }
-    printf("us=%.3f p99=%.3f", quantile(0.5), quantile(0.99));
+    print_latency();
 }
 
 static void pacing_peer(int index)
@@ -835,7 +873,8 @@ static void paced(void)
             cpu = cpu_ns();
         add_sample((double)(now - sent) / 1e3);
     }
-    printf("us=%.3f p99=%.3f cpu_s_per_s=%.4f", quantile(0.5), quantile(0.99), (double)(cpu_ns() - cpu) / (double)window_ns());
+    print_latency();
+    printf(" cpu_s_per_s=%.4f", (double)(cpu_ns() - cpu) / (double)window_ns());
 }
 
 /* ----------------------------------------------------------------------------------------------------------------------------------- */
@@ -864,15 +903,17 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
             if (is(argv[1], scenarios[i].name)) {
                 printf("scenario=%s ", argv[1]);
+                start_burners();
                 scenarios[i].run();
                 printf(" lib=%s\n", lib_origin());
+                leave_once();
                 leave(0);
             }
     }
     fprintf(stderr, "usage: %s SCENARIO [key=value ...]\nscenarios:", argv[0]);
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         fprintf(stderr, " %s", scenarios[i].name);
-    fprintf(stderr, "\nkeys: transport=tcp|ipc|inproc size= n= time= rate= pin=none|one|two pattern=pair|req|own|one\n"
+    fprintf(stderr, "\nkeys: transport=tcp|ipc|inproc size= n= time= rate= busy= pin=none|one|two pattern=pair|req|own|one\n"
                     "      form=copy|msg wait=block|epoll\n");
     return 2;
 }
