@@ -1,7 +1,6 @@
 /* Interoperability peer over the nn_ functions; linked with either library. See peer.h for the commands all peers know.
  * This one knows besides:
  *
- *   api copy|msg           send and receive through caller's buffers (at first) or through library messages (NN_MSG)
  *   header HEX             SP header given to all later sends (raw sockets)
  *   recvheader             as recv, but answers "ok SIZE SEED HEX" with the SP header received
  *   bounce                 receive one message and send it back with the header it came with; answers as recv
@@ -21,7 +20,6 @@
 
 static int sockets[8];
 static int opened, current = -1;
-static int use_messages;
 static unsigned char header[64];
 static size_t header_size;
 static pthread_t device_thread;
@@ -226,10 +224,7 @@ static const char *set_header(const char *hex)
 static int peer_extra(const char *command, char **args)
 {
     const char *first = args[0] ? args[0] : "";
-    if (!strcmp(command, "api")) {
-        use_messages = !strcmp(first, "msg");
-        report(NULL);
-    } else if (!strcmp(command, "header"))
+    if (!strcmp(command, "header"))
         report(set_header(first));
     else if (!strcmp(command, "recvheader"))
         receive_with_header(0);

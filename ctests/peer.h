@@ -11,6 +11,7 @@
  *   maxsize N              largest message accepted
  *   deadline MS            time for a survey
  *   timeout MS             for sends and receives; 10 s at first
+ *   api copy|msg           pass bodies in buffers of our own (at first), or in the library's messages
  *   send SIZE SEED         answers "ok"
  *   recv                   answers "ok SIZE SEED" once the body has proved intact
  *   stream N SIZE          send N bodies with the seeds a, b, ... z, a, ...
@@ -29,6 +30,8 @@
 #include <unistd.h>
 
 #define PATIENCE_MS 10000
+
+static int use_messages;
 
 static const char *peer_open(const char *type, int raw);
 static const char *peer_use(int number);
@@ -175,7 +178,10 @@ static void obey(const char *command, char **args)
         report(peer_deadline(number));
     else if (!strcmp(command, "timeout"))
         report(peer_timeout(number));
-    else if (!strcmp(command, "send") && args[1])
+    else if (!strcmp(command, "api")) {
+        use_messages = !strcmp(first, "msg");
+        report(NULL);
+    } else if (!strcmp(command, "send") && args[1])
         report(send_body((size_t)number, *args[1]));
     else if (!strcmp(command, "recv"))
         receive();

@@ -1,6 +1,9 @@
 //! Shared by the cargo integration tests: finds the two libraries, compiles C programs, runs programs under a time limit.
 #![allow(dead_code)] // every test crate uses its own subset
 
+pub mod patterns;
+pub mod peer;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -105,18 +108,35 @@ pub fn our_lib_dir() -> PathBuf {
 /// Compiles `source` (relative to the repository root, e.g. "ctests/pair.c") for `lib`; returns the executable.
 /// An up-to-date executable is reused. Panics with the compiler's messages.
 pub fn c_program(source: &str, lib: Lib) -> PathBuf {
+    if lib == Lib::Genuine {
+        require_genuine();
+        return compile(source, "genuine", &["-lnanomsg".into()]);
+    }
+    let (include, dir) = (repo_root().join("include"), our_lib_dir());
+    let flags = [
+        format!("-I{}", include.display()),
+        format!("-L{}", dir.display()),
+        format!("-Wl,-rpath,{}", dir.display()),
+        "-lnanomsg".into(),
+    ];
+    compile(source, "ours", &flags)
+}
+
+/// Compiles `source` with Debian's NNG.
+pub fn nng_program(source: &str) -> PathBuf {
+    const HEADER: &str = "/usr/include/nng/nng.h";
+    assert!(Path::new(HEADER).exists(), "{HEADER} is missing: install the Debian package libnng-dev");
+    compile(source, "nng", &["-lnng".into()])
+}
+
+fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
     let source = repo_root().join(source);
-    let stem = source
-        .file_stem()
-        .expect("file name")
-        .to_str()
-        .expect("UTF-8 file name");
-    let program = build_dir(if lib == Lib::Ours { "ours" } else { "genuine" }).join(stem);
-    let include = repo_root().join("include");
+    let stem = source.file_stem().expect("file name").to_str().expect("UTF-8 file name");
+    let program = build_dir(variant).join(stem);
 
     let mut inputs = vec![source.clone()];
     inputs.extend(headers(source.parent().expect("source directory")));
-    inputs.extend(headers(&include.join("nanomsg")));
+    inputs.extend(headers(&repo_root().join("include/nanomsg")));
     let newest = inputs.iter().map(|path| modified(path)).max().flatten();
     if modified(&program) > newest {
         return program;
@@ -124,31 +144,10 @@ pub fn c_program(source: &str, lib: Lib) -> PathBuf {
 
     let fresh = program.with_file_name(format!("{stem}.{}", unique()));
     let mut cc = Command::new("cc");
-    cc.args([
-        "-std=gnu11",
-        "-g",
-        "-O1",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-pthread",
-    ]);
-    if lib == Lib::Ours {
-        let dir = our_lib_dir();
-        cc.arg("-I").arg(&include).arg("-L").arg(&dir);
-        cc.arg(format!("-Wl,-rpath,{}", dir.display()));
-    } else {
-        require_genuine();
-    }
-    cc.arg(&source).arg("-o").arg(&fresh).arg("-lnanomsg");
+    cc.args(["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    cc.arg(&source).arg("-o").arg(&fresh).args(flags);
     let outcome = run(&mut cc, Duration::from_secs(120));
-    assert_eq!(
-        outcome.code,
-        Some(0),
-        "cannot compile {}:\n{}",
-        source.display(),
-        outcome.stderr
-    );
+    assert_eq!(outcome.code, Some(0), "cannot compile {}:\n{}", source.display(), outcome.stderr);
     fs::rename(&fresh, &program).expect("rename executable");
     program
 }
