@@ -1,3 +1,5 @@
 //! Millrace: nanomsg's C library on a Rust engine. Start reading at `ARCHITECTURE.md`.
 
 pub mod core;
+mod sys;
+pub mod transport;

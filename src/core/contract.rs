@@ -4,7 +4,7 @@
 //! [`Evt`]s it answers with, in order. Blocking is the socket's business: a machine says
 //! [`Answer::NotNow`] and is asked again when something changed.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -34,12 +34,12 @@ pub enum Cmd<'c, 'm> {
     Incoming { pipe: PipeId, message: Message<'static>, more: bool },
     /// The user sends. The machine takes the message ([`Message::take`]) if it answers `Done`, and
     /// leaves it as it is otherwise.
-    Send { message: &'c mut Message<'m>, now: Instant },
+    Send { message: &'c mut Message<'m> },
     /// The user receives. `Done` means that an `Evt::Deliver` or an `Evt::Take` is among the events; if
     /// what was taken is not delivered, the socket asks again.
-    Recv { now: Instant },
-    /// The instant of the last `Evt::Arm` has come.
-    Timer { now: Instant },
+    Recv,
+    /// The time of the last `Evt::Arm` has come.
+    Timer,
 }
 
 /// What a machine wants done.
@@ -51,8 +51,8 @@ pub enum Evt<'m> {
     Take(PipeId),
     /// Hand the message to the user whose `Cmd::Recv` (or a later one) asks for it.
     Deliver(Message<'static>),
-    /// Feed [`Cmd::Timer`] at this instant, instead of any earlier wish; `None`: not at all.
-    Arm(Option<Instant>),
+    /// Feed [`Cmd::Timer`] after this long, instead of any earlier wish; `None`: not at all.
+    Arm(Option<Duration>),
     /// Close the pipe: the protocol does not want this peer, or the peer broke the protocol.
     /// The machine forgets the pipe at once; a `Detach` for it may still follow and is ignored.
     Refuse(PipeId),

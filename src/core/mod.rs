@@ -1,12 +1,18 @@
-//! The pure heart: messages, errors, options, statistics, and the contract between a socket, its
-//! protocol and its pipes. Nothing here does I/O, reads a clock or knows a thread; time is an argument.
+//! The pure heart: messages, errors, options, statistics, the socket without its I/O, and the contract
+//! between a socket, its protocol and its pipes. Nothing here does I/O, reads a clock or knows a thread;
+//! time is an argument.
 
+pub mod backoff;
 pub mod chunk;
 pub mod contract;
 pub mod error;
 pub mod message;
+pub mod options;
+pub mod socket;
+pub mod statistics;
 
+pub use backoff::Backoff;
 pub use chunk::Chunk;
-pub use contract::{Answer, Cmd, Events, Evt, PipeId, Protocol, Readiness};
+pub use contract::{Answer, Cmd, Events, Evt, Kind, PipeId, Protocol, Readiness};
 pub use error::{Error, Result};
 pub use message::{Body, Header, Message};

@@ -1,0 +1,61 @@
+//! When a connecting endpoint tries again (transports.md 1.2).
+
+use std::time::Duration;
+
+/// The k-th wait since the last success lasts min((2^k − 1)·ivl, max): at once, then ivl, 3·ivl, 7·ivl, …
+/// `max` 0 means `max` = `ivl`; a `max` below `ivl` caps all the same.
+#[derive(Debug, Clone)]
+pub struct Backoff {
+    interval: Duration,
+    max: Duration,
+    attempt: u32,
+}
+
+impl Backoff {
+    /// From NN_RECONNECT_IVL and NN_RECONNECT_IVL_MAX, in milliseconds, not negative.
+    pub fn new(interval: i32, max: i32) -> Backoff {
+        let millis = |value: i32| Duration::from_millis(value.max(0) as u64);
+        let max = if max == 0 { interval } else { max };
+        Backoff { interval: millis(interval), max: millis(max), attempt: 0 }
+    }
+
+    pub fn next_wait(&mut self) -> Duration {
+        // Beyond 2^20 intervals the cap (24 days at most) holds anyway.
+        let factor = (1u32 << self.attempt.min(20)) - 1;
+        self.attempt = self.attempt.saturating_add(1);
+        (self.interval * factor).min(self.max)
+    }
+
+    /// A connection came about: the next loss is retried at once again.
+    pub fn succeeded(&mut self) {
+        self.attempt = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waits(interval: i32, max: i32, count: usize) -> Vec<u128> {
+        let mut backoff = Backoff::new(interval, max);
+        (0..count).map(|_| backoff.next_wait().as_millis()).collect()
+    }
+
+    #[test]
+    fn follows_the_observed_sequences() {
+        assert_eq!(waits(100, 0, 5), [0, 100, 100, 100, 100]);
+        assert_eq!(waits(50, 1000, 7), [0, 50, 150, 350, 750, 1000, 1000]);
+        assert_eq!(waits(50, 10, 4), [0, 10, 10, 10]);
+        assert_eq!(waits(0, 0, 3), [0, 0, 0]);
+        assert_eq!(*waits(i32::MAX, i32::MAX, 100).last().unwrap(), i32::MAX as u128);
+    }
+
+    #[test]
+    fn starts_again_after_a_success() {
+        let mut backoff = Backoff::new(100, 1000);
+        backoff.next_wait();
+        backoff.next_wait();
+        backoff.succeeded();
+        assert_eq!(backoff.next_wait(), Duration::ZERO);
+    }
+}

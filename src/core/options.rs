@@ -1,0 +1,189 @@
+//! Generic socket options (level NN_SOL_SOCKET; nanomsg-api.md 2.13 and 3).
+
+use std::time::Duration;
+
+use crate::core::{Error, Result};
+
+pub const LINGER: i32 = 1;
+pub const SNDBUF: i32 = 2;
+pub const RCVBUF: i32 = 3;
+pub const SNDTIMEO: i32 = 4;
+pub const RCVTIMEO: i32 = 5;
+pub const RECONNECT_IVL: i32 = 6;
+pub const RECONNECT_IVL_MAX: i32 = 7;
+pub const SNDPRIO: i32 = 8;
+pub const RCVPRIO: i32 = 9;
+pub const SNDFD: i32 = 10;
+pub const RCVFD: i32 = 11;
+pub const DOMAIN: i32 = 12;
+pub const PROTOCOL: i32 = 13;
+pub const IPV4ONLY: i32 = 14;
+pub const SOCKET_NAME: i32 = 15;
+pub const RCVMAXSIZE: i32 = 16;
+pub const MAXTTL: i32 = 17;
+
+/// Longest NN_SOCKET_NAME.
+const NAME_MAX: usize = 63;
+
+/// What an option reads as.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum OptionValue {
+    Int(i32),
+    Text(Vec<u8>),
+    /// NN_IPC_SEC_ATTR: kept for the caller, never followed.
+    Pointer(usize),
+}
+
+/// Times in milliseconds, sizes in bytes, as C sees them.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub linger: i32,
+    pub sndbuf: i32,
+    pub rcvbuf: i32,
+    pub sndtimeo: i32,
+    pub rcvtimeo: i32,
+    pub reconnect_ivl: i32,
+    pub reconnect_ivl_max: i32,
+    pub sndprio: i32,
+    pub rcvprio: i32,
+    pub ipv4only: i32,
+    pub rcvmaxsize: i32,
+    pub maxttl: i32,
+    pub name: Vec<u8>,
+}
+
+impl Options {
+    pub fn new(name: &str) -> Options {
+        Options {
+            linger: 1000,
+            sndbuf: 128 * 1024,
+            rcvbuf: 128 * 1024,
+            sndtimeo: -1,
+            rcvtimeo: -1,
+            reconnect_ivl: 100,
+            reconnect_ivl_max: 0,
+            sndprio: 8,
+            rcvprio: 8,
+            ipv4only: 1,
+            rcvmaxsize: 1024 * 1024,
+            maxttl: 8,
+            name: name.as_bytes().to_vec(),
+        }
+    }
+
+    /// Sets an option from the bytes a C caller gave. A wrong length is `EINVAL` before the option is
+    /// looked up; unknown and read-only options are `ENOPROTOOPT`; the old value stays on any error.
+    pub fn set(&mut self, option: i32, value: &[u8]) -> Result<()> {
+        if option == SOCKET_NAME {
+            return self.set_name(value);
+        }
+        let value = int(value)?;
+        let (slot, valid) = match option {
+            LINGER => (&mut self.linger, true),
+            SNDBUF => (&mut self.sndbuf, value > 0),
+            RCVBUF => (&mut self.rcvbuf, value > 0),
+            SNDTIMEO => (&mut self.sndtimeo, true),
+            RCVTIMEO => (&mut self.rcvtimeo, true),
+            RECONNECT_IVL => (&mut self.reconnect_ivl, value >= 0),
+            RECONNECT_IVL_MAX => (&mut self.reconnect_ivl_max, value >= 0),
+            SNDPRIO => (&mut self.sndprio, (1..=16).contains(&value)),
+            RCVPRIO => (&mut self.rcvprio, (1..=16).contains(&value)),
+            IPV4ONLY => (&mut self.ipv4only, value == 0 || value == 1),
+            RCVMAXSIZE => (&mut self.rcvmaxsize, value >= -1),
+            MAXTTL => (&mut self.maxttl, (1..=255).contains(&value)),
+            _ => return Err(Error::NO_PROTO_OPT),
+        };
+        if !valid {
+            return Err(Error::INVALID);
+        }
+        *slot = value;
+        Ok(())
+    }
+
+    pub fn get(&self, option: i32) -> Result<OptionValue> {
+        Ok(OptionValue::Int(match option {
+            SOCKET_NAME => return Ok(OptionValue::Text(self.name.clone())),
+            LINGER => self.linger,
+            SNDBUF => self.sndbuf,
+            RCVBUF => self.rcvbuf,
+            SNDTIMEO => self.sndtimeo,
+            RCVTIMEO => self.rcvtimeo,
+            RECONNECT_IVL => self.reconnect_ivl,
+            RECONNECT_IVL_MAX => self.reconnect_ivl_max,
+            SNDPRIO => self.sndprio,
+            RCVPRIO => self.rcvprio,
+            IPV4ONLY => self.ipv4only,
+            RCVMAXSIZE => self.rcvmaxsize,
+            MAXTTL => self.maxttl,
+            _ => return Err(Error::NO_PROTO_OPT),
+        }))
+    }
+
+    /// NN_SNDTIMEO or NN_RCVTIMEO: `None` waits for ever.
+    pub fn timeout(milliseconds: i32) -> Option<Duration> {
+        u64::try_from(milliseconds).ok().map(Duration::from_millis)
+    }
+
+    /// NN_LINGER; a negative value, "for ever" in the documents, is as long as a reader can imagine.
+    pub fn linger(&self) -> Duration {
+        Options::timeout(self.linger).unwrap_or(Duration::from_secs(3600 * 24 * 365))
+    }
+
+    /// Largest acceptable transport payload, if limited.
+    pub fn max_size(&self) -> Option<u64> {
+        u64::try_from(self.rcvmaxsize).ok()
+    }
+
+    /// An embedded NUL ends the name.
+    fn set_name(&mut self, value: &[u8]) -> Result<()> {
+        if value.len() > NAME_MAX {
+            return Err(Error::INVALID);
+        }
+        self.name = value.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+        Ok(())
+    }
+}
+
+/// An `int` option given as bytes; any other length is `EINVAL`.
+pub fn int(value: &[u8]) -> Result<i32> {
+    value.try_into().map(i32::from_ne_bytes).map_err(|_| Error::INVALID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(options: &mut Options, option: i32, value: i32) -> Result<()> {
+        options.set(option, &value.to_ne_bytes())
+    }
+
+    #[test]
+    fn ranges_are_enforced_and_the_old_value_stays() {
+        let mut options = Options::new("0");
+        for (option, bad) in [(SNDBUF, 0), (RCVBUF, -1), (RECONNECT_IVL, -1), (SNDPRIO, 0), (RCVPRIO, 17)] {
+            let before = options.get(option);
+            assert_eq!(set(&mut options, option, bad), Err(Error::INVALID));
+            assert_eq!(options.get(option), before);
+        }
+        for bad in [0, -1, 256] {
+            assert_eq!(set(&mut options, MAXTTL, bad), Err(Error::INVALID));
+        }
+    }
+
+    #[test]
+    fn the_length_is_checked_before_the_option() {
+        let mut options = Options::new("0");
+        assert_eq!(options.set(9999, b"abc"), Err(Error::INVALID));
+        assert_eq!(options.set(9999, b"abcd"), Err(Error::NO_PROTO_OPT));
+        assert_eq!(set(&mut options, DOMAIN, 1), Err(Error::NO_PROTO_OPT));
+    }
+
+    #[test]
+    fn a_name_ends_at_a_nul_and_fits() {
+        let mut options = Options::new("3");
+        options.set(SOCKET_NAME, b"ab\0cd").unwrap();
+        assert_eq!(options.get(SOCKET_NAME), Ok(OptionValue::Text(b"ab".to_vec())));
+        assert_eq!(options.set(SOCKET_NAME, &[b'x'; 64]), Err(Error::INVALID));
+        options.set(SOCKET_NAME, &[b'x'; 63]).unwrap();
+    }
+}

@@ -1,0 +1,10 @@
+//! The small corner where the OS demands `unsafe`: what no kept library offers in a safe form.
+//! Everything here is a thin, safe wrapper; each block says why it is sound.
+
+pub mod descriptor;
+pub mod eventfd;
+pub mod fork;
+pub mod futex;
+pub mod signals;
+
+pub use descriptor::Owned;

@@ -1,0 +1,127 @@
+//! How whole messages are laid on a byte stream.
+
+use smallvec::SmallVec;
+
+/// A few bytes that go in front of something.
+pub type Bytes = SmallVec<[u8; 24]>;
+
+/// What the bytes so far say.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Parsed<T> {
+    /// Not enough bytes yet.
+    Partial,
+    /// This, in the first `used` bytes.
+    Whole { used: usize, value: T },
+    /// The peer does not speak our language.
+    Bad,
+}
+
+/// The language of a transport over bytes.
+pub trait Framing: Send + Sync + std::fmt::Debug {
+    /// What each side says first. `own` is the endpoint type.
+    fn greeting(&self, own: u16) -> Bytes;
+
+    /// The peer's endpoint type from its greeting.
+    fn parse_greeting(&self, bytes: &[u8]) -> Parsed<u16>;
+
+    /// What precedes a message of `len` bytes.
+    fn prefix(&self, len: u64) -> Bytes;
+
+    /// The length of the message whose prefix starts here.
+    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<u64>;
+}
+
+/// The SP framing of tcp and ipc (transports.md 3.4 and 4.3): an 8-byte greeting, and a 64-bit length before
+/// each message, on ipc preceded by a type byte.
+#[derive(Debug)]
+pub struct Sp {
+    type_byte: bool,
+}
+
+pub static SP_TCP: Sp = Sp { type_byte: false };
+pub static SP_IPC: Sp = Sp { type_byte: true };
+
+const MAGIC: [u8; 4] = [0, b'S', b'P', 0];
+const GREETING: usize = 8;
+/// The only message type of ipc that there is.
+const IN_BAND: u8 = 1;
+
+impl Framing for Sp {
+    fn greeting(&self, own: u16) -> Bytes {
+        let mut bytes = Bytes::from_slice(&MAGIC);
+        bytes.extend_from_slice(&own.to_be_bytes());
+        bytes.extend_from_slice(&[0, 0]);
+        bytes
+    }
+
+    /// The last two bytes are reserved and ignored. A wrong byte is seen as soon as it is there.
+    fn parse_greeting(&self, bytes: &[u8]) -> Parsed<u16> {
+        let known = bytes.len().min(MAGIC.len());
+        if bytes[..known] != MAGIC[..known] {
+            return Parsed::Bad;
+        }
+        match bytes.first_chunk::<GREETING>() {
+            Some([_, _, _, _, high, low, _, _]) => {
+                Parsed::Whole { used: GREETING, value: u16::from_be_bytes([*high, *low]) }
+            }
+            None => Parsed::Partial,
+        }
+    }
+
+    fn prefix(&self, len: u64) -> Bytes {
+        let mut bytes = Bytes::new();
+        if self.type_byte {
+            bytes.push(IN_BAND);
+        }
+        bytes.extend_from_slice(&len.to_be_bytes());
+        bytes
+    }
+
+    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<u64> {
+        let used = usize::from(self.type_byte);
+        if self.type_byte && bytes.first().is_some_and(|kind| *kind != IN_BAND) {
+            return Parsed::Bad;
+        }
+        match bytes.get(used..).and_then(|rest| rest.first_chunk::<8>()) {
+            Some(len) => Parsed::Whole { used: used + 8, value: u64::from_be_bytes(*len) },
+            None => Parsed::Partial,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_bytes_are_those_of_the_specification() {
+        assert_eq!(SP_TCP.greeting(16)[..], [0, 0x53, 0x50, 0, 0, 0x10, 0, 0]);
+        assert_eq!(SP_TCP.prefix(3)[..], [0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(SP_IPC.prefix(3)[..], [1, 0, 0, 0, 0, 0, 0, 0, 3]);
+    }
+
+    #[test]
+    fn prefixes_are_read_back_at_every_split() {
+        for framing in [&SP_TCP, &SP_IPC] {
+            let bytes = framing.prefix(0x0102_0304);
+            for cut in 0..bytes.len() {
+                assert_eq!(framing.parse_prefix(&bytes[..cut]), Parsed::Partial);
+            }
+            let whole = Parsed::Whole { used: bytes.len(), value: 0x0102_0304 };
+            assert_eq!(framing.parse_prefix(&bytes), whole);
+        }
+        assert_eq!(SP_IPC.parse_prefix(&[2]), Parsed::Bad);
+    }
+
+    #[test]
+    fn a_greeting_is_refused_at_its_first_wrong_byte() {
+        let good = SP_TCP.greeting(0x31);
+        assert_eq!(SP_TCP.parse_greeting(&good), Parsed::Whole { used: 8, value: 0x31 });
+        for at in 0..4 {
+            let mut bad = good.clone();
+            bad[at] ^= 0x55;
+            assert_eq!(SP_TCP.parse_greeting(&bad[..=at]), Parsed::Bad);
+        }
+        assert_eq!(SP_TCP.parse_greeting(&[0, 0x53, 0x50, 0, 0, 0x31, 9, 9]), Parsed::Whole { used: 8, value: 0x31 });
+    }
+}

@@ -1,0 +1,222 @@
+//! The receiving half of a stream pipe: bytes in, whole messages out.
+//!
+//! Reads are large: one read fills a pooled block with as many messages as the kernel has, and they are
+//! handed out as views into it. A message too large for that is read straight into a chunk of its own,
+//! which grows as data arrive, never by what the peer merely announces.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+
+use crate::core::{Body, Chunk, Error, Message, Result};
+
+use super::blocks::{BLOCK, Blocks};
+use super::framing::{Framing, Parsed};
+use super::stream::Stream;
+
+/// Messages longer than this get a chunk of their own.
+const DIRECT: usize = BLOCK / 4;
+
+/// The last message of a block is copied out if it is no longer than this, which frees the block.
+const COPIED: usize = 2048;
+
+/// A partial message no longer than this does not keep a whole block waiting for its rest.
+const RESIDUE: usize = BLOCK / 4;
+
+/// What one read found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fill {
+    /// All the room was filled: the kernel may have more.
+    More,
+    /// Less came than there was room for, which empties the kernel (epoll(7)).
+    Short,
+    /// Nothing was there.
+    Nothing,
+    /// The kernel will never have more: the peer closed.
+    Eof,
+}
+
+#[derive(Debug, Default)]
+pub struct Inbox {
+    /// Unread bytes are `block[start..end]`.
+    block: Option<Arc<Chunk>>,
+    start: usize,
+    end: usize,
+    front: Front,
+}
+
+/// What is known of the first message. Its prefix is consumed as soon as it is understood.
+#[derive(Debug, Default)]
+enum Front {
+    #[default]
+    Unknown,
+    /// A message of this length, in the block.
+    Small(usize),
+    /// A message of `total` bytes, of which the chunk holds the first `filled`.
+    Large { chunk: Chunk, filled: usize, total: usize },
+}
+
+impl Inbox {
+    /// Bytes not yet understood as a message.
+    pub fn bytes(&self) -> &[u8] {
+        match &self.block {
+            Some(block) => &block.bytes()[self.start..self.end],
+            None => &[],
+        }
+    }
+
+    /// Forgets the first `count` of [`Inbox::bytes`].
+    pub fn consume(&mut self, count: usize) {
+        self.start += count;
+    }
+
+    /// Reads once. `piling`: read on although a whole message waits already.
+    pub fn fill(&mut self, stream: &dyn Stream, blocks: &Blocks, piling: bool) -> io::Result<Fill> {
+        if let Front::Large { chunk, filled, total } = &mut self.front
+            && *filled < *total
+        {
+            return fill_large(stream, chunk, filled, *total);
+        }
+        self.make_room(blocks, piling).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+        let Some(block) = self.block.as_mut().and_then(Arc::get_mut) else {
+            return Ok(Fill::More);
+        };
+        read_into(stream, block, &mut self.end)
+    }
+
+    /// Looks whether a whole message is in front. `max` is NN_RCVMAXSIZE, read when a prefix arrives.
+    pub fn parse(&mut self, framing: &dyn Framing, max: Option<u64>) -> Result<bool> {
+        if matches!(self.front, Front::Unknown) {
+            match framing.parse_prefix(self.bytes()) {
+                Parsed::Partial => return Ok(false),
+                Parsed::Bad => return Err(Error::PROTO),
+                Parsed::Whole { used, value: len } => {
+                    if max.is_some_and(|max| len > max) {
+                        return Err(Error::MSG_SIZE);
+                    }
+                    self.start += used;
+                    self.front = Front::Small(usize::try_from(len).map_err(|_| Error::MSG_SIZE)?);
+                }
+            }
+        }
+        match &self.front {
+            Front::Small(len) if self.bytes().len() >= *len => Ok(true),
+            Front::Small(len) if *len > DIRECT => {
+                let len = *len;
+                self.front = self.start_large(len)?;
+                Ok(false)
+            }
+            Front::Large { filled, total, .. } => Ok(filled == total),
+            Front::Unknown | Front::Small(_) => Ok(false),
+        }
+    }
+
+    /// The message that [`Inbox::parse`] found whole.
+    pub fn take(&mut self, blocks: &Blocks) -> Result<Message<'static>> {
+        match std::mem::take(&mut self.front) {
+            Front::Large { mut chunk, total, .. } => {
+                chunk.truncate(total);
+                Ok(Message::new(Body::Owned(chunk)))
+            }
+            Front::Small(len) => self.take_small(len, blocks),
+            Front::Unknown => Ok(Message::default()),
+        }
+    }
+
+    /// Lets go of memory that an idle connection does not need.
+    pub fn settle(&mut self, blocks: &Blocks) {
+        let waiting = self.end - self.start;
+        let Some(block) = &self.block else { return };
+        if waiting == 0 {
+            self.release(blocks);
+        } else if waiting <= RESIDUE
+            && block.len() > waiting * 2
+            && let Ok(residue) = Chunk::copy_of(self.bytes())
+        {
+            self.release(blocks);
+            self.end = residue.len();
+            self.block = Some(Arc::new(residue));
+        }
+    }
+
+    fn take_small(&mut self, len: usize, blocks: &Blocks) -> Result<Message<'static>> {
+        let (start, end) = (self.start, self.start + len);
+        self.start = end;
+        let Some(block) = &self.block else { return Ok(Message::default()) };
+        if end == self.end && len <= COPIED {
+            let message = Message::copy_of(&block.bytes()[start..end])?;
+            self.release(blocks);
+            return Ok(message);
+        }
+        Ok(Message::new(Body::Shared { block: Arc::clone(block), start, end }))
+    }
+
+    fn start_large(&mut self, total: usize) -> Result<Front> {
+        let here = self.bytes();
+        let filled = here.len();
+        let mut chunk = Chunk::zeroed(total.min(BLOCK.max(filled * 2)))?;
+        chunk.bytes_mut()[..filled].copy_from_slice(here);
+        self.start = self.end;
+        Ok(Front::Large { chunk, filled, total })
+    }
+
+    fn release(&mut self, blocks: &Blocks) {
+        (self.start, self.end) = (0, 0);
+        if let Some(block) = self.block.take() {
+            blocks.put(block);
+        }
+    }
+
+    /// Makes the block one that can be read into: there, ours alone, and with room at its end.
+    fn make_room(&mut self, blocks: &Blocks, piling: bool) -> Result<()> {
+        let (start, end) = (self.start, self.end);
+        let waiting = end - start;
+        if let Some(block) = self.block.as_mut().and_then(Arc::get_mut) {
+            if block.len() - end >= BLOCK / 2 {
+                return Ok(());
+            }
+            if block.len() == BLOCK && waiting <= BLOCK / 2 {
+                block.bytes_mut().copy_within(start..end, 0);
+                (self.start, self.end) = (0, waiting);
+                return Ok(());
+            }
+            if !piling && end < block.len() {
+                return Ok(());
+            }
+        }
+        let mut fresh = if waiting <= BLOCK / 2 {
+            blocks.get()?
+        } else {
+            Arc::new(Chunk::zeroed(waiting + BLOCK)?)
+        };
+        if let Some(target) = Arc::get_mut(&mut fresh) {
+            target.bytes_mut()[..waiting].copy_from_slice(self.bytes());
+        }
+        self.release(blocks);
+        self.end = waiting;
+        self.block = Some(fresh);
+        Ok(())
+    }
+}
+
+fn fill_large(stream: &dyn Stream, chunk: &mut Chunk, filled: &mut usize, total: usize) -> io::Result<Fill> {
+    if *filled == chunk.len() {
+        let room = total.min(chunk.len() * 2);
+        chunk.grow(room).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+    }
+    read_into(stream, chunk, filled)
+}
+
+/// Reads into `chunk[*end..]`.
+fn read_into(stream: &dyn Stream, chunk: &mut Chunk, end: &mut usize) -> io::Result<Fill> {
+    let room = &mut chunk.bytes_mut()[*end..];
+    match stream.read(room) {
+        Ok(0) => Ok(Fill::Eof),
+        Ok(count) => {
+            let filled = count == room.len();
+            *end += count;
+            Ok(if filled { Fill::More } else { Fill::Short })
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Fill::Nothing),
+        Err(error) => Err(error),
+    }
+}

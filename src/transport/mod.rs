@@ -1,0 +1,123 @@
+//! Transports. One over bytes is a stream (how to listen and dial) plus a framing; inproc is a pair of
+//! queues. A new transport is one file here, a row in [`STREAMS`] and a line in the conformance kit.
+
+pub mod blocks;
+pub mod framing;
+pub mod inbox;
+pub mod inproc;
+pub mod ipc;
+pub mod outbox;
+pub mod pipe;
+pub mod resolve;
+pub mod source;
+pub mod stream;
+pub mod tcp;
+pub mod url;
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use crate::core::options::OptionValue;
+use crate::core::{Error, Result};
+
+use framing::Framing;
+use resolve::Query;
+use stream::{Buffers, Stream};
+
+/// The transports over bytes.
+static STREAMS: [&dyn Transport; 2] = [&tcp::Tcp, &ipc::Ipc];
+
+/// A transport over bytes.
+pub trait Transport: Sync + Debug {
+    /// What stands before `://`.
+    fn scheme(&self) -> &'static str;
+
+    /// The level of its options (NN_TCP, …).
+    fn level(&self) -> i32;
+
+    fn framing(&self) -> &'static dyn Framing;
+
+    /// Whether a peer is known to drop what it has not read when the connection goes, so that an end
+    /// must be half-closed and held until the peer's end-of-file.
+    fn half_close(&self) -> bool {
+        false
+    }
+
+    /// Listens at an address (what follows `://`). Checks it in the order of the specification.
+    fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>>;
+
+    /// Checks an address and gives what can connect to it, again and again.
+    fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>>;
+
+    /// The value of an option nobody has set.
+    fn default_option(&self, option: i32) -> Result<OptionValue>;
+
+    /// Checks what a caller wants to set.
+    fn check_option(&self, option: i32, value: &[u8]) -> Result<OptionValue>;
+}
+
+/// A listening endpoint. Dropping it stops listening and removes what it left in the file system.
+pub trait Listener: Send + Debug {
+    /// The next connection, configured; `WouldBlock` when there is none.
+    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
+
+    fn fd(&self) -> RawFd;
+}
+
+/// What a connecting endpoint connects to.
+pub trait Dialer: Send + Sync + Debug {
+    /// A name that must be resolved before each attempt.
+    fn query(&self) -> Option<Query> {
+        None
+    }
+
+    /// Starts connecting, without waiting. `resolved` answers [`Dialer::query`].
+    fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
+}
+
+/// What a new connection takes from its socket's options.
+#[derive(Debug)]
+pub struct Setup<'a> {
+    pub buffers: Buffers,
+    pub options: &'a TransportOptions,
+}
+
+pub fn find(scheme: &[u8]) -> Option<&'static dyn Transport> {
+    STREAMS.into_iter().find(|transport| transport.scheme().as_bytes() == scheme)
+}
+
+/// A socket's transport options: they exist on every socket, whatever its endpoints are.
+#[derive(Debug, Default)]
+pub struct TransportOptions(BTreeMap<(i32, i32), OptionValue>);
+
+impl TransportOptions {
+    pub fn set(&mut self, level: i32, option: i32, value: &[u8]) -> Result<()> {
+        let value = of_level(level)?.check_option(option, value)?;
+        self.0.insert((level, option), value);
+        Ok(())
+    }
+
+    pub fn get(&self, level: i32, option: i32) -> Result<OptionValue> {
+        match self.0.get(&(level, option)) {
+            Some(value) => Ok(value.clone()),
+            None => of_level(level)?.default_option(option),
+        }
+    }
+
+    /// An option known to be an integer of a known transport.
+    pub fn int(&self, level: i32, option: i32) -> i32 {
+        match self.get(level, option) {
+            Ok(OptionValue::Int(value)) => value,
+            _ => 0,
+        }
+    }
+}
+
+fn of_level(level: i32) -> Result<&'static dyn Transport> {
+    let known = STREAMS.into_iter().find(|transport| transport.level() == level);
+    known.ok_or(Error::NO_PROTO_OPT)
+}

@@ -1,0 +1,204 @@
+//! The sending half of a stream pipe: whole messages in, large writes out.
+//!
+//! Small messages are appended to one another; a large body keeps its own memory and joins the others in a
+//! vectored write. A flush takes everything out ([`Outbox::start_flush`]), writes it without any lock, and
+//! brings back what the kernel did not take ([`Outbox::finish_flush`]); meanwhile senders append behind
+//! it, so bytes keep their order. At most one flush is under way.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, IoSlice};
+
+use smallvec::SmallVec;
+
+use crate::core::{Body, Chunk, Message, Result};
+
+use super::stream::Stream;
+
+/// Messages up to this size are copied into the coalescing buffer.
+pub const COALESCED: usize = 8 * 1024;
+
+/// Size of a coalescing buffer, and so of a large write of small messages.
+pub const BUFFER: usize = 64 * 1024;
+
+/// Pieces handed to the kernel in one call.
+const PIECES: usize = 16;
+
+/// One flush writes about this much and then lets others have their turn.
+const TURN: usize = 1024 * 1024;
+
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: VecDeque<Segment>,
+    /// Bytes in the queue and in the flush under way.
+    pending: usize,
+    flushing: bool,
+}
+
+#[derive(Debug)]
+struct Segment {
+    data: Data,
+    /// Bytes already written.
+    done: usize,
+}
+
+#[derive(Debug)]
+enum Data {
+    Coalesced(Vec<u8>),
+    Body(Body<'static>),
+}
+
+/// What a flush writes.
+#[derive(Debug)]
+pub struct Batch(VecDeque<Segment>);
+
+impl Outbox {
+    /// Everything accepted is with the kernel.
+    pub fn is_empty(&self) -> bool {
+        self.pending == 0
+    }
+
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    pub fn is_flushing(&self) -> bool {
+        self.flushing
+    }
+
+    /// Appends a message with what goes in front of it.
+    pub fn push(&mut self, prefix: &[u8], message: Message<'_>) -> Result<()> {
+        self.push_rest(prefix, message, 0)
+    }
+
+    /// Writes a message at once, nothing being pending; what the kernel does not take is kept.
+    pub fn write(&mut self, stream: &dyn Stream, prefix: &[u8], message: Message<'_>) -> io::Result<()> {
+        let slices = [prefix, &message.header, message.body.bytes()].map(IoSlice::new);
+        let total = prefix.len() + message.len();
+        let written = match stream.write(&slices) {
+            Ok(count) => count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        if written < total {
+            let kept = self.push_rest(prefix, message, written);
+            kept.map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+        }
+        Ok(())
+    }
+
+    /// Takes out everything, unless nothing is there or another flush is under way.
+    pub fn start_flush(&mut self) -> Option<Batch> {
+        if self.flushing || self.queue.is_empty() {
+            return None;
+        }
+        self.flushing = true;
+        Some(Batch(std::mem::take(&mut self.queue)))
+    }
+
+    /// Ends a flush that wrote `written` bytes; its rest goes back to the front.
+    pub fn finish_flush(&mut self, batch: Batch, written: usize) {
+        self.flushing = false;
+        self.pending -= written;
+        for segment in batch.0.into_iter().rev() {
+            self.queue.push_front(segment);
+        }
+    }
+
+    /// Drops what is pending. A flush under way brings its rest to nobody.
+    pub fn clear(&mut self) {
+        let queued: usize = self.queue.iter().map(Segment::len).sum();
+        self.queue.clear();
+        self.pending -= queued;
+    }
+
+    fn push_rest(&mut self, prefix: &[u8], message: Message<'_>, written: usize) -> Result<()> {
+        let total = prefix.len() + message.len();
+        let head = prefix.len() + message.header.len();
+        let body_done = written.saturating_sub(head);
+        if total <= COALESCED {
+            let buffer = self.buffer(total);
+            let parts = [prefix, &message.header, message.body.bytes()];
+            let mut skip = written;
+            for part in parts {
+                let from = skip.min(part.len());
+                buffer.extend_from_slice(&part[from..]);
+                skip -= from;
+            }
+        } else {
+            let (body, done) = match message.body {
+                Body::Borrowed(bytes) => (Body::Owned(Chunk::copy_of(&bytes[body_done..])?), 0),
+                kept => (kept.into_static()?, body_done),
+            };
+            let mut front: SmallVec<[u8; 64]> = SmallVec::from_slice(prefix);
+            front.extend_from_slice(&message.header);
+            if written < head {
+                self.buffer(head).extend_from_slice(&front[written..]);
+            }
+            self.queue.push_back(Segment { data: Data::Body(body), done });
+        }
+        self.pending += total - written;
+        Ok(())
+    }
+
+    /// A coalescing buffer at the queue's end with room for `count` bytes.
+    fn buffer(&mut self, count: usize) -> &mut Vec<u8> {
+        let fits = matches!(self.queue.back(), Some(Segment { data: Data::Coalesced(bytes), .. })
+            if bytes.len() + count <= bytes.capacity());
+        if !fits {
+            let data = Data::Coalesced(Vec::with_capacity(BUFFER.max(count)));
+            self.queue.push_back(Segment { data, done: 0 });
+        }
+        match self.queue.back_mut() {
+            Some(Segment { data: Data::Coalesced(bytes), .. }) => bytes,
+            _ => unreachable!("a coalescing buffer was just put there"),
+        }
+    }
+}
+
+impl Batch {
+    /// Writes until all is written, the kernel takes no more, or it was enough for one turn. Gives the bytes
+    /// written and whether the kernel is full.
+    pub fn write(&mut self, stream: &dyn Stream) -> io::Result<(usize, bool)> {
+        let mut written = 0;
+        while !self.0.is_empty() && written < TURN {
+            let pieces: SmallVec<[IoSlice<'_>; PIECES]> =
+                self.0.iter().take(PIECES).map(|segment| IoSlice::new(segment.rest())).collect();
+            let outcome = stream.write(&pieces);
+            drop(pieces);
+            match outcome {
+                Ok(count) => {
+                    written += count;
+                    self.advance(count);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok((written, true)),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((written, false))
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        while let Some(segment) = self.0.front_mut() {
+            let step = count.min(segment.len());
+            segment.done += step;
+            count -= step;
+            if segment.len() > 0 {
+                return;
+            }
+            self.0.pop_front();
+        }
+    }
+}
+
+impl Segment {
+    fn rest(&self) -> &[u8] {
+        match &self.data {
+            Data::Coalesced(bytes) => &bytes[self.done..],
+            Data::Body(body) => &body.bytes()[self.done..],
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.rest().len()
+    }
+}

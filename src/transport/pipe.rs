@@ -1,0 +1,377 @@
+//! A pipe over a byte stream: one connection that carries whole messages.
+//!
+//! ```text
+//!   Opening ──connected──▶ Greeting ──peer fits──▶ Active ──peer closed──▶ HungUp
+//!      └───────────────────────┴──── any fault ──────┤
+//!                                                    └──leave──▶ Leaving ──all is with the kernel──▶ gone
+//! ```
+//!
+//! Any fault is an error, after which the owner drops the pipe. A hung-up pipe still holds what was received
+//! and not yet taken. A leaving pipe hands what was accepted for sending to the kernel.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::core::socket::Flow;
+use crate::core::{Error, Message, Result};
+
+use super::blocks::Blocks;
+use super::framing::{Framing, Parsed};
+use super::inbox::{Fill, Inbox};
+use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
+use super::stream::Stream;
+
+/// A peer must have greeted within this time after the connection came about (transports.md 1.6).
+pub const GREETING_TIME: Duration = Duration::from_millis(1000);
+
+/// A message that follows the last write by less than this is part of a stream: it is appended and leaves
+/// with its successors in one write. A lone write costs about as much as this.
+const STREAM_GAP: Duration = Duration::from_micros(10);
+
+/// What the kernel reports of a descriptor.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ready {
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer will send no more; what it sent is in the kernel.
+    pub closed: bool,
+}
+
+/// What became of a pipe by an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The OS connection came about.
+    pub connected: bool,
+    /// The greeting is done: the pipe can be attached.
+    pub greeted: bool,
+    /// A whole message can be taken.
+    pub readable: bool,
+    pub writable: bool,
+    /// The peer is gone; what is readable can still be taken.
+    pub hung_up: bool,
+    /// A leaving pipe has nothing left to do.
+    pub gone: bool,
+}
+
+/// What a pipe wants from the reactor after a send.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Need {
+    Nothing,
+    /// Somebody to flush it soon: the first bytes of a stream were appended.
+    Flusher,
+    /// The sender itself to flush it as soon as it has let go of the lock: the buffer is full.
+    Flush,
+}
+
+/// What a pipe must know of its socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    pub blocks: &'a Blocks,
+    /// Own endpoint type, and the one acceptable type of a peer.
+    pub own: u16,
+    pub peer: u16,
+    /// NN_RCVMAXSIZE.
+    pub max_size: Option<u64>,
+    /// NN_SNDBUF: bytes that may wait in the outbox before the pipe is full.
+    pub send_limit: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Opening,
+    Greeting,
+    Active,
+    HungUp,
+    /// `half_close`: say end-of-file when all is written, and hold the descriptor until the peer does.
+    Leaving { half_close: bool },
+}
+
+#[derive(Debug)]
+pub struct StreamPipe {
+    stream: Arc<dyn Stream>,
+    framing: &'static dyn Framing,
+    state: State,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// The kernel may have bytes for us (readiness is edge-triggered: this remembers the edge).
+    kernel_readable: bool,
+    /// A whole message is in front of the inbox.
+    whole: bool,
+    /// The kernel took less than we had: wait for writability.
+    kernel_full: bool,
+    /// The outbox is over its limit; writable again when half of it has gone.
+    full: bool,
+    /// Messages sent since the last one was taken.
+    streak: bool,
+    last_write: Option<Instant>,
+    /// Something was ever sent: an end must be orderly.
+    used: bool,
+}
+
+impl StreamPipe {
+    pub fn new(stream: Arc<dyn Stream>, framing: &'static dyn Framing) -> StreamPipe {
+        StreamPipe {
+            stream,
+            framing,
+            state: State::Opening,
+            inbox: Inbox::default(),
+            outbox: Outbox::default(),
+            kernel_readable: false,
+            whole: false,
+            kernel_full: false,
+            full: false,
+            streak: false,
+            last_write: None,
+            used: false,
+        }
+    }
+
+    pub fn stream(&self) -> &Arc<dyn Stream> {
+        &self.stream
+    }
+
+    /// Whether writability matters: to learn the outcome of a connect, or to go on writing.
+    pub fn wants_write(&self) -> bool {
+        self.state == State::Opening || (self.kernel_full && !self.outbox.is_flushing())
+    }
+
+    /// Goes on after the kernel said something. An error ends the connection.
+    pub fn advance(&mut self, ready: Ready, terms: &Terms<'_>) -> Result<Change> {
+        let mut change = Change::default();
+        self.kernel_readable |= ready.readable || ready.closed;
+        if self.state == State::Opening {
+            if !ready.writable && !ready.closed {
+                return Ok(change);
+            }
+            self.greet(terms)?;
+            change.connected = true;
+        }
+        if self.state == State::Greeting {
+            self.hear_greeting(terms)?;
+            change.greeted = self.state == State::Active;
+            change.writable = change.greeted;
+        }
+        if self.state == State::Active {
+            let before = self.whole;
+            self.read(ready.closed, terms)?;
+            change.readable = self.whole && !before;
+            change.hung_up = self.state == State::HungUp;
+        }
+        if let State::Leaving { .. } = self.state {
+            change.gone = self.discard_input(terms);
+        }
+        if ready.writable {
+            self.kernel_full = false;
+        }
+        Ok(change)
+    }
+
+    /// Sends a message: at once on a quiet pipe, with others in a stream.
+    pub fn send(&mut self, message: Message<'_>, terms: &Terms<'_>) -> (Flow, Need) {
+        if self.state != State::Active {
+            return (Flow::Full, Need::Nothing);
+        }
+        self.used = true;
+        let prefix = self.framing.prefix(message.len() as u64);
+        let was_empty = self.outbox.is_empty();
+        let outcome = if was_empty && (message.len() >= COALESCED || self.is_quiet()) {
+            let outcome = self.outbox.write(&*self.stream, &prefix, message);
+            self.last_write = Some(Instant::now());
+            self.kernel_full = !self.outbox.is_empty();
+            outcome
+        } else {
+            self.outbox.push(&prefix, message).map_err(|error| io::Error::from_raw_os_error(error.errno()))
+        };
+        self.streak = true;
+        if outcome.is_err() {
+            // The reactor reports the same fault as an event, and that ends the pipe.
+            self.outbox.clear();
+        }
+        self.full = self.outbox.pending() >= terms.send_limit;
+        let flow = if self.full { Flow::Full } else { Flow::Open };
+        (flow, self.need(was_empty))
+    }
+
+    fn need(&self, was_empty: bool) -> Need {
+        if self.kernel_full || self.outbox.is_flushing() || self.outbox.is_empty() {
+            Need::Nothing
+        } else if self.outbox.pending() >= BUFFER || self.full {
+            Need::Flush
+        } else if was_empty {
+            Need::Flusher
+        } else {
+            Need::Nothing
+        }
+    }
+
+    /// A pipe is quiet unless messages follow each other faster than single writes would take them away.
+    fn is_quiet(&self) -> bool {
+        !self.streak || self.last_write.is_none_or(|at| at.elapsed() > STREAM_GAP)
+    }
+
+    /// The next whole message, and what became of the pipe by looking for another one behind it.
+    pub fn take(&mut self, terms: &Terms<'_>) -> (Option<Message<'static>>, Change) {
+        self.streak = false;
+        self.whole = false;
+        let was_active = self.state == State::Active;
+        // What was received is the user's, whatever is wrong with what follows.
+        let message = self.inbox.take(terms.blocks);
+        if message.is_err() || self.read(false, terms).is_err() {
+            self.whole = false;
+            self.hang_up();
+        }
+        let hung_up = was_active && self.state == State::HungUp;
+        (message.ok(), Change { readable: self.whole, hung_up, ..Change::default() })
+    }
+
+    /// Is there a message to take?
+    pub fn is_readable(&self) -> bool {
+        self.whole
+    }
+
+    /// Something to flush, without a lock; to be ended with [`StreamPipe::finish_flush`].
+    pub fn start_flush(&mut self) -> Option<Batch> {
+        if self.kernel_full { None } else { self.outbox.start_flush() }
+    }
+
+    /// Takes back the rest of a flush. Says what became of the pipe, and whether more is to be flushed at
+    /// once.
+    pub fn finish_flush(
+        &mut self,
+        batch: Batch,
+        outcome: io::Result<(usize, bool)>,
+        terms: &Terms<'_>,
+    ) -> Result<(Change, bool)> {
+        let (written, blocked) = match outcome {
+            Ok(progress) => progress,
+            Err(error) => {
+                self.outbox.finish_flush(batch, 0);
+                self.outbox.clear();
+                return Err(error.into());
+            }
+        };
+        self.outbox.finish_flush(batch, written);
+        self.kernel_full = blocked;
+        self.last_write = Some(Instant::now());
+        let writable = self.full && self.outbox.pending() <= terms.send_limit / 2;
+        self.full &= !writable;
+        let writable = writable && self.state == State::Active;
+        let gone = self.outbox.is_empty() && self.finish_leaving(terms);
+        let more = !blocked && !self.outbox.is_empty();
+        Ok((Change { writable, gone, ..Change::default() }, more))
+    }
+
+    /// Is there something that a flush would write?
+    pub fn wants_flush(&self) -> bool {
+        !self.kernel_full && !self.outbox.is_empty() && !self.outbox.is_flushing()
+    }
+
+    /// Begins an orderly end. True if nothing is left to do. `half_close`: hold on until the peer has seen
+    /// the end-of-file, for peers that drop what they have not read when the connection goes (ipc).
+    pub fn leave(&mut self, half_close: bool, terms: &Terms<'_>) -> bool {
+        if self.state != State::Active {
+            return true;
+        }
+        self.state = State::Leaving { half_close: half_close && self.used };
+        self.whole = false;
+        self.outbox.is_empty() && self.finish_leaving(terms)
+    }
+
+    fn greet(&mut self, terms: &Terms<'_>) -> Result<()> {
+        self.stream.connected()?;
+        let greeting = self.framing.greeting(terms.own);
+        self.outbox.write(&*self.stream, &greeting, Message::default())?;
+        self.kernel_full = !self.outbox.is_empty();
+        self.state = State::Greeting;
+        self.kernel_readable = true;
+        Ok(())
+    }
+
+    fn hear_greeting(&mut self, terms: &Terms<'_>) -> Result<()> {
+        loop {
+            match self.framing.parse_greeting(self.inbox.bytes()) {
+                Parsed::Whole { used, value } if value == terms.peer => {
+                    self.inbox.consume(used);
+                    self.state = State::Active;
+                    return Ok(());
+                }
+                Parsed::Whole { .. } | Parsed::Bad => return Err(Error::PROTO),
+                Parsed::Partial => {}
+            }
+            if !self.kernel_readable {
+                self.inbox.settle(terms.blocks);
+                return Ok(());
+            }
+            match self.inbox.fill(&*self.stream, terms.blocks, false)? {
+                Fill::More => {}
+                Fill::Short | Fill::Nothing => self.kernel_readable = false,
+                Fill::Eof => return Err(Error::CONN_RESET),
+            }
+        }
+    }
+
+    /// Reads until a whole message is there or the kernel has no more. `to_the_end`: the peer closed, so
+    /// everything is brought in before the end is told; how much that can be, the kernel's buffers limit.
+    fn read(&mut self, to_the_end: bool, terms: &Terms<'_>) -> Result<()> {
+        loop {
+            if !self.whole {
+                self.whole = self.inbox.parse(self.framing, terms.max_size)?;
+            }
+            if !self.kernel_readable || (self.whole && !to_the_end) {
+                break;
+            }
+            match self.inbox.fill(&*self.stream, terms.blocks, self.whole) {
+                Ok(Fill::More) => {}
+                Ok(Fill::Short) if to_the_end => {}
+                Ok(Fill::Short | Fill::Nothing) => self.kernel_readable = false,
+                // A reset takes nothing away that is here already.
+                Ok(Fill::Eof) | Err(_) => self.hang_up(),
+            }
+        }
+        if !self.whole {
+            self.inbox.settle(terms.blocks);
+        }
+        Ok(())
+    }
+
+    /// Says end-of-file back, so that a leaving peer need not wait until all is taken.
+    fn hang_up(&mut self) {
+        self.kernel_readable = false;
+        if self.state == State::Active {
+            self.state = State::HungUp;
+            let _ = self.stream.shut_write();
+        }
+    }
+
+    /// The outbox of a leaving pipe is empty: is that all?
+    fn finish_leaving(&mut self, terms: &Terms<'_>) -> bool {
+        match self.state {
+            State::Leaving { half_close } => {
+                let told = half_close && self.stream.shut_write().is_ok();
+                // Closing with unread input would reset the connection, and a reset may cost the peer what
+                // it has not read yet.
+                self.discard_input(terms) || !told
+            }
+            _ => false,
+        }
+    }
+
+    /// Reads and forgets what a leaving pipe still receives. True at the peer's end-of-file.
+    fn discard_input(&mut self, terms: &Terms<'_>) -> bool {
+        self.inbox = Inbox::default();
+        while let Ok(fill) = self.inbox.fill(&*self.stream, terms.blocks, false) {
+            let end = self.inbox.bytes().len();
+            self.inbox.consume(end);
+            match fill {
+                Fill::More | Fill::Short => {}
+                Fill::Nothing => {
+                    self.inbox.settle(terms.blocks);
+                    return false;
+                }
+                Fill::Eof => return true,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,18 @@
+//! Who is told that something became ready: by the reactor, or by the other end of an inproc pipe.
+
+use super::pipe::Ready;
+
+/// Whatever has registered descriptors or timers, or owns inproc pipes. `key` is the receiver's own name for
+/// the thing concerned; one that no longer exists is ignored. Called under no lock.
+pub trait Source: Send + Sync {
+    fn ready(&self, key: u64, ready: Ready);
+
+    /// A timer of this key has expired.
+    fn expired(&self, key: u64);
+
+    /// Write what the pipe of this key has pending.
+    fn flush(&self, key: u64);
+
+    /// The name that was asked for has been resolved.
+    fn resolved(&self, _key: u64, _outcome: crate::core::Result<std::net::IpAddr>) {}
+}

@@ -1,0 +1,109 @@
+//! Non-blocking bytes: what a framing is spoken over.
+
+use std::fmt::Debug;
+use std::io::{self, IoSlice, Read};
+use std::net::Shutdown;
+use std::os::fd::{AsRawFd, RawFd};
+
+use socket2::{Domain, Socket, Type};
+
+use crate::sys::Owned;
+
+/// A connected (or connecting) byte stream. Calls never block; they take `&self` because one thread may
+/// write while another reads.
+pub trait Stream: Send + Sync + Debug {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize>;
+
+    fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Says end-of-file to the peer; reading goes on.
+    fn shut_write(&self) -> io::Result<()>;
+
+    /// The outcome of the connect under way, once the stream is writable.
+    fn connected(&self) -> io::Result<()>;
+
+    /// The descriptor whose readiness is this stream's.
+    fn fd(&self) -> RawFd;
+}
+
+/// A kernel socket, tcp or unix.
+#[derive(Debug)]
+pub struct Wire(Owned<Socket>);
+
+/// Buffer sizes of a new connection: NN_SNDBUF and NN_RCVBUF at that moment, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Buffers {
+    pub send: usize,
+    pub recv: usize,
+}
+
+impl Wire {
+    pub fn new(socket: Socket, buffers: Buffers) -> io::Result<Wire> {
+        socket.set_nonblocking(true)?;
+        // The kernel clamps what it cannot give; a refusal is no reason to refuse the connection.
+        let _ = socket.set_send_buffer_size(buffers.send);
+        let _ = socket.set_recv_buffer_size(buffers.recv);
+        Ok(Wire(Owned::new(socket)))
+    }
+}
+
+impl Stream for Wire {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        retry(|| (&*self.0).read(into))
+    }
+
+    /// Never raises SIGPIPE: the process is not ours.
+    fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        retry(|| self.0.send_vectored_with_flags(from, libc::MSG_NOSIGNAL))
+    }
+
+    fn shut_write(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
+    }
+
+    fn connected(&self) -> io::Result<()> {
+        match self.0.take_error()? {
+            Some(error) => Err(error),
+            None => self.0.peer_addr().map(drop),
+        }
+    }
+
+    fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// A listening kernel socket.
+#[derive(Debug)]
+pub struct Listening(pub Owned<Socket>);
+
+impl Listening {
+    /// The next connection; `WouldBlock` when there is none.
+    pub fn accept(&self) -> io::Result<Socket> {
+        retry(|| self.0.accept().map(|(socket, _)| socket))
+    }
+}
+
+/// A non-blocking stream socket that is closed on exec.
+pub fn open(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// A connect that is under way is as good as one that succeeded: the outcome comes as readiness.
+pub fn begin_connect(outcome: io::Result<()>) -> io::Result<()> {
+    match outcome {
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+        other => other,
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

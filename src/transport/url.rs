@@ -1,0 +1,55 @@
+//! `scheme://address` (nanomsg-api.md 2.3, transports.md 1.1).
+
+use crate::core::{Error, Result};
+
+use super::Transport;
+
+/// Whole URLs must be shorter than this (NN_SOCKADDR_MAX).
+pub const SOCKADDR_MAX: usize = 128;
+
+/// Where a URL leads.
+#[derive(Debug)]
+pub enum Target<'a> {
+    Inproc(&'a [u8]),
+    Stream(&'static dyn Transport, &'a [u8]),
+}
+
+/// Checks in this order: length, form, scheme.
+pub fn parse(url: &[u8]) -> Result<Target<'_>> {
+    if url.len() >= SOCKADDR_MAX {
+        return Err(Error::NAME_TOO_LONG);
+    }
+    let colon = url.iter().position(|byte| *byte == b':').ok_or(Error::INVALID)?;
+    let address = url[colon..].strip_prefix(b"://").ok_or(Error::INVALID)?;
+    match &url[..colon] {
+        b"inproc" => Ok(Target::Inproc(address)),
+        scheme => match super::find(scheme) {
+            Some(transport) => Ok(Target::Stream(transport, address)),
+            None => Err(Error::PROTO_NO_SUPPORT),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_come_in_the_order_of_the_specification() {
+        let long = [b'x'; 128];
+        for (url, error) in [
+            (&b""[..], Error::INVALID),
+            (b"tcp", Error::INVALID),
+            (b"tcp:/127.0.0.1", Error::INVALID),
+            (b"tcp:127", Error::INVALID),
+            (b"foo://x", Error::PROTO_NO_SUPPORT),
+            (b"TCP://127.0.0.1:1", Error::PROTO_NO_SUPPORT),
+            (b"://x", Error::PROTO_NO_SUPPORT),
+            (&long, Error::NAME_TOO_LONG),
+        ] {
+            assert_eq!(parse(url).unwrap_err(), error, "{}", String::from_utf8_lossy(url));
+        }
+        assert!(matches!(parse(b"inproc://"), Ok(Target::Inproc(b""))));
+        assert!(matches!(parse(b"ipc:///tmp/x"), Ok(Target::Stream(_, b"/tmp/x"))));
+    }
+}
