@@ -1,3 +1,4 @@
 //! Millrace: nanomsg's C library on a Rust engine. Start reading at `ARCHITECTURE.md`.
 
 pub mod core;
+pub mod protocol;

@@ -4,7 +4,7 @@
 //! [`Evt`]s it answers with, in order. Blocking is the socket's business: a machine says
 //! [`Answer::NotNow`] and is asked again when something changed.
 
-use std::time::Instant;
+use std::time::Duration;
 
 use smallvec::SmallVec;
 
@@ -19,7 +19,8 @@ pub struct PipeId(pub u32);
 pub enum Cmd<'c, 'm> {
     /// A new pipe, at first neither writable nor readable. Priorities are 1 (best) to 16.
     Attach { pipe: PipeId, send_priority: u8, recv_priority: u8 },
-    /// The peer is gone: nothing can be sent on the pipe any more, what waits in it can still be taken.
+    /// The peer is gone: nothing can be sent on the pipe any more, what waits in it can still be taken. On a
+    /// socket that cannot receive nobody takes it, so `Detach` follows at once.
     Hangup(PipeId),
     /// The pipe is gone altogether.
     Detach(PipeId),
@@ -34,12 +35,12 @@ pub enum Cmd<'c, 'm> {
     Incoming { pipe: PipeId, message: Message<'static>, more: bool },
     /// The user sends. The machine takes the message ([`Message::take`]) if it answers `Done`, and
     /// leaves it as it is otherwise.
-    Send { message: &'c mut Message<'m>, now: Instant },
+    Send { message: &'c mut Message<'m> },
     /// The user receives. `Done` means that an `Evt::Deliver` or an `Evt::Take` is among the events; if
     /// what was taken is not delivered, the socket asks again.
-    Recv { now: Instant },
-    /// The instant of the last `Evt::Arm` has come.
-    Timer { now: Instant },
+    Recv,
+    /// The time of the last `Evt::Arm` is over.
+    Timer,
 }
 
 /// What a machine wants done.
@@ -51,8 +52,9 @@ pub enum Evt<'m> {
     Take(PipeId),
     /// Hand the message to the user whose `Cmd::Recv` (or a later one) asks for it.
     Deliver(Message<'static>),
-    /// Feed [`Cmd::Timer`] at this instant, instead of any earlier wish; `None`: not at all.
-    Arm(Option<Instant>),
+    /// Feed [`Cmd::Timer`] after this time, counted from now, instead of any earlier wish; `None`: not at
+    /// all. So a machine never needs to know what time it is.
+    Arm(Option<Duration>),
     /// Close the pipe: the protocol does not want this peer, or the peer broke the protocol.
     /// The machine forgets the pipe at once; a `Detach` for it may still follow and is ignored.
     Refuse(PipeId),

@@ -7,6 +7,6 @@ pub mod error;
 pub mod message;
 
 pub use chunk::Chunk;
-pub use contract::{Answer, Cmd, Events, Evt, PipeId, Protocol, Readiness};
+pub use contract::{Answer, Cmd, Events, Evt, Kind, PipeId, Protocol, Readiness};
 pub use error::{Error, Result};
 pub use message::{Body, Header, Message};
