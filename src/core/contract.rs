@@ -19,7 +19,8 @@ pub struct PipeId(pub u32);
 pub enum Cmd<'c, 'm> {
     /// A new pipe, at first neither writable nor readable. Priorities are 1 (best) to 16.
     Attach { pipe: PipeId, send_priority: u8, recv_priority: u8 },
-    /// The peer is gone: nothing can be sent on the pipe any more, what waits in it can still be taken.
+    /// The peer is gone: nothing can be sent on the pipe any more, what waits in it can still be taken. On a
+    /// socket that cannot receive nobody takes it, so `Detach` follows at once.
     Hangup(PipeId),
     /// The pipe is gone altogether.
     Detach(PipeId),
@@ -38,7 +39,7 @@ pub enum Cmd<'c, 'm> {
     /// The user receives. `Done` means that an `Evt::Deliver` or an `Evt::Take` is among the events; if
     /// what was taken is not delivered, the socket asks again.
     Recv,
-    /// The time of the last `Evt::Arm` has come.
+    /// The time of the last `Evt::Arm` is over.
     Timer,
 }
 
@@ -51,7 +52,8 @@ pub enum Evt<'m> {
     Take(PipeId),
     /// Hand the message to the user whose `Cmd::Recv` (or a later one) asks for it.
     Deliver(Message<'static>),
-    /// Feed [`Cmd::Timer`] after this long, instead of any earlier wish; `None`: not at all.
+    /// Feed [`Cmd::Timer`] after this time, counted from now, instead of any earlier wish; `None`: not at
+    /// all. So a machine never needs to know what time it is.
     Arm(Option<Duration>),
     /// Close the pipe: the protocol does not want this peer, or the peer broke the protocol.
     /// The machine forgets the pipe at once; a `Detach` for it may still follow and is ignored.

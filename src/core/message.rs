@@ -138,10 +138,14 @@ impl Body<'_> {
         }
     }
 
-    /// A second body over the same bytes. A borrowed or owned body becomes a shared one on the way.
+    /// A second body over the same bytes. A borrowed or owned body becomes a shared one on the way; if there
+    /// is no memory for that, it stays as it is.
     pub fn share(&mut self) -> Result<Body<'static>> {
         if !matches!(self, Body::Shared { .. }) {
-            let chunk = std::mem::take(self).into_chunk()?;
+            let chunk = match self {
+                Body::Borrowed(bytes) => Chunk::copy_of(bytes)?,
+                _ => std::mem::take(self).into_chunk()?,
+            };
             let end = chunk.len();
             *self = Body::Shared { block: Arc::new(chunk), start: 0, end };
         }

@@ -1,0 +1,171 @@
+//! The backtrace (protocols.md 2.5): the stack of 32-bit words in front of a request or survey, its
+//! hop limit, and the keys by which an answer finds its way back.
+//!
+//! ```text
+//! originator ─▶ first hop:         [1|id] body       the top bit marks the last word
+//! after hop 1 (its key k1):   [k1] [1|id] body       every hop pushes the key of the arrival pipe;
+//! after hop 2:           [k2] [k1] [1|id] body       an answer pops its way back from the left
+//! ```
+
+use std::collections::HashMap;
+
+use crate::core::{Header, Message, PipeId};
+
+/// Bytes of a header word.
+pub const WORD: usize = 4;
+
+/// Set in the last word of a backtrace, the request or survey id, and in no other.
+pub const TOP: u32 = 1 << 31;
+
+/// A word as it is in a header.
+pub fn header_word(word: u32) -> [u8; WORD] {
+    word.to_be_bytes()
+}
+
+fn first_word(bytes: &[u8]) -> Option<u32> {
+    bytes.first_chunk().map(|word| u32::from_be_bytes(*word))
+}
+
+/// Length in bytes of the backtrace at the start of `bytes`, if it ends within `max_ttl` words.
+fn backtrace_len(bytes: &[u8], max_ttl: u8) -> Option<usize> {
+    let (words, _) = bytes.as_chunks::<WORD>();
+    let last =
+        words.iter().take(usize::from(max_ttl)).position(|word| u32::from_be_bytes(*word) & TOP != 0)?;
+    Some((last + 1) * WORD)
+}
+
+/// Makes the backtrace of an arrived request or survey its header. `None`: malformed, travelled through too
+/// many hops, or no memory for it.
+pub fn split_request(mut message: Message<'static>, max_ttl: u8) -> Option<Message<'static>> {
+    // An inproc peer keeps the header apart; usually it is exactly the backtrace.
+    if !message.header.is_empty() {
+        if backtrace_len(&message.header, max_ttl) == Some(message.header.len()) {
+            return Some(message);
+        }
+        message.join().ok()?;
+    }
+    let len = backtrace_len(message.body.bytes(), max_ttl)?;
+    Some(split(message, len))
+}
+
+/// Makes the first word of an arrived answer its header. `None`: too short, or no memory for it.
+pub fn split_reply(mut message: Message<'static>) -> Option<Message<'static>> {
+    if message.header.len() == WORD {
+        return Some(message);
+    }
+    message.join().ok()?;
+    (message.body.len() >= WORD).then(|| split(message, WORD))
+}
+
+/// The id of an answer whose header is one word.
+pub fn reply_id(header: &Header) -> Option<u32> {
+    first_word(header)
+}
+
+fn split(mut message: Message<'static>, len: usize) -> Message<'static> {
+    message.header = Header::from_slice(&message.body.bytes()[..len]);
+    message.body.advance(len);
+    message
+}
+
+/// Ids of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
+#[derive(Debug)]
+pub struct Ids {
+    last: u32,
+}
+
+impl Ids {
+    pub fn new(seed: u64) -> Ids {
+        Ids { last: seed as u32 }
+    }
+
+    /// The next id, as the word that is sent.
+    pub fn advance(&mut self) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.last | TOP
+    }
+}
+
+/// One pipe of an answering socket.
+#[derive(Clone, Copy, Debug)]
+struct Origin {
+    key: u32,
+    writable: bool,
+}
+
+/// The pipes of an answering socket (REP, RESPONDENT), found by the keys it pushed.
+#[derive(Debug)]
+pub struct Origins {
+    /// By pipe.
+    table: Vec<Option<Origin>>,
+    /// Where answers go; a pipe that hung up is not there any more.
+    by_key: HashMap<u32, PipeId>,
+    next_key: u32,
+}
+
+impl Origins {
+    /// The first key is random, so that answers to an earlier life of this socket go nowhere.
+    pub fn new(seed: u64) -> Origins {
+        Origins { table: Vec::new(), by_key: HashMap::new(), next_key: (seed >> 32) as u32 & !TOP }
+    }
+
+    pub fn attach(&mut self, pipe: PipeId) {
+        self.detach(pipe);
+        let index = pipe.0 as usize;
+        if index >= self.table.len() {
+            self.table.resize(index + 1, None);
+        }
+        // After 2³¹ pipes the keys start again, while some of the first pipes may still live.
+        while self.by_key.contains_key(&self.next_key) {
+            self.advance_key();
+        }
+        self.table[index] = Some(Origin { key: self.next_key, writable: false });
+        self.by_key.insert(self.next_key, pipe);
+        self.advance_key();
+    }
+
+    /// Nothing can be sent to the pipe any more; what came from it keeps its key.
+    pub fn hangup(&mut self, pipe: PipeId) {
+        if let Some(key) = self.key(pipe) {
+            self.by_key.remove(&key);
+        }
+    }
+
+    pub fn detach(&mut self, pipe: PipeId) {
+        self.hangup(pipe);
+        if let Some(origin) = self.table.get_mut(pipe.0 as usize) {
+            *origin = None;
+        }
+    }
+
+    pub fn set_writable(&mut self, pipe: PipeId, writable: bool) {
+        if let Some(Some(origin)) = self.table.get_mut(pipe.0 as usize) {
+            origin.writable = writable;
+        }
+    }
+
+    /// Pushes the key of the pipe on which the message came. `None` for a pipe not known.
+    pub fn push_key(&self, pipe: PipeId, mut message: Message<'static>) -> Option<Message<'static>> {
+        message.header.insert_from_slice(0, &header_word(self.key(pipe)?));
+        Some(message)
+    }
+
+    /// Pops the first word and finds its pipe. `None`: no such pipe, or it is clogged.
+    pub fn pop_key(&self, header: &mut Header) -> Option<PipeId> {
+        let pipe = *self.by_key.get(&first_word(header)?)?;
+        header.drain(..WORD);
+        self.origin(pipe)?.writable.then_some(pipe)
+    }
+
+    fn key(&self, pipe: PipeId) -> Option<u32> {
+        self.origin(pipe).map(|origin| origin.key)
+    }
+
+    fn origin(&self, pipe: PipeId) -> Option<&Origin> {
+        self.table.get(pipe.0 as usize)?.as_ref()
+    }
+
+    fn advance_key(&mut self) {
+        self.next_key = (self.next_key + 1) & !TOP;
+    }
+}

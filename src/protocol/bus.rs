@@ -1,0 +1,126 @@
+//! BUS (protocols.md 4): everything goes to every neighbour, one hop, and never back where it came from.
+//!
+//! ```text
+//!                  Readable                    Send: a copy to each writable pipe, never blocks
+//!   no pipe ─────────────────▶ some pipe       raw Send with the header of an arrival: to all pipes
+//!   ready   ◀───────────────── ready                 but the one on which it arrived
+//!     │     Incoming without     │
+//!   Recv:   more, Detach       Recv: Take      raw Recv: the header tells the arrival pipe
+//!   NotNow  (the last)
+//! ```
+//!
+//! The states are those of the routers: the machine adds none.
+
+use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness};
+use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
+
+pub const BUS: Kind = Kind {
+    id: 112,
+    name: "BUS",
+    peer: 112,
+    can_send: true,
+    can_recv: true,
+    make: |raw, seed| Box::new(Bus::new(raw, seed)),
+};
+
+#[derive(Debug)]
+struct Bus {
+    raw: bool,
+    outlet: Broadcast,
+    queue: FairQueue,
+    /// By pipe: what a raw header calls it.
+    tags: Vec<Option<u64>>,
+    next_tag: u64,
+}
+
+impl Protocol for Bus {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, send_priority, recv_priority } => {
+                self.outlet.attach(pipe, send_priority);
+                self.queue.attach(pipe, recv_priority);
+                self.tag(pipe);
+            }
+            Cmd::Hangup(pipe) => {
+                self.outlet.detach(pipe);
+            }
+            Cmd::Detach(pipe) => {
+                self.outlet.detach(pipe);
+                self.queue.detach(pipe);
+                if let Some(tag) = self.tags.get_mut(pipe.0 as usize) {
+                    *tag = None;
+                }
+            }
+            Cmd::Writable(pipe) => self.outlet.writable(pipe),
+            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
+            Cmd::Readable(pipe) => self.queue.readable(pipe),
+            Cmd::Incoming { pipe, mut message, more } => {
+                self.queue.taken(pipe, more);
+                // Without memory for joining, the message is lost.
+                if message.join().is_ok() {
+                    message.header = self.header(pipe);
+                    out.push(Evt::Deliver(message));
+                }
+            }
+            Cmd::Send { message } => return self.send(message, out),
+            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Timer => {}
+        }
+        Answer::Done
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { send: true, recv: self.queue.is_ready() }
+    }
+}
+
+impl Bus {
+    /// Tags start at random, so that those of the other socket of a device mean nothing here.
+    fn new(raw: bool, seed: u64) -> Bus {
+        Bus {
+            raw,
+            outlet: Broadcast::default(),
+            queue: FairQueue::default(),
+            tags: Vec::new(),
+            next_tag: seed,
+        }
+    }
+
+    fn tag(&mut self, pipe: PipeId) {
+        let index = pipe.0 as usize;
+        if index >= self.tags.len() {
+            self.tags.resize(index + 1, None);
+        }
+        self.tags[index] = Some(self.next_tag);
+        self.next_tag = self.next_tag.wrapping_add(1);
+    }
+
+    /// What a received message shows as its header.
+    fn header(&self, pipe: PipeId) -> Header {
+        match self.tags.get(pipe.0 as usize) {
+            Some(Some(tag)) if self.raw => Header::from_slice(&tag.to_ne_bytes()),
+            _ => Header::new(),
+        }
+    }
+
+    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+        if message.header.is_empty() {
+            return self.outlet.send(message, out);
+        }
+        let tag = match message.header.as_slice().try_into() {
+            Ok(bytes) if self.raw => u64::from_ne_bytes(bytes),
+            _ => return Answer::Fail(Error::INVALID),
+        };
+        let header = std::mem::take(&mut message.header);
+        let answer = self.outlet.send_except(self.tagged(tag), message, out);
+        if answer != Answer::Done {
+            message.header = header;
+        }
+        answer
+    }
+
+    fn tagged(&self, tag: u64) -> Option<PipeId> {
+        let index = self.tags.iter().position(|other| *other == Some(tag))?;
+        Some(PipeId(index as u32))
+    }
+}

@@ -1,0 +1,128 @@
+//! PAIR (protocols.md 3): one peer at a time, both ways. Full and raw are the same.
+//!
+//! ```text
+//!            Attach                           Attach of another: Refuse it
+//!   Alone ───────────▶ Paired ──┐
+//!     ▲                  │  ▲   │ Writable, Unwritable, Readable
+//!     └──────────────────┘  └───┘
+//!        Hangup, Detach
+//! ```
+//!
+//! A peer that hung up leaves its place at once, but what came from it is received before anything from
+//! its successor.
+
+use crate::core::{Answer, Cmd, Events, Evt, Kind, PipeId, Protocol, Readiness};
+
+pub const PAIR: Kind = Kind {
+    id: 16,
+    name: "PAIR",
+    peer: 16,
+    can_send: true,
+    can_recv: true,
+    make: |_raw, _seed| Box::new(Pair { state: State::Alone, leaving: Vec::new() }),
+};
+
+#[derive(Debug)]
+enum State {
+    Alone,
+    Paired { pipe: PipeId, writable: bool, readable: bool },
+}
+
+#[derive(Debug)]
+struct Pair {
+    state: State,
+    /// Peers that hung up, the first one first, and whether there is something to take from them.
+    leaving: Vec<(PipeId, bool)>,
+}
+
+impl Protocol for Pair {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, .. } => self.attach(pipe, out),
+            Cmd::Hangup(pipe) => {
+                if let Some(readable) = self.part(pipe) {
+                    self.leaving.push((pipe, readable));
+                }
+            }
+            Cmd::Detach(pipe) => {
+                self.part(pipe);
+                self.leaving.retain(|(other, _)| *other != pipe);
+            }
+            Cmd::Writable(pipe) => self.set_writable(pipe, true),
+            Cmd::Unwritable(pipe) => self.set_writable(pipe, false),
+            Cmd::Readable(pipe) => self.set_readable(pipe, true),
+            Cmd::Incoming { pipe, mut message, more } => {
+                self.set_readable(pipe, more);
+                // Without memory for joining, the message is lost.
+                if message.join().is_ok() {
+                    out.push(Evt::Deliver(message));
+                }
+            }
+            Cmd::Send { message } => match self.state {
+                State::Paired { pipe, writable: true, .. } => {
+                    out.push(Evt::Transmit { pipe, message: message.take() });
+                }
+                State::Paired { writable: false, .. } | State::Alone => return Answer::NotNow,
+            },
+            Cmd::Recv => match self.readable_pipe() {
+                Some(pipe) => out.push(Evt::Take(pipe)),
+                None => return Answer::NotNow,
+            },
+            Cmd::Timer => {}
+        }
+        Answer::Done
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness {
+            send: matches!(self.state, State::Paired { writable: true, .. }),
+            recv: self.readable_pipe().is_some(),
+        }
+    }
+}
+
+impl Pair {
+    fn attach(&mut self, pipe: PipeId, out: &mut Events<'_>) {
+        match self.state {
+            State::Alone => self.state = State::Paired { pipe, writable: false, readable: false },
+            State::Paired { .. } => out.push(Evt::Refuse(pipe)),
+        }
+    }
+
+    /// Frees the place if this pipe has it; tells whether it was readable.
+    fn part(&mut self, leaver: PipeId) -> Option<bool> {
+        match self.state {
+            State::Paired { pipe, readable, .. } if pipe == leaver => {
+                self.state = State::Alone;
+                Some(readable)
+            }
+            State::Paired { .. } | State::Alone => None,
+        }
+    }
+
+    fn set_writable(&mut self, of: PipeId, now: bool) {
+        match &mut self.state {
+            State::Paired { pipe, writable, .. } if *pipe == of => *writable = now,
+            State::Paired { .. } | State::Alone => {}
+        }
+    }
+
+    fn set_readable(&mut self, of: PipeId, now: bool) {
+        match &mut self.state {
+            State::Paired { pipe, readable, .. } if *pipe == of => *readable = now,
+            State::Paired { .. } | State::Alone => {
+                if let Some((_, readable)) = self.leaving.iter_mut().find(|(pipe, _)| *pipe == of) {
+                    *readable = now;
+                }
+            }
+        }
+    }
+
+    fn readable_pipe(&self) -> Option<PipeId> {
+        let left = self.leaving.iter().find(|(_, readable)| *readable).map(|(pipe, _)| *pipe);
+        left.or(match self.state {
+            State::Paired { pipe, readable: true, .. } => Some(pipe),
+            State::Paired { readable: false, .. } | State::Alone => None,
+        })
+    }
+}

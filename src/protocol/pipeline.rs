@@ -1,0 +1,94 @@
+//! PUSH and PULL (protocols.md 5): each message goes to one of the peers, in turn. Full and raw are the same.
+//!
+//! ```text
+//!   PUSH          Writable                      PULL          Readable
+//!   no pipe ─────────────────▶ some pipe        no pipe ─────────────────▶ some pipe
+//!   ready   ◀───────────────── ready            ready   ◀───────────────── ready
+//!     │     Unwritable, Hangup,  │                │     Incoming without     │
+//!   Send:   Detach (the last)  Send:            Recv:   more, Detach       Recv:
+//!   NotNow                     Transmit         NotNow  (the last)         Take
+//! ```
+//!
+//! The states are those of the router: the machines add none.
+
+use crate::core::{Answer, Cmd, Events, Evt, Kind, Protocol, Readiness};
+use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
+
+pub const PUSH: Kind = Kind {
+    id: 80,
+    name: "PUSH",
+    peer: 81,
+    can_send: true,
+    can_recv: false,
+    make: |_raw, _seed| Box::new(Push { outlet: LoadBalancer::default() }),
+};
+
+pub const PULL: Kind = Kind {
+    id: 81,
+    name: "PULL",
+    peer: 80,
+    can_send: false,
+    can_recv: true,
+    make: |_raw, _seed| Box::new(Pull { queue: FairQueue::default() }),
+};
+
+#[derive(Debug)]
+struct Push {
+    outlet: LoadBalancer,
+}
+
+impl Protocol for Push {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
+            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
+                self.outlet.detach(pipe);
+            }
+            Cmd::Writable(pipe) => self.outlet.writable(pipe),
+            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
+            Cmd::Send { message } => return self.outlet.send(message, out),
+            // What a peer sends against the rules is never read.
+            Cmd::Readable(_) | Cmd::Incoming { .. } | Cmd::Timer => {}
+            Cmd::Recv => return Answer::NotNow,
+        }
+        Answer::Done
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { send: self.outlet.is_ready(), recv: false }
+    }
+
+    fn send_priority(&self) -> i32 {
+        self.outlet.priority()
+    }
+}
+
+#[derive(Debug)]
+struct Pull {
+    queue: FairQueue,
+}
+
+impl Protocol for Pull {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, recv_priority, .. } => self.queue.attach(pipe, recv_priority),
+            Cmd::Detach(pipe) => self.queue.detach(pipe),
+            Cmd::Readable(pipe) => self.queue.readable(pipe),
+            Cmd::Incoming { pipe, mut message, more } => {
+                self.queue.taken(pipe, more);
+                // Without memory for joining, the message is lost.
+                if message.join().is_ok() {
+                    out.push(Evt::Deliver(message));
+                }
+            }
+            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Timer => {}
+            Cmd::Send { .. } => return Answer::NotNow,
+        }
+        Answer::Done
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { send: false, recv: self.queue.is_ready() }
+    }
+}

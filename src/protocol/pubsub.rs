@@ -1,0 +1,117 @@
+//! PUB and SUB (protocols.md 6): everything goes to everybody, and a SUB picks what it subscribed. Full
+//! and raw are the same.
+//!
+//! ```text
+//!   PUB                                     SUB          Readable
+//!   Send: a copy to each writable pipe,     no pipe ─────────────────▶ some pipe
+//!         never blocks, drops for the       ready   ◀───────────────── ready
+//!         slow ones                           │     Incoming without     │
+//!   Readable: a SUB must not talk,          Recv:   more, Detach       Recv: Take
+//!         Refuse                            NotNow  (the last)           Incoming: Deliver if it
+//!                                                                        matches, else drop
+//! ```
+//!
+//! The states are those of the router: the machines add none.
+
+use crate::core::{Answer, Cmd, Error, Events, Evt, Kind, Protocol, Readiness, Result};
+use crate::protocol::matching::Subscriptions;
+use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
+
+pub const PUB: Kind = Kind {
+    id: 32,
+    name: "PUB",
+    peer: 33,
+    can_send: true,
+    can_recv: false,
+    make: |_raw, _seed| Box::new(Pub { outlet: Broadcast::default() }),
+};
+
+pub const SUB: Kind = Kind {
+    id: 33,
+    name: "SUB",
+    peer: 32,
+    can_send: false,
+    can_recv: true,
+    make: |_raw, _seed| {
+        Box::new(Sub { queue: FairQueue::default(), subscriptions: Subscriptions::default() })
+    },
+};
+
+/// `NN_SUB_SUBSCRIBE`: a topic, any bytes.
+pub const SUBSCRIBE: i32 = 1;
+/// `NN_SUB_UNSUBSCRIBE`: a topic subscribed before.
+pub const UNSUBSCRIBE: i32 = 2;
+
+#[derive(Debug)]
+struct Pub {
+    outlet: Broadcast,
+}
+
+impl Protocol for Pub {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
+            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
+                self.outlet.detach(pipe);
+            }
+            Cmd::Writable(pipe) => self.outlet.writable(pipe),
+            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
+            Cmd::Readable(pipe) => {
+                if self.outlet.detach(pipe) {
+                    out.push(Evt::Refuse(pipe));
+                }
+            }
+            Cmd::Send { message } => return self.outlet.send(message, out),
+            Cmd::Incoming { .. } | Cmd::Timer => {}
+            Cmd::Recv => return Answer::NotNow,
+        }
+        Answer::Done
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { send: true, recv: false }
+    }
+}
+
+#[derive(Debug)]
+struct Sub {
+    queue: FairQueue,
+    subscriptions: Subscriptions,
+}
+
+impl Protocol for Sub {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, recv_priority, .. } => self.queue.attach(pipe, recv_priority),
+            Cmd::Detach(pipe) => self.queue.detach(pipe),
+            Cmd::Readable(pipe) => self.queue.readable(pipe),
+            Cmd::Incoming { pipe, mut message, more } => {
+                self.queue.taken(pipe, more);
+                // Without memory for joining, the message is lost.
+                if message.join().is_ok() && self.subscriptions.matches(message.body.bytes()) {
+                    out.push(Evt::Deliver(message));
+                }
+            }
+            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Timer => {}
+            Cmd::Send { .. } => return Answer::NotNow,
+        }
+        Answer::Done
+    }
+
+    /// Tells arrival, not match: what it announces may be dropped by the filter.
+    fn readiness(&self) -> Readiness {
+        Readiness { send: false, recv: self.queue.is_ready() }
+    }
+
+    fn set_option(&mut self, option: i32, value: &[u8]) -> Result<()> {
+        match option {
+            SUBSCRIBE => {
+                self.subscriptions.subscribe(value);
+                Ok(())
+            }
+            UNSUBSCRIBE => self.subscriptions.unsubscribe(value),
+            _ => Err(Error::NO_PROTO_OPT),
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! What the asking protocols (REQ, SURVEYOR) and the answering ones (REP, RESPONDENT) share. Each is the raw
+//! socket as it is, and the lower half of full ones.
+//!
+//! ```text
+//!   Asker                                         Answerer
+//!   Send: header and body as given ──▶ outlet     Recv: queue ──▶ backtrace, hop limit, key of the pipe
+//!   Recv: queue ──▶ first word is the header      Send: pop the key ──▶ its pipe, or drop
+//! ```
+//!
+//! The states are those of the routers: the machines add none.
+
+use crate::core::{Answer, Cmd, Events, Evt, Message, PipeId, Protocol, Readiness};
+use crate::protocol::backtrace::{Origins, split_reply, split_request};
+use crate::protocol::routing::{FairQueue, Outlet};
+
+/// Raw REQ (over a load balancer) and raw SURVEYOR (over a broadcast).
+#[derive(Debug)]
+pub struct Asker<O> {
+    pub outlet: O,
+    pub queue: FairQueue,
+}
+
+impl<O: Outlet> Asker<O> {
+    pub fn new(outlet: O) -> Asker<O> {
+        Asker { outlet, queue: FairQueue::default() }
+    }
+
+    /// An arrived answer with its first word as header; `None` if it is malformed.
+    pub fn accept(
+        &mut self,
+        pipe: PipeId,
+        message: Message<'static>,
+        more: bool,
+    ) -> Option<Message<'static>> {
+        self.queue.taken(pipe, more);
+        split_reply(message)
+    }
+}
+
+impl<O: Outlet> Protocol for Asker<O> {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, send_priority, recv_priority } => {
+                self.outlet.attach(pipe, send_priority);
+                self.queue.attach(pipe, recv_priority);
+            }
+            Cmd::Hangup(pipe) => {
+                self.outlet.detach(pipe);
+            }
+            Cmd::Detach(pipe) => {
+                self.outlet.detach(pipe);
+                self.queue.detach(pipe);
+            }
+            Cmd::Writable(pipe) => self.outlet.writable(pipe),
+            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
+            Cmd::Readable(pipe) => self.queue.readable(pipe),
+            Cmd::Incoming { pipe, message, more } => {
+                out.extend(self.accept(pipe, message, more).map(Evt::Deliver));
+            }
+            Cmd::Send { message } => return self.outlet.send(message, out),
+            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Timer => {}
+        }
+        Answer::Done
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { send: self.outlet.is_ready(), recv: self.queue.is_ready() }
+    }
+
+    fn send_priority(&self) -> i32 {
+        self.outlet.priority()
+    }
+}
+
+/// Raw REP and raw RESPONDENT.
+#[derive(Debug)]
+pub struct Answerer {
+    queue: FairQueue,
+    origins: Origins,
+    max_ttl: u8,
+}
+
+/// Default of `NN_MAXTTL`.
+const MAX_TTL: u8 = 8;
+
+impl Answerer {
+    pub fn new(seed: u64) -> Answerer {
+        Answerer { queue: FairQueue::default(), origins: Origins::new(seed), max_ttl: MAX_TTL }
+    }
+
+    /// An arrived request with its way back as header; `None` if it is malformed or came too far.
+    pub fn accept(
+        &mut self,
+        pipe: PipeId,
+        message: Message<'static>,
+        more: bool,
+    ) -> Option<Message<'static>> {
+        self.queue.taken(pipe, more);
+        self.origins.push_key(pipe, split_request(message, self.max_ttl)?)
+    }
+
+    /// Sends an answer the way its header tells; drops it if that way is closed.
+    pub fn answer<'m>(&mut self, mut message: Message<'m>, out: &mut Events<'m>) {
+        if let Some(pipe) = self.origins.pop_key(&mut message.header) {
+            out.push(Evt::Transmit { pipe, message });
+        }
+    }
+}
+
+impl Protocol for Answerer {
+    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+        match cmd {
+            Cmd::Attach { pipe, recv_priority, .. } => {
+                self.origins.attach(pipe);
+                self.queue.attach(pipe, recv_priority);
+            }
+            Cmd::Hangup(pipe) => self.origins.hangup(pipe),
+            Cmd::Detach(pipe) => {
+                self.origins.detach(pipe);
+                self.queue.detach(pipe);
+            }
+            Cmd::Writable(pipe) => self.origins.set_writable(pipe, true),
+            Cmd::Unwritable(pipe) => self.origins.set_writable(pipe, false),
+            Cmd::Readable(pipe) => self.queue.readable(pipe),
+            Cmd::Incoming { pipe, message, more } => {
+                out.extend(self.accept(pipe, message, more).map(Evt::Deliver));
+            }
+            Cmd::Send { message } => self.answer(message.take(), out),
+            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Timer => {}
+        }
+        Answer::Done
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness { send: true, recv: self.queue.is_ready() }
+    }
+
+    fn set_max_ttl(&mut self, ttl: u8) {
+        self.max_ttl = ttl;
+    }
+}

@@ -1,0 +1,356 @@
+//! Which pipe is used next (protocols.md 2.2 to 2.4): load balancing, fair queueing, broadcast and
+//! the one pipe of PAIR.
+//!
+//! A socket may have 10,000 pipes and a message must not pay for that, so ready pipes are kept in
+//! lists linked through a table indexed by [`PipeId`]: joining, leaving and advancing are O(1) and
+//! allocate nothing.
+
+use crate::core::{Answer, Events, Evt, Message, PipeId};
+
+/// Pipe priorities are 1 (best) to 16.
+const LEVELS: usize = 16;
+const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Detached,
+    /// Attached, but not ready.
+    Waiting,
+    /// In the list of its level.
+    Ready,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Node {
+    place: Place,
+    level: u8,
+    previous: u32,
+    next: u32,
+}
+
+const ABSENT: Node = Node { place: Place::Detached, level: 0, previous: NONE, next: NONE };
+
+/// The ready pipes of one priority in the order in which they became ready.
+#[derive(Clone, Copy, Debug)]
+struct Level {
+    first: u32,
+    last: u32,
+    /// The pipe to use next; `NONE` only while the level is empty.
+    current: u32,
+}
+
+const EMPTY: Level = Level { first: NONE, last: NONE, current: NONE };
+
+/// Prioritised round robin over the ready pipes (protocols.md 2.2).
+#[derive(Debug)]
+pub struct RoundRobin {
+    nodes: Vec<Node>,
+    levels: [Level; LEVELS],
+    /// Bit n is set while level n has ready pipes.
+    occupied: u16,
+}
+
+impl Default for RoundRobin {
+    fn default() -> RoundRobin {
+        RoundRobin { nodes: Vec::new(), levels: [EMPTY; LEVELS], occupied: 0 }
+    }
+}
+
+impl RoundRobin {
+    /// A new pipe, not ready yet. `priority` is 1 to 16.
+    pub fn attach(&mut self, pipe: PipeId, priority: u8) {
+        self.detach(pipe);
+        let index = pipe.0 as usize;
+        if index >= self.nodes.len() {
+            self.nodes.resize(index + 1, ABSENT);
+        }
+        let level = priority.clamp(1, LEVELS as u8) - 1;
+        self.nodes[index] = Node { place: Place::Waiting, level, ..ABSENT };
+    }
+
+    /// Forgets the pipe. `false` if it was not known.
+    pub fn detach(&mut self, pipe: PipeId) -> bool {
+        if self.place(pipe) == Place::Detached {
+            return false;
+        }
+        self.unready(pipe);
+        self.nodes[pipe.0 as usize].place = Place::Detached;
+        true
+    }
+
+    /// The pipe joins the end of its level. `false` if it was there already, or is not attached.
+    pub fn ready(&mut self, pipe: PipeId) -> bool {
+        if self.place(pipe) != Place::Waiting {
+            return false;
+        }
+        let node = &mut self.nodes[pipe.0 as usize];
+        let level = &mut self.levels[usize::from(node.level)];
+        self.occupied |= 1 << node.level;
+        *node = Node { place: Place::Ready, previous: level.last, next: NONE, ..*node };
+        match level.last {
+            NONE => (level.first, level.current) = (pipe.0, pipe.0),
+            last => self.nodes[last as usize].next = pipe.0,
+        }
+        level.last = pipe.0;
+        true
+    }
+
+    /// The pipe leaves its level; if it was the current one, its successor is now.
+    pub fn unready(&mut self, pipe: PipeId) {
+        if self.place(pipe) != Place::Ready {
+            return;
+        }
+        let Node { level, previous, next, .. } = self.nodes[pipe.0 as usize];
+        self.nodes[pipe.0 as usize].place = Place::Waiting;
+        let list = &mut self.levels[usize::from(level)];
+        match previous {
+            NONE => list.first = next,
+            previous => self.nodes[previous as usize].next = next,
+        }
+        match next {
+            NONE => list.last = previous,
+            next => self.nodes[next as usize].previous = previous,
+        }
+        if list.current == pipe.0 {
+            list.current = if next == NONE { list.first } else { next };
+        }
+        if list.first == NONE {
+            self.occupied &= !(1 << level);
+        }
+    }
+
+    /// The pipe to use now: the current one of the best level that has any.
+    pub fn current(&self) -> Option<PipeId> {
+        self.best().map(|level| PipeId(self.levels[level].current))
+    }
+
+    /// The current pipe had its turn: points at its successor, wrapping at the end.
+    pub fn advance(&mut self) {
+        if let Some(best) = self.best() {
+            let level = &mut self.levels[best];
+            let next = self.nodes[level.current as usize].next;
+            level.current = if next == NONE { level.first } else { next };
+        }
+    }
+
+    /// Priority (1 to 16) of the best level with ready pipes.
+    pub fn priority(&self) -> Option<u8> {
+        self.best().map(|level| level as u8 + 1)
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.occupied != 0
+    }
+
+    fn best(&self) -> Option<usize> {
+        (self.occupied != 0).then(|| self.occupied.trailing_zeros() as usize)
+    }
+
+    fn place(&self, pipe: PipeId) -> Place {
+        self.nodes.get(pipe.0 as usize).map_or(Place::Detached, |node| node.place)
+    }
+
+    /// The ready pipes of one level, oldest first.
+    fn level(&self, level: usize) -> impl Iterator<Item = PipeId> {
+        let follow = |index: u32| (index != NONE).then_some(PipeId(index));
+        std::iter::successors(follow(self.levels[level].first), move |pipe| {
+            follow(self.nodes[pipe.0 as usize].next)
+        })
+    }
+}
+
+/// Where a socket's messages go out.
+pub trait Outlet: Send {
+    fn attach(&mut self, pipe: PipeId, priority: u8);
+
+    /// The pipe hung up or is gone. `false` if it was not known (any more).
+    fn detach(&mut self, pipe: PipeId) -> bool;
+
+    fn writable(&mut self, pipe: PipeId);
+
+    fn unwritable(&mut self, pipe: PipeId);
+
+    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer;
+
+    /// Would a send not block?
+    fn is_ready(&self) -> bool;
+
+    /// `NN_STAT_CURRENT_SND_PRIORITY`.
+    fn priority(&self) -> i32;
+}
+
+/// Round robin over the writable pipes: PUSH and REQ send through it.
+#[derive(Debug, Default)]
+pub struct LoadBalancer {
+    pipes: RoundRobin,
+    /// 0 before the first pipe, -1 when none is left. Only news of a writable or a lost pipe changes it; a
+    /// pipe that fills up does not (nanomsg-api.md 4).
+    priority: i32,
+}
+
+impl LoadBalancer {
+    /// The pipe whose turn it is; the turn passes on.
+    pub fn choose(&mut self) -> Option<PipeId> {
+        let pipe = self.pipes.current()?;
+        self.pipes.advance();
+        Some(pipe)
+    }
+
+    fn refresh_priority(&mut self) {
+        self.priority = self.pipes.priority().map_or(-1, i32::from);
+    }
+}
+
+impl Outlet for LoadBalancer {
+    fn attach(&mut self, pipe: PipeId, priority: u8) {
+        self.pipes.attach(pipe, priority);
+    }
+
+    fn detach(&mut self, pipe: PipeId) -> bool {
+        let known = self.pipes.detach(pipe);
+        if known {
+            self.refresh_priority();
+        }
+        known
+    }
+
+    fn writable(&mut self, pipe: PipeId) {
+        if self.pipes.ready(pipe) {
+            self.refresh_priority();
+        }
+    }
+
+    fn unwritable(&mut self, pipe: PipeId) {
+        self.pipes.unready(pipe);
+    }
+
+    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+        match self.choose() {
+            Some(pipe) => {
+                out.push(Evt::Transmit { pipe, message: message.take() });
+                Answer::Done
+            }
+            None => Answer::NotNow,
+        }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.pipes.is_ready()
+    }
+
+    fn priority(&self) -> i32 {
+        self.priority
+    }
+}
+
+/// Round robin over the readable pipes: every socket that receives, but PAIR and the full REQ.
+#[derive(Debug, Default)]
+pub struct FairQueue {
+    pipes: RoundRobin,
+}
+
+impl FairQueue {
+    pub fn attach(&mut self, pipe: PipeId, priority: u8) {
+        self.pipes.attach(pipe, priority);
+    }
+
+    pub fn detach(&mut self, pipe: PipeId) {
+        self.pipes.detach(pipe);
+    }
+
+    pub fn readable(&mut self, pipe: PipeId) {
+        self.pipes.ready(pipe);
+    }
+
+    /// Asks for a message of the pipe whose turn it is.
+    pub fn receive(&mut self, out: &mut Events<'_>) -> Answer {
+        match self.pipes.current() {
+            Some(pipe) => {
+                out.push(Evt::Take(pipe));
+                Answer::Done
+            }
+            None => Answer::NotNow,
+        }
+    }
+
+    /// A message of this pipe came: its turn is over. `more`: it has another one.
+    pub fn taken(&mut self, pipe: PipeId, more: bool) {
+        if self.pipes.current() == Some(pipe) {
+            self.pipes.advance();
+        }
+        if !more {
+            self.pipes.unready(pipe);
+        }
+    }
+
+    pub fn is_ready(&self) -> bool {
+        self.pipes.is_ready()
+    }
+}
+
+/// A copy to every writable pipe (protocols.md 2.3): PUB, BUS and SURVEYOR.
+#[derive(Debug, Default)]
+pub struct Broadcast {
+    pipes: RoundRobin,
+}
+
+/// Broadcast knows no priorities: all its pipes are in one level.
+const ONE_LEVEL: u8 = 1;
+
+impl Broadcast {
+    /// Sends to the writable pipes, but not to `except`, in the order in which they became writable. Takes
+    /// the message even if there is no pipe; when memory is short nothing is sent and it stays.
+    pub fn send_except<'m>(
+        &self,
+        except: Option<PipeId>,
+        message: &mut Message<'m>,
+        out: &mut Events<'m>,
+    ) -> Answer {
+        let mut targets = self.pipes.level(0).filter(|pipe| Some(*pipe) != except);
+        let Some(mut pipe) = targets.next() else {
+            message.take();
+            return Answer::Done;
+        };
+        for next in targets {
+            // Only the first sharing can fail, so there are never copies for some pipes only.
+            match message.share() {
+                Ok(message) => out.push(Evt::Transmit { pipe, message }),
+                Err(error) => return Answer::Fail(error),
+            }
+            pipe = next;
+        }
+        out.push(Evt::Transmit { pipe, message: message.take() });
+        Answer::Done
+    }
+}
+
+impl Outlet for Broadcast {
+    fn attach(&mut self, pipe: PipeId, _priority: u8) {
+        self.pipes.attach(pipe, ONE_LEVEL);
+    }
+
+    fn detach(&mut self, pipe: PipeId) -> bool {
+        self.pipes.detach(pipe)
+    }
+
+    fn writable(&mut self, pipe: PipeId) {
+        self.pipes.ready(pipe);
+    }
+
+    fn unwritable(&mut self, pipe: PipeId) {
+        self.pipes.unready(pipe);
+    }
+
+    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+        self.send_except(None, message, out)
+    }
+
+    /// Who is not writable misses the message, so nobody is waited for.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn priority(&self) -> i32 {
+        0
+    }
+}
