@@ -9,7 +9,7 @@ static inline socklen_t peer_name(const char *to, struct sockaddr_storage *name)
     if (strncmp(to, "ipc://", 6) == 0) {
         struct sockaddr_un *local = (struct sockaddr_un *)name;
         local->sun_family = AF_UNIX;
-        snprintf(local->sun_path, sizeof(local->sun_path), "%s", to + 6);
+        memcpy(local->sun_path, to + 6, strnlen(to + 6, sizeof(local->sun_path) - 1));
         return sizeof(*local);
     }
     struct sockaddr_in *internet = (struct sockaddr_in *)name;
