@@ -125,13 +125,20 @@ pub fn c_program(source: &str, lib: Lib) -> PathBuf {
 /// Compiles `source` with Debian's NNG.
 pub fn nng_program(source: &str) -> PathBuf {
     const HEADER: &str = "/usr/include/nng/nng.h";
-    assert!(Path::new(HEADER).exists(), "{HEADER} is missing: install the Debian package libnng-dev");
+    assert!(
+        Path::new(HEADER).exists(),
+        "{HEADER} is missing: install the Debian package libnng-dev"
+    );
     compile(source, "nng", &["-lnng".into()])
 }
 
 fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
     let source = repo_root().join(source);
-    let stem = source.file_stem().expect("file name").to_str().expect("UTF-8 file name");
+    let stem = source
+        .file_stem()
+        .expect("file name")
+        .to_str()
+        .expect("UTF-8 file name");
     let program = build_dir(variant).join(stem);
 
     let mut inputs = vec![source.clone()];
@@ -144,10 +151,24 @@ fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
 
     let fresh = program.with_file_name(format!("{stem}.{}", unique()));
     let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    cc.args([
+        "-std=gnu11",
+        "-g",
+        "-O1",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pthread",
+    ]);
     cc.arg(&source).arg("-o").arg(&fresh).args(flags);
     let outcome = run(&mut cc, Duration::from_secs(120));
-    assert_eq!(outcome.code, Some(0), "cannot compile {}:\n{}", source.display(), outcome.stderr);
+    assert_eq!(
+        outcome.code,
+        Some(0),
+        "cannot compile {}:\n{}",
+        source.display(),
+        outcome.stderr
+    );
     fs::rename(&fresh, &program).expect("rename executable");
     program
 }
