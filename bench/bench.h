@@ -40,6 +40,10 @@ bool lib_shares_sockets(void);
 /* Where the library was loaded from, so that a result never speaks of the wrong one. */
 const char *lib_origin(void);
 
+/* For the libraries' files: gives a new message's body pages of its own. Memory that was never written is one page of zeros
+ * to the kernel, always in the cache, which no message of a user is. Over inproc, where nobody reads the body, does nothing. */
+void touch(void *body, size_t len);
+
 /* For the libraries' files: the loaded file that `function` comes from. */
 const char *origin_of(void *function);
 

@@ -12,7 +12,7 @@ MARKS = {
     "rawspin": ("raw, spinning", "#999999", 4),
 }
 LEFT, WIDTH, TOP, STEP, RIGHT = 400, 640, 96, 22, 40
-LOWEST, HIGHEST = 1e-3, 1e2
+LOWEST, HIGHEST = 1e-4, 1e2
 
 
 def base_of(row, values):
@@ -96,6 +96,6 @@ def svg(rows, table, verdict, reference):
         missed = "#b00020" if False in verdicts else "#222222"
         if i % 2:
             parts.insert(2, f'<rect x="0" y="{y - STEP / 2}" width="{width}" height="{STEP}" fill="#f6f6f6"/>')
-        parts.append(text(LEFT - 12, y + 4, row.title.strip(), 12, "end", missed))
+        parts.append(text(LEFT - 12, y + 4, row.title, 12, "end", missed))
         parts += row_marks(row, table[row.name], table, y, reference)
     return "\n".join(parts + ["</svg>"]) + "\n"

@@ -66,6 +66,7 @@ void lib_send_msg(sock_t s, size_t len)
     void *msg = nn_allocmsg(len, 0);
     if (!msg)
         die("nn_allocmsg");
+    touch(msg, len);
     check(nn_send((int)s, &msg, NN_MSG, 0), "nn_send");
 }
 

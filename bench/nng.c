@@ -71,6 +71,7 @@ void lib_send_msg(sock_t s, size_t len)
 {
     nng_msg *msg;
     check(nng_msg_alloc(&msg, len), "nng_msg_alloc");
+    touch(nng_msg_body(msg), len);
     check(nng_sendmsg(sock(s), msg, 0), "nng_sendmsg");
 }
 

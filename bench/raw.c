@@ -381,6 +381,7 @@ void lib_send_msg(sock_t h, size_t len)
 {
     struct sock *s = sock(h);
     char *body = scratch(len);
+    touch(body, len);
     if (s->tx)
         push(s->tx, &body, sizeof body, NULL, len);
     else

@@ -234,7 +234,9 @@ def number(value, unit):
 
 
 def ratio(a, b):
-    return f"{a / b:.2f}" if a is not None and b else "–"
+    if a is None or not b:
+        return "–"
+    return f"{a / b:.2f}" if a > b / 10 else f"{a / b:.2g}"
 
 
 HEAD = ["", "raw", "nanomsg", "NNG", "libzmq", "**ours**", "ours ÷ raw", "ours ÷ best peer", "goal", "met"]
@@ -249,8 +251,7 @@ def table_line(row, values, table):
     verdicts = [verdict(g, row, values, table) for g in row.goals]
     met = "–" if not verdicts or None in verdicts else "yes" if all(verdicts) else "**no**"
     goals = " and ".join(goal_text(g, row) for g in row.goals) or "–"
-    title = row.title.replace("  ", "– ", 1) if row.title.startswith("  ") else row.title
-    return [title, raw, cell("genuine"), cell("nng"), cell("zmq"), cell("ours"), ratio(ours, values.get("raw")),
+    return [row.title, raw, cell("genuine"), cell("nng"), cell("zmq"), cell("ours"), ratio(ours, values.get("raw")),
             ratio(ours, best_peer(row, values)), goals, met]
 
 
@@ -298,7 +299,7 @@ def main():
     if not rows:
         sys.exit("no row matches")
     if args.list:
-        print("\n".join(f"{r.name:20} {r.title.strip()}" for r in rows))
+        print("\n".join(f"{r.name:20} {r.title}" for r in rows))
         return
     needed = {i for r in rows for i in wanted_by(r, args.impl)}
     args.impl = [i for i in args.impl if i in needed]

@@ -60,6 +60,7 @@ void lib_send_msg(sock_t s, size_t len)
 {
     zmq_msg_t msg;
     check(zmq_msg_init_size(&msg, len), "zmq_msg_init_size");
+    touch(zmq_msg_data(&msg), len);
     check(zmq_msg_send(&msg, (void *)s, 0), "zmq_msg_send");
 }
 
