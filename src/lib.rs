@@ -1,6 +1,8 @@
 //! Millrace: nanomsg's C library on a Rust engine. Start reading at `ARCHITECTURE.md`.
 
 pub mod core;
+pub mod facade;
 pub mod protocol;
+pub mod reactor;
 mod sys;
 pub mod transport;

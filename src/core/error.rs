@@ -42,6 +42,11 @@ impl Error {
         self.0
     }
 
+    /// What `nn_strerror` says: nanomsg's own texts, else the platform's.
+    pub fn text(self) -> String {
+        self.to_string()
+    }
+
     pub fn from_errno(errno: i32) -> Error {
         Error(errno)
     }
@@ -59,7 +64,11 @@ impl fmt::Display for Error {
         match *self {
             Error::TERM => out.write_str("Nanomsg library was terminated"),
             Error::FSM => out.write_str("Operation cannot be performed in this state"),
-            Error(errno) => write!(out, "{}", std::io::Error::from_raw_os_error(errno)),
+            Error(errno) => {
+                // The standard library appends " (os error N)" to what strerror says.
+                let text = std::io::Error::from_raw_os_error(errno).to_string();
+                out.write_str(text.split(" (os error").next().unwrap_or_default())
+            }
         }
     }
 }

@@ -4,7 +4,6 @@
 //! them. So every descriptor of ours is marked in a bit map while it is open, and the fork handler closes
 //! the marked ones. A bit map and not a list: the handler may take no lock and allocate nothing.
 
-use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -22,6 +21,12 @@ impl<T: AsRawFd> Owned<T> {
     pub fn new(inner: T) -> Owned<T> {
         mark(inner.as_raw_fd(), true);
         Owned(inner)
+    }
+}
+
+impl<T: AsRawFd> Owned<T> {
+    pub fn get_mut(&mut self) -> &mut T {
+        &mut self.0
     }
 }
 
@@ -62,16 +67,6 @@ pub(super) fn close_all_marked() {
             unsafe { libc::close(fd as RawFd) };
             bits &= bits - 1;
         }
-    }
-}
-
-/// Bytes which the peer of a socket has not read yet, or which are not yet acknowledged (SIOCOUTQ).
-pub fn unread_by_peer(fd: &impl AsRawFd) -> io::Result<usize> {
-    let mut count: libc::c_int = 0;
-    // SAFETY: TIOCOUTQ (= SIOCOUTQ) writes one int through the pointer, which is valid for it.
-    match unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &mut count) } {
-        0 => Ok(count.max(0) as usize),
-        _ => Err(io::Error::last_os_error()),
     }
 }
 

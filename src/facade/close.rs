@@ -1,0 +1,75 @@
+//! Closing a socket: nothing accepted is lost, and nobody waits longer than NN_LINGER (nanomsg-api.md 10).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::core::{Readiness, Result};
+use crate::reactor::Waited;
+use crate::reactor::parker::Parker;
+
+use super::socket::{Phase, Socket, State};
+
+impl Socket {
+    /// Closes the socket: blocked callers get `EBADF`, endpoints end, inproc peers lose their pipes, and what was
+    /// accepted for sending is handed to the kernel, for at most NN_LINGER milliseconds. `EBADF` if it is
+    /// being closed already. Not interrupted by signals.
+    pub fn close(self: &Arc<Self>) -> Result<()> {
+        let mut visit = self.visit_open()?;
+        visit.phase = Phase::Closing;
+        let deadline = Instant::now().checked_add(visit.core.options.linger());
+        for id in visit.endpoints.ids() {
+            if visit.end_endpoint(id) {
+                // Names are asked for only without a visit.
+                drop(visit);
+                self.session.names.forget(self, id);
+                visit = self.visit();
+            }
+        }
+        let left: Vec<_> = visit.pipes.ids().collect();
+        visit.leave_all(left);
+        drop(visit);
+        self.drain(deadline);
+        self.visit().release();
+        Ok(())
+    }
+
+    /// Waits until every pipe has handed over what it had.
+    fn drain(&self, deadline: Option<Instant>) {
+        let me = Parker::mine();
+        loop {
+            {
+                let mut visit = self.visit();
+                visit.settle();
+                if visit.phase == Phase::Drained {
+                    return;
+                }
+                me.take_notice();
+                visit.waiters.close = Some(Arc::clone(&me));
+            }
+            let waited = self.session.reactor.wait(&me, deadline, self.polls());
+            if waited == Waited::TimedOut {
+                return;
+            }
+        }
+    }
+}
+
+impl State {
+    /// Drops what did not make it in time, and every descriptor.
+    fn release(&mut self) {
+        let late: Vec<_> = self.pipes.ids().collect();
+        for id in late {
+            self.pipes.remove(id);
+        }
+        self.phase = Phase::Drained;
+        self.waiters.close = None;
+        self.disarm_alarm();
+        if self.notify.is_wanted() {
+            // Foreign loops that watch them wake up before they go.
+            self.notify.set(Readiness { send: true, recv: true });
+            self.notify = Default::default();
+            self.session.reactor.attend(false);
+        }
+    }
+}
+

@@ -1,0 +1,212 @@
+//! The life of a pipe within its socket, with the accounts kept along the way (nanomsg-api.md 4).
+//!
+//! ```text
+//!   Connecting ─▶ Greeting ─▶ Attached ─▶ HangingUp ─▶ HungUp ─▶ (detached, gone)
+//!        └────────────┴──────────┴─ lost / refused ──▶ (gone; a dialer tries again)
+//!                                └─ leave ─▶ Leaving ─▶ (gone)
+//! ```
+
+use std::time::{Duration, Instant};
+
+use crate::core::{Cmd, Error, PipeId};
+use crate::transport::inproc::Peer;
+use crate::transport::pipe::{Change, GREETING_TIME, Ready};
+
+use super::key::Key;
+use super::pipes::{Entry, Pipe, Stage};
+use super::socket::State;
+use super::work::Job;
+
+impl State {
+    /// Carries on after a pipe said what became of it.
+    pub fn apply(&mut self, id: PipeId, change: Change) {
+        if change.connected {
+            self.connected(id);
+        }
+        if change.greeted {
+            self.attach(id);
+        }
+        let Some(entry) = self.pipes.get(id) else { return };
+        match entry.stage {
+            Stage::Attached | Stage::HungUp => {
+                if change.readable {
+                    self.feed(Cmd::Readable(id));
+                }
+                if change.writable {
+                    self.feed(Cmd::Writable(id));
+                }
+                if change.hung_up
+                    && let Some(entry) = self.pipes.get(id)
+                    && entry.stage == Stage::Attached
+                {
+                    entry.stage = Stage::HangingUp;
+                    self.pipes.changed.push(id);
+                }
+            }
+            Stage::Leaving if change.gone => {
+                self.pipes.remove(id);
+            }
+            _ => {}
+        }
+        self.pipes.settle_writing(id);
+    }
+
+    /// A fault of the connection or of the peer: the pipe is gone, and it is never the user's error.
+    pub fn lose(&mut self, id: PipeId, error: Error) {
+        let Some(entry) = self.pipes.get(id) else { return };
+        let (stage, endpoint, attached_at) = (entry.stage, entry.endpoint, entry.attached_at);
+        self.uncount(id);
+        if stage == Stage::Attached {
+            self.feed(Cmd::Hangup(id));
+        }
+        self.feed(Cmd::Detach(id));
+        self.pipes.remove(id);
+        match stage {
+            Stage::Connecting => self.connect_failed(endpoint, error),
+            Stage::Greeting | Stage::Attached | Stage::HangingUp | Stage::Refused => {
+                self.core.statistics.broken_connections += 1;
+                self.connection_lost(endpoint, attached_at);
+            }
+            Stage::HungUp | Stage::Leaving => {}
+        }
+    }
+
+    /// A command changed this pipe; called once the command is done.
+    pub fn settle_pipe(&mut self, id: PipeId) {
+        let Some(entry) = self.pipes.get(id) else { return };
+        let is_stream = matches!(entry.pipe, Pipe::Stream { .. });
+        match entry.stage {
+            Stage::Refused if is_stream => self.lose(id, Error::PROTO),
+            Stage::HangingUp => {
+                entry.stage = Stage::HungUp;
+                let (endpoint, attached_at) = (entry.endpoint, entry.attached_at);
+                self.feed(Cmd::Hangup(id));
+                if is_stream {
+                    self.core.statistics.broken_connections += 1;
+                    self.connection_lost(endpoint, attached_at);
+                }
+                self.detach_if_empty(id);
+            }
+            Stage::HungUp => self.detach_if_empty(id),
+            // An inproc pipe that is refused is the business of whoever pairs.
+            _ => {}
+        }
+    }
+
+    /// Ends every pipe of an endpoint by our own wish.
+    pub fn leave_all(&mut self, ids: Vec<PipeId>) {
+        for id in ids {
+            self.uncount(id);
+            let Some(entry) = self.pipes.get(id) else { continue };
+            let (stage, is_stream) = (entry.stage, matches!(entry.pipe, Pipe::Stream { .. }));
+            if stage == Stage::Leaving {
+                continue;
+            }
+            if is_stream && matches!(stage, Stage::Greeting | Stage::Attached | Stage::HangingUp) {
+                self.core.statistics.dropped_connections += 1;
+            }
+            if stage == Stage::Attached {
+                self.feed(Cmd::Hangup(id));
+            }
+            self.feed(Cmd::Detach(id));
+            self.leave(id);
+        }
+    }
+
+    /// Attaches an inproc pipe. False if the protocol does not want it.
+    pub fn attach(&mut self, id: PipeId) -> bool {
+        let Some(entry) = self.pipes.get(id) else { return false };
+        entry.stage = Stage::Attached;
+        entry.attached_at = Some(Instant::now());
+        let (send_priority, recv_priority) = (entry.send_priority, entry.recv_priority);
+        if let Some(timer) = entry.timer.take() {
+            self.session.reactor.disarm(timer);
+        }
+        self.feed(Cmd::Attach { pipe: id, send_priority, recv_priority });
+        match self.pipes.get(id) {
+            Some(entry) if entry.stage == Stage::Attached => {
+                entry.counted = true;
+                self.core.statistics.current_connections += 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The OS connection of a pipe came about.
+    fn connected(&mut self, id: PipeId) {
+        let Some(entry) = self.pipes.get(id) else { return };
+        entry.stage = Stage::Greeting;
+        let endpoint = entry.endpoint;
+        let dialed = matches!(entry.pipe, Pipe::Stream { dialed: true, .. });
+        self.start_timer(id, GREETING_TIME);
+        if dialed {
+            self.dial_connected(endpoint);
+        }
+    }
+
+    /// CURRENT_CONNECTIONS counts a pipe from its attachment until it is detached.
+    fn uncount(&mut self, id: PipeId) {
+        if let Some(entry) = self.pipes.get(id)
+            && std::mem::take(&mut entry.counted)
+        {
+            self.core.statistics.current_connections -= 1;
+        }
+    }
+
+    fn detach_if_empty(&mut self, id: PipeId) {
+        let can_recv = self.core.kind().can_recv;
+        if self.pipes.get(id).is_some_and(|entry| !can_recv || !entry.is_readable()) {
+            self.feed(Cmd::Detach(id));
+            self.uncount(id);
+            self.pipes.remove(id);
+        }
+    }
+
+    fn leave(&mut self, id: PipeId) {
+        let linger = self.core.options.linger();
+        let Some((entry, terms)) = self.pipes.with_terms(id) else { return };
+        let gone = match &mut entry.pipe {
+            Pipe::Inproc(pipe) => {
+                if linger.is_zero() {
+                    pipe.drop_unsent();
+                }
+                pipe.leave();
+                if let Some(peer) = pipe.peer() {
+                    let job = Job::Tell(Peer::clone(peer), Ready { closed: true, ..Ready::default() });
+                    self.pipes.work.push(job);
+                }
+                true
+            }
+            Pipe::Stream { pipe, transport, .. } => linger.is_zero() || pipe.leave(transport.half_close(), &terms),
+        };
+        if gone {
+            self.pipes.remove(id);
+            return;
+        }
+        if let Some(entry) = self.pipes.get(id) {
+            entry.stage = Stage::Leaving;
+        }
+        self.start_timer(id, linger);
+        self.pipes.settle_writing(id);
+    }
+
+    /// One timer per pipe: the greeting's, later that of lingering.
+    pub fn start_timer(&mut self, id: PipeId, after: Duration) {
+        let (session, me) = (self.session.clone(), self.me.upgrade());
+        let (Some(entry), Some(me)) = (self.pipes.get(id), me) else { return };
+        if let Some(timer) = entry.timer.take() {
+            session.reactor.disarm(timer);
+        }
+        let key = Key::Pipe(id, entry.generation).pack();
+        entry.timer = Some(session.reactor.arm(Instant::now() + after, me, key));
+    }
+}
+
+impl Entry {
+    /// The timer of a pipe expired: is that the end of it, and which?
+    pub fn out_of_time(&mut self) -> Option<Error> {
+        self.timer = None;
+        matches!(self.stage, Stage::Greeting | Stage::Leaving).then_some(Error::TIMED_OUT)
+    }
+}

@@ -1,0 +1,138 @@
+//! Listening endpoints (transports.md 1.3).
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use crate::core::{Error, Result};
+use crate::reactor::Registration;
+use crate::reactor::timers::TimerId;
+use crate::transport::Listener;
+use crate::transport::pipe::{Ready, StreamPipe};
+
+use super::endpoint::{Means, TransportRef};
+use super::key::Key;
+use super::pipes::{Pipe, Stage};
+use super::socket::State;
+
+/// When descriptors or memory ran out, accepting is tried again after this long, not at once: the
+/// connection that could not be accepted would be reported again and again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub struct Listen {
+    listener: Box<dyn Listener>,
+    transport: TransportRef,
+    registration: Option<Registration>,
+    /// Running while accepting pauses.
+    pause: Option<TimerId>,
+}
+
+impl Listen {
+    pub fn new(listener: Box<dyn Listener>, transport: TransportRef) -> Listen {
+        Listen { listener, transport, registration: None, pause: None }
+    }
+}
+
+impl State {
+    /// Has a listener watched. On an error the endpoint is gone again, and its id with it.
+    pub fn start_listening(&mut self, id: i32) -> Result<()> {
+        let Some(me) = self.me.upgrade() else { return Err(Error::BAD_FD) };
+        let session = self.session.clone();
+        let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) else {
+            return Ok(());
+        };
+        match session.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false) {
+            Ok(registration) => {
+                listen.registration = Some(registration);
+                Ok(())
+            }
+            Err(error) => {
+                self.endpoints.remove(id);
+                Err(error.into())
+            }
+        }
+    }
+
+    pub fn stop_listening(&mut self, listen: Listen) {
+        let reactor = &self.session.reactor;
+        if let Some(registration) = listen.registration {
+            reactor.deregister(listen.listener.fd(), registration);
+        }
+        if let Some(timer) = listen.pause {
+            reactor.disarm(timer);
+        }
+    }
+
+    /// Takes every connection that waits. Edge-triggered: nothing may be left behind.
+    pub fn accept_all(&mut self, id: i32) {
+        loop {
+            let setup = self.setup();
+            // `setup` borrows the socket, so the listener is asked through a second look-up.
+            let accepted = match self.endpoints.peek(id) {
+                Some(Means::Listen(listen)) if listen.pause.is_none() => {
+                    listen.listener.accept(&setup).map(|stream| (stream, listen.transport))
+                }
+                _ => return,
+            };
+            match accepted {
+                Ok((stream, transport)) => {
+                    self.core.statistics.accepted_connections += 1;
+                    self.endpoint_is_well(id);
+                    let pipe = StreamPipe::new(stream, transport.framing());
+                    self.welcome(id, pipe, transport);
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
+                Err(error) => return self.pause_accepting(id, error.into()),
+            }
+        }
+    }
+
+    /// A pause, or a dialer's wait, is over.
+    pub fn resume_accepting(&mut self, id: i32) {
+        if let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) {
+            listen.pause = None;
+            self.accept_all(id);
+        }
+    }
+
+    /// An accepted connection is watched, and greeted at once.
+    fn welcome(&mut self, endpoint: i32, pipe: StreamPipe, transport: TransportRef) {
+        let Some(me) = self.me.upgrade() else { return };
+        let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
+        let fd = pipe.stream().fd();
+        let pipe = Pipe::Stream { pipe, registration: None, transport, dialed: false };
+        let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Stage::Connecting);
+        let session = self.session.clone();
+        match session.reactor.register(fd, me, key, false) {
+            Ok(registration) => self.pipes.registered(pipe_id, registration, false),
+            Err(error) => {
+                self.pipes.remove(pipe_id);
+                self.core.statistics.broken_connections += 1;
+                return self.endpoint_is_ill(endpoint, error.into());
+            }
+        }
+        let ready = Ready { writable: true, ..Ready::default() };
+        let Some((entry, terms)) = self.pipes.with_terms(pipe_id) else { return };
+        let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
+        match pipe.advance(ready, &terms) {
+            Ok(change) => self.apply(pipe_id, change),
+            Err(error) => {
+                // It was accepted, so it is broken, not a failed connect.
+                if let Some(entry) = self.pipes.get(pipe_id) {
+                    entry.stage = Stage::Greeting;
+                }
+                self.lose(pipe_id, error);
+            }
+        }
+    }
+
+    fn pause_accepting(&mut self, id: i32, error: Error) {
+        self.core.statistics.accept_errors += 1;
+        self.endpoint_is_ill(id, error);
+        let Some(me) = self.me.upgrade() else { return };
+        let timer = self.session.reactor.arm(Instant::now() + ACCEPT_PAUSE, me, Key::Endpoint(id).pack());
+        if let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) {
+            listen.pause = Some(timer);
+        }
+    }
+}

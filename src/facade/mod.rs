@@ -1,0 +1,30 @@
+//! The safe Rust API: sessions, sockets, polling, devices.
+//!
+//! A socket is a monitor: all its state is behind one lock, and whoever holds it is the engine for that
+//! socket. A call is a *visit* (`visit.rs`): it takes the lock, feeds the machine, lets go, and only then
+//! does what must not be done under a lock: waking, telling peers, large writes.
+
+mod close;
+mod device;
+mod dial;
+mod endpoint;
+mod key;
+mod life;
+mod listen;
+mod names;
+mod pipes;
+mod poll;
+mod session;
+mod socket;
+mod source;
+mod visit;
+mod wait;
+mod work;
+
+pub use device::{device, loopback};
+pub use poll::{Probe, poll};
+pub use session::Session;
+pub use socket::Socket;
+pub use wait::Wait;
+
+pub use crate::core::options::OptionValue;

@@ -1,0 +1,270 @@
+//! The pipes of one socket: what its protocol sends into and takes from.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+use smallvec::SmallVec;
+
+use crate::core::socket::{Flow, Pipes};
+use crate::core::{Kind, Message, PipeId};
+use crate::reactor::Registration;
+use crate::reactor::timers::TimerId;
+use crate::transport::Transport;
+use crate::transport::inproc::InprocPipe;
+use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
+
+use super::key::{GENERATIONS, Key};
+use super::session::Session;
+use super::work::{Job, Work};
+
+/// All pipes of a socket, attached, arriving or leaving.
+pub struct PipeTable {
+    entries: Slab<Entry>,
+    generation: u32,
+    session: Arc<Session>,
+    kind: &'static Kind,
+    /// NN_RCVMAXSIZE and NN_SNDBUF as they stand.
+    pub max_size: Option<u64>,
+    pub send_limit: usize,
+    /// Pipes that a command has changed and that must be looked at when it is done.
+    pub changed: SmallVec<[PipeId; 4]>,
+    /// Pipes with bytes that the I/O thread was asked to write.
+    unflushed: SmallVec<[PipeId; 4]>,
+    /// What the protocol wants of its timer since the last look.
+    pub alarm: Option<Option<Duration>>,
+    pub work: Work,
+}
+
+pub struct Entry {
+    pub pipe: Pipe,
+    pub generation: u32,
+    pub endpoint: i32,
+    pub send_priority: u8,
+    pub recv_priority: u8,
+    pub stage: Stage,
+    /// While the greeting, or the linger time, is running.
+    pub timer: Option<TimerId>,
+    pub attached_at: Option<Instant>,
+    /// It is among CURRENT_CONNECTIONS.
+    pub counted: bool,
+    /// Writability is being watched.
+    watches_write: bool,
+}
+
+pub enum Pipe {
+    Stream { pipe: StreamPipe, registration: Option<Registration>, transport: &'static dyn Transport, dialed: bool },
+    Inproc(InprocPipe),
+}
+
+/// How far a pipe has come in the life of its socket.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// The OS connects.
+    Connecting,
+    /// Connected, not greeted yet.
+    Greeting,
+    /// The protocol knows it.
+    Attached,
+    /// The peer is gone and the protocol must be told.
+    HangingUp,
+    /// The protocol knows that the peer is gone; unread messages wait.
+    HungUp,
+    /// The protocol refused it.
+    Refused,
+    /// Detached; what was accepted is on its way to the kernel.
+    Leaving,
+}
+
+impl PipeTable {
+    pub fn new(session: Arc<Session>, kind: &'static Kind) -> PipeTable {
+        PipeTable {
+            entries: Slab::new(),
+            generation: 0,
+            session,
+            kind,
+            max_size: None,
+            send_limit: 0,
+            changed: SmallVec::new(),
+            unflushed: SmallVec::new(),
+            alarm: None,
+            work: Work::new(),
+        }
+    }
+
+    /// Adds a pipe at the beginning of its life and gives its id and key.
+    pub fn insert(&mut self, pipe: Pipe, endpoint: i32, priorities: (u8, u8), stage: Stage) -> (PipeId, u64) {
+        self.generation = (self.generation + 1) % GENERATIONS;
+        let generation = self.generation;
+        let (send_priority, recv_priority) = priorities;
+        let index = self.entries.insert(Entry {
+            pipe,
+            generation,
+            endpoint,
+            send_priority,
+            recv_priority,
+            stage,
+            timer: None,
+            attached_at: None,
+            counted: false,
+            watches_write: false,
+        });
+        let id = PipeId(index as u32);
+        (id, Key::Pipe(id, generation).pack())
+    }
+
+    pub fn get(&mut self, id: PipeId) -> Option<&mut Entry> {
+        self.entries.get_mut(id.0 as usize)
+    }
+
+    /// The entry that a key was made for, unless it is gone.
+    pub fn find(&mut self, id: PipeId, generation: u32) -> Option<&mut Entry> {
+        self.get(id).filter(|entry| entry.generation == generation)
+    }
+
+    /// An entry together with the terms it lives under.
+    pub fn with_terms(&mut self, id: PipeId) -> Option<(&mut Entry, Terms<'_>)> {
+        let entry = self.entries.get_mut(id.0 as usize)?;
+        Some((entry, terms(&self.session, self.kind, self.max_size, self.send_limit)))
+    }
+
+    /// Forgets a pipe: it is watched no more, and its descriptor closes.
+    pub fn remove(&mut self, id: PipeId) -> Option<Entry> {
+        let mut entry = self.entries.try_remove(id.0 as usize)?;
+        if let Some(timer) = entry.timer.take() {
+            self.session.reactor.disarm(timer);
+        }
+        if let Pipe::Stream { pipe, registration, .. } = &mut entry.pipe
+            && let Some(registration) = registration.take()
+        {
+            self.session.reactor.deregister(pipe.stream().fd(), registration);
+        }
+        Some(entry)
+    }
+
+    pub fn ids(&self) -> impl Iterator<Item = PipeId> {
+        self.entries.iter().map(|(index, _)| PipeId(index as u32))
+    }
+
+    pub fn of_endpoint(&self, endpoint: i32) -> Vec<PipeId> {
+        let of_it = self.entries.iter().filter(|(_, entry)| entry.endpoint == endpoint);
+        of_it.map(|(index, _)| PipeId(index as u32)).collect()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Has whatever was appended and not written yet written by this thread, which is about to wait.
+    pub fn flush_all(&mut self) {
+        for id in std::mem::take(&mut self.unflushed) {
+            self.settle_writing(id);
+        }
+    }
+
+    /// Watches writability if, and only if, the pipe now waits for it; has pending bytes flushed.
+    pub fn settle_writing(&mut self, id: PipeId) {
+        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return };
+        let Pipe::Stream { pipe, registration: Some(registration), .. } = &entry.pipe else { return };
+        if pipe.wants_write() != entry.watches_write {
+            entry.watches_write = !entry.watches_write;
+            // It is registered and open, so only memory could fail; then the next change tries again.
+            let _ = self.session.reactor.watch_writable(pipe.stream().fd(), *registration, entry.watches_write);
+        }
+        if pipe.wants_flush() {
+            self.work.push(Job::Flush(Key::Pipe(id, entry.generation).pack()));
+        }
+    }
+
+    /// Remembers a registration that watches writability or not.
+    pub fn registered(&mut self, id: PipeId, made: Registration, write: bool) {
+        if let Some(entry) = self.get(id)
+            && let Pipe::Stream { registration, .. } = &mut entry.pipe
+        {
+            *registration = Some(made);
+            entry.watches_write = write;
+        }
+    }
+
+    fn send_stream(&mut self, id: PipeId, message: Message<'_>) -> Flow {
+        let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
+        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
+        let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
+        let (flow, need) = pipe.send(message, &terms);
+        let key = Key::Pipe(id, entry.generation).pack();
+        match need {
+            Need::Nothing => {}
+            Need::Flusher => {
+                self.unflushed.push(id);
+                self.work.push(Job::RequestFlush(key));
+            }
+            Need::Flush => self.work.push(Job::Flush(key)),
+        }
+        if pipe.wants_write() != entry.watches_write {
+            self.settle_writing(id);
+        }
+        flow
+    }
+}
+
+impl Pipes for PipeTable {
+    fn transmit(&mut self, id: PipeId, message: Message<'_>) -> Flow {
+        match self.entries.get_mut(id.0 as usize).map(|entry| &mut entry.pipe) {
+            Some(Pipe::Inproc(pipe)) => {
+                let (flow, tell) = pipe.send(message);
+                if tell && let Some(peer) = pipe.peer() {
+                    self.work.push(Job::Tell(peer.clone(), Ready { readable: true, ..Ready::default() }));
+                }
+                flow
+            }
+            Some(Pipe::Stream { .. }) => self.send_stream(id, message),
+            None => Flow::Full,
+        }
+    }
+
+    fn take(&mut self, id: PipeId) -> Option<(Message<'static>, bool)> {
+        let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
+        let entry = self.entries.get_mut(id.0 as usize)?;
+        let (message, change) = match &mut entry.pipe {
+            Pipe::Stream { pipe, .. } => pipe.take(&terms),
+            Pipe::Inproc(pipe) => {
+                let (message, change) = pipe.take();
+                if change.writable && let Some(peer) = pipe.peer() {
+                    self.work.push(Job::Tell(peer.clone(), Ready { writable: true, ..Ready::default() }));
+                }
+                (message, change)
+            }
+        };
+        if change.hung_up && entry.stage == Stage::Attached {
+            entry.stage = Stage::HangingUp;
+        }
+        if entry.stage != Stage::Attached {
+            self.changed.push(id);
+        }
+        message.map(|message| (message, change.readable))
+    }
+
+    fn refuse(&mut self, id: PipeId) {
+        if let Some(entry) = self.get(id) {
+            entry.stage = Stage::Refused;
+            self.changed.push(id);
+        }
+    }
+
+    fn arm(&mut self, after: Option<Duration>) {
+        self.alarm = Some(after);
+    }
+}
+
+impl Entry {
+    pub fn is_readable(&self) -> bool {
+        match &self.pipe {
+            Pipe::Stream { pipe, .. } => pipe.is_readable(),
+            Pipe::Inproc(pipe) => pipe.is_readable(),
+        }
+    }
+}
+
+fn terms<'a>(session: &'a Session, kind: &Kind, max_size: Option<u64>, send_limit: usize) -> Terms<'a> {
+    Terms { blocks: &session.blocks, own: kind.id, peer: kind.peer, max_size, send_limit }
+}

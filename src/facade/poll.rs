@@ -1,0 +1,88 @@
+//! `nn_poll`: readiness of many sockets (nanomsg-api.md 2.9).
+
+use std::time::{Duration, Instant};
+
+use crate::core::{Error, Readiness, Result};
+use crate::reactor::Waited;
+use crate::reactor::parker::Parker;
+
+use super::socket::Socket;
+
+/// One socket, what its user wants to know of it, and the answer.
+#[derive(Debug)]
+pub struct Probe<'a> {
+    pub socket: &'a Socket,
+    pub want: Readiness,
+    pub ready: Readiness,
+}
+
+impl<'a> Probe<'a> {
+    /// `ENOPROTOOPT` if the socket's type cannot do what is asked about.
+    pub fn new(socket: &'a Socket, want: Readiness) -> Result<Probe<'a>> {
+        let kind = socket.kind();
+        if (want.send && !kind.can_send) || (want.recv && !kind.can_recv) {
+            return Err(Error::NO_PROTO_OPT);
+        }
+        Ok(Probe { socket, want, ready: Readiness::default() })
+    }
+
+    /// Looks; false if the socket is being closed.
+    fn look(&mut self) -> bool {
+        let visit = self.socket.visit();
+        let now = visit.core.readiness();
+        self.ready = Readiness { send: self.want.send && now.send, recv: self.want.recv && now.recv };
+        visit.is_open()
+    }
+
+    fn is_ready(&self) -> bool {
+        self.ready.send || self.ready.recv
+    }
+}
+
+/// Waits until one of the sockets is ready, or for `timeout` (`None`: for ever); gives how many are. `EINTR`. A socket
+/// that is closed meanwhile ends the wait. All probes must belong to one session.
+pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize> {
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let Some(session) = probes.first().map(|probe| probe.socket.session.clone()) else { return Ok(0) };
+    let polls = probes.iter().any(|probe| probe.socket.polls());
+    if let Some(count) = look_at(probes) {
+        return Ok(count);
+    }
+    if polls {
+        session.reactor.glance();
+    }
+    let me = Parker::mine();
+    me.take_notice();
+    loop {
+        for probe in probes.iter() {
+            probe.socket.visit().waiters.add_poll(&me, probe.want);
+        }
+        // What became ready before we were registered told nobody.
+        let waited = match look_at(probes) {
+            Some(_) => Waited::Noticed,
+            None => session.reactor.wait(&me, deadline, polls),
+        };
+        for probe in probes.iter() {
+            probe.socket.visit().waiters.remove_poll(&me);
+        }
+        if let Some(count) = look_at(probes) {
+            return Ok(count);
+        }
+        match waited {
+            Waited::Noticed => {}
+            Waited::TimedOut => return Ok(0),
+            Waited::Interrupted => return Err(Error::INTERRUPTED),
+        }
+    }
+}
+
+/// How many are ready; `None` if none is and all are open, so that there is something to wait for.
+fn look_at(probes: &mut [Probe<'_>]) -> Option<usize> {
+    let mut count = 0;
+    let mut all_open = true;
+    for probe in probes.iter_mut() {
+        all_open &= probe.look();
+        count += usize::from(probe.is_ready());
+    }
+    (count > 0 || !all_open).then_some(count)
+}

@@ -1,0 +1,48 @@
+//! A session: one reactor with its I/O thread, and what its sockets share.
+
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use crate::core::{Error, Result, socket};
+use crate::protocol;
+use crate::reactor::Reactor;
+use crate::transport::blocks::Blocks;
+
+use super::names::Names;
+use super::socket::Socket;
+
+/// One I/O thread and the sockets it serves. inproc names are known within a session.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) reactor: Arc<Reactor>,
+    pub(super) blocks: Blocks,
+    pub(super) names: Names,
+    /// NN_PRINT_ERRORS was set when the session started.
+    pub(super) prints_errors: bool,
+}
+
+impl Session {
+    /// Starts the I/O thread. `EMFILE` when the process has no descriptors left.
+    pub fn start() -> Result<Arc<Session>> {
+        Ok(Arc::new(Session {
+            reactor: Reactor::start()?,
+            blocks: Blocks::default(),
+            names: Names::default(),
+            prints_errors: std::env::var_os("NN_PRINT_ERRORS").is_some_and(|value| !value.is_empty()),
+        }))
+    }
+
+    /// Opens a socket; `protocol` is the endpoint type (`EINVAL` if there is none such), `name` the value of
+    /// NN_SOCKET_NAME until it is set.
+    pub fn socket(self: &Arc<Self>, raw: bool, protocol: i32, name: &str) -> Result<Arc<Socket>> {
+        let kind = protocol::find(protocol).ok_or(Error::INVALID)?;
+        let seed = RandomState::new().hash_one(name);
+        Ok(Socket::new(Arc::clone(self), socket::Socket::new(kind, raw, seed, name)))
+    }
+
+    /// Ends the I/O thread. All sockets must have been closed before.
+    pub fn stop(&self) {
+        self.reactor.stop();
+    }
+}

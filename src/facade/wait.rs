@@ -1,0 +1,160 @@
+//! Blocking: try, wait, try again (nanomsg-api.md 2.8 and 9).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::core::options::Options;
+use crate::core::socket::Progress;
+use crate::core::{Error, Readiness, Result};
+use crate::reactor::Waited;
+use crate::reactor::parker::Parker;
+
+use super::socket::{Phase, Socket, State};
+use super::work::{Job, Work};
+
+/// Whether a call may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// NN_DONTWAIT: `EAGAIN` instead.
+    No,
+    /// As long as NN_SNDTIMEO or NN_RCVTIMEO say.
+    Option,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    Send,
+    Recv,
+}
+
+/// Who waits for what. A waiter is taken out when it is woken, and comes back if it must go on waiting.
+#[derive(Default)]
+pub struct Waiters {
+    send: VecDeque<Arc<Parker>>,
+    recv: VecDeque<Arc<Parker>>,
+    poll: Vec<(Arc<Parker>, Readiness)>,
+    pub close: Option<Arc<Parker>>,
+}
+
+impl Waiters {
+    pub fn is_empty(&self) -> bool {
+        self.send.is_empty() && self.recv.is_empty() && self.poll.is_empty() && self.close.is_none()
+    }
+
+    pub fn add(&mut self, side: Side, parker: &Arc<Parker>) {
+        self.side(side).push_back(Arc::clone(parker));
+    }
+
+    pub fn remove(&mut self, side: Side, parker: &Arc<Parker>) {
+        self.side(side).retain(|other| !Arc::ptr_eq(other, parker));
+    }
+
+    pub fn add_poll(&mut self, parker: &Arc<Parker>, want: Readiness) {
+        self.poll.push((Arc::clone(parker), want));
+    }
+
+    pub fn remove_poll(&mut self, parker: &Arc<Parker>) {
+        self.poll.retain(|(other, _)| !Arc::ptr_eq(other, parker));
+    }
+
+    /// One sender or receiver is enough: it looks again when it leaves, and wakes the next if there is more.
+    /// A closing socket wakes everybody.
+    pub fn wake(&mut self, ready: Readiness, phase: Phase, work: &mut Work) {
+        let open = phase == Phase::Open;
+        for (list, ready) in [(&mut self.send, ready.send), (&mut self.recv, ready.recv)] {
+            let count = if open { usize::from(ready) } else { list.len() };
+            work.extend(list.drain(..count.min(list.len())).map(Job::Wake));
+        }
+        if !self.poll.is_empty() {
+            let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
+            work.extend(self.poll.extract_if(.., |(_, want)| hit(want)).map(|(parker, _)| Job::Wake(parker)));
+        }
+        if phase == Phase::Drained {
+            work.extend(self.close.take().map(Job::Wake));
+        }
+    }
+
+    fn side(&mut self, side: Side) -> &mut VecDeque<Arc<Parker>> {
+        match side {
+            Side::Send => &mut self.send,
+            Side::Recv => &mut self.recv,
+        }
+    }
+}
+
+impl Socket {
+    /// Attempts until it is done, fails, or may wait no longer.
+    pub(super) fn attempt<T>(
+        &self,
+        side: Side,
+        wait: Wait,
+        mut attempt: impl FnMut(&mut State) -> Progress<T>,
+    ) -> Result<T> {
+        let timeout = {
+            let mut visit = self.visit();
+            if let Some(outcome) = visit.try_once(&mut attempt) {
+                return outcome;
+            }
+            let options = &visit.core.options;
+            let timeout = match side {
+                Side::Send => options.sndtimeo,
+                Side::Recv => options.rcvtimeo,
+            };
+            visit.pipes.flush_all();
+            if wait == Wait::No { Some(Error::AGAIN) } else { (timeout == 0).then_some(Error::TIMED_OUT) }
+                .map_or(Ok(Options::timeout(timeout)), Err)
+        };
+        match timeout {
+            Ok(timeout) => self.wait_and_attempt(side, timeout.map(|time| Instant::now() + time), attempt),
+            Err(not_now) => {
+                if self.polls() {
+                    self.session.reactor.glance();
+                }
+                self.visit().try_once(&mut attempt).unwrap_or(Err(not_now))
+            }
+        }
+    }
+
+    fn wait_and_attempt<T>(
+        &self,
+        side: Side,
+        deadline: Option<Instant>,
+        mut attempt: impl FnMut(&mut State) -> Progress<T>,
+    ) -> Result<T> {
+        let me = Parker::mine();
+        let mut waited = Waited::Noticed;
+        loop {
+            {
+                let mut visit = self.visit();
+                visit.waiters.remove(side, &me);
+                if let Some(outcome) = visit.try_once(&mut attempt) {
+                    return outcome;
+                }
+                match waited {
+                    Waited::TimedOut => return Err(Error::TIMED_OUT),
+                    Waited::Interrupted => return Err(Error::INTERRUPTED),
+                    // Whatever notice came before this is stale once the attempt has failed.
+                    Waited::Noticed => me.take_notice(),
+                };
+                visit.waiters.add(side, &me);
+                visit.pipes.flush_all();
+            }
+            waited = self.session.reactor.wait(&me, deadline, self.polls());
+        }
+    }
+}
+
+impl State {
+    /// `None`: not now.
+    fn try_once<T>(&mut self, attempt: &mut impl FnMut(&mut State) -> Progress<T>) -> Option<Result<T>> {
+        if !self.is_open() {
+            return Some(Err(Error::BAD_FD));
+        }
+        match attempt(self) {
+            Progress::Done(value) => Some(Ok(value)),
+            Progress::Failed(error) => Some(Err(error)),
+            Progress::NotNow => None,
+        }
+    }
+}

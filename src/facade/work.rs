@@ -1,0 +1,22 @@
+//! What a visit leaves to be done once the lock is released.
+
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::reactor::parker::Parker;
+use crate::transport::inproc::Peer;
+use crate::transport::pipe::Ready;
+
+pub enum Job {
+    /// Somebody who waits may have got what it waits for.
+    Wake(Arc<Parker>),
+    /// The other end of an inproc pipe must know.
+    Tell(Peer, Ready),
+    /// Write what the pipe of this key has pending.
+    Flush(u64),
+    /// Have the I/O thread do so: more is about to follow.
+    RequestFlush(u64),
+}
+
+pub type Work = SmallVec<[Job; 4]>;

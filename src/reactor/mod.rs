@@ -1,0 +1,250 @@
+//! The reactor: one poll, one I/O thread, timers, and callers that borrow the poll while they wait.
+//!
+//! It knows descriptors, keys and [`Source`]s, and no protocol. Read `baton.rs` for who polls when.
+
+pub mod baton;
+pub mod parker;
+pub mod sources;
+pub mod sync;
+pub mod timers;
+mod turn;
+
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use mio::{Poll, Registry, Waker};
+
+use crate::core::Result;
+use crate::sys::Owned;
+use crate::sys::futex::Slept;
+use crate::sys::signals::spawn_without_signals;
+use crate::transport::source::Source;
+
+use baton::{Baton, Wake};
+use parker::Parker;
+use sources::{Sources, WAKER};
+use sync::Mutex;
+use timers::{TimerId, Timers};
+use turn::Poller;
+
+pub use sources::Registration;
+
+pub struct Reactor {
+    registry: Owned<Registry>,
+    waker: Waker,
+    /// Locked by whoever holds the baton, hence never contended.
+    poller: Mutex<Poller>,
+    baton: Baton<ByIdentity>,
+    sources: Sources,
+    timers: Timers,
+    /// What callers ask of the I/O thread.
+    requests: Mutex<Vec<Request>>,
+    io: Arc<Parker>,
+    stopping: AtomicBool,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What only the I/O thread does.
+pub enum Request {
+    /// Write what a pipe has pending, now.
+    Flush(Arc<dyn Source>, u64),
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waited {
+    /// There may be news: look.
+    Noticed,
+    TimedOut,
+    /// A signal handler ran.
+    Interrupted,
+}
+
+/// A parker in the baton's queue: the same one, not an equal one.
+#[derive(Clone, Debug)]
+struct ByIdentity(Arc<Parker>);
+
+impl PartialEq for ByIdentity {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl std::fmt::Debug for Reactor {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Reactor")
+    }
+}
+
+impl Reactor {
+    /// Makes the poll and starts the I/O thread.
+    pub fn start() -> Result<Arc<Reactor>> {
+        let poll = Poll::new()?;
+        let registry = Owned::new(poll.registry().try_clone()?);
+        let waker = Waker::new(&registry, WAKER)?;
+        let reactor = Arc::new(Reactor {
+            registry,
+            waker,
+            poller: Mutex::new(Poller::new(poll)),
+            baton: Baton::new(),
+            sources: Sources::default(),
+            timers: Timers::default(),
+            requests: Mutex::default(),
+            io: Arc::default(),
+            stopping: AtomicBool::new(false),
+            thread: Mutex::default(),
+        });
+        let own = Arc::clone(&reactor);
+        let thread = spawn_without_signals("millrace-io", move || own.serve())?;
+        *reactor.thread.lock() = Some(thread);
+        Ok(reactor)
+    }
+
+    /// Ends the I/O thread and waits for that.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.notify(&self.io);
+        let thread = self.thread.lock().take();
+        if let Some(thread) = thread {
+            // A panic of the I/O thread has been reported; there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+
+    /// Watches a descriptor for reading, and for writing if asked.
+    pub fn register(&self, fd: RawFd, source: Arc<dyn Source>, key: u64, write: bool) -> io::Result<Registration> {
+        let registration = self.sources.insert(source, key);
+        match sources::watch(&self.registry, fd, registration, write) {
+            Ok(()) => Ok(registration),
+            Err(error) => {
+                self.sources.remove(registration);
+                Err(error)
+            }
+        }
+    }
+
+    /// Changes whether writability is watched. What is ready already is reported again.
+    pub fn watch_writable(&self, fd: RawFd, registration: Registration, write: bool) -> io::Result<()> {
+        sources::rewatch(&self.registry, fd, registration, write)
+    }
+
+    /// Stops watching, before the descriptor is closed. Events already fetched are ignored.
+    pub fn deregister(&self, fd: RawFd, registration: Registration) {
+        // The descriptor is ours and open, so there is nothing to fail.
+        let _ = sources::unwatch(&self.registry, fd);
+        self.sources.remove(registration);
+    }
+
+    pub fn arm(&self, at: Instant, source: Arc<dyn Source>, key: u64) -> TimerId {
+        let (id, first) = self.timers.insert(at, source, key);
+        if first {
+            self.nudge();
+        }
+        id
+    }
+
+    pub fn disarm(&self, timer: TimerId) {
+        self.timers.cancel(timer);
+    }
+
+    pub fn request(&self, request: Request) {
+        self.requests.lock().push(request);
+        self.notify(&self.io);
+    }
+
+    /// Wakes a sleeping caller, wherever it sleeps.
+    pub fn notify(&self, parker: &Parker) {
+        if parker.notify() {
+            self.wake_poll();
+        }
+    }
+
+    /// One socket more or less that the I/O thread must serve without being asked.
+    pub fn attend(&self, more: bool) {
+        self.carry_out(self.baton.attend(more));
+        if more {
+            self.nudge();
+        }
+    }
+
+    /// Sleeps until the calling thread's parker is notified; `polls`: polls meanwhile, if nobody else does.
+    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, polls: bool) -> Waited {
+        let me = ByIdentity(Arc::clone(me));
+        let waited = loop {
+            if me.0.take_notice() {
+                break Waited::Noticed;
+            }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                break Waited::TimedOut;
+            }
+            if polls && self.baton.acquire(&me) {
+                let waited = self.poll_until_noticed(&me.0, deadline);
+                self.carry_out(self.baton.release());
+                return waited;
+            }
+            match me.0.park(left) {
+                Slept::Interrupted => break Waited::Interrupted,
+                Slept::Woken | Slept::TimedOut => {}
+            }
+        };
+        if polls {
+            self.carry_out(self.baton.leave(&me));
+        }
+        waited
+    }
+
+    /// Dispatches what is ready now, if nobody else is polling.
+    pub fn glance(&self) {
+        if self.baton.try_acquire() {
+            // A poll that does not wait cannot be interrupted.
+            let _ = self.poll_once(Some(Duration::ZERO));
+            self.carry_out(self.baton.release());
+        }
+    }
+
+    fn poll_until_noticed(&self, me: &Parker, deadline: Option<Instant>) -> Waited {
+        loop {
+            if me.take_notice() {
+                return Waited::Noticed;
+            }
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Waited::TimedOut;
+            }
+            if !me.begin_poll() {
+                continue;
+            }
+            let outcome = self.poll_once(left);
+            me.end_poll();
+            if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
+                return Waited::Interrupted;
+            }
+        }
+    }
+
+    fn carry_out(&self, wake: Wake<ByIdentity>) {
+        match wake {
+            Wake::Nobody => {}
+            Wake::Caller(caller) => self.notify(&caller.0),
+            Wake::Io => self.notify(&self.io),
+        }
+    }
+
+    /// Somebody must look at the timers or the baton anew.
+    fn nudge(&self) {
+        if self.baton.is_held() {
+            self.wake_poll();
+        }
+        self.notify(&self.io);
+    }
+
+    fn wake_poll(&self) {
+        // An eventfd write fails only if the counter overflows, and then the poller is awake anyway.
+        let _ = self.waker.wake();
+    }
+}

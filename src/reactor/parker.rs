@@ -1,0 +1,102 @@
+//! A thread's place to sleep: one word.
+//!
+//! ```text
+//!            park            notify
+//!   Empty ─────────▶ Parked ────────▶ Noticed ──take──▶ Empty
+//!     └──begin_poll──▶ Polling ──notify──┘
+//! ```
+//!
+//! A notice that comes before the sleep makes it not happen. The word says whether the sleeper is in a futex
+//! or in the poll, so that whoever notifies makes the one system call that is needed, or none.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use crate::sys::futex::{self, Slept};
+
+const EMPTY: u32 = 0;
+const NOTICED: u32 = 1;
+const PARKED: u32 = 2;
+const POLLING: u32 = 3;
+
+#[derive(Debug, Default)]
+pub struct Parker(AtomicU32);
+
+thread_local! {
+    static MINE: Arc<Parker> = Arc::default();
+}
+
+impl Parker {
+    /// The calling thread's own.
+    pub fn mine() -> Arc<Parker> {
+        MINE.with(Arc::clone)
+    }
+
+    /// Wakes the owner. True: it is in the poll and needs the poll's waker.
+    #[must_use]
+    pub fn notify(&self) -> bool {
+        match self.0.swap(NOTICED, Ordering::AcqRel) {
+            PARKED => futex::wake_one(&self.0),
+            POLLING => return true,
+            _ => {}
+        }
+        false
+    }
+
+    /// Was there a notice? Only the owner asks, and it is gone then.
+    pub fn take_notice(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == NOTICED && self.0.swap(EMPTY, Ordering::AcqRel) == NOTICED
+    }
+
+    /// Sleeps until a notice, which stays for [`Parker::take_notice`].
+    pub fn park(&self, timeout: Option<Duration>) -> Slept {
+        if self.0.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return Slept::Woken;
+        }
+        let slept = futex::wait(&self.0, PARKED, timeout);
+        let _ = self.0.compare_exchange(PARKED, EMPTY, Ordering::AcqRel, Ordering::Acquire);
+        slept
+    }
+
+    /// About to poll. False: there is a notice, do not.
+    pub fn begin_poll(&self) -> bool {
+        self.0.compare_exchange(EMPTY, POLLING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    pub fn end_poll(&self) {
+        let _ = self.0.compare_exchange(POLLING, EMPTY, Ordering::AcqRel, Ordering::Acquire);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_notice_before_the_sleep_prevents_it() {
+        let parker = Parker::default();
+        assert!(!parker.notify());
+        assert_eq!(parker.park(None), Slept::Woken);
+        assert!(parker.take_notice());
+        assert!(!parker.take_notice());
+        assert_eq!(parker.park(Some(Duration::from_millis(1))), Slept::TimedOut);
+    }
+
+    #[test]
+    fn a_poller_needs_the_waker_and_a_parked_thread_does_not() {
+        let parker = Arc::new(Parker::default());
+        assert!(parker.begin_poll());
+        assert!(parker.notify());
+        assert!(!parker.begin_poll());
+        parker.end_poll();
+        assert!(parker.take_notice());
+
+        let sleeper = Arc::clone(&parker);
+        let thread = std::thread::spawn(move || while !sleeper.take_notice() {
+            sleeper.park(None);
+        });
+        assert!(!parker.notify());
+        thread.join().unwrap();
+    }
+}
