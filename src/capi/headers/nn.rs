@@ -1,10 +1,10 @@
 use std::ffi::{c_char, c_int, c_short, c_void};
 
-/// Version of the binary interface (not of the library): CURRENT is the interface implemented,
+/// Version of the binary interface, not of the library: the interface implemented.
 pub const NN_VERSION_CURRENT: c_int = 6;
-/// REVISION counts implementations of it,
+/// How often the implementation of that interface has changed.
 pub const NN_VERSION_REVISION: c_int = 0;
-/// and AGE earlier interfaces are still supported.
+/// How many earlier interfaces are still supported.
 pub const NN_VERSION_AGE: c_int = 1;
 
 /// Base of the error numbers that the platform does not define.
@@ -14,36 +14,57 @@ pub const ETERM: c_int = 156384765;
 /// The operation is not possible in the present state of the socket.
 pub const EFSM: c_int = 156384766;
 
-/// Namespaces of the symbols that nn_symbol_info lists. NN_NS_NAMESPACE: the names of this group.
+/// Symbols that name a group of symbols, as nn_symbol_info lists them.
 pub const NN_NS_NAMESPACE: c_int = 0;
+/// Versions of the interface.
 pub const NN_NS_VERSION: c_int = 1;
+/// Domains.
 pub const NN_NS_DOMAIN: c_int = 2;
+/// Transports.
 pub const NN_NS_TRANSPORT: c_int = 3;
+/// Socket types.
 pub const NN_NS_PROTOCOL: c_int = 4;
+/// Levels of options.
 pub const NN_NS_OPTION_LEVEL: c_int = 5;
+/// Options of level NN_SOL_SOCKET.
 pub const NN_NS_SOCKET_OPTION: c_int = 6;
 /// Options of a transport or of a protocol.
 pub const NN_NS_TRANSPORT_OPTION: c_int = 7;
+/// Types of option values.
 pub const NN_NS_OPTION_TYPE: c_int = 8;
+/// Units of option values and statistics.
 pub const NN_NS_OPTION_UNIT: c_int = 9;
+/// Flags.
 pub const NN_NS_FLAG: c_int = 10;
+/// Error numbers.
 pub const NN_NS_ERROR: c_int = 11;
+/// Limits.
 pub const NN_NS_LIMIT: c_int = 12;
+/// Events of nn_poll.
 pub const NN_NS_EVENT: c_int = 13;
+/// Statistics.
 pub const NN_NS_STATISTIC: c_int = 14;
 
-/// Types of option values. NN_TYPE_NONE: the symbol is no option.
+/// Type of a symbol that is no option.
 pub const NN_TYPE_NONE: c_int = 0;
+/// An int.
 pub const NN_TYPE_INT: c_int = 1;
+/// Bytes, not necessarily with a terminator.
 pub const NN_TYPE_STR: c_int = 2;
 
-/// Units of option values and statistics.
+/// Unit of what has none.
 pub const NN_UNIT_NONE: c_int = 0;
+/// Bytes.
 pub const NN_UNIT_BYTES: c_int = 1;
+/// Milliseconds.
 pub const NN_UNIT_MILLISECONDS: c_int = 2;
+/// A priority, 1 being the best.
 pub const NN_UNIT_PRIORITY: c_int = 3;
+/// 0 or 1.
 pub const NN_UNIT_BOOLEAN: c_int = 4;
+/// Messages.
 pub const NN_UNIT_MESSAGES: c_int = 5;
+/// A number of events.
 pub const NN_UNIT_COUNTER: c_int = 6;
 
 /// Domain: a socket for applications.
@@ -100,9 +121,10 @@ pub const NN_MAXTTL: c_int = 17;
 /// Flag of send and receive calls: fail with EAGAIN instead of waiting.
 pub const NN_DONTWAIT: c_int = 1;
 
-/// Level of the control property that holds a message's protocol header,
+/// Level of the control property that holds a message's protocol header.
 pub const PROTO_SP: c_int = 1;
-/// and its type. Its data are the header's length as a size_t, then the header.
+/// Type of the control property that holds a message's protocol header. Its data are the header's length as a
+/// size_t, then the header.
 pub const SP_HDR: c_int = 1;
 
 /// Event of nn_poll: a message can be received.
