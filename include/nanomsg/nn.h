@@ -677,7 +677,7 @@ NN_EXPORT int nn_close(int s);
 
 /**
  * Closes all sockets as nn_close does, and makes every later nn_socket fail with ETERM. Returns when all are
- * closed. Does nothing if there has never been a socket. Messages and symbols stay usable. Any
+ * closed. Does nothing if nn_socket has never been called. Messages and symbols stay usable. Any
  * thread. (2.11)
  */
 NN_EXPORT void nn_term(void);

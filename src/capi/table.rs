@@ -38,7 +38,7 @@ struct Registry {
     handles: Handles,
     /// Lives from the first socket to the last.
     session: Option<Arc<Session>>,
-    /// There has been a socket.
+    /// Somebody has asked for a socket: from then on termination has an effect.
     used: bool,
     terminated: bool,
 }
@@ -69,7 +69,7 @@ pub fn close(handle: c_int) -> Result<()> {
     present().ok_or(Error::BAD_FD)?.close(handle)
 }
 
-/// Closes every socket and lets no new one be opened. Nothing happens if there has never been one (2.11).
+/// Closes every socket and lets no new one be opened. Nothing happens if nobody has ever asked for one (2.11).
 pub fn terminate() {
     if let Some(table) = present() {
         table.terminate();
@@ -125,12 +125,12 @@ impl Table {
         if registry.terminated {
             return Err(Error::TERM);
         }
+        registry.used = true;
         let raw = raw?;
         let handle = registry.handles.take().ok_or(Error::TOO_MANY_FILES)?;
         match registry.socket(raw, protocol, handle) {
             Ok(socket) => {
                 *self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner) = Some(socket);
-                registry.used = true;
                 Ok(handle)
             }
             Err(error) => {

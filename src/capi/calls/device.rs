@@ -42,7 +42,7 @@ fn fit(a: &Socket, b: &Socket) -> Result<()> {
     let fits = a.is_raw()
         && b.is_raw()
         && one.id / 16 == other.id / 16
-        && (!one.can_recv || other.can_send)
-        && (!other.can_recv || one.can_send);
+        && one.can_recv == other.can_send
+        && other.can_recv == one.can_send;
     if fits { Ok(()) } else { Err(Error::INVALID) }
 }

@@ -35,7 +35,7 @@ pub extern "C" fn nn_close(s: c_int) -> c_int {
 }
 
 /// Closes all sockets as nn_close does, and makes every later nn_socket fail with ETERM. Returns when all are
-/// closed. Does nothing if there has never been a socket. Messages and symbols stay usable. Any
+/// closed. Does nothing if nn_socket has never been called. Messages and symbols stay usable. Any
 /// thread. (2.11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_term() {
