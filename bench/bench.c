@@ -31,7 +31,7 @@
 
 enum { MAX_PEERS = 256, MAX_SAMPLES = 1 << 20, BURST = 16, TOPIC = 8, EXIT_UNSUPPORTED = 77 };
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------------------------- */
 
 static struct {
     const char *transport, *pin, *pattern, *form, *wait;
@@ -69,7 +69,7 @@ static void parse_args(int argc, char **argv)
     }
 }
 
-/* ---- Clocks, numbers --------------------------------------------------------------------------------------------------- */
+/* ---- Clocks, numbers ------------------------------------------------------------------------------------------- */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -127,7 +127,7 @@ static void print_latency(void)
     printf("us=%.3f mean=%.3f p99=%.3f", quantile(0.5), sum / sample_count, quantile(0.99));
 }
 
-/* ---- Peers ------------------------------------------------------------------------------------------------------------- */
+/* ---- Peers ----------------------------------------------------------------------------------------------------- */
 
 /* Shared with forked peers. A slot has one writer and a cache line of its own. */
 static struct shared {
@@ -367,7 +367,7 @@ static void receive_exactly(sock_t s, char *buf)
         die("received %ld bytes instead of %zu", n, arg.size);
 }
 
-/* ---- Round trips --------------------------------------------------------------------------------------------------------- */
+/* ---- Round trips ----------------------------------------------------------------------------------------------- */
 
 static enum kind client_kind(void)
 {
@@ -530,7 +530,7 @@ static void requesters(void)
     printf("rate=%.0f", observed_rate());
 }
 
-/* ---- One way --------------------------------------------------------------------------------------------------------------- */
+/* ---- One way --------------------------------------------------------------------------------------------------- */
 
 static bool by_handover(void)
 {
@@ -600,7 +600,7 @@ static void oneway(void)
     printf("rate=%.0f mb_s=%.1f cpu_s_per_m=%.4f", rate, rate * (double)arg.size / 1e6, (double)cpu / 1e3 / (double)count);
 }
 
-/* ---- Publishing -------------------------------------------------------------------------------------------------------------- */
+/* ---- Publishing ------------------------------------------------------------------------------------------------ */
 
 static void note_sequence(int index, uint64_t sequence)
 {
@@ -727,7 +727,7 @@ static void subscriptions(void)
     printf("rate=%.0f", (double)count / ((double)(now_ns() - begin) / 1e9));
 }
 
-/* ---- Threads ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Threads --------------------------------------------------------------------------------------------------- */
 
 static sock_t ends[MAX_PEERS][2];
 
@@ -762,7 +762,7 @@ static void threads(void)
     printf("rate=%.0f", observed_rate());
 }
 
-/* ---- Many connections --------------------------------------------------------------------------------------------------------- */
+/* ---- Many connections ------------------------------------------------------------------------------------------ */
 
 static void connecting_peer(int index)
 {
@@ -812,7 +812,7 @@ static void idle(void)
     printf("bytes=%.0f establish_ms=%.1f", (resident_bytes() - before) / arg.n, ms);
 }
 
-/* ---- Waiting ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting --------------------------------------------------------------------------------------------------- */
 
 /* Send on one of `n` connections, wait for any, receive, all in one thread. */
 static void polling(void)
@@ -883,7 +883,7 @@ static void paced(void)
     printf(" cpu_s_per_s=%.4f", (double)(cpu_ns() - cpu) / (double)window_ns());
 }
 
-/* ----------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Main -------------------------------------------------------------------------------------------------------- */
 
 const char *origin_of(void *function)
 {

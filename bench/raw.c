@@ -23,7 +23,7 @@
 
 enum { BATCH = 64 * 1024, HEADER = 8, MAX_CONNS = 128, QUEUE = 1024, SMALL = 112 };
 
-/* ---- Spinning before sleeping ------------------------------------------------------------------------------------- */
+/* ---- Spinning before sleeping ---------------------------------------------------------------------------------- */
 
 /* Retrying pays when the answer comes from another core, and is ruinous when the peer needs this one: so whoever retried
  * in vain skips it for the next 64 waits, twice as many after each further failure up to 1024, until one succeeds. */
@@ -54,7 +54,7 @@ static void spun(struct spin *spin, bool success)
     }
 }
 
-/* ---- inproc: a queue behind a mutex, with futexes to sleep on ------------------------------------------------------- */
+/* ---- inproc: a queue behind a mutex, with futexes to sleep on -------------------------------------------------- */
 
 struct slot {
     size_t len;
@@ -160,7 +160,7 @@ static long pop(struct queue *q, void *buf, bool wait)
     return (long)len;
 }
 
-/* ---- Sockets -------------------------------------------------------------------------------------------------------- */
+/* ---- Sockets --------------------------------------------------------------------------------------------------- */
 
 struct conn {
     int fd;
@@ -313,7 +313,7 @@ void lib_subscribe(sock_t s, const void *prefix, size_t len)
         unsupported();
 }
 
-/* ---- Sending -------------------------------------------------------------------------------------------------------- */
+/* ---- Sending --------------------------------------------------------------------------------------------------- */
 
 static void write_all(int fd, struct iovec *iov, int n)
 {
@@ -388,7 +388,7 @@ void lib_send_msg(sock_t h, size_t len)
         lib_send(h, body, len);
 }
 
-/* ---- Receiving ------------------------------------------------------------------------------------------------------ */
+/* ---- Receiving ------------------------------------------------------------------------------------------------- */
 
 /* Reads once; false when there is nothing and the caller does not wait. */
 static bool fill(struct conn *c, bool wait)
@@ -508,7 +508,7 @@ long lib_recv_msg(sock_t h)
     return s->rx ? pop(s->rx, NULL, true) : lib_recv(h, scratch(1 << 20), 1 << 20, true);
 }
 
-/* ---- Polling -------------------------------------------------------------------------------------------------------- */
+/* ---- Polling --------------------------------------------------------------------------------------------------- */
 
 static struct pollfd *polled;
 static int polled_len;

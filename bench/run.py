@@ -67,7 +67,7 @@ def choose_rows(args):
     return [r for r in ROWS if not r.only_named and (r.quick or not args.quick)]
 
 
-# ---- Building ----------------------------------------------------------------------------------------------------------
+# ---- Building ------------------------------------------------------------------------------------------------------
 
 
 def run_or_exit(command, **more):
@@ -114,7 +114,7 @@ def build(impl, lib_dir):
     return program
 
 
-# ---- Measuring -----------------------------------------------------------------------------------------------------------
+# ---- Measuring -----------------------------------------------------------------------------------------------------
 
 
 def environment(impl, lib_dir, tmp):
@@ -136,7 +136,8 @@ def check_origin(impl, origin, lib_dir):
 
 def measure(impl, program, command, env, lib_dir):
     """One run: its numbers by name, {} where there is nothing to measure, None when it failed."""
-    process = subprocess.Popen([program, *command.split()], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([program, *command.split()], env=env, text=True, stdout=pipe, stderr=pipe)
     try:
         out, err = process.communicate(timeout=TIME_LIMIT)
     except subprocess.TimeoutExpired:
@@ -180,7 +181,7 @@ def measure_all(rows, args, programs, lib_dir, tmp):
     return results
 
 
-# ---- Judging ---------------------------------------------------------------------------------------------------------------
+# ---- Judging -------------------------------------------------------------------------------------------------------
 
 
 def medians(row, results):
@@ -267,7 +268,7 @@ def plain(rows, table):
                      for line in lines)
 
 
-# ---- Writing ---------------------------------------------------------------------------------------------------------------
+# ---- Writing -------------------------------------------------------------------------------------------------------
 
 
 def version(package):

@@ -1,5 +1,8 @@
 //! Millrace: nanomsg's C library on a Rust engine. Start reading at `ARCHITECTURE.md`.
 
+#![deny(unsafe_code)]
+
+pub mod capi;
 pub mod core;
 pub mod facade;
 pub mod protocol;

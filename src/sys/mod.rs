@@ -1,6 +1,8 @@
 //! The small corner where the OS demands `unsafe`: what no kept library offers in a safe form.
 //! Everything here is a thin, safe wrapper; each block says why it is sound.
 
+#![allow(unsafe_code)]
+
 pub mod descriptor;
 pub mod eventfd;
 pub mod fork;

@@ -1,0 +1,59 @@
+# The whole workflow. `make` builds, `make test` tests, `make install` installs (PREFIX, LIBDIR, INCLUDEDIR, DESTDIR).
+
+CARGO ?= cargo
+PYTHON ?= python3
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+OUT := $(CARGO_TARGET_DIR)/release
+SHARED := $(OUT)/libnanomsg.so
+STATIC := $(OUT)/static/libnanomsg.a
+
+# The interface implemented (what pkg-config and CMake are asked for), and the file name that goes with it.
+VERSION := 1.2.1
+REAL := libnanomsg.so.6.0.1
+
+all: build static
+
+build:
+	$(CARGO) build --release
+
+# The static library with its inner names hidden; the one cargo leaves in $(OUT) shows all of them.
+static: build
+	mkdir -p $(dir $(STATIC))
+	tools/localise.sh $(OUT)/libnanomsg.a $(STATIC)
+
+# Builds the library and a C example, and moves real data.
+run: build
+	examples-c/run.sh
+
+test:
+	tools/needs.sh
+	$(CARGO) test --release
+
+# Writes include/nanomsg/*.h anew from src/capi.
+headers:
+	$(CARGO) test --test headers -- --ignored --exact regenerate
+
+bench: build
+	$(PYTHON) bench/run.py
+
+install: all
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION) $(DESTDIR)$(INCLUDEDIR)/nanomsg
+	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/$(REAL)
+	for link in libnanomsg.so.6 libnanomsg.so.5 libnanomsg.so; do ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$$link; done
+	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
+	install -m 644 include/nanomsg/*.h $(DESTDIR)$(INCLUDEDIR)/nanomsg
+	$(fill) packaging/nanomsg.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/nanomsg.pc
+	for part in config config-version; do \
+	    $(fill) packaging/nanomsg-$$part.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION)/nanomsg-$$part.cmake; done
+
+fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
+    -e 's|@VERSION@|$(VERSION)|'
+
+clean:
+	$(CARGO) clean
+
+.PHONY: all build static run test headers bench install clean

@@ -1,0 +1,48 @@
+use std::ffi::c_int;
+use std::sync::Arc;
+
+use crate::capi::errno::guard;
+use crate::capi::table;
+use crate::core::{Error, Result};
+use crate::facade::{self, Socket};
+
+/// Forwards every message of one raw socket to the other, both ways if they can; with a negative handle, every
+/// message of the other socket back to itself. Returns only on failure, with -1 and EBADF (normally: a
+/// socket was closed; also no such socket, or both negative), EINVAL (a socket is not raw, or the two do
+/// not fit together), or what receiving or sending failed with, timeouts included. A two-way device returns
+/// when both directions have failed. Any thread. (2.10)
+#[unsafe(no_mangle)]
+pub extern "C" fn nn_device(s1: c_int, s2: c_int) -> c_int {
+    guard(|| {
+        // The sockets are not held, or nn_close of the one would wait for the close of the other.
+        match (s1 >= 0, s2 >= 0) {
+            (true, true) => {
+                let (a, b) = (socket(s1)?, socket(s2)?);
+                fit(&a, &b)?;
+                Err(facade::device(&a, &b))
+            }
+            (true, false) => Err(facade::loopback(&raw(socket(s1)?)?)),
+            (false, true) => Err(facade::loopback(&raw(socket(s2)?)?)),
+            (false, false) => Err(Error::BAD_FD),
+        }
+    })
+}
+
+fn socket(handle: c_int) -> Result<Arc<Socket>> {
+    table::with(handle, |socket| Ok(Arc::clone(socket)))
+}
+
+fn raw(socket: Arc<Socket>) -> Result<Arc<Socket>> {
+    if socket.is_raw() { Ok(socket) } else { Err(Error::INVALID) }
+}
+
+/// Two raw sockets of one protocol, each taking what the other gives.
+fn fit(a: &Socket, b: &Socket) -> Result<()> {
+    let (one, other) = (a.kind(), b.kind());
+    let fits = a.is_raw()
+        && b.is_raw()
+        && one.id / 16 == other.id / 16
+        && one.can_recv == other.can_send
+        && other.can_recv == one.can_send;
+    if fits { Ok(()) } else { Err(Error::INVALID) }
+}

@@ -1,0 +1,29 @@
+//! The functions of libnanomsg, all of them and nothing else: their doc comments are the text of `nn.h`.
+//!
+//! What C must promise about its pointers is what the comment says about the arguments; that is the
+//! contract behind every `SAFETY` here.
+#![allow(clippy::missing_safety_doc)] // the comments are C's
+
+pub mod device;
+pub mod endpoint;
+pub mod information;
+pub mod message;
+pub mod options;
+pub mod poll;
+pub mod socket;
+pub mod transfer;
+
+use std::ffi::c_int;
+
+use super::headers::nn::NN_DONTWAIT;
+use crate::facade::Wait;
+
+/// Other flags are ignored (2.5).
+fn wait(flags: c_int) -> Wait {
+    if flags & NN_DONTWAIT != 0 { Wait::No } else { Wait::Option }
+}
+
+/// A length as C's calls return it.
+fn returned(len: usize) -> c_int {
+    len as c_int
+}

@@ -1,0 +1,125 @@
+use std::ffi::{c_int, c_void};
+
+use super::{returned, wait};
+use crate::capi::errno::guard;
+use crate::capi::headers::nn::{NN_MSG, nn_msghdr};
+use crate::capi::{chunk, cmsg, msghdr, pointers, table};
+use crate::core::{Body, Error, Header, Message};
+
+/// Sends the len bytes at buf as one message, 0 bytes too. With len NN_MSG, buf is the address of a pointer to
+/// a message of nn_allocmsg, which is the library's after success and stays the caller's after a failure.
+/// Waits while no peer can take it, for at most NN_SNDTIMEO; with NN_DONTWAIT in flags it does not wait.
+/// Returns the number of bytes, or -1 with EBADF (also when the socket is closed meanwhile), EFAULT (NULL,
+/// or no message), ENOTSUP (the socket type only receives), EFSM (not in this state), EAGAIN (NN_DONTWAIT),
+/// ETIMEDOUT, EINTR (a signal), EINVAL, ENOMEM. Any thread, also several on one socket. (2.5, 2.8)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags: c_int) -> c_int {
+    guard(|| {
+        table::with(s, |socket| {
+            if len != NN_MSG {
+                // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
+                let body = Body::Borrowed(unsafe { pointers::bytes(buf, len) }?);
+                return socket.send(&mut Message::new(body), wait(flags)).map(returned);
+            }
+            // SAFETY: a non-null `buf` is the address of a pointer to a message that is ours from here on,
+            // if the send succeeds.
+            unsafe {
+                let data = pointers::read(buf.cast(), Error::FAULT)?;
+                msghdr::send_whole(socket, data, Header::new(), wait(flags)).map(returned)
+            }
+        })
+    })
+}
+
+/// Receives one message into buf, which has room for len bytes; what does not fit is dropped. With len
+/// NN_MSG, buf is the address of a pointer that is set to a new message, to be freed with nn_freemsg. Waits
+/// until there is a message, for at most NN_RCVTIMEO; with NN_DONTWAIT in flags it does not wait. Returns the
+/// length of the whole message, which may be more than len, or -1 with EBADF (also when the socket is
+/// closed meanwhile), ENOTSUP (the socket type only sends), EFSM (not in this state), EAGAIN
+/// (NN_DONTWAIT), ETIMEDOUT (also the end of a survey), EINTR (a signal), EFAULT (NULL), ENOMEM. Any thread,
+/// also several on one socket: each message goes to one of them. (2.6, 2.8)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
+    guard(|| {
+        table::with(s, |socket| {
+            if len == NN_MSG && buf.is_null() {
+                return Err(Error::FAULT);
+            }
+            let body = socket.recv(wait(flags))?.body;
+            let full = body.len();
+            if len == NN_MSG {
+                let data = chunk::into_raw(body.into_chunk()?);
+                // SAFETY: a non-null `buf` has room for a pointer.
+                unsafe { pointers::write(buf.cast(), data) }?;
+            } else {
+                // SAFETY: a non-null `buf` has room for `len` bytes.
+                unsafe { pointers::store(buf, &body.bytes()[..full.min(len)]) }?;
+            }
+            Ok(returned(full))
+        })
+    })
+}
+
+/// Sends a message made of msg_iovlen parts, as nn_send does; or of one message, if there is one part of
+/// length NN_MSG. The first SP_HDR property of the control data becomes the protocol header, which raw
+/// sockets route by; with msg_controllen NN_MSG they are a message too. After success both messages are the
+/// library's, after a failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an
+/// NN_MSG among several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any
+/// thread, also several on one socket. (2.5, 2.7)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c_int) -> c_int {
+    guard(|| {
+        table::with(s, |socket| {
+            // SAFETY: `msghdr`, its parts and its control data are as they say, nobody changes them
+            // meanwhile, and messages are ours from here on, if the send succeeds.
+            unsafe {
+                let description = pointers::read(msghdr, Error::INVALID)?;
+                let parts = msghdr::parts(&description)?;
+                let whole = match msghdr::whole_message(parts) {
+                    Some(place) => Some(pointers::read(place, Error::FAULT)?),
+                    None => None,
+                };
+                let mut message = Message::default();
+                match whole {
+                    Some(data) => drop(chunk::peek(data)?),
+                    None => message.body = msghdr::gather(parts)?,
+                }
+                message.header = Header::from_slice(cmsg::header(msghdr::control_area(&description)?));
+                let sent = match whole {
+                    Some(data) => msghdr::send_whole(socket, data, message.header, wait(flags))?,
+                    None => socket.send(&mut message, wait(flags))?,
+                };
+                msghdr::consume_control(&description);
+                Ok(returned(sent))
+            }
+        })
+    })
+}
+
+/// Receives one message into msg_iovlen parts in turn, as nn_recv does; or as a new message, if there is one
+/// part of length NN_MSG. Control data, which hold the protocol header as an SP_HDR property, are stored in
+/// msg_control unless that is NULL: if msg_controllen is NN_MSG as a new message, else if they fit. New
+/// messages are to be freed with nn_freemsg. The structure itself is not changed. Fails as nn_recv, and with
+/// EINVAL (msghdr is NULL, or an NN_MSG is reached among several parts; the message is lost then) or
+/// EMSGSIZE (negative msg_iovlen). Any thread, also several on one socket. (2.6, 2.7)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nn_recvmsg(s: c_int, msghdr: *mut nn_msghdr, flags: c_int) -> c_int {
+    guard(|| {
+        table::with(s, |socket| {
+            // SAFETY: `msghdr`, its parts and its control buffer are as they say and nobody else uses
+            // them meanwhile.
+            unsafe {
+                let description = pointers::read(msghdr, Error::INVALID)?;
+                let parts = msghdr::parts(&description)?;
+                if msghdr::whole_message(parts).is_some_and(|place| place.is_null()) {
+                    return Err(Error::FAULT);
+                }
+                let message = socket.recv(wait(flags))?;
+                let control = msghdr::ControlOut::prepare(&description, &message.header)?;
+                let full = msghdr::scatter(parts, message.body)?;
+                control.deliver()?;
+                Ok(returned(full))
+            }
+        })
+    })
+}

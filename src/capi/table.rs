@@ -1,0 +1,367 @@
+//! Handles: small dense integers that stand for sockets.
+//!
+//! A call looks its socket up without a lock or a cache line that callers on other sockets write to:
+//! every slot is a line of its own, held for reading as long as the call lasts. Only opening and
+//! closing meet at the registry.
+
+use std::ffi::c_int;
+use std::ptr;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError};
+
+use crate::core::{Error, Result};
+use crate::facade::{Session, Socket};
+use crate::sys::fork;
+
+/// Sockets that can be open at a time.
+pub const MAX_SOCKETS: usize = SEGMENTS * SEGMENT;
+const SEGMENTS: usize = 256;
+const SEGMENT: usize = 256;
+
+/// A socket held for the length of a call. There is none if the handle was never opened or is closed.
+pub type Held<'t> = RwLockReadGuard<'t, Option<Arc<Socket>>>;
+
+/// On a cache line of its own: a call writes to the lock's counter.
+#[derive(Default)]
+#[repr(align(64))]
+struct Slot(RwLock<Option<Arc<Socket>>>);
+
+pub struct Table {
+    segments: [OnceLock<Box<[Slot; SEGMENT]>>; SEGMENTS],
+    registry: Mutex<Registry>,
+    /// Signalled when the last socket has been closed.
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct Registry {
+    handles: Handles,
+    /// Lives from the first socket to the last.
+    session: Option<Arc<Session>>,
+    /// Somebody has asked for a socket: from then on termination has an effect.
+    used: bool,
+    terminated: bool,
+}
+
+/// The table of this process; null until the first socket, and again in a forked child.
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+
+/// Opens a socket and returns its handle.
+pub fn open(raw: Result<bool>, protocol: c_int) -> Result<c_int> {
+    table().open(raw, protocol)
+}
+
+/// Runs a call on the socket of a handle; `EBADF` if there is none or it is being closed.
+pub fn with<T>(handle: c_int, call: impl FnOnce(&Arc<Socket>) -> Result<T>) -> Result<T> {
+    match &*hold(handle)? {
+        Some(socket) => call(socket),
+        None => Err(Error::BAD_FD),
+    }
+}
+
+/// Keeps the socket of a handle from being closed completely.
+pub fn hold(handle: c_int) -> Result<Held<'static>> {
+    present().ok_or(Error::BAD_FD)?.hold(handle)
+}
+
+/// Closes a socket; returns when every other call on it has returned.
+pub fn close(handle: c_int) -> Result<()> {
+    present().ok_or(Error::BAD_FD)?.close(handle)
+}
+
+/// Closes every socket and lets no new one be opened. Nothing happens if nobody has ever asked for one (2.11).
+pub fn terminate() {
+    if let Some(table) = present() {
+        table.terminate();
+    }
+}
+
+fn present() -> Option<&'static Table> {
+    // SAFETY: the pointer is null or a table that is never freed.
+    unsafe { TABLE.load(Ordering::Acquire).as_ref() }
+}
+
+fn table() -> &'static Table {
+    if let Some(table) = present() {
+        return table;
+    }
+    // Before a table is published. That two threads may both register does no harm.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.load(Ordering::Acquire) {
+        fork::on_child(forget);
+        REGISTERED.store(true, Ordering::Release);
+    }
+    let fresh = Box::into_raw(Box::new(Table::new()));
+    match TABLE.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: just made from a box, and from now on never freed.
+        Ok(_) => unsafe { &*fresh },
+        Err(winner) => {
+            // SAFETY: just made from a box, and nobody has seen it.
+            drop(unsafe { Box::from_raw(fresh) });
+            // SAFETY: as in `present`; it is not null.
+            unsafe { &*winner }
+        }
+    }
+}
+
+/// In a forked child: the parent's sockets are not ours. Their locks may be held by threads that do not exist
+/// here, so the table is left behind as it is.
+fn forget() {
+    TABLE.store(ptr::null_mut(), Ordering::Release);
+}
+
+impl Table {
+    fn new() -> Table {
+        Table {
+            segments: [const { OnceLock::new() }; SEGMENTS],
+            registry: Mutex::default(),
+            emptied: Condvar::new(),
+        }
+    }
+
+    /// `raw` is an error if the domain is unknown: termination is said first (2.1).
+    fn open(&self, raw: Result<bool>, protocol: c_int) -> Result<c_int> {
+        let mut registry = self.registry();
+        if registry.terminated {
+            return Err(Error::TERM);
+        }
+        registry.used = true;
+        let raw = raw?;
+        let handle = registry.handles.take().ok_or(Error::TOO_MANY_FILES)?;
+        match registry.socket(raw, protocol, handle) {
+            Ok(socket) => {
+                *self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+                Ok(handle)
+            }
+            Err(error) => {
+                self.release(&mut registry, handle);
+                Err(error)
+            }
+        }
+    }
+
+    fn hold(&self, handle: c_int) -> Result<Held<'_>> {
+        let index = usize::try_from(handle).map_err(|_| Error::BAD_FD)?;
+        let segment = self.segments.get(index / SEGMENT).and_then(OnceLock::get).ok_or(Error::BAD_FD)?;
+        // Only `open` and `close` write: to whoever does not get the slot at once, the socket is not
+        // there. Nor could waiting be allowed: nn_poll holds many slots, some of them twice.
+        match segment[index % SEGMENT].0.try_read() {
+            Ok(held) => Ok(held),
+            Err(TryLockError::Poisoned(held)) => Ok(held.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::BAD_FD),
+        }
+    }
+
+    fn close(&self, handle: c_int) -> Result<()> {
+        // From here on the socket refuses every call, and those that wait are waking up.
+        self.hold(handle)?.as_ref().ok_or(Error::BAD_FD)?.close()?;
+        // They all hold the slot, so this waits until the last of them has left.
+        let socket = self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(socket);
+        self.release(&mut self.registry(), handle);
+        Ok(())
+    }
+
+    fn terminate(&self) {
+        let mut registry = self.registry();
+        if !registry.used {
+            return;
+        }
+        registry.terminated = true;
+        let highest = registry.handles.fresh;
+        drop(registry);
+        for handle in 0..highest {
+            // `EBADF`: it is free, or another thread is closing it and waited for below.
+            let _ = self.close(handle);
+        }
+        let mut registry = self.registry();
+        while registry.handles.open > 0 {
+            registry = self.emptied.wait(registry).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Frees a handle; with the last one the session ends.
+    fn release(&self, registry: &mut Registry, handle: c_int) {
+        if registry.handles.release(handle) {
+            if let Some(session) = registry.session.take() {
+                session.stop();
+            }
+            self.emptied.notify_all();
+        }
+    }
+
+    fn slot(&self, handle: c_int) -> &Slot {
+        let index = handle as usize;
+        let segment = self.segments[index / SEGMENT].get_or_init(|| Box::new([const { Slot::empty() }; SEGMENT]));
+        &segment[index % SEGMENT]
+    }
+
+    fn registry(&self) -> MutexGuard<'_, Registry> {
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    fn socket(&mut self, raw: bool, protocol: c_int, handle: c_int) -> Result<Arc<Socket>> {
+        let session = match &self.session {
+            Some(session) => session,
+            None => self.session.insert(Session::start()?),
+        };
+        session.socket(raw, protocol, &handle.to_string())
+    }
+}
+
+impl Slot {
+    const fn empty() -> Slot {
+        Slot(RwLock::new(None))
+    }
+}
+
+/// Which handles are free: the one freed last is taken first, and the order starts anew when all are free.
+#[derive(Default)]
+struct Handles {
+    freed: Vec<c_int>,
+    /// Handles from here on have not been used since all were free.
+    fresh: c_int,
+    open: usize,
+}
+
+impl Handles {
+    fn take(&mut self) -> Option<c_int> {
+        let handle = match self.freed.pop() {
+            Some(handle) => handle,
+            None if self.open < MAX_SOCKETS => {
+                self.fresh += 1;
+                self.fresh - 1
+            }
+            None => return None,
+        };
+        self.open += 1;
+        Some(handle)
+    }
+
+    /// Returns true if no handle is taken any more.
+    fn release(&mut self, handle: c_int) -> bool {
+        self.open -= 1;
+        if self.open > 0 {
+            self.freed.push(handle);
+            return false;
+        }
+        *self = Handles::default();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAIR: c_int = 16;
+
+    #[test]
+    fn the_handle_freed_last_is_taken_first() {
+        let mut handles = Handles::default();
+        assert_eq!([handles.take(), handles.take(), handles.take(), handles.take()], [0, 1, 2, 3].map(Some));
+        assert!(!handles.release(1));
+        assert!(!handles.release(3));
+        assert_eq!([handles.take(), handles.take(), handles.take()], [3, 1, 4].map(Some));
+    }
+
+    #[test]
+    fn the_order_starts_anew_when_all_are_free() {
+        let mut handles = Handles::default();
+        assert_eq!([handles.take(), handles.take(), handles.take()], [0, 1, 2].map(Some));
+        assert!(!handles.release(0));
+        assert!(!handles.release(2));
+        assert!(handles.release(1));
+        assert_eq!(handles.take(), Some(0));
+    }
+
+    #[test]
+    fn handles_run_out_at_the_limit() {
+        let mut handles = Handles::default();
+        for expected in 0..MAX_SOCKETS {
+            assert_eq!(handles.take(), Some(expected as c_int));
+        }
+        assert_eq!(handles.take(), None);
+        assert!(!handles.release(17));
+        assert_eq!(handles.take(), Some(17));
+        assert_eq!(handles.take(), None);
+    }
+
+    #[test]
+    fn sockets_open_and_close() {
+        let table = Table::new();
+        assert!(table.hold(0).is_err());
+        assert_eq!(table.open(Ok(false), PAIR).unwrap(), 0);
+        assert_eq!(table.open(Ok(true), PAIR).unwrap(), 1);
+        assert!(table.hold(0).unwrap().is_some());
+        assert!(table.hold(2).unwrap().is_none());
+        for absent in [-1, c_int::MIN, 256, 65_535, 65_536, c_int::MAX] {
+            assert_eq!(table.hold(absent).err(), Some(Error::BAD_FD));
+        }
+        table.close(0).unwrap();
+        assert_eq!(table.close(0), Err(Error::BAD_FD));
+        assert_eq!(table.open(Ok(false), PAIR).unwrap(), 0);
+        table.close(0).unwrap();
+        table.close(1).unwrap();
+        assert!(table.registry().session.is_none());
+    }
+
+    #[test]
+    fn a_failed_open_leaves_no_trace() {
+        let table = Table::new();
+        assert_eq!(table.open(Ok(false), 12_345).unwrap_err(), Error::INVALID);
+        assert_eq!(table.open(Err(Error::AF_NO_SUPPORT), PAIR).unwrap_err(), Error::AF_NO_SUPPORT);
+        assert!(table.registry().session.is_none());
+        assert_eq!(table.open(Ok(false), PAIR).unwrap(), 0);
+        table.close(0).unwrap();
+    }
+
+    #[test]
+    fn a_call_in_progress_delays_the_end_of_close() {
+        let table = Table::new();
+        table.open(Ok(false), PAIR).unwrap();
+        let held = table.hold(0).unwrap();
+        std::thread::scope(|scope| {
+            let closer = scope.spawn(|| table.close(0));
+            // Once close waits for the slot, nobody else gets it.
+            while table.hold(0).is_ok() {
+                std::thread::yield_now();
+            }
+            assert!(!closer.is_finished());
+            drop(held);
+            closer.join().unwrap().unwrap();
+        });
+        assert!(table.hold(0).unwrap().is_none());
+    }
+
+    #[test]
+    fn termination_closes_everything_and_lasts() {
+        let table = Table::new();
+        table.terminate();
+        for _ in 0..3 {
+            table.open(Ok(false), PAIR).unwrap();
+        }
+        table.terminate();
+        assert_eq!(table.registry().handles.open, 0);
+        assert_eq!(table.open(Err(Error::AF_NO_SUPPORT), PAIR).unwrap_err(), Error::TERM);
+        table.terminate();
+    }
+
+    #[test]
+    fn many_threads_open_and_close() {
+        let table = Table::new();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        let handle = table.open(Ok(false), PAIR).unwrap();
+                        table.close(handle).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(table.registry().handles.open, 0);
+    }
+}

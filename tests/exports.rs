@@ -1,0 +1,156 @@
+//! The built libraries from outside: their names, what they export, and that programs link with them.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use support::{ScratchDir, repo_root, run};
+
+/// The public functions of nanomsg 1.2, and nothing else.
+const PUBLIC: [&str; 23] = [
+    "nn_allocmsg",
+    "nn_bind",
+    "nn_close",
+    "nn_cmsg_nxthdr_",
+    "nn_connect",
+    "nn_device",
+    "nn_errno",
+    "nn_freemsg",
+    "nn_get_statistic",
+    "nn_getsockopt",
+    "nn_poll",
+    "nn_reallocmsg",
+    "nn_recv",
+    "nn_recvmsg",
+    "nn_send",
+    "nn_sendmsg",
+    "nn_setsockopt",
+    "nn_shutdown",
+    "nn_socket",
+    "nn_strerror",
+    "nn_symbol",
+    "nn_symbol_info",
+    "nn_term",
+];
+
+/// Cargo puts the libraries of a build beside its tests.
+fn built(name: &str) -> PathBuf {
+    let exe = std::env::current_exe().expect("path of this test");
+    exe.with_file_name(name)
+}
+
+fn succeed(command: &mut Command) -> String {
+    let outcome = run(command, Duration::from_secs(120));
+    outcome.expect_success(&format!("{command:?}"));
+    outcome.stdout
+}
+
+/// Names of the symbols in the output of `nm -P`.
+fn symbols(command: &mut Command) -> Vec<String> {
+    let listing = succeed(command);
+    let mut names: Vec<String> = listing
+        .lines()
+        .filter(|line| line.split(' ').count() > 1)
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_shared_library_exports_the_public_functions_only() {
+    let found = symbols(Command::new("nm").args(["-P", "-D", "--defined-only"]).arg(built("libnanomsg.so")));
+    assert_eq!(found, PUBLIC);
+}
+
+#[test]
+fn the_shared_library_has_the_name_programs_ask_for() {
+    let dynamic = succeed(Command::new("readelf").arg("-d").arg(built("libnanomsg.so")));
+    assert!(dynamic.contains("soname: [libnanomsg.so.6]"), "{dynamic}");
+    for link in ["libnanomsg.so.6", "libnanomsg.so.5"] {
+        for directory in [built(""), built("..")] {
+            assert_eq!(fs::read_link(directory.join(link)).expect(link), Path::new("libnanomsg.so"));
+        }
+    }
+}
+
+/// Makes the static library as `make static` does.
+fn static_library(dir: &ScratchDir) -> PathBuf {
+    let library = dir.path("libnanomsg.a");
+    succeed(Command::new(repo_root().join("tools/localise.sh")).arg(built("libnanomsg.a")).arg(&library));
+    library
+}
+
+#[test]
+fn the_static_library_exports_the_public_functions_only() {
+    let dir = ScratchDir::new();
+    let found = symbols(Command::new("nm").args(["-P", "-g", "--defined-only"]).arg(static_library(&dir)));
+    assert_eq!(found, PUBLIC);
+}
+
+#[test]
+fn a_static_program_runs() {
+    let dir = ScratchDir::new();
+    let library = static_library(&dir);
+    let program = compile(&dir, PROGRAM, |cc| cc.arg(&library).arg("-static"));
+    succeed(&mut Command::new(program));
+}
+
+/// Both bring the whole Rust runtime: only hidden names keep them apart.
+#[test]
+fn two_rust_libraries_fit_into_one_program() {
+    let dir = ScratchDir::new();
+    let library = static_library(&dir);
+    let source = dir.path("other.rs");
+    let other = dir.path("libother.a");
+    fs::write(&source, OTHER).expect("write a library");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    succeed(Command::new(rustc).args(["--edition=2024", "--crate-type=staticlib", "-o"]).arg(&other).arg(source));
+    let program = compile(&dir, PROGRAM, |cc| cc.arg("-DOTHER").arg(&library).arg(&other));
+    succeed(&mut Command::new(program));
+}
+
+fn compile(dir: &ScratchDir, source: &str, library: impl Fn(&mut Command) -> &mut Command) -> PathBuf {
+    let program = dir.path("program");
+    let file = dir.path("program.c");
+    fs::write(&file, source).expect("write a program");
+    let mut cc = Command::new("cc");
+    cc.arg("-I").arg(repo_root().join("include")).arg(file).arg("-o").arg(&program);
+    succeed(library(&mut cc));
+    program
+}
+
+const PROGRAM: &str = r#"
+#include <nanomsg/nn.h>
+#include <nanomsg/pair.h>
+#include <string.h>
+#ifdef OTHER
+int other(void);
+#endif
+int main(void) {
+    char buffer[8];
+    int a = nn_socket(AF_SP, NN_PAIR);
+    int b = nn_socket(AF_SP, NN_PAIR);
+#ifdef OTHER
+    if (other() != 42) return 1;
+#endif
+    if (nn_bind(a, "inproc://static") < 0) return 2;
+    if (nn_connect(b, "inproc://static") < 0) return 3;
+    if (nn_send(b, "hello", 5, 0) != 5) return 4;
+    if (nn_recv(a, buffer, sizeof buffer, 0) != 5 || memcmp(buffer, "hello", 5) != 0) return 5;
+    return nn_close(a) != 0 || nn_close(b) != 0;
+}
+"#;
+
+/// Uses what runtimes stumble over when two of them meet: threads and unwinding.
+const OTHER: &str = r#"
+#[unsafe(no_mangle)]
+pub extern "C" fn other() -> i32 {
+    let thread = std::thread::spawn(|| std::panic::resume_unwind(Box::new(42)));
+    *thread.join().unwrap_err().downcast::<i32>().unwrap()
+}
+"#;
