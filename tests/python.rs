@@ -1,0 +1,70 @@
+//! Python on our library: multiprocessing with ctypes, and PyPI's binding.
+
+mod support;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+use support::patterns::{genuine_only, kinds, our_lib};
+use support::peer::Kind;
+use support::{Lib, ScratchDir, command, free_port, repo_root, require_tool, run};
+
+fn script(python: &str, name: &str, how: &str, lib: Lib) {
+    let dir = ScratchDir::new();
+    let mut python = command(python.as_ref(), lib);
+    python.arg(repo_root().join("tests/python").join(name));
+    python.arg(how).arg(dir.path("")).arg(free_port().to_string());
+    // Scripts run from the source tree leave nothing there.
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    let outcome = run(&mut python, Duration::from_secs(120));
+    outcome.expect_success(&format!("{name} {how} on {lib:?}"));
+    assert_eq!(outcome.stdout.trim(), "ok");
+}
+
+/// Children that share nothing with their parent, as proof of the script, on both libraries.
+#[test]
+fn spawned_processes() {
+    require_tool("python3", "python3");
+    for kind in kinds() {
+        let Kind::Nanomsg(lib) = kind else { continue };
+        script("python3", "processes.py", "spawn", lib);
+    }
+}
+
+/// Forked children, which hang on the genuine library.
+#[test]
+fn forked_processes() {
+    require_tool("python3", "python3");
+    if !genuine_only() {
+        script("python3", "processes.py", "fork", our_lib());
+    }
+}
+
+/// Python with the binding, in a virtual environment of its own among the generated files; made once.
+fn environment() -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python");
+    let python = dir.join("bin/python");
+    let minutes = Duration::from_secs(300);
+    let imports = |python: &PathBuf| run(Command::new(python).args(["-c", "import nanomsg"]), minutes).code == Some(0);
+    if !python.exists() || !imports(&python) {
+        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir), minutes);
+        made.expect_success("python3 -m venv (Debian package python3-venv)");
+        let mut pip = Command::new(&python);
+        // Part of the binding is C, compiled here against Debian's headers (packages libnanomsg-dev, python3-dev).
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "nanomsg==1.0"]);
+        run(&mut pip, minutes).expect_success("pip install nanomsg");
+    }
+    python
+}
+
+#[test]
+fn binding_from_pypi() {
+    require_tool("python3", "python3");
+    let python = environment();
+    for kind in kinds() {
+        let Kind::Nanomsg(lib) = kind else { continue };
+        for wrapper in ["cpy", "ctypes"] {
+            script(python.to_str().expect("UTF-8 path"), "binding.py", wrapper, lib);
+        }
+    }
+}
