@@ -323,13 +323,13 @@ impl Device {
 /// a - device - ... - device - b; the devices change between the transports.
 fn through_devices(pattern: &Pattern, a: Kind, devices: &[Kind], b: Kind, large: usize) -> Result<(), String> {
     let dir = ScratchDir::new();
-    let addresses: Vec<_> =
-        (0..=devices.len()).map(|hop| address(TRANSPORTS[hop % TRANSPORTS.len()], &dir)).collect();
+    let addresses: Vec<_> = (0..=devices.len()).map(|hop| address(TRANSPORTS[hop % TRANSPORTS.len()], &dir)).collect();
     let mut chain = Vec::new();
     // From the far end, so that nothing has to be retried.
     for hop in (0..devices.len()).rev() {
         let how = if hop + 1 == devices.len() { "bind" } else { "connect" };
-        let device = Device { kind: devices[hop], front: addresses[hop].clone(), back: (how, addresses[hop + 1].clone()) };
+        let device =
+            Device { kind: devices[hop], front: addresses[hop].clone(), back: (how, addresses[hop + 1].clone()) };
         chain.push(device.open(pattern)?);
     }
     let (mut a, mut b) = (Peer::open(a, pattern.a)?, Peer::open(b, pattern.b)?);

@@ -213,7 +213,8 @@ fn single_shot() {
             return Ok(());
         }
         let address = &address(transport, dir);
-        let pull = Background::start(receiver, &["--pull", "--bind", address, "-Q", "--recv-timeout", "2"], dir, "pull");
+        let pull =
+            Background::start(receiver, &["--pull", "--bind", address, "-Q", "--recv-timeout", "2"], dir, "pull");
         let push = Background::start(sender, &["--push", "--connect", address, "-D", "once"], dir, "push");
         let sent = push.finish();
         let received = pull.finish();
@@ -263,7 +264,11 @@ const COMMAND_LINES: &[(&str, i32, &str)] = &[
     ("--pull --bind ipc://PATH/missing/directory", 3, "Can't bind: No such file or directory"),
     ("--pull --bind tcp://127.0.0.1:PORT --bind tcp://127.0.0.1:PORT", 3, "Can't bind: Address already in use"),
     ("--pull --connect tcp://127.0.0.1:0", 3, "Can't connect: Invalid argument"),
-    ("--pull -L PORT --socket-name 0123456789012345678901234567890123456789012345678901234567890123", 3, "Can't set socket name"),
+    (
+        "--pull -L PORT --socket-name 0123456789012345678901234567890123456789012345678901234567890123",
+        3,
+        "Can't set socket name",
+    ),
     ("--push -L PORT -F /nonexistent", 2, "/nonexistent"),
 ];
 

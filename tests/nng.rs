@@ -18,7 +18,9 @@ fn bodies(index: usize) {
     let mut report = Report::default();
     for large in LARGE {
         for link in links() {
-            let talk = link.open(pattern.a, pattern.b, &dir).and_then(|(mut a, mut b)| pattern.converse(&mut a, &mut b, large));
+            let talk = link
+                .open(pattern.a, pattern.b, &dir)
+                .and_then(|(mut a, mut b)| pattern.converse(&mut a, &mut b, large));
             report.row(format!("{} {link:?}", pattern.name()), talk);
         }
     }

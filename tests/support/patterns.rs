@@ -1,7 +1,7 @@
 //! Conversations between peers, whatever libraries they run on, and the tables of who talks to whom.
 
 use super::peer::{GENUINE, Kind, OURS, Peer};
-use super::{ScratchDir, free_port, Lib};
+use super::{Lib, ScratchDir, free_port};
 
 /// A pattern: what `a` and `b` are, and whether `b` answers.
 pub struct Pattern {
@@ -92,9 +92,7 @@ pub struct Link {
 impl Link {
     /// All four combinations of transport and direction.
     pub fn all(a: Kind, b: Kind) -> impl Iterator<Item = Self> {
-        TRANSPORTS
-            .into_iter()
-            .flat_map(move |transport| [true, false].map(|a_binds| Self { a, b, transport, a_binds }))
+        TRANSPORTS.into_iter().flat_map(move |transport| [true, false].map(|a_binds| Self { a, b, transport, a_binds }))
     }
 
     /// The two peers, connected; `a` and `b` name their sockets.
