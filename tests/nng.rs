@@ -4,6 +4,7 @@
 mod support;
 
 use support::ScratchDir;
+use support::devices::through_devices;
 use support::patterns::*;
 use support::peer::Kind;
 
@@ -71,6 +72,19 @@ fn streams_keep_their_order() {
             Ok(())
         });
         report.row(format!("{link:?}"), talk);
+    }
+    report.finish();
+}
+
+/// Two programs on NNG, joined by devices on the library under test.
+#[test]
+fn through_our_devices() {
+    let mut report = Report::default();
+    for pattern in &PATTERNS {
+        for kind in kinds() {
+            let talk = through_devices(pattern, Kind::Nng, &[kind, kind], Kind::Nng, MIB - 1);
+            report.row(format!("{} {kind:?}", pattern.name()), talk);
+        }
     }
     report.finish();
 }

@@ -1,6 +1,7 @@
 //! Shared by the cargo integration tests: finds the two libraries, compiles C programs, runs programs under a time limit.
 #![allow(dead_code)] // every test crate uses its own subset
 
+pub mod devices;
 pub mod patterns;
 pub mod peer;
 
