@@ -263,10 +263,16 @@ pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
     }
 }
 
-/// A loopback port nobody listens on at this moment.
+/// A loopback port nobody listens on at this moment. The kernel gives its own choices, which are above these, to outgoing
+/// connections too: such a port could be taken again before the test binds to it.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("bind to any port");
-    listener.local_addr().expect("local address").port()
+    const FIRST: usize = 10_000;
+    const COUNT: usize = 20_000;
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let start = std::process::id() as usize * 97;
+    let candidates = std::iter::repeat_with(|| FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT);
+    let mut free = candidates.take(COUNT).map(|port| port as u16);
+    free.find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).expect("a free port")
 }
 
 /// A fresh directory with a short name (an ipc path has room for 107 bytes), removed on drop.
