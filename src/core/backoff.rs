@@ -26,9 +26,10 @@ impl Backoff {
         (self.interval * factor).min(self.max)
     }
 
-    /// A connection came about: the next loss is retried at once again.
-    pub fn succeeded(&mut self) {
-        self.attempt = 0;
+    /// A connection came about and was lost. If it had been `steady`, the first retry is at once again; a peer
+    /// that accepts only to hang up is asked again after one interval, not in a frenzy.
+    pub fn succeeded(&mut self, steady: bool) {
+        self.attempt = if steady { 0 } else { 1 };
     }
 }
 
@@ -55,7 +56,16 @@ mod tests {
         let mut backoff = Backoff::new(100, 1000);
         backoff.next_wait();
         backoff.next_wait();
-        backoff.succeeded();
+        backoff.succeeded(true);
         assert_eq!(backoff.next_wait(), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_peer_that_hangs_up_at_once_is_not_hurried_to() {
+        let mut backoff = Backoff::new(100, 1000);
+        for _ in 0..5 {
+            backoff.succeeded(false);
+            assert_eq!(backoff.next_wait(), Duration::from_millis(100));
+        }
     }
 }

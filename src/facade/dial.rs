@@ -24,8 +24,7 @@ pub struct Dial {
     dialer: Box<dyn Dialer>,
     transport: TransportRef,
     backoff: Backoff,
-    /// A connection must have lasted this long to count as a success: a peer that accepts and refuses
-    /// again and again is no reason to hurry.
+    /// A connection that lasted this long is replaced at once when it is lost.
     steady: Duration,
     state: DialState,
 }
@@ -42,7 +41,7 @@ enum DialState {
 
 impl Dial {
     pub fn new(dialer: Box<dyn Dialer>, transport: TransportRef, interval: i32, max: i32) -> Dial {
-        let steady = Duration::from_millis(interval.max(max).max(1) as u64);
+        let steady = Duration::from_millis(interval.max(0) as u64);
         Dial { dialer, transport, backoff: Backoff::new(interval, max), steady, state: DialState::Idle }
     }
 }
@@ -92,8 +91,8 @@ impl State {
     /// An established connection ended. For a listener there is nothing to do.
     pub fn connection_lost(&mut self, id: i32, attached_at: Option<Instant>) {
         let Some(dial) = self.dial(id) else { return };
-        if attached_at.is_some_and(|at| at.elapsed() >= dial.steady) {
-            dial.backoff.succeeded();
+        if let Some(at) = attached_at {
+            dial.backoff.succeeded(at.elapsed() >= dial.steady);
         }
         self.wait_to_retry(id);
     }
@@ -121,7 +120,10 @@ impl State {
         let Some(Means::Dial(dial)) = self.endpoints.peek(id) else { return };
         let transport = dial.transport;
         match dial.dialer.dial(resolved, &setup) {
-            Ok(stream) => self.watch_connecting(id, StreamPipe::new(stream, transport.framing()), transport),
+            Ok(stream) => {
+                let pipe = StreamPipe::new(stream, transport.framing(), true);
+                self.watch_connecting(id, pipe, transport);
+            }
             Err(error) => self.connect_failed(id, error.into()),
         }
     }
@@ -134,7 +136,7 @@ impl State {
             self.core.statistics.inprogress_connections += 1;
         }
         let fd = pipe.stream().fd();
-        let pipe = Pipe::Stream { pipe, registration: None, transport, dialed: true };
+        let pipe = Pipe::Stream { pipe, registration: None, transport };
         let (pipe_id, key) = self.pipes.insert(pipe, id, priorities, Stage::Connecting);
         let session = self.session.clone();
         match session.reactor.register(fd, me, key, true) {

@@ -138,7 +138,7 @@ impl State {
         let Some(entry) = self.pipes.get(id) else { return };
         entry.stage = Stage::Greeting;
         let endpoint = entry.endpoint;
-        let dialed = matches!(entry.pipe, Pipe::Stream { dialed: true, .. });
+        let dialed = matches!(&entry.pipe, Pipe::Stream { pipe, .. } if pipe.is_dialed());
         self.start_timer(id, GREETING_TIME);
         if dialed {
             self.dial_connected(endpoint);

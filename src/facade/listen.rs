@@ -77,7 +77,7 @@ impl State {
                 Ok((stream, transport)) => {
                     self.core.statistics.accepted_connections += 1;
                     self.endpoint_is_well(id);
-                    let pipe = StreamPipe::new(stream, transport.framing());
+                    let pipe = StreamPipe::new(stream, transport.framing(), false);
                     self.welcome(id, pipe, transport);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
@@ -100,7 +100,7 @@ impl State {
         let Some(me) = self.me.upgrade() else { return };
         let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
         let fd = pipe.stream().fd();
-        let pipe = Pipe::Stream { pipe, registration: None, transport, dialed: false };
+        let pipe = Pipe::Stream { pipe, registration: None, transport };
         let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Stage::Connecting);
         let session = self.session.clone();
         match session.reactor.register(fd, me, key, false) {
@@ -111,19 +111,7 @@ impl State {
                 return self.endpoint_is_ill(endpoint, error.into());
             }
         }
-        let ready = Ready { writable: true, ..Ready::default() };
-        let Some((entry, terms)) = self.pipes.with_terms(pipe_id) else { return };
-        let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
-        match pipe.advance(ready, &terms) {
-            Ok(change) => self.apply(pipe_id, change),
-            Err(error) => {
-                // It was accepted, so it is broken, not a failed connect.
-                if let Some(entry) = self.pipes.get(pipe_id) {
-                    entry.stage = Stage::Greeting;
-                }
-                self.lose(pipe_id, error);
-            }
-        }
+        self.pipe_ready(pipe_id, Ready { writable: true, ..Ready::default() });
     }
 
     fn pause_accepting(&mut self, id: i32, error: Error) {

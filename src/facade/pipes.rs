@@ -53,7 +53,7 @@ pub struct Entry {
 }
 
 pub enum Pipe {
-    Stream { pipe: StreamPipe, registration: Option<Registration>, transport: &'static dyn Transport, dialed: bool },
+    Stream { pipe: StreamPipe, registration: Option<Registration>, transport: &'static dyn Transport },
     Inproc(InprocPipe),
 }
 

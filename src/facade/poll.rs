@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Error, Readiness, Result};
 use crate::reactor::Waited;
 use crate::reactor::parker::Parker;
+use crate::sys::futex::Slept;
 
 use super::socket::Socket;
 
@@ -43,7 +44,9 @@ impl<'a> Probe<'a> {
 /// that is closed meanwhile ends the wait. All probes must belong to one session.
 pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let Some(session) = probes.first().map(|probe| probe.socket.session.clone()) else { return Ok(0) };
+    let Some(session) = probes.first().map(|probe| probe.socket.session.clone()) else {
+        return sleep_until(deadline);
+    };
     let polls = probes.iter().any(|probe| probe.socket.polls());
     if let Some(count) = look_at(probes) {
         return Ok(count);
@@ -73,6 +76,21 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
             Waited::TimedOut => return Ok(0),
             Waited::Interrupted => return Err(Error::INTERRUPTED),
         }
+    }
+}
+
+/// Polling nothing is a sleep that signals end.
+fn sleep_until(deadline: Option<Instant>) -> Result<usize> {
+    let me = Parker::mine();
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Ok(0);
+        }
+        if me.park(left) == Slept::Interrupted {
+            return Err(Error::INTERRUPTED);
+        }
+        me.take_notice();
     }
 }
 

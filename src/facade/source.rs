@@ -10,14 +10,17 @@ use crate::transport::source::Source;
 
 use super::key::Key;
 use super::pipes::{Pipe, Stage};
-use super::socket::Socket;
-use super::visit::Visit;
+use super::socket::{Socket, State};
 
 impl Source for Socket {
     fn ready(&self, key: u64, ready: Ready) {
         let mut visit = self.visit();
         match Key::unpack(key) {
-            Key::Pipe(id, generation) => pipe_ready(&mut visit, id, generation, ready),
+            Key::Pipe(id, generation) => {
+                if visit.pipes.find(id, generation).is_some() {
+                    visit.pipe_ready(id, ready);
+                }
+            }
             Key::Endpoint(id) => visit.accept_all(id),
             Key::Protocol => {}
         }
@@ -47,20 +50,20 @@ impl Source for Socket {
     }
 }
 
-fn pipe_ready(visit: &mut Visit<'_>, id: PipeId, generation: u32, ready: Ready) {
-    if visit.pipes.find(id, generation).is_none() {
-        return;
-    }
-    let Some((entry, terms)) = visit.pipes.with_terms(id) else { return };
-    let change = match &mut entry.pipe {
-        Pipe::Stream { pipe, .. } => pipe.advance(ready, &terms),
-        // Until it is attached, whoever pairs looks after it.
-        Pipe::Inproc(pipe) if entry.stage == Stage::Attached => Ok(pipe.advance(ready)),
-        Pipe::Inproc(_) => return,
-    };
-    match change {
-        Ok(change) => visit.apply(id, change),
-        Err(error) => visit.lose(id, error),
+impl State {
+    /// Something happened to a pipe: let it go on, and carry on from what it says.
+    pub fn pipe_ready(&mut self, id: PipeId, ready: Ready) {
+        let Some((entry, terms)) = self.pipes.with_terms(id) else { return };
+        let (change, outcome) = match &mut entry.pipe {
+            Pipe::Stream { pipe, .. } => pipe.advance(ready, &terms),
+            // Until it is attached, whoever pairs looks after it.
+            Pipe::Inproc(pipe) if entry.stage == Stage::Attached => (pipe.advance(ready), Ok(())),
+            Pipe::Inproc(_) => return,
+        };
+        self.apply(id, change);
+        if let Err(error) = outcome {
+            self.lose(id, error);
+        }
     }
 }
 

@@ -113,6 +113,11 @@ impl Reactor {
             // A panic of the I/O thread has been reported; there is nobody left to tell.
             let _ = thread.join();
         }
+        // What nobody will carry out any more may hold sockets, which hold the session, which holds us.
+        let requests = std::mem::take(&mut *self.requests.lock());
+        drop(requests);
+        self.timers.clear();
+        self.sources.clear();
     }
 
     /// Watches a descriptor for reading, and for writing if asked.

@@ -68,6 +68,11 @@ impl Sources {
         drop(removed);
     }
 
+    pub fn clear(&self) {
+        let all = std::mem::take(&mut self.0.lock().slots);
+        drop(all);
+    }
+
     pub fn find(&self, token: Token) -> Option<(Arc<dyn Source>, u64)> {
         let wanted = Registration::of(token);
         let table = self.0.lock();

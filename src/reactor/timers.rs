@@ -39,6 +39,11 @@ impl Timers {
         drop(removed);
     }
 
+    pub fn clear(&self) {
+        let all = std::mem::take(&mut self.0.lock().due);
+        drop(all);
+    }
+
     pub fn next(&self) -> Option<Instant> {
         self.0.lock().due.first_key_value().map(|(id, _)| id.0)
     }

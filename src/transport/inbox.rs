@@ -90,7 +90,8 @@ impl Inbox {
                 Parsed::Partial => return Ok(false),
                 Parsed::Bad => return Err(Error::PROTO),
                 Parsed::Whole { used, value: len } => {
-                    if max.is_some_and(|max| len > max) {
+                    // More than an address space holds cannot be meant, even where no limit is set.
+                    if max.is_some_and(|max| len > max) || len >= isize::MAX as u64 {
                         return Err(Error::MSG_SIZE);
                     }
                     self.start += used;

@@ -91,6 +91,7 @@ enum State {
 pub struct StreamPipe {
     stream: Arc<dyn Stream>,
     framing: &'static dyn Framing,
+    dialed: bool,
     state: State,
     inbox: Inbox,
     outbox: Outbox,
@@ -110,10 +111,12 @@ pub struct StreamPipe {
 }
 
 impl StreamPipe {
-    pub fn new(stream: Arc<dyn Stream>, framing: &'static dyn Framing) -> StreamPipe {
+    /// `dialed`: a connect is under way; otherwise the stream was accepted and is connected.
+    pub fn new(stream: Arc<dyn Stream>, framing: &'static dyn Framing, dialed: bool) -> StreamPipe {
         StreamPipe {
             stream,
             framing,
+            dialed,
             state: State::Opening,
             inbox: Inbox::default(),
             outbox: Outbox::default(),
@@ -136,16 +139,24 @@ impl StreamPipe {
         self.state == State::Opening || (self.kernel_full && !self.outbox.is_flushing())
     }
 
-    /// Goes on after the kernel said something. An error ends the connection.
-    pub fn advance(&mut self, ready: Ready, terms: &Terms<'_>) -> Result<Change> {
+    /// Goes on after the kernel said something. An error ends the connection, after what changed before it.
+    pub fn advance(&mut self, ready: Ready, terms: &Terms<'_>) -> (Change, Result<()>) {
         let mut change = Change::default();
+        let outcome = self.step(ready, terms, &mut change);
+        (change, outcome)
+    }
+
+    fn step(&mut self, ready: Ready, terms: &Terms<'_>, change: &mut Change) -> Result<()> {
         self.kernel_readable |= ready.readable || ready.closed;
         if self.state == State::Opening {
             if !ready.writable && !ready.closed {
-                return Ok(change);
+                return Ok(());
             }
-            self.greet(terms)?;
+            if self.dialed {
+                self.stream.connected()?;
+            }
             change.connected = true;
+            self.greet(terms)?;
         }
         if self.state == State::Greeting {
             self.hear_greeting(terms)?;
@@ -154,9 +165,10 @@ impl StreamPipe {
         }
         if self.state == State::Active {
             let before = self.whole;
-            self.read(ready.closed, terms)?;
+            let outcome = self.read(ready.closed, terms);
             change.readable = self.whole && !before;
             change.hung_up = self.state == State::HungUp;
+            outcome?;
         }
         if let State::Leaving { .. } = self.state {
             change.gone = self.discard_input(terms);
@@ -164,7 +176,7 @@ impl StreamPipe {
         if ready.writable {
             self.kernel_full = false;
         }
-        Ok(change)
+        Ok(())
     }
 
     /// Sends a message: at once on a quiet pipe, with others in a stream.
@@ -225,6 +237,11 @@ impl StreamPipe {
         (message.ok(), Change { readable: self.whole, hung_up, ..Change::default() })
     }
 
+    /// Was it made by connecting?
+    pub fn is_dialed(&self) -> bool {
+        self.dialed
+    }
+
     /// Is there a message to take?
     pub fn is_readable(&self) -> bool {
         self.whole
@@ -279,7 +296,6 @@ impl StreamPipe {
     }
 
     fn greet(&mut self, terms: &Terms<'_>) -> Result<()> {
-        self.stream.connected()?;
         let greeting = self.framing.greeting(terms.own);
         self.outbox.write(&*self.stream, &greeting, Message::default())?;
         self.kernel_full = !self.outbox.is_empty();
