@@ -159,7 +159,7 @@ impl StreamPipe {
             self.greet(terms)?;
         }
         if self.state == State::Greeting {
-            self.hear_greeting(terms)?;
+            self.hear_greeting(ready.closed, terms)?;
             change.greeted = self.state == State::Active;
             change.writable = change.greeted;
         }
@@ -304,7 +304,7 @@ impl StreamPipe {
         Ok(())
     }
 
-    fn hear_greeting(&mut self, terms: &Terms<'_>) -> Result<()> {
+    fn hear_greeting(&mut self, to_the_end: bool, terms: &Terms<'_>) -> Result<()> {
         loop {
             match self.framing.parse_greeting(self.inbox.bytes()) {
                 Parsed::Whole { used, value } if value == terms.peer => {
@@ -321,6 +321,8 @@ impl StreamPipe {
             }
             match self.inbox.fill(&*self.stream, terms.blocks, false)? {
                 Fill::More => {}
+                // The end that was reported with these bytes will not be reported again.
+                Fill::Short if to_the_end => {}
                 Fill::Short | Fill::Nothing => self.kernel_readable = false,
                 Fill::Eof => return Err(Error::CONN_RESET),
             }
