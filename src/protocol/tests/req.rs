@@ -1,6 +1,6 @@
 //! REQ, full and raw (protocols.md 7 and 14.1).
 
-use super::fake::{FakeSocket, PLENTY, full, raw};
+use super::fake::{FakeSocket, PLENTY, raw};
 use crate::core::{Error, PipeId};
 use crate::protocol::reqrep::RESEND_IVL;
 

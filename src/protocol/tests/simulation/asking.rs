@@ -23,9 +23,13 @@ fn chain(net: &mut Net, askers: &[usize], answerers: &[usize], front: &str, back
     devices
 }
 
-/// Lets everybody act; did any?
+/// Lets everybody act, also after one did; did any?
 fn any<T>(users: &mut [T], mut act: impl FnMut(&mut T) -> bool) -> bool {
-    users.iter_mut().fold(false, |acted, user| act(user) || acted)
+    let mut acted = false;
+    for user in users {
+        acted |= act(user);
+    }
+    acted
 }
 
 fn step_all(devices: &mut [Device], net: &mut Net) -> bool {
