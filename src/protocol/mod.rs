@@ -19,6 +19,9 @@ pub mod reqrep;
 pub mod routing;
 pub mod survey;
 
+#[cfg(test)]
+mod tests;
+
 /// Every socket type there is.
 pub static KINDS: [Kind; 10] = [
     pair::PAIR,

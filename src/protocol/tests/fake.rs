@@ -1,0 +1,345 @@
+//! A socket without a wire: it feeds a machine and carries out its events on pipes that are two queues,
+//! by a clock moved by hand. On the way it watches that machine and contract agree.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::{
+    Answer, Body, Chunk, Cmd, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness, Result,
+};
+use crate::protocol::KINDS;
+
+/// What `recv` gives: header and body.
+pub type Received = (Vec<u8>, Vec<u8>);
+
+/// Room of a pipe whose size does not matter.
+pub const PLENTY: usize = 1000;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PipeState {
+    Attached,
+    HungUp,
+    /// Detached or refused.
+    Gone,
+}
+
+pub struct FakePipe {
+    pub state: PipeState,
+    /// Never reused, unlike the pipe's id.
+    pub serial: usize,
+    /// How many sent messages fit.
+    room: usize,
+    sent: VecDeque<Message<'static>>,
+    arrived: VecDeque<Message<'static>>,
+}
+
+pub struct FakeSocket {
+    machine: Box<dyn Protocol>,
+    can_recv: bool,
+    pipes: Vec<FakePipe>,
+    serials: usize,
+    pub now: Duration,
+    /// When the machine wants its timer.
+    pub alarm: Option<Duration>,
+    delivered: VecDeque<Message<'static>>,
+    /// Serial of the pipe from which a message was last taken.
+    pub last_taken: usize,
+    /// Every transmission's pipe.
+    pub transmissions: Vec<PipeId>,
+    pub refused: Vec<PipeId>,
+}
+
+pub fn full(name: &str) -> FakeSocket {
+    FakeSocket::new(name, false, 1)
+}
+
+pub fn raw(name: &str) -> FakeSocket {
+    FakeSocket::new(name, true, 1)
+}
+
+/// A second message with equal bytes, all in the body.
+fn on_the_wire(message: &Message<'_>) -> Vec<u8> {
+    [message.header.as_slice(), message.body.bytes()].concat()
+}
+
+impl FakeSocket {
+    pub fn new(name: &str, raw: bool, seed: u64) -> FakeSocket {
+        let kind = KINDS.iter().find(|kind| kind.name == name).unwrap();
+        FakeSocket {
+            machine: (kind.make)(raw, seed),
+            can_recv: kind.can_recv,
+            pipes: Vec::new(),
+            serials: 0,
+            now: Duration::ZERO,
+            alarm: None,
+            delivered: VecDeque::new(),
+            last_taken: 0,
+            transmissions: Vec::new(),
+            refused: Vec::new(),
+        }
+    }
+
+    // ---- pipes
+
+    /// A pipe of ordinary priority that is writable at once.
+    pub fn attach(&mut self) -> PipeId {
+        self.attach_with(8, 8, PLENTY)
+    }
+
+    pub fn attach_with(&mut self, send_priority: u8, recv_priority: u8, room: usize) -> PipeId {
+        let pipe = self.attach_unwritable(send_priority, recv_priority, room);
+        self.announce_writable(pipe);
+        pipe
+    }
+
+    /// A pipe, in the first free place, of which nothing has been said yet.
+    pub fn attach_unwritable(&mut self, send_priority: u8, recv_priority: u8, room: usize) -> PipeId {
+        let free = self.pipes.iter().position(|pipe| pipe.state == PipeState::Gone);
+        let index = free.unwrap_or(self.pipes.len());
+        self.serials += 1;
+        let fake = FakePipe {
+            state: PipeState::Attached,
+            serial: self.serials,
+            room,
+            sent: VecDeque::new(),
+            arrived: VecDeque::new(),
+        };
+        match free {
+            Some(index) => self.pipes[index] = fake,
+            None => self.pipes.push(fake),
+        }
+        let pipe = PipeId(index as u32);
+        self.feed(Cmd::Attach { pipe, send_priority, recv_priority });
+        pipe
+    }
+
+    pub fn pipe(&self, pipe: PipeId) -> &FakePipe {
+        &self.pipes[pipe.0 as usize]
+    }
+
+    fn pipe_mut(&mut self, pipe: PipeId) -> &mut FakePipe {
+        &mut self.pipes[pipe.0 as usize]
+    }
+
+    pub fn pipes(&self) -> &[FakePipe] {
+        &self.pipes
+    }
+
+    /// Says `Writable` if there is room, also if it was said before.
+    pub fn announce_writable(&mut self, pipe: PipeId) {
+        if self.pipe(pipe).is_writable() {
+            self.feed(Cmd::Writable(pipe));
+        }
+    }
+
+    /// A stalled peer: nothing fits any more. `PLENTY` ends it.
+    pub fn set_room(&mut self, pipe: PipeId, room: usize) {
+        self.pipe_mut(pipe).room = room;
+        match self.pipe(pipe).is_writable() {
+            true => self.announce_writable(pipe),
+            false => drop(self.feed(Cmd::Unwritable(pipe))),
+        }
+    }
+
+    /// The peer closes: nothing can be sent, what arrived can be taken.
+    pub fn hangup(&mut self, pipe: PipeId) {
+        let fake = self.pipe_mut(pipe);
+        assert_eq!(fake.state, PipeState::Attached);
+        fake.state = PipeState::HungUp;
+        fake.sent.clear();
+        self.feed(Cmd::Hangup(pipe));
+        self.detach_if_drained(pipe);
+    }
+
+    /// The pipe is gone with everything in it.
+    pub fn detach(&mut self, pipe: PipeId) {
+        let fake = self.pipe_mut(pipe);
+        fake.state = PipeState::Gone;
+        fake.sent.clear();
+        fake.arrived.clear();
+        self.feed(Cmd::Detach(pipe));
+    }
+
+    fn detach_if_drained(&mut self, pipe: PipeId) {
+        let fake = self.pipe(pipe);
+        if fake.state == PipeState::HungUp && (fake.arrived.is_empty() || !self.can_recv) {
+            self.detach(pipe);
+        }
+    }
+
+    // ---- the wire
+
+    /// Bytes arrive as from a stream: in the middle of a read buffer.
+    pub fn arrive(&mut self, pipe: PipeId, bytes: &[u8]) {
+        let buffer = [b"before", bytes, b"after"].concat();
+        let block = Arc::new(Chunk::copy_of(&buffer).unwrap());
+        let (start, end) = (6, 6 + bytes.len());
+        self.arrive_message(pipe, Message::new(Body::Shared { block, start, end }));
+    }
+
+    /// A message arrives as over inproc: the sender's header apart, the body in a chunk.
+    pub fn arrive_parts(&mut self, pipe: PipeId, header: &[u8], body: &[u8]) {
+        let header = Header::from_slice(header);
+        self.arrive_message(pipe, Message { header, ..Message::copy_of(body).unwrap() });
+    }
+
+    /// Says `Readable` also if it was said before.
+    pub fn arrive_message(&mut self, pipe: PipeId, message: Message<'static>) {
+        self.pipe_mut(pipe).arrived.push_back(message);
+        self.feed(Cmd::Readable(pipe));
+    }
+
+    /// Takes the next sent message off the pipe, which makes room.
+    pub fn carry(&mut self, pipe: PipeId) -> Option<Message<'static>> {
+        let message = self.pipe_mut(pipe).sent.pop_front()?;
+        self.announce_writable(pipe);
+        Some(message)
+    }
+
+    /// Everything sent on the pipe since last time, as bytes on the wire.
+    pub fn sent(&mut self, pipe: PipeId) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.carry(pipe)).map(|message| on_the_wire(&message)).collect()
+    }
+
+    /// The one message sent on the pipe.
+    pub fn sent_one(&mut self, pipe: PipeId) -> Vec<u8> {
+        let mut sent = self.sent(pipe);
+        assert_eq!(sent.len(), 1, "{sent:?}");
+        sent.remove(0)
+    }
+
+    // ---- the user
+
+    pub fn send(&mut self, body: &[u8]) -> Result<()> {
+        self.send_with(b"", body)
+    }
+
+    pub fn send_with(&mut self, header: &[u8], body: &[u8]) -> Result<()> {
+        let ready = self.machine.readiness().send;
+        let header = Header::from_slice(header);
+        let mut message = Message { header: header.clone(), body: Body::Borrowed(body) };
+        let answer = self.feed(Cmd::Send { message: &mut message });
+        if answer == Answer::Done {
+            assert!(ready, "a send succeeded that was not announced");
+            assert!(message.is_empty(), "a sent message stayed");
+            return Ok(());
+        }
+        assert_eq!((&message.header, message.body.bytes()), (&header, body), "an unsent message changed");
+        match answer {
+            Answer::Fail(error) => Err(error),
+            _ => {
+                assert!(!ready, "an announced send would block");
+                Err(Error::AGAIN)
+            }
+        }
+    }
+
+    pub fn recv(&mut self) -> Result<Received> {
+        let ready = self.machine.readiness().recv;
+        let mut first = true;
+        loop {
+            match self.feed(Cmd::Recv) {
+                Answer::Done => assert!(ready, "a receive succeeded that was not announced"),
+                Answer::NotNow => {
+                    assert!(!(ready && first), "an announced receive would block");
+                    return Err(Error::AGAIN);
+                }
+                Answer::Fail(error) => return Err(error),
+            }
+            if let Some(message) = self.delivered.pop_front() {
+                assert!(self.delivered.is_empty(), "two messages delivered to one receive");
+                return Ok((message.header.to_vec(), message.body.bytes().to_vec()));
+            }
+            first = false;
+        }
+    }
+
+    /// The bodies of everything that can be received now.
+    pub fn recv_all(&mut self) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| self.recv().ok()).map(|(_, body)| body).collect()
+    }
+
+    pub fn ready(&self) -> Readiness {
+        self.machine.readiness()
+    }
+
+    pub fn machine(&mut self) -> &mut dyn Protocol {
+        &mut *self.machine
+    }
+
+    /// Moves the clock; timers fire at their times.
+    pub fn pass(&mut self, time: Duration) {
+        let then = self.now + time;
+        while let Some(alarm) = self.alarm.filter(|alarm| *alarm <= then) {
+            self.now = alarm;
+            self.alarm = None;
+            self.feed(Cmd::Timer);
+        }
+        self.now = then;
+    }
+
+    pub fn pass_ms(&mut self, milliseconds: u64) {
+        self.pass(Duration::from_millis(milliseconds));
+    }
+
+    // ---- the driver
+
+    fn feed(&mut self, cmd: Cmd<'_, '_>) -> Answer {
+        let asks = matches!(cmd, Cmd::Recv);
+        let mut events = Events::new();
+        let answer = self.machine.handle(cmd, &mut events);
+        if asks {
+            let served = events.iter().any(|event| matches!(event, Evt::Deliver(_) | Evt::Take(_)));
+            assert_eq!(answer == Answer::Done, served, "a receive is done if and only if something comes");
+        }
+        for event in events {
+            self.carry_out(event);
+        }
+        answer
+    }
+
+    fn carry_out(&mut self, event: Evt<'_>) {
+        match event {
+            Evt::Transmit { pipe, message } => self.transmit(pipe, message),
+            Evt::Take(pipe) => self.take(pipe),
+            Evt::Deliver(message) => self.delivered.push_back(message),
+            Evt::Arm(after) => self.alarm = after.map(|after| self.now + after),
+            Evt::Refuse(pipe) => {
+                self.refused.push(pipe);
+                self.detach(pipe);
+            }
+        }
+    }
+
+    fn transmit(&mut self, pipe: PipeId, message: Message<'_>) {
+        self.transmissions.push(pipe);
+        let fake = self.pipe_mut(pipe);
+        assert!(fake.is_writable(), "transmission on a pipe that is not writable");
+        fake.sent.push_back(message.into_static().unwrap());
+        if !fake.is_writable() {
+            self.feed(Cmd::Unwritable(pipe));
+        }
+    }
+
+    fn take(&mut self, pipe: PipeId) {
+        let fake = self.pipe_mut(pipe);
+        assert_ne!(fake.state, PipeState::Gone, "take from a pipe that is gone");
+        let message = fake.arrived.pop_front().expect("take from a readable pipe");
+        let (more, serial) = (!fake.arrived.is_empty(), fake.serial);
+        self.last_taken = serial;
+        self.feed(Cmd::Incoming { pipe, message, more });
+        self.detach_if_drained(pipe);
+    }
+}
+
+impl FakePipe {
+    fn is_writable(&self) -> bool {
+        self.state == PipeState::Attached && self.sent.len() < self.room
+    }
+
+    /// How many messages wait to be taken.
+    pub fn unread(&self) -> usize {
+        self.arrived.len()
+    }
+}

@@ -1,0 +1,15 @@
+//! Tests of the machines through their one door, `Protocol::handle`. `fake` is the socket around them.
+
+mod backtrace;
+mod bus;
+mod fake;
+mod matching;
+mod pair;
+mod pipeline;
+mod pubsub;
+mod rep;
+mod req;
+mod routing;
+mod simulation;
+mod survey;
+mod table;
