@@ -20,7 +20,7 @@ struct Label {
     capacity: usize,
 }
 
-const _: () = assert!(size_of::<Label>() <= HEADROOM && HEADROOM % align_of::<u128>() == 0);
+const _: () = assert!(size_of::<Label>() <= HEADROOM && HEADROOM.is_multiple_of(align_of::<u128>()));
 
 /// An arbitrary number that text and pointers do not contain.
 const SEAL: usize = 0xB10C_5EA1_D15C_0DE5;
@@ -91,7 +91,7 @@ pub unsafe fn shorten(data: *mut c_void, len: usize) -> Result<bool> {
 /// As for [`from_raw`].
 unsafe fn label(data: *mut c_void) -> Result<(*mut Label, Label)> {
     // Alignment first: most foreign pointers fail here, before anything is read.
-    if data.addr() < HEADROOM || data.addr() % align_of::<u128>() != 0 {
+    if data.addr() < HEADROOM || !data.addr().is_multiple_of(align_of::<u128>()) {
         return Err(Error::FAULT);
     }
     let start: *mut Label = data.wrapping_byte_sub(HEADROOM).cast();
