@@ -5,9 +5,11 @@
 pub mod baton;
 pub mod parker;
 pub mod sources;
-pub mod sync;
 pub mod timers;
 mod turn;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::RawFd;
@@ -31,6 +33,7 @@ use sync::Mutex;
 use timers::{TimerId, Timers};
 use turn::Poller;
 
+pub use crate::sys::sync;
 pub use sources::Registration;
 
 pub struct Reactor {

@@ -8,5 +8,6 @@ pub mod eventfd;
 pub mod fork;
 pub mod futex;
 pub mod signals;
+pub mod sync;
 
 pub use descriptor::Owned;
