@@ -80,24 +80,13 @@ impl Chunk {
         self.bytes_mut().copy_within(count.., 0);
         self.len = keep;
     }
-
-    /// Lengthens the data to `len` bytes, the new ones zero, moving the block if it must.
-    pub fn grow(&mut self, len: usize) -> Result<()> {
-        let count = words_for(len)?;
-        if count > self.words.len() {
-            let more = count - self.words.len();
-            self.words.try_reserve_exact(more).map_err(|_| Error::NO_MEMORY)?;
-            self.words.resize(count, 0);
-        }
-        self.len = self.len.max(len);
-        Ok(())
-    }
 }
 
 /// Above this size an allocation is tried before it is relied upon.
 const LARGE: usize = 1 << 20;
 
-fn words_for(len: usize) -> Result<usize> {
+/// Words of a block with headroom and `len` bytes; `ENOMEM` if there cannot be so many.
+pub fn words_for(len: usize) -> Result<usize> {
     let padded = len.checked_add(WORD - 1).ok_or(Error::NO_MEMORY)? / WORD;
     Ok(padded + HEADROOM_WORDS)
 }
@@ -124,14 +113,6 @@ mod tests {
     }
 
     #[test]
-    fn growing_keeps_the_data_and_adds_zeroes() {
-        let mut chunk = Chunk::copy_of(b"abc").unwrap();
-        chunk.grow(40).unwrap();
-        assert_eq!(&chunk.bytes()[..4], b"abc\0");
-        assert_eq!(chunk.len(), 40);
-    }
-
-    #[test]
     fn the_front_can_be_dropped() {
         let mut chunk = Chunk::copy_of(b"headbody").unwrap();
         chunk.drop_front(4);
@@ -142,7 +123,6 @@ mod tests {
     fn absurd_sizes_are_an_error() {
         assert_eq!(Chunk::zeroed(usize::MAX).unwrap_err(), Error::NO_MEMORY);
         assert_eq!(Chunk::zeroed(usize::MAX / 2).unwrap_err(), Error::NO_MEMORY);
-        assert_eq!(Chunk::copy_of(b"x").unwrap().grow(usize::MAX).unwrap_err(), Error::NO_MEMORY);
     }
 
     #[test]

@@ -189,6 +189,7 @@ impl State {
         }
         self.start_timer(id, linger);
         self.pipes.settle_writing(id);
+        self.pipes.flush(id);
     }
 
     /// One timer per pipe: the greeting's, later that of lingering.

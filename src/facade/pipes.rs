@@ -29,8 +29,8 @@ pub struct PipeTable {
     pub send_limit: usize,
     /// Pipes that a command has changed and that must be looked at when it is done.
     pub changed: SmallVec<[PipeId; 4]>,
-    /// Pipes with bytes that the I/O thread was asked to write.
-    unflushed: SmallVec<[PipeId; 4]>,
+    /// Pipes that the I/O thread looks after, among others that it did.
+    watched: SmallVec<[PipeId; 4]>,
     /// What the protocol wants of its timer since the last look.
     pub alarm: Option<Option<Duration>>,
     pub work: Work,
@@ -86,7 +86,7 @@ impl PipeTable {
             max_size: None,
             send_limit: 0,
             changed: SmallVec::new(),
-            unflushed: SmallVec::new(),
+            watched: SmallVec::new(),
             alarm: None,
             work: Work::new(),
         }
@@ -157,12 +157,19 @@ impl PipeTable {
 
     /// Has whatever was appended and not written yet written by this thread, which is about to wait.
     pub fn flush_all(&mut self) {
-        for id in std::mem::take(&mut self.unflushed) {
-            self.settle_writing(id);
-        }
+        let Self { watched, entries, work, .. } = self;
+        watched.retain(|id| match entries.get(id.0 as usize) {
+            Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) => {
+                if pipe.wants_flush() {
+                    work.push(Job::Flush(Key::Pipe(*id, *generation).pack()));
+                }
+                pipe.is_watched()
+            }
+            _ => false,
+        });
     }
 
-    /// Watches writability if, and only if, the pipe now waits for it; has pending bytes flushed.
+    /// Watches writability if, and only if, the pipe now waits for it.
     pub fn settle_writing(&mut self, id: PipeId) {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return };
         let Pipe::Stream { pipe, registration: Some(registration), .. } = &entry.pipe else { return };
@@ -171,7 +178,11 @@ impl PipeTable {
             // It is registered and open, so only memory could fail; then the next change tries again.
             let _ = self.session.reactor.watch_writable(pipe.stream().fd(), *registration, entry.watches_write);
         }
-        if pipe.wants_flush() {
+    }
+
+    /// Has a pipe flushed as soon as the lock is let go.
+    pub fn flush(&mut self, id: PipeId) {
+        if let Some(entry) = self.entries.get(id.0 as usize) {
             self.work.push(Job::Flush(Key::Pipe(id, entry.generation).pack()));
         }
     }
@@ -194,9 +205,9 @@ impl PipeTable {
         let key = Key::Pipe(id, entry.generation).pack();
         match need {
             Need::Nothing => {}
-            Need::Flusher => {
-                self.unflushed.push(id);
-                self.work.push(Job::RequestFlush(key));
+            Need::Watch => {
+                self.watched.push(id);
+                self.work.push(Job::Watch(key));
             }
             Need::Flush => self.work.push(Job::Flush(key)),
         }

@@ -23,6 +23,7 @@ pub struct Socket {
     kind: &'static Kind,
     raw: bool,
     state: Mutex<State>,
+    pub(super) me: Weak<Socket>,
     /// Has, or had, an endpoint whose events come through the poll: its waiting callers should poll.
     on_wire: AtomicBool,
 }
@@ -88,7 +89,8 @@ impl Socket {
             };
             state.options_changed();
             let raw = state.core.is_raw();
-            Socket { session, kind, raw, state: Mutex::new(state), on_wire: AtomicBool::new(false) }
+            let me = Weak::clone(me);
+            Socket { session, kind, raw, state: Mutex::new(state), me, on_wire: AtomicBool::new(false) }
         })
     }
 

@@ -50,8 +50,8 @@ pub struct Reactor {
 
 /// What only the I/O thread does.
 pub enum Request {
-    /// Write what a pipe has pending, now.
-    Flush(Arc<dyn Source>, u64),
+    /// Write what a pipe has pending, now, and look after it until there is nothing to write.
+    Watch(Arc<dyn Source>, u64),
 }
 
 /// How a wait ended.

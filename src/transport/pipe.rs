@@ -58,8 +58,8 @@ pub struct Change {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Need {
     Nothing,
-    /// Somebody to flush it soon: the first bytes of a stream were appended.
-    Flusher,
+    /// The I/O thread to flush it now, and to look after it while the stream lasts.
+    Watch,
     /// The sender itself to flush it as soon as it has let go of the lock: the buffer is full.
     Flush,
 }
@@ -106,6 +106,8 @@ pub struct StreamPipe {
     /// Messages sent since the last one was taken.
     streak: bool,
     last_write: Option<Instant>,
+    /// The I/O thread looks after what is appended, until a look finds nothing.
+    watched: bool,
     /// Something was ever sent: an end must be orderly.
     used: bool,
 }
@@ -126,6 +128,7 @@ impl StreamPipe {
             full: false,
             streak: false,
             last_write: None,
+            watched: false,
             used: false,
         }
     }
@@ -186,8 +189,7 @@ impl StreamPipe {
         }
         self.used = true;
         let prefix = self.framing.prefix(message.len() as u64);
-        let was_empty = self.outbox.is_empty();
-        let outcome = if was_empty && (message.len() >= COALESCED || self.is_quiet()) {
+        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || self.is_quiet()) {
             let outcome = self.outbox.write(&*self.stream, &prefix, message);
             self.last_write = Some(Instant::now());
             self.kernel_full = !self.outbox.is_empty();
@@ -202,16 +204,17 @@ impl StreamPipe {
         }
         self.full = self.outbox.pending() >= terms.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.need(was_empty))
+        (flow, self.need())
     }
 
-    fn need(&self, was_empty: bool) -> Need {
+    fn need(&mut self) -> Need {
         if self.kernel_full || self.outbox.is_flushing() || self.outbox.is_empty() {
             Need::Nothing
         } else if self.outbox.pending() >= BUFFER || self.full {
             Need::Flush
-        } else if was_empty {
-            Need::Flusher
+        } else if !self.watched {
+            self.watched = true;
+            Need::Watch
         } else {
             Need::Nothing
         }
@@ -275,13 +278,27 @@ impl StreamPipe {
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
         let gone = self.outbox.is_empty() && self.finish_leaving(terms);
-        let more = !blocked && !self.outbox.is_empty();
+        let more = !self.watched && self.wants_flush();
         Ok((Change { writable, gone, ..Change::default() }, more))
     }
 
     /// Is there something that a flush would write?
     pub fn wants_flush(&self) -> bool {
         !self.kernel_full && !self.outbox.is_empty() && !self.outbox.is_flushing()
+    }
+
+    /// Is the I/O thread looking after it?
+    pub fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// The I/O thread found nothing to flush. False: something has come meanwhile, go on watching.
+    pub fn unwatch(&mut self) -> bool {
+        self.watched = self.wants_flush();
+        if !self.watched {
+            self.outbox.relax();
+        }
+        !self.watched
     }
 
     /// Begins an orderly end. True if nothing is left to do. `half_close`: hold on until the peer has seen
