@@ -15,6 +15,7 @@ use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
 
 use super::key::{GENERATIONS, Key};
+use super::pace::Pace;
 use super::session::Session;
 use super::work::{Job, Work};
 
@@ -31,6 +32,7 @@ pub struct PipeTable {
     pub changed: SmallVec<[PipeId; 4]>,
     /// Pipes that the I/O thread looks after, among others that it did.
     watched: SmallVec<[PipeId; 4]>,
+    pace: Pace,
     /// What the protocol wants of its timer since the last look.
     pub alarm: Option<Option<Duration>>,
     pub work: Work,
@@ -87,6 +89,7 @@ impl PipeTable {
             send_limit: 0,
             changed: SmallVec::new(),
             watched: SmallVec::new(),
+            pace: Pace::default(),
             alarm: None,
             work: Work::new(),
         }
@@ -140,6 +143,16 @@ impl PipeTable {
             self.session.reactor.deregister(pipe.stream().fd(), registration);
         }
         Some(entry)
+    }
+
+    /// A flush has written something.
+    pub fn flushed(&mut self) {
+        self.pace.wrote();
+    }
+
+    /// A visit in which something may have been sent is over.
+    pub fn end_of_turn(&mut self) {
+        self.pace.end_of_turn();
     }
 
     pub fn ids(&self) -> impl Iterator<Item = PipeId> {
@@ -201,7 +214,7 @@ impl PipeTable {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
-        let (flow, need) = pipe.send(message, &terms);
+        let (flow, need) = pipe.send(message, || self.pace.in_stream(), &terms);
         let key = Key::Pipe(id, entry.generation).pack();
         match need {
             Need::Nothing => {}
@@ -235,6 +248,7 @@ impl Pipes for PipeTable {
 
     fn take(&mut self, id: PipeId) -> Option<(Message<'static>, bool)> {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
+        self.pace.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
         let (message, change) = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.take(&terms),

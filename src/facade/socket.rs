@@ -189,6 +189,7 @@ impl State {
         while let Some(id) = self.pipes.changed.pop() {
             self.settle_pipe(id);
         }
+        self.pipes.end_of_turn();
         if let Some(after) = self.pipes.alarm.take() {
             self.alarm.wish = after.map(|after| Instant::now() + after);
             self.arm_alarm();

@@ -117,6 +117,7 @@ impl State {
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
         match pipe.finish_flush(batch, outcome, &terms) {
             Ok((change, more)) => {
+                self.pipes.flushed();
                 self.apply(id, change);
                 if more {
                     self.pipes.flush(id);

@@ -11,7 +11,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
@@ -24,10 +24,6 @@ use super::stream::Stream;
 
 /// A peer must have greeted within this time after the connection came about (transports.md 1.6).
 pub const GREETING_TIME: Duration = Duration::from_millis(1000);
-
-/// A message that follows the last write by less than this is part of a stream: it is appended and leaves
-/// with its successors in one write. A lone write costs about as much as this.
-const STREAM_GAP: Duration = Duration::from_micros(10);
 
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,9 +99,6 @@ pub struct StreamPipe {
     kernel_full: bool,
     /// The outbox is over its limit; writable again when half of it has gone.
     full: bool,
-    /// Messages sent since the last one was taken.
-    streak: bool,
-    last_write: Option<Instant>,
     /// The I/O thread looks after what is appended, until a look finds nothing.
     watched: bool,
     /// Something was ever sent: an end must be orderly.
@@ -126,8 +119,6 @@ impl StreamPipe {
             whole: false,
             kernel_full: false,
             full: false,
-            streak: false,
-            last_write: None,
             watched: false,
             used: false,
         }
@@ -182,22 +173,26 @@ impl StreamPipe {
         Ok(())
     }
 
-    /// Sends a message: at once on a quiet pipe, with others in a stream.
-    pub fn send(&mut self, message: Message<'_>, terms: &Terms<'_>) -> (Flow, Need) {
+    /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
+    /// it waits for those that follow.
+    pub fn send(
+        &mut self,
+        message: Message<'_>,
+        in_stream: impl FnOnce() -> bool,
+        terms: &Terms<'_>,
+    ) -> (Flow, Need) {
         if self.state != State::Active {
             return (Flow::Full, Need::Nothing);
         }
         self.used = true;
         let prefix = self.framing.prefix(message.len() as u64);
-        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || self.is_quiet()) {
+        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !in_stream()) {
             let outcome = self.outbox.write(&*self.stream, &prefix, message);
-            self.last_write = Some(Instant::now());
             self.kernel_full = !self.outbox.is_empty();
             outcome
         } else {
             self.outbox.push(&prefix, message).map_err(|error| io::Error::from_raw_os_error(error.errno()))
         };
-        self.streak = true;
         if outcome.is_err() {
             // The reactor reports the same fault as an event, and that ends the pipe.
             self.outbox.clear();
@@ -220,14 +215,8 @@ impl StreamPipe {
         }
     }
 
-    /// A pipe is quiet unless messages follow each other faster than single writes would take them away.
-    fn is_quiet(&self) -> bool {
-        !self.streak || self.last_write.is_none_or(|at| at.elapsed() > STREAM_GAP)
-    }
-
     /// The next whole message, and what became of the pipe by looking for another one behind it.
     pub fn take(&mut self, terms: &Terms<'_>) -> (Option<Message<'static>>, Change) {
-        self.streak = false;
         self.whole = false;
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
@@ -273,7 +262,6 @@ impl StreamPipe {
         };
         self.outbox.finish_flush(batch, written);
         self.kernel_full = blocked;
-        self.last_write = Some(Instant::now());
         let writable = self.full && self.outbox.pending() <= terms.send_limit / 2;
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
