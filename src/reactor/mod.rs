@@ -6,9 +6,11 @@ pub mod baton;
 pub mod parker;
 pub mod sources;
 mod spin;
-pub mod sync;
 pub mod timers;
 mod turn;
+
+#[cfg(test)]
+mod tests;
 
 use std::io;
 use std::os::fd::RawFd;
@@ -33,6 +35,7 @@ use sync::Mutex;
 use timers::{TimerId, Timers};
 use turn::Poller;
 
+pub use crate::sys::sync;
 pub use sources::Registration;
 
 pub struct Reactor {

@@ -10,10 +10,10 @@
 //! or in the poll, so that whoever notifies makes the one system call that is needed, or none.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::sys::futex::{self, Slept};
+use crate::sys::sync::{AtomicU32, Ordering};
 
 const EMPTY: u32 = 0;
 const NOTICED: u32 = 1;
@@ -71,37 +71,5 @@ impl Parker {
 
     pub fn end_poll(&self) {
         let _ = self.0.compare_exchange(POLLING, EMPTY, Ordering::AcqRel, Ordering::Acquire);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_notice_before_the_sleep_prevents_it() {
-        let parker = Parker::default();
-        assert!(!parker.notify());
-        assert_eq!(parker.park(None), Slept::Woken);
-        assert!(parker.take_notice());
-        assert!(!parker.take_notice());
-        assert_eq!(parker.park(Some(Duration::from_millis(1))), Slept::TimedOut);
-    }
-
-    #[test]
-    fn a_poller_needs_the_waker_and_a_parked_thread_does_not() {
-        let parker = Arc::new(Parker::default());
-        assert!(parker.begin_poll());
-        assert!(parker.notify());
-        assert!(!parker.begin_poll());
-        parker.end_poll();
-        assert!(parker.take_notice());
-
-        let sleeper = Arc::clone(&parker);
-        let thread = std::thread::spawn(move || while !sleeper.take_notice() {
-            sleeper.park(None);
-        });
-        assert!(!parker.notify());
-        thread.join().unwrap();
     }
 }

@@ -9,5 +9,6 @@ pub mod fork;
 pub mod futex;
 pub mod memory;
 pub mod signals;
+pub mod sync;
 
 pub use descriptor::Owned;

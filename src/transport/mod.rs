@@ -14,6 +14,9 @@ pub mod stream;
 pub mod tcp;
 pub mod url;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;

@@ -1,6 +1,10 @@
-//! The lock of the reactor's rules, in a form that a model checker can stand in for.
+//! Locks and atomics of the concurrent rules, in a form that a model checker can stand in for
+//! (`tests/loom.rs`).
 
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::PoisonError;
+
+pub use std::sync::MutexGuard;
+pub use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A mutex whose holder cannot leave broken data behind, so poison is no news.
 #[derive(Debug, Default)]

@@ -1,0 +1,5 @@
+//! Tests of single rules. They are files of their own because `tests/loom.rs` compiles the rules by themselves,
+//! with locks that a model checker knows.
+
+mod baton;
+mod parker;

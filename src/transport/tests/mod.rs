@@ -1,0 +1,3 @@
+//! Tests of the transports' parts, none of which needs a network.
+
+mod inproc;

@@ -1,0 +1,40 @@
+//! The concurrent rules under a model checker: every interleaving (with few forced switches) of a few threads.
+//!
+//! The rules themselves are compiled from `src`, with stand-ins for the locks, the atomics and the futex they
+//! use. A thread that stays asleep for ever shows as a deadlock, which loom reports.
+
+#[path = "loom/baton.rs"]
+mod baton;
+#[path = "loom/lane.rs"]
+mod lane;
+#[path = "loom/parker.rs"]
+mod parker;
+#[path = "loom/sys.rs"]
+mod sys;
+
+/// What the rules see of their crate.
+pub mod core {
+    pub use nanomsg::core::*;
+}
+
+#[allow(dead_code)] // models use their own subsets
+#[path = "../src/reactor"]
+mod reactor {
+    pub mod baton;
+    pub mod parker;
+}
+
+#[allow(dead_code)]
+#[path = "../src/transport"]
+mod transport {
+    pub use nanomsg::transport::{pipe, source};
+    pub mod inproc;
+}
+
+/// Runs a model in all its interleavings with at most `switches` switches away from a thread that could go on.
+fn explore(switches: usize, model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(switches);
+    builder.max_branches = 10_000;
+    builder.check(model);
+}

@@ -1,0 +1,59 @@
+//! Stand-ins that the model checker sees through.
+
+pub mod sync {
+    pub use loom::sync::MutexGuard;
+    pub use loom::sync::atomic::{AtomicU32, Ordering};
+
+    #[derive(Debug, Default)]
+    pub struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub fn new(value: T) -> Mutex<T> {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().expect("loom's locks know no poison")
+        }
+    }
+}
+
+/// A futex as the kernel has it: look at the word and fall asleep in one step. Time does not pass in a model.
+pub mod futex {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use loom::sync::{Condvar, Mutex};
+
+    use super::sync::{AtomicU32, Ordering};
+
+    #[derive(Debug)]
+    pub enum Slept {
+        Woken,
+    }
+
+    loom::lazy_static! {
+        static ref BEDS: Mutex<HashMap<usize, Arc<Condvar>>> = Mutex::default();
+    }
+
+    fn address(word: &AtomicU32) -> usize {
+        std::ptr::from_ref(word).addr()
+    }
+
+    pub fn wait(word: &AtomicU32, expected: u32, _timeout: Option<Duration>) -> Slept {
+        let mut beds = BEDS.lock().expect("loom's locks know no poison");
+        if word.load(Ordering::SeqCst) == expected {
+            let bed = Arc::clone(beds.entry(address(word)).or_default());
+            drop(bed.wait(beds));
+        }
+        Slept::Woken
+    }
+
+    pub fn wake_one(word: &AtomicU32) {
+        let beds = BEDS.lock().expect("loom's locks know no poison");
+        if let Some(bed) = beds.get(&address(word)) {
+            bed.notify_one();
+        }
+    }
+}

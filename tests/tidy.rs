@@ -1,0 +1,217 @@
+//! The rules of the house, held by a machine: who may import whom, how large things may become, and what
+//! is not written at all. Every complaint names its file and line.
+
+#[path = "tidy/source.rs"]
+mod source;
+
+use source::{Source, all_below, end_of_block, is_word, line_of, lines_of_code};
+
+/// The rooms and those they may enter (ARCHITECTURE.md). A new room is a new row.
+const ROOMS: [(&str, &[&str]); 8] = [
+    ("capi", &["facade", "core", "sys"]),
+    ("facade", &["protocol", "qi", "reactor", "transport", "core", "sys"]),
+    ("qi", &["reactor", "transport", "core"]),
+    ("reactor", &["transport", "core", "sys"]),
+    ("transport", &["core", "sys"]),
+    ("protocol", &["core"]),
+    ("core", &[]),
+    ("sys", &[]),
+];
+
+/// Machines: no I/O, no clock, no threads. Time is an argument.
+const PURE: [&str; 2] = ["core", "protocol"];
+const IMPURE: [&str; 8] = ["mio", "socket2", "Instant", "SystemTime", "thread", "net", "fs", "Condvar"];
+
+const FILE: usize = 500;
+const FUNCTION: usize = 70;
+
+/// What may stand where it is banned elsewhere: file, text, how often, and why.
+const EXCEPTIONS: [(&str, &str, usize, &str); 4] = [
+    ("src/facade/visit.rs", ".expect(", 2, "the guard is taken out only when the visit is dropped"),
+    ("tests/headers.rs", "#[ignore", 1, "not a test: writes the headers anew"),
+    ("tests/nanocat.rs", "thread::sleep", 2, "looks again and again whether another program has ended or printed"),
+    ("tests/support/mod.rs", "thread::sleep", 1, "looks again and again whether another program has ended"),
+];
+
+fn fail_if_any(complaints: Vec<String>, rule: &str) {
+    assert!(complaints.is_empty(), "{rule}:\n  {}\n", complaints.join("\n  "));
+}
+
+fn shipped() -> impl Iterator<Item = Source> {
+    all_below("src").into_iter().filter(|source| !source.is_test())
+}
+
+/// Places where `word` stands by itself.
+fn words<'s>(code: &'s str, word: &'s str) -> impl Iterator<Item = usize> + 's {
+    let bytes = code.as_bytes();
+    code.match_indices(word).map(|(at, _)| at).filter(move |&at| {
+        let before = at.checked_sub(1).is_some_and(|before| is_word(bytes[before]));
+        let after = bytes.get(at + word.len()).is_some_and(|after| is_word(*after));
+        !before && !after
+    })
+}
+
+/// Rooms that are named through `crate::…` or a chain of `super::`, with the place.
+fn rooms_entered(source: &Source) -> Vec<(usize, String)> {
+    let code = &source.shipped;
+    let depth = source.module().len();
+    let mut entered = Vec::new();
+    for at in words(code, "crate") {
+        let after = code[at + 5..].trim_start();
+        entered.extend(after.strip_prefix("::").into_iter().flat_map(first_names).map(|name| (at, name)));
+    }
+    for at in words(code, "super").filter(|at| !code[..*at].ends_with("super::")) {
+        let chain = code[at..].split("::").take_while(|part| *part == "super").count();
+        if chain >= depth {
+            let after = &code[at + chain * "super::".len()..];
+            entered.extend(first_names(after).into_iter().map(|name| (at, name)));
+        }
+    }
+    entered
+}
+
+/// The names that a path goes on with: `a::…`, or those in front of `{a::…, b}`.
+fn first_names(path: &str) -> Vec<String> {
+    let name = |text: &str| -> String { text.trim_start().bytes().take_while(|byte| is_word(*byte)).map(char::from).collect() };
+    let Some(group) = path.trim_start().strip_prefix('{') else { return vec![name(path)] };
+    let mut names = vec![name(group)];
+    let mut depth = 1;
+    for (at, byte) in group.bytes().enumerate() {
+        match byte {
+            b'{' => depth += 1,
+            b'}' => depth -= 1,
+            b',' if depth == 1 => names.push(name(&group[at + 1..])),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    names
+}
+
+#[test]
+fn rooms_enter_only_rooms_below() {
+    let mut complaints = Vec::new();
+    for source in shipped() {
+        let Some(room) = source.room().filter(|room| *room != "lib") else { continue };
+        let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| *name == room) else {
+            complaints.push(format!("{}:1: no room called {room} in tests/tidy.rs", source.path));
+            continue;
+        };
+        for (at, other) in rooms_entered(&source) {
+            let known = ROOMS.iter().any(|(name, _)| *name == other);
+            if known && other != room && !allowed.contains(&other.as_str()) {
+                let line = line_of(&source.shipped, at);
+                complaints.push(format!("{}:{line}: {room} must not import {other}", source.path));
+            }
+        }
+    }
+    fail_if_any(complaints, "imports go from the C API down to the core");
+}
+
+#[test]
+fn machines_know_no_io_no_clock_and_no_threads() {
+    let mut complaints = Vec::new();
+    for source in shipped().filter(|source| source.room().is_some_and(|room| PURE.contains(&room))) {
+        for word in IMPURE {
+            for at in words(&source.shipped, word) {
+                complaints.push(format!("{}:{}: {word}", source.path, line_of(&source.shipped, at)));
+            }
+        }
+    }
+    fail_if_any(complaints, "core and protocol are pure");
+}
+
+#[test]
+fn files_and_functions_stay_small() {
+    let mut complaints = Vec::new();
+    for source in shipped() {
+        let lines = lines_of_code(&source.shipped);
+        if lines > FILE {
+            complaints.push(format!("{}:1: {lines} lines of code, {FILE} at most", source.path));
+        }
+        for at in words(&source.shipped, "fn") {
+            let Some(end) = end_of_block(&source.shipped, at) else { continue };
+            let lines = lines_of_code(&source.shipped[at..end]);
+            if lines > FUNCTION {
+                let line = line_of(&source.shipped, at);
+                complaints.push(format!("{}:{line}: a function of {lines} lines, {FUNCTION} at most", source.path));
+            }
+        }
+    }
+    fail_if_any(complaints, "small files, small functions");
+}
+
+#[test]
+fn unsafe_code_has_its_place() {
+    let mut complaints = Vec::new();
+    for source in shipped().filter(|source| !matches!(source.room(), Some("capi" | "sys"))) {
+        for at in words(&source.shipped, "unsafe") {
+            complaints.push(format!("{}:{}: unsafe", source.path, line_of(&source.shipped, at)));
+        }
+    }
+    fail_if_any(complaints, "unsafe only in src/capi and src/sys");
+}
+
+#[test]
+fn nothing_is_left_undone_or_swept_aside() {
+    let everywhere = ["todo!", "unimplemented!", "dbg!", "#[ignore"];
+    let in_what_is_shipped = [".unwrap()", ".expect("];
+    let in_tests = ["thread::sleep"];
+    let mut found = Vec::new();
+    for source in all_below("src").into_iter().chain(all_below("tests")) {
+        let mut look = |code: &str, banned: &[&'static str]| {
+            for text in banned {
+                let places = code.match_indices(text).map(|(at, _)| (source.path.clone(), *text, line_of(code, at)));
+                found.extend(places);
+            }
+        };
+        look(&source.code, &everywhere);
+        if source.is_test() {
+            look(&source.code, &in_tests);
+        } else {
+            look(&source.shipped, &in_what_is_shipped);
+        }
+    }
+    let mut complaints = Vec::new();
+    for (file, text, expected, why) in EXCEPTIONS {
+        let count = found.iter().filter(|(path, banned, _)| path == file && *banned == text).count();
+        if count < expected {
+            complaints.push(format!("tests/tidy.rs: {file} has {count} of {expected} `{text}` ({why}): lower the number"));
+        }
+        if count <= expected {
+            found.retain(|(path, banned, _)| path != file || *banned != text);
+        }
+    }
+    complaints.extend(found.iter().map(|(path, text, line)| format!("{path}:{line}: {text}")));
+    fail_if_any(complaints, "not in this house (or with a reason, in tests/tidy.rs)");
+}
+
+/// The rules are only as good as the eyes they see with.
+#[test]
+fn sources_are_read_as_the_compiler_does() {
+    let text = r##"
+use crate::{core::{Error, Result}, facade, sys::Owned};
+use super::super::capi::x; // crate::capi
+/* unsafe /* nested */ todo!() */
+const A: &str = "unsafe \" todo!()";
+const B: &str = r#"dbg!() " "#;
+fn quoted<'a>(c: &'a [u8; 2]) -> char { '"' }
+fn escaped() -> char { '\'' }
+#[cfg(test)]
+mod tests { fn f() { unsafe {} } }
+fn last() {}
+"##;
+    let source = Source::parse("src/reactor/deep.rs".into(), text);
+    let rooms: Vec<_> = rooms_entered(&source).into_iter().map(|(_, room)| room).collect();
+    assert_eq!(rooms, ["core", "facade", "sys", "capi"]);
+    assert!(words(&source.code, "unsafe").count() == 1, "only that of the test module");
+    assert!(words(&source.shipped, "unsafe").next().is_none());
+    assert!(!source.code.contains("todo!") && !source.code.contains("dbg!"));
+    assert_eq!(words(&source.shipped, "fn").count(), 3);
+    assert_eq!(source.code.len(), text.len());
+    let last = source.shipped.find("fn last").expect("what follows the test module");
+    assert_eq!(line_of(&source.shipped, last), 11);
+    assert_eq!(end_of_block(&source.shipped, last), Some(source.shipped.trim_end().len()));
+}
