@@ -13,6 +13,7 @@ pub mod source;
 pub mod stream;
 pub mod tcp;
 pub mod url;
+pub mod ws;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -29,7 +30,7 @@ use resolve::Query;
 use stream::{Buffers, Stream};
 
 /// The transports over bytes.
-static STREAMS: [&dyn Transport; 2] = [&tcp::Tcp, &ipc::Ipc];
+static STREAMS: [&dyn Transport; 3] = [&tcp::Tcp, &ipc::Ipc, &ws::Ws];
 
 /// A transport over bytes.
 pub trait Transport: Sync + Debug {
