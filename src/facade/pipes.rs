@@ -10,7 +10,7 @@ use crate::core::socket::{Flow, Pipes};
 use crate::core::{Kind, Message, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
-use crate::transport::Transport;
+use crate::transport::{SizeLimit, Transport};
 use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
 
@@ -27,6 +27,8 @@ pub struct PipeTable {
     /// NN_RCVMAXSIZE and NN_SNDBUF as they stand.
     pub max_size: Option<u64>,
     pub send_limit: usize,
+    /// `max_size` for those who look without the lock.
+    pub limit: SizeLimit,
     /// Pipes that a command has changed and that must be looked at when it is done.
     pub changed: SmallVec<[PipeId; 4]>,
     /// Pipes with bytes that the I/O thread was asked to write.
@@ -85,6 +87,7 @@ impl PipeTable {
             kind,
             max_size: None,
             send_limit: 0,
+            limit: SizeLimit::default(),
             changed: SmallVec::new(),
             unflushed: SmallVec::new(),
             alarm: None,
@@ -262,6 +265,13 @@ impl Entry {
             Pipe::Stream { pipe, .. } => pipe.is_readable(),
             Pipe::Inproc(pipe) => pipe.is_readable(),
         }
+    }
+
+    /// See [`Stream::has_parted`].
+    ///
+    /// [`Stream::has_parted`]: crate::transport::stream::Stream::has_parted
+    pub fn has_parted(&self) -> bool {
+        matches!(&self.pipe, Pipe::Stream { pipe, .. } if pipe.stream().has_parted())
     }
 }
 

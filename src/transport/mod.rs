@@ -21,6 +21,8 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::core::options::OptionValue;
 use crate::core::{Error, Result};
@@ -46,6 +48,11 @@ pub trait Transport: Sync + Debug {
     /// must be half-closed and held until the peer's end-of-file.
     fn half_close(&self) -> bool {
         false
+    }
+
+    /// A peer must have greeted within this time after the connection came about (transports.md 1.6).
+    fn greeting_time(&self) -> Duration {
+        Duration::from_millis(1000)
     }
 
     /// Listens at an address (what follows `://`). Checks it in the order of the specification.
@@ -85,6 +92,28 @@ pub trait Dialer: Send + Sync + Debug {
 pub struct Setup<'a> {
     pub buffers: Buffers,
     pub options: &'a TransportOptions,
+    pub limit: &'a SizeLimit,
+}
+
+/// NN_RCVMAXSIZE as it stands at any moment, for streams that must know it before the inbox does: those
+/// that gather a message of unknown length, or tell the peer why it is refused.
+#[derive(Clone, Debug)]
+pub struct SizeLimit(Arc<AtomicU64>);
+
+impl SizeLimit {
+    pub fn set(&self, max: Option<u64>) {
+        self.0.store(max.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub fn is_exceeded_by(&self, len: u64) -> bool {
+        len > self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for SizeLimit {
+    fn default() -> SizeLimit {
+        SizeLimit(Arc::new(AtomicU64::new(u64::MAX)))
+    }
 }
 
 pub fn find(scheme: &[u8]) -> Option<&'static dyn Transport> {

@@ -22,9 +22,6 @@ use super::inbox::{Fill, Inbox};
 use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
 use super::stream::Stream;
 
-/// A peer must have greeted within this time after the connection came about (transports.md 1.6).
-pub const GREETING_TIME: Duration = Duration::from_millis(1000);
-
 /// A message that follows the last write by less than this is part of a stream: it is appended and leaves
 /// with its successors in one write. A lone write costs about as much as this.
 const STREAM_GAP: Duration = Duration::from_micros(10);
