@@ -10,7 +10,7 @@ use crate::core::socket::{Flow, Pipes};
 use crate::core::{Kind, Message, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
-use crate::transport::Transport;
+use crate::transport::{SizeLimit, Transport};
 use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
 
@@ -28,6 +28,8 @@ pub struct PipeTable {
     /// NN_RCVMAXSIZE and NN_SNDBUF as they stand.
     pub max_size: Option<u64>,
     pub send_limit: usize,
+    /// `max_size` for those who look without the lock.
+    pub limit: SizeLimit,
     /// Pipes that a command has changed and that must be looked at when it is done.
     pub changed: SmallVec<[PipeId; 4]>,
     /// Pipes that the I/O thread looks after, among others that it did.
@@ -87,6 +89,7 @@ impl PipeTable {
             kind,
             max_size: None,
             send_limit: 0,
+            limit: SizeLimit::default(),
             changed: SmallVec::new(),
             watched: SmallVec::new(),
             pace: Pace::default(),
@@ -287,6 +290,13 @@ impl Entry {
             Pipe::Stream { pipe, .. } => pipe.is_readable(),
             Pipe::Inproc(pipe) => pipe.is_readable(),
         }
+    }
+
+    /// See [`Stream::has_parted`].
+    ///
+    /// [`Stream::has_parted`]: crate::transport::stream::Stream::has_parted
+    pub fn has_parted(&self) -> bool {
+        matches!(&self.pipe, Pipe::Stream { pipe, .. } if pipe.stream().has_parted())
     }
 }
 

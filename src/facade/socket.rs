@@ -233,6 +233,7 @@ impl State {
     /// Hands the options on to where they are used for every message.
     fn options_changed(&mut self) {
         self.pipes.max_size = self.core.options.max_size();
+        self.pipes.limit.set(self.pipes.max_size);
         // In range: set() accepts positive values only.
         self.pipes.send_limit = self.core.options.sndbuf as usize;
     }

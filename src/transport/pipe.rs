@@ -11,7 +11,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
@@ -21,9 +20,6 @@ use super::framing::{Framing, Parsed};
 use super::inbox::{Fill, Inbox};
 use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
 use super::stream::Stream;
-
-/// A peer must have greeted within this time after the connection came about (transports.md 1.6).
-pub const GREETING_TIME: Duration = Duration::from_millis(1000);
 
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
