@@ -30,6 +30,12 @@ impl Chunk {
         Ok(Chunk { words: vec![0; count], len })
     }
 
+    /// A chunk of `len` bytes in a block of `words(count)`: whatever those contain.
+    pub fn within(len: usize, words: impl FnOnce(usize) -> Option<Vec<u128>>) -> Result<Chunk> {
+        let words = words(words_for(len)?).ok_or(Error::NO_MEMORY)?;
+        Chunk::from_parts(words, len).ok_or(Error::NO_MEMORY)
+    }
+
     /// A chunk that holds a copy of `bytes`.
     pub fn copy_of(bytes: &[u8]) -> Result<Chunk> {
         let mut words = reserved(bytes.len())?;
@@ -85,8 +91,7 @@ impl Chunk {
 /// Above this size an allocation is tried before it is relied upon.
 const LARGE: usize = 1 << 20;
 
-/// Words of a block with headroom and `len` bytes; `ENOMEM` if there cannot be so many.
-pub fn words_for(len: usize) -> Result<usize> {
+fn words_for(len: usize) -> Result<usize> {
     let padded = len.checked_add(WORD - 1).ok_or(Error::NO_MEMORY)? / WORD;
     Ok(padded + HEADROOM_WORDS)
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::core::{Body, Chunk, Error, Message, Result};
 
-use crate::sys::memory::{lengthen, unfilled_chunk};
+use crate::sys::memory::unfilled_words;
 
 use super::blocks::{BLOCK, Blocks};
 use super::framing::{Framing, Parsed};
@@ -168,7 +168,7 @@ impl Inbox {
         let here = self.bytes();
         let filled = here.len();
         let believed = BLOCK.max(self.longest).max(filled * 2);
-        let mut chunk = unfilled_chunk(total.min(believed))?;
+        let mut chunk = Chunk::within(total.min(believed), unfilled_words)?;
         chunk.bytes_mut()[..filled].copy_from_slice(here);
         self.start = self.end;
         Ok(Front::Large { chunk, filled, total })
@@ -201,7 +201,7 @@ impl Inbox {
         let mut fresh = if waiting <= BLOCK / 2 {
             blocks.get()?
         } else {
-            Arc::new(unfilled_chunk(waiting + BLOCK)?)
+            Arc::new(Chunk::within(waiting + BLOCK, unfilled_words)?)
         };
         if let Some(target) = Arc::get_mut(&mut fresh) {
             target.bytes_mut()[..waiting].copy_from_slice(self.bytes());
@@ -220,8 +220,9 @@ fn no_memory(error: Error) -> io::Error {
 fn fill_large(stream: &dyn Stream, chunk: &mut Chunk, filled: &mut usize, total: usize) -> io::Result<Fill> {
     if *filled == chunk.len() {
         let room = total.min(chunk.len() * 2);
-        let short = std::mem::replace(chunk, Chunk::copy_of(&[]).map_err(no_memory)?);
-        *chunk = lengthen(short, room).map_err(no_memory)?;
+        let mut longer = Chunk::within(room, unfilled_words).map_err(no_memory)?;
+        longer.bytes_mut()[..*filled].copy_from_slice(chunk.bytes());
+        *chunk = longer;
     }
     read_into(stream, chunk, filled, usize::MAX)
 }
