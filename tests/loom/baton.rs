@@ -46,7 +46,8 @@ struct Waiting {
 struct Model {
     kernel: Kernel,
     baton: Baton<usize>,
-    sockets: [Socket; 2],
+    /// The third has no caller; somebody else wants to see it served.
+    sockets: [Socket; 3],
     parkers: [Parker; 2],
     io: Parker,
     stopping: AtomicBool,
@@ -223,6 +224,20 @@ impl Model {
         self.notify(&self.io);
         io.join().unwrap();
     }
+
+    /// Callers have come and gone: the I/O thread must poll again.
+    fn is_served_without_callers(&self) {
+        self.kernel.arrive(2);
+        self.wait_seen(2);
+    }
+
+    /// The owner of a notification descriptor, which never polls.
+    fn wait_seen(&self, socket: usize) {
+        let mut state = self.sockets[socket].state.lock().unwrap();
+        while !state.answered {
+            state = self.sockets[socket].seen.wait(state).unwrap();
+        }
+    }
 }
 
 #[test]
@@ -260,6 +275,7 @@ fn two_callers_get_their_answers_in_either_order() {
         for caller in callers {
             caller.join().unwrap();
         }
+        model.is_served_without_callers();
         model.stop(io);
     });
 }
@@ -287,6 +303,7 @@ fn a_caller_that_gives_up_hands_on() {
         model.kernel.arrive(0);
         patient.join().unwrap();
         impatient.join().unwrap();
+        model.is_served_without_callers();
         model.stop(io);
     });
 }
@@ -296,9 +313,9 @@ fn when_all_callers_have_left_the_io_thread_serves() {
     explore(3, || {
         let model = Model::new();
         let io = model.start(Model::serve);
-        model.call_after_answer(0);
-        model.kernel.arrive(1);
-        model.wait_seen(1);
+        model.kernel.arrive(0);
+        model.call(0);
+        model.is_served_without_callers();
         model.stop(io);
     });
 }
@@ -316,20 +333,4 @@ fn an_attended_socket_is_served_while_a_caller_waits_and_after_it() {
         caller.join().unwrap();
         model.stop(io);
     });
-}
-
-impl Model {
-    /// A call that finds its answer in the kernel: it polls itself unless the I/O thread does.
-    fn call_after_answer(&self, me: usize) {
-        self.kernel.arrive(me);
-        self.call(me);
-    }
-
-    /// The owner of a notification descriptor, which never polls.
-    fn wait_seen(&self, socket: usize) {
-        let mut state = self.sockets[socket].state.lock().unwrap();
-        while !state.answered {
-            state = self.sockets[socket].seen.wait(state).unwrap();
-        }
-    }
 }

@@ -1,0 +1,212 @@
+//! Messages and waiting: what arrives, in which order, and what happens when it does not.
+
+use std::sync::Arc;
+use std::thread;
+
+use nanomsg::core::{Error, options};
+use nanomsg::facade::{OptionValue, Wait};
+
+use super::*;
+
+pub fn messages_keep_their_order(bench: &Bench) {
+    const COUNT: usize = 20_000;
+    let (pull, push) = bench.linked(PULL, PUSH);
+    let sender = Arc::clone(&push);
+    let thread = thread::spawn(move || {
+        for number in 0..COUNT {
+            let mut body = number.to_be_bytes().to_vec();
+            body.resize(8 + number % 300, number as u8);
+            send(&sender, &body, Wait::Option).expect("send");
+        }
+    });
+    for number in 0..COUNT {
+        let body = pull.hear();
+        assert_eq!((&body[..8], body.len()), (&number.to_be_bytes()[..], 8 + number % 300));
+        assert!(body[8..].iter().all(|byte| *byte == number as u8));
+    }
+    thread.join().unwrap();
+}
+
+/// Around every size at which something changes inside, up to the largest that is accepted by default.
+pub fn every_size_arrives_whole(bench: &Bench) {
+    let around = |size: usize| size.saturating_sub(9)..size + 10;
+    let mut sizes: Vec<usize> = [0, 255, 2048, 4096, 8192, 16384, 65536, 131072].into_iter().flat_map(around).collect();
+    sizes.extend([300_000, 1_000_000, 1024 * 1024 - 1, 1024 * 1024]);
+    let (a, b) = bench.linked(PAIR, PAIR);
+    // Each alone, then as a stream.
+    for (number, &size) in sizes.iter().enumerate() {
+        a.say(&pattern(number, size));
+        assert!(b.hear() == pattern(number, size), "size {size}");
+    }
+    let (sender, list) = (Arc::clone(&b), sizes.clone());
+    let thread = thread::spawn(move || {
+        for (number, &size) in list.iter().enumerate() {
+            send(&sender, &pattern(number, size), Wait::Option).expect("send");
+        }
+    });
+    for (number, &size) in sizes.iter().enumerate() {
+        assert!(a.hear() == pattern(number, size), "size {size} in a stream");
+    }
+    thread.join().unwrap();
+}
+
+pub fn requests_get_their_replies(bench: &Bench) {
+    let (rep, req) = bench.linked(REP, REQ);
+    for number in 0..200 {
+        req.say(&pattern(number, number * 10));
+        let request = rep.hear();
+        rep.say(&request);
+        assert_eq!(req.hear(), pattern(number, number * 10));
+    }
+}
+
+/// Both fill the wire before either reads: no deadlock, nothing mixed up.
+pub fn both_ways_at_once(bench: &Bench) {
+    const COUNT: usize = 300;
+    let (a, b) = bench.linked(PAIR, PAIR);
+    let threads = [(&a, 0), (&b, 1)].map(|(socket, offset)| {
+        let socket = Arc::clone(socket);
+        thread::spawn(move || {
+            for number in 0..COUNT {
+                send(&socket, &pattern(number + offset, 20_000), Wait::Option).expect("send");
+            }
+        })
+    });
+    for number in 0..COUNT {
+        assert!(a.hear() == pattern(number + 1, 20_000));
+        assert!(b.hear() == pattern(number, 20_000));
+    }
+    for thread in threads {
+        thread.join().unwrap();
+    }
+}
+
+pub fn a_limit_on_size_keeps_the_rest_alive(bench: &Bench) {
+    let url = bench.url();
+    let pull = bench.socket(PULL);
+    pull.set(options::RCVMAXSIZE, 100);
+    pull.bind(url.as_bytes()).expect("bind");
+    let push = bench.connected(PUSH, &url);
+    push.say(&[1; 100]);
+    assert_eq!(pull.hear(), [1; 100]);
+    push.say(&[2; 101]);
+    if bench.transport.is_stream {
+        pull.until_stat(BROKEN, |broken| broken == 1);
+        // The connector is back before long, and what fits arrives.
+        push.until_stat(ESTABLISHED, |established| established == 2);
+        pull.until_connections(1);
+        push.until_connections(1);
+    } else {
+        assert_eq!(pull.hear(), [2; 101], "inproc knows no limit");
+    }
+    push.say(&[3; 100]);
+    assert_eq!(pull.hear(), [3; 100]);
+}
+
+pub fn a_full_pipe_pushes_back_and_recovers(bench: &Bench) {
+    const MOST: usize = 20_000;
+    let (pull, push) = bench.linked(PULL, PUSH);
+    let mut next = 0;
+    let mut sent = 0;
+    for _ in 0..5 {
+        let taken = push.fill(MOST, |count| pattern(sent + count, 5000));
+        assert!(taken < MOST, "somebody takes without end");
+        sent += taken;
+        push.set(options::SNDTIMEO, 20);
+        // Bytes may be on their way out of the outbox still: at some point it is full for good.
+        while send(&push, &pattern(sent, 5000), Wait::Option) != Err(Error::TIMED_OUT) {
+            sent += 1;
+            assert!(sent < MOST, "somebody takes without end");
+        }
+        assert!(!push.is_ready(TO_SEND));
+        while next < sent {
+            assert!(pull.hear() == pattern(next, 5000), "message {next}");
+            next += 1;
+        }
+        push.until_ready(TO_SEND);
+    }
+    assert!(!pull.is_ready(TO_RECV), "more arrived than was sent");
+}
+
+pub fn a_blocked_sender_goes_on_when_there_is_room(bench: &Bench) {
+    let (pull, push) = bench.linked(PULL, PUSH);
+    let filled = push.fill(20_000, |number| pattern(number, 5000));
+    let total = filled + 200;
+    let sender = Arc::clone(&push);
+    let thread = thread::spawn(move || {
+        for number in filled..total {
+            send(&sender, &pattern(number, 5000), Wait::Option).expect("a blocked send goes on");
+        }
+    });
+    for number in 0..total {
+        assert!(pull.hear() == pattern(number, 5000), "message {number}");
+    }
+    thread.join().unwrap();
+    assert_eq!(push.stat(SENT), total as u64);
+}
+
+pub fn a_receive_waits_for_its_message(bench: &Bench) {
+    let (a, b) = bench.linked(PAIR, PAIR);
+    assert_eq!(a.recv(Wait::No).unwrap_err(), Error::AGAIN);
+    a.set(options::RCVTIMEO, 10);
+    assert_eq!(a.recv(Wait::Option).unwrap_err(), Error::TIMED_OUT);
+    a.set(options::RCVTIMEO, STEP.as_millis() as i32);
+    // Ball games: the other side is asleep, or about to be, in many ways.
+    let player = Arc::clone(&b);
+    let thread = thread::spawn(move || {
+        for _ in 0..2000 {
+            let ball = player.recv(Wait::Option).expect("receive");
+            send(&player, ball.body.bytes(), Wait::Option).expect("send");
+        }
+    });
+    for number in 0..2000 {
+        a.say(&pattern(number, 64));
+        assert_eq!(a.hear(), pattern(number, 64));
+    }
+    thread.join().unwrap();
+}
+
+pub fn readiness_follows_what_happens(bench: &Bench) {
+    let url = bench.url();
+    let bound = bench.bound(PAIR, &url);
+    assert!(!bound.is_ready(TO_SEND) && !bound.is_ready(TO_RECV));
+    let connected = bench.connected(PAIR, &url);
+    bound.until_ready(TO_SEND);
+    connected.until_ready(TO_SEND);
+    assert!(!bound.is_ready(TO_RECV));
+    connected.say(b"1");
+    connected.say(b"2");
+    bound.until_ready(TO_RECV);
+    assert_eq!(bound.hear(), b"1");
+    bound.until_ready(TO_RECV);
+    assert_eq!(bound.hear(), b"2");
+    assert!(!bound.is_ready(TO_RECV));
+    drop(connected);
+    bound.until_connections(0);
+    assert!(!bound.is_ready(TO_SEND));
+}
+
+pub fn descriptors_follow_what_happens(bench: &Bench) {
+    let (a, b) = bench.linked(PAIR, PAIR);
+    let descriptor = |option| match a.option(0, option) {
+        Ok(OptionValue::Int(fd)) => fd,
+        other => panic!("no descriptor: {other:?}"),
+    };
+    let (send_fd, recv_fd) = (descriptor(options::SNDFD), descriptor(options::RCVFD));
+    assert!(is_readable(send_fd, 0), "there is room");
+    for number in 0..50 {
+        assert!(!is_readable(recv_fd, 0), "nothing has come yet");
+        b.say(&[number]);
+        // Nobody calls into the library here: the I/O thread must serve it.
+        assert!(is_readable(recv_fd, STEP.as_millis() as i32));
+        assert_eq!(a.hear(), [number]);
+    }
+    drop(b);
+    until("the send descriptor", || !is_readable(send_fd, 1));
+}
+
+fn is_readable(fd: i32, timeout: i32) -> bool {
+    let mut request = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one pollfd, which lives across the call.
+    unsafe { libc::poll(&mut request, 1, timeout) == 1 }
+}
