@@ -73,7 +73,7 @@ programs! {
     abi bus churn closing cmsg defects device direction dupbind empty fdlimit fdoptions fork handles inproc_queue
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw stats survey
-    symbols tcp_addresses term threads timeouts truncation ttl urls wire
+    symbols tcp_addresses term threads timeouts truncation ttl urls wire ws
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.
