@@ -176,12 +176,14 @@ impl Decoder {
     /// out before it is judged, since the last byte of a bad text is not.
     fn reveal(&mut self, bytes: &mut [u8]) -> Result<(), Violation> {
         let Some(frame) = &mut self.frame else { return Ok(()) };
+        let is_first = frame.at == 0;
         frame::apply(frame.mask, frame.at, bytes);
         frame.at += bytes.len() as u64;
         frame.left -= bytes.len() as u64;
         let Some(text) = &mut self.text else { return Ok(()) };
+        let was_split = is_first && !text.is_whole();
         if !text.accepts(bytes) {
-            return Err(Violation::TEXT);
+            return Err(if was_split && !text.is_whole() { Violation::TEXT_SPLIT } else { Violation::TEXT });
         }
         if frame.fin && frame.left == 0 && !text.is_whole() {
             return Err(Violation::TEXT_CUT);

@@ -52,6 +52,7 @@ impl Violation {
     const CLOSE_CODE: Violation = Violation(PROTOCOL, "Unrecognized close code.");
     const CLOSE_REASON: Violation = Violation(PROTOCOL, "Invalid UTF-8 sent as Close Reason.");
     pub const TEXT: Violation = Violation(DATA, "Invalid UTF-8 code point in payload.");
+    pub const TEXT_SPLIT: Violation = Violation(DATA, "Invalid UTF-8 code point split on previous frame.");
     pub const TEXT_CUT: Violation = Violation(DATA, "Truncated UTF-8 payload with invalid code point.");
     pub const SIZE: Violation = Violation(TOO_BIG, "Message size exceeds limit.");
     /// The same fault in the words of a client for a short frame.
