@@ -30,6 +30,9 @@ static int child(const char *to) {
     return finish();
 }
 
+/* /proc/self/exe would be valgrind under valgrind. */
+static const char *program;
+
 static void run_child(const char *value, const char *to, char *output, size_t size) {
     int ends[2];
     CHECK_OK(pipe2(ends, O_CLOEXEC));
@@ -40,7 +43,7 @@ static void run_child(const char *value, const char *to, char *output, size_t si
             setenv("NN_PRINT_ERRORS", value, 1);
         else
             unsetenv("NN_PRINT_ERRORS");
-        execl("/proc/self/exe", "print_errors", "child", to, (char *)NULL);
+        execl(program, "print_errors", "child", to, (char *)NULL);
         _exit(127);
     }
     close(ends[1]);
@@ -61,6 +64,7 @@ static void check_output(const char *output, const char *expected) {
 int main(int argc, char **argv) {
     if (argc == 3)
         return child(argv[2]);
+    program = argv[0];
     start();
     for EACH_OS_TRANSPORT (t) {
         address a = fresh(t);

@@ -50,15 +50,17 @@ fn on_genuine(name: &str) {
 
 /// One test per program and way to run it.
 macro_rules! programs {
-    ($($name:ident)*) => {
-        mod ours { $(#[test] fn $name() { super::on_ours(stringify!($name)); })* }
+    ($($name:ident)* ; not under valgrind: $($bare:ident)*) => {
+        mod ours { $(#[test] fn $name() { super::on_ours(stringify!($name)); })*
+                   $(#[test] fn $bare() { super::on_ours(stringify!($bare)); })* }
         mod valgrind { $(#[test] fn $name() { super::under_valgrind(stringify!($name)); })* }
-        mod genuine { $(#[test] fn $name() { super::on_genuine(stringify!($name)); })* }
+        mod genuine { $(#[test] fn $name() { super::on_genuine(stringify!($name)); })*
+                      $(#[test] fn $bare() { super::on_genuine(stringify!($bare)); })* }
 
         /// No program is forgotten here.
         #[test]
         fn complete() {
-            let listed = [$(concat!(stringify!($name), ".c")),*];
+            let listed = [$(concat!(stringify!($name), ".c"),)* $(concat!(stringify!($bare), ".c"),)*];
             let files = std::fs::read_dir(support::repo_root().join("ctests")).expect("ctests");
             for file in files.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()) {
                 let text = std::fs::read_to_string(support::repo_root().join("ctests").join(&file)).expect("source");
@@ -69,11 +71,15 @@ macro_rules! programs {
     };
 }
 
+// valgrind enforces the descriptor limit itself, by closing a connection that the kernel has accepted: so the
+// connection that waits for a descriptor, which is what fdlimit is about, never survives there. And in a forked child it
+// finds the I/O thread's thread-local memory (80 bytes) lost: that thread does not exist there to free it.
 programs! {
-    abi bus churn closing cmsg defects device direction dupbind empty fdlimit fdoptions fork handles inproc_queue
+    abi bus churn closing cmsg defects device direction dupbind empty fdoptions handles inproc_queue
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw stats survey
-    symbols tcp_addresses term threads timeouts truncation ttl urls wire
+    symbols tcp_addresses term threads timeouts truncation ttl urls wire ws;
+    not under valgrind: fdlimit fork
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.

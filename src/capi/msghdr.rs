@@ -8,6 +8,7 @@ use super::headers::nn::{NN_MSG, nn_iovec, nn_msghdr};
 use super::{chunk, pointers};
 use crate::core::{Body, Chunk, Error, Header, Message, Result};
 use crate::facade::{Socket, Wait};
+use crate::sys::memory::unfilled_words;
 
 /// The parts of the body.
 ///
@@ -44,7 +45,7 @@ pub unsafe fn gather<'a>(parts: &[nn_iovec]) -> Result<Body<'a>> {
         }
         total = total.checked_add(bytes.len()).ok_or(Error::INVALID)?;
     }
-    let mut chunk = Chunk::zeroed(total)?;
+    let mut chunk = Chunk::within(total, unfilled_words)?;
     let mut rest = chunk.bytes_mut();
     for part in parts {
         // SAFETY: the caller's promise is the same.

@@ -31,6 +31,8 @@ pub struct Table {
     registry: Mutex<Registry>,
     /// Signalled when the last socket has been closed.
     emptied: Condvar,
+    /// The table that this one follows after a fork: kept in sight of leak checkers, never looked at.
+    _inherited: AtomicPtr<Table>,
 }
 
 #[derive(Default)]
@@ -45,6 +47,9 @@ struct Registry {
 
 /// The table of this process; null until the first socket, and again in a forked child.
 static TABLE: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
+
+/// The table that was left behind at the last fork.
+static FORGOTTEN: AtomicPtr<Table> = AtomicPtr::new(ptr::null_mut());
 
 /// Opens a socket and returns its handle.
 pub fn open(raw: Result<bool>, protocol: c_int) -> Result<c_int> {
@@ -107,7 +112,10 @@ fn table() -> &'static Table {
 /// In a forked child: the parent's sockets are not ours. Their locks may be held by threads that do not exist
 /// here, so the table is left behind as it is.
 fn forget() {
-    TABLE.store(ptr::null_mut(), Ordering::Release);
+    let forgotten = TABLE.swap(ptr::null_mut(), Ordering::AcqRel);
+    if !forgotten.is_null() {
+        FORGOTTEN.store(forgotten, Ordering::Release);
+    }
 }
 
 impl Table {
@@ -116,6 +124,7 @@ impl Table {
             segments: [const { OnceLock::new() }; SEGMENTS],
             registry: Mutex::default(),
             emptied: Condvar::new(),
+            _inherited: AtomicPtr::new(FORGOTTEN.load(Ordering::Acquire)),
         }
     }
 

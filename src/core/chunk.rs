@@ -30,6 +30,12 @@ impl Chunk {
         Ok(Chunk { words: vec![0; count], len })
     }
 
+    /// A chunk of `len` bytes in a block of `words(count)`: whatever those contain.
+    pub fn within(len: usize, words: impl FnOnce(usize) -> Option<Vec<u128>>) -> Result<Chunk> {
+        let words = words(words_for(len)?).ok_or(Error::NO_MEMORY)?;
+        Chunk::from_parts(words, len).ok_or(Error::NO_MEMORY)
+    }
+
     /// A chunk that holds a copy of `bytes`.
     pub fn copy_of(bytes: &[u8]) -> Result<Chunk> {
         let mut words = reserved(bytes.len())?;
@@ -80,18 +86,6 @@ impl Chunk {
         self.bytes_mut().copy_within(count.., 0);
         self.len = keep;
     }
-
-    /// Lengthens the data to `len` bytes, the new ones zero, moving the block if it must.
-    pub fn grow(&mut self, len: usize) -> Result<()> {
-        let count = words_for(len)?;
-        if count > self.words.len() {
-            let more = count - self.words.len();
-            self.words.try_reserve_exact(more).map_err(|_| Error::NO_MEMORY)?;
-            self.words.resize(count, 0);
-        }
-        self.len = self.len.max(len);
-        Ok(())
-    }
 }
 
 /// Above this size an allocation is tried before it is relied upon.
@@ -124,14 +118,6 @@ mod tests {
     }
 
     #[test]
-    fn growing_keeps_the_data_and_adds_zeroes() {
-        let mut chunk = Chunk::copy_of(b"abc").unwrap();
-        chunk.grow(40).unwrap();
-        assert_eq!(&chunk.bytes()[..4], b"abc\0");
-        assert_eq!(chunk.len(), 40);
-    }
-
-    #[test]
     fn the_front_can_be_dropped() {
         let mut chunk = Chunk::copy_of(b"headbody").unwrap();
         chunk.drop_front(4);
@@ -142,7 +128,6 @@ mod tests {
     fn absurd_sizes_are_an_error() {
         assert_eq!(Chunk::zeroed(usize::MAX).unwrap_err(), Error::NO_MEMORY);
         assert_eq!(Chunk::zeroed(usize::MAX / 2).unwrap_err(), Error::NO_MEMORY);
-        assert_eq!(Chunk::copy_of(b"x").unwrap().grow(usize::MAX).unwrap_err(), Error::NO_MEMORY);
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct Socket {
     pub statistics: Statistics,
 }
 
+/// Events carried out before their places are given back.
+const MANY: usize = 64;
+
 struct Machine(Box<dyn Protocol>);
 
 impl std::fmt::Debug for Machine {
@@ -114,40 +117,43 @@ impl Socket {
         }
     }
 
-    /// Feeds one command and carries out all that follows from it.
+    /// Feeds one command and carries out all that follows from it. Events may lead to commands, and those to more
+    /// events: a loop and not a recursion, since a peer decides how many there are.
     pub fn feed(&mut self, cmd: Cmd<'_, '_>, pipes: &mut impl Pipes) -> Answer {
         let mut events = Events::new();
         let answer = self.machine.0.handle(cmd, &mut events);
-        if !events.is_empty() {
-            self.carry_out(events, pipes);
+        let mut next = 0;
+        while next < events.len() {
+            let event = std::mem::replace(&mut events[next], Evt::Arm(None));
+            next += 1;
+            if next == MANY {
+                events.drain(..next);
+                next = 0;
+            }
+            self.carry_out(event, pipes, &mut events);
         }
         answer
     }
 
-    /// Events may lead to commands, and those to more events: a loop and not a recursion, since a peer
-    /// decides how many there are.
-    fn carry_out(&mut self, mut events: Events<'_>, pipes: &mut impl Pipes) {
-        while !events.is_empty() {
-            for event in std::mem::take(&mut events) {
-                match event {
-                    Evt::Transmit { pipe, message } => {
-                        if pipes.transmit(pipe, message) == Flow::Full {
-                            self.machine.0.handle(Cmd::Unwritable(pipe), &mut events);
-                        }
-                    }
-                    Evt::Take(pipe) => {
-                        // A pipe with nothing to take is gone; the machine must not ask it again.
-                        let cmd = match pipes.take(pipe) {
-                            Some((message, more)) => Cmd::Incoming { pipe, message, more },
-                            None => Cmd::Detach(pipe),
-                        };
-                        self.machine.0.handle(cmd, &mut events);
-                    }
-                    Evt::Deliver(message) => self.delivered = Some(message),
-                    Evt::Arm(after) => pipes.arm(after),
-                    Evt::Refuse(pipe) => pipes.refuse(pipe),
+    #[inline]
+    fn carry_out<'m>(&mut self, event: Evt<'m>, pipes: &mut impl Pipes, events: &mut Events<'m>) {
+        match event {
+            Evt::Transmit { pipe, message } => {
+                if pipes.transmit(pipe, message) == Flow::Full {
+                    self.machine.0.handle(Cmd::Unwritable(pipe), events);
                 }
             }
+            Evt::Take(pipe) => {
+                // A pipe with nothing to take is gone; the machine must not ask it again.
+                let cmd = match pipes.take(pipe) {
+                    Some((message, more)) => Cmd::Incoming { pipe, message, more },
+                    None => Cmd::Detach(pipe),
+                };
+                self.machine.0.handle(cmd, events);
+            }
+            Evt::Deliver(message) => self.delivered = Some(message),
+            Evt::Arm(after) => pipes.arm(after),
+            Evt::Refuse(pipe) => pipes.refuse(pipe),
         }
     }
 

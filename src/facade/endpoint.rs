@@ -187,7 +187,7 @@ impl State {
     pub fn setup(&self) -> Setup<'_> {
         let options = &self.core.options;
         let buffers = Buffers { send: options.sndbuf as usize, recv: options.rcvbuf as usize };
-        Setup { buffers, options: &self.transport_options }
+        Setup { buffers, options: &self.transport_options, limit: &self.pipes.limit }
     }
 
     fn print_error(&mut self, id: i32, error: Error) {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::{Cmd, Error, PipeId};
 use crate::transport::inproc::Peer;
-use crate::transport::pipe::{Change, GREETING_TIME, Ready};
+use crate::transport::pipe::{Change, Ready};
 
 use super::key::Key;
 use super::pipes::{Entry, Pipe, Stage};
@@ -54,19 +54,16 @@ impl State {
     /// A fault of the connection or of the peer: the pipe is gone, and it is never the user's error.
     pub fn lose(&mut self, id: PipeId, error: Error) {
         let Some(entry) = self.pipes.get(id) else { return };
-        let (stage, endpoint, attached_at) = (entry.stage, entry.endpoint, entry.attached_at);
+        let (stage, endpoint) = (entry.stage, entry.endpoint);
         self.uncount(id);
         if stage == Stage::Attached {
             self.feed(Cmd::Hangup(id));
         }
         self.feed(Cmd::Detach(id));
-        self.pipes.remove(id);
+        let Some(entry) = self.pipes.remove(id) else { return };
         match stage {
             Stage::Connecting => self.connect_failed(endpoint, error),
-            Stage::Greeting | Stage::Attached | Stage::HangingUp | Stage::Refused => {
-                self.core.statistics.broken_connections += 1;
-                self.connection_lost(endpoint, attached_at);
-            }
+            Stage::Greeting | Stage::Attached | Stage::HangingUp | Stage::Refused => self.connection_over(End::of(&entry)),
             Stage::HungUp | Stage::Leaving => {}
         }
     }
@@ -79,11 +76,10 @@ impl State {
             Stage::Refused if is_stream => self.lose(id, Error::PROTO),
             Stage::HangingUp => {
                 entry.stage = Stage::HungUp;
-                let (endpoint, attached_at) = (entry.endpoint, entry.attached_at);
+                let end = End::of(entry);
                 self.feed(Cmd::Hangup(id));
                 if is_stream {
-                    self.core.statistics.broken_connections += 1;
-                    self.connection_lost(endpoint, attached_at);
+                    self.connection_over(end);
                 }
                 self.detach_if_empty(id);
             }
@@ -138,10 +134,19 @@ impl State {
         let Some(entry) = self.pipes.get(id) else { return };
         entry.stage = Stage::Greeting;
         let endpoint = entry.endpoint;
-        let dialed = matches!(&entry.pipe, Pipe::Stream { pipe, .. } if pipe.is_dialed());
-        self.start_timer(id, GREETING_TIME);
+        let Pipe::Stream { pipe, transport, .. } = &entry.pipe else { return };
+        let (dialed, time) = (pipe.is_dialed(), transport.greeting_time());
+        self.start_timer(id, time);
         if dialed {
             self.dial_connected(endpoint);
+        }
+    }
+
+    /// A connection over the OS ended, and not by our wish. A dialer replaces one that was lost.
+    fn connection_over(&mut self, end: End) {
+        if !end.parted {
+            self.core.statistics.broken_connections += 1;
+            self.connection_lost(end.endpoint, end.attached_at);
         }
     }
 
@@ -189,6 +194,7 @@ impl State {
         }
         self.start_timer(id, linger);
         self.pipes.settle_writing(id);
+        self.pipes.flush(id);
     }
 
     /// One timer per pipe: the greeting's, later that of lingering.
@@ -200,6 +206,20 @@ impl State {
         }
         let key = Key::Pipe(id, entry.generation).pack();
         entry.timer = Some(session.reactor.arm(Instant::now() + after, me, key));
+    }
+}
+
+/// What remains to be known of a connection that is over.
+struct End {
+    endpoint: i32,
+    attached_at: Option<Instant>,
+    /// The peers parted for good, instead of losing each other.
+    parted: bool,
+}
+
+impl End {
+    fn of(entry: &Entry) -> End {
+        End { endpoint: entry.endpoint, attached_at: entry.attached_at, parted: entry.has_parted() }
     }
 }
 

@@ -12,6 +12,7 @@ mod key;
 mod life;
 mod listen;
 mod names;
+mod pace;
 mod pipes;
 mod poll;
 mod session;

@@ -10,11 +10,12 @@ use crate::core::socket::{Flow, Pipes};
 use crate::core::{Kind, Message, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
-use crate::transport::Transport;
+use crate::transport::{SizeLimit, Transport};
 use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
 
 use super::key::{GENERATIONS, Key};
+use super::pace::Pace;
 use super::session::Session;
 use super::work::{Job, Work};
 
@@ -27,10 +28,13 @@ pub struct PipeTable {
     /// NN_RCVMAXSIZE and NN_SNDBUF as they stand.
     pub max_size: Option<u64>,
     pub send_limit: usize,
+    /// `max_size` for those who look without the lock.
+    pub limit: SizeLimit,
     /// Pipes that a command has changed and that must be looked at when it is done.
     pub changed: SmallVec<[PipeId; 4]>,
-    /// Pipes with bytes that the I/O thread was asked to write.
-    unflushed: SmallVec<[PipeId; 4]>,
+    /// Pipes that the I/O thread looks after, among others that it did.
+    watched: SmallVec<[PipeId; 4]>,
+    pace: Pace,
     /// What the protocol wants of its timer since the last look.
     pub alarm: Option<Option<Duration>>,
     pub work: Work,
@@ -85,8 +89,10 @@ impl PipeTable {
             kind,
             max_size: None,
             send_limit: 0,
+            limit: SizeLimit::default(),
             changed: SmallVec::new(),
-            unflushed: SmallVec::new(),
+            watched: SmallVec::new(),
+            pace: Pace::default(),
             alarm: None,
             work: Work::new(),
         }
@@ -142,6 +148,16 @@ impl PipeTable {
         Some(entry)
     }
 
+    /// A flush has written something.
+    pub fn flushed(&mut self) {
+        self.pace.wrote();
+    }
+
+    /// A visit in which something may have been sent is over.
+    pub fn end_of_turn(&mut self) {
+        self.pace.end_of_turn();
+    }
+
     pub fn ids(&self) -> impl Iterator<Item = PipeId> {
         self.entries.iter().map(|(index, _)| PipeId(index as u32))
     }
@@ -157,12 +173,19 @@ impl PipeTable {
 
     /// Has whatever was appended and not written yet written by this thread, which is about to wait.
     pub fn flush_all(&mut self) {
-        for id in std::mem::take(&mut self.unflushed) {
-            self.settle_writing(id);
-        }
+        let Self { watched, entries, work, .. } = self;
+        watched.retain(|id| match entries.get(id.0 as usize) {
+            Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) => {
+                if pipe.wants_flush() {
+                    work.push(Job::Flush(Key::Pipe(*id, *generation).pack()));
+                }
+                pipe.is_watched()
+            }
+            _ => false,
+        });
     }
 
-    /// Watches writability if, and only if, the pipe now waits for it; has pending bytes flushed.
+    /// Watches writability if, and only if, the pipe now waits for it.
     pub fn settle_writing(&mut self, id: PipeId) {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return };
         let Pipe::Stream { pipe, registration: Some(registration), .. } = &entry.pipe else { return };
@@ -171,7 +194,11 @@ impl PipeTable {
             // It is registered and open, so only memory could fail; then the next change tries again.
             let _ = self.session.reactor.watch_writable(pipe.stream().fd(), *registration, entry.watches_write);
         }
-        if pipe.wants_flush() {
+    }
+
+    /// Has a pipe flushed as soon as the lock is let go.
+    pub fn flush(&mut self, id: PipeId) {
+        if let Some(entry) = self.entries.get(id.0 as usize) {
             self.work.push(Job::Flush(Key::Pipe(id, entry.generation).pack()));
         }
     }
@@ -190,13 +217,13 @@ impl PipeTable {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
-        let (flow, need) = pipe.send(message, &terms);
+        let (flow, need) = pipe.send(message, || self.pace.in_stream(), &terms);
         let key = Key::Pipe(id, entry.generation).pack();
         match need {
             Need::Nothing => {}
-            Need::Flusher => {
-                self.unflushed.push(id);
-                self.work.push(Job::RequestFlush(key));
+            Need::Watch => {
+                self.watched.push(id);
+                self.work.push(Job::Watch(key));
             }
             Need::Flush => self.work.push(Job::Flush(key)),
         }
@@ -224,6 +251,7 @@ impl Pipes for PipeTable {
 
     fn take(&mut self, id: PipeId) -> Option<(Message<'static>, bool)> {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
+        self.pace.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
         let (message, change) = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.take(&terms),
@@ -262,6 +290,13 @@ impl Entry {
             Pipe::Stream { pipe, .. } => pipe.is_readable(),
             Pipe::Inproc(pipe) => pipe.is_readable(),
         }
+    }
+
+    /// See [`Stream::has_parted`].
+    ///
+    /// [`Stream::has_parted`]: crate::transport::stream::Stream::has_parted
+    pub fn has_parted(&self) -> bool {
+        matches!(&self.pipe, Pipe::Stream { pipe, .. } if pipe.stream().has_parted())
     }
 }
 

@@ -23,6 +23,7 @@ pub struct Socket {
     kind: &'static Kind,
     raw: bool,
     state: Mutex<State>,
+    pub(super) me: Weak<Socket>,
     /// Has, or had, an endpoint whose events come through the poll: its waiting callers should poll.
     on_wire: AtomicBool,
 }
@@ -88,7 +89,8 @@ impl Socket {
             };
             state.options_changed();
             let raw = state.core.is_raw();
-            Socket { session, kind, raw, state: Mutex::new(state), on_wire: AtomicBool::new(false) }
+            let me = Weak::clone(me);
+            Socket { session, kind, raw, state: Mutex::new(state), me, on_wire: AtomicBool::new(false) }
         })
     }
 
@@ -187,6 +189,7 @@ impl State {
         while let Some(id) = self.pipes.changed.pop() {
             self.settle_pipe(id);
         }
+        self.pipes.end_of_turn();
         if let Some(after) = self.pipes.alarm.take() {
             self.alarm.wish = after.map(|after| Instant::now() + after);
             self.arm_alarm();
@@ -230,6 +233,7 @@ impl State {
     /// Hands the options on to where they are used for every message.
     fn options_changed(&mut self) {
         self.pipes.max_size = self.core.options.max_size();
+        self.pipes.limit.set(self.pipes.max_size);
         // In range: set() accepts positive values only.
         self.pipes.send_limit = self.core.options.sndbuf as usize;
     }

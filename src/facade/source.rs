@@ -1,15 +1,17 @@
 //! What reaches a socket from outside its callers: readiness, timers, resolved names, and the word of the other
 //! end of an inproc pipe.
 
+use std::io;
 use std::net::IpAddr;
 
-use crate::core::{Error, PipeId, Result};
+use crate::core::{PipeId, Result};
 use crate::reactor::Request;
+use crate::transport::outbox::Batch;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
 use super::key::Key;
-use super::pipes::{Pipe, Stage};
+use super::pipes::{Entry, Pipe, Stage};
 use super::socket::{Socket, State};
 
 impl Source for Socket {
@@ -39,8 +41,16 @@ impl Source for Socket {
         }
     }
 
-    fn flush(&self, key: u64) {
-        self.flush_pipe(key);
+    fn flush(&self, key: u64) -> bool {
+        if self.flush_pipe(key) {
+            return true;
+        }
+        let Key::Pipe(id, generation) = Key::unpack(key) else { return false };
+        let mut visit = self.visit();
+        match visit.pipes.find(id, generation).map(|entry| &mut entry.pipe) {
+            Some(Pipe::Stream { pipe, .. }) => !pipe.unwatch(),
+            _ => false,
+        }
     }
 
     fn resolved(&self, key: u64, outcome: Result<IpAddr>) {
@@ -62,43 +72,58 @@ impl State {
         };
         self.apply(id, change);
         if let Err(error) = outcome {
-            self.lose(id, error);
+            return self.lose(id, error);
+        }
+        if ready.writable
+            && let Some(Entry { pipe: Pipe::Stream { pipe, .. }, .. }) = self.pipes.get(id)
+            && pipe.wants_flush()
+        {
+            self.pipes.flush(id);
         }
     }
 }
 
 impl Socket {
-    /// Has the I/O thread write what a pipe has pending.
-    pub(super) fn request_flush(&self, key: u64) {
-        let me = self.visit().me.upgrade();
-        if let Some(me) = me {
-            self.session.reactor.request(Request::Flush(me, key));
+    /// Has the I/O thread write what a pipe has pending, and look after it.
+    pub(super) fn have_watched(&self, key: u64) {
+        if let Some(me) = self.me.upgrade() {
+            self.session.reactor.request(Request::Watch(me, key));
         }
     }
 
-    /// Writes what a pipe has pending, without holding the lock while writing.
-    pub(super) fn flush_pipe(&self, key: u64) {
-        let Key::Pipe(id, generation) = Key::unpack(key) else { return };
-        loop {
-            let (stream, mut batch) = {
-                let mut visit = self.visit();
-                let Some(entry) = visit.pipes.find(id, generation) else { return };
-                let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
-                let Some(batch) = pipe.start_flush() else { return };
-                (pipe.stream().clone(), batch)
-            };
-            let outcome = batch.write(&*stream);
+    /// Writes what a pipe has pending, without holding the lock while writing. False if there was nothing.
+    pub(super) fn flush_pipe(&self, key: u64) -> bool {
+        let Key::Pipe(id, generation) = Key::unpack(key) else { return false };
+        let (stream, mut batch) = {
             let mut visit = self.visit();
-            if visit.pipes.find(id, generation).is_none() {
-                return;
+            let Some(entry) = visit.pipes.find(id, generation) else { return false };
+            let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return false };
+            let Some(batch) = pipe.start_flush() else { return false };
+            (pipe.stream().clone(), batch)
+        };
+        let outcome = batch.write(&*stream);
+        let mut visit = self.visit();
+        if visit.pipes.find(id, generation).is_some() {
+            visit.flushed(id, batch, outcome);
+        }
+        true
+    }
+}
+
+impl State {
+    /// A flush has ended.
+    fn flushed(&mut self, id: PipeId, batch: Batch, outcome: io::Result<(usize, bool)>) {
+        let Some((entry, terms)) = self.pipes.with_terms(id) else { return };
+        let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
+        match pipe.finish_flush(batch, outcome, &terms) {
+            Ok((change, more)) => {
+                self.pipes.flushed();
+                self.apply(id, change);
+                if more {
+                    self.pipes.flush(id);
+                }
             }
-            let Some((entry, terms)) = visit.pipes.with_terms(id) else { return };
-            let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
-            match pipe.finish_flush(batch, outcome, &terms) {
-                // More that came meanwhile is flushed by this visit's own end (see `settle_writing`).
-                Ok((change, _more)) => return visit.apply(id, change),
-                Err(error) => return visit.lose(id, Error::from(error)),
-            }
+            Err(error) => self.lose(id, error),
         }
     }
 }

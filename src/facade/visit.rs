@@ -71,8 +71,10 @@ impl Socket {
             match job {
                 Job::Wake(parker) => reactor.notify(&parker),
                 Job::Tell(peer, ready) => peer.source.ready(peer.key, ready),
-                Job::Flush(key) => self.flush_pipe(key),
-                Job::RequestFlush(key) => self.request_flush(key),
+                Job::Flush(key) => {
+                    self.flush_pipe(key);
+                }
+                Job::Watch(key) => self.have_watched(key),
             }
         }
     }

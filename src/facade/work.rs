@@ -15,8 +15,8 @@ pub enum Job {
     Tell(Peer, Ready),
     /// Write what the pipe of this key has pending.
     Flush(u64),
-    /// Have the I/O thread do so: more is about to follow.
-    RequestFlush(u64),
+    /// Have the I/O thread do so, and look after the pipe while more follows.
+    Watch(u64),
 }
 
 pub type Work = SmallVec<[Job; 4]>;

@@ -28,7 +28,7 @@ struct Bus {
     raw: bool,
     outlet: Broadcast,
     queue: FairQueue,
-    /// By pipe: what a raw header calls it.
+    /// By pipe: what a raw header calls it, or called it last.
     tags: Vec<Option<u64>>,
     next_tag: u64,
 }
@@ -47,9 +47,6 @@ impl Protocol for Bus {
             Cmd::Detach(pipe) => {
                 self.outlet.detach(pipe);
                 self.queue.detach(pipe);
-                if let Some(tag) = self.tags.get_mut(pipe.0 as usize) {
-                    *tag = None;
-                }
             }
             Cmd::Writable(pipe) => self.outlet.writable(pipe),
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),

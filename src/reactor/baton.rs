@@ -100,6 +100,13 @@ impl<W: Clone + PartialEq> Baton<W> {
         state.hand_on()
     }
 
+    /// Somebody who only had a look gives the baton back; that is no reason for the I/O thread to stay away.
+    pub fn hand_back(&self) -> Wake<W> {
+        let mut state = self.state.lock();
+        state.held = false;
+        state.hand_on()
+    }
+
     /// A caller that did not get to poll leaves the queue, for whatever reason.
     pub fn leave(&self, me: &W) -> Wake<W> {
         let mut state = self.state.lock();
@@ -132,13 +139,6 @@ impl<W: Clone + PartialEq> Baton<W> {
         // The nap that follows gives the callers a lease.
         state.turns += 1;
         Some(state.hand_on())
-    }
-
-    /// The I/O thread stops polling for good.
-    pub fn io_quit(&self) -> Wake<W> {
-        let mut state = self.state.lock();
-        state.held = false;
-        state.hand_on()
     }
 
     /// One socket more, or one less, that only the I/O thread serves.

@@ -5,6 +5,7 @@
 pub mod baton;
 pub mod parker;
 pub mod sources;
+mod spin;
 pub mod timers;
 mod turn;
 
@@ -29,6 +30,7 @@ use crate::transport::source::Source;
 use baton::{Baton, Wake};
 use parker::Parker;
 use sources::{Sources, WAKER};
+use spin::spin;
 use sync::Mutex;
 use timers::{TimerId, Timers};
 use turn::Poller;
@@ -53,8 +55,8 @@ pub struct Reactor {
 
 /// What only the I/O thread does.
 pub enum Request {
-    /// Write what a pipe has pending, now.
-    Flush(Arc<dyn Source>, u64),
+    /// Write what a pipe has pending, now, and look after it until there is nothing to write.
+    Watch(Arc<dyn Source>, u64),
 }
 
 /// How a wait ended.
@@ -195,6 +197,9 @@ impl Reactor {
                 self.carry_out(self.baton.release());
                 return waited;
             }
+            if spin(|| me.0.has_notice()) {
+                continue;
+            }
             match me.0.park(left) {
                 Slept::Interrupted => break Waited::Interrupted,
                 Slept::Woken | Slept::TimedOut => {}
@@ -216,6 +221,10 @@ impl Reactor {
     }
 
     fn poll_until_noticed(&self, me: &Parker, deadline: Option<Instant>) -> Waited {
+        let look = || self.poll_once(Some(Duration::ZERO)).is_err() || me.has_notice();
+        if spin(look) && me.take_notice() {
+            return Waited::Noticed;
+        }
         loop {
             if me.take_notice() {
                 return Waited::Noticed;

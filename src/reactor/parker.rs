@@ -49,6 +49,11 @@ impl Parker {
         self.0.load(Ordering::Relaxed) == NOTICED && self.0.swap(EMPTY, Ordering::AcqRel) == NOTICED
     }
 
+    pub fn has_notice(&self) -> bool {
+        std::hint::spin_loop();
+        self.0.load(Ordering::Acquire) == NOTICED
+    }
+
     /// Sleeps until a notice, which stays for [`Parker::take_notice`].
     pub fn park(&self, timeout: Option<Duration>) -> Slept {
         if self.0.compare_exchange(EMPTY, PARKED, Ordering::AcqRel, Ordering::Acquire).is_err() {

@@ -1,12 +1,15 @@
 //! One turn of the poll, and the I/O thread's loop around it.
 
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
 
 use crate::sys::Owned;
+use crate::sys::signals::set_timer_slack;
 use crate::transport::pipe::Ready;
+use crate::transport::source::Source;
 
 use super::baton::IoTurn;
 use super::sources::WAKER;
@@ -14,6 +17,12 @@ use super::{Reactor, Request};
 
 /// How long the I/O thread stays out of the poll after a caller has polled.
 const LEASE: Duration = Duration::from_millis(1);
+
+/// How often the I/O thread looks after a stream. The last bytes of a burst wait this long at most; at full
+/// speed a sender fills its buffer sooner and writes it itself.
+const WATCH: Duration = Duration::from_micros(50);
+
+type Watched = Vec<(Arc<dyn Source>, u64)>;
 
 /// Events fetched at once.
 const BATCH: usize = 256;
@@ -67,8 +76,10 @@ impl Reactor {
 
     /// The I/O thread.
     pub(super) fn serve(&self) {
+        set_timer_slack(WATCH / 10);
+        let mut watched = Watched::new();
         while !self.is_stopping() {
-            self.run_requests();
+            self.watch(&mut watched);
             match self.baton.io_turn() {
                 IoTurn::Poll => self.serve_poll(),
                 IoTurn::Nap => self.nap(Some(LEASE)),
@@ -77,12 +88,11 @@ impl Reactor {
         }
     }
 
-    /// Polls until callers want to.
+    /// Polls until callers want to, or there is something else to do.
     fn serve_poll(&self) {
         loop {
-            self.run_requests();
-            if self.is_stopping() {
-                return self.carry_out(self.baton.io_quit());
+            if self.is_stopping() || self.has_requests() {
+                return self.carry_out(self.baton.hand_back());
             }
             if self.io.begin_poll() {
                 // Signals are blocked here; nothing else is an error of the poll.
@@ -96,20 +106,19 @@ impl Reactor {
         }
     }
 
-    /// Sleeps outside the poll, for timers and requests only: for a whole lease, however often it is woken
-    /// for those, or until the caller who polls leaves.
+    /// Sleeps outside the poll, for timers only: for a whole lease, or until the caller who polls leaves, or until
+    /// there is something to do.
     fn nap(&self, lease: Option<Duration>) {
         let end = lease.map(|lease| Instant::now() + lease);
         loop {
             let now = Instant::now();
-            if end.is_some_and(|end| now >= end) || self.is_stopping() {
+            if end.is_some_and(|end| now >= end) || self.is_stopping() || self.has_requests() {
                 return;
             }
             // While a caller polls, timers are its business.
             let wake_at = end.map(|end| self.timers.next().map_or(end, |timer| timer.min(end)));
             self.io.park(wake_at.map(|at| at.saturating_duration_since(now)));
             self.io.take_notice();
-            self.run_requests();
             if end.is_none() || self.baton.is_attended() {
                 return;
             }
@@ -117,18 +126,33 @@ impl Reactor {
         }
     }
 
-    fn run_requests(&self) {
+    /// Looks after the pipes on which messages stream: flushes what was appended, again and again, until a
+    /// look finds nothing. The senders need not wake anybody meanwhile. If nobody polls, it does on the way.
+    fn watch(&self, watched: &mut Watched) {
         loop {
             let requests = std::mem::take(&mut *self.requests.lock());
-            if requests.is_empty() {
+            watched.extend(requests.into_iter().map(|Request::Watch(source, key)| (source, key)));
+            watched.retain(|(source, key)| source.flush(*key));
+            if watched.is_empty() || self.is_stopping() {
+                watched.clear();
                 return;
             }
-            for request in requests {
-                match request {
-                    Request::Flush(source, key) => source.flush(key),
-                }
-            }
+            self.glance_once();
+            self.io.park(Some(WATCH));
+            self.io.take_notice();
+            self.expire(Instant::now());
         }
+    }
+
+    fn glance_once(&self) {
+        if self.baton.try_acquire() {
+            let _ = self.poll_once(Some(Duration::ZERO));
+            self.carry_out(self.baton.hand_back());
+        }
+    }
+
+    fn has_requests(&self) -> bool {
+        !self.requests.lock().is_empty()
     }
 
     fn is_stopping(&self) -> bool {

@@ -7,6 +7,7 @@ pub mod descriptor;
 pub mod eventfd;
 pub mod fork;
 pub mod futex;
+pub mod memory;
 pub mod signals;
 pub mod sync;
 

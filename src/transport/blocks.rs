@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::core::{Chunk, Result};
+use crate::sys::memory::unfilled_words;
 
 /// One read brings at most this much.
 pub const BLOCK: usize = 64 * 1024;
@@ -19,7 +20,7 @@ impl Blocks {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         match kept {
             Some(block) => Ok(block),
-            None => Ok(Arc::new(Chunk::zeroed(BLOCK)?)),
+            None => Ok(Arc::new(Chunk::within(BLOCK, unfilled_words)?)),
         }
     }
 

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use crate::core::{Body, Chunk, Error, Message, Result};
 
+use crate::sys::memory::unfilled_words;
+
 use super::blocks::{BLOCK, Blocks};
 use super::framing::{Framing, Parsed};
 use super::stream::Stream;
@@ -21,6 +23,9 @@ const COPIED: usize = 2048;
 
 /// A partial message no longer than this does not keep a whole block waiting for its rest.
 const RESIDUE: usize = BLOCK / 4;
+
+/// What is read of a message that is expected to be large: its prefix, and enough to see a small one whole.
+const BEGINNING: usize = 256;
 
 /// What one read found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +47,10 @@ pub struct Inbox {
     start: usize,
     end: usize,
     front: Front,
+    /// The longest message received so far. A peer is believed to send as much again.
+    longest: usize,
+    /// The last message had a chunk of its own; the next one probably will.
+    large: bool,
 }
 
 /// What is known of the first message. Its prefix is consumed as soon as it is understood.
@@ -76,11 +85,13 @@ impl Inbox {
         {
             return fill_large(stream, chunk, filled, *total);
         }
-        self.make_room(blocks, piling).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+        self.make_room(blocks, piling).map_err(no_memory)?;
         let Some(block) = self.block.as_mut().and_then(Arc::get_mut) else {
             return Ok(Fill::More);
         };
-        read_into(stream, block, &mut self.end)
+        // Reading no more than the beginning of a large message leaves the rest to be read where it belongs.
+        let room = if self.large { self.end + BEGINNING } else { usize::MAX };
+        read_into(stream, block, &mut self.end, room)
     }
 
     /// Looks whether a whole message is in front. `max` is NN_RCVMAXSIZE, read when a prefix arrives.
@@ -116,6 +127,7 @@ impl Inbox {
         match std::mem::take(&mut self.front) {
             Front::Large { mut chunk, total, .. } => {
                 chunk.truncate(total);
+                (self.longest, self.large) = (self.longest.max(total), true);
                 Ok(Message::new(Body::Owned(chunk)))
             }
             Front::Small(len) => self.take_small(len, blocks),
@@ -142,6 +154,7 @@ impl Inbox {
     fn take_small(&mut self, len: usize, blocks: &Blocks) -> Result<Message<'static>> {
         let (start, end) = (self.start, self.start + len);
         self.start = end;
+        self.large = false;
         let Some(block) = &self.block else { return Ok(Message::default()) };
         if end == self.end && len <= COPIED {
             let message = Message::copy_of(&block.bytes()[start..end])?;
@@ -154,7 +167,8 @@ impl Inbox {
     fn start_large(&mut self, total: usize) -> Result<Front> {
         let here = self.bytes();
         let filled = here.len();
-        let mut chunk = Chunk::zeroed(total.min(BLOCK.max(filled * 2)))?;
+        let believed = BLOCK.max(self.longest).max(filled * 2);
+        let mut chunk = Chunk::within(total.min(believed), unfilled_words)?;
         chunk.bytes_mut()[..filled].copy_from_slice(here);
         self.start = self.end;
         Ok(Front::Large { chunk, filled, total })
@@ -187,7 +201,7 @@ impl Inbox {
         let mut fresh = if waiting <= BLOCK / 2 {
             blocks.get()?
         } else {
-            Arc::new(Chunk::zeroed(waiting + BLOCK)?)
+            Arc::new(Chunk::within(waiting + BLOCK, unfilled_words)?)
         };
         if let Some(target) = Arc::get_mut(&mut fresh) {
             target.bytes_mut()[..waiting].copy_from_slice(self.bytes());
@@ -199,17 +213,24 @@ impl Inbox {
     }
 }
 
+fn no_memory(error: Error) -> io::Error {
+    io::Error::from_raw_os_error(error.errno())
+}
+
 fn fill_large(stream: &dyn Stream, chunk: &mut Chunk, filled: &mut usize, total: usize) -> io::Result<Fill> {
     if *filled == chunk.len() {
         let room = total.min(chunk.len() * 2);
-        chunk.grow(room).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+        let mut longer = Chunk::within(room, unfilled_words).map_err(no_memory)?;
+        longer.bytes_mut()[..*filled].copy_from_slice(chunk.bytes());
+        *chunk = longer;
     }
-    read_into(stream, chunk, filled)
+    read_into(stream, chunk, filled, usize::MAX)
 }
 
-/// Reads into `chunk[*end..]`.
-fn read_into(stream: &dyn Stream, chunk: &mut Chunk, end: &mut usize) -> io::Result<Fill> {
-    let room = &mut chunk.bytes_mut()[*end..];
+/// Reads into `chunk[*end..limit]`.
+fn read_into(stream: &dyn Stream, chunk: &mut Chunk, end: &mut usize, limit: usize) -> io::Result<Fill> {
+    let limit = limit.min(chunk.len());
+    let room = &mut chunk.bytes_mut()[*end..limit];
     match stream.read(room) {
         Ok(0) => Ok(Fill::Eof),
         Ok(count) => {

@@ -77,12 +77,8 @@ impl Transport for Ipc {
     fn check_option(&self, option: i32, value: &[u8]) -> Result<OptionValue> {
         let first = value.first_chunk::<4>().ok_or(Error::INVALID)?;
         match option {
-            SEC_ATTR => {
-                let mut pointer = [0; size_of::<usize>()];
-                let known = value.len().min(pointer.len());
-                pointer[..known].copy_from_slice(&value[..known]);
-                Ok(OptionValue::Pointer(usize::from_ne_bytes(pointer)))
-            }
+            // The address itself is the value (nanomsg-api.md 3.1); it is handed back and never followed.
+            SEC_ATTR => Ok(OptionValue::Pointer(value.as_ptr() as usize)),
             OUTBUFSZ | INBUFSZ => Ok(OptionValue::Int(i32::from_ne_bytes(*first))),
             _ => Err(Error::NO_PROTO_OPT),
         }

@@ -13,6 +13,7 @@ pub mod source;
 pub mod stream;
 pub mod tcp;
 pub mod url;
+pub mod ws;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,8 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::core::options::OptionValue;
 use crate::core::{Error, Result};
@@ -32,7 +35,7 @@ use resolve::Query;
 use stream::{Buffers, Stream};
 
 /// The transports over bytes.
-static STREAMS: [&dyn Transport; 2] = [&tcp::Tcp, &ipc::Ipc];
+static STREAMS: [&dyn Transport; 3] = [&tcp::Tcp, &ipc::Ipc, &ws::Ws];
 
 /// A transport over bytes.
 pub trait Transport: Sync + Debug {
@@ -48,6 +51,11 @@ pub trait Transport: Sync + Debug {
     /// must be half-closed and held until the peer's end-of-file.
     fn half_close(&self) -> bool {
         false
+    }
+
+    /// A peer must have greeted within this time after the connection came about (transports.md 1.6).
+    fn greeting_time(&self) -> Duration {
+        Duration::from_millis(1000)
     }
 
     /// Listens at an address (what follows `://`). Checks it in the order of the specification.
@@ -87,6 +95,28 @@ pub trait Dialer: Send + Sync + Debug {
 pub struct Setup<'a> {
     pub buffers: Buffers,
     pub options: &'a TransportOptions,
+    pub limit: &'a SizeLimit,
+}
+
+/// NN_RCVMAXSIZE as it stands at any moment, for streams that must know it before the inbox does: those
+/// that gather a message of unknown length, or tell the peer why it is refused.
+#[derive(Clone, Debug)]
+pub struct SizeLimit(Arc<AtomicU64>);
+
+impl SizeLimit {
+    pub fn set(&self, max: Option<u64>) {
+        self.0.store(max.unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub fn is_exceeded_by(&self, len: u64) -> bool {
+        len > self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Default for SizeLimit {
+    fn default() -> SizeLimit {
+        SizeLimit(Arc::new(AtomicU64::new(u64::MAX)))
+    }
 }
 
 pub fn find(scheme: &[u8]) -> Option<&'static dyn Transport> {

@@ -32,6 +32,8 @@ pub struct Outbox {
     /// Bytes in the queue and in the flush under way.
     pending: usize,
     flushing: bool,
+    /// A coalescing buffer that was written and will be needed again while the stream lasts.
+    spare: Option<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -49,7 +51,10 @@ enum Data {
 
 /// What a flush writes.
 #[derive(Debug)]
-pub struct Batch(VecDeque<Segment>);
+pub struct Batch {
+    segments: VecDeque<Segment>,
+    spare: Option<Vec<u8>>,
+}
 
 impl Outbox {
     /// Everything accepted is with the kernel.
@@ -92,16 +97,22 @@ impl Outbox {
             return None;
         }
         self.flushing = true;
-        Some(Batch(std::mem::take(&mut self.queue)))
+        Some(Batch { segments: std::mem::take(&mut self.queue), spare: None })
     }
 
     /// Ends a flush that wrote `written` bytes; its rest goes back to the front.
     pub fn finish_flush(&mut self, batch: Batch, written: usize) {
         self.flushing = false;
         self.pending -= written;
-        for segment in batch.0.into_iter().rev() {
+        self.spare = batch.spare.or(self.spare.take());
+        for segment in batch.segments.into_iter().rev() {
             self.queue.push_front(segment);
         }
+    }
+
+    /// The stream is over: lets go of memory that a quiet pipe does not need.
+    pub fn relax(&mut self) {
+        self.spare = None;
     }
 
     /// Drops what is pending. A flush under way brings its rest to nobody.
@@ -145,7 +156,10 @@ impl Outbox {
         let fits = matches!(self.queue.back(), Some(Segment { data: Data::Coalesced(bytes), .. })
             if bytes.len() + count <= bytes.capacity());
         if !fits {
-            let data = Data::Coalesced(Vec::with_capacity(BUFFER.max(count)));
+            let data = Data::Coalesced(match self.spare.take() {
+                Some(spare) if spare.capacity() >= count => spare,
+                _ => Vec::with_capacity(BUFFER.max(count)),
+            });
             self.queue.push_back(Segment { data, done: 0 });
         }
         match self.queue.back_mut() {
@@ -160,9 +174,9 @@ impl Batch {
     /// written and whether the kernel is full.
     pub fn write(&mut self, stream: &dyn Stream) -> io::Result<(usize, bool)> {
         let mut written = 0;
-        while !self.0.is_empty() && written < TURN {
+        while !self.segments.is_empty() && written < TURN {
             let pieces: SmallVec<[IoSlice<'_>; PIECES]> =
-                self.0.iter().take(PIECES).map(|segment| IoSlice::new(segment.rest())).collect();
+                self.segments.iter().take(PIECES).map(|segment| IoSlice::new(segment.rest())).collect();
             let outcome = stream.write(&pieces);
             drop(pieces);
             match outcome {
@@ -178,14 +192,17 @@ impl Batch {
     }
 
     fn advance(&mut self, mut count: usize) {
-        while let Some(segment) = self.0.front_mut() {
+        while let Some(segment) = self.segments.front_mut() {
             let step = count.min(segment.len());
             segment.done += step;
             count -= step;
             if segment.len() > 0 {
                 return;
             }
-            self.0.pop_front();
+            if let Some(Segment { data: Data::Coalesced(mut bytes), .. }) = self.segments.pop_front() {
+                bytes.clear();
+                self.spare = Some(bytes);
+            }
         }
     }
 }

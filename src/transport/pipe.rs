@@ -11,7 +11,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
@@ -21,13 +20,6 @@ use super::framing::{Framing, Parsed};
 use super::inbox::{Fill, Inbox};
 use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
 use super::stream::Stream;
-
-/// A peer must have greeted within this time after the connection came about (transports.md 1.6).
-pub const GREETING_TIME: Duration = Duration::from_millis(1000);
-
-/// A message that follows the last write by less than this is part of a stream: it is appended and leaves
-/// with its successors in one write. A lone write costs about as much as this.
-const STREAM_GAP: Duration = Duration::from_micros(10);
 
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,8 +50,8 @@ pub struct Change {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Need {
     Nothing,
-    /// Somebody to flush it soon: the first bytes of a stream were appended.
-    Flusher,
+    /// The I/O thread to flush it now, and to look after it while the stream lasts.
+    Watch,
     /// The sender itself to flush it as soon as it has let go of the lock: the buffer is full.
     Flush,
 }
@@ -103,9 +95,8 @@ pub struct StreamPipe {
     kernel_full: bool,
     /// The outbox is over its limit; writable again when half of it has gone.
     full: bool,
-    /// Messages sent since the last one was taken.
-    streak: bool,
-    last_write: Option<Instant>,
+    /// The I/O thread looks after what is appended, until a look finds nothing.
+    watched: bool,
     /// Something was ever sent: an end must be orderly.
     used: bool,
 }
@@ -124,8 +115,7 @@ impl StreamPipe {
             whole: false,
             kernel_full: false,
             full: false,
-            streak: false,
-            last_write: None,
+            watched: false,
             used: false,
         }
     }
@@ -179,23 +169,26 @@ impl StreamPipe {
         Ok(())
     }
 
-    /// Sends a message: at once on a quiet pipe, with others in a stream.
-    pub fn send(&mut self, message: Message<'_>, terms: &Terms<'_>) -> (Flow, Need) {
+    /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
+    /// it waits for those that follow.
+    pub fn send(
+        &mut self,
+        message: Message<'_>,
+        in_stream: impl FnOnce() -> bool,
+        terms: &Terms<'_>,
+    ) -> (Flow, Need) {
         if self.state != State::Active {
             return (Flow::Full, Need::Nothing);
         }
         self.used = true;
         let prefix = self.framing.prefix(message.len() as u64);
-        let was_empty = self.outbox.is_empty();
-        let outcome = if was_empty && (message.len() >= COALESCED || self.is_quiet()) {
+        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !in_stream()) {
             let outcome = self.outbox.write(&*self.stream, &prefix, message);
-            self.last_write = Some(Instant::now());
             self.kernel_full = !self.outbox.is_empty();
             outcome
         } else {
             self.outbox.push(&prefix, message).map_err(|error| io::Error::from_raw_os_error(error.errno()))
         };
-        self.streak = true;
         if outcome.is_err() {
             // The reactor reports the same fault as an event, and that ends the pipe. Not so when memory ran
             // out: then the end-of-file makes the peer end it, and no message follows the one that is lost.
@@ -204,29 +197,24 @@ impl StreamPipe {
         }
         self.full = self.outbox.pending() >= terms.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.need(was_empty))
+        (flow, self.need())
     }
 
-    fn need(&self, was_empty: bool) -> Need {
+    fn need(&mut self) -> Need {
         if self.kernel_full || self.outbox.is_flushing() || self.outbox.is_empty() {
             Need::Nothing
         } else if self.outbox.pending() >= BUFFER || self.full {
             Need::Flush
-        } else if was_empty {
-            Need::Flusher
+        } else if !self.watched {
+            self.watched = true;
+            Need::Watch
         } else {
             Need::Nothing
         }
     }
 
-    /// A pipe is quiet unless messages follow each other faster than single writes would take them away.
-    fn is_quiet(&self) -> bool {
-        !self.streak || self.last_write.is_none_or(|at| at.elapsed() > STREAM_GAP)
-    }
-
     /// The next whole message, and what became of the pipe by looking for another one behind it.
     pub fn take(&mut self, terms: &Terms<'_>) -> (Option<Message<'static>>, Change) {
-        self.streak = false;
         self.whole = false;
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
@@ -272,18 +260,31 @@ impl StreamPipe {
         };
         self.outbox.finish_flush(batch, written);
         self.kernel_full = blocked;
-        self.last_write = Some(Instant::now());
         let writable = self.full && self.outbox.pending() <= terms.send_limit / 2;
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
         let gone = self.outbox.is_empty() && self.finish_leaving(terms);
-        let more = !blocked && !self.outbox.is_empty();
+        let more = !self.watched && self.wants_flush();
         Ok((Change { writable, gone, ..Change::default() }, more))
     }
 
     /// Is there something that a flush would write?
     pub fn wants_flush(&self) -> bool {
         !self.kernel_full && !self.outbox.is_empty() && !self.outbox.is_flushing()
+    }
+
+    /// Is the I/O thread looking after it?
+    pub fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// The I/O thread found nothing to flush. False: something has come meanwhile, go on watching.
+    pub fn unwatch(&mut self) -> bool {
+        self.watched = self.wants_flush();
+        if !self.watched {
+            self.outbox.relax();
+        }
+        !self.watched
     }
 
     /// Begins an orderly end. True if nothing is left to do. `half_close`: hold on until the peer has seen

@@ -10,8 +10,9 @@ pub trait Source: Send + Sync {
     /// A timer of this key has expired.
     fn expired(&self, key: u64);
 
-    /// Write what the pipe of this key has pending.
-    fn flush(&self, key: u64);
+    /// Write what the pipe of this key has pending. False: there was nothing, and the pipe asks again when there
+    /// is.
+    fn flush(&self, key: u64) -> bool;
 
     /// The name that was asked for has been resolved.
     fn resolved(&self, _key: u64, _outcome: crate::core::Result<std::net::IpAddr>) {}

@@ -22,6 +22,12 @@ pub trait Stream: Send + Sync + Debug {
     /// The outcome of the connect under way, once the stream is writable.
     fn connected(&self) -> io::Result<()>;
 
+    /// Whether the peers parted for good, by agreement or because one broke the rules: nothing was lost then,
+    /// and connecting again would lead to the same.
+    fn has_parted(&self) -> bool {
+        false
+    }
+
     /// The descriptor whose readiness is this stream's.
     fn fd(&self) -> RawFd;
 }
@@ -45,6 +51,10 @@ impl Wire {
         let _ = socket.set_recv_buffer_size(buffers.recv);
         Ok(Wire(Owned::new(socket)))
     }
+
+    pub fn shut(&self, how: Shutdown) -> io::Result<()> {
+        self.0.shutdown(how)
+    }
 }
 
 impl Stream for Wire {
@@ -58,7 +68,7 @@ impl Stream for Wire {
     }
 
     fn shut_write(&self) -> io::Result<()> {
-        self.0.shutdown(Shutdown::Write)
+        self.shut(Shutdown::Write)
     }
 
     fn connected(&self) -> io::Result<()> {

@@ -43,8 +43,7 @@ impl Transport for Tcp {
     }
 
     fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>> {
-        let remote = Remote::parse(address, ipv4only)?;
-        Ok(Box::new(TcpDialer { remote, ipv4only }))
+        Ok(Box::new(TcpDialer(Remote::parse(address, ipv4only)?)))
     }
 
     fn default_option(&self, option: i32) -> Result<OptionValue> {
@@ -78,32 +77,15 @@ impl Listener for TcpListener {
 }
 
 #[derive(Debug)]
-struct TcpDialer {
-    remote: Remote,
-    ipv4only: bool,
-}
+struct TcpDialer(Remote);
 
 impl Dialer for TcpDialer {
     fn query(&self) -> Option<Query> {
-        match &self.remote.host {
-            Host::Literal(_) => None,
-            Host::Name(name) => Some(Query { name: name.clone(), ipv4only: self.ipv4only }),
-        }
+        self.0.query()
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        let address = match (&self.remote.host, resolved) {
-            (Host::Literal(address), _) => address.with_port(self.remote.port),
-            (Host::Name(_), Some(ip)) => SocketAddr::new(ip, self.remote.port),
-            (Host::Name(_), None) => return Err(io::ErrorKind::HostUnreachable.into()),
-        };
-        let socket = open(Domain::for_address(address))?;
-        if let Some(local) = &self.remote.local {
-            socket.set_reuse_address(true)?;
-            socket.bind(&local.with_port(0).into())?;
-        }
-        begin_connect(socket.connect(&address.into()))?;
-        wire(socket, setup)
+        wire(self.0.connect(resolved)?, setup)
     }
 }
 
@@ -138,13 +120,14 @@ pub fn listen_address(address: &[u8], ipv4only: bool) -> Result<SocketAddr> {
 /// `[LOCAL;]HOST:PORT` of a connector.
 #[derive(Debug)]
 pub struct Remote {
-    pub local: Option<Literal>,
-    pub host: Host,
-    pub port: u16,
+    local: Option<Literal>,
+    host: Host,
+    port: u16,
+    ipv4only: bool,
 }
 
 #[derive(Debug)]
-pub enum Host {
+enum Host {
     Literal(Literal),
     Name(String),
 }
@@ -153,6 +136,11 @@ impl Remote {
     /// Checks port, host and local part, in this order.
     pub fn parse(address: &[u8], ipv4only: bool) -> Result<Remote> {
         let (hosts, port) = split_port(address)?;
+        Remote::new(hosts, port, ipv4only)
+    }
+
+    /// From `[LOCAL;]HOST` and a port.
+    pub fn new(hosts: &[u8], port: u16, ipv4only: bool) -> Result<Remote> {
         let (local, host) = match hosts.iter().position(|byte| *byte == b';') {
             Some(at) => (Some(&hosts[..at]), &hosts[at + 1..]),
             None => (None, hosts),
@@ -165,7 +153,31 @@ impl Remote {
             None | Some(b"*") => None,
             Some(local) => Some(Literal::parse(local, ipv4only).ok_or(Error::NO_DEVICE)?),
         };
-        Ok(Remote { local, host, port })
+        Ok(Remote { local, host, port, ipv4only })
+    }
+
+    /// The name that must be resolved first.
+    pub fn query(&self) -> Option<Query> {
+        match &self.host {
+            Host::Literal(_) => None,
+            Host::Name(name) => Some(Query { name: name.clone(), ipv4only: self.ipv4only }),
+        }
+    }
+
+    /// Starts connecting. `resolved` answers [`Remote::query`].
+    pub fn connect(&self, resolved: Option<IpAddr>) -> io::Result<Socket> {
+        let address = match (&self.host, resolved) {
+            (Host::Literal(address), _) => address.with_port(self.port),
+            (Host::Name(_), Some(ip)) => SocketAddr::new(ip, self.port),
+            (Host::Name(_), None) => return Err(io::ErrorKind::HostUnreachable.into()),
+        };
+        let socket = open(Domain::for_address(address))?;
+        if let Some(local) = &self.local {
+            socket.set_reuse_address(true)?;
+            socket.bind(&local.with_port(0).into())?;
+        }
+        begin_connect(socket.connect(&address.into()))?;
+        Ok(socket)
     }
 }
 

@@ -188,7 +188,7 @@ impl Model {
     fn serve_poll(&self) {
         loop {
             if self.is_stopping() {
-                return self.carry_out(self.baton.io_quit());
+                return self.carry_out(self.baton.hand_back());
             }
             if self.io.begin_poll() {
                 self.poll_once();

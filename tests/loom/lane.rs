@@ -61,7 +61,9 @@ impl Source for Socket {
 
     fn expired(&self, _key: u64) {}
 
-    fn flush(&self, _key: u64) {}
+    fn flush(&self, _key: u64) -> bool {
+        false
+    }
 }
 
 impl Socket {

@@ -19,7 +19,7 @@ pub const PATTERNS: [Pattern; 6] = [
     Pattern { a: "BUS", b: "BUS", answers: true },
 ];
 
-pub const TRANSPORTS: [&str; 2] = ["ipc", "tcp"];
+pub const TRANSPORTS: [&str; 3] = ["ipc", "tcp", "ws"];
 
 /// Around the sizes where length bytes and small-message tricks of the implementations change.
 pub const SIZES: [usize; 8] = [0, 1, 28, 29, 100, 1000, 65535, 65536];

@@ -1,3 +1,4 @@
+use std::mem::MaybeUninit;
 use std::ffi::{c_char, c_int};
 
 use crate::capi::errno::{self, guard};
@@ -45,10 +46,20 @@ pub unsafe extern "C" fn nn_symbol_info(i: c_int, buf: *mut nn_symbol_properties
     if len == 0 || buf.is_null() {
         return 0;
     }
-    let properties = symbol.properties();
-    // SAFETY: `buf` is not NULL and has room for `buflen` bytes, of which there are at least `len`;
-    // the source is a value of its own. Copied as bytes because a short buffer gets only a part.
-    unsafe { std::ptr::copy_nonoverlapping((&raw const properties).cast::<u8>(), buf.cast::<u8>(), len) };
+    let nn_symbol_properties { value, name, ns, r#type, unit } = symbol.properties();
+    let mut whole = MaybeUninit::<nn_symbol_properties>::zeroed();
+    let place = whole.as_mut_ptr();
+    // SAFETY: the fields are written in place, so the padding between them stays zero and nothing of our stack is
+    // shown. `buf` is not NULL and has room for `buflen` bytes, of which there are at least `len`. Copied
+    // as bytes because a short buffer gets only a part.
+    unsafe {
+        (&raw mut (*place).value).write(value);
+        (&raw mut (*place).name).write(name);
+        (&raw mut (*place).ns).write(ns);
+        (&raw mut (*place).r#type).write(r#type);
+        (&raw mut (*place).unit).write(unit);
+        std::ptr::copy_nonoverlapping(place.cast::<u8>(), buf.cast::<u8>(), len);
+    }
     len as c_int
 }
 

@@ -6,6 +6,7 @@ use crate::capi::headers::nn::{nn_cmsghdr, nn_msghdr};
 use crate::capi::{chunk, cmsg, msghdr};
 use crate::core::chunk::HEADROOM;
 use crate::core::{Chunk, Error};
+use crate::sys::memory::unfilled_words;
 
 /// Allocates a message of size bytes (0 is allowed), aligned to 16. type must be 0. The message is the
 /// caller's until nn_freemsg or a successful send with NN_MSG. Needs no socket. Fails with NULL and EINVAL
@@ -18,7 +19,7 @@ pub extern "C" fn nn_allocmsg(size: usize, r#type: c_int) -> *mut c_void {
         if r#type != 0 {
             return Err(Error::INVALID);
         }
-        Ok(chunk::into_raw(Chunk::zeroed(size)?))
+        Ok(chunk::into_raw(Chunk::within(size, unfilled_words)?))
     })
 }
 
@@ -32,7 +33,7 @@ pub unsafe extern "C" fn nn_reallocmsg(msg: *mut c_void, size: usize) -> *mut c_
         if unsafe { chunk::shorten(msg, size) }? {
             return Ok(msg);
         }
-        let mut larger = Chunk::zeroed(size)?;
+        let mut larger = Chunk::within(size, unfilled_words)?;
         // SAFETY: as above; and the old bytes are not used after this statement.
         let old = unsafe { chunk::peek(msg) }?;
         larger.bytes_mut()[..old.len()].copy_from_slice(old);

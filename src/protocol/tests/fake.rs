@@ -144,12 +144,17 @@ impl FakeSocket {
 
     /// The peer closes: nothing can be sent, what arrived can be taken.
     pub fn hangup(&mut self, pipe: PipeId) {
+        self.hangup_only(pipe);
+        self.detach_if_drained(pipe);
+    }
+
+    /// As `hangup`, and the pipe lingers though there is nothing in it.
+    pub fn hangup_only(&mut self, pipe: PipeId) {
         let fake = self.pipe_mut(pipe);
         assert_eq!(fake.state, PipeState::Attached);
         fake.state = PipeState::HungUp;
         fake.sent.clear();
         self.feed(Cmd::Hangup(pipe));
-        self.detach_if_drained(pipe);
     }
 
     /// The pipe is gone with everything in it.
@@ -182,6 +187,12 @@ impl FakeSocket {
     pub fn arrive_parts(&mut self, pipe: PipeId, header: &[u8], body: &[u8]) {
         let header = Header::from_slice(header);
         self.arrive_message(pipe, Message { header, ..Message::copy_of(body).unwrap() });
+    }
+
+    /// Two messages arrive and are announced together.
+    pub fn arrive_both(&mut self, pipe: PipeId, first: &[u8], second: &[u8]) {
+        self.pipe_mut(pipe).arrived.push_back(Message::copy_of(first).unwrap());
+        self.arrive(pipe, second);
     }
 
     /// Says `Readable` also if it was said before.

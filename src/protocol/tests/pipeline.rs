@@ -57,7 +57,8 @@ fn without_a_writable_pipe_a_push_blocks() {
     assert_eq!(push.send(b"y"), Err(Error::AGAIN));
     assert_eq!(push.sent_one(pull), b"x");
     push.send(b"y").unwrap();
-    push.hangup(pull);
+    push.carry(pull);
+    push.hangup_only(pull);
     assert_eq!(push.send(b"z"), Err(Error::AGAIN));
 }
 

@@ -46,7 +46,7 @@ fn a_publisher_never_blocks() {
 fn a_subscriber_that_hung_up_gets_nothing() {
     let mut publisher = full("PUB");
     let sub = publisher.attach();
-    publisher.hangup(sub);
+    publisher.hangup_only(sub);
     publisher.send(b"x").unwrap();
     assert!(publisher.transmissions.is_empty());
 }

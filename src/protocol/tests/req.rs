@@ -79,6 +79,15 @@ fn useless_replies_are_dropped() {
 }
 
 #[test]
+fn all_replies_that_wait_are_looked_at() {
+    let mut req = req();
+    let rep = req.attach();
+    req.send(b"q").unwrap();
+    req.arrive_both(rep, b"useless", b"\xda\x10\x88\x45a");
+    assert_eq!(req.recv_all(), [b"a"]);
+}
+
+#[test]
 fn the_first_reply_counts() {
     let mut req = req();
     let rep = req.attach();
@@ -221,8 +230,8 @@ fn a_lost_peer_passes_the_request_on_once() {
         let reps = [req.attach(), req.attach(), req.attach()];
         req.send(b"q").unwrap();
         if hangup {
-            // Detach follows by itself.
-            req.hangup(reps[0]);
+            req.hangup_only(reps[0]);
+            req.detach(reps[0]);
         } else {
             req.detach(reps[0]);
         }

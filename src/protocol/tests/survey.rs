@@ -109,7 +109,7 @@ fn who_is_not_writable_misses_the_survey() {
     let mut surveyor = full("SURVEYOR");
     let clogged = surveyor.attach_with(8, 8, 0);
     let gone = surveyor.attach();
-    surveyor.hangup(gone);
+    surveyor.hangup_only(gone);
     surveyor.send(b"?").unwrap();
     assert!(surveyor.transmissions.is_empty());
     surveyor.set_room(clogged, 1);

@@ -1,0 +1,205 @@
+//! ws: WebSocket, RFC 6455 (transports.md 5). A stream over a stream: a pipe speaks SP with [`WsStream`],
+//! which shakes hands, frames and unframes on a tcp connection.
+
+mod decoder;
+mod encoder;
+mod frame;
+mod framing;
+mod handshake;
+mod stream;
+mod utf8;
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use socket2::Socket;
+
+use crate::core::options::{OptionValue, int};
+use crate::core::{Error, Result};
+use crate::sys::Owned;
+
+use super::framing::Framing;
+use super::resolve::Query;
+use super::stream::{Listening, Stream, Wire};
+use super::tcp::{Remote, listen_address, listen_at, port};
+use super::{Dialer, Listener, Setup, Transport};
+
+use framing::WsFraming;
+use handshake::Opening;
+use stream::WsStream;
+
+pub const LEVEL: i32 = -4;
+pub const MSG_TYPE: i32 = 1;
+
+/// Values of [`MSG_TYPE`], and opcodes.
+const TEXT: i32 = frame::TEXT as i32;
+const BINARY: i32 = frame::BINARY as i32;
+
+const PORT: u16 = 80;
+
+#[derive(Debug)]
+pub struct Ws;
+
+impl Transport for Ws {
+    fn scheme(&self) -> &'static str {
+        "ws"
+    }
+
+    fn level(&self) -> i32 {
+        LEVEL
+    }
+
+    fn framing(&self) -> &'static dyn Framing {
+        &WsFraming
+    }
+
+    fn greeting_time(&self) -> Duration {
+        Duration::from_millis(5000)
+    }
+
+    fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>> {
+        let address = listen_address(address, ipv4only)?;
+        Ok(Box::new(WsListener(Listening(Owned::new(listen_at(address)?)))))
+    }
+
+    fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>> {
+        Ok(Box::new(WsDialer::parse(address, ipv4only)?))
+    }
+
+    fn default_option(&self, option: i32) -> Result<OptionValue> {
+        match option {
+            MSG_TYPE => Ok(OptionValue::Int(BINARY)),
+            _ => Err(Error::NO_PROTO_OPT),
+        }
+    }
+
+    /// The length is checked before the option.
+    fn check_option(&self, option: i32, value: &[u8]) -> Result<OptionValue> {
+        match (option, int(value)?) {
+            (MSG_TYPE, value @ (TEXT | BINARY)) => Ok(OptionValue::Int(value)),
+            (MSG_TYPE, _) => Err(Error::INVALID),
+            _ => Err(Error::NO_PROTO_OPT),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct WsListener(Listening);
+
+impl Listener for WsListener {
+    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        let wire = wire(self.0.accept()?, setup)?;
+        Ok(Arc::new(WsStream::new(wire, None, kind(setup), setup.limit.clone())))
+    }
+
+    fn fd(&self) -> RawFd {
+        self.0.0.as_raw_fd()
+    }
+}
+
+#[derive(Debug)]
+struct WsDialer {
+    remote: Remote,
+    /// As written, with the port if it is there.
+    host: String,
+    path: String,
+    /// What the first attempt found set.
+    kind: OnceLock<u8>,
+}
+
+impl WsDialer {
+    /// `[LOCAL;]HOST[:PORT][/PATH]`. The last ':' begins the port, wherever it stands.
+    fn parse(address: &[u8], ipv4only: bool) -> Result<WsDialer> {
+        let colon = address.iter().rposition(|byte| *byte == b':');
+        let from = colon.unwrap_or(0);
+        let end = address[from..].iter().position(|byte| *byte == b'/').map_or(address.len(), |at| from + at);
+        let (hosts, path) = address.split_at(end);
+        let remote = match colon {
+            Some(at) => Remote::new(&hosts[..at], port(&hosts[at + 1..])?, ipv4only)?,
+            None => Remote::new(hosts, PORT, ipv4only)?,
+        };
+        let host = hosts.rsplit(|byte| *byte == b';').next().unwrap_or_default();
+        // A line break would end the request line early, and what follows would be another header field.
+        let path = if path.is_empty() { b"/" } else { path };
+        if path.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+            return Err(Error::INVALID);
+        }
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).map_err(|_| Error::INVALID);
+        Ok(WsDialer { remote, host: text(host)?, path: text(path)?, kind: OnceLock::new() })
+    }
+}
+
+impl Dialer for WsDialer {
+    fn query(&self) -> Option<Query> {
+        self.remote.query()
+    }
+
+    fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        let kind = *self.kind.get_or_init(|| kind(setup));
+        let wire = wire(self.remote.connect(resolved)?, setup)?;
+        let opening = Opening { host: self.host.clone(), path: self.path.clone(), key: handshake::key(random()) };
+        Ok(Arc::new(WsStream::new(wire, Some(opening), kind, setup.limit.clone())))
+    }
+}
+
+/// Frames leave whole, so waiting for more to send could only delay them; no option governs this.
+fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
+    socket.set_tcp_nodelay(true)?;
+    Wire::new(socket, setup.buffers)
+}
+
+/// The opcode of messages that name none.
+fn kind(setup: &Setup<'_>) -> u8 {
+    if setup.options.int(LEVEL, MSG_TYPE) == TEXT { frame::TEXT } else { frame::BINARY }
+}
+
+/// Keys only tell connections apart: that nobody can foresee them is enough.
+fn random() -> [u8; 16] {
+    let half = || RandomState::new().hash_one(()).to_ne_bytes();
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&half());
+    bytes[8..].copy_from_slice(&half());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(address: &str) -> Result<(String, String)> {
+        WsDialer::parse(address.as_bytes(), true).map(|dialer| (dialer.host, dialer.path))
+    }
+
+    #[test]
+    fn connecting_addresses_follow_the_table() {
+        for (address, host, path) in [
+            ("127.0.0.1", "127.0.0.1", "/"),
+            ("127.0.0.1/path", "127.0.0.1", "/path"),
+            ("127.0.0.1:81", "127.0.0.1:81", "/"),
+            ("127.0.0.1:81/", "127.0.0.1:81", "/"),
+            ("localhost:81/a/b?q=1", "localhost:81", "/a/b?q=1"),
+            ("*;127.0.0.1:81", "127.0.0.1:81", "/"),
+            ("127.0.0.1;127.0.0.1:81/x", "127.0.0.1:81", "/x"),
+            ("[127.0.0.1]:81", "[127.0.0.1]:81", "/"),
+        ] {
+            assert_eq!(parse(address), Ok((host.into(), path.into())), "{address}");
+        }
+        for bad in [
+            "*:80", ":80", "", "/x", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:1000000", "127.0.0.1/pa:th",
+            "127.0.0.1:80?x", "[::1]:80", "[::1]/x", "a_b:80", "h/a b", "h/a\r\nX:1/",
+        ] {
+            assert_eq!(parse(bad), Err(Error::INVALID), "{bad}");
+        }
+        assert_eq!(parse("lo;127.0.0.1:80"), Err(Error::NO_DEVICE));
+        assert!(WsDialer::parse(b"[::1]:80/x", false).is_ok());
+    }
+
+    #[test]
+    fn a_key_is_used_once() {
+        assert_ne!(random(), random());
+    }
+}

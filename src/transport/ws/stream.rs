@@ -1,0 +1,301 @@
+//! A WebSocket connection as a stream: a pipe reads and writes SP, the wire carries RFC 6455.
+//!
+//! ```text
+//!   pipe ──greeting, messages──▶ Outlet (encoder) ──request, frames──▶ wire
+//!   pipe ◀─greeting, messages─── Inlet  (decoder) ◀─request or reply, frames── wire
+//!                                   └── reply, pong, close ──▶ Outlet
+//! ```
+//!
+//! The inlet may lock the outlet, never the reverse.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::net::Shutdown;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::super::SizeLimit;
+use super::super::framing::{Framing, Parsed};
+use super::super::stream::{Stream, Wire};
+use super::decoder::{Decoder, Raw, Step};
+use super::encoder::Encoder;
+use super::frame::{self, Violation};
+use super::framing::WsFraming;
+use super::handshake::{self, Answer, Opening};
+
+/// One read brings at most this much, if it does not go straight to its message.
+const BLOCK: usize = 16 * 1024;
+/// A payload of which less is missing is not worth a read of its own.
+const DIRECT: u64 = 4 * 1024;
+/// Bytes encoded for one write.
+const BATCH: usize = 64 * 1024;
+/// What a peer sent before it learned that the connection is over is read and forgotten, up to this many
+/// blocks: closing with unread input would reset the connection, and our last words with it.
+const LAST_BLOCKS: usize = 64;
+
+#[derive(Debug)]
+pub struct WsStream {
+    wire: Wire,
+    inlet: Mutex<Inlet>,
+    outlet: Mutex<Outlet>,
+    /// A close frame was received, or the peer broke the rules.
+    parted: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Inlet {
+    state: Hearing,
+    raw: Raw,
+    decoder: Decoder,
+}
+
+#[derive(Debug)]
+enum Hearing {
+    /// A server waits for the request,
+    Request,
+    /// a client, which sent this key, for the reply.
+    Reply { key: String },
+    Frames,
+    Over,
+}
+
+#[derive(Debug)]
+struct Outlet {
+    encoder: Encoder,
+    /// Encoded, of which the first `written` bytes are with the kernel.
+    out: Vec<u8>,
+    written: usize,
+    /// Bytes of the pipe that `out` was made of. The pipe is told that they are written when `out` is, and until
+    /// then offers them again: so it knows what the kernel has not taken yet.
+    owed: usize,
+    closed: bool,
+}
+
+impl WsStream {
+    /// For a client if there is an opening, else for a server. `kind` is the opcode of messages that name none.
+    pub fn new(wire: Wire, opening: Option<Opening>, kind: u8, limit: SizeLimit) -> WsStream {
+        let state = match &opening {
+            Some(opening) => Hearing::Reply { key: opening.key.clone() },
+            None => Hearing::Request,
+        };
+        let inlet = Inlet { state, raw: Raw::default(), decoder: Decoder::new(opening.is_none(), limit) };
+        let encoder = Encoder::new(opening, kind);
+        let outlet = Outlet { encoder, out: Vec::new(), written: 0, owed: 0, closed: false };
+        WsStream { wire, inlet: Mutex::new(inlet), outlet: Mutex::new(outlet), parted: AtomicBool::new(false) }
+    }
+
+    /// Fills `room` until it is full, the wire has no more, or the connection is over: that it is less than
+    /// full tells the pipe that the kernel is empty.
+    fn hear(&self, inlet: &mut Inlet, room: &mut [u8]) -> io::Result<usize> {
+        let mut made = 0;
+        let mut dry = false;
+        while made < room.len() {
+            let step = match inlet.state {
+                Hearing::Over => return Ok(made),
+                Hearing::Frames => inlet.decoder.step(&mut inlet.raw, &mut room[made..]),
+                _ => self.shake_hands(inlet)?,
+            };
+            match step {
+                Ok(Step::Made(count)) => made += count,
+                Ok(Step::Ping(payload)) => self.outlet().pong(&self.wire, &payload),
+                Ok(Step::Close(code)) => self.part(inlet, code, ""),
+                Err(Violation(code, reason)) => self.part(inlet, code, reason),
+                Ok(Step::Starved) if dry => break,
+                Ok(Step::Starved) => match self.fetch(inlet, &mut room[made..]) {
+                    Ok(Fetched { count, is_end: true, .. }) => return Ok(made + count),
+                    Ok(fetched) => {
+                        made += fetched.count;
+                        dry = fetched.is_dry;
+                    }
+                    Err(error) if made == 0 => return Err(error),
+                    // It is reported again, or an end is.
+                    Err(_) => break,
+                },
+            }
+        }
+        if made == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(made) }
+    }
+
+    /// Reads once, into the room of the pipe if a large payload is under way.
+    fn fetch(&self, inlet: &mut Inlet, room: &mut [u8]) -> io::Result<Fetched> {
+        let direct = inlet.decoder.direct();
+        if direct < DIRECT || (room.len() as u64) < DIRECT || !inlet.raw.bytes().is_empty() {
+            let count = inlet.raw.fill(BLOCK, |block| self.wire.read(block))?;
+            return Ok(Fetched { count: 0, is_dry: count < BLOCK, is_end: count == 0 });
+        }
+        let most = usize::try_from(direct).unwrap_or(usize::MAX).min(room.len());
+        let count = self.wire.read(&mut room[..most])?;
+        match inlet.decoder.read_directly(&mut room[..count]) {
+            Ok(()) => Ok(Fetched { count, is_dry: count < most, is_end: count == 0 }),
+            Err(Violation(code, reason)) => {
+                self.part(inlet, code, reason);
+                Ok(Fetched { count: 0, is_dry: true, is_end: true })
+            }
+        }
+    }
+
+    /// Goes on with the opening handshake. When it is done, the pipe hears the greeting of a fitting peer.
+    fn shake_hands(&self, inlet: &mut Inlet) -> io::Result<Result<Step, Violation>> {
+        let mut outlet = self.outlet();
+        let own = outlet.encoder.own();
+        let used = match &inlet.state {
+            Hearing::Reply { key } => match handshake::welcome(inlet.raw.bytes(), key) {
+                Parsed::Partial => return Ok(Ok(Step::Starved)),
+                Parsed::Whole { used, .. } => used,
+                Parsed::Bad => return Err(io::Error::from_raw_os_error(libc::EPROTO)),
+            },
+            _ => match handshake::answer(inlet.raw.bytes(), own) {
+                None => return Ok(Ok(Step::Starved)),
+                Some(Answer::Welcome { used, reply }) => {
+                    outlet.say(&self.wire, &reply);
+                    used
+                }
+                Some(Answer::Refused { reply }) => {
+                    outlet.say(&self.wire, &reply);
+                    drop(outlet);
+                    self.end(inlet);
+                    return Err(io::Error::from_raw_os_error(libc::EPROTO));
+                }
+            },
+        };
+        inlet.raw.consume(used);
+        inlet.decoder.stage(WsFraming.greeting(handshake::peer_of(own)).to_vec());
+        inlet.state = Hearing::Frames;
+        Ok(Ok(Step::Made(0)))
+    }
+
+    /// Closes by agreement, or because the peer broke the rules.
+    fn part(&self, inlet: &mut Inlet, code: u16, reason: &str) {
+        self.parted.store(true, Ordering::Relaxed);
+        self.outlet().close(&self.wire, code, reason);
+        self.end(inlet);
+    }
+
+    /// Has the pipe hear no more, and lets the peer read what was last said. Ending both directions makes sure
+    /// that the pipe is told of the end, also if the peer never hangs up.
+    fn end(&self, inlet: &mut Inlet) {
+        inlet.state = Hearing::Over;
+        inlet.raw = Raw::default();
+        let _ = self.wire.shut_write();
+        let mut block = [0; BLOCK / 4];
+        for _ in 0..LAST_BLOCKS {
+            if !matches!(self.wire.read(&mut block), Ok(1..)) {
+                break;
+            }
+        }
+        let _ = self.wire.shut(Shutdown::Both);
+    }
+
+    fn outlet(&self) -> MutexGuard<'_, Outlet> {
+        self.outlet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Fetched {
+    /// Bytes that went straight to the pipe.
+    count: usize,
+    /// The wire had less than there was room for.
+    is_dry: bool,
+    is_end: bool,
+}
+
+impl Stream for WsStream {
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let mut inlet = self.inlet.lock().unwrap_or_else(PoisonError::into_inner);
+        self.hear(&mut inlet, into)
+    }
+
+    fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.outlet().write(&self.wire, from)
+    }
+
+    fn shut_write(&self) -> io::Result<()> {
+        self.wire.shut_write()
+    }
+
+    fn connected(&self) -> io::Result<()> {
+        self.wire.connected()
+    }
+
+    fn has_parted(&self) -> bool {
+        self.parted.load(Ordering::Relaxed)
+    }
+
+    fn fd(&self) -> RawFd {
+        self.wire.fd()
+    }
+}
+
+impl Outlet {
+    /// Encodes and writes until all is written or the kernel takes no more.
+    fn write(&mut self, wire: &Wire, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        let total = from.iter().map(|slice| slice.len()).sum();
+        if self.closed {
+            // What follows a close frame goes nowhere; the pipe is about to learn of the end.
+            return Ok(total);
+        }
+        let mut done = 0;
+        while self.flush(wire)? {
+            let paid = self.owed.min(total - done);
+            self.owed -= paid;
+            done += paid;
+            if done == total {
+                return Ok(done);
+            }
+            self.encode(from, done);
+        }
+        if done == 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(done) }
+    }
+
+    /// Encodes a batch of what follows the first `skip` bytes.
+    fn encode(&mut self, from: &[IoSlice<'_>], mut skip: usize) {
+        for slice in from {
+            let start = skip.min(slice.len());
+            skip -= start;
+            let rest = &slice[start..];
+            let piece = &rest[..rest.len().min(BATCH - self.owed)];
+            self.encoder.encode(piece, &mut self.out);
+            self.owed += piece.len();
+        }
+    }
+
+    /// Writes what is encoded. False if the kernel does not take all of it.
+    fn flush(&mut self, wire: &Wire) -> io::Result<bool> {
+        loop {
+            while self.written < self.out.len() {
+                match wire.write(&[IoSlice::new(&self.out[self.written..])]) {
+                    Ok(count) => self.written += count,
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                    Err(error) => return Err(error),
+                }
+            }
+            self.written = 0;
+            self.out = Vec::new();
+            match self.encoder.take_pong() {
+                Some(pong) => self.out.extend(pong),
+                None => return Ok(true),
+            }
+        }
+    }
+
+    /// Says something of our own. A fault of the wire is met again by whoever reads or writes next; what the
+    /// kernel does not take now leaves with what is said next.
+    fn say(&mut self, wire: &Wire, bytes: &[u8]) {
+        self.out.extend_from_slice(bytes);
+        let _ = self.flush(wire);
+    }
+
+    fn pong(&mut self, wire: &Wire, payload: &[u8]) {
+        self.encoder.pong(payload);
+        let _ = self.flush(wire);
+    }
+
+    /// The last word. It cannot be said in the middle of another.
+    fn close(&mut self, wire: &Wire, code: u16, reason: &str) {
+        if matches!(self.flush(wire), Ok(true)) && self.encoder.is_between_frames() {
+            let bytes = self.encoder.control(frame::CLOSE, &frame::close_payload(code, reason));
+            self.say(wire, &bytes);
+        }
+        self.closed = true;
+    }
+}
