@@ -190,7 +190,9 @@ impl StreamPipe {
             self.outbox.push(&prefix, message).map_err(|error| io::Error::from_raw_os_error(error.errno()))
         };
         if outcome.is_err() {
-            // The reactor reports the same fault as an event, and that ends the pipe.
+            // The reactor reports the same fault as an event, and that ends the pipe. Not so when memory ran
+            // out: then the end-of-file makes the peer end it, and no message follows the one that is lost.
+            let _ = self.stream.shut_write();
             self.outbox.clear();
         }
         self.full = self.outbox.pending() >= terms.send_limit;

@@ -1,0 +1,122 @@
+//! Sending: the bytes on the wire are exactly those of the messages, in order, however little the kernel takes.
+
+use std::sync::Arc;
+
+use crate::core::socket::Flow;
+use crate::transport::framing::{Framing, SP_IPC, SP_TCP};
+
+use super::fake::{Rig, WRITABLE, bodies, terms};
+use crate::transport::blocks::Blocks;
+
+const SIZES: [usize; 12] = [0, 1, 3, 100, 8183, 8184, 8192, 8193, 20_000, 65_536, 2, 150_000];
+
+fn written(rig: &Rig) -> Vec<u8> {
+    rig.fake.script().written.clone()
+}
+
+#[test]
+fn a_quiet_pipe_writes_a_message_at_once() {
+    for framing in [&SP_TCP, &SP_IPC] {
+        let mut rig = Rig::active(framing);
+        assert_eq!(rig.send(b"hello"), Flow::Open);
+        assert_eq!(written(&rig), rig.wire(&[b"hello".to_vec()]));
+        assert_eq!(rig.fake.script().calls, 1);
+        assert!(!rig.pipe.wants_write() && !rig.pipe.wants_flush());
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_the_greeting() {
+    let mut rig = Rig::new(&SP_TCP);
+    assert_eq!(rig.send(b"early"), Flow::Full);
+    rig.event(WRITABLE).1.unwrap();
+    assert_eq!(rig.send(b"early"), Flow::Full);
+    assert_eq!(written(&rig), SP_TCP.greeting(super::fake::OWN)[..]);
+}
+
+#[test]
+fn the_wire_carries_exactly_the_messages_whatever_the_kernel_takes() {
+    for framing in [&SP_TCP, &SP_IPC] {
+        for (room, at_most) in [(0, 1), (1, 1), (5, 3), (9, 100), (1000, 999), (70_000, 65_536), (usize::MAX, 10_000)] {
+            let mut rig = Rig::active(framing);
+            rig.send_limit = usize::MAX;
+            let sent = bodies(&SIZES);
+            rig.fake.script().room = room;
+            rig.fake.script().write_at_most = at_most;
+            for body in &sent {
+                rig.send(body);
+            }
+            let expected = rig.wire(&sent);
+            rig.fake.script().write_at_most = at_most.max(500);
+            let step = room.clamp(1000, 100_000);
+            while rig.pipe.wants_write() || rig.pipe.wants_flush() {
+                rig.drain(step).unwrap();
+            }
+            assert!(written(&rig) == expected, "room {room}, {at_most} at a time");
+        }
+    }
+}
+
+#[test]
+fn every_split_of_the_first_write_keeps_the_rest() {
+    for size in [0, 5, 9000] {
+        let body = bodies(&[size]);
+        let wire = Rig::active(&SP_TCP).wire(&body);
+        for split in 0..wire.len().min(30) {
+            let mut rig = Rig::active(&SP_TCP);
+            rig.fake.script().room = split;
+            rig.send(&body[0]);
+            assert_eq!(written(&rig), wire[..split]);
+            assert!(rig.pipe.wants_write() && !rig.pipe.wants_flush());
+            rig.drain(usize::MAX).unwrap();
+            assert!(written(&rig) == wire, "split at {split}");
+        }
+    }
+}
+
+#[test]
+fn a_full_pipe_is_writable_again_when_half_of_it_has_gone() {
+    let mut rig = Rig::active(&SP_TCP);
+    rig.send_limit = 10_000;
+    rig.fake.script().room = 0;
+    let mut count = 0;
+    while rig.send(&[7; 92]) == Flow::Open {
+        count += 1;
+        assert!(count < 100);
+    }
+    assert_eq!(count, 99, "a hundred messages of 100 bytes each are the limit");
+    rig.drain(4_999).unwrap();
+    assert!(!rig.seen.writable);
+    rig.drain(1).unwrap();
+    assert!(rig.seen.writable);
+    rig.seen.writable = false;
+    rig.drain(usize::MAX).unwrap();
+    assert!(!rig.seen.writable, "told once");
+    assert_eq!(written(&rig).len(), 10_000);
+}
+
+#[test]
+fn bytes_keep_their_order_when_senders_append_during_a_flush() {
+    for taken in [0, 1, 8, 13, 26, 5000] {
+        let mut rig = Rig::active(&SP_TCP);
+        let blocks = Blocks::default();
+        let sent = bodies(&[5, 5, 20_000, 6, 9000, 1]);
+        rig.fake.script().room = 0;
+        for body in &sent[..3] {
+            rig.send(body);
+        }
+        rig.fake.script().room = taken;
+        rig.event(WRITABLE).1.unwrap();
+        let mut batch = rig.pipe.start_flush().unwrap();
+        assert!(rig.pipe.start_flush().is_none(), "one flush at a time");
+        rig.send(&sent[3]);
+        let stream = Arc::clone(rig.pipe.stream());
+        let outcome = batch.write(&*stream);
+        rig.send(&sent[4]);
+        assert!(!rig.pipe.wants_flush() && !rig.pipe.wants_write());
+        rig.pipe.finish_flush(batch, outcome, &terms(&blocks, None, usize::MAX)).unwrap();
+        rig.send(&sent[5]);
+        rig.drain(usize::MAX).unwrap();
+        assert!(written(&rig) == rig.wire(&sent), "{taken} bytes in between");
+    }
+}
