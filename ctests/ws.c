@@ -543,6 +543,8 @@ static void closing(void) {
             struct peer peer = meet(s, role, "pair");
             char payload[] = {(char)(code >> 8), (char)code, 'b', 'y', 'e'};
             frame_send(peer, 0x82, "last", 4);
+            if (genuine()) /* looks no further before this is taken */
+                RECV(s, "last");
             frame_send(peer, 0x88, payload, code == 0 ? 0 : 5);
             if (good)
                 CLOSED(peer, code ? code : 1000, "");
@@ -620,7 +622,7 @@ static void reconnection(void) {
 }
 
 /* Silence is borne for five seconds, by both roles. */
-static void silence(void) {
+static void *silence(void *unused) {
     CONTEXT("silence");
     address a = fresh_ws(), b = fresh_ws();
     int s = open_socket(NN_PULL), c = open_socket(NN_PULL), listener = peer_listen(b.text);
@@ -639,10 +641,12 @@ static void silence(void) {
     close(other);
     close(listener);
     CLOSE(s, c);
+    return unused;
 }
 
 int main(void) {
     start();
+    pthread_t silent = spawn(silence, NULL); /* takes its time while the others go on */
     addresses();
     message_type();
     request_bytes();
@@ -662,6 +666,6 @@ int main(void) {
     closing();
     silent_end();
     reconnection();
-    silence();
+    await(silent);
     return finish();
 }
