@@ -135,6 +135,8 @@ pub struct Rig {
     pub framing: &'static Sp,
     pub max_size: Option<u64>,
     pub send_limit: usize,
+    /// Messages follow each other fast.
+    pub in_stream: bool,
     blocks: Blocks,
     /// All changes so far, one upon another.
     pub seen: Change,
@@ -156,6 +158,7 @@ impl Rig {
             framing,
             max_size: Some(1024 * 1024),
             send_limit: 128 * 1024,
+            in_stream: false,
             blocks: Blocks::default(),
             seen: Change::default(),
             received: Vec::new(),
@@ -229,14 +232,16 @@ impl Rig {
 
     pub fn send(&mut self, body: &[u8]) -> Flow {
         let terms = terms(&self.blocks, self.max_size, self.send_limit);
-        let (flow, need) = self.pipe.send(Message::copy_of(body).unwrap(), &terms);
+        let in_stream = self.in_stream;
+        let (flow, need) = self.pipe.send(Message::copy_of(body).unwrap(), || in_stream, &terms);
+        assert!(need != Need::Watch || self.pipe.is_watched());
         if need == Need::Flush {
             self.flush().unwrap();
         }
         flow
     }
 
-    /// As a flusher does.
+    /// As senders do, and the I/O thread until it finds nothing.
     pub fn flush(&mut self) -> std::result::Result<(), Error> {
         while let Some(mut batch) = self.pipe.start_flush() {
             let stream = Arc::clone(self.pipe.stream());
@@ -244,8 +249,9 @@ impl Rig {
             let terms = terms(&self.blocks, self.max_size, self.send_limit);
             let (change, more) = self.pipe.finish_flush(batch, outcome, &terms)?;
             self.note(change);
-            assert_eq!(more, self.pipe.wants_flush());
+            assert_eq!(more, self.pipe.wants_flush() && !self.pipe.is_watched());
         }
+        assert!(!self.pipe.is_watched() || self.pipe.unwatch(), "a look found nothing, and there is something");
         Ok(())
     }
 

@@ -22,8 +22,9 @@ fn converse(rig: &mut Rig) -> Result<()> {
         rig.event(Ready { readable: true, writable: true, closed: false }).1?;
     }
     let mut wire = rig.wire(&bodies(&IN));
-    for body in bodies(&OUT) {
+    for (number, body) in bodies(&OUT).into_iter().enumerate() {
         rig.fake.script().room = 4000;
+        rig.in_stream = number % 2 == 1;
         rig.send(&body);
         let rest = wire.split_off(wire.len().min(20_000));
         rig.arrive(&wire);

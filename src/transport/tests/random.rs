@@ -17,6 +17,8 @@ enum Step {
     Carry(bool, usize),
     /// The most that this side's reads and writes move at a time.
     Portions(bool, usize, usize),
+    /// Whether this side's messages follow each other fast.
+    Stream(bool, bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -27,6 +29,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (any::<bool>(), amount.clone()).prop_map(|(side, room)| Step::Drain(side, room)),
         3 => (any::<bool>(), amount).prop_map(|(side, count)| Step::Carry(side, count)),
         1 => (any::<bool>(), portion.clone(), portion).prop_map(|(side, read, write)| Step::Portions(side, read, write)),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(side, fast)| Step::Stream(side, fast)),
     ];
     prop::collection::vec(step, 0..80)
 }
@@ -63,6 +66,7 @@ impl Cable {
                 let mut script = self.ends[usize::from(side)].fake.script();
                 (script.read_at_most, script.write_at_most) = (read, write);
             }
+            Step::Stream(side, fast) => self.ends[usize::from(side)].in_stream = fast,
         }
     }
 }

@@ -26,6 +26,21 @@ fn a_quiet_pipe_writes_a_message_at_once() {
 }
 
 #[test]
+fn messages_in_a_stream_leave_together() {
+    let mut rig = Rig::active(&SP_TCP);
+    rig.in_stream = true;
+    let sent = bodies(&[10; 100]);
+    for body in &sent {
+        rig.send(body);
+    }
+    assert!(rig.pipe.is_watched() && rig.fake.script().calls == 0);
+    rig.flush().unwrap();
+    assert_eq!(written(&rig), rig.wire(&sent));
+    assert_eq!(rig.fake.script().calls, 1);
+    assert!(!rig.pipe.is_watched());
+}
+
+#[test]
 fn nothing_is_sent_before_the_greeting() {
     let mut rig = Rig::new(&SP_TCP);
     assert_eq!(rig.send(b"early"), Flow::Full);
@@ -37,8 +52,10 @@ fn nothing_is_sent_before_the_greeting() {
 #[test]
 fn the_wire_carries_exactly_the_messages_whatever_the_kernel_takes() {
     for framing in [&SP_TCP, &SP_IPC] {
-        for (room, at_most) in [(0, 1), (1, 1), (5, 3), (9, 100), (1000, 999), (70_000, 65_536), (usize::MAX, 10_000)] {
+        let kernels = [(0, 1), (1, 1), (5, 3), (9, 100), (1000, 999), (70_000, 65_536), (usize::MAX, 10_000)];
+        for ((room, at_most), in_stream) in kernels.into_iter().flat_map(|kernel| [(kernel, false), (kernel, true)]) {
             let mut rig = Rig::active(framing);
+            rig.in_stream = in_stream;
             rig.send_limit = usize::MAX;
             let sent = bodies(&SIZES);
             rig.fake.script().room = room;
