@@ -181,7 +181,10 @@ impl StreamPipe {
             return (Flow::Full, Need::Nothing);
         }
         self.used = true;
-        let prefix = self.framing.prefix(message.len() as u64);
+        let mut prefix = self.framing.prefix(message.len() as u64);
+        if message.kind != 0 {
+            self.framing.mark(&mut prefix, message.kind);
+        }
         let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !in_stream()) {
             let outcome = self.outbox.write(&*self.stream, &prefix, message);
             self.kernel_full = !self.outbox.is_empty();

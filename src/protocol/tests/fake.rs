@@ -229,7 +229,7 @@ impl FakeSocket {
     pub fn send_with(&mut self, header: &[u8], body: &[u8]) -> Result<()> {
         let ready = self.machine.readiness().send;
         let header = Header::from_slice(header);
-        let mut message = Message { header: header.clone(), body: Body::Borrowed(body) };
+        let mut message = Message { header: header.clone(), ..Message::new(Body::Borrowed(body)) };
         let answer = self.feed(Cmd::Send { message: &mut message });
         if answer == Answer::Done {
             assert!(ready, "a send succeeded that was not announced");
