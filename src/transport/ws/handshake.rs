@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn a_request_is_answered_when_all_of_it_is_there() {
         for cut in 0..REQUEST.len() {
-            assert_eq!(answer(REQUEST[..cut].as_bytes(), PAIR), None);
+            assert_eq!(answer(&REQUEST.as_bytes()[..cut], PAIR), None);
         }
         let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: pair.sp.nanomsg.org\r\n\r\n";
