@@ -137,7 +137,11 @@ fn remove_stale(path: &Path, name: &SockAddr) -> Result<()> {
         Err(error) => match error.kind() {
             io::ErrorKind::WouldBlock => Err(Error::ADDR_IN_USE),
             io::ErrorKind::ConnectionRefused => match fs::symlink_metadata(path) {
-                Ok(found) if found.file_type().is_socket() => Ok(fs::remove_file(path)?),
+                Ok(found) if found.file_type().is_socket() => match fs::remove_file(path) {
+                    // Its owner, or somebody who wants to bind as well, was faster.
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+                    _ => Ok(()),
+                },
                 Ok(_) => Err(Error::ADDR_IN_USE),
                 Err(_) => Ok(()),
             },
