@@ -38,6 +38,10 @@ static void count(nng_pipe pipe, nng_pipe_ev event, void *arg)
     atomic_fetch_add(&connections, event == NNG_PIPE_EV_ADD_POST ? 1 : -1);
 }
 
+/* Over ws an endpoint keeps the limits it was made with, on messages and, unless it is another transport's, on frames:
+ * there must be room for a body of 1 MiB and a header. */
+#define LARGEST ((1 << 20) + 64)
+
 static const char *peer_open(const char *type, int raw)
 {
     if (raw)
@@ -50,6 +54,7 @@ static const char *peer_open(const char *type, int raw)
             return outcome(error);
         nng_pipe_notify(sock, NNG_PIPE_EV_ADD_POST, count, NULL);
         nng_pipe_notify(sock, NNG_PIPE_EV_REM_POST, count, NULL);
+        nng_socket_set_size(sock, NNG_OPT_RECVMAXSZ, LARGEST);
         return peer_timeout(PATIENCE_MS);
     }
     return "unknown type";
@@ -62,12 +67,22 @@ static const char *peer_use(int number)
 
 static const char *peer_bind(const char *addr)
 {
-    return outcome(nng_listen(sock, addr, NULL, 0));
+    nng_listener listener;
+    int error = nng_listener_create(&listener, sock, addr);
+    if (error)
+        return outcome(error);
+    nng_listener_set_size(listener, NNG_OPT_WS_RECVMAXFRAME, LARGEST);
+    return outcome(nng_listener_start(listener, 0));
 }
 
 static const char *peer_connect(const char *addr)
 {
-    return outcome(nng_dial(sock, addr, NULL, NNG_FLAG_NONBLOCK));
+    nng_dialer dialer;
+    int error = nng_dialer_create(&dialer, sock, addr);
+    if (error)
+        return outcome(error);
+    nng_dialer_set_size(dialer, NNG_OPT_WS_RECVMAXFRAME, LARGEST);
+    return outcome(nng_dialer_start(dialer, NNG_FLAG_NONBLOCK));
 }
 
 static int peer_connections(void)

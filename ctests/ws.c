@@ -422,6 +422,109 @@ static void streams(void) {
     }
 }
 
+/* ---- opcodes in control data ----------------------------------------------------------------------------------- */
+
+#define OPCODE_PROPERTY 24
+
+/* The opcode of a received message stands behind its header, in whole or as far as there is room. */
+static void opcodes_received(void) {
+    for EACH_ROLE (role) {
+        int s = open_socket(NN_PAIR);
+        struct peer peer = meet(s, role, "pair");
+        for (int opcode = 1; opcode <= 2; opcode++)
+            for (size_t room = 0; room <= 72; room++) {
+                CONTEXT("opcode %d in %zu bytes, %s", opcode, room, role_name[role]);
+                _Alignas(8) uint8_t buffer[80], expected[80];
+                memset(buffer, 0xa5, sizeof(buffer));
+                memset(expected, 0xa5, sizeof(expected));
+                struct nn_cmsghdr heads[] = {{24, PROTO_SP, SP_HDR}, {OPCODE_PROPERTY, NN_WS, NN_WS_MSG_TYPE}};
+                memcpy(expected, &heads[0], 16);
+                memset(expected + 16, 0, 8);
+                memcpy(expected + 24, &heads[1], 16);
+                expected[40] = (uint8_t)opcode;
+                char body[8];
+                struct nn_iovec vector = {body, sizeof(body)};
+                struct nn_msghdr header = {&vector, 1, buffer, room};
+                frame_send(peer, 0x80 | opcode, "abc", 3);
+                CHECK_EQ(nn_recvmsg(s, &header, 0), 3);
+                size_t written = room < 24 ? 0 : room < 41 ? room : 41; /* then padding */
+                CHECK_BYTES(buffer, written ? expected : buffer, written);
+                for (size_t i = room < 24 ? 0 : room < 48 ? room : 48; i < sizeof(buffer); i++)
+                    CHECK_EQ(buffer[i], 0xa5);
+            }
+        close(peer.fd);
+        CLOSE(s);
+    }
+}
+
+/* What was received goes back in the form it came; any other opcode can be asked for. */
+static void opcodes_sent(void) {
+    for EACH_ROLE (role) {
+        CONTEXT("opcodes sent, %s", role_name[role]);
+        int s = open_socket(NN_PAIR);
+        struct peer peer = meet(s, role, "pair");
+        for (int form = 0; form < 2; form++)
+            for (int opcode = 1; opcode <= 2; opcode++) {
+                void *body = NULL, *control = NULL;
+                _Alignas(8) char buffer[64] = "";
+                struct nn_iovec vector = {&body, NN_MSG};
+                struct nn_msghdr header = {&vector, 1, form ? (void *)&control : buffer, form ? NN_MSG : sizeof(buffer)};
+                frame_send(peer, 0x80 | opcode, "echo", 4);
+                CHECK_EQ(nn_recvmsg(s, &header, 0), 4);
+                CHECK_EQ(nn_sendmsg(s, &header, 0), 4);
+                FRAME(peer, 0x80 | opcode, "echo", 4);
+            }
+        static const uint8_t opcodes[] = {1, 2, 9};
+        for (size_t i = 0; i < COUNT(opcodes); i++) {
+            struct {
+                struct nn_cmsghdr head;
+                uint8_t data[8];
+            } control = {{NN_CMSG_LEN(1), NN_WS, NN_WS_MSG_TYPE}, {opcodes[i]}};
+            struct nn_iovec vector = {"body", 4};
+            struct nn_msghdr header = {&vector, 1, &control, sizeof(control)};
+            CHECK_EQ(nn_sendmsg(s, &header, 0), 4);
+            FRAME(peer, 0x80 | opcodes[i], "body", 4);
+        }
+        SEND(s, "as usual");
+        FRAME(peer, 0x82, "as usual", 8);
+        close(peer.fd);
+        CLOSE(s);
+    }
+}
+
+/* Protocols with headers keep it, and other transports know nothing of it. */
+static void opcodes_elsewhere(void) {
+    CONTEXT("opcodes elsewhere");
+    struct {
+        struct nn_cmsghdr head;
+        uint8_t data[8];
+    } text = {{NN_CMSG_LEN(1), NN_WS, NN_WS_MSG_TYPE}, {1}};
+    struct nn_iovec vector = {"body", 4};
+    struct nn_msghdr header = {&vector, 1, &text, sizeof(text)};
+    int s = open_socket(NN_REP);
+    struct peer peer = meet(s, CLIENT, "rep");
+    frame_send(peer, 0x82, "\x80\0\0\1ask", 7);
+    RECV(s, "ask");
+    CHECK_EQ(nn_sendmsg(s, &header, 0), 4);
+    FRAME(peer, 0x81, "\x80\0\0\1body", 8);
+    close(peer.fd);
+    CLOSE(s);
+    for EACH_TRANSPORT (t) {
+        int a = open_socket(NN_PAIR), b = open_socket(NN_PAIR);
+        join(a, b, t);
+        CHECK_EQ(nn_sendmsg(a, &header, 0), 4);
+        char body[8];
+        void *control = NULL;
+        struct nn_iovec to = {body, sizeof(body)};
+        struct nn_msghdr received = {&to, 1, &control, NN_MSG};
+        CHECK_EQ(nn_recvmsg(b, &received, 0), 4);
+        struct nn_cmsghdr *first = NN_CMSG_FIRSTHDR(&received);
+        CHECK(first != NULL && NN_CMSG_NXTHDR(&received, first) == NULL);
+        nn_freemsg(control);
+        CLOSE(a, b);
+    }
+}
+
 /* ---- violations and closing ------------------------------------------------------------------------------------ */
 
 /* A message before the violation is delivered, nothing after it. */
@@ -524,10 +627,29 @@ static void oversize(void) {
             }
             CLOSED(peer, 1009, reason);
             WAIT(connections(s) == 0);
+            CHECK_EQ(statistic(s, NN_STAT_BROKEN_CONNECTIONS), 0);
             EMPTY(s);
             close(peer.fd);
             CLOSE(s);
         }
+}
+
+/* The reason arrives, also while the sender is busy with what nobody wants. */
+static void far_too_large(void) {
+    CONTEXT("far too large");
+    int push = open_socket(NN_PUSH), pull = open_socket(NN_PULL);
+    address a = fresh_ws();
+    set(pull, NN_RCVMAXSIZE, 1000);
+    BIND(pull, a.text);
+    connect_and_wait(push, pull, a.text);
+    char *data = pattern(8 << 20);
+    SEND_BYTES(push, data, 8 << 20);
+    free(data);
+    WAIT(connections(push) == 0 && connections(pull) == 0);
+    pause_ms(pace(250));
+    CHECK_EQ(statistic(push, NN_STAT_ESTABLISHED_CONNECTIONS), 1);
+    CHECK_EQ(statistic(push, NN_STAT_BROKEN_CONNECTIONS), 0);
+    CLOSE(push, pull);
 }
 
 /* Close frames are answered with the same code, and both sides have parted, not lost each other. */
@@ -543,13 +665,12 @@ static void closing(void) {
             struct peer peer = meet(s, role, "pair");
             char payload[] = {(char)(code >> 8), (char)code, 'b', 'y', 'e'};
             frame_send(peer, 0x82, "last", 4);
+            RECV(s, "last"); /* nobody looks further before this is taken */
             frame_send(peer, 0x88, payload, code == 0 ? 0 : 5);
             if (good)
                 CLOSED(peer, code ? code : 1000, "");
             else
                 CLOSED(peer, 1002, "Unrecognized close code.");
-            if (!genuine())
-                RECV(s, "last");
             WAIT(connections(s) == 0);
             CHECK_EQ(statistic(s, NN_STAT_BROKEN_CONNECTIONS), 0);
             close(peer.fd);
@@ -620,7 +741,7 @@ static void reconnection(void) {
 }
 
 /* Silence is borne for five seconds, by both roles. */
-static void silence(void) {
+static void *silence(void *unused) {
     CONTEXT("silence");
     address a = fresh_ws(), b = fresh_ws();
     int s = open_socket(NN_PULL), c = open_socket(NN_PULL), listener = peer_listen(b.text);
@@ -639,10 +760,12 @@ static void silence(void) {
     close(other);
     close(listener);
     CLOSE(s, c);
+    return unused;
 }
 
 int main(void) {
     start();
+    pthread_t silent = spawn(silence, NULL); /* takes its time while the others go on */
     addresses();
     message_type();
     request_bytes();
@@ -656,12 +779,17 @@ int main(void) {
     fragments();
     pieces();
     streams();
+    opcodes_received();
+    opcodes_sent();
+    opcodes_elsewhere();
     violations();
     more_violations();
     oversize();
+    if (!genuine()) /* comes back, sometimes */
+        far_too_large();
     closing();
     silent_end();
     reconnection();
-    silence();
+    await(silent);
     return finish();
 }

@@ -78,7 +78,7 @@ programs! {
     abi bus churn closing cmsg defects device direction dupbind empty fdoptions handles inproc_queue
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw stats survey
-    symbols tcp_addresses term threads timeouts truncation ttl urls wire ws;
+    symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: fdlimit fork
 }
 

@@ -9,6 +9,7 @@ macro_rules! conformance {
         conformance!(on inproc INPROC: $($check)*);
         conformance!(on ipc IPC: $($check)*);
         conformance!(on tcp TCP: $($check)*);
+        conformance!(on ws WS: $($check)*);
     };
     (on $module:ident $transport:ident: $($check:ident)*) => {
         mod $module {

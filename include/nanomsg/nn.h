@@ -752,10 +752,11 @@ NN_EXPORT int nn_recv(int s, void *buf, size_t len, int flags);
 /**
  * Sends a message made of msg_iovlen parts, as nn_send does; or of one message, if there is one part of
  * length NN_MSG. The first SP_HDR property of the control data becomes the protocol header, which raw
- * sockets route by; with msg_controllen NN_MSG they are a message too. After success both messages are the
- * library's, after a failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an
- * NN_MSG among several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any
- * thread, also several on one socket. (2.5, 2.7)
+ * sockets route by; an NN_WS_MSG_TYPE property the opcode of the frame, if it goes over ws; with
+ * msg_controllen NN_MSG they are a message too. After success both messages are the library's, after a
+ * failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an NN_MSG among
+ * several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any thread, also
+ * several on one socket. (2.5, 2.7)
  */
 NN_EXPORT int nn_sendmsg(int s, const struct nn_msghdr *msghdr, int flags);
 

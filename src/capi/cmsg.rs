@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use smallvec::SmallVec;
 
 use super::headers::nn::{PROTO_SP, SP_HDR, nn_cmsghdr};
+use super::headers::ws::{NN_WS, NN_WS_MSG_TYPE};
 
 /// Bytes of a property's head.
 pub const HEAD: usize = size_of::<nn_cmsghdr>();
@@ -31,14 +32,24 @@ pub fn next(area: &[u8], after: Option<usize>) -> Option<usize> {
 /// The protocol header in control data from C: the first SP_HDR property. Empty if there is none or if it
 /// is malformed; what follows it is not looked at.
 pub fn header(area: &[u8]) -> &[u8] {
+    first(area, (PROTO_SP, SP_HDR)).and_then(counted).unwrap_or_default()
+}
+
+/// The WebSocket opcode that control data from C ask for; 0 if they ask for none.
+pub fn opcode(area: &[u8]) -> u8 {
+    first(area, (NN_WS, NN_WS_MSG_TYPE)).and_then(<[u8]>::first).copied().unwrap_or_default()
+}
+
+/// The data of the first property of this level and type.
+fn first(area: &[u8], wanted: (c_int, c_int)) -> Option<&[u8]> {
     let mut offset = next(area, None);
     while let Some(start) = offset {
-        if level_and_type(area, start) == (PROTO_SP, SP_HDR) {
-            return counted(data(area, start)).unwrap_or_default();
+        if level_and_type(area, start) == wanted {
+            return Some(data(area, start));
         }
         offset = next(area, Some(start));
     }
-    &[]
+    None
 }
 
 /// The control data of a received message: one SP_HDR property, also when the header is empty.
@@ -52,6 +63,16 @@ pub fn property(header: &[u8]) -> Control {
     control.extend_from_slice(header);
     control.resize(length, 0);
     control
+}
+
+/// The control data that tell a received message's WebSocket opcode.
+pub fn opcode_property(opcode: u8) -> [u8; HEAD + WORD] {
+    let mut property = [0; HEAD + WORD];
+    property[..WORD].copy_from_slice(&(HEAD + WORD).to_ne_bytes());
+    property[WORD..WORD + 4].copy_from_slice(&NN_WS.to_ne_bytes());
+    property[WORD + 4..HEAD].copy_from_slice(&NN_WS_MSG_TYPE.to_ne_bytes());
+    property[HEAD] = opcode;
+    property
 }
 
 /// `cmsg_len` of the property at `offset`, if there is room for a head.
@@ -140,6 +161,15 @@ mod tests {
         let other = [head(17, -4, 1), vec![2; 8]].concat();
         let area = [&other[..], &property(b"head"), &[0xff; 40]].concat();
         assert_eq!(header(&area), b"head");
+    }
+
+    #[test]
+    fn an_opcode_comes_back_from_its_property_behind_a_header() {
+        let property_of_text = opcode_property(1);
+        assert_eq!(property_of_text.to_vec(), [head(24, -4, 1), vec![1, 0, 0, 0, 0, 0, 0, 0]].concat());
+        assert_eq!(opcode(&[&property(b"head")[..], &property_of_text].concat()), 1);
+        assert_eq!(opcode(&property(b"head")), 0);
+        assert_eq!(opcode(&head(16, -4, 1)), 0);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::mem::ManuallyDrop;
 use super::cmsg::{self, Control};
 use super::headers::nn::{NN_MSG, nn_iovec, nn_msghdr};
 use super::{chunk, pointers};
-use crate::core::{Body, Chunk, Error, Header, Message, Result};
+use crate::core::{Body, Chunk, Error, Message, Result};
 use crate::facade::{Socket, Wait};
 use crate::sys::memory::unfilled_words;
 
@@ -57,15 +57,15 @@ pub unsafe fn gather<'a>(parts: &[nn_iovec]) -> Result<Body<'a>> {
     Ok(Body::Owned(chunk))
 }
 
-/// Sends a message of `nn_allocmsg`, which is the library's on success and stays the caller's otherwise.
+/// Sends a message whose body is one of `nn_allocmsg` and whose rest is `rest`. The body is the library's on success and stays the caller's otherwise.
 ///
 /// # Safety
 /// As for [`chunk::from_raw`], unless the result is an error.
-pub unsafe fn send_whole(socket: &Socket, data: *mut c_void, header: Header, wait: Wait) -> Result<usize> {
+pub unsafe fn send_whole(socket: &Socket, data: *mut c_void, rest: Message<'static>, wait: Wait) -> Result<usize> {
     // SAFETY: the caller's promise is the same; on an error it gets the pointer back below.
     let body = Body::Owned(unsafe { chunk::from_raw(data) }?);
     // A panic must not free what the caller still holds: it leaks instead.
-    let mut message = ManuallyDrop::new(Message { header, body });
+    let mut message = ManuallyDrop::new(Message { body, ..rest });
     let result = socket.send(&mut message, wait);
     let message = ManuallyDrop::into_inner(message);
     if result.is_err() {
@@ -139,16 +139,24 @@ pub enum ControlOut {
 }
 
 impl ControlOut {
-    pub fn prepare(message: &nn_msghdr, header: &[u8]) -> Result<ControlOut> {
-        let place = message.msg_control;
+    pub fn prepare(description: &nn_msghdr, message: &Message<'_>) -> Result<ControlOut> {
+        let place = description.msg_control;
         if place.is_null() {
             return Ok(ControlOut::Nowhere);
         }
-        let control = cmsg::property(header);
-        Ok(match message.msg_controllen {
+        let mut control = cmsg::property(&message.header);
+        let least = control.len();
+        if message.kind != 0 {
+            control.extend(cmsg::opcode_property(message.kind));
+        }
+        Ok(match description.msg_controllen {
             NN_MSG => ControlOut::Message(place.cast(), Chunk::copy_of(&control)?),
-            room if room < control.len() => ControlOut::Nowhere,
-            _ => ControlOut::Buffer(place, control),
+            // The header is all there or not at all; of the rest, what fits.
+            room if room < least => ControlOut::Nowhere,
+            room => {
+                control.truncate(room);
+                ControlOut::Buffer(place, control)
+            }
         })
     }
 

@@ -4,9 +4,8 @@
 //! [`Evt`]s it answers with, in order. Blocking is the socket's business: a machine says
 //! [`Answer::NotNow`] and is asked again when something changed.
 
+use std::collections::VecDeque;
 use std::time::Duration;
-
-use smallvec::SmallVec;
 
 use crate::core::{Error, Message, Result};
 
@@ -60,8 +59,37 @@ pub enum Evt<'m> {
     Refuse(PipeId),
 }
 
-/// Events in the order in which they are to be carried out.
-pub type Events<'m> = SmallVec<[Evt<'m>; 2]>;
+/// Events in the order in which they are to be carried out. Most commands lead to one, which takes no memory of its own.
+#[derive(Debug, Default)]
+pub struct Events<'m> {
+    first: Option<Evt<'m>>,
+    /// Whatever came after the first; the first is empty only if it has been taken out already.
+    more: VecDeque<Evt<'m>>,
+}
+
+impl<'m> Events<'m> {
+    pub fn new() -> Events<'m> {
+        Events::default()
+    }
+
+    #[inline]
+    pub fn push(&mut self, event: Evt<'m>) {
+        if self.first.is_none() && self.more.is_empty() {
+            self.first = Some(event);
+        } else {
+            self.more.push_back(event);
+        }
+    }
+
+    #[inline]
+    pub fn pop(&mut self) -> Option<Evt<'m>> {
+        self.first.take().or_else(|| self.more.pop_front())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none() && self.more.is_empty()
+    }
+}
 
 /// How a machine answers `Send` and `Recv`. Everything else is `Done`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

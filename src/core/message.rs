@@ -16,6 +16,8 @@ pub type Header = SmallVec<[u8; 16]>;
 pub struct Message<'a> {
     pub header: Header,
     pub body: Body<'a>,
+    /// How a transport that knows several ways framed it, or is to frame it; 0 is as usual. On ws, the opcode.
+    pub kind: u8,
 }
 
 /// Where the bytes of a body are.
@@ -33,13 +35,13 @@ pub enum Body<'a> {
 impl Message<'static> {
     /// A message with an empty header and a copy of `body`.
     pub fn copy_of(body: &[u8]) -> Result<Message<'static>> {
-        Ok(Message { header: Header::new(), body: Body::Owned(Chunk::copy_of(body)?) })
+        Ok(Message::new(Body::Owned(Chunk::copy_of(body)?)))
     }
 }
 
 impl<'a> Message<'a> {
     pub fn new(body: Body<'a>) -> Message<'a> {
-        Message { header: Header::new(), body }
+        Message { header: Header::new(), body, kind: 0 }
     }
 
     /// Bytes on the wire: header and body together.
@@ -60,12 +62,12 @@ impl<'a> Message<'a> {
 
     /// A message that outlives the caller's buffer.
     pub fn into_static(self) -> Result<Message<'static>> {
-        Ok(Message { header: self.header, body: self.body.into_static()? })
+        Ok(Message { header: self.header, body: self.body.into_static()?, kind: self.kind })
     }
 
     /// A second message with the same header and the same bytes, not copied if they can be shared.
     pub fn share(&mut self) -> Result<Message<'static>> {
-        Ok(Message { header: self.header.clone(), body: self.body.share()? })
+        Ok(Message { header: self.header.clone(), body: self.body.share()?, kind: self.kind })
     }
 
     /// Puts the header in front of the body, as the wire does. Copies only if there is a header.
@@ -77,7 +79,7 @@ impl<'a> Message<'a> {
         let (header, body) = joined.bytes_mut().split_at_mut(self.header.len());
         header.copy_from_slice(&self.header);
         body.copy_from_slice(self.body.bytes());
-        *self = Message::new(Body::Owned(joined));
+        *self = Message { kind: self.kind, ..Message::new(Body::Owned(joined)) };
         Ok(())
     }
 }

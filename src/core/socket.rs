@@ -51,9 +51,6 @@ pub struct Socket {
     pub statistics: Statistics,
 }
 
-/// Events carried out before their places are given back.
-const MANY: usize = 64;
-
 struct Machine(Box<dyn Protocol>);
 
 impl std::fmt::Debug for Machine {
@@ -122,14 +119,7 @@ impl Socket {
     pub fn feed(&mut self, cmd: Cmd<'_, '_>, pipes: &mut impl Pipes) -> Answer {
         let mut events = Events::new();
         let answer = self.machine.0.handle(cmd, &mut events);
-        let mut next = 0;
-        while next < events.len() {
-            let event = std::mem::replace(&mut events[next], Evt::Arm(None));
-            next += 1;
-            if next == MANY {
-                events.drain(..next);
-                next = 0;
-            }
+        while let Some(event) = events.pop() {
             self.carry_out(event, pipes, &mut events);
         }
         answer

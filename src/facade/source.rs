@@ -123,7 +123,9 @@ impl State {
                     self.pipes.flush(id);
                 }
             }
-            Err(error) => self.lose(id, error),
+            Err(error) if entry.stage == Stage::Leaving => self.lose(id, error),
+            // The peer is gone or as good as that, but what it sent before is the user's: read to the end.
+            Err(_) => self.pipe_ready(id, Ready { readable: true, closed: true, ..Ready::default() }),
         }
     }
 }

@@ -28,9 +28,11 @@ impl Drop for Visit<'_> {
         let Some(mut state) = self.state.take() else { return };
         state.settle();
         state.announce();
-        let work = std::mem::take(&mut state.pipes.work);
-        drop(state);
-        self.socket.carry_out(work);
+        if !state.pipes.work.is_empty() {
+            let work = std::mem::take(&mut state.pipes.work);
+            drop(state);
+            self.socket.carry_out(work);
+        }
     }
 }
 

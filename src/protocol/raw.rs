@@ -55,7 +55,9 @@ impl<O: Outlet> Protocol for Asker<O> {
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
             Cmd::Readable(pipe) => self.queue.readable(pipe),
             Cmd::Incoming { pipe, message, more } => {
-                out.extend(self.accept(pipe, message, more).map(Evt::Deliver));
+                if let Some(message) = self.accept(pipe, message, more) {
+                    out.push(Evt::Deliver(message));
+                }
             }
             Cmd::Send { message } => return self.outlet.send(message, out),
             Cmd::Recv => return self.queue.receive(out),
@@ -124,7 +126,9 @@ impl Protocol for Answerer {
             Cmd::Unwritable(pipe) => self.origins.set_writable(pipe, false),
             Cmd::Readable(pipe) => self.queue.readable(pipe),
             Cmd::Incoming { pipe, message, more } => {
-                out.extend(self.accept(pipe, message, more).map(Evt::Deliver));
+                if let Some(message) = self.accept(pipe, message, more) {
+                    out.push(Evt::Deliver(message));
+                }
             }
             Cmd::Send { message } => self.answer(message.take(), out),
             Cmd::Recv => return self.queue.receive(out),

@@ -271,7 +271,7 @@ impl Rep {
         match std::mem::replace(&mut self.state, RepState::Idle) {
             RepState::Idle => Answer::Fail(Error::FSM),
             RepState::Pending { backtrace } => {
-                self.raw.answer(Message { header: backtrace, body: message.take().body }, out);
+                self.raw.answer(Message { header: backtrace, ..message.take() }, out);
                 Answer::Done
             }
         }

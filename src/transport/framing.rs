@@ -29,6 +29,14 @@ pub trait Framing: Send + Sync + std::fmt::Debug {
 
     /// The length of the message whose prefix starts here.
     fn parse_prefix(&self, bytes: &[u8]) -> Parsed<u64>;
+
+    /// Has a prefix say of what [`kind`](crate::core::Message::kind) its message is.
+    fn mark(&self, _prefix: &mut Bytes, _kind: u8) {}
+
+    /// What a prefix says of its message.
+    fn kind(&self, _prefix: &[u8]) -> u8 {
+        0
+    }
 }
 
 /// The SP framing of tcp and ipc (transports.md 3.4 and 4.3): an 8-byte greeting, and a 64-bit length before

@@ -47,6 +47,8 @@ pub struct Inbox {
     start: usize,
     end: usize,
     front: Front,
+    /// What its prefix said of the message in front.
+    kind: u8,
     /// The longest message received so far. A peer is believed to send as much again.
     longest: usize,
     /// The last message had a chunk of its own; the next one probably will.
@@ -105,6 +107,7 @@ impl Inbox {
                     if max.is_some_and(|max| len > max) || len >= isize::MAX as u64 {
                         return Err(Error::MSG_SIZE);
                     }
+                    self.kind = framing.kind(&self.bytes()[..used]);
                     self.start += used;
                     self.front = Front::Small(usize::try_from(len).map_err(|_| Error::MSG_SIZE)?);
                 }
@@ -124,15 +127,17 @@ impl Inbox {
 
     /// The message that [`Inbox::parse`] found whole.
     pub fn take(&mut self, blocks: &Blocks) -> Result<Message<'static>> {
-        match std::mem::take(&mut self.front) {
+        let mut message = match std::mem::take(&mut self.front) {
             Front::Large { mut chunk, total, .. } => {
                 chunk.truncate(total);
                 (self.longest, self.large) = (self.longest.max(total), true);
-                Ok(Message::new(Body::Owned(chunk)))
+                Message::new(Body::Owned(chunk))
             }
-            Front::Small(len) => self.take_small(len, blocks),
-            Front::Unknown => Ok(Message::default()),
-        }
+            Front::Small(len) => self.take_small(len, blocks)?,
+            Front::Unknown => Message::default(),
+        };
+        message.kind = self.kind;
+        Ok(message)
     }
 
     /// Lets go of memory that an idle connection does not need.

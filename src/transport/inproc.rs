@@ -76,7 +76,9 @@ impl InprocPipe {
 
     /// Puts a message into the peer's queue. The second value says that the peer must be told.
     pub fn send(&mut self, message: Message<'_>) -> (Flow, bool) {
-        let Ok(message) = message.into_static() else { return (Flow::Open, false) };
+        let Ok(mut message) = message.into_static() else { return (Flow::Open, false) };
+        // Nothing is framed here.
+        message.kind = 0;
         let mut lane = self.lane(1 - self.end);
         if lane.abandoned {
             return (Flow::Full, false);

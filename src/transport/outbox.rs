@@ -119,7 +119,8 @@ impl Outbox {
     pub fn clear(&mut self) {
         let queued: usize = self.queue.iter().map(Segment::len).sum();
         self.queue.clear();
-        self.pending -= queued;
+        // A flush that failed does not say how much it had written.
+        self.pending = if self.flushing { self.pending - queued } else { 0 };
     }
 
     fn push_rest(&mut self, prefix: &[u8], message: Message<'_>, written: usize) -> Result<()> {

@@ -181,7 +181,10 @@ impl StreamPipe {
             return (Flow::Full, Need::Nothing);
         }
         self.used = true;
-        let prefix = self.framing.prefix(message.len() as u64);
+        let mut prefix = self.framing.prefix(message.len() as u64);
+        if message.kind != 0 {
+            self.framing.mark(&mut prefix, message.kind);
+        }
         let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !in_stream()) {
             let outcome = self.outbox.write(&*self.stream, &prefix, message);
             self.kernel_full = !self.outbox.is_empty();
@@ -192,8 +195,7 @@ impl StreamPipe {
         if outcome.is_err() {
             // The reactor reports the same fault as an event, and that ends the pipe. Not so when memory ran
             // out: then the end-of-file makes the peer end it, and no message follows the one that is lost.
-            let _ = self.stream.shut_write();
-            self.outbox.clear();
+            self.give_up_writing();
         }
         self.full = self.outbox.pending() >= terms.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
@@ -243,7 +245,7 @@ impl StreamPipe {
     }
 
     /// Takes back the rest of a flush. Says what became of the pipe, and whether more is to be flushed at
-    /// once.
+    /// once. After an error nothing more is written, but what the peer sent can still be read.
     pub fn finish_flush(
         &mut self,
         batch: Batch,
@@ -254,12 +256,15 @@ impl StreamPipe {
             Ok(progress) => progress,
             Err(error) => {
                 self.outbox.finish_flush(batch, 0);
-                self.outbox.clear();
+                self.give_up_writing();
                 return Err(error.into());
             }
         };
         self.outbox.finish_flush(batch, written);
         self.kernel_full = blocked;
+        if self.state == State::HungUp {
+            self.give_up_writing();
+        }
         let writable = self.full && self.outbox.pending() <= terms.send_limit / 2;
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
@@ -361,8 +366,15 @@ impl StreamPipe {
         self.kernel_readable = false;
         if self.state == State::Active {
             self.state = State::HungUp;
-            let _ = self.stream.shut_write();
+            self.give_up_writing();
         }
+    }
+
+    /// Nobody will read what is pending.
+    fn give_up_writing(&mut self) {
+        let _ = self.stream.shut_write();
+        self.outbox.clear();
+        self.kernel_full = false;
     }
 
     /// The outbox of a leaving pipe is empty: is that all?

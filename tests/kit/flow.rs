@@ -90,7 +90,12 @@ pub fn a_limit_on_size_keeps_the_rest_alive(bench: &Bench) {
     push.say(&[1; 100]);
     assert_eq!(pull.hear(), [1; 100]);
     push.say(&[2; 101]);
-    if bench.transport.is_stream {
+    if bench.transport.says_farewell {
+        pull.until_connections(0);
+        push.until_connections(0);
+        assert_eq!((pull.stat(BROKEN), push.stat(BROKEN)), (0, 0));
+        push.connect(url.as_bytes()).expect("connect anew");
+    } else if bench.transport.is_stream {
         pull.until_stat(BROKEN, |broken| broken == 1);
         // The connector is back before long, and what fits arrives.
         push.until_stat(ESTABLISHED, |established| established == 2);

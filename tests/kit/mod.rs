@@ -47,12 +47,19 @@ pub struct Transport {
     address: fn(&ScratchDir) -> String,
     /// It goes through the kernel: there are greetings, buffers and limits that inproc has not.
     pub is_stream: bool,
+    /// Who breaks a rule is told so, and takes it as a farewell: nothing is broken, nothing comes back.
+    pub says_farewell: bool,
 }
 
-pub const INPROC: Transport = Transport { name: "inproc", address: |_| "inproc://kit".into(), is_stream: false };
-pub const IPC: Transport = Transport { name: "ipc", address: ScratchDir::ipc_address, is_stream: true };
-pub const TCP: Transport =
-    Transport { name: "tcp", address: |_| format!("tcp://127.0.0.1:{}", free_port()), is_stream: true };
+const NO_STREAM: Transport =
+    Transport { name: "inproc", address: |_| "inproc://kit".into(), is_stream: false, says_farewell: false };
+const STREAM: Transport = Transport { is_stream: true, ..NO_STREAM };
+
+pub const INPROC: Transport = NO_STREAM;
+pub const IPC: Transport = Transport { name: "ipc", address: ScratchDir::ipc_address, ..STREAM };
+pub const TCP: Transport = Transport { name: "tcp", address: |_| format!("tcp://127.0.0.1:{}", free_port()), ..STREAM };
+pub const WS: Transport =
+    Transport { name: "ws", address: |_| format!("ws://127.0.0.1:{}", free_port()), says_farewell: true, ..STREAM };
 
 /// One check's own session and addresses.
 pub struct Bench {

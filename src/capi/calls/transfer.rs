@@ -25,7 +25,7 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
             // if the send succeeds.
             unsafe {
                 let data = pointers::read(buf.cast(), Error::FAULT)?;
-                msghdr::send_whole(socket, data, Header::new(), wait(flags)).map(returned)
+                msghdr::send_whole(socket, data, Message::default(), wait(flags)).map(returned)
             }
         })
     })
@@ -62,10 +62,11 @@ pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: 
 
 /// Sends a message made of msg_iovlen parts, as nn_send does; or of one message, if there is one part of
 /// length NN_MSG. The first SP_HDR property of the control data becomes the protocol header, which raw
-/// sockets route by; with msg_controllen NN_MSG they are a message too. After success both messages are the
-/// library's, after a failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an
-/// NN_MSG among several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any
-/// thread, also several on one socket. (2.5, 2.7)
+/// sockets route by; an NN_WS_MSG_TYPE property the opcode of the frame, if it goes over ws; with
+/// msg_controllen NN_MSG they are a message too. After success both messages are the library's, after a
+/// failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an NN_MSG among
+/// several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any thread, also
+/// several on one socket. (2.5, 2.7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c_int) -> c_int {
     guard(|| {
@@ -84,9 +85,11 @@ pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c
                     Some(data) => drop(chunk::peek(data)?),
                     None => message.body = msghdr::gather(parts)?,
                 }
-                message.header = Header::from_slice(cmsg::header(msghdr::control_area(&description)?));
+                let control = msghdr::control_area(&description)?;
+                message.header = Header::from_slice(cmsg::header(control));
+                message.kind = cmsg::opcode(control);
                 let sent = match whole {
-                    Some(data) => msghdr::send_whole(socket, data, message.header, wait(flags))?,
+                    Some(data) => msghdr::send_whole(socket, data, message, wait(flags))?,
                     None => socket.send(&mut message, wait(flags))?,
                 };
                 msghdr::consume_control(&description);
@@ -115,7 +118,7 @@ pub unsafe extern "C" fn nn_recvmsg(s: c_int, msghdr: *mut nn_msghdr, flags: c_i
                     return Err(Error::FAULT);
                 }
                 let message = socket.recv(wait(flags))?;
-                let control = msghdr::ControlOut::prepare(&description, &message.header)?;
+                let control = msghdr::ControlOut::prepare(&description, &message)?;
                 let full = msghdr::scatter(parts, message.body)?;
                 control.deliver()?;
                 Ok(returned(full))

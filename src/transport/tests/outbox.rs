@@ -53,7 +53,7 @@ proptest! {
                 Step::Push(header, size, shared) => {
                     let body = bodies(&[size]).remove(0);
                     let header = vec![number as u8; header];
-                    let mut message = Message { header: Header::from_slice(&header), body: Body::Borrowed(&body) };
+                    let mut message = Message { header: Header::from_slice(&header), ..Message::new(Body::Borrowed(&body)) };
                     if shared {
                         message.body.share().unwrap();
                     }

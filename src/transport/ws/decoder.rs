@@ -254,6 +254,14 @@ mod tests {
         [&prefix(opcode, body.len() as u64)[..], body].concat()
     }
 
+    fn fill(raw: &mut Raw, piece: &[u8]) {
+        let read = |room: &mut [u8]| {
+            room.copy_from_slice(piece);
+            Ok::<usize, ()>(piece.len())
+        };
+        raw.fill(piece.len(), read).unwrap();
+    }
+
     /// Feeds the pieces to a server with this limit: what the pipe gets, the steps of note, and how it ends.
     fn run(pieces: &[&[u8]], limit: Option<u64>, room: usize) -> (Vec<u8>, Vec<Step>, Result<(), Violation>) {
         let size_limit = SizeLimit::default();
@@ -261,11 +269,7 @@ mod tests {
         let (mut decoder, mut raw) = (Decoder::new(true, size_limit), Raw::default());
         let (mut made, mut steps) = (Vec::new(), Vec::new());
         for piece in pieces {
-            let fill = |room: &mut [u8]| {
-                room.copy_from_slice(piece);
-                Ok::<usize, ()>(piece.len())
-            };
-            raw.fill(piece.len(), fill).unwrap();
+            fill(&mut raw, piece);
             loop {
                 let mut room = vec![0; room];
                 match decoder.step(&mut raw, &mut room) {
@@ -325,7 +329,7 @@ mod tests {
         for (len, violation) in [(2, Violation::SIZE_AT_CLIENT), (126, Violation::SIZE)] {
             let mut raw = Raw::default();
             let head = frame::head(frame::BINARY, len, None);
-            raw.fill(head.len(), |room| Ok::<_, ()>(room.copy_from_slice(&head)).map(|()| head.len())).unwrap();
+            fill(&mut raw, &head);
             let mut decoder = Decoder::new(false, limit.clone());
             assert_eq!(decoder.step(&mut raw, &mut [0; 9]), Err(violation));
         }
@@ -344,6 +348,23 @@ mod tests {
             assert_eq!(run(&[&ended], None, 100), (vec![], vec![], Err(violation)));
             let binary = client_frame(0x82, text);
             assert_eq!(run(&[&binary], None, 100).0, message(2, text));
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever a peer sends: no panic, and no more memory than it has sent.
+        #[test]
+        fn rubbish_is_borne(pieces in proptest::collection::vec(
+            (0..=255_u8, proptest::collection::vec(proptest::num::u8::ANY, 0..200)), 0..20),
+        ) {
+            let frames: Vec<Vec<u8>> = pieces.iter().map(|(first, payload)| match payload.len() % 5 {
+                0 => payload.clone(),
+                _ => client_frame(first & 0x8f, &payload[..payload.len().min(frame::CONTROL_MAX)]),
+            }).collect();
+            let pieces: Vec<&[u8]> = frames.iter().map(Vec::as_slice).collect();
+            let sent: usize = frames.iter().map(Vec::len).sum();
+            let (made, ..) = run(&pieces, Some(1000), 64);
+            proptest::prop_assert!(made.len() <= sent + PREFIX * sent);
         }
     }
 }

@@ -72,7 +72,9 @@ pub struct Expected {
 /// judged as soon as they have come.
 pub fn parse(bytes: &[u8], expected: Expected) -> Result<Option<(usize, Head)>, Violation> {
     let Some([first, second]) = bytes.first_chunk() else { return Ok(None) };
-    check(*first, *second, expected)?;
+    if let Some(violation) = fault(*first, *second, expected) {
+        return Err(violation);
+    }
     let (at, len) = match second & !MASKED {
         LEN_16 => (4, bytes[2..].first_chunk().map(|len| u16::from_be_bytes(*len).into())),
         LEN_64 => (10, bytes[2..].first_chunk().map(|len| u64::from_be_bytes(*len))),
@@ -87,25 +89,22 @@ pub fn parse(bytes: &[u8], expected: Expected) -> Result<Option<(usize, Head)>, 
     Ok(mask.map(|mask| (at + 4, Head { mask: Some(mask), ..head })))
 }
 
-fn check(first: u8, second: u8, expected: Expected) -> Result<(), Violation> {
-    let faults = match first & 0x0f {
-        CONTINUATION => [(!expected.continuation, Violation::NOT_BEGUN), (false, Violation::OPCODE)],
-        TEXT | BINARY => [(expected.continuation, Violation::NOT_ENDED), (false, Violation::OPCODE)],
-        CLOSE | PING | PONG => [
-            (first & FIN == 0, Violation::FRAGMENT),
-            (usize::from(second & !MASKED) > CONTROL_MAX, Violation::CONTROL_LONG),
-        ],
-        _ => [(true, Violation::OPCODE), (false, Violation::OPCODE)],
-    };
+/// The first thing that is wrong with a frame which begins with these bytes.
+fn fault(first: u8, second: u8, expected: Expected) -> Option<Violation> {
     let masked = second & MASKED != 0;
-    let common = [
-        (first & RESERVED != 0, Violation::RESERVED_BITS),
-        (expected.masked && !masked, Violation::NOT_MASKED),
-        (!expected.masked && masked, Violation::MASKED),
-    ];
-    match common.into_iter().chain(faults).find(|(is, _)| *is) {
-        Some((_, violation)) => Err(violation),
-        None => Ok(()),
+    if first & RESERVED != 0 {
+        return Some(Violation::RESERVED_BITS);
+    }
+    if masked != expected.masked {
+        return Some(if masked { Violation::MASKED } else { Violation::NOT_MASKED });
+    }
+    match first & 0x0f {
+        CONTINUATION if !expected.continuation => Some(Violation::NOT_BEGUN),
+        TEXT | BINARY if expected.continuation => Some(Violation::NOT_ENDED),
+        CLOSE | PING | PONG if first & FIN == 0 => Some(Violation::FRAGMENT),
+        CLOSE | PING | PONG if usize::from(second & !MASKED) > CONTROL_MAX => Some(Violation::CONTROL_LONG),
+        CONTINUATION | TEXT | BINARY | CLOSE | PING | PONG => None,
+        _ => Some(Violation::OPCODE),
     }
 }
 

@@ -24,6 +24,14 @@ impl Framing for WsFraming {
         Bytes::from_slice(&prefix(USUAL, len))
     }
 
+    fn mark(&self, prefix: &mut Bytes, kind: u8) {
+        prefix[0] = kind;
+    }
+
+    fn kind(&self, prefix: &[u8]) -> u8 {
+        prefix[0]
+    }
+
     fn parse_prefix(&self, bytes: &[u8]) -> Parsed<u64> {
         match bytes.first_chunk() {
             Some(bytes) => Parsed::Whole { used: PREFIX, value: split(bytes).1 },

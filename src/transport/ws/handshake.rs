@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use httparse::{EMPTY_HEADER, Header, Request, Response, Status};
+use httparse::{EMPTY_HEADER, Header, Response, Status, parse_headers};
 use sha1_smol::Sha1;
 
 use super::super::framing::Parsed;
@@ -12,6 +12,10 @@ const HEAD_MAX: usize = 4096;
 const FIELDS_MAX: usize = 64;
 
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const METHOD: &[u8] = b"GET ";
+const VERSION: &[u8] = b" HTTP/1.1";
+const WELCOME: &str =
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
 const DOMAIN: &str = ".sp.nanomsg.org";
 const PAIR: u16 = 0x10;
 
@@ -72,34 +76,55 @@ pub enum Answer {
 /// The answer of a server of type `own`; `None` if the request is not all there.
 pub fn answer(bytes: &[u8], own: u16) -> Option<Answer> {
     let mut fields = [EMPTY_HEADER; FIELDS_MAX];
-    let mut request = Request::new(&mut fields);
-    let outcome = match request.parse(bytes) {
-        Ok(Status::Complete(used)) if used <= HEAD_MAX => judge(&request, own).map(|reply| (used, reply)),
-        Ok(Status::Partial) if bytes.len() <= HEAD_MAX => return None,
-        Ok(_) => Err("Opening Handshake Too Long"),
-        Err(_) => Err("Bad Request"),
+    let outcome = match parse_request(bytes, &mut fields) {
+        Ok(Some((used, fields))) if used <= HEAD_MAX => match judge(fields, own) {
+            Ok(reply) => return Some(Answer::Welcome { used, reply }),
+            Err(reason) => (reason, field(fields, "Sec-WebSocket-Version")),
+        },
+        Ok(None) if bytes.len() <= HEAD_MAX => return None,
+        Ok(_) => ("Opening Handshake Too Long", None),
+        Err(reason) => (reason, None),
     };
-    Some(match outcome {
-        Ok((used, reply)) => Answer::Welcome { used, reply },
-        Err(reason) => {
-            let version = String::from_utf8_lossy(field(request.headers, "Sec-WebSocket-Version").unwrap_or_default());
-            let reply = format!("HTTP/1.1 400 {reason}\r\nSec-WebSocket-Version: {version}\r\n\r\n");
-            Answer::Refused { reply: reply.into_bytes() }
-        }
-    })
+    let (reason, version) = (outcome.0.as_bytes(), outcome.1.unwrap_or_default());
+    let reply = [b"HTTP/1.1 400 ", reason, b"\r\nSec-WebSocket-Version: ", version, b"\r\n\r\n"].concat();
+    Some(Answer::Refused { reply })
 }
 
-/// The reply to a good request, or what is wrong with it.
-fn judge(request: &Request<'_, '_>, own: u16) -> Result<Vec<u8>, &'static str> {
-    if request.method != Some("GET") || request.version != Some(1) {
-        return Err("Bad Request");
+type Fields<'f, 'b> = &'f [Header<'b>];
+
+/// Length and fields of a request, once it is all there. Whatever is asked for will do, even nothing at all,
+/// which is how NNG asks for the root and no parser of HTTP would have it.
+fn parse_request<'f, 'b>(
+    bytes: &'b [u8],
+    room: &'f mut [Header<'b>; FIELDS_MAX],
+) -> Result<Option<(usize, Fields<'f, 'b>)>, &'static str> {
+    const BAD: &str = "Bad Request";
+    let begun = bytes.len().min(METHOD.len());
+    if bytes[..begun] != METHOD[..begun] {
+        return Err(BAD);
     }
-    let field = |name| field(request.headers, name);
+    let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
+    let target = bytes[..end].strip_prefix(METHOD).and_then(|rest| rest.strip_suffix(VERSION));
+    if target.is_none_or(|target| target.contains(&b' ')) {
+        return Err(BAD);
+    }
+    let start = end + 2;
+    match parse_headers(&bytes[start..], room) {
+        Ok(Status::Complete((used, fields))) => Ok(Some((start + used, fields))),
+        Ok(Status::Partial) => Ok(None),
+        Err(_) => Err(BAD),
+    }
+}
+
+/// The reply to a request with these fields, or what is wrong with it.
+fn judge(fields: Fields<'_, '_>, own: u16) -> Result<Vec<u8>, &'static str> {
+    let field = |name| field(fields, name);
     let key = field("Sec-WebSocket-Key");
     let version = field("Sec-WebSocket-Version");
     let upgrades = field("Upgrade").is_some_and(|value| value.eq_ignore_ascii_case(b"websocket"));
     let connection = field("Connection").unwrap_or_default();
-    let connects = connection.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
+    let connects =
+        connection.split(|byte| *byte == b',').any(|token| token.trim_ascii().eq_ignore_ascii_case(b"upgrade"));
     let (Some(key), Some(version), Some(_), true, true) = (key, version, field("Host"), upgrades, connects) else {
         return Err("Cannot Have Body");
     };
@@ -111,9 +136,8 @@ fn judge(request: &Request<'_, '_>, own: u16) -> Result<Vec<u8>, &'static str> {
     if role != own {
         return Err("Incompatible Socket Type");
     }
-    let head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ";
-    let accept = accept(key);
-    let parts = [head.as_bytes(), accept.as_bytes(), b"\r\nSec-WebSocket-Protocol: ", name.unwrap_or_default(), b"\r\n\r\n"];
+    let (accept, name) = (accept(key), name.unwrap_or_default());
+    let parts = [WELCOME.as_bytes(), accept.as_bytes(), b"\r\nSec-WebSocket-Protocol: ", name, b"\r\n\r\n"];
     Ok(parts.concat())
 }
 
@@ -185,7 +209,7 @@ mod tests {
     #[test]
     fn a_request_is_answered_when_all_of_it_is_there() {
         for cut in 0..REQUEST.len() {
-            assert_eq!(answer(REQUEST[..cut].as_bytes(), PAIR), None);
+            assert_eq!(answer(&REQUEST.as_bytes()[..cut], PAIR), None);
         }
         let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: pair.sp.nanomsg.org\r\n\r\n";
@@ -201,6 +225,7 @@ mod tests {
             ("websocket", "WebSocket"),
             ("Connection: Upgrade", "Connection: keep-alive, UPGRADE"),
             ("GET /", "GET /any/path?query=1"),
+            ("GET /", "GET "),
             ("Host: h", "X-Other: 1\r\nHost: h"),
             ("pair.sp", "PAIR.sp"),
             ("dGhlIHNhbXBsZSBub25jZQ==", "not base64"),
@@ -231,6 +256,9 @@ mod tests {
             ("GET", "POST", "Bad Request"),
             ("HTTP/1.1", "HTTP/1.0", "Bad Request"),
             ("GET / ", "GET/ ", "Bad Request"),
+            ("GET / ", "GET / / ", "Bad Request"),
+            ("GET / ", "get / ", "Bad Request"),
+            ("Host: h", "Host h", "Bad Request"),
         ] {
             assert_eq!(refusal(&REQUEST.replace(from, to)), reason, "{from}: {to}");
         }

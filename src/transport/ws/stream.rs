@@ -205,8 +205,17 @@ impl Stream for WsStream {
         self.hear(&mut inlet, into)
     }
 
+    /// A fault of the wire is left to the reader: the peer's last words may still be there to be read, and they
+    /// tell a farewell from a loss.
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.outlet().write(&self.wire, from)
+        let mut outlet = self.outlet();
+        match outlet.write(&self.wire, from) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => {
+                outlet.closed = true;
+                outlet.write(&self.wire, from)
+            }
+            outcome => outcome,
+        }
     }
 
     fn shut_write(&self) -> io::Result<()> {
@@ -231,7 +240,7 @@ impl Outlet {
     fn write(&mut self, wire: &Wire, from: &[IoSlice<'_>]) -> io::Result<usize> {
         let total = from.iter().map(|slice| slice.len()).sum();
         if self.closed {
-            // What follows a close frame goes nowhere; the pipe is about to learn of the end.
+            // What follows the end goes nowhere, and the pipe is about to hear of it.
             return Ok(total);
         }
         let mut done = 0;
