@@ -36,7 +36,7 @@ struct Alone {
     /// What there was before. (A test that failed may have left something behind; one is enough to fail.)
     descriptors: BTreeSet<String>,
     threads: usize,
-    scratch: Option<ScratchDir>,
+    scratch: ScratchDir,
     /// Dropped at the end, which calls the watchdog off.
     _watchdog: mpsc::Sender<()>,
 }
@@ -53,22 +53,21 @@ impl Alone {
             }
         });
         let (descriptors, threads) = (descriptors(), library_threads());
-        Alone { _turn: turn, descriptors, threads, scratch: Some(ScratchDir::new()), _watchdog: watchdog }
+        Alone { _turn: turn, descriptors, threads, scratch: ScratchDir::new(), _watchdog: watchdog }
     }
 
     /// A new address on each transport.
     fn addresses(&self) -> [String; 3] {
         static MADE: AtomicUsize = AtomicUsize::new(0);
-        let ipc = self.scratch.as_ref().expect("until the end").ipc_address();
+        let ipc = self.scratch.ipc_address();
         let inproc = format!("inproc://stress/{}", MADE.fetch_add(1, Ordering::Relaxed));
         [inproc, ipc, format!("tcp://127.0.0.1:{}", free_port())]
     }
 
     /// Every socket has been closed.
-    fn nothing_is_left(mut self) {
-        let directory = self.scratch.take().expect("until the end").path("");
-        let files = fs::read_dir(directory).map_or(0, Iterator::count);
-        assert_eq!(files, 0, "socket files are left");
+    fn nothing_is_left(self) {
+        let files = fs::read_dir(self.scratch.path("")).expect("the scratch directory");
+        assert_eq!(files.count(), 0, "socket files are left");
         // A thread that has been joined is still listed for a moment.
         until("threads to be gone", || library_threads() == self.threads);
         assert_eq!(descriptors(), self.descriptors, "descriptors");
