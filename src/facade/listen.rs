@@ -18,6 +18,9 @@ use super::socket::State;
 /// connection that could not be accepted would be reported again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Connections accepted before others have their turn.
+const ACCEPTED_AT_ONCE: usize = 64;
+
 pub struct Listen {
     listener: Box<dyn Listener>,
     transport: TransportRef,
@@ -62,9 +65,10 @@ impl State {
         }
     }
 
-    /// Takes every connection that waits. Edge-triggered: nothing may be left behind.
+    /// Takes the connections that wait: not endlessly, or a storm of them would keep everybody else out. What is left
+    /// is reported again, because the listener is watched anew (readiness is edge-triggered).
     pub fn accept_all(&mut self, id: i32) {
-        loop {
+        for _ in 0..ACCEPTED_AT_ONCE {
             let setup = self.setup();
             // `setup` borrows the socket, so the listener is asked through a second look-up.
             let accepted = match self.endpoints.peek(id) {
@@ -84,6 +88,10 @@ impl State {
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
                 Err(error) => return self.pause_accepting(id, error.into()),
             }
+        }
+        if let Some(Means::Listen(Listen { listener, registration: Some(registration), .. })) = self.endpoints.peek(id) {
+            // It is registered and open: nothing but memory could fail, and then the next connection reports it.
+            let _ = self.session.reactor.watch_writable(listener.fd(), *registration, false);
         }
     }
 
