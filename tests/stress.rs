@@ -234,42 +234,6 @@ fn one_life(dice: &mut Dice, addresses: &[String]) {
     assert_eq!(handle.close(), Ok(0));
 }
 
-/// Whoever has bound an address has it alone until it is closed, and is found there.
-#[test]
-fn an_address_has_one_owner_at_a_time() {
-    let alone = Alone::start("one owner at a time");
-    for address in alone.addresses() {
-        let owners = AtomicUsize::new(0);
-        in_threads(6, |_| {
-            let mut turns = 0;
-            while turns < 20 {
-                let handle = Handle::open(PAIR);
-                match handle.bind(&address) {
-                    Ok(_) => {
-                        assert_eq!(owners.fetch_add(1, Ordering::SeqCst), 0, "{address} has two owners");
-                        visit(handle, &address);
-                        owners.fetch_sub(1, Ordering::SeqCst);
-                        turns += 1;
-                    }
-                    Err(error) => assert_eq!(error, libc::EADDRINUSE, "{address}"),
-                }
-                assert_eq!(handle.close(), Ok(0));
-            }
-        });
-    }
-    alone.nothing_is_left();
-}
-
-fn visit(owner: Handle, address: &str) {
-    let visitor = Handle::open(PAIR);
-    visitor.connect(address).expect("connect");
-    visitor.set(SNDTIMEO, 5000);
-    visitor.send(b"visit", 0).expect("send");
-    owner.set(RCVTIMEO, 5000);
-    assert_eq!(owner.recv(&mut [0; 8], 0), Ok(5), "{address}: the owner is not found");
-    assert_eq!(visitor.close(), Ok(0));
-}
-
 /// Eight threads send on one socket, eight receive on the other: each message arrives exactly once.
 #[test]
 fn one_socket_in_many_hands() {
