@@ -234,6 +234,49 @@ fn one_life(dice: &mut Dice, addresses: &[String]) {
     assert_eq!(handle.close(), Ok(0));
 }
 
+/// Whoever has bound an address has it alone until it is closed, and is found there.
+#[test]
+fn an_address_has_one_owner_at_a_time() {
+    let alone = Alone::start("one owner at a time");
+    for address in alone.addresses() {
+        let owners = AtomicUsize::new(0);
+        in_threads(6, |_| {
+            let mut turns = 0;
+            // An owner that has failed is never gone: then the others need not wait for their turn.
+            while turns < 20 && owners.load(Ordering::SeqCst) < FAILED {
+                let handle = Handle::open(PAIR);
+                match handle.bind(&address) {
+                    Ok(_) => {
+                        let before = owners.fetch_add(1, Ordering::SeqCst);
+                        let found = is_found(handle, &address);
+                        if before != 0 || !found {
+                            owners.fetch_add(FAILED, Ordering::SeqCst);
+                        }
+                        assert_eq!((before, found), (0, true), "{address}: other owners, and whether this one is found");
+                        owners.fetch_sub(1, Ordering::SeqCst);
+                        turns += 1;
+                    }
+                    Err(error) => assert_eq!(error, libc::EADDRINUSE, "{address}"),
+                }
+                assert_eq!(handle.close(), Ok(0));
+            }
+        });
+    }
+    alone.nothing_is_left();
+}
+
+const FAILED: usize = 1000;
+
+fn is_found(owner: Handle, address: &str) -> bool {
+    let visitor = Handle::open(PAIR);
+    visitor.connect(address).expect("connect");
+    visitor.set(SNDTIMEO, 5000);
+    owner.set(RCVTIMEO, 5000);
+    let found = visitor.send(b"visit", 0) == Ok(5) && owner.recv(&mut [0; 8], 0) == Ok(5);
+    assert_eq!(visitor.close(), Ok(0));
+    found
+}
+
 /// Eight threads send on one socket, eight receive on the other: each message arrives exactly once.
 #[test]
 fn one_socket_in_many_hands() {

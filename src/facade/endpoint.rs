@@ -67,14 +67,14 @@ impl Socket {
                 let ipv4only = visit.core.options.ipv4only != 0;
                 let listener = transport.listen(address, ipv4only)?;
                 let id = visit.add_endpoint(address, Means::Listen(Listen::new(listener, transport)));
-                visit.start_listening(id)?;
-                Ok(id)
+                let listening = visit.start_listening(id);
+                visit.keep_or_forget(id, listening)
             }
             Target::Inproc(name) => {
                 let id = visit.add_endpoint(name, Means::InprocBind);
                 drop(visit);
                 let bound = self.session.names.bind(name, self, id);
-                self.keep_or_forget(id, bound)
+                self.visit().keep_or_forget(id, bound)
             }
         }
     }
@@ -117,18 +117,6 @@ impl Socket {
         }
         Ok(())
     }
-
-    /// A failed call consumes no id.
-    fn keep_or_forget(&self, id: i32, outcome: Result<()>) -> Result<i32> {
-        if outcome.is_err() {
-            let mut visit = self.visit();
-            visit.endpoints.remove(id);
-            if visit.endpoints.made == id {
-                visit.endpoints.made -= 1;
-            }
-        }
-        outcome.map(|()| id)
-    }
 }
 
 impl State {
@@ -141,6 +129,17 @@ impl State {
         let endpoint = Endpoint { means, address: address.to_vec(), priorities, error: None };
         self.endpoints.live.insert(id, endpoint);
         id
+    }
+
+    /// A failed call consumes no id.
+    fn keep_or_forget(&mut self, id: i32, outcome: Result<()>) -> Result<i32> {
+        if outcome.is_err() {
+            self.endpoints.remove(id);
+            if self.endpoints.made == id {
+                self.endpoints.made -= 1;
+            }
+        }
+        outcome.map(|()| id)
     }
 
     /// Stops an endpoint and its pipes. True if its name is to be forgotten by the session.

@@ -36,23 +36,16 @@ impl Listen {
 }
 
 impl State {
-    /// Has a listener watched. On an error the endpoint is gone again, and its id with it.
+    /// Has a listener watched.
     pub fn start_listening(&mut self, id: i32) -> Result<()> {
         let Some(me) = self.me.upgrade() else { return Err(Error::BAD_FD) };
         let session = self.session.clone();
         let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) else {
             return Ok(());
         };
-        match session.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false) {
-            Ok(registration) => {
-                listen.registration = Some(registration);
-                Ok(())
-            }
-            Err(error) => {
-                self.endpoints.remove(id);
-                Err(error.into())
-            }
-        }
+        let registration = session.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false)?;
+        listen.registration = Some(registration);
+        Ok(())
     }
 
     pub fn stop_listening(&mut self, listen: Listen) {

@@ -1,14 +1,16 @@
 //! ipc: UNIX stream sockets (transports.md 3).
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use socket2::{Domain, SockAddr};
 
@@ -30,6 +32,10 @@ const BACKLOG: i32 = 100;
 
 /// Longest path, without the final NUL.
 const PATH_MAX: usize = 107;
+
+/// How often, and after what pauses, a directory's lock is asked for: a second in all.
+const LOCK_ATTEMPTS: u32 = 5000;
+const LOCK_PAUSE: Duration = Duration::from_micros(200);
 
 #[derive(Debug)]
 pub struct Ipc;
@@ -53,10 +59,12 @@ impl Transport for Ipc {
 
     fn listen(&self, address: &[u8], _ipv4only: bool) -> Result<Box<dyn Listener>> {
         let (path, name) = name(address)?;
+        let _alone = lock_directory(&path);
         remove_stale(&path, &name)?;
         let socket = open(Domain::UNIX)?;
         socket.bind(&name)?;
-        let listener = IpcListener { socket: Listening(Owned::new(socket)), path };
+        let file = identity(&path);
+        let listener = IpcListener { socket: Listening(Owned::new(socket)), path, file };
         listener.socket.0.listen(BACKLOG)?;
         Ok(Box::new(listener))
     }
@@ -89,6 +97,8 @@ impl Transport for Ipc {
 struct IpcListener {
     socket: Listening,
     path: PathBuf,
+    /// Which file our name was. None for the abstract name, which has no file.
+    file: Option<FileIdentity>,
 }
 
 impl Listener for IpcListener {
@@ -102,9 +112,12 @@ impl Listener for IpcListener {
 }
 
 impl Drop for IpcListener {
-    /// Already removed by somebody is fine; so is the abstract name, which has no file.
+    /// Already removed by somebody is fine; what somebody else has put there since is not ours to remove.
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        let _alone = lock_directory(&self.path);
+        if self.file.is_some() && self.file == identity(&self.path) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -127,6 +140,30 @@ fn name(address: &[u8]) -> Result<(PathBuf, SockAddr)> {
     let path = if address.is_empty() { &[0; PATH_MAX + 1][..] } else { address };
     let name = SockAddr::unix(OsStr::from_bytes(path)).map_err(|_| Error::INVALID)?;
     Ok((PathBuf::from(OsStr::from_bytes(address)), name))
+}
+
+/// Device and inode.
+type FileIdentity = (u64, u64);
+
+fn identity(path: &Path) -> Option<FileIdentity> {
+    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Keeps other binders away while a name is looked at and then changed. Between its bind and its listen a socket looks
+/// just like a stale one, so without this two binders at once could both succeed and one never be found.
+/// A directory that cannot be opened has no lock; and a lock held for long is not a binder's, and not waited for.
+fn lock_directory(path: &Path) -> Option<Owned<File>> {
+    path.file_name()?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = Owned::new(File::open(directory).ok()?);
+    for _ in 0..LOCK_ATTEMPTS {
+        match directory.try_lock() {
+            Ok(()) => return Some(directory),
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(_)) => return None,
+        }
+    }
+    None
 }
 
 /// Removes a socket nobody listens on any more. Anything else that is in the way stays (unlike in

@@ -217,7 +217,9 @@ impl StreamPipe {
 
     /// The next whole message, and what became of the pipe by looking for another one behind it.
     pub fn take(&mut self, terms: &Terms<'_>) -> (Option<Message<'static>>, Change) {
-        self.whole = false;
+        if !std::mem::take(&mut self.whole) {
+            return (None, Change::default());
+        }
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
         let message = self.inbox.take(terms.blocks);
