@@ -3,6 +3,10 @@
 //! A protocol is a pure machine. The socket feeds it one [`Cmd`] at a time and carries out the
 //! [`Evt`]s it answers with, in order. Blocking is the socket's business: a machine says
 //! [`Answer::NotNow`] and is asked again when something changed.
+//!
+//! Commands and events are a few words. The **message under way** stays where it is, beside them: the machine looks at
+//! it, puts its header in order, keeps it if it wants, and says where it goes. So a message is not moved from the
+//! caller's buffer to the wire's, nor from the wire's to the caller's, but copied once.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,8 +18,8 @@ use crate::core::{Error, Message, Result};
 pub struct PipeId(pub u32);
 
 /// What happens to a machine.
-#[derive(Debug)]
-pub enum Cmd<'c, 'm> {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cmd {
     /// A new pipe, at first neither writable nor readable. Priorities are 1 (best) to 16.
     Attach { pipe: PipeId, send_priority: u8, recv_priority: u8 },
     /// The peer is gone: nothing can be sent on the pipe any more, what waits in it can still be taken. On a
@@ -29,12 +33,12 @@ pub enum Cmd<'c, 'm> {
     Unwritable(PipeId),
     /// At least one whole message can be taken from the pipe.
     Readable(PipeId),
-    /// The answer to [`Evt::Take`]. The header is what preceded the body on an inproc pipe; bytes from a
-    /// wire are all body. `more`: another message can be taken from the same pipe.
-    Incoming { pipe: PipeId, message: Message<'static>, more: bool },
-    /// The user sends. The machine takes the message ([`Message::take`]) if it answers `Done`, and
-    /// leaves it as it is otherwise.
-    Send { message: &'c mut Message<'m> },
+    /// The answer to [`Evt::Take`]: the message under way came on this pipe. Its header is what preceded the body on
+    /// an inproc pipe; bytes from a wire are all body. `more`: another message can be taken from the same pipe.
+    Incoming { pipe: PipeId, more: bool },
+    /// The user sends the message under way. If the machine answers `Done` it has been sent, kept or dropped;
+    /// otherwise the machine leaves it as it is.
+    Send,
     /// The user receives. `Done` means that an `Evt::Deliver` or an `Evt::Take` is among the events; if
     /// what was taken is not delivered, the socket asks again.
     Recv,
@@ -43,14 +47,14 @@ pub enum Cmd<'c, 'm> {
 }
 
 /// What a machine wants done.
-#[derive(Debug)]
-pub enum Evt<'m> {
-    /// Send the message on a pipe that is writable.
-    Transmit { pipe: PipeId, message: Message<'m> },
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Evt {
+    /// Send the message under way on a pipe that is writable. Several in a row send it on several pipes.
+    Transmit(PipeId),
     /// Take the next message from a readable pipe and feed it back as [`Cmd::Incoming`].
     Take(PipeId),
-    /// Hand the message to the user whose `Cmd::Recv` (or a later one) asks for it.
-    Deliver(Message<'static>),
+    /// Hand the message under way to the user whose `Cmd::Recv` asks for it.
+    Deliver,
     /// Feed [`Cmd::Timer`] after this time, counted from now, instead of any earlier wish; `None`: not at
     /// all. So a machine never needs to know what time it is.
     Arm(Option<Duration>),
@@ -59,35 +63,33 @@ pub enum Evt<'m> {
     Refuse(PipeId),
 }
 
-/// Events in the order in which they are to be carried out. Most commands lead to one, which takes no memory of its own.
+/// Events in the order in which they are to be carried out.
 #[derive(Debug, Default)]
-pub struct Events<'m> {
-    first: Option<Evt<'m>>,
-    /// Whatever came after the first; the first is empty only if it has been taken out already.
-    more: VecDeque<Evt<'m>>,
-}
+pub struct Events(VecDeque<Evt>);
 
-impl<'m> Events<'m> {
-    pub fn new() -> Events<'m> {
+impl Events {
+    pub fn new() -> Events {
         Events::default()
     }
 
     #[inline]
-    pub fn push(&mut self, event: Evt<'m>) {
-        if self.first.is_none() && self.more.is_empty() {
-            self.first = Some(event);
-        } else {
-            self.more.push_back(event);
-        }
+    pub fn push(&mut self, event: Evt) {
+        self.0.push_back(event);
     }
 
     #[inline]
-    pub fn pop(&mut self) -> Option<Evt<'m>> {
-        self.first.take().or_else(|| self.more.pop_front())
+    pub fn pop(&mut self) -> Option<Evt> {
+        self.0.pop_front()
+    }
+
+    /// Is the message under way to be sent once more?
+    #[inline]
+    pub fn transmits_again(&self) -> bool {
+        matches!(self.0.front(), Some(Evt::Transmit(_)))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.first.is_none() && self.more.is_empty()
+        self.0.is_empty()
     }
 }
 
@@ -109,8 +111,9 @@ pub struct Readiness {
 
 /// A scalability protocol in one role (protocols.md). Pure: no I/O, no clock, no thread.
 pub trait Protocol: Send {
-    /// Feeds one command; events are appended to `out`.
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer;
+    /// Feeds one command; events are appended to `out`. `message` is the message under way: what is sent, or came
+    /// in; with every other command it is empty, for the machine to put there what it wants to transmit or deliver.
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer;
 
     fn readiness(&self) -> Readiness;
 

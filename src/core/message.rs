@@ -7,6 +7,9 @@ use smallvec::SmallVec;
 
 use crate::core::{Chunk, Result};
 
+/// Bodies up to this size are rather copied than shared.
+pub const SMALL: usize = 8 * 1024;
+
 /// Header bytes; two hops fit without an allocation.
 pub type Header = SmallVec<[u8; 16]>;
 
@@ -68,6 +71,12 @@ impl<'a> Message<'a> {
     /// A second message with the same header and the same bytes, not copied if they can be shared.
     pub fn share(&mut self) -> Result<Message<'static>> {
         Ok(Message { header: self.header.clone(), body: self.body.share()?, kind: self.kind })
+    }
+
+    /// Prepares the message to be sent on several pipes: a large body is shared among them, a small one copied by each.
+    /// Afterwards [`Message::share`] does not fail for a large one.
+    pub fn fan_out(&mut self) -> Result<()> {
+        if self.body.len() > SMALL { self.body.make_shared() } else { Ok(()) }
     }
 
     /// Puts the header in front of the body, as the wire does. Copies only if there is a header.
@@ -140,17 +149,22 @@ impl Body<'_> {
         }
     }
 
+    /// Turns a borrowed or owned body into a shared one; if there is no memory for that, it stays as it is.
+    fn make_shared(&mut self) -> Result<()> {
+        let chunk = match self {
+            Body::Shared { .. } => return Ok(()),
+            Body::Borrowed(bytes) => Chunk::copy_of(bytes)?,
+            Body::Owned(_) => std::mem::take(self).into_chunk()?,
+        };
+        let end = chunk.len();
+        *self = Body::Shared { block: Arc::new(chunk), start: 0, end };
+        Ok(())
+    }
+
     /// A second body over the same bytes. A borrowed or owned body becomes a shared one on the way; if there
     /// is no memory for that, it stays as it is.
     pub fn share(&mut self) -> Result<Body<'static>> {
-        if !matches!(self, Body::Shared { .. }) {
-            let chunk = match self {
-                Body::Borrowed(bytes) => Chunk::copy_of(bytes)?,
-                _ => std::mem::take(self).into_chunk()?,
-            };
-            let end = chunk.len();
-            *self = Body::Shared { block: Arc::new(chunk), start: 0, end };
-        }
+        self.make_shared()?;
         match self {
             Body::Shared { block, start, end } => {
                 Ok(Body::Shared { block: Arc::clone(block), start: *start, end: *end })

@@ -19,11 +19,13 @@ pub enum Flow {
 
 /// The pipes of one socket, as far as its protocol is concerned.
 pub trait Pipes {
-    /// Takes a message for sending. A pipe that fails on the way says so later, by hanging up.
-    fn transmit(&mut self, pipe: PipeId, message: Message<'_>) -> Flow;
+    /// Takes a message for sending. What it must keep of it, it takes out, but not if the message is to be sent `again`
+    /// on another pipe. A pipe that fails on the way says so later, by hanging up.
+    fn transmit(&mut self, pipe: PipeId, message: &mut Message<'_>, again: bool) -> Flow;
 
-    /// The next message of a readable pipe, and whether yet another one waits behind it.
-    fn take(&mut self, pipe: PipeId) -> Option<(Message<'static>, bool)>;
+    /// Puts the next message of a readable pipe into `into`, and tells whether yet another one waits behind it. `None`:
+    /// there is none, the pipe is gone.
+    fn take(&mut self, pipe: PipeId, into: &mut Message<'_>) -> Option<bool>;
 
     /// Closes a pipe which the protocol does not want.
     fn refuse(&mut self, pipe: PipeId);
@@ -45,8 +47,10 @@ pub struct Socket {
     kind: &'static Kind,
     raw: bool,
     machine: Machine,
-    /// What the machine delivered for the receive under way.
-    delivered: Option<Message<'static>>,
+    /// Empty between commands.
+    events: Events,
+    /// The machine gives the message under way to the user.
+    delivered: bool,
     pub options: Options,
     pub statistics: Statistics,
 }
@@ -66,7 +70,8 @@ impl Socket {
             kind,
             raw,
             machine: Machine((kind.make)(raw, seed)),
-            delivered: None,
+            events: Events::new(),
+            delivered: false,
             options: Options::new(name),
             statistics: Statistics::default(),
         }
@@ -84,10 +89,11 @@ impl Socket {
         self.machine.0.readiness()
     }
 
-    /// Takes the message if it answers `Done` (with the body's length), and leaves it alone otherwise.
+    /// Sends the message if it answers `Done` (with the body's length; what is left of it means nothing then), and leaves
+    /// it alone otherwise.
     pub fn send(&mut self, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
         let size = message.body.len();
-        match self.feed(Cmd::Send { message }, pipes) {
+        match self.feed(Cmd::Send, message, pipes) {
             Answer::NotNow => Progress::NotNow,
             Answer::Fail(error) => Progress::Failed(error),
             Answer::Done => {
@@ -98,53 +104,53 @@ impl Socket {
         }
     }
 
-    /// The next message for the user. Messages which the protocol drops on the way are not seen.
-    pub fn recv(&mut self, pipes: &mut impl Pipes) -> Progress<Message<'static>> {
+    /// Puts the next message for the user into `into`. Messages which the protocol drops on the way are not seen.
+    pub fn recv(&mut self, into: &mut Message<'static>, pipes: &mut impl Pipes) -> Progress<()> {
         loop {
-            match self.feed(Cmd::Recv, pipes) {
+            match self.feed(Cmd::Recv, into, pipes) {
                 Answer::NotNow => return Progress::NotNow,
                 Answer::Fail(error) => return Progress::Failed(error),
                 Answer::Done => {}
             }
-            if let Some(message) = self.delivered.take() {
+            if std::mem::take(&mut self.delivered) {
                 self.statistics.messages_received += 1;
-                self.statistics.bytes_received += message.body.len() as u64;
-                return Progress::Done(message);
+                self.statistics.bytes_received += into.body.len() as u64;
+                return Progress::Done(());
             }
         }
+    }
+
+    /// Feeds a command that comes with no message.
+    pub fn notice(&mut self, cmd: Cmd, pipes: &mut impl Pipes) {
+        self.feed(cmd, &mut Message::default(), pipes);
     }
 
     /// Feeds one command and carries out all that follows from it. Events may lead to commands, and those to more
     /// events: a loop and not a recursion, since a peer decides how many there are.
-    pub fn feed(&mut self, cmd: Cmd<'_, '_>, pipes: &mut impl Pipes) -> Answer {
-        let mut events = Events::new();
-        let answer = self.machine.0.handle(cmd, &mut events);
+    fn feed(&mut self, cmd: Cmd, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
+        let Socket { machine: Machine(machine), events, delivered, .. } = self;
+        let answer = machine.handle(cmd, message, events);
         while let Some(event) = events.pop() {
-            self.carry_out(event, pipes, &mut events);
+            match event {
+                Evt::Transmit(pipe) => {
+                    if pipes.transmit(pipe, message, events.transmits_again()) == Flow::Full {
+                        machine.handle(Cmd::Unwritable(pipe), &mut Message::default(), events);
+                    }
+                }
+                Evt::Take(pipe) => {
+                    // A pipe with nothing to take is gone; the machine must not ask it again.
+                    let cmd = match pipes.take(pipe, message) {
+                        Some(more) => Cmd::Incoming { pipe, more },
+                        None => Cmd::Detach(pipe),
+                    };
+                    machine.handle(cmd, message, events);
+                }
+                Evt::Deliver => *delivered = true,
+                Evt::Arm(after) => pipes.arm(after),
+                Evt::Refuse(pipe) => pipes.refuse(pipe),
+            }
         }
         answer
-    }
-
-    #[inline]
-    fn carry_out<'m>(&mut self, event: Evt<'m>, pipes: &mut impl Pipes, events: &mut Events<'m>) {
-        match event {
-            Evt::Transmit { pipe, message } => {
-                if pipes.transmit(pipe, message) == Flow::Full {
-                    self.machine.0.handle(Cmd::Unwritable(pipe), events);
-                }
-            }
-            Evt::Take(pipe) => {
-                // A pipe with nothing to take is gone; the machine must not ask it again.
-                let cmd = match pipes.take(pipe) {
-                    Some((message, more)) => Cmd::Incoming { pipe, message, more },
-                    None => Cmd::Detach(pipe),
-                };
-                self.machine.0.handle(cmd, events);
-            }
-            Evt::Deliver(message) => self.delivered = Some(message),
-            Evt::Arm(after) => pipes.arm(after),
-            Evt::Refuse(pipe) => pipes.refuse(pipe),
-        }
     }
 
     /// Sets a generic option (level 0) or one of the protocol's own (level = socket type).

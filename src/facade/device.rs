@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::{Error, Result};
+use crate::core::{Error, Message, Result};
 use crate::sys::signals::spawn_without_signals;
 
 use super::socket::Socket;
@@ -64,8 +64,9 @@ fn both_ways(first: &Arc<Socket>, second: &Arc<Socket>) -> Error {
 }
 
 fn forward(from: &Socket, to: &Socket) -> Error {
+    let mut message = Message::default();
     loop {
-        let step = from.recv(Wait::Option).and_then(|mut message| to.send(&mut message, Wait::Option));
+        let step = from.recv_into(&mut message, Wait::Option).and_then(|()| to.send(&mut message, Wait::Option));
         if let Err(error) = step {
             return error;
         }

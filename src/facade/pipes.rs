@@ -213,11 +213,11 @@ impl PipeTable {
         }
     }
 
-    fn send_stream(&mut self, id: PipeId, message: Message<'_>) -> Flow {
+    fn send_stream(&mut self, id: PipeId, message: &mut Message<'_>, again: bool) -> Flow {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
-        let (flow, need) = pipe.send(message, || self.pace.in_stream(), &terms);
+        let (flow, need) = pipe.send(message, again, || self.pace.in_stream(), &terms);
         let key = Key::Pipe(id, entry.generation).pack();
         match need {
             Need::Nothing => {}
@@ -235,32 +235,32 @@ impl PipeTable {
 }
 
 impl Pipes for PipeTable {
-    fn transmit(&mut self, id: PipeId, message: Message<'_>) -> Flow {
+    fn transmit(&mut self, id: PipeId, message: &mut Message<'_>, again: bool) -> Flow {
         match self.entries.get_mut(id.0 as usize).map(|entry| &mut entry.pipe) {
             Some(Pipe::Inproc(pipe)) => {
-                let (flow, tell) = pipe.send(message);
+                let (flow, tell) = pipe.send(message, again);
                 if tell && let Some(peer) = pipe.peer() {
                     self.work.push(Job::Tell(peer.clone(), Ready { readable: true, ..Ready::default() }));
                 }
                 flow
             }
-            Some(Pipe::Stream { .. }) => self.send_stream(id, message),
+            Some(Pipe::Stream { .. }) => self.send_stream(id, message, again),
             None => Flow::Full,
         }
     }
 
-    fn take(&mut self, id: PipeId) -> Option<(Message<'static>, bool)> {
+    fn take(&mut self, id: PipeId, into: &mut Message<'_>) -> Option<bool> {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
         self.pace.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
-        let (message, change) = match &mut entry.pipe {
-            Pipe::Stream { pipe, .. } => pipe.take(&terms),
+        let (taken, change) = match &mut entry.pipe {
+            Pipe::Stream { pipe, .. } => pipe.take(into, &terms),
             Pipe::Inproc(pipe) => {
-                let (message, change) = pipe.take();
+                let (taken, change) = pipe.take(into);
                 if change.writable && let Some(peer) = pipe.peer() {
                     self.work.push(Job::Tell(peer.clone(), Ready { writable: true, ..Ready::default() }));
                 }
-                (message, change)
+                (taken, change)
             }
         };
         if change.hung_up && entry.stage == Stage::Attached {
@@ -269,7 +269,7 @@ impl Pipes for PipeTable {
         if entry.stage != Stage::Attached {
             self.changed.push(id);
         }
-        message.map(|message| (message, change.readable))
+        taken.then_some(change.readable)
     }
 
     fn refuse(&mut self, id: PipeId) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use crate::core::options::{self, OptionValue};
-use crate::core::{Answer, Cmd, Error, Kind, Message, Readiness, Result, socket};
+use crate::core::{Cmd, Error, Kind, Message, Readiness, Result, socket};
 use crate::reactor::timers::TimerId;
 use crate::sys::eventfd::EventFd;
 use crate::transport::TransportOptions;
@@ -103,7 +103,8 @@ impl Socket {
         self.raw
     }
 
-    /// Sends a message: the body's length, and the message is taken; on any error it is left as it was.
+    /// Sends a message, and gives the body's length; what is left of the message means nothing then. On any error it is
+    /// left as it was.
     /// `ENOTSUP`, `EAGAIN`, `ETIMEDOUT`, `EINTR`, `EBADF`, `EFSM`, `EINVAL` (nanomsg-api.md 2.5).
     pub fn send(&self, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         if !self.kind.can_send {
@@ -114,10 +115,16 @@ impl Socket {
 
     /// Receives a message. Errors as for [`Socket::send`] (nanomsg-api.md 2.6).
     pub fn recv(&self, wait: Wait) -> Result<Message<'static>> {
+        let mut message = Message::default();
+        self.recv_into(&mut message, wait).map(|()| message)
+    }
+
+    /// Receives a message where the caller has a place for it; what is there means nothing on an error.
+    pub fn recv_into(&self, into: &mut Message<'static>, wait: Wait) -> Result<()> {
         if !self.kind.can_recv {
             return Err(Error::NOT_SUPPORTED);
         }
-        self.attempt(Side::Recv, wait, |state| state.core.recv(&mut state.pipes))
+        self.attempt(Side::Recv, wait, |state| state.core.recv(into, &mut state.pipes))
     }
 
     /// Sets an option: level 0 is generic, a socket type its protocol's, a negative number a transport's.
@@ -180,8 +187,8 @@ impl State {
         self.phase == Phase::Open
     }
 
-    pub fn feed(&mut self, cmd: Cmd<'_, '_>) -> Answer {
-        self.core.feed(cmd, &mut self.pipes)
+    pub fn feed(&mut self, cmd: Cmd) {
+        self.core.notice(cmd, &mut self.pipes);
     }
 
     /// What must be done after commands before the lock is let go.

@@ -34,27 +34,32 @@ fn backtrace_len(bytes: &[u8], max_ttl: u8) -> Option<usize> {
     Some((last + 1) * WORD)
 }
 
-/// Makes the backtrace of an arrived request or survey its header. `None`: malformed, travelled through too
+/// Makes the backtrace of an arrived request or survey its header. False: malformed, travelled through too
 /// many hops, or no memory for it.
-pub fn split_request(mut message: Message<'static>, max_ttl: u8) -> Option<Message<'static>> {
+pub fn split_request(message: &mut Message<'_>, max_ttl: u8) -> bool {
     // An inproc peer keeps the header apart; usually it is exactly the backtrace.
     if !message.header.is_empty() {
         if backtrace_len(&message.header, max_ttl) == Some(message.header.len()) {
-            return Some(message);
+            return true;
         }
-        message.join().ok()?;
+        if message.join().is_err() {
+            return false;
+        }
     }
-    let len = backtrace_len(message.body.bytes(), max_ttl)?;
-    Some(split(message, len))
+    let len = backtrace_len(message.body.bytes(), max_ttl);
+    len.map(|len| split(message, len)).is_some()
 }
 
-/// Makes the first word of an arrived answer its header. `None`: too short, or no memory for it.
-pub fn split_reply(mut message: Message<'static>) -> Option<Message<'static>> {
+/// Makes the first word of an arrived answer its header. False: too short, or no memory for it.
+pub fn split_reply(message: &mut Message<'_>) -> bool {
     if message.header.len() == WORD {
-        return Some(message);
+        return true;
     }
-    message.join().ok()?;
-    (message.body.len() >= WORD).then(|| split(message, WORD))
+    if message.join().is_err() || message.body.len() < WORD {
+        return false;
+    }
+    split(message, WORD);
+    true
 }
 
 /// The id of an answer whose header is one word.
@@ -62,10 +67,9 @@ pub fn reply_id(header: &Header) -> Option<u32> {
     first_word(header)
 }
 
-fn split(mut message: Message<'static>, len: usize) -> Message<'static> {
+fn split(message: &mut Message<'_>, len: usize) {
     message.header = Header::from_slice(&message.body.bytes()[..len]);
     message.body.advance(len);
-    message
 }
 
 /// Ids of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
@@ -144,10 +148,10 @@ impl Origins {
         }
     }
 
-    /// Pushes the key of the pipe on which the message came. `None` for a pipe not known.
-    pub fn push_key(&self, pipe: PipeId, mut message: Message<'static>) -> Option<Message<'static>> {
-        message.header.insert_from_slice(0, &header_word(self.key(pipe)?));
-        Some(message)
+    /// Pushes the key of the pipe on which the message came. False for a pipe not known.
+    pub fn push_key(&self, pipe: PipeId, header: &mut Header) -> bool {
+        let key = self.key(pipe);
+        key.map(|key| header.insert_from_slice(0, &header_word(key))).is_some()
     }
 
     /// Pops the first word and finds its pipe. `None`: no such pipe, or it is clogged.

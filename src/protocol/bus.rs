@@ -34,7 +34,7 @@ struct Bus {
 }
 
 impl Protocol for Bus {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, send_priority, recv_priority } => {
                 self.outlet.attach(pipe, send_priority);
@@ -51,15 +51,15 @@ impl Protocol for Bus {
             Cmd::Writable(pipe) => self.outlet.writable(pipe),
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
             Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, mut message, more } => {
+            Cmd::Incoming { pipe, more } => {
                 self.queue.taken(pipe, more);
                 // Without memory for joining, the message is lost.
                 if message.join().is_ok() {
                     message.header = self.header(pipe);
-                    out.push(Evt::Deliver(message));
+                    out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send { message } => return self.send(message, out),
+            Cmd::Send => return self.send(message, out),
             Cmd::Recv => return self.queue.receive(out),
             Cmd::Timer => {}
         }
@@ -100,7 +100,7 @@ impl Bus {
         }
     }
 
-    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         if message.header.is_empty() {
             return self.outlet.send(message, out);
         }

@@ -11,7 +11,7 @@
 //! A peer that hung up leaves its place at once, but what came from it is received before anything from
 //! its successor.
 
-use crate::core::{Answer, Cmd, Events, Evt, Kind, PipeId, Protocol, Readiness};
+use crate::core::{Answer, Cmd, Events, Evt, Kind, Message, PipeId, Protocol, Readiness};
 
 pub const PAIR: Kind = Kind {
     id: 16,
@@ -36,7 +36,7 @@ struct Pair {
 }
 
 impl Protocol for Pair {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, .. } => self.attach(pipe, out),
             Cmd::Hangup(pipe) => {
@@ -51,17 +51,15 @@ impl Protocol for Pair {
             Cmd::Writable(pipe) => self.set_writable(pipe, true),
             Cmd::Unwritable(pipe) => self.set_writable(pipe, false),
             Cmd::Readable(pipe) => self.set_readable(pipe, true),
-            Cmd::Incoming { pipe, mut message, more } => {
+            Cmd::Incoming { pipe, more } => {
                 self.set_readable(pipe, more);
                 // Without memory for joining, the message is lost.
                 if message.join().is_ok() {
-                    out.push(Evt::Deliver(message));
+                    out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send { message } => match self.state {
-                State::Paired { pipe, writable: true, .. } => {
-                    out.push(Evt::Transmit { pipe, message: message.take() });
-                }
+            Cmd::Send => match self.state {
+                State::Paired { pipe, writable: true, .. } => out.push(Evt::Transmit(pipe)),
                 State::Paired { writable: false, .. } | State::Alone => return Answer::NotNow,
             },
             Cmd::Recv => match self.readable_pipe() {
@@ -82,7 +80,7 @@ impl Protocol for Pair {
 }
 
 impl Pair {
-    fn attach(&mut self, pipe: PipeId, out: &mut Events<'_>) {
+    fn attach(&mut self, pipe: PipeId, out: &mut Events) {
         match self.state {
             State::Alone => self.state = State::Paired { pipe, writable: false, readable: false },
             State::Paired { .. } => out.push(Evt::Refuse(pipe)),

@@ -11,7 +11,7 @@
 //!
 //! The states are those of the router: the machines add none.
 
-use crate::core::{Answer, Cmd, Events, Evt, Kind, Protocol, Readiness};
+use crate::core::{Answer, Cmd, Events, Evt, Kind, Message, Protocol, Readiness};
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
 pub const PUSH: Kind = Kind {
@@ -38,7 +38,7 @@ struct Push {
 }
 
 impl Protocol for Push {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
             Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
@@ -46,7 +46,7 @@ impl Protocol for Push {
             }
             Cmd::Writable(pipe) => self.outlet.writable(pipe),
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
-            Cmd::Send { message } => return self.outlet.send(message, out),
+            Cmd::Send => return self.outlet.send(message, out),
             // What a peer sends against the rules is never read.
             Cmd::Readable(_) | Cmd::Incoming { .. } | Cmd::Timer => {}
             Cmd::Recv => return Answer::NotNow,
@@ -69,21 +69,21 @@ struct Pull {
 }
 
 impl Protocol for Pull {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, recv_priority, .. } => self.queue.attach(pipe, recv_priority),
             Cmd::Detach(pipe) => self.queue.detach(pipe),
             Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, mut message, more } => {
+            Cmd::Incoming { pipe, more } => {
                 self.queue.taken(pipe, more);
                 // Without memory for joining, the message is lost.
                 if message.join().is_ok() {
-                    out.push(Evt::Deliver(message));
+                    out.push(Evt::Deliver);
                 }
             }
             Cmd::Recv => return self.queue.receive(out),
             Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Timer => {}
-            Cmd::Send { .. } => return Answer::NotNow,
+            Cmd::Send => return Answer::NotNow,
         }
         Answer::Done
     }

@@ -13,7 +13,7 @@
 //!
 //! The states are those of the router: the machines add none.
 
-use crate::core::{Answer, Cmd, Error, Events, Evt, Kind, Protocol, Readiness, Result};
+use crate::core::{Answer, Cmd, Error, Events, Evt, Kind, Message, Protocol, Readiness, Result};
 use crate::protocol::matching::Subscriptions;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
@@ -48,7 +48,7 @@ struct Pub {
 }
 
 impl Protocol for Pub {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
             Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
@@ -61,7 +61,7 @@ impl Protocol for Pub {
                     out.push(Evt::Refuse(pipe));
                 }
             }
-            Cmd::Send { message } => return self.outlet.send(message, out),
+            Cmd::Send => return self.outlet.send(message, out),
             Cmd::Incoming { .. } | Cmd::Timer => {}
             Cmd::Recv => return Answer::NotNow,
         }
@@ -80,21 +80,21 @@ struct Sub {
 }
 
 impl Protocol for Sub {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, recv_priority, .. } => self.queue.attach(pipe, recv_priority),
             Cmd::Detach(pipe) => self.queue.detach(pipe),
             Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, mut message, more } => {
+            Cmd::Incoming { pipe, more } => {
                 self.queue.taken(pipe, more);
                 // Without memory for joining, the message is lost.
                 if message.join().is_ok() && self.subscriptions.matches(message.body.bytes()) {
-                    out.push(Evt::Deliver(message));
+                    out.push(Evt::Deliver);
                 }
             }
             Cmd::Recv => return self.queue.receive(out),
             Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Timer => {}
-            Cmd::Send { .. } => return Answer::NotNow,
+            Cmd::Send => return Answer::NotNow,
         }
         Answer::Done
     }

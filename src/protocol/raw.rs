@@ -25,20 +25,15 @@ impl<O: Outlet> Asker<O> {
         Asker { outlet, queue: FairQueue::default() }
     }
 
-    /// An arrived answer with its first word as header; `None` if it is malformed.
-    pub fn accept(
-        &mut self,
-        pipe: PipeId,
-        message: Message<'static>,
-        more: bool,
-    ) -> Option<Message<'static>> {
+    /// Makes the first word of an arrived answer its header; false if it is malformed.
+    pub fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>) -> bool {
         self.queue.taken(pipe, more);
         split_reply(message)
     }
 }
 
 impl<O: Outlet> Protocol for Asker<O> {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, send_priority, recv_priority } => {
                 self.outlet.attach(pipe, send_priority);
@@ -54,12 +49,12 @@ impl<O: Outlet> Protocol for Asker<O> {
             Cmd::Writable(pipe) => self.outlet.writable(pipe),
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
             Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, message, more } => {
-                if let Some(message) = self.accept(pipe, message, more) {
-                    out.push(Evt::Deliver(message));
+            Cmd::Incoming { pipe, more } => {
+                if self.accept(pipe, more, message) {
+                    out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send { message } => return self.outlet.send(message, out),
+            Cmd::Send => return self.outlet.send(message, out),
             Cmd::Recv => return self.queue.receive(out),
             Cmd::Timer => {}
         }
@@ -91,27 +86,22 @@ impl Answerer {
         Answerer { queue: FairQueue::default(), origins: Origins::new(seed), max_ttl: MAX_TTL }
     }
 
-    /// An arrived request with its way back as header; `None` if it is malformed or came too far.
-    pub fn accept(
-        &mut self,
-        pipe: PipeId,
-        message: Message<'static>,
-        more: bool,
-    ) -> Option<Message<'static>> {
+    /// Makes the way back of an arrived request its header; false if it is malformed or came too far.
+    pub fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>) -> bool {
         self.queue.taken(pipe, more);
-        self.origins.push_key(pipe, split_request(message, self.max_ttl)?)
+        split_request(message, self.max_ttl) && self.origins.push_key(pipe, &mut message.header)
     }
 
     /// Sends an answer the way its header tells; drops it if that way is closed.
-    pub fn answer<'m>(&mut self, mut message: Message<'m>, out: &mut Events<'m>) {
+    pub fn answer(&mut self, message: &mut Message<'_>, out: &mut Events) {
         if let Some(pipe) = self.origins.pop_key(&mut message.header) {
-            out.push(Evt::Transmit { pipe, message });
+            out.push(Evt::Transmit(pipe));
         }
     }
 }
 
 impl Protocol for Answerer {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, recv_priority, .. } => {
                 self.origins.attach(pipe);
@@ -125,12 +115,12 @@ impl Protocol for Answerer {
             Cmd::Writable(pipe) => self.origins.set_writable(pipe, true),
             Cmd::Unwritable(pipe) => self.origins.set_writable(pipe, false),
             Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, message, more } => {
-                if let Some(message) = self.accept(pipe, message, more) {
-                    out.push(Evt::Deliver(message));
+            Cmd::Incoming { pipe, more } => {
+                if self.accept(pipe, more, message) {
+                    out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send { message } => self.answer(message.take(), out),
+            Cmd::Send => self.answer(message, out),
             Cmd::Recv => return self.queue.receive(out),
             Cmd::Timer => {}
         }

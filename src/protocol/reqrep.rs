@@ -93,29 +93,29 @@ struct Req {
 }
 
 impl Protocol for Req {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
             Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
                 self.outlet.detach(pipe);
-                self.reroute(pipe, out);
+                self.reroute(pipe, message, out);
             }
             Cmd::Writable(pipe) => {
                 self.outlet.writable(pipe);
-                self.transmit_delayed(out);
+                self.transmit_delayed(message, out);
             }
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
             // Replies are looked at as they come, so that useless ones never hold up others.
             Cmd::Readable(pipe) => out.push(Evt::Take(pipe)),
-            Cmd::Incoming { pipe, message, more } => {
-                self.accept(message, out);
+            Cmd::Incoming { pipe, more } => {
+                self.accept(message.take(), out);
                 if more {
                     out.push(Evt::Take(pipe));
                 }
             }
-            Cmd::Send { message } => return self.send(message, out),
-            Cmd::Recv => return self.receive(out),
-            Cmd::Timer => self.resend(out),
+            Cmd::Send => return self.send(message, out),
+            Cmd::Recv => return self.receive(message, out),
+            Cmd::Timer => self.resend(message, out),
         }
         Answer::Done
     }
@@ -156,7 +156,7 @@ impl Req {
     }
 
     /// A new request takes the place of whatever was there.
-    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         if !message.header.is_empty() {
             return Answer::Fail(Error::INVALID);
         }
@@ -164,18 +164,18 @@ impl Req {
             Ok(request) => request,
             Err(error) => return Answer::Fail(error),
         };
-        message.take();
         self.id = self.ids.advance();
         request.header = Header::from_slice(&header_word(self.id));
-        self.transmit(request, out);
+        self.transmit(request, message, out);
         Answer::Done
     }
 
-    fn receive(&mut self, out: &mut Events<'_>) -> Answer {
+    fn receive(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match std::mem::replace(&mut self.state, ReqState::Idle) {
             ReqState::Idle => Answer::Fail(Error::FSM),
             ReqState::Done { reply } => {
-                out.push(Evt::Deliver(reply));
+                *message = reply;
+                out.push(Evt::Deliver);
                 Answer::Done
             }
             waiting @ (ReqState::Delayed { .. } | ReqState::Active { .. }) => {
@@ -186,11 +186,12 @@ impl Req {
     }
 
     /// Sends the request to whose turn it is, keeping a second one for later.
-    fn transmit(&mut self, mut request: Message<'static>, out: &mut Events<'_>) {
+    fn transmit(&mut self, mut request: Message<'static>, message: &mut Message<'_>, out: &mut Events) {
         // Without memory for a second one it waits, as if there were nobody to send it to.
         self.state = match self.outlet.choose().zip(request.share().ok()) {
-            Some((pipe, message)) => {
-                out.push(Evt::Transmit { pipe, message });
+            Some((pipe, twin)) => {
+                *message = twin;
+                out.push(Evt::Transmit(pipe));
                 out.push(Evt::Arm(Some(self.resend_ivl)));
                 ReqState::Active { request, pipe }
             }
@@ -201,36 +202,35 @@ impl Req {
         };
     }
 
-    fn transmit_delayed(&mut self, out: &mut Events<'_>) {
+    fn transmit_delayed(&mut self, message: &mut Message<'_>, out: &mut Events) {
         match std::mem::replace(&mut self.state, ReqState::Idle) {
-            ReqState::Delayed { request } => self.transmit(request, out),
+            ReqState::Delayed { request } => self.transmit(request, message, out),
             other @ (ReqState::Idle | ReqState::Active { .. } | ReqState::Done { .. }) => self.state = other,
         }
     }
 
-    fn resend(&mut self, out: &mut Events<'_>) {
+    fn resend(&mut self, message: &mut Message<'_>, out: &mut Events) {
         match std::mem::replace(&mut self.state, ReqState::Idle) {
-            ReqState::Active { request, .. } => self.transmit(request, out),
+            ReqState::Active { request, .. } => self.transmit(request, message, out),
             other @ (ReqState::Idle | ReqState::Delayed { .. } | ReqState::Done { .. }) => self.state = other,
         }
     }
 
     /// The pipe was lost. If it had the request, another one gets it at once.
-    fn reroute(&mut self, lost: PipeId, out: &mut Events<'_>) {
+    fn reroute(&mut self, lost: PipeId, message: &mut Message<'_>, out: &mut Events) {
         match self.state {
-            ReqState::Active { pipe, .. } if pipe == lost => self.resend(out),
+            ReqState::Active { pipe, .. } if pipe == lost => self.resend(message, out),
             ReqState::Idle | ReqState::Delayed { .. } | ReqState::Active { .. } | ReqState::Done { .. } => {}
         }
     }
 
     /// Takes the reply to the newest request, from whichever pipe it comes; drops every other one.
-    fn accept(&mut self, message: Message<'static>, out: &mut Events<'_>) {
+    fn accept(&mut self, mut reply: Message<'_>, out: &mut Events) {
         match self.state {
             ReqState::Delayed { .. } | ReqState::Active { .. } => {}
             ReqState::Idle | ReqState::Done { .. } => return,
         }
-        let Some(reply) = split_reply(message) else { return };
-        if reply_id(&reply.header) != Some(self.id) {
+        if !split_reply(&mut reply) || reply_id(&reply.header) != Some(self.id) {
             return;
         }
         // A chunk of its own, because a stored reply must not hold on to a whole read buffer. Without memory
@@ -264,14 +264,15 @@ impl Rep {
     }
 
     /// Answers the request, once. If the answer cannot be sent now it never will be, and is dropped.
-    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         if !message.header.is_empty() {
             return Answer::Fail(Error::INVALID);
         }
         match std::mem::replace(&mut self.state, RepState::Idle) {
             RepState::Idle => Answer::Fail(Error::FSM),
             RepState::Pending { backtrace } => {
-                self.raw.answer(Message { header: backtrace, ..message.take() }, out);
+                message.header = backtrace;
+                self.raw.answer(message, out);
                 Answer::Done
             }
         }
@@ -279,18 +280,18 @@ impl Rep {
 }
 
 impl Protocol for Rep {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
-            Cmd::Send { message } => self.send(message, out),
+            Cmd::Send => self.send(message, out),
             Cmd::Recv => {
                 // Whoever receives gives up the request before, even if there is no other one.
                 self.state = RepState::Idle;
-                self.raw.handle(Cmd::Recv, out)
+                self.raw.handle(Cmd::Recv, message, out)
             }
-            Cmd::Incoming { pipe, message, more } => {
-                if let Some(mut request) = self.raw.accept(pipe, message, more) {
-                    self.state = RepState::Pending { backtrace: std::mem::take(&mut request.header) };
-                    out.push(Evt::Deliver(request));
+            Cmd::Incoming { pipe, more } => {
+                if self.raw.accept(pipe, more, message) {
+                    self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
+                    out.push(Evt::Deliver);
                 }
                 Answer::Done
             }
@@ -300,7 +301,7 @@ impl Protocol for Rep {
             | Cmd::Writable(_)
             | Cmd::Unwritable(_)
             | Cmd::Readable(_)
-            | Cmd::Timer) => self.raw.handle(cmd, out),
+            | Cmd::Timer) => self.raw.handle(cmd, message, out),
         }
     }
 

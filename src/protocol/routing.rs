@@ -170,7 +170,7 @@ pub trait Outlet: Send {
 
     fn unwritable(&mut self, pipe: PipeId);
 
-    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer;
+    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer;
 
     /// Would a send not block?
     fn is_ready(&self) -> bool;
@@ -224,10 +224,10 @@ impl Outlet for LoadBalancer {
         self.pipes.unready(pipe);
     }
 
-    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+    fn send(&mut self, _message: &mut Message<'_>, out: &mut Events) -> Answer {
         match self.choose() {
             Some(pipe) => {
-                out.push(Evt::Transmit { pipe, message: message.take() });
+                out.push(Evt::Transmit(pipe));
                 Answer::Done
             }
             None => Answer::NotNow,
@@ -263,7 +263,7 @@ impl FairQueue {
     }
 
     /// Asks for a message of the pipe whose turn it is.
-    pub fn receive(&mut self, out: &mut Events<'_>) -> Answer {
+    pub fn receive(&mut self, out: &mut Events) -> Answer {
         match self.pipes.current() {
             Some(pipe) => {
                 out.push(Evt::Take(pipe));
@@ -298,28 +298,22 @@ pub struct Broadcast {
 const ONE_LEVEL: u8 = 1;
 
 impl Broadcast {
-    /// Sends to the writable pipes, but not to `except`, in the order in which they became writable. Takes
-    /// the message even if there is no pipe; when memory is short nothing is sent and it stays.
-    pub fn send_except<'m>(
-        &self,
-        except: Option<PipeId>,
-        message: &mut Message<'m>,
-        out: &mut Events<'m>,
-    ) -> Answer {
+    /// Sends to the writable pipes, but not to `except`, in the order in which they became writable. Done even if there
+    /// is no pipe; when memory is short nothing is sent.
+    pub fn send_except(&self, except: Option<PipeId>, message: &mut Message<'_>, out: &mut Events) -> Answer {
         let mut targets = self.pipes.level(0).filter(|pipe| Some(*pipe) != except);
-        let Some(mut pipe) = targets.next() else {
-            message.take();
-            return Answer::Done;
-        };
-        for next in targets {
-            // Only the first sharing can fail, so there are never copies for some pipes only.
-            match message.share() {
-                Ok(message) => out.push(Evt::Transmit { pipe, message }),
-                Err(error) => return Answer::Fail(error),
+        let Some(first) = targets.next() else { return Answer::Done };
+        if let Some(second) = targets.next() {
+            // Only here can it fail, so there are never copies for some pipes only.
+            if let Err(error) = message.fan_out() {
+                return Answer::Fail(error);
             }
-            pipe = next;
+            out.push(Evt::Transmit(first));
+            out.push(Evt::Transmit(second));
+            targets.for_each(|pipe| out.push(Evt::Transmit(pipe)));
+        } else {
+            out.push(Evt::Transmit(first));
         }
-        out.push(Evt::Transmit { pipe, message: message.take() });
         Answer::Done
     }
 }
@@ -341,7 +335,7 @@ impl Outlet for Broadcast {
         self.pipes.unready(pipe);
     }
 
-    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.send_except(None, message, out)
     }
 

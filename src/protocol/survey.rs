@@ -72,20 +72,20 @@ struct Surveyor {
 }
 
 impl Protocol for Surveyor {
-    fn handle<'m>(&mut self, cmd: Cmd<'_, 'm>, out: &mut Events<'m>) -> Answer {
+    fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
-            Cmd::Send { message } => self.send(message, out),
+            Cmd::Send => self.send(message, out),
             Cmd::Recv => match self.state {
                 State::Idle => Answer::Fail(Error::FSM),
                 State::Expired => {
                     self.state = State::Idle;
                     Answer::Fail(Error::TIMED_OUT)
                 }
-                State::Open { .. } => self.raw.handle(Cmd::Recv, out),
+                State::Open { .. } => self.raw.handle(Cmd::Recv, message, out),
             },
-            Cmd::Incoming { pipe, message, more } => {
-                if let Some(answer) = self.raw.accept(pipe, message, more) {
-                    self.deliver(answer, out);
+            Cmd::Incoming { pipe, more } => {
+                if self.raw.accept(pipe, more, message) {
+                    self.deliver(message, out);
                 }
                 Answer::Done
             }
@@ -101,7 +101,7 @@ impl Protocol for Surveyor {
             | Cmd::Detach(_)
             | Cmd::Writable(_)
             | Cmd::Unwritable(_)
-            | Cmd::Readable(_)) => self.raw.handle(cmd, out),
+            | Cmd::Readable(_)) => self.raw.handle(cmd, message, out),
         }
     }
 
@@ -138,7 +138,7 @@ impl Surveyor {
     }
 
     /// A new survey ends the one before.
-    fn send<'m>(&mut self, message: &mut Message<'m>, out: &mut Events<'m>) -> Answer {
+    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         if !message.header.is_empty() {
             return Answer::Fail(Error::INVALID);
         }
@@ -159,11 +159,11 @@ impl Surveyor {
     }
 
     /// Answers to another survey are stale, and dropped.
-    fn deliver(&mut self, mut answer: Message<'static>, out: &mut Events<'_>) {
+    fn deliver(&mut self, answer: &mut Message<'_>, out: &mut Events) {
         match self.state {
             State::Open { id } if reply_id(&answer.header) == Some(id) => {
                 answer.header.clear();
-                out.push(Evt::Deliver(answer));
+                out.push(Evt::Deliver);
             }
             State::Open { .. } | State::Idle | State::Expired => {}
         }

@@ -3,7 +3,8 @@
 use smallvec::SmallVec;
 
 /// A few bytes that go in front of something.
-pub type Bytes = SmallVec<[u8; 24]>;
+pub type Bytes = SmallVec<[u8; BYTES]>;
+const BYTES: usize = 24;
 
 /// What the bytes so far say.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,18 +25,25 @@ pub trait Framing: Send + Sync + std::fmt::Debug {
     /// The peer's endpoint type from its greeting.
     fn parse_greeting(&self, bytes: &[u8]) -> Parsed<u16>;
 
-    /// What precedes a message of `len` bytes.
-    fn prefix(&self, len: u64) -> Bytes;
+    /// What precedes a message.
+    fn prefix(&self, of: Prefix) -> Bytes;
 
-    /// The length of the message whose prefix starts here.
-    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<u64>;
+    /// What the prefix that starts here says.
+    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix>;
+}
 
-    /// Has a prefix say of what [`kind`](crate::core::Message::kind) its message is.
-    fn mark(&self, _prefix: &mut Bytes, _kind: u8) {}
+/// What a prefix says of its message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Prefix {
+    pub len: u64,
+    /// See [`Message::kind`](crate::core::Message::kind); 0 where a transport knows one way only.
+    pub kind: u8,
+}
 
-    /// What a prefix says of its message.
-    fn kind(&self, _prefix: &[u8]) -> u8 {
-        0
+impl Prefix {
+    /// Of a message of the usual kind.
+    pub fn of_length(len: usize) -> Prefix {
+        Prefix { len: len as u64, kind: 0 }
     }
 }
 
@@ -51,6 +59,8 @@ pub static SP_IPC: Sp = Sp { type_byte: true };
 
 const MAGIC: [u8; 4] = [0, b'S', b'P', 0];
 const GREETING: usize = 8;
+/// Bytes of a message's length.
+const LENGTH: usize = size_of::<u64>();
 /// The only message type of ipc that there is.
 const IN_BAND: u8 = 1;
 
@@ -76,22 +86,22 @@ impl Framing for Sp {
         }
     }
 
-    fn prefix(&self, len: u64) -> Bytes {
-        let mut bytes = Bytes::new();
-        if self.type_byte {
-            bytes.push(IN_BAND);
-        }
-        bytes.extend_from_slice(&len.to_be_bytes());
-        bytes
+    fn prefix(&self, of: Prefix) -> Bytes {
+        let front = usize::from(self.type_byte);
+        let mut bytes = [IN_BAND; BYTES];
+        bytes[front..front + LENGTH].copy_from_slice(&of.len.to_be_bytes());
+        Bytes::from_buf_and_len(bytes, front + LENGTH)
     }
 
-    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<u64> {
-        let used = usize::from(self.type_byte);
+    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix> {
+        let front = usize::from(self.type_byte);
         if self.type_byte && bytes.first().is_some_and(|kind| *kind != IN_BAND) {
             return Parsed::Bad;
         }
-        match bytes.get(used..).and_then(|rest| rest.first_chunk::<8>()) {
-            Some(len) => Parsed::Whole { used: used + 8, value: u64::from_be_bytes(*len) },
+        match bytes.get(front..).and_then(|rest| rest.first_chunk::<LENGTH>()) {
+            Some(len) => {
+                Parsed::Whole { used: front + LENGTH, value: Prefix { len: u64::from_be_bytes(*len), kind: 0 } }
+            }
             None => Parsed::Partial,
         }
     }
@@ -104,18 +114,18 @@ mod tests {
     #[test]
     fn the_wire_bytes_are_those_of_the_specification() {
         assert_eq!(SP_TCP.greeting(16)[..], [0, 0x53, 0x50, 0, 0, 0x10, 0, 0]);
-        assert_eq!(SP_TCP.prefix(3)[..], [0, 0, 0, 0, 0, 0, 0, 3]);
-        assert_eq!(SP_IPC.prefix(3)[..], [1, 0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(SP_TCP.prefix(Prefix::of_length(3))[..], [0, 0, 0, 0, 0, 0, 0, 3]);
+        assert_eq!(SP_IPC.prefix(Prefix::of_length(3))[..], [1, 0, 0, 0, 0, 0, 0, 0, 3]);
     }
 
     #[test]
     fn prefixes_are_read_back_at_every_split() {
         for framing in [&SP_TCP, &SP_IPC] {
-            let bytes = framing.prefix(0x0102_0304);
+            let bytes = framing.prefix(Prefix::of_length(0x0102_0304));
             for cut in 0..bytes.len() {
                 assert_eq!(framing.parse_prefix(&bytes[..cut]), Parsed::Partial);
             }
-            let whole = Parsed::Whole { used: bytes.len(), value: 0x0102_0304 };
+            let whole = Parsed::Whole { used: bytes.len(), value: Prefix::of_length(0x0102_0304) };
             assert_eq!(framing.parse_prefix(&bytes), whole);
         }
         assert_eq!(SP_IPC.parse_prefix(&[2]), Parsed::Bad);

@@ -12,7 +12,7 @@ use crate::core::{Body, Chunk, Error, Message, Result};
 use crate::sys::memory::unfilled_words;
 
 use super::blocks::{BLOCK, Blocks};
-use super::framing::{Framing, Parsed};
+use super::framing::{Framing, Parsed, Prefix};
 use super::stream::Stream;
 
 /// Messages longer than this get a chunk of their own.
@@ -47,7 +47,7 @@ pub struct Inbox {
     start: usize,
     end: usize,
     front: Front,
-    /// What its prefix said of the message in front.
+    /// What its prefix said of the message in front. 0 for most.
     kind: u8,
     /// The longest message received so far. A peer is believed to send as much again.
     longest: usize,
@@ -102,12 +102,12 @@ impl Inbox {
             match framing.parse_prefix(self.bytes()) {
                 Parsed::Partial => return Ok(false),
                 Parsed::Bad => return Err(Error::PROTO),
-                Parsed::Whole { used, value: len } => {
+                Parsed::Whole { used, value: Prefix { len, kind } } => {
                     // More than an address space holds cannot be meant, even where no limit is set.
                     if max.is_some_and(|max| len > max) || len >= isize::MAX as u64 {
                         return Err(Error::MSG_SIZE);
                     }
-                    self.kind = framing.kind(&self.bytes()[..used]);
+                    self.kind = kind;
                     self.start += used;
                     self.front = Front::Small(usize::try_from(len).map_err(|_| Error::MSG_SIZE)?);
                 }
@@ -125,19 +125,20 @@ impl Inbox {
         }
     }
 
-    /// The message that [`Inbox::parse`] found whole.
-    pub fn take(&mut self, blocks: &Blocks) -> Result<Message<'static>> {
-        let mut message = match std::mem::take(&mut self.front) {
+    /// Puts the message that [`Inbox::parse`] found whole into `into`.
+    pub fn take(&mut self, into: &mut Message<'_>, blocks: &Blocks) -> Result<()> {
+        into.header.clear();
+        into.kind = self.kind;
+        into.body = match std::mem::take(&mut self.front) {
+            Front::Small(len) => self.take_small(len, blocks)?,
             Front::Large { mut chunk, total, .. } => {
                 chunk.truncate(total);
                 (self.longest, self.large) = (self.longest.max(total), true);
-                Message::new(Body::Owned(chunk))
+                Body::Owned(chunk)
             }
-            Front::Small(len) => self.take_small(len, blocks)?,
-            Front::Unknown => Message::default(),
+            Front::Unknown => Body::default(),
         };
-        message.kind = self.kind;
-        Ok(message)
+        Ok(())
     }
 
     /// Lets go of memory that an idle connection does not need.
@@ -156,17 +157,17 @@ impl Inbox {
         }
     }
 
-    fn take_small(&mut self, len: usize, blocks: &Blocks) -> Result<Message<'static>> {
+    fn take_small(&mut self, len: usize, blocks: &Blocks) -> Result<Body<'static>> {
         let (start, end) = (self.start, self.start + len);
         self.start = end;
         self.large = false;
-        let Some(block) = &self.block else { return Ok(Message::default()) };
+        let Some(block) = &self.block else { return Ok(Body::default()) };
         if end == self.end && len <= COPIED {
-            let message = Message::copy_of(&block.bytes()[start..end])?;
+            let copy = Chunk::copy_of(&block.bytes()[start..end])?;
             self.release(blocks);
-            return Ok(message);
+            return Ok(Body::Owned(copy));
         }
-        Ok(Message::new(Body::Shared { block: Arc::clone(block), start, end }))
+        Ok(Body::Shared { block: Arc::clone(block), start, end })
     }
 
     fn start_large(&mut self, total: usize) -> Result<Front> {

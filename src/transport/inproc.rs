@@ -74,9 +74,11 @@ impl InprocPipe {
         self.link.owners[1 - self.end].get()
     }
 
-    /// Puts a message into the peer's queue. The second value says that the peer must be told.
-    pub fn send(&mut self, message: Message<'_>) -> (Flow, bool) {
-        let Ok(mut message) = message.into_static() else { return (Flow::Open, false) };
+    /// Puts a message into the peer's queue; if it is needed `again`, one that shares its body. The second value says that
+    /// the peer must be told.
+    pub fn send(&mut self, message: &mut Message<'_>, again: bool) -> (Flow, bool) {
+        let own = if again { message.share() } else { message.take().into_static() };
+        let Ok(mut message) = own else { return (Flow::Open, false) };
         // Nothing is framed here.
         message.kind = 0;
         let mut lane = self.lane(1 - self.end);
@@ -93,14 +95,16 @@ impl InprocPipe {
         }
     }
 
-    /// The next message. [`Change::writable`] here means that the *peer* became writable and must be told.
-    pub fn take(&mut self) -> (Option<Message<'static>>, Change) {
+    /// Puts the next message into `into`, if there is one. [`Change::writable`] here means that the *peer* became writable
+    /// and must be told.
+    pub fn take(&mut self, into: &mut Message<'_>) -> (bool, Change) {
         let mut lane = self.lane(self.end);
-        let message = lane.queue.pop_front();
-        lane.bytes -= message.as_ref().map_or(0, Message::len);
+        let Some(message) = lane.queue.pop_front() else { return (false, Change::default()) };
+        lane.bytes -= message.len();
         let writable = lane.unpark();
         let readable = !lane.queue.is_empty();
-        (message, Change { readable, writable, ..Change::default() })
+        *into = message;
+        (true, Change { readable, writable, ..Change::default() })
     }
 
     pub fn is_readable(&self) -> bool {

@@ -10,15 +10,19 @@ use std::io::{self, ErrorKind, IoSlice};
 
 use smallvec::SmallVec;
 
+use crate::core::message::SMALL;
 use crate::core::{Body, Chunk, Message, Result};
 
 use super::stream::Stream;
 
 /// Messages up to this size are copied into the coalescing buffer.
-pub const COALESCED: usize = 8 * 1024;
+pub const COALESCED: usize = SMALL;
 
 /// Size of a coalescing buffer, and so of a large write of small messages.
 pub const BUFFER: usize = 64 * 1024;
+
+/// A lone message up to this size is written in one piece: assembling it costs less than a vectored write does.
+const ONE_PIECE: usize = 512;
 
 /// Pieces handed to the kernel in one call.
 const PIECES: usize = 16;
@@ -29,7 +33,9 @@ const TURN: usize = 1024 * 1024;
 #[derive(Debug, Default)]
 pub struct Outbox {
     queue: VecDeque<Segment>,
-    /// Bytes in the queue and in the flush under way.
+    /// The coalescing buffer to which messages are appended, behind the queue.
+    tail: Vec<u8>,
+    /// Bytes in queue and tail and in the flush under way.
     pending: usize,
     flushing: bool,
     /// A coalescing buffer that was written and will be needed again while the stream lasts.
@@ -70,22 +76,50 @@ impl Outbox {
         self.flushing
     }
 
-    /// Appends a message with what goes in front of it.
-    pub fn push(&mut self, prefix: &[u8], message: Message<'_>) -> Result<()> {
-        self.push_rest(prefix, message, 0)
+    /// Appends a message with what goes in front of it. If it is needed `again`, it stays as it is; otherwise a large
+    /// body is taken out of it.
+    #[inline]
+    pub fn push(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Result<()> {
+        let total = prefix.len() + message.len();
+        if total > COALESCED {
+            return self.push_large(prefix, message, again, 0);
+        }
+        if self.tail.capacity() - self.tail.len() < total {
+            self.new_tail();
+        }
+        self.tail.extend_from_slice(prefix);
+        if !message.header.is_empty() {
+            self.tail.extend_from_slice(&message.header);
+        }
+        self.tail.extend_from_slice(message.body.bytes());
+        self.pending += total;
+        Ok(())
     }
 
     /// Writes a message at once, nothing being pending; what the kernel does not take is kept.
-    pub fn write(&mut self, stream: &dyn Stream, prefix: &[u8], message: Message<'_>) -> io::Result<()> {
-        let slices = [prefix, &message.header, message.body.bytes()].map(IoSlice::new);
+    pub fn write(
+        &mut self,
+        stream: &dyn Stream,
+        prefix: &[u8],
+        message: &mut Message<'_>,
+        again: bool,
+    ) -> io::Result<()> {
         let total = prefix.len() + message.len();
-        let written = match stream.write(&slices) {
+        let parts = [prefix, &message.header, message.body.bytes()];
+        let outcome = if total <= ONE_PIECE {
+            let mut whole = SmallVec::<[u8; ONE_PIECE]>::new();
+            parts.into_iter().for_each(|part| whole.extend_from_slice(part));
+            stream.write(&[IoSlice::new(&whole)])
+        } else {
+            stream.write(&parts.map(IoSlice::new))
+        };
+        let written = match outcome {
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
         if written < total {
-            let kept = self.push_rest(prefix, message, written);
+            let kept = self.push_rest(prefix, message, again, written);
             kept.map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
         }
         Ok(())
@@ -93,9 +127,10 @@ impl Outbox {
 
     /// Takes out everything, unless nothing is there or another flush is under way.
     pub fn start_flush(&mut self) -> Option<Batch> {
-        if self.flushing || self.queue.is_empty() {
+        if self.flushing || self.pending == 0 {
             return None;
         }
+        self.seal();
         self.flushing = true;
         Some(Batch { segments: std::mem::take(&mut self.queue), spare: None })
     }
@@ -113,60 +148,69 @@ impl Outbox {
     /// The stream is over: lets go of memory that a quiet pipe does not need.
     pub fn relax(&mut self) {
         self.spare = None;
+        if self.tail.is_empty() {
+            self.tail = Vec::new();
+        }
     }
 
     /// Drops what is pending. A flush under way brings its rest to nobody.
     pub fn clear(&mut self) {
-        let queued: usize = self.queue.iter().map(Segment::len).sum();
+        let queued: usize = self.queue.iter().map(Segment::len).sum::<usize>() + self.tail.len();
         self.queue.clear();
+        self.tail.clear();
         // A flush that failed does not say how much it had written.
         self.pending = if self.flushing { self.pending - queued } else { 0 };
     }
 
-    fn push_rest(&mut self, prefix: &[u8], message: Message<'_>, written: usize) -> Result<()> {
+    /// Keeps what is left of a message of which `written` bytes have been written.
+    fn push_rest(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool, written: usize) -> Result<()> {
+        if prefix.len() + message.len() > COALESCED {
+            return self.push_large(prefix, message, again, written);
+        }
+        self.push(prefix, message, again)?;
+        // Nothing was pending, so this is all there is.
+        self.tail.drain(..written);
+        self.pending -= written;
+        Ok(())
+    }
+
+    fn push_large(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool, written: usize) -> Result<()> {
         let total = prefix.len() + message.len();
         let head = prefix.len() + message.header.len();
-        let body_done = written.saturating_sub(head);
-        if total <= COALESCED {
-            let buffer = self.buffer(total);
-            let parts = [prefix, &message.header, message.body.bytes()];
-            let mut skip = written;
-            for part in parts {
-                let from = skip.min(part.len());
-                buffer.extend_from_slice(&part[from..]);
-                skip -= from;
-            }
-        } else {
-            let (body, done) = match message.body {
-                Body::Borrowed(bytes) => (Body::Owned(Chunk::copy_of(&bytes[body_done..])?), 0),
-                kept => (kept.into_static()?, body_done),
-            };
+        let done = written.saturating_sub(head);
+        let (body, done) = match &message.body {
+            Body::Borrowed(bytes) => (Body::Owned(Chunk::copy_of(&bytes[done..])?), 0),
+            _ if again => (message.body.share()?, done),
+            _ => (std::mem::take(&mut message.body).into_static()?, done),
+        };
+        if written < head {
             let mut front: SmallVec<[u8; 64]> = SmallVec::from_slice(prefix);
             front.extend_from_slice(&message.header);
-            if written < head {
-                self.buffer(head).extend_from_slice(&front[written..]);
+            let rest = &front[written..];
+            if self.tail.capacity() - self.tail.len() < rest.len() {
+                self.new_tail();
             }
-            self.queue.push_back(Segment { data: Data::Body(body), done });
+            self.tail.extend_from_slice(rest);
         }
+        self.seal();
+        self.queue.push_back(Segment { data: Data::Body(body), done });
         self.pending += total - written;
         Ok(())
     }
 
-    /// A coalescing buffer at the queue's end with room for `count` bytes.
-    fn buffer(&mut self, count: usize) -> &mut Vec<u8> {
-        let fits = matches!(self.queue.back(), Some(Segment { data: Data::Coalesced(bytes), .. })
-            if bytes.len() + count <= bytes.capacity());
-        if !fits {
-            let data = Data::Coalesced(match self.spare.take() {
-                Some(spare) if spare.capacity() >= count => spare,
-                _ => Vec::with_capacity(BUFFER.max(count)),
-            });
+    /// What comes next is behind the tail.
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            let data = Data::Coalesced(std::mem::take(&mut self.tail));
             self.queue.push_back(Segment { data, done: 0 });
         }
-        match self.queue.back_mut() {
-            Some(Segment { data: Data::Coalesced(bytes), .. }) => bytes,
-            _ => unreachable!("a coalescing buffer was just put there"),
-        }
+    }
+
+    /// An empty coalescing buffer with room for every small message.
+    #[cold]
+    fn new_tail(&mut self) {
+        self.seal();
+        self.tail = self.spare.take().unwrap_or_else(|| Vec::with_capacity(BUFFER));
     }
 }
 

@@ -16,7 +16,7 @@ use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
-use super::framing::{Framing, Parsed};
+use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
 use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
 use super::stream::Stream;
@@ -170,10 +170,11 @@ impl StreamPipe {
     }
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
-    /// it waits for those that follow.
+    /// it waits for those that follow. `again`: another pipe gets the message as well.
     pub fn send(
         &mut self,
-        message: Message<'_>,
+        message: &mut Message<'_>,
+        again: bool,
         in_stream: impl FnOnce() -> bool,
         terms: &Terms<'_>,
     ) -> (Flow, Need) {
@@ -181,16 +182,13 @@ impl StreamPipe {
             return (Flow::Full, Need::Nothing);
         }
         self.used = true;
-        let mut prefix = self.framing.prefix(message.len() as u64);
-        if message.kind != 0 {
-            self.framing.mark(&mut prefix, message.kind);
-        }
+        let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
         let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !in_stream()) {
-            let outcome = self.outbox.write(&*self.stream, &prefix, message);
+            let outcome = self.outbox.write(&*self.stream, &prefix, message, again);
             self.kernel_full = !self.outbox.is_empty();
             outcome
         } else {
-            self.outbox.push(&prefix, message).map_err(|error| io::Error::from_raw_os_error(error.errno()))
+            self.outbox.push(&prefix, message, again).map_err(|error| io::Error::from_raw_os_error(error.errno()))
         };
         if outcome.is_err() {
             // The reactor reports the same fault as an event, and that ends the pipe. Not so when memory ran
@@ -215,20 +213,21 @@ impl StreamPipe {
         }
     }
 
-    /// The next whole message, and what became of the pipe by looking for another one behind it.
-    pub fn take(&mut self, terms: &Terms<'_>) -> (Option<Message<'static>>, Change) {
+    /// Puts the next whole message into `into` if there is one, and tells what became of the pipe by looking for another
+    /// one behind it.
+    pub fn take(&mut self, into: &mut Message<'_>, terms: &Terms<'_>) -> (bool, Change) {
         if !std::mem::take(&mut self.whole) {
-            return (None, Change::default());
+            return (false, Change::default());
         }
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
-        let message = self.inbox.take(terms.blocks);
-        if message.is_err() || self.read(false, terms).is_err() {
+        let taken = self.inbox.take(into, terms.blocks);
+        if taken.is_err() || self.read(false, terms).is_err() {
             self.whole = false;
             self.hang_up();
         }
         let hung_up = was_active && self.state == State::HungUp;
-        (message.ok(), Change { readable: self.whole, hung_up, ..Change::default() })
+        (taken.is_ok(), Change { readable: self.whole, hung_up, ..Change::default() })
     }
 
     /// Was it made by connecting?
@@ -307,7 +306,7 @@ impl StreamPipe {
 
     fn greet(&mut self, terms: &Terms<'_>) -> Result<()> {
         let greeting = self.framing.greeting(terms.own);
-        self.outbox.write(&*self.stream, &greeting, Message::default())?;
+        self.outbox.write(&*self.stream, &greeting, &mut Message::default(), false)?;
         self.kernel_full = !self.outbox.is_empty();
         self.state = State::Greeting;
         self.kernel_readable = true;

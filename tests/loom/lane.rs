@@ -72,7 +72,7 @@ impl Socket {
         while !state.writable {
             state = self.changed.wait(state).unwrap();
         }
-        let (flow, told) = state.pipe.send(Message::copy_of(&[body]).unwrap());
+        let (flow, told) = state.pipe.send(&mut Message::copy_of(&[body]).unwrap(), false);
         state.writable = flow == Flow::Open;
         let peer = state.pipe.peer().filter(|_| told).cloned();
         drop(state);
@@ -88,12 +88,13 @@ impl Socket {
             }
             state = self.changed.wait(state).unwrap();
         }
-        let (message, change) = state.pipe.take();
+        let mut message = Message::default();
+        let (taken, change) = state.pipe.take(&mut message);
         state.readable = change.readable;
         let peer = state.pipe.peer().filter(|_| change.writable).cloned();
         drop(state);
         tell(peer, Ready { writable: true, ..Ready::default() });
-        message.map(|message| message.body.bytes()[0])
+        taken.then(|| message.body.bytes()[0])
     }
 
     fn leave(&self) {

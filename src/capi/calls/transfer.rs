@@ -45,15 +45,16 @@ pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: 
             if len == NN_MSG && buf.is_null() {
                 return Err(Error::FAULT);
             }
-            let body = socket.recv(wait(flags))?.body;
-            let full = body.len();
+            let mut message = Message::default();
+            socket.recv_into(&mut message, wait(flags))?;
+            let full = message.body.len();
             if len == NN_MSG {
-                let data = chunk::into_raw(body.into_chunk()?);
+                let data = chunk::into_raw(message.body.into_chunk()?);
                 // SAFETY: a non-null `buf` has room for a pointer.
                 unsafe { pointers::write(buf.cast(), data) }?;
             } else {
                 // SAFETY: a non-null `buf` has room for `len` bytes.
-                unsafe { pointers::store(buf, &body.bytes()[..full.min(len)]) }?;
+                unsafe { pointers::store(buf, &message.body.bytes()[..full.min(len)]) }?;
             }
             Ok(returned(full))
         })
@@ -117,7 +118,8 @@ pub unsafe extern "C" fn nn_recvmsg(s: c_int, msghdr: *mut nn_msghdr, flags: c_i
                 if msghdr::whole_message(parts).is_some_and(|place| place.is_null()) {
                     return Err(Error::FAULT);
                 }
-                let message = socket.recv(wait(flags))?;
+                let mut message = Message::default();
+                socket.recv_into(&mut message, wait(flags))?;
                 let control = msghdr::ControlOut::prepare(&description, &message)?;
                 let full = msghdr::scatter(parts, message.body)?;
                 control.deliver()?;

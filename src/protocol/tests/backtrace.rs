@@ -9,6 +9,21 @@ fn message(header: &[u8], body: &[u8]) -> Message<'static> {
     Message { header: Header::from_slice(header), ..Message::copy_of(body).unwrap() }
 }
 
+/// What [`split_request`] makes of a message, if it likes it.
+fn request(mut message: Message<'static>, max_ttl: u8) -> Option<Message<'static>> {
+    split_request(&mut message, max_ttl).then_some(message)
+}
+
+fn reply(mut message: Message<'static>) -> Option<Message<'static>> {
+    split_reply(&mut message).then_some(message)
+}
+
+/// The header of an empty message that came on this pipe.
+fn header_from(origins: &Origins, pipe: PipeId) -> Option<Header> {
+    let mut header = Header::new();
+    origins.push_key(pipe, &mut header).then_some(header)
+}
+
 /// `hops` words without the top bit, then one with it.
 fn payload(hops: usize) -> Vec<u8> {
     let mut bytes = vec![0; 4 * hops];
@@ -21,26 +36,25 @@ fn the_hop_limit_counts_the_id() {
     for (words, max_ttl, accepted) in [(7, 8, true), (8, 8, true), (9, 8, false), (1, 1, true), (2, 1, false)]
     {
         let bytes = payload(words - 1);
-        assert_eq!(split_request(message(b"", &bytes), max_ttl).is_some(), accepted, "{words} of {max_ttl}");
-        assert_eq!(split_request(message(&bytes, b""), max_ttl).is_some(), accepted, "{words} of {max_ttl}");
+        assert_eq!(request(message(b"", &bytes), max_ttl).is_some(), accepted, "{words} of {max_ttl}");
+        assert_eq!(request(message(&bytes, b""), max_ttl).is_some(), accepted, "{words} of {max_ttl}");
     }
 }
 
 #[test]
 fn the_backtrace_ends_with_the_first_top_bit() {
-    let request = split_request(message(b"", b"\0\0\0\x01\x80\0\0\x02\x80\0\0\x03rest"), 8).unwrap();
+    let request = request(message(b"", b"\0\0\0\x01\x80\0\0\x02\x80\0\0\x03rest"), 8).unwrap();
     assert_eq!(request.header.as_slice(), b"\0\0\0\x01\x80\0\0\x02");
     assert_eq!(request.body.bytes(), b"\x80\0\0\x03rest");
 }
 
 #[test]
 fn a_header_that_is_the_backtrace_costs_no_copy() {
-    let request = message(b"\x80\0\0\x02", b"body");
-    let address = request.body.bytes().as_ptr();
-    assert_eq!(split_request(request, 8).unwrap().body.bytes().as_ptr(), address);
-    let reply = message(b"\x80\0\0\x02", b"body");
-    let address = reply.body.bytes().as_ptr();
-    assert_eq!(split_reply(reply).unwrap().body.bytes().as_ptr(), address);
+    for split in [|message| request(message, 8), reply] {
+        let message = message(b"\x80\0\0\x02", b"body");
+        let address = message.body.bytes().as_ptr();
+        assert_eq!(split(message).unwrap().body.bytes().as_ptr(), address);
+    }
 }
 
 #[test]
@@ -58,7 +72,7 @@ fn keys_count_up_without_the_top_bit() {
     let mut keys = Vec::new();
     for pipe in [PipeId(0), PipeId(1)] {
         origins.attach(pipe);
-        keys.push(origins.push_key(pipe, message(b"", b"")).unwrap().header.to_vec());
+        keys.push(header_from(&origins, pipe).unwrap().to_vec());
     }
     assert_eq!(keys, [[0x7f, 0xff, 0xff, 0xff], [0, 0, 0, 0]]);
 }
@@ -68,11 +82,11 @@ fn a_key_does_not_outlive_its_pipe() {
     let mut origins = Origins::new(0);
     origins.attach(PipeId(0));
     origins.set_writable(PipeId(0), true);
-    let old = origins.push_key(PipeId(0), message(b"", b"")).unwrap().header;
+    let old = header_from(&origins, PipeId(0)).unwrap();
     assert_eq!(origins.pop_key(&mut old.clone()), Some(PipeId(0)));
     origins.hangup(PipeId(0));
     assert_eq!(origins.pop_key(&mut old.clone()), None, "hung up");
-    assert!(origins.push_key(PipeId(0), message(b"", b"")).is_some(), "what came from it has its key");
+    assert!(header_from(&origins, PipeId(0)).is_some(), "what came from it has its key");
     origins.detach(PipeId(0));
     origins.attach(PipeId(0));
     origins.set_writable(PipeId(0), true);
@@ -105,7 +119,7 @@ fn cut_bytes() -> impl Strategy<Value = (Vec<u8>, usize)> {
 proptest! {
     #[test]
     fn requests_are_split_like_the_model((bytes, cut) in cut_bytes(), max_ttl in 1..12_u8) {
-        let request = split_request(message(&bytes[..cut], &bytes[cut..]), max_ttl);
+        let request = request(message(&bytes[..cut], &bytes[cut..]), max_ttl);
         match (request, model_len(&bytes, usize::from(max_ttl))) {
             (Some(request), Some(len)) => {
                 prop_assert_eq!(request.header.as_slice(), &bytes[..len]);
@@ -117,7 +131,7 @@ proptest! {
 
     #[test]
     fn replies_are_split_after_one_word((bytes, cut) in cut_bytes()) {
-        let reply = split_reply(message(&bytes[..cut], &bytes[cut..]));
+        let reply = reply(message(&bytes[..cut], &bytes[cut..]));
         prop_assert_eq!(reply.is_some(), bytes.len() >= 4);
         if let Some(reply) = reply {
             prop_assert_eq!(reply.header.as_slice(), &bytes[..4]);

@@ -42,7 +42,7 @@ pub struct FakeSocket {
     pub now: Duration,
     /// When the machine wants its timer.
     pub alarm: Option<Duration>,
-    delivered: VecDeque<Message<'static>>,
+    delivered: usize,
     /// Serial of the pipe from which a message was last taken.
     pub last_taken: usize,
     /// Every transmission's pipe.
@@ -73,7 +73,7 @@ impl FakeSocket {
             serials: 0,
             now: Duration::ZERO,
             alarm: None,
-            delivered: VecDeque::new(),
+            delivered: 0,
             last_taken: 0,
             transmissions: Vec::new(),
             refused: Vec::new(),
@@ -230,10 +230,9 @@ impl FakeSocket {
         let ready = self.machine.readiness().send;
         let header = Header::from_slice(header);
         let mut message = Message { header: header.clone(), ..Message::new(Body::Borrowed(body)) };
-        let answer = self.feed(Cmd::Send { message: &mut message });
+        let answer = self.feed_with(Cmd::Send, &mut message);
         if answer == Answer::Done {
             assert!(ready, "a send succeeded that was not announced");
-            assert!(message.is_empty(), "a sent message stayed");
             return Ok(());
         }
         assert_eq!((&message.header, message.body.bytes()), (&header, body), "an unsent message changed");
@@ -250,7 +249,8 @@ impl FakeSocket {
         let ready = self.machine.readiness().recv;
         let mut first = true;
         loop {
-            match self.feed(Cmd::Recv) {
+            let mut message = Message::default();
+            match self.feed_with(Cmd::Recv, &mut message) {
                 Answer::Done => assert!(ready, "a receive succeeded that was not announced"),
                 Answer::NotNow => {
                     assert!(!(ready && first), "an announced receive would block");
@@ -258,8 +258,7 @@ impl FakeSocket {
                 }
                 Answer::Fail(error) => return Err(error),
             }
-            if let Some(message) = self.delivered.pop_front() {
-                assert!(self.delivered.is_empty(), "two messages delivered to one receive");
+            if std::mem::take(&mut self.delivered) > 0 {
                 return Ok((message.header.to_vec(), message.body.bytes().to_vec()));
             }
             first = false;
@@ -296,24 +295,29 @@ impl FakeSocket {
 
     // ---- the driver
 
-    fn feed(&mut self, cmd: Cmd<'_, '_>) -> Answer {
-        let asks = matches!(cmd, Cmd::Recv);
+    fn feed(&mut self, cmd: Cmd) -> Answer {
+        self.feed_with(cmd, &mut Message::default())
+    }
+
+    fn feed_with(&mut self, cmd: Cmd, message: &mut Message<'_>) -> Answer {
         let mut events = Events::new();
-        let answer = self.machine.handle(cmd, &mut events);
+        let answer = self.machine.handle(cmd, message, &mut events);
         let mut served = false;
         while let Some(event) = events.pop() {
-            served |= matches!(event, Evt::Deliver(_) | Evt::Take(_));
-            self.carry_out(event);
+            served |= matches!(event, Evt::Deliver | Evt::Take(_));
+            self.carry_out(event, message, &mut events);
         }
-        assert!(!asks || served == (answer == Answer::Done), "a receive is done if and only if something comes");
+        assert!(cmd != Cmd::Recv || served == (answer == Answer::Done), "a receive is done if and only if something comes");
+        assert!(self.delivered == 0 || cmd == Cmd::Recv, "delivered to nobody");
+        assert!(self.delivered <= 1, "two messages delivered to one receive");
         answer
     }
 
-    fn carry_out(&mut self, event: Evt<'_>) {
+    fn carry_out(&mut self, event: Evt, message: &mut Message<'_>, events: &mut Events) {
         match event {
-            Evt::Transmit { pipe, message } => self.transmit(pipe, message),
-            Evt::Take(pipe) => self.take(pipe),
-            Evt::Deliver(message) => self.delivered.push_back(message),
+            Evt::Transmit(pipe) => self.transmit(pipe, message, events),
+            Evt::Take(pipe) => self.take(pipe, message, events),
+            Evt::Deliver => self.delivered += 1,
             Evt::Arm(after) => self.alarm = after.map(|after| self.now + after),
             Evt::Refuse(pipe) => {
                 self.refused.push(pipe);
@@ -322,23 +326,27 @@ impl FakeSocket {
         }
     }
 
-    fn transmit(&mut self, pipe: PipeId, message: Message<'_>) {
+    fn transmit(&mut self, pipe: PipeId, message: &mut Message<'_>, events: &mut Events) {
         self.transmissions.push(pipe);
+        let sent = message.share().unwrap();
+        if !events.transmits_again() {
+            message.take();
+        }
         let fake = self.pipe_mut(pipe);
         assert!(fake.is_writable(), "transmission on a pipe that is not writable");
-        fake.sent.push_back(message.into_static().unwrap());
+        fake.sent.push_back(sent);
         if !fake.is_writable() {
-            self.feed(Cmd::Unwritable(pipe));
+            self.machine.handle(Cmd::Unwritable(pipe), &mut Message::default(), events);
         }
     }
 
-    fn take(&mut self, pipe: PipeId) {
+    fn take(&mut self, pipe: PipeId, message: &mut Message<'_>, events: &mut Events) {
         let fake = self.pipe_mut(pipe);
         assert_ne!(fake.state, PipeState::Gone, "take from a pipe that is gone");
-        let message = fake.arrived.pop_front().expect("take from a readable pipe");
+        *message = fake.arrived.pop_front().expect("take from a readable pipe");
         let (more, serial) = (!fake.arrived.is_empty(), fake.serial);
         self.last_taken = serial;
-        self.feed(Cmd::Incoming { pipe, message, more });
+        self.machine.handle(Cmd::Incoming { pipe, more }, message, events);
         self.detach_if_drained(pipe);
     }
 }

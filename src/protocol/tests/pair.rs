@@ -111,10 +111,10 @@ fn news_of_a_refused_peer_is_ignored() {
 }
 
 fn feed_news(pair: &mut FakeSocket, pipe: PipeId) {
-    use crate::core::{Cmd, Events};
+    use crate::core::{Cmd, Events, Message};
     for cmd in [Cmd::Writable(pipe), Cmd::Readable(pipe), Cmd::Hangup(pipe), Cmd::Detach(pipe)] {
         let mut events = Events::new();
-        pair.machine().handle(cmd, &mut events);
+        pair.machine().handle(cmd, &mut Message::default(), &mut events);
         assert!(events.is_empty());
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
 use crate::transport::blocks::Blocks;
-use crate::transport::framing::{Framing, Sp};
+use crate::transport::framing::{Framing, Prefix, Sp};
 use crate::transport::pipe::{Change, Need, Ready, StreamPipe, Terms};
 use crate::transport::stream::Stream;
 
@@ -206,10 +206,11 @@ impl Rig {
     pub fn take_all(&mut self) {
         while self.pipe.is_readable() {
             let terms = terms(&self.blocks, self.max_size, self.send_limit);
-            let (message, change) = self.pipe.take(&terms);
+            let mut message = Message::default();
+            let (taken, change) = self.pipe.take(&mut message, &terms);
             assert_eq!(change.readable, self.pipe.is_readable());
             self.note(change);
-            self.received.extend(message.map(|message| message.body.bytes().to_vec()));
+            self.received.extend(taken.then(|| message.body.bytes().to_vec()));
         }
     }
 
@@ -233,7 +234,7 @@ impl Rig {
     pub fn send(&mut self, body: &[u8]) -> Flow {
         let terms = terms(&self.blocks, self.max_size, self.send_limit);
         let in_stream = self.in_stream;
-        let (flow, need) = self.pipe.send(Message::copy_of(body).unwrap(), || in_stream, &terms);
+        let (flow, need) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, || in_stream, &terms);
         assert!(need != Need::Watch || self.pipe.is_watched());
         if need == Need::Flush {
             self.flush().unwrap();
@@ -271,7 +272,7 @@ impl Rig {
 
     /// Bytes of these messages on this wire.
     pub fn wire(&self, bodies: &[Vec<u8>]) -> Vec<u8> {
-        let framed = |body: &Vec<u8>| [&self.framing.prefix(body.len() as u64)[..], body].concat();
+        let framed = |body: &Vec<u8>| [&self.framing.prefix(Prefix::of_length(body.len()))[..], body].concat();
         bodies.iter().flat_map(framed).collect()
     }
 }

@@ -1,8 +1,8 @@
 //! The inbox by itself: what it hands out, and what memory it holds on to.
 
-use crate::core::Body;
+use crate::core::{Body, Message};
 use crate::transport::blocks::{BLOCK, Blocks};
-use crate::transport::framing::{Framing, SP_TCP};
+use crate::transport::framing::{Framing, Prefix, SP_TCP};
 use crate::transport::inbox::{Fill, Inbox};
 
 use super::fake::{EOF, Fake, bodies};
@@ -17,7 +17,7 @@ impl Rig {
     fn new(sizes: &[usize]) -> Rig {
         let fake = Fake::default();
         for body in bodies(sizes) {
-            fake.script().incoming.extend(SP_TCP.prefix(body.len() as u64));
+            fake.script().incoming.extend(SP_TCP.prefix(Prefix::of_length(body.len())));
             fake.script().incoming.extend(&body);
         }
         Rig { inbox: Inbox::default(), fake, blocks: Blocks::default() }
@@ -32,7 +32,9 @@ impl Rig {
     }
 
     fn take(&mut self) -> Body<'static> {
-        self.inbox.take(&self.blocks).unwrap().body
+        let mut message = Message::default();
+        self.inbox.take(&mut message, &self.blocks).unwrap();
+        message.body
     }
 }
 

@@ -58,13 +58,15 @@ proptest! {
                         message.body.share().unwrap();
                     }
                     expected.extend([&prefix[..], &header, &body].concat());
-                    outbox.push(&prefix, message).unwrap();
+                    let again = number % 2 == 0;
+                    outbox.push(&prefix, &mut message, again).unwrap();
+                    prop_assert!(!again || message.body.bytes() == body);
                 }
                 Step::Write(size) if outbox.is_empty() => {
                     let body = bodies(&[size]).remove(0);
                     expected.extend([&prefix[..], &body].concat());
                     fake.script().room = size / 2;
-                    outbox.write(&fake, &prefix, Message::new(Body::Borrowed(&body))).unwrap();
+                    outbox.write(&fake, &prefix, &mut Message::new(Body::Borrowed(&body)), false).unwrap();
                 }
                 Step::StartFlush if flush.is_none() => flush = outbox.start_flush(),
                 Step::FinishFlush(room) => {
@@ -94,18 +96,18 @@ proptest! {
 fn a_fault_is_told_and_a_full_kernel_is_not_one() {
     let (mut outbox, fake) = (Outbox::default(), Fake::default());
     fake.script().fail = Some((1, ErrorKind::BrokenPipe));
-    assert!(outbox.write(&fake, b"p", Message::default()).is_err());
+    assert!(outbox.write(&fake, b"p", &mut Message::default(), false).is_err());
     fake.script().room = 0;
-    outbox.write(&fake, b"prefix", Message::default()).unwrap();
+    outbox.write(&fake, b"prefix", &mut Message::default(), false).unwrap();
     assert_eq!(outbox.pending(), 6);
 }
 
 #[test]
 fn clearing_forgets_what_no_flush_has_taken() {
     let (mut outbox, fake) = (Outbox::default(), Fake::default());
-    outbox.push(b"taken", Message::default()).unwrap();
+    outbox.push(b"taken", &mut Message::default(), false).unwrap();
     let batch = outbox.start_flush().unwrap();
-    outbox.push(b"waiting", Message::default()).unwrap();
+    outbox.push(b"waiting", &mut Message::default(), false).unwrap();
     outbox.clear();
     finish(&mut outbox, batch, &fake, usize::MAX);
     assert!(outbox.is_empty());

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use crate::core::Error;
 use crate::transport::blocks::BLOCK;
-use crate::transport::framing::{Framing, SP_IPC, SP_TCP};
+use crate::transport::framing::{Framing, Prefix, SP_IPC, SP_TCP};
 
 use super::fake::{CLOSED, EOF, READABLE, Rig, bodies};
 
@@ -98,7 +98,7 @@ fn a_message_of_the_limit_passes_and_one_byte_more_does_not() {
         rig.arrive(&rig.wire(&sent));
         rig.hear_all().unwrap();
         assert!(rig.received == sent);
-        rig.arrive(&SP_TCP.prefix(size as u64 + 1));
+        rig.arrive(&SP_TCP.prefix(Prefix::of_length(size + 1)));
         assert_eq!(rig.event(READABLE).1, Err(Error::MSG_SIZE), "before any of its bytes");
     }
 }
@@ -109,7 +109,7 @@ fn what_came_before_an_oversized_message_is_not_lost() {
     rig.max_size = Some(10);
     let sent = bodies(&[10, 3]);
     rig.arrive(&rig.wire(&sent));
-    rig.arrive(&SP_TCP.prefix(11));
+    rig.arrive(&SP_TCP.prefix(Prefix::of_length(11)));
     rig.hear_all().unwrap();
     assert_eq!(rig.received, sent);
     assert!(rig.seen.hung_up);
@@ -170,7 +170,7 @@ fn a_message_waits_until_it_is_taken() {
 #[test]
 fn there_is_nothing_to_take_where_nothing_is_whole() {
     let mut rig = Rig::active(&SP_TCP);
-    rig.arrive(&SP_TCP.prefix(100));
+    rig.arrive(&SP_TCP.prefix(Prefix::of_length(100)));
     rig.event(READABLE).1.unwrap();
     rig.take_all();
     rig.arrive(&[1; 99]);

@@ -1,11 +1,11 @@
 //! What a pipe speaks with a ws stream: SP as on ipc, with an opcode where ipc has its type byte.
 
-use super::super::framing::{Bytes, Framing, Parsed, SP_TCP};
+use super::super::framing::{Bytes, Framing, Parsed, Prefix, SP_TCP};
 
 /// Bytes in front of a message.
 pub const PREFIX: usize = 9;
 
-/// In the place of an opcode: the one that NN_WS_MSG_TYPE asked for.
+/// In the place of an opcode: the one that NN_WS_MSG_TYPE asked for. (What a message that names none has as its kind.)
 pub const USUAL: u8 = 0;
 
 #[derive(Debug)]
@@ -20,21 +20,16 @@ impl Framing for WsFraming {
         SP_TCP.parse_greeting(bytes)
     }
 
-    fn prefix(&self, len: u64) -> Bytes {
-        Bytes::from_slice(&prefix(USUAL, len))
+    fn prefix(&self, of: Prefix) -> Bytes {
+        Bytes::from_slice(&prefix(of.kind, of.len))
     }
 
-    fn mark(&self, prefix: &mut Bytes, kind: u8) {
-        prefix[0] = kind;
-    }
-
-    fn kind(&self, prefix: &[u8]) -> u8 {
-        prefix[0]
-    }
-
-    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<u64> {
+    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix> {
         match bytes.first_chunk() {
-            Some(bytes) => Parsed::Whole { used: PREFIX, value: split(bytes).1 },
+            Some(bytes) => {
+                let (kind, len) = split(bytes);
+                Parsed::Whole { used: PREFIX, value: Prefix { len, kind } }
+            }
             None => Parsed::Partial,
         }
     }
