@@ -34,12 +34,13 @@ enum { MAX_PEERS = 256, MAX_SAMPLES = 1 << 20, BURST = 16, TOPIC = 8, EXIT_UNSUP
 /* ---- Arguments ------------------------------------------------------------------------------------------------- */
 
 static struct {
-    const char *transport, *pin, *pattern, *form, *wait;
+    const char *transport, *pin, *pattern, *wait;
+    bool handover;
     size_t size;
     int n, busy;
     double time, rate;
 } arg = {
-    .transport = "tcp", .pin = "none", .pattern = "pair", .form = "copy", .wait = "block", .size = 64, .n = 1, .time = 0.5,
+    .transport = "tcp", .pin = "none", .pattern = "pair", .wait = "block", .size = 64, .n = 1, .time = 0.5,
 };
 
 static bool is(const char *value, const char *name)
@@ -58,7 +59,7 @@ static void parse_args(int argc, char **argv)
         if (is(key, "transport")) arg.transport = value;
         else if (is(key, "pin")) arg.pin = value;
         else if (is(key, "pattern")) arg.pattern = value;
-        else if (is(key, "form")) arg.form = value;
+        else if (is(key, "form")) arg.handover = is(value, "msg");
         else if (is(key, "wait")) arg.wait = value;
         else if (is(key, "size")) arg.size = (size_t)atol(value);
         else if (is(key, "n")) arg.n = atoi(value);
@@ -532,16 +533,11 @@ static void requesters(void)
 
 /* ---- One way --------------------------------------------------------------------------------------------------- */
 
-static bool by_handover(void)
-{
-    return is(arg.form, "msg");
-}
-
 static void stream_on(const sock_t *s, int n)
 {
     char *buf = buffer();
     for (int i = 0;; i = i + 1 < n ? i + 1 : 0) {
-        if (by_handover())
+        if (arg.handover)
             lib_send_msg(s[i], arg.size);
         else
             lib_send(s[i], buf, arg.size);
@@ -563,7 +559,7 @@ static uint64_t drain(sock_t s, char *buf, uint64_t until)
     uint64_t count = 0, step = 1, last = now_ns();
     for (;;) {
         for (uint64_t i = 0; i < step; i++) {
-            if (by_handover()) {
+            if (arg.handover) {
                 if (lib_recv_msg(s) != (long)arg.size)
                     die("wrong size");
             } else {

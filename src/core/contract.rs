@@ -63,9 +63,13 @@ pub enum Evt {
     Refuse(PipeId),
 }
 
-/// Events in the order in which they are to be carried out.
+/// Events in the order in which they are to be carried out. Most commands lead to one.
 #[derive(Debug, Default)]
-pub struct Events(VecDeque<Evt>);
+pub struct Events {
+    first: Option<Evt>,
+    /// Whatever comes after the first; while there is something, there may be no first any more.
+    more: VecDeque<Evt>,
+}
 
 impl Events {
     pub fn new() -> Events {
@@ -74,22 +78,30 @@ impl Events {
 
     #[inline]
     pub fn push(&mut self, event: Evt) {
-        self.0.push_back(event);
+        if self.first.is_none() && self.more.is_empty() {
+            self.first = Some(event);
+        } else {
+            self.more.push_back(event);
+        }
     }
 
     #[inline]
     pub fn pop(&mut self) -> Option<Evt> {
-        self.0.pop_front()
+        match self.first.take() {
+            None if self.more.is_empty() => None,
+            None => self.more.pop_front(),
+            first => first,
+        }
     }
 
     /// Is the message under way to be sent once more?
     #[inline]
     pub fn transmits_again(&self) -> bool {
-        matches!(self.0.front(), Some(Evt::Transmit(_)))
+        matches!(self.first.as_ref().or_else(|| self.more.front()), Some(Evt::Transmit(_)))
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.first.is_none() && self.more.is_empty()
     }
 }
 

@@ -10,6 +10,9 @@ use crate::core::{Chunk, Result};
 /// Bodies up to this size are rather copied than shared.
 pub const SMALL: usize = 8 * 1024;
 
+/// Bodies up to this size live in the message itself. Copying so little costs less than counting who shares it.
+pub const INLINE: usize = 128;
+
 /// Header bytes; two hops fit without an allocation.
 pub type Header = SmallVec<[u8; 16]>;
 
@@ -28,17 +31,19 @@ pub struct Message<'a> {
 pub enum Body<'a> {
     /// In the caller's buffer: `nn_send` of a buffer copies it once, to where it is going.
     Borrowed(&'a [u8]),
+    /// In the message itself.
+    Inline(SmallVec<[u8; INLINE]>),
     /// In a chunk of its own: what `NN_MSG` hands over, and large arrivals.
     Owned(Chunk),
-    /// In `start..end` of a block that others look at too: small arrivals (the read buffer), fan-out,
-    /// and requests kept for resending.
+    /// In `start..end` of a block that others look at too: arrivals (the read buffer), fan-out, and requests kept for
+    /// resending.
     Shared { block: Arc<Chunk>, start: usize, end: usize },
 }
 
 impl Message<'static> {
     /// A message with an empty header and a copy of `body`.
     pub fn copy_of(body: &[u8]) -> Result<Message<'static>> {
-        Ok(Message::new(Body::Owned(Chunk::copy_of(body)?)))
+        Ok(Message::new(Body::copy_of(body)?))
     }
 }
 
@@ -88,7 +93,8 @@ impl<'a> Message<'a> {
         let (header, body) = joined.bytes_mut().split_at_mut(self.header.len());
         header.copy_from_slice(&self.header);
         body.copy_from_slice(self.body.bytes());
-        *self = Message { kind: self.kind, ..Message::new(Body::Owned(joined)) };
+        self.header.clear();
+        self.body = Body::Owned(joined);
         Ok(())
     }
 }
@@ -100,17 +106,21 @@ impl Default for Body<'_> {
 }
 
 impl Body<'_> {
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         match self {
             Body::Borrowed(bytes) => bytes,
+            Body::Inline(bytes) => bytes,
             Body::Owned(chunk) => chunk.bytes(),
             Body::Shared { block, start, end } => &block.bytes()[*start..*end],
         }
     }
 
+    #[inline]
     pub fn len(&self) -> usize {
         match self {
             Body::Borrowed(bytes) => bytes.len(),
+            Body::Inline(bytes) => bytes.len(),
             Body::Owned(chunk) => chunk.len(),
             Body::Shared { start, end, .. } => end - start,
         }
@@ -124,6 +134,7 @@ impl Body<'_> {
     pub fn advance(&mut self, count: usize) {
         match self {
             Body::Borrowed(bytes) => *bytes = &bytes[count..],
+            Body::Inline(bytes) => drop(bytes.drain(..count)),
             Body::Owned(chunk) => chunk.drop_front(count),
             Body::Shared { start, .. } => *start += count,
         }
@@ -143,17 +154,36 @@ impl Body<'_> {
 
     pub fn into_static(self) -> Result<Body<'static>> {
         match self {
-            Body::Borrowed(bytes) => Ok(Body::Owned(Chunk::copy_of(bytes)?)),
+            Body::Borrowed(bytes) => Body::copy_of(bytes),
+            Body::Inline(bytes) => Ok(Body::Inline(bytes)),
             Body::Owned(chunk) => Ok(Body::Owned(chunk)),
             Body::Shared { block, start, end } => Ok(Body::Shared { block, start, end }),
         }
     }
 
-    /// Turns a borrowed or owned body into a shared one; if there is no memory for that, it stays as it is.
+    /// The same bytes in memory that nobody shares: a body that is kept must not hold on to a whole read buffer.
+    pub fn into_unshared(self) -> Result<Body<'static>> {
+        match self {
+            Body::Shared { .. } if self.len() <= INLINE => Body::copy_of(self.bytes()),
+            Body::Shared { .. } => self.into_chunk().map(Body::Owned),
+            other => other.into_static(),
+        }
+    }
+
+    /// A copy, in the message itself if it fits there.
+    #[inline]
+    pub fn copy_of(bytes: &[u8]) -> Result<Body<'static>> {
+        match bytes.len() {
+            0..=INLINE => Ok(Body::Inline(SmallVec::from_slice(bytes))),
+            _ => Ok(Body::Owned(Chunk::copy_of(bytes)?)),
+        }
+    }
+
+    /// Turns a body into a shared one; if there is no memory for that, it stays as it is.
     fn make_shared(&mut self) -> Result<()> {
         let chunk = match self {
             Body::Shared { .. } => return Ok(()),
-            Body::Borrowed(bytes) => Chunk::copy_of(bytes)?,
+            Body::Borrowed(_) | Body::Inline(_) => Chunk::copy_of(self.bytes())?,
             Body::Owned(_) => std::mem::take(self).into_chunk()?,
         };
         let end = chunk.len();
@@ -161,15 +191,18 @@ impl Body<'_> {
         Ok(())
     }
 
-    /// A second body over the same bytes. A borrowed or owned body becomes a shared one on the way; if there
-    /// is no memory for that, it stays as it is.
+    /// A second body with the same bytes: a copy if they are few, else over the same memory. The body becomes a shared one
+    /// then; if there is no memory for that, it stays as it is.
     pub fn share(&mut self) -> Result<Body<'static>> {
+        if self.len() <= INLINE {
+            return Body::copy_of(self.bytes());
+        }
         self.make_shared()?;
         match self {
             Body::Shared { block, start, end } => {
                 Ok(Body::Shared { block: Arc::clone(block), start: *start, end: *end })
             }
-            Body::Borrowed(_) | Body::Owned(_) => Ok(Body::default()),
+            other => Body::copy_of(other.bytes()),
         }
     }
 }
@@ -190,8 +223,23 @@ mod tests {
     }
 
     #[test]
+    fn a_small_body_is_copied_and_a_larger_one_shared() {
+        for (size, shared) in [(0, false), (INLINE, false), (INLINE + 1, true)] {
+            let bytes = vec![7; size];
+            let mut body = Body::Borrowed(&bytes);
+            let twin = body.share().unwrap();
+            assert_eq!((twin.bytes(), body.bytes()), (&bytes[..], &bytes[..]));
+            assert_eq!(twin.bytes().as_ptr() == body.bytes().as_ptr(), shared);
+            let pointer = twin.bytes().as_ptr();
+            let unshared = twin.into_unshared().unwrap();
+            assert_eq!(unshared.bytes(), bytes);
+            assert!(!shared || unshared.bytes().as_ptr() != pointer);
+        }
+    }
+
+    #[test]
     fn a_shared_body_is_the_same_memory() {
-        let mut message = with_header(b"h", b"body");
+        let mut message = with_header(b"h", &[9; INLINE + 1]);
         let twin = message.share().unwrap();
         assert_eq!(twin.header, message.header);
         assert_eq!(twin.body.bytes().as_ptr(), message.body.bytes().as_ptr());
@@ -199,7 +247,7 @@ mod tests {
 
     #[test]
     fn the_last_owner_of_a_shared_body_gets_the_chunk_itself() {
-        let mut body = Message::copy_of(b"body").unwrap().body;
+        let mut body = Message::copy_of(&[9; INLINE + 1]).unwrap().body;
         let address = body.bytes().as_ptr();
         drop(body.share().unwrap());
         assert_eq!(body.into_chunk().unwrap().bytes().as_ptr(), address);
@@ -207,9 +255,10 @@ mod tests {
 
     #[test]
     fn advancing_drops_the_front_wherever_the_bytes_are() {
-        let mut shared = Message::copy_of(b"abcdef").unwrap().body;
-        shared.share().unwrap();
-        for mut body in [Body::Borrowed(b"abcdef"), Message::copy_of(b"abcdef").unwrap().body, shared] {
+        let owned = || Body::Owned(Chunk::copy_of(b"abcdef").unwrap());
+        let mut shared = owned();
+        shared.make_shared().unwrap();
+        for mut body in [Body::Borrowed(b"abcdef"), Body::copy_of(b"abcdef").unwrap(), owned(), shared] {
             body.advance(2);
             assert_eq!(body.bytes(), b"cdef");
             assert_eq!(body.into_chunk().unwrap().bytes(), b"cdef");

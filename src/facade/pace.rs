@@ -45,6 +45,11 @@ impl Pace {
         LAST_WRITE.set(self.last_write);
     }
 
+    /// Was anything decided for the call under way?
+    pub fn is_decided(&self) -> bool {
+        self.decided.is_some()
+    }
+
     /// The call under way is over. One that was not part of a stream has written.
     pub fn end_of_turn(&mut self) {
         if self.decided.take() == Some(false) {

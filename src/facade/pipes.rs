@@ -153,6 +153,11 @@ impl PipeTable {
         self.pace.wrote();
     }
 
+    #[inline]
+    pub fn is_unsettled(&self) -> bool {
+        !self.changed.is_empty() || self.alarm.is_some() || self.pace.is_decided()
+    }
+
     /// A visit in which something may have been sent is over.
     pub fn end_of_turn(&mut self) {
         self.pace.end_of_turn();

@@ -191,6 +191,12 @@ impl State {
         self.core.notice(cmd, &mut self.pipes);
     }
 
+    /// Did a command leave anything to settle? Most do not.
+    #[inline]
+    pub fn is_unsettled(&self) -> bool {
+        self.pipes.is_unsettled() || self.phase == Phase::Closing
+    }
+
     /// What must be done after commands before the lock is let go.
     pub fn settle(&mut self) {
         while let Some(id) = self.pipes.changed.pop() {

@@ -26,8 +26,12 @@ impl<'s> Visit<'s> {
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
         let Some(mut state) = self.state.take() else { return };
-        state.settle();
-        state.announce();
+        if state.is_unsettled() {
+            state.settle();
+        }
+        if !state.waiters.is_empty() || state.notify.is_wanted() {
+            state.announce();
+        }
         if !state.pipes.work.is_empty() {
             let work = std::mem::take(&mut state.pipes.work);
             drop(state);
@@ -53,9 +57,6 @@ impl DerefMut for Visit<'_> {
 impl State {
     /// Brings descriptors and waiters up to date with what the protocol says now.
     fn announce(&mut self) {
-        if self.waiters.is_empty() && !self.notify.is_wanted() {
-            return;
-        }
         let ready = match self.is_open() {
             true => self.core.readiness(),
             false => Readiness { send: true, recv: true },

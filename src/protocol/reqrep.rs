@@ -30,7 +30,7 @@
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Body, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
+    Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
 };
 use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
 use crate::protocol::milliseconds;
@@ -233,10 +233,9 @@ impl Req {
         if !split_reply(&mut reply) || reply_id(&reply.header) != Some(self.id) {
             return;
         }
-        // A chunk of its own, because a stored reply must not hold on to a whole read buffer. Without memory
-        // for it the reply is lost, and comes again when the request is resent.
-        if let Ok(chunk) = reply.body.into_chunk() {
-            self.state = ReqState::Done { reply: Message::new(Body::Owned(chunk)) };
+        // Without memory for it the reply is lost, and comes again when the request is resent.
+        if let Ok(body) = reply.body.into_unshared() {
+            self.state = ReqState::Done { reply: Message::new(body) };
             out.push(Evt::Arm(None));
         }
     }

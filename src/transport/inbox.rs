@@ -7,6 +7,7 @@
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 
+use crate::core::message::INLINE;
 use crate::core::{Body, Chunk, Error, Message, Result};
 
 use crate::sys::memory::unfilled_words;
@@ -162,10 +163,12 @@ impl Inbox {
         self.start = end;
         self.large = false;
         let Some(block) = &self.block else { return Ok(Body::default()) };
-        if end == self.end && len <= COPIED {
-            let copy = Chunk::copy_of(&block.bytes()[start..end])?;
-            self.release(blocks);
-            return Ok(Body::Owned(copy));
+        if len <= INLINE || (end == self.end && len <= COPIED) {
+            let copy = Body::copy_of(&block.bytes()[start..end]);
+            if end == self.end {
+                self.release(blocks);
+            }
+            return copy;
         }
         Ok(Body::Shared { block: Arc::clone(block), start, end })
     }

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind, IoSlice};
 use smallvec::SmallVec;
 
 use crate::core::message::SMALL;
-use crate::core::{Body, Chunk, Message, Result};
+use crate::core::{Body, Message, Result};
 
 use super::stream::Stream;
 
@@ -179,7 +179,7 @@ impl Outbox {
         let head = prefix.len() + message.header.len();
         let done = written.saturating_sub(head);
         let (body, done) = match &message.body {
-            Body::Borrowed(bytes) => (Body::Owned(Chunk::copy_of(&bytes[done..])?), 0),
+            Body::Borrowed(bytes) => (Body::copy_of(&bytes[done..])?, 0),
             _ if again => (message.body.share()?, done),
             _ => (std::mem::take(&mut message.body).into_static()?, done),
         };
