@@ -213,15 +213,19 @@ impl Reactor {
 
     /// Dispatches what is ready now, if nobody else is polling.
     pub fn glance(&self) {
+        self.look(Baton::release);
+    }
+
+    fn look(&self, give_back: impl FnOnce(&Baton<ByIdentity>) -> Wake<ByIdentity>) {
         if self.baton.try_acquire() {
             // A poll that does not wait cannot be interrupted.
-            let _ = self.poll_once(Some(Duration::ZERO));
-            self.carry_out(self.baton.release());
+            let _ = self.poll_once(Some(Duration::ZERO), None);
+            self.carry_out(give_back(&self.baton));
         }
     }
 
     fn poll_until_noticed(&self, me: &Parker, deadline: Option<Instant>) -> Waited {
-        let look = || self.poll_once(Some(Duration::ZERO)).is_err() || me.has_notice();
+        let look = || self.poll_once(Some(Duration::ZERO), None).is_err() || me.has_notice();
         if spin(look) && me.take_notice() {
             return Waited::Noticed;
         }
@@ -236,8 +240,7 @@ impl Reactor {
             if !me.begin_poll() {
                 continue;
             }
-            let outcome = self.poll_once(left);
-            me.end_poll();
+            let outcome = self.poll_once(left, Some(me));
             if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
                 return Waited::Interrupted;
             }

@@ -11,7 +11,8 @@ use crate::sys::signals::set_timer_slack;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
-use super::baton::IoTurn;
+use super::baton::{Baton, IoTurn};
+use super::parker::Parker;
 use super::sources::WAKER;
 use super::{Reactor, Request};
 
@@ -40,9 +41,10 @@ impl Poller {
 }
 
 impl Reactor {
-    /// Polls once, dispatches everything that was fetched, and lets due timers expire. The baton is the
-    /// caller's.
-    pub(super) fn poll_once(&self, timeout: Option<Duration>) -> io::Result<()> {
+    /// Polls once, dispatches everything that was fetched, and lets due timers expire. The baton is the caller's.
+    /// `sleeper`: who has said to be in the poll, and is told what comes from here on without the poll's waker; it is
+    /// mostly the sleeper itself that dispatches its own notice.
+    pub(super) fn poll_once(&self, timeout: Option<Duration>, sleeper: Option<&Parker>) -> io::Result<()> {
         let next = self.timers.next();
         let until_timer = next.map(|at| at.saturating_duration_since(Instant::now()));
         let timeout = match (timeout, until_timer) {
@@ -52,6 +54,9 @@ impl Reactor {
         let mut poller = self.poller.lock();
         let Poller { poll, events } = &mut *poller;
         let outcome = poll.get_mut().poll(events, timeout);
+        if let Some(sleeper) = sleeper {
+            sleeper.end_poll();
+        }
         if outcome.is_ok() {
             for event in events.iter().filter(|event| event.token() != WAKER) {
                 let Some((source, key)) = self.sources.find(event.token()) else { continue };
@@ -96,8 +101,7 @@ impl Reactor {
             }
             if self.io.begin_poll() {
                 // Signals are blocked here; nothing else is an error of the poll.
-                let _ = self.poll_once(None);
-                self.io.end_poll();
+                let _ = self.poll_once(None, Some(&self.io));
             }
             self.io.take_notice();
             if let Some(wake) = self.baton.io_yield() {
@@ -137,17 +141,10 @@ impl Reactor {
                 watched.clear();
                 return;
             }
-            self.glance_once();
+            self.look(Baton::hand_back);
             self.io.park(Some(WATCH));
             self.io.take_notice();
             self.expire(Instant::now());
-        }
-    }
-
-    fn glance_once(&self) {
-        if self.baton.try_acquire() {
-            let _ = self.poll_once(Some(Duration::ZERO));
-            self.carry_out(self.baton.hand_back());
         }
     }
 

@@ -64,7 +64,11 @@ impl Stream for Wire {
 
     /// Never raises SIGPIPE: the process is not ours.
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        retry(|| self.0.send_vectored_with_flags(from, libc::MSG_NOSIGNAL))
+        retry(|| match from {
+            // One piece costs the kernel less than a list of pieces.
+            [piece] => self.0.send_with_flags(piece, libc::MSG_NOSIGNAL),
+            pieces => self.0.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL),
+        })
     }
 
     fn shut_write(&self) -> io::Result<()> {

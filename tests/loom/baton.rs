@@ -102,8 +102,10 @@ impl Model {
         }
     }
 
-    fn poll_once(&self) {
-        for socket in self.kernel.poll() {
+    fn poll_once(&self, sleeper: &Parker) {
+        let ready = self.kernel.poll();
+        sleeper.end_poll();
+        for socket in ready {
             self.answer(socket);
         }
     }
@@ -165,8 +167,7 @@ impl Model {
     fn poll_until_noticed(&self, parker: &Parker) {
         while !parker.take_notice() {
             if parker.begin_poll() {
-                self.poll_once();
-                parker.end_poll();
+                self.poll_once(parker);
             }
         }
     }
@@ -191,8 +192,7 @@ impl Model {
                 return self.carry_out(self.baton.hand_back());
             }
             if self.io.begin_poll() {
-                self.poll_once();
-                self.io.end_poll();
+                self.poll_once(&self.io);
             }
             self.io.take_notice();
             if let Some(wake) = self.baton.io_yield() {
