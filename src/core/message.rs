@@ -101,7 +101,7 @@ impl<'a> Message<'a> {
 
 impl Default for Body<'_> {
     fn default() -> Self {
-        Body::Borrowed(&[])
+        Body::Inline(SmallVec::new())
     }
 }
 
@@ -176,6 +176,17 @@ impl Body<'_> {
         match bytes.len() {
             0..=INLINE => Ok(Body::Inline(SmallVec::from_slice(bytes))),
             _ => Ok(Body::Owned(Chunk::copy_of(bytes)?)),
+        }
+    }
+
+    /// Makes it a copy of a few bytes (at most [`INLINE`], or they are not inline), without moving anything about.
+    #[inline]
+    pub fn set_inline(&mut self, bytes: &[u8]) {
+        if let Body::Inline(own) = self {
+            own.clear();
+            own.extend_from_slice(bytes);
+        } else {
+            *self = Body::Inline(SmallVec::from_slice(bytes));
         }
     }
 

@@ -228,7 +228,7 @@ impl PipeTable {
             Need::Nothing => {}
             Need::Watch => {
                 self.watched.push(id);
-                self.work.push(Job::Watch(key));
+                self.work.push(Job::Watch(key, pipe.pulse()));
             }
             Need::Flush => self.work.push(Job::Flush(key)),
         }

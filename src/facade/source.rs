@@ -5,9 +5,10 @@ use std::io;
 use std::net::IpAddr;
 
 use crate::core::{PipeId, Result};
-use crate::reactor::Request;
+use crate::reactor::{Request, Watched};
 use crate::transport::outbox::Batch;
 use crate::transport::pipe::Ready;
+use crate::transport::pulse::Pulse;
 use crate::transport::source::Source;
 
 use super::key::Key;
@@ -85,9 +86,9 @@ impl State {
 
 impl Socket {
     /// Has the I/O thread write what a pipe has pending, and look after it.
-    pub(super) fn have_watched(&self, key: u64) {
-        if let Some(me) = self.me.upgrade() {
-            self.session.reactor.request(Request::Watch(me, key));
+    pub(super) fn have_watched(&self, key: u64, pulse: Pulse) {
+        if let Some(source) = self.me.upgrade() {
+            self.session.reactor.request(Request::Watch(Watched { source, key, pulse }));
         }
     }
 

@@ -77,7 +77,7 @@ impl Socket {
                 Job::Flush(key) => {
                     self.flush_pipe(key);
                 }
-                Job::Watch(key) => self.have_watched(key),
+                Job::Watch(key, pulse) => self.have_watched(key, pulse),
             }
         }
     }

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use crate::reactor::parker::Parker;
 use crate::transport::inproc::Peer;
 use crate::transport::pipe::Ready;
+use crate::transport::pulse::Pulse;
 
 pub enum Job {
     /// Somebody who waits may have got what it waits for.
@@ -16,7 +17,7 @@ pub enum Job {
     /// Write what the pipe of this key has pending.
     Flush(u64),
     /// Have the I/O thread do so, and look after the pipe while more follows.
-    Watch(u64),
+    Watch(u64, Pulse),
 }
 
 pub type Work = SmallVec<[Job; 4]>;

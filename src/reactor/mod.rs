@@ -25,6 +25,7 @@ use crate::core::Result;
 use crate::sys::Owned;
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
+use crate::transport::pulse::Pulse;
 use crate::transport::source::Source;
 
 use baton::{Baton, Wake};
@@ -56,7 +57,14 @@ pub struct Reactor {
 /// What only the I/O thread does.
 pub enum Request {
     /// Write what a pipe has pending, now, and look after it until there is nothing to write.
-    Watch(Arc<dyn Source>, u64),
+    Watch(Watched),
+}
+
+/// A pipe on which messages stream.
+pub struct Watched {
+    pub source: Arc<dyn Source>,
+    pub key: u64,
+    pub pulse: Pulse,
 }
 
 /// How a wait ended.

@@ -1,7 +1,6 @@
 //! One turn of the poll, and the I/O thread's loop around it.
 
 use std::io;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -9,21 +8,19 @@ use mio::{Events, Poll};
 use crate::sys::Owned;
 use crate::sys::signals::set_timer_slack;
 use crate::transport::pipe::Ready;
-use crate::transport::source::Source;
 
 use super::baton::{Baton, IoTurn};
 use super::parker::Parker;
 use super::sources::WAKER;
-use super::{Reactor, Request};
+use super::{Reactor, Request, Watched};
 
 /// How long the I/O thread stays out of the poll after a caller has polled.
 const LEASE: Duration = Duration::from_millis(1);
 
-/// How often the I/O thread looks after a stream. The last bytes of a burst wait this long at most; at full
-/// speed a sender fills its buffer sooner and writes it itself.
-const WATCH: Duration = Duration::from_micros(50);
-
-type Watched = Vec<(Arc<dyn Source>, u64)>;
+/// How soon the I/O thread looks after a stream again: at first, and when senders have been seen to flush it themselves, as
+/// they do whenever a buffer is full. The last bytes of a burst wait for the look after the next one at most.
+const LOOK: Duration = Duration::from_micros(50);
+const LAST_LOOK: Duration = Duration::from_micros(200);
 
 /// Events fetched at once.
 const BATCH: usize = 256;
@@ -81,10 +78,10 @@ impl Reactor {
 
     /// The I/O thread.
     pub(super) fn serve(&self) {
-        set_timer_slack(WATCH / 10);
-        let mut watched = Watched::new();
+        set_timer_slack(LOOK / 10);
+        let mut streams = Streams::default();
         while !self.is_stopping() {
-            self.watch(&mut watched);
+            self.watch(&mut streams);
             match self.baton.io_turn() {
                 IoTurn::Poll => self.serve_poll(),
                 IoTurn::Nap => self.nap(Some(LEASE)),
@@ -130,19 +127,20 @@ impl Reactor {
         }
     }
 
-    /// Looks after the pipes on which messages stream: flushes what was appended, again and again, until a
-    /// look finds nothing. The senders need not wake anybody meanwhile. If nobody polls, it does on the way.
-    fn watch(&self, watched: &mut Watched) {
+    /// Looks after the pipes on which messages stream, until a look finds nothing: the senders need not wake anybody
+    /// meanwhile. If nobody polls, it does on the way.
+    fn watch(&self, streams: &mut Streams) {
         loop {
             let requests = std::mem::take(&mut *self.requests.lock());
-            watched.extend(requests.into_iter().map(|Request::Watch(source, key)| (source, key)));
-            watched.retain(|(source, key)| source.flush(*key));
-            if watched.is_empty() || self.is_stopping() {
-                watched.clear();
-                return;
+            for Request::Watch(watched) in requests {
+                streams.add(watched);
+            }
+            let pause = streams.look();
+            if streams.watched.is_empty() || self.is_stopping() {
+                return streams.watched.clear();
             }
             self.look(Baton::hand_back);
-            self.io.park(Some(WATCH));
+            self.io.park(Some(pause));
             self.io.take_notice();
             self.expire(Instant::now());
         }
@@ -154,5 +152,38 @@ impl Reactor {
 
     fn is_stopping(&self) -> bool {
         self.stopping.load(std::sync::atomic::Ordering::Acquire)
+    }
+}
+
+/// The pipes that the I/O thread looks after, each with the count of flushes at the last look.
+#[derive(Default)]
+struct Streams {
+    watched: Vec<(Watched, u32)>,
+    pause: Duration,
+}
+
+impl Streams {
+    /// A new stream is flushed at once: it may be a burst, and over.
+    fn add(&mut self, watched: Watched) {
+        let seen = watched.pulse.count();
+        self.watched.push((watched, seen));
+        self.pause = LOOK;
+    }
+
+    /// Flushes what has not been flushed by anybody since the last look. Says when to look again.
+    fn look(&mut self) -> Duration {
+        let mut flows = false;
+        self.watched.retain_mut(|(watched, seen)| {
+            if watched.pulse.count() != *seen {
+                *seen = watched.pulse.count();
+                flows = true;
+                return true;
+            }
+            let more = watched.source.flush(watched.key);
+            *seen = watched.pulse.count();
+            more
+        });
+        self.pause = if flows { (self.pause * 2).min(LAST_LOOK) } else { LOOK };
+        self.pause
     }
 }

@@ -130,16 +130,23 @@ impl Inbox {
     pub fn take(&mut self, into: &mut Message<'_>, blocks: &Blocks) -> Result<()> {
         into.header.clear();
         into.kind = self.kind;
-        into.body = match std::mem::take(&mut self.front) {
-            Front::Small(len) => self.take_small(len, blocks)?,
-            Front::Large { mut chunk, total, .. } => {
-                chunk.truncate(total);
-                (self.longest, self.large) = (self.longest.max(total), true);
-                Body::Owned(chunk)
+        match self.front {
+            Front::Small(len) => {
+                self.front = Front::Unknown;
+                self.take_small(len, &mut into.body, blocks)
             }
-            Front::Unknown => Body::default(),
-        };
-        Ok(())
+            _ => {
+                into.body = self.take_large();
+                Ok(())
+            }
+        }
+    }
+
+    fn take_large(&mut self) -> Body<'static> {
+        let Front::Large { mut chunk, total, .. } = std::mem::take(&mut self.front) else { return Body::default() };
+        chunk.truncate(total);
+        (self.longest, self.large) = (self.longest.max(total), true);
+        Body::Owned(chunk)
     }
 
     /// Lets go of memory that an idle connection does not need.
@@ -158,19 +165,28 @@ impl Inbox {
         }
     }
 
-    fn take_small(&mut self, len: usize, blocks: &Blocks) -> Result<Body<'static>> {
+    #[inline]
+    fn take_small(&mut self, len: usize, into: &mut Body<'_>, blocks: &Blocks) -> Result<()> {
         let (start, end) = (self.start, self.start + len);
         self.start = end;
         self.large = false;
-        let Some(block) = &self.block else { return Ok(Body::default()) };
-        if len <= INLINE || (end == self.end && len <= COPIED) {
-            let copy = Body::copy_of(&block.bytes()[start..end]);
-            if end == self.end {
-                self.release(blocks);
-            }
-            return copy;
+        let Some(block) = &self.block else {
+            into.set_inline(&[]);
+            return Ok(());
+        };
+        let last = end == self.end;
+        if len <= INLINE {
+            into.set_inline(&block.bytes()[start..end]);
+        } else if last && len <= COPIED {
+            *into = Body::copy_of(&block.bytes()[start..end])?;
+        } else {
+            *into = Body::Shared { block: Arc::clone(block), start, end };
+            return Ok(());
         }
-        Ok(Body::Shared { block: Arc::clone(block), start, end })
+        if last {
+            self.release(blocks);
+        }
+        Ok(())
     }
 
     fn start_large(&mut self, total: usize) -> Result<Front> {

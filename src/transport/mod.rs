@@ -8,6 +8,7 @@ pub mod inproc;
 pub mod ipc;
 pub mod outbox;
 pub mod pipe;
+pub mod pulse;
 pub mod resolve;
 pub mod source;
 pub mod stream;

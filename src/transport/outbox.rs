@@ -18,8 +18,14 @@ use super::stream::Stream;
 /// Messages up to this size are copied into the coalescing buffer.
 pub const COALESCED: usize = SMALL;
 
-/// Size of a coalescing buffer, and so of a large write of small messages.
+/// When so much has been coalesced it is time to write it.
 pub const BUFFER: usize = 64 * 1024;
+
+/// Size of a coalescing buffer: the message with which it is time fits as well.
+const CAPACITY: usize = BUFFER + COALESCED;
+
+/// Coalescing buffers kept while a stream lasts: one is appended to while others are written.
+const SPARES: usize = 3;
 
 /// A lone message up to this size is written in one piece: assembling it costs less than a vectored write does.
 const ONE_PIECE: usize = 512;
@@ -38,9 +44,11 @@ pub struct Outbox {
     /// Bytes in queue and tail and in the flush under way.
     pending: usize,
     flushing: bool,
-    /// A coalescing buffer that was written and will be needed again while the stream lasts.
-    spare: Option<Vec<u8>>,
+    /// Coalescing buffers that were written and will be needed again while the stream lasts.
+    spare: Spare,
 }
+
+type Spare = SmallVec<[Vec<u8>; 1]>;
 
 #[derive(Debug)]
 struct Segment {
@@ -59,7 +67,7 @@ enum Data {
 #[derive(Debug)]
 pub struct Batch {
     segments: VecDeque<Segment>,
-    spare: Option<Vec<u8>>,
+    spare: Spare,
 }
 
 impl Outbox {
@@ -132,14 +140,15 @@ impl Outbox {
         }
         self.seal();
         self.flushing = true;
-        Some(Batch { segments: std::mem::take(&mut self.queue), spare: None })
+        Some(Batch { segments: std::mem::take(&mut self.queue), spare: Spare::new() })
     }
 
     /// Ends a flush that wrote `written` bytes; its rest goes back to the front.
     pub fn finish_flush(&mut self, batch: Batch, written: usize) {
         self.flushing = false;
         self.pending -= written;
-        self.spare = batch.spare.or(self.spare.take());
+        self.spare.extend(batch.spare);
+        self.spare.truncate(SPARES);
         for segment in batch.segments.into_iter().rev() {
             self.queue.push_front(segment);
         }
@@ -147,7 +156,7 @@ impl Outbox {
 
     /// The stream is over: lets go of memory that a quiet pipe does not need.
     pub fn relax(&mut self) {
-        self.spare = None;
+        self.spare = Spare::new();
         if self.tail.is_empty() {
             self.tail = Vec::new();
         }
@@ -210,7 +219,7 @@ impl Outbox {
     #[cold]
     fn new_tail(&mut self) {
         self.seal();
-        self.tail = self.spare.take().unwrap_or_else(|| Vec::with_capacity(BUFFER));
+        self.tail = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(CAPACITY));
     }
 }
 
@@ -246,7 +255,7 @@ impl Batch {
             }
             if let Some(Segment { data: Data::Coalesced(mut bytes), .. }) = self.segments.pop_front() {
                 bytes.clear();
-                self.spare = Some(bytes);
+                self.spare.push(bytes);
             }
         }
     }

@@ -19,6 +19,7 @@ use super::blocks::Blocks;
 use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
 use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
+use super::pulse::Pulse;
 use super::stream::Stream;
 
 /// What the kernel reports of a descriptor.
@@ -97,6 +98,8 @@ pub struct StreamPipe {
     full: bool,
     /// The I/O thread looks after what is appended, until a look finds nothing.
     watched: bool,
+    /// Beats with every flush. A pipe that never streams needs none.
+    pulse: Option<Pulse>,
     /// Something was ever sent: an end must be orderly.
     used: bool,
 }
@@ -116,6 +119,7 @@ impl StreamPipe {
             kernel_full: false,
             full: false,
             watched: false,
+            pulse: None,
             used: false,
         }
     }
@@ -242,7 +246,11 @@ impl StreamPipe {
 
     /// Something to flush, without a lock; to be ended with [`StreamPipe::finish_flush`].
     pub fn start_flush(&mut self) -> Option<Batch> {
-        if self.kernel_full { None } else { self.outbox.start_flush() }
+        let batch = if self.kernel_full { None } else { self.outbox.start_flush() };
+        if let (Some(_), Some(pulse)) = (&batch, &self.pulse) {
+            pulse.beat();
+        }
+        batch
     }
 
     /// Takes back the rest of a flush. Says what became of the pipe, and whether more is to be flushed at
@@ -277,6 +285,11 @@ impl StreamPipe {
     /// Is there something that a flush would write?
     pub fn wants_flush(&self) -> bool {
         !self.kernel_full && !self.outbox.is_empty() && !self.outbox.is_flushing()
+    }
+
+    /// By which whoever looks after it sees that others flush it.
+    pub fn pulse(&mut self) -> Pulse {
+        self.pulse.get_or_insert_default().clone()
     }
 
     /// Is the I/O thread looking after it?
