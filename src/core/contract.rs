@@ -9,7 +9,6 @@
 //! caller's buffer to the wire's, nor from the wire's to the caller's, but copied once.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::core::{Error, Message, Result};
 
@@ -55,9 +54,11 @@ pub enum Evt {
     Take(PipeId),
     /// Hand the message under way to the user whose `Cmd::Recv` asks for it.
     Deliver,
-    /// Feed [`Cmd::Timer`] after this time, counted from now, instead of any earlier wish; `None`: not at
-    /// all. So a machine never needs to know what time it is.
-    Arm(Option<Duration>),
+    /// Feed [`Cmd::Timer`] after so many milliseconds, counted from now, instead of any earlier wish. So a machine never
+    /// needs to know what time it is.
+    Arm(u32),
+    /// No timer any more.
+    Disarm,
     /// Close the pipe: the protocol does not want this peer, or the peer broke the protocol.
     /// The machine forgets the pipe at once; a `Detach` for it may still follow and is ignored.
     Refuse(PipeId),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
 use crate::core::{Chunk, Result};
@@ -32,7 +33,7 @@ pub enum Body<'a> {
     /// In the caller's buffer: `nn_send` of a buffer copies it once, to where it is going.
     Borrowed(&'a [u8]),
     /// In the message itself.
-    Inline(SmallVec<[u8; INLINE]>),
+    Inline(ArrayVec<u8, INLINE>),
     /// In a chunk of its own: what `NN_MSG` hands over, and large arrivals.
     Owned(Chunk),
     /// In `start..end` of a block that others look at too: arrivals (the read buffer), fan-out, and requests kept for
@@ -85,10 +86,12 @@ impl<'a> Message<'a> {
     }
 
     /// Puts the header in front of the body, as the wire does. Copies only if there is a header.
+    #[inline]
     pub fn join(&mut self) -> Result<()> {
-        if self.header.is_empty() {
-            return Ok(());
-        }
+        if self.header.is_empty() { Ok(()) } else { self.copy_joined() }
+    }
+
+    fn copy_joined(&mut self) -> Result<()> {
         let mut joined = Chunk::zeroed(self.len())?;
         let (header, body) = joined.bytes_mut().split_at_mut(self.header.len());
         header.copy_from_slice(&self.header);
@@ -101,7 +104,7 @@ impl<'a> Message<'a> {
 
 impl Default for Body<'_> {
     fn default() -> Self {
-        Body::Inline(SmallVec::new())
+        Body::Inline(ArrayVec::new())
     }
 }
 
@@ -174,19 +177,25 @@ impl Body<'_> {
     #[inline]
     pub fn copy_of(bytes: &[u8]) -> Result<Body<'static>> {
         match bytes.len() {
-            0..=INLINE => Ok(Body::Inline(SmallVec::from_slice(bytes))),
+            0..=INLINE => {
+                let mut body = Body::default();
+                body.set_inline(bytes);
+                Ok(body)
+            }
             _ => Ok(Body::Owned(Chunk::copy_of(bytes)?)),
         }
     }
 
-    /// Makes it a copy of a few bytes (at most [`INLINE`], or they are not inline), without moving anything about.
+    /// Makes it a copy of at most [`INLINE`] bytes, without moving anything about.
     #[inline]
     pub fn set_inline(&mut self, bytes: &[u8]) {
+        if !matches!(self, Body::Inline(_)) {
+            *self = Body::default();
+        }
         if let Body::Inline(own) = self {
             own.clear();
-            own.extend_from_slice(bytes);
-        } else {
-            *self = Body::Inline(SmallVec::from_slice(bytes));
+            // It fits: whoever has more does not come here.
+            let _ = own.try_extend_from_slice(bytes);
         }
     }
 

@@ -146,7 +146,8 @@ impl Socket {
                     machine.handle(cmd, message, events);
                 }
                 Evt::Deliver => *delivered = true,
-                Evt::Arm(after) => pipes.arm(after),
+                Evt::Arm(milliseconds) => pipes.arm(Some(Duration::from_millis(u64::from(milliseconds)))),
+                Evt::Disarm => pipes.arm(None),
                 Evt::Refuse(pipe) => pipes.refuse(pipe),
             }
         }

@@ -4,7 +4,6 @@
 //! [`Cmd`]: crate::core::Cmd
 //! [`Evt`]: crate::core::Evt
 
-use std::time::Duration;
 
 use crate::core::{Error, Kind, Result};
 
@@ -43,8 +42,7 @@ pub fn find(id: i32) -> Option<&'static Kind> {
 
 /// The value of an option in milliseconds, a C `int`. A negative time crashes the reference at the next
 /// send; here it is refused when it is set.
-fn milliseconds(value: &[u8]) -> Result<Duration> {
+fn milliseconds(value: &[u8]) -> Result<u32> {
     let bytes = value.try_into().map_err(|_| Error::INVALID)?;
-    let count = u64::try_from(i32::from_ne_bytes(bytes)).map_err(|_| Error::INVALID)?;
-    Ok(Duration::from_millis(count))
+    u32::try_from(i32::from_ne_bytes(bytes)).map_err(|_| Error::INVALID)
 }

@@ -27,8 +27,6 @@
 //!                                Send: answer; Recv: abandon
 //! ```
 
-use std::time::Duration;
-
 use crate::core::{
     Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
 };
@@ -63,7 +61,7 @@ pub const REP: Kind = Kind {
 
 /// `NN_REQ_RESEND_IVL`: milliseconds from a transmission to the next one.
 pub const RESEND_IVL: i32 = 1;
-const DEFAULT_RESEND_IVL: Duration = Duration::from_secs(60);
+const DEFAULT_RESEND_IVL: u32 = 60_000;
 
 #[derive(Debug)]
 enum ReqState {
@@ -89,7 +87,8 @@ struct Req {
     ids: Ids,
     /// Id of the newest request, as its header word.
     id: u32,
-    resend_ivl: Duration,
+    /// Milliseconds.
+    resend_ivl: u32,
 }
 
 impl Protocol for Req {
@@ -134,7 +133,7 @@ impl Protocol for Req {
 
     fn option(&self, option: i32) -> Result<i32> {
         match option {
-            RESEND_IVL => Ok(self.resend_ivl.as_millis() as i32),
+            RESEND_IVL => Ok(self.resend_ivl as i32),
             _ => Err(Error::NO_PROTO_OPT),
         }
     }
@@ -192,11 +191,11 @@ impl Req {
             Some((pipe, twin)) => {
                 *message = twin;
                 out.push(Evt::Transmit(pipe));
-                out.push(Evt::Arm(Some(self.resend_ivl)));
+                out.push(Evt::Arm(self.resend_ivl));
                 ReqState::Active { request, pipe }
             }
             None => {
-                out.push(Evt::Arm(None));
+                out.push(Evt::Disarm);
                 ReqState::Delayed { request }
             }
         };
@@ -236,7 +235,7 @@ impl Req {
         // Without memory for it the reply is lost, and comes again when the request is resent.
         if let Ok(body) = reply.body.into_unshared() {
             self.state = ReqState::Done { reply: Message::new(body) };
-            out.push(Evt::Arm(None));
+            out.push(Evt::Disarm);
         }
     }
 }

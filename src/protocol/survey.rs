@@ -15,8 +15,6 @@
 //!
 //! RESPONDENT is the machine of REP: see `reqrep.rs`.
 
-use std::time::Duration;
-
 use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, Protocol, Readiness, Result};
 use crate::protocol::backtrace::{Ids, header_word, reply_id};
 use crate::protocol::milliseconds;
@@ -50,7 +48,7 @@ pub const RESPONDENT: Kind = Kind {
 
 /// `NN_SURVEYOR_DEADLINE`: how many milliseconds a survey is open.
 pub const DEADLINE: i32 = 1;
-const DEFAULT_DEADLINE: Duration = Duration::from_secs(1);
+const DEFAULT_DEADLINE: u32 = 1000;
 
 #[derive(Debug)]
 enum State {
@@ -68,7 +66,8 @@ struct Surveyor {
     state: State,
     raw: Asker<Broadcast>,
     ids: Ids,
-    deadline: Duration,
+    /// Milliseconds.
+    deadline: u32,
 }
 
 impl Protocol for Surveyor {
@@ -121,7 +120,7 @@ impl Protocol for Surveyor {
 
     fn option(&self, option: i32) -> Result<i32> {
         match option {
-            DEADLINE => Ok(self.deadline.as_millis() as i32),
+            DEADLINE => Ok(self.deadline as i32),
             _ => Err(Error::NO_PROTO_OPT),
         }
     }
@@ -147,13 +146,13 @@ impl Surveyor {
         let answer = self.raw.outlet.send(message, out);
         if answer != Answer::Done {
             message.header.clear();
-        } else if self.deadline.is_zero() {
+        } else if self.deadline == 0 {
             // It expires now, not at the next turn of whoever drives the timer.
             self.state = State::Expired;
-            out.push(Evt::Arm(None));
+            out.push(Evt::Disarm);
         } else {
             self.state = State::Open { id };
-            out.push(Evt::Arm(Some(self.deadline)));
+            out.push(Evt::Arm(self.deadline));
         }
         answer
     }

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use crate::core::message::INLINE;
 use crate::core::{Header, Message, PipeId};
 use crate::protocol::backtrace::{Ids, Origins, TOP, split_reply, split_request};
 
@@ -51,7 +52,7 @@ fn the_backtrace_ends_with_the_first_top_bit() {
 #[test]
 fn a_header_that_is_the_backtrace_costs_no_copy() {
     for split in [|message| request(message, 8), reply] {
-        let message = message(b"\x80\0\0\x02", b"body");
+        let message = message(b"\x80\0\0\x02", &[7; INLINE + 1]);
         let address = message.body.bytes().as_ptr();
         assert_eq!(split(message).unwrap().body.bytes().as_ptr(), address);
     }

@@ -318,7 +318,8 @@ impl FakeSocket {
             Evt::Transmit(pipe) => self.transmit(pipe, message, events),
             Evt::Take(pipe) => self.take(pipe, message, events),
             Evt::Deliver => self.delivered += 1,
-            Evt::Arm(after) => self.alarm = after.map(|after| self.now + after),
+            Evt::Arm(milliseconds) => self.alarm = Some(self.now + Duration::from_millis(u64::from(milliseconds))),
+            Evt::Disarm => self.alarm = None,
             Evt::Refuse(pipe) => {
                 self.refused.push(pipe);
                 self.detach(pipe);
