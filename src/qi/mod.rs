@@ -2,4 +2,5 @@
 //!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
+pub mod endpoint;
 pub mod message;
