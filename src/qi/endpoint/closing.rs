@@ -98,7 +98,7 @@ impl EndPoint {
         drop((stream, input));
         wake_all(&self.reactor, senders);
         self.end_handlers(&reason);
-        if self.config.attended {
+        if self.config.attended && registration.is_some() {
             self.reactor.attend(false);
         }
         let mourners: Wakes = {

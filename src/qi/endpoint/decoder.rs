@@ -26,6 +26,8 @@ const LONG: usize = 4 * 1024;
 pub struct Decoder {
     /// Read and not yet looked at.
     block: Bytes,
+    /// The block was long when it came.
+    is_long: bool,
     /// A header that has begun. Never whole.
     head: BytesMut,
     /// A payload that has begun.
@@ -52,6 +54,7 @@ impl Decoder {
         }
         if !bytes.is_empty() {
             self.block = Bytes::copy_from_slice(bytes);
+            self.is_long = bytes.len() > LONG;
         }
     }
 
@@ -117,7 +120,7 @@ impl Decoder {
     }
 
     fn cut(&mut self, size: usize) -> Bytes {
-        if size <= SHORT && self.block.len() > LONG {
+        if size <= SHORT && self.is_long {
             let payload = Bytes::copy_from_slice(&self.block[..size]);
             self.block.advance(size);
             return payload;

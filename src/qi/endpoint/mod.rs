@@ -29,15 +29,18 @@
 //!    filter or sink is being called ends when that call has come back.
 //! 6. The thread knows where it is (`guard.rs`): no waiting on the reading thread, no changes from a filter.
 
+pub mod address;
 mod calls;
 mod closing;
 mod config;
 pub mod decoder;
+mod dial;
 pub mod failure;
 pub mod filter;
 mod guard;
 pub mod handlers;
 mod index;
+mod listen;
 pub mod outgoing;
 mod queue;
 mod reading;
@@ -70,6 +73,7 @@ pub use config::{Config, Statistics};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
 pub use handlers::Taken;
+pub use listen::{Listener, Welcome};
 pub use queue::{Queue, poll};
 pub use ring::Next;
 pub use sending::{Sent, WhenFull};
@@ -118,9 +122,6 @@ pub struct EndPoint {
 impl EndPoint {
     /// Over a stream that is connected. Nothing is read before [`EndPoint::start`].
     pub(super) fn new(reactor: &Arc<Reactor>, stream: Arc<dyn Stream>, config: Config, peer: String) -> Arc<EndPoint> {
-        if config.attended {
-            reactor.attend(true);
-        }
         Arc::new_cyclic(|me| EndPoint {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),
@@ -150,6 +151,9 @@ impl EndPoint {
                 let timer = self.reactor.arm(Instant::now() + time, Arc::clone(self) as _, AUTHENTICATION);
                 output.timers.push(timer);
             }
+        }
+        if self.config.attended {
+            self.reactor.attend(true);
         }
         self.flush();
         Ok(())

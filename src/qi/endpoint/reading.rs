@@ -92,19 +92,17 @@ impl Input {
 
 impl Source for EndPoint {
     fn ready(&self, _key: u64, ready: Ready) {
-        if ready.readable || ready.closed {
-            let _inside = guard::enter_reading(self.address());
+        let _inside = guard::enter_reading(self.address());
+        let broken = ready.writable && self.writable();
+        if ready.readable || ready.closed || broken {
             self.read(ready.closed);
         }
-        if ready.writable {
-            self.writable();
-        } else {
-            // What was sent while delivering, and what a stream over a stream could not write before it had read.
-            self.flush();
-        }
+        // Also what was sent while delivering, and what a stream over a stream could not write before it had read.
+        EndPoint::flush(self);
     }
 
     fn expired(&self, key: u64) {
+        let _inside = guard::enter_reading(self.address());
         match key {
             LINGER => self.finish(Reason::Closed),
             AUTHENTICATION if !self.is_authenticated() => self.finish(Reason::Failed(Failure::TimedOut)),
@@ -113,6 +111,7 @@ impl Source for EndPoint {
     }
 
     fn flush(&self, _key: u64) -> bool {
+        let _inside = guard::enter_reading(self.address());
         let wanted = self.wants_flush();
         EndPoint::flush(self);
         wanted
@@ -136,7 +135,12 @@ impl EndPoint {
             let turn = self.read_turn(&mut input, to_end);
             if let Turn::End(reason) = turn {
                 drop(input);
-                return self.finish(reason);
+                let lingers = {
+                    let mut output = self.output.lock();
+                    output.heard_end = true;
+                    output.lingers()
+                };
+                return if lingers { EndPoint::flush(self) } else { self.finish(reason) };
             }
             let mut slot = self.input.lock();
             if std::mem::take(&mut slot.again) && !slot.over {

@@ -69,8 +69,9 @@ pub struct Output {
     watching: bool,
     /// Writing failed. The reader finds out what the peer has still said, and ends the connection.
     pub broken: Option<io::ErrorKind>,
-    /// End-of-file has been said.
+    /// End-of-file has been said, and heard.
     shut: bool,
+    pub heard_end: bool,
     /// Threads that wait for room.
     pub senders: Vec<Arc<Parker>>,
     /// Threads that wait for the end, and whether everything is done.
@@ -99,6 +100,7 @@ impl Output {
             watching: false,
             broken: None,
             shut: false,
+            heard_end: false,
             senders: Vec::new(),
             mourners: Vec::new(),
             done: false,
@@ -122,6 +124,11 @@ impl Output {
             // It is registered and open; if there were no memory, the next event would report the rest.
             let _ = reactor.watch_writable(stream.fd(), registration, self.watching);
         }
+    }
+
+    /// We closed, the peer has said end-of-file, but not all is written yet: it may still read.
+    pub fn lingers(&self) -> bool {
+        self.phase == Phase::Closing && self.broken.is_none() && !self.shut
     }
 
     /// What to write now, if that is this thread's business.
@@ -152,6 +159,8 @@ impl Output {
             Wrote::Failed(error) => {
                 self.broken = Some(error.kind());
                 self.queue.clear();
+                // If there is nothing to read, writability tells the reader to look.
+                self.watching = true;
                 self.rewatch(reactor);
             }
         }
@@ -250,10 +259,11 @@ impl EndPoint {
         self.output.lock().queue.queued()
     }
 
-    /// The kernel has room again.
-    pub(super) fn writable(&self) {
-        self.output.lock().kernel_full = false;
-        self.flush();
+    /// The kernel has room again. True: writing has failed, so the reader must look.
+    pub(super) fn writable(&self) -> bool {
+        let mut output = self.output.lock();
+        output.kernel_full = false;
+        output.broken.is_some()
     }
 
     /// Writes what waits, unless somebody else does or the kernel is full.
@@ -269,12 +279,20 @@ impl EndPoint {
         }
     }
 
+    /// Carries on with closing, if all is written or nothing more can be.
     fn say_farewell(&self) {
-        let farewell = self.output.lock().farewell();
+        let (farewell, over) = {
+            let mut output = self.output.lock();
+            let farewell = output.farewell();
+            let over = output.phase == Phase::Closing && output.heard_end && !output.lingers();
+            (farewell, over)
+        };
         if let Some(stream) = farewell {
             // Who cannot be told is gone, which the reader will see.
             let _ = stream.shut_write();
-            self.output.lock().rewatch(&self.reactor);
+        }
+        if over {
+            self.finish(Reason::Closed);
         }
     }
 
