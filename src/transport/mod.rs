@@ -12,6 +12,7 @@ pub mod resolve;
 pub mod source;
 pub mod stream;
 pub mod tcp;
+pub mod tls;
 pub mod url;
 pub mod ws;
 

@@ -39,6 +39,16 @@ pub trait Stream: Send + Sync + Debug {
         false
     }
 
+    /// Whether writing must wait for the peer's part of a handshake: then the next read is news, not writability.
+    fn awaits_peer(&self) -> bool {
+        false
+    }
+
+    /// Whether it may hold bytes that it has taken from the kernel, so that no readiness will tell of them.
+    fn has_unread(&self) -> bool {
+        false
+    }
+
     /// The descriptor whose readiness is this stream's.
     fn fd(&self) -> RawFd;
 }

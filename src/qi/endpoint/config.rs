@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::qi::message::{DEFAULT_PAYLOAD_LIMIT, UNAUTHENTICATED_PAYLOAD_LIMIT};
+use crate::transport::tls::{TlsClient, TlsServer};
 
 /// The settings of one connection. The defaults are good for a client; a listener gives its own to what it accepts.
 #[derive(Clone, Debug)]
@@ -26,6 +27,10 @@ pub struct Config {
     pub attended: bool,
     /// TCP_USER_TIMEOUT; keepalive begins after the same time. 30 s as in libqi (section 1). Zero: neither.
     pub ping_timeout: Duration,
+    /// What a client of `tcps` believes; `None`: everything, as libqi does.
+    pub tls_client: Option<TlsClient>,
+    /// What a listener on `tcps` shows; it refuses to listen without.
+    pub tls_server: Option<TlsServer>,
 }
 
 impl Default for Config {
@@ -39,6 +44,8 @@ impl Default for Config {
             linger: Duration::from_secs(1),
             attended: false,
             ping_timeout: Duration::from_secs(30),
+            tls_client: None,
+            tls_server: None,
         }
     }
 }

@@ -17,12 +17,13 @@ use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Stream, Wire, begin_connect, open};
 use crate::transport::tcp::Literal;
+use crate::transport::tls::{TlsClient, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
 use super::address::Address;
 use super::config::Config;
 use super::failure::Failure;
-use super::{EndPoint, guard};
+use super::{EndPoint, STREAM, guard};
 
 /// Buffers of unix sockets: their kernel default is the largest an ordinary user may have, too.
 pub const UNIX_BUFFERS: Buffers = Buffers { send: 212_992, recv: 212_992 };
@@ -31,7 +32,7 @@ pub const UNIX_BUFFERS: Buffers = Buffers { send: 212_992, recv: 212_992 };
 type Outcome<T> = Result<T, Failure>;
 
 impl EndPoint {
-    /// Connects to `address` (`tcp://host:port`, `unix://path`), within `timeout` (`None`: as long as the kernel tries). A
+    /// Connects to `address` (`tcp://host:port`, `tcps://host:port`, `unix://path`), within `timeout` (`None`: as long as the kernel tries). A
     /// name is resolved off the I/O thread, and its addresses are tried one after another, each with its share of the time.
     /// `welcome` makes handlers before the first byte is read; what it sends is written first.
     ///
@@ -48,13 +49,19 @@ impl EndPoint {
         let (stream, peer) = match Address::parse(address)? {
             Address::Unix(path) => (dial_unix(reactor, &path, deadline)?, address.to_owned()),
             Address::Tcp { port: 0, .. } => return Err(Failure::Address(Error::INVALID)),
-            Address::Tcp { tls: true, .. } => return Err(Failure::Address(Error::PROTO_NO_SUPPORT)),
-            Address::Tcp { host, port, .. } => dial_tcp(reactor, &host, port, &config, deadline)?,
+            Address::Tcp { host, port, tls } => dial_tcp(reactor, &host, port, tls, &config, deadline)?,
         };
+        let has_unread = stream.has_unread();
         let endpoint = EndPoint::new(reactor, stream, config, peer);
         welcome(&endpoint);
         match endpoint.start() {
-            Ok(()) => Ok(endpoint),
+            Ok(()) => {
+                // A handshake may have taken in more than its own bytes, and nothing will report those.
+                if has_unread {
+                    endpoint.ready(STREAM, Ready { readable: true, ..Ready::default() });
+                }
+                Ok(endpoint)
+            }
             Err(error) => {
                 endpoint.finish(super::Reason::Failed(Failure::System(error)));
                 Err(Failure::System(error))
@@ -75,14 +82,21 @@ fn dial_tcp(
     reactor: &Arc<Reactor>,
     host: &str,
     port: u16,
+    tls: bool,
     config: &Config,
     deadline: Option<Instant>,
 ) -> Outcome<(Arc<dyn Stream>, String)> {
+    let tls = if tls { Some(believed(config)?) } else { None };
+    let scheme = if tls.is_some() { "tcps" } else { "tcp" };
     let addresses = resolve(reactor, host, port, deadline)?;
     let mut failure = Failure::NoSuchHost;
     for (at, address) in addresses.iter().enumerate() {
-        match dial_one(reactor, *address, config, share(deadline, addresses.len() - at)) {
-            Ok(stream) => return Ok((stream, format!("tcp://{address}"))),
+        let wrap = |wire| match &tls {
+            Some(tls) => Ok(Arc::new(TlsStream::client(wire, tls, host).map_err(Failure::Address)?) as Arc<dyn Stream>),
+            None => Ok(Arc::new(wire) as Arc<dyn Stream>),
+        };
+        match dial_one(reactor, *address, config, share(deadline, addresses.len() - at), wrap) {
+            Ok(stream) => return Ok((stream, format!("{scheme}://{address}"))),
             Err(error @ Failure::System(Error::INTERRUPTED)) => return Err(error),
             Err(error) => failure = error,
         }
@@ -95,13 +109,21 @@ fn dial_one(
     address: SocketAddr,
     config: &Config,
     deadline: Option<Instant>,
+    wrap: impl Fn(Wire) -> Outcome<Arc<dyn Stream>>,
 ) -> Outcome<Arc<dyn Stream>> {
     let socket = open(Domain::for_address(address))?;
     configure(&socket, config)?;
     begin_connect(socket.connect(&address.into()))?;
-    let stream: Arc<dyn Stream> = Arc::new(Wire::with_default_buffers(socket)?);
+    let stream = wrap(Wire::with_default_buffers(socket)?)?;
     establish(reactor, &stream, deadline)?;
     Ok(stream)
+}
+
+fn believed(config: &Config) -> Outcome<TlsClient> {
+    match &config.tls_client {
+        Some(tls) => Ok(tls.clone()),
+        None => TlsClient::unverified().map_err(Failure::System),
+    }
 }
 
 /// TCP_NODELAY, keepalive and TCP_USER_TIMEOUT, as libqi sets them (qi-messaging.md 1).

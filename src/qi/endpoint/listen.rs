@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use crate::core::Error;
 use crate::reactor::timers::TimerId;
 use crate::reactor::{Reactor, Registration};
 use crate::sys::Owned;
@@ -19,6 +18,7 @@ use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 use crate::transport::stream::{Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
+use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
 use super::address::Address;
@@ -58,14 +58,14 @@ struct State {
 }
 
 enum Door {
-    Tcp(Listening),
+    Tcp(Listening, Option<TlsServer>),
     Unix(Box<dyn crate::transport::Listener>),
 }
 
 impl Door {
     fn fd(&self) -> RawFd {
         match self {
-            Door::Tcp(listening) => listening.0.as_raw_fd(),
+            Door::Tcp(listening, _) => listening.0.as_raw_fd(),
             Door::Unix(listener) => listener.fd(),
         }
     }
@@ -73,11 +73,20 @@ impl Door {
     /// The next connection and who it is; `WouldBlock` when there is none.
     fn accept(&self, config: &Config) -> io::Result<(Arc<dyn Stream>, String)> {
         match self {
-            Door::Tcp(listening) => {
+            Door::Tcp(listening, tls) => {
                 let socket = listening.accept()?;
-                let peer = socket_address(socket.peer_addr()).map_or_else(String::new, |peer| format!("tcp://{peer}"));
+                let scheme = if tls.is_some() { "tcps" } else { "tcp" };
+                let peer = socket_address(socket.peer_addr());
+                let peer = peer.map_or_else(String::new, |peer| format!("{scheme}://{peer}"));
                 configure(&socket, config)?;
-                Ok((Arc::new(Wire::with_default_buffers(socket)?), peer))
+                let wire = Wire::with_default_buffers(socket)?;
+                match tls {
+                    Some(tls) => {
+                        let stream = TlsStream::server(wire, tls).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+                        Ok((Arc::new(stream), peer))
+                    }
+                    None => Ok((Arc::new(wire), peer)),
+                }
             }
             Door::Unix(listener) => {
                 let (options, limit) = (TransportOptions::default(), SizeLimit::default());
@@ -89,7 +98,8 @@ impl Door {
 }
 
 impl Listener {
-    /// Listens at `tcp://host:port` (port 0: any free one; a name is resolved here and now) or `unix://path`.
+    /// Listens at `tcp://host:port` (port 0: any free one; a name is resolved here and now), `tcps://host:port` with a
+    /// certificate, or `unix://path`.
     /// `welcome`: see [`Welcome`]. [`Config::accepting`] is meant for `config`.
     ///
     /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `EINVAL` and what else the kernel has to say.
@@ -100,7 +110,7 @@ impl Listener {
         welcome: impl Fn(&Arc<EndPoint>) + Send + Sync + 'static,
     ) -> Result<Listener, Failure> {
         guard::may_wait().map_err(Failure::System)?;
-        let (door, address) = open(Address::parse(address)?)?;
+        let (door, address) = open(Address::parse(address)?, &config)?;
         let fd = door.fd();
         let state = State { door: Some(Arc::new(door)), registration: None, pause: None };
         let accepting = Arc::new_cyclic(|me| Accepting {
@@ -150,13 +160,16 @@ impl fmt::Debug for Listener {
     }
 }
 
-fn open(address: Address) -> Result<(Door, Address), Failure> {
+fn open(address: Address, config: &Config) -> Result<(Door, Address), Failure> {
     match address {
-        Address::Tcp { tls: true, .. } => Err(Failure::Address(Error::PROTO_NO_SUPPORT)),
+        Address::Tcp { tls: true, .. } if config.tls_server.is_none() => {
+            Err(Failure::Tls("a listener needs a certificate and its key".to_owned()))
+        }
         Address::Tcp { host, port, tls } => {
             let socket = listen(&host, port)?;
             let port = socket_address(socket.local_addr()).map_or(port, |address| address.port());
-            Ok((Door::Tcp(Listening(Owned::new(socket))), Address::Tcp { host, port, tls }))
+            let identity = config.tls_server.clone().filter(|_| tls);
+            Ok((Door::Tcp(Listening(Owned::new(socket)), identity), Address::Tcp { host, port, tls }))
         }
         Address::Unix(path) => {
             let listener = Ipc.listen(path.as_bytes(), true).map_err(Failure::Address)?;

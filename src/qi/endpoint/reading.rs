@@ -142,8 +142,9 @@ impl EndPoint {
                 };
                 return if lingers { EndPoint::flush(self) } else { self.finish(reason) };
             }
+            let unread = matches!(turn, Turn::More) && input.stream.has_unread();
             let mut slot = self.input.lock();
-            if std::mem::take(&mut slot.again) && !slot.over {
+            if (std::mem::take(&mut slot.again) || unread) && !slot.over {
                 continue;
             }
             let leftover = if slot.over { Some(input) } else { slot.input.replace(input) };
@@ -194,8 +195,8 @@ impl EndPoint {
 
     /// There is nothing to read. If writing failed before, that is the end.
     fn dry(&self) -> Turn {
-        match self.output.lock().broken {
-            Some(kind) => Turn::End(Reason::Failed(io::Error::from(kind).into())),
+        match &self.output.lock().broken {
+            Some(failure) => Turn::End(Reason::Failed(failure.clone())),
             None => Turn::Dry,
         }
     }

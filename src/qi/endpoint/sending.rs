@@ -68,7 +68,7 @@ pub struct Output {
     kernel_full: bool,
     watching: bool,
     /// Writing failed. The reader finds out what the peer has still said, and ends the connection.
-    pub broken: Option<io::ErrorKind>,
+    pub broken: Option<Failure>,
     /// End-of-file has been said, and heard.
     shut: bool,
     pub heard_end: bool,
@@ -143,7 +143,7 @@ impl Output {
     }
 
     /// A batch has been written, or as much of it as `written` says.
-    fn finish_write(&mut self, batch: Batch, written: usize, wrote: &Wrote, reactor: &Reactor) -> Wakes {
+    fn finish_write(&mut self, batch: Batch, written: usize, wrote: Wrote, reactor: &Reactor) -> Wakes {
         self.writing = false;
         if self.phase == Phase::Over {
             return Wakes::new();
@@ -151,13 +151,15 @@ impl Output {
         self.queue.put_back(batch, written);
         match wrote {
             Wrote::All => {}
+            // Who reads the peer's part will flush after it, and cannot have done so yet: that needs this lock.
+            Wrote::Part if self.stream.as_ref().is_some_and(|stream| stream.awaits_peer()) => {}
             Wrote::Part => {
                 self.kernel_full = true;
                 self.watching = true;
                 self.rewatch(reactor);
             }
             Wrote::Failed(error) => {
-                self.broken = Some(error.kind());
+                self.broken = Some(error.into());
                 self.queue.clear();
                 // If there is nothing to read, writability tells the reader to look.
                 self.watching = true;
@@ -271,8 +273,12 @@ impl EndPoint {
         for _ in 0..ROUNDS {
             let Some((stream, mut batch)) = self.output.lock().start_write() else { return self.say_farewell() };
             let (written, wrote) = write(&*stream, &mut batch);
-            let wakes = self.output.lock().finish_write(batch, written, &wrote, &self.reactor);
+            let stuck = matches!(wrote, Wrote::Part);
+            let wakes = self.output.lock().finish_write(batch, written, wrote, &self.reactor);
             wake_all(&self.reactor, wakes);
+            if stuck {
+                return;
+            }
         }
         if let Some(me) = self.me.upgrade() {
             self.reactor.request(Request::Watch(me, STREAM));
