@@ -172,7 +172,7 @@ impl EndPoint {
             if let Err(reason) = self.deliver_all(&mut input.decoder) {
                 return Turn::End(reason);
             }
-            if dry && !to_end {
+            if dry && !to_end && !input.stream.has_unread() {
                 return self.dry();
             }
         }

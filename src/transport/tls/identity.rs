@@ -7,7 +7,10 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, ServerConfig, ServerConnection, SignatureScheme};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, ServerConfig, ServerConnection, SignatureScheme,
+    SupportedProtocolVersion,
+};
 
 use crate::core::{Error, Result};
 
@@ -22,10 +25,14 @@ pub struct TlsServer(Arc<ServerConfig>);
 impl TlsClient {
     /// Believes every certificate, as libqi does: nobody can read along, but anybody can be at the other end.
     pub fn unverified() -> Result<TlsClient> {
+        TlsClient::unverified_with(rustls::ALL_VERSIONS)
+    }
+
+    pub(super) fn unverified_with(versions: &[&'static SupportedProtocolVersion]) -> Result<TlsClient> {
         let provider = provider();
         let schemes = provider.signature_verification_algorithms.supported_schemes();
         let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .map_err(|_| Error::NOT_SUPPORTED)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Credulous(schemes)))

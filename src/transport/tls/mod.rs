@@ -5,7 +5,7 @@ mod identity;
 mod stream;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 pub use identity::{TlsClient, TlsServer};
 pub use stream::TlsStream;

@@ -79,18 +79,36 @@ impl State {
             }
             return Ok(());
         }
-        if let Some(text) = foreign(&self.first) {
-            return Err(self.fail(text));
-        }
         if let Err(error) = self.tls.process_new_packets() {
-            // The alert that tells the peer why; it may be gone.
+            // The alert that tells the peer why, and what is spoken here; it may be gone.
             let _ = self.push(wire);
-            return Err(self.fail(error.to_string()));
+            return Err(self.fail(foreign(&self.first).unwrap_or_else(|| error.to_string())));
         }
         match self.push(wire) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Reads until the room is full or the end is reached (`Ok`), or something else stops it.
+    fn fill(&mut self, wire: &Wire, into: &mut [u8]) -> (usize, io::Result<()>) {
+        let mut made = 0;
+        while made < into.len() {
+            match self.tls.reader().read(&mut into[made..]) {
+                Ok(0) => break,
+                Ok(count) => made += count,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return (made, Err(error)),
+                Err(_) if self.ended => break,
+                Err(_) if self.fault.is_some() => return (made, Err(self.fault())),
+                Err(_) => {
+                    if let Err(error) = self.pull(wire) {
+                        return (made, Err(error));
+                    }
+                }
+            }
+        }
+        (made, Ok(()))
     }
 
     fn fail(&mut self, text: String) -> io::Error {
@@ -128,30 +146,15 @@ fn foreign(first: &[u8]) -> Option<String> {
 }
 
 impl Stream for TlsStream {
-    /// Fills the room unless the kernel has no more. An end-of-file without close_notify is taken as one: whoever
-    /// frames messages sees whether one was cut.
+    /// Fills the room unless the kernel has no more, or something is to be said next time ([`Stream::has_unread`]). An
+    /// end-of-file without close_notify is taken as one: whoever frames messages sees whether one was cut.
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
         let mut state = self.state();
-        let mut made = 0;
-        state.full = false;
-        while made < into.len() {
-            match state.tls.reader().read(&mut into[made..]) {
-                Ok(0) => return Ok(made),
-                Ok(count) => made += count,
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(made),
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-                Err(_) if state.ended => return Ok(made),
-                // What came before the fault is handed out first.
-                Err(_) if state.fault.is_some() && made == 0 => return Err(state.fault()),
-                Err(_) => match state.pull(&self.wire) {
-                    Ok(()) => {}
-                    Err(_) if made > 0 => return Ok(made),
-                    Err(error) => return Err(error),
-                },
-            }
-        }
-        state.full = true;
-        Ok(made)
+        let (made, outcome) = state.fill(&self.wire, into);
+        let is_dry = matches!(&outcome, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        // A full room, an end or a fault: no readiness will tell of what comes after these bytes.
+        state.full = made > 0 && !is_dry;
+        if made > 0 { Ok(made) } else { outcome.map(|()| 0) }
     }
 
     /// What it takes is encrypted at once, and with the kernel or in here ([`Stream::has_unwritten`]).

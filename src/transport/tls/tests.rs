@@ -61,7 +61,13 @@ fn move_all(from: &TlsStream, to: &TlsStream, bytes: &[u8]) -> Vec<u8> {
 
 #[test]
 fn bytes_go_both_ways_and_end_with_an_end() {
-    let ends = pair(&TlsClient::unverified().unwrap(), "anything.example", &certificate());
+    for version in rustls::ALL_VERSIONS {
+        both_ways(&TlsClient::unverified_with(&[version]).unwrap());
+    }
+}
+
+fn both_ways(client: &TlsClient) {
+    let ends = pair(client, "anything.example", &certificate());
     assert!(!ends[0].awaits_peer() && ends[1].awaits_peer(), "the client begins");
     shake_hands(&ends).unwrap();
     let bytes: Vec<u8> = (0..1_000_000u32).map(|at| (at * 7 / 3) as u8).collect();
@@ -69,6 +75,11 @@ fn bytes_go_both_ways_and_end_with_an_end() {
     assert!(move_all(&ends[1], &ends[0], &bytes) == bytes);
     ends[0].shut_write().unwrap();
     assert_eq!(ends[1].read(&mut [0; 9]).unwrap(), 0);
+    // What came before the end is handed out, and the end is not forgotten.
+    ends[1].write(&[IoSlice::new(b"last")]).unwrap();
+    ends[1].shut_write().unwrap();
+    assert_eq!((ends[0].read(&mut [0; 9]).unwrap(), ends[0].has_unread()), (4, true));
+    assert_eq!(ends[0].read(&mut [0; 9]).unwrap(), 0);
 }
 
 #[test]

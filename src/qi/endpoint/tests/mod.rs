@@ -8,3 +8,4 @@ mod flood;
 mod handlers;
 mod outgoing;
 mod random;
+mod secure;
