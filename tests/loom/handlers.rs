@@ -40,7 +40,9 @@ impl House {
         let mut table = Table::default();
         let target = if sink { Target::Sink(()) } else { Target::Queue(Arc::clone(&ring)) };
         let count = Arc::clone(&told);
-        let closer = Box::new(move |_: &Reason| drop(count.fetch_add(1, Ordering::SeqCst)));
+        let closer = Box::new(move |_: &Reason| {
+            count.fetch_add(1, Ordering::SeqCst);
+        });
         let id = table.add(filter, target, Some(closer)).unwrap();
         Arc::new(House { table: Mutex::new(table), ring, id, told, inside: AtomicUsize::new(0) })
     }

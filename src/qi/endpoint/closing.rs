@@ -98,8 +98,8 @@ impl EndPoint {
         drop((stream, input));
         wake_all(&self.reactor, senders);
         self.end_handlers(&reason);
-        if self.config.attended && registration.is_some() {
-            self.reactor.attend(false);
+        if registration.is_some() {
+            self.attend(false);
         }
         let mourners: Wakes = {
             let mut output = self.output.lock();

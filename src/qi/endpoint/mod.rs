@@ -141,22 +141,33 @@ impl EndPoint {
 
     /// Has the stream watched: from now on messages are read. The handlers are there.
     pub(super) fn start(self: &Arc<Self>) -> Result<()> {
-        {
-            let mut output = self.output.lock();
-            if !output.is_open() {
-                return Err(Error::NOT_CONNECTED);
-            }
-            output.watch(&self.reactor, Arc::clone(self) as _, STREAM)?;
-            if let Some(time) = self.config.authentication_time {
-                let timer = self.reactor.arm(Instant::now() + time, Arc::clone(self) as _, AUTHENTICATION);
-                output.timers.push(timer);
-            }
-        }
-        if self.config.attended {
-            self.reactor.attend(true);
+        // Before the end can come, which takes it back.
+        self.attend(true);
+        if let Err(error) = self.start_watching() {
+            self.attend(false);
+            return Err(error);
         }
         self.flush();
         Ok(())
+    }
+
+    fn start_watching(self: &Arc<Self>) -> Result<()> {
+        let mut output = self.output.lock();
+        if !output.is_open() {
+            return Err(Error::NOT_CONNECTED);
+        }
+        output.watch(&self.reactor, Arc::clone(self) as _, STREAM)?;
+        if let Some(time) = self.config.authentication_time {
+            let timer = self.reactor.arm(Instant::now() + time, Arc::clone(self) as _, AUTHENTICATION);
+            output.timers.push(timer);
+        }
+        Ok(())
+    }
+
+    fn attend(&self, more: bool) {
+        if self.config.attended {
+            self.reactor.attend(more);
+        }
     }
 
     /// A handle to keep.
@@ -202,7 +213,13 @@ impl EndPoint {
 
     fn add(&self, filter: Filter, target: Target<Arc<dyn Sink>>, closer: Option<Closer>) -> Result<u64> {
         guard::may_change()?;
-        self.table.lock().add(filter, target, closer)
+        let mut table = self.table.lock();
+        if table.ended().is_some() {
+            // What was given is code of others, whose end must not be under the lock either.
+            drop(table);
+            return Err(Error::NOT_CONNECTED);
+        }
+        table.add(filter, target, closer)
     }
 
     /// A new message id: not 0, not that of a pending call.
@@ -277,6 +294,13 @@ impl EndPoint {
     /// Its identity, for `guard`.
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
+    }
+}
+
+impl Drop for EndPoint {
+    /// One that was never watched, or whose session has stopped: handlers are told all the same.
+    fn drop(&mut self) {
+        self.finish(Reason::Closed);
     }
 }
 

@@ -116,8 +116,9 @@ impl Outgoing {
         for piece in batch.0.into_iter().rev() {
             self.pieces.push_front(piece);
         }
-        while let Some((_, length)) = self.control.pop_front_if(|(end, _)| *end <= self.written) {
+        while let Some((_, length)) = self.control.front().filter(|(end, _)| *end <= self.written) {
             self.control_queued -= length;
+            self.control.pop_front();
         }
     }
 

@@ -271,7 +271,12 @@ impl EndPoint {
     /// Writes what waits, unless somebody else does or the kernel is full.
     pub(super) fn flush(&self) {
         for _ in 0..ROUNDS {
-            let Some((stream, mut batch)) = self.output.lock().start_write() else { return self.say_farewell() };
+            let Some((stream, mut batch)) = self.output.lock().start_write() else {
+                if !self.is_open() {
+                    self.say_farewell();
+                }
+                return;
+            };
             let (written, wrote) = write(&*stream, &mut batch);
             let stuck = matches!(wrote, Wrote::Part);
             let wakes = self.output.lock().finish_write(batch, written, wrote, &self.reactor);

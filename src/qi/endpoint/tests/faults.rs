@@ -148,3 +148,21 @@ fn both_sides_may_close_at_once_and_lose_nothing() {
         assert_eq!((end.unsent_bytes(), end.end()), (0, Some(Reason::Closed)));
     }
 }
+
+#[test]
+fn the_end_of_the_session_is_told_to_handlers_that_nobody_closed() {
+    let server = Server::tcp(Config::accepting(), |_| {});
+    let _raw = server.raw();
+    let there = server.accepted();
+    let (_, queue) = there.make_handler(Pattern::ANY, 1, None).unwrap();
+    let told = Count::default();
+    let count = told.clone();
+    there.on_close(move |reason| {
+        assert_eq!(*reason, Reason::Closed);
+        count.more();
+    })
+    .unwrap();
+    drop(there);
+    drop(server);
+    assert_eq!((end(&queue), told.get()), (Reason::Closed, 1));
+}

@@ -36,7 +36,8 @@ struct Simple {
 fn verdict(wanted: &Wanted, header: &Header) -> Verdict {
     match wanted {
         Wanted::Callback => {
-            Verdict { matched: header.id % 2 == 1, keep: header.id % 3 != 0, exclusive: header.id % 5 == 0 }
+            let divides = |number: u32| header.id.is_multiple_of(number);
+            Verdict { matched: !divides(2), keep: !divides(3), exclusive: divides(5) }
         }
         Wanted::Pattern(pattern) => {
             let matched = pattern.matches(header);
