@@ -23,7 +23,8 @@
 //!    sinks of one connection are never called by two threads at once, and a message is delivered before the next.
 //! 4. One thread writes at a time: `output.writing`. It takes a batch out, writes it without the lock, and puts back what
 //!    the kernel did not take. Others append meanwhile and leave; the writer looks again before it stops.
-//!    What is sent on the reading thread is written when all messages of the read have been delivered.
+//!    What is sent on the reading thread is written when all messages of the read have been delivered. Messages in a
+//!    stream are left to the I/O thread, which looks every 50 µs, or to who fills 64 KiB.
 //! 5. A connection ends once ([`EndPoint::finish`]): `output.phase` says who does it. The descriptor is deregistered before it
 //!    can be closed. Handlers end in the order of their creation, on the thread that ended the connection; one whose
 //!    filter or sink is being called ends when that call has come back.
@@ -188,7 +189,7 @@ impl EndPoint {
     ) -> Result<(u64, Queue)> {
         let ring = Arc::new(Ring::new(length));
         let id = self.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer)?;
-        Ok((id, Queue::new(ring, Arc::clone(&self.reactor))))
+        Ok((id, Queue::new(ring, Arc::clone(&self.reactor), Weak::clone(&self.me))))
     }
 
     /// Makes a handler whose messages go to `sink` at once; otherwise like [`EndPoint::make_handler`].

@@ -12,7 +12,7 @@ use crate::qi::message::{HEADER_SIZE, Message};
 
 /// A payload up to this length is copied behind its header.
 const COPIED: usize = 4 * 1024;
-/// Bytes and pieces of one write.
+/// Bytes (about) and pieces of one write.
 const BATCH: usize = 256 * 1024;
 const PIECES: usize = 64;
 
@@ -100,13 +100,14 @@ impl Outgoing {
     /// What to write next; empty if there is nothing. It must come back through [`Outgoing::put_back`].
     pub fn take_batch(&mut self) -> Batch {
         self.end_tail();
+        // The piece that crosses the limit goes too: a header should not leave without its payload.
         let mut bytes = 0;
         let fits = |piece: &&Bytes| {
+            let fits = bytes < BATCH;
             bytes += piece.len();
-            bytes <= BATCH
+            fits
         };
-        // The first piece goes in any case.
-        let count = self.pieces.iter().take(PIECES).take_while(fits).count().max(1).min(self.pieces.len());
+        let count = self.pieces.iter().take(PIECES).take_while(fits).count();
         Batch(self.pieces.drain(..count).collect())
     }
 

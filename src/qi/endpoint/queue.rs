@@ -4,7 +4,7 @@
 
 use std::fmt;
 use std::os::fd::RawFd;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::{Error, Result};
@@ -12,21 +12,22 @@ use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, Waited};
 use crate::sys::sync::Mutex;
 
-use super::guard;
 use super::ring::{Next, Ring, Wakes};
+use super::{EndPoint, guard};
 
 /// The queue of one handler. Any number of threads may take from it; each message goes to one of them, in order of
 /// arrival. It outlives its handler and its end point: what was queued can be taken, then comes [`Next::End`] every time.
 pub struct Queue {
     ring: Arc<Ring>,
     reactor: Arc<Reactor>,
+    endpoint: Weak<EndPoint>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
     attended: Mutex<bool>,
 }
 
 impl Queue {
-    pub(super) fn new(ring: Arc<Ring>, reactor: Arc<Reactor>) -> Queue {
-        Queue { ring, reactor, attended: Mutex::new(false) }
+    pub(super) fn new(ring: Arc<Ring>, reactor: Arc<Reactor>, endpoint: Weak<EndPoint>) -> Queue {
+        Queue { ring, reactor, endpoint, attended: Mutex::new(false) }
     }
 
     /// The next message or the end, if it is there.
@@ -44,6 +45,7 @@ impl Queue {
             return Ok(next);
         }
         guard::may_wait()?;
+        self.flush();
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let me = Parker::mine();
         let mut waited = Waited::Noticed;
@@ -89,6 +91,13 @@ impl Queue {
         self.ring.counts().1
     }
 
+    /// The caller is about to wait, perhaps for an answer to what it has just sent.
+    fn flush(&self) {
+        if let Some(endpoint) = self.endpoint.upgrade() {
+            endpoint.flush();
+        }
+    }
+
     /// A message, or the end, can be taken now.
     pub fn is_ready(&self) -> bool {
         self.ring.is_ready(None)
@@ -119,6 +128,7 @@ pub fn poll(queues: &[&Queue], timeout: Option<Duration>) -> Result<usize> {
         return Ok(ready);
     }
     guard::may_wait()?;
+    queues.iter().for_each(|queue| queue.flush());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let me = Parker::mine();
     let mut waited = Waited::Noticed;

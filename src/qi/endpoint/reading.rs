@@ -112,7 +112,7 @@ impl Source for EndPoint {
 
     fn flush(&self, _key: u64) -> bool {
         let _inside = guard::enter_reading(self.address());
-        let wanted = self.wants_flush();
+        let wanted = self.output.lock().needs_tending();
         EndPoint::flush(self);
         wanted
     }

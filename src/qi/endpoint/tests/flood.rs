@@ -149,3 +149,21 @@ fn removing_while_messages_come_ends_each_handler_once() {
         }
     });
 }
+
+/// The last messages of a stream are appended and left to the I/O thread: nobody waits, flushes or sends any more.
+#[test]
+fn a_burst_is_written_though_nobody_waits() {
+    let server = Server::tcp(Config::default(), |_| {});
+    let client = server.connect(Config::default());
+    let there = server.accepted();
+    let (_, queue) = there.make_handler(Pattern::ANY, 10_000, None).unwrap();
+    let mut sent = 0;
+    for burst in [1, 2, 3, 10, 100, 1000, 1] {
+        for _ in 0..burst {
+            client.send(&event(sent, 1, "small"), WhenFull::Fail).map(drop).unwrap();
+            sent += 1;
+        }
+        wait_until(|| queue.len() == sent as usize);
+        wait_until(|| client.unsent_bytes() == 0);
+    }
+}
