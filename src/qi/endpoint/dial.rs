@@ -25,15 +25,15 @@ use super::config::Config;
 use super::failure::Failure;
 use super::{EndPoint, STREAM, guard};
 
-/// Buffers of unix sockets: their kernel default is the largest an ordinary user may have, too.
+/// Buffers of unix sockets: the kernel's default, which is also the largest an ordinary user may have.
 pub const UNIX_BUFFERS: Buffers = Buffers { send: 212_992, recv: 212_992 };
 
-/// A fault of the first address says less than one of a later address that was reached.
 type Outcome<T> = Result<T, Failure>;
 
 impl EndPoint {
     /// Connects to `address` (`tcp://host:port`, `tcps://host:port`, `unix://path`), within `timeout` (`None`: as long as the kernel tries). A
-    /// name is resolved off the I/O thread, and its addresses are tried one after another, each with its share of the time.
+    /// name is resolved off the I/O thread, and its addresses are tried one after another, each with its share of the time;
+    /// the failure is that of the last.
     /// `welcome` makes handlers before the first byte is read; what it sends is written first.
     ///
     /// Blocks, so it is `EDEADLK` on the reading thread. [`Failure`] tells what went wrong; `EINTR` when a signal handler ran.

@@ -287,7 +287,6 @@ fn connecting_fails_in_distinct_ways() {
     let bound = Listener::bind(&reactor, "tcp://127.0.0.1:0", Config::accepting(), |_| {}).unwrap();
     let again = Listener::bind(&reactor, &bound.address(), Config::accepting(), |_| {}).unwrap_err();
     assert_eq!(again, Failure::System(Error::ADDR_IN_USE));
-    // A backlog that nobody empties: the kernel neither accepts nor refuses.
     bound.close();
     assert_eq!(try_it(&bound.address(), FOREVER), Some(Failure::Refused));
     reactor.stop();
