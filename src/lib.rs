@@ -6,6 +6,7 @@ pub mod capi;
 pub mod core;
 pub mod facade;
 pub mod protocol;
+pub mod qi;
 pub mod reactor;
 mod sys;
 pub mod transport;

@@ -5,6 +5,8 @@
 
 #[path = "loom/baton.rs"]
 mod baton;
+#[path = "loom/handlers.rs"]
+mod handlers;
 #[path = "loom/lane.rs"]
 mod lane;
 #[path = "loom/parker.rs"]
@@ -29,6 +31,19 @@ mod reactor {
 mod transport {
     pub use nanomsg::transport::{pipe, source};
     pub mod inproc;
+}
+
+#[allow(dead_code)]
+#[path = "../src/qi"]
+mod qi {
+    pub use nanomsg::qi::message;
+    pub mod endpoint {
+        pub mod failure;
+        pub mod filter;
+        pub mod handlers;
+        pub mod index;
+        pub mod ring;
+    }
 }
 
 /// Runs a model in all its interleavings with at most `switches` switches away from a thread that could go on.

@@ -10,7 +10,7 @@ use source::{Source, all_below, end_of_block, is_word, line_of, lines_of_code};
 const ROOMS: [(&str, &[&str]); 8] = [
     ("capi", &["facade", "core", "sys"]),
     ("facade", &["protocol", "qi", "reactor", "transport", "core", "sys"]),
-    ("qi", &["reactor", "transport", "core"]),
+    ("qi", &["reactor", "transport", "core", "sys"]),
     ("reactor", &["transport", "core", "sys"]),
     ("transport", &["core", "sys"]),
     ("protocol", &["core"]),

@@ -20,6 +20,7 @@ impl Error {
     pub const BAD_FD: Error = Error(libc::EBADF);
     pub const CONN_REFUSED: Error = Error(libc::ECONNREFUSED);
     pub const CONN_RESET: Error = Error(libc::ECONNRESET);
+    pub const DEADLOCK: Error = Error(libc::EDEADLK);
     pub const FAULT: Error = Error(libc::EFAULT);
     pub const FSM: Error = Error(HAUSNUMERO + 54);
     pub const HOST_UNREACHABLE: Error = Error(libc::EHOSTUNREACH);
@@ -27,9 +28,11 @@ impl Error {
     pub const INVALID: Error = Error(libc::EINVAL);
     pub const MSG_SIZE: Error = Error(libc::EMSGSIZE);
     pub const NAME_TOO_LONG: Error = Error(libc::ENAMETOOLONG);
+    pub const NO_BUFFERS: Error = Error(libc::ENOBUFS);
     pub const NO_DEVICE: Error = Error(libc::ENODEV);
     pub const NO_MEMORY: Error = Error(libc::ENOMEM);
     pub const NO_PROTO_OPT: Error = Error(libc::ENOPROTOOPT);
+    pub const NOT_CONNECTED: Error = Error(libc::ENOTCONN);
     pub const NOT_SUPPORTED: Error = Error(libc::ENOTSUP);
     pub const PROTO: Error = Error(libc::EPROTO);
     pub const PROTO_NO_SUPPORT: Error = Error(libc::EPROTONOSUPPORT);

@@ -41,6 +41,11 @@ impl Session {
         Ok(Socket::new(Arc::clone(self), socket::Socket::new(kind, raw, seed, name)))
     }
 
+    /// The session's reactor, for what else is to live on its I/O thread: `qi::EndPoint`s.
+    pub fn reactor(&self) -> &Arc<Reactor> {
+        &self.reactor
+    }
+
     /// Ends the I/O thread. All sockets must have been closed before.
     pub fn stop(&self) {
         self.reactor.stop();

@@ -13,6 +13,7 @@ pub mod resolve;
 pub mod source;
 pub mod stream;
 pub mod tcp;
+pub mod tls;
 pub mod url;
 pub mod ws;
 
@@ -73,7 +74,7 @@ pub trait Transport: Sync + Debug {
 }
 
 /// A listening endpoint. Dropping it stops listening and removes what it left in the file system.
-pub trait Listener: Send + Debug {
+pub trait Listener: Send + Sync + Debug {
     /// The next connection, configured; `WouldBlock` when there is none.
     fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
 

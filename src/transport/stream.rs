@@ -28,6 +28,27 @@ pub trait Stream: Send + Sync + Debug {
         false
     }
 
+    /// Goes on with what must come before the first byte of data, once it is connected: a handshake. `WouldBlock`: the
+    /// peer's turn, try again when there is news. Reading and writing do it on the way, for who has no time limit.
+    fn prepare(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// Whether it holds bytes of its own making that the kernel has not taken yet; writing nothing goes on with them.
+    fn has_unwritten(&self) -> bool {
+        false
+    }
+
+    /// Whether writing must wait for the peer's part of a handshake: then the next read is news, not writability.
+    fn awaits_peer(&self) -> bool {
+        false
+    }
+
+    /// Whether it may hold bytes that it has taken from the kernel, so that no readiness will tell of them.
+    fn has_unread(&self) -> bool {
+        false
+    }
+
     /// The descriptor whose readiness is this stream's.
     fn fd(&self) -> RawFd;
 }
@@ -49,6 +70,12 @@ impl Wire {
         // The kernel clamps what it cannot give; a refusal is no reason to refuse the connection.
         let _ = socket.set_send_buffer_size(buffers.send);
         let _ = socket.set_recv_buffer_size(buffers.recv);
+        Ok(Wire(Owned::new(socket)))
+    }
+
+    /// With the buffers that the kernel chooses.
+    pub fn with_default_buffers(socket: Socket) -> io::Result<Wire> {
+        socket.set_nonblocking(true)?;
         Ok(Wire(Owned::new(socket)))
     }
 

@@ -57,3 +57,21 @@ pub mod futex {
         }
     }
 }
+
+/// A descriptor: no model has one.
+pub mod eventfd {
+    #[derive(Debug)]
+    pub struct EventFd;
+
+    impl EventFd {
+        pub fn new() -> std::io::Result<EventFd> {
+            Err(std::io::ErrorKind::Unsupported.into())
+        }
+
+        pub fn set(&mut self, _raised: bool) {}
+
+        pub fn fd(&self) -> std::os::fd::RawFd {
+            -1
+        }
+    }
+}

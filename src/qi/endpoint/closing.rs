@@ -1,0 +1,117 @@
+//! How a connection ends.
+//!
+//! ```text
+//!   Open ──close()──▶ Closing: handlers have ended; what was accepted is written, then end-of-file ─┐
+//!     │                  └── all written and the peer's end-of-file, or the linger time is over ──▶ Over
+//!     └── peer's end-of-file, fault, overflow ──────────────────────────────────────────────────────▲
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::core::Result;
+use crate::reactor::Waited;
+use crate::reactor::parker::Parker;
+
+use super::failure::Reason;
+use super::handlers::Aftermath;
+use super::queue::{failed, wake_all};
+use super::ring::Wakes;
+use super::sending::Phase;
+use super::{EndPoint, LINGER, guard};
+
+impl EndPoint {
+    /// Closes. Handlers end here and now; what was accepted for sending is written in the background for at most the linger
+    /// time, which [`EndPoint::wait_closed`] waits for. Closing what is closed is no error.
+    pub fn close(&self) -> Result<()> {
+        guard::may_change()?;
+        let (senders, lingers) = {
+            let mut output = self.output.lock();
+            if output.phase != Phase::Open {
+                return Ok(());
+            }
+            output.phase = Phase::Closing;
+            self.open.store(false, Ordering::Release);
+            let lingers = output.registration.is_some() && !self.config.linger.is_zero() && output.broken.is_none();
+            if let Some(me) = self.me.upgrade().filter(|_| lingers) {
+                output.timers.push(self.reactor.arm(Instant::now() + self.config.linger, me, LINGER));
+            }
+            (output.senders.drain(..).collect::<Wakes>(), lingers)
+        };
+        wake_all(&self.reactor, senders);
+        self.end_handlers(&Reason::Closed);
+        if lingers {
+            self.flush();
+        } else {
+            self.finish(Reason::Closed);
+        }
+        Ok(())
+    }
+
+    /// Waits until the connection is over, its handlers have ended and what was accepted before [`EndPoint::close`] is with the
+    /// kernel or lost, but for at most `timeout` (`None`: for ever). `ETIMEDOUT`, `EINTR`; `EDEADLK` on the reading thread.
+    pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<()> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let me = Parker::mine();
+        let mut waited = Waited::Noticed;
+        loop {
+            {
+                let mut output = self.output.lock();
+                output.mourners.retain(|other| !Arc::ptr_eq(other, &me));
+                if output.done {
+                    return Ok(());
+                }
+                guard::may_wait()?;
+                if let Some(error) = failed(waited) {
+                    return Err(error);
+                }
+                me.take_notice();
+                output.mourners.push(Arc::clone(&me));
+            }
+            waited = self.reactor.wait(&me, deadline, true);
+        }
+    }
+
+    /// The connection is over, now. Only the first caller does anything.
+    pub(super) fn finish(&self, reason: Reason) {
+        let (stream, registration, timers, senders) = {
+            let mut output = self.output.lock();
+            if output.phase == Phase::Over {
+                return;
+            }
+            output.phase = Phase::Over;
+            self.open.store(false, Ordering::Release);
+            output.queue.clear();
+            let timers = std::mem::take(&mut output.timers);
+            let senders: Wakes = output.senders.drain(..).collect();
+            (output.stream.take(), output.registration.take(), timers, senders)
+        };
+        if let (Some(stream), Some(registration)) = (&stream, registration) {
+            self.reactor.deregister(stream.fd(), registration);
+        }
+        for timer in timers {
+            self.reactor.disarm(timer);
+        }
+        let input = self.input.lock().end();
+        // The descriptor is closed when the last of these goes: here, or with who is reading or writing.
+        drop((stream, input));
+        wake_all(&self.reactor, senders);
+        self.end_handlers(&reason);
+        if registration.is_some() {
+            self.attend(false);
+        }
+        let mourners: Wakes = {
+            let mut output = self.output.lock();
+            output.done = true;
+            output.mourners.drain(..).collect()
+        };
+        wake_all(&self.reactor, mourners);
+    }
+
+    fn end_handlers(&self, reason: &Reason) {
+        let mut out = Aftermath::default();
+        self.table.lock().end_all(reason, &mut out);
+        self.settle(out);
+    }
+}

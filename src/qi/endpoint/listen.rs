@@ -1,0 +1,261 @@
+//! Accepting: a listener makes an end point of each connection and has it welcomed before its first byte is read.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+
+use crate::reactor::timers::TimerId;
+use crate::reactor::{Reactor, Registration};
+use crate::sys::Owned;
+use crate::sys::sync::Mutex;
+use crate::transport::ipc::Ipc;
+use crate::transport::pipe::Ready;
+use crate::transport::source::Source;
+use crate::transport::stream::{Listening, Stream, Wire};
+use crate::transport::tcp::{Literal, listen_at};
+use crate::transport::tls::{TlsServer, TlsStream};
+use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
+
+use super::address::Address;
+use super::config::Config;
+use super::dial::{UNIX_BUFFERS, configure, look_up};
+use super::failure::{Failure, Reason};
+use super::{EndPoint, guard};
+
+/// When descriptors ran out, accepting is tried again after this long.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Connections accepted before others have their turn.
+const AT_ONCE: usize = 64;
+
+/// Called for each new connection on the thread that accepts, before its first byte is read: makes the handlers, keeps the
+/// end point if it wants to, or closes it. It must not block.
+pub type Welcome = dyn Fn(&Arc<EndPoint>) + Send + Sync;
+
+/// Listens on one address until it is closed or dropped. The connections it made live on.
+pub struct Listener {
+    accepting: Arc<Accepting>,
+}
+
+struct Accepting {
+    me: Weak<Accepting>,
+    reactor: Arc<Reactor>,
+    config: Config,
+    address: Address,
+    welcome: Box<Welcome>,
+    state: Mutex<State>,
+}
+
+/// `None` in `door`: closed.
+struct State {
+    door: Option<Arc<Door>>,
+    registration: Option<Registration>,
+    pause: Option<TimerId>,
+}
+
+enum Door {
+    Tcp(Listening, Option<TlsServer>),
+    Unix(Box<dyn crate::transport::Listener>),
+}
+
+impl Door {
+    fn fd(&self) -> RawFd {
+        match self {
+            Door::Tcp(listening, _) => listening.0.as_raw_fd(),
+            Door::Unix(listener) => listener.fd(),
+        }
+    }
+
+    /// The next connection and who it is; `WouldBlock` when there is none.
+    fn accept(&self, config: &Config) -> io::Result<(Arc<dyn Stream>, String)> {
+        match self {
+            Door::Tcp(listening, tls) => {
+                let socket = listening.accept()?;
+                let scheme = if tls.is_some() { "tcps" } else { "tcp" };
+                let peer = socket_address(socket.peer_addr());
+                let peer = peer.map_or_else(String::new, |peer| format!("{scheme}://{peer}"));
+                configure(&socket, config)?;
+                let wire = Wire::with_default_buffers(socket)?;
+                match tls {
+                    Some(tls) => {
+                        let stream = TlsStream::server(wire, tls).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+                        Ok((Arc::new(stream), peer))
+                    }
+                    None => Ok((Arc::new(wire), peer)),
+                }
+            }
+            Door::Unix(listener) => {
+                let (options, limit) = (TransportOptions::default(), SizeLimit::default());
+                let setup = Setup { buffers: UNIX_BUFFERS, options: &options, limit: &limit };
+                Ok((listener.accept(&setup)?, "unix://".to_owned()))
+            }
+        }
+    }
+}
+
+impl Listener {
+    /// Listens at `tcp://host:port` (port 0: any free one; a name is resolved here and now), `tcps://host:port` with a
+    /// certificate, or `unix://path`.
+    /// `welcome`: see [`Welcome`]. [`Config::accepting`] is meant for `config`.
+    ///
+    /// `EADDRINUSE`, `EADDRNOTAVAIL`, `EACCES`, `EINVAL` and what else the kernel has to say.
+    pub fn bind(
+        reactor: &Arc<Reactor>,
+        address: &str,
+        config: Config,
+        welcome: impl Fn(&Arc<EndPoint>) + Send + Sync + 'static,
+    ) -> Result<Listener, Failure> {
+        guard::may_wait().map_err(Failure::System)?;
+        let (door, address) = open(Address::parse(address)?, &config)?;
+        let fd = door.fd();
+        let state = State { door: Some(Arc::new(door)), registration: None, pause: None };
+        let accepting = Arc::new_cyclic(|me| Accepting {
+            me: Weak::clone(me),
+            reactor: Arc::clone(reactor),
+            config,
+            address,
+            welcome: Box::new(welcome),
+            state: Mutex::new(state),
+        });
+        // The lock keeps those who accept away until the registration is known.
+        let mut state = accepting.state.lock();
+        state.registration = Some(reactor.register(fd, Arc::clone(&accepting) as _, 0, false)?);
+        drop(state);
+        Ok(Listener { accepting })
+    }
+
+    /// Where it listens, with the port that the kernel chose.
+    pub fn address(&self) -> String {
+        self.accepting.address.to_string()
+    }
+
+    /// Accepts no more. A unix socket's file is removed.
+    pub fn close(&self) {
+        let (door, registration, pause) = {
+            let mut state = self.accepting.state.lock();
+            (state.door.take(), state.registration.take(), state.pause.take())
+        };
+        if let (Some(door), Some(registration)) = (&door, registration) {
+            self.accepting.reactor.deregister(door.fd(), registration);
+        }
+        if let Some(pause) = pause {
+            self.accepting.reactor.disarm(pause);
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Listener({})", self.accepting.address)
+    }
+}
+
+fn open(address: Address, config: &Config) -> Result<(Door, Address), Failure> {
+    match address {
+        Address::Tcp { tls: true, .. } if config.tls_server.is_none() => {
+            Err(Failure::Tls("a listener needs a certificate and its key".to_owned()))
+        }
+        Address::Tcp { host, port, tls } => {
+            let socket = listen(&host, port)?;
+            let port = socket_address(socket.local_addr()).map_or(port, |address| address.port());
+            let identity = config.tls_server.clone().filter(|_| tls);
+            Ok((Door::Tcp(Listening(Owned::new(socket)), identity), Address::Tcp { host, port, tls }))
+        }
+        Address::Unix(path) => {
+            let listener = Ipc.listen(path.as_bytes(), true).map_err(Failure::Address)?;
+            Ok((Door::Unix(listener), Address::Unix(path)))
+        }
+    }
+}
+
+/// Listens on the first address of the host that can be listened on.
+fn listen(host: &str, port: u16) -> Result<Socket, Failure> {
+    if let Some(literal) = Literal::parse(host.as_bytes(), false) {
+        return Ok(listen_at(literal.with_port(port))?);
+    }
+    let mut failure = Failure::NoSuchHost;
+    for ip in look_up(host).map_err(|_| Failure::NoSuchHost)? {
+        match listen_at(SocketAddr::new(ip, port)) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => failure = error.into(),
+        }
+    }
+    Err(failure)
+}
+
+fn socket_address(address: io::Result<socket2::SockAddr>) -> Option<SocketAddr> {
+    address.ok()?.as_socket()
+}
+
+impl Source for Accepting {
+    fn ready(&self, _key: u64, _ready: Ready) {
+        self.accept_all();
+    }
+
+    /// A pause is over.
+    fn expired(&self, _key: u64) {
+        self.state.lock().pause = None;
+        self.accept_all();
+    }
+
+    fn flush(&self, _key: u64) -> bool {
+        false
+    }
+}
+
+impl Accepting {
+    fn accept_all(&self) {
+        let _inside = guard::enter_reading(std::ptr::from_ref(self).addr());
+        let door = {
+            let state = self.state.lock();
+            match (&state.door, state.pause) {
+                (Some(door), None) => Arc::clone(door),
+                _ => return,
+            }
+        };
+        for _ in 0..AT_ONCE {
+            match door.accept(&self.config) {
+                Ok((stream, peer)) => self.greet(stream, peer),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.raw_os_error().is_some_and(is_shortage) => return self.pause(),
+                // That connection is gone already; the next may be well.
+                Err(_) => {}
+            }
+        }
+        let state = self.state.lock();
+        if let (Some(door), Some(registration)) = (&state.door, state.registration) {
+            // Readiness is edge-triggered: what is left is reported again. Only memory could fail here.
+            let _ = self.reactor.watch_writable(door.fd(), registration, false);
+        }
+    }
+
+    fn greet(&self, stream: Arc<dyn Stream>, peer: String) {
+        let endpoint = EndPoint::new(&self.reactor, stream, self.config.clone(), peer);
+        (self.welcome)(&endpoint);
+        if let Err(error) = endpoint.start() {
+            endpoint.finish(Reason::Failed(Failure::System(error)));
+        }
+    }
+
+    fn pause(&self) {
+        let mut state = self.state.lock();
+        if let Some(me) = self.me.upgrade().filter(|_| state.door.is_some()) {
+            state.pause = Some(self.reactor.arm(Instant::now() + PAUSE, me, 0));
+        }
+    }
+}
+
+/// Descriptors or memory ran out.
+fn is_shortage(errno: i32) -> bool {
+    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
+}

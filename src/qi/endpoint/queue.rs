@@ -1,0 +1,164 @@
+//! The consumer's side of a handler's queue: take, wait, poll, or have a descriptor for a loop of one's own.
+//!
+//! A thread that waits polls for everybody meanwhile, as a socket's caller does (`reactor/baton.rs`).
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::core::{Error, Result};
+use crate::reactor::parker::Parker;
+use crate::reactor::{Reactor, Waited};
+use crate::sys::sync::Mutex;
+
+use super::ring::{Next, Ring, Wakes};
+use super::{EndPoint, guard};
+
+/// The queue of one handler. Any number of threads may take from it; each message goes to one of them, in order of
+/// arrival. It outlives its handler and its end point: what was queued can be taken, then comes [`Next::End`] every time.
+pub struct Queue {
+    ring: Arc<Ring>,
+    reactor: Arc<Reactor>,
+    endpoint: Weak<EndPoint>,
+    /// It has a descriptor, so the I/O thread must serve it without being asked.
+    attended: Mutex<bool>,
+}
+
+impl Queue {
+    pub(super) fn new(ring: Arc<Ring>, reactor: Arc<Reactor>, endpoint: Weak<EndPoint>) -> Queue {
+        Queue { ring, reactor, endpoint, attended: Mutex::new(false) }
+    }
+
+    /// The next message or the end, if it is there.
+    pub fn try_next(&self) -> Option<Next> {
+        let mut wakes = Wakes::new();
+        let next = self.ring.take(None, &mut wakes);
+        wake_all(&self.reactor, wakes);
+        next
+    }
+
+    /// The next message or the end; waits for it for at most `timeout` (`None`: for ever). `ETIMEDOUT`; `EINTR` when a
+    /// signal handler ran; `EDEADLK` on the reading thread if it would have to wait.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Next> {
+        if let Some(next) = self.try_next() {
+            return Ok(next);
+        }
+        guard::may_wait()?;
+        self.flush();
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let me = Parker::mine();
+        let mut waited = Waited::Noticed;
+        loop {
+            // Whatever notice came before this look is stale after it.
+            me.take_notice();
+            let mut wakes = Wakes::new();
+            let next = self.ring.take(Some(&me), &mut wakes);
+            wake_all(&self.reactor, wakes);
+            if let Some(next) = next {
+                return Ok(next);
+            }
+            if let Some(error) = failed(waited) {
+                self.ring.forget(&me);
+                return Err(error);
+            }
+            waited = self.reactor.wait(&me, deadline, true);
+        }
+    }
+
+    /// A descriptor that is readable exactly while [`Queue::try_next`] would find something, for `poll(2)` and its like. It
+    /// is made at the first call, belongs to the queue, and must be neither read nor closed. `EMFILE`.
+    pub fn descriptor(&self) -> Result<RawFd> {
+        let (fd, is_new) = self.ring.descriptor()?;
+        if is_new {
+            *self.attended.lock() = true;
+            self.reactor.attend(true);
+        }
+        Ok(fd)
+    }
+
+    /// Messages that can be taken now.
+    pub fn len(&self) -> usize {
+        self.ring.counts().0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Messages that were dropped because the queue was full.
+    pub fn dropped(&self) -> u64 {
+        self.ring.counts().1
+    }
+
+    /// The caller is about to wait, perhaps for an answer to what it has just sent.
+    fn flush(&self) {
+        if let Some(endpoint) = self.endpoint.upgrade() {
+            endpoint.flush();
+        }
+    }
+
+    /// A message, or the end, can be taken now.
+    pub fn is_ready(&self) -> bool {
+        self.ring.is_ready(None)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        if *self.attended.lock() {
+            self.reactor.attend(false);
+        }
+    }
+}
+
+impl fmt::Debug for Queue {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ring.fmt(out)
+    }
+}
+
+/// Waits until one of the queues has something, or for `timeout` (`None`: for ever); gives how many have. 0 when the time is
+/// over. `EINTR`; `EDEADLK` on the reading thread; `EINVAL` if there is no queue at all. All queues must be of one session.
+pub fn poll(queues: &[&Queue], timeout: Option<Duration>) -> Result<usize> {
+    let count = |me| queues.iter().filter(|queue| queue.ring.is_ready(me)).count();
+    let reactor = &queues.first().ok_or(Error::INVALID)?.reactor;
+    let ready = count(None);
+    if ready > 0 {
+        return Ok(ready);
+    }
+    guard::may_wait()?;
+    queues.iter().for_each(|queue| queue.flush());
+    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let me = Parker::mine();
+    let mut waited = Waited::Noticed;
+    loop {
+        me.take_notice();
+        let ready = count(Some(&me));
+        let failure = failed(waited);
+        if ready == 0 && failure.is_none() {
+            waited = reactor.wait(&me, deadline, true);
+        }
+        queues.iter().for_each(|queue| queue.ring.forget(&me));
+        match failure {
+            _ if ready > 0 => return Ok(ready),
+            None => {}
+            Some(Error::TIMED_OUT) => return Ok(0),
+            Some(error) => return Err(error),
+        }
+    }
+}
+
+pub(super) fn failed(waited: Waited) -> Option<Error> {
+    match waited {
+        Waited::Noticed => None,
+        Waited::TimedOut => Some(Error::TIMED_OUT),
+        Waited::Interrupted => Some(Error::INTERRUPTED),
+    }
+}
+
+pub(super) fn wake_all(reactor: &Reactor, wakes: Wakes) {
+    for parker in wakes {
+        reactor.notify(&parker);
+    }
+}

@@ -1,0 +1,162 @@
+//! The bounded queue between a handler and its consumer: messages, who waits for them, and the descriptor.
+//!
+//! ```text
+//!   Open ── end(reason) ──▶ Ended: what is queued can still be taken, then `End(reason)` for ever
+//! ```
+//!
+//! Its lock is a leaf: nothing is called, woken or written to a peer under it (the eventfd is set under it, so that the
+//! descriptor is exact at any moment). Whoever is to be woken is handed out. The rules of waking:
+//!
+//! 1. A message wakes one waiter and all who poll; the end wakes everybody.
+//! 2. A waiter that is woken is no longer registered. It tries again before it returns, whatever ended its sleep,
+//!    so a wake-up is never used up by somebody who leaves the message behind.
+//! 3. Who takes a message and leaves more behind wakes the next waiter.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+use crate::qi::message::Message;
+use crate::reactor::parker::Parker;
+use crate::sys::eventfd::EventFd;
+use crate::sys::sync::Mutex;
+
+use super::failure::Reason;
+
+/// Who must be woken once no lock is held.
+pub type Wakes = SmallVec<[Arc<Parker>; 2]>;
+
+#[derive(Debug)]
+pub struct Ring(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    messages: VecDeque<Message>,
+    length: usize,
+    dropped: u64,
+    end: Option<Reason>,
+    waiters: VecDeque<Arc<Parker>>,
+    pollers: Vec<Arc<Parker>>,
+    descriptor: Option<EventFd>,
+}
+
+/// What a consumer finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    Message(Message),
+    /// The handler has ended and its queue is empty.
+    End(Reason),
+}
+
+impl Ring {
+    /// For `length` messages, at least one.
+    pub fn new(length: usize) -> Ring {
+        Ring(Mutex::new(State {
+            messages: VecDeque::new(),
+            length: length.max(1),
+            dropped: 0,
+            end: None,
+            waiters: VecDeque::new(),
+            pollers: Vec::new(),
+            descriptor: None,
+        }))
+    }
+
+    /// False: it is full, or has ended; the message is dropped and counted.
+    pub fn push(&self, message: &Message, wakes: &mut Wakes) -> bool {
+        let mut state = self.0.lock();
+        if state.messages.len() >= state.length || state.end.is_some() {
+            state.dropped += 1;
+            return false;
+        }
+        state.messages.push_back(message.clone());
+        state.settle();
+        wakes.extend(state.waiters.pop_front());
+        wakes.extend(state.pollers.drain(..));
+        true
+    }
+
+    /// Nothing is queued from now on. Only the first reason counts.
+    pub fn end(&self, reason: Reason, wakes: &mut Wakes) {
+        let mut state = self.0.lock();
+        if state.end.is_none() {
+            state.end = Some(reason);
+            state.settle();
+            let State { waiters, pollers, .. } = &mut *state;
+            wakes.extend(waiters.drain(..).chain(pollers.drain(..)));
+        }
+    }
+
+    /// The next message, or the end. `None`: not yet, and `waiter` will be woken when it is worth trying again.
+    pub fn take(&self, waiter: Option<&Arc<Parker>>, wakes: &mut Wakes) -> Option<Next> {
+        let mut state = self.0.lock();
+        if let Some(me) = waiter {
+            state.waiters.retain(|other| !Arc::ptr_eq(other, me));
+        }
+        if let Some(message) = state.messages.pop_front() {
+            state.settle();
+            if !state.messages.is_empty() {
+                wakes.extend(state.waiters.pop_front());
+            }
+            return Some(Next::Message(message));
+        }
+        if let Some(reason) = &state.end {
+            return Some(Next::End(reason.clone()));
+        }
+        state.waiters.extend(waiter.cloned());
+        None
+    }
+
+    /// Would [`Ring::take`] find something? If not, `poller` will be woken when it would.
+    pub fn is_ready(&self, poller: Option<&Arc<Parker>>) -> bool {
+        let mut state = self.0.lock();
+        let ready = state.is_ready();
+        if let Some(me) = poller.filter(|_| !ready) {
+            state.pollers.push(Arc::clone(me));
+        }
+        ready
+    }
+
+    /// A waiter or poller goes.
+    pub fn forget(&self, me: &Arc<Parker>) {
+        let mut state = self.0.lock();
+        state.waiters.retain(|other| !Arc::ptr_eq(other, me));
+        state.pollers.retain(|other| !Arc::ptr_eq(other, me));
+    }
+
+    /// An eventfd that is readable while there is something to take. The second value: it is new.
+    pub fn descriptor(&self) -> io::Result<(RawFd, bool)> {
+        let mut state = self.0.lock();
+        if let Some(descriptor) = &state.descriptor {
+            return Ok((descriptor.fd(), false));
+        }
+        let descriptor = EventFd::new()?;
+        let fd = descriptor.fd();
+        state.descriptor = Some(descriptor);
+        state.settle();
+        Ok((fd, true))
+    }
+
+    /// Messages that wait, and messages dropped because the queue was full.
+    pub fn counts(&self) -> (usize, u64) {
+        let state = self.0.lock();
+        (state.messages.len(), state.dropped)
+    }
+}
+
+impl State {
+    fn is_ready(&self) -> bool {
+        !self.messages.is_empty() || self.end.is_some()
+    }
+
+    /// Makes the descriptor tell the truth.
+    fn settle(&mut self) {
+        let ready = self.is_ready();
+        if let Some(descriptor) = &mut self.descriptor {
+            descriptor.set(ready);
+        }
+    }
+}

@@ -1,0 +1,389 @@
+//! Sending: whole messages from any thread, never waiting on the reading thread.
+
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use crate::core::{Error, Result};
+use crate::qi::message::Message;
+use crate::reactor::parker::Parker;
+use crate::reactor::timers::TimerId;
+use crate::reactor::{Reactor, Registration, Request, Waited};
+use crate::transport::source::Source;
+use crate::transport::stream::Stream;
+
+use super::config::{Config, count};
+use super::failure::{Failure, Reason};
+use super::outgoing::{Batch, Outgoing};
+use super::queue::{failed, wake_all};
+use super::ring::Wakes;
+use super::{EndPoint, STREAM, guard};
+
+/// Batches that one sender writes before the I/O thread takes over: it should not work for others for ever.
+const ROUNDS: usize = 8;
+/// Who has appended so much writes it, also the reading thread before it is done.
+const CORKED: u64 = 64 * 1024;
+/// A message that follows a write by less than this is part of a stream: it is appended, and the I/O thread looks after
+/// the connection every 50 µs while the stream lasts (as `facade/pace.rs` does it for sockets).
+const STREAM_GAP: Duration = Duration::from_micros(10);
+
+/// What to do with a message for which there is no room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WhenFull {
+    /// Wait for room, for at most this long (`None`: for ever), then `ETIMEDOUT`. On the reading thread `EDEADLK`.
+    Block(Option<Duration>),
+    /// `EAGAIN`.
+    Fail,
+    /// Drop it and count it, for Events: [`Sent::Dropped`].
+    Drop,
+}
+
+/// What became of a message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Sent {
+    /// It will be written whole, after those accepted before, if the connection lasts.
+    Accepted,
+    Dropped,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    Open,
+    /// We closed: what was accepted is written, what comes is forgotten.
+    Closing,
+    Over,
+}
+
+/// The sending half, and what there is to know of the descriptor.
+#[derive(Debug)]
+pub struct Output {
+    pub queue: Outgoing,
+    pub stream: Option<Arc<dyn Stream>>,
+    pub registration: Option<Registration>,
+    pub timers: SmallVec<[TimerId; 2]>,
+    pub phase: Phase,
+    /// Somebody writes a batch.
+    writing: bool,
+    /// The kernel took less than we had: wait for writability, which is watched then.
+    kernel_full: bool,
+    watching: bool,
+    /// End of the last write.
+    last_write: Option<Instant>,
+    /// The I/O thread looks after what is appended, until it finds nothing.
+    tended: bool,
+    /// Writing failed. The reader finds out what the peer has still said, and ends the connection.
+    pub broken: Option<Failure>,
+    /// End-of-file has been said, and heard.
+    shut: bool,
+    pub heard_end: bool,
+    /// Threads that wait for room.
+    pub senders: Vec<Arc<Parker>>,
+    /// Threads that wait for the end, and whether everything is done.
+    pub mourners: Vec<Arc<Parker>>,
+    pub done: bool,
+}
+
+/// Who writes what has just been appended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    /// The thread that appended it.
+    Appender,
+    /// Somebody who is at it, or will be.
+    Other,
+    /// The I/O thread, once it is told.
+    IoThread,
+}
+
+/// How a write of a batch ended.
+enum Wrote {
+    All,
+    /// The kernel is full.
+    Part,
+    Failed(io::Error),
+}
+
+impl Output {
+    pub fn new(stream: Arc<dyn Stream>, config: &Config) -> Output {
+        Output {
+            queue: Outgoing::new(config.send_limit, config.send_reserve),
+            stream: Some(stream),
+            registration: None,
+            timers: SmallVec::new(),
+            phase: Phase::Open,
+            writing: false,
+            kernel_full: false,
+            watching: false,
+            last_write: None,
+            tended: false,
+            broken: None,
+            shut: false,
+            heard_end: false,
+            senders: Vec::new(),
+            mourners: Vec::new(),
+            done: false,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open && self.broken.is_none()
+    }
+
+    pub fn watch(&mut self, reactor: &Reactor, source: Arc<dyn Source>, key: u64) -> Result<()> {
+        if let Some(stream) = &self.stream {
+            self.registration = Some(reactor.register(stream.fd(), source, key, false)?);
+        }
+        Ok(())
+    }
+
+    /// Registers the descriptor anew, so that what is ready now is reported again (readiness is edge-triggered).
+    pub fn rewatch(&mut self, reactor: &Reactor) {
+        if let (Some(stream), Some(registration)) = (&self.stream, self.registration) {
+            // It is registered and open; if there were no memory, the next event would report the rest.
+            let _ = reactor.watch_writable(stream.fd(), registration, self.watching);
+        }
+    }
+
+    /// We closed, the peer has said end-of-file, but not all is written yet: it may still read.
+    pub fn lingers(&self) -> bool {
+        self.phase == Phase::Closing && self.broken.is_none() && !self.shut
+    }
+
+    /// A message has been appended by a thread that does not read this connection.
+    fn appended(&mut self, was_empty: bool) -> Writer {
+        if self.writing || self.kernel_full {
+            return Writer::Other;
+        }
+        if self.queue.queued() > CORKED {
+            return Writer::Appender;
+        }
+        if self.tended {
+            return Writer::Other;
+        }
+        if was_empty && self.last_write.is_some_and(|at| at.elapsed() < STREAM_GAP) {
+            self.tended = true;
+            return Writer::IoThread;
+        }
+        Writer::Appender
+    }
+
+    /// Is there anything to write now? If not, the I/O thread goes on to other things. Neither is it needed when so much
+    /// waits that the appenders write.
+    pub fn needs_tending(&mut self) -> bool {
+        let idle = self.kernel_full || self.broken.is_some() || self.registration.is_none();
+        self.tended = !idle && !self.queue.is_empty() && self.queue.queued() <= CORKED;
+        self.tended
+    }
+
+    /// What to write now, if that is this thread's business.
+    fn start_write(&mut self) -> Option<(Arc<dyn Stream>, Batch)> {
+        let idle = self.registration.is_some() && !self.writing && !self.kernel_full && self.broken.is_none();
+        let stream = self.stream.as_ref().filter(|_| idle && self.phase != Phase::Over)?;
+        if self.queue.is_empty() && !stream.has_unwritten() {
+            return None;
+        }
+        self.writing = true;
+        Some((Arc::clone(stream), self.queue.take_batch()))
+    }
+
+    /// A batch has been written, or as much of it as `written` says.
+    fn finish_write(&mut self, batch: Batch, written: usize, wrote: Wrote, reactor: &Reactor) -> Wakes {
+        self.writing = false;
+        if self.phase == Phase::Over {
+            return Wakes::new();
+        }
+        self.queue.put_back(batch, written);
+        self.last_write = Some(Instant::now());
+        match wrote {
+            Wrote::All => {}
+            // Who reads the peer's part will flush after it, and cannot have done so yet: that needs this lock.
+            Wrote::Part if self.stream.as_ref().is_some_and(|stream| stream.awaits_peer()) => {}
+            Wrote::Part => {
+                self.kernel_full = true;
+                self.watching = true;
+                self.rewatch(reactor);
+            }
+            Wrote::Failed(error) => {
+                self.broken = Some(error.into());
+                self.queue.clear();
+                // If there is nothing to read, writability tells the reader to look.
+                self.watching = true;
+                self.rewatch(reactor);
+            }
+        }
+        if self.queue.is_empty() && self.watching && !self.kernel_full {
+            self.watching = false;
+            self.rewatch(reactor);
+        }
+        if self.queue.has_drained() { self.senders.drain(..).collect() } else { Wakes::new() }
+    }
+
+    /// Everything is written that was accepted before we closed: time to say end-of-file. The stream, once.
+    fn farewell(&mut self) -> Option<Arc<dyn Stream>> {
+        let done = self.phase == Phase::Closing && !self.shut && !self.writing && self.queue.is_empty();
+        let stream = self.stream.clone().filter(|stream| done && !stream.has_unwritten())?;
+        self.shut = true;
+        Some(stream)
+    }
+}
+
+impl EndPoint {
+    /// Sends a message. `ENOTCONN` when the connection has ended or is being closed, `EMSGSIZE` for a payload of 4 GiB and
+    /// more; else as `full` says. `EINTR` while waiting. Accepted messages of one thread keep their order.
+    pub fn send(&self, message: &Message, full: WhenFull) -> Result<Sent> {
+        guard::may_change()?;
+        let size = message.size().map_err(|_| Error::MSG_SIZE)?;
+        let mut wait: Option<(Arc<Parker>, Option<Instant>)> = None;
+        let mut waited = Waited::Noticed;
+        loop {
+            {
+                let mut output = self.output.lock();
+                if let Some((me, _)) = &wait {
+                    output.senders.retain(|other| !Arc::ptr_eq(other, me));
+                }
+                if !output.is_open() {
+                    return Err(Error::NOT_CONNECTED);
+                }
+                if output.queue.has_room(message) {
+                    let was_empty = output.queue.is_empty();
+                    output.queue.push(message, size);
+                    let writer = match guard::is_reading(self.address()) {
+                        true if output.queue.queued() <= CORKED => Writer::Other,
+                        true => Writer::Appender,
+                        false => output.appended(was_empty),
+                    };
+                    drop(output);
+                    count(&self.counters.sent, 1);
+                    self.have_written(writer);
+                    return Ok(Sent::Accepted);
+                }
+                if let Some(error) = failed(waited) {
+                    return Err(error);
+                }
+                let timeout = match full {
+                    WhenFull::Block(timeout) => timeout,
+                    WhenFull::Fail => return Err(Error::AGAIN),
+                    WhenFull::Drop => {
+                        count(&self.counters.unsent, 1);
+                        return Ok(Sent::Dropped);
+                    }
+                };
+                guard::may_wait()?;
+                let begin = || (Parker::mine(), timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
+                let (me, _) = wait.get_or_insert_with(begin);
+                // Whatever notice came before this look is stale after it.
+                me.take_notice();
+                output.senders.push(Arc::clone(me));
+            }
+            if let Some((me, deadline)) = &wait {
+                waited = self.reactor.wait(me, *deadline, true);
+            }
+        }
+    }
+
+    /// Sends a control answer (an Error for what was dropped, Canceled): never waits, and has a reserve of its own.
+    /// When that is full the connection ends with [`Failure::Overflow`], and this is `ENOTCONN`.
+    pub fn send_control(&self, message: &Message) -> Result<()> {
+        guard::may_change()?;
+        let size = message.size().map_err(|_| Error::MSG_SIZE)?;
+        let taken = {
+            let mut output = self.output.lock();
+            if !output.is_open() {
+                return Err(Error::NOT_CONNECTED);
+            }
+            output.queue.push_control(message, size)
+        };
+        if !taken {
+            self.finish(Reason::Failed(Failure::Overflow));
+            return Err(Error::NOT_CONNECTED);
+        }
+        count(&self.counters.sent, 1);
+        if !guard::is_reading(self.address()) {
+            self.flush();
+        }
+        Ok(())
+    }
+
+    /// Bytes accepted and not yet handed to the kernel.
+    pub fn unsent_bytes(&self) -> u64 {
+        self.output.lock().queue.queued()
+    }
+
+    /// The kernel has room again. True: writing has failed, so the reader must look.
+    pub(super) fn writable(&self) -> bool {
+        let mut output = self.output.lock();
+        output.kernel_full = false;
+        output.broken.is_some()
+    }
+
+    /// Writes what waits, unless somebody else does or the kernel is full; never blocks. Messages that follow each other closely
+    /// are written up to 50 µs later: who is about to wait for an answer says so by this. A [`Queue`](super::Queue) does.
+    pub fn flush(&self) {
+        for _ in 0..ROUNDS {
+            let Some((stream, mut batch)) = self.output.lock().start_write() else {
+                if !self.is_open() {
+                    self.say_farewell();
+                }
+                return;
+            };
+            let (written, wrote) = write(&*stream, &mut batch);
+            let stuck = matches!(wrote, Wrote::Part);
+            let wakes = self.output.lock().finish_write(batch, written, wrote, &self.reactor);
+            wake_all(&self.reactor, wakes);
+            if stuck {
+                return;
+            }
+        }
+        self.have_written(Writer::IoThread);
+    }
+
+    fn have_written(&self, writer: Writer) {
+        match writer {
+            Writer::Other => {}
+            Writer::Appender => self.flush(),
+            Writer::IoThread => {
+                if let Some(me) = self.me.upgrade() {
+                    self.reactor.request(Request::Watch(me, STREAM));
+                }
+            }
+        }
+    }
+
+    /// Carries on with closing, if all is written or nothing more can be.
+    fn say_farewell(&self) {
+        let (farewell, over) = {
+            let mut output = self.output.lock();
+            let farewell = output.farewell();
+            let over = output.phase == Phase::Closing && output.heard_end && !output.lingers();
+            (farewell, over)
+        };
+        if let Some(stream) = farewell {
+            // Who cannot be told is gone, which the reader will see.
+            let _ = stream.shut_write();
+        }
+        if over {
+            self.finish(Reason::Closed);
+        }
+    }
+}
+
+/// Writes a batch until it is written or the kernel is full; gives how much was written.
+fn write(stream: &dyn Stream, batch: &mut Batch) -> (usize, Wrote) {
+    let mut written = 0;
+    loop {
+        match stream.write(&batch.slices()) {
+            Ok(count) => {
+                written += count;
+                batch.advance(count);
+                if batch.is_empty() {
+                    let wrote = if stream.has_unwritten() { Wrote::Part } else { Wrote::All };
+                    return (written, wrote);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return (written, Wrote::Part),
+            Err(error) => return (written, Wrote::Failed(error)),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! More than fits: full queues, full kernels, many threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ends::*;
+use crate::core::Error;
+use crate::qi::endpoint::{Config, EndPoint, Failure, Pattern, Reason, Sent, Taken, Types, WhenFull};
+use crate::qi::message::{Message, Type};
+
+#[test]
+fn messages_of_many_threads_stay_whole_and_in_order() {
+    const THREADS: u32 = 4;
+    const EACH: u32 = 2000;
+    let server = Server::tcp(Config::default(), |endpoint| endpoint.set_authenticated());
+    let client = server.connect(Config { send_limit: 100_000, ..Config::default() });
+    let there = server.accepted();
+    let (_, queue) = there.make_handler(Pattern::ANY, (THREADS * EACH) as usize, None).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let client = &client;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let size = (number * 37 % 3000) as usize + if number % 500 == 0 { 150_000 } else { 0 };
+                    let message = event(number, thread, vec![thread as u8; size]);
+                    client.send(&message, WhenFull::Block(FOREVER)).map(drop).unwrap();
+                }
+            });
+        }
+    });
+    let mut next = [0; THREADS as usize];
+    for _ in 0..THREADS * EACH {
+        let message = message(&queue);
+        let thread = message.header.action as usize;
+        assert_eq!(message.header.id, next[thread]);
+        assert!(message.payload.iter().all(|byte| *byte == thread as u8));
+        next[thread] += 1;
+    }
+    assert_eq!((next, queue.dropped()), ([EACH; THREADS as usize], 0));
+}
+
+/// A connection whose peer reads nothing, and that is full.
+fn full(server: &Server) -> (std::net::TcpStream, Arc<EndPoint>) {
+    let raw = server.raw();
+    let there = server.accepted();
+    // The kernel's buffers grow for a while.
+    let patience = Some(Duration::from_millis(30));
+    while there.send(&event(1, 1, vec![0; 60_000]), WhenFull::Block(patience)).is_ok() {}
+    (raw, there)
+}
+
+#[test]
+fn a_full_connection_fails_waits_or_drops_as_asked() {
+    let server = Server::tcp(Config { send_limit: 100_000, ..Config::default() }, |_| {});
+    let (mut raw, there) = full(&server);
+    let large = event(2, 2, vec![0; 90_000]);
+    assert_eq!(there.send(&large, WhenFull::Fail), Err(Error::AGAIN));
+    assert_eq!(there.send(&large, WhenFull::Drop), Ok(Sent::Dropped));
+    assert_eq!(there.send(&large, WhenFull::Block(Some(Duration::from_millis(1)))), Err(Error::TIMED_OUT));
+    assert_eq!(there.statistics().unsent, 1);
+    assert!(there.unsent_bytes() <= 100_000);
+    let sender = std::thread::spawn({
+        let there = Arc::clone(&there);
+        move || there.send(&large, WhenFull::Block(FOREVER))
+    });
+    while read_message(&mut raw).header.id != 2 {}
+    assert_eq!(sender.join().unwrap(), Ok(Sent::Accepted));
+    let (raw, there) = full(&server);
+    let sender = std::thread::spawn({
+        let there = Arc::clone(&there);
+        move || there.send(&event(2, 2, vec![0; 90_000]), WhenFull::Block(FOREVER))
+    });
+    drop(raw);
+    assert_eq!(sender.join().unwrap(), Err(Error::NOT_CONNECTED), "the end is news for who waits");
+}
+
+#[test]
+fn answers_that_the_peer_does_not_read_end_the_connection_when_the_reserve_is_full() {
+    let config = Config { send_limit: 100_000, send_reserve: 1000, ..Config::default() };
+    let server = Server::tcp(config, |_| {});
+    let (mut raw, there) = full(&server);
+    let (_, queue) = there.make_handler(Pattern::types(Types::of(Type::Event)), 1, None).unwrap();
+    // It hangs up in the middle.
+    while std::io::Write::write_all(&mut raw, &call(1, 1, "").encode().unwrap()).is_ok() {}
+    there.wait_closed(FOREVER).unwrap();
+    assert_eq!(there.end(), Some(Reason::Failed(Failure::Overflow)));
+    assert_eq!(end(&queue), Reason::Failed(Failure::Overflow));
+    let statistics = there.statistics();
+    assert!(statistics.refused <= 1000 / 28 && statistics.refused >= 1000 / 150, "{statistics:?}");
+}
+
+/// Both ask more than either answers, at once; every call is refused, and both go on reading.
+#[test]
+fn two_full_sides_do_not_lock_each_other() {
+    const CALLS: u32 = 3000;
+    let config = || Config { send_limit: 50_000, send_reserve: 1 << 24, ..Config::default() };
+    let server = Server::tcp(config(), |endpoint| endpoint.set_authenticated());
+    let client = server.connect(config());
+    client.set_authenticated();
+    let there = server.accepted();
+    let ends = [client, there];
+    let answered = [Count::default(), Count::default()];
+    for (end, count) in ends.iter().zip(&answered) {
+        let count = count.clone();
+        let sink = move |_: &EndPoint, _: &Message| {
+            count.more();
+            Taken::Yes
+        };
+        end.make_sink(Pattern::types(Types::ANSWERS), Arc::new(sink), None).unwrap();
+        // A consumer that never reads.
+        let (_, queue) = end.make_handler(Pattern::types(Types::REQUESTS), 1, None).unwrap();
+        std::mem::forget(queue);
+    }
+    std::thread::scope(|scope| {
+        for end in &ends {
+            scope.spawn(move || {
+                for _ in 0..CALLS {
+                    let call = call(end.next_id(), 1, vec![0; 2000]);
+                    end.send(&call, WhenFull::Block(FOREVER)).map(drop).unwrap();
+                }
+            });
+        }
+    });
+    wait_until(|| answered.iter().all(|count| count.get() == CALLS as usize - 1));
+    assert!(ends.iter().all(|end| end.statistics().refused == u64::from(CALLS) - 1));
+}
+
+#[test]
+fn removing_while_messages_come_ends_each_handler_once() {
+    let server = Server::tcp(Config::default(), |endpoint| endpoint.set_authenticated());
+    let client = server.connect(Config::default());
+    let there = server.accepted();
+    let ended = Count::default();
+    std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            for id in 0..5000 {
+                client.send(&event(id, 1, ""), WhenFull::Block(FOREVER)).map(drop).unwrap();
+            }
+        });
+        let mut made = 0;
+        while !sender.is_finished() {
+            let closer = ended.clone();
+            let (id, queue) = there.make_handler(Pattern::ANY, 3, Some(Box::new(move |_| closer.more()))).unwrap();
+            assert_eq!(there.remove_handler(id), Ok(()));
+            made += 1;
+            assert_eq!(ended.get(), made, "told before the removal has returned");
+            while let crate::qi::endpoint::Next::Message(_) = queue.next(FOREVER).unwrap() {}
+            assert_eq!(end(&queue), Reason::Removed);
+        }
+    });
+}
+
+/// The last messages of a stream are appended and left to the I/O thread: nobody waits, flushes or sends any more.
+#[test]
+fn a_burst_is_written_though_nobody_waits() {
+    let server = Server::tcp(Config::default(), |_| {});
+    let client = server.connect(Config::default());
+    let there = server.accepted();
+    let (_, queue) = there.make_handler(Pattern::ANY, 10_000, None).unwrap();
+    let mut sent = 0;
+    for burst in [1, 2, 3, 10, 100, 1000, 1] {
+        for _ in 0..burst {
+            client.send(&event(sent, 1, "small"), WhenFull::Fail).map(drop).unwrap();
+            sent += 1;
+        }
+        wait_until(|| queue.len() == sent as usize);
+        wait_until(|| client.unsent_bytes() == 0);
+    }
+}

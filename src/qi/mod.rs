@@ -1,0 +1,6 @@
+//! QiMessaging, the object bus of libqi, on the engine of the rest (qi-messaging.md).
+//!
+//! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
+
+pub mod endpoint;
+pub mod message;

@@ -1,0 +1,14 @@
+//! TLS 1.2 and 1.3 as a stream over a stream. libqi speaks 1.2 only (qi-messaging.md 1); whatever speaks over a [`Wire`]
+//! can speak over a [`TlsStream`].
+
+mod identity;
+mod stream;
+
+#[cfg(test)]
+pub mod tests;
+
+pub use identity::{TlsClient, TlsServer};
+pub use stream::TlsStream;
+
+#[cfg(doc)]
+use super::stream::Wire;

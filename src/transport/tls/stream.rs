@@ -1,0 +1,247 @@
+//! The stream: plain bytes on this side, records on the wire.
+//!
+//! ```text
+//!   Handshaking ──both have said their part──▶ Open ──close_notify, or end-of-file──▶ ended
+//!        └─────────────── any fault: `InvalidData` with a text, from then on ─────────┘
+//! ```
+//!
+//! One lock holds the whole of it: reading may have to write (handshake, alerts) and the reverse. Nothing blocks under it.
+
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::RawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustls::Connection;
+
+use crate::core::Result;
+
+use super::super::stream::{Stream, Wire};
+use super::identity::{TlsClient, TlsServer};
+
+#[derive(Debug)]
+pub struct TlsStream {
+    wire: Wire,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    tls: Connection,
+    /// The first bytes that the peer has said: whether this is TLS at all.
+    first: Vec<u8>,
+    /// The peer's end-of-file.
+    ended: bool,
+    /// What went wrong. It does not go away.
+    fault: Option<String>,
+    /// The last read filled its room: there may be more in here.
+    full: bool,
+}
+
+impl TlsStream {
+    /// The client's end; `host` is the name or address that was dialled, without a port. `EINVAL` if it cannot be one.
+    pub fn client(wire: Wire, identity: &TlsClient, host: &str) -> Result<TlsStream> {
+        Ok(TlsStream::new(wire, identity.connection(host)?))
+    }
+
+    /// The server's end.
+    pub fn server(wire: Wire, identity: &TlsServer) -> Result<TlsStream> {
+        Ok(TlsStream::new(wire, identity.connection()?))
+    }
+
+    fn new(wire: Wire, tls: Connection) -> TlsStream {
+        let state = State { tls, first: Vec::new(), ended: false, fault: None, full: false };
+        TlsStream { wire, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Hands records to the kernel until there are none. `WouldBlock`: it takes no more.
+    fn push(&mut self, wire: &Wire) -> io::Result<()> {
+        while self.tls.wants_write() {
+            self.tls.write_tls(&mut Writer(wire))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what the kernel has, once. `WouldBlock`: nothing.
+    fn pull(&mut self, wire: &Wire) -> io::Result<()> {
+        let mut reader = Reader { wire, first: &mut self.first };
+        if self.tls.read_tls(&mut reader)? == 0 {
+            self.ended = true;
+            if self.tls.is_handshaking() {
+                let text = "the peer hung up during the handshake: perhaps it speaks plain tcp";
+                return Err(self.fail(text.to_owned()));
+            }
+            return Ok(());
+        }
+        if let Err(error) = self.tls.process_new_packets() {
+            // The alert that tells the peer why, and what is spoken here; it may be gone.
+            let _ = self.push(wire);
+            return Err(self.fail(foreign(&self.first).unwrap_or_else(|| error.to_string())));
+        }
+        match self.push(wire) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads until the room is full or the end is reached (`Ok`), or something else stops it.
+    fn fill(&mut self, wire: &Wire, into: &mut [u8]) -> (usize, io::Result<()>) {
+        let mut made = 0;
+        while made < into.len() {
+            match self.tls.reader().read(&mut into[made..]) {
+                Ok(0) => break,
+                Ok(count) => made += count,
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => break,
+                Err(error) if error.kind() != ErrorKind::WouldBlock => return (made, Err(error)),
+                Err(_) if self.ended => break,
+                Err(_) if self.fault.is_some() => return (made, Err(self.fault())),
+                Err(_) => {
+                    if let Err(error) = self.pull(wire) {
+                        return (made, Err(error));
+                    }
+                }
+            }
+        }
+        (made, Ok(()))
+    }
+
+    fn fail(&mut self, text: String) -> io::Error {
+        self.fault.get_or_insert(text);
+        self.fault()
+    }
+
+    fn fault(&self) -> io::Error {
+        io::Error::new(ErrorKind::InvalidData, self.fault.clone().unwrap_or_default())
+    }
+
+    /// Goes on with the handshake. `WouldBlock`: the peer's turn, or the kernel is full.
+    fn shake_hands(&mut self, wire: &Wire) -> io::Result<()> {
+        while self.tls.is_handshaking() {
+            if self.fault.is_some() {
+                return Err(self.fault());
+            }
+            self.push(wire)?;
+            if self.tls.is_handshaking() {
+                self.pull(wire)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a peer is that does not begin as TLS does.
+fn foreign(first: &[u8]) -> Option<String> {
+    let wrong = match first {
+        [] => false,
+        [kind] => !(0x14..=0x18).contains(kind),
+        [kind, version, ..] => !(0x14..=0x18).contains(kind) || *version != 3,
+    };
+    wrong.then(|| format!("the peer does not speak TLS (it says {first:02x?}): perhaps it speaks plain tcp"))
+}
+
+impl Stream for TlsStream {
+    /// Fills the room unless the kernel has no more, or something is to be said next time ([`Stream::has_unread`]). An
+    /// end-of-file without close_notify is taken as one: whoever frames messages sees whether one was cut.
+    fn read(&self, into: &mut [u8]) -> io::Result<usize> {
+        let mut state = self.state();
+        let (made, outcome) = state.fill(&self.wire, into);
+        let is_dry = matches!(&outcome, Err(error) if error.kind() == ErrorKind::WouldBlock);
+        // A full room, an end or a fault: no readiness will tell of what comes after these bytes.
+        state.full = made > 0 && !is_dry;
+        if made > 0 { Ok(made) } else { outcome.map(|()| 0) }
+    }
+
+    /// What it takes is encrypted at once, and with the kernel or in here ([`Stream::has_unwritten`]).
+    fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut state = self.state();
+        if state.fault.is_some() {
+            return Err(state.fault());
+        }
+        // The peer's part is read by who reads.
+        state.push(&self.wire)?;
+        if state.tls.is_handshaking() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        if from.iter().all(|slice| slice.is_empty()) {
+            return Ok(0);
+        }
+        let count = state.tls.writer().write_vectored(from)?;
+        match state.push(&self.wire) {
+            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
+            _ => Ok(count),
+        }
+    }
+
+    fn shut_write(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.tls.send_close_notify();
+        let pushed = state.push(&self.wire);
+        self.wire.shut(Shutdown::Write).and(pushed)
+    }
+
+    fn connected(&self) -> io::Result<()> {
+        self.wire.connected()
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        let mut state = self.state();
+        state.shake_hands(&self.wire)?;
+        // What came together with the end of the handshake.
+        state.full = true;
+        Ok(())
+    }
+
+    fn has_unwritten(&self) -> bool {
+        self.state().tls.wants_write()
+    }
+
+    fn awaits_peer(&self) -> bool {
+        let state = self.state();
+        state.tls.is_handshaking() && !state.tls.wants_write() && state.fault.is_none()
+    }
+
+    fn has_unread(&self) -> bool {
+        self.state().full
+    }
+
+    fn fd(&self) -> RawFd {
+        self.wire.fd()
+    }
+}
+
+/// The wire as the standard library sees it, remembering how the peer began.
+struct Reader<'a> {
+    wire: &'a Wire,
+    first: &'a mut Vec<u8>,
+}
+
+impl Read for Reader<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.wire.read(into)?;
+        let missing = 4usize.saturating_sub(self.first.len()).min(count);
+        self.first.extend_from_slice(&into[..missing]);
+        Ok(count)
+    }
+}
+
+struct Writer<'a>(&'a Wire);
+
+impl Write for Writer<'_> {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        self.0.write(&[IoSlice::new(from)])
+    }
+
+    fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.write(from)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

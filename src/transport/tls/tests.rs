@@ -1,0 +1,123 @@
+//! The two ends over a socket pair, moved by hand.
+
+use std::io::{self, ErrorKind, IoSlice, Write};
+use std::os::unix::net::UnixStream;
+
+use socket2::Socket;
+
+use super::{TlsClient, TlsServer, TlsStream};
+use crate::transport::stream::{Stream, Wire};
+
+pub fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    (made.cert.pem(), made.key_pair.serialize_pem())
+}
+
+fn wire(socket: UnixStream) -> Wire {
+    Wire::with_default_buffers(Socket::from(std::os::fd::OwnedFd::from(socket))).unwrap()
+}
+
+fn pair(client: &TlsClient, host: &str, pem: &(String, String)) -> [TlsStream; 2] {
+    let (left, right) = UnixStream::pair().unwrap();
+    let server = TlsServer::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
+    [TlsStream::client(wire(left), client, host).unwrap(), TlsStream::server(wire(right), &server).unwrap()]
+}
+
+/// Both ends by turns, until both are done or one fails.
+fn shake_hands(ends: &[TlsStream; 2]) -> io::Result<()> {
+    for _ in 0..100 {
+        let outcomes = [ends[0].prepare(), ends[1].prepare()];
+        let mut waiting = false;
+        for outcome in outcomes {
+            match outcome {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => waiting = true,
+                other => other?,
+            }
+        }
+        if !waiting {
+            return Ok(());
+        }
+    }
+    panic!("a handshake without an end");
+}
+
+/// Moves bytes from one end to the other.
+fn move_all(from: &TlsStream, to: &TlsStream, bytes: &[u8]) -> Vec<u8> {
+    let (mut sent, mut got) = (0, Vec::new());
+    let mut room = vec![0; 50_000];
+    while got.len() < bytes.len() {
+        match from.write(&[IoSlice::new(&bytes[sent..])]) {
+            Ok(count) => sent += count,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+        match to.read(&mut room) {
+            Ok(count) => got.extend(&room[..count]),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
+        }
+    }
+    assert_eq!((sent, from.has_unwritten()), (bytes.len(), false));
+    got
+}
+
+#[test]
+fn bytes_go_both_ways_and_end_with_an_end() {
+    for version in rustls::ALL_VERSIONS {
+        both_ways(&TlsClient::unverified_with(&[version]).unwrap());
+    }
+}
+
+fn both_ways(client: &TlsClient) {
+    let ends = pair(client, "anything.example", &certificate());
+    assert!(!ends[0].awaits_peer() && ends[1].awaits_peer(), "the client begins");
+    shake_hands(&ends).unwrap();
+    let bytes: Vec<u8> = (0..1_000_000u32).map(|at| (at * 7 / 3) as u8).collect();
+    assert!(move_all(&ends[0], &ends[1], &bytes) == bytes);
+    assert!(move_all(&ends[1], &ends[0], &bytes) == bytes);
+    ends[0].shut_write().unwrap();
+    assert_eq!(ends[1].read(&mut [0; 9]).unwrap(), 0);
+    // What came before the end is handed out, and the end is not forgotten.
+    ends[1].write(&[IoSlice::new(b"last")]).unwrap();
+    ends[1].shut_write().unwrap();
+    assert_eq!((ends[0].read(&mut [0; 9]).unwrap(), ends[0].has_unread()), (4, true));
+    assert_eq!(ends[0].read(&mut [0; 9]).unwrap(), 0);
+}
+
+#[test]
+fn an_authority_is_believed_for_the_right_name_only() {
+    let (ours, theirs) = (certificate(), certificate());
+    let client = TlsClient::verified(ours.0.as_bytes()).unwrap();
+    for (host, pem, good) in
+        [("localhost", &ours, true), ("127.0.0.1", &ours, true), ("other.example", &ours, false), ("localhost", &theirs, false)]
+    {
+        let outcome = shake_hands(&pair(&client, host, pem));
+        assert_eq!(outcome.is_ok(), good, "{host}: {outcome:?}");
+        if let Err(error) = outcome {
+            assert_eq!(error.kind(), ErrorKind::InvalidData);
+        }
+    }
+}
+
+#[test]
+fn broken_identities_are_refused() {
+    let (chain, key) = certificate();
+    let other = certificate().1;
+    assert!(TlsServer::from_pem(chain.as_bytes(), b"").is_err());
+    assert!(TlsServer::from_pem(b"", key.as_bytes()).is_err());
+    assert!(TlsServer::from_pem(chain.as_bytes(), other.as_bytes()).is_err());
+    assert!(TlsClient::verified(b"nothing").is_err());
+    let (left, _right) = UnixStream::pair().unwrap();
+    assert!(TlsStream::client(wire(left), &TlsClient::unverified().unwrap(), "no name").is_err());
+}
+
+#[test]
+fn a_peer_that_speaks_something_else_is_told_apart() {
+    for (says, hint) in [(&b"\x42\xde\xad\x42 and so on"[..], "plain tcp"), (b"", "hung up"), (b"HTTP/1.1 400", "plain tcp")] {
+        let (left, mut right) = UnixStream::pair().unwrap();
+        let client = TlsStream::client(wire(left), &TlsClient::unverified().unwrap(), "localhost").unwrap();
+        right.write_all(says).unwrap();
+        right.shutdown(std::net::Shutdown::Write).unwrap();
+        let error = client.prepare().unwrap_err();
+        assert!(error.to_string().contains(hint), "{error}");
+        assert_eq!(client.prepare().unwrap_err().to_string(), error.to_string());
+    }
+}
