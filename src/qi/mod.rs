@@ -2,4 +2,11 @@
 //!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
+pub mod capability;
 pub mod message;
+pub mod meta;
+pub mod signature;
+pub mod value;
+
+#[cfg(test)]
+mod tests;
