@@ -2,7 +2,10 @@
 //!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
+pub mod address;
 pub mod capability;
+pub mod convert;
+pub mod json;
 pub mod message;
 pub mod meta;
 pub mod signature;

@@ -2,4 +2,4 @@
 
 mod fuzz;
 mod hostile;
-mod vectors;
+pub mod vectors;
