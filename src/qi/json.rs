@@ -126,9 +126,7 @@ fn special(object: &JsonMap<String, Json>, left: u32) -> Result<Value> {
             "-Infinity" => Ok(Value::Double(f64::NEG_INFINITY)),
             _ => Err(wrong()),
         },
-        ("$some", value) => {
-            Ok(Value::optional(Kind::Dynamic.into(), Some(natural(value, left)?.into_dynamic())))
-        }
+        ("$some", value) => Ok(Value::optional(Kind::Dynamic.into(), Some(natural(value, left)?.into_dynamic()))),
         ("$map", Json::Array(pairs)) => {
             let entry = |pair: &Json| match pair.as_array().map(Vec::as_slice) {
                 Some([key, value]) => Ok((natural(key, left)?.into_dynamic(), natural(value, left)?.into_dynamic())),

@@ -8,6 +8,7 @@ pub mod convert;
 pub mod json;
 pub mod message;
 pub mod meta;
+pub mod payload;
 pub mod signature;
 pub mod value;
 

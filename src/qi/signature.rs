@@ -98,7 +98,9 @@ impl Kind {
             Kind::Tuple(members) => members.iter().fold((0, true), |(size, plain), member| {
                 (u32::saturating_add(size, member.min_size), plain && member.plain)
             }),
-            Kind::Bool | Kind::String | Kind::Raw | Kind::Dynamic | Kind::Object | Kind::Unknown => (self.basic().1, false),
+            Kind::Bool | Kind::String | Kind::Raw | Kind::Dynamic | Kind::Object | Kind::Unknown => {
+                (self.basic().1, false)
+            }
             _ => (self.basic().1, true),
         }
     }

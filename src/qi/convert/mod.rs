@@ -97,7 +97,7 @@ impl Converter {
     fn convert_static(&mut self, value: Value, to: &Signature) -> Result<Value> {
         match (to.kind(), value) {
             (Kind::Dynamic, value) => Ok(value.into_dynamic()),
-            (Kind::Optional(element), value) => self.to_optional(value, element, to),
+            (Kind::Optional(element), value) => self.optional(value, element, to),
             (Kind::Void | Kind::Nothing, _) => Ok(Value::Void),
             (Kind::String, value @ Value::String(_))
             | (Kind::Raw, value @ Value::Raw(_))
@@ -107,14 +107,14 @@ impl Converter {
                 let items = list.items.into_iter().map(|item| self.convert(item, element)).collect::<Result<_>>()?;
                 Ok(Value::list(element.as_ref().clone(), items))
             }
-            (Kind::Map(entry), value) => self.to_map(value, (&entry.0, &entry.1), to),
-            (Kind::KeywordArgs(element), value) => self.to_map(value, (&Kind::String.into(), element), to),
-            (Kind::Tuple(members), value) => self.to_tuple(value, members, to),
+            (Kind::Map(entry), value) => self.map(value, (&entry.0, &entry.1), to),
+            (Kind::KeywordArgs(element), value) => self.map(value, (&Kind::String.into(), element), to),
+            (Kind::Tuple(members), value) => self.tuple(value, members, to),
             (_, value) => number::convert(value, to),
         }
     }
 
-    fn to_optional(&mut self, value: Value, element: &Signature, to: &Signature) -> Result<Value> {
+    fn optional(&mut self, value: Value, element: &Signature, to: &Signature) -> Result<Value> {
         let inner = match value {
             Value::Void => None,
             Value::Optional(optional) => match optional.value {

@@ -52,7 +52,9 @@ pub fn score(from: &Signature, to: &Signature) -> f64 {
         (Kind::Tuple(ours), Kind::Tuple(theirs)) if ours.len() == theirs.len() => {
             ours.iter().zip(theirs.iter()).map(|(from, to)| contained(score(from, to))).product()
         }
-        (Kind::Tuple(_), Kind::Tuple(_)) if from.struct_name().is_some() && from.struct_name() == to.struct_name() => 0.1,
+        (Kind::Tuple(_), Kind::Tuple(_)) if from.struct_name().is_some() && from.struct_name() == to.struct_name() => {
+            0.1
+        }
         (ours, theirs) => basic(ours, theirs),
     }
 }

@@ -6,7 +6,7 @@ use crate::qi::value::{Map, Text, Tuple, Value};
 use super::{Converter, Result, Why, fail};
 
 impl Converter {
-    pub(super) fn to_map(&mut self, value: Value, entry: (&Signature, &Signature), to: &Signature) -> Result<Value> {
+    pub(super) fn map(&mut self, value: Value, entry: (&Signature, &Signature), to: &Signature) -> Result<Value> {
         let from = value.signature();
         let pairs = match value {
             Value::Map(map) => map.entries,
@@ -20,7 +20,8 @@ impl Converter {
             },
             _ => return fail(&from, to, Why::Types),
         };
-        let pairs = pairs.into_iter().map(|(key, value)| Ok((self.convert(key, entry.0)?, self.convert(value, entry.1)?)));
+        let pairs =
+            pairs.into_iter().map(|(key, value)| Ok((self.convert(key, entry.0)?, self.convert(value, entry.1)?)));
         let entries = pairs.collect::<Result<_>>()?;
         Ok(Value::map(entry.0.clone(), entry.1.clone(), entries))
     }
@@ -43,7 +44,7 @@ impl Converter {
         }
     }
 
-    pub(super) fn to_tuple(&mut self, value: Value, members: &[Signature], to: &Signature) -> Result<Value> {
+    pub(super) fn tuple(&mut self, value: Value, members: &[Signature], to: &Signature) -> Result<Value> {
         let from = value.signature();
         let values = match value {
             Value::Tuple(tuple) => in_order(*tuple, to)?,

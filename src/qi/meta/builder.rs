@@ -5,14 +5,17 @@ use std::collections::{BTreeMap, HashSet};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Text;
 
-use super::{Declared, FIRST_USER_ID, MetaError, MetaMethod, MetaObject, MetaProperty, MetaSignal, Problem, SIGNATURE_TEXT};
+use super::{
+    Declared, FIRST_USER_ID, MetaError, MetaMethod, MetaObject, MetaProperty, MetaSignal, Problem, SIGNATURE_TEXT,
+};
 
 /// The ids of the generic members (section 9).
 pub const GENERIC_IDS: std::ops::Range<u32> = 0..FIRST_USER_ID;
 
 /// `{I MethodStatistics}`: what action 82 returns. Times in seconds.
-pub const STATISTICS_TEXT: &str = "{I(I(fff)<MinMaxSum,minValue,maxValue,cumulatedValue>(fff)<MinMaxSum,minValue,maxValue,\
-    cumulatedValue>(fff)<MinMaxSum,minValue,maxValue,cumulatedValue>)<MethodStatistics,count,wall,user,system>}";
+pub const STATISTICS_TEXT: &str = "{I(I(fff)<MinMaxSum,minValue,maxValue,cumulatedValue>\
+    (fff)<MinMaxSum,minValue,maxValue,cumulatedValue>(fff)<MinMaxSum,minValue,maxValue,cumulatedValue>)\
+    <MethodStatistics,count,wall,user,system>}";
 
 /// The arguments of signal 86.
 pub const TRACE_TEXT: &str = "((IiIm(ll)<timeval,tv_sec,tv_usec>llII)<EventTrace,id,kind,slotId,arguments,timestamp,\
@@ -73,7 +76,12 @@ impl Builder {
     pub fn method(&mut self, name: &str, parameters: &str, result: &str) -> u32 {
         let signatures = (Declared(result.into()), Declared(parameters.into()));
         let (return_signature, parameters_signature) = signatures;
-        self.method_as(MetaMethod { name: name.into(), return_signature, parameters_signature, ..MetaMethod::default() })
+        self.method_as(MetaMethod {
+            name: name.into(),
+            return_signature,
+            parameters_signature,
+            ..MetaMethod::default()
+        })
     }
 
     /// Adds a method with its documentation; its uid is replaced by the one that is given back.
@@ -129,7 +137,8 @@ impl Default for Builder {
 fn add(meta: &mut MetaObject, methods: &[(u32, &str, &str, &str)]) {
     for &(uid, result, name, parameters) in methods {
         let (return_signature, parameters_signature) = (Declared(result.into()), Declared(parameters.into()));
-        let method = MetaMethod { uid, return_signature, name: name.into(), parameters_signature, ..MetaMethod::default() };
+        let method =
+            MetaMethod { uid, return_signature, name: name.into(), parameters_signature, ..MetaMethod::default() };
         meta.methods.insert(uid, method);
     }
 }

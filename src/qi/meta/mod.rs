@@ -19,9 +19,9 @@ pub use builder::{Builder, GENERIC_IDS, STATISTICS_TEXT, TRACE_TEXT};
 pub use service_info::{SERVICE_INFO_6_TEXT, SERVICE_INFO_TEXT, ServiceInfo, ServiceInfoLayout};
 
 /// The signature of a meta object, letter by letter that of libqi.
-pub const SIGNATURE_TEXT: &str = "({I(Issss[(ss)<MetaMethodParameter,name,description>]s)<MetaMethod,uid,returnSignature,\
-    name,parametersSignature,description,parameters,returnDescription>}{I(Iss)<MetaSignal,uid,name,signature>}\
-    {I(Iss)<MetaProperty,uid,name,signature>}s)<MetaObject,methods,signals,properties,description>";
+pub const SIGNATURE_TEXT: &str = "({I(Issss[(ss)<MetaMethodParameter,name,description>]s)\
+    <MetaMethod,uid,returnSignature,name,parametersSignature,description,parameters,returnDescription>}\
+    {I(Iss)<MetaSignal,uid,name,signature>}{I(Iss)<MetaProperty,uid,name,signature>}s)<MetaObject,methods,signals,properties,description>";
 
 /// [`SIGNATURE_TEXT`], parsed.
 pub static SIGNATURE: LazyLock<Signature> = LazyLock::new(|| constant(SIGNATURE_TEXT));
@@ -250,9 +250,11 @@ impl MetaObject {
             Value::structure(signature.clone(), vec![uid.into(), name.clone().into(), declared.0.clone().into()])
         };
         let members = vec![
-            table(&self.methods, methods, |method, signature| method_value(method, signature)),
+            table(&self.methods, methods, method_value),
             table(&self.signals, signals, |signal, of| named(of, signal.uid, &signal.name, &signal.signature)),
-            table(&self.properties, properties, |property, of| named(of, property.uid, &property.name, &property.signature)),
+            table(&self.properties, properties, |property, of| {
+                named(of, property.uid, &property.name, &property.signature)
+            }),
             self.description.clone().into(),
         ];
         Value::structure(SIGNATURE.clone(), members)
@@ -266,10 +268,14 @@ fn by_uid<T>(members: &BTreeMap<u32, T>, uid: u32, uid_of: impl Fn(&T) -> u32) -
 }
 
 fn keyed<T>(value: &Value, member: impl Fn(&Value) -> Option<T>) -> Option<BTreeMap<u32, T>> {
-    value.entries()?.iter().map(|(key, value)| match key {
-        Value::UInt32(key) => Some((*key, member(value)?)),
-        _ => None,
-    }).collect()
+    value
+        .entries()?
+        .iter()
+        .map(|(key, value)| match key {
+            Value::UInt32(key) => Some((*key, member(value)?)),
+            _ => None,
+        })
+        .collect()
 }
 
 fn table<T>(members: &BTreeMap<u32, T>, map: &Signature, value: impl Fn(&T, &Signature) -> Value) -> Value {

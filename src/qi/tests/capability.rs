@@ -12,7 +12,8 @@ fn read(entries: Vec<(&str, Value)>) -> CapabilityMap {
 
 #[test]
 fn a_capability_counts_when_both_announce_it() {
-    let theirs = read(vec![("MessageFlags", true.into()), ("MetaObjectCache", true.into()), ("ObjectPtrUID", false.into())]);
+    let theirs =
+        read(vec![("MessageFlags", true.into()), ("MetaObjectCache", true.into()), ("ObjectPtrUID", false.into())]);
     let shared = Capabilities::OURS.shared(theirs.capabilities());
     assert_eq!(shared, Capabilities { message_flags: true, ..Capabilities::default() });
     assert_eq!(shared, theirs.capabilities().shared(Capabilities::OURS));
@@ -22,7 +23,8 @@ fn a_capability_counts_when_both_announce_it() {
 #[test]
 fn each_name_is_its_own_capability() {
     for (name, _) in Capabilities::OURS.named() {
-        let on: Vec<_> = read(vec![(name, true.into())]).capabilities().named().into_iter().filter(|(_, on)| *on).collect();
+        let on: Vec<_> =
+            read(vec![(name, true.into())]).capabilities().named().into_iter().filter(|(_, on)| *on).collect();
         assert_eq!(on, [(name, true)]);
         let both = read(vec![(name, true.into())]).capabilities();
         assert_eq!(both.shared(both), both);
@@ -46,7 +48,11 @@ fn the_first_value_wins() {
 fn credentials_are_unwrapped() {
     // Of Python: m of m of s.
     let wrapped = Value::from("nao").into_dynamic();
-    let map = read(vec![(USER_KEY, wrapped), (TOKEN_KEY, bytes::Bytes::from_static(b"\xff").into()), ("auth_x", 1_i32.into())]);
+    let map = read(vec![
+        (USER_KEY, wrapped),
+        (TOKEN_KEY, bytes::Bytes::from_static(b"\xff").into()),
+        ("auth_x", 1_i32.into()),
+    ]);
     assert_eq!(map.user(), Some(&b"nao"[..]));
     assert_eq!(map.token(), Some(&b"\xff"[..]));
     assert_eq!(read(vec![(USER_KEY, 1_i32.into())]).user(), None);

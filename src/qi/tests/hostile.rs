@@ -162,6 +162,25 @@ fn memory_is_limited() {
 }
 
 #[test]
+fn work_is_limited() {
+    // 60 001 members for each byte, of which only the last has any.
+    let tuple = format!("[({}b)]", "v".repeat(60_000));
+    let bytes = [u32s(&[1_000_000]), vec![0; 1_000_000]].concat();
+    assert!(matches!(
+        Reader::new(&bytes.clone().into()).skip(&Signature::parse(&tuple).unwrap()).unwrap_err().reason,
+        DecodeReason::TooManyElements
+    ));
+    let dynamic = [&u32s(&[tuple.len() as u32])[..], tuple.as_bytes(), &bytes].concat();
+    assert_eq!(
+        Reader::new(&dynamic.into()).skip(&Signature::parse("m").unwrap()).unwrap_err().reason,
+        DecodeReason::TooManyElements
+    );
+    // Plain data is no work, however much it is.
+    let many = Bytes::from([u32s(&[20_000_000]), vec![0; 20_000_000]].concat());
+    assert!(Reader::new(&many).skip(&Signature::parse("[C]").unwrap()).is_ok());
+}
+
+#[test]
 fn objects_refer_only_to_what_was_sent() {
     let shared = Capabilities { meta_object_cache: true, ..Capabilities::default() };
     let object = Signature::parse("o").unwrap();

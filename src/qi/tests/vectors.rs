@@ -86,7 +86,10 @@ fn expected(signature: &Signature, json: &Json) -> Value {
         Kind::Tuple(members) => {
             let values = json.as_array().unwrap();
             assert_eq!(values.len(), members.len());
-            Value::structure(signature.clone(), members.iter().zip(values).map(|(of, json)| expected(of, json)).collect())
+            Value::structure(
+                signature.clone(),
+                members.iter().zip(values).map(|(of, json)| expected(of, json)).collect(),
+            )
         }
         Kind::Optional(element) => {
             Value::optional(element.as_ref().clone(), (!json.is_null()).then(|| expected(element, json)))
@@ -144,7 +147,10 @@ fn all_vectors_are_read_and_written() {
         let number = |name: &str| u32::try_from(vector.json[name].as_u64().unwrap()).unwrap();
         assert_eq!(format!("{:?}", header.ty), vector.json["type"].as_str().unwrap(), "{name}");
         assert_eq!((header.id, u32::from(header.flags.0)), (number("id"), number("flags")), "{name}");
-        assert_eq!((header.service, header.object, header.action), (number("service"), number("object"), number("action")));
+        assert_eq!(
+            (header.service, header.object, header.action),
+            (number("service"), number("object"), number("action"))
+        );
         let payload = vector.payload();
         assert_eq!(size as usize, payload.len());
 

@@ -10,7 +10,9 @@ use crate::qi::capability::Capabilities;
 use crate::qi::meta::{self, MetaObject};
 use crate::qi::signature::{Kind, MEMORY_PER_BYTE, Signature};
 
-use super::{DecodeError, DecodeReason, Dynamic, List, Map, Object, Optional, ReceivedMetas, Text, Tuple, UNCACHED, Value};
+use super::{
+    DecodeError, DecodeReason, Dynamic, List, Map, Object, Optional, ReceivedMetas, Text, Tuple, UNCACHED, Value,
+};
 
 /// What one payload may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct Budget {
     pub dynamics: u32,
     /// Values of any kind within each other. A list in a list is one further with `[[i]]`, two with `[m]`.
     pub nesting: u32,
-    /// Elements of all lists and maps.
+    /// Elements of all lists and maps and members of all tuples that are looked at one by one.
     pub elements: u64,
     /// Elements of all lists and maps that have no bytes, as in `[v]`.
     pub empty_elements: u64,
@@ -36,7 +38,7 @@ impl Default for Budget {
 }
 
 /// Memory of a meta object, per encoded byte, at most: methods of empty strings are the worst.
-const META_MEMORY: u64 = 16;
+const META_MEMORY: usize = 32;
 
 /// A position in a payload.
 #[derive(Debug)]
@@ -145,6 +147,7 @@ impl<'a> Reader<'a> {
         match signature.kind() {
             Kind::List(element) | Kind::VarArgs(element) => {
                 let count = self.count(element.min_size())?;
+                self.spend(count)?;
                 self.charge(count, size_of::<Value>(), size_of::<List>())?;
                 let items = self.many(count, |reader| reader.read(element))?;
                 Ok(Value::list(element.as_ref().clone(), items))
@@ -152,6 +155,7 @@ impl<'a> Reader<'a> {
             Kind::Map(entry) => self.map(&entry.0, &entry.1),
             Kind::KeywordArgs(value) => self.map(&Kind::String.into(), value),
             Kind::Tuple(members) => {
+                self.spend(members.len())?;
                 self.charge(members.len(), size_of::<Value>(), size_of::<Tuple>())?;
                 let members = members.iter().map(|member| self.read(member)).collect::<Result<_>>()?;
                 Ok(Value::structure(signature.clone(), members))
@@ -173,11 +177,15 @@ impl<'a> Reader<'a> {
                     // Holds in usize: `count` has held it against what is there.
                     return self.take(count * element.min_size() as usize).map(drop);
                 }
+                self.spend(count)?;
                 (0..count).try_for_each(|_| self.skip(element))
             }
             Kind::Map(entry) => self.skip_map(&entry.0, &entry.1),
             Kind::KeywordArgs(value) => self.skip_map(&Kind::String.into(), value),
-            Kind::Tuple(members) => members.iter().try_for_each(|member| self.skip(member)),
+            Kind::Tuple(members) => {
+                self.spend(members.len())?;
+                members.iter().try_for_each(|member| self.skip(member))
+            }
             Kind::Optional(element) => {
                 if self.flag()? {
                     self.skip(element)?;
@@ -197,6 +205,7 @@ impl<'a> Reader<'a> {
 
     fn map(&mut self, key: &Signature, value: &Signature) -> Result<Value> {
         let count = self.count(key.min_size().saturating_add(value.min_size()))?;
+        self.spend(count)?;
         self.charge(count, size_of::<(Value, Value)>(), size_of::<Map>())?;
         let entries = self.many(count, |reader| Ok((reader.read(key)?, reader.read(value)?)))?;
         Ok(Value::map(key.clone(), value.clone(), entries))
@@ -204,6 +213,7 @@ impl<'a> Reader<'a> {
 
     fn skip_map(&mut self, key: &Signature, value: &Signature) -> Result<()> {
         let count = self.count(key.min_size().saturating_add(value.min_size()))?;
+        self.spend(count)?;
         (0..count).try_for_each(|_| {
             self.skip(key)?;
             self.skip(value)
@@ -239,8 +249,7 @@ impl<'a> Reader<'a> {
         }
         // A single letter is held in place.
         self.charge(text.len() - 1, MEMORY_PER_BYTE, 0)?;
-        Signature::parse(&text)
-            .map_err(|error| DecodeError { position: start, reason: DecodeReason::Signature(error) })
+        Signature::parse(&text).map_err(|error| DecodeError { position: start, reason: DecodeReason::Signature(error) })
     }
 
     fn object(&mut self) -> Result<Arc<Object>> {
@@ -274,7 +283,7 @@ impl<'a> Reader<'a> {
         {
             return Ok((meta.clone(), range.len()));
         }
-        self.charge(range.len(), META_MEMORY as usize, 0)?;
+        self.charge(range.len(), META_MEMORY, 0)?;
         let meta = Arc::new(MetaObject::decode(&Bytes::copy_from_slice(&self.bytes[range.clone()]))?);
         self.last_meta = Some((range.clone(), meta.clone()));
         Ok((meta, range.len()))
@@ -312,10 +321,6 @@ impl<'a> Reader<'a> {
         if u64::from(count) * u64::from(size) > rest {
             return self.fail(DecodeReason::Count(count));
         }
-        let Some(elements) = self.left.elements.checked_sub(count.into()) else {
-            return self.fail(DecodeReason::TooManyElements);
-        };
-        self.left.elements = elements;
         if size == 0 {
             let Some(empty) = self.left.empty_elements.checked_sub(count.into()) else {
                 return self.fail(DecodeReason::TooManyEmptyElements);
@@ -323,6 +328,17 @@ impl<'a> Reader<'a> {
             self.left.empty_elements = empty;
         }
         Ok(count as usize)
+    }
+
+    /// So many elements will be looked at. Without this, few bytes of a wide tuple could make for much work.
+    fn spend(&mut self, count: usize) -> Result<()> {
+        match self.left.elements.checked_sub(count as u64) {
+            Some(left) => {
+                self.left.elements = left;
+                Ok(())
+            }
+            None => self.fail(DecodeReason::TooManyElements),
+        }
     }
 
     fn charge(&mut self, count: usize, each: usize, once: usize) -> Result<()> {

@@ -46,7 +46,12 @@ impl<'a> Writer<'a> {
     }
 
     /// A whole message in one buffer: this header, and the value as its payload.
-    pub fn encode_message(&mut self, header: &Header, value: &Value, signature: &Signature) -> Result<Bytes, EncodeError> {
+    pub fn encode_message(
+        &mut self,
+        header: &Header,
+        value: &Value,
+        signature: &Signature,
+    ) -> Result<Bytes, EncodeError> {
         self.write(Some(header), value, signature)
     }
 
@@ -71,8 +76,15 @@ impl<'a> Writer<'a> {
 
     fn pass<S: Sink>(&self, sink: S) -> Pass<'_, S> {
         let Budget { dynamics, nesting, .. } = Budget::default();
-        Pass { sink, cached: self.capabilities.meta_object_cache, uids: self.capabilities.object_ptr_uid,
-            metas: self.metas.as_deref(), fresh: Vec::new(), dynamics, nesting }
+        Pass {
+            sink,
+            cached: self.capabilities.meta_object_cache,
+            uids: self.capabilities.object_ptr_uid,
+            metas: self.metas.as_deref(),
+            fresh: Vec::new(),
+            dynamics,
+            nesting,
+        }
     }
 }
 

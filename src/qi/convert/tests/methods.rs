@@ -36,8 +36,18 @@ fn chosen(parameters: &[&str], argument: Value) -> String {
 fn overloads_are_chosen_as_the_genuine_library_does() {
     let arguments = || {
         let pair = Value::tuple(vec![1_i64.into(), 2_i64.into()]);
-        [true.into(), 1_i64.into(), 1.5.into(), "x".into(), list(vec![1_i64.into()]), list(vec!["a".into()]),
-            list(vec![1_i64.into(), "a".into()]), list(vec![]), pair, Value::Void]
+        [
+            true.into(),
+            1_i64.into(),
+            1.5.into(),
+            "x".into(),
+            list(vec![1_i64.into()]),
+            list(vec!["a".into()]),
+            list(vec![1_i64.into(), "a".into()]),
+            list(vec![]),
+            pair,
+            Value::Void,
+        ]
     };
     for (parameters, expected) in [
         (&["(b)", "(i)"][..], "? (i) (i) - - - - - - -"),
@@ -85,7 +95,13 @@ fn methods_of_nonsense_are_passed_over() {
     bad.parameters_signature.0 = "(i".into();
     meta.methods.insert(101, bad);
     assert_eq!(resolve(&meta, "f", &[1_i32.into()]).unwrap().uid, 100);
-    assert!(meta.methods[&101].parameters_type().unwrap_err().to_string().contains("method 101 \"f\": invalid signature \"(i\""));
+    assert!(
+        meta.methods[&101]
+            .parameters_type()
+            .unwrap_err()
+            .to_string()
+            .contains("method 101 \"f\": invalid signature \"(i\"")
+    );
 }
 
 #[test]

@@ -93,9 +93,11 @@ fn problem(change: impl Fn(&mut MetaObject)) -> Problem {
 #[test]
 fn only_sound_meta_objects_are_published() {
     let declared = |text: &str| Declared(text.into());
-    let method = |meta: &mut MetaObject, text: &str| meta.methods.get_mut(&100).unwrap().parameters_signature = declared(text);
+    let method =
+        |meta: &mut MetaObject, text: &str| meta.methods.get_mut(&100).unwrap().parameters_signature = declared(text);
     let signal = |meta: &mut MetaObject, text: &str| meta.signals.get_mut(&102).unwrap().signature = declared(text);
-    let property = |meta: &mut MetaObject, text: &str| meta.properties.get_mut(&103).unwrap().signature = declared(text);
+    let property =
+        |meta: &mut MetaObject, text: &str| meta.properties.get_mut(&103).unwrap().signature = declared(text);
     assert!(matches!(problem(|meta| method(meta, "(i")), Problem::Signature { .. }));
     assert!(matches!(problem(|meta| signal(meta, "")), Problem::Signature { .. }));
     assert!(matches!(problem(|meta| property(meta, "?")), Problem::Signature { .. }));
@@ -118,7 +120,10 @@ fn only_sound_meta_objects_are_published() {
     assert_eq!(problem(|meta| move_to(meta, 103)), Problem::Twice);
     assert_eq!(problem(|meta| move_to(meta, 4)), Problem::Reserved);
     assert_eq!(problem(|meta| meta.methods.get_mut(&3).unwrap().name = "end".into()), Problem::Reserved);
-    assert_eq!(problem(|meta| meta.methods.get_mut(&3).unwrap().parameters_signature = declared("(L)")), Problem::Reserved);
+    assert_eq!(
+        problem(|meta| meta.methods.get_mut(&3).unwrap().parameters_signature = declared("(L)")),
+        Problem::Reserved
+    );
 }
 
 #[test]
@@ -128,7 +133,12 @@ fn service_records_are_read_in_both_layouts() {
     assert_eq!(of(&format!("({SERVICE_INFO_6_TEXT})")), Some(ServiceInfoLayout::Six));
     assert_eq!(of("(sIsI[s]s)"), Some(ServiceInfoLayout::Six), "names do not count");
     assert_eq!(of("(s)"), None);
-    let info = ServiceInfo { name: "a".into(), object_uid: Some([7; 20]), endpoints: vec!["qi:a".into()], ..Default::default() };
+    let info = ServiceInfo {
+        name: "a".into(),
+        object_uid: Some([7; 20]),
+        endpoints: vec!["qi:a".into()],
+        ..Default::default()
+    };
     let value = info.to_value(ServiceInfoLayout::Seven);
     assert_eq!(ServiceInfo::from_value(&value.clone().into_dynamic()), Some(info));
     // A uid of any other length is none.

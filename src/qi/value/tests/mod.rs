@@ -16,9 +16,14 @@ fn object(meta: &Arc<MetaObject>, id: u32) -> Value {
     Value::Object(Arc::new(Object { meta: meta.clone(), service: 2, object: id, uid: Some([9; 20]) }))
 }
 
-const CACHED: Capabilities =
-    Capabilities { meta_object_cache: true, object_ptr_uid: true, message_flags: false, client_server_socket: false,
-        relative_endpoint_uri: false, remote_cancelable_calls: false };
+const CACHED: Capabilities = Capabilities {
+    meta_object_cache: true,
+    object_ptr_uid: true,
+    message_flags: false,
+    client_server_socket: false,
+    relative_endpoint_uri: false,
+    remote_cancelable_calls: false,
+};
 
 #[test]
 fn only_what_is_of_the_type_is_written() {
@@ -69,7 +74,9 @@ impl IntoBytes for &str {
 #[test]
 fn objects_have_four_layouts() {
     let (meta, size) = (meta("f"), meta("f").encode().unwrap().len());
-    for (cache, uid, expected) in [(false, false, size + 8), (false, true, size + 28), (true, false, size + 13), (true, true, size + 33)] {
+    for (cache, uid, expected) in
+        [(false, false, size + 8), (false, true, size + 28), (true, false, size + 13), (true, true, size + 33)]
+    {
         let shared = Capabilities { meta_object_cache: cache, object_ptr_uid: uid, ..Capabilities::default() };
         let (mut sent, mut received) = (SentMetas::default(), ReceivedMetas::default());
         let bytes = Writer::new(shared).metas(&mut sent).encode(&object(&meta, 3), &of("o")).unwrap();
@@ -122,7 +129,10 @@ fn a_full_cache_sends_the_meta_object_each_time() {
 #[test]
 fn objects_in_dynamics_go_from_one_connection_to_another() {
     let meta = meta("f");
-    let value = Value::tuple(vec![object(&meta, 3).into_dynamic(), Value::list(of("m"), vec![object(&meta, 4).into_dynamic()]).into_dynamic()]);
+    let value = Value::tuple(vec![
+        object(&meta, 3).into_dynamic(),
+        Value::list(of("m"), vec![object(&meta, 4).into_dynamic()]).into_dynamic(),
+    ]);
     let (mut sent, mut received) = (SentMetas::default(), ReceivedMetas::default());
     let signature = value.signature();
     for _ in 0..2 {
