@@ -156,6 +156,8 @@ fn memory_is_limited() {
     let raw = Bytes::from([u32s(&[1_000_000]), vec![0; 1_000_000]].concat());
     assert!(Reader::new(&raw).budget(small).read(&Signature::parse("r").unwrap()).is_ok());
     assert!(Reader::new(&raw).budget(small).skip(&Signature::parse("[C]").unwrap()).is_ok());
+    let passing = [u32s(&[1_000]), b"\x04\0\0\0(ii)12345678".repeat(1_000)].concat();
+    assert!(Reader::new(&passing.into()).budget(small).skip(&Signature::parse("[m]").unwrap()).is_ok());
     let few = Budget { elements: 10, ..Budget::default() };
     let error = Reader::new(&raw).budget(few).read(&Signature::parse("[C]").unwrap()).unwrap_err();
     assert_eq!(error.reason, DecodeReason::TooManyElements);

@@ -11,6 +11,7 @@ fn signature(text: &str) -> Signature {
 
 fn same(value: Value, json: Json) {
     assert_eq!(to_json(&value).unwrap(), json);
+    let json = serde_json::from_str(&json.to_string()).unwrap();
     let again = from_json(&json, &value.signature()).unwrap();
     assert_eq!(again, value, "{json}");
 }
@@ -24,6 +25,7 @@ fn values_and_their_json() {
     same(((1_i64 << 53) + 1).into(), json!(9_007_199_254_740_993_i64));
     same(0.1_f64.into(), json!(0.1));
     same(0.1_f32.into(), json!(f64::from(0.1_f32)));
+    same(f64::from_bits(0x004d_0000_0100_0090).into(), json!(f64::from_bits(0x004d_0000_0100_0090)));
     same(f64::INFINITY.into(), json!({ "$float": "Infinity" }));
     same(f32::NEG_INFINITY.into(), json!({ "$float": "-Infinity" }));
     same("é\0".into(), json!("é\0"));

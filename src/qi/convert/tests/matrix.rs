@@ -190,6 +190,7 @@ fn tuples_go_by_position_or_by_names() {
     fails(point(), "(ii)<Point,a,b>", Why::Names);
     fails(point(), "(ii)<Point,x,x>", Why::Names);
     fails(point(), "(iii)<Point,x,y,z>", Why::Names);
+    fails(point(), "(i)<Point,x>", Why::Names);
     fails(plain(), "(iii)", Why::Length);
     fails(plain(), "(i)", Why::Length);
     fails(plain(), "i", Why::Types);

@@ -127,6 +127,18 @@ fn a_full_cache_sends_the_meta_object_each_time() {
 }
 
 #[test]
+fn a_receiver_remembers_only_so_much() {
+    let (mut received, meta) = (ReceivedMetas::default(), meta("f"));
+    let mib = 1024 * 1024;
+    for _ in 0..3 {
+        assert!(received.insert(1, meta.clone(), 10 * mib), "in place of the one before");
+    }
+    assert!(!received.insert(2, meta.clone(), 7 * mib));
+    assert!(received.insert(2, meta.clone(), 6 * mib));
+    assert!(received.get(1).is_some() && received.get(3).is_none());
+}
+
+#[test]
 fn objects_in_dynamics_go_from_one_connection_to_another() {
     let meta = meta("f");
     let value = Value::tuple(vec![
@@ -153,6 +165,15 @@ fn many_objects_of_one_kind_share_their_meta_object() {
     let read = Reader::new(&bytes).budget(budget).read(&of("[o]")).unwrap();
     let [Value::Object(first), .., Value::Object(last)] = read.items().unwrap() else { panic!("{read:?}") };
     assert!(Arc::ptr_eq(&first.meta, &last.meta));
+}
+
+#[test]
+fn depth_is_not_length() {
+    let many = || (0..1_000).map(|number: i32| Value::list(of("i"), vec![number.into()]).into_dynamic()).collect();
+    let value = Value::list(of("m"), many());
+    let bytes = encode(&value, &of("[m]")).unwrap();
+    assert_eq!(Reader::new(&bytes).read(&of("[m]")).unwrap(), value);
+    assert_eq!(Reader::new(&bytes).eager().read(&of("[m]")).unwrap(), value);
 }
 
 #[test]
