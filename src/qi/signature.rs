@@ -24,29 +24,47 @@ pub const MEMORY_PER_BYTE: usize = size_of::<Signature>() + 32;
 pub enum Kind {
     /// `v`, and `_` too where it is read as a value.
     Void,
+    /// `b`: one byte, 0 or 1.
     Bool,
+    /// `c`
     Int8,
+    /// `C`
     UInt8,
+    /// `w`
     Int16,
+    /// `W`
     UInt16,
+    /// `i`
     Int32,
+    /// `I`
     UInt32,
+    /// `l`
     Int64,
+    /// `L`
     UInt64,
+    /// `f`: 32 bits.
     Float,
+    /// `d`: 64 bits.
     Double,
+    /// `s`: bytes, usually UTF-8.
     String,
+    /// `r`: bytes.
     Raw,
+    /// `m`: a value with its signature.
     Dynamic,
+    /// `o`: a reference to an object.
     Object,
     /// `X`: a type that the sender could not name. Values of it cannot be read or written.
     Unknown,
     /// `_`: the element type of containers that were empty when somebody asked for it. Reads like `v`.
     Nothing,
+    /// `[T]`
     List(Arc<Signature>),
+    /// `{KV}`
     Map(Arc<(Signature, Signature)>),
     /// A tuple; with an annotation, a struct.
     Tuple(Arc<[Signature]>),
+    /// `+T`
     Optional(Arc<Signature>),
     /// `#T`, on the wire a list.
     VarArgs(Arc<Signature>),

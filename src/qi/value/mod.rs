@@ -26,24 +26,43 @@ pub enum Value {
     /// `v`: no bytes at all.
     #[default]
     Void,
+    /// `b`: one byte, 0 or 1.
     Bool(bool),
+    /// `c`
     Int8(i8),
+    /// `C`
     UInt8(u8),
+    /// `w`
     Int16(i16),
+    /// `W`
     UInt16(u16),
+    /// `i`
     Int32(i32),
+    /// `I`
     UInt32(u32),
+    /// `l`
     Int64(i64),
+    /// `L`
     UInt64(u64),
+    /// `f`: 32 bits.
     Float(f32),
+    /// `d`: 64 bits.
     Double(f64),
+    /// `s`: bytes, usually UTF-8.
     String(Text),
+    /// `r`: bytes.
     Raw(Bytes),
+    /// `[T]`
     List(Box<List>),
+    /// `{KV}`
     Map(Box<Map>),
+    /// `(..)`
     Tuple(Box<Tuple>),
+    /// `+T`
     Optional(Box<Optional>),
+    /// `m`: a value with its signature.
     Dynamic(Box<Dynamic>),
+    /// `o`: a reference to an object.
     Object(Arc<Object>),
 }
 
