@@ -85,6 +85,7 @@ impl Type {
 pub struct Flags(pub u8);
 
 impl Flags {
+    /// No bit.
     pub const NONE: Flags = Flags(0);
     /// The payload is a single dynamic `m` in place of the declared type. On Call, Post, Reply and Event.
     pub const DYNAMIC_PAYLOAD: Flags = Flags(1);
@@ -205,6 +206,7 @@ impl Header {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     pub header: Header,
+    /// What follows the header, not decoded; its length goes into the header when it is written.
     pub payload: Bytes,
 }
 

@@ -2,5 +2,16 @@
 //!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
+pub mod address;
+pub mod capability;
+pub mod convert;
 pub mod endpoint;
+pub mod json;
 pub mod message;
+pub mod meta;
+pub mod payload;
+pub mod signature;
+pub mod value;
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,7 @@ use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
+use crate::transport::pulse::Pulse;
 use crate::transport::stream::Stream;
 
 use calls::Calls;
@@ -117,6 +118,8 @@ pub struct EndPoint {
     open: AtomicBool,
     authenticated: AtomicBool,
     capabilities: AtomicU64,
+    /// Beats with every write, for the I/O thread to see without a lock.
+    pulse: Pulse,
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
 }
 
@@ -135,6 +138,7 @@ impl EndPoint {
             open: AtomicBool::new(true),
             authenticated: AtomicBool::new(false),
             capabilities: AtomicU64::new(0),
+            pulse: Pulse::default(),
             attachment: Mutex::default(),
             config,
         })

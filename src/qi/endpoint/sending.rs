@@ -10,7 +10,7 @@ use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::parker::Parker;
 use crate::reactor::timers::TimerId;
-use crate::reactor::{Reactor, Registration, Request, Waited};
+use crate::reactor::{Reactor, Registration, Request, Waited, Watched};
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
 
@@ -328,6 +328,7 @@ impl EndPoint {
                 }
                 return;
             };
+            self.pulse.beat();
             let (written, wrote) = write(&*stream, &mut batch);
             let stuck = matches!(wrote, Wrote::Part);
             let wakes = self.output.lock().finish_write(batch, written, wrote, &self.reactor);
@@ -345,7 +346,8 @@ impl EndPoint {
             Writer::Appender => self.flush(),
             Writer::IoThread => {
                 if let Some(me) = self.me.upgrade() {
-                    self.reactor.request(Request::Watch(me, STREAM));
+                    let watched = Watched { source: me, key: STREAM, pulse: self.pulse.clone() };
+                    self.reactor.request(Request::Watch(watched));
                 }
             }
         }

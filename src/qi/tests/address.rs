@@ -1,0 +1,80 @@
+use super::*;
+
+fn host(scheme: Scheme, host: &str, port: u16) -> Endpoint {
+    Endpoint::Host { scheme, host: host.into(), port }
+}
+
+#[test]
+fn endpoints_come_back_as_their_text() {
+    for (text, endpoint, reach) in [
+        ("tcp://127.0.0.1:9559", host(Scheme::Tcp, "127.0.0.1", 9559), Reach::Loopback),
+        ("tcps://robot.local:9503", host(Scheme::Tcps, "robot.local", 9503), Reach::Other),
+        ("tcpsm://10.0.0.1:1", host(Scheme::Tcpsm, "10.0.0.1", 1), Reach::Other),
+        ("tcp://localhost:5", host(Scheme::Tcp, "localhost", 5), Reach::Loopback),
+        ("tcp://127.8.0.1:5", host(Scheme::Tcp, "127.8.0.1", 5), Reach::Loopback),
+        ("tcp://[::1]:5", host(Scheme::Tcp, "::1", 5), Reach::Loopback),
+        ("tcp://[::ffff:127.0.0.1]:5", host(Scheme::Tcp, "::ffff:127.0.0.1", 5), Reach::Loopback),
+        ("tcp://[::]:5", host(Scheme::Tcp, "::", 5), Reach::Any),
+        ("tcp://0.0.0.0:0", host(Scheme::Tcp, "0.0.0.0", 0), Reach::Any),
+        ("unix:///tmp/a:b", Endpoint::Unix("/tmp/a:b".into()), Reach::Loopback),
+        ("qi:ServiceDirectory", Endpoint::Relative("ServiceDirectory".into()), Reach::Relative),
+    ] {
+        let parsed = Endpoint::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(parsed, endpoint, "{text}");
+        assert_eq!(parsed.to_string(), text);
+        assert_eq!(parsed.reach(), reach, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_endpoint_is_refused_with_a_reason() {
+    for (text, error) in [
+        ("", AddressError::Text),
+        ("tcp://a b:1", AddressError::Text),
+        ("tcp://a:1\n", AddressError::Text),
+        ("127.0.0.1:0", AddressError::NoScheme),
+        ("TCP://127.0.0.1:1", AddressError::Scheme),
+        ("http://127.0.0.1:1", AddressError::Scheme),
+        ("://127.0.0.1:1", AddressError::Scheme),
+        ("tcp://tcps://10.0.0.1:9503", AddressError::Doubled),
+        ("tcp://", AddressError::Host),
+        ("tcp://:1", AddressError::Host),
+        ("tcp://1.2.3:1", AddressError::Host),
+        ("tcp://300.2.3.4:1", AddressError::Host),
+        ("tcp://a$b:1", AddressError::Host),
+        ("tcp://[zz]:1", AddressError::Host),
+        ("tcp://[::1:1", AddressError::Brackets),
+        ("tcp://::1:1", AddressError::Brackets),
+        ("tcp://a", AddressError::NoPort),
+        ("tcp://a:", AddressError::Port),
+        ("tcp://a:+1", AddressError::Port),
+        ("tcp://a:65536", AddressError::Port),
+        ("tcp://[::1]1", AddressError::Port),
+        ("tcp://a:1/", AddressError::Path),
+        ("tcp://user@a:1", AddressError::Path),
+        ("unix://", AddressError::Empty),
+        ("qi:", AddressError::Empty),
+        ("qi://a", AddressError::Scheme),
+    ] {
+        assert_eq!(Endpoint::parse(text), Err(error), "{text}");
+    }
+}
+
+#[test]
+fn connecting_and_listening_have_defaults() {
+    for (text, endpoint) in [
+        ("127.0.0.1:5000", host(Scheme::Tcp, "127.0.0.1", 5000)),
+        ("robot", host(Scheme::Tcp, "robot", 9559)),
+        ("tcps://robot", host(Scheme::Tcps, "robot", 9559)),
+        ("[::1]", host(Scheme::Tcp, "::1", 9559)),
+    ] {
+        assert_eq!(Endpoint::to_connect(text), Ok(endpoint), "{text}");
+    }
+    assert_eq!(Endpoint::to_connect("tcp://a:0"), Err(AddressError::NoPort));
+    assert_eq!(Endpoint::to_connect("tcp://0.0.0.0:1"), Err(AddressError::Host));
+    assert_eq!(Endpoint::to_connect("qi:Proof"), Err(AddressError::Scheme));
+    assert_eq!(Endpoint::to_connect("tcp://tcps://a:1"), Err(AddressError::Doubled));
+    assert_eq!(Endpoint::to_listen("tcp://127.0.0.1"), Ok(host(Scheme::Tcp, "127.0.0.1", 0)));
+    assert_eq!(Endpoint::to_listen("127.0.0.1:0"), Err(AddressError::NoScheme));
+    assert_eq!(Endpoint::to_listen("qi:Proof"), Err(AddressError::Scheme));
+}
