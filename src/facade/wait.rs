@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::core::options::Options;
 use crate::core::socket::Progress;
 use crate::core::{Error, Readiness, Result};
-use crate::reactor::Waited;
+use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
 
 use super::socket::{Phase, Socket, State};
@@ -125,7 +125,7 @@ impl Socket {
         let me = Parker::mine();
         let mut waited = Waited::Noticed;
         loop {
-            {
+            let spins = {
                 let mut visit = self.visit();
                 visit.waiters.remove(side, &me);
                 if let Some(outcome) = visit.try_once(&mut attempt) {
@@ -139,8 +139,9 @@ impl Socket {
                 };
                 visit.waiters.add(side, &me);
                 visit.pipes.flush_all();
-            }
-            waited = self.session.reactor.wait(&me, deadline, self.polls());
+                visit.core.options.spin != 0
+            };
+            waited = self.session.reactor.wait_so(&me, deadline, Manner { polls: self.polls(), spins });
         }
     }
 }
