@@ -16,14 +16,14 @@ use crate::sys::sync::Mutex;
 use crate::transport::ipc::Ipc;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
-use crate::transport::stream::{Listening, Stream, Wire};
+use crate::transport::stream::{Buffers, Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
 use super::address::Address;
 use super::config::Config;
-use super::dial::{UNIX_BUFFERS, configure, look_up};
+use super::dial::{configure, look_up};
 use super::failure::{Failure, Reason};
 use super::{EndPoint, guard};
 
@@ -79,7 +79,7 @@ impl Door {
                 let peer = socket_address(socket.peer_addr());
                 let peer = peer.map_or_else(String::new, |peer| format!("{scheme}://{peer}"));
                 configure(&socket, config)?;
-                let wire = Wire::with_default_buffers(socket)?;
+                let wire = Wire::new(socket, Buffers::default())?;
                 match tls {
                     Some(tls) => {
                         let stream = TlsStream::server(wire, tls).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
@@ -90,7 +90,7 @@ impl Door {
             }
             Door::Unix(listener) => {
                 let (options, limit) = (TransportOptions::default(), SizeLimit::default());
-                let setup = Setup { buffers: UNIX_BUFFERS, options: &options, limit: &limit };
+                let setup = Setup { buffers: Buffers::default(), options: &options, limit: &limit };
                 Ok((listener.accept(&setup)?, "unix://".to_owned()))
             }
         }
