@@ -53,8 +53,6 @@ pub struct Options {
     pub maxttl: i32,
     pub spin: i32,
     pub name: Vec<u8>,
-    /// NN_SNDBUF and NN_RCVBUF have been set, if only to their defaults.
-    chosen: (bool, bool),
 }
 
 impl Options {
@@ -74,7 +72,6 @@ impl Options {
             maxttl: 8,
             spin: 1,
             name: name.as_bytes().to_vec(),
-            chosen: (false, false),
         }
     }
 
@@ -105,16 +102,7 @@ impl Options {
             return Err(Error::INVALID);
         }
         *slot = value;
-        self.chosen.0 |= option == SNDBUF;
-        self.chosen.1 |= option == RCVBUF;
         Ok(())
-    }
-
-    /// What the kernel is asked to use on a new connection, for sending and for receiving. `None`: nobody has asked for
-    /// anything, and the kernel knows better.
-    pub fn kernel_buffers(&self) -> (Option<usize>, Option<usize>) {
-        let asked = |chosen: bool, size: i32| usize::try_from(size).ok().filter(|_| chosen);
-        (asked(self.chosen.0, self.sndbuf), asked(self.chosen.1, self.rcvbuf))
     }
 
     pub fn get(&self, option: i32) -> Result<OptionValue> {
@@ -194,18 +182,6 @@ mod tests {
         assert_eq!(options.set(9999, b"abc"), Err(Error::INVALID));
         assert_eq!(options.set(9999, b"abcd"), Err(Error::NO_PROTO_OPT));
         assert_eq!(set(&mut options, DOMAIN, 1), Err(Error::NO_PROTO_OPT));
-    }
-
-    #[test]
-    fn the_kernel_is_asked_for_buffers_only_if_we_were() {
-        let mut options = Options::new("0");
-        assert_eq!(options.kernel_buffers(), (None, None));
-        set(&mut options, RCVBUF, 128 * 1024).unwrap();
-        assert_eq!(options.kernel_buffers(), (None, Some(128 * 1024)));
-        assert_eq!(set(&mut options, SNDBUF, 0), Err(Error::INVALID));
-        assert_eq!(options.kernel_buffers().0, None);
-        set(&mut options, SNDBUF, 5).unwrap();
-        assert_eq!(options.kernel_buffers().0, Some(5));
     }
 
     #[test]

@@ -185,8 +185,8 @@ impl State {
     /// What a new connection takes from the options as they stand.
     pub fn setup(&self) -> Setup<'_> {
         let options = &self.core.options;
-        let buffers = options.kernel_buffers();
-        let buffers = Buffers { send: buffers.0, recv: buffers.1 };
+        let size = |size| usize::try_from(size).ok();
+        let buffers = Buffers { send: size(options.sndbuf), recv: size(options.rcvbuf) };
         Setup { buffers, options: &self.transport_options, limit: &self.pipes.limit }
     }
 
