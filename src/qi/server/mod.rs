@@ -21,10 +21,14 @@
 
 mod auth;
 mod builder;
+mod bus;
 mod call;
 mod connection;
+mod directory_object;
 mod export;
 mod generic;
+mod glue;
+mod machine;
 pub mod mailbox;
 mod object;
 mod peer;
@@ -41,8 +45,10 @@ mod tests;
 
 pub use auth::{Authenticator, Credentials, Extra, Verdict};
 pub use builder::ObjectBuilder;
+pub use bus::{Options, Server, ServerError, ServerStatistics};
 pub use call::{Answer, Call, CallError, Caller};
 pub use connection::{Connection, Policy, SendError};
+pub use machine::machine_id;
 pub use mailbox::Limits;
 pub use object::{Handler, Object, ObjectStatistics, OnSet};
 pub use remote::{Done, Remote};
