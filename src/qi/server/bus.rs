@@ -225,9 +225,10 @@ impl Server {
         statistics
     }
 
-    /// Closes listeners and connections, and ends the workers when they are done with what they are at. Closing twice is no
-    /// error.
+    /// Closes listeners and connections, and ends the workers when they are done with what they are at. Not on the I/O
+    /// thread. Closing twice is no error.
     pub fn close(&self) {
+        self.router.stop_accepting();
         self.listeners.lock().drain(..).for_each(|listener| listener.close());
         for peer in self.router.peers() {
             peer.connection.close();

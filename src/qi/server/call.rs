@@ -99,6 +99,11 @@ impl Caller {
         self.peer.id()
     }
 
+    /// The service under whose id the object was called.
+    pub fn service(&self) -> u32 {
+        self.address.service
+    }
+
     /// The peer's address.
     pub fn remote(&self) -> String {
         self.peer.connection.remote()

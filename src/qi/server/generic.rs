@@ -105,7 +105,9 @@ fn obey(peer: &Arc<Peer>, object: &Object, message: &Message, arguments: &[Value
         (UNREGISTER_EVENT, [_, _, Value::UInt64(link)]) => object.unsubscribe(peer, address, *link)?,
         (META_OBJECT, _) => return Ok(object.meta().to_value()),
         // A main object stays.
-        (TERMINATE, _) => drop(peer.release(address)),
+        (TERMINATE, _) => {
+            peer.release(address);
+        }
         (PROPERTIES, _) => {
             let names = object.0.properties.values().map(|property| property.name.clone().into()).collect();
             return Ok(Value::list(constant("s"), names));

@@ -91,6 +91,7 @@ pub(super) fn serve(router: &Arc<Router>, endpoint: &Arc<EndPoint>, role: Role, 
         Box::new(move |_: &Reason| router.ended(&peer))
     };
     match endpoint.make_sink(Pattern::types(Types::ANY), Arc::new(sink), Some(closer)) {
+        Ok(_) if router.is_stopped() => endpoint.close(),
         Ok(_) => Ok(()),
         Err(error) => {
             router.ended(&peer);

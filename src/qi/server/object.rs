@@ -172,10 +172,6 @@ impl Object {
         }
     }
 
-    pub(super) fn is(&self, other: &Object) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// The id of a signal or property.
     pub(super) fn signal_id(&self, name: &str) -> Option<u32> {
         self.0.meta.signal_named(name).map(|signal| signal.uid)

@@ -193,7 +193,9 @@ impl Remote {
             Err(SendError::Full) => "The peer does not read.".into(),
             Err(SendError::Closed) => CallError::Disconnected,
         };
-        ids.iter().for_each(|&object| drop(peer.release(Address { service, object })));
+        for object in ids {
+            peer.release(Address { service, object });
+        }
         finish(peer, id, Err(failure));
     }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::qi::capability::Capabilities;
@@ -48,6 +49,7 @@ pub(super) struct Router {
     workers: Workers<Object>,
     common: Arc<Common>,
     on_end: Mutex<Vec<Arc<OnEnd>>>,
+    stopped: AtomicBool,
 }
 
 impl Router {
@@ -70,6 +72,7 @@ impl Router {
                 workers: Workers::new(workers, run),
                 common: Arc::new(Common::new(workers, answer_wait)),
                 on_end: Mutex::default(),
+                stopped: AtomicBool::new(false),
             }
         })
     }
@@ -137,6 +140,16 @@ impl Router {
         if let Ok(true) = object.0.mailbox.push(Origin::Server, Task::Run(Box::new(run))) {
             self.workers.submit(object.clone());
         }
+    }
+
+    /// No connection is wanted any more. Those that come all the same are closed by who brings them, if this comes first,
+    /// or are among [`Router::peers`] then.
+    pub fn stop_accepting(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
     }
 
     /// Ends the workers, after what they are doing now. Connections have been closed before: nobody waits for answers.

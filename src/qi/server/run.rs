@@ -77,12 +77,9 @@ impl Object {
         };
         let mut token = Token::new(ticket, types.result.clone(), wanted);
         if let Some(error) = failure {
-            return token.answer(Err(reading_failed(&error).into()));
+            return token.answer(Err(format!("{}: {}", types.name, reading_failed(&error)).into()));
         }
-        let arguments = match tuple {
-            Value::Tuple(tuple) => tuple.members,
-            other => vec![other],
-        };
+        let arguments = members(tuple);
         let remotes = Remote::all_in(&peer, &arguments);
         token.traced = self.0.watch.started(self, header.action, &arguments);
         let address = Address { service: header.service, object: header.object };
