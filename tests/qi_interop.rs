@@ -91,7 +91,9 @@ fn simple_methods(probe: &mut ObjectBuilder) {
 /// Answers when it is cancelled, and not before.
 fn slow(call: Call) {
     let (sender, receiver) = std::sync::mpsc::channel();
-    call.on_cancel(move || drop(sender.send(())));
+    call.on_cancel(move || {
+        let _ = sender.send(());
+    });
     let canceled = receiver.recv_timeout(LONG).is_ok();
     call.reply(if canceled { Err(CallError::Canceled) } else { Ok(Answer::void()) });
 }

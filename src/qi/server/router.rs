@@ -152,6 +152,12 @@ impl Router {
         self.stopped.load(Ordering::SeqCst)
     }
 
+    /// Lets one object do one thing, in a test without threads.
+    #[cfg(test)]
+    pub fn step(&self) -> bool {
+        self.workers.step()
+    }
+
     /// Ends the workers, after what they are doing now. Connections have been closed before: nobody waits for answers.
     pub fn stop(&self) {
         self.workers.stop();

@@ -62,6 +62,12 @@ impl<J> RunQueue<J> {
         }
     }
 
+    /// The next job, if there is one: for who is no thread of this queue.
+    #[cfg(test)]
+    pub fn try_next(&self) -> Option<J> {
+        self.state.lock().jobs.pop_front()
+    }
+
     /// The thread that was asked for could not be started.
     pub fn thread_failed(&self) {
         self.state.lock().threads -= 1;

@@ -15,9 +15,9 @@ pub struct Workers<J: Send + 'static> {
 }
 
 impl<J: Send + 'static> Workers<J> {
-    /// At most `limit` threads, at least one. `run` must not panic.
+    /// At most `limit` threads. `run` must not panic.
     pub fn new(limit: usize, run: impl Fn(J) + Send + Sync + 'static) -> Workers<J> {
-        let queue = Arc::new(RunQueue::new(limit.max(1)));
+        let queue = Arc::new(RunQueue::new(limit));
         Workers { queue, threads: Mutex::default(), run: Arc::new(run) }
     }
 
@@ -37,6 +37,15 @@ impl<J: Send + 'static> Workers<J> {
             // Others will come to it, or the next job will try again.
             Err(_) => self.queue.thread_failed(),
         }
+    }
+
+    /// Does one job on this thread: without threads, a test does them in the order it likes. False: there is none.
+    #[cfg(test)]
+    pub fn step(&self) -> bool {
+        let job = self.queue.try_next();
+        let found = job.is_some();
+        job.into_iter().for_each(|job| (self.run)(job));
+        found
     }
 
     /// Has the threads end, drops what nobody has begun, and waits for what has; not for the calling thread itself.
