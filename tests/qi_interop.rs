@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use nanomsg::facade::Session;
 use nanomsg::qi::convert::convert;
-use nanomsg::qi::server::{
-    Answer, Call, CallError, Object, ObjectBuilder, Options, Server, Verdict,
-};
+use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Options, Server, Verdict};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
 use support::python::environment;
@@ -117,8 +115,8 @@ fn probe(bus: &Bus) -> Object {
     });
     let me = Arc::clone(&this);
     probe.method("fire_anything", "()", "v", move |_| {
-        let list = convert(Value::list(Signature::parse("s").unwrap(), vec!["a".into()]), &Signature::parse("m").unwrap());
-        let list = list.map_err(|error| error.to_string())?;
+        let list = Value::list(Signature::parse("s").unwrap(), vec!["a".into()]);
+        let list = convert(list, &Signature::parse("m").unwrap()).map_err(|error| error.to_string())?;
         let me = me.get().ok_or("not yet")?;
         me.emit("anything", vec![1.into(), list]).map_err(|error| error.to_string())?;
         Ok(Answer::void())
@@ -164,9 +162,9 @@ fn scenario(name: &str, options: Options) {
     client.env("PYTHONDONTWRITEBYTECODE", "1").env("XDG_CONFIG_HOME", dir.path("config"));
     client.env("QI_LOG_LEVEL", "2");
     // libqi's own id of the machine: services of both are on one machine then.
-    std::fs::create_dir_all(PathBuf::from(dir.path("config")).join("qimessaging")).expect("a directory");
-    let file = PathBuf::from(dir.path("config")).join("qimessaging/machine_id");
-    std::fs::write(file, "a-machine-of-the-tests").expect("a file");
+    let config = dir.path("config").join("qimessaging");
+    std::fs::create_dir_all(&config).expect("a directory");
+    std::fs::write(config.join("machine_id"), "a-machine-of-the-tests").expect("a file");
     let outcome = run(&mut client, Duration::from_secs(100));
     outcome.expect_success(name);
     assert_eq!(outcome.stdout.trim(), "ok");

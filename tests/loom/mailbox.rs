@@ -80,7 +80,7 @@ impl House {
 
     fn less(&self) {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-            assert!(self.queue.stop().is_empty() || self.objects.iter().all(|object| object.mailbox.len() == 0));
+            assert!(self.queue.stop().is_empty() || self.objects.iter().all(|object| object.mailbox.waiting() == 0));
         }
     }
 

@@ -142,7 +142,7 @@ impl<T> Mailbox<T> {
     }
 
     /// Tasks that wait.
-    pub fn len(&self) -> usize {
+    pub fn waiting(&self) -> usize {
         self.state.lock().queue.len()
     }
 }

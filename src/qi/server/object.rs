@@ -163,7 +163,7 @@ impl Object {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.0.counters;
         ObjectStatistics {
-            waiting: self.0.mailbox.len(),
+            waiting: self.0.mailbox.waiting(),
             handled: get(&counters.handled),
             refused_calls: get(&counters.refused_calls),
             dropped_posts: get(&counters.dropped_posts),

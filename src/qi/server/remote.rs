@@ -29,6 +29,9 @@ pub type Done = Box<dyn FnOnce(Result<Value, CallError>) + Send>;
 /// Called with the arguments of each event, on the I/O thread: it must not block.
 type Listener = Arc<dyn Fn(&[Value]) + Send + Sync>;
 
+/// The link, the declared arguments, and who is called.
+type Listening = (u64, Signature, Listener);
+
 /// A call of ours that has no answer yet.
 struct Waiting {
     address: Address,
@@ -46,7 +49,7 @@ pub(super) struct Outgoing {
     waiting: HashMap<u32, Waiting>,
     known: HashMap<Address, Weak<RemoteCore>>,
     /// By object and signal, with the link.
-    listeners: HashMap<(Address, u32), Vec<(u64, Signature, Listener)>>,
+    listeners: HashMap<(Address, u32), Vec<Listening>>,
 }
 
 struct RemoteCore {
@@ -63,7 +66,8 @@ impl Drop for RemoteCore {
         let peer = &self.peer;
         let (listeners, known) = {
             let mut outgoing = peer.outgoing.lock();
-            let gone: Vec<_> = outgoing.listeners.keys().filter(|(address, _)| *address == self.address).copied().collect();
+            let own = |(address, _): &&(Address, u32)| *address == self.address;
+            let gone: Vec<_> = outgoing.listeners.keys().filter(own).copied().collect();
             let listeners: Vec<_> = gone.iter().filter_map(|key| outgoing.listeners.remove(key)).collect();
             // Not if the address has been given to another object meanwhile.
             let dead = outgoing.known.get(&self.address).is_some_and(|known| known.strong_count() == 0);
@@ -147,7 +151,12 @@ impl Remote {
     }
 
     /// Calls a method (`name`, or `name::(signature)` for one of several) and has `done` called with the result.
-    pub fn call_then(&self, name: &str, arguments: Vec<Answer>, done: impl FnOnce(Result<Value, CallError>) + Send + 'static) {
+    pub fn call_then(
+        &self,
+        name: &str,
+        arguments: Vec<Answer>,
+        done: impl FnOnce(Result<Value, CallError>) + Send + 'static,
+    ) {
         let values: Vec<_> = arguments.iter().map(|argument| argument.value.clone()).collect();
         let found = resolve(&self.0.meta, name, &values).map_err(|error| error.to_string());
         let types = found.and_then(|method| {

@@ -98,6 +98,8 @@ impl Object {
         let arguments = read_arguments(&mut reader, message.header.flags, parameters);
         match arguments {
             Ok(arguments) => {
+                // A property does not keep objects of its setter's: they are released when this is done.
+                let _remotes = Remote::all_in(&ticket.peer, std::slice::from_ref(&arguments.tuple));
                 let token = Token::new(ticket, result.clone(), arguments.return_type);
                 let outcome = work(members(arguments.tuple));
                 token.answer(outcome);
@@ -147,6 +149,8 @@ impl Object {
         let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
         // A Post is never answered, not even if it is nonsense.
         let Ok(arguments) = read_arguments(&mut reader, message.header.flags, declared) else { return };
+        // Objects of the poster's mean nothing to others: they are released when this is done.
+        let _remotes = Remote::all_in(&ticket.peer, std::slice::from_ref(&arguments.tuple));
         let _order = self.0.order.lock();
         let _ = self.emit_in_order(message.header.action, arguments.tuple.into());
     }

@@ -32,7 +32,7 @@ fn shares_are_half() {
     assert!(mailbox.push(from(2, 0), 4).is_ok());
     assert!(mailbox.push(from(3, 0), 5).is_ok());
     assert_eq!(mailbox.push(from(4, 0), 6), Err(6), "the whole is 5");
-    assert_eq!(mailbox.len(), 5);
+    assert_eq!(mailbox.waiting(), 5);
 }
 
 #[test]
