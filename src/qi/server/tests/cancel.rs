@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::qi::capability::Capabilities;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::server::ObjectBuilder;
-use crate::qi::server::call::{Call, CallError};
+use crate::qi::server::call::{Answer, Call, CallError, Ticket, Token};
 use crate::sys::sync::Mutex;
 
 use super::harness::*;
@@ -128,4 +128,30 @@ fn others_cannot_cancel() {
     world.run();
     kept.lock().pop().unwrap().reply(Ok(1.into()));
     assert_eq!(one.only().header.ty, Type::Reply);
+}
+
+/// A worker has the call in its hands, but has not begun: whoever comes first to the ticket decides.
+#[test]
+fn between_mailbox_and_method() {
+    let (world, _) = world();
+    let client = world.client();
+    let object = world.router.service(SERVICE).unwrap();
+    let header = Header::new(Type::Call, 5, SERVICE, 1, SLOW);
+    let ticket = || {
+        let ticket = Ticket::new(&client.peer, &object, header, false);
+        assert!(client.peer.remember(&ticket));
+        ticket
+    };
+    let first = ticket();
+    client.cancel(5);
+    assert_eq!(client.only().header.ty, Type::Canceled);
+    assert!(!first.start(), "too late");
+    Token::new(first, signature("v"), None).answer(Ok(Answer::void()));
+    client.none();
+    let second = ticket();
+    assert!(second.start());
+    client.cancel(5);
+    client.none();
+    Token::new(second, signature("v"), None).answer(Ok(Answer::void()));
+    assert_eq!(client.only().header.ty, Type::Reply, "it did not stop");
 }

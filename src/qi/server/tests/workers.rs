@@ -126,3 +126,23 @@ fn a_worker_may_end_the_workers() {
     world.client().call(100, Bytes::new());
     has_ended.recv_timeout(LONG).unwrap();
 }
+
+#[test]
+fn cancels_race_with_workers_and_every_call_has_one_answer() {
+    let world = World::with(2, None);
+    world.router.add_service(SERVICE, &object(|_| std::thread::yield_now()));
+    let client = world.client();
+    let mut ids: Vec<_> = (0..2000)
+        .map(|_| {
+            let id = client.call(100, Bytes::new());
+            client.cancel(id);
+            id
+        })
+        .collect();
+    let mut answered: Vec<_> = wait_for(&client, 2000).iter().map(|answer| answer.header.id).collect();
+    world.router.stop();
+    ids.sort_unstable();
+    answered.sort_unstable();
+    assert_eq!(answered, ids);
+    client.none();
+}
