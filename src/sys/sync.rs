@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 pub use std::sync::MutexGuard;
-pub use std::sync::atomic::{AtomicU32, Ordering};
+pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A mutex whose holder cannot leave broken data behind, so poison is no news.
 #[derive(Debug, Default)]

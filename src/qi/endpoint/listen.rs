@@ -16,14 +16,14 @@ use crate::sys::sync::Mutex;
 use crate::transport::ipc::Ipc;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
-use crate::transport::stream::{Listening, Stream, Wire};
+use crate::transport::stream::{Buffers, Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
 use super::address::Address;
 use super::config::Config;
-use super::dial::{UNIX_BUFFERS, configure, look_up};
+use super::dial::{configure, look_up};
 use super::failure::{Failure, Reason};
 use super::{EndPoint, guard};
 
@@ -86,7 +86,7 @@ impl Door {
                 let url = |address| socket_address(address).map(|address| format!("{scheme}://{address}"));
                 let (peer, local) = (url(socket.peer_addr()).unwrap_or_default(), url(socket.local_addr()));
                 configure(&socket, config)?;
-                let wire = Wire::with_default_buffers(socket)?;
+                let wire = Wire::new(socket, Buffers::default())?;
                 match tls {
                     Some(tls) => {
                         let stream = TlsStream::server(wire, tls).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
@@ -97,7 +97,7 @@ impl Door {
             }
             Door::Unix(listener) => {
                 let (options, limit) = (TransportOptions::default(), SizeLimit::default());
-                let setup = Setup { buffers: UNIX_BUFFERS, options: &options, limit: &limit };
+                let setup = Setup { buffers: Buffers::default(), options: &options, limit: &limit };
                 Ok(Accepted { stream: listener.accept(&setup)?, peer: "unix://".to_owned(), local: None })
             }
         }
