@@ -5,11 +5,13 @@
 pub mod address;
 pub mod capability;
 pub mod convert;
+pub mod directory;
 pub mod endpoint;
 pub mod json;
 pub mod message;
 pub mod meta;
 pub mod payload;
+pub mod server;
 pub mod signature;
 pub mod value;
 

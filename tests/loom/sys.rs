@@ -16,6 +16,23 @@ pub mod sync {
             self.0.lock().expect("loom's locks know no poison")
         }
     }
+
+    #[derive(Debug, Default)]
+    pub struct Condvar(loom::sync::Condvar);
+
+    impl Condvar {
+        pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+            self.0.wait(guard).expect("loom's locks know no poison")
+        }
+
+        pub fn notify_one(&self) {
+            self.0.notify_one();
+        }
+
+        pub fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
 }
 
 /// A futex as the kernel has it: look at the word and fall asleep in one step. Time does not pass in a model.
