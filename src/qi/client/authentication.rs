@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use crate::qi::capability::{AUTH_PREFIX, AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY};
-use crate::qi::value::{Text, Value};
+use crate::qi::value::Value;
 
 /// Rounds with state 2 before a client gives up. libqi goes on for ever.
 const MAX_ROUNDS: u32 = 16;
@@ -110,14 +110,4 @@ impl Authentication {
         }
         map
     }
-
-    /// A value that the server has announced, for who wants to see.
-    pub fn announcement(&self, key: &str) -> Option<&Value> {
-        self.theirs.get(key)
-    }
-}
-
-/// A text of the server's, as bytes that may be anything.
-pub fn printable(text: &Text) -> String {
-    text.lossy().into_owned()
 }

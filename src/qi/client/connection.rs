@@ -189,7 +189,7 @@ impl Connection {
 
     /// Calls under way.
     pub fn pending_calls(&self) -> usize {
-        self.replies.lock().len()
+        self.replies.lock().pending()
     }
 
     /// The references to the peer's objects that are held here.
@@ -303,7 +303,9 @@ impl Connection {
     }
 
     fn forget(&self, ids: impl IntoIterator<Item = u32>) {
-        ids.into_iter().for_each(|id| drop(self.endpoint.end_call(id)));
+        for id in ids {
+            self.endpoint.end_call(id);
+        }
     }
 
     fn answered(self: &Arc<Self>, message: &Message) {

@@ -64,6 +64,11 @@ impl Cell {
         self.survives
     }
 
+    /// The subscriptions that somebody still holds.
+    pub fn live_feeds(&self) -> Vec<Arc<Feed>> {
+        self.feeds.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
     /// The object is here now.
     pub fn move_to(&self, place: Place) {
         let before = std::mem::replace(&mut *self.place.lock(), Arc::new(place));

@@ -91,13 +91,4 @@ impl<W> Registrations<W> {
     pub fn link(&self, key: Key) -> Option<u64> {
         self.states.get(&key).map(|state| state.link)
     }
-
-    /// Signals that are listened to.
-    pub fn len(&self) -> usize {
-        self.states.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.states.is_empty()
-    }
 }

@@ -157,12 +157,8 @@ impl<W> Replies<W> {
     }
 
     /// Calls under way.
-    pub fn len(&self) -> usize {
+    pub fn pending(&self) -> usize {
         self.pending.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.pending.is_empty()
     }
 
     fn take(&mut self, id: u32) -> Option<Entry<W>> {

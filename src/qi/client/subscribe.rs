@@ -354,6 +354,16 @@ fn join(connection: &Arc<Connection>, key: Key, deadline: Option<Instant>) -> Re
     }
 }
 
+/// Has the peer send the events of a signal for as long as the connection lasts; the caller has made a handler.
+pub(super) fn join_for_session(
+    connection: &Arc<Connection>,
+    (service, object): (u32, u32),
+    signal: u32,
+    deadline: Option<Instant>,
+) -> Result<()> {
+    join(connection, Key { service, object, signal }, deadline).map(drop)
+}
+
 /// Asks the peer for events; who waits for that is told.
 fn register(connection: &Arc<Connection>, key: Key, link: u64) {
     let done = move |connection: &Arc<Connection>, outcome: Outcome| {

@@ -15,7 +15,8 @@ pub fn deadline_in(timeout: Option<Duration>) -> Option<Instant> {
 }
 
 /// Waits until `look` gives something; it registers the parker where news are told, and `forget` takes it out again.
-/// What was sent is flushed first. `ETIMEDOUT`; `EDEADLK` on the thread that reads a connection. Signals do not end it.
+/// With an end point, what was sent is flushed first, and this thread polls while it waits: what it waits for is in a
+/// hurry. Without, the I/O thread does. `ETIMEDOUT`; `EDEADLK` on the thread that reads a connection. Signals do not end it.
 pub fn wait_for<T>(
     reactor: &Reactor,
     endpoint: Option<&EndPoint>,
@@ -45,7 +46,7 @@ pub fn wait_for<T>(
             forget(&me);
             return Err(Error::TIMED_OUT);
         }
-        waited = reactor.wait(&me, deadline, true);
+        waited = reactor.wait(&me, deadline, endpoint.is_some());
     }
 }
 
