@@ -3,7 +3,6 @@
 Prints the directory's URL, then obeys lines on its standard input until that ends; answers each with a line."""
 
 import sys
-import threading
 
 import qi
 
@@ -36,8 +35,6 @@ class Proof:
         self.anything = qi.Signal("m")
         self.level = qi.Property("i")
         self.level.setValue(7)
-        self.started = threading.Event()
-        self.stop = threading.Event()
 
     @qi.bind(returnType=qi.Int32, paramsType=[qi.Int32, qi.Int32])
     def add(self, a, b):
@@ -91,11 +88,10 @@ class Proof:
     def fire(self, number, text):
         self.happened(number, text)
 
-    @qi.bind(returnType=qi.Void, paramsType=())
-    def wait(self):
-        self.started.set()
-        self.stop.wait(20)
-        self.stop.clear()
+    def slow(self):
+        """Ends when it is cancelled."""
+        self.promise = qi.Promise(lambda promise: promise.setCanceled())
+        return self.promise.future()
 
 
 def main():
@@ -119,8 +115,6 @@ def main():
             others[words[1]] = session.registerService(words[1], Child(words[1]))
         elif words[0] == "unregister":
             session.unregisterService(others.pop(words[1]))
-        elif words[0] == "release":
-            proof.stop.set()
         elif words[0] == "call":
             print(session.service(words[1]).call(words[2], *words[3:]), flush=True)
             continue
