@@ -1,6 +1,7 @@
 """A service on the genuine libqi, for tests/qi_client.rs: a stand-alone directory with a service that does a bit of everything.
 
-Prints the directory's URL, then obeys lines on its standard input until that ends; answers each with a line."""
+Prints the directory's URL, then obeys lines on its standard input until that ends; answers each with a line. What it prints
+begins with "= ": libqi's log goes to standard output as well."""
 
 import sys
 
@@ -94,13 +95,17 @@ class Proof:
         return self.promise.future()
 
 
+def say(text):
+    print("=", text, flush=True)
+
+
 def main():
     application = qi.Application(sys.argv, raw=True)
     session = qi.Session()
     session.listenStandalone(sys.argv[1])
     proof = Proof()
     session.registerService("Proof", proof)
-    print(session.endpoints()[0], flush=True)
+    say(session.endpoints()[-1])
     others = {}
     for line in sys.stdin:
         words = line.split()
@@ -116,9 +121,9 @@ def main():
         elif words[0] == "unregister":
             session.unregisterService(others.pop(words[1]))
         elif words[0] == "call":
-            print(session.service(words[1]).call(words[2], *words[3:]), flush=True)
+            say(session.service(words[1]).call(words[2], *words[3:]))
             continue
-        print("ok", flush=True)
+        say("ok")
     session.close()
 
 

@@ -88,7 +88,7 @@ fn hint(url: &str, failure: &Failure) -> &'static str {
         // A server that speaks TLS does not know what to make of our greeting, and most just hang up.
         Failure::PeerClosed | Failure::Cut if !secure => " (if it wants TLS, use tcps://)",
         Failure::System(error) if *error == Error::CONN_RESET && !secure => " (if it wants TLS, use tcps://)",
-        Failure::Tls(_) | Failure::PeerClosed | Failure::Cut if secure => " (if it does not speak TLS, use tcp://)",
+        Failure::PeerClosed | Failure::Cut if secure => " (if it does not speak TLS, use tcp://)",
         Failure::TimedOut => " (is the host reachable, and does this port speak QiMessaging?)",
         Failure::Protocol(HeaderError::Magic(_)) => " (is this the port of a QiMessaging server?)",
         _ => "",
