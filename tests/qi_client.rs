@@ -294,21 +294,23 @@ fn objects_live_as_long_as_they_are_held() {
     drop(child);
     let connection = proof.connection();
     assert_eq!(connection.objects().len(), 1);
+    // The same object by its ids, which keeps nothing.
     let (service_id, object) = other.ids();
+    let bare = |object| Proxy::new(&connection, service_id, object, Some(LIMIT));
+    let there = bare(object).unwrap();
     drop(other);
     assert_eq!(connection.objects().len(), 0);
-    let is_gone = |object| {
-        // Its meta object was not asked for before, so it is not remembered.
-        matches!(Proxy::new(&connection, service_id, object, Some(LIMIT)), Err(ClientError::Remote(_)))
-    };
-    eventually(|| is_gone(object));
-    // Objects that nobody looks at, or that come too late, are released as well.
+    eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_))));
+    // An object that nobody looks at is released as well.
     let unseen = proof.call("child", &["unseen".into()]).unwrap();
-    let ids = unseen.proxy().unwrap().ids();
+    let there = bare(unseen.objects()[0].object).unwrap();
     drop(unseen);
-    eventually(|| is_gone(ids.1));
+    eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_))));
+    // And one that comes when nobody waits any more: its id is the next.
     proof.start_call("child", &["late".into()], &CallOptions::default()).unwrap().abandon();
-    eventually(|| is_gone(ids.1 + 1));
+    eventually(|| connection.counts().late == 1);
+    let late = there.ids().1 + 1;
+    assert!(matches!(bare(late), Err(ClientError::Remote(_))));
 }
 
 #[test]

@@ -81,6 +81,9 @@ impl Objects {
                 _ => return,
             };
         }
+        if object.object != MAIN_OBJECT {
+            connection.metas().lock().remove(&key);
+        }
         let endpoint = connection.endpoint();
         if object.object != MAIN_OBJECT && endpoint.is_open() {
             let payload = object.service.to_le_bytes().to_vec().into();
