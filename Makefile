@@ -33,7 +33,7 @@ test:
 	tools/needs.sh
 	$(CARGO) test --release
 
-# Writes include/nanomsg/*.h anew from src/capi.
+# Writes include/*/*.h anew from src/capi.
 headers:
 	$(CARGO) test --test headers -- --ignored --exact regenerate
 
@@ -41,11 +41,11 @@ bench: build
 	$(PYTHON) bench/run.py
 
 install: all
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION) $(DESTDIR)$(INCLUDEDIR)/nanomsg
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION) $(DESTDIR)$(INCLUDEDIR)/nanomsg $(DESTDIR)$(INCLUDEDIR)/millrace
 	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/$(REAL)
 	for link in libnanomsg.so.6 libnanomsg.so.5 libnanomsg.so; do ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$$link; done
 	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
-	install -m 644 include/nanomsg/*.h $(DESTDIR)$(INCLUDEDIR)/nanomsg
+	for part in nanomsg millrace; do install -m 644 include/$$part/*.h $(DESTDIR)$(INCLUDEDIR)/$$part; done
 	$(fill) packaging/nanomsg.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/nanomsg.pc
 	for part in config config-version; do \
 	    $(fill) packaging/nanomsg-$$part.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION)/nanomsg-$$part.cmake; done

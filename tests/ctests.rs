@@ -75,9 +75,9 @@ macro_rules! programs {
 // connection that waits for a descriptor, which is what fdlimit is about, never survives there. And in a forked child it
 // finds the I/O thread's thread-local memory (80 bytes) lost: that thread does not exist there to free it.
 programs! {
-    abi bus churn closing cmsg defects device direction dupbind empty fdoptions handles inproc_queue
+    abi burst bus churn closing cmsg defects device direction dupbind empty fdoptions handles inproc_queue
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
-    optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw stats survey
+    optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: fdlimit fork
 }

@@ -1,4 +1,4 @@
-//! The eleven C headers: made from `src/capi` by cbindgen, committed, never stale, good C and good C++.
+//! The C headers, nanomsg's eleven and ours: made from `src/capi` by cbindgen, committed, never stale, good C and good C++.
 
 mod support;
 
@@ -10,8 +10,10 @@ use std::time::Duration;
 use cbindgen::{Builder, Config, Style};
 use support::{ScratchDir, repo_root, run};
 
-/// A header in `include/nanomsg`, and what cbindgen cannot know of it.
+/// A header in `include`, and what cbindgen cannot know of it.
 struct Header {
+    /// `nanomsg`, or `millrace` for what nanomsg does not have.
+    directory: &'static str,
     name: &'static str,
     /// Modules of `src/capi` that it is made of.
     sources: &'static [&'static str],
@@ -25,6 +27,7 @@ struct Header {
 }
 
 const PLAIN: Header = Header {
+    directory: "nanomsg",
     name: "",
     sources: &[],
     system_includes: &[],
@@ -34,7 +37,7 @@ const PLAIN: Header = Header {
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 11] = [
+const HEADERS: [Header; 12] = [
     Header {
         name: "nn",
         sources: &[
@@ -69,18 +72,23 @@ const HEADERS: [Header; 11] = [
     Header { name: "pipeline", sources: &["headers/pipeline.rs"], ..PLAIN },
     Header { name: "survey", sources: &["headers/survey.rs"], ..PLAIN },
     Header { name: "bus", sources: &["headers/bus.rs"], ..PLAIN },
+    Header { directory: "millrace", name: "options", sources: &["headers/options.rs"], ..PLAIN },
 ];
 
 impl Header {
     fn path(&self) -> PathBuf {
-        include_dir().join("nanomsg").join(format!("{}.h", self.name))
+        include_dir().join(self.directory).join(format!("{}.h", self.name))
+    }
+
+    fn include(&self) -> String {
+        format!("#include <{}/{}.h>\n", self.directory, self.name)
     }
 
     fn generate(&self) -> String {
         let capi = repo_root().join("src/capi");
         let text = |file| fs::read_to_string(capi.join(file)).expect("read the text of a header");
         let mut config = Config::from_file(repo_root().join("cbindgen.toml")).expect("read cbindgen.toml");
-        config.include_guard = Some(format!("NANOMSG_{}_H", self.name.to_uppercase()));
+        config.include_guard = Some(format!("{}_{}_H", self.directory, self.name).to_uppercase());
         config.sys_includes = self.system_includes.iter().map(ToString::to_string).collect();
         config.includes = self.includes.iter().map(ToString::to_string).collect();
         config.after_includes = self.text.map(text);
@@ -99,10 +107,10 @@ fn include_dir() -> PathBuf {
 
 /// `make headers`
 #[test]
-#[ignore = "writes to include/nanomsg"]
+#[ignore = "writes to include"]
 fn regenerate() {
-    fs::create_dir_all(include_dir().join("nanomsg")).expect("create include/nanomsg");
     for header in &HEADERS {
+        fs::create_dir_all(include_dir().join(header.directory)).expect("create the directory");
         fs::write(header.path(), header.generate()).expect("write a header");
     }
 }
@@ -117,10 +125,10 @@ fn the_committed_headers_are_up_to_date() {
 
 #[test]
 fn nothing_else_is_in_the_directory() {
-    let mut expected: Vec<String> = HEADERS.iter().map(|header| format!("{}.h", header.name)).collect();
-    let entries = fs::read_dir(include_dir().join("nanomsg")).expect("include/nanomsg");
-    let mut found: Vec<String> =
-        entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a UTF-8 name")).collect();
+    let mut expected: Vec<PathBuf> = HEADERS.iter().map(Header::path).collect();
+    let directories = ["nanomsg", "millrace"].map(|directory| include_dir().join(directory));
+    let entries = directories.iter().flat_map(|directory| fs::read_dir(directory).expect("a directory of headers"));
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     expected.sort();
     found.sort();
     assert_eq!(found, expected);
@@ -131,7 +139,7 @@ fn each_header_compiles_alone() {
     let dir = ScratchDir::new();
     for header in &HEADERS {
         // Twice: the second time it must be empty.
-        let include = format!("#include <nanomsg/{}.h>\n", header.name);
+        let include = header.include();
         let source = dir.path(header.name);
         fs::write(&source, format!("{include}{include}int main(void) {{ return 0; }}\n")).expect("write a program");
         compile("c", "c99", &source);
@@ -142,7 +150,7 @@ fn each_header_compiles_alone() {
 #[test]
 fn all_headers_and_macros_compile_together() {
     let dir = ScratchDir::new();
-    let includes: String = HEADERS.iter().map(|header| format!("#include <nanomsg/{}.h>\n", header.name)).collect();
+    let includes: String = HEADERS.iter().map(Header::include).collect();
     let source = dir.path("all");
     fs::write(&source, format!("{includes}{USE}")).expect("write a program");
     compile("c", "c99", &source);

@@ -9,6 +9,8 @@ mod baton;
 mod handlers;
 #[path = "loom/lane.rs"]
 mod lane;
+#[path = "loom/mailbox.rs"]
+mod mailbox;
 #[path = "loom/parker.rs"]
 mod parker;
 #[path = "loom/sys.rs"]
@@ -43,6 +45,10 @@ mod qi {
         pub mod handlers;
         pub mod index;
         pub mod ring;
+    }
+    pub mod server {
+        pub mod mailbox;
+        pub mod run_queue;
     }
 }
 

@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Duration;
 use support::patterns::{genuine_only, kinds, our_lib};
 use support::peer::Kind;
+use support::python::environment;
 use support::{Lib, ScratchDir, command, free_port, repo_root, require_tool, run};
 
 fn script(python: &str, name: &str, how: &str, lib: Lib) {
@@ -40,27 +39,11 @@ fn forked_processes() {
     }
 }
 
-/// Python with the binding, in a virtual environment of its own among the generated files; made once.
-fn environment() -> PathBuf {
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python");
-    let python = dir.join("bin/python");
-    let minutes = Duration::from_secs(300);
-    let imports = |python: &PathBuf| run(Command::new(python).args(["-c", "import nanomsg"]), minutes).code == Some(0);
-    if !python.exists() || !imports(&python) {
-        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir), minutes);
-        made.expect_success("python3 -m venv (Debian package python3-venv)");
-        let mut pip = Command::new(&python);
-        // Part of the binding is C, compiled here against Debian's headers (packages libnanomsg-dev, python3-dev).
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "nanomsg==1.0"]);
-        run(&mut pip, minutes).expect_success("pip install nanomsg");
-    }
-    python
-}
-
 #[test]
 fn binding_from_pypi() {
     require_tool("python3", "python3");
-    let python = environment();
+    // Part of the binding is C, compiled here against Debian's headers (packages libnanomsg-dev, python3-dev).
+    let python = environment("python", "nanomsg==1.0", "nanomsg");
     for kind in kinds() {
         let Kind::Nanomsg(lib) = kind else { continue };
         for wrapper in ["cpy", "ctypes"] {

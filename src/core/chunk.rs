@@ -4,7 +4,7 @@
 //! the block must be found again from that pointer (nanomsg-api.md 1.7). Keeping it in every chunk
 //! means that a received chunk becomes an `NN_MSG` message, and back, without being copied.
 
-use crate::core::{Error, Result};
+use crate::core::{Error, Result, recycle};
 
 /// Bytes in front of the data. A multiple of 16, so the data keep the block's alignment.
 pub const HEADROOM: usize = HEADROOM_WORDS * WORD;
@@ -32,12 +32,18 @@ impl Chunk {
 
     /// A chunk of `len` bytes in a block of `words(count)`: whatever those contain.
     pub fn within(len: usize, words: impl FnOnce(usize) -> Option<Vec<u128>>) -> Result<Chunk> {
-        let words = words(words_for(len)?).ok_or(Error::NO_MEMORY)?;
+        let count = words_for(len)?;
+        let words = recycle::take(count).or_else(|| words(count)).ok_or(Error::NO_MEMORY)?;
         Chunk::from_parts(words, len).ok_or(Error::NO_MEMORY)
     }
 
     /// A chunk that holds a copy of `bytes`.
     pub fn copy_of(bytes: &[u8]) -> Result<Chunk> {
+        if let Some(words) = recycle::take(words_for(bytes.len())?) {
+            let mut chunk = Chunk { words, len: bytes.len() };
+            chunk.bytes_mut().copy_from_slice(bytes);
+            return Ok(chunk);
+        }
         let mut words = reserved(bytes.len())?;
         let (whole, rest) = bytes.as_chunks::<WORD>();
         words.extend(whole.iter().map(|word| u128::from_ne_bytes(*word)));
@@ -55,8 +61,8 @@ impl Chunk {
     }
 
     /// The block and the length of its data, which start [`HEADROOM`] bytes into it.
-    pub fn into_parts(self) -> (Vec<u128>, usize) {
-        (self.words, self.len)
+    pub fn into_parts(mut self) -> (Vec<u128>, usize) {
+        (std::mem::take(&mut self.words), self.len)
     }
 
     pub fn len(&self) -> usize {
@@ -85,6 +91,12 @@ impl Chunk {
         let keep = self.len - count;
         self.bytes_mut().copy_within(count.., 0);
         self.len = keep;
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        recycle::give(std::mem::take(&mut self.words));
     }
 }
 

@@ -8,6 +8,7 @@ pub mod contract;
 pub mod error;
 pub mod message;
 pub mod options;
+mod recycle;
 pub mod socket;
 pub mod statistics;
 

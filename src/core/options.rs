@@ -21,6 +21,8 @@ pub const IPV4ONLY: i32 = 14;
 pub const SOCKET_NAME: i32 = 15;
 pub const RCVMAXSIZE: i32 = 16;
 pub const MAXTTL: i32 = 17;
+/// Ours; far from any number nanomsg may still give away.
+pub const SPIN: i32 = 0x4d52;
 
 /// Longest NN_SOCKET_NAME.
 const NAME_MAX: usize = 63;
@@ -49,6 +51,7 @@ pub struct Options {
     pub ipv4only: i32,
     pub rcvmaxsize: i32,
     pub maxttl: i32,
+    pub spin: i32,
     pub name: Vec<u8>,
 }
 
@@ -67,6 +70,7 @@ impl Options {
             ipv4only: 1,
             rcvmaxsize: 1024 * 1024,
             maxttl: 8,
+            spin: 1,
             name: name.as_bytes().to_vec(),
         }
     }
@@ -91,6 +95,7 @@ impl Options {
             IPV4ONLY => (&mut self.ipv4only, value == 0 || value == 1),
             RCVMAXSIZE => (&mut self.rcvmaxsize, value >= -1),
             MAXTTL => (&mut self.maxttl, (1..=255).contains(&value)),
+            SPIN => (&mut self.spin, value == 0 || value == 1),
             _ => return Err(Error::NO_PROTO_OPT),
         };
         if !valid {
@@ -115,6 +120,7 @@ impl Options {
             IPV4ONLY => self.ipv4only,
             RCVMAXSIZE => self.rcvmaxsize,
             MAXTTL => self.maxttl,
+            SPIN => self.spin,
             _ => return Err(Error::NO_PROTO_OPT),
         }))
     }
@@ -160,7 +166,7 @@ mod tests {
     #[test]
     fn ranges_are_enforced_and_the_old_value_stays() {
         let mut options = Options::new("0");
-        for (option, bad) in [(SNDBUF, 0), (RCVBUF, -1), (RECONNECT_IVL, -1), (SNDPRIO, 0), (RCVPRIO, 17)] {
+        for (option, bad) in [(SNDBUF, 0), (RCVBUF, -1), (RECONNECT_IVL, -1), (SNDPRIO, 0), (RCVPRIO, 17), (SPIN, 2)] {
             let before = options.get(option);
             assert_eq!(set(&mut options, option, bad), Err(Error::INVALID));
             assert_eq!(options.get(option), before);

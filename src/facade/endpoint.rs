@@ -185,7 +185,8 @@ impl State {
     /// What a new connection takes from the options as they stand.
     pub fn setup(&self) -> Setup<'_> {
         let options = &self.core.options;
-        let buffers = Buffers { send: options.sndbuf as usize, recv: options.rcvbuf as usize };
+        let size = |size| usize::try_from(size).ok();
+        let buffers = Buffers { send: size(options.sndbuf), recv: size(options.rcvbuf) };
         Setup { buffers, options: &self.transport_options, limit: &self.pipes.limit }
     }
 

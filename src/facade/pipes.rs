@@ -190,14 +190,34 @@ impl PipeTable {
         });
     }
 
-    /// Watches writability if, and only if, the pipe now waits for it.
+    /// Watches writability if the pipe now waits for it. Once watched it stays so for the next time: while a stream runs
+    /// against a full kernel that is soon.
     pub fn settle_writing(&mut self, id: PipeId) {
+        if let Some(entry) = self.entries.get(id.0 as usize)
+            && let Pipe::Stream { pipe, .. } = &entry.pipe
+            && pipe.wants_write()
+        {
+            self.watch_writing(id, true);
+        }
+    }
+
+    /// The kernel said that there is room. If nobody waited for it, it need not say so again.
+    pub fn heard_of_room(&mut self, id: PipeId) {
+        if let Some(entry) = self.entries.get(id.0 as usize)
+            && let Pipe::Stream { pipe, .. } = &entry.pipe
+            && !pipe.waits_for_room()
+        {
+            self.watch_writing(id, false);
+        }
+    }
+
+    fn watch_writing(&mut self, id: PipeId, wanted: bool) {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return };
         let Pipe::Stream { pipe, registration: Some(registration), .. } = &entry.pipe else { return };
-        if pipe.wants_write() != entry.watches_write {
-            entry.watches_write = !entry.watches_write;
+        if wanted != entry.watches_write {
+            entry.watches_write = wanted;
             // It is registered and open, so only memory could fail; then the next change tries again.
-            let _ = self.session.reactor.watch_writable(pipe.stream().fd(), *registration, entry.watches_write);
+            let _ = self.session.reactor.watch_writable(pipe.stream().fd(), *registration, wanted);
         }
     }
 
@@ -232,7 +252,7 @@ impl PipeTable {
             }
             Need::Flush => self.work.push(Job::Flush(key)),
         }
-        if pipe.wants_write() != entry.watches_write {
+        if !entry.watches_write {
             self.settle_writing(id);
         }
         flow

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::core::{Error, Readiness, Result};
-use crate::reactor::Waited;
+use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
 use crate::sys::futex::Slept;
 
@@ -48,6 +48,7 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
         return sleep_until(deadline);
     };
     let polls = probes.iter().any(|probe| probe.socket.polls());
+    let spins = probes.iter().all(|probe| probe.socket.visit().core.options.spin != 0);
     if let Some(count) = look_at(probes) {
         return Ok(count);
     }
@@ -63,7 +64,7 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
         // What became ready before we were registered told nobody.
         let waited = match look_at(probes) {
             Some(_) => Waited::Noticed,
-            None => session.reactor.wait(&me, deadline, polls),
+            None => session.reactor.wait_so(&me, deadline, Manner { polls, spins }),
         };
         for probe in probes.iter() {
             probe.socket.visit().waiters.remove_poll(&me);

@@ -64,6 +64,9 @@ impl Source for Socket {
 impl State {
     /// Something happened to a pipe: let it go on, and carry on from what it says.
     pub fn pipe_ready(&mut self, id: PipeId, ready: Ready) {
+        if ready.writable {
+            self.pipes.heard_of_room(id);
+        }
         let Some((entry, terms)) = self.pipes.with_terms(id) else { return };
         let (change, outcome) = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.advance(ready, &terms),

@@ -7,10 +7,11 @@ use std::time::Instant;
 use crate::core::options::Options;
 use crate::core::socket::Progress;
 use crate::core::{Error, Readiness, Result};
-use crate::reactor::Waited;
+use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
 
 use super::socket::{Phase, Socket, State};
+use super::visit::Visit;
 use super::work::{Job, Work};
 
 /// Whether a call may wait.
@@ -64,7 +65,10 @@ impl Waiters {
         let open = phase == Phase::Open;
         for (list, ready) in [(&mut self.send, ready.send), (&mut self.recv, ready.recv)] {
             let count = if open { usize::from(ready) } else { list.len() };
-            work.extend(list.drain(..count.min(list.len())).map(Job::Wake));
+            for _ in 0..count {
+                let Some(parker) = list.pop_front() else { break };
+                work.push(Job::Wake(parker));
+            }
         }
         if !self.poll.is_empty() {
             let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
@@ -91,23 +95,15 @@ impl Socket {
         wait: Wait,
         mut attempt: impl FnMut(&mut State) -> Progress<T>,
     ) -> Result<T> {
-        let timeout = {
-            let mut visit = self.visit();
-            if let Some(outcome) = visit.try_once(&mut attempt) {
-                return outcome;
-            }
-            let options = &visit.core.options;
-            let timeout = match side {
-                Side::Send => options.sndtimeo,
-                Side::Recv => options.rcvtimeo,
-            };
-            visit.pipes.flush_all();
-            if wait == Wait::No { Some(Error::AGAIN) } else { (timeout == 0).then_some(Error::TIMED_OUT) }
-                .map_or(Ok(Options::timeout(timeout)), Err)
-        };
-        match timeout {
-            Ok(timeout) => self.wait_and_attempt(side, timeout.map(|time| Instant::now() + time), attempt),
+        let mut visit = self.visit();
+        if let Some(outcome) = visit.try_once(&mut attempt) {
+            return outcome;
+        }
+        match visit.patience(side, wait) {
+            Ok(deadline) => self.wait_and_attempt(side, deadline, visit, attempt),
             Err(not_now) => {
+                visit.pipes.flush_all();
+                drop(visit);
                 if self.polls() {
                     self.session.reactor.glance();
                 }
@@ -116,36 +112,51 @@ impl Socket {
         }
     }
 
-    fn wait_and_attempt<T>(
-        &self,
+    /// The attempt has just failed, in the visit under way.
+    fn wait_and_attempt<'s, T>(
+        &'s self,
         side: Side,
         deadline: Option<Instant>,
+        mut visit: Visit<'s>,
         mut attempt: impl FnMut(&mut State) -> Progress<T>,
     ) -> Result<T> {
         let me = Parker::mine();
-        let mut waited = Waited::Noticed;
         loop {
-            {
-                let mut visit = self.visit();
-                visit.waiters.remove(side, &me);
-                if let Some(outcome) = visit.try_once(&mut attempt) {
-                    return outcome;
-                }
-                match waited {
-                    Waited::TimedOut => return Err(Error::TIMED_OUT),
-                    Waited::Interrupted => return Err(Error::INTERRUPTED),
-                    // Whatever notice came before this is stale once the attempt has failed.
-                    Waited::Noticed => me.take_notice(),
-                };
-                visit.waiters.add(side, &me);
-                visit.pipes.flush_all();
+            // Whatever notice came before this is stale: the attempt has failed.
+            me.take_notice();
+            visit.waiters.add(side, &me);
+            visit.pipes.flush_all();
+            let manner = Manner { polls: self.polls(), spins: visit.core.options.spin != 0 };
+            drop(visit);
+            let waited = self.session.reactor.wait_so(&me, deadline, manner);
+            visit = self.visit();
+            visit.waiters.remove(side, &me);
+            if let Some(outcome) = visit.try_once(&mut attempt) {
+                return outcome;
             }
-            waited = self.session.reactor.wait(&me, deadline, self.polls());
+            match waited {
+                Waited::Noticed => {}
+                Waited::TimedOut => return Err(Error::TIMED_OUT),
+                Waited::Interrupted => return Err(Error::INTERRUPTED),
+            }
         }
     }
 }
 
 impl State {
+    /// Until when a call may wait, if at all; the error is what it fails with otherwise.
+    fn patience(&self, side: Side, wait: Wait) -> Result<Option<Instant>> {
+        let timeout = match side {
+            Side::Send => self.core.options.sndtimeo,
+            Side::Recv => self.core.options.rcvtimeo,
+        };
+        match (wait, timeout) {
+            (Wait::No, _) => Err(Error::AGAIN),
+            (Wait::Option, 0) => Err(Error::TIMED_OUT),
+            (Wait::Option, _) => Ok(Options::timeout(timeout).map(|time| Instant::now() + time)),
+        }
+    }
+
     /// `None`: not now.
     fn try_once<T>(&mut self, attempt: &mut impl FnMut(&mut State) -> Progress<T>) -> Option<Result<T>> {
         if !self.is_open() {

@@ -6,11 +6,13 @@ pub mod address;
 pub mod capability;
 pub mod client;
 pub mod convert;
+pub mod directory;
 pub mod endpoint;
 pub mod json;
 pub mod message;
 pub mod meta;
 pub mod payload;
+pub mod server;
 pub mod signature;
 pub mod value;
 

@@ -67,6 +67,15 @@ pub struct Watched {
     pub pulse: Pulse,
 }
 
+/// What a caller does while it waits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Manner {
+    /// It polls, if nobody else does.
+    pub polls: bool,
+    /// It looks a few times before it sleeps, if that has been worth it lately (`spin.rs`).
+    pub spins: bool,
+}
+
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Waited {
@@ -191,6 +200,12 @@ impl Reactor {
 
     /// Sleeps until the calling thread's parker is notified; `polls`: polls meanwhile, if nobody else does.
     pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, polls: bool) -> Waited {
+        self.wait_so(me, deadline, Manner { polls, spins: true })
+    }
+
+    /// Sleeps until the calling thread's parker is notified.
+    pub fn wait_so(&self, me: &Arc<Parker>, deadline: Option<Instant>, manner: Manner) -> Waited {
+        let Manner { polls, spins } = manner;
         let me = ByIdentity(Arc::clone(me));
         let waited = loop {
             if me.0.take_notice() {
@@ -201,11 +216,11 @@ impl Reactor {
                 break Waited::TimedOut;
             }
             if polls && self.baton.acquire(&me) {
-                let waited = self.poll_until_noticed(&me.0, deadline);
+                let waited = self.poll_until_noticed(&me.0, deadline, spins);
                 self.carry_out(self.baton.release());
                 return waited;
             }
-            if spin(|| me.0.has_notice()) {
+            if spins && spin(|| me.0.has_notice()) {
                 continue;
             }
             match me.0.park(left) {
@@ -232,9 +247,9 @@ impl Reactor {
         }
     }
 
-    fn poll_until_noticed(&self, me: &Parker, deadline: Option<Instant>) -> Waited {
+    fn poll_until_noticed(&self, me: &Parker, deadline: Option<Instant>, spins: bool) -> Waited {
         let look = || self.poll_once(Some(Duration::ZERO), None).is_err() || me.has_notice();
-        if spin(look) && me.take_notice() {
+        if spins && spin(look) && me.take_notice() {
             return Waited::Noticed;
         }
         loop {

@@ -1,56 +1,117 @@
 //! Spin a little before sleeping.
 //!
 //! On several cores a wake-up costs more than everything else in a round trip, so a waiter first looks a few times for
-//! what it waits for. Where that does not help, because the answer takes longer or because the other side needs
-//! this very core, it is ruinous; so every failure doubles the number of waits that go straight to sleep
-//! (64 to 1,024), and a success starts anew. `MILLRACE_SPIN=0` in the environment turns spinning off.
+//! what it waits for. Where that does not help, because the answer takes longer or because the other side needs this very
+//! core, it is ruinous; so who has failed twice in a row goes straight to sleep, and tries again ever more rarely.
+//!
+//! It helps only while *both* sides do it, for a side that sleeps takes longer to wake up than the other one spins. So tries
+//! must meet: they are made in certain ticks of the system's clock, which every process sees alike. A side that tries in
+//! every 16th tick and one that tries in every 4th meet in every 16th.
+//!
+//! `MILLRACE_SPIN=0` in the environment turns spinning off for the process, the option `NN_SPIN` for a socket.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// How long one wait spins.
-const SPIN: Duration = Duration::from_micros(30);
+use crate::sys::clock;
 
-const FIRST_PAUSE: u32 = 64;
-const LAST_PAUSE: u32 = 1024;
+/// How long a wait spins while spinning helps: some answers.
+const SPIN: Duration = Duration::from_micros(50);
+
+/// How long a try does: it must outlast the wake-up of the other side.
+const TRY: Duration = Duration::from_micros(150);
+
+/// Tries in one tick.
+const TRIES: u32 = 4;
+
+const TICK: Duration = Duration::from_millis(4);
+
+/// Which ticks are for trying: multiples of this, at first and at last (one in a second).
+const FIRST_PERIOD: u64 = 4;
+const LAST_PERIOD: u64 = 256;
+
+/// What a thread knows of the use of spinning.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Spinner {
+    /// It helps. After a second failure in a row it does not.
+    InStep { missed: bool },
+    /// It does not, but may again. `tick` is the last one in which there were tries, of which some are left.
+    Apart { period: u64, tick: u64, tries: u32 },
+}
+
+impl Spinner {
+    /// How long the wait that begins now should spin, if at all.
+    fn plan(&mut self, tick: impl FnOnce() -> u64) -> Option<Duration> {
+        match self {
+            Spinner::InStep { .. } => Some(SPIN),
+            Spinner::Apart { period, tick: last, tries } => {
+                let tick = tick();
+                if tick % *period != 0 {
+                    return None;
+                }
+                if tick != *last {
+                    (*last, *tries) = (tick, TRIES);
+                }
+                *tries = tries.checked_sub(1)?;
+                Some(TRY)
+            }
+        }
+    }
+
+    /// The wait has spun, in vain or not.
+    fn learn(&mut self, found: bool, tick: impl FnOnce() -> u64) {
+        *self = match *self {
+            _ if found => Spinner::InStep { missed: false },
+            Spinner::InStep { missed: false } => Spinner::InStep { missed: true },
+            Spinner::InStep { missed: true } => Spinner::Apart { period: FIRST_PERIOD, tick: tick(), tries: 0 },
+            Spinner::Apart { period, tick, tries: 0 } => {
+                Spinner::Apart { period: (period * 2).min(LAST_PERIOD), tick, tries: 0 }
+            }
+            apart => apart,
+        }
+    }
+}
 
 thread_local! {
-    /// Waits that are still to go straight to sleep, and how many the next failure costs.
-    static PAUSE: Cell<(u32, u32)> = const { Cell::new((0, FIRST_PAUSE)) };
+    static MINE: Cell<Spinner> = const { Cell::new(Spinner::InStep { missed: false }) };
 }
 
 /// Calls `look` until it finds something, for a short while, if that has been worth it lately. True if it found
 /// something.
 pub fn spin(look: impl FnMut() -> bool) -> bool {
-    let (left, cost) = PAUSE.get();
-    if left > 0 {
-        PAUSE.set((left - 1, cost));
-        return false;
-    }
     if !is_enabled() {
         return false;
     }
-    let found = look_for_a_while(look);
-    PAUSE.set(if found { (0, FIRST_PAUSE) } else { (cost, (cost * 2).min(LAST_PAUSE)) });
-    found
+    let mut spinner = MINE.get();
+    let found = spinner.plan(tick).map(|time| look_for(time, look));
+    if let Some(found) = found {
+        spinner.learn(found, tick);
+    }
+    MINE.set(spinner);
+    found.unwrap_or(false)
 }
 
-fn look_for_a_while(mut look: impl FnMut() -> bool) -> bool {
-    let end = Instant::now() + SPIN;
+fn look_for(time: Duration, mut look: impl FnMut() -> bool) -> bool {
+    let start = Instant::now();
     loop {
         for _ in 0..4 {
             if look() {
                 return true;
             }
         }
-        if Instant::now() >= end {
+        if start.elapsed() >= time {
             return false;
         }
     }
 }
 
-fn is_enabled() -> bool {
+fn tick() -> u64 {
+    (clock::coarse().as_nanos() / TICK.as_nanos()) as u64
+}
+
+/// Does the process want it?
+pub fn is_enabled() -> bool {
     static ENABLED: OnceLock<bool> = OnceLock::new();
     *ENABLED.get_or_init(|| std::env::var_os("MILLRACE_SPIN").is_none_or(|value| value != "0"))
 }
@@ -59,26 +120,56 @@ fn is_enabled() -> bool {
 mod tests {
     use super::*;
 
+    const NEW: Spinner = Spinner::InStep { missed: false };
+
+    /// One wait at a tick; how long it spun.
+    fn wait(spinner: &mut Spinner, tick: u64, found: bool) -> Option<Duration> {
+        let time = spinner.plan(|| tick);
+        if time.is_some() {
+            spinner.learn(found, || tick);
+        }
+        time
+    }
+
     #[test]
-    fn failures_make_ever_longer_pauses_and_a_success_ends_them() {
-        let mut looks = 0;
-        let mut failing = || {
-            looks = 0;
-            spin(|| {
-                looks += 1;
-                false
-            });
-            looks
-        };
-        assert!(failing() > 0);
-        for _ in 0..FIRST_PAUSE {
-            assert_eq!(failing(), 0);
+    fn one_miss_is_forgiven_and_two_in_a_row_are_not() {
+        let mut spinner = NEW;
+        for found in [true, false, true, false] {
+            assert_eq!(wait(&mut spinner, 1, found), Some(SPIN));
         }
-        assert!(failing() > 0);
-        for _ in 0..2 * FIRST_PAUSE {
-            assert_eq!(failing(), 0);
+        assert_eq!(wait(&mut spinner, 1, false), Some(SPIN));
+        assert_eq!(wait(&mut spinner, 1, false), None);
+    }
+
+    #[test]
+    fn failures_make_tries_ever_rarer_and_a_success_ends_that() {
+        let mut spinner = NEW;
+        wait(&mut spinner, 0, false);
+        wait(&mut spinner, 0, false);
+        let mut tried = Vec::new();
+        for tick in 0..2000 {
+            let tries = (0..10).filter(|_| wait(&mut spinner, tick, false) == Some(TRY)).count();
+            if tries > 0 {
+                assert_eq!(tries, TRIES as usize);
+                tried.push(tick);
+            }
         }
-        assert!(spin(|| true));
-        assert!(spin(|| true));
+        assert_eq!(tried, [4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792]);
+        assert_eq!(wait(&mut spinner, 2048, true), Some(TRY));
+        assert_eq!(wait(&mut spinner, 2049, true), Some(SPIN));
+    }
+
+    /// Two sides that are apart with different periods try in a common tick before long.
+    #[test]
+    fn tries_meet() {
+        let mut sides = [FIRST_PERIOD, LAST_PERIOD].map(|period| Spinner::Apart { period, tick: 0, tries: 0 });
+        let met = (1..=LAST_PERIOD).find(|tick| {
+            let mut both = true;
+            for side in &mut sides {
+                both &= wait(side, *tick, false).is_some();
+            }
+            both
+        });
+        assert_eq!(met, Some(LAST_PERIOD));
     }
 }

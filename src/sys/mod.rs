@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+pub mod clock;
 pub mod descriptor;
 pub mod eventfd;
 pub mod fork;

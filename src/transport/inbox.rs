@@ -48,6 +48,8 @@ pub struct Inbox {
     start: usize,
     end: usize,
     front: Front,
+    /// The message in front, if it has a chunk of its own.
+    chunk: Option<Large>,
     /// What its prefix said of the message in front. 0 for most.
     kind: u8,
     /// The longest message received so far. A peer is believed to send as much again.
@@ -57,14 +59,22 @@ pub struct Inbox {
 }
 
 /// What is known of the first message. Its prefix is consumed as soon as it is understood.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 enum Front {
     #[default]
     Unknown,
     /// A message of this length, in the block.
     Small(usize),
-    /// A message of `total` bytes, of which the chunk holds the first `filled`.
-    Large { chunk: Chunk, filled: usize, total: usize },
+    /// It has a chunk.
+    Large,
+}
+
+/// A message of `total` bytes, of which the chunk holds the first `filled`.
+#[derive(Debug)]
+struct Large {
+    chunk: Chunk,
+    filled: usize,
+    total: usize,
 }
 
 impl Inbox {
@@ -83,10 +93,10 @@ impl Inbox {
 
     /// Reads once. `piling`: read on although a whole message waits already.
     pub fn fill(&mut self, stream: &dyn Stream, blocks: &Blocks, piling: bool) -> io::Result<Fill> {
-        if let Front::Large { chunk, filled, total } = &mut self.front
-            && *filled < *total
+        if let Some(large) = &mut self.chunk
+            && large.filled < large.total
         {
-            return fill_large(stream, chunk, filled, *total);
+            return large.fill(stream);
         }
         self.make_room(blocks, piling).map_err(no_memory)?;
         let Some(block) = self.block.as_mut().and_then(Arc::get_mut) else {
@@ -98,9 +108,13 @@ impl Inbox {
     }
 
     /// Looks whether a whole message is in front. `max` is NN_RCVMAXSIZE, read when a prefix arrives.
+    #[inline]
     pub fn parse(&mut self, framing: &dyn Framing, max: Option<u64>) -> Result<bool> {
-        if matches!(self.front, Front::Unknown) {
-            match framing.parse_prefix(self.bytes()) {
+        let len = match self.front {
+            Front::Small(len) => len,
+            Front::Large => return Ok(self.chunk.as_ref().is_some_and(|large| large.filled == large.total)),
+            Front::Unknown if self.start == self.end => return Ok(false),
+            Front::Unknown => match framing.parse_prefix(self.bytes()) {
                 Parsed::Partial => return Ok(false),
                 Parsed::Bad => return Err(Error::PROTO),
                 Parsed::Whole { used, value: Prefix { len, kind } } => {
@@ -108,22 +122,20 @@ impl Inbox {
                     if max.is_some_and(|max| len > max) || len >= isize::MAX as u64 {
                         return Err(Error::MSG_SIZE);
                     }
-                    self.kind = kind;
+                    let len = usize::try_from(len).map_err(|_| Error::MSG_SIZE)?;
+                    (self.kind, self.front) = (kind, Front::Small(len));
                     self.start += used;
-                    self.front = Front::Small(usize::try_from(len).map_err(|_| Error::MSG_SIZE)?);
+                    len
                 }
-            }
+            },
+        };
+        if self.end - self.start >= len {
+            return Ok(true);
         }
-        match &self.front {
-            Front::Small(len) if self.bytes().len() >= *len => Ok(true),
-            Front::Small(len) if *len > DIRECT => {
-                let len = *len;
-                self.front = self.start_large(len)?;
-                Ok(false)
-            }
-            Front::Large { filled, total, .. } => Ok(filled == total),
-            Front::Unknown | Front::Small(_) => Ok(false),
+        if len > DIRECT {
+            self.start_large(len)?;
         }
+        Ok(false)
     }
 
     /// Puts the message that [`Inbox::parse`] found whole into `into`.
@@ -135,7 +147,7 @@ impl Inbox {
                 self.front = Front::Unknown;
                 self.take_small(len, &mut into.body, blocks)
             }
-            _ => {
+            Front::Large | Front::Unknown => {
                 into.body = self.take_large();
                 Ok(())
             }
@@ -143,7 +155,8 @@ impl Inbox {
     }
 
     fn take_large(&mut self) -> Body<'static> {
-        let Front::Large { mut chunk, total, .. } = std::mem::take(&mut self.front) else { return Body::default() };
+        self.front = Front::Unknown;
+        let Some(Large { mut chunk, total, .. }) = self.chunk.take() else { return Body::default() };
         chunk.truncate(total);
         (self.longest, self.large) = (self.longest.max(total), true);
         Body::Owned(chunk)
@@ -189,14 +202,16 @@ impl Inbox {
         Ok(())
     }
 
-    fn start_large(&mut self, total: usize) -> Result<Front> {
+    #[cold]
+    fn start_large(&mut self, total: usize) -> Result<()> {
         let here = self.bytes();
         let filled = here.len();
         let believed = BLOCK.max(self.longest).max(filled * 2);
         let mut chunk = Chunk::within(total.min(believed), unfilled_words)?;
         chunk.bytes_mut()[..filled].copy_from_slice(here);
         self.start = self.end;
-        Ok(Front::Large { chunk, filled, total })
+        (self.front, self.chunk) = (Front::Large, Some(Large { chunk, filled, total }));
+        Ok(())
     }
 
     fn release(&mut self, blocks: &Blocks) {
@@ -242,14 +257,17 @@ fn no_memory(error: Error) -> io::Error {
     io::Error::from_raw_os_error(error.errno())
 }
 
-fn fill_large(stream: &dyn Stream, chunk: &mut Chunk, filled: &mut usize, total: usize) -> io::Result<Fill> {
-    if *filled == chunk.len() {
-        let room = total.min(chunk.len() * 2);
-        let mut longer = Chunk::within(room, unfilled_words).map_err(no_memory)?;
-        longer.bytes_mut()[..*filled].copy_from_slice(chunk.bytes());
-        *chunk = longer;
+impl Large {
+    fn fill(&mut self, stream: &dyn Stream) -> io::Result<Fill> {
+        let Large { chunk, filled, total } = self;
+        if *filled == chunk.len() {
+            let room = chunk.len().saturating_mul(2).min(*total);
+            let mut longer = Chunk::within(room, unfilled_words).map_err(no_memory)?;
+            longer.bytes_mut()[..*filled].copy_from_slice(chunk.bytes());
+            *chunk = longer;
+        }
+        read_into(stream, chunk, filled, usize::MAX)
     }
-    read_into(stream, chunk, filled, usize::MAX)
 }
 
 /// Reads into `chunk[*end..limit]`.

@@ -3,13 +3,16 @@
 //! A link has two lanes, one per direction. The sender puts a message into the lane under its own socket's
 //! lock, lets that go, and then tells the peer, through the same [`Source`] calls by which the reactor
 //! reports readiness. So never are two sockets' locks held at once.
+//!
+//! The receiver takes over all that is queued at once and hands it out without the lane's lock. What it has not handed out
+//! still counts: the account ([`Load`]) is exact to the byte, in one atomic word.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use crate::core::Message;
 use crate::core::socket::Flow;
-use crate::sys::sync::{Mutex, MutexGuard};
+use crate::sys::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 use super::pipe::{Change, Ready};
 use super::source::Source;
@@ -19,6 +22,8 @@ use super::source::Source;
 pub struct InprocPipe {
     link: Arc<Link>,
     end: usize,
+    /// Taken over from the own lane and not handed out yet.
+    taken: VecDeque<Message<'static>>,
 }
 
 /// Whom to tell that something changed at the other end.
@@ -36,7 +41,7 @@ impl std::fmt::Debug for Peer {
 
 #[derive(Debug)]
 struct Link {
-    lanes: [Mutex<Lane>; 2],
+    lanes: [Lane; 2],
     /// Who receives from each lane; set when that end is attached.
     owners: [OnceLock<Peer>; 2],
 }
@@ -44,10 +49,16 @@ struct Link {
 /// Messages on their way in one direction.
 #[derive(Debug)]
 struct Lane {
-    queue: VecDeque<Message<'static>>,
-    bytes: usize,
+    /// What the receiver has not handed out: a [`Load`]. The sender adds to it under the lock, the receiver takes off it.
+    load: AtomicU64,
     /// The receiver's NN_RCVBUF when the link was made.
-    limit: usize,
+    limit: u64,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    queue: VecDeque<Message<'static>>,
     /// One message beyond the limit: while it is here, the sender is not writable.
     parked: Option<Message<'static>>,
     /// The sender has gone; what is queued can still be taken.
@@ -56,11 +67,14 @@ struct Lane {
     abandoned: bool,
 }
 
+/// Bytes in the lower 40 bits, messages in the next 23, and whether a message is parked.
+#[derive(Clone, Copy)]
+struct Load(u64);
+
 /// Two ends of a new link, for sockets with these receive limits.
 pub fn link(limits: [usize; 2]) -> [InprocPipe; 2] {
-    let lanes = limits.map(|limit| Mutex::new(Lane::new(limit)));
-    let link = Arc::new(Link { lanes, owners: [OnceLock::new(), OnceLock::new()] });
-    [0, 1].map(|end| InprocPipe { link: Arc::clone(&link), end })
+    let link = Arc::new(Link { lanes: limits.map(Lane::new), owners: [OnceLock::new(), OnceLock::new()] });
+    [0, 1].map(|end| InprocPipe { link: Arc::clone(&link), end, taken: VecDeque::new() })
 }
 
 impl InprocPipe {
@@ -81,99 +95,146 @@ impl InprocPipe {
         let Ok(mut message) = own else { return (Flow::Open, false) };
         // Nothing is framed here.
         message.kind = 0;
-        let mut lane = self.lane(1 - self.end);
-        if lane.abandoned {
+        let lane = self.out();
+        let mut inner = lane.inner.lock();
+        if inner.abandoned || inner.parked.is_some() {
             return (Flow::Full, false);
         }
-        if lane.has_room(message.len()) {
-            let first = lane.queue.is_empty();
-            lane.push(message);
-            (Flow::Open, first)
-        } else {
-            lane.parked = Some(message);
-            (Flow::Full, false)
+        if lane.has_room(lane.load(), message.len()) {
+            return (Flow::Open, lane.push(&mut inner, message));
+        }
+        inner.parked = Some(message);
+        // What the receiver took before it could see that somebody waits, it said nothing of.
+        let load = Load(lane.load.fetch_or(Load::PARKED, Ordering::AcqRel));
+        match lane.unpark(&mut inner, load) {
+            Some(first) => (Flow::Open, first),
+            None => (Flow::Full, false),
         }
     }
 
     /// Puts the next message into `into`, if there is one. [`Change::writable`] here means that the *peer* became writable
     /// and must be told.
     pub fn take(&mut self, into: &mut Message<'_>) -> (bool, Change) {
-        let mut lane = self.lane(self.end);
-        let Some(message) = lane.queue.pop_front() else { return (false, Change::default()) };
-        lane.bytes -= message.len();
-        let writable = lane.unpark();
-        let readable = !lane.queue.is_empty();
+        let lane = &self.link.lanes[self.end];
+        if self.taken.is_empty() {
+            std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
+        }
+        let Some(message) = self.taken.pop_front() else { return (false, Change::default()) };
+        let before = Load(lane.load.fetch_sub(Load::of(message.len()), Ordering::AcqRel));
         *into = message;
-        (true, Change { readable, writable, ..Change::default() })
+        let mut change = Change { readable: before.messages() > 1, ..Change::default() };
+        if before.is_parked() {
+            change.writable = lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
+            change.readable |= change.writable;
+        }
+        (true, change)
     }
 
     pub fn is_readable(&self) -> bool {
-        !self.lane(self.end).queue.is_empty()
+        self.link.lanes[self.end].load().messages() > 0
     }
 
     /// What an event from the peer's side means here.
     pub fn advance(&mut self, ready: Ready) -> Change {
-        let lane = self.lane(self.end);
+        let ended = self.link.lanes[self.end].inner.lock().ended;
         Change {
-            readable: !lane.queue.is_empty(),
-            writable: ready.writable && !lane.ended,
-            hung_up: ready.closed || lane.ended,
+            readable: self.is_readable(),
+            writable: ready.writable && !ended,
+            hung_up: ready.closed || ended,
             ..Change::default()
         }
     }
 
     /// Leaves the link: the peer keeps what was sent to it, including the message that did not fit.
     pub fn leave(&mut self) {
-        let mut out = self.lane(1 - self.end);
+        let lane = self.out();
+        let mut out = lane.inner.lock();
         if let Some(parked) = out.parked.take() {
-            out.push(parked);
+            lane.load.fetch_and(!Load::PARKED, Ordering::AcqRel);
+            lane.push(&mut out, parked);
         }
         out.ended = true;
         drop(out);
-        let mut own = self.lane(self.end);
-        own.abandoned = true;
-        own.parked = None;
-        own.queue.clear();
-        own.bytes = 0;
+        self.taken.clear();
+        let lane = &self.link.lanes[self.end];
+        let mut own = lane.inner.lock();
+        *own = Inner { abandoned: true, ended: own.ended, ..Inner::default() };
+        lane.load.store(0, Ordering::Release);
     }
 
     /// Drops what the peer has not taken (NN_LINGER 0).
     pub fn drop_unsent(&mut self) {
-        let mut out = self.lane(1 - self.end);
+        let lane = self.out();
+        let mut out = lane.inner.lock();
         out.parked = None;
-        out.queue.clear();
-        out.bytes = 0;
+        lane.load.fetch_and(!Load::PARKED, Ordering::AcqRel);
+        let dropped = out.queue.drain(..).map(|message| Load::of(message.len())).sum();
+        lane.load.fetch_sub(dropped, Ordering::AcqRel);
     }
 
-    fn lane(&self, index: usize) -> MutexGuard<'_, Lane> {
-        self.link.lanes[index].lock()
+    fn out(&self) -> &Lane {
+        &self.link.lanes[1 - self.end]
     }
 }
 
 impl Lane {
     fn new(limit: usize) -> Lane {
-        Lane { queue: VecDeque::new(), bytes: 0, limit, parked: None, ended: false, abandoned: false }
+        Lane { load: AtomicU64::new(0), limit: limit as u64, inner: Mutex::default() }
     }
 
-    /// The rule of transports.md 2.4, to the byte.
-    fn has_room(&self, size: usize) -> bool {
-        self.parked.is_none() && (self.queue.is_empty() || self.bytes + size < self.limit)
+    fn load(&self) -> Load {
+        Load(self.load.load(Ordering::Acquire))
     }
 
-    fn push(&mut self, message: Message<'static>) {
-        self.bytes += message.len();
-        self.queue.push_back(message);
+    /// The rule of transports.md 2.4, to the byte. Nobody is parked, or the one who is asks.
+    fn has_room(&self, load: Load, size: usize) -> bool {
+        !load.is_crowded() && (load.messages() == 0 || load.bytes() + (size as u64) < self.limit)
     }
 
-    /// Moves the parked message into the queue if it fits by now.
-    fn unpark(&mut self) -> bool {
-        let Some(parked) = self.parked.take() else { return false };
-        if self.has_room(parked.len()) {
-            self.push(parked);
-            true
-        } else {
-            self.parked = Some(parked);
-            false
+    /// Queues a message. True: it is the only one, so the receiver must be told.
+    fn push(&self, inner: &mut MutexGuard<'_, Inner>, message: Message<'static>) -> bool {
+        let load = Load::of(message.len());
+        inner.queue.push_back(message);
+        // Not before it is in the queue: who sees the count finds the message.
+        Load(self.load.fetch_add(load, Ordering::AcqRel)).messages() == 0
+    }
+
+    /// Queues the parked message if it fits by now; says then whether it is the only one.
+    fn unpark(&self, inner: &mut MutexGuard<'_, Inner>, load: Load) -> Option<bool> {
+        let parked = inner.parked.take()?;
+        if !self.has_room(load, parked.len()) {
+            inner.parked = Some(parked);
+            return None;
         }
+        self.load.fetch_and(!Load::PARKED, Ordering::AcqRel);
+        Some(self.push(inner, parked))
+    }
+}
+
+impl Load {
+    const PARKED: u64 = 1 << 63;
+    const MESSAGE: u64 = 1 << 40;
+    const MESSAGES: u64 = (Load::PARKED - 1) / Load::MESSAGE;
+
+    /// Of one message. Nobody has one of a terabyte.
+    fn of(size: usize) -> u64 {
+        Load::MESSAGE + (size as u64).min(Load::MESSAGE / 2)
+    }
+
+    fn bytes(self) -> u64 {
+        self.0 % Load::MESSAGE
+    }
+
+    fn messages(self) -> u64 {
+        (self.0 & !Load::PARKED) / Load::MESSAGE
+    }
+
+    fn is_parked(self) -> bool {
+        self.0 & Load::PARKED != 0
+    }
+
+    /// No more messages can be counted, however small they are.
+    fn is_crowded(self) -> bool {
+        self.messages() == Load::MESSAGES
     }
 }

@@ -231,12 +231,16 @@ impl Batch {
         while !self.segments.is_empty() && written < TURN {
             let pieces: SmallVec<[IoSlice<'_>; PIECES]> =
                 self.segments.iter().take(PIECES).map(|segment| IoSlice::new(segment.rest())).collect();
+            let offered: usize = pieces.iter().map(|piece| piece.len()).sum();
             let outcome = stream.write(&pieces);
             drop(pieces);
             match outcome {
                 Ok(count) => {
                     written += count;
                     self.advance(count);
+                    if count < offered && stream.part_means_full() {
+                        return Ok((written, true));
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok((written, true)),
                 Err(error) => return Err(error),

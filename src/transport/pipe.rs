@@ -94,6 +94,8 @@ pub struct StreamPipe {
     whole: bool,
     /// The kernel took less than we had: wait for writability.
     kernel_full: bool,
+    /// The kernel said that it has room while a flush was under way: what that flush found is old news.
+    room: bool,
     /// The outbox is over its limit; writable again when half of it has gone.
     full: bool,
     /// The I/O thread looks after what is appended, until a look finds nothing.
@@ -117,6 +119,7 @@ impl StreamPipe {
             kernel_readable: false,
             whole: false,
             kernel_full: false,
+            room: false,
             full: false,
             watched: false,
             pulse: None,
@@ -131,6 +134,11 @@ impl StreamPipe {
     /// Whether writability matters: to learn the outcome of a connect, or to go on writing.
     pub fn wants_write(&self) -> bool {
         self.state == State::Opening || (self.kernel_full && !self.outbox.is_flushing())
+    }
+
+    /// Whether news of room changes anything: somebody waits for it, or is writing and may find the kernel full.
+    pub fn waits_for_room(&self) -> bool {
+        self.state == State::Opening || self.kernel_full || self.outbox.is_flushing()
     }
 
     /// Goes on after the kernel said something. An error ends the connection, after what changed before it.
@@ -169,6 +177,7 @@ impl StreamPipe {
         }
         if ready.writable {
             self.kernel_full = false;
+            self.room = true;
         }
         Ok(())
     }
@@ -247,6 +256,7 @@ impl StreamPipe {
     /// Something to flush, without a lock; to be ended with [`StreamPipe::finish_flush`].
     pub fn start_flush(&mut self) -> Option<Batch> {
         let batch = if self.kernel_full { None } else { self.outbox.start_flush() };
+        self.room = false;
         if let (Some(_), Some(pulse)) = (&batch, &self.pulse) {
             pulse.beat();
         }
@@ -270,7 +280,7 @@ impl StreamPipe {
             }
         };
         self.outbox.finish_flush(batch, written);
-        self.kernel_full = blocked;
+        self.kernel_full = blocked && !self.room;
         if self.state == State::HungUp {
             self.give_up_writing();
         }
@@ -278,7 +288,7 @@ impl StreamPipe {
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
         let gone = self.outbox.is_empty() && self.finish_leaving(terms);
-        let more = !self.watched && self.wants_flush();
+        let more = (blocked || !self.watched) && self.wants_flush();
         Ok((Change { writable, gone, ..Change::default() }, more))
     }
 

@@ -16,6 +16,11 @@ pub trait Stream: Send + Sync + Debug {
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Whether a write that took less than all means that there is no room for more (as it does in the kernel).
+    fn part_means_full(&self) -> bool {
+        false
+    }
+
     /// Says end-of-file to the peer; reading goes on.
     fn shut_write(&self) -> io::Result<()>;
 
@@ -57,25 +62,20 @@ pub trait Stream: Send + Sync + Debug {
 #[derive(Debug)]
 pub struct Wire(Owned<Socket>);
 
-/// Buffer sizes of a new connection: NN_SNDBUF and NN_RCVBUF at that moment, in bytes.
-#[derive(Clone, Copy, Debug)]
+/// Buffer sizes of a new connection in bytes: NN_SNDBUF and NN_RCVBUF at that moment. `None`: the kernel's business; of tcp it
+/// makes them fit the connection.
+#[derive(Clone, Copy, Default, Debug)]
 pub struct Buffers {
-    pub send: usize,
-    pub recv: usize,
+    pub send: Option<usize>,
+    pub recv: Option<usize>,
 }
 
 impl Wire {
     pub fn new(socket: Socket, buffers: Buffers) -> io::Result<Wire> {
         socket.set_nonblocking(true)?;
         // The kernel clamps what it cannot give; a refusal is no reason to refuse the connection.
-        let _ = socket.set_send_buffer_size(buffers.send);
-        let _ = socket.set_recv_buffer_size(buffers.recv);
-        Ok(Wire(Owned::new(socket)))
-    }
-
-    /// With the buffers that the kernel chooses.
-    pub fn with_default_buffers(socket: Socket) -> io::Result<Wire> {
-        socket.set_nonblocking(true)?;
+        let _ = buffers.send.map(|size| socket.set_send_buffer_size(size));
+        let _ = buffers.recv.map(|size| socket.set_recv_buffer_size(size));
         Ok(Wire(Owned::new(socket)))
     }
 
@@ -96,6 +96,10 @@ impl Stream for Wire {
             [piece] => self.0.send_with_flags(piece, libc::MSG_NOSIGNAL),
             pieces => self.0.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL),
         })
+    }
+
+    fn part_means_full(&self) -> bool {
+        true
     }
 
     fn shut_write(&self) -> io::Result<()> {

@@ -4,6 +4,7 @@
 pub mod devices;
 pub mod patterns;
 pub mod peer;
+pub mod python;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};

@@ -7,6 +7,7 @@ pub mod bus;
 pub mod inproc;
 pub mod ipc;
 pub mod nn;
+pub mod options;
 pub mod pair;
 pub mod pipeline;
 pub mod pubsub;
@@ -43,6 +44,7 @@ mod tests {
             (nn::NN_SOCKET_NAME, options::SOCKET_NAME),
             (nn::NN_RCVMAXSIZE, options::RCVMAXSIZE),
             (nn::NN_MAXTTL, options::MAXTTL),
+            (super::options::NN_SPIN, options::SPIN),
             (nn::NN_STAT_CURRENT_SND_PRIORITY, statistics::CURRENT_SND_PRIORITY),
             (nn::ETERM, Error::TERM.errno()),
             (nn::EFSM, Error::FSM.errno()),

@@ -25,8 +25,6 @@ use super::config::Config;
 use super::failure::Failure;
 use super::{EndPoint, STREAM, guard};
 
-/// Buffers of unix sockets: the kernel's default, which is also the largest an ordinary user may have.
-pub const UNIX_BUFFERS: Buffers = Buffers { send: 212_992, recv: 212_992 };
 
 type Outcome<T> = Result<T, Failure>;
 
@@ -72,7 +70,7 @@ impl EndPoint {
 
 fn dial_unix(reactor: &Arc<Reactor>, path: &str, deadline: Option<Instant>) -> Outcome<Arc<dyn Stream>> {
     let dialer = Ipc.dialer(path.as_bytes(), true).map_err(Failure::Address)?;
-    let setup = Setup { buffers: UNIX_BUFFERS, options: &TransportOptions::default(), limit: &SizeLimit::default() };
+    let setup = Setup { buffers: Buffers::default(), options: &TransportOptions::default(), limit: &SizeLimit::default() };
     let stream = dialer.dial(None, &setup)?;
     establish(reactor, &stream, deadline)?;
     Ok(stream)
@@ -114,7 +112,7 @@ fn dial_one(
     let socket = open(Domain::for_address(address))?;
     configure(&socket, config)?;
     begin_connect(socket.connect(&address.into()))?;
-    let stream = wrap(Wire::with_default_buffers(socket)?)?;
+    let stream = wrap(Wire::new(socket, Buffers::default())?)?;
     establish(reactor, &stream, deadline)?;
     Ok(stream)
 }

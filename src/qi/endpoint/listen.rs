@@ -16,14 +16,14 @@ use crate::sys::sync::Mutex;
 use crate::transport::ipc::Ipc;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
-use crate::transport::stream::{Listening, Stream, Wire};
+use crate::transport::stream::{Buffers, Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
 use super::address::Address;
 use super::config::Config;
-use super::dial::{UNIX_BUFFERS, configure, look_up};
+use super::dial::{configure, look_up};
 use super::failure::{Failure, Reason};
 use super::{EndPoint, guard};
 
@@ -62,6 +62,13 @@ enum Door {
     Unix(Box<dyn crate::transport::Listener>),
 }
 
+/// A new connection, who it is, and the address by which it has come.
+struct Accepted {
+    stream: Arc<dyn Stream>,
+    peer: String,
+    local: Option<String>,
+}
+
 impl Door {
     fn fd(&self) -> RawFd {
         match self {
@@ -70,28 +77,28 @@ impl Door {
         }
     }
 
-    /// The next connection and who it is; `WouldBlock` when there is none.
-    fn accept(&self, config: &Config) -> io::Result<(Arc<dyn Stream>, String)> {
+    /// The next connection; `WouldBlock` when there is none.
+    fn accept(&self, config: &Config) -> io::Result<Accepted> {
         match self {
             Door::Tcp(listening, tls) => {
                 let socket = listening.accept()?;
                 let scheme = if tls.is_some() { "tcps" } else { "tcp" };
-                let peer = socket_address(socket.peer_addr());
-                let peer = peer.map_or_else(String::new, |peer| format!("{scheme}://{peer}"));
+                let url = |address| socket_address(address).map(|address| format!("{scheme}://{address}"));
+                let (peer, local) = (url(socket.peer_addr()).unwrap_or_default(), url(socket.local_addr()));
                 configure(&socket, config)?;
-                let wire = Wire::with_default_buffers(socket)?;
+                let wire = Wire::new(socket, Buffers::default())?;
                 match tls {
                     Some(tls) => {
                         let stream = TlsStream::server(wire, tls).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
-                        Ok((Arc::new(stream), peer))
+                        Ok(Accepted { stream: Arc::new(stream), peer, local })
                     }
-                    None => Ok((Arc::new(wire), peer)),
+                    None => Ok(Accepted { stream: Arc::new(wire), peer, local }),
                 }
             }
             Door::Unix(listener) => {
                 let (options, limit) = (TransportOptions::default(), SizeLimit::default());
-                let setup = Setup { buffers: UNIX_BUFFERS, options: &options, limit: &limit };
-                Ok((listener.accept(&setup)?, "unix://".to_owned()))
+                let setup = Setup { buffers: Buffers::default(), options: &options, limit: &limit };
+                Ok(Accepted { stream: listener.accept(&setup)?, peer: "unix://".to_owned(), local: None })
             }
         }
     }
@@ -225,7 +232,7 @@ impl Accepting {
         };
         for _ in 0..AT_ONCE {
             match door.accept(&self.config) {
-                Ok((stream, peer)) => self.greet(stream, peer),
+                Ok(accepted) => self.greet(accepted),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.raw_os_error().is_some_and(is_shortage) => return self.pause(),
                 // That connection is gone already; the next may be well.
@@ -239,8 +246,11 @@ impl Accepting {
         }
     }
 
-    fn greet(&self, stream: Arc<dyn Stream>, peer: String) {
+    fn greet(&self, Accepted { stream, peer, local }: Accepted) {
         let endpoint = EndPoint::new(&self.reactor, stream, self.config.clone(), peer);
+        if let Some(local) = local {
+            endpoint.local.get_or_init(|| local);
+        }
         (self.welcome)(&endpoint);
         if let Err(error) = endpoint.start() {
             endpoint.finish(Reason::Failed(Failure::System(error)));

@@ -54,7 +54,7 @@ mod tests;
 use std::any::Any;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use crate::core::{Error, Result};
@@ -109,6 +109,7 @@ pub struct EndPoint {
     reactor: Arc<Reactor>,
     config: Config,
     peer: String,
+    local: OnceLock<String>,
     table: Mutex<Table<Arc<dyn Sink>>>,
     input: Mutex<Slot>,
     output: Mutex<Output>,
@@ -130,6 +131,7 @@ impl EndPoint {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),
             peer,
+            local: OnceLock::new(),
             table: Mutex::default(),
             input: Mutex::new(Slot::new(Arc::clone(&stream))),
             output: Mutex::new(Output::new(stream, &config)),
@@ -280,6 +282,11 @@ impl EndPoint {
     /// The peer's address: `tcp://127.0.0.1:9559`, `unix://` for who has no path.
     pub fn peer(&self) -> &str {
         &self.peer
+    }
+
+    /// The address by which the peer has reached us, in numbers as the peer writes it, if we have accepted it.
+    pub fn local(&self) -> Option<&str> {
+        self.local.get().map(String::as_str)
     }
 
     pub fn statistics(&self) -> Statistics {

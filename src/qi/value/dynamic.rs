@@ -46,6 +46,14 @@ impl Dynamic {
         &self.signature
     }
 
+    /// What is inside, if it has been decoded. Where references to objects are inside, it always has.
+    pub fn decoded_value(&self) -> Option<&Value> {
+        match &self.content {
+            Content::Encoded(_) => None,
+            Content::Value(value) => Some(value),
+        }
+    }
+
     /// What is inside; decoded now if it was not, and then with all dynamics in it. Fails only if that takes more
     /// than the default [`Budget`](super::Budget).
     pub fn value(&self) -> Result<Cow<'_, Value>, DecodeError> {

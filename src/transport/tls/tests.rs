@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use socket2::Socket;
 
 use super::{TlsClient, TlsServer, TlsStream};
-use crate::transport::stream::{Stream, Wire};
+use crate::transport::stream::{Buffers, Stream, Wire};
 
 pub fn certificate() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
@@ -14,7 +14,7 @@ pub fn certificate() -> (String, String) {
 }
 
 fn wire(socket: UnixStream) -> Wire {
-    Wire::with_default_buffers(Socket::from(std::os::fd::OwnedFd::from(socket))).unwrap()
+    Wire::new(Socket::from(std::os::fd::OwnedFd::from(socket)), Buffers::default()).unwrap()
 }
 
 fn pair(client: &TlsClient, host: &str, pem: &(String, String)) -> [TlsStream; 2] {

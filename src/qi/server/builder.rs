@@ -1,0 +1,144 @@
+//! Building objects: members with their code.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::qi::convert::convert;
+use crate::qi::meta::{self, MetaMethod, MetaObject};
+use crate::qi::signature::Signature;
+use crate::qi::value::Value;
+
+use super::call::{Answer, Call, CallError};
+use super::mailbox::Limits;
+use super::object::{Handler, Object, OnSet};
+
+/// Builds an [`Object`]. Members get ids from 100 up in the order in which they are added. Every object has the generic
+/// members, statistics and traces.
+pub struct ObjectBuilder {
+    meta: meta::Builder,
+    methods: HashMap<u32, Arc<Handler>>,
+    values: Vec<(u32, String, Value)>,
+    on_set: HashMap<u32, Box<OnSet>>,
+    limits: Limits,
+}
+
+impl Default for ObjectBuilder {
+    fn default() -> ObjectBuilder {
+        ObjectBuilder::new()
+    }
+}
+
+impl ObjectBuilder {
+    /// Without members of its own.
+    pub fn new() -> ObjectBuilder {
+        let mut meta = meta::Builder::new();
+        meta.statistics();
+        ObjectBuilder {
+            meta,
+            methods: HashMap::new(),
+            values: Vec::new(),
+            on_set: HashMap::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Describes the object, for people.
+    pub fn description(&mut self, text: &str) -> &mut ObjectBuilder {
+        self.meta.description(text);
+        self
+    }
+
+    /// How much its mailbox holds.
+    pub fn limits(&mut self, limits: Limits) -> &mut ObjectBuilder {
+        self.limits = limits;
+        self
+    }
+
+    /// Adds a method; gives its id. `parameters` is a tuple, or `m` for any arguments. `code` runs on a worker, one call
+    /// of the object at a time; the arguments have the declared types, and its result is converted to `result`.
+    pub fn method(
+        &mut self,
+        name: &str,
+        parameters: &str,
+        result: &str,
+        code: impl Fn(&Call) -> Result<Answer, CallError> + Send + Sync + 'static,
+    ) -> u32 {
+        self.method_later(name, parameters, result, move |call| {
+            let result = code(&call);
+            call.reply(result);
+        })
+    }
+
+    /// The same for code that may keep the call and answer later, from any thread: [`Call::reply`]. The object takes its
+    /// next message when `code` returns.
+    pub fn method_later(
+        &mut self,
+        name: &str,
+        parameters: &str,
+        result: &str,
+        code: impl Fn(Call) + Send + Sync + 'static,
+    ) -> u32 {
+        let id = self.meta.method(name, parameters, result);
+        self.methods.insert(id, Arc::new(code));
+        id
+    }
+
+    /// The same with documentation; the method's uid is replaced by the one that is given back.
+    pub fn method_as(&mut self, method: MetaMethod, code: impl Fn(Call) + Send + Sync + 'static) -> u32 {
+        let id = self.meta.method_as(method);
+        self.methods.insert(id, Arc::new(code));
+        id
+    }
+
+    /// Adds a signal; gives its id. `arguments` is a tuple, or `m` for any.
+    pub fn signal(&mut self, name: &str, arguments: &str) -> u32 {
+        self.meta.signal(name, arguments)
+    }
+
+    /// Adds a property with its first value; gives its id.
+    pub fn property(&mut self, name: &str, signature: &str, value: impl Into<Value>) -> u32 {
+        let id = self.meta.property(name, signature);
+        self.values.push((id, signature.to_owned(), value.into()));
+        id
+    }
+
+    /// The same, with code that is asked before a peer sets it. It runs on a worker, like a method.
+    pub fn property_checked(
+        &mut self,
+        name: &str,
+        signature: &str,
+        value: impl Into<Value>,
+        on_set: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
+    ) -> u32 {
+        let id = self.property(name, signature, value);
+        self.on_set.insert(id, Box::new(on_set));
+        id
+    }
+
+    /// The object. The text says which member may not be published, and why.
+    pub fn build(self) -> Result<Object, String> {
+        let ObjectBuilder { meta, methods, values, on_set, limits } = self;
+        let meta = meta.build().map_err(|error| error.to_string())?;
+        let mut converted = HashMap::new();
+        for (id, signature, value) in values {
+            let ty = Signature::parse(&signature).map_err(|error| error.to_string())?;
+            converted.insert(id, convert(value, &ty).map_err(|error| format!("property {id}: {error}"))?);
+        }
+        let handler = move |call: Call| match methods.get(&call.method) {
+            Some(code) => code(call),
+            None => call.reply(Err("No such method".into())),
+        };
+        Object::assemble(meta, Box::new(handler), converted, on_set, limits)
+    }
+}
+
+impl Object {
+    /// An object without properties whose code is in one place: `handler` gets each call of a method that `meta`
+    /// declares. The text says what is wrong with `meta`.
+    pub fn with_handler(meta: MetaObject, handler: impl Fn(Call) + Send + Sync + 'static) -> Result<Object, String> {
+        if !meta.properties.is_empty() {
+            return Err("properties need values: use the builder".to_owned());
+        }
+        Object::assemble(meta, Box::new(handler), HashMap::new(), HashMap::new(), Limits::default())
+    }
+}

@@ -1,0 +1,244 @@
+//! The server that programs hold: a directory, services of this process, and listeners for both.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::core::Error;
+use crate::qi::address::{Endpoint, Reach};
+use crate::qi::capability::Capabilities;
+use crate::qi::directory::Owner;
+use crate::qi::endpoint::{Config, EndPoint, Failure, Listener};
+use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
+use crate::reactor::Reactor;
+use crate::sys::sync::Mutex;
+
+use super::auth::{Authenticator, Credentials, Verdict};
+use super::call::CallError;
+use super::directory_object::{DirectoryService, SERVICE};
+use super::glue::serve;
+use super::machine::machine_id;
+use super::object::Object;
+use super::remote::Remote;
+use super::router::{Role, Router};
+
+/// Settings of a server. The defaults suit a directory on a trusted network.
+#[derive(Clone)]
+pub struct Options {
+    /// Threads that objects work on, started when they are wanted. Default: one for each processor, at least 2.
+    pub workers: usize,
+    /// Who is let in; `None`, the default: everybody.
+    pub authenticator: Option<Arc<Authenticator>>,
+    /// Which machine this is. `None`, the default: as libqi's wheel has it, [`machine_id`].
+    pub machine_id: Option<String>,
+    /// What the directory lists of a service. The default, seven fields, is understood by libqi since v1.7.
+    pub layout: ServiceInfoLayout,
+    /// Addresses to be listed beside those that are listened on, as `tcp://robot.local:9559`.
+    pub advertise: Vec<String>,
+    /// Settings of the connections. Default: [`Config::accepting`], with 16 MiB that may wait to be sent.
+    pub connection: Config,
+    /// Bytes that may wait to be sent before events are dropped. Default 8 MiB.
+    pub event_limit: u64,
+    /// How long a worker waits for a caller that does not read its answers before that gets an Error instead. Default 1 s.
+    pub answer_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let mib = 1024 * 1024;
+        Options {
+            workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+            authenticator: None,
+            machine_id: None,
+            layout: ServiceInfoLayout::Seven,
+            advertise: Vec::new(),
+            connection: Config { send_limit: 16 * mib, ..Config::accepting() },
+            event_limit: 8 * mib as u64,
+            answer_wait: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Options {
+    /// With an authenticator.
+    #[must_use]
+    pub fn authenticator(mut self, ask: impl Fn(&Credentials<'_>) -> Verdict + Send + Sync + 'static) -> Options {
+        self.authenticator = Some(Arc::new(ask));
+        self
+    }
+}
+
+/// Why a server could not be started, or do what was asked of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerError {
+    /// An address cannot be listened on; which, and why.
+    Listen(String, Failure),
+    /// The text says what was refused.
+    Refused(String),
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerError::Listen(address, failure) => write!(out, "{address}: {failure}"),
+            ServerError::Refused(text) => out.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}
+
+/// What a server has to do now, and has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerStatistics {
+    /// Connections that are open.
+    pub connections: usize,
+    /// Calls that have no answer yet.
+    pub pending_calls: usize,
+    /// Registrations for signals and properties.
+    pub subscriptions: usize,
+    /// Objects that peers have been given and not released.
+    pub exports: usize,
+    /// Events that the open connections have lost because they do not read.
+    pub events_dropped: u64,
+}
+
+/// A directory with services in this process. Dropped, it closes everything.
+pub struct Server {
+    reactor: Arc<Reactor>,
+    router: Arc<Router>,
+    directory: Arc<DirectoryService>,
+    listeners: Mutex<Vec<Listener>>,
+    options: Options,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Server({:?})", self.addresses())
+    }
+}
+
+impl Server {
+    /// Starts a directory that listens at these addresses (`tcp://127.0.0.1:9559`; port 0: any free one), on the I/O thread
+    /// of this reactor.
+    pub fn standalone(reactor: &Arc<Reactor>, urls: &[&str], options: Options) -> Result<Server, ServerError> {
+        let id = options.machine_id.clone().unwrap_or_else(machine_id);
+        let directory = DirectoryService::new(&id, options.layout).map_err(ServerError::Refused)?;
+        let router = Router::new(options.workers.max(1), options.answer_wait, options.authenticator.clone());
+        if let Some(object) = directory.object() {
+            router.add_service(SERVICE, object);
+        }
+        for endpoint in &options.advertise {
+            directory.add_endpoint(endpoint);
+        }
+        // In turn with what the connection has asked for before: else a late registration would stay for ever.
+        let (told, runner) = (Arc::downgrade(&directory), Arc::downgrade(&router));
+        router.on_end(move |connection| {
+            let Some((directory, router)) = told.upgrade().zip(runner.upgrade()) else { return };
+            if let Some(object) = directory.object().cloned() {
+                router.run(&object, move || directory.drop_connection(connection));
+            }
+        });
+        let listeners = Mutex::default();
+        let server = Server { reactor: Arc::clone(reactor), router, directory, listeners, options };
+        for url in urls {
+            server.listen(url)?;
+        }
+        Ok(server)
+    }
+
+    /// Listens at one more address; gives it with the port that the system chose.
+    pub fn listen(&self, url: &str) -> Result<String, ServerError> {
+        let failed = |failure| ServerError::Listen(url.to_owned(), failure);
+        let router = Arc::clone(&self.router);
+        let limit = self.options.event_limit;
+        let welcome = move |endpoint: &Arc<EndPoint>| {
+            // A connection that has ended already is none of ours.
+            let _ = serve(&router, endpoint, Role::Accepted, limit);
+        };
+        let config = self.options.connection.clone();
+        let listener = Listener::bind(&self.reactor, url, config, welcome).map_err(failed)?;
+        let address = listener.address();
+        // Nobody can dial 0.0.0.0: who has reached us that way is shown the address that worked.
+        if Endpoint::parse(&address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any) {
+            self.directory.add_endpoint(&address);
+        }
+        self.listeners.lock().push(listener);
+        Ok(address)
+    }
+
+    /// Serves the main objects on a connection that we have dialled and authenticated on; `shared` is what both sides have
+    /// announced. `ENOTCONN`.
+    pub fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+        serve(&self.router, endpoint, Role::Dialled(shared), self.options.event_limit)
+    }
+
+    /// The addresses that are listened on.
+    pub fn addresses(&self) -> Vec<String> {
+        self.listeners.lock().iter().map(Listener::address).collect()
+    }
+
+    /// Adds a service of this process; gives its id. Everybody may call it when this returns.
+    pub fn add_service(&self, name: &str, object: &Object) -> Result<u32, ServerError> {
+        let refused = |error: crate::qi::directory::DirectoryError| ServerError::Refused(error.to_string());
+        let id = self.directory.add(name, object.uid()).map_err(refused)?;
+        self.router.add_service(id, object);
+        self.directory.show(id).map_err(refused)?;
+        Ok(id)
+    }
+
+    /// Removes a service of this process. Calls that wait in its mailbox are still made.
+    pub fn remove_service(&self, id: u32) -> Result<(), ServerError> {
+        self.directory.remove(id).map_err(|error| ServerError::Refused(error.to_string()))?;
+        drop(self.router.remove_service(id));
+        Ok(())
+    }
+
+    /// All services that are ready, those of other processes too. The endpoints of ours are those listened on.
+    pub fn services(&self) -> Vec<ServiceInfo> {
+        self.directory.list(None)
+    }
+
+    /// A service that another process has registered, over the connection that registered it (if that side takes calls).
+    /// Waits for its meta object for at most `timeout`; not on the I/O thread.
+    pub fn reach(&self, name: &str, timeout: Duration) -> Result<Remote, CallError> {
+        let (id, owner) = self.directory.find(name).map_err(|error| error.to_string())?;
+        let Owner::Connection(connection) = owner else { return Err("The service is in this process".into()) };
+        let peer = self.router.peer(connection).ok_or(CallError::Disconnected)?;
+        if !peer.shared().client_server_socket {
+            return Err("The connection that registered the service takes no calls".into());
+        }
+        Remote::fetch_main(&peer, id, timeout)
+    }
+
+    /// Counts now.
+    pub fn statistics(&self) -> ServerStatistics {
+        let mut statistics = ServerStatistics::default();
+        for peer in self.router.peers() {
+            statistics.connections += 1;
+            statistics.pending_calls += peer.pending_calls();
+            statistics.subscriptions += peer.subscriptions();
+            statistics.exports += peer.exports();
+            statistics.events_dropped += peer.events_dropped.load(Ordering::Relaxed);
+        }
+        statistics
+    }
+
+    /// Closes listeners and connections, and ends the workers when they are done with what they are at. Not on the I/O
+    /// thread. Closing twice is no error.
+    pub fn close(&self) {
+        self.router.stop_accepting();
+        self.listeners.lock().drain(..).for_each(|listener| listener.close());
+        for peer in self.router.peers() {
+            peer.connection.close();
+        }
+        self.router.stop();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,132 @@
+//! Objects of ours that a value takes along to a peer: each gets an id on that connection, and is kept for the peer until
+//! it releases it (qi-messaging.md 13).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::qi::value::{Dynamic, List, Map, Object as Reference, Optional, Tuple, Uid, Value};
+
+use super::call::Answer;
+use super::object::{Address, Object};
+use super::peer::Peer;
+
+/// The ids that a peer has been promised. Dropped without [`keep`](Granted::keep), they are taken back: the message was
+/// not sent.
+#[derive(Debug)]
+pub(super) struct Granted<'p> {
+    peer: &'p Arc<Peer>,
+    addresses: Vec<Address>,
+}
+
+impl Granted<'_> {
+    pub fn keep(mut self) {
+        self.addresses.clear();
+    }
+}
+
+impl Drop for Granted<'_> {
+    fn drop(&mut self) {
+        for address in &self.addresses {
+            self.peer.release(*address);
+        }
+    }
+}
+
+/// A value whose references name addresses on one connection.
+#[derive(Debug)]
+pub(super) struct Exported<'p> {
+    value: Value,
+    granted: Granted<'p>,
+}
+
+impl<'p> Exported<'p> {
+    /// `service` is that of the message: the objects live under its id. The text is for the caller.
+    pub fn new(peer: &'p Arc<Peer>, service: u32, answer: Answer) -> Result<Exported<'p>, String> {
+        let ids = answer.objects.iter().map(|_| peer.new_object_id()).collect::<Vec<_>>();
+        Exported::with_ids(peer, service, &answer, &ids)
+    }
+
+    /// With ids chosen before, one for each object.
+    pub fn with_ids(
+        peer: &'p Arc<Peer>,
+        service: u32,
+        answer: &Answer,
+        ids: &[u32],
+    ) -> Result<Exported<'p>, String> {
+        let mut granted = Granted { peer, addresses: Vec::new() };
+        for (object, id) in answer.objects.iter().zip(ids) {
+            let address = Address { service, object: *id };
+            if !peer.export(address, object) {
+                return Err("too many objects on this connection".to_owned());
+            }
+            granted.addresses.push(address);
+        }
+        let value = refer(answer, service, ids);
+        Ok(Exported { value, granted })
+    }
+
+    pub fn into_parts(self) -> (Value, Granted<'p>) {
+        (self.value, self.granted)
+    }
+}
+
+/// The answer's value with these addresses in place of its own objects.
+pub(super) fn refer(answer: &Answer, service: u32, ids: &[u32]) -> Value {
+    let value = answer.value.clone();
+    if answer.objects.is_empty() {
+        return value;
+    }
+    let addresses = answer.objects.iter().map(Object::uid).zip(ids.iter().copied()).collect();
+    Names { service, addresses }.put(value)
+}
+
+struct Names {
+    service: u32,
+    addresses: HashMap<Uid, u32>,
+}
+
+impl Names {
+    fn all(&self, values: Vec<Value>) -> Vec<Value> {
+        values.into_iter().map(|value| self.put(value)).collect()
+    }
+
+    /// Values that our own code made are as deep as it made them; what is too deep to be written is refused by the
+    /// writer, long before this runs out of stack.
+    fn put(&self, value: Value) -> Value {
+        match value {
+            Value::Object(reference) => Value::Object(self.named(reference)),
+            Value::List(list) => {
+                let List { element, items } = *list;
+                Value::list(element, self.all(items))
+            }
+            Value::Map(map) => {
+                let Map { key, value, entries } = *map;
+                let entries = entries.into_iter().map(|(key, value)| (self.put(key), self.put(value))).collect();
+                Value::map(key, value, entries)
+            }
+            Value::Tuple(tuple) => {
+                let Tuple { signature, members } = *tuple;
+                Value::structure(signature, self.all(members))
+            }
+            Value::Optional(optional) => {
+                let Optional { element, value } = *optional;
+                Value::optional(element, value.map(|value| self.put(value)))
+            }
+            // One that cannot be looked into cannot be written either.
+            Value::Dynamic(dynamic) => match Dynamic::value(&dynamic) {
+                Ok(inner) => Value::Dynamic(Box::new(Dynamic::new(self.put(inner.into_owned())))),
+                Err(_) => Value::Dynamic(dynamic),
+            },
+            plain => plain,
+        }
+    }
+
+    fn named(&self, reference: Arc<Reference>) -> Arc<Reference> {
+        match reference.uid.and_then(|uid| self.addresses.get(&uid)) {
+            Some(&object) => {
+                Arc::new(Reference { meta: Arc::clone(&reference.meta), service: self.service, object, uid: reference.uid })
+            }
+            None => reference,
+        }
+    }
+}

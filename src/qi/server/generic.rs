@@ -1,0 +1,124 @@
+//! The generic actions that are answered at once, on the I/O thread: a busy object stays introspectable
+//! (qi-messaging.md 9). `property` and `setProperty` are not among them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use crate::qi::message::{Flags, Message, Type};
+use crate::qi::meta;
+use crate::qi::payload::{read_arguments, write_result};
+use crate::qi::signature::Signature;
+use crate::qi::value::{Reader, Value, Writer};
+
+use super::object::{Address, Object};
+use super::peer::Peer;
+use super::run::{constant, members, reading_failed};
+
+const REGISTER_EVENT: u32 = 0;
+const UNREGISTER_EVENT: u32 = 1;
+pub(super) const META_OBJECT: u32 = 2;
+pub(super) const TERMINATE: u32 = 3;
+pub(super) const PROPERTY: u32 = 5;
+pub(super) const SET_PROPERTY: u32 = 6;
+const PROPERTIES: u32 = 7;
+const REGISTER_EVENT_WITH_SIGNATURE: u32 = 8;
+const IS_STATS_ENABLED: u32 = 80;
+const ENABLE_STATS: u32 = 81;
+const STATS: u32 = 82;
+const CLEAR_STATS: u32 = 83;
+const IS_TRACE_ENABLED: u32 = 84;
+const ENABLE_TRACE: u32 = 85;
+
+/// Parameters and result of all generic actions.
+static TYPES: LazyLock<HashMap<u32, (Signature, Signature)>> = LazyLock::new(|| {
+    let mut builder = meta::Builder::new();
+    builder.statistics();
+    let meta = builder.build().unwrap_or_default();
+    let types = |method: &meta::MetaMethod| {
+        let text = |declared: &meta::Declared| constant(&declared.0.lossy());
+        (method.uid, (text(&method.parameters_signature), text(&method.return_signature)))
+    };
+    meta.methods.values().map(types).collect()
+});
+
+/// Parameters and result of a generic action.
+pub(super) fn types(action: u32) -> Option<(&'static Signature, &'static Signature)> {
+    TYPES.get(&action).map(|(parameters, result)| (parameters, result))
+}
+
+/// Whether the action is answered here.
+pub(super) fn is_immediate(action: u32) -> bool {
+    TYPES.contains_key(&action) && action != PROPERTY && action != SET_PROPERTY
+}
+
+/// Answers a Call, or obeys a Post, of such an action.
+pub(super) fn handle(peer: &Arc<Peer>, object: &Object, message: &Message) {
+    let header = &message.header;
+    let is_call = header.ty == Type::Call;
+    let shared = peer.shared();
+    let Some((parameters, result)) = types(header.action) else { return };
+    let mut reader = Reader::new(&message.payload).shared(shared);
+    let arguments = match read_arguments(&mut reader, header.flags, parameters) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            if is_call {
+                peer.answer(Message::error_to(header, &reading_failed(&error)));
+            }
+            return;
+        }
+    };
+    if header.action == META_OBJECT && is_call && !header.flags.contains(Flags::RETURN_TYPE) {
+        return peer.answer(Message::reply_to(header, object.0.encoded.clone()));
+    }
+    let outcome = obey(peer, object, message, &members(arguments.tuple));
+    if !is_call {
+        return;
+    }
+    let wanted = arguments.return_type.filter(|_| shared.message_flags);
+    peer.answer(match outcome {
+        Ok(value) => match write_result(&mut Writer::new(shared), value, result, wanted.as_ref()) {
+            Ok((payload, flags)) => Message::reply_to(header, payload).with_flags(flags),
+            Err(error) => Message::error_to(header, &error.to_string()),
+        },
+        Err(text) => Message::error_to(header, text),
+    });
+}
+
+fn obey(peer: &Arc<Peer>, object: &Object, message: &Message, arguments: &[Value]) -> Result<Value, &'static str> {
+    let header = &message.header;
+    let address = Address { service: header.service, object: header.object };
+    let watch = &object.0.watch;
+    match (header.action, arguments) {
+        // Subscribing by a Post makes libqi crash at the next event; here it means nothing.
+        (REGISTER_EVENT | REGISTER_EVENT_WITH_SIGNATURE, _) if header.ty != Type::Call => {}
+        // The first argument is said to be the object's id, but it is not (section 9): nobody looks at it.
+        (REGISTER_EVENT, [_, Value::UInt32(signal), Value::UInt64(link)]) => {
+            object.subscribe(peer, address, (*signal, *link, None))?;
+            return Ok((*link).into());
+        }
+        (REGISTER_EVENT_WITH_SIGNATURE, [_, Value::UInt32(signal), Value::UInt64(link), Value::String(wanted)]) => {
+            // One that is no type, or no arguments, is as good as none.
+            let wanted = Signature::parse(wanted).ok().filter(Signature::is_arguments);
+            object.subscribe(peer, address, (*signal, *link, wanted))?;
+            return Ok((*link).into());
+        }
+        (UNREGISTER_EVENT, [_, _, Value::UInt64(link)]) => object.unsubscribe(peer, address, *link)?,
+        (META_OBJECT, _) => return Ok(object.meta().to_value()),
+        // A main object stays.
+        (TERMINATE, _) => {
+            peer.release(address);
+        }
+        (PROPERTIES, _) => {
+            let names = object.0.properties.values().map(|property| property.name.clone().into()).collect();
+            return Ok(Value::list(constant("s"), names));
+        }
+        (IS_STATS_ENABLED, _) => return Ok(watch.has_statistics().into()),
+        (ENABLE_STATS, [Value::Bool(on)]) => watch.set_statistics(*on),
+        (STATS, _) => return Ok(watch.statistics()),
+        (CLEAR_STATS, _) => watch.clear(),
+        (IS_TRACE_ENABLED, _) => return Ok(watch.is_tracing().into()),
+        (ENABLE_TRACE, [Value::Bool(on)]) => watch.set_tracing(*on),
+        _ => {}
+    }
+    Ok(Value::Void)
+}

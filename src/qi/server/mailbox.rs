@@ -1,0 +1,148 @@
+//! The mailbox of one object: what waits for it, in order, and whether somebody is at it.
+//!
+//! ```text
+//!   Idle ──push: says "schedule"──▶ Scheduled ──take──▶ a worker has one task ──finish──▶ Scheduled, or Idle if empty
+//! ```
+//!
+//! A worker that has taken a task calls [`Mailbox::finish`] when it is done with it. Until then nobody else is told to
+//! schedule, so an object does one thing at a time.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::sys::sync::Mutex;
+
+/// How much a mailbox holds. A connection's share is half of each; a single task of any size has room in an empty one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Tasks.
+    pub tasks: usize,
+    /// Bytes of their messages.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    /// 4096 tasks, 64 MiB.
+    fn default() -> Limits {
+        Limits { tasks: 4096, bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// Where a task comes from. What the server tells an object itself is not limited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Server,
+    Connection { id: u64, bytes: usize },
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Load {
+    tasks: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn has_room(self, bytes: usize, limits: Limits) -> bool {
+        self.tasks == 0 || (self.tasks < limits.tasks && self.bytes.saturating_add(bytes) <= limits.bytes)
+    }
+
+    fn add(&mut self, bytes: usize) {
+        self.tasks += 1;
+        self.bytes += bytes;
+    }
+
+    fn subtract(&mut self, bytes: usize) {
+        self.tasks -= 1;
+        self.bytes -= bytes;
+    }
+}
+
+struct State<T> {
+    queue: VecDeque<(Origin, T)>,
+    whole: Load,
+    shares: HashMap<u64, Load>,
+    scheduled: bool,
+}
+
+impl<T> State<T> {
+    fn left(&mut self, origin: Origin) {
+        let Origin::Connection { id, bytes } = origin else { return };
+        self.whole.subtract(bytes);
+        if let Some(share) = self.shares.get_mut(&id) {
+            share.subtract(bytes);
+            if share.tasks == 0 {
+                self.shares.remove(&id);
+            }
+        }
+    }
+}
+
+/// See the head of this file.
+pub struct Mailbox<T> {
+    state: Mutex<State<T>>,
+    limits: Limits,
+}
+
+impl<T> Mailbox<T> {
+    pub fn new(limits: Limits) -> Mailbox<T> {
+        let state =
+            State { queue: VecDeque::new(), whole: Load::default(), shares: HashMap::new(), scheduled: false };
+        Mailbox { state: Mutex::new(state), limits }
+    }
+
+    /// Adds a task. `Ok(true)`: the caller must have the object run, for nobody else will. The task comes back if there
+    /// is no room.
+    pub fn push(&self, origin: Origin, task: T) -> Result<bool, T> {
+        let mut state = self.state.lock();
+        if let Origin::Connection { id, bytes } = origin {
+            let half = Limits { tasks: self.limits.tasks.div_ceil(2), bytes: self.limits.bytes / 2 };
+            let share = state.shares.get(&id).copied().unwrap_or_default();
+            if !state.whole.has_room(bytes, self.limits) || !share.has_room(bytes, half) {
+                return Err(task);
+            }
+            state.whole.add(bytes);
+            state.shares.entry(id).or_default().add(bytes);
+        }
+        state.queue.push_back((origin, task));
+        Ok(!std::mem::replace(&mut state.scheduled, true))
+    }
+
+    /// The next task, for the worker that was told to run the object. `None`: it has been taken away; the object is idle.
+    pub fn take(&self) -> Option<T> {
+        let mut state = self.state.lock();
+        let Some((origin, task)) = state.queue.pop_front() else {
+            state.scheduled = false;
+            return None;
+        };
+        state.left(origin);
+        Some(task)
+    }
+
+    /// The task that was taken is done. True: there is more, and the caller must have the object run.
+    pub fn finish(&self) -> bool {
+        let mut state = self.state.lock();
+        state.scheduled = !state.queue.is_empty();
+        state.scheduled
+    }
+
+    /// Takes out the first task that `is_it`.
+    pub fn remove(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
+        let mut state = self.state.lock();
+        let at = state.queue.iter().position(|(_, task)| is_it(task))?;
+        let (origin, task) = state.queue.remove(at)?;
+        state.left(origin);
+        Some(task)
+    }
+
+    /// Takes out everything.
+    pub fn clear(&self) -> Vec<T> {
+        let mut state = self.state.lock();
+        state.whole = Load::default();
+        state.shares.clear();
+        state.queue.drain(..).map(|(_, task)| task).collect()
+    }
+
+    /// Tasks that wait.
+    pub fn waiting(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+}

@@ -1,0 +1,55 @@
+//! The server side of the bus: connections, services, objects (qi-messaging.md 9 to 17; design notes 5.3).
+//!
+//! ```text
+//!   connection ──▶ router ──┬─▶ service 0: authentication                                 ┐
+//!   (I/O thread)            ├─▶ generic actions of an object, Cancel, answers to us       ├ answered at once
+//!                           └─▶ mailbox of the object ──▶ worker ──▶ method or property ──▶ Reply, exactly one
+//!                                                                └──▶ signals ──▶ subscribers, on their connections
+//! ```
+//!
+//! All of it but [`Server`] is without I/O: a [`Connection`] is whatever can send.
+//!
+//! # Locks
+//!
+//! Everything has a small lock of its own, and code of others (methods, notices, listeners, what a dropped object does) is
+//! called under none of them. Only two are held while others are taken:
+//!
+//! 1. `order` of an object while an event goes to its subscribers, so that all see the same order. Under it are taken:
+//!    values, subscriptions and exports, and those of a connection that sends an event, which never waits.
+//! 2. `auth` of a connection while the authenticator decides. Only the reading thread takes it.
+//! 3. The directory's own, while a change is made and told: as 1.
+
+mod auth;
+mod builder;
+mod bus;
+mod call;
+mod connection;
+mod directory_object;
+mod export;
+mod generic;
+mod glue;
+mod machine;
+mod mailbox;
+mod object;
+mod peer;
+mod remote;
+mod router;
+mod run;
+mod run_queue;
+mod signals;
+mod watch;
+mod workers;
+
+#[cfg(test)]
+mod tests;
+
+pub use auth::{Authenticator, Credentials, Extra, Verdict};
+pub use builder::ObjectBuilder;
+pub use bus::{Options, Server, ServerError, ServerStatistics};
+pub use call::{Answer, Call, CallError, Caller};
+pub use connection::{Connection, Policy, SendError};
+pub use machine::machine_id;
+pub use mailbox::Limits;
+pub use object::{Handler, Object, ObjectStatistics, OnSet};
+pub use remote::{Done, Remote};
+pub use signals::{EmitError, Emitted};

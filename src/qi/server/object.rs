@@ -1,0 +1,204 @@
+//! An object that others can call: its meta object, its code, its property values, its subscribers, its mailbox.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+
+use crate::qi::meta::{MetaObject, SIGNATURE};
+use crate::qi::signature::Signature;
+use crate::qi::value::{self, Text, Uid, Value, encode};
+use crate::sys::sync::Mutex;
+
+use super::call::Call;
+use super::mailbox::{Limits, Mailbox};
+use super::run::Task;
+use super::signals::Subscription;
+use super::watch::Watch;
+
+/// Code that answers calls. It may keep the [`Call`] and answer later, from any thread.
+pub type Handler = dyn Fn(Call) + Send + Sync;
+/// Code that is asked before a property is set; its text becomes the Error.
+pub type OnSet = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
+
+/// Where an object is known on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub service: u32,
+    pub object: u32,
+}
+
+/// An object of ours. Clones are the same object; it lives while anybody can reach it: a service, a peer that it was
+/// sent to, or a handle.
+#[derive(Clone)]
+pub struct Object(pub(super) Arc<Core>);
+
+pub(super) struct MethodTypes {
+    pub name: Text,
+    pub parameters: Signature,
+    pub result: Signature,
+}
+
+pub(super) struct PropertyType {
+    pub name: Text,
+    pub ty: Signature,
+}
+
+/// What all handles of an object share. Locks: see `server/mod.rs`.
+pub(super) struct Core {
+    pub meta: Arc<MetaObject>,
+    /// The meta object as the Reply to `metaObject` carries it.
+    pub encoded: Bytes,
+    pub uid: Uid,
+    pub methods: HashMap<u32, MethodTypes>,
+    pub signals: HashMap<u32, Signature>,
+    pub properties: BTreeMap<u32, PropertyType>,
+    pub handler: Box<Handler>,
+    pub on_set: HashMap<u32, Box<OnSet>>,
+    pub values: Mutex<HashMap<u32, Value>>,
+    pub mailbox: Mailbox<Task>,
+    pub subscriptions: Mutex<Vec<Arc<Subscription>>>,
+    /// Held while a change is made and told to subscribers, so that all of them see the same order.
+    pub order: Mutex<()>,
+    pub watch: Watch,
+    pub counters: Counters,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub handled: AtomicU64,
+    pub refused_calls: AtomicU64,
+    pub dropped_posts: AtomicU64,
+    pub events_sent: AtomicU64,
+    pub events_dropped: AtomicU64,
+}
+
+pub(super) fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What one object has seen so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ObjectStatistics {
+    /// Messages that wait in the mailbox now.
+    pub waiting: usize,
+    /// Messages that its code, or its properties, have been asked about.
+    pub handled: u64,
+    /// Calls answered with an Error because the mailbox, or the caller's share of it, was full.
+    pub refused_calls: u64,
+    /// Posts dropped for the same reason.
+    pub dropped_posts: u64,
+    /// Events sent, counted once for each subscription.
+    pub events_sent: u64,
+    /// Events dropped because a subscriber does not read.
+    pub events_dropped: u64,
+}
+
+impl Object {
+    /// An object with all its code in one place: `handler` gets every call of a method that `meta` declares, with
+    /// arguments of the declared types. `values` are those of the properties; all of them must be there.
+    pub(super) fn assemble(
+        meta: MetaObject,
+        handler: Box<Handler>,
+        values: HashMap<u32, Value>,
+        on_set: HashMap<u32, Box<OnSet>>,
+        limits: Limits,
+    ) -> Result<Object, String> {
+        meta.validate().map_err(|error| error.to_string())?;
+        let encoded = encode(&meta.to_value(), &SIGNATURE).map_err(|error| error.to_string())?;
+        let text = |error: crate::qi::meta::MetaError| error.to_string();
+        let mut methods = HashMap::new();
+        for method in meta.methods.values() {
+            let (parameters, result) = (method.parameters_type().map_err(text)?, method.return_type().map_err(text)?);
+            methods.insert(method.uid, MethodTypes { name: method.name.clone(), parameters, result });
+        }
+        let mut signals = HashMap::new();
+        for signal in meta.signals.values() {
+            signals.insert(signal.uid, signal.arguments_type().map_err(text)?);
+        }
+        let mut properties = BTreeMap::new();
+        for property in meta.properties.values() {
+            let ty = property.value_type().map_err(text)?;
+            properties.insert(property.uid, PropertyType { name: property.name.clone(), ty });
+        }
+        Ok(Object(Arc::new(Core {
+            meta: Arc::new(meta),
+            encoded,
+            uid: new_uid(),
+            methods,
+            signals,
+            properties,
+            handler,
+            on_set,
+            values: Mutex::new(values),
+            mailbox: Mailbox::new(limits),
+            subscriptions: Mutex::default(),
+            order: Mutex::default(),
+            watch: Watch::default(),
+            counters: Counters::default(),
+        })))
+    }
+
+    /// What it can do.
+    pub fn meta(&self) -> &Arc<MetaObject> {
+        &self.0.meta
+    }
+
+    /// Its identity, the same on every connection.
+    pub fn uid(&self) -> Uid {
+        self.0.uid
+    }
+
+    /// A value of type `o` that stands for it in an [`Answer`](super::Answer), which must carry the object as well.
+    pub fn to_value(&self) -> Value {
+        let (service, object) = (0, 0);
+        Value::Object(Arc::new(value::Object { meta: Arc::clone(&self.0.meta), service, object, uid: Some(self.0.uid) }))
+    }
+
+    /// Counts so far.
+    pub fn statistics(&self) -> ObjectStatistics {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counters = &self.0.counters;
+        ObjectStatistics {
+            waiting: self.0.mailbox.waiting(),
+            handled: get(&counters.handled),
+            refused_calls: get(&counters.refused_calls),
+            dropped_posts: get(&counters.dropped_posts),
+            events_sent: get(&counters.events_sent),
+            events_dropped: get(&counters.events_dropped),
+        }
+    }
+
+    /// The id of a signal or property.
+    pub(super) fn signal_id(&self, name: &str) -> Option<u32> {
+        self.0.meta.signal_named(name).map(|signal| signal.uid)
+    }
+}
+
+impl fmt::Debug for Object {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Object({} methods)", self.0.methods.len())
+    }
+}
+
+/// 12 bytes of this process, 8 of a counter.
+fn new_uid() -> Uid {
+    static PROCESS: LazyLock<[u8; 16]> = LazyLock::new(random);
+    static COUNTER: AtomicU64 = AtomicU64::new(1);
+    let mut uid = [0; 20];
+    uid[..12].copy_from_slice(&PROCESS[..12]);
+    uid[12..].copy_from_slice(&COUNTER.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    uid
+}
+
+/// Bytes that no other process has: what the standard library keys its hash maps with.
+pub(super) fn random() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for half in bytes.chunks_exact_mut(8) {
+        half.copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_le_bytes());
+    }
+    bytes
+}

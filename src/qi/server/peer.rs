@@ -1,0 +1,283 @@
+//! What the server knows of one connection.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::qi::capability::Capabilities;
+use crate::qi::message::{Header, Message};
+use crate::qi::value::Text;
+use crate::sys::sync::Mutex;
+
+use super::auth::Auth;
+use super::call::{Found, Ticket};
+use super::connection::{Connection, Policy, SendError};
+use super::object::{Address, Object, count};
+use super::remote::Outgoing;
+
+/// Calls of one connection that may be without an answer.
+pub(super) const MAX_CALLS: usize = 64 * 1024;
+/// Objects that one connection may have been given and not released.
+const MAX_EXPORTS: usize = 64 * 1024;
+/// Subscriptions of one connection.
+const MAX_SUBSCRIPTIONS: usize = 64 * 1024;
+
+const NO_ROOM: &str = "The answer was dropped: its caller does not read.";
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Common {
+    /// Returned objects; 1 is the main object, and libqi does not use 2.
+    next_object: AtomicU32,
+    /// Objects that we pass as arguments.
+    next_passed: AtomicU32,
+    /// Threads that wait for a peer to read. Not all workers may, or one peer could stop them all.
+    waiting: AtomicUsize,
+    may_wait: usize,
+    answer_wait: Duration,
+}
+
+impl Common {
+    pub fn new(workers: usize, answer_wait: Duration) -> Common {
+        Common {
+            next_object: AtomicU32::new(3),
+            next_passed: AtomicU32::new(FIRST_PASSED),
+            waiting: AtomicUsize::new(0),
+            may_wait: workers.saturating_sub(1).max(1),
+            answer_wait,
+        }
+    }
+}
+
+/// Ids from here up belong to objects that were passed as arguments (qi-messaging.md 13).
+pub(super) const FIRST_PASSED: u32 = 0x8000_0000;
+
+/// The calls of one connection by their ids. libqi answers two calls of one id twice, and so do we.
+type Calls = HashMap<u32, VecDeque<Arc<Ticket>>>;
+
+/// One connection, from the first byte to the end.
+pub(super) struct Peer {
+    pub connection: Arc<dyn Connection>,
+    pub common: Arc<Common>,
+    /// `None`: we have dialled, and service 0 is at the other end.
+    pub auth: Mutex<Option<Auth>>,
+    authenticated: AtomicBool,
+    shared: Mutex<Capabilities>,
+    user: Mutex<Option<Text>>,
+    calls: Mutex<(Calls, usize)>,
+    exports: Mutex<HashMap<Address, Object>>,
+    pub outgoing: Mutex<Outgoing>,
+    subscriptions: AtomicUsize,
+    closed: AtomicBool,
+    pub events_dropped: AtomicU64,
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Peer({})", self.id())
+    }
+}
+
+impl Peer {
+    pub fn new(connection: Arc<dyn Connection>, common: &Arc<Common>, auth: Option<Auth>) -> Peer {
+        Peer {
+            connection,
+            common: Arc::clone(common),
+            auth: Mutex::new(auth),
+            authenticated: AtomicBool::new(false),
+            shared: Mutex::default(),
+            user: Mutex::default(),
+            calls: Mutex::default(),
+            exports: Mutex::default(),
+            outgoing: Mutex::default(),
+            subscriptions: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            events_dropped: AtomicU64::new(0),
+        }
+    }
+
+    pub fn id(&self) -> u64 {
+        self.connection.id()
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
+    pub fn is_authenticated(&self) -> bool {
+        self.authenticated.load(Ordering::Acquire)
+    }
+
+    /// What both sides have announced.
+    pub fn shared(&self) -> Capabilities {
+        *self.shared.lock()
+    }
+
+    pub fn set_shared(&self, shared: Capabilities) {
+        *self.shared.lock() = shared;
+    }
+
+    pub fn user(&self) -> Option<Text> {
+        self.user.lock().clone()
+    }
+
+    /// The peer is let in.
+    pub fn let_in(&self, user: Option<Text>) {
+        *self.user.lock() = user;
+        self.authenticated.store(true, Ordering::Release);
+        self.connection.authenticated(self.shared());
+    }
+
+    /// Sends the one answer to a call. If the peer leaves no room for it, it gets a small Error instead; if it does not
+    /// even take those, the connection ends.
+    pub fn answer(&self, message: Message) {
+        let header = message.header;
+        let mut sent = self.connection.send(message.clone(), Policy::Answer(Duration::ZERO));
+        if sent == Err(SendError::Full) {
+            let waiting = &self.common.waiting;
+            if waiting.fetch_add(1, Ordering::Relaxed) < self.common.may_wait {
+                sent = self.connection.send(message, Policy::Answer(self.common.answer_wait));
+            }
+            waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        if sent == Err(SendError::Full) {
+            self.control(Message::error_to(&header, NO_ROOM));
+        }
+    }
+
+    /// Sends a small answer that must get through. Where there is no connection any more, nobody waits for it.
+    pub fn control(&self, message: Message) {
+        let _ = self.connection.send(message, Policy::Control);
+    }
+
+    /// What a call ends with that was cancelled (qi-messaging.md 16).
+    pub fn canceled(&self, call: &Header) -> Message {
+        match self.shared().remote_cancelable_calls {
+            true => Message::canceled_to(call),
+            false => Message::error_to(call, "canceled"),
+        }
+    }
+
+    /// Notes a call that can be cancelled. False: there are too many.
+    pub fn remember(&self, ticket: &Arc<Ticket>) -> bool {
+        let mut calls = self.calls.lock();
+        if calls.1 == MAX_CALLS {
+            return false;
+        }
+        calls.0.entry(ticket.header.id).or_default().push_back(Arc::clone(ticket));
+        calls.1 += 1;
+        true
+    }
+
+    /// A call has its answer.
+    pub fn forget(&self, ticket: &Ticket) {
+        let mut calls = self.calls.lock();
+        let Some(same) = calls.0.get_mut(&ticket.header.id) else { return };
+        let Some(at) = same.iter().position(|other| std::ptr::eq(&raw const **other, ticket)) else { return };
+        let gone = same.remove(at);
+        if same.is_empty() {
+            calls.0.remove(&ticket.header.id);
+        }
+        calls.1 -= 1;
+        drop(calls);
+        drop(gone);
+    }
+
+    /// Cancels the oldest call of this id, if there is one.
+    pub fn cancel(&self, id: u32) {
+        let ticket = self.calls.lock().0.get(&id).and_then(|same| same.front().cloned());
+        let Some(ticket) = ticket else { return };
+        if ticket.cancel() == Found::Queued {
+            let task = ticket.object.0.mailbox.remove(|task| task.is_of(&ticket));
+            drop(task);
+            self.forget(&ticket);
+            self.answer(self.canceled(&ticket.header));
+        }
+    }
+
+    /// Calls that wait for an answer of ours.
+    pub fn pending_calls(&self) -> usize {
+        self.calls.lock().1
+    }
+
+    pub fn new_object_id(&self) -> u32 {
+        let next = |id: u32| Some(if id + 1 < FIRST_PASSED { id + 1 } else { 3 });
+        let id = self.common.next_object.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        id.unwrap_or(3)
+    }
+
+    pub fn new_passed_id(&self) -> u32 {
+        self.common.next_passed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| {
+            Some(id.wrapping_add(1).max(FIRST_PASSED))
+        }).unwrap_or(FIRST_PASSED)
+    }
+
+    /// Lets the peer reach an object here. False: it has too many, or is gone.
+    pub fn export(&self, address: Address, object: &Object) -> bool {
+        let mut exports = self.exports.lock();
+        if exports.len() >= MAX_EXPORTS || self.is_closed() {
+            return false;
+        }
+        // An id comes again after 2^31 others; who still holds the object of that time loses it.
+        let old = exports.insert(address, object.clone());
+        drop(exports);
+        drop(old);
+        true
+    }
+
+    /// The object that this peer, and no other, reaches here.
+    pub fn exported(&self, address: Address) -> Option<Object> {
+        self.exports.lock().get(&address).cloned()
+    }
+
+    /// The peer needs the object no more. False: there is none.
+    pub fn release(&self, address: Address) -> bool {
+        let object = self.exports.lock().remove(&address);
+        if let Some(object) = &object {
+            object.unsubscribe_all(|subscription| {
+                subscription.address == address && std::ptr::eq(&raw const *subscription.peer, self)
+            });
+        }
+        object.is_some()
+    }
+
+    /// Objects that the peer has been given and not released.
+    pub fn exports(&self) -> usize {
+        self.exports.lock().len()
+    }
+
+    /// Room for another subscription; counted if there is.
+    pub fn begin_subscription(&self) -> bool {
+        let more = |count| (count < MAX_SUBSCRIPTIONS).then_some(count + 1);
+        self.subscriptions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub fn end_subscription(&self) {
+        self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    pub fn count_dropped_event(&self) {
+        count(&self.events_dropped);
+    }
+
+    /// The connection has ended: nothing of it is reachable any more. Gives the objects that it could reach alone. False
+    /// if this has been done.
+    pub fn end(&self) -> Option<Vec<Object>> {
+        if self.closed.swap(true, Ordering::SeqCst) {
+            return None;
+        }
+        let (calls, _) = std::mem::take(&mut *self.calls.lock());
+        for ticket in calls.into_values().flatten() {
+            ticket.disconnect();
+        }
+        let exports = std::mem::take(&mut *self.exports.lock());
+        super::remote::end(self);
+        Some(exports.into_values().collect())
+    }
+}

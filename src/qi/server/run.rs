@@ -1,0 +1,177 @@
+//! What a worker does with one thing out of a mailbox: a method, a property, a signal that was posted.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use crate::qi::convert::convert;
+use crate::qi::message::Message;
+use crate::qi::payload::{PayloadError, read_arguments};
+use crate::qi::signature::{Kind, Signature};
+use crate::qi::value::{Reader, Value};
+
+use super::call::{Answer, Call, CallError, Caller, Ticket, Token};
+use super::generic::{self, PROPERTY, SET_PROPERTY};
+use super::object::{Address, MethodTypes, Object, PropertyType, count};
+use super::remote::Remote;
+
+/// What waits in a mailbox.
+pub(super) enum Task {
+    /// A Call or Post that has a meaning for the object.
+    Message { ticket: Arc<Ticket>, message: Message },
+    /// Something of the server's own, in turn with the rest.
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+impl Task {
+    pub fn is_of(&self, call: &Arc<Ticket>) -> bool {
+        matches!(self, Task::Message { ticket, .. } if Arc::ptr_eq(ticket, call))
+    }
+}
+
+impl Object {
+    /// Whether there is something to do for a Call or Post of this action that is not answered at once.
+    pub(super) fn takes(&self, action: u32, is_post: bool) -> bool {
+        let core = &self.0;
+        let method = action != PROPERTY && action != SET_PROPERTY && !generic::is_immediate(action);
+        action == PROPERTY
+            || action == SET_PROPERTY
+            || (method && core.methods.contains_key(&action))
+            || (is_post && core.signals.contains_key(&action))
+    }
+
+    /// Does one thing. True: there is more to be done, and the object must be run again.
+    pub(super) fn run_one(&self) -> bool {
+        let Some(task) = self.0.mailbox.take() else { return false };
+        // Whatever it was about has been told by the token that was dropped on the way.
+        let _ = catch_unwind(AssertUnwindSafe(|| match task {
+            Task::Run(run) => run(),
+            Task::Message { ticket, message } => {
+                if ticket.start() {
+                    count(&self.0.counters.handled);
+                    self.handle(ticket, &message);
+                }
+            }
+        }));
+        self.0.mailbox.finish()
+    }
+
+    fn handle(&self, ticket: Arc<Ticket>, message: &Message) {
+        let action = message.header.action;
+        match self.0.methods.get(&action) {
+            _ if action == PROPERTY => self.generic(ticket, message, |arguments| self.read_property(arguments)),
+            _ if action == SET_PROPERTY => self.generic(ticket, message, |arguments| self.write_property(arguments)),
+            Some(types) => self.call(ticket, message, types),
+            // Only Posts get here: the object has said so.
+            None => self.post_signal(&ticket, message),
+        }
+    }
+
+    fn call(&self, ticket: Arc<Ticket>, message: &Message, types: &MethodTypes) {
+        let peer = Arc::clone(&ticket.peer);
+        let header = message.header;
+        let mut reader = Reader::new(&message.payload).shared(peer.shared());
+        let arguments = read_arguments(&mut reader, header.flags, &types.parameters);
+        let (tuple, wanted, failure) = match arguments {
+            Ok(arguments) => (arguments.tuple, arguments.return_type, None),
+            Err(error) => (Value::Void, None, Some(error)),
+        };
+        let mut token = Token::new(ticket, types.result.clone(), wanted);
+        if let Some(error) = failure {
+            return token.answer(Err(format!("{}: {}", types.name, reading_failed(&error)).into()));
+        }
+        let arguments = members(tuple);
+        let remotes = Remote::all_in(&peer, &arguments);
+        token.traced = self.0.watch.started(self, header.action, &arguments);
+        let address = Address { service: header.service, object: header.object };
+        let caller = Caller { peer, address };
+        (self.0.handler)(Call { method: header.action, arguments, caller, remotes, token });
+    }
+
+    fn generic(
+        &self,
+        ticket: Arc<Ticket>,
+        message: &Message,
+        work: impl FnOnce(Vec<Value>) -> Result<Answer, CallError>,
+    ) {
+        let Some((parameters, result)) = generic::types(message.header.action) else { return };
+        let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
+        let arguments = read_arguments(&mut reader, message.header.flags, parameters);
+        match arguments {
+            Ok(arguments) => {
+                // A property does not keep objects of its setter's: they are released when this is done.
+                let _remotes = Remote::all_in(&ticket.peer, std::slice::from_ref(&arguments.tuple));
+                let token = Token::new(ticket, result.clone(), arguments.return_type);
+                let outcome = work(members(arguments.tuple));
+                token.answer(outcome);
+            }
+            Err(error) => {
+                Token::new(ticket, result.clone(), None).answer(Err(reading_failed(&error).into()));
+            }
+        }
+    }
+
+    fn read_property(&self, arguments: Vec<Value>) -> Result<Answer, CallError> {
+        let (id, _) = self.find_property(arguments.into_iter().next())?;
+        let value = self.0.values.lock().get(&id).cloned();
+        Ok(value.unwrap_or_default().into_dynamic().into())
+    }
+
+    fn write_property(&self, arguments: Vec<Value>) -> Result<Answer, CallError> {
+        let mut arguments = arguments.into_iter();
+        let (id, property) = self.find_property(arguments.next())?;
+        let value = arguments.next().unwrap_or_default().undynamic().map_err(|error| error.to_string())?;
+        let from = value.signature();
+        let converted = convert(value, &property.ty);
+        let value = converted.map_err(|_| format!("Failed converting {from} to {}", property.ty))?;
+        if let Some(on_set) = self.0.on_set.get(&id) {
+            on_set(&value)?;
+        }
+        self.set_converted(id, &property.ty, value).map_err(|error| error.to_string())?;
+        Ok(Answer::void())
+    }
+
+    /// The property of a key: its name, or its id in any kind of integer.
+    fn find_property(&self, key: Option<Value>) -> Result<(u32, &PropertyType), CallError> {
+        let key = key.unwrap_or_default().undynamic().map_err(|error| error.to_string())?;
+        let properties = &self.0.properties;
+        if let Value::String(name) = &key {
+            let found = properties.iter().find(|(_, property)| property.name == *name);
+            return found.map(|(id, ty)| (*id, ty)).ok_or_else(|| format!("property \"{name}\" was not found").into());
+        }
+        let Some(id) = key.integer() else { return Err("A property is named by a string or an id".into()) };
+        let found = u32::try_from(id).ok().and_then(|id| Some((id, properties.get(&id)?)));
+        found.ok_or_else(|| "Id is not id of a property".into())
+    }
+
+    fn post_signal(&self, ticket: &Arc<Ticket>, message: &Message) {
+        ticket.claim();
+        let Some(declared) = self.0.signals.get(&message.header.action) else { return };
+        let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
+        // A Post is never answered, not even if it is nonsense.
+        let Ok(arguments) = read_arguments(&mut reader, message.header.flags, declared) else { return };
+        // Objects of the poster's mean nothing to others: they are released when this is done.
+        let _remotes = Remote::all_in(&ticket.peer, std::slice::from_ref(&arguments.tuple));
+        let _order = self.0.order.lock();
+        let _ = self.emit_in_order(message.header.action, arguments.tuple.into());
+    }
+}
+
+pub(super) fn members(tuple: Value) -> Vec<Value> {
+    match tuple {
+        Value::Tuple(tuple) => tuple.members,
+        other => vec![other],
+    }
+}
+
+/// libqi's words for what it cannot read, with ours behind them.
+pub(super) fn reading_failed(error: &PayloadError) -> String {
+    match error {
+        PayloadError::Decode(error) => format!("ISerialization error: {error}"),
+        other => format!("Arguments: {other}"),
+    }
+}
+
+/// A type that stands in this source.
+pub(super) fn constant(text: &str) -> Signature {
+    Signature::parse(text).unwrap_or(Kind::Unknown.into())
+}

@@ -1,0 +1,335 @@
+//! One answer to every Call, none to a Post.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::qi::capability::Capabilities;
+use crate::qi::message::{Flags, Header, Message, Type};
+use crate::qi::server::call::{Answer, Call, CallError};
+use crate::qi::server::mailbox::Limits;
+use crate::qi::server::{Object, ObjectBuilder};
+use crate::qi::value::{Value, encode};
+use crate::sys::sync::Mutex;
+
+use super::harness::*;
+
+const ADD: u32 = 100;
+const ANY: u32 = 102;
+const LATER: u32 = 103;
+const PANIC: u32 = 104;
+const WRONG: u32 = 105;
+const NOTE: u32 = 106;
+const SIGNAL: u32 = 107;
+
+type Kept = Arc<Mutex<Vec<Call>>>;
+
+fn number(value: &Value) -> i32 {
+    value.integer().unwrap() as i32
+}
+
+fn object(limits: Limits) -> (Object, Kept, Arc<AtomicUsize>) {
+    let (kept, noted) = (Kept::default(), Arc::new(AtomicUsize::new(0)));
+    let mut builder = ObjectBuilder::new();
+    builder.limits(limits);
+    builder.method("add", "(ii)", "i", |call| Ok((number(&call.arguments[0]) + number(&call.arguments[1])).into()));
+    builder.method("echo", "(m)", "m", |call| Ok(call.arguments[0].clone().into()));
+    builder.method("any", "m", "i", |call| Ok((call.arguments.len() as i32).into()));
+    let keep = Arc::clone(&kept);
+    builder.method_later("later", "()", "s", move |call| keep.lock().push(call));
+    builder.method("panic", "()", "v", |_| panic!("deliberate"));
+    builder.method("wrong", "()", "i", |_| Ok("text".into()));
+    let count = Arc::clone(&noted);
+    builder.method("note", "()", "v", move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        Err("only for posts".into())
+    });
+    builder.signal("signal", "(i)");
+    (builder.build().unwrap(), kept, noted)
+}
+
+fn world() -> (World, Kept, Arc<AtomicUsize>) {
+    let (object, kept, noted) = object(Limits::default());
+    (World::serving(&object), kept, noted)
+}
+
+fn two() -> Bytes {
+    args("(ii)", vec![2.into(), 3.into()])
+}
+
+fn with_text(payload: &Bytes, text: &str) -> Bytes {
+    let mut bytes = BytesMut::from(&payload[..]);
+    bytes.put_slice(&encode(&text.into(), &signature("s")).unwrap());
+    bytes.freeze()
+}
+
+#[test]
+fn a_call_is_answered_under_its_own_header() {
+    let (world, ..) = world();
+    let client = world.client();
+    let id = client.call(ADD, two());
+    client.none();
+    world.run();
+    let reply = client.only();
+    assert_eq!(reply.header, Header::new(Type::Reply, id, SERVICE, 1, ADD));
+    assert_eq!(result(&reply, "i"), 5.into());
+    assert_eq!(client.peer.pending_calls(), 0);
+}
+
+#[test]
+fn equal_ids_get_an_answer_each() {
+    let (world, ..) = world();
+    let client = world.client();
+    for _ in 0..2 {
+        client.message(Message::call(7, SERVICE, 1, ADD, two()));
+    }
+    world.run();
+    let replies = client.take();
+    assert_eq!(replies.iter().map(|reply| reply.header.id).collect::<Vec<_>>(), [7, 7]);
+    assert_eq!(client.peer.pending_calls(), 0);
+}
+
+#[test]
+fn what_is_not_there_has_libqis_texts() {
+    let (world, ..) = world();
+    let client = world.client();
+    for target in [(77, 1, 2), (SERVICE, 2, 2), (SERVICE, 0x8000_0001, 100), (0, 5, 8)] {
+        client.call_at(target, Bytes::new());
+        assert_eq!(error(&client.only()), "The call request could not be handled.");
+    }
+    let id = client.call(4, Bytes::new());
+    assert_eq!(error(&client.only()), format!("No such method {{2.1.4, id:{id}}}"));
+    client.call(999, Bytes::new());
+    assert!(error(&client.only()).starts_with("No such method {2.1.999, id:"));
+    client.call(SIGNAL, args("(i)", vec![1.into()]));
+    assert!(error(&client.only()).starts_with("No such method"), "only a Post emits");
+    client.call(86, Bytes::new());
+    assert!(error(&client.only()).starts_with("No such method"));
+}
+
+#[test]
+fn posts_and_nonsense_have_no_answer() {
+    let (world, _, noted) = world();
+    let client = world.client();
+    client.post(NOTE, Bytes::new());
+    client.post(PANIC, Bytes::new());
+    client.post(LATER, Bytes::new());
+    client.post(999, Bytes::new());
+    client.post(ADD, Bytes::from_static(b"\x01"));
+    client.message(Message::post(1, 77, 1, 2, Bytes::new()));
+    for ty in [Type::None, Type::Reply, Type::Error, Type::Event, Type::Canceled, Type::Unknown(77)] {
+        client.message(Message { header: Header::new(ty, 3, SERVICE, 1, 100), payload: Bytes::new() });
+    }
+    world.run();
+    client.none();
+    assert_eq!(noted.load(Ordering::Relaxed), 1);
+    assert!(!client.is_closed());
+}
+
+#[test]
+fn what_a_method_does_wrong_is_an_error() {
+    let (world, ..) = world();
+    let client = world.client();
+    for (action, text) in [(PANIC, "The method panicked."), (NOTE, "only for posts"), (WRONG, "bad result")] {
+        client.call(action, Bytes::new());
+        world.run();
+        let text_sent = error(&client.only());
+        assert!(text_sent.contains(text), "{text_sent}");
+    }
+    client.call(ADD, two());
+    world.run();
+    assert_eq!(result(&client.only(), "i"), 5.into(), "the object works on");
+}
+
+#[test]
+fn answers_may_come_later_and_in_any_order() {
+    let (world, kept, _) = world();
+    let client = world.client();
+    let first = client.call(LATER, Bytes::new());
+    let second = client.call(LATER, Bytes::new());
+    client.call(ADD, two());
+    world.run();
+    client.only();
+    let calls = std::mem::take(&mut *kept.lock());
+    assert_eq!(client.peer.pending_calls(), 2);
+    let mut calls = calls.into_iter();
+    let (one, two) = (calls.next().unwrap(), calls.next().unwrap());
+    std::thread::spawn(move || two.reply(Ok("two".into()))).join().unwrap();
+    let reply = client.only();
+    assert_eq!((reply.header.id, result(&reply, "s").as_str()), (second, Some("two")));
+    drop(one);
+    let silent = client.only();
+    assert_eq!((silent.header.id, error(&silent)), (first, "The method did not answer.".into()));
+    assert_eq!(client.peer.pending_calls(), 0);
+}
+
+#[test]
+fn short_arguments_fail_and_long_ones_do_not() {
+    let (world, ..) = world();
+    let client = world.client();
+    client.call(ADD, Bytes::from_static(b"\x01\0\0\0\x02"));
+    client.call(ADD, Bytes::new());
+    client.call(ADD, with_text(&two(), "trailing"));
+    world.run();
+    let answers = client.take();
+    assert!(error(&answers[0]).contains("ISerialization error"));
+    assert!(error(&answers[0]).contains("read past the end"));
+    assert!(error(&answers[1]).contains("read past the end"));
+    assert_eq!(result(&answers[2], "i"), 5.into());
+}
+
+#[test]
+fn dynamic_payloads_are_converted() {
+    let (world, ..) = world();
+    let client = world.client();
+    let list = |items: Vec<Value>| Value::list(signature("m"), items.into_iter().map(Value::into_dynamic).collect());
+    let good = [
+        Value::tuple(vec![2.into(), 3.into()]),
+        Value::tuple(vec![2i64.into(), 3i64.into()]),
+        Value::tuple(vec![Value::from(2).into_dynamic(), Value::from(3.7).into_dynamic()]),
+        list(vec![2.into(), true.into()]),
+    ];
+    for arguments in good {
+        client.call_flags((SERVICE, 1, ADD), dynamic(arguments.clone()), Flags::DYNAMIC_PAYLOAD);
+        world.run();
+        assert!(result(&client.only(), "i").integer().is_some(), "{arguments:?}");
+    }
+    for bad in [Value::tuple(vec!["2".into(), "3".into()]), Value::tuple(vec![1.into()]), 5.into()] {
+        client.call_flags((SERVICE, 1, ADD), dynamic(bad), Flags::DYNAMIC_PAYLOAD);
+        world.run();
+        assert!(error(&client.only()).contains("convert"));
+    }
+    client.call(ANY, dynamic(Value::tuple(vec![1.into(), "a".into(), 2.5.into()])));
+    world.run();
+    assert_eq!(result(&client.only(), "i"), 3.into());
+}
+
+#[test]
+fn the_wanted_type_comes_as_a_flagged_dynamic() {
+    let (world, ..) = world();
+    let client = world.client();
+    let ask = |payload: Bytes, flags: Flags| {
+        client.call_flags((SERVICE, 1, ADD), payload, flags);
+        world.run();
+        client.only()
+    };
+    let reply = ask(with_text(&two(), "d"), Flags::RETURN_TYPE);
+    assert_eq!(reply.header.flags, Flags::DYNAMIC_PAYLOAD);
+    assert_eq!(&reply.payload[..], b"\x01\0\0\0d\0\0\0\0\0\0\x14\x40");
+    let both = with_text(&dynamic(Value::tuple(vec![2.into(), 3.into()])), "d");
+    assert_eq!(result(&ask(both, Flags(3)), "i"), 5.0.into());
+    assert!(error(&ask(with_text(&two(), "s"), Flags::RETURN_TYPE)).contains("convert"));
+    assert!(error(&ask(two(), Flags::RETURN_TYPE)).contains("ISerialization"), "the string is missing");
+    assert!(error(&ask(with_text(&two(), "?"), Flags::RETURN_TYPE)).contains("return type"));
+    let unknown_bits = ask(two(), Flags(0xf0));
+    assert_eq!((unknown_bits.header.flags, result(&unknown_bits, "i")), (Flags::NONE, 5.into()));
+}
+
+#[test]
+fn who_does_not_know_flags_gets_none() {
+    let (world, ..) = world();
+    let client = world.client_with(&Capabilities { message_flags: false, ..LIBQI });
+    client.call_flags((SERVICE, 1, ADD), with_text(&two(), "d"), Flags::RETURN_TYPE);
+    world.run();
+    let reply = client.only();
+    assert_eq!((reply.header.flags, result(&reply, "i")), (Flags::NONE, 5.into()));
+}
+
+#[test]
+fn a_full_mailbox_refuses_calls_and_drops_posts_exactly() {
+    let (object, ..) = object(Limits { tasks: 4, bytes: 1 << 20 });
+    let world = World::serving(&object);
+    let (one, two_, three) = (world.client(), world.client(), world.client());
+    for _ in 0..5 {
+        one.call(ADD, two());
+        one.post(NOTE, Bytes::new());
+    }
+    // Two are its share; the rest is refused here and now.
+    assert_eq!(one.take().iter().filter(|message| error(message).contains("queue is full")).count(), 4);
+    two_.call(ADD, two());
+    two_.call(ADD, two());
+    two_.none();
+    three.call(ADD, two());
+    assert!(error(&three.only()).contains("queue is full"), "the whole mailbox is full");
+    one.call(2, args("(I)", vec![0u32.into()]));
+    assert_eq!(one.only().header.ty, Type::Reply, "it can still be looked at");
+    world.run();
+    assert_eq!((one.take().len(), two_.take().len()), (1, 2));
+    let statistics = object.statistics();
+    assert_eq!((statistics.refused_calls, statistics.dropped_posts), (4 + 1, 4));
+    assert_eq!((statistics.handled, statistics.waiting), (4, 0));
+    three.call(ADD, two());
+    world.run();
+    assert_eq!(three.only().header.ty, Type::Reply);
+}
+
+#[test]
+fn an_answer_without_room_becomes_a_small_error() {
+    let (world, ..) = world();
+    let client = world.client();
+    client.room(0);
+    let id = client.call(ADD, two());
+    world.run();
+    let answer = client.only();
+    assert_eq!(answer.header.id, id);
+    assert!(error(&answer).contains("does not read"));
+    client.fake.state.lock().control_room = 0;
+    client.call(ADD, two());
+    world.run();
+    assert!(client.is_closed(), "nor does it read errors");
+}
+
+#[test]
+fn a_connection_that_ends_loses_answers_but_not_deeds() {
+    let (world, kept, noted) = world();
+    let client = world.client();
+    client.call(LATER, Bytes::new());
+    world.run();
+    let call = kept.lock().pop().unwrap();
+    client.call(NOTE, Bytes::new());
+    client.post(NOTE, Bytes::new());
+    client.call(LATER, Bytes::new());
+    assert!(!call.is_canceled());
+    client.end();
+    assert!(call.is_canceled() && !call.caller.is_connected());
+    call.reply(Ok("nobody hears".into()));
+    world.run();
+    assert_eq!(noted.load(Ordering::Relaxed), 2);
+    assert!(kept.lock().pop().unwrap().is_canceled());
+    client.none();
+    assert_eq!(client.peer.pending_calls(), 0);
+}
+
+#[test]
+fn what_is_dropped_while_a_method_panics_is_not_blamed() {
+    let mut builder = ObjectBuilder::new();
+    builder.method("v", "()", "v", |_| Ok(Answer::void()));
+    builder.method("canceled", "()", "v", |_| Err(CallError::Canceled));
+    let world = World::serving(&builder.build().unwrap());
+    let client = world.client();
+    client.call(100, Bytes::new());
+    client.call(101, Bytes::new());
+    world.run();
+    let answers = client.take();
+    assert_eq!((answers[0].header.ty, answers[0].payload.len()), (Type::Reply, 0));
+    assert_eq!((answers[1].header.ty, answers[1].payload.len()), (Type::Canceled, 0));
+}
+
+#[test]
+fn objects_with_all_code_in_one_place() {
+    let mut meta = crate::qi::meta::Builder::new();
+    meta.method("twice", "(i)", "i");
+    let code = |call: Call| {
+        let twice = 2 * number(&call.arguments[0]);
+        call.reply(Ok(twice.into()));
+    };
+    let object = Object::with_handler(meta.build().unwrap(), code).unwrap();
+    let world = World::serving(&object);
+    let client = world.client();
+    client.call(100, args("(i)", vec![21.into()]));
+    world.run();
+    assert_eq!(result(&client.only(), "i"), 42.into());
+    meta.signal("bad", "i");
+    assert!(meta.build().is_err());
+}

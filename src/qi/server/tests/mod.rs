@@ -1,0 +1,12 @@
+mod auth;
+mod calls;
+mod cancel;
+mod directory;
+mod generic;
+mod harness;
+mod mailbox;
+mod objects;
+mod random;
+mod signals;
+mod sockets;
+mod workers;

@@ -1,0 +1,317 @@
+//! Objects that travel: returned, emitted, and passed by clients (section 13).
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+
+use crate::qi::message::{Header, Message, Type};
+use crate::qi::meta::MetaObject;
+use crate::qi::server::call::{Answer, CallError};
+use crate::qi::server::remote::Remote;
+use crate::qi::server::{Object, ObjectBuilder};
+use crate::qi::value::{self, Value};
+use crate::sys::sync::Mutex;
+
+use super::harness::*;
+
+const MAKE: u32 = 100;
+const TAKE: u32 = 101;
+const MADE: u32 = 102;
+const LIST: u32 = 103;
+
+fn child() -> Object {
+    let mut builder = ObjectBuilder::new();
+    builder.method("hello", "()", "s", |_| Ok("hello".into()));
+    builder.signal("changed", "(i)");
+    builder.build().unwrap()
+}
+
+type Guests = Arc<Mutex<Vec<Remote>>>;
+
+struct Setting {
+    world: World,
+    parent: Object,
+    guests: Guests,
+    /// The child that was made last.
+    last: Arc<Mutex<Weak<()>>>,
+}
+
+fn setting() -> Setting {
+    let guests = Guests::default();
+    let last: Arc<Mutex<Weak<()>>> = Arc::default();
+    let mut builder = ObjectBuilder::new();
+    let made = Arc::clone(&last);
+    builder.method("make", "()", "o", move |_| {
+        let life = Arc::new(());
+        *made.lock() = Arc::downgrade(&life);
+        let mut builder = ObjectBuilder::new();
+        builder.method("hello", "()", "s", move |_| {
+            let _life = &life;
+            Ok("hello".into())
+        });
+        builder.signal("changed", "(i)");
+        Ok(Answer::from(&builder.build()?))
+    });
+    let keep = Arc::clone(&guests);
+    builder.method("take", "(ob)", "v", move |call| {
+        let guest = call.remote(&call.arguments[0]).ok_or("no object")?;
+        if call.arguments[1] == true.into() {
+            keep.lock().push(guest);
+        }
+        Ok(Answer::void())
+    });
+    builder.signal("made", "(m)");
+    builder.method("list", "()", "[m]", |_| {
+        let (one, two) = (child(), child());
+        let items = vec![one.to_value().into_dynamic(), two.to_value().into_dynamic()];
+        Ok(Answer::from(Value::list(signature("m"), items)).carrying(&one).carrying(&two))
+    });
+    let parent = builder.build().unwrap();
+    Setting { world: World::serving(&parent), parent, guests, last }
+}
+
+fn reference(value: &Value) -> (u32, u32) {
+    match value.clone().undynamic().unwrap() {
+        Value::Object(object) => (object.service, object.object),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn made(setting: &Setting, client: &Client) -> (u32, u32) {
+    client.call(MAKE, Bytes::new());
+    setting.world.run();
+    reference(&result(&client.only(), "o"))
+}
+
+fn hello(setting: &Setting, client: &Client, (service, object): (u32, u32)) -> Message {
+    client.call_at((service, object, 100), Bytes::new());
+    setting.world.run();
+    client.only()
+}
+
+fn terminate(client: &Client, (service, object): (u32, u32)) {
+    client.message(Message::post(5, service, object, 3, args("(I)", vec![service.into()])));
+}
+
+#[test]
+fn a_returned_object_lives_under_the_service_on_this_connection_only() {
+    let setting = setting();
+    let (client, other) = (setting.world.client(), setting.world.client());
+    let address = made(&setting, &client);
+    assert_eq!(address.0, SERVICE);
+    assert!(address.1 >= 3, "1 is the main object, and libqi skips 2");
+    assert_eq!(result(&hello(&setting, &client, address), "s").as_str(), Some("hello"));
+    assert_eq!(error(&hello(&setting, &other, address)), "The call request could not be handled.");
+    assert_ne!(made(&setting, &client), address);
+    assert_eq!(client.peer.exports(), 2);
+}
+
+#[test]
+fn terminate_releases_it() {
+    let setting = setting();
+    let client = setting.world.client();
+    let address = made(&setting, &client);
+    assert!(setting.last.lock().upgrade().is_some());
+    terminate(&client, address);
+    client.none();
+    assert!(setting.last.lock().upgrade().is_none(), "the object itself is gone");
+    assert_eq!(error(&hello(&setting, &client, address)), "The call request could not be handled.");
+    terminate(&client, address);
+    client.none();
+}
+
+#[test]
+fn the_end_of_the_connection_releases_everything() {
+    let setting = setting();
+    let client = setting.world.client();
+    made(&setting, &client);
+    let address = made(&setting, &client);
+    client.call_at((address.0, address.1, 0), args("(IIL)", vec![0u32.into(), 101u32.into(), 1u64.into()]));
+    client.only();
+    assert_eq!(client.peer.subscriptions(), 1);
+    client.end();
+    assert!(setting.last.lock().upgrade().is_none());
+    assert_eq!((client.peer.exports(), client.peer.subscriptions()), (0, 0));
+}
+
+#[test]
+fn what_was_not_sent_is_not_kept() {
+    let setting = setting();
+    let client = setting.world.client();
+    client.call(MAKE, Bytes::new());
+    client.end();
+    setting.world.run();
+    assert!(setting.last.lock().upgrade().is_none());
+    assert_eq!(client.peer.exports(), 0);
+}
+
+#[test]
+fn objects_within_values() {
+    let setting = setting();
+    let client = setting.world.client();
+    client.call(LIST, Bytes::new());
+    setting.world.run();
+    let list = result(&client.only(), "[m]");
+    let addresses: Vec<_> = list.items().unwrap().iter().map(reference).collect();
+    assert_eq!(addresses.len(), 2);
+    assert_ne!(addresses[0], addresses[1]);
+    for address in addresses {
+        assert_eq!(result(&hello(&setting, &client, address), "s").as_str(), Some("hello"));
+    }
+}
+
+#[test]
+fn objects_in_events_are_given_to_each_subscriber() {
+    let setting = setting();
+    let (one, two, full) = (setting.world.client(), setting.world.client(), setting.world.client());
+    one.subscribe(MADE, 1);
+    one.subscribe(MADE, 2);
+    two.subscribe(MADE, 1);
+    full.subscribe(MADE, 1);
+    full.room(0);
+    let child = child();
+    let emitted = setting.parent.emit_with("made", vec![child.to_value().into_dynamic()], std::slice::from_ref(&child)).unwrap();
+    assert_eq!((emitted.sent, emitted.dropped), (3, 1));
+    assert_eq!((one.peer.exports(), two.peer.exports(), full.peer.exports()), (2, 1, 0));
+    let events = one.take();
+    let addresses: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let tuple = crate::qi::value::Reader::new(&event.payload).shared(LIBQI).read(&signature("(m)")).unwrap();
+            reference(&tuple.members().unwrap()[0])
+        })
+        .collect();
+    assert_ne!(addresses[0], addresses[1], "each registration releases its own");
+    terminate(&one, addresses[0]);
+    assert_eq!(result(&hello(&setting, &one, addresses[1]), "s").as_str(), Some("hello"));
+}
+
+/// An object of the client's: its reference as an argument.
+fn guest(id: u32) -> Value {
+    let mut meta = crate::qi::meta::Builder::new();
+    meta.method("double", "(i)", "i");
+    meta.method("give", "(o)", "v");
+    meta.signal("rang", "(i)");
+    let meta: Arc<MetaObject> = Arc::new(meta.build().unwrap());
+    Value::Object(Arc::new(value::Object { meta, service: SERVICE, object: id, uid: Some([7; 20]) }))
+}
+
+const GUEST: u32 = 0x8000_0005;
+
+fn taken(setting: &Setting, client: &Client, keep: bool) -> Option<Remote> {
+    client.call(TAKE, args_shared("(ob)", vec![guest(GUEST), keep.into()]));
+    setting.world.run();
+    let sent = client.take();
+    let (reply, posts): (Vec<_>, Vec<_>) = sent.into_iter().partition(|message| message.header.ty == Type::Reply);
+    assert_eq!(reply.len(), 1);
+    assert_eq!(posts.len(), usize::from(!keep));
+    setting.guests.lock().pop()
+}
+
+type Answers = Arc<Mutex<Vec<Result<Value, CallError>>>>;
+
+fn ask(remote: &Remote, name: &str, arguments: Vec<Answer>) -> Answers {
+    let answers = Answers::default();
+    let keep = Arc::clone(&answers);
+    remote.call_then(name, arguments, move |answer| keep.lock().push(answer));
+    answers
+}
+
+#[test]
+fn a_clients_object_is_called_back_on_its_connection() {
+    let setting = setting();
+    let client = setting.world.client();
+    let remote = taken(&setting, &client, true).unwrap();
+    let answers = ask(&remote, "double", vec![21.into()]);
+    let call = client.only();
+    let Header { ty, service, object, action, .. } = call.header;
+    assert_eq!((ty, service, object, action), (Type::Call, SERVICE, GUEST, 100));
+    assert_eq!(&call.payload[..], b"\x15\0\0\0");
+    // An answer that belongs to another object does not count.
+    let other = Header { object: GUEST + 1, ..call.header };
+    client.message(Message::reply_to(&other, args("(i)", vec![1.into()])));
+    assert!(answers.lock().is_empty());
+    client.message(Message::reply_to(&call.header, args("(i)", vec![42.into()])));
+    client.message(Message::reply_to(&call.header, args("(i)", vec![43.into()])));
+    assert_eq!(*answers.lock(), [Ok(42.into())]);
+    let answers = ask(&remote, "double", vec![21.into()]);
+    client.message(Message::error_to(&client.only().header, "no"));
+    assert_eq!(*answers.lock(), [Err(CallError::Failed("no".into()))]);
+    let answers = ask(&remote, "nonsense", vec![]);
+    assert_eq!(answers.lock().len(), 1, "known without asking");
+    client.none();
+}
+
+#[test]
+fn a_clients_object_is_released_when_nobody_has_it() {
+    let setting = setting();
+    let client = setting.world.client();
+    assert!(taken(&setting, &client, false).is_none(), "the post was terminate");
+    let remote = taken(&setting, &client, true).unwrap();
+    let same = remote.clone();
+    drop(remote);
+    client.none();
+    drop(same);
+    let post = client.only();
+    let Header { ty, service, object, action, .. } = post.header;
+    assert_eq!((ty, service, object, action), (Type::Post, SERVICE, GUEST, 3));
+    assert_eq!(post.payload.len(), 4);
+}
+
+#[test]
+fn the_end_of_the_connection_fails_what_waits() {
+    let setting = setting();
+    let client = setting.world.client();
+    let remote = taken(&setting, &client, true).unwrap();
+    let answers = ask(&remote, "double", vec![1.into()]);
+    client.take();
+    client.end();
+    assert_eq!(*answers.lock(), [Err(CallError::Disconnected)]);
+    assert_eq!(*ask(&remote, "double", vec![1.into()]).lock(), [Err(CallError::Disconnected)]);
+    drop(remote);
+    client.none();
+}
+
+#[test]
+fn our_objects_go_along_as_arguments() {
+    let setting = setting();
+    let client = setting.world.client();
+    let remote = taken(&setting, &client, true).unwrap();
+    ask(&remote, "give", vec![Answer::from(&child())]);
+    let call = client.only();
+    let tuple = value::Reader::new(&call.payload).shared(LIBQI).read(&signature("(o)")).unwrap();
+    let address = reference(&tuple.members().unwrap()[0]);
+    assert_eq!(address.0, SERVICE, "the id is borrowed");
+    assert!(address.1 >= 0x8000_0000);
+    assert_eq!(result(&hello(&setting, &client, address), "s").as_str(), Some("hello"));
+    terminate(&client, address);
+    assert_eq!(client.peer.exports(), 0);
+}
+
+#[test]
+fn events_of_a_clients_object() {
+    let setting = setting();
+    let client = setting.world.client();
+    let remote = taken(&setting, &client, true).unwrap();
+    let sum = Arc::new(AtomicU32::new(0));
+    let add = Arc::clone(&sum);
+    let listener = move |arguments: &[Value]| {
+        let number = arguments[0].integer().unwrap() as u32;
+        add.fetch_add(number, Ordering::Relaxed);
+    };
+    remote.listen("rang", listener, |done| done.unwrap()).unwrap();
+    let call = client.only();
+    assert_eq!((call.header.action, call.payload.len()), (0, 16));
+    let ring = |number: i32| Message::event(1, SERVICE, GUEST, 102, args("(i)", vec![number.into()]));
+    // It may come before the Reply.
+    client.message(ring(3));
+    client.message(Message::reply_to(&call.header, Bytes::from_static(&[0; 8])));
+    client.message(ring(4));
+    client.message(Message::event(1, SERVICE, GUEST, 102, Bytes::new()));
+    assert_eq!(sum.load(Ordering::Relaxed), 7);
+    drop(remote);
+    client.only();
+    client.message(ring(5));
+    assert_eq!(sum.load(Ordering::Relaxed), 7);
+}

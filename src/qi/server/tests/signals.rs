@@ -1,0 +1,255 @@
+//! Subscriptions and events (section 15).
+
+use bytes::Bytes;
+
+use crate::qi::capability::Capabilities;
+use crate::qi::message::{Flags, Header, Message, Type};
+use crate::qi::server::signals::{EmitError, Emitted};
+use crate::qi::server::{Answer, Object, ObjectBuilder};
+use crate::qi::value::Value;
+
+use super::harness::*;
+
+const METHOD: u32 = 100;
+const FIRED: u32 = 101;
+const ANY: u32 = 102;
+const LEVEL: u32 = 103;
+/// As every libqi process sends first.
+const LINK: u64 = (106 << 32) | 13;
+
+fn object() -> Object {
+    let mut builder = ObjectBuilder::new();
+    builder.method("method", "()", "v", |_| Ok(Answer::void()));
+    builder.signal("fired", "(is)");
+    builder.signal("any", "m");
+    builder.property("level", "i", 7);
+    builder.build().unwrap()
+}
+
+fn fire(object: &Object) -> Emitted {
+    object.emit("fired", vec![5.into(), "five".into()]).unwrap()
+}
+
+fn unsubscribe(client: &Client, link: u64) -> Message {
+    client.call(1, args("(IIL)", vec![0u32.into(), 0u32.into(), link.into()]));
+    client.only()
+}
+
+fn register(client: &Client, action: u32, payload: Bytes) -> Message {
+    client.call(action, payload);
+    client.only()
+}
+
+#[test]
+fn an_event_goes_to_every_subscriber() {
+    let object = object();
+    let world = World::serving(&object);
+    let (one, two, idle) = (world.client(), world.client(), world.client());
+    one.subscribe(FIRED, LINK);
+    two.subscribe(FIRED, LINK);
+    idle.subscribe(ANY, LINK);
+    assert_eq!(fire(&object), Emitted { sent: 2, dropped: 0 });
+    let events = [one.only(), two.only()];
+    for event in &events {
+        let Header { ty, service, object, action, flags, .. } = event.header;
+        assert_eq!((ty, service, object, action, flags), (Type::Event, SERVICE, 1, FIRED, Flags::NONE));
+        assert_eq!(&event.payload[..], b"\x05\0\0\0\x04\0\0\0five");
+    }
+    assert_eq!(events[0].payload.as_ptr(), events[1].payload.as_ptr(), "encoded once");
+    idle.none();
+    assert_eq!((object.subscribers("fired"), object.subscribers("any")), (2, 1));
+}
+
+#[test]
+fn unknown_signals_are_refused() {
+    let world = World::serving(&object());
+    let client = world.client();
+    for id in [METHOD, 999, 0] {
+        let refused = register(&client, 0, args("(IIL)", vec![0u32.into(), id.into(), 1u64.into()]));
+        assert_eq!(error(&refused), "No such signal");
+    }
+}
+
+#[test]
+fn equal_links_are_two_subscriptions() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    client.subscribe(FIRED, LINK);
+    client.subscribe(FIRED, LINK);
+    client.subscribe(FIRED, 99);
+    assert_eq!(fire(&object).sent, 3);
+    client.take();
+    assert_eq!(unsubscribe(&client, LINK).header.ty, Type::Reply);
+    assert_eq!(fire(&object).sent, 2);
+    client.take();
+    assert_eq!(unsubscribe(&client, LINK).header.ty, Type::Reply);
+    assert_eq!(error(&unsubscribe(&client, LINK)), "Unregister request failed");
+    assert_eq!(unsubscribe(&client, u64::MAX).header.ty, Type::Reply, "the link that is none");
+    assert_eq!(fire(&object).sent, 1);
+    assert_eq!(client.peer.subscriptions(), 1);
+}
+
+#[test]
+fn links_are_the_connections_own() {
+    let object = object();
+    let world = World::serving(&object);
+    let (one, two) = (world.client(), world.client());
+    one.subscribe(FIRED, LINK);
+    assert_eq!(unsubscribe(&two, LINK).header.ty, Type::Error);
+    two.subscribe(FIRED, LINK);
+    unsubscribe(&two, LINK);
+    assert_eq!(fire(&object).sent, 1);
+    assert_eq!(one.only().header.ty, Type::Event);
+}
+
+#[test]
+fn the_end_of_a_connection_ends_its_subscriptions() {
+    let object = object();
+    let world = World::serving(&object);
+    let (one, two) = (world.client(), world.client());
+    one.subscribe(FIRED, LINK);
+    one.subscribe(FIRED, LINK);
+    two.subscribe(FIRED, LINK);
+    one.end();
+    world.router.ended(&one.peer);
+    assert_eq!(fire(&object), Emitted { sent: 1, dropped: 0 });
+    assert_eq!((one.peer.subscriptions(), two.peer.subscriptions()), (0, 1));
+    one.none();
+}
+
+#[test]
+fn subscribing_by_a_post_means_nothing() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    client.post(0, args("(IIL)", vec![0u32.into(), FIRED.into(), 1u64.into()]));
+    client.post(8, args("(IILs)", vec![0u32.into(), FIRED.into(), 1u64.into(), "(ls)".into()]));
+    assert_eq!(fire(&object), Emitted::default());
+    client.none();
+}
+
+#[test]
+fn a_post_on_a_signal_emits_to_the_poster_too() {
+    let object = object();
+    let world = World::serving(&object);
+    let (one, two) = (world.client(), world.client());
+    one.subscribe(FIRED, LINK);
+    two.subscribe(FIRED, LINK);
+    one.post(FIRED, args("(is)", vec![9.into(), "nine".into()]));
+    one.post(FIRED, Bytes::from_static(b"\x01"));
+    world.run();
+    assert_eq!(one.only().payload, two.only().payload);
+    one.subscribe(LEVEL, 5);
+    one.post(LEVEL, args("(i)", vec![1.into()]));
+    world.run();
+    assert_eq!(one.only().header.action, LEVEL);
+    assert_eq!(object.get("level"), Some(7.into()), "an event, not a value");
+    let flagged = dynamic(Value::tuple(vec![1i64.into(), "one".into()]));
+    one.message(Message::post(3, SERVICE, 1, FIRED, flagged).with_flags(Flags::DYNAMIC_PAYLOAD));
+    world.run();
+    assert_eq!(&two.only().payload[..4], b"\x01\0\0\0");
+}
+
+#[test]
+fn any_arguments_are_a_dynamic_tuple() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    client.subscribe(ANY, 1);
+    object.emit("any", vec![1.into(), "x".into()]).unwrap();
+    let event = client.only();
+    assert_eq!(&event.payload[..], b"\x04\0\0\0(is)\x01\0\0\0\x01\0\0\0x");
+    assert_eq!(event.header.flags, Flags::NONE);
+}
+
+#[test]
+fn a_wanted_signature_is_served_if_it_can_be() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    let want = |client: &Client, link: u64, text: &str| {
+        let payload = args("(IILs)", vec![SERVICE.into(), FIRED.into(), link.into(), text.into()]);
+        assert_eq!(register(client, 8, payload).payload.len(), 8);
+    };
+    for (link, text) in [(1, "(ls)"), (2, "(ss)"), (3, "nonsense"), (4, ""), (5, "(ls)")] {
+        want(&client, link, text);
+    }
+    let plain = world.client_with(&Capabilities { message_flags: false, ..LIBQI });
+    want(&plain, 1, "(ls)");
+    fire(&object);
+    let events = client.take();
+    let flags: Vec<_> = events.iter().map(|event| event.header.flags.0).collect();
+    assert_eq!(flags, [1, 0, 0, 0, 1]);
+    assert_eq!(&events[0].payload[..], b"\x04\0\0\0(ls)\x05\0\0\0\0\0\0\0\x04\0\0\0five");
+    assert_eq!(events[0].payload.as_ptr(), events[4].payload.as_ptr(), "once for each type");
+    assert_eq!(plain.only().header.flags, Flags::NONE);
+}
+
+#[test]
+fn a_property_tells_before_its_reply_and_every_time() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    client.subscribe(LEVEL, 1);
+    for _ in 0..2 {
+        client.call(6, args("(mm)", vec![Value::from(LEVEL).into_dynamic(), Value::from(11i64).into_dynamic()]));
+        world.run();
+        let sent = client.take();
+        assert_eq!(sent.iter().map(|message| message.header.ty).collect::<Vec<_>>(), [Type::Event, Type::Reply]);
+        assert_eq!((sent[0].header.action, &sent[0].payload[..]), (LEVEL, &b"\x0b\0\0\0"[..]));
+    }
+    assert_eq!(object.set("level", 12i64).unwrap().sent, 1);
+    assert_eq!(&client.only().payload[..], b"\x0c\0\0\0");
+    assert!(matches!(object.set("level", "text"), Err(EmitError::Type(_))));
+    assert!(matches!(object.set("fired", 1), Err(EmitError::Unknown(_))));
+    client.none();
+}
+
+#[test]
+fn mistakes_are_told_to_who_emits() {
+    let object = object();
+    assert!(matches!(object.emit("nobody", vec![]), Err(EmitError::Unknown(_))));
+    assert!(matches!(object.emit("fired", vec![1.into()]), Err(EmitError::Type(_))));
+    assert!(matches!(object.emit("fired", vec!["a".into(), "b".into()]), Err(EmitError::Type(_))));
+}
+
+#[test]
+fn who_does_not_read_loses_events_and_they_are_counted() {
+    let object = object();
+    let world = World::serving(&object);
+    let (slow, quick) = (world.client(), world.client());
+    slow.subscribe(FIRED, 1);
+    slow.subscribe(FIRED, 2);
+    quick.subscribe(FIRED, 1);
+    slow.room(3);
+    let emitted: Vec<_> = (0..5).map(|_| fire(&object)).collect();
+    assert_eq!(emitted[0], Emitted { sent: 3, dropped: 0 });
+    assert_eq!(emitted[1], Emitted { sent: 2, dropped: 1 });
+    assert_eq!(emitted[2], Emitted { sent: 1, dropped: 2 });
+    assert_eq!((slow.take().len(), quick.take().len()), (3, 5));
+    let statistics = object.statistics();
+    assert_eq!((statistics.events_sent, statistics.events_dropped), (8, 7));
+    assert_eq!(object.lost_events(slow.peer.id()), [(1, 3), (2, 4)]);
+    assert_eq!(object.lost_events(quick.peer.id()), [(1, 0)]);
+    assert!(!slow.is_closed());
+}
+
+#[test]
+fn a_service_that_is_removed_tells_no_more() {
+    let object = object();
+    let world = World::serving(&object);
+    world.router.add_service(3, &object);
+    let client = world.client();
+    client.subscribe(FIRED, 1);
+    client.call_at((3, 1, 0), args("(IIL)", vec![0u32.into(), FIRED.into(), 1u64.into()]));
+    client.only();
+    assert_eq!(fire(&object).sent, 2);
+    let services: Vec<_> = client.take().iter().map(|event| event.header.service).collect();
+    assert_eq!(services, [SERVICE, 3], "each under the address it knows");
+    world.router.remove_service(SERVICE);
+    assert_eq!(fire(&object).sent, 1);
+    assert_eq!(client.only().header.service, 3);
+    client.call(METHOD, Bytes::new());
+    assert_eq!(error(&client.only()), "The call request could not be handled.");
+}

@@ -1,0 +1,305 @@
+//! A real listener on loopback, and bytes.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::qi::capability::{Capabilities, CapabilityMap};
+use crate::qi::endpoint::{Config, EndPoint};
+use crate::qi::message::{HEADER_SIZE, Header, MAGIC, Message, Type, VERSION};
+use crate::qi::meta::{MetaObject, SERVICE_INFO_TEXT, ServiceInfo};
+use crate::qi::server::{Answer, Object, ObjectBuilder, Options, Server, ServerError, Verdict};
+use crate::qi::value::Value;
+use crate::reactor::Reactor;
+
+use super::harness::*;
+
+const LONG: Duration = Duration::from_secs(20);
+
+struct Running {
+    reactor: Arc<Reactor>,
+    server: Server,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.server.close();
+        self.reactor.stop();
+    }
+}
+
+fn start(options: Options) -> Running {
+    let reactor = Reactor::start().unwrap();
+    let options = Options { machine_id: Some("here".into()), ..options };
+    let server = Server::standalone(&reactor, &["tcp://127.0.0.1:0"], options).unwrap();
+    Running { reactor, server }
+}
+
+fn probe() -> Object {
+    let mut builder = ObjectBuilder::new();
+    builder.method("add", "(ii)", "i", |call| {
+        let number = |value: &Value| value.integer().unwrap_or_default() as i32;
+        Ok((number(&call.arguments[0]) + number(&call.arguments[1])).into())
+    });
+    builder.method("echo", "(r)", "r", |call| Ok(call.arguments[0].clone().into()));
+    builder.signal("fired", "(r)");
+    builder.build().unwrap()
+}
+
+struct Raw(TcpStream);
+
+impl Raw {
+    fn connect(running: &Running) -> Raw {
+        let address = running.server.addresses()[0].clone();
+        let stream = TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        Raw(stream)
+    }
+
+    fn authenticated(running: &Running) -> Raw {
+        let mut raw = Raw::connect(running);
+        raw.send(&authenticate());
+        assert_eq!(raw.next().header.ty, Type::Reply);
+        raw
+    }
+
+    fn send(&mut self, message: &Message) {
+        self.0.write_all(&message.encode().unwrap()).unwrap();
+    }
+
+    fn next(&mut self) -> Message {
+        self.try_next().expect("a message")
+    }
+
+    /// `None`: the server closed.
+    fn try_next(&mut self) -> Option<Message> {
+        let mut header = [0; HEADER_SIZE];
+        self.0.read_exact(&mut header).ok()?;
+        let (header, size) = Header::parse(&header, u32::MAX).unwrap();
+        let mut payload = vec![0; size as usize];
+        self.0.read_exact(&mut payload).ok()?;
+        Some(Message { header, payload: payload.into() })
+    }
+
+    fn is_closed(&mut self) -> bool {
+        self.try_next().is_none()
+    }
+}
+
+fn authenticate() -> Message {
+    Message::call(2, 0, 0, 8, capability_map(&CapabilityMap::announcing(&LIBQI)))
+}
+
+fn add(id: u32) -> Message {
+    Message::call(id, 2, 1, 100, args("(ii)", vec![2.into(), 3.into()]))
+}
+
+#[test]
+fn a_client_from_the_first_byte_to_the_last() {
+    let running = start(Options::default());
+    assert_eq!(running.server.add_service("Probe", &probe()), Ok(2));
+    let mut raw = Raw::connect(&running);
+    // Pipelined: authenticate and the first calls in one write.
+    let all = [authenticate(), Message::call(3, 1, 1, 100, args("(s)", vec!["Probe".into()])), add(4)];
+    let bytes: Vec<u8> = all.iter().flat_map(|message| message.encode().unwrap().to_vec()).collect();
+    raw.0.write_all(&bytes).unwrap();
+    assert_eq!(raw.next().header.id, 2);
+    let mut answers = [raw.next(), raw.next()];
+    answers.sort_by_key(|answer| answer.header.id);
+    let info = ServiceInfo::from_value(&result(&answers[0], SERVICE_INFO_TEXT)).unwrap();
+    let url = running.server.addresses()[0].clone();
+    assert_eq!((info.service_id, info.endpoints), (2, vec![url.into()]));
+    assert_eq!(result(&answers[1], "i"), 5.into());
+    raw.send(&Message::call(5, 2, 1, 2, args("(I)", vec![0u32.into()])));
+    MetaObject::decode(&raw.next().payload).unwrap().validate().unwrap();
+    assert_eq!(running.server.statistics().connections, 1);
+}
+
+#[test]
+fn other_versions_get_an_error_and_stay() {
+    let running = start(Options::default());
+    running.server.add_service("Probe", &probe()).unwrap();
+    let mut raw = Raw::authenticated(&running);
+    let mut newer = add(7);
+    newer.header.version = VERSION + 1;
+    raw.send(&newer);
+    let refused = raw.next();
+    assert_eq!((refused.header.id, refused.header.ty), (7, Type::Error));
+    raw.send(&add(8));
+    assert_eq!(result(&raw.next(), "i"), 5.into());
+}
+
+#[test]
+fn what_is_not_the_protocol_is_hung_up_on() {
+    let running = start(Options::default());
+    let mut raw = Raw::connect(&running);
+    raw.0.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    assert!(raw.is_closed());
+    let mut raw = Raw::connect(&running);
+    let mut header = Header::new(Type::Call, 1, 0, 0, 8).encode(64 * 1024 + 1);
+    assert_eq!(&header[..4], MAGIC.to_le_bytes());
+    raw.0.write_all(&header).unwrap();
+    assert!(raw.is_closed(), "64 KiB before authentication");
+    let mut raw = Raw::authenticated(&running);
+    header = Header::new(Type::Call, 1, 1, 1, 8).encode(64 * 1024 + 1);
+    raw.0.write_all(&header).unwrap();
+    raw.0.write_all(&vec![0; 64 * 1024 + 1]).unwrap();
+    assert_eq!(raw.next().header.ty, Type::Error, "more after it");
+}
+
+#[test]
+fn strangers_must_say_who_they_are_in_time() {
+    let connection = Config { authentication_time: Some(Duration::from_millis(30)), ..Config::accepting() };
+    let running = start(Options { connection, ..Options::default() });
+    assert!(Raw::connect(&running).is_closed());
+}
+
+#[test]
+fn a_rejection_is_heard_before_the_end() {
+    let running = start(Options::default().authenticator(|_| Verdict::Reject("not you".into())));
+    let mut raw = Raw::connect(&running);
+    raw.send(&authenticate());
+    assert_eq!(error(&raw.next()), "not you");
+    assert!(raw.is_closed());
+}
+
+#[test]
+fn who_never_reads_costs_others_nothing() {
+    let connection = Config { send_limit: 256 * 1024, ..Config::accepting() };
+    let running = start(Options { connection, event_limit: 128 * 1024, ..Options::default() });
+    let object = probe();
+    running.server.add_service("Probe", &object).unwrap();
+    let mut silent = Raw::authenticated(&running);
+    silent.send(&Message::call(3, 2, 1, 0, args("(IIL)", vec![0u32.into(), 102u32.into(), 1u64.into()])));
+    silent.next();
+    let chunk = Value::Raw(vec![7; 64 * 1024].into());
+    let (mut sent, mut dropped) = (0, 0);
+    for _ in 0..1000 {
+        let emitted = object.emit("fired", vec![chunk.clone()]).unwrap();
+        sent += emitted.sent;
+        dropped += emitted.dropped;
+    }
+    assert_eq!(sent + dropped, 1000);
+    assert!(dropped > 0, "64 MB do not fit");
+    assert_eq!(running.server.statistics().events_dropped, dropped as u64);
+    let mut other = Raw::authenticated(&running);
+    other.send(&add(4));
+    assert_eq!(result(&other.next(), "i"), 5.into());
+    // When it reads at last, it finds whole messages, as many as were sent, and is answered.
+    silent.send(&add(5));
+    let mut events = 0;
+    loop {
+        let message = silent.next();
+        match message.header.ty {
+            Type::Event => events += 1,
+            _ => break assert_eq!(result(&message, "i"), 5.into()),
+        }
+    }
+    assert_eq!(events, sent);
+}
+
+#[test]
+fn a_connection_that_is_cut_leaves_nothing_behind() {
+    let running = start(Options::default());
+    running.server.add_service("Probe", &probe()).unwrap();
+    let whole = add(4).encode().unwrap();
+    for cut in [1, 4, 27, 28, 30, whole.len() - 1] {
+        let mut raw = Raw::authenticated(&running);
+        raw.send(&Message::call(3, 2, 1, 0, args("(IIL)", vec![0u32.into(), 102u32.into(), 1u64.into()])));
+        raw.next();
+        raw.0.write_all(&whole[..cut]).unwrap();
+        raw.0.shutdown(Shutdown::Write).unwrap();
+        assert!(raw.is_closed());
+    }
+    let deadline = std::time::Instant::now() + LONG;
+    while running.server.statistics().connections > 0 {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    assert_eq!(running.server.statistics(), Default::default());
+}
+
+#[test]
+fn a_provider_is_called_on_the_connection_that_registered() {
+    let running = start(Options::default());
+    let mut raw = Raw::authenticated(&running);
+    let info = ServiceInfo {
+        name: "Theirs".into(),
+        endpoints: vec!["tcp://127.0.0.1:1".into()],
+        ..ServiceInfo::default()
+    };
+    let info = info.to_value(crate::qi::meta::ServiceInfoLayout::Seven);
+    raw.send(&Message::call(3, 1, 1, 102, args(&format!("({SERVICE_INFO_TEXT})"), vec![info])));
+    assert_eq!(result(&raw.next(), "I"), 2u32.into());
+    raw.send(&Message::call(4, 1, 1, 104, args("(I)", vec![2u32.into()])));
+    raw.next();
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| {
+            let remote = running.server.reach("Theirs", LONG)?;
+            remote.call("add", vec![1.into(), 2.into()], LONG)
+        });
+        let call = raw.next();
+        assert_eq!((call.header.service, call.header.object, call.header.action), (2, 1, 2));
+        raw.send(&Message::reply_to(&call.header, probe().meta().encode().unwrap()));
+        let call = raw.next();
+        assert_eq!((call.header.action, &call.payload[..]), (100, &b"\x01\0\0\0\x02\0\0\0"[..]));
+        raw.send(&Message::reply_to(&call.header, args("(i)", vec![3.into()])));
+        assert_eq!(caller.join().unwrap(), Ok(3.into()));
+    });
+    assert!(running.server.reach("ServiceDirectory", LONG).is_err());
+    assert!(running.server.reach("Nobody", LONG).is_err());
+}
+
+#[test]
+fn main_objects_are_reachable_on_a_connection_that_we_dialled() {
+    let running = start(Options::default());
+    running.server.add_service("Probe", &probe()).unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let welcome = |endpoint: &Arc<EndPoint>| running.server.serve(endpoint, Capabilities::OURS).unwrap();
+    let _endpoint = EndPoint::connect(&running.reactor, &address, Config::default(), Some(LONG), welcome).unwrap();
+    let mut raw = Raw(listener.accept().unwrap().0);
+    raw.0.set_read_timeout(Some(LONG)).unwrap();
+    raw.send(&add(4));
+    assert_eq!(result(&raw.next(), "i"), 5.into());
+    raw.send(&authenticate());
+    assert_eq!(raw.next().header.ty, Type::Error, "service 0 is at the other end");
+}
+
+#[test]
+fn services_come_and_go() {
+    let running = start(Options::default());
+    let server = &running.server;
+    let object = probe();
+    assert_eq!(server.add_service("Probe", &object), Ok(2));
+    assert!(matches!(server.add_service("Probe", &object), Err(ServerError::Refused(_))));
+    assert!(matches!(server.add_service("", &object), Err(ServerError::Refused(_))));
+    assert_eq!(server.services().len(), 2);
+    let mut raw = Raw::authenticated(&running);
+    server.remove_service(2).unwrap();
+    assert!(server.remove_service(2).is_err());
+    assert!(server.remove_service(1).is_err());
+    raw.send(&add(4));
+    assert_eq!(error(&raw.next()), "The call request could not be handled.");
+    assert_eq!(server.add_service("Probe", &object), Ok(3));
+    let again = server.listen("tcp://127.0.0.1:0").unwrap();
+    assert_eq!(server.addresses().len(), 2);
+    assert!(server.listen(&again).is_err());
+    server.close();
+    assert!(raw.is_closed());
+    server.close();
+}
+
+#[test]
+fn an_empty_answer() {
+    let mut builder = ObjectBuilder::new();
+    builder.method("nothing", "()", "v", |_| Ok(Answer::void()));
+    let running = start(Options::default());
+    running.server.add_service("Empty", &builder.build().unwrap()).unwrap();
+    let mut raw = Raw::authenticated(&running);
+    raw.send(&Message::call(4, 2, 1, 100, Bytes::new()));
+    assert_eq!(raw.next().payload.len(), 0);
+}

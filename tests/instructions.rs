@@ -1,0 +1,69 @@
+//! How many instructions a call costs, in user space: they do not depend on how busy the machine is, so a change that makes a
+//! hot path longer shows at once. A count more than 10 % off its baseline is news, whichever way: after a look at what did
+//! it, write the new number into `tests/instructions/baseline.txt`.
+
+mod support;
+
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use support::{Lib, ScratchDir, c_program, free_port, our_lib_dir, repo_root, require_tool, run};
+
+/// Bursts of 300 messages of 64 bytes. The difference of two runs has no share of starting, connecting and closing.
+const FEW: u64 = 3;
+const MANY: u64 = 13;
+const BURST: u64 = 300;
+
+const TOLERANCE: f64 = 0.1;
+
+#[test]
+fn calls_cost_what_they_did() {
+    // Without optimisation the numbers mean something else.
+    if cfg!(debug_assertions) {
+        return;
+    }
+    require_tool("valgrind", "valgrind");
+    let baseline = fs::read_to_string(repo_root().join("tests/instructions/baseline.txt")).expect("the baseline");
+    let rows: Vec<_> = baseline.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(rows.len(), 6, "three transports, sending and receiving");
+    let mut report = String::new();
+    let mut off = Vec::new();
+    for row in rows {
+        let [transport, function, expected] = row.split_whitespace().collect::<Vec<_>>()[..] else {
+            panic!("not a row of the baseline: {row}");
+        };
+        let expected: f64 = expected.parse().expect("a number");
+        let counted = instructions(transport, function);
+        report += &format!("{transport} {function} {counted:.0}\n");
+        if (counted / expected - 1.0).abs() > TOLERANCE {
+            off.push(format!("{transport} {function}: {counted:.0} instructions instead of {expected}"));
+        }
+    }
+    println!("{report}");
+    assert!(off.is_empty(), "{off:#?}\nAll of them:\n{report}");
+}
+
+/// Instructions per call of a function.
+fn instructions(transport: &str, function: &str) -> f64 {
+    let [few, many] = [FEW, MANY].map(|bursts| collected(transport, function, bursts));
+    (many - few) as f64 / ((MANY - FEW) * BURST) as f64
+}
+
+fn collected(transport: &str, function: &str, bursts: u64) -> u64 {
+    let scratch = ScratchDir::new();
+    let address = match transport {
+        "tcp" => format!("tcp://127.0.0.1:{}", free_port()),
+        "ipc" => scratch.ipc_address(),
+        other => format!("{other}://instructions"),
+    };
+    let program = c_program("tests/instructions/count.c", Lib::Ours);
+    let mut valgrind = Command::new("valgrind");
+    valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
+    valgrind.arg(format!("--toggle-collect={function}")).arg(program).arg(address).arg(bursts.to_string());
+    valgrind.env("LD_LIBRARY_PATH", our_lib_dir());
+    let outcome = run(&mut valgrind, Duration::from_secs(60));
+    let collected = outcome.stderr.lines().find_map(|line| line.split("Collected : ").nth(1));
+    let collected = collected.and_then(|count| count.trim().parse().ok());
+    collected.unwrap_or_else(|| panic!("callgrind of {transport} {function}: {outcome:?}"))
+}

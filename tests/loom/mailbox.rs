@@ -1,0 +1,146 @@
+//! The mailboxes of objects and the queue of their workers: nothing is forgotten, nothing is done twice or at once, and
+//! the workers end.
+//!
+//! Mailbox and queue are the real ones; what a worker does with them (`Object::run_one`, `Workers`) is written down here
+//! again. Work that nobody comes for would leave a thread asleep for ever.
+
+use std::sync::Arc;
+
+use loom::sync::Mutex;
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use loom::thread::{self, JoinHandle};
+
+use crate::explore;
+use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
+use crate::qi::server::run_queue::RunQueue;
+
+struct Object {
+    mailbox: Mailbox<u32>,
+    inside: AtomicUsize,
+    done: Mutex<Vec<u32>>,
+}
+
+struct House {
+    objects: Vec<Object>,
+    /// Indices of objects.
+    queue: RunQueue<usize>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Tasks that are not done yet; the last one ends the queue.
+    left: AtomicUsize,
+}
+
+impl House {
+    fn new(objects: usize, workers: usize, tasks: usize) -> Arc<House> {
+        let object = |_| Object {
+            mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }),
+            inside: AtomicUsize::new(0),
+            done: Mutex::default(),
+        };
+        Arc::new(House {
+            objects: (0..objects).map(object).collect(),
+            queue: RunQueue::new(workers),
+            threads: Mutex::default(),
+            left: AtomicUsize::new(tasks),
+        })
+    }
+
+    /// `Workers::submit`.
+    fn submit(self: &Arc<Self>, object: usize) {
+        if !self.queue.push(object) {
+            return;
+        }
+        let house = Arc::clone(self);
+        let thread = thread::spawn(move || {
+            while let Some(object) = house.queue.next() {
+                house.run_one(object);
+            }
+        });
+        self.threads.lock().unwrap().push(thread);
+    }
+
+    fn push(self: &Arc<Self>, object: usize, from: u64, task: u32) {
+        let origin = Origin::Connection { id: from, bytes: 1 };
+        if self.objects[object].mailbox.push(origin, task).expect("room") {
+            self.submit(object);
+        }
+    }
+
+    /// `Object::run_one`, and what the router does after it.
+    fn run_one(self: &Arc<Self>, index: usize) {
+        let object = &self.objects[index];
+        let Some(task) = object.mailbox.take() else { return };
+        assert_eq!(object.inside.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+        object.done.lock().unwrap().push(task);
+        object.inside.fetch_sub(1, Ordering::SeqCst);
+        if object.mailbox.finish() {
+            self.submit(index);
+        }
+        self.less();
+    }
+
+    fn less(&self) {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            assert!(self.queue.stop().is_empty() || self.objects.iter().all(|object| object.mailbox.waiting() == 0));
+        }
+    }
+
+    /// Waits for the workers, which end when everything is done.
+    fn join(&self) {
+        loop {
+            let thread = self.threads.lock().unwrap().pop();
+            match thread {
+                Some(thread) => thread.join().unwrap(),
+                None => return,
+            }
+        }
+    }
+
+    fn done(&self, object: usize) -> Vec<u32> {
+        self.objects[object].done.lock().unwrap().clone()
+    }
+}
+
+#[test]
+fn what_two_connections_bring_is_done_in_their_order() {
+    explore(3, || {
+        let house = House::new(1, 2, 3);
+        let other = Arc::clone(&house);
+        let pusher = thread::spawn(move || other.push(0, 2, 20));
+        house.push(0, 1, 10);
+        house.push(0, 1, 11);
+        pusher.join().unwrap();
+        house.join();
+        let mut done = house.done(0);
+        assert_eq!(done.iter().copied().filter(|task| *task < 20).collect::<Vec<_>>(), [10, 11]);
+        done.sort_unstable();
+        assert_eq!(done, [10, 11, 20]);
+    });
+}
+
+#[test]
+fn two_objects_share_two_workers() {
+    explore(2, || {
+        let house = House::new(2, 2, 3);
+        house.push(0, 1, 1);
+        house.push(1, 1, 2);
+        house.push(0, 1, 3);
+        house.join();
+        assert_eq!((house.done(0), house.done(1)), (vec![1, 3], vec![2]));
+    });
+}
+
+#[test]
+fn what_is_taken_out_is_not_done_and_what_follows_is() {
+    explore(3, || {
+        let house = House::new(1, 1, 2);
+        house.push(0, 1, 1);
+        // A Cancel comes while the worker may be at it, or another message behind it.
+        let removed = house.objects[0].mailbox.remove(|task| *task == 1).is_some();
+        if removed {
+            house.less();
+        }
+        house.push(0, 1, 2);
+        house.join();
+        assert_eq!(house.done(0), if removed { vec![2] } else { vec![1, 2] });
+    });
+}

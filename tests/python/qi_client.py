@@ -1,0 +1,249 @@
+"""The genuine `qi` package as a client of our server. Arguments: scenario, address."""
+
+import subprocess
+import sys
+import threading
+
+import qi
+
+scenario, url = sys.argv[1], sys.argv[2]
+TIMEOUT = 20
+
+
+class Events:
+    """Collects what a signal brings."""
+
+    def __init__(self):
+        self.seen = []
+        self.news = threading.Condition()
+
+    def __call__(self, *arguments):
+        with self.news:
+            self.seen.append(arguments)
+            self.news.notify_all()
+
+    def wait(self, count):
+        with self.news:
+            assert self.news.wait_for(lambda: len(self.seen) >= count, TIMEOUT), self.seen
+            return self.seen
+
+
+def raises(call, *arguments):
+    try:
+        call(*arguments)
+    except RuntimeError as error:
+        return str(error)
+    raise AssertionError("no error")
+
+
+# Objects of a session do not keep it.
+SESSIONS = []
+
+
+def session():
+    made = qi.Session()
+    made.connect(url)
+    SESSIONS.append(made)
+    return made
+
+
+def services():
+    bus = session()
+    infos = {info["name"]: info for info in bus.services()}
+    assert set(infos) == {"ServiceDirectory", "Probe"}, infos
+    assert infos["Probe"]["endpoints"][0] == url, infos
+    assert infos["Probe"]["machineId"] == bus.service("ServiceDirectory").machineId()
+    assert "Cannot find service 'Nobody'" in raises(bus.service, "Nobody")
+    assert infos["Probe"]["serviceId"] == 2
+
+
+def calls():
+    probe = session().service("Probe")
+    assert probe.add(2, 3) == 5
+    assert probe.add(2.9, True) == 3
+    assert probe.upper("h\u00e9h\u00e9") == "H\u00c9H\u00c9"
+    assert probe.incr({"a": 1, "b": 2}) == {"a": 2, "b": 3}
+    assert probe.vargs(1, "a", 2.5) == [1, "a", 2.5]
+    assert probe.vargs() == []
+    for value in [None, True, 7, -(2**63), 1.5, "text", [1, "a"], {"k": [1, {"z": None}]}, (1, 2)]:
+        got = probe.echo(value)
+        assert got == value or (value is True and got == 1), (value, got)
+    assert probe.some(3) == 4
+    assert probe.some(None) is None
+    assert probe.over(1) == "i" and probe.over("a") == "s" and probe.over(1, 2) == "ii"
+    assert probe.call("over", 3.5) == "i"
+    assert probe.raw(bytearray(b"\x00\xff\x01")) == b"\x01\xff\x00"
+    widths = (-1, 254, -3, 65533, -4, 4294967291, -6, 2**63 - 1, 1.5, 2.5)
+    assert probe.widths(*widths) == widths
+    big = "x" * 3_000_000
+    assert probe.upper(big) == big.upper()
+    futures = [probe.add(n, n, _async=True) for n in range(1000)]
+    assert [future.value() for future in futures] == [2 * n for n in range(1000)]
+
+
+def errors():
+    probe = session().service("Probe")
+    assert "deliberate" in raises(probe.fail)
+    assert "did not answer" in raises(probe.silent)
+    assert "panicked" in raises(probe.explode)
+    assert "convert" in raises(probe.add, "a", "b")
+    assert probe.add(1, 1) == 2
+
+
+def signals():
+    bus = session()
+    probe = bus.service("Probe")
+    fired, level = Events(), Events()
+    link = probe.fired.connect(fired)
+    probe.fire(1, "one")
+    assert fired.wait(1) == [(1, "one")]
+    probe.fired(2, "two")
+    assert fired.wait(2)[1] == (2, "two")
+    anything = Events()
+    probe.anything.connect(anything)
+    probe.fire_anything()
+    assert anything.wait(1) == [(1, ["a"])], anything.seen
+    probe.fired.disconnect(link)
+    probe.fire(3, "three")
+    probe.level.connect(level)
+    probe.level.setValue(11)
+    assert level.wait(1) == [(11,)]
+    assert probe.level.value() == 11
+    probe.level.setValue(12)
+    assert level.wait(2)[1] == (12,)
+    assert "too high" in raises(probe.level.setValue, 101)
+    assert "Failed converting" in raises(probe.level.setValue, "text")
+    assert len(fired.seen) == 2
+
+
+class Hello:
+    def hello(self, name):
+        return "hello " + name
+
+
+def objects():
+    bus = session()
+    probe = bus.service("Probe")
+    assert probe.meet(Hello()) == "hello server"
+    counter = probe.counter()
+    changed = Events()
+    counter.value.connect(changed)
+    assert counter.increment() == 1
+    assert counter.increment() == 2
+    assert changed.wait(2) == [(1,), (2,)]
+    other = probe.counter()
+    assert other.increment() == 1
+    assert probe.read(counter) == 2
+    assert probe.exports() >= 2
+    del counter, other
+    for _ in range(2000):
+        if probe.exports() == 0:
+            break
+        threading.Event().wait(0.01)
+    # A signal that was connected keeps a reference in libqi.
+    assert probe.exports() <= 1, probe.exports()
+
+
+def cancel():
+    probe = session().service("Probe")
+    running = probe.slow(_async=True)
+    queued = probe.slow(_async=True)
+    queued.cancel()
+    assert queued.wait(TIMEOUT * 1000) and queued.isCanceled(), queued
+    running.cancel()
+    assert running.wait(TIMEOUT * 1000) and running.isCanceled(), running
+    assert probe.add(1, 2) == 3
+
+
+def listener():
+    probe = session().service("Probe")
+    events = Events()
+    probe.fired.connect(events)
+    print("ready", flush=True)
+    assert events.wait(3) == [(1, "x"), (2, "x"), (3, "x")]
+
+
+def two():
+    others = [subprocess.Popen([sys.executable, __file__, "listener", url], stdout=subprocess.PIPE) for _ in range(2)]
+    for other in others:
+        assert other.stdout.readline() == b"ready\n"
+    probe = session().service("Probe")
+    for number in (1, 2, 3):
+        probe.fire(number, "x")
+    for other in others:
+        assert other.wait(TIMEOUT) == 0
+
+
+class Mine:
+    """A service of this process."""
+
+    def __init__(self):
+        self.changed = qi.Signal("(i)")
+
+    def hello(self, name):
+        return "mine, " + name
+
+
+def provider():
+    bus = session()
+    added, removed = Events(), Events()
+    bus.serviceRegistered.connect(added)
+    bus.serviceUnregistered.connect(removed)
+    service = Mine()
+    number = bus.registerService("Mine", service)
+    assert added.wait(1) == [(number, "Mine")]
+    assert "already" in raises(bus.registerService, "Mine", Mine())
+    # Called by the process of the directory, over the connection that has registered it.
+    assert bus.service("Probe").visit("Mine") == "mine, server"
+    other = session()
+    assert other.service("Mine").hello("other") == "mine, other"
+    try:
+        other.unregisterService(number)
+        raise AssertionError("somebody else's service")
+    except RuntimeError:
+        pass
+    bus.unregisterService(number)
+    assert removed.wait(1) == [(number, "Mine")]
+    assert "Cannot find" in raises(other.service, "Mine")
+    third = session()
+    again = third.registerService("Mine", Mine())
+    assert again > number
+    added.wait(2)
+    third.close()
+    assert removed.wait(2)[1] == (again, "Mine")
+
+
+class Login:
+    def __init__(self, user, token):
+        self.map = {"user": user, "token": token}
+
+    def initialAuthData(self):
+        return self.map
+
+
+class Factory:
+    def __init__(self, user, token):
+        self.login = Login(user, token)
+
+    def newAuthenticator(self):
+        return self.login
+
+
+def login():
+    bus = qi.Session()
+    bus.setClientAuthenticatorFactory(Factory("nao", "secret"))
+    bus.connect(url)
+    assert bus.service("Probe").who() == "nao"
+    bad = qi.Session()
+    bad.setClientAuthenticatorFactory(Factory("nao", "guess"))
+    raises(bad.connect, url)
+    raises(qi.Session().connect, url)
+
+
+{f.__name__: f for f in (services, calls, errors, signals, objects, cancel, listener, two, provider, login)}[scenario]()
+print("ok", flush=True)
+# Sessions that are still connected may keep the interpreter from ending.
+sys.stdout.flush()
+import os
+
+os._exit(0)
