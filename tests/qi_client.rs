@@ -10,32 +10,23 @@ use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use nanomsg::qi::client::{
-    CallOptions, ClientError, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
+    CallOptions, ClientError, Provider, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
 };
+use nanomsg::qi::server::{ObjectBuilder, Options};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
+use support::python::environment;
 use support::{repo_root, require_tool, run};
 
 /// Nothing here takes this long; it ends a test that hangs.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Python with libqi, in a virtual environment of its own among the generated files; made once.
-fn environment() -> PathBuf {
+/// Python with libqi.
+fn python() -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _alone = MAKING.lock().unwrap_or_else(|poison| poison.into_inner());
     require_tool("python3", "python3");
-    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("python-qi");
-    let python = dir.join("bin/python");
-    let minutes = Duration::from_secs(300);
-    let imports = |python: &PathBuf| run(Command::new(python).args(["-c", "import qi"]), minutes).code == Some(0);
-    if !python.exists() || !imports(&python) {
-        let made = run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&dir), minutes);
-        made.expect_success("python3 -m venv (Debian package python3-venv)");
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "qi==3.1.5"]);
-        run(&mut pip, minutes).expect_success("pip install qi");
-    }
-    python
+    environment("python-qi", "qi==3.1.5", "qi")
 }
 
 /// A process with a directory and the service of `tests/python/qi_service.py`.
@@ -52,7 +43,7 @@ impl Service {
     }
 
     fn start_at(url: &str) -> Service {
-        let mut command = Command::new(environment());
+        let mut command = Command::new(python());
         command.arg(repo_root().join("tests/python/qi_service.py")).arg(url);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         // Its machine id belongs to the test.
@@ -414,4 +405,53 @@ fn nanoqi_end_to_end() {
         assert!(output.status.success() && out.trim().ends_with(wanted), "{out}");
     }
     assert_eq!(service.tell("fire 4 four"), "ok");
+}
+
+/// A service of ours on libqi's bus: called by libqi over either connection, seen to come and to go.
+#[test]
+fn libqi_calls_what_we_provide() {
+    let mut service = Service::start();
+    let mut builder = ObjectBuilder::new();
+    builder.description("ours");
+    builder.method("greet", "(s)", "s", |call| {
+        let name = call.arguments.first().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        Ok(Value::from(format!("hello {name}")).into())
+    });
+    let object = builder.build().unwrap();
+    let options = SessionOptions { call_timeout: Some(LIMIT), ..SessionOptions::default() };
+    let provider = Provider::start(&service.url, &["tcp://127.0.0.1:0"], options, Options::default()).unwrap();
+    provider.register("Ours", &object).unwrap();
+    assert_eq!(service.tell("call Ours greet libqi"), "hello libqi");
+    // Another process dials our own address, as what is not the directory does.
+    let session = service.session();
+    let ours = session.service("Ours").unwrap();
+    assert_eq!(ours.call_to::<String>("greet", &["you".into()]).unwrap(), "hello you");
+    let (_, printed, _) = nanoqi(&service.url, &["call", "Ours.greet", "tool"]);
+    assert_eq!(printed, "\"hello tool\"");
+    assert!(provider.register("Ours", &object).is_err(), "the name is taken");
+    provider.unregister("Ours").unwrap();
+    eventually(|| matches!(session.service("Ours"), Err(ClientError::NoService { .. })));
+    assert!(matches!(ours.call("greet", &["you".into()]), Err(ClientError::Remote(_))), "served no more");
+    provider.register("Ours", &object).unwrap();
+    let again = session.wait_for_service("Ours", Some(LIMIT)).unwrap();
+    assert_eq!(again.call_to::<String>("greet", &["you".into()]).unwrap(), "hello you");
+    drop(provider);
+    let names = || session.services().unwrap().into_iter().map(|info| info.name.lossy().into_owned()).collect::<Vec<_>>();
+    eventually(|| !names().contains(&"Ours".to_owned()));
+}
+
+#[test]
+fn nanoqi_serves_a_directory() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+    command.args(["serve", "tcp://127.0.0.1:0", "--user", "nao", "--token", "secret"]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let url = url.trim();
+    let (code, list, _) = nanoqi(url, &["--user", "nao", "--token", "secret", "list"]);
+    assert!(code == 0 && list.contains("ServiceDirectory"), "{list}");
+    let (code, _, text) = nanoqi(url, &["--user", "nao", "--token", "wrong", "list"]);
+    assert!(code == 2 && text.contains("authentication rejected: unknown user or wrong token"), "{text}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

@@ -23,7 +23,7 @@ METHOD may be a full name, as add::(ii), to choose among overloads.
 
 options:
   --qi-url URL     where the directory is; tcp://127.0.0.1:9559. tcps:// is TLS
-  --user NAME      who to be
+  --user NAME      who to be; with serve: who is let in
   --token TEXT     what proves it; better in the environment, as NANOQI_TOKEN
   --ca FILE        with tcps: believe only certificates signed by these authorities (PEM); all are believed without
   --timeout SECS   for connecting and for each answer; 10. 0: for ever
@@ -75,6 +75,13 @@ pub struct Arguments {
     pub wait: bool,
     pub all: bool,
     pub json: bool,
+}
+
+impl Arguments {
+    /// The token on the line, or else in the environment.
+    pub fn token(&self) -> Option<String> {
+        self.token.clone().or_else(|| std::env::var("NANOQI_TOKEN").ok())
+    }
 }
 
 /// Reads the words behind the program's name; an error says what is wrong.

@@ -89,7 +89,7 @@ fn connect(arguments: &Arguments) -> Result<Session, Failure> {
     let mut options = SessionOptions { call_timeout: arguments.timeout, ..SessionOptions::default() };
     options.dial.timeout = arguments.timeout;
     options.dial.credentials.user.clone_from(&arguments.user);
-    options.dial.credentials.token = arguments.token.clone().or_else(|| std::env::var("NANOQI_TOKEN").ok());
+    options.dial.credentials.token = arguments.token();
     if let Some(path) = &arguments.authorities {
         let usage = |text: String| Failure { code: 1, text };
         let authorities = std::fs::read(path).map_err(|error| usage(format!("{path}: {error}")))?;
@@ -99,7 +99,8 @@ fn connect(arguments: &Arguments) -> Result<Session, Failure> {
     Ok(Session::connect(&arguments.url, options)?)
 }
 
-fn line(text: impl std::fmt::Display) -> Outcome {
+/// Prints a line that is not held back.
+pub fn line(text: impl std::fmt::Display) -> Outcome {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}")?;
     Ok(out.flush()?)

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::qi::convert::convert;
 use crate::qi::message::Header;
+use crate::qi::payload::PayloadError;
 use crate::qi::signature::Signature;
 
 use super::connection::{Connection, Outcome, Reply};
@@ -42,7 +43,7 @@ pub(super) struct Expected {
 impl Expected {
     /// The result in a Reply.
     pub fn read(&self, connection: &Arc<Connection>, reply: Reply) -> Result<Received> {
-        let failed = |error| ClientError::Payload { member: format!("result of {}", self.member), error };
+        let failed = |error: PayloadError| ClientError::Payload { member: format!("result of {}", self.member), error: Box::new(error) };
         let received = connection.result(reply, &self.declared).map_err(failed)?;
         match &self.wanted {
             Some(wanted) if received.value().signature() != *wanted => {

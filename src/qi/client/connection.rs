@@ -120,8 +120,8 @@ impl Connection {
                 connection.ended(reason);
             }
         };
-        let pattern = Pattern { exclusive: true, ..Pattern::types(Types::ANSWERS) };
-        endpoint.make_sink(pattern, Arc::new(sink), Some(Box::new(closer)))?;
+        // Not exclusive: a server on the same connection makes calls of its own.
+        endpoint.make_sink(Pattern::types(Types::ANSWERS), Arc::new(sink), Some(Box::new(closer)))?;
         let announcements = Weak::clone(&connection.me);
         let sink = move |_: &EndPoint, message: &Message| {
             if let Some(connection) = announcements.upgrade() {

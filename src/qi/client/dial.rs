@@ -114,7 +114,7 @@ fn round(connection: &Arc<Connection>, map: &CapabilityMap, deadline: Option<Ins
     let signature = CapabilityMap::signature();
     let slot = Arc::new(Slot::default());
     let target = Target { service: 0, object: 0, action: AUTHENTICATE, result: Some(signature.clone()) };
-    let failed = |error: PayloadError| ClientError::Payload { member: "authenticate".into(), error };
+    let failed = |error: PayloadError| ClientError::Payload { member: "authenticate".into(), error: Box::new(error) };
     let call = connection.start(target, Waiter::Slot(Arc::clone(&slot)), deadline, |writer| {
         let payload = writer.encode(&map.to_value(), &signature).map_err(|error| failed(error.into()))?;
         Ok((payload, Flags::NONE))

@@ -30,15 +30,15 @@ pub enum ClientError {
     /// The connection is gone, and with it all objects of it; what was pending may or may not have been done.
     Disconnected(Reason),
     /// No such method, or not for these arguments (section 18).
-    Resolve(ResolveError),
+    Resolve(Box<ResolveError>),
     /// No such signal or property.
     NoMember { what: &'static str, name: String },
     /// The meta object's member cannot be used.
-    Meta(MetaError),
+    Meta(Box<MetaError>),
     /// What was sent or received is not of the type it should be; `member` is what it was for.
-    Payload { member: String, error: PayloadError },
+    Payload { member: String, error: Box<PayloadError> },
     /// The result is not of the type that the program wants.
-    Result(ConvertError),
+    Result(Box<ConvertError>),
     /// The directory does not know the service: its own text.
     NoService { name: String, text: String },
     /// The service is known, but none of its endpoints can be used from here: each, and why (section 12).
@@ -64,7 +64,8 @@ impl ClientError {
             ClientError::Disconnected(_) => Error::NOT_CONNECTED,
             ClientError::NoService { .. } | ClientError::Unreachable { .. } => Error::HOST_UNREACHABLE,
             ClientError::System(error) => *error,
-            ClientError::Payload { error: PayloadError::Convert(_), .. } | ClientError::Result(_) => Error::INVALID,
+            ClientError::Payload { error, .. } if matches!(**error, PayloadError::Convert(_)) => Error::INVALID,
+            ClientError::Result(_) => Error::INVALID,
             _ => Error::PROTO,
         }
     }
@@ -134,12 +135,12 @@ impl From<Error> for ClientError {
 
 impl From<ResolveError> for ClientError {
     fn from(error: ResolveError) -> ClientError {
-        ClientError::Resolve(error)
+        ClientError::Resolve(Box::new(error))
     }
 }
 
 impl From<MetaError> for ClientError {
     fn from(error: MetaError) -> ClientError {
-        ClientError::Meta(error)
+        ClientError::Meta(Box::new(error))
     }
 }

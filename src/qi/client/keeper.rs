@@ -80,7 +80,7 @@ fn restore(core: &Arc<Core>) -> bool {
     if core.link().is_err() && core.open().is_err() {
         return false;
     }
-    let mut whole = true;
+    let mut whole = core.restore_others();
     for cell in core.lost() {
         match move_cell(core, &cell) {
             // It will be news when it comes back.

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `session`, `directory`, `plan`, `machine` | from a name to a proxy |
 //! | `keeper` | reconnection |
+//! | `provider` | services of our own on somebody else's bus |
 //! | `proxy`, `call`, `typed` | what to do with it |
 //! | `subscribe`, `registrations` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
@@ -26,6 +27,7 @@ mod keeper;
 mod machine;
 mod news;
 mod plan;
+mod provider;
 mod proxy;
 mod received;
 mod registrations;
@@ -43,6 +45,8 @@ pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 pub use error::{ClientError, Result};
 pub use keeper::Backoff;
 pub use machine::machine_ids;
+pub use news::shared_reactor;
+pub use provider::Provider;
 pub use proxy::{Completion, Proxy};
 pub use received::{Objects, Received, RemoteObject};
 pub use replies::Counts;

@@ -55,7 +55,9 @@ impl News {
 /// The reactor that all sessions of a process share unless they are given one. It is never stopped: proxies outlive their
 /// sessions. A forked child, which has lost the I/O thread, gets its own.
 pub fn shared_reactor() -> Result<Arc<Reactor>> {
-    static SHARED: LazyLock<Mutex<Option<(u32, Arc<Reactor>)>>> = LazyLock::new(Mutex::default);
+    /// Whose it is, by process id.
+    type Owned = Option<(u32, Arc<Reactor>)>;
+    static SHARED: LazyLock<Mutex<Owned>> = LazyLock::new(Mutex::default);
     let process = std::process::id();
     let mut shared = SHARED.lock();
     if let Some((_, reactor)) = shared.as_ref().filter(|(owner, _)| *owner == process) {

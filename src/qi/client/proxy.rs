@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -53,11 +54,18 @@ pub(super) struct Cell {
     timeout: Option<Duration>,
     /// Its session finds it again after a loss.
     survives: bool,
+    /// The directory has said that the service is no more.
+    pub removed: AtomicBool,
 }
 
 impl Cell {
     pub fn place(&self) -> Arc<Place> {
         Arc::clone(&self.place.lock())
+    }
+
+    /// Its object is there, as far as is known.
+    pub fn is_current(&self) -> bool {
+        !self.removed.load(Ordering::Acquire) && self.place().connection.is_open()
     }
 
     pub fn survives(&self) -> bool {
@@ -71,6 +79,7 @@ impl Cell {
 
     /// The object is here now.
     pub fn move_to(&self, place: Place) {
+        self.removed.store(false, Ordering::Release);
         let before = std::mem::replace(&mut *self.place.lock(), Arc::new(place));
         // Under no lock: it may be the last that holds a connection.
         drop(before);
@@ -105,7 +114,7 @@ impl Proxy {
 
     pub(super) fn at(place: Place, name: String, timeout: Option<Duration>, survives: bool) -> Proxy {
         let place = Mutex::new(Arc::new(place));
-        Proxy(Arc::new(Cell { name, place, feeds: Mutex::default(), timeout, survives }))
+        Proxy(Arc::new(Cell { name, place, feeds: Mutex::default(), timeout, survives, removed: AtomicBool::new(false) }))
     }
 
     /// What the object can do.
@@ -243,7 +252,7 @@ impl Proxy {
     fn property_of_key(&self, key: Value, name: &str) -> Result<Received> {
         let value = self.generic(PROPERTY, name, vec![key.into_dynamic()], Kind::Dynamic.into())?;
         let inner = value.value().clone().undynamic();
-        let failed = |error| ClientError::Payload { member: name.into(), error: PayloadError::Decode(error) };
+        let failed = |error| ClientError::Payload { member: name.into(), error: Box::new(PayloadError::Decode(error)) };
         Ok(Received::adopt(&self.connection(), inner.map_err(failed)?))
     }
 
@@ -261,7 +270,7 @@ impl Proxy {
         place
             .begin(place.target(action, Some(result)), expected, deadline, |writer| {
                 let payload = writer.encode(&tuple, &tuple.signature());
-                let failed = |error| ClientError::Payload { member: member.into(), error: PayloadError::Encode(error) };
+                let failed = |error| ClientError::Payload { member: member.into(), error: Box::new(PayloadError::Encode(error)) };
                 Ok((payload.map_err(failed)?, Flags::NONE))
             })?
             .wait()
@@ -314,7 +323,7 @@ fn encode_arguments(
     wanted: Option<&Signature>,
 ) -> Result<(Bytes, Flags)> {
     let message_flags = place.connection.shared().message_flags;
-    let failed = |error| ClientError::Payload { member: format!("arguments of {name}"), error };
+    let failed = |error: PayloadError| ClientError::Payload { member: format!("arguments of {name}"), error: Box::new(error) };
     let (payload, flags) = write_arguments(writer, arguments.to_vec(), parameters, message_flags).map_err(failed)?;
     let Some(wanted) = wanted.filter(|_| message_flags) else { return Ok((payload, flags)) };
     // The signature follows as a string of its own.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -81,7 +82,12 @@ struct State {
     cells: Vec<Weak<Cell>>,
     reconnections: u64,
     closed: bool,
+    /// Told after a reconnection, on the keeper's thread. False: not everything could be made good.
+    restorers: Vec<Arc<Restorer>>,
 }
+
+/// Makes good what a reconnection has lost.
+pub(super) type Restorer = dyn Fn() -> bool + Send + Sync;
 
 /// What the handles of a session share.
 pub(super) struct Core {
@@ -168,6 +174,11 @@ impl Session {
         self.0.state.lock().reconnections
     }
 
+    /// Has `restore` called after each reconnection.
+    pub(super) fn on_restored(&self, restore: impl Fn() -> bool + Send + Sync + 'static) {
+        self.0.state.lock().restorers.push(Arc::new(restore));
+    }
+
     /// Closes all connections. Calls under way fail, subscriptions end.
     pub fn close(&self) {
         self.0.close();
@@ -231,6 +242,7 @@ impl Core {
         let meta = directory.proxy().meta();
         let mut watching = true;
         for name in ["serviceAdded", "serviceRemoved"] {
+            let removed = name == "serviceRemoved";
             let Some(signal) = meta.signal_named(name) else { return false };
             let core = Arc::downgrade(self);
             let arguments = Signature::tuple([Kind::UInt32.into(), Kind::String.into()]);
@@ -239,7 +251,7 @@ impl Core {
                 if let (Some(core), Ok(event)) = (core.upgrade(), event)
                     && let Some([_, name]) = event.members()
                 {
-                    core.changed(name.as_str().unwrap_or_default());
+                    core.changed(name.as_str().unwrap_or_default(), removed);
                 }
                 Taken::Yes
             };
@@ -251,8 +263,11 @@ impl Core {
     }
 
     /// A service has come or gone.
-    fn changed(&self, name: &str) {
+    fn changed(&self, name: &str, removed: bool) {
         self.state.lock().services.remove(name);
+        for cell in self.cells().into_iter().filter(|cell| removed && cell.name == name) {
+            cell.removed.store(true, Ordering::Release);
+        }
         self.news.tell();
     }
 
@@ -267,7 +282,7 @@ impl Core {
         if name == DIRECTORY_NAME {
             return Ok(self.link()?.directory.proxy().clone());
         }
-        let is_it = |cell: &Arc<Cell>| cell.name == name && cell.place().connection.is_open();
+        let is_it = |cell: &Arc<Cell>| cell.name == name && cell.is_current();
         if let Some(cell) = self.cells().into_iter().find(is_it) {
             return Ok(Proxy(cell));
         }
@@ -368,9 +383,15 @@ impl Core {
         self.state.lock().cells.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// The proxies whose connections are gone.
+    /// What others have to make good after a reconnection.
+    pub fn restore_others(&self) -> bool {
+        let restorers = self.state.lock().restorers.clone();
+        restorers.iter().filter(|restore| !restore()).count() == 0
+    }
+
+    /// The proxies whose services or connections are gone.
     pub fn lost(&self) -> Vec<Arc<Cell>> {
-        self.cells().into_iter().filter(|cell| !cell.place().connection.is_open()).collect()
+        self.cells().into_iter().filter(|cell| !cell.is_current()).collect()
     }
 
     pub fn close(&self) {

@@ -211,10 +211,14 @@ impl Feed {
             }
         };
         let attached = Attached { connection: Arc::clone(connection), key, link, handler };
-        if connection.is_open() && !self.closed.load(Ordering::Acquire) {
-            *self.attached.lock() = Some(attached);
+        let useless = if connection.is_open() && !self.closed.load(Ordering::Acquire) {
+            // One that was there is for an object that is no more.
+            self.attached.lock().replace(attached)
         } else {
-            attached.leave();
+            Some(attached)
+        };
+        if let Some(useless) = useless {
+            useless.leave();
         }
         // The end, or the subscriber's leave, may have come in between.
         if self.closed.load(Ordering::Acquire) || !connection.is_open() {
@@ -244,8 +248,11 @@ impl Feed {
         Taken::Full
     }
 
-    /// The handler has ended: with its connection, or because nobody listens any more.
+    /// The handler has ended: with its connection, or because nobody listens there any more.
     fn detached(&self, from: &Weak<Connection>, reason: &Reason) {
+        if *reason == Reason::Removed {
+            return;
+        }
         let attached = {
             let mut attached = self.attached.lock();
             let is_this = attached.as_ref().is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there.connection), from.as_ptr()));
@@ -326,7 +333,7 @@ fn event(arrived: Arrived) -> Result<Event> {
             arguments.map(|arguments| Received::plain(arguments.tuple))
         }
     };
-    let failed = |error| ClientError::Payload { member: origin.member.clone(), error };
+    let failed = |error| ClientError::Payload { member: origin.member.clone(), error: Box::new(error) };
     Ok(Event { arguments: arguments.map_err(failed)?, missed })
 }
 
@@ -393,7 +400,7 @@ fn target(key: Key, action: u32) -> Target {
 /// `(IIL)`. libqi sends the service's id first, and takes anything; qiloop takes the object's only.
 fn encode(writer: &mut Writer<'_>, key: Key, link: u64) -> Result<(bytes::Bytes, Flags)> {
     let tuple = Value::tuple(vec![key.object.into(), key.signal.into(), link.into()]);
-    let failed = |error| ClientError::Payload { member: "registerEvent".into(), error: PayloadError::Encode(error) };
+    let failed = |error| ClientError::Payload { member: "registerEvent".into(), error: Box::new(PayloadError::Encode(error)) };
     Ok((writer.encode(&tuple, &tuple.signature()).map_err(failed)?, Flags::NONE))
 }
 

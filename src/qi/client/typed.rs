@@ -22,7 +22,7 @@ pub trait FromValue: Sized {
 
 /// The result as a Rust type; fails if it cannot be had in it.
 pub(super) fn typed<T: FromValue>(received: Received) -> Result<T> {
-    value_to(received.into_value()).map_err(ClientError::Result)
+    value_to(received.into_value()).map_err(|error| ClientError::Result(Box::new(error)))
 }
 
 /// A value as a Rust type; fails if it cannot be had in it.

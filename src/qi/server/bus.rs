@@ -123,10 +123,19 @@ impl Server {
     /// Starts a directory that listens at these addresses (`tcp://127.0.0.1:9559`; port 0: any free one), on the I/O thread
     /// of this reactor.
     pub fn standalone(reactor: &Arc<Reactor>, urls: &[&str], options: Options) -> Result<Server, ServerError> {
+        Server::start(reactor, urls, options, true)
+    }
+
+    /// Starts a server whose services are registered in somebody else's directory: see [`Server::add_registered`].
+    pub fn provider(reactor: &Arc<Reactor>, urls: &[&str], options: Options) -> Result<Server, ServerError> {
+        Server::start(reactor, urls, options, false)
+    }
+
+    fn start(reactor: &Arc<Reactor>, urls: &[&str], options: Options, is_bus: bool) -> Result<Server, ServerError> {
         let id = options.machine_id.clone().unwrap_or_else(machine_id);
         let directory = DirectoryService::new(&id, options.layout).map_err(ServerError::Refused)?;
         let router = Router::new(options.workers.max(1), options.answer_wait, options.authenticator.clone());
-        if let Some(object) = directory.object() {
+        if let Some(object) = directory.object().filter(|_| is_bus) {
             router.add_service(SERVICE, object);
         }
         for endpoint in &options.advertise {
@@ -179,6 +188,12 @@ impl Server {
         self.listeners.lock().iter().map(Listener::address).collect()
     }
 
+    /// What a directory should list of us: where we listen, as far as it can be dialled, and what is advertised beside it.
+    pub fn published(&self) -> Vec<String> {
+        let can_be_dialled = |address: &String| Endpoint::parse(address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any);
+        self.addresses().into_iter().filter(can_be_dialled).chain(self.options.advertise.iter().cloned()).collect()
+    }
+
     /// Adds a service of this process; gives its id. Everybody may call it when this returns.
     pub fn add_service(&self, name: &str, object: &Object) -> Result<u32, ServerError> {
         let refused = |error: crate::qi::directory::DirectoryError| ServerError::Refused(error.to_string());
@@ -193,6 +208,16 @@ impl Server {
         self.directory.remove(id).map_err(|error| ServerError::Refused(error.to_string()))?;
         drop(self.router.remove_service(id));
         Ok(())
+    }
+
+    /// Serves an object under an id that another process's directory has given to it; it is listed nowhere here.
+    pub fn add_registered(&self, id: u32, object: &Object) {
+        self.router.add_service(id, object);
+    }
+
+    /// Serves it no more.
+    pub fn remove_registered(&self, id: u32) {
+        drop(self.router.remove_service(id));
     }
 
     /// All services that are ready, those of other processes too. The endpoints of ours are those listened on.

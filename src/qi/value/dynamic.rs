@@ -63,14 +63,6 @@ impl Dynamic {
         }
     }
 
-    /// What is inside if it has been decoded, as it always has if there are objects in it.
-    pub fn decoded_value(&self) -> Option<&Value> {
-        match &self.content {
-            Content::Encoded(_) => None,
-            Content::Value(value) => Some(value),
-        }
-    }
-
     /// [`value`](Dynamic::value) without a copy.
     pub fn into_value(self) -> Result<Value, DecodeError> {
         match self.content {
