@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use nanomsg::qi::client::{
     CallOptions, ClientError, Provider, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
 };
-use nanomsg::qi::server::{ObjectBuilder, Options};
+use nanomsg::qi::server::{ObjectBuilder, Options, Server};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
 use support::python::environment;
@@ -438,6 +438,22 @@ fn libqi_calls_what_we_provide() {
     drop(provider);
     let names = || session.services().unwrap().into_iter().map(|info| info.name.lossy().into_owned()).collect::<Vec<_>>();
     eventually(|| !names().contains(&"Ours".to_owned()));
+}
+
+#[test]
+fn libqi_calls_the_objects_that_we_pass() {
+    let service = Service::start();
+    let session = service.session();
+    let proof = proof(&session);
+    let mut builder = ObjectBuilder::new();
+    builder.method("hello", "()", "s", |_| Ok(Value::from("hello from here").into()));
+    let object = builder.build().unwrap();
+    let server = Server::provider(proof.connection().reactor(), &[], Options::default()).unwrap();
+    let passed = proof.pass(&server, &object).unwrap();
+    let answer = proof.call_to::<String>("ask", &[passed]).unwrap();
+    assert_eq!(answer, "it says: hello from here");
+    // Python lets go of it, and libqi tells us.
+    eventually(|| server.statistics().exports == 0);
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::qi::convert::resolve;
 use crate::qi::message::Flags;
 use crate::qi::meta::{MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::payload::{PayloadError, write_arguments};
+use crate::qi::server::{Object, Server};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Text, Value, Writer};
 use crate::sys::sync::Mutex;
@@ -236,6 +237,15 @@ impl Proxy {
     /// Sets the property of this id.
     pub fn set_property_by_id(&self, id: u32, value: Value) -> Result<()> {
         self.set_property_of_key(id.into(), &format!("property {id}"), value)
+    }
+
+    /// Hands an object of ours to the peer: gives the value to put into an argument of a call of *this* proxy. `server` serves
+    /// it; one made by [`Server::provider`] without addresses will do. When that closes, it closes this connection too.
+    pub fn pass(&self, server: &Server, object: &Object) -> Result<Value> {
+        let place = self.0.place();
+        let connection = &place.connection;
+        let passed = server.pass(connection.endpoint(), connection.shared(), place.service, object);
+        passed.map_err(|error| connection.gone(error))
     }
 
     /// The names of all properties, as the server says them now.

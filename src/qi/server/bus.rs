@@ -11,15 +11,16 @@ use crate::qi::capability::Capabilities;
 use crate::qi::directory::Owner;
 use crate::qi::endpoint::{Config, EndPoint, Failure, Listener};
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
+use crate::qi::value::{Object as Reference, Value};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 use super::auth::{Authenticator, Credentials, Verdict};
 use super::call::CallError;
 use super::directory_object::{DirectoryService, SERVICE};
-use super::glue::serve;
+use super::glue::{peer_of, serve};
 use super::machine::machine_id;
-use super::object::Object;
+use super::object::{Address, Object};
 use super::remote::Remote;
 use super::router::{Role, Router};
 
@@ -181,6 +182,29 @@ impl Server {
     /// announced. `ENOTCONN`.
     pub fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
         serve(&self.router, endpoint, Role::Dialled(shared), self.options.event_limit)
+    }
+
+    /// Hands an object to the peer of a connection that we have dialled, which is served from now on if it was not: gives the
+    /// `o` to put into an argument for its service `service`. The peer keeps the object until it releases it. `ENOBUFS` if it
+    /// has too many, `ENOTCONN`.
+    pub fn pass(
+        &self,
+        endpoint: &Arc<EndPoint>,
+        shared: Capabilities,
+        service: u32,
+        object: &Object,
+    ) -> Result<Value, Error> {
+        if peer_of(&self.router, endpoint).is_none() {
+            self.serve(endpoint, shared)?;
+        }
+        let peer = peer_of(&self.router, endpoint).ok_or(Error::NOT_CONNECTED)?;
+        let address = Address { service, object: peer.new_passed_id() };
+        if !peer.export(address, object) {
+            return Err(Error::NO_BUFFERS);
+        }
+        let meta = Arc::clone(object.meta());
+        let reference = Reference { meta, service, object: address.object, uid: Some(object.uid()) };
+        Ok(Value::Object(Arc::new(reference)))
     }
 
     /// The addresses that are listened on.
