@@ -43,7 +43,10 @@ pub(super) struct Expected {
 impl Expected {
     /// The result in a Reply.
     pub fn read(&self, connection: &Arc<Connection>, reply: Reply) -> Result<Received> {
-        let failed = |error: PayloadError| ClientError::Payload { member: format!("result of {}", self.member), error: Box::new(error) };
+        let failed = |error: PayloadError| {
+            let member = format!("result of {}", self.member);
+            ClientError::Payload { member, error: Box::new(error) }
+        };
         let received = connection.result(reply, &self.declared).map_err(failed)?;
         match &self.wanted {
             Some(wanted) if received.value().signature() != *wanted => {

@@ -280,7 +280,8 @@ impl Proxy {
         place
             .begin(place.target(action, Some(result)), expected, deadline, |writer| {
                 let payload = writer.encode(&tuple, &tuple.signature());
-                let failed = |error| ClientError::Payload { member: member.into(), error: Box::new(PayloadError::Encode(error)) };
+                let encoding = |error| Box::new(PayloadError::Encode(error));
+                let failed = |error| ClientError::Payload { member: member.into(), error: encoding(error) };
                 Ok((payload.map_err(failed)?, Flags::NONE))
             })?
             .wait()
