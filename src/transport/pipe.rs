@@ -255,12 +255,13 @@ impl StreamPipe {
 
     /// Something to flush, without a lock; to be ended with [`StreamPipe::finish_flush`].
     pub fn start_flush(&mut self) -> Option<Batch> {
-        let batch = if self.kernel_full { None } else { self.outbox.start_flush() };
+        let batch = if self.kernel_full { None } else { self.outbox.start_flush() }?;
+        // (Not if somebody else is flushing: the news is for him.)
         self.room = false;
-        if let (Some(_), Some(pulse)) = (&batch, &self.pulse) {
+        if let Some(pulse) = &self.pulse {
             pulse.beat();
         }
-        batch
+        Some(batch)
     }
 
     /// Takes back the rest of a flush. Says what became of the pipe, and whether more is to be flushed at

@@ -137,3 +137,21 @@ fn bytes_keep_their_order_when_senders_append_during_a_flush() {
         assert!(written(&rig) == rig.wire(&sent), "{taken} bytes in between");
     }
 }
+
+/// The kernel has room again while somebody is flushing who will find it full; a second flusher comes along meanwhile.
+#[test]
+fn news_of_room_reaches_whoever_is_flushing() {
+    let blocks = Blocks::default();
+    let terms = terms(&blocks, None, usize::MAX);
+    let mut rig = Rig::active(&SP_TCP);
+    rig.in_stream = true;
+    rig.send(b"message");
+    rig.fake.script().room = 0;
+    let mut batch = rig.pipe.start_flush().unwrap();
+    let outcome = batch.write(&*rig.fake);
+    assert_eq!(outcome.as_ref().unwrap(), &(0, true));
+    rig.event(WRITABLE).1.unwrap();
+    assert!(rig.pipe.start_flush().is_none());
+    let (_, more) = rig.pipe.finish_flush(batch, outcome, &terms).unwrap();
+    assert!(more && rig.pipe.wants_flush(), "the kernel will not say it again");
+}
