@@ -1,9 +1,10 @@
-# The whole workflow. `make` builds, `make test` tests, `make install` installs (PREFIX, LIBDIR, INCLUDEDIR, DESTDIR).
+# The whole workflow. `make` builds, `make test` tests, `make install` installs (PREFIX, LIBDIR, BINDIR, INCLUDEDIR, DESTDIR).
 
 CARGO ?= cargo
 PYTHON ?= python3
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
+BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 
@@ -43,6 +44,7 @@ bench: build
 install: all
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION) $(DESTDIR)$(INCLUDEDIR)/nanomsg $(DESTDIR)$(INCLUDEDIR)/millrace
 	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/$(REAL)
+	install -D -m 755 $(OUT)/nanoqi $(DESTDIR)$(BINDIR)/nanoqi
 	for link in libnanomsg.so.6 libnanomsg.so.5 libnanomsg.so; do ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$$link; done
 	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
 	for part in nanomsg millrace; do install -m 644 include/$$part/*.h $(DESTDIR)$(INCLUDEDIR)/$$part; done

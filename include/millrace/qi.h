@@ -51,6 +51,99 @@ struct nnqi_reference {
   uint8_t uid[20];
 };
 
+/**
+ * An object that is being described, until nnqi_build or nnqi_builder_free. One thread at a time.
+ */
+typedef uint64_t nnqi_builder;
+
+/**
+ * A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error or nnqi_reply_object, exactly one of them,
+ * from any thread, now or later. It is the callback's, and stays until it is answered.
+ */
+typedef uint64_t nnqi_request;
+
+/**
+ * The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
+ * which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
+ * longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is: until its
+ * handle is freed and every server that has it is closed.
+ */
+typedef void (*nnqi_code)(nnqi_request request, void *user);
+
+/**
+ * An object of this process, to be added to servers. The handle is the caller's until nnqi_object_free; the object lives on
+ * while a server has it. Any thread.
+ */
+typedef uint64_t nnqi_object;
+
+/**
+ * A directory with services of this process. Any thread. Close it with nnqi_server_close.
+ */
+typedef uint64_t nnqi_server;
+
+/**
+ * Settings of a server. All zero, as {0}, is the default.
+ */
+struct nnqi_server_options {
+  /**
+   * Who is let in, with token; NULL: everybody.
+   */
+  const char *user;
+  /**
+   * What user must show; NULL: nothing is asked for.
+   */
+  const char *token;
+  /**
+   * Threads that objects work on; 0: one for each processor, at least 2.
+   */
+  int workers;
+};
+
+/**
+ * A connection to a directory, and to what it leads to. Any thread. Close it with nnqi_close.
+ */
+typedef uint64_t nnqi_session;
+
+/**
+ * Settings of a session. All zero, as {0}, is the default.
+ */
+struct nnqi_options {
+  /**
+   * For directories that ask who we are; NULL: nobody.
+   */
+  const char *user;
+  /**
+   * What goes with user, or NULL.
+   */
+  const char *token;
+  /**
+   * Milliseconds for connecting and authenticating; 0: 10000; negative: as long as it takes.
+   */
+  int connect_timeout;
+  /**
+   * 1: connect again when connections are lost, and restore proxies and subscriptions.
+   */
+  int reconnect;
+};
+
+/**
+ * A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
+ */
+typedef uint64_t nnqi_proxy;
+
+/**
+ * Listens to a signal, or to the changes of a property. Any thread. End it with nnqi_unsubscribe.
+ */
+typedef uint64_t nnqi_subscription;
+
+/**
+ * Told of events: their arguments, a tuple, which the library frees afterwards (nnqi_copy keeps it), and how many events were
+ * lost just before because the callback was slow. arguments is 0 when the connection has ended: then no event comes any more. It
+ * is called on a thread of the subscription's own, in order, may use everything of this header, and must return:
+ * exceptions of C++ and longjmp must not leave it.
+ */
+typedef void (*nnqi_callback)(nnqi_value arguments, uint64_t missed, void *user);
+
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
@@ -300,6 +393,236 @@ NN_EXPORT int64_t nnqi_encode(nnqi_value value, const char *signature, void *buf
  * place of; bytes left over). Free it. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_decode(const char *signature, const void *bytes, size_t len);
+
+/**
+ * The description of an object without members. Returns 0 never but for want of memory. End it with nnqi_build or
+ * nnqi_builder_free.
+ */
+NN_EXPORT nnqi_builder nnqi_builder_new(void);
+
+/**
+ * Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
+ * its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
+ * too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build.
+ */
+NN_EXPORT int64_t nnqi_method(nnqi_builder builder, const char *name, const char *parameters, const char *result, nnqi_code code, void *user);
+
+/**
+ * Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method.
+ */
+NN_EXPORT int64_t nnqi_signal(nnqi_builder builder, const char *name, const char *arguments);
+
+/**
+ * Adds a property with its signature and first value, which is taken. Peers may read, set and watch it. Returns and fails as
+ * nnqi_method.
+ */
+NN_EXPORT int64_t nnqi_property(nnqi_builder builder, const char *name, const char *signature, nnqi_value value);
+
+/**
+ * The object. The builder is none from now on, whatever happens. Returns 0 with EBADF or EINVAL (the text names the member
+ * that cannot be published). Free it with nnqi_object_free.
+ */
+NN_EXPORT nnqi_object nnqi_build(nnqi_builder builder);
+
+/**
+ * Drops a description that is not wanted. Returns 0, or -1 with EBADF.
+ */
+NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
+
+/**
+ * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_object_free(nnqi_object object);
+
+/**
+ * Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
+ * Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
+ * code of methods too.
+ */
+NN_EXPORT int64_t nnqi_emit(nnqi_object object, const char *signal, nnqi_value arguments);
+
+/**
+ * Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
+ * with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread.
+ */
+NN_EXPORT int64_t nnqi_object_set(nnqi_object object, const char *property, nnqi_value value);
+
+/**
+ * The value of a property of an object of ours. Returns 0 with EBADF, EFAULT or EINVAL (no such property). Free it. Any
+ * thread.
+ */
+NN_EXPORT nnqi_value nnqi_object_get(nnqi_object object, const char *property);
+
+/**
+ * The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_arguments(nnqi_request request);
+
+/**
+ * 1 if nobody waits for the answer any more (the caller has cancelled, or is gone), else 0; -1 with EBADF. It must be answered
+ * all the same. Any thread.
+ */
+NN_EXPORT int nnqi_is_canceled(nnqi_request request);
+
+/**
+ * The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.
+ */
+NN_EXPORT int64_t nnqi_caller(nnqi_request request, char *buffer, size_t size);
+
+/**
+ * Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
+ * be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
+ * stays open. Any thread.
+ */
+NN_EXPORT int nnqi_reply(nnqi_request request, nnqi_value result);
+
+/**
+ * Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
+ * it stays open. Any thread.
+ */
+NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
+
+/**
+ * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
+ * -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
+
+/**
+ * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
+ * Nothing of them is kept. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, an address), EADDRINUSE, EACCES,
+ * EMFILE and the like.
+ */
+NN_EXPORT nnqi_server nnqi_server_open(const char *const *urls, size_t count, const struct nnqi_server_options *options);
+
+/**
+ * An address that the server listens at, from 0 on, with the port that the system has chosen; copied as nnqi_signature
+ * copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread.
+ */
+NN_EXPORT int64_t nnqi_server_address(nnqi_server server, size_t index, char *buffer, size_t size);
+
+/**
+ * Adds an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
+ * -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread.
+ */
+NN_EXPORT int64_t nnqi_add_service(nnqi_server server, const char *name, nnqi_object object);
+
+/**
+ * Removes a service by its id. Requests that wait are still handled. Returns 0, or -1 with EBADF or EINVAL (there is none, or
+ * not of this process). Any thread.
+ */
+NN_EXPORT int nnqi_remove_service(nnqi_server server, uint32_t id);
+
+/**
+ * Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
+ * calls this). Requests that are still open are to be answered all the same; nobody hears it. Returns 0, or -1 with
+ * EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_server_close(nnqi_server server);
+
+/**
+ * Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
+ * of them is kept. Returns 0 with EFAULT, EINVAL (no such address), EACCES (the directory does not want this user), ECONNREFUSED,
+ * ETIMEDOUT, EPROTO (that is no directory) and the like; nnqi_error() tells more. Close it with nnqi_close.
+ */
+NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *options);
+
+/**
+ * Closes a session with its connections: proxies and subscriptions of it fail from now on with ENOTCONN. They are to be freed all
+ * the same. Returns 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_close(nnqi_session session);
+
+/**
+ * The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
+ * sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN or ETIMEDOUT. Free it. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
+
+/**
+ * A service by its name. If it is not there, waits for it for at most milliseconds (negative: for ever). Returns 0 with EBADF,
+ * EFAULT, EHOSTUNREACH (no such service, or none of its endpoints can be used), ENOTCONN or ETIMEDOUT. Free it with
+ * nnqi_proxy_free. Any thread.
+ */
+NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int milliseconds);
+
+/**
+ * The object that a value from a peer refers to: a result of signature o, or an item of one. The proxy keeps it in being.
+ * Returns 0 with EBADF or EINVAL (it is no object, or came through no connection). Free it with nnqi_proxy_free. Any
+ * thread.
+ */
+NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
+
+/**
+ * Frees a proxy. Returns 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_proxy_free(nnqi_proxy proxy);
+
+/**
+ * What the object can do: its meta object, a struct with the fields methods, signals, properties (maps by id) and description.
+ * Asks nobody. Returns 0 with EBADF. Free it. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
+
+/**
+ * Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
+ * arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
+ * full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
+ * method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (it may still be carried
+ * out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it. Any thread, code of methods
+ * and callbacks of nnqi_watch too.
+ */
+NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
+
+/**
+ * Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
+ * signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread.
+ */
+NN_EXPORT int nnqi_post(nnqi_proxy proxy, const char *method, nnqi_value arguments);
+
+/**
+ * The value of a property; waits for the answer. Returns 0 as nnqi_call. Free it. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
+
+/**
+ * Sets a property to a value, which is taken; waits for the answer. Returns 0, or -1 as nnqi_call. Any thread.
+ */
+NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value value);
+
+/**
+ * Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
+ * Waits until the peer has accepted: no event after that is lost but by overflow. Returns 0 with EBADF, EFAULT, EINVAL
+ * (no such signal), ENOTCONN, EPROTO. Any thread.
+ */
+NN_EXPORT nnqi_subscription nnqi_subscribe(nnqi_proxy proxy, const char *signal, size_t queue);
+
+/**
+ * The same with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
+ * it may still be running when nnqi_unsubscribe returns.
+ */
+NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, size_t queue, nnqi_callback callback, void *user);
+
+/**
+ * The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
+ * which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
+ * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, and there are no more) or EPROTO (an event that cannot
+ * be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. A wait is not ended by
+ * nnqi_unsubscribe.
+ */
+NN_EXPORT nnqi_value nnqi_next(nnqi_subscription subscription, int milliseconds, uint64_t *missed);
+
+/**
+ * A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
+ * neither read nor close it. Returns -1 with EBADF, EINVAL (it has a callback) or EMFILE. Any thread.
+ */
+NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
+
+/**
+ * Ends listening, and waits for nothing: no callback begins after this, but one may be under way. Returns 0, or -1 with
+ * EBADF. Any thread, callbacks too.
+ */
+NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
 
 #ifdef __cplusplus
 }  // extern "C"

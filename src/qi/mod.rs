@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod capability;
+pub mod client;
 pub mod convert;
 pub mod directory;
 pub mod endpoint;

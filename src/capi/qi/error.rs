@@ -3,6 +3,8 @@ use std::ffi::{CString, c_char};
 
 use crate::capi::errno;
 use crate::core::Error;
+use crate::qi::client::ClientError;
+use crate::qi::server::{EmitError, ServerError};
 
 use super::outcome::Returned;
 
@@ -48,6 +50,27 @@ impl From<Error> for Failure {
             _ => errno.to_string(),
         };
         Failure { errno, text }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::new(error.errno(), error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Failure {
+        match &error {
+            ServerError::Listen(_, failure) => Failure::new(failure.error(), &error),
+            ServerError::Refused(_) => Failure::invalid(error),
+        }
+    }
+}
+
+impl From<EmitError> for Failure {
+    fn from(error: EmitError) -> Failure {
+        Failure::invalid(error)
     }
 }
 

@@ -6,11 +6,15 @@
 #![allow(non_camel_case_types)] // C's names
 
 pub mod build;
+pub mod client;
 pub mod codec;
 mod error;
 mod handles;
+pub mod objects;
 mod outcome;
 pub mod read;
+pub mod server;
+pub mod subscribe;
 mod view;
 
 pub use error::nnqi_error;

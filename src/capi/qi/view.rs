@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use crate::capi::pointers;
 use crate::core::Error;
+use crate::qi::client::{Received, RemoteObject};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Dynamic, Value};
 
@@ -26,7 +27,11 @@ pub struct View {
     depth: u32,
     /// From the root: which child, which child of that, ...
     path: SmallVec<[usize; 3]>,
+    /// Of a value from a peer: the objects in it. They live as long as somebody holds them.
+    held: Held,
 }
+
+type Held = Option<Arc<[Arc<RemoteObject>]>>;
 
 impl View {
     /// The value at this place.
@@ -43,6 +48,14 @@ impl View {
         let mut view = self.clone();
         view.path.push(step);
         Ok(view)
+    }
+
+    /// The object that the value refers to, if it came from a peer and has not been copied since.
+    pub fn object(&self) -> Result<Arc<RemoteObject>> {
+        let Value::Object(object) = self.value()? else { return Err(Failure::invalid("a value that is no object")) };
+        let held = self.held.iter().flat_map(|held| held.iter());
+        let found = held.into_iter().find(|held| (held.service, held.object) == (object.service, object.object));
+        found.cloned().ok_or_else(|| Failure::invalid("an object that came through no connection"))
     }
 
     fn into_value(self) -> Result<(Value, u32)> {
@@ -82,7 +95,15 @@ fn depth(value: &Value) -> u32 {
 /// A handle for a value that was not built by C, or is flat.
 pub fn add(value: Value) -> u64 {
     let depth = depth(&value);
-    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new() })
+    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: None })
+}
+
+/// A handle for a value from a peer, which keeps the objects in it.
+pub fn add_received(received: Received) -> u64 {
+    let held = Some(received.objects().into()).filter(|held: &Arc<[_]>| !held.is_empty());
+    let value = received.into_value();
+    let depth = depth(&value);
+    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held })
 }
 
 /// A handle for a value around values that are `inner` deep; refused if that is too deep.
@@ -92,7 +113,7 @@ pub fn add_around(value: Value, inner: u32) -> Result<u64> {
     if depth > MAX_DEPTH {
         return Err(Failure::invalid("too many values within each other"));
     }
-    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new() }))
+    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: None }))
 }
 
 /// A handle for a place.

@@ -38,7 +38,7 @@ pub mod decoder;
 mod dial;
 pub mod failure;
 pub mod filter;
-mod guard;
+pub(in crate::qi) mod guard;
 pub mod handlers;
 mod index;
 mod listen;

@@ -29,12 +29,13 @@ use super::failure::Reason;
 /// Who must be woken once no lock is held.
 pub type Wakes = SmallVec<[Arc<Parker>; 2]>;
 
+/// Of messages for a handler; the layers above queue what else must arrive in order.
 #[derive(Debug)]
-pub struct Ring(Mutex<State>);
+pub struct Ring<T = Message>(Mutex<State<T>>);
 
 #[derive(Debug)]
-struct State {
-    messages: VecDeque<Message>,
+struct State<T> {
+    messages: VecDeque<T>,
     length: usize,
     dropped: u64,
     end: Option<Reason>,
@@ -45,15 +46,15 @@ struct State {
 
 /// What a consumer finds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    Message(Message),
+pub enum Next<T = Message> {
+    Message(T),
     /// The handler has ended and its queue is empty.
     End(Reason),
 }
 
-impl Ring {
+impl<T: Clone> Ring<T> {
     /// For `length` messages, at least one.
-    pub fn new(length: usize) -> Ring {
+    pub fn new(length: usize) -> Ring<T> {
         Ring(Mutex::new(State {
             messages: VecDeque::new(),
             length: length.max(1),
@@ -66,7 +67,7 @@ impl Ring {
     }
 
     /// False: it is full, or has ended; the message is dropped and counted.
-    pub fn push(&self, message: &Message, wakes: &mut Wakes) -> bool {
+    pub fn push(&self, message: &T, wakes: &mut Wakes) -> bool {
         let mut state = self.0.lock();
         if state.messages.len() >= state.length || state.end.is_some() {
             state.dropped += 1;
@@ -91,7 +92,7 @@ impl Ring {
     }
 
     /// The next message, or the end. `None`: not yet, and `waiter` will be woken when it is worth trying again.
-    pub fn take(&self, waiter: Option<&Arc<Parker>>, wakes: &mut Wakes) -> Option<Next> {
+    pub fn take(&self, waiter: Option<&Arc<Parker>>, wakes: &mut Wakes) -> Option<Next<T>> {
         let mut state = self.0.lock();
         if let Some(me) = waiter {
             state.waiters.retain(|other| !Arc::ptr_eq(other, me));
@@ -147,7 +148,7 @@ impl Ring {
     }
 }
 
-impl State {
+impl<T> State<T> {
     fn is_ready(&self) -> bool {
         !self.messages.is_empty() || self.end.is_some()
     }

@@ -11,15 +11,16 @@ use crate::qi::capability::Capabilities;
 use crate::qi::directory::Owner;
 use crate::qi::endpoint::{Config, EndPoint, Failure, Listener};
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
+use crate::qi::value::{Object as Reference, Value};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 use super::auth::{Authenticator, Credentials, Verdict};
 use super::call::CallError;
 use super::directory_object::{DirectoryService, SERVICE};
-use super::glue::serve;
+use super::glue::{peer_of, serve};
 use super::machine::machine_id;
-use super::object::Object;
+use super::object::{Address, Object};
 use super::remote::Remote;
 use super::router::{Role, Router};
 
@@ -123,10 +124,19 @@ impl Server {
     /// Starts a directory that listens at these addresses (`tcp://127.0.0.1:9559`; port 0: any free one), on the I/O thread
     /// of this reactor.
     pub fn standalone(reactor: &Arc<Reactor>, urls: &[&str], options: Options) -> Result<Server, ServerError> {
+        Server::start(reactor, urls, options, true)
+    }
+
+    /// Starts a server whose services are registered in somebody else's directory: see [`Server::add_registered`].
+    pub fn provider(reactor: &Arc<Reactor>, urls: &[&str], options: Options) -> Result<Server, ServerError> {
+        Server::start(reactor, urls, options, false)
+    }
+
+    fn start(reactor: &Arc<Reactor>, urls: &[&str], options: Options, is_bus: bool) -> Result<Server, ServerError> {
         let id = options.machine_id.clone().unwrap_or_else(machine_id);
         let directory = DirectoryService::new(&id, options.layout).map_err(ServerError::Refused)?;
         let router = Router::new(options.workers.max(1), options.answer_wait, options.authenticator.clone());
-        if let Some(object) = directory.object() {
+        if let Some(object) = directory.object().filter(|_| is_bus) {
             router.add_service(SERVICE, object);
         }
         for endpoint in &options.advertise {
@@ -174,9 +184,38 @@ impl Server {
         serve(&self.router, endpoint, Role::Dialled(shared), self.options.event_limit)
     }
 
+    /// Hands an object to the peer of a connection that we have dialled, which is served from now on if it was not: gives the
+    /// `o` to put into an argument for its service `service`. The peer keeps the object until it releases it. `ENOBUFS` if it
+    /// has too many, `ENOTCONN`.
+    pub fn pass(
+        &self,
+        endpoint: &Arc<EndPoint>,
+        shared: Capabilities,
+        service: u32,
+        object: &Object,
+    ) -> Result<Value, Error> {
+        if peer_of(&self.router, endpoint).is_none() {
+            self.serve(endpoint, shared)?;
+        }
+        let peer = peer_of(&self.router, endpoint).ok_or(Error::NOT_CONNECTED)?;
+        let address = Address { service, object: peer.new_passed_id() };
+        if !peer.export(address, object) {
+            return Err(Error::NO_BUFFERS);
+        }
+        let meta = Arc::clone(object.meta());
+        let reference = Reference { meta, service, object: address.object, uid: Some(object.uid()) };
+        Ok(Value::Object(Arc::new(reference)))
+    }
+
     /// The addresses that are listened on.
     pub fn addresses(&self) -> Vec<String> {
         self.listeners.lock().iter().map(Listener::address).collect()
+    }
+
+    /// What a directory should list of us: where we listen, as far as it can be dialled, and what is advertised beside it.
+    pub fn published(&self) -> Vec<String> {
+        let can_be_dialled = |address: &String| Endpoint::parse(address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any);
+        self.addresses().into_iter().filter(can_be_dialled).chain(self.options.advertise.iter().cloned()).collect()
     }
 
     /// Adds a service of this process; gives its id. Everybody may call it when this returns.
@@ -193,6 +232,16 @@ impl Server {
         self.directory.remove(id).map_err(|error| ServerError::Refused(error.to_string()))?;
         drop(self.router.remove_service(id));
         Ok(())
+    }
+
+    /// Serves an object under an id that another process's directory has given to it; it is listed nowhere here.
+    pub fn add_registered(&self, id: u32, object: &Object) {
+        self.router.add_service(id, object);
+    }
+
+    /// Serves it no more.
+    pub fn remove_registered(&self, id: u32) {
+        drop(self.router.remove_service(id));
     }
 
     /// All services that are ready, those of other processes too. The endpoints of ours are those listened on.

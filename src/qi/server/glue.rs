@@ -1,6 +1,6 @@
 //! An end point as a connection of the server.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::qi::endpoint::{EndPoint, Pattern, Reason, Sent, Taken, Types, WhenFul
 use crate::qi::message::Message;
 
 use super::connection::{Connection, Policy, SendError};
+use super::peer::Peer;
 use super::router::{Role, Router};
 
 /// Connections count on over all servers of the process.
@@ -74,11 +75,24 @@ impl Connection for Link {
     }
 }
 
+/// Noted at the end point: who serves it.
+struct Served {
+    router: Weak<Router>,
+    peer: Weak<Peer>,
+}
+
+/// The peer at the other end of a connection that this router serves.
+pub(super) fn peer_of(router: &Arc<Router>, endpoint: &EndPoint) -> Option<Arc<Peer>> {
+    let served = endpoint.attachment::<Served>()?;
+    served.peer.upgrade().filter(|_| std::ptr::eq(Arc::as_ptr(router), served.router.as_ptr()))
+}
+
 /// Serves a connection: all that arrives from now on goes to the router.
 pub(super) fn serve(router: &Arc<Router>, endpoint: &Arc<EndPoint>, role: Role, event_limit: u64) -> Result<(), Error> {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let link = Link { id, endpoint: Arc::clone(endpoint), event_limit };
     let peer = router.connected(Arc::new(link), role);
+    endpoint.attach(Some(Arc::new(Served { router: Arc::downgrade(router), peer: Arc::downgrade(&peer) })));
     let sink = {
         let (router, peer) = (Arc::clone(router), Arc::clone(&peer));
         move |_: &EndPoint, message: &Message| {

@@ -1,0 +1,226 @@
+//! The command line.
+
+use std::time::Duration;
+
+/// What `--help` says.
+pub const HELP: &str = "\
+nanoqi: talk to a QiMessaging bus (libqi, NAOqi)
+
+usage: nanoqi [options] COMMAND
+
+  list                        the services that are ready
+  info SERVICE                its methods, signals and properties, with signatures
+  call SERVICE.METHOD ARG...  call a method, print its result
+  post SERVICE.METHOD ARG...  call without waiting for an answer; a signal's name emits it
+  watch SERVICE.SIGNAL        print the events of a signal, or the changes of a property
+  get SERVICE.PROPERTY        print the value of a property
+  set SERVICE.PROPERTY VALUE  set it
+  trace SERVICE               print every call, result and event of a service
+  serve [URL]                 be a directory, at URL or where --qi-url says, until interrupted
+
+Arguments are JSON; what is not JSON is a string. {\"$type\": \"f\", \"$value\": 1} is a value of that signature.
+METHOD may be a full name, as add::(ii), to choose among overloads.
+
+options:
+  --qi-url URL     where the directory is; tcp://127.0.0.1:9559. tcps:// is TLS
+  --user NAME      who to be; with serve: who is let in
+  --token TEXT     what proves it; better in the environment, as NANOQI_TOKEN
+  --ca FILE        with tcps: believe only certificates signed by these authorities (PEM); all are believed without
+  --timeout SECS   for connecting and for each answer; 10. 0: for ever
+  --count N        watch, trace: end after N events
+  --wait           wait for the service to appear, within --timeout
+  --all            list private members, too
+  --json           for programs: one JSON value a line
+  --help           this
+  --version        which version this is
+
+exit codes: 0 done, 1 wrong usage, 2 not connected or not let in, 3 no such service or member, 4 the call or value was
+refused, 5 not in time, 6 the connection was lost
+";
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    List,
+    Info(String),
+    Call(Member, Vec<String>),
+    Post(Member, Vec<String>),
+    Watch(Member),
+    Get(Member),
+    Set(Member, String),
+    Trace(String),
+    Serve(Option<String>),
+    Help,
+    Version,
+}
+
+/// `SERVICE.MEMBER`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub service: String,
+    pub name: String,
+}
+
+/// The whole line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arguments {
+    pub command: Command,
+    pub url: String,
+    pub user: Option<String>,
+    pub token: Option<String>,
+    pub authorities: Option<String>,
+    /// `None`: for ever.
+    pub timeout: Option<Duration>,
+    pub count: Option<u64>,
+    pub wait: bool,
+    pub all: bool,
+    pub json: bool,
+}
+
+impl Arguments {
+    /// The token on the line, or else in the environment.
+    pub fn token(&self) -> Option<String> {
+        self.token.clone().or_else(|| std::env::var("NANOQI_TOKEN").ok())
+    }
+}
+
+/// Reads the words behind the program's name; an error says what is wrong.
+pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, String> {
+    let mut arguments = Arguments {
+        command: Command::Help,
+        url: "tcp://127.0.0.1:9559".into(),
+        user: None,
+        token: None,
+        authorities: None,
+        timeout: Some(Duration::from_secs(10)),
+        count: None,
+        wait: false,
+        all: false,
+        json: false,
+    };
+    let mut words = words.into_iter();
+    let mut plain = Vec::new();
+    while let Some(word) = words.next() {
+        // Negative numbers are arguments, and so is everything behind `--`.
+        if word == "--" {
+            plain.extend(words.by_ref());
+        } else if let Some(option) = word.strip_prefix("--") {
+            let (name, value) = match option.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (option, None),
+            };
+            if set_flag(&mut arguments, name)? {
+                if value.is_some() {
+                    return Err(format!("--{name} takes no value"));
+                }
+                if arguments.command != Command::Help || name == "help" {
+                    return Ok(arguments);
+                }
+                continue;
+            }
+            let value = value.or_else(|| words.next()).ok_or_else(|| format!("--{name} needs a value"))?;
+            set_value(&mut arguments, name, value)?;
+        } else {
+            plain.push(word);
+        }
+    }
+    arguments.command = command(plain)?;
+    Ok(arguments)
+}
+
+/// False: an option that takes a value.
+fn set_flag(arguments: &mut Arguments, name: &str) -> Result<bool, String> {
+    match name {
+        "help" => arguments.command = Command::Help,
+        "version" => arguments.command = Command::Version,
+        "json" => arguments.json = true,
+        "all" => arguments.all = true,
+        "wait" => arguments.wait = true,
+        "qi-url" | "user" | "token" | "ca" | "timeout" | "count" => return Ok(false),
+        _ => return Err(format!("no such option: --{name}")),
+    }
+    Ok(true)
+}
+
+fn set_value(arguments: &mut Arguments, name: &str, value: String) -> Result<(), String> {
+    match name {
+        "qi-url" => arguments.url = value,
+        "user" => arguments.user = Some(value),
+        "token" => arguments.token = Some(value),
+        "ca" => arguments.authorities = Some(value),
+        "count" => arguments.count = Some(value.parse().map_err(|_| format!("--count {value}: not a number"))?),
+        _ => {
+            let seconds: f64 = value.parse().map_err(|_| format!("--timeout {value}: not a number of seconds"))?;
+            let time = Duration::try_from_secs_f64(seconds);
+            let time = time.map_err(|_| format!("--timeout {value}: not a number of seconds"))?;
+            arguments.timeout = Some(time).filter(|time| !time.is_zero());
+        }
+    }
+    Ok(())
+}
+
+fn command(words: Vec<String>) -> Result<Command, String> {
+    let mut words = words.into_iter();
+    let Some(name) = words.next() else { return Err("a command is missing".into()) };
+    let mut next = |what: &str| words.next().ok_or_else(|| format!("{name} needs {what}"));
+    let command = match name.as_str() {
+        "list" => Command::List,
+        "info" => Command::Info(next("a service")?),
+        "trace" => Command::Trace(next("a service")?),
+        "call" => Command::Call(member(&next("SERVICE.METHOD")?)?, words.by_ref().collect()),
+        "post" => Command::Post(member(&next("SERVICE.METHOD")?)?, words.by_ref().collect()),
+        "watch" => Command::Watch(member(&next("SERVICE.SIGNAL")?)?),
+        "get" => Command::Get(member(&next("SERVICE.PROPERTY")?)?),
+        "set" => Command::Set(member(&next("SERVICE.PROPERTY")?)?, next("a value")?),
+        "serve" => Command::Serve(words.next()),
+        "help" => Command::Help,
+        _ => return Err(format!("no such command: {name}")),
+    };
+    match words.next() {
+        Some(word) => Err(format!("{name} does not take \"{word}\"")),
+        None => Ok(command),
+    }
+}
+
+/// The last dot counts: services may have dots in their names, members and signatures have none.
+fn member(text: &str) -> Result<Member, String> {
+    match text.rsplit_once('.') {
+        Some((service, name)) if !service.is_empty() && !name.is_empty() => {
+            Ok(Member { service: service.into(), name: name.into() })
+        }
+        _ => Err(format!("\"{text}\" is not SERVICE.MEMBER")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Result<Arguments, String> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn commands_and_options_mix() {
+        let line = words("--qi-url tcp://h:1 call A.b.add::(ii) 1 -2 --json --timeout=0.5").unwrap();
+        let member = Member { service: "A.b".into(), name: "add::(ii)".into() };
+        assert_eq!(line.command, Command::Call(member, vec!["1".into(), "-2".into()]));
+        assert_eq!((line.url.as_str(), line.json, line.timeout), ("tcp://h:1", true, Some(Duration::from_millis(500))));
+        assert_eq!(words("post S.m -- --json").unwrap().command, {
+            Command::Post(Member { service: "S".into(), name: "m".into() }, vec!["--json".into()])
+        });
+        assert_eq!(words("list --timeout 0").unwrap().timeout, None);
+        assert_eq!(words("list --help").unwrap().command, Command::Help);
+        assert_eq!(words("--version").unwrap().command, Command::Version);
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for line in ["", "frob", "call", "call nodot", "call .m", "list more", "--frob list", "--timeout x list", "--json=1 list"] {
+            assert!(words(line).is_err(), "{line}");
+        }
+        for line in ["--timeout -1 list", "--timeout 1e99 list", "set S.p", "watch S.s more", "list --count", "--user"] {
+            assert!(words(line).is_err(), "{line}");
+        }
+    }
+}

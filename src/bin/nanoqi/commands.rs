@@ -1,0 +1,263 @@
+//! What the commands do.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use nanomsg::qi::client::{
+    CallOptions, ClientError, Event, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
+};
+use nanomsg::qi::json::{dynamic_from_json, to_json};
+use nanomsg::qi::meta::{FIRST_USER_ID, MetaObject, ServiceInfo};
+use nanomsg::qi::value::Value;
+use nanomsg::transport::tls::TlsClient;
+use serde_json::{Value as Json, json};
+
+use crate::arguments::{Arguments, Command, Member};
+
+/// Why the program fails: its exit code, and a line for people.
+pub struct Failure {
+    pub code: u8,
+    pub text: String,
+}
+
+type Outcome = Result<(), Failure>;
+
+/// Events that may wait to be printed.
+const QUEUE: usize = 10_000;
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        let code = match &error {
+            ClientError::Address { .. } => 1,
+            ClientError::Connect { .. }
+            | ClientError::Rejected { .. }
+            | ClientError::Authentication { .. }
+            | ClientError::Unreachable { .. } => 2,
+            ClientError::NoService { .. } | ClientError::NoMember { .. } | ClientError::Resolve(_) => 3,
+            ClientError::TimedOut => 5,
+            ClientError::Disconnected(_) => 6,
+            _ => 4,
+        };
+        Failure { code, text: error.to_string() }
+    }
+}
+
+/// Whoever reads our output has gone: nothing more to do, and nothing to say.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure { code: 4, text: format!("cannot write: {error}") }
+    }
+}
+
+fn refused(text: impl ToString) -> Failure {
+    Failure { code: 4, text: text.to_string() }
+}
+
+/// Does what the line says.
+pub fn run(arguments: &Arguments) -> Outcome {
+    if let Command::Serve(url) = &arguments.command {
+        return crate::serve::serve(url.as_deref().unwrap_or(&arguments.url), arguments);
+    }
+    let session = connect(arguments)?;
+    let service = |name: &str| match arguments.wait {
+        true => session.wait_for_service(name, arguments.timeout),
+        false => session.service(name),
+    };
+    match &arguments.command {
+        Command::List => list(&session.services()?, arguments),
+        Command::Info(name) => info(name, &service(name)?, arguments),
+        Command::Call(member, values) => call(&service(&member.service)?, member, &parsed(values)?, arguments),
+        Command::Post(member, values) => {
+            let proxy = service(&member.service)?;
+            proxy.post(&member.name, &parsed(values)?)?;
+            // Posts have no answer to wait for; that they are with the kernel can be waited for.
+            let connection = proxy.connection();
+            session.close();
+            Ok(connection.wait_closed(arguments.timeout.unwrap_or(Duration::from_secs(60)))?)
+        }
+        Command::Watch(member) => watch(&service(&member.service)?, member, arguments),
+        Command::Get(member) => show(service(&member.service)?.property(&member.name)?.value()),
+        Command::Set(member, value) => {
+            Ok(service(&member.service)?.set_property(&member.name, value_of(value)?)?)
+        }
+        Command::Trace(name) => trace(&service(name)?, arguments),
+        Command::Serve(_) | Command::Help | Command::Version => Ok(()),
+    }
+}
+
+fn connect(arguments: &Arguments) -> Result<Session, Failure> {
+    let mut options = SessionOptions { call_timeout: arguments.timeout, ..SessionOptions::default() };
+    options.dial.timeout = arguments.timeout;
+    options.dial.credentials.user.clone_from(&arguments.user);
+    options.dial.credentials.token = arguments.token();
+    if let Some(path) = &arguments.authorities {
+        let usage = |text: String| Failure { code: 1, text };
+        let authorities = std::fs::read(path).map_err(|error| usage(format!("{path}: {error}")))?;
+        let believed = TlsClient::verified(&authorities);
+        options.dial.config.tls_client = Some(believed.map_err(|_| usage(format!("{path}: no certificates in PEM")))?);
+    }
+    Ok(Session::connect(&arguments.url, options)?)
+}
+
+/// Prints a line that is not held back.
+pub fn line(text: impl std::fmt::Display) -> Outcome {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+fn parsed(words: &[String]) -> Result<Vec<Value>, Failure> {
+    words.iter().map(|word| value_of(word)).collect()
+}
+
+/// JSON, or else a string.
+fn value_of(word: &str) -> Result<Value, Failure> {
+    let Ok(json) = serde_json::from_str::<Json>(word) else { return Ok(word.into()) };
+    let value = dynamic_from_json(&json).map_err(|error| refused(format!("{word}: {error}")))?;
+    value.undynamic().map_err(refused)
+}
+
+fn as_json(value: &Value) -> Result<Json, Failure> {
+    to_json(value).map_err(refused)
+}
+
+fn show(value: &Value) -> Outcome {
+    line(as_json(value)?)
+}
+
+fn list(services: &[ServiceInfo], arguments: &Arguments) -> Outcome {
+    for info in services {
+        let endpoints: Vec<_> = info.endpoints.iter().map(|endpoint| endpoint.lossy().into_owned()).collect();
+        let (name, machine) = (info.name.lossy(), info.machine_id.lossy());
+        if arguments.json {
+            line(json!({
+                "id": info.service_id, "name": name, "machine": machine, "process": info.process_id,
+                "session": info.session_id.lossy(), "endpoints": endpoints,
+            }))?;
+        } else {
+            line(format!("{:>4}  {:<32}  {:>8}  {}", info.service_id, name, info.process_id, endpoints.join(" ")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a member is one of those that people look for.
+fn is_public(id: u32, name: &str) -> bool {
+    id >= FIRST_USER_ID && !name.starts_with('_')
+}
+
+fn info(name: &str, proxy: &Proxy, arguments: &Arguments) -> Outcome {
+    let meta = proxy.meta();
+    let shown = |id: u32, name: &str| arguments.all || is_public(id, name);
+    if arguments.json {
+        return line(meta_json(name, proxy, &meta, shown));
+    }
+    let (service, object) = proxy.ids();
+    line(format!("{name} (service {service}, object {object}) {}", meta.description.lossy()).trim_end())?;
+    line("methods")?;
+    for method in meta.methods.values().filter(|method| shown(method.uid, &method.name.lossy())) {
+        let signature = format!("{} -> {}", method.full_name(), method.return_signature.0);
+        line(format!("  {:>4}  {signature}  {}", method.uid, method.description.lossy()).trim_end())?;
+    }
+    line("signals")?;
+    for signal in meta.signals.values().filter(|signal| shown(signal.uid, &signal.name.lossy())) {
+        // Properties are listed as signals as well.
+        if meta.property(signal.uid).is_none() {
+            line(format!("  {:>4}  {}::{}", signal.uid, signal.name, signal.signature.0))?;
+        }
+    }
+    line("properties")?;
+    for property in meta.properties.values().filter(|property| shown(property.uid, &property.name.lossy())) {
+        line(format!("  {:>4}  {}: {}", property.uid, property.name, property.signature.0))?;
+    }
+    Ok(())
+}
+
+fn meta_json(name: &str, proxy: &Proxy, meta: &MetaObject, shown: impl Fn(u32, &str) -> bool) -> Json {
+    let (service, object) = proxy.ids();
+    let methods = meta.methods.values().filter(|method| shown(method.uid, &method.name.lossy()));
+    let signals = meta.signals.values().filter(|signal| shown(signal.uid, &signal.name.lossy()));
+    let properties = meta.properties.values().filter(|property| shown(property.uid, &property.name.lossy()));
+    json!({
+        "name": name, "service": service, "object": object, "description": meta.description.lossy(),
+        "methods": methods.map(|method| json!({
+            "id": method.uid, "name": method.name.lossy(), "parameters": method.parameters_signature.0.lossy(),
+            "returns": method.return_signature.0.lossy(), "description": method.description.lossy(),
+        })).collect::<Vec<_>>(),
+        "signals": signals.map(|signal| json!({
+            "id": signal.uid, "name": signal.name.lossy(), "signature": signal.signature.0.lossy(),
+        })).collect::<Vec<_>>(),
+        "properties": properties.map(|property| json!({
+            "id": property.uid, "name": property.name.lossy(), "signature": property.signature.0.lossy(),
+        })).collect::<Vec<_>>(),
+    })
+}
+
+fn call(proxy: &Proxy, member: &Member, values: &[Value], arguments: &Arguments) -> Outcome {
+    let options = CallOptions { timeout: arguments.timeout, wanted: None };
+    let result = proxy.call_with(&member.name, values, &options)?;
+    match result.value() {
+        // Nothing to show to people.
+        Value::Void if !arguments.json => Ok(()),
+        value => show(value),
+    }
+}
+
+fn subscribe(proxy: &Proxy, name: &str, arguments: &Arguments) -> Result<Subscription, Failure> {
+    let subscription = proxy.subscribe_with(name, SubscribeOptions { queue: QUEUE, timeout: arguments.timeout })?;
+    // For who must know when to begin.
+    eprintln!("nanoqi: watching");
+    Ok(subscription)
+}
+
+/// Prints events until there are enough, or no more.
+fn each(subscription: &Subscription, arguments: &Arguments, print: impl Fn(&Event) -> Outcome) -> Outcome {
+    let mut left = arguments.count;
+    while left != Some(0) {
+        let event = match subscription.next(None) {
+            Err(error @ ClientError::Payload { .. }) => {
+                eprintln!("nanoqi: {error}");
+                continue;
+            }
+            event => event?,
+        };
+        if event.missed > 0 {
+            eprintln!("nanoqi: {} events missed", event.missed);
+        }
+        print(&event)?;
+        left = left.map(|left| left - 1);
+    }
+    Ok(())
+}
+
+fn watch(proxy: &Proxy, member: &Member, arguments: &Arguments) -> Outcome {
+    let is_property = proxy.meta().property_named(&member.name).is_some();
+    let subscription = subscribe(proxy, &member.name, arguments)?;
+    each(&subscription, arguments, |event| match event.arguments.members() {
+        // A property's value is what people want to see, not a tuple of it.
+        Some([value]) if is_property => show(value),
+        _ => show(&event.arguments),
+    })
+}
+
+/// Number in a trace, and what it means (section 9).
+const KINDS: [(i128, &str); 4] = [(1, "call"), (2, "result"), (3, "error"), (4, "signal")];
+
+fn trace(proxy: &Proxy, arguments: &Arguments) -> Outcome {
+    let meta = proxy.meta();
+    let subscription = subscribe(proxy, "traceObject", arguments)?;
+    each(&subscription, arguments, |event| {
+        let Some([record]) = event.arguments.members() else { return show(&event.arguments) };
+        let Some([id, kind, slot, content, time, ..]) = record.members() else { return show(record) };
+        if arguments.json {
+            return show(record);
+        }
+        let number = |value: &Value| value.integer().unwrap_or_default();
+        let kind = KINDS.iter().find(|(known, _)| *known == number(kind)).map_or("?", |(_, name)| name);
+        let slot = u32::try_from(number(slot)).unwrap_or_default();
+        let name = meta.method(slot).map(|method| &method.name).or(meta.signal(slot).map(|signal| &signal.name));
+        let name = name.map_or_else(|| slot.to_string(), |name| name.lossy().into_owned());
+        let [seconds, micros] = [0, 1].map(|at| time.members().and_then(|time| time.get(at)).map_or(0, number));
+        line(format!("{seconds}.{micros:06}  {:>6}  {kind:<6}  {name} {}", number(id), as_json(content)?))
+    })
+}

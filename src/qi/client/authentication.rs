@@ -1,0 +1,113 @@
+//! The client's part of authentication: a pure machine (qi-messaging.md 10).
+//!
+//! ```text
+//!   opening ──▶ Waiting ── state 2 ──▶ Waiting (what the authenticator says, no capabilities)
+//!                  ├───── state 3 ──▶ Done(what both sides have)
+//!                  └───── state 1, none, nonsense, too many rounds ──▶ Refused
+//! ```
+
+use std::sync::Arc;
+
+use crate::qi::capability::{AUTH_PREFIX, AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY};
+use crate::qi::value::Value;
+
+/// Rounds with state 2 before a client gives up. libqi goes on for ever.
+const MAX_ROUNDS: u32 = 16;
+
+/// Answers a server that wants to know more. It gets what the server has said (the server's capabilities, and keys with
+/// `auth_` in front), and gives keys, `auth_` in front or not. Called on the thread that connects.
+pub type Authenticator = dyn Fn(&CapabilityMap) -> Vec<(String, Value)> + Send + Sync;
+
+/// Who we are to a server.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// Sent with the first message: `auth_user`, `auth_token`.
+    pub user: Option<String>,
+    pub token: Option<String>,
+    /// For servers that ask further. Without, they get an empty answer, as from libqi.
+    pub authenticator: Option<Arc<Authenticator>>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not the token: this ends up in logs.
+        write!(out, "Credentials({:?})", self.user)
+    }
+}
+
+/// What a reply of the server leads to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Call authenticate again, with this.
+    Again(CapabilityMap),
+    /// The connection is usable; what both sides have.
+    Done(Capabilities),
+    /// In words.
+    Refused(String),
+    /// The server's part makes no sense, in words.
+    Nonsense(String),
+}
+
+/// One authentication.
+#[derive(Debug)]
+pub struct Authentication {
+    ours: Capabilities,
+    credentials: Credentials,
+    theirs: CapabilityMap,
+    rounds: u32,
+}
+
+impl Authentication {
+    pub fn new(ours: Capabilities, credentials: Credentials) -> Authentication {
+        Authentication { ours, credentials, theirs: CapabilityMap::default(), rounds: 0 }
+    }
+
+    /// What the first Call carries.
+    pub fn opening(&self) -> CapabilityMap {
+        let mut map = CapabilityMap::announcing(&self.ours);
+        for (key, value) in [(USER_KEY, &self.credentials.user), (TOKEN_KEY, &self.credentials.token)] {
+            if let Some(value) = value {
+                map.set(key, value.as_str().into());
+            }
+        }
+        map
+    }
+
+    /// A Capability message: what was said first stays.
+    pub fn announced(&mut self, map: CapabilityMap) {
+        self.theirs.merge(map);
+    }
+
+    /// The Reply.
+    pub fn replied(&mut self, map: CapabilityMap) -> Step {
+        let state = map.state();
+        let reason = map.get(REASON_KEY).and_then(Value::as_str).map(str::to_owned);
+        let question = map.clone();
+        self.theirs.merge(map);
+        match state {
+            Some(AuthState::Done) => Step::Done(self.ours.shared(self.theirs.capabilities())),
+            Some(AuthState::Continue) if self.rounds == MAX_ROUNDS => {
+                Step::Nonsense(format!("the server still asks after {MAX_ROUNDS} rounds"))
+            }
+            Some(AuthState::Continue) => {
+                self.rounds += 1;
+                Step::Again(self.answer(&question))
+            }
+            // No libqi server says so, but qiloop does, and repeats it as often as it is asked.
+            Some(AuthState::Error) => Step::Refused(reason.unwrap_or_else(|| "the server gives no reason".into())),
+            None => Step::Nonsense("invalid authentication state".into()),
+        }
+    }
+
+    fn answer(&self, question: &CapabilityMap) -> CapabilityMap {
+        let mut map = CapabilityMap::default();
+        if let Some(authenticator) = &self.credentials.authenticator {
+            for (key, value) in authenticator(question) {
+                let has_prefix = key.starts_with(AUTH_PREFIX) || key.starts_with("__qi_auth_");
+                let key = if has_prefix { key } else { format!("{AUTH_PREFIX}{key}") };
+                map.set(&key, value);
+            }
+        }
+        map
+    }
+}

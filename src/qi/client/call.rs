@@ -1,0 +1,151 @@
+//! Calls: their options, and one that is under way (qi-messaging.md 14 and 16).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::qi::convert::convert;
+use crate::qi::message::Header;
+use crate::qi::payload::PayloadError;
+use crate::qi::signature::Signature;
+
+use super::connection::{Connection, Outcome, Reply};
+use super::error::{ClientError, Result};
+use super::received::Received;
+use super::waiting::{Slot, deadline_in};
+
+/// How a call is made.
+#[derive(Clone, Debug, Default)]
+pub struct CallOptions {
+    /// How long to wait for the answer. `None` (the default): for ever, or as long as the proxy says. When the time is
+    /// over the peer is asked to cancel, if it can, and the call fails with [`ClientError::TimedOut`].
+    pub timeout: Option<Duration>,
+    /// The type that the result is wanted in: the server is asked to convert if it can, and what it does not is converted
+    /// here.
+    pub wanted: Option<Signature>,
+}
+
+impl CallOptions {
+    /// With this time limit.
+    pub fn within(timeout: Duration) -> CallOptions {
+        CallOptions { timeout: Some(timeout), ..CallOptions::default() }
+    }
+}
+
+/// What a Reply consists of, and what the caller wants.
+#[derive(Clone, Debug)]
+pub(super) struct Expected {
+    pub member: String,
+    pub declared: Signature,
+    pub wanted: Option<Signature>,
+}
+
+impl Expected {
+    /// The result in a Reply.
+    pub fn read(&self, connection: &Arc<Connection>, reply: Reply) -> Result<Received> {
+        let failed = |error: PayloadError| {
+            let member = format!("result of {}", self.member);
+            ClientError::Payload { member, error: Box::new(error) }
+        };
+        let received = connection.result(reply, &self.declared).map_err(failed)?;
+        match &self.wanted {
+            Some(wanted) if received.value().signature() != *wanted => {
+                let value = convert(received.value().clone(), wanted).map_err(|error| failed(error.into()))?;
+                Ok(Received::adopt(connection, value))
+            }
+            _ => Ok(received),
+        }
+    }
+}
+
+/// A call under way. Dropping it leaves the call running; its answer is swallowed when it comes.
+#[must_use]
+pub struct PendingCall {
+    connection: Arc<Connection>,
+    call: Header,
+    slot: Arc<Slot<Outcome>>,
+    expected: Expected,
+    deadline: Option<Instant>,
+    done: bool,
+}
+
+impl PendingCall {
+    pub(super) fn new(
+        connection: Arc<Connection>,
+        call: Header,
+        slot: Arc<Slot<Outcome>>,
+        expected: Expected,
+        deadline: Option<Instant>,
+    ) -> PendingCall {
+        PendingCall { connection, call, slot, expected, deadline, done: false }
+    }
+
+    /// The call's message id on its connection.
+    pub fn id(&self) -> u32 {
+        self.call.id
+    }
+
+    /// The answer is there: [`PendingCall::wait`] would not.
+    pub fn is_done(&self) -> bool {
+        self.slot.is_full()
+    }
+
+    /// Waits for the answer, until the deadline of the call; then the peer is asked to cancel and the call is given up.
+    /// Fails with [`ClientError::Remote`], [`ClientError::Canceled`], [`ClientError::Disconnected`],
+    /// [`ClientError::TimedOut`], or [`ClientError::Payload`] if the result is not what was declared.
+    pub fn wait(mut self) -> Result<Received> {
+        match self.wait_until(self.deadline) {
+            Err(ClientError::TimedOut) => {
+                self.connection.cancel(&self.call);
+                Err(ClientError::TimedOut)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Waits for at most `timeout`. `None`: not yet, and the call goes on. After an answer there is no other: then this is
+    /// [`ClientError::Canceled`].
+    pub fn wait_for(&mut self, timeout: Duration) -> Option<Result<Received>> {
+        match self.wait_until(deadline_in(Some(timeout))) {
+            Err(ClientError::TimedOut) => None,
+            outcome => Some(outcome),
+        }
+    }
+
+    /// Asks the peer to end the call, if it knows how to, and returns at once. The call still has its one answer: wait for
+    /// it. That is [`ClientError::Canceled`], or the result if it was too late.
+    pub fn cancel(&self) {
+        self.connection.cancel(&self.call);
+    }
+
+    /// Asks the peer to end the call and does not wait for what it says.
+    pub fn abandon(self) {
+        self.connection.cancel(&self.call);
+    }
+
+    fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Received> {
+        if self.done {
+            return Err(ClientError::Canceled);
+        }
+        let outcome = self.slot.wait(self.connection.reactor(), Some(self.connection.endpoint()), deadline)?;
+        self.done = true;
+        self.expected.read(&self.connection, outcome?)
+    }
+}
+
+impl Drop for PendingCall {
+    fn drop(&mut self) {
+        if !self.done && !self.connection.give_up(self.call.id) {
+            // It has been answered, and nobody wanted the answer: objects in it are released.
+            if let Some(Ok(reply)) = self.slot.take() {
+                drop(self.expected.read(&self.connection, reply));
+            }
+        }
+    }
+}
+
+impl fmt::Debug for PendingCall {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "PendingCall({}, {})", self.call.id, self.expected.member)
+    }
+}

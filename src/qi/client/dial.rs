@@ -1,0 +1,133 @@
+//! From a URL to a connection that is authenticated (qi-messaging.md 10).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::qi::address::Endpoint;
+use crate::qi::capability::{Capabilities, CapabilityMap};
+use crate::qi::endpoint::{Config, EndPoint, Failure, Reason};
+use crate::qi::message::Flags;
+use crate::qi::payload::PayloadError;
+use crate::reactor::Reactor;
+
+use super::authentication::{Authentication, Credentials, Step};
+use super::connection::{Connection, Target, Waiter};
+use super::error::{ClientError, Result};
+use super::waiting::{Slot, deadline_in};
+
+/// The object that authenticates: service 0, object 0, action 8.
+const AUTHENTICATE: u32 = 8;
+
+/// What connections are made with.
+#[derive(Clone, Debug)]
+pub struct DialOptions {
+    /// What we announce. [`Capabilities::OURS`] and relative endpoints, which a client can follow.
+    pub capabilities: Capabilities,
+    pub credentials: Credentials,
+    /// Settings of the end point: limits, TLS.
+    pub config: Config,
+    /// For connecting and authenticating together; 10 s. `None`: as long as it takes.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for DialOptions {
+    fn default() -> DialOptions {
+        DialOptions {
+            capabilities: Capabilities { relative_endpoint_uri: true, ..Capabilities::OURS },
+            credentials: Credentials::default(),
+            config: Config::default(),
+            timeout: Some(Duration::from_secs(10)),
+        }
+    }
+}
+
+impl Connection {
+    /// Connects to `url` and authenticates. Blocks: `EDEADLK` on a thread that reads a connection. The errors tell apart
+    /// what is no address, what is not reached, TLS, a server that rejects us (with its words), and nonsense.
+    pub fn open(reactor: &Arc<Reactor>, url: &str, options: &DialOptions) -> Result<Arc<Connection>> {
+        Connection::open_with(reactor, url, options, |_| Ok(()))
+    }
+
+    /// [`Connection::open`]; `welcome` may make handlers before the first byte is read.
+    pub(super) fn open_with(
+        reactor: &Arc<Reactor>,
+        url: &str,
+        options: &DialOptions,
+        welcome: impl FnOnce(&Arc<Connection>) -> Result<()>,
+    ) -> Result<Arc<Connection>> {
+        let deadline = deadline_in(options.timeout);
+        let address = Endpoint::to_connect(url).map_err(|error| ClientError::Address { url: url.into(), error })?;
+        let address = address.to_string();
+        let mut made = None;
+        EndPoint::connect(reactor, &address, options.config.clone(), options.timeout, |endpoint| {
+            let connection = Connection::new(reactor, endpoint, &address);
+            made = Some(connection.and_then(|connection| welcome(&connection).map(|()| connection)));
+        })
+        .map_err(|failure| ClientError::connect(&address, failure))?;
+        // The end point has called the welcome, or failed.
+        let connection = made.unwrap_or(Err(ClientError::connect(&address, Failure::PeerClosed)))?;
+        match authenticate(&connection, options, deadline) {
+            Ok(()) => Ok(connection),
+            Err(error) => {
+                connection.close();
+                Err(explained(&address, error))
+            }
+        }
+    }
+}
+
+/// What went wrong before the connection was of use is a failure to connect.
+fn explained(url: &str, error: ClientError) -> ClientError {
+    let failure = match error {
+        ClientError::Disconnected(Reason::Failed(failure)) => failure,
+        ClientError::Disconnected(_) => Failure::PeerClosed,
+        ClientError::TimedOut => Failure::TimedOut,
+        error => return error,
+    };
+    ClientError::connect(url, failure)
+}
+
+fn authenticate(connection: &Arc<Connection>, options: &DialOptions, deadline: Option<Instant>) -> Result<()> {
+    let url = || connection.url().to_owned();
+    let mut machine = Authentication::new(options.capabilities, options.credentials.clone());
+    let mut map = machine.opening();
+    loop {
+        let reply = match round(connection, &map, deadline) {
+            Err(ClientError::Remote(reason)) => return Err(ClientError::Rejected { url: url(), reason }),
+            reply => reply?,
+        };
+        machine.announced(connection.take_announced());
+        match machine.replied(reply) {
+            Step::Again(next) => map = next,
+            Step::Done(shared) => {
+                connection.agree(shared);
+                return Ok(());
+            }
+            Step::Refused(reason) => return Err(ClientError::Rejected { url: url(), reason }),
+            Step::Nonsense(problem) => return Err(ClientError::Authentication { url: url(), problem }),
+        }
+    }
+}
+
+/// One Call of authenticate, and the map in its Reply.
+fn round(connection: &Arc<Connection>, map: &CapabilityMap, deadline: Option<Instant>) -> Result<CapabilityMap> {
+    let signature = CapabilityMap::signature();
+    let slot = Arc::new(Slot::default());
+    let target = Target { service: 0, object: 0, action: AUTHENTICATE, result: Some(signature.clone()) };
+    let failed = |error: PayloadError| ClientError::Payload { member: "authenticate".into(), error: Box::new(error) };
+    let call = connection.start(target, Waiter::Slot(Arc::clone(&slot)), deadline, |writer| {
+        let payload = writer.encode(&map.to_value(), &signature).map_err(|error| failed(error.into()))?;
+        Ok((payload, Flags::NONE))
+    })?;
+    let outcome = slot.wait(connection.reactor(), Some(connection.endpoint()), deadline);
+    if outcome.is_err() {
+        connection.give_up(call.id);
+    }
+    let nonsense = |problem: String| ClientError::Authentication { url: connection.url().into(), problem };
+    let value = connection.result(outcome??, &signature).map_err(|error| nonsense(error.to_string()))?;
+    match CapabilityMap::from_value(&value) {
+        Some(Ok(map)) => Ok(map),
+        Some(Err(error)) => Err(nonsense(error.to_string())),
+        None => Err(nonsense(format!("the reply is of type {}", value.signature()))),
+    }
+}

@@ -1,0 +1,58 @@
+//! The client: sessions, proxies, calls, subscriptions (qi-messaging.md 10 to 19, 23).
+//!
+//! ```text
+//!   Session ── directory, services by name, one connection per process ──▶ Proxy
+//!   Proxy ──── calls, properties, signals by name ──▶ Connection ──▶ EndPoint
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | `session`, `directory`, `plan`, `machine` | from a name to a proxy |
+//! | `keeper` | reconnection |
+//! | `provider` | services of our own on somebody else's bus |
+//! | `proxy`, `call`, `typed` | what to do with it |
+//! | `subscribe`, `registrations` | signals and properties |
+//! | `received` | values with objects in them, which live as long as they are held |
+//! | `connection`, `replies`, `dial`, `authentication`, `waiting` | one connection |
+//!
+//! Machines without I/O: `authentication`, `replies`, `registrations`, `plan`.
+
+mod authentication;
+mod call;
+mod connection;
+mod dial;
+mod directory;
+mod error;
+mod keeper;
+mod machine;
+mod news;
+mod plan;
+mod provider;
+mod proxy;
+mod received;
+mod registrations;
+mod replies;
+mod session;
+mod subscribe;
+mod typed;
+mod waiting;
+
+pub use authentication::{Authenticator, Credentials};
+pub use call::{CallOptions, PendingCall};
+pub use connection::Connection;
+pub use dial::DialOptions;
+pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
+pub use error::{ClientError, Result};
+pub use keeper::Backoff;
+pub use machine::machine_ids;
+pub use news::shared_reactor;
+pub use provider::Provider;
+pub use proxy::{Completion, Proxy};
+pub use received::{Objects, Received, RemoteObject};
+pub use replies::Counts;
+pub use session::{Session, SessionOptions};
+pub use subscribe::{Event, SubscribeOptions, Subscription, Watch};
+pub use typed::{FromValue, value_to};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,72 @@
+//! Something has happened, look again: a counter to wait for.
+
+use std::sync::{Arc, LazyLock};
+use std::time::Instant;
+
+use crate::core::Result;
+use crate::reactor::Reactor;
+use crate::reactor::parker::Parker;
+use crate::sys::sync::Mutex;
+
+use super::waiting::wait_for;
+
+/// Counts what happens and wakes who waits for it.
+#[derive(Debug)]
+pub struct News {
+    reactor: Arc<Reactor>,
+    state: Mutex<(u64, Vec<Arc<Parker>>)>,
+}
+
+impl News {
+    pub fn new(reactor: &Arc<Reactor>) -> News {
+        News { reactor: Arc::clone(reactor), state: Mutex::new((0, Vec::new())) }
+    }
+
+    /// It has happened.
+    pub fn tell(&self) {
+        let waiters = {
+            let mut state = self.state.lock();
+            state.0 += 1;
+            std::mem::take(&mut state.1)
+        };
+        waiters.iter().for_each(|waiter| self.reactor.notify(waiter));
+    }
+
+    /// How often so far. To be asked before looking.
+    pub fn count(&self) -> u64 {
+        self.state.lock().0
+    }
+
+    /// Waits until it has happened more often than `seen`. `ETIMEDOUT`, `EDEADLK`.
+    pub fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<()> {
+        let look = |me: &Arc<Parker>| {
+            let mut state = self.state.lock();
+            state.1.retain(|other| !Arc::ptr_eq(other, me));
+            if state.0 > seen {
+                return Some(());
+            }
+            state.1.push(Arc::clone(me));
+            None
+        };
+        wait_for(&self.reactor, None, deadline, look, |me| self.state.lock().1.retain(|other| !Arc::ptr_eq(other, me)))
+    }
+}
+
+/// The reactor that all sessions of a process share unless they are given one. It is never stopped: proxies outlive their
+/// sessions. A forked child, which has lost the I/O thread, gets its own.
+pub fn shared_reactor() -> Result<Arc<Reactor>> {
+    /// Whose it is, by process id.
+    type Owned = Option<(u32, Arc<Reactor>)>;
+    static SHARED: LazyLock<Mutex<Owned>> = LazyLock::new(Mutex::default);
+    let process = std::process::id();
+    let mut shared = SHARED.lock();
+    if let Some((_, reactor)) = shared.as_ref().filter(|(owner, _)| *owner == process) {
+        return Ok(Arc::clone(reactor));
+    }
+    let reactor = Reactor::start()?;
+    if let Some(stale) = shared.replace((process, Arc::clone(&reactor))) {
+        // The parent's: ending it would wait for a thread that is not here.
+        std::mem::forget(stale);
+    }
+    Ok(reactor)
+}

@@ -1,0 +1,78 @@
+//! How to get to a service: which connections there are, which endpoints to dial and in what order. Pure
+//! (qi-messaging.md 12).
+
+use crate::qi::address::{AddressError, Endpoint, Reach, Scheme};
+use crate::qi::meta::ServiceInfo;
+
+/// What a connection is known under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// A machine's id and the text of an endpoint.
+    Address(String, String),
+    /// It is used for this service: `qi:Name`.
+    Service(String),
+}
+
+/// The connections of a session.
+#[derive(Debug)]
+pub struct Book<T>(Vec<(Key, T)>);
+
+impl<T> Default for Book<T> {
+    fn default() -> Self {
+        Book(Vec::new())
+    }
+}
+
+impl<T: Clone> Book<T> {
+    /// Notes a connection; it comes first among those of this key.
+    pub fn add(&mut self, key: Key, connection: T) {
+        self.0.insert(0, (key, connection));
+    }
+
+    /// Forgets those that are of no use; gives them, so that they can be dropped under no lock.
+    pub fn remove(&mut self, useless: impl Fn(&T) -> bool) -> Vec<T> {
+        let (gone, kept) = std::mem::take(&mut self.0).into_iter().partition(|(_, connection)| useless(connection));
+        self.0 = kept;
+        gone.into_iter().map(|(_, connection)| connection).collect()
+    }
+
+    /// A connection to where the service is, if there is one.
+    pub fn find(&self, info: &ServiceInfo) -> Option<T> {
+        info.endpoints.iter().find_map(|endpoint| {
+            let text = endpoint.lossy();
+            let key = match text.strip_prefix("qi:") {
+                Some(name) => Key::Service(name.into()),
+                None => Key::Address(info.machine_id.lossy().into_owned(), text.into_owned()),
+            };
+            self.0.iter().find(|(known, _)| *known == key).map(|(_, connection)| connection.clone())
+        })
+    }
+}
+
+/// The endpoints of a service that can be dialled from a machine of these ids, loopback first; or why none can be: each
+/// endpoint with its reason.
+pub fn endpoints(info: &ServiceInfo, ours: &[String]) -> Result<Vec<Endpoint>, Vec<String>> {
+    let is_here = ours.iter().any(|id| info.machine_id == id.as_str());
+    let (mut near, mut far, mut useless) = (Vec::new(), Vec::new(), Vec::new());
+    for text in &info.endpoints {
+        let text = text.lossy();
+        match Endpoint::parse(&text) {
+            Err(AddressError::Scheme) => useless.push(format!("{text} (of another kind)")),
+            Err(error) => useless.push(format!("{text} ({error})")),
+            Ok(Endpoint::Host { scheme: Scheme::Tcpsm, .. }) => {
+                useless.push(format!("{text} (wants a certificate of ours)"));
+            }
+            Ok(Endpoint::Host { port: 0, .. }) => useless.push(format!("{text} (has no port)")),
+            Ok(endpoint) => match endpoint.reach() {
+                Reach::Relative => useless.push(format!("{text} (no such connection)")),
+                Reach::Any => useless.push(format!("{text} (is where it listens, not where it is)")),
+                Reach::Loopback if is_here => near.push(endpoint),
+                Reach::Loopback => useless.push(format!("{text} (loopback of another machine: {})", info.machine_id)),
+                Reach::Other => far.push(endpoint),
+            },
+        }
+    }
+    // On one machine, what is not loopback is only dialled if there is nothing else, as libqi does it.
+    let found = if near.is_empty() { far } else { near };
+    if found.is_empty() { Err(useless) } else { Ok(found) }
+}

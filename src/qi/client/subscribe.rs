@@ -1,0 +1,486 @@
+//! Subscriptions to signals and properties (qi-messaging.md 15).
+//!
+//! Each subscription is a handler of its own on the end point, which finds it by hash; the peer is asked once for all of
+//! them (`registrations.rs`). The handler is there before the peer is asked, because events may overtake the answer.
+
+use std::fmt;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::qi::endpoint::ring::{Ring, Wakes};
+use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken};
+use crate::qi::message::{Flags, Message};
+use crate::qi::meta::MetaObject;
+use crate::qi::payload::PayloadError;
+use crate::qi::signature::{Kind, Signature};
+use crate::qi::value::{Value, Writer};
+use crate::reactor::Reactor;
+use crate::reactor::parker::Parker;
+use crate::sys::signals::spawn_without_signals;
+use crate::sys::sync::Mutex;
+
+use super::connection::{Connection, Outcome, Target, Waiter};
+use super::error::{ClientError, Result};
+use super::proxy::{Place, Proxy};
+use super::received::Received;
+use super::registrations::{Join, Key};
+use super::waiting::{Slot, deadline_in, wait_for};
+
+/// Generic actions of every object (section 9).
+const REGISTER_EVENT: u32 = 0;
+const UNREGISTER_EVENT: u32 = 1;
+
+/// Events that wait, unless somebody says otherwise.
+const DEFAULT_QUEUE: usize = 100;
+
+/// How to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubscribeOptions {
+    /// Events that may wait to be taken, at least 1; 100. Later ones are dropped and counted.
+    pub queue: usize,
+    /// How long to wait for the peer to accept; `None`: as long as it takes.
+    pub timeout: Option<Duration>,
+}
+
+impl Default for SubscribeOptions {
+    fn default() -> SubscribeOptions {
+        SubscribeOptions { queue: DEFAULT_QUEUE, timeout: None }
+    }
+}
+
+/// An event.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The argument tuple; of a property, its value as the only member.
+    pub arguments: Received,
+    /// Events that were dropped just before this one because the queue was full.
+    pub missed: u64,
+}
+
+/// Where events come from, and what they consist of.
+#[derive(Debug)]
+struct Origin {
+    connection: Weak<Connection>,
+    member: String,
+    declared: Signature,
+}
+
+/// An event that waits.
+#[derive(Clone, Debug)]
+struct Arrived {
+    message: Message,
+    origin: Arc<Origin>,
+    missed: u64,
+    /// Where the order of decoding counts, it has happened.
+    decoded: Option<std::result::Result<Received, PayloadError>>,
+}
+
+/// A registration that this feed has a share in.
+#[derive(Debug)]
+struct Attached {
+    connection: Arc<Connection>,
+    key: Key,
+    link: u64,
+    handler: u64,
+}
+
+/// What a subscription and its handler share. It outlives a connection if its session reconnects.
+#[derive(Debug)]
+pub(super) struct Feed {
+    reactor: Arc<Reactor>,
+    signal: String,
+    ring: Ring<Arrived>,
+    attached: Mutex<Option<Attached>>,
+    /// Events lost since the last one that was queued, and ever.
+    lost: AtomicU64,
+    missed: AtomicU64,
+    interruptions: AtomicU64,
+    /// The end of a connection is not the end.
+    survives: bool,
+    closed: AtomicBool,
+}
+
+/// Listens to a signal until it is dropped. Any number of threads may take events; each goes to one of them.
+pub struct Subscription {
+    feed: Arc<Feed>,
+    /// It has a descriptor, so the I/O thread must serve it without being asked.
+    attended: Mutex<bool>,
+}
+
+/// Listens to a signal with a callback, until it is dropped.
+pub struct Watch(Arc<Feed>);
+
+impl Proxy {
+    /// Listens to a signal, or to the changes of a property. When this returns the peer has accepted, and no event after
+    /// that is lost but by overflow. Fails with [`ClientError::NoMember`], or like a call.
+    pub fn subscribe(&self, name: &str) -> Result<Subscription> {
+        self.subscribe_with(name, SubscribeOptions::default())
+    }
+
+    /// [`Proxy::subscribe`] with options.
+    pub fn subscribe_with(&self, name: &str, options: SubscribeOptions) -> Result<Subscription> {
+        let feed = self.feed(name, options)?;
+        Ok(Subscription { feed, attended: Mutex::new(false) })
+    }
+
+    /// Has `callback` called with each event, in order, on a thread of its own, where it may do as it likes. Dropping the
+    /// [`Watch`] does not wait for a callback under way; none begins after it.
+    pub fn watch(
+        &self,
+        name: &str,
+        options: SubscribeOptions,
+        mut callback: impl FnMut(Result<Event>) + Send + 'static,
+    ) -> Result<Watch> {
+        let feed = self.feed(name, options)?;
+        let watch = Watch(Arc::clone(&feed));
+        spawn_without_signals("millrace-qi-watch", move || {
+            loop {
+                let event = feed.next(None);
+                if feed.closed.load(Ordering::Acquire) {
+                    return;
+                }
+                let end = matches!(event, Err(ClientError::Disconnected(_) | ClientError::System(_)));
+                callback(event);
+                if end {
+                    return;
+                }
+            }
+        })
+        .map_err(crate::core::Error::from)?;
+        Ok(watch)
+    }
+
+    fn feed(&self, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
+        let place = self.0.place();
+        let feed = Arc::new(Feed {
+            reactor: Arc::clone(place.connection.reactor()),
+            signal: name.to_owned(),
+            ring: Ring::new(options.queue),
+            attached: Mutex::new(None),
+            lost: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            interruptions: AtomicU64::new(0),
+            survives: self.0.survives(),
+            closed: AtomicBool::new(false),
+        });
+        feed.attach(&place, deadline_in(options.timeout))?;
+        let mut feeds = self.0.feeds.lock();
+        feeds.retain(|feed| feed.strong_count() > 0);
+        feeds.push(Arc::downgrade(&feed));
+        Ok(feed)
+    }
+}
+
+/// Id and argument type of a signal, or of the changes of a property.
+fn signal(meta: &MetaObject, name: &str) -> Result<(u32, Signature)> {
+    let (id, declared) = match (meta.signal_named(name), meta.property_named(name)) {
+        (Some(signal), _) => (signal.uid, signal.arguments_type()?),
+        // It should be listed as a signal as well; what it sends is known all the same.
+        (None, Some(property)) => (property.uid, Signature::tuple([property.value_type()?])),
+        (None, None) => return Err(ClientError::NoMember { what: "signal or property", name: name.into() }),
+    };
+    // qiloop says `s` where it means `(s)`.
+    let is_bare = !matches!(declared.kind(), Kind::Tuple(_) | Kind::Dynamic);
+    Ok((id, if is_bare { Signature::tuple([declared]) } else { declared }))
+}
+
+impl Feed {
+    /// Listens at this place from now on.
+    pub fn attach(self: &Arc<Self>, place: &Place, deadline: Option<Instant>) -> Result<()> {
+        let connection = &place.connection;
+        let (signal, declared) = signal(&place.meta, &self.signal)?;
+        let key = Key { service: place.service, object: place.object, signal };
+        let member = format!("event {}", self.signal);
+        let origin = Arc::new(Origin { connection: Arc::downgrade(connection), member, declared });
+        let (sink, closer) = (Arc::clone(self), Arc::clone(self));
+        let from = Weak::clone(&origin.connection);
+        let handler = connection.endpoint().make_sink(
+            Pattern::events(key.service, key.object, key.signal),
+            Arc::new(move |_: &EndPoint, message: &Message| sink.arrived(message, &origin)),
+            Some(Box::new(move |reason: &Reason| closer.detached(&from, reason))),
+        );
+        let handler = handler.map_err(|error| connection.gone(error))?;
+        let link = match join(connection, key, deadline) {
+            Ok(link) => link,
+            Err(error) => {
+                // It may have ended with the connection.
+                let _ = connection.endpoint().remove_handler(handler);
+                return Err(error);
+            }
+        };
+        let attached = Attached { connection: Arc::clone(connection), key, link, handler };
+        let useless = if connection.is_open() && !self.closed.load(Ordering::Acquire) {
+            // One that was there is for an object that is no more.
+            self.attached.lock().replace(attached)
+        } else {
+            Some(attached)
+        };
+        if let Some(useless) = useless {
+            useless.leave();
+        }
+        // The end, or the subscriber's leave, may have come in between.
+        if self.closed.load(Ordering::Acquire) || !connection.is_open() {
+            self.detach();
+        }
+        Ok(())
+    }
+
+    /// Called by the reader for each event.
+    fn arrived(&self, message: &Message, origin: &Arc<Origin>) -> Taken {
+        let connection = origin.connection.upgrade();
+        let in_order = connection.as_ref().filter(|connection| connection.shared().meta_object_cache);
+        let decoded = in_order.map(|connection| connection.decode_event(message, &origin.declared));
+        let missed = self.lost.swap(0, Ordering::Relaxed);
+        let arrived = Arrived { message: message.clone(), origin: Arc::clone(origin), missed, decoded };
+        let mut wakes = Wakes::new();
+        if self.ring.push(&arrived, &mut wakes) {
+            wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+            return Taken::Yes;
+        }
+        self.lost.fetch_add(missed + 1, Ordering::Relaxed);
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        // What objects were in it must be released.
+        if let Some(connection) = connection.filter(|_| may_hold_objects(&origin.declared)) {
+            drop(connection.decode_event(message, &origin.declared));
+        }
+        Taken::Full
+    }
+
+    /// The handler has ended: with its connection, or because nobody listens there any more.
+    fn detached(&self, from: &Weak<Connection>, reason: &Reason) {
+        if *reason == Reason::Removed {
+            return;
+        }
+        let attached = {
+            let mut attached = self.attached.lock();
+            let is_this = attached.as_ref().is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there.connection), from.as_ptr()));
+            if is_this { attached.take() } else { None }
+        };
+        drop(attached);
+        self.interruptions.fetch_add(1, Ordering::Relaxed);
+        if !self.survives {
+            self.end(reason);
+        }
+    }
+
+    pub fn end(&self, reason: &Reason) {
+        let mut wakes = Wakes::new();
+        self.ring.end(reason.clone(), &mut wakes);
+        wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+    }
+
+    /// Listens no more, and tells the peer if nobody else here does. Does not wait for anybody.
+    fn detach(&self) {
+        let attached = self.attached.lock().take();
+        if let Some(attached) = attached {
+            attached.leave();
+        }
+    }
+
+    fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.detach();
+        self.end(&Reason::Removed);
+        // What waits may hold objects.
+        let mut wakes = Wakes::new();
+        while let Some(Next::Message(arrived)) = self.ring.take(None, &mut wakes) {
+            if may_hold_objects(&arrived.origin.declared) {
+                drop(event(arrived));
+            }
+        }
+    }
+
+    fn next(&self, timeout: Option<Duration>) -> Result<Event> {
+        let mut wakes = Wakes::new();
+        let look = |me: &Arc<Parker>| self.ring.take(Some(me), &mut wakes);
+        let connection = self.attached.lock().as_ref().map(|attached| Arc::clone(&attached.connection));
+        let endpoint = connection.as_ref().map(|connection| &**connection.endpoint());
+        let next = wait_for(&self.reactor, endpoint, deadline_in(timeout), look, |me| self.ring.forget(me));
+        wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+        match next? {
+            Next::Message(arrived) => event(arrived),
+            Next::End(reason) => Err(ClientError::Disconnected(reason)),
+        }
+    }
+}
+
+impl Attached {
+    fn leave(self) {
+        let Attached { connection, key, link, handler } = self;
+        // It may have ended with the connection.
+        let _ = connection.endpoint().remove_handler(handler);
+        leave(&connection, key, link);
+    }
+}
+
+/// Could a value of this type have objects in it?
+fn may_hold_objects(signature: &Signature) -> bool {
+    let text = signature.bare();
+    text.contains(['o', 'm'])
+}
+
+fn event(arrived: Arrived) -> Result<Event> {
+    let Arrived { message, origin, missed, decoded } = arrived;
+    let arguments = match (decoded, origin.connection.upgrade()) {
+        (Some(decoded), _) => decoded,
+        (None, Some(connection)) => connection.decode_event(&message, &origin.declared),
+        // Objects in it died with the connection.
+        (None, None) => {
+            let mut reader = crate::qi::value::Reader::new(&message.payload);
+            let arguments = crate::qi::payload::read_arguments(&mut reader, message.header.flags, &origin.declared);
+            arguments.map(|arguments| Received::plain(arguments.tuple))
+        }
+    };
+    let failed = |error| ClientError::Payload { member: origin.member.clone(), error: Box::new(error) };
+    Ok(Event { arguments: arguments.map_err(failed)?, missed })
+}
+
+/// Takes a share in the registration of a signal; makes it if it is the first. Gives the link.
+fn join(connection: &Arc<Connection>, key: Key, deadline: Option<Instant>) -> Result<u64> {
+    let slot = Arc::new(Slot::default());
+    let (joined, link) = {
+        let mut registrations = connection.registrations().lock();
+        let joined = registrations.join(key, Arc::clone(&slot));
+        // It has just been made, or was there.
+        (joined, registrations.link(key).unwrap_or_default())
+    };
+    match joined {
+        Join::Ready(_) => return Ok(link),
+        Join::Wait => {}
+        Join::Register(link) => register(connection, key, link),
+    }
+    let outcome = slot.wait(connection.reactor(), Some(connection.endpoint()), deadline);
+    match outcome.map_err(ClientError::from).and_then(|accepted| accepted) {
+        Ok(()) => Ok(link),
+        Err(error) => {
+            leave(connection, key, link);
+            Err(error)
+        }
+    }
+}
+
+/// Has the peer send the events of a signal for as long as the connection lasts; the caller has made a handler.
+pub(super) fn join_for_session(
+    connection: &Arc<Connection>,
+    (service, object): (u32, u32),
+    signal: u32,
+    deadline: Option<Instant>,
+) -> Result<()> {
+    join(connection, Key { service, object, signal }, deadline).map(drop)
+}
+
+/// Asks the peer for events; who waits for that is told.
+fn register(connection: &Arc<Connection>, key: Key, link: u64) {
+    let done = move |connection: &Arc<Connection>, outcome: Outcome| {
+        // What the Reply holds is of no use to anybody (section 15).
+        let outcome = outcome.map(drop);
+        let waiting = connection.registrations().lock().answered(key, link, outcome.is_ok());
+        waiting.iter().for_each(|slot| slot.fill(connection.reactor(), outcome.clone()));
+    };
+    let target = target(key, REGISTER_EVENT);
+    let waiter = Waiter::Callback(Box::new(done));
+    if let Err(error) = connection.start(target, waiter, None, |writer| encode(writer, key, link)) {
+        done(connection, Err(error));
+    }
+}
+
+fn leave(connection: &Arc<Connection>, key: Key, link: u64) {
+    let last = connection.registrations().lock().leave(key, link);
+    if let Some(link) = last.filter(|_| connection.is_open()) {
+        connection.start_unanswered(target(key, UNREGISTER_EVENT), |writer| encode(writer, key, link));
+    }
+}
+
+fn target(key: Key, action: u32) -> Target {
+    Target { service: key.service, object: key.object, action, result: None }
+}
+
+/// `(IIL)`. libqi sends the service's id first, and takes anything; qiloop takes the object's only.
+fn encode(writer: &mut Writer<'_>, key: Key, link: u64) -> Result<(bytes::Bytes, Flags)> {
+    let tuple = Value::tuple(vec![key.object.into(), key.signal.into(), link.into()]);
+    let failed = |error| ClientError::Payload { member: "registerEvent".into(), error: Box::new(PayloadError::Encode(error)) };
+    Ok((writer.encode(&tuple, &tuple.signature()).map_err(failed)?, Flags::NONE))
+}
+
+impl Subscription {
+    /// The next event; waits for it for at most `timeout` (`None`: for ever), then [`ClientError::TimedOut`]. After the last
+    /// event of a connection that has ended: [`ClientError::Disconnected`]. An event that cannot be decoded is an error of
+    /// its own, and the next one comes after it.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Event> {
+        self.feed.next(timeout)
+    }
+
+    /// The next event if it is there.
+    pub fn try_next(&self) -> Option<Result<Event>> {
+        match self.feed.next(Some(Duration::ZERO)) {
+            Err(ClientError::TimedOut | ClientError::System(crate::core::Error::DEADLOCK)) => None,
+            next => Some(next),
+        }
+    }
+
+    /// A descriptor that is readable exactly while there is something to take, for `poll(2)` and its like. It belongs to the
+    /// subscription and must be neither read nor closed.
+    pub fn descriptor(&self) -> Result<RawFd> {
+        let (fd, is_new) = self.feed.ring.descriptor().map_err(crate::core::Error::from)?;
+        if is_new {
+            *self.attended.lock() = true;
+            self.feed.reactor.attend(true);
+        }
+        Ok(fd)
+    }
+
+    /// Events that can be taken now.
+    pub fn len(&self) -> usize {
+        self.feed.ring.counts().0
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Events dropped so far because the queue was full.
+    pub fn missed(&self) -> u64 {
+        self.feed.missed.load(Ordering::Relaxed)
+    }
+
+    /// How often the connection was lost. Events may be missing that nobody counted.
+    pub fn interruptions(&self) -> u64 {
+        self.feed.interruptions.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if *self.attended.lock() {
+            self.feed.reactor.attend(false);
+        }
+        self.feed.close();
+    }
+}
+
+impl Watch {
+    /// Events dropped so far because the callback was too slow.
+    pub fn missed(&self) -> u64 {
+        self.0.missed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Subscription({})", self.feed.signal)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Watch({})", self.0.signal)
+    }
+}

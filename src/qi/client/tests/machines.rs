@@ -1,0 +1,210 @@
+//! Authentication, reply table, registrations, plans: no I/O, and a clock that is moved by hand.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
+use crate::qi::client::authentication::{Authentication, Credentials, Step};
+use crate::qi::client::keeper::Backoff;
+use crate::qi::client::plan::{Book, Key as Place, endpoints};
+use crate::qi::client::registrations::{Join, Key, Registrations};
+use crate::qi::client::replies::{Counts, Entry, Match, Replies};
+use crate::qi::message::{Header, Type};
+use crate::qi::meta::ServiceInfo;
+use crate::qi::value::Value;
+
+fn with_state(state: Value) -> CapabilityMap {
+    let mut map = CapabilityMap::default();
+    map.set("__qi_auth_state", state);
+    map
+}
+
+#[test]
+fn authentication_takes_what_both_sides_have() {
+    let ours = Capabilities { meta_object_cache: true, ..Capabilities::OURS };
+    let mut machine = Authentication::new(ours, Credentials::default());
+    assert_eq!(machine.opening().capabilities(), ours);
+    assert!(machine.opening().user().is_none());
+    let theirs = Capabilities { meta_object_cache: true, message_flags: true, ..Capabilities::default() };
+    assert_eq!(machine.replied(CapabilityMap::reply(&theirs, AuthState::Done)), Step::Done(theirs));
+    // A server of long ago says nothing about itself; a state of any width will do.
+    let mut machine = Authentication::new(ours, Credentials::default());
+    assert_eq!(machine.replied(with_state(Value::Int8(3))), Step::Done(Capabilities::default()));
+}
+
+#[test]
+fn what_is_announced_first_stays() {
+    let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
+    machine.announced(CapabilityMap::announcing(&Capabilities { message_flags: true, ..Capabilities::default() }));
+    let reply = CapabilityMap::reply(&Capabilities::OURS, AuthState::Done);
+    let shared = Capabilities { message_flags: true, ..Capabilities::default() };
+    assert_eq!(machine.replied(reply), Step::Done(shared));
+}
+
+#[test]
+fn further_rounds_carry_only_what_the_authenticator_says() {
+    let authenticator = |question: &CapabilityMap| {
+        assert_eq!(question.get("auth_newToken").and_then(Value::as_str), Some("n"));
+        vec![("answer".to_owned(), Value::from("42")), ("auth_user".to_owned(), "u".into())]
+    };
+    let credentials = Credentials { user: Some("nao".into()), token: None, authenticator: Some(Arc::new(authenticator)) };
+    let mut machine = Authentication::new(Capabilities::OURS, credentials);
+    assert_eq!(machine.opening().user(), Some(&b"nao"[..]));
+    let mut question = CapabilityMap::reply(&Capabilities::OURS, AuthState::Continue);
+    question.set("auth_newToken", "n".into());
+    let Step::Again(map) = machine.replied(question) else { panic!("another round") };
+    let keys: Vec<_> = map.entries().map(|(key, _)| key.lossy().into_owned()).collect();
+    assert_eq!(keys, ["auth_answer", "auth_user"]);
+    assert_eq!(machine.replied(with_state(3u32.into())), Step::Done(Capabilities::OURS));
+}
+
+#[test]
+fn authentication_ends_some_time() {
+    let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
+    let rounds = (0..100).take_while(|_| matches!(machine.replied(with_state(2u32.into())), Step::Again(_))).count();
+    assert_eq!(rounds, 16);
+    for state in [Value::UInt32(0), Value::UInt32(4), "3".into(), Value::Void] {
+        let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
+        assert!(matches!(machine.replied(with_state(state)), Step::Nonsense(_)));
+    }
+    let mut refusal = with_state(1u32.into());
+    refusal.set("__qi_auth_err_reason", "who are you".into());
+    let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
+    assert_eq!(machine.replied(refusal), Step::Refused("who are you".into()));
+}
+
+fn call(id: u32) -> Header {
+    Header::new(Type::Call, id, 2, 1, 100)
+}
+
+fn answer(ty: Type, id: u32) -> Header {
+    Header::new(ty, id, 2, 1, 100)
+}
+
+#[test]
+fn answers_find_their_calls() {
+    let mut replies = Replies::default();
+    for id in 1..=3 {
+        replies.insert(Entry::new(call(id), None, id, None)).unwrap();
+    }
+    let found = |replies: &mut Replies<u32>, header: Header| match replies.answer(&header) {
+        Match::Call(entry) => Some(entry.waiter),
+        _ => None,
+    };
+    assert_eq!(found(&mut replies, answer(Type::Reply, 2)), Some(2));
+    assert_eq!(found(&mut replies, answer(Type::Reply, 2)), None, "answered already");
+    assert_eq!(found(&mut replies, answer(Type::Reply, 9)), None, "never asked");
+    for wrong in [
+        Header { service: 3, ..answer(Type::Reply, 1) },
+        Header { object: 3, ..answer(Type::Reply, 1) },
+        Header { action: 3, ..answer(Type::Reply, 1) },
+    ] {
+        assert_eq!(found(&mut replies, wrong), None);
+    }
+    assert_eq!(found(&mut replies, answer(Type::Reply, 1)), Some(1), "still waits for the right one");
+    // Errors say nothing that depends on the action.
+    assert_eq!(found(&mut replies, Header { action: 0, ..answer(Type::Canceled, 3) }), Some(3));
+    assert_eq!(replies.counts(), Counts { late: 0, unknown: 5 });
+    assert_eq!(replies.pending(), 0);
+}
+
+#[test]
+fn time_is_moved_by_hand() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut replies = Replies::default();
+    for (id, deadline) in [(1, Some(at(5))), (2, Some(at(3))), (3, None), (4, Some(at(3)))] {
+        replies.insert(Entry::new(call(id), None, id, deadline)).unwrap();
+    }
+    assert_eq!(replies.next_deadline(), Some(at(3)));
+    assert!(replies.expire(at(2)).0.is_empty());
+    let ids = |entries: Vec<Entry<u32>>| entries.into_iter().map(|entry| entry.waiter).collect::<Vec<_>>();
+    assert_eq!(ids(replies.expire(at(3)).0), [2, 4]);
+    assert!(matches!(replies.answer(&answer(Type::Reply, 2)), Match::Late(None)));
+    assert!(matches!(replies.answer(&answer(Type::Reply, 2)), Match::Unknown));
+    assert!(matches!(replies.answer(&answer(Type::Reply, 1)), Match::Call(_)));
+    assert_eq!(replies.next_deadline(), None, "what is answered has no deadline");
+    assert_eq!(ids(replies.end()), [3]);
+    assert!(replies.insert(Entry::new(call(5), None, 5, None)).is_err(), "the connection has ended");
+}
+
+#[test]
+fn calls_given_up_are_not_remembered_without_end() {
+    let mut replies = Replies::default();
+    let mut forgotten = Vec::new();
+    for id in 1..=5000 {
+        replies.insert(Entry::new(call(id), None, (), None)).unwrap();
+        forgotten.extend(replies.give_up(id).1);
+    }
+    assert_eq!(forgotten, (1..=904).collect::<Vec<_>>());
+    assert!(matches!(replies.answer(&answer(Type::Reply, 904)), Match::Unknown));
+    assert!(matches!(replies.answer(&answer(Type::Reply, 905)), Match::Late(_)));
+}
+
+#[test]
+fn one_registration_serves_all() {
+    let key = Key { service: 2, object: 1, signal: 107 };
+    let other = Key { signal: 108, ..key };
+    let mut registrations = Registrations::default();
+    let Join::Register(link) = registrations.join(key, 1) else { panic!("the first registers") };
+    assert_eq!(link >> 32, 107);
+    assert_eq!(registrations.join(key, 2), Join::Wait);
+    let Join::Register(second) = registrations.join(other, 3) else { panic!("another signal") };
+    assert_ne!(link & 0xffff_ffff, second & 0xffff_ffff);
+    assert_eq!(registrations.answered(key, link, true), [1, 2]);
+    assert_eq!(registrations.join(key, 4), Join::Ready(4));
+    assert_eq!([registrations.leave(key, link), registrations.leave(key, link)], [None, None]);
+    assert_eq!(registrations.leave(key, link), Some(link), "the last unregisters");
+    assert_eq!(registrations.leave(key, link), None);
+    // An Error: whoever waits is told, and the next one tries again with a link of its own.
+    assert_eq!(registrations.answered(other, second, false), [3]);
+    let Join::Register(third) = registrations.join(other, 5) else { panic!("again") };
+    assert_ne!(second, third);
+    // Who leaves before the answer unregisters; the late answer concerns nobody.
+    assert_eq!(registrations.leave(other, third), Some(third));
+    assert!(registrations.answered(other, third, true).is_empty());
+}
+
+fn info(machine: &str, endpoints: &[&str]) -> ServiceInfo {
+    ServiceInfo {
+        name: "S".into(),
+        machine_id: machine.into(),
+        endpoints: endpoints.iter().map(|&text| text.into()).collect(),
+        ..ServiceInfo::default()
+    }
+}
+
+#[test]
+fn endpoints_are_chosen_by_machine() {
+    let all = ["qi:S", "unix-abstract://x", "tcp://10.0.0.1:1", "tcp://127.0.0.1:1", "tcpsm://10.0.0.1:2", "tcp://0.0.0.0:3"];
+    let chosen = |machine: &str, list: &[&str]| {
+        let found = endpoints(&info(machine, list), &["here".into()]);
+        found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>()).map_err(|useless| useless.len())
+    };
+    assert_eq!(chosen("here", &all), Ok(vec!["tcp://127.0.0.1:1".to_owned()]));
+    assert_eq!(chosen("there", &all), Ok(vec!["tcp://10.0.0.1:1".to_owned()]));
+    assert_eq!(chosen("here", &["tcps://10.0.0.1:1", "tcp://h:2"]), Ok(vec!["tcps://10.0.0.1:1".into(), "tcp://h:2".into()]));
+    assert_eq!(chosen("there", &["tcp://localhost:1", "tcp://127.0.0.1:1", "junk"]), Err(3));
+    assert_eq!(chosen("here", &[]), Err(0));
+}
+
+#[test]
+fn connections_are_used_again_by_text_and_by_name() {
+    let mut book = Book::default();
+    book.add(Place::Address("m".into(), "tcp://127.0.0.1:1".into()), 1);
+    book.add(Place::Service("ServiceDirectory".into()), 1);
+    book.add(Place::Address("m".into(), "tcp://127.0.0.1:2".into()), 2);
+    assert_eq!(book.find(&info("m", &["tcp://127.0.0.1:9", "tcp://127.0.0.1:2"])), Some(2));
+    assert_eq!(book.find(&info("other", &["tcp://127.0.0.1:2"])), None);
+    assert_eq!(book.find(&info("other", &["qi:ServiceDirectory"])), Some(1));
+    assert_eq!(book.find(&info("m", &["tcp://localhost:2"])), None, "the text counts");
+    assert_eq!(book.remove(|connection| *connection == 1), [1, 1]);
+    assert_eq!(book.find(&info("other", &["qi:ServiceDirectory"])), None);
+}
+
+#[test]
+fn attempts_become_rarer() {
+    let backoff = Backoff::default();
+    let delays = [1, 2, 3, 7, 8, 40, u32::MAX].map(|failures| backoff.delay(failures).as_millis());
+    assert_eq!(delays, [100, 200, 400, 6400, 10_000, 10_000, 10_000]);
+}

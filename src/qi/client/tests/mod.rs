@@ -1,0 +1,6 @@
+//! The machines by themselves, and the whole client against servers that misbehave.
+
+mod fake;
+mod machines;
+mod peers;
+mod sessions;

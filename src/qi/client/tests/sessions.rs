@@ -1,0 +1,109 @@
+//! Sessions with directories of other kinds (qi-messaging.md 11 and 12).
+
+use super::fake::*;
+use crate::qi::capability::Capabilities;
+use crate::qi::client::{ClientError, Session, SessionOptions};
+use crate::qi::message::{Message, Type};
+use crate::qi::meta::{Builder, ServiceInfo, ServiceInfoLayout};
+use crate::qi::value::Value;
+
+/// A directory's meta object in this layout of records.
+fn directory_meta(layout: ServiceInfoLayout) -> crate::qi::meta::MetaObject {
+    let info = layout.signature().to_string();
+    let mut builder = Builder::new();
+    builder.method("service", "(s)", &info);
+    builder.method("services", "()", &format!("[{info}]"));
+    builder.signal("serviceAdded", "(Is)");
+    builder.signal("serviceRemoved", "(Is)");
+    builder.method("machineId", "()", "s");
+    builder.build().unwrap()
+}
+
+/// What a session asks at its beginning.
+fn begin(peer: &mut Peer, layout: ServiceInfoLayout) {
+    peer.welcome(Capabilities::OURS);
+    peer.describe(&directory_meta(layout));
+    for _ in 0..2 {
+        let call = peer.expect(Type::Call, 0);
+        peer.reply(&call, &Value::UInt64(1));
+    }
+    let call = peer.expect(Type::Call, 104);
+    peer.reply(&call, &"machine".into());
+}
+
+fn options() -> SessionOptions {
+    SessionOptions { call_timeout: Some(LIMIT), machine_id: Some("another".into()), ..SessionOptions::default() }
+}
+
+fn record(endpoints: &[String]) -> ServiceInfo {
+    ServiceInfo {
+        name: "Old".into(),
+        service_id: 5,
+        machine_id: "machine".into(),
+        endpoints: endpoints.iter().map(|text| text.as_str().into()).collect(),
+        ..ServiceInfo::default()
+    }
+}
+
+#[test]
+fn old_directories_have_records_of_six_fields() {
+    let service = Fake::friendly(Capabilities::default(), |mut peer| {
+        peer.describe(&meta());
+        let call = peer.expect(Type::Call, 100);
+        assert_eq!((call.header.service, call.header.object), (5, 1));
+        peer.reply(&call, &5.into());
+        assert!(peer.next().is_none());
+    });
+    let endpoints = ["weird://x".to_owned(), "qi:Elsewhere".to_owned(), service.url.clone()];
+    let directory = Fake::new(1, move |_, mut peer| {
+        begin(&mut peer, ServiceInfoLayout::Six);
+        for round in 0..3 {
+            let call = peer.expect(Type::Call, 100);
+            peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Six));
+            if round == 2 {
+                break;
+            }
+            // It has come anew, so what is remembered is out of date.
+            let event = Value::tuple(vec![5u32.into(), "Old".into()]);
+            let payload = crate::qi::value::encode(&event, &event.signature()).unwrap();
+            peer.send(&Message::event(1, 1, 1, 102, payload));
+            let call = peer.expect(Type::Call, 101);
+            peer.reply(&call, &Value::list(ServiceInfoLayout::Six.signature().clone(), Vec::new()));
+        }
+        assert!(peer.next().is_none());
+    });
+    let session = Session::connect(&directory.url, options()).unwrap();
+    // The second time the directory is asked again, and the connection is used again.
+    for _ in 0..2 {
+        assert_eq!(session.service("Old").unwrap().ids(), (5, 1));
+        assert!(session.services().unwrap().is_empty());
+    }
+    let old = session.service("Old").unwrap();
+    assert_eq!(old.call_to::<i32>("add", &[2.into(), 3.into()]).unwrap(), 5);
+    session.close();
+    service.finish();
+    directory.finish();
+}
+
+#[test]
+fn a_service_out_of_reach_says_why() {
+    let directory = Fake::new(1, |_, mut peer| {
+        begin(&mut peer, ServiceInfoLayout::Seven);
+        for endpoints in [vec![], vec!["tcp://127.0.0.1:1".to_owned()], vec!["weird://x".to_owned()]] {
+            let call = peer.expect(Type::Call, 100);
+            peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Seven));
+        }
+        let call = peer.expect(Type::Call, 100);
+        peer.send(&Message::error_to(&call.header, "Cannot find service 'Old' in index"));
+        assert!(peer.next().is_none());
+    });
+    let session = Session::connect(&directory.url, options()).unwrap();
+    let text = || session.service("Old").map(drop).unwrap_err().to_string();
+    assert!(text().contains("has no endpoints"));
+    assert!(text().contains("connection refused"));
+    assert!(text().contains("weird://x (of another kind)"));
+    assert_eq!(text(), "no service \"Old\": Cannot find service 'Old' in index");
+    session.close();
+    assert!(matches!(session.services(), Err(ClientError::Disconnected(_))));
+    directory.finish();
+}
