@@ -1,5 +1,19 @@
 /* nn_term: no effect before the first socket; then everything ends, for good. */
 #include "blocked.h"
+#include "wire.h"
+
+enum { CLOGGED = 6, LINGER = 400 };
+
+/* A socket with messages for a peer that does not read. Returns the peer's descriptor. */
+static int clogged(void) {
+    int push = open_socket(NN_PUSH);
+    set(push, NN_LINGER, LINGER);
+    int fd = peer_connect(bind_fresh(push, TCP).text);
+    peer_handshake(fd, NN_PULL);
+    WAIT(connections(push) == 1);
+    CHECK(fill(push, 100000, 1000) < 1000);
+    return fd;
+}
 
 int main(void) {
     start();
@@ -19,7 +33,15 @@ int main(void) {
     block(&blocked[3], blocking_recv, rep);
     block(&blocked[4], blocking_loopback, raw);
     block(&blocked[5], blocking_recv, client);
+    int peers[CLOGGED];
+    for (int i = 0; i < CLOGGED; i++)
+        peers[i] = clogged();
+    int64_t since = now_ms();
     nn_term();
+    /* They linger together, not one after another. */
+    CHECK_ELAPSED(since, 0, LINGER * CLOGGED / 2);
+    for (int i = 0; i < CLOGGED; i++)
+        close(peers[i]);
     for (size_t i = 0; i < COUNT(blocked); i++)
         CHECK_BLOCKED(&blocked[i], -1, EBADF);
 

@@ -74,6 +74,22 @@ impl<'a> Message<'a> {
         Ok(Message { header: self.header, body: self.body.into_static()?, kind: self.kind })
     }
 
+    /// Makes an empty message one that outlives the caller's buffer: a small body is copied there, without anything being
+    /// moved about; a larger one handed over or, if it is needed `again`, shared.
+    #[inline]
+    pub fn keep_in(&mut self, slot: &mut Message<'static>, again: bool) -> Result<()> {
+        slot.kind = self.kind;
+        if !self.header.is_empty() {
+            slot.header = self.header.clone();
+        }
+        if self.body.len() <= INLINE {
+            slot.body.set_inline(self.body.bytes());
+        } else {
+            slot.body = if again { self.body.share()? } else { std::mem::take(&mut self.body).into_static()? };
+        }
+        Ok(())
+    }
+
     /// A second message with the same header and the same bytes, not copied if they can be shared.
     pub fn share(&mut self) -> Result<Message<'static>> {
         Ok(Message { header: self.header.clone(), body: self.body.share()?, kind: self.kind })
@@ -254,6 +270,18 @@ mod tests {
             let unshared = twin.into_unshared().unwrap();
             assert_eq!(unshared.bytes(), bytes);
             assert!(!shared || unshared.bytes().as_ptr() != pointer);
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_the_same_message() {
+        for (size, again) in [(3, false), (3, true), (INLINE + 1, false), (INLINE + 1, true)] {
+            let bytes = vec![5; size];
+            let mut message = Message { header: Header::from_slice(b"h"), kind: 2, body: Body::Borrowed(&bytes) };
+            let mut slot = Message::default();
+            message.keep_in(&mut slot, again).unwrap();
+            assert_eq!((slot.header.as_slice(), slot.kind, slot.body.bytes()), (&b"h"[..], 2, &bytes[..]));
+            assert!(!again || message.body.bytes() == bytes, "it is needed again");
         }
     }
 

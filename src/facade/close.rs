@@ -14,6 +14,12 @@ impl Socket {
     /// accepted for sending is handed to the kernel, for at most NN_LINGER milliseconds. `EBADF` if it is
     /// being closed already. Not interrupted by signals.
     pub fn close(self: &Arc<Self>) -> Result<()> {
+        self.start_closing()?.wait();
+        Ok(())
+    }
+
+    /// The first half of [`Socket::close`], which does not wait. So several sockets linger at the same time.
+    pub fn start_closing(self: &Arc<Self>) -> Result<Farewell> {
         let mut visit = self.visit_open()?;
         visit.phase = Phase::Closing;
         let deadline = Instant::now().checked_add(visit.core.options.linger());
@@ -28,9 +34,7 @@ impl Socket {
         let left: Vec<_> = visit.pipes.ids().collect();
         visit.leave_all(left);
         drop(visit);
-        self.drain(deadline);
-        self.visit().release();
-        Ok(())
+        Ok(Farewell { socket: Arc::clone(self), deadline })
     }
 
     /// Waits until every pipe has handed over what it had.
@@ -51,6 +55,21 @@ impl Socket {
                 return;
             }
         }
+    }
+}
+
+/// A socket that is being closed, and must still be waited for.
+#[must_use]
+pub struct Farewell {
+    socket: Arc<Socket>,
+    deadline: Option<Instant>,
+}
+
+impl Farewell {
+    /// Waits until what was accepted is with the kernel, or NN_LINGER is over; lets go of everything.
+    pub fn wait(self) {
+        self.socket.drain(self.deadline);
+        self.socket.visit().release();
     }
 }
 

@@ -22,6 +22,7 @@ mod visit;
 mod wait;
 mod work;
 
+pub use close::Farewell;
 pub use device::{device, loopback};
 pub use poll::{Probe, poll};
 pub use session::Session;

@@ -10,7 +10,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use crate::core::Message;
+use crate::core::{Body, Message};
 use crate::core::socket::Flow;
 use crate::sys::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
@@ -91,19 +91,29 @@ impl InprocPipe {
     /// Puts a message into the peer's queue; if it is needed `again`, one that shares its body. The second value says that
     /// the peer must be told.
     pub fn send(&mut self, message: &mut Message<'_>, again: bool) -> (Flow, bool) {
-        let own = if again { message.share() } else { message.take().into_static() };
-        let Ok(mut message) = own else { return (Flow::Open, false) };
+        let lane = self.out();
+        let size = message.len();
         // Nothing is framed here.
         message.kind = 0;
-        let lane = self.out();
         let mut inner = lane.inner.lock();
         if inner.abandoned || inner.parked.is_some() {
             return (Flow::Full, false);
         }
-        if lane.has_room(lane.load(), message.len()) {
-            return (Flow::Open, lane.push(&mut inner, message));
+        if lane.has_room(lane.load(), size) {
+            inner.queue.push_back(Message::default());
+            let kept = inner.queue.back_mut().map(|slot| message.keep_in(slot, again));
+            if !matches!(kept, Some(Ok(()))) {
+                // Without memory it is lost.
+                inner.queue.pop_back();
+                return (Flow::Open, false);
+            }
+            return (Flow::Open, lane.count(size));
         }
-        inner.parked = Some(message);
+        let mut parked = Message::default();
+        if message.keep_in(&mut parked, again).is_err() {
+            return (Flow::Open, false);
+        }
+        inner.parked = Some(parked);
         // What the receiver took before it could see that somebody waits, it said nothing of.
         let load = Load(lane.load.fetch_or(Load::PARKED, Ordering::AcqRel));
         match lane.unpark(&mut inner, load) {
@@ -119,9 +129,15 @@ impl InprocPipe {
         if self.taken.is_empty() {
             std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
         }
-        let Some(message) = self.taken.pop_front() else { return (false, Change::default()) };
-        let before = Load(lane.load.fetch_sub(Load::of(message.len()), Ordering::AcqRel));
-        *into = message;
+        let Some(front) = self.taken.front_mut() else { return (false, Change::default()) };
+        let before = Load(lane.load.fetch_sub(Load::of(front.len()), Ordering::AcqRel));
+        into.header = std::mem::take(&mut front.header);
+        into.kind = front.kind;
+        match &front.body {
+            Body::Inline(bytes) => into.body.set_inline(bytes),
+            _ => into.body = std::mem::take(&mut front.body),
+        }
+        self.taken.pop_front();
         let mut change = Change { readable: before.messages() > 1, ..Change::default() };
         if before.is_parked() {
             change.writable = lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
@@ -193,10 +209,14 @@ impl Lane {
 
     /// Queues a message. True: it is the only one, so the receiver must be told.
     fn push(&self, inner: &mut MutexGuard<'_, Inner>, message: Message<'static>) -> bool {
-        let load = Load::of(message.len());
+        let size = message.len();
         inner.queue.push_back(message);
-        // Not before it is in the queue: who sees the count finds the message.
-        Load(self.load.fetch_add(load, Ordering::AcqRel)).messages() == 0
+        self.count(size)
+    }
+
+    /// Counts a message, once it is in the queue: who sees the count finds the message. True: it is the only one.
+    fn count(&self, size: usize) -> bool {
+        Load(self.load.fetch_add(Load::of(size), Ordering::AcqRel)).messages() == 0
     }
 
     /// Queues the parked message if it fits by now; says then whether it is the only one.
