@@ -197,6 +197,97 @@ static void objects(nnqi_proxy proxy) {
     CHECK_ERR(nnqi_proxy_free(inner), EBADF);
 }
 
+static void closed(int reason, int error, void *user) {
+    CHECK_EQ(error, 0);
+    __atomic_store_n((int *)user, reason, __ATOMIC_SEQ_CST);
+}
+
+/* Parties of their own on the proxy's connection: one asks, one overhears. */
+static void parties(nnqi_proxy proxy) {
+    int end = 0, other_end = 0;
+    nnqi_endpoint endpoint = nnqi_endpoint_of(proxy);
+    GOOD(endpoint);
+    struct nnqi_filter replies = {.types = 1 << 2 | 1 << 3, .once = 1, .fields = NNQI_ID};
+    struct nnqi_filter all = {.types = 1 << 2}, wrong = {.types = 1 << 9};
+    int64_t id = nnqi_begin_call(endpoint);
+    CHECK(id > 0);
+    replies.id = (uint32_t)id;
+    nnqi_handler answer = nnqi_make_handler(endpoint, &replies, 1, closed, &end);
+    nnqi_handler ear = nnqi_make_handler(endpoint, &all, 1, closed, &other_end);
+    GOOD(answer);
+    GOOD(ear);
+    NONE(nnqi_make_handler(endpoint, &wrong, 1, NULL, NULL), EINVAL);
+    NONE(nnqi_make_handler(endpoint, NULL, 1, NULL, NULL), EFAULT);
+    NONE(nnqi_make_handler(proxy, &all, 1, NULL, NULL), EBADF);
+
+    /* service(s) of the directory */
+    char bytes[32];
+    nnqi_value arguments = TUPLE(nnqi_text("Counter"));
+    int64_t len = nnqi_encode(arguments, "(s)", bytes, sizeof(bytes));
+    CHECK_OK(nnqi_free(arguments));
+    struct nnqi_header header = {(uint32_t)id, 1, 0, 1, 1, 100}, found, none = {0};
+    CHECK_ERR(nnqi_send(endpoint, &none, NULL, 0, 0), EINVAL);
+    CHECK_ERR(nnqi_send(endpoint, NULL, NULL, 0, 0), EFAULT);
+    CHECK_ERR(nnqi_send(endpoint, &header, NULL, 1, 0), EFAULT);
+    CHECK_OK(nnqi_send(endpoint, &header, bytes, (size_t)len, patience()));
+    nnqi_value payload = nnqi_next_message(answer, patience(), &found);
+    GOOD(payload);
+    CHECK(found.type == 2 && found.id == header.id && found.service == 1 && found.action == 100);
+    size_t size = 0;
+    const void *raw = nnqi_get_raw(payload, &size);
+    nnqi_value info = nnqi_decode("(sIsI[s]ss)<ServiceInfo,name,serviceId,machineId,processId,endpoints,sessionId,objectUid>",
+                                  raw, size);
+    GOOD(info);
+    CHECK_OK(nnqi_free(info));
+    CHECK_OK(nnqi_free(payload));
+    WAIT(__atomic_load_n(&end, __ATOMIC_SEQ_CST) == NNQI_FILTERED);
+    NONE(nnqi_next_message(answer, -1, NULL), ENOTCONN);
+    payload = nnqi_next_message(ear, patience(), NULL);
+    GOOD(payload);
+    CHECK_OK(nnqi_free(payload));
+    NONE(nnqi_next_message(ear, 0, NULL), ETIMEDOUT);
+    CHECK(nnqi_handler_descriptor(ear) >= 0);
+    CHECK_EQ(nnqi_dropped(ear), 0);
+    CHECK_OK(nnqi_end_call(endpoint, (uint32_t)id));
+    CHECK_ERR(nnqi_end_call(endpoint, (uint32_t)id), EINVAL);
+
+    struct nnqi_statistics counts;
+    CHECK_OK(nnqi_endpoint_statistics(endpoint, &counts));
+    CHECK(counts.sent > 1 && counts.received > 1);
+    CHECK_ERR(nnqi_endpoint_statistics(endpoint, NULL), EFAULT);
+    CHECK_OK(nnqi_remove_handler(answer));
+    CHECK_OK(nnqi_remove_handler(ear));
+    CHECK_EQ(other_end, NNQI_REMOVED);
+    CHECK_ERR(nnqi_remove_handler(ear), EBADF);
+    NONE(nnqi_next_message(ear, 0, NULL), EBADF);
+    CHECK_OK(nnqi_endpoint_free(endpoint));
+    CHECK_ERR(nnqi_endpoint_close(endpoint), EBADF);
+}
+
+/* A connection of its own, which has not authenticated: all but that is refused with an Error, and the end is told. */
+static void stranger_alone(const char *url) {
+    int end = 0;
+    nnqi_endpoint endpoint = nnqi_endpoint_connect(url, patience());
+    GOOD(endpoint);
+    NONE(nnqi_endpoint_connect("tcp://127.0.0.1:1", patience()), ECONNREFUSED);
+    NONE(nnqi_endpoint_connect("nowhere", patience()), EINVAL);
+    struct nnqi_filter all = {0};
+    nnqi_handler handler = nnqi_make_handler(endpoint, &all, 4, closed, &end);
+    struct nnqi_header header = {7, 1, 0, 1, 1, 100}, found;
+    CHECK_OK(nnqi_send(endpoint, &header, "", 0, patience()));
+    nnqi_value payload = 0;
+    do {
+        nnqi_free(payload);
+        payload = nnqi_next_message(handler, patience(), &found);
+    } while (payload != 0 && found.type == 6);
+    GOOD(payload);
+    CHECK_EQ(found.type, 3);
+    CHECK_OK(nnqi_free(payload));
+    CHECK_OK(nnqi_endpoint_close(endpoint));
+    WAIT(__atomic_load_n(&end, __ATOMIC_SEQ_CST) == NNQI_CLOSED || __atomic_load_n(&end, __ATOMIC_SEQ_CST) == NNQI_PEER_CLOSED);
+    CHECK_OK(nnqi_remove_handler(handler));
+}
+
 int main(void) {
     start();
     int bonus = 1;
@@ -239,9 +330,13 @@ int main(void) {
     properties(proxy);
     signals(proxy);
     objects(proxy);
-    CHECK_OK(nnqi_post(proxy, "tick", TUPLE(nnqi_int('i', 1))));
-
+    parties(proxy);
+    stranger_alone(url);
     nnqi_subscription last = nnqi_subscribe(proxy, "tick", 1);
+    CHECK_OK(nnqi_post(proxy, "tick", TUPLE(nnqi_int('i', 1))));
+    nnqi_value event = nnqi_next(last, patience(), NULL);
+    CHECK_EQ(nnqi_count(event), 1);
+    CHECK_OK(nnqi_free(event));
     CHECK_OK(nnqi_server_close(server));
     CHECK_ERR(nnqi_server_close(server), EBADF);
     NONE(nnqi_next(last, -1, NULL), ENOTCONN);

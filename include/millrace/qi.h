@@ -23,6 +23,51 @@
 
 
 /**
+ * For nnqi_filter.fields: service must be equal.
+ */
+#define NNQI_SERVICE 1
+
+/**
+ * For nnqi_filter.fields: object must be equal.
+ */
+#define NNQI_OBJECT 2
+
+/**
+ * For nnqi_filter.fields: action must be equal.
+ */
+#define NNQI_ACTION 4
+
+/**
+ * For nnqi_filter.fields: id must be equal.
+ */
+#define NNQI_ID 8
+
+/**
+ * Why a handler has ended: nnqi_remove_handler.
+ */
+#define NNQI_REMOVED 1
+
+/**
+ * Why a handler has ended: its filter was for one message.
+ */
+#define NNQI_FILTERED 2
+
+/**
+ * Why a handler has ended: this side has closed the connection.
+ */
+#define NNQI_CLOSED 3
+
+/**
+ * Why a handler has ended: the peer has closed the connection, between two messages.
+ */
+#define NNQI_PEER_CLOSED 4
+
+/**
+ * Why a handler has ended: the connection has failed.
+ */
+#define NNQI_FAILED 5
+
+/**
  * A value: immutable, and the caller's until it is freed (nnqi_free) or handed over to a call that says it takes it.
  * A handle is a number that is never given out twice. 0 is none. Whatever else is passed where a handle is wanted (one
  * that was freed, of another kind, made up), the call fails with EBADF. Any thread may read a value while others do.
@@ -143,6 +188,127 @@ typedef uint64_t nnqi_subscription;
  * exceptions of C++ and longjmp must not leave it.
  */
 typedef void (*nnqi_callback)(nnqi_value arguments, uint64_t missed, void *user);
+
+/**
+ * One connection, shared by parties that know nothing of each other: each makes handlers for the messages that concern it. Any
+ * thread. End it with nnqi_endpoint_close or nnqi_endpoint_free.
+ */
+typedef uint64_t nnqi_endpoint;
+
+/**
+ * A handler with its queue. Any thread. Free it with nnqi_remove_handler, also when it has ended.
+ */
+typedef uint64_t nnqi_handler;
+
+/**
+ * Which messages a handler wants. All zero, as {0}, is all messages, for ever.
+ */
+struct nnqi_filter {
+  /**
+   * A bit for each type of message, 1 << type; 0: all types. 1 Call, 2 Reply, 3 Error, 4 Post, 5 Event, 6 Capability,
+   * 7 Cancel, 8 Canceled.
+   */
+  uint32_t types;
+  /**
+   * Which of the following must be equal: NNQI_SERVICE, NNQI_OBJECT, NNQI_ACTION, NNQI_ID, or-ed.
+   */
+  uint32_t fields;
+  /**
+   * The service.
+   */
+  uint32_t service;
+  /**
+   * The object.
+   */
+  uint32_t object;
+  /**
+   * The method, signal or property.
+   */
+  uint32_t action;
+  /**
+   * The id of the message.
+   */
+  uint32_t id;
+  /**
+   * 1: the handler ends with the first message that matches.
+   */
+  int once;
+  /**
+   * 1: a message that matches is not offered to handlers that were made later.
+   */
+  int exclusive;
+};
+
+/**
+ * Told once that a handler has ended: one of NNQI_REMOVED to NNQI_FAILED, and of the last the errno, else 0. After it no message
+ * is queued. It is called on a thread of the library (within nnqi_remove_handler and nnqi_endpoint_close on the caller's),
+ * must not block, and must return: exceptions of C++ and longjmp must not leave it.
+ */
+typedef void (*nnqi_closer)(int reason, int error, void *user);
+
+/**
+ * What stands in front of a message, but for its size.
+ */
+struct nnqi_header {
+  /**
+   * Of the call, and of what answers it.
+   */
+  uint32_t id;
+  /**
+   * 1 to 8, as in nnqi_filter.
+   */
+  uint8_t type;
+  /**
+   * 1: the payload is a dynamic; 2: the wanted type of the result follows the arguments.
+   */
+  uint8_t flags;
+  /**
+   * The service.
+   */
+  uint32_t service;
+  /**
+   * The object.
+   */
+  uint32_t object;
+  /**
+   * The method, signal or property.
+   */
+  uint32_t action;
+};
+
+/**
+ * Counts of a connection since it was made.
+ */
+struct nnqi_statistics {
+  /**
+   * Messages accepted for sending, control answers included.
+   */
+  uint64_t sent;
+  /**
+   * Whole messages read, whatever became of them.
+   */
+  uint64_t received;
+  /**
+   * Deliveries refused because a queue was full. One message may be refused by several.
+   */
+  uint64_t dropped;
+  /**
+   * Messages that no handler wanted.
+   */
+  uint64_t unmatched;
+  /**
+   * Messages of a type that does not exist.
+   */
+  uint64_t unknown;
+  /**
+   * Errors sent for Calls that nobody took.
+   */
+  uint64_t refused;
+  /**
+   * Bytes accepted for sending and not yet handed to the system.
+   */
+  uint64_t unsent_bytes;
+};
 
 #ifdef __cplusplus
 extern "C" {
@@ -623,6 +789,85 @@ NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
  * EBADF. Any thread, callbacks too.
  */
 NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
+
+/**
+ * Connects to url, as tcp://127.0.0.1:9559, within so many milliseconds (negative: as long as it takes), and says nothing to the
+ * peer: authenticating is the caller's. Returns 0 with EFAULT, EINVAL (no address), ECONNREFUSED, ETIMEDOUT and the like.
+ */
+NN_EXPORT nnqi_endpoint nnqi_endpoint_connect(const char *url, int milliseconds);
+
+/**
+ * The connection that a proxy's messages go through, authenticated, for more handlers on it. Returns 0 with EBADF. Free it with
+ * nnqi_endpoint_free: closing it would close it for all.
+ */
+NN_EXPORT nnqi_endpoint nnqi_endpoint_of(nnqi_proxy proxy);
+
+/**
+ * Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
+ * Returns 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_endpoint_close(nnqi_endpoint endpoint);
+
+/**
+ * Frees the handle. The connection lives on while somebody uses it: a session, a handler, another handle. Returns 0, or -1 with
+ * EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_endpoint_free(nnqi_endpoint endpoint);
+
+/**
+ * Makes a handler with a queue of length messages (at least 1): those that arrive from now on and match filter, in their order. One
+ * that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
+ * called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
+ * EINVAL (bits of it) or ENOTCONN. Any thread.
+ */
+NN_EXPORT nnqi_handler nnqi_make_handler(nnqi_endpoint endpoint, const struct nnqi_filter *filter, size_t length, nnqi_closer closer, void *user);
+
+/**
+ * Ends a handler, if it has not ended, and frees it; messages in its queue are lost. Its closer has been called when this returns.
+ * Returns 0, or -1 with EBADF. Any thread, but not in its own closer.
+ */
+NN_EXPORT int nnqi_remove_handler(nnqi_handler handler);
+
+/**
+ * The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
+ * what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
+ * before the handler ended can be taken after. Returns 0 with EBADF, ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
+ * tells why) or EINTR. Free it. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_next_message(nnqi_handler handler, int milliseconds, struct nnqi_header *header);
+
+/**
+ * A descriptor that is readable while there is something for nnqi_next_message, for poll and its like. It belongs to the
+ * handler: neither read nor close it. Returns -1 with EBADF or EMFILE. Any thread.
+ */
+NN_EXPORT int nnqi_handler_descriptor(nnqi_handler handler);
+
+/**
+ * How many messages a handler has lost because its queue was full. Returns -1 with EBADF. Any thread.
+ */
+NN_EXPORT int64_t nnqi_dropped(nnqi_handler handler);
+
+/**
+ * An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread.
+ */
+NN_EXPORT int64_t nnqi_begin_call(nnqi_endpoint endpoint);
+
+/**
+ * Gives the id of a Call back. Returns 0, or -1 with EBADF or EINVAL (no such call is pending). Any thread.
+ */
+NN_EXPORT int nnqi_end_call(nnqi_endpoint endpoint, uint32_t id);
+
+/**
+ * Sends a message of this header and payload, which is copied. If more waits to be sent than may, waits for at most milliseconds (0:
+ * not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
+ * ETIMEDOUT or EINTR. Any thread; the messages of one thread keep their order.
+ */
+NN_EXPORT int nnqi_send(nnqi_endpoint endpoint, const struct nnqi_header *header, const void *payload, size_t len, int milliseconds);
+
+/**
+ * Stores the counts of a connection. Returns 0, or -1 with EBADF or EFAULT. Any thread.
+ */
+NN_EXPORT int nnqi_endpoint_statistics(nnqi_endpoint endpoint, struct nnqi_statistics *statistics);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -18,9 +18,11 @@ pub enum Kind {
     Session,
     Proxy,
     Subscription,
+    Endpoint,
+    Handler,
 }
 
-const NAMES: [(Kind, &str); 8] = [
+const NAMES: [(Kind, &str); 10] = [
     (Kind::Value, "value"),
     (Kind::Server, "server"),
     (Kind::Builder, "builder"),
@@ -29,6 +31,8 @@ const NAMES: [(Kind, &str); 8] = [
     (Kind::Session, "session"),
     (Kind::Proxy, "proxy"),
     (Kind::Subscription, "subscription"),
+    (Kind::Endpoint, "endpoint"),
+    (Kind::Handler, "handler"),
 ];
 
 const KIND_SHIFT: u32 = 56;

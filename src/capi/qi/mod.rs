@@ -8,6 +8,7 @@
 pub mod build;
 pub mod client;
 pub mod codec;
+pub mod endpoint;
 mod error;
 mod handles;
 pub mod objects;
