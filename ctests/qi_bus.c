@@ -288,6 +288,26 @@ static void stranger_alone(const char *url) {
     CHECK_OK(nnqi_remove_handler(handler));
 }
 
+/* The object once more, under another name, through a connection to the directory. */
+static void provided(const char *url, nnqi_session session, const struct nnqi_options *options) {
+    const char *addresses[] = {"tcp://127.0.0.1:0"};
+    nnqi_provider provider = nnqi_provider_open(url, addresses, 1, options);
+    GOOD(provider);
+    NONE(nnqi_provider_open("tcp://127.0.0.1:1", addresses, 1, options), ECONNREFUSED);
+    NONE(nnqi_provider_open(url, NULL, 1, options), EFAULT);
+    CHECK(nnqi_register(provider, "Again", counter) > 2);
+    CHECK_ERR(nnqi_register(provider, "Counter", counter), EPROTO);
+    CHECK_ERR(nnqi_register(provider, "None", provider), EBADF);
+    nnqi_proxy proxy = nnqi_service(session, "Again", patience());
+    GOOD(proxy);
+    calls(proxy);
+    CHECK_OK(nnqi_proxy_free(proxy));
+    CHECK_OK(nnqi_unregister(provider, "Again"));
+    CHECK_ERR(nnqi_unregister(provider, "Again"), EHOSTUNREACH);
+    CHECK_OK(nnqi_provider_close(provider));
+    CHECK_ERR(nnqi_provider_close(provider), EBADF);
+}
+
 int main(void) {
     start();
     int bonus = 1;
@@ -332,6 +352,7 @@ int main(void) {
     objects(proxy);
     parties(proxy);
     stranger_alone(url);
+    provided(url, session, &options);
     nnqi_subscription last = nnqi_subscribe(proxy, "tick", 1);
     CHECK_OK(nnqi_post(proxy, "tick", TUPLE(nnqi_int('i', 1))));
     nnqi_value event = nnqi_next(last, patience(), NULL);

@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 91] = [
+const BUS: [&str; 95] = [
     "nnqi_add_service",
     "nnqi_arguments",
     "nnqi_begin_call",
@@ -102,9 +102,12 @@ const BUS: [&str; 91] = [
     "nnqi_property",
     "nnqi_property_get",
     "nnqi_property_set",
+    "nnqi_provider_close",
+    "nnqi_provider_open",
     "nnqi_proxy_free",
     "nnqi_proxy_of",
     "nnqi_raw",
+    "nnqi_register",
     "nnqi_remove_handler",
     "nnqi_remove_service",
     "nnqi_reply",
@@ -125,6 +128,7 @@ const BUS: [&str; 91] = [
     "nnqi_to_json",
     "nnqi_tuple",
     "nnqi_uint",
+    "nnqi_unregister",
     "nnqi_unsubscribe",
     "nnqi_unwrap",
     "nnqi_void",

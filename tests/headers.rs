@@ -86,6 +86,7 @@ const HEADERS: [Header; 13] = [
             "qi/server.rs",
             "qi/client.rs",
             "qi/subscribe.rs",
+            "qi/provider.rs",
             "qi/endpoint.rs",
         ],
         system_includes: &["errno.h", "stddef.h", "stdint.h"],

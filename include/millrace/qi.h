@@ -190,6 +190,12 @@ typedef uint64_t nnqi_subscription;
 typedef void (*nnqi_callback)(nnqi_value arguments, uint64_t missed, void *user);
 
 /**
+ * Services of this process on the bus of another: registered with its directory, and reached at addresses of ours. Any thread.
+ * Close it with nnqi_provider_close.
+ */
+typedef uint64_t nnqi_provider;
+
+/**
  * One connection, shared by parties that know nothing of each other: each makes handlers for the messages that concern it. Any
  * thread. End it with nnqi_endpoint_close or nnqi_endpoint_free.
  */
@@ -789,6 +795,30 @@ NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
  * EBADF. Any thread, callbacks too.
  */
 NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
+
+/**
+ * Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services.
+ * options may be NULL; with reconnect the services are registered again after a loss. Nothing is kept. Returns 0 as
+ * nnqi_connect, or with EADDRINUSE and the like.
+ */
+NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options);
+
+/**
+ * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
+ * -1 with EBADF, EFAULT, EPROTO (the directory refuses: nnqi_error() is its text), ENOTCONN or ETIMEDOUT. Any thread.
+ */
+NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_object object);
+
+/**
+ * Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EHOSTUNREACH (it is none of ours), ENOTCONN or ETIMEDOUT. Any
+ * thread.
+ */
+NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
+
+/**
+ * Ends all services of a provider and its connections. Returns 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_provider_close(nnqi_provider provider);
 
 /**
  * Connects to url, as tcp://127.0.0.1:9559, within so many milliseconds (negative: as long as it takes), and says nothing to the

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_o
 
 /// # Safety
 /// A non-null `given` is readable, and its texts are NULL or end with a zero.
-unsafe fn options_of(given: *const nnqi_options) -> Result<SessionOptions> {
+pub unsafe fn options_of(given: *const nnqi_options) -> Result<SessionOptions> {
     let mut options = SessionOptions::default();
     if given.is_null() {
         return Ok(options);

@@ -20,9 +20,10 @@ pub enum Kind {
     Subscription,
     Endpoint,
     Handler,
+    Provider,
 }
 
-const NAMES: [(Kind, &str); 10] = [
+const NAMES: [(Kind, &str); 11] = [
     (Kind::Value, "value"),
     (Kind::Server, "server"),
     (Kind::Builder, "builder"),
@@ -33,6 +34,7 @@ const NAMES: [(Kind, &str); 10] = [
     (Kind::Subscription, "subscription"),
     (Kind::Endpoint, "endpoint"),
     (Kind::Handler, "handler"),
+    (Kind::Provider, "provider"),
 ];
 
 const KIND_SHIFT: u32 = 56;

@@ -13,6 +13,7 @@ mod error;
 mod handles;
 pub mod objects;
 mod outcome;
+pub mod provider;
 pub mod read;
 pub mod server;
 pub mod subscribe;
