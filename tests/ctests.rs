@@ -50,17 +50,20 @@ fn on_genuine(name: &str) {
 
 /// One test per program and way to run it.
 macro_rules! programs {
-    ($($name:ident)* ; not under valgrind: $($bare:ident)*) => {
+    ($($name:ident)* ; not under valgrind: $($bare:ident)* ; only ours: $($own:ident)*) => {
         mod ours { $(#[test] fn $name() { super::on_ours(stringify!($name)); })*
-                   $(#[test] fn $bare() { super::on_ours(stringify!($bare)); })* }
-        mod valgrind { $(#[test] fn $name() { super::under_valgrind(stringify!($name)); })* }
+                   $(#[test] fn $bare() { super::on_ours(stringify!($bare)); })*
+                   $(#[test] fn $own() { super::on_ours(stringify!($own)); })* }
+        mod valgrind { $(#[test] fn $name() { super::under_valgrind(stringify!($name)); })*
+                       $(#[test] fn $own() { super::under_valgrind(stringify!($own)); })* }
         mod genuine { $(#[test] fn $name() { super::on_genuine(stringify!($name)); })*
                       $(#[test] fn $bare() { super::on_genuine(stringify!($bare)); })* }
 
         /// No program is forgotten here.
         #[test]
         fn complete() {
-            let listed = [$(concat!(stringify!($name), ".c"),)* $(concat!(stringify!($bare), ".c"),)*];
+            let listed = [$(concat!(stringify!($name), ".c"),)* $(concat!(stringify!($bare), ".c"),)*
+                          $(concat!(stringify!($own), ".c"),)*];
             let files = std::fs::read_dir(support::repo_root().join("ctests")).expect("ctests");
             for file in files.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()) {
                 let text = std::fs::read_to_string(support::repo_root().join("ctests").join(&file)).expect("source");
@@ -79,7 +82,8 @@ programs! {
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
-    not under valgrind: fdlimit fork
+    not under valgrind: fdlimit fork;
+    only ours: qi_bus qi_values
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.

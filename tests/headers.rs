@@ -37,7 +37,7 @@ const PLAIN: Header = Header {
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 12] = [
+const HEADERS: [Header; 13] = [
     Header {
         name: "nn",
         sources: &[
@@ -73,6 +73,26 @@ const HEADERS: [Header; 12] = [
     Header { name: "survey", sources: &["headers/survey.rs"], ..PLAIN },
     Header { name: "bus", sources: &["headers/bus.rs"], ..PLAIN },
     Header { directory: "millrace", name: "options", sources: &["headers/options.rs"], ..PLAIN },
+    Header {
+        directory: "millrace",
+        name: "qi",
+        sources: &[
+            "qi/error.rs",
+            "qi/handles.rs",
+            "qi/build.rs",
+            "qi/read.rs",
+            "qi/codec.rs",
+            "qi/objects.rs",
+            "qi/server.rs",
+            "qi/client.rs",
+            "qi/subscribe.rs",
+            "qi/provider.rs",
+            "qi/endpoint.rs",
+        ],
+        system_includes: &["errno.h", "stddef.h", "stdint.h"],
+        text: Some("headers/qi.text.h"),
+        ..PLAIN
+    },
 ];
 
 impl Header {

@@ -7,13 +7,13 @@ set -eu
 
 input=$1
 output=$2
-header=$(dirname "$0")/../include/nanomsg/nn.h
+headers=$(dirname "$0")/../include
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/localise.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-sed -n 's/^NN_EXPORT.*[ *]\(nn_[a-z_]*\)(.*/\1/p' "$header" > "$work/public"
-[ -s "$work/public" ] || { echo "no functions in $header" >&2; exit 1; }
+sed -n 's/^NN_EXPORT [^(]*[ *]\(nn_[a-z_]*\|nnqi_[a-z_]*\)(.*/\1/p' "$headers/nanomsg/nn.h" "$headers/millrace/qi.h" > "$work/public"
+[ -s "$work/public" ] || { echo "no functions in $headers" >&2; exit 1; }
 
 # Groups shared between objects (COMDAT) go by name as well, so they are dissolved.
 ld -r --gc-sections --force-group-allocation $(sed 's/^/--undefined=/' "$work/public") -o "$work/nanomsg.o" "$input"

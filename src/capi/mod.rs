@@ -1,4 +1,4 @@
-//! The C boundary: the 23 functions of libnanomsg, each a thin screen over `facade`.
+//! The C boundary: the 23 functions of libnanomsg, each a thin screen over `facade`, and in `qi` those of the object bus.
 //!
 //! C hands over raw pointers, so this room may say `unsafe`, with the reason beside every block.
 //! Pointers are checked and converted in `pointers`, messages change hands in `chunk`, handles become
@@ -15,5 +15,6 @@ mod errno;
 pub mod headers;
 mod msghdr;
 mod pointers;
+pub mod qi;
 mod symbols;
 mod table;

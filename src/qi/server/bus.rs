@@ -147,7 +147,13 @@ impl Server {
         router.on_end(move |connection| {
             let Some((directory, router)) = told.upgrade().zip(runner.upgrade()) else { return };
             if let Some(object) = directory.object().cloned() {
-                router.run(&object, move || directory.drop_connection(connection));
+                // Weakly: the task waits in the directory's own mailbox, for ever if the workers have ended.
+                let directory = Arc::downgrade(&directory);
+                router.run(&object, move || {
+                    if let Some(directory) = directory.upgrade() {
+                        directory.drop_connection(connection);
+                    }
+                });
             }
         });
         let listeners = Mutex::default();

@@ -1,0 +1,12 @@
+
+/*
+ * The object bus QiMessaging: values, servers, and clients. All of a function's description is contract: what it
+ * returns, which errno it sets, what becomes of what it is given. A call that fails returns -1, NULL where it returns
+ * a pointer, or 0 where it returns a handle, and sets errno; nnqi_error() then tells why in words. Texts that are
+ * passed in end with a zero and are copied. Times are in milliseconds. If the library finds itself in a state that
+ * should not exist, the call fails with ENOTRECOVERABLE. In a forked child the handles of the parent must not be used.
+ */
+
+#ifndef NN_EXPORT
+#define NN_EXPORT extern
+#endif

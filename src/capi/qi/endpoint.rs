@@ -1,0 +1,330 @@
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Arc, LazyLock};
+
+use bytes::Bytes;
+
+use crate::capi::pointers;
+use crate::core::Error;
+use crate::qi::client::shared_reactor;
+use crate::qi::endpoint::{Config, EndPoint, Failure as Ended, Filter, Next, Pattern, Queue, Reason, Sent, Types, WhenFull};
+use crate::qi::message::{Flags, Header, Message, Type};
+use crate::qi::value::Value;
+
+use super::build::nnqi_value;
+use super::client::{self, nnqi_proxy, timeout};
+use super::error::{Failure, Result, guard};
+use super::handles::{Handles, Kind};
+use super::objects::User;
+use super::view;
+
+/// One connection, shared by parties that know nothing of each other: each makes handlers for the messages that concern it. Any
+/// thread. End it with nnqi_endpoint_close or nnqi_endpoint_free.
+pub type nnqi_endpoint = u64;
+/// A handler with its queue. Any thread. Free it with nnqi_remove_handler, also when it has ended.
+pub type nnqi_handler = u64;
+
+/// For nnqi_filter.fields: service must be equal.
+pub const NNQI_SERVICE: u32 = 1;
+/// For nnqi_filter.fields: object must be equal.
+pub const NNQI_OBJECT: u32 = 2;
+/// For nnqi_filter.fields: action must be equal.
+pub const NNQI_ACTION: u32 = 4;
+/// For nnqi_filter.fields: id must be equal.
+pub const NNQI_ID: u32 = 8;
+
+/// Why a handler has ended: nnqi_remove_handler.
+pub const NNQI_REMOVED: c_int = 1;
+/// Why a handler has ended: its filter was for one message.
+pub const NNQI_FILTERED: c_int = 2;
+/// Why a handler has ended: this side has closed the connection.
+pub const NNQI_CLOSED: c_int = 3;
+/// Why a handler has ended: the peer has closed the connection, between two messages.
+pub const NNQI_PEER_CLOSED: c_int = 4;
+/// Why a handler has ended: the connection has failed.
+pub const NNQI_FAILED: c_int = 5;
+
+/// Which messages a handler wants. All zero, as {0}, is all messages, for ever.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_filter {
+    /// A bit for each type of message, 1 << type; 0: all types. 1 Call, 2 Reply, 3 Error, 4 Post, 5 Event, 6 Capability,
+    /// 7 Cancel, 8 Canceled.
+    pub types: u32,
+    /// Which of the following must be equal: NNQI_SERVICE, NNQI_OBJECT, NNQI_ACTION, NNQI_ID, or-ed.
+    pub fields: u32,
+    /// The service.
+    pub service: u32,
+    /// The object.
+    pub object: u32,
+    /// The method, signal or property.
+    pub action: u32,
+    /// The id of the message.
+    pub id: u32,
+    /// 1: the handler ends with the first message that matches.
+    pub once: c_int,
+    /// 1: a message that matches is not offered to handlers that were made later.
+    pub exclusive: c_int,
+}
+
+/// What stands in front of a message, but for its size.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_header {
+    /// Of the call, and of what answers it.
+    pub id: u32,
+    /// 1 to 8, as in nnqi_filter.
+    pub r#type: u8,
+    /// 1: the payload is a dynamic; 2: the wanted type of the result follows the arguments.
+    pub flags: u8,
+    /// The service.
+    pub service: u32,
+    /// The object.
+    pub object: u32,
+    /// The method, signal or property.
+    pub action: u32,
+}
+
+/// Counts of a connection since it was made.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_statistics {
+    /// Messages accepted for sending, control answers included.
+    pub sent: u64,
+    /// Whole messages read, whatever became of them.
+    pub received: u64,
+    /// Deliveries refused because a queue was full. One message may be refused by several.
+    pub dropped: u64,
+    /// Messages that no handler wanted.
+    pub unmatched: u64,
+    /// Messages of a type that does not exist.
+    pub unknown: u64,
+    /// Errors sent for Calls that nobody took.
+    pub refused: u64,
+    /// Bytes accepted for sending and not yet handed to the system.
+    pub unsent_bytes: u64,
+}
+
+/// Told once that a handler has ended: one of NNQI_REMOVED to NNQI_FAILED, and of the last the errno, else 0. After it no message
+/// is queued. It is called on a thread of the library (within nnqi_remove_handler and nnqi_endpoint_close on the caller's),
+/// must not block, and must return: exceptions of C++ and longjmp must not leave it.
+pub type nnqi_closer = Option<unsafe extern "C" fn(reason: c_int, error: c_int, user: *mut c_void)>;
+
+static ENDPOINTS: LazyLock<Handles<Arc<EndPoint>>> = LazyLock::new(|| Handles::new(Kind::Endpoint));
+static HANDLERS: LazyLock<Handles<Arc<Handler>>> = LazyLock::new(|| Handles::new(Kind::Handler));
+
+struct Handler {
+    endpoint: Arc<EndPoint>,
+    id: u64,
+    queue: Queue,
+}
+
+fn failed(failure: &Ended) -> Failure {
+    Failure::new(failure.error(), failure)
+}
+
+/// Connects to url, as tcp://127.0.0.1:9559, within so many milliseconds (negative: as long as it takes), and says nothing to the
+/// peer: authenticating is the caller's. Returns 0 with EFAULT, EINVAL (no address), ECONNREFUSED, ETIMEDOUT and the like.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_endpoint_connect(url: *const c_char, milliseconds: c_int) -> nnqi_endpoint {
+    guard(|| {
+        // SAFETY: a non-null `url` ends with a zero.
+        let url = unsafe { view::utf8(url) }?;
+        let (reactor, config) = (shared_reactor()?, Config::default());
+        let endpoint = EndPoint::connect(&reactor, url, config, timeout(milliseconds), |_| {});
+        Ok(ENDPOINTS.add(endpoint.map_err(|failure| failed(&failure))?))
+    })
+}
+
+/// The connection that a proxy's messages go through, authenticated, for more handlers on it. Returns 0 with EBADF. Free it with
+/// nnqi_endpoint_free: closing it would close it for all.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_endpoint_of(proxy: nnqi_proxy) -> nnqi_endpoint {
+    guard(|| Ok(ENDPOINTS.add(Arc::clone(client::proxy(proxy)?.connection().endpoint()))))
+}
+
+/// Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
+/// Returns 0, or -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_endpoint_close(endpoint: nnqi_endpoint) -> c_int {
+    guard(|| {
+        ENDPOINTS.remove(endpoint)?.close()?;
+        Ok(0)
+    })
+}
+
+/// Frees the handle. The connection lives on while somebody uses it: a session, a handler, another handle. Returns 0, or -1 with
+/// EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_endpoint_free(endpoint: nnqi_endpoint) -> c_int {
+    guard(|| ENDPOINTS.remove(endpoint).map(|_| 0))
+}
+
+fn pattern(filter: &nnqi_filter) -> Result<Pattern> {
+    if filter.types & !0x1fe != 0 || filter.fields & !0xf != 0 {
+        return Err(Failure::invalid("a filter with bits that mean nothing"));
+    }
+    let wanted = |bit: u32, value: u32| (filter.fields & bit != 0).then_some(value);
+    let types = (1..=8).filter(|ty| filter.types & (1 << ty) != 0).map(|ty| Types::of(Type::from_byte(ty)));
+    Ok(Pattern {
+        types: types.reduce(Types::or).unwrap_or(Types::ANY),
+        service: wanted(NNQI_SERVICE, filter.service),
+        object: wanted(NNQI_OBJECT, filter.object),
+        action: wanted(NNQI_ACTION, filter.action),
+        id: wanted(NNQI_ID, filter.id),
+        once: filter.once != 0,
+        exclusive: filter.exclusive != 0,
+    })
+}
+
+fn told(reason: &Reason) -> (c_int, c_int) {
+    match reason {
+        Reason::Removed => (NNQI_REMOVED, 0),
+        Reason::Filter => (NNQI_FILTERED, 0),
+        Reason::Closed => (NNQI_CLOSED, 0),
+        Reason::PeerClosed => (NNQI_PEER_CLOSED, 0),
+        Reason::Failed(failure) => (NNQI_FAILED, failure.error().errno()),
+    }
+}
+
+/// Makes a handler with a queue of length messages (at least 1): those that arrive from now on and match filter, in their order. One
+/// that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
+/// called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
+/// EINVAL (bits of it) or ENOTCONN. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_make_handler(
+    endpoint: nnqi_endpoint,
+    filter: *const nnqi_filter,
+    length: usize,
+    closer: nnqi_closer,
+    user: *mut c_void,
+) -> nnqi_handler {
+    guard(|| {
+        let endpoint = ENDPOINTS.get(endpoint)?;
+        // SAFETY: a non-null `filter` is one.
+        let filter = Filter::from(pattern(&unsafe { pointers::read(filter, Error::FAULT) }?)?);
+        let user = User::new(user);
+        let closer = closer.map(|closer| -> Box<dyn FnOnce(&Reason) + Send> {
+            Box::new(move |reason: &Reason| {
+                let (reason, error) = told(reason);
+                // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
+                unsafe { closer(reason, error, user.pointer()) };
+            })
+        });
+        let (id, queue) = endpoint.make_handler(filter, length.max(1), closer)?;
+        Ok(HANDLERS.add(Arc::new(Handler { endpoint, id, queue })))
+    })
+}
+
+/// Ends a handler, if it has not ended, and frees it; messages in its queue are lost. Its closer has been called when this returns.
+/// Returns 0, or -1 with EBADF. Any thread, but not in its own closer.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
+    guard(|| {
+        let handler = HANDLERS.remove(handler)?;
+        match handler.endpoint.remove_handler(handler.id) {
+            // It has ended by itself.
+            Ok(()) | Err(Error::INVALID | Error::NOT_CONNECTED) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    })
+}
+
+/// The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
+/// what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
+/// before the handler ended can be taken after. Returns 0 with EBADF, ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
+/// tells why) or EINTR. Free it. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_next_message(
+    handler: nnqi_handler,
+    milliseconds: c_int,
+    header: *mut nnqi_header,
+) -> nnqi_value {
+    guard(|| match HANDLERS.get(handler)?.queue.next(timeout(milliseconds))? {
+        Next::Message(message) => {
+            let Header { id, ty, flags, service, object, action, .. } = message.header;
+            if !header.is_null() {
+                let found = nnqi_header { id, r#type: ty.byte(), flags: flags.0, service, object, action };
+                // SAFETY: it has room for one.
+                unsafe { pointers::write(header, found) }?;
+            }
+            Ok(view::add(Value::Raw(message.payload)))
+        }
+        Next::End(reason) => Err(Failure::new(Error::NOT_CONNECTED, reason)),
+    })
+}
+
+/// A descriptor that is readable while there is something for nnqi_next_message, for poll and its like. It belongs to the
+/// handler: neither read nor close it. Returns -1 with EBADF or EMFILE. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_handler_descriptor(handler: nnqi_handler) -> c_int {
+    guard(|| Ok(HANDLERS.get(handler)?.queue.descriptor()?))
+}
+
+/// How many messages a handler has lost because its queue was full. Returns -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_dropped(handler: nnqi_handler) -> i64 {
+    guard(|| Ok(HANDLERS.get(handler)?.queue.dropped() as i64))
+}
+
+/// An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_begin_call(endpoint: nnqi_endpoint) -> i64 {
+    guard(|| Ok(ENDPOINTS.get(endpoint)?.begin_call().into()))
+}
+
+/// Gives the id of a Call back. Returns 0, or -1 with EBADF or EINVAL (no such call is pending). Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_end_call(endpoint: nnqi_endpoint, id: u32) -> c_int {
+    guard(|| match ENDPOINTS.get(endpoint)?.end_call(id) {
+        true => Ok(0),
+        false => Err(Failure::invalid("no such call is pending")),
+    })
+}
+
+/// Sends a message of this header and payload, which is copied. If more waits to be sent than may, waits for at most milliseconds (0:
+/// not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
+/// ETIMEDOUT or EINTR. Any thread; the messages of one thread keep their order.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_send(
+    endpoint: nnqi_endpoint,
+    header: *const nnqi_header,
+    payload: *const c_void,
+    len: usize,
+    milliseconds: c_int,
+) -> c_int {
+    guard(|| {
+        let endpoint = ENDPOINTS.get(endpoint)?;
+        // SAFETY: a non-null `header` is one.
+        let given = unsafe { pointers::read(header, Error::FAULT) }?;
+        // SAFETY: a non-null `payload` has `len` bytes.
+        let payload = Bytes::copy_from_slice(unsafe { pointers::bytes(payload, len) }?);
+        if !(1..=8).contains(&given.r#type) {
+            return Err(Failure::invalid("a message of no known type"));
+        }
+        let header = Header::new(Type::from_byte(given.r#type), given.id, given.service, given.object, given.action);
+        let full = if milliseconds == 0 { WhenFull::Fail } else { WhenFull::Block(timeout(milliseconds)) };
+        match endpoint.send(&Message { header, payload }.with_flags(Flags(given.flags)), full)? {
+            Sent::Accepted | Sent::Dropped => Ok(0),
+        }
+    })
+}
+
+/// Stores the counts of a connection. Returns 0, or -1 with EBADF or EFAULT. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_endpoint_statistics(endpoint: nnqi_endpoint, statistics: *mut nnqi_statistics) -> c_int {
+    guard(|| {
+        let endpoint = ENDPOINTS.get(endpoint)?;
+        let counts = endpoint.statistics();
+        let found = nnqi_statistics {
+            sent: counts.sent,
+            received: counts.received,
+            dropped: counts.dropped,
+            unmatched: counts.unmatched,
+            unknown: counts.unknown,
+            refused: counts.refused,
+            unsent_bytes: endpoint.unsent_bytes(),
+        };
+        // SAFETY: a non-null `statistics` has room for one.
+        Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
+    })
+}

@@ -1,0 +1,118 @@
+use std::cell::RefCell;
+use std::ffi::{CString, c_char};
+
+use crate::capi::errno;
+use crate::core::Error;
+use crate::qi::client::ClientError;
+use crate::qi::server::{EmitError, ServerError};
+
+use super::outcome::Returned;
+
+/// Why a call failed: the number for errno, and a text for people.
+#[derive(Debug)]
+pub struct Failure {
+    errno: Error,
+    text: String,
+}
+
+pub type Result<T> = std::result::Result<T, Failure>;
+
+thread_local! {
+    /// The text of this thread's last failure.
+    static LAST: RefCell<CString> = RefCell::default();
+}
+
+impl Failure {
+    pub fn new(errno: Error, text: impl ToString) -> Failure {
+        Failure { errno, text: text.to_string() }
+    }
+
+    /// `EINVAL`
+    pub fn invalid(text: impl ToString) -> Failure {
+        Failure::new(Error::INVALID, text)
+    }
+
+    /// `ERANGE`
+    pub fn range(text: impl ToString) -> Failure {
+        Failure::new(Error::from_errno(libc::ERANGE), text)
+    }
+
+    /// The same, with what it is about in front.
+    pub fn about(self, what: impl std::fmt::Display) -> Failure {
+        Failure { errno: self.errno, text: format!("{what}: {}", self.text) }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(errno: Error) -> Failure {
+        let text = match errno {
+            Error::FAULT => "a pointer is NULL that must not be".to_owned(),
+            _ => errno.to_string(),
+        };
+        Failure { errno, text }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        Failure::new(error.errno(), error)
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Failure {
+        match &error {
+            ServerError::Listen(_, failure) => Failure::new(failure.error(), &error),
+            ServerError::Refused(_) => Failure::invalid(error),
+        }
+    }
+}
+
+impl From<EmitError> for Failure {
+    fn from(error: EmitError) -> Failure {
+        Failure::invalid(error)
+    }
+}
+
+/// Leaves the text of a panic for who asks.
+struct Fuse;
+
+impl Drop for Fuse {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            remember("the library has broken an assumption of its own");
+        }
+    }
+}
+
+fn remember(text: &str) {
+    // A text with a zero in it came from a peer: it ends there, as C would read it.
+    let text = text.split('\0').next().unwrap_or_default();
+    // A thread that is ending has no place for it any more.
+    let _ = LAST.try_with(|last| *last.borrow_mut() = CString::new(text).unwrap_or_default());
+}
+
+/// What was last said to this thread.
+pub fn last() -> String {
+    LAST.try_with(|last| last.borrow().to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// Runs one call of the C interface: an error, or a panic, becomes the failure value, an errno and a text.
+pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
+    let returned = errno::guard(|| {
+        let _fuse = Fuse;
+        call().map(T::ok).map_err(|failure| {
+            remember(&failure.text);
+            failure.errno
+        })
+    });
+    T::from(returned)
+}
+
+/// Why this thread's last failing call of this header failed, as a text for people. Empty if none has failed. The text is
+/// the library's, and valid until the next failing call of this thread. Never fails. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_error() -> *const c_char {
+    // The string's bytes stay where they are until it is replaced.
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+}

@@ -1,0 +1,111 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::core::Error;
+use crate::sys::sync::Mutex;
+
+use super::error::{Failure, Result};
+
+/// What a handle stands for: its topmost byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    Value = 1,
+    Server,
+    Builder,
+    Object,
+    Request,
+    Session,
+    Proxy,
+    Subscription,
+    Endpoint,
+    Handler,
+    Provider,
+}
+
+const NAMES: [(Kind, &str); 11] = [
+    (Kind::Value, "value"),
+    (Kind::Server, "server"),
+    (Kind::Builder, "builder"),
+    (Kind::Object, "object"),
+    (Kind::Request, "request"),
+    (Kind::Session, "session"),
+    (Kind::Proxy, "proxy"),
+    (Kind::Subscription, "subscription"),
+    (Kind::Endpoint, "endpoint"),
+    (Kind::Handler, "handler"),
+    (Kind::Provider, "provider"),
+];
+
+const KIND_SHIFT: u32 = 56;
+
+/// Handles that are open, of all kinds.
+static OPEN: AtomicU64 = AtomicU64::new(0);
+
+impl Kind {
+    fn name(self) -> &'static str {
+        NAMES.iter().find(|(kind, _)| *kind == self).map_or("handle", |(_, name)| name)
+    }
+}
+
+/// The handles of one kind. Numbers are never used again: 2^56 of them do not run out.
+#[derive(Debug)]
+pub struct Handles<T> {
+    kind: Kind,
+    table: Mutex<Table<T>>,
+}
+
+#[derive(Debug)]
+struct Table<T> {
+    last: u64,
+    entries: HashMap<u64, T>,
+}
+
+impl<T: Clone> Handles<T> {
+    pub fn new(kind: Kind) -> Handles<T> {
+        Handles { kind, table: Mutex::new(Table { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() }) }
+    }
+
+    pub fn add(&self, content: T) -> u64 {
+        let mut table = self.table.lock();
+        table.last += 1;
+        let handle = table.last;
+        table.entries.insert(handle, content);
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        handle
+    }
+
+    /// What the handle stands for; `EBADF`.
+    pub fn get(&self, handle: u64) -> Result<T> {
+        let found = self.table.lock().entries.get(&handle).cloned();
+        found.ok_or_else(|| self.missing(handle))
+    }
+
+    /// The same, and the handle is none from now on. What is returned is dropped under no lock.
+    pub fn remove(&self, handle: u64) -> Result<T> {
+        let found = self.table.lock().entries.remove(&handle);
+        if found.is_some() {
+            OPEN.fetch_sub(1, Ordering::Relaxed);
+        }
+        found.ok_or_else(|| self.missing(handle))
+    }
+
+    fn missing(&self, handle: u64) -> Failure {
+        let wanted = self.kind.name();
+        let kind = handle >> KIND_SHIFT;
+        let text = match NAMES.iter().find(|(other, _)| *other as u64 == kind) {
+            Some((other, _)) if *other == self.kind => format!("this {wanted} has been freed, or never was"),
+            Some((_, name)) => format!("a {name} where a {wanted} is wanted"),
+            None if handle == 0 => format!("0 where a {wanted} is wanted"),
+            None => format!("no handle where a {wanted} is wanted"),
+        };
+        Failure::new(Error::BAD_FD, text)
+    }
+}
+
+/// How many handles of this header are open in the process, of all kinds: for tests, and to look for leaks. Never fails.
+/// Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_handles() -> u64 {
+    OPEN.load(Ordering::Relaxed)
+}

@@ -1,0 +1,23 @@
+//! The C interface of the object bus: what `include/millrace/qi.h` says, each function a thin screen over `crate::qi`.
+//!
+//! C holds numbers, never addresses: a handle says what kind of thing it is and which one, and no number is given out
+//! twice (`handles`). So a handle that was freed, made up, or is of another kind is an error, not a disaster.
+#![allow(clippy::missing_safety_doc)] // the comments are C's: what they say of a pointer is the contract behind every SAFETY
+#![allow(non_camel_case_types)] // C's names
+
+pub mod build;
+pub mod client;
+pub mod codec;
+pub mod endpoint;
+mod error;
+mod handles;
+pub mod objects;
+mod outcome;
+pub mod provider;
+pub mod read;
+pub mod server;
+pub mod subscribe;
+mod view;
+
+pub use error::nnqi_error;
+pub use handles::nnqi_handles;

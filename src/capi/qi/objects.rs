@@ -1,0 +1,261 @@
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Arc, LazyLock};
+
+use crate::core::Error;
+use crate::qi::server::{Answer, Call, CallError, Object, ObjectBuilder};
+use crate::qi::value::Value;
+use crate::sys::sync::Mutex;
+
+use super::build::nnqi_value;
+use super::error::{Failure, Result, guard};
+use super::handles::{Handles, Kind};
+use super::view;
+
+/// An object that is being described, until nnqi_build or nnqi_builder_free. One thread at a time.
+pub type nnqi_builder = u64;
+/// An object of this process, to be added to servers. The handle is the caller's until nnqi_object_free; the object lives on
+/// while a server has it. Any thread.
+pub type nnqi_object = u64;
+/// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error or nnqi_reply_object, exactly one of them,
+/// from any thread, now or later. It is the callback's, and stays until it is answered.
+pub type nnqi_request = u64;
+
+/// The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
+/// which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
+/// longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is: until its
+/// handle is freed and every server that has it is closed.
+pub type nnqi_code = Option<unsafe extern "C" fn(request: nnqi_request, user: *mut c_void)>;
+
+type Shared<T> = Arc<Mutex<Option<T>>>;
+
+static BUILDERS: LazyLock<Handles<Shared<ObjectBuilder>>> = LazyLock::new(|| Handles::new(Kind::Builder));
+static OBJECTS: LazyLock<Handles<Object>> = LazyLock::new(|| Handles::new(Kind::Object));
+static REQUESTS: LazyLock<Handles<Shared<Call>>> = LazyLock::new(|| Handles::new(Kind::Request));
+
+/// What C wants to have back in its callbacks.
+#[derive(Clone, Copy)]
+pub struct User(*mut c_void);
+
+// SAFETY: the pointer is never followed here, only handed back to C, whose header says on which threads.
+unsafe impl Send for User {}
+// SAFETY: as above.
+unsafe impl Sync for User {}
+
+impl User {
+    pub fn new(user: *mut c_void) -> User {
+        User(user)
+    }
+
+    pub fn pointer(self) -> *mut c_void {
+        self.0
+    }
+}
+
+pub fn object(handle: nnqi_object) -> Result<Object> {
+    OBJECTS.get(handle)
+}
+
+/// Values for a method or signal: the members of a tuple, which is taken.
+pub fn arguments(handle: nnqi_value) -> Result<Vec<Value>> {
+    match view::take(handle)?.0 {
+        Value::Tuple(tuple) => Ok(tuple.members),
+        other => Err(Failure::invalid(format!("arguments must be a tuple, not {}", other.signature()))),
+    }
+}
+
+/// The description of an object without members. Returns 0 never but for want of memory. End it with nnqi_build or
+/// nnqi_builder_free.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_builder_new() -> nnqi_builder {
+    guard(|| Ok(BUILDERS.add(Arc::new(Mutex::new(Some(ObjectBuilder::new()))))))
+}
+
+fn with_builder<T>(handle: nnqi_builder, change: impl FnOnce(&mut ObjectBuilder) -> T) -> Result<T> {
+    let builder = BUILDERS.get(handle)?;
+    let mut builder = builder.lock();
+    builder.as_mut().map(change).ok_or_else(|| Error::BAD_FD.into())
+}
+
+/// Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
+/// its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
+/// too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_method(
+    builder: nnqi_builder,
+    name: *const c_char,
+    parameters: *const c_char,
+    result: *const c_char,
+    code: nnqi_code,
+    user: *mut c_void,
+) -> i64 {
+    guard(|| {
+        // SAFETY: those that are not NULL end with a zero.
+        let (name, _) = unsafe { (view::utf8(name)?, (view::signature(parameters)?, view::signature(result)?)) };
+        // SAFETY: as above.
+        let (parameters, result) = unsafe { (view::utf8(parameters)?, view::utf8(result)?) };
+        let code = code.ok_or(Error::FAULT)?;
+        let user = User(user);
+        let run = move |call: Call| {
+            let request = REQUESTS.add(Arc::new(Mutex::new(Some(call))));
+            // SAFETY: C promises a function of this kind, and that it can be called with `user` as long as the object lives.
+            unsafe { code(request, user.pointer()) };
+        };
+        with_builder(builder, |builder| builder.method_later(name, parameters, result, run)).map(i64::from)
+    })
+}
+
+/// Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_signal(builder: nnqi_builder, name: *const c_char, arguments: *const c_char) -> i64 {
+    guard(|| {
+        // SAFETY: those that are not NULL end with a zero.
+        let (name, _, arguments) = unsafe { (view::utf8(name)?, view::signature(arguments)?, view::utf8(arguments)?) };
+        with_builder(builder, |builder| builder.signal(name, arguments)).map(i64::from)
+    })
+}
+
+/// Adds a property with its signature and first value, which is taken. Peers may read, set and watch it. Returns and fails as
+/// nnqi_method.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_property(
+    builder: nnqi_builder,
+    name: *const c_char,
+    signature: *const c_char,
+    value: nnqi_value,
+) -> i64 {
+    guard(|| {
+        let value = view::take(value);
+        // SAFETY: those that are not NULL end with a zero.
+        let (name, _, signature) = unsafe { (view::utf8(name)?, view::signature(signature)?, view::utf8(signature)?) };
+        let (value, _) = value?;
+        with_builder(builder, |builder| builder.property(name, signature, value)).map(i64::from)
+    })
+}
+
+/// The object. The builder is none from now on, whatever happens. Returns 0 with EBADF or EINVAL (the text names the member
+/// that cannot be published). Free it with nnqi_object_free.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_build(builder: nnqi_builder) -> nnqi_object {
+    guard(|| {
+        let builder = BUILDERS.remove(builder)?.lock().take().ok_or(Error::BAD_FD)?;
+        Ok(OBJECTS.add(builder.build().map_err(Failure::invalid)?))
+    })
+}
+
+/// Drops a description that is not wanted. Returns 0, or -1 with EBADF.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
+    guard(|| BUILDERS.remove(builder).map(|_| 0))
+}
+
+/// Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
+    guard(|| OBJECTS.remove(object).map(|_| 0))
+}
+
+/// Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
+/// Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
+/// code of methods too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, arguments: nnqi_value) -> i64 {
+    guard(|| {
+        let arguments = self::arguments(arguments);
+        // SAFETY: a non-null `signal` ends with a zero.
+        let signal = unsafe { view::utf8(signal) }?;
+        Ok(OBJECTS.get(object)?.emit(signal, arguments?)?.sent as i64)
+    })
+}
+
+/// Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
+/// with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c_char, value: nnqi_value) -> i64 {
+    guard(|| {
+        let value = view::take(value);
+        // SAFETY: a non-null `property` ends with a zero.
+        let property = unsafe { view::utf8(property) }?;
+        Ok(OBJECTS.get(object)?.set(property, value?.0)?.sent as i64)
+    })
+}
+
+/// The value of a property of an object of ours. Returns 0 with EBADF, EFAULT or EINVAL (no such property). Free it. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c_char) -> nnqi_value {
+    guard(|| {
+        // SAFETY: a non-null `property` ends with a zero.
+        let property = unsafe { view::utf8(property) }?;
+        let value = OBJECTS.get(object)?.get(property);
+        Ok(view::add(value.ok_or_else(|| Failure::invalid(format!("no property {property}")))?))
+    })
+}
+
+fn with_request<T>(handle: nnqi_request, look: impl FnOnce(&Call) -> T) -> Result<T> {
+    let call = REQUESTS.get(handle)?;
+    let call = call.lock();
+    call.as_ref().map(look).ok_or_else(|| Error::BAD_FD.into())
+}
+
+/// Only one of several threads that answer gets it.
+fn take_request(handle: nnqi_request) -> Result<Call> {
+    REQUESTS.remove(handle)?.lock().take().ok_or_else(|| Error::BAD_FD.into())
+}
+
+/// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
+    guard(|| Ok(view::add(Value::tuple(with_request(request, |call| call.arguments.clone())?))))
+}
+
+/// 1 if nobody waits for the answer any more (the caller has cancelled, or is gone), else 0; -1 with EBADF. It must be answered
+/// all the same. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
+    guard(|| with_request(request, |call| c_int::from(call.is_canceled())))
+}
+
+/// The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char, size: usize) -> i64 {
+    guard(|| {
+        let remote = with_request(request, |call| call.caller.remote())?;
+        // SAFETY: a non-null `buffer` has room for `size` bytes.
+        unsafe { view::copy_text(remote.as_bytes(), buffer, size) }
+    })
+}
+
+/// Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
+/// be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
+/// stays open. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
+    guard(|| {
+        let (result, _) = view::take(result)?;
+        take_request(request)?.reply(Ok(Answer::from(result)));
+        Ok(0)
+    })
+}
+
+/// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
+/// it stays open. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_char) -> c_int {
+    guard(|| {
+        // SAFETY: a non-null `text` ends with a zero.
+        let text = unsafe { view::utf8(text) }?;
+        take_request(request)?.reply(Err(CallError::from(text)));
+        Ok(0)
+    })
+}
+
+/// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
+/// -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
+    guard(|| {
+        let object = OBJECTS.get(object)?;
+        take_request(request)?.reply(Ok(Answer::from(&object)));
+        Ok(0)
+    })
+}

@@ -1,0 +1,50 @@
+//! What the functions return: C's failure value is -1, but 0 where a handle is returned, so that a handle that was
+//! never set is none.
+
+use std::ffi::c_int;
+
+use crate::capi::errno;
+
+/// A return type of the interface, on its way through [`errno::guard`].
+pub trait Returned: Sized {
+    type Guarded: errno::Returned;
+    fn ok(self) -> Self::Guarded;
+    fn from(guarded: Self::Guarded) -> Self;
+}
+
+macro_rules! as_it_is {
+    ($($type:ty),*) => {
+        $(impl Returned for $type {
+            type Guarded = $type;
+            fn ok(self) -> $type {
+                self
+            }
+            fn from(guarded: $type) -> $type {
+                guarded
+            }
+        })*
+    };
+}
+
+as_it_is!(c_int, i64, *const std::ffi::c_char, *const std::ffi::c_void);
+
+impl errno::Returned for i64 {
+    const FAILED: i64 = -1;
+}
+
+/// A handle, or 0.
+pub struct Handle(pub u64);
+
+impl errno::Returned for Handle {
+    const FAILED: Handle = Handle(0);
+}
+
+impl Returned for u64 {
+    type Guarded = Handle;
+    fn ok(self) -> Handle {
+        Handle(self)
+    }
+    fn from(guarded: Handle) -> u64 {
+        guarded.0
+    }
+}

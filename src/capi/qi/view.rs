@@ -1,0 +1,221 @@
+//! Values as handles hold them: a whole value, or a place within one. Reading copies nothing.
+
+use std::ffi::{c_char, c_void};
+use std::sync::{Arc, LazyLock};
+
+use smallvec::SmallVec;
+
+use crate::capi::pointers;
+use crate::core::Error;
+use crate::qi::client::{Received, RemoteObject};
+use crate::qi::signature::Signature;
+use crate::qi::value::{Dynamic, Value};
+
+use super::error::{Failure, Result, last};
+use super::handles::{Handles, Kind};
+
+/// Values within each other that C may build, at most: dropping and cloning go down as deep. What is read off the wire
+/// has its own limit, which is lower.
+const MAX_DEPTH: u32 = 256;
+
+static VALUES: LazyLock<Handles<View>> = LazyLock::new(|| Handles::new(Kind::Value));
+
+#[derive(Clone, Debug)]
+pub struct View {
+    root: Arc<Value>,
+    /// Values within each other in the root.
+    depth: u32,
+    /// From the root: which child, which child of that, ...
+    path: SmallVec<[usize; 3]>,
+    /// Of a value from a peer: the objects in it. They live as long as somebody holds them.
+    held: Held,
+}
+
+type Held = Option<Arc<[Arc<RemoteObject>]>>;
+
+impl View {
+    /// The value at this place.
+    pub fn value(&self) -> Result<&Value> {
+        let walked = self.path.iter().try_fold(&*self.root, |value, step| child(value, *step));
+        walked.ok_or_else(|| Failure::invalid("a place that is not in its value"))
+    }
+
+    /// The place of a child of the value.
+    pub fn child(&self, step: usize) -> Result<View> {
+        if child(self.value()?, step).is_none() {
+            return Err(Failure::invalid("there is no such item"));
+        }
+        let mut view = self.clone();
+        view.path.push(step);
+        Ok(view)
+    }
+
+    /// The object that the value refers to, if it came from a peer and has not been copied since.
+    pub fn object(&self) -> Result<Arc<RemoteObject>> {
+        let Value::Object(object) = self.value()? else { return Err(Failure::invalid("a value that is no object")) };
+        let held = self.held.iter().flat_map(|held| held.iter());
+        let found = held.into_iter().find(|held| (held.service, held.object) == (object.service, object.object));
+        found.cloned().ok_or_else(|| Failure::invalid("an object that came through no connection"))
+    }
+
+    fn into_value(self) -> Result<(Value, u32)> {
+        let depth = self.depth.saturating_sub(self.path.len() as u32).max(1);
+        if self.path.is_empty() {
+            return Ok((Arc::unwrap_or_clone(self.root), depth));
+        }
+        self.value().map(|value| (value.clone(), depth))
+    }
+}
+
+/// Items count from 0; of a map, keys have even numbers and their values the odd ones that follow.
+fn child(value: &Value, step: usize) -> Option<&Value> {
+    match value {
+        Value::List(list) => list.items.get(step),
+        Value::Tuple(tuple) => tuple.members.get(step),
+        Value::Map(map) => map.entries.get(step / 2).map(|(key, value)| if step.is_multiple_of(2) { key } else { value }),
+        Value::Optional(optional) => optional.value.as_ref().filter(|_| step == 0),
+        Value::Dynamic(dynamic) => dynamic.decoded_value().filter(|_| step == 0),
+        _ => None,
+    }
+}
+
+/// Values within each other, this one included. The bytes of a dynamic that nobody has looked into count as one.
+fn depth(value: &Value) -> u32 {
+    let deepest = |values: &mut dyn Iterator<Item = &Value>| values.map(depth).max().unwrap_or(0);
+    1 + match value {
+        Value::List(list) => deepest(&mut list.items.iter()),
+        Value::Tuple(tuple) => deepest(&mut tuple.members.iter()),
+        Value::Map(map) => deepest(&mut map.entries.iter().flat_map(|(key, value)| [key, value])),
+        Value::Optional(optional) => deepest(&mut optional.value.iter()),
+        Value::Dynamic(dynamic) => deepest(&mut dynamic.decoded_value().into_iter()),
+        _ => 0,
+    }
+}
+
+/// A handle for a value that was not built by C, or is flat.
+pub fn add(value: Value) -> u64 {
+    let depth = depth(&value);
+    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: None })
+}
+
+/// A handle for a value from a peer, which keeps the objects in it.
+pub fn add_received(received: Received) -> u64 {
+    let held = Some(received.objects().into()).filter(|held: &Arc<[_]>| !held.is_empty());
+    let value = received.into_value();
+    let depth = depth(&value);
+    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held })
+}
+
+/// A handle for a value around values that are `inner` deep; refused if that is too deep.
+pub fn add_around(value: Value, inner: u32) -> Result<u64> {
+    // Converting may have wrapped a level in dynamics: each level counts as two.
+    let depth = inner + 2;
+    if depth > MAX_DEPTH {
+        return Err(Failure::invalid("too many values within each other"));
+    }
+    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: None }))
+}
+
+/// A handle for a place.
+pub fn add_view(view: View) -> u64 {
+    VALUES.add(view)
+}
+
+/// A handle for what is inside of a dynamic. Bytes are decoded now.
+pub fn add_content(view: &View, dynamic: &Dynamic) -> Result<u64> {
+    match dynamic.decoded_value() {
+        Some(_) => Ok(add_view(view.child(0)?)),
+        None => Ok(add(dynamic.value().map_err(Failure::invalid)?.into_owned())),
+    }
+}
+
+pub fn get(handle: u64) -> Result<View> {
+    VALUES.get(handle)
+}
+
+pub fn free(handle: u64) -> Result<()> {
+    VALUES.remove(handle).map(drop)
+}
+
+/// The value of a handle, which is none from now on, and how deep it is.
+pub fn take(handle: u64) -> Result<(Value, u32)> {
+    let said = if handle == 0 { last() } else { String::new() };
+    let taken = VALUES.remove(handle).and_then(View::into_value);
+    // 0 is what a call has returned whose failure nobody has looked at: say it here.
+    taken.map_err(|failure| if said.is_empty() { failure } else { failure.about(format_args!("after \"{said}\"")) })
+}
+
+/// The values of several handles, which are none from now on, whatever happens; and how deep the deepest is.
+///
+/// # Safety
+/// A non-null `handles` has `count` handles that nobody writes meanwhile.
+pub unsafe fn take_all(handles: *const u64, count: usize) -> Result<(Vec<Value>, u32)> {
+    // SAFETY: the caller's promise.
+    let handles = unsafe { pointers::array(handles, count) }?;
+    let mut deepest = 0;
+    let mut values = Vec::new();
+    let mut failed = None;
+    for (index, handle) in handles.iter().enumerate() {
+        match take(*handle) {
+            Ok((value, depth)) => {
+                deepest = deepest.max(depth);
+                values.push(value);
+            }
+            Err(failure) => failed = failed.or(Some(failure.about(format_args!("item {index}")))),
+        }
+    }
+    failed.map_or(Ok((values, deepest)), Err)
+}
+
+/// A signature from a text that ends with a zero.
+///
+/// # Safety
+/// A non-null `text` ends with a zero byte and nobody writes to it meanwhile.
+pub unsafe fn signature(text: *const c_char) -> Result<Signature> {
+    if text.is_null() {
+        return Err(Failure::new(Error::FAULT, "the signature is NULL"));
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { pointers::text(text) }?;
+    Signature::parse(text).map_err(|error| Failure::invalid(error).about("bad signature"))
+}
+
+/// UTF-8 from a text that ends with a zero.
+///
+/// # Safety
+/// As [`signature`]; for `'a`.
+pub unsafe fn utf8<'a>(text: *const c_char) -> Result<&'a str> {
+    if text.is_null() {
+        return Err(Error::FAULT.into());
+    }
+    // SAFETY: the caller's promise.
+    let text = unsafe { pointers::text(text) }?;
+    str::from_utf8(text).map_err(|_| Failure::invalid("a text that is not UTF-8"))
+}
+
+/// Copies a text to C's buffer, as much as fits, and a zero behind it; returns how long the text is without it.
+///
+/// # Safety
+/// A non-null `buffer` has room for `size` bytes.
+pub unsafe fn copy_text(text: &[u8], buffer: *mut c_char, size: usize) -> Result<i64> {
+    let Some(room) = size.checked_sub(1) else { return Ok(text.len() as i64) };
+    let fitting = &text[..text.len().min(room)];
+    // SAFETY: at most `room` bytes; the caller's promise.
+    unsafe { pointers::store(buffer.cast(), fitting) }?;
+    // SAFETY: `fitting` is shorter than `size`, so the byte behind it is in the buffer, and if `buffer` is NULL, so is
+    // the address: refused here.
+    unsafe { pointers::write(if buffer.is_null() { buffer } else { buffer.add(fitting.len()) }, 0) }?;
+    Ok(text.len() as i64)
+}
+
+/// Copies bytes to C's buffer if all of them fit; returns how many there are.
+///
+/// # Safety
+/// A non-null `buffer` has room for `size` bytes.
+pub unsafe fn copy_bytes(bytes: &[u8], buffer: *mut c_void, size: usize) -> Result<i64> {
+    if bytes.len() <= size {
+        // SAFETY: they fit; the caller's promise.
+        unsafe { pointers::store(buffer, bytes) }?;
+    }
+    Ok(bytes.len() as i64)
+}
