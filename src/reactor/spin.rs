@@ -47,7 +47,7 @@ impl Spinner {
             Spinner::InStep { .. } => Some(SPIN),
             Spinner::Apart { period, tick: last, tries } => {
                 let tick = tick();
-                if tick % *period != 0 {
+                if !tick.is_multiple_of(*period) {
                     return None;
                 }
                 if tick != *last {

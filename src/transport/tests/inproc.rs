@@ -6,7 +6,7 @@ use crate::transport::pipe::{Change, Ready};
 /// Sends a message of which other pipes get a copy, or not: that makes no difference here.
 fn send(sender: &mut InprocPipe, body: &[u8]) -> Flow {
     let mut message = Message::copy_of(body).unwrap();
-    let again = body.len() % 2 == 0;
+    let again = body.len().is_multiple_of(2);
     let (flow, _) = sender.send(&mut message, again);
     assert!(!again || message.body.bytes() == body);
     flow
