@@ -1,0 +1,14 @@
+//! Calls a service and listens to its signal: `cargo run --example qi_client`, with the example `qi_service` running.
+
+use nanomsg::qi::client::{ClientError, Session, SessionOptions};
+
+fn main() -> Result<(), ClientError> {
+    let session = Session::connect("tcp://127.0.0.1:9559", SessionOptions::default())?;
+    let greeter = session.service("Greeter")?;
+    let said = greeter.subscribe("said")?;
+    let answer: String = greeter.call_to("greet", &["world".into()])?;
+    println!("{answer}");
+    let event = said.next(None)?;
+    println!("event {:?}, {} lost before it", event.arguments.value(), event.missed);
+    Ok(())
+}
