@@ -4,7 +4,7 @@
 //! Process-wide, because one thread fills a block and another one is done with it. Nobody waits for the lock: who does not get
 //! it at once (in a forked child that may be for ever) does without.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 /// Smaller blocks are the allocator's business, larger ones are rare.
 const SMALLEST: usize = 64 * 1024;
@@ -16,29 +16,21 @@ const KEPT_BYTES: usize = 8 * 1024 * 1024;
 
 const WORD: usize = size_of::<u128>();
 
-type Blocks = Vec<Vec<u128>>;
+static POOL: Mutex<Pool> = Mutex::new(Pool(Vec::new()));
 
-static BLOCKS: Mutex<Blocks> = Mutex::new(Vec::new());
+struct Pool(Vec<Vec<u128>>);
 
 /// A block with room for `words`, and not for many more. What is in it is left from earlier messages.
 pub fn take(words: usize) -> Option<Vec<u128>> {
-    if !is_kept(words) {
-        return None;
-    }
-    let mut blocks = blocks()?;
-    let index = blocks.iter().rposition(|block| (words..=words * 2).contains(&block.len()))?;
-    Some(blocks.swap_remove(index))
+    if is_kept(words) { POOL.try_lock().ok()?.take(words) } else { None }
 }
 
 /// Keeps a block for later, or lets go of it.
 pub fn give(block: Vec<u128>) {
-    if !is_kept(block.len()) {
-        return;
-    }
-    let Some(mut blocks) = blocks() else { return };
-    let words: usize = blocks.iter().map(Vec::len).sum();
-    if blocks.len() < KEPT && (words + block.len()) * WORD <= KEPT_BYTES {
-        blocks.push(block);
+    if is_kept(block.len())
+        && let Ok(mut pool) = POOL.try_lock()
+    {
+        pool.give(block);
     }
 }
 
@@ -46,38 +38,48 @@ fn is_kept(words: usize) -> bool {
     (SMALLEST / WORD..=LARGEST / WORD).contains(&words)
 }
 
-fn blocks() -> Option<MutexGuard<'static, Blocks>> {
-    BLOCKS.try_lock().ok()
+impl Pool {
+    fn take(&mut self, words: usize) -> Option<Vec<u128>> {
+        let index = self.0.iter().rposition(|block| (words..=words * 2).contains(&block.len()))?;
+        Some(self.0.swap_remove(index))
+    }
+
+    fn give(&mut self, block: Vec<u128>) {
+        let words: usize = self.0.iter().map(Vec::len).sum();
+        if self.0.len() < KEPT && (words + block.len()) * WORD <= KEPT_BYTES {
+            self.0.push(block);
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Other tests use the same blocks, but none of such an odd size.
     #[test]
     fn a_block_comes_back_if_it_fits() {
-        let words = LARGEST / WORD - 77;
-        assert!(take(words).is_none());
-        until_given(vec![7; words]);
-        assert!(take(LARGEST / WORD + 1).is_none(), "too large");
-        assert!(take(words / 2 - 1).is_none_or(|block| block.len() != words), "more than twice what is needed");
-        let again = std::iter::repeat_with(|| take(words)).take(1000).flatten().next();
-        assert_eq!(again.map(|block| block.len()), Some(words));
-    }
-
-    /// The lock is not waited for.
-    fn until_given(block: Vec<u128>) {
-        for _ in 0..1000 {
-            give(block.clone());
-        }
+        let mut pool = Pool(Vec::new());
+        assert!(pool.take(1000).is_none());
+        pool.give(vec![7; 1000]);
+        assert!(pool.take(1001).is_none(), "too small");
+        assert!(pool.take(499).is_none(), "more than twice what is needed");
+        assert_eq!(pool.take(500).map(|block| block.len()), Some(1000));
+        assert!(pool.take(500).is_none(), "it was the only one");
     }
 
     #[test]
     fn what_is_kept_is_limited() {
-        until_given(vec![0; SMALLEST / WORD]);
-        let blocks = BLOCKS.lock().unwrap();
-        assert!(!blocks.is_empty() && blocks.len() <= KEPT);
-        assert!(blocks.iter().map(Vec::len).sum::<usize>() * WORD <= KEPT_BYTES);
+        let mut pool = Pool(Vec::new());
+        (0..KEPT + 5).for_each(|_| pool.give(vec![0; SMALLEST / WORD]));
+        assert_eq!(pool.0.len(), KEPT);
+        let mut pool = Pool(Vec::new());
+        (0..5).for_each(|_| pool.give(vec![0; LARGEST / WORD]));
+        assert_eq!(pool.0.len(), KEPT_BYTES / LARGEST);
+    }
+
+    #[test]
+    fn small_and_huge_blocks_are_not_kept() {
+        let limits = [SMALLEST / WORD - 1, SMALLEST / WORD, LARGEST / WORD, LARGEST / WORD + 1];
+        assert_eq!(limits.map(is_kept), [false, true, true, false]);
     }
 }
