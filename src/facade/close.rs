@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::core::{Readiness, Result};
-use crate::reactor::Waited;
+use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
 
 use super::socket::{Phase, Socket, State};
@@ -50,7 +50,7 @@ impl Socket {
                 me.take_notice();
                 visit.waiters.close = Some(Arc::clone(&me));
             }
-            let waited = self.session.reactor.wait(&me, deadline, self.polls());
+            let waited = self.session.reactor.wait(&me, deadline, Manner { polls: self.polls(), ..Manner::POLLING });
             if waited == Waited::TimedOut {
                 return;
             }

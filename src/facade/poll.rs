@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::core::{Error, Readiness, Result};
-use crate::reactor::{Manner, Waited};
+use crate::reactor::{Manner, Waited, time_left};
 use crate::reactor::parker::Parker;
 use crate::sys::futex::Slept;
 
@@ -48,7 +48,6 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
         return sleep_until(deadline);
     };
     let polls = probes.iter().any(|probe| probe.socket.polls());
-    let spins = probes.iter().all(|probe| probe.socket.visit().core.options.spin != 0);
     if let Some(count) = look_at(probes) {
         return Ok(count);
     }
@@ -58,13 +57,16 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
     let me = Parker::mine();
     me.take_notice();
     loop {
+        let mut spins = true;
         for probe in probes.iter() {
-            probe.socket.visit().waiters.add_poll(&me, probe.want);
+            let mut visit = probe.socket.visit();
+            visit.waiters.add_poll(&me, probe.want);
+            spins &= visit.core.options.spin != 0;
         }
         // What became ready before we were registered told nobody.
         let waited = match look_at(probes) {
             Some(_) => Waited::Noticed,
-            None => session.reactor.wait_so(&me, deadline, Manner { polls, spins }),
+            None => session.reactor.wait(&me, deadline, Manner { polls, spins }),
         };
         for probe in probes.iter() {
             probe.socket.visit().waiters.remove_poll(&me);
@@ -84,7 +86,7 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
 fn sleep_until(deadline: Option<Instant>) -> Result<usize> {
     let me = Parker::mine();
     loop {
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let left = time_left(deadline);
         if left.is_some_and(|left| left.is_zero()) {
             return Ok(0);
         }

@@ -128,7 +128,7 @@ impl Socket {
             visit.pipes.flush_all();
             let manner = Manner { polls: self.polls(), spins: visit.core.options.spin != 0 };
             drop(visit);
-            let waited = self.session.reactor.wait_so(&me, deadline, manner);
+            let waited = self.session.reactor.wait(&me, deadline, manner);
             visit = self.visit();
             visit.waiters.remove(side, &me);
             if let Some(outcome) = visit.try_once(&mut attempt) {

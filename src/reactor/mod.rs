@@ -76,6 +76,16 @@ pub struct Manner {
     pub spins: bool,
 }
 
+impl Manner {
+    /// Of a caller whose answer comes through the poll.
+    pub const POLLING: Manner = Manner { polls: true, spins: true };
+}
+
+/// From now to a deadline; nothing if that is over. `None`: there is none.
+pub fn time_left(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|at| at.saturating_duration_since(Instant::now()))
+}
+
 /// How a wait ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Waited {
@@ -198,20 +208,15 @@ impl Reactor {
         }
     }
 
-    /// Sleeps until the calling thread's parker is notified; `polls`: polls meanwhile, if nobody else does.
-    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, polls: bool) -> Waited {
-        self.wait_so(me, deadline, Manner { polls, spins: true })
-    }
-
     /// Sleeps until the calling thread's parker is notified.
-    pub fn wait_so(&self, me: &Arc<Parker>, deadline: Option<Instant>, manner: Manner) -> Waited {
+    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, manner: Manner) -> Waited {
         let Manner { polls, spins } = manner;
         let me = ByIdentity(Arc::clone(me));
         let waited = loop {
             if me.0.take_notice() {
                 break Waited::Noticed;
             }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
                 break Waited::TimedOut;
             }
@@ -256,7 +261,7 @@ impl Reactor {
             if me.take_notice() {
                 return Waited::Noticed;
             }
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
                 return Waited::TimedOut;
             }

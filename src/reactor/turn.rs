@@ -12,7 +12,7 @@ use crate::transport::pipe::Ready;
 use super::baton::{Baton, IoTurn};
 use super::parker::Parker;
 use super::sources::WAKER;
-use super::{Reactor, Request, Watched};
+use super::{Reactor, Request, Watched, time_left};
 
 /// How long the I/O thread stays out of the poll after a caller has polled.
 const LEASE: Duration = Duration::from_millis(1);
@@ -43,7 +43,7 @@ impl Reactor {
     /// mostly the sleeper itself that dispatches its own notice.
     pub(super) fn poll_once(&self, timeout: Option<Duration>, sleeper: Option<&Parker>) -> io::Result<()> {
         let next = self.timers.next();
-        let until_timer = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let until_timer = time_left(next);
         let timeout = match (timeout, until_timer) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),

@@ -25,7 +25,7 @@ use crate::qi::meta::MetaObject;
 use crate::qi::payload::{PayloadError, read_arguments, read_result};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, ReceivedMetas, SentMetas, Value, Writer};
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, time_left};
 use crate::sys::sync::Mutex;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
@@ -230,7 +230,7 @@ impl Connection {
             self.endpoint.end_call(id);
             return Err(self.gone(Error::NOT_CONNECTED));
         }
-        let time = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let time = time_left(deadline);
         let full = if sent.is_some() { WhenFull::Fail } else { WhenFull::Block(time) };
         let outcome = self.endpoint.send(&call, full);
         drop(sent);

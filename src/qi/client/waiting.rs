@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Error, Result};
 use crate::qi::endpoint::{EndPoint, guard};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Reactor, Waited};
+use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::sync::Mutex;
 
 /// The instant so far from now; `None` is never, and so is what lies beyond the clock.
@@ -46,7 +46,7 @@ pub fn wait_for<T>(
             forget(&me);
             return Err(Error::TIMED_OUT);
         }
-        waited = reactor.wait(&me, deadline, endpoint.is_some());
+        waited = reactor.wait(&me, deadline, Manner { polls: endpoint.is_some(), ..Manner::POLLING });
     }
 }
 

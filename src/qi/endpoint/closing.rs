@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
-use crate::reactor::Waited;
+use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
 
 use super::failure::Reason;
@@ -69,7 +69,7 @@ impl EndPoint {
                 me.take_notice();
                 output.mourners.push(Arc::clone(&me));
             }
-            waited = self.reactor.wait(&me, deadline, true);
+            waited = self.reactor.wait(&me, deadline, Manner::POLLING);
         }
     }
 

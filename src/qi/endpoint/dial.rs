@@ -9,7 +9,7 @@ use socket2::{Domain, TcpKeepalive};
 
 use crate::core::{Error, Result as CoreResult};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Reactor, Waited};
+use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 use crate::transport::ipc::Ipc;
@@ -180,7 +180,7 @@ fn establish(reactor: &Arc<Reactor>, stream: &Arc<dyn Stream>, deadline: Option<
                 Err(error) => break Err(error.into()),
             }
         }
-        match reactor.wait(&attempt.caller, deadline, true) {
+        match reactor.wait(&attempt.caller, deadline, Manner::POLLING) {
             Waited::Noticed => {}
             Waited::TimedOut => break Err(Failure::TimedOut),
             Waited::Interrupted => break Err(Failure::System(Error::INTERRUPTED)),
@@ -212,7 +212,7 @@ fn resolve(reactor: &Arc<Reactor>, host: &str, port: u16, deadline: Option<Insta
             Some(Err(_)) => return Err(Failure::NoSuchHost),
             None => {}
         }
-        match reactor.wait(&caller, deadline, true) {
+        match reactor.wait(&caller, deadline, Manner::POLLING) {
             Waited::Noticed => {}
             Waited::TimedOut => return Err(Failure::TimedOut),
             Waited::Interrupted => return Err(Failure::System(Error::INTERRUPTED)),

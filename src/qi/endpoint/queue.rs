@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::{Error, Result};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Reactor, Waited};
+use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::sync::Mutex;
 
 use super::ring::{Next, Ring, Wakes};
@@ -62,7 +62,7 @@ impl Queue {
                 self.ring.forget(&me);
                 return Err(error);
             }
-            waited = self.reactor.wait(&me, deadline, true);
+            waited = self.reactor.wait(&me, deadline, Manner::POLLING);
         }
     }
 
@@ -137,7 +137,7 @@ pub fn poll(queues: &[&Queue], timeout: Option<Duration>) -> Result<usize> {
         let ready = count(Some(&me));
         let failure = failed(waited);
         if ready == 0 && failure.is_none() {
-            waited = reactor.wait(&me, deadline, true);
+            waited = reactor.wait(&me, deadline, Manner::POLLING);
         }
         queues.iter().for_each(|queue| queue.ring.forget(&me));
         match failure {

@@ -10,7 +10,7 @@ use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::parker::Parker;
 use crate::reactor::timers::TimerId;
-use crate::reactor::{Reactor, Registration, Request, Waited, Watched};
+use crate::reactor::{Manner, Reactor, Registration, Request, Waited, Watched};
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
 
@@ -278,7 +278,7 @@ impl EndPoint {
                 output.senders.push(Arc::clone(me));
             }
             if let Some((me, deadline)) = &wait {
-                waited = self.reactor.wait(me, *deadline, true);
+                waited = self.reactor.wait(me, *deadline, Manner::POLLING);
             }
         }
     }
