@@ -9,6 +9,7 @@ pub mod convert;
 pub mod directory;
 pub mod endpoint;
 pub mod json;
+pub mod machine;
 pub mod message;
 pub mod meta;
 pub mod payload;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::qi::endpoint::{EndPoint, Pattern, Taken};
+use crate::qi::machine::machine_ids;
 use crate::qi::meta::ServiceInfo;
 use crate::qi::signature::{Kind, Signature};
 use crate::reactor::Reactor;
@@ -17,7 +18,6 @@ use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 use super::error::{ClientError, Result};
 use super::keeper::{self, Backoff};
-use super::machine::machine_ids;
 use super::news::{News, shared_reactor};
 use super::plan::{self, Book, Key};
 use super::proxy::{Cell, Place, Proxy, main_object};

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::qi::directory::{Change, DIRECTORY_ID, Directory, DirectoryError, Owner};
+use crate::qi::machine::random_uuid;
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Text, Uid, Value};
@@ -10,7 +11,6 @@ use crate::sys::sync::Mutex;
 
 use super::builder::ObjectBuilder;
 use super::call::{Answer, Call, CallError};
-use super::machine::uuid;
 use super::object::Object;
 
 /// The directory's tables, and how it shows them.
@@ -34,7 +34,7 @@ impl DirectoryService {
             tables: Mutex::new(Directory::new(ServiceInfo::default())),
             object: OnceLock::new(),
             machine_id: machine_id.into(),
-            session_id: uuid().into(),
+            session_id: random_uuid().into(),
             layout,
             endpoints: Mutex::default(),
         });

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
+use crate::qi::machine::random;
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::signature::Signature;
 use crate::qi::value::{self, Text, Uid, Value, encode};
@@ -192,13 +192,4 @@ fn new_uid() -> Uid {
     uid[..12].copy_from_slice(&PROCESS[..12]);
     uid[12..].copy_from_slice(&COUNTER.fetch_add(1, Ordering::Relaxed).to_le_bytes());
     uid
-}
-
-/// Bytes that no other process has: what the standard library keys its hash maps with.
-pub(super) fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    for half in bytes.chunks_exact_mut(8) {
-        half.copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_le_bytes());
-    }
-    bytes
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::meta::{MetaObject, SERVICE_INFO_6_TEXT, SERVICE_INFO_TEXT, ServiceInfo, ServiceInfoLayout};
 use crate::qi::server::directory_object::{DirectoryService, SERVICE as DIRECTORY};
-use crate::qi::server::machine::{machine_id_in, uuid};
+use crate::qi::machine::{machine_id_in, random_uuid};
 use crate::qi::value::{Text, Value};
 
 use super::harness::*;
@@ -220,7 +220,7 @@ fn an_update_by_the_owner() {
 
 #[test]
 fn the_machine_has_one_id_and_a_file() {
-    let dir = std::env::temp_dir().join(format!("millrace-machine-{}", uuid()));
+    let dir = std::env::temp_dir().join(format!("millrace-machine-{}", random_uuid()));
     let made = machine_id_in(&dir);
     assert_eq!(made.len(), 36);
     assert_eq!(made.matches('-').count(), 4);
