@@ -1,7 +1,7 @@
 //! A socket: the monitor around a protocol machine, its pipes and its endpoints.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
 use std::time::Instant;
 
 use crate::core::options::{self, OptionValue};
@@ -175,6 +175,10 @@ impl Socket {
 
     pub(super) fn now_polls(&self) {
         self.on_wire.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_locked(&self) -> bool {
+        matches!(self.state.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

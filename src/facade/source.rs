@@ -29,6 +29,10 @@ impl Source for Socket {
         }
     }
 
+    fn is_busy(&self) -> bool {
+        self.is_locked()
+    }
+
     fn expired(&self, key: u64) {
         let mut visit = self.visit();
         match Key::unpack(key) {

@@ -3,9 +3,11 @@
 //! It knows descriptors, keys and [`Source`]s, and no protocol. Read `baton.rs` for who polls when.
 
 pub mod baton;
+mod deferred;
 pub mod parker;
 pub mod sources;
 mod spin;
+mod streams;
 pub mod timers;
 mod turn;
 
@@ -29,6 +31,7 @@ use crate::transport::pulse::Pulse;
 use crate::transport::source::Source;
 
 use baton::{Baton, Wake};
+use deferred::Busy;
 use parker::Parker;
 use sources::{Sources, WAKER};
 use spin::spin;
@@ -44,6 +47,8 @@ pub struct Reactor {
     waker: Waker,
     /// Locked by whoever holds the baton, hence never contended.
     poller: Mutex<Poller>,
+    /// The poller holds news that the I/O thread has put off.
+    deferring: AtomicBool,
     baton: Baton<ByIdentity>,
     sources: Sources,
     timers: Timers,
@@ -122,6 +127,7 @@ impl Reactor {
             registry,
             waker,
             poller: Mutex::new(Poller::new(poll)),
+            deferring: AtomicBool::new(false),
             baton: Baton::new(),
             sources: Sources::default(),
             timers: Timers::default(),
@@ -241,19 +247,19 @@ impl Reactor {
 
     /// Dispatches what is ready now, if nobody else is polling.
     pub fn glance(&self) {
-        self.look(Baton::release);
+        self.look(Busy::Wait, Baton::release);
     }
 
-    fn look(&self, give_back: impl FnOnce(&Baton<ByIdentity>) -> Wake<ByIdentity>) {
+    fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>) -> Wake<ByIdentity>) {
         if self.baton.try_acquire() {
             // A poll that does not wait cannot be interrupted.
-            let _ = self.poll_once(Some(Duration::ZERO), None);
+            let _ = self.poll_once(Some(Duration::ZERO), None, busy);
             self.carry_out(give_back(&self.baton));
         }
     }
 
     fn poll_until_noticed(&self, me: &Parker, deadline: Option<Instant>, spins: bool) -> Waited {
-        let look = || self.poll_once(Some(Duration::ZERO), None).is_err() || me.has_notice();
+        let look = || self.poll_once(Some(Duration::ZERO), None, Busy::Wait).is_err() || me.has_notice();
         if spins && spin(look) && me.take_notice() {
             return Waited::Noticed;
         }
@@ -268,7 +274,7 @@ impl Reactor {
             if !me.begin_poll() {
                 continue;
             }
-            let outcome = self.poll_once(left, Some(me));
+            let outcome = self.poll_once(left, Some(me), Busy::Wait);
             if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
                 return Waited::Interrupted;
             }

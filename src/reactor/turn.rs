@@ -1,6 +1,7 @@
 //! One turn of the poll, and the I/O thread's loop around it.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll};
@@ -10,38 +11,35 @@ use crate::sys::signals::set_timer_slack;
 use crate::transport::pipe::Ready;
 
 use super::baton::{Baton, IoTurn};
+use super::deferred::{Busy, Deferred, News};
 use super::parker::Parker;
 use super::sources::WAKER;
-use super::{Reactor, Request, Watched, time_left};
+use super::streams::{LOOK, Streams};
+use super::{Reactor, Request, time_left};
 
 /// How long the I/O thread stays out of the poll after a caller has polled.
 const LEASE: Duration = Duration::from_millis(1);
 
-/// How soon the I/O thread looks after a stream again: at first, and when senders have been seen to flush it themselves, as
-/// they do whenever a buffer is full. The last bytes of a burst wait for the look after the next one at most.
-const LOOK: Duration = Duration::from_micros(50);
-const LAST_LOOK: Duration = Duration::from_micros(200);
-
 /// Events fetched at once.
 const BATCH: usize = 256;
 
-#[derive(Debug)]
 pub struct Poller {
     poll: Owned<Poll>,
     events: Events,
+    deferred: Deferred,
 }
 
 impl Poller {
     pub fn new(poll: Poll) -> Poller {
-        Poller { poll: Owned::new(poll), events: Events::with_capacity(BATCH) }
+        Poller { poll: Owned::new(poll), events: Events::with_capacity(BATCH), deferred: Deferred::default() }
     }
 }
 
 impl Reactor {
     /// Polls once, dispatches everything that was fetched, and lets due timers expire. The baton is the caller's.
-    /// `sleeper`: who has said to be in the poll, and is told what comes from here on without the poll's waker; it is
-    /// mostly the sleeper itself that dispatches its own notice.
-    pub(super) fn poll_once(&self, timeout: Option<Duration>, sleeper: Option<&Parker>) -> io::Result<()> {
+    /// `busy`: only the I/O thread may put news off, for it looks again. `sleeper`: who has said to be in the poll, and is
+    /// told what comes from here on without the poll's waker; it is mostly the sleeper itself that dispatches its own notice.
+    pub(super) fn poll_once(&self, timeout: Option<Duration>, sleeper: Option<&Parker>, busy: Busy) -> io::Result<()> {
         let next = self.timers.next();
         let until_timer = time_left(next);
         let timeout = match (timeout, until_timer) {
@@ -49,7 +47,8 @@ impl Reactor {
             (a, b) => a.or(b),
         };
         let mut poller = self.poller.lock();
-        let Poller { poll, events } = &mut *poller;
+        let Poller { poll, events, deferred } = &mut *poller;
+        deferred.tell_all(busy);
         let outcome = poll.get_mut().poll(events, timeout);
         if let Some(sleeper) = sleeper {
             sleeper.end_poll();
@@ -59,9 +58,10 @@ impl Reactor {
                 let Some((source, key)) = self.sources.find(event.token()) else { continue };
                 let closed = event.is_read_closed() || event.is_error();
                 let ready = Ready { readable: event.is_readable(), writable: event.is_writable(), closed };
-                source.ready(key, ready);
+                deferred.tell(News { source, key, ready, deferred: 0 }, busy);
             }
         }
+        self.deferring.store(!deferred.is_empty(), Ordering::Relaxed);
         drop(poller);
         if next.is_some() {
             self.expire(Instant::now());
@@ -82,23 +82,30 @@ impl Reactor {
         let mut streams = Streams::default();
         while !self.is_stopping() {
             self.watch(&mut streams);
+            if self.is_deferring() {
+                self.pause(LOOK);
+                self.look(Busy::Defer, Baton::hand_back);
+                continue;
+            }
             match self.baton.io_turn() {
                 IoTurn::Poll => self.serve_poll(),
                 IoTurn::Nap => self.nap(Some(LEASE)),
                 IoTurn::Sleep => self.nap(None),
             }
         }
+        // What was put off is told, if only to let go of whom it was for.
+        self.look(Busy::Wait, Baton::hand_back);
     }
 
     /// Polls until callers want to, or there is something else to do.
     fn serve_poll(&self) {
         loop {
-            if self.is_stopping() || self.has_requests() {
+            if self.is_stopping() || self.has_requests() || self.is_deferring() {
                 return self.carry_out(self.baton.hand_back());
             }
             if self.io.begin_poll() {
                 // Signals are blocked here; nothing else is an error of the poll.
-                let _ = self.poll_once(None, Some(&self.io));
+                let _ = self.poll_once(None, Some(&self.io), Busy::Defer);
             }
             self.io.take_notice();
             if let Some(wake) = self.baton.io_yield() {
@@ -133,17 +140,26 @@ impl Reactor {
         loop {
             let requests = std::mem::take(&mut *self.requests.lock());
             for Request::Watch(watched) in requests {
-                streams.add(watched);
+                streams.add(watched, Instant::now());
             }
-            let pause = streams.look();
-            if streams.watched.is_empty() || self.is_stopping() {
-                return streams.watched.clear();
+            let pause = streams.look(Instant::now());
+            if streams.is_empty() || self.is_stopping() {
+                return streams.clear();
             }
-            self.look(Baton::hand_back);
-            self.io.park(Some(pause));
-            self.io.take_notice();
-            self.expire(Instant::now());
+            self.look(Busy::Defer, Baton::hand_back);
+            self.pause(if self.is_deferring() { LOOK } else { pause });
         }
+    }
+
+    /// The I/O thread has nothing to do for a moment, unless it is told or a timer is due.
+    fn pause(&self, time: Duration) {
+        self.io.park(Some(time));
+        self.io.take_notice();
+        self.expire(Instant::now());
+    }
+
+    fn is_deferring(&self) -> bool {
+        self.deferring.load(Ordering::Relaxed)
     }
 
     fn has_requests(&self) -> bool {
@@ -151,39 +167,6 @@ impl Reactor {
     }
 
     fn is_stopping(&self) -> bool {
-        self.stopping.load(std::sync::atomic::Ordering::Acquire)
-    }
-}
-
-/// The pipes that the I/O thread looks after, each with the count of flushes at the last look.
-#[derive(Default)]
-struct Streams {
-    watched: Vec<(Watched, u32)>,
-    pause: Duration,
-}
-
-impl Streams {
-    /// A new stream is flushed at once: it may be a burst, and over.
-    fn add(&mut self, watched: Watched) {
-        let seen = watched.pulse.count();
-        self.watched.push((watched, seen));
-        self.pause = LOOK;
-    }
-
-    /// Flushes what has not been flushed by anybody since the last look. Says when to look again.
-    fn look(&mut self) -> Duration {
-        let mut flows = false;
-        self.watched.retain_mut(|(watched, seen)| {
-            if watched.pulse.count() != *seen {
-                *seen = watched.pulse.count();
-                flows = true;
-                return true;
-            }
-            let more = watched.source.flush(watched.key);
-            *seen = watched.pulse.count();
-            more
-        });
-        self.pause = if flows { (self.pause * 2).min(LAST_LOOK) } else { LOOK };
-        self.pause
+        self.stopping.load(Ordering::Acquire)
     }
 }

@@ -18,8 +18,9 @@ use super::stream::Stream;
 /// Messages up to this size are copied into the coalescing buffer.
 pub const COALESCED: usize = SMALL;
 
-/// When so much has been coalesced it is time to write it.
-pub const BUFFER: usize = 64 * 1024;
+/// Before more than this has been coalesced it is time to write it: what fits into one segment of the loopback device (64 KiB
+/// less its headers). A little more would travel, be acknowledged and wake the peer as a second one.
+pub const BUFFER: usize = 65_000;
 
 /// Size of a coalescing buffer: the message with which it is time fits as well.
 const CAPACITY: usize = BUFFER + COALESCED;

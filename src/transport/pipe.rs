@@ -22,6 +22,9 @@ use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
 use super::pulse::Pulse;
 use super::stream::Stream;
 
+/// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
+const PATIENCE: u8 = 16;
+
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ready {
@@ -100,7 +103,9 @@ pub struct StreamPipe {
     full: bool,
     /// The I/O thread looks after what is appended, until a look finds nothing.
     watched: bool,
-    /// Beats with every flush. A pipe that never streams needs none.
+    /// Looks in a row that found the kernel full. A receiver that reads at all is soon done with that.
+    stuck: u8,
+    /// A pipe that never streams needs none.
     pulse: Option<Pulse>,
     /// Something was ever sent: an end must be orderly.
     used: bool,
@@ -122,6 +127,7 @@ impl StreamPipe {
             room: false,
             full: false,
             watched: false,
+            stuck: 0,
             pulse: None,
             used: false,
         }
@@ -196,11 +202,15 @@ impl StreamPipe {
         }
         self.used = true;
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
+        let total = prefix.len() + message.len();
         let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !in_stream()) {
             let outcome = self.outbox.write(&*self.stream, &prefix, message, again);
             self.kernel_full = !self.outbox.is_empty();
             outcome
         } else {
+            if let Some(pulse) = &self.pulse {
+                pulse.appended(total);
+            }
             self.outbox.push(&prefix, message, again).map_err(|error| io::Error::from_raw_os_error(error.errno()))
         };
         if outcome.is_err() {
@@ -210,13 +220,14 @@ impl StreamPipe {
         }
         self.full = self.outbox.pending() >= terms.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.need())
+        (flow, self.need(total))
     }
 
-    fn need(&mut self) -> Need {
+    /// Such as the last one, of `total` bytes, the next one will be.
+    fn need(&mut self, total: usize) -> Need {
         if self.kernel_full || self.outbox.is_flushing() || self.outbox.is_empty() {
             Need::Nothing
-        } else if self.outbox.pending() >= BUFFER || self.full {
+        } else if self.outbox.pending() + total > BUFFER || self.full {
             Need::Flush
         } else if !self.watched {
             self.watched = true;
@@ -259,7 +270,7 @@ impl StreamPipe {
         // (Not if somebody else is flushing: the news is for him.)
         self.room = false;
         if let Some(pulse) = &self.pulse {
-            pulse.beat();
+            pulse.flushed();
         }
         Some(batch)
     }
@@ -298,7 +309,7 @@ impl StreamPipe {
         !self.kernel_full && !self.outbox.is_empty() && !self.outbox.is_flushing()
     }
 
-    /// By which whoever looks after it sees that others flush it.
+    /// By which whoever looks after it sees that more is coming.
     pub fn pulse(&mut self) -> Pulse {
         self.pulse.get_or_insert_default().clone()
     }
@@ -310,8 +321,10 @@ impl StreamPipe {
 
     /// The I/O thread found nothing to flush. False: something has come meanwhile, go on watching.
     pub fn unwatch(&mut self) -> bool {
-        self.watched = self.wants_flush();
+        self.stuck = if self.kernel_full { self.stuck + 1 } else { 0 };
+        self.watched = self.wants_flush() || (1..PATIENCE).contains(&self.stuck);
         if !self.watched {
+            self.stuck = 0;
             self.outbox.relax();
         }
         !self.watched

@@ -1,20 +1,42 @@
-//! Does a stream still flow? Its flushes are counted where whoever looks after it can see them without a lock.
+//! Does a stream still flow? What is appended to it and how often it is flushed is counted where whoever looks after it can
+//! see it without a lock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The count of a pipe's flushes, to be kept by the pipe and by whoever looks after it.
+/// Counts of one pipe, modulo 2³²; kept by the pipe and by whoever looks after it.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<AtomicU32>);
+pub struct Pulse(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    bytes: AtomicU32,
+    flushes: AtomicU32,
+}
+
+/// What a pulse said at some moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Beat {
+    /// Bytes appended.
+    pub bytes: u32,
+    pub flushes: u32,
+}
 
 impl Pulse {
-    /// One flush more.
-    pub fn beat(&self) {
-        // Only one thread flushes a pipe at a time, and an old count merely makes a look come too early.
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    pub fn appended(&self, bytes: usize) {
+        add(&self.0.bytes, bytes as u32);
     }
 
-    pub fn count(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
+    pub fn flushed(&self) {
+        add(&self.0.flushes, 1);
     }
+
+    pub fn feel(&self) -> Beat {
+        Beat { bytes: self.0.bytes.load(Ordering::Relaxed), flushes: self.0.flushes.load(Ordering::Relaxed) }
+    }
+}
+
+/// Under the lock of what is counted, so nobody else counts; and an old count merely makes a look come too early.
+fn add(count: &AtomicU32, more: u32) {
+    count.store(count.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
 }

@@ -7,6 +7,11 @@ use super::pipe::Ready;
 pub trait Source: Send + Sync {
     fn ready(&self, key: u64, ready: Ready);
 
+    /// Would to tell it anything mean to wait, because somebody is in the midst of a call on it?
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     /// A timer of this key has expired.
     fn expired(&self, key: u64);
 

@@ -249,6 +249,7 @@ impl EndPoint {
                 if output.queue.has_room(message) {
                     let was_empty = output.queue.is_empty();
                     output.queue.push(message, size);
+                    self.pulse.appended(size as usize);
                     let writer = match guard::is_reading(self.address()) {
                         true if output.queue.queued() <= CORKED => Writer::Other,
                         true => Writer::Appender,
@@ -328,7 +329,7 @@ impl EndPoint {
                 }
                 return;
             };
-            self.pulse.beat();
+            self.pulse.flushed();
             let (written, wrote) = write(&*stream, &mut batch);
             let stuck = matches!(wrote, Wrote::Part);
             let wakes = self.output.lock().finish_write(batch, written, wrote, &self.reactor);

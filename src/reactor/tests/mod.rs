@@ -2,4 +2,7 @@
 //! with locks that a model checker knows.
 
 mod baton;
+mod deferred;
 mod parker;
+mod source;
+mod streams;

@@ -40,6 +40,37 @@ fn messages_in_a_stream_leave_together() {
     assert!(!rig.pipe.is_watched());
 }
 
+/// More than one segment of the loopback device would travel, and wake the peer, as two.
+#[test]
+fn messages_in_a_stream_leave_before_they_exceed_a_segment() {
+    for size in [50, 1000, 5000] {
+        let mut rig = Rig::active(&SP_TCP);
+        rig.in_stream = true;
+        rig.send_limit = usize::MAX;
+        let mut sizes = Vec::new();
+        for body in bodies(&vec![size; 200_000 / size]) {
+            let before = rig.fake.script().written.len();
+            rig.send(&body);
+            let size = rig.fake.script().written.len() - before;
+            sizes.extend((size > 0).then_some(size));
+        }
+        assert!(sizes.len() >= 3 && sizes.iter().all(|size| (55_000..=65_483).contains(size)), "{size}: {sizes:?}");
+    }
+}
+
+/// While the kernel is full there is nothing to look after, but a receiver that reads makes room soon.
+#[test]
+fn a_pipe_against_a_full_kernel_is_watched_on_for_a_while() {
+    let mut rig = Rig::active(&SP_TCP);
+    rig.in_stream = true;
+    rig.fake.script().room = 0;
+    rig.send(b"first");
+    assert!(rig.pipe.is_watched());
+    assert!(rig.flush().is_ok() && rig.pipe.waits_for_room());
+    let looks = (1..100).find(|_| rig.pipe.unwatch());
+    assert_eq!(looks, Some(15));
+}
+
 #[test]
 fn nothing_is_sent_before_the_greeting() {
     let mut rig = Rig::new(&SP_TCP);
