@@ -4,19 +4,7 @@
 #include "ctest.h"
 
 #if __has_include(<millrace/qi.h>)
-#include <millrace/qi.h>
-
-#define ITEMS(...) (nnqi_value[]){__VA_ARGS__}, sizeof((nnqi_value[]){__VA_ARGS__}) / sizeof(nnqi_value)
-#define TUPLE(...) nnqi_tuple(ITEMS(__VA_ARGS__))
-#define NONE(call, code) \
-    ({ \
-        errno = 0; \
-        uint64_t none_ = (call); \
-        int code_ = errno; \
-        check_at(__FILE__, __LINE__, none_ == 0 && code_ == (code), "%s: expected error %d, got %d (%s)", #call, code, \
-                 code_, nnqi_error()); \
-    })
-#define GOOD(handle) check_at(__FILE__, __LINE__, (handle) != 0, "%s: %s", #handle, nnqi_error())
+#include "qi.h"
 
 static nnqi_object counter;
 static nnqi_request kept;

@@ -85,6 +85,7 @@ const HEADERS: [Header; 13] = [
             "qi/objects.rs",
             "qi/server.rs",
             "qi/client.rs",
+            "qi/calls.rs",
             "qi/subscribe.rs",
             "qi/provider.rs",
             "qi/endpoint.rs",

@@ -102,8 +102,8 @@ struct nnqi_reference {
 typedef uint64_t nnqi_builder;
 
 /**
- * A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error or nnqi_reply_object, exactly one of them,
- * from any thread, now or later. It is the callback's, and stays until it is answered.
+ * A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error, nnqi_reply_canceled or
+ * nnqi_reply_object, exactly one of them, from any thread, now or later. It is the callback's, and stays until it is answered.
  */
 typedef uint64_t nnqi_request;
 
@@ -175,6 +175,20 @@ struct nnqi_options {
  * A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
  */
 typedef uint64_t nnqi_proxy;
+
+/**
+ * A call under way: nnqi_call_start. Any thread. Free it with nnqi_pending_free, also when it has ended.
+ */
+typedef uint64_t nnqi_pending;
+
+/**
+ * Told how a call has ended: its result, which the library frees afterwards (nnqi_copy keeps it), or 0, and then error is the
+ * errno and text the words that nnqi_call would have left; text is valid until this returns. It is called on the thread that
+ * reads the connection, which may be any that is waiting in a call of this library: it must not block, take no lock that is
+ * held around such calls, and must return: exceptions of C++ and longjmp must not leave it. What waits fails with EDEADLK
+ * here; nnqi_call_then and nnqi_post may be used.
+ */
+typedef void (*nnqi_done)(nnqi_value result, int error, const char *text, void *user);
 
 /**
  * Listens to a signal, or to the changes of a property. Any thread. End it with nnqi_unsubscribe.
@@ -655,6 +669,12 @@ NN_EXPORT int nnqi_reply(nnqi_request request, nnqi_value result);
 NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
 
 /**
+ * Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
+ * EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_reply_canceled(nnqi_request request);
+
+/**
  * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
  * -1 with EBADF. Any thread.
  */
@@ -740,11 +760,50 @@ NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
  * Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
  * arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
  * full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
- * method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (it may still be carried
- * out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it. Any thread, code of methods
- * and callbacks of nnqi_watch too.
+ * method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the peer has been asked to
+ * cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it.
+ * Any thread, code of methods and callbacks of nnqi_watch too.
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
+
+/**
+ * Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
+ * time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
+ * EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread.
+ */
+NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
+
+/**
+ * Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
+ * handed to it, and must be valid until then. Returns 0, or -1 as nnqi_call_start. Any thread.
+ */
+NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user);
+
+/**
+ * The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
+ * take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
+ * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
+ * The result is yours to free, and the handle stays one until it is freed. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_wait(nnqi_pending pending, int milliseconds);
+
+/**
+ * 1 if the call has ended, so that nnqi_wait would not wait, else 0; -1 with EBADF. A call whose time is over ends only when
+ * somebody waits for it. Any thread.
+ */
+NN_EXPORT int nnqi_is_done(nnqi_pending pending);
+
+/**
+ * Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end, which nnqi_wait, also
+ * one that is waiting in another thread, gets: EINTR, or the result if it was too late. Returns 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_cancel(nnqi_pending pending);
+
+/**
+ * Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end. Returns
+ * 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 
 /**
  * Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::client::{Backoff, CallOptions, Proxy, Session, SessionOptions};
+use crate::qi::client::{Backoff, Proxy, Session, SessionOptions};
 use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
 use super::error::{Result, guard};
 use super::handles::{Handles, Kind};
-use super::objects::arguments;
 use super::view;
 
 /// A connection to a directory, and to what it leads to. Any thread. Close it with nnqi_close.
@@ -140,62 +139,4 @@ pub extern "C" fn nnqi_proxy_free(proxy: nnqi_proxy) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_meta(proxy: nnqi_proxy) -> nnqi_value {
     guard(|| Ok(view::add(PROXIES.get(proxy)?.meta().to_value())))
-}
-
-/// Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
-/// arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
-/// full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
-/// method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (it may still be carried
-/// out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it. Any thread, code of methods
-/// and callbacks of nnqi_watch too.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_call(
-    proxy: nnqi_proxy,
-    method: *const c_char,
-    arguments: nnqi_value,
-    milliseconds: c_int,
-) -> nnqi_value {
-    guard(|| {
-        let arguments = self::arguments(arguments);
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `method` ends with a zero.
-        let method = unsafe { view::utf8(method) }?;
-        let options = CallOptions { timeout: timeout(milliseconds), ..CallOptions::default() };
-        Ok(view::add_received(proxy.call_with(method, &arguments?, &options)?))
-    })
-}
-
-/// Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
-/// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arguments: nnqi_value) -> c_int {
-    guard(|| {
-        let arguments = self::arguments(arguments);
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `method` ends with a zero.
-        proxy.post(unsafe { view::utf8(method) }?, &arguments?)?;
-        Ok(0)
-    })
-}
-
-/// The value of a property; waits for the answer. Returns 0 as nnqi_call. Free it. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
-    guard(|| {
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `name` ends with a zero.
-        Ok(view::add_received(proxy.property(unsafe { view::utf8(name) }?)?))
-    })
-}
-
-/// Sets a property to a value, which is taken; waits for the answer. Returns 0, or -1 as nnqi_call. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
-    guard(|| {
-        let value = view::take(value);
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `name` ends with a zero.
-        proxy.set_property(unsafe { view::utf8(name) }?, value?.0)?;
-        Ok(0)
-    })
 }

@@ -6,6 +6,7 @@
 #![allow(non_camel_case_types)] // C's names
 
 pub mod build;
+pub mod calls;
 pub mod client;
 pub mod codec;
 pub mod endpoint;

@@ -16,8 +16,8 @@ pub type nnqi_builder = u64;
 /// An object of this process, to be added to servers. The handle is the caller's until nnqi_object_free; the object lives on
 /// while a server has it. Any thread.
 pub type nnqi_object = u64;
-/// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error or nnqi_reply_object, exactly one of them,
-/// from any thread, now or later. It is the callback's, and stays until it is answered.
+/// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error, nnqi_reply_canceled or
+/// nnqi_reply_object, exactly one of them, from any thread, now or later. It is the callback's, and stays until it is answered.
 pub type nnqi_request = u64;
 
 /// The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
@@ -245,6 +245,16 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
         // SAFETY: a non-null `text` ends with a zero.
         let text = unsafe { view::utf8(text) }?;
         take_request(request)?.reply(Err(CallError::from(text)));
+        Ok(0)
+    })
+}
+
+/// Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
+/// EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
+    guard(|| {
+        take_request(request)?.reply(Err(CallError::Canceled));
         Ok(0)
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fake::*;
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::{ClientError, Connection, Credentials, DialOptions, Proxy};
+use crate::qi::client::{CallOptions, ClientError, Connection, Credentials, DialOptions, Proxy};
 use crate::qi::endpoint::{Failure, Reason};
 use crate::qi::message::{Flags, HEADER_SIZE, Header, Message, Type};
 use crate::qi::signature::Kind;
@@ -118,6 +118,39 @@ fn answers_that_do_not_fit_are_counted_and_dropped() {
     fake.finish();
 }
 
+/// A call that is waited for in pieces has its deadline all the same, and one end.
+#[test]
+fn a_call_ends_once_for_all_who_wait() {
+    let fake = Fake::friendly(Capabilities::OURS, |mut peer| {
+        peer.describe(&meta());
+        let call = peer.expect(Type::Call, 100);
+        peer.reply(&call, &5.into());
+        let call = peer.expect(Type::Call, 100);
+        assert_eq!(peer.expect(Type::Cancel, 0).canceled_id(), call.header.id);
+        peer.expect(Type::Call, 100);
+        peer.next();
+    });
+    let connection = fake.connect().unwrap();
+    let proxy = proxy(&connection);
+    let start = |options| proxy.start_call("add", &[2.into(), 3.into()], &options).unwrap();
+    let answered = start(CallOptions::default());
+    assert_eq!(answered.wait_for(LIMIT).unwrap().unwrap(), Value::Int32(5));
+    assert!(answered.is_done());
+    assert_eq!(answered.wait_for(LIMIT).unwrap().map(drop), Err(ClientError::Canceled));
+    let late = start(CallOptions::within(Duration::from_millis(20)));
+    assert_eq!(late.wait_for(LIMIT).unwrap().map(drop), Err(ClientError::TimedOut));
+    let forgotten = start(CallOptions::default());
+    assert!(forgotten.wait_for(Duration::ZERO).is_none() && !forgotten.is_done());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| forgotten.wait_for(LIMIT).map(|outcome| outcome.map(drop)));
+        forgotten.forget();
+        assert_eq!(waiting.join().unwrap(), Some(Err(ClientError::Canceled)));
+    });
+    assert_eq!(connection.pending_calls(), 0);
+    drop((answered, late, forgotten, proxy, connection));
+    fake.finish();
+}
+
 #[test]
 fn errors_of_any_form_end_the_call() {
     let forms = [
@@ -196,7 +229,7 @@ fn with_flags_the_server_is_left_to_convert() {
     let proxy = proxy(&connection);
     let sum = proxy.call_as("add", &["2".into(), "3".into()], &Kind::Double.into()).unwrap();
     assert_eq!(sum, Value::Double(5.0));
-    let late = proxy.call_with("add", &[1.into(), 1.into()], &crate::qi::client::CallOptions::within(Duration::from_millis(20)));
+    let late = proxy.call_with("add", &[1.into(), 1.into()], &CallOptions::within(Duration::from_millis(20)));
     assert_eq!(late.map(drop), Err(ClientError::TimedOut));
     drop((proxy, connection));
     fake.finish();
