@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 102] = [
+const BUS: [&str; 104] = [
     "nnqi_add_service",
     "nnqi_arguments",
     "nnqi_begin_call",
@@ -101,6 +101,7 @@ const BUS: [&str; 102] = [
     "nnqi_object_free",
     "nnqi_object_get",
     "nnqi_object_set",
+    "nnqi_object_value",
     "nnqi_optional",
     "nnqi_pending_free",
     "nnqi_post",
@@ -140,6 +141,7 @@ const BUS: [&str; 102] = [
     "nnqi_void",
     "nnqi_wait",
     "nnqi_watch",
+    "nnqi_when_gone",
 ];
 
 /// Nothing else is exported.

@@ -110,10 +110,15 @@ typedef uint64_t nnqi_request;
 /**
  * The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
  * which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
- * longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is: until its
- * handle is freed and every server that has it is closed.
+ * longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is, which nnqi_when_gone
+ * tells: until its handle and its values are freed, every server that has it is closed, and no peer has it.
  */
 typedef void (*nnqi_code)(nnqi_request request, void *user);
+
+/**
+ * Told that an object is no more: nnqi_when_gone.
+ */
+typedef void (*nnqi_gone)(void *user);
 
 /**
  * An object of this process, to be added to servers. The handle is the caller's until nnqi_object_free; the object lives on
@@ -605,6 +610,14 @@ NN_EXPORT int64_t nnqi_signal(nnqi_builder builder, const char *name, const char
 NN_EXPORT int64_t nnqi_property(nnqi_builder builder, const char *name, const char *signature, nnqi_value value);
 
 /**
+ * Has gone called, with user, when the object is no more: none of its code runs then or later, and what that needs may be freed.
+ * Called once, also if nnqi_build fails or nnqi_builder_free comes; on any thread, also within other calls of this library: it
+ * must not block, and must return: exceptions of C++ and longjmp must not leave it. Returns 0, or -1 with EBADF or EFAULT (gone
+ * is NULL), and then it is not called.
+ */
+NN_EXPORT int nnqi_when_gone(nnqi_builder builder, nnqi_gone gone, void *user);
+
+/**
  * The object. The builder is none from now on, whatever happens. Returns 0 with EBADF or EINVAL (the text names the member
  * that cannot be published). Free it with nnqi_object_free.
  */
@@ -614,6 +627,14 @@ NN_EXPORT nnqi_object nnqi_build(nnqi_builder builder);
  * Drops a description that is not wanted. Returns 0, or -1 with EBADF.
  */
 NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
+
+/**
+ * A value of signature o that stands for an object of ours, alone or within others (nnqi_list, nnqi_map, nnqi_tuple, nnqi_dynamic,
+ * ...): in arguments of calls, signals and posts, and in results. Whoever gets it may call the object, on the connection that it
+ * came by. The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
+ * no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 
 /**
  * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
@@ -739,9 +760,10 @@ NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
 NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int milliseconds);
 
 /**
- * The object that a value from a peer refers to: a result of signature o, or an item of one. The proxy keeps it in being.
- * Returns 0 with EBADF or EINVAL (it is no object, or came through no connection). Free it with nnqi_proxy_free. Any
- * thread.
+ * The object of a peer's that a value of signature o refers to: a result or an item of one, an argument of an event, or of a
+ * request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
+ * them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
+ * process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread.
  */
 NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::core::Error;
 use crate::qi::client::{CallOptions, ClientError, PendingCall, Proxy, Received};
+use crate::qi::server::Object;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
@@ -31,6 +32,7 @@ struct Asked<'a> {
     proxy: Proxy,
     method: &'a str,
     arguments: Vec<Value>,
+    objects: Vec<Object>,
     options: CallOptions,
 }
 
@@ -48,12 +50,18 @@ unsafe fn asked<'a>(
     // SAFETY: the caller's promise.
     let method = unsafe { view::utf8(method) }?;
     let options = CallOptions { timeout: timeout(milliseconds), ..CallOptions::default() };
-    Ok(Asked { proxy, method, arguments: arguments?, options })
+    let (arguments, objects) = arguments?;
+    Ok(Asked { proxy, method, arguments, objects, options })
 }
 
 impl Asked<'_> {
-    fn start(&self) -> Result<PendingCall> {
-        Ok(self.proxy.start_call(self.method, &self.arguments, &self.options)?)
+    /// Has the arguments sent, with the objects of ours in them.
+    fn send<T>(
+        self,
+        send: impl FnOnce(&Proxy, &str, &[Value], &CallOptions) -> std::result::Result<T, ClientError>,
+    ) -> Result<T> {
+        let Asked { proxy, method, arguments, objects, options } = self;
+        Ok(proxy.passing(arguments, &objects, |arguments| send(&proxy, method, arguments, &options))?)
     }
 }
 
@@ -73,7 +81,7 @@ pub unsafe extern "C" fn nnqi_call(
     guard(|| {
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
-        Ok(view::add_received(asked.start()?.wait()?))
+        Ok(view::add_received(asked.send(Proxy::start_call)?.wait()?))
     })
 }
 
@@ -90,7 +98,7 @@ pub unsafe extern "C" fn nnqi_call_start(
     guard(|| {
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
-        Ok(PENDING.add(Arc::new(asked.start()?)))
+        Ok(PENDING.add(Arc::new(asked.send(Proxy::start_call)?)))
     })
 }
 
@@ -120,7 +128,7 @@ pub unsafe extern "C" fn nnqi_call_then(
             // C may have taken it.
             let _ = view::free(result);
         };
-        asked.proxy.call_then(asked.method, &asked.arguments, &asked.options, Box::new(tell))?;
+        asked.send(|proxy, method, arguments, options| proxy.call_then(method, arguments, options, Box::new(tell)))?;
         Ok(0)
     })
 }
@@ -174,7 +182,7 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
     guard(|| {
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, -1) }?;
-        asked.proxy.post(asked.method, &asked.arguments)?;
+        asked.send(|proxy, method, arguments, _| proxy.post(method, arguments))?;
         Ok(0)
     })
 }
@@ -193,10 +201,10 @@ pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_cha
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
     guard(|| {
-        let value = view::take(value);
+        let value = objects::property_value(value);
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `name` ends with a zero.
-        proxy.set_property(unsafe { view::utf8(name) }?, value?.0)?;
+        proxy.set_property(unsafe { view::utf8(name) }?, value?)?;
         Ok(0)
     })
 }

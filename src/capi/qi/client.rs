@@ -120,12 +120,16 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
     })
 }
 
-/// The object that a value from a peer refers to: a result of signature o, or an item of one. The proxy keeps it in being.
-/// Returns 0 with EBADF or EINVAL (it is no object, or came through no connection). Free it with nnqi_proxy_free. Any
-/// thread.
+/// The object of a peer's that a value of signature o refers to: a result or an item of one, an argument of an event, or of a
+/// request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
+/// them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
+/// process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
-    guard(|| Ok(PROXIES.add(Proxy::of_object(&view::get(value)?.object()?))))
+    guard(|| {
+        let view = view::get(value)?;
+        Ok(PROXIES.add(view.held().proxy(view.value()?)?))
+    })
 }
 
 /// Frees a proxy. Returns 0, or -1 with EBADF. Any thread.

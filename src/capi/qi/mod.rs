@@ -12,6 +12,7 @@ pub mod codec;
 pub mod endpoint;
 mod error;
 mod handles;
+mod held;
 pub mod objects;
 mod outcome;
 pub mod provider;

@@ -88,12 +88,38 @@ pub struct Connection {
     registrations: Mutex<Registrations<Arc<Slot<Result<()>>>>>,
     /// When the reactor will ask for calls whose time is over.
     alarm: Mutex<Option<Instant>>,
+    /// Our handler on an end point that is not ours to close.
+    beside: OnceLock<u64>,
 }
 
 impl Connection {
     /// The connection of an end point that has not begun to read.
     pub(super) fn new(reactor: &Arc<Reactor>, endpoint: &Arc<EndPoint>, url: &str) -> Result<Arc<Connection>> {
-        let connection = Arc::new_cyclic(|me| Connection {
+        let connection = Connection::over(reactor, endpoint, url);
+        connection.hear_answers()?;
+        let announcements = Weak::clone(&connection.me);
+        let sink = move |_: &EndPoint, message: &Message| {
+            if let Some(connection) = announcements.upgrade() {
+                connection.announced(message);
+            }
+            Taken::Yes
+        };
+        endpoint.make_sink(Pattern::types(Types::of(Type::Capability)), Arc::new(sink), None)?;
+        Ok(connection)
+    }
+
+    /// The client side of a connection that a server has accepted, where both sides have `shared`: for objects that the peer
+    /// has passed. It does not close with this.
+    pub(in crate::qi) fn beside(endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<Arc<Connection>> {
+        let connection = Connection::over(endpoint.reactor(), endpoint, endpoint.peer());
+        let handler = connection.hear_answers().map_err(|error| connection.gone(error))?;
+        // Nobody else has it yet.
+        let _ = (connection.beside.set(handler), connection.shared.set(shared));
+        Ok(connection)
+    }
+
+    fn over(reactor: &Arc<Reactor>, endpoint: &Arc<EndPoint>, url: &str) -> Arc<Connection> {
+        Arc::new_cyclic(|me| Connection {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),
             endpoint: Arc::clone(endpoint),
@@ -107,8 +133,13 @@ impl Connection {
             objects: Objects::default(),
             registrations: Mutex::default(),
             alarm: Mutex::default(),
-        });
-        let (answers, end) = (Weak::clone(&connection.me), Weak::clone(&connection.me));
+            beside: OnceLock::new(),
+        })
+    }
+
+    /// Not exclusive: a server on the same connection makes calls of its own.
+    fn hear_answers(&self) -> crate::core::Result<u64> {
+        let (answers, end) = (Weak::clone(&self.me), Weak::clone(&self.me));
         let sink = move |_: &EndPoint, message: &Message| {
             if let Some(connection) = answers.upgrade() {
                 connection.answered(message);
@@ -120,17 +151,7 @@ impl Connection {
                 connection.ended(reason);
             }
         };
-        // Not exclusive: a server on the same connection makes calls of its own.
-        endpoint.make_sink(Pattern::types(Types::ANSWERS), Arc::new(sink), Some(Box::new(closer)))?;
-        let announcements = Weak::clone(&connection.me);
-        let sink = move |_: &EndPoint, message: &Message| {
-            if let Some(connection) = announcements.upgrade() {
-                connection.announced(message);
-            }
-            Taken::Yes
-        };
-        endpoint.make_sink(Pattern::types(Types::of(Type::Capability)), Arc::new(sink), None)?;
-        Ok(connection)
+        self.endpoint.make_sink(Pattern::types(Types::ANSWERS), Arc::new(sink), Some(Box::new(closer)))
     }
 
     /// Authentication is done, and this is what both sides have.
@@ -439,7 +460,11 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.close();
+        match self.beside.get() {
+            // It may have ended with the connection.
+            Some(handler) => drop(self.endpoint.remove_handler(*handler)),
+            None => self.close(),
+        }
     }
 }
 

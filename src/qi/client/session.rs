@@ -18,9 +18,10 @@ use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 use super::error::{ClientError, Result};
 use super::keeper::{self, Backoff};
-use super::news::{News, shared_reactor};
+use super::news::News;
 use super::plan::{self, Book, Key};
 use super::proxy::{Cell, Place, Proxy, main_object};
+use super::shared::shared_reactor;
 use super::subscribe::join_for_session;
 use super::waiting::deadline_in;
 

@@ -177,6 +177,11 @@ impl EndPoint {
         }
     }
 
+    /// What it is read by.
+    pub(in crate::qi) fn reactor(&self) -> &Arc<Reactor> {
+        &self.reactor
+    }
+
     /// A handle to keep.
     pub fn handle(&self) -> Option<Arc<EndPoint>> {
         self.me.upgrade()

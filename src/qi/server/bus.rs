@@ -19,7 +19,7 @@ use crate::sys::sync::Mutex;
 use super::auth::{Authenticator, Credentials, Verdict};
 use super::call::CallError;
 use super::directory_object::{DirectoryService, SERVICE};
-use super::glue::{peer_of, serve};
+use super::glue::{any_peer_of, peer_of, serve};
 use super::object::{Address, Object};
 use super::remote::Remote;
 use super::router::{Role, Router};
@@ -112,6 +112,8 @@ pub struct Server {
     directory: Arc<DirectoryService>,
     listeners: Mutex<Vec<Listener>>,
     options: Options,
+    /// Held from looking whether a connection is served until it is.
+    serving: Mutex<()>,
 }
 
 impl fmt::Debug for Server {
@@ -157,7 +159,7 @@ impl Server {
             }
         });
         let listeners = Mutex::default();
-        let server = Server { reactor: Arc::clone(reactor), router, directory, listeners, options };
+        let server = Server { reactor: Arc::clone(reactor), router, directory, listeners, options, serving: Mutex::default() };
         for url in urls {
             server.listen(url)?;
         }
@@ -188,6 +190,16 @@ impl Server {
     /// announced. `ENOTCONN`.
     pub fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
         serve(&self.router, endpoint, Role::Dialled(shared), self.options.event_limit)
+    }
+
+    /// [`Server::serve`], unless the connection is served: by this server, or another of the process. For all threads that use
+    /// the same server for this.
+    pub(in crate::qi) fn serve_unless_served(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+        let _turn = self.serving.lock();
+        match any_peer_of(endpoint) {
+            Some(_) => Ok(()),
+            None => self.serve(endpoint, shared),
+        }
     }
 
     /// Hands an object to the peer of a connection that we have dialled, which is served from now on if it was not: gives the

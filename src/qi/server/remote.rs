@@ -9,17 +9,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::core::Error;
+use crate::qi::client::{self, ClientError};
 use crate::qi::convert::resolve;
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::payload::{read_arguments, read_result, write_arguments};
 use crate::qi::signature::Signature;
-use crate::qi::value::{Object as Reference, Reader, Value, Writer};
+use crate::qi::value::{Object as Reference, Reader, Value, Writer, each_object};
 
 use super::call::{Answer, CallError};
 use super::connection::{Policy, SendError};
 use super::export::Exported;
 use super::generic::{META_OBJECT, TERMINATE};
+use super::glue::as_client;
 use super::object::Address;
 use super::peer::Peer;
 use super::run::{constant, members};
@@ -98,7 +101,11 @@ impl Remote {
     pub(super) fn all_in(peer: &Arc<Peer>, values: &[Value]) -> Vec<Remote> {
         let mut found = Vec::new();
         for value in values {
-            collect(value, &mut |reference| found.push(Remote::of(peer, reference)));
+            each_object(value, &mut |reference| {
+                if !reference.is_nowhere() {
+                    found.push(Remote::of(peer, reference));
+                }
+            });
         }
         found
     }
@@ -143,6 +150,17 @@ impl Remote {
 
     pub(super) fn address(&self) -> Address {
         self.0.address
+    }
+
+    /// Ids of service and object, as messages carry them.
+    pub fn ids(&self) -> (u32, u32) {
+        (self.0.address.service, self.0.address.object)
+    }
+
+    /// The connection that it came by, as its client side; `ENOTCONN`.
+    pub(in crate::qi) fn connection(&self) -> Result<Arc<client::Connection>, ClientError> {
+        let endpoint = self.0.peer.connection.endpoint().ok_or(Error::NOT_CONNECTED)?;
+        as_client(&endpoint, self.0.peer.shared())
     }
 
     /// What it can do, as it came with the reference.
@@ -261,26 +279,6 @@ impl Remote {
         let arguments = arguments.into_iter().map(Answer::from).collect();
         self.call_then("registerEvent", arguments, move |result| done(result.map(drop)));
         Ok(())
-    }
-}
-
-/// Shows all references in a value. One in a dynamic that is still encoded cannot be: those hold none.
-fn collect(value: &Value, found: &mut impl FnMut(&Reference)) {
-    match value {
-        Value::Object(reference) if reference.object != 0 => found(reference),
-        Value::List(list) => list.items.iter().for_each(|item| collect(item, found)),
-        Value::Tuple(tuple) => tuple.members.iter().for_each(|member| collect(member, found)),
-        Value::Optional(optional) => optional.value.iter().for_each(|value| collect(value, found)),
-        Value::Map(map) => map.entries.iter().for_each(|(key, value)| {
-            collect(key, found);
-            collect(value, found);
-        }),
-        Value::Dynamic(dynamic) => {
-            if let Some(inner) = dynamic.decoded_value() {
-                collect(inner, found);
-            }
-        }
-        _ => {}
     }
 }
 

@@ -15,7 +15,7 @@ mod writer;
 
 pub use dynamic::Dynamic;
 pub use error::{DecodeError, DecodeReason, EncodeError};
-pub use object::{Object, ReceivedMetas, SentMetas, UNCACHED, Uid};
+pub use object::{Object, ReceivedMetas, SentMetas, UNCACHED, Uid, each_object};
 pub use reader::{Budget, Reader};
 pub use text::Text;
 pub use writer::{Writer, encode};
