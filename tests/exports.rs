@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 104] = [
+const BUS: [&str; 105] = [
     "nnqi_add_service",
     "nnqi_arguments",
     "nnqi_begin_call",
@@ -90,6 +90,7 @@ const BUS: [&str; 104] = [
     "nnqi_item",
     "nnqi_kind",
     "nnqi_list",
+    "nnqi_make_chooser",
     "nnqi_make_handler",
     "nnqi_map",
     "nnqi_map_key",

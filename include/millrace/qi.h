@@ -23,6 +23,21 @@
 
 
 /**
+ * What an authenticator says: the peer is not let in.
+ */
+#define NNQI_REJECT 0
+
+/**
+ * What an authenticator says: the peer is let in.
+ */
+#define NNQI_ACCEPT 1
+
+/**
+ * What an authenticator says: the peer is to authenticate again, at most 16 times.
+ */
+#define NNQI_CONTINUE 2
+
+/**
  * For nnqi_filter.fields: service must be equal.
  */
 #define NNQI_SERVICE 1
@@ -66,6 +81,21 @@
  * Why a handler has ended: the connection has failed.
  */
 #define NNQI_FAILED 5
+
+/**
+ * What a chooser says of a message: it is wanted.
+ */
+#define NNQI_TAKE 1
+
+/**
+ * What a chooser says of a message beside NNQI_TAKE: it is not to be offered to handlers that were made later.
+ */
+#define NNQI_EXCLUSIVE 2
+
+/**
+ * What a chooser says of a message: the handler ends after it, whether it takes it or not.
+ */
+#define NNQI_LAST 4
 
 /**
  * A value: immutable, and the caller's until it is freed (nnqi_free) or handed over to a call that says it takes it.
@@ -132,11 +162,42 @@ typedef uint64_t nnqi_object;
 typedef uint64_t nnqi_server;
 
 /**
+ * What a peer shows to be let in.
+ */
+struct nnqi_credentials {
+  /**
+   * The value of auth_user; NULL if there is none, or it has a zero in it.
+   */
+  const char *user;
+  /**
+   * The value of auth_token; NULL as of user.
+   */
+  const char *token;
+  /**
+   * The peer's address.
+   */
+  const char *remote;
+  /**
+   * All that it has sent now, a map of signature {sm}. The library frees it afterwards.
+   */
+  nnqi_value all;
+};
+
+/**
+ * Decides who is let in: returns NNQI_ACCEPT, NNQI_REJECT or NNQI_CONTINUE; whatever else it returns rejects. It may set *told,
+ * which is 0, to a value that is taken: a string that says why the peer is rejected, or a map from strings, as {sm}, of what the
+ * peer is told beside. shown and its texts are valid until it returns. It is called on the thread that reads the connection,
+ * for one message of it at a time but for several connections at once: it must not block (what waits fails with EDEADLK), and must
+ * return: exceptions of C++ and longjmp must not leave it.
+ */
+typedef int (*nnqi_authenticator)(const struct nnqi_credentials *shown, nnqi_value *told, void *context);
+
+/**
  * Settings of a server. All zero, as {0}, is the default.
  */
 struct nnqi_server_options {
   /**
-   * Who is let in, with token; NULL: everybody.
+   * Who is let in, with token; NULL: everybody, or whom authenticate lets in.
    */
   const char *user;
   /**
@@ -147,12 +208,36 @@ struct nnqi_server_options {
    * Threads that objects work on; 0: one for each processor, at least 2.
    */
   int workers;
+  /**
+   * Decides who is let in; NULL: user and token do. With a user it is EINVAL.
+   */
+  nnqi_authenticator authenticate;
+  /**
+   * What authenticate gets. It must stay valid until the server is closed; a call may still be under way in another thread then.
+   */
+  void *context;
+  /**
+   * For addresses with tcps, which need both: a file (PEM) with the server's certificate and those that lead to its authority.
+   */
+  const char *certificate;
+  /**
+   * A file (PEM) with the key that belongs to the certificate.
+   */
+  const char *key;
 };
 
 /**
  * A connection to a directory, and to what it leads to. Any thread. Close it with nnqi_close.
  */
 typedef uint64_t nnqi_session;
+
+/**
+ * Answers a server that wants to know more than user and token (an authenticator that says NNQI_CONTINUE): gets what the server
+ * has said, a map of signature {sm} which the library frees afterwards, and returns another with what the server is to know, which
+ * is taken, or 0 for nothing. Keys begin with auth_, which is put in front where it is missing. It is called on a thread that
+ * connects, may take its time, and must return: exceptions of C++ and longjmp must not leave it.
+ */
+typedef nnqi_value (*nnqi_answerer)(nnqi_value question, void *context);
 
 /**
  * Settings of a session. All zero, as {0}, is the default.
@@ -174,6 +259,24 @@ struct nnqi_options {
    * 1: connect again when connections are lost, and restore proxies and subscriptions.
    */
   int reconnect;
+  /**
+   * For directories that ask further; NULL: they get an empty answer.
+   */
+  nnqi_answerer answer;
+  /**
+   * What answer gets. It must stay valid as long as the session may connect, which is wherever a service of it is found; when
+   * nnqi_close returns, a call may still be under way in another thread.
+   */
+  void *context;
+  /**
+   * For addresses with tcps: a file (PEM) with the certificates of the authorities that must have signed those of servers. NULL:
+   * every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
+   */
+  const char *authorities;
+  /**
+   * With authorities: the name or address that certificates must be for; NULL: what is dialled.
+   */
+  const char *server_name;
 };
 
 /**
@@ -300,6 +403,14 @@ struct nnqi_header {
    */
   uint32_t action;
 };
+
+/**
+ * Says of each message whether its handler wants it: 0 if not, else NNQI_TAKE, with NNQI_EXCLUSIVE and NNQI_LAST or-ed to it.
+ * header is valid until it returns. It is called on the thread that reads the connection, for one message at a time. It must not
+ * block, and what would change an end point or wait (making and removing handlers, sending, closing, calling) fails with EDEADLK
+ * in it. It must return: exceptions of C++ and longjmp must not leave it. Once the closer is called it will not be any more.
+ */
+typedef int (*nnqi_chooser)(const struct nnqi_header *header, void *user);
 
 /**
  * Counts of a connection since it was made.
@@ -703,8 +814,8 @@ NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
 
 /**
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
- * Nothing of them is kept. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, an address), EADDRINUSE, EACCES,
- * EMFILE and the like.
+ * Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
+ * key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE and the like.
  */
 NN_EXPORT nnqi_server nnqi_server_open(const char *const *urls, size_t count, const struct nnqi_server_options *options);
 
@@ -729,20 +840,21 @@ NN_EXPORT int nnqi_remove_service(nnqi_server server, uint32_t id);
 /**
  * Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
  * calls this). Requests that are still open are to be answered all the same; nobody hears it. Returns 0, or -1 with
- * EBADF. Any thread.
+ * EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread.
  */
 NN_EXPORT int nnqi_server_close(nnqi_server server);
 
 /**
  * Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
- * of them is kept. Returns 0 with EFAULT, EINVAL (no such address), EACCES (the directory does not want this user), ECONNREFUSED,
+ * of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such file), EACCES (the directory does not want this user), ECONNREFUSED,
  * ETIMEDOUT, EPROTO (that is no directory) and the like; nnqi_error() tells more. Close it with nnqi_close.
  */
 NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *options);
 
 /**
- * Closes a session with its connections: proxies and subscriptions of it fail from now on with ENOTCONN. They are to be freed all
- * the same. Returns 0, or -1 with EBADF. Any thread.
+ * Closes a session with its connections: proxies, subscriptions and calls under way of it fail from now on with ENOTCONN, also what
+ * waits for them in other threads, and for the session itself (a service that is just being connected to may take its 3 s). They
+ * are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
  */
 NN_EXPORT int nnqi_close(nnqi_session session);
 
@@ -768,7 +880,7 @@ NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int mi
 NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
 
 /**
- * Frees a proxy. Returns 0, or -1 with EBADF. Any thread.
+ * Frees a proxy. Its subscriptions, and what other threads are doing with it, go on. Returns 0, or -1 with EBADF. Any thread.
  */
 NN_EXPORT int nnqi_proxy_free(nnqi_proxy proxy);
 
@@ -859,30 +971,33 @@ NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, siz
 /**
  * The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
  * which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
- * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, and there are no more) or EPROTO (an event that cannot
- * be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. A wait is not ended by
- * nnqi_unsubscribe.
+ * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
+ * event that cannot be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. If another
+ * thread calls nnqi_unsubscribe, this returns at once with EBADF.
  */
 NN_EXPORT nnqi_value nnqi_next(nnqi_subscription subscription, int milliseconds, uint64_t *missed);
 
 /**
  * A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
- * neither read nor close it. Returns -1 with EBADF, EINVAL (it has a callback) or EMFILE. Any thread.
+ * neither read nor close it, and take it out of poll sets before nnqi_unsubscribe. Returns -1 with EBADF, EINVAL (it has a callback)
+ * or EMFILE. Any thread.
  */
 NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
 
 /**
- * Ends listening, and waits for nothing: no callback begins after this, but one may be under way. Returns 0, or -1 with
- * EBADF. Any thread, callbacks too.
+ * Ends listening, and waits for nothing: no callback begins after this, but one may be under way. What waits for events in another
+ * thread fails with EBADF; a descriptor of the subscription becomes readable and is closed when the last of them has returned.
+ * Returns 0, or -1 with EBADF. Any thread, callbacks too.
  */
 NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
 
 /**
  * Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services.
- * options may be NULL; with reconnect the services are registered again after a loss. Nothing is kept. Returns 0 as
- * nnqi_connect, or with EADDRINUSE and the like.
+ * options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
+ * of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
+ * which this returns 0. Close it with nnqi_provider_close.
  */
-NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options);
+NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options, const struct nnqi_server_options *serving);
 
 /**
  * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
@@ -897,7 +1012,9 @@ NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_o
 NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 
 /**
- * Ends all services of a provider and its connections. Returns 0, or -1 with EBADF. Any thread.
+ * Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close.
+ * What waits for the directory in other threads fails with ENOTCONN. Returns 0, or -1 with EBADF, or with EDEADLK on a thread that
+ * reads a connection. Any other thread.
  */
 NN_EXPORT int nnqi_provider_close(nnqi_provider provider);
 
@@ -915,7 +1032,7 @@ NN_EXPORT nnqi_endpoint nnqi_endpoint_of(nnqi_proxy proxy);
 
 /**
  * Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
- * Returns 0, or -1 with EBADF. Any thread.
+ * Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
  */
 NN_EXPORT int nnqi_endpoint_close(nnqi_endpoint endpoint);
 
@@ -929,20 +1046,28 @@ NN_EXPORT int nnqi_endpoint_free(nnqi_endpoint endpoint);
  * Makes a handler with a queue of length messages (at least 1): those that arrive from now on and match filter, in their order. One
  * that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
  * called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
- * EINVAL (bits of it) or ENOTCONN. Any thread.
+ * EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread.
  */
 NN_EXPORT nnqi_handler nnqi_make_handler(nnqi_endpoint endpoint, const struct nnqi_filter *filter, size_t length, nnqi_closer closer, void *user);
 
 /**
- * Ends a handler, if it has not ended, and frees it; messages in its queue are lost. Its closer has been called when this returns.
- * Returns 0, or -1 with EBADF. Any thread, but not in its own closer.
+ * Makes a handler as nnqi_make_handler does, with a function that chooses its messages. It is asked of every message of the
+ * connection, so it is for what no nnqi_filter can say. user is handed to it and to closer. Returns 0 with EBADF, EFAULT (chooser
+ * is NULL), ENOTCONN or EDEADLK (in a chooser). Any thread.
+ */
+NN_EXPORT nnqi_handler nnqi_make_chooser(nnqi_endpoint endpoint, nnqi_chooser chooser, size_t length, nnqi_closer closer, void *user);
+
+/**
+ * Ends a handler, if it has not ended, and frees it; messages in its queue are lost, and what waits for them in another thread fails
+ * with EBADF. Its closer has been called when this returns, unless its chooser is being called by another thread: then it is
+ * when that has returned. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread, but not in its own closer.
  */
 NN_EXPORT int nnqi_remove_handler(nnqi_handler handler);
 
 /**
  * The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
  * what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
- * before the handler ended can be taken after. Returns 0 with EBADF, ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
+ * before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
  * tells why) or EINTR. Free it. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_next_message(nnqi_handler handler, int milliseconds, struct nnqi_header *header);
@@ -971,7 +1096,7 @@ NN_EXPORT int nnqi_end_call(nnqi_endpoint endpoint, uint32_t id);
 /**
  * Sends a message of this header and payload, which is copied. If more waits to be sent than may, waits for at most milliseconds (0:
  * not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
- * ETIMEDOUT or EINTR. Any thread; the messages of one thread keep their order.
+ * ETIMEDOUT, EINTR, or EDEADLK (in a chooser; no room, on the thread that reads the connection). Any thread; the messages of one thread keep their order.
  */
 NN_EXPORT int nnqi_send(nnqi_endpoint endpoint, const struct nnqi_header *header, const void *payload, size_t len, int milliseconds);
 

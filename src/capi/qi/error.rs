@@ -79,6 +79,12 @@ impl From<EmitError> for Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
 /// Leaves the text of a panic for who asks.
 struct Fuse;
 

@@ -14,6 +14,7 @@ mod error;
 mod handles;
 mod held;
 pub mod objects;
+pub mod options;
 mod outcome;
 pub mod provider;
 pub mod read;

@@ -208,6 +208,17 @@ pub unsafe fn utf8<'a>(text: *const c_char) -> Result<&'a str> {
     str::from_utf8(text).map_err(|_| Failure::invalid("a text that is not UTF-8"))
 }
 
+/// Several of them.
+///
+/// # Safety
+/// A non-null `texts` has `count` pointers; those that are not NULL as of [`signature`]; for `'a`.
+pub unsafe fn texts<'a>(texts: *const *const c_char, count: usize) -> Result<Vec<&'a str>> {
+    // SAFETY: the caller's promise.
+    let texts = unsafe { pointers::array(texts, count) }?;
+    // SAFETY: the caller's promise.
+    texts.iter().map(|text| unsafe { utf8(*text) }).collect()
+}
+
 /// Copies a text to C's buffer, as much as fits, and a zero behind it; returns how long the text is without it.
 ///
 /// # Safety

@@ -431,6 +431,11 @@ impl Subscription {
         Ok(fd)
     }
 
+    /// Listens no more: who waits for an event, and whoever asks later, gets [`ClientError::Disconnected`]. Waits for nobody.
+    pub fn close(&self) {
+        self.feed.close();
+    }
+
     /// Events that can be taken now.
     pub fn len(&self) -> usize {
         self.feed.ring.counts().0
@@ -456,11 +461,16 @@ impl Drop for Subscription {
         if *self.attended.lock() {
             self.feed.reactor.attend(false);
         }
-        self.feed.close();
+        self.close();
     }
 }
 
 impl Watch {
+    /// Listens no more; no call begins after this. One that is under way is not waited for.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
     /// Events dropped so far because the callback was too slow.
     pub fn missed(&self) -> u64 {
         self.0.missed.load(Ordering::Relaxed)
@@ -469,7 +479,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.close();
+        self.close();
     }
 }
 
