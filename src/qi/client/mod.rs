@@ -10,6 +10,7 @@
 //! | `session`, `directory`, `plan`, `machine` | from a name to a proxy |
 //! | `keeper` | reconnection |
 //! | `provider` | services of our own on somebody else's bus |
+//! | `shared` | the reactor, and the server of what clients pass, of a process |
 //! | `proxy`, `call`, `typed` | what to do with it |
 //! | `subscribe`, `registrations` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
