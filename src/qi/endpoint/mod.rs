@@ -30,7 +30,7 @@
 //!    filter or sink is being called ends when that call has come back.
 //! 6. The thread knows where it is (`guard.rs`): no waiting on the reading thread, no changes from a filter.
 
-pub mod address;
+mod attempt;
 mod calls;
 mod closing;
 mod config;
@@ -44,6 +44,7 @@ mod index;
 mod listen;
 pub mod outgoing;
 mod queue;
+mod race;
 mod reading;
 pub mod ring;
 mod sending;
