@@ -483,6 +483,36 @@ fn libqi_calls_the_objects_that_we_pass() {
     eventually(|| server.statistics().exports == 0);
 }
 
+/// libqi on both sides, and we between them: calls, errors, objects both ways, signals, properties, cancel.
+#[test]
+fn libqi_reaches_libqi_through_us() {
+    let service = Service::start();
+    let session = service.session();
+    let proof = proof(&session);
+    let reactor = proof.connection().reactor().clone();
+    let server = Server::standalone(&reactor, &["tcp://127.0.0.1:0"], Options::default()).unwrap();
+    server.add_service("Mirror", &server.forward(&proof).unwrap()).unwrap();
+    // A subscription of our own on the same connection: there is one registration, and no event comes twice.
+    let ours = proof.subscribe("happened").unwrap();
+    let mut client = Command::new(python());
+    client.arg(repo_root().join("tests/python/qi_client.py")).arg("mirror").arg(&server.addresses()[0]);
+    client.env("PYTHONDONTWRITEBYTECODE", "1").env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
+    client.env("QI_LOG_LEVEL", "2");
+    let outcome = run(&mut client, LIMIT * 3);
+    outcome.expect_success("mirror");
+    assert_eq!(outcome.stdout.trim(), "ok");
+    assert_eq!(next(&ours), Value::tuple(vec![5.into(), "five".into()]));
+    assert_eq!(next(&ours), Value::tuple(vec![6.into(), "six".into()]));
+    assert!(ours.is_empty());
+    // The client has gone, and with it all that it was given: libqi answers for none of it.
+    eventually(|| server.statistics().exports == 0);
+    for object in 3..20 {
+        if let Ok(there) = Proxy::new(&proof.connection(), proof.ids().0, object, Some(LIMIT)) {
+            eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_))));
+        }
+    }
+}
+
 #[test]
 fn nanoqi_serves_a_directory() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));

@@ -4,12 +4,12 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::Duration;
 
 use nanomsg::facade::Session;
 use nanomsg::qi::convert::convert;
-use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Options, Server, Verdict};
+use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Options, Remote, Server, Verdict};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
 use support::python::environment;
@@ -130,6 +130,15 @@ fn probe(bus: &Bus) -> Object {
         let guest = call.remote(&call.arguments[0]).ok_or("no object")?;
         Ok(guest.call("property", vec![Value::from("value").into_dynamic().into()], LONG)?.into())
     });
+    let lent: Arc<Mutex<Option<Remote>>> = Arc::default();
+    let keep = Arc::clone(&lent);
+    probe.method("lend", "(o)", "v", move |call| {
+        *keep.lock().map_err(|error| error.to_string())? = call.remote(&call.arguments[0]);
+        Ok(Answer::void())
+    });
+    probe.method("borrow", "()", "o", move |_| {
+        Ok(Answer::from(lent.lock().map_err(|error| error.to_string())?.as_ref().ok_or("nothing there")?))
+    });
     let server = Arc::clone(bus);
     probe.method("exports", "()", "i", move |_| {
         let server = server.get().and_then(Weak::upgrade).ok_or("not yet")?;
@@ -210,6 +219,11 @@ fn clients_with_equal_links() {
 #[test]
 fn services_of_clients() {
     scenario("provider", Options::default());
+}
+
+#[test]
+fn objects_of_one_client_for_another() {
+    scenario("lend", Options::default());
 }
 
 #[test]

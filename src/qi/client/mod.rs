@@ -11,11 +11,11 @@
 //! | `keeper` | reconnection |
 //! | `provider` | services of our own on somebody else's bus |
 //! | `proxy`, `call`, `typed` | what to do with it |
-//! | `subscribe`, `registrations` | signals and properties |
+//! | `subscribe` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
 //! | `connection`, `replies`, `dial`, `authentication`, `waiting` | one connection |
 //!
-//! Machines without I/O: `authentication`, `replies`, `registrations`, `plan`.
+//! Machines without I/O: `authentication`, `replies`, `plan`, and `qi::registrations`, which a server on the same connection shares.
 
 mod authentication;
 mod call;
@@ -29,7 +29,6 @@ mod plan;
 mod provider;
 mod proxy;
 mod received;
-mod registrations;
 mod replies;
 mod session;
 mod subscribe;
@@ -46,6 +45,7 @@ pub use keeper::Backoff;
 pub use crate::qi::machine::machine_ids;
 pub use news::shared_reactor;
 pub use provider::Provider;
+pub(in crate::qi) use proxy::Place;
 pub use proxy::{Completion, Proxy};
 pub use received::{Objects, Received, RemoteObject};
 pub use replies::Counts;

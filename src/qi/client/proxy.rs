@@ -38,7 +38,7 @@ const MAX_METAS: usize = 4096;
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;
 
 /// An object on a connection.
-pub(super) struct Place {
+pub(in crate::qi) struct Place {
     pub connection: Arc<Connection>,
     pub service: u32,
     pub object: u32,
@@ -116,6 +116,11 @@ impl Proxy {
     pub(super) fn at(place: Place, name: String, timeout: Option<Duration>, survives: bool) -> Proxy {
         let place = Mutex::new(Arc::new(place));
         Proxy(Arc::new(Cell { name, place, feeds: Mutex::default(), timeout, survives, removed: AtomicBool::new(false) }))
+    }
+
+    /// Where the object is now.
+    pub(in crate::qi) fn place(&self) -> Arc<Place> {
+        self.0.place()
     }
 
     /// What the object can do.

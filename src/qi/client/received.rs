@@ -113,7 +113,7 @@ impl Received {
     /// Takes the references in `value` into our keeping.
     pub(super) fn adopt(connection: &Arc<Connection>, value: Value) -> Received {
         let mut objects = Vec::new();
-        collect(&value, &mut |object| objects.push(connection.objects().hold(connection, object)));
+        value.each_object(&mut |object| objects.push(connection.objects().hold(connection, object)));
         Received { value, objects }
     }
 
@@ -153,23 +153,5 @@ impl Deref for Received {
 impl PartialEq<Value> for Received {
     fn eq(&self, other: &Value) -> bool {
         self.value == *other
-    }
-}
-
-/// Shows every object in a value. Dynamics that are still bytes hold none. Recursion ends where the reader's did.
-fn collect(value: &Value, found: &mut impl FnMut(&Object)) {
-    match value {
-        Value::Object(object) if object.object != 0 => found(object),
-        Value::List(list) => list.items.iter().for_each(|item| collect(item, found)),
-        Value::Tuple(tuple) => tuple.members.iter().for_each(|member| collect(member, found)),
-        Value::Map(map) => {
-            for (key, value) in &map.entries {
-                collect(key, found);
-                collect(value, found);
-            }
-        }
-        Value::Optional(optional) => optional.value.iter().for_each(|value| collect(value, found)),
-        Value::Dynamic(dynamic) => dynamic.decoded_value().into_iter().for_each(|value| collect(value, found)),
-        _ => {}
     }
 }

@@ -14,6 +14,7 @@ use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken};
 use crate::qi::message::{Flags, Message};
 use crate::qi::meta::MetaObject;
 use crate::qi::payload::PayloadError;
+use crate::qi::registrations::{Join, Key};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Value, Writer};
 use crate::reactor::Reactor;
@@ -25,7 +26,6 @@ use super::connection::{Connection, Outcome, Target, Waiter};
 use super::error::{ClientError, Result};
 use super::proxy::{Place, Proxy};
 use super::received::Received;
-use super::registrations::{Join, Key};
 use super::waiting::{Slot, deadline_in, wait_for};
 
 /// Generic actions of every object (section 9).
@@ -340,16 +340,16 @@ fn event(arrived: Arrived) -> Result<Event> {
 /// Takes a share in the registration of a signal; makes it if it is the first. Gives the link.
 fn join(connection: &Arc<Connection>, key: Key, deadline: Option<Instant>) -> Result<u64> {
     let slot = Arc::new(Slot::default());
-    let (joined, link) = {
-        let mut registrations = connection.registrations().lock();
-        let joined = registrations.join(key, Arc::clone(&slot));
-        // It has just been made, or was there.
-        (joined, registrations.link(key).unwrap_or_default())
+    let told = {
+        let (slot, reactor) = (Arc::clone(&slot), Arc::clone(connection.reactor()));
+        Box::new(move |outcome: Result<()>| slot.fill(&reactor, outcome))
     };
+    // A statement of its own: the lock is held no longer.
+    let (joined, link) = connection.endpoint().registrations.lock().join(key, told);
     match joined {
         Join::Ready(_) => return Ok(link),
         Join::Wait => {}
-        Join::Register(link) => register(connection, key, link),
+        Join::Register => register(connection, key, link),
     }
     let outcome = slot.wait(connection.reactor(), Some(connection.endpoint()), deadline);
     match outcome.map_err(ClientError::from).and_then(|accepted| accepted) {
@@ -376,8 +376,8 @@ fn register(connection: &Arc<Connection>, key: Key, link: u64) {
     let done = move |connection: &Arc<Connection>, outcome: Outcome| {
         // What the Reply holds is of no use to anybody (section 15).
         let outcome = outcome.map(drop);
-        let waiting = connection.registrations().lock().answered(key, link, outcome.is_ok());
-        waiting.iter().for_each(|slot| slot.fill(connection.reactor(), outcome.clone()));
+        let waiting = connection.endpoint().registrations.lock().answered(key, link, outcome.is_ok());
+        waiting.into_iter().for_each(|told| told(outcome.clone()));
     };
     let target = target(key, REGISTER_EVENT);
     let waiter = Waiter::Callback(Box::new(done));
@@ -387,7 +387,7 @@ fn register(connection: &Arc<Connection>, key: Key, link: u64) {
 }
 
 fn leave(connection: &Arc<Connection>, key: Key, link: u64) {
-    let last = connection.registrations().lock().leave(key, link);
+    let last = connection.endpoint().registrations.lock().leave(key, link);
     if let Some(link) = last.filter(|_| connection.is_open()) {
         connection.start_unanswered(target(key, UNREGISTER_EVENT), |writer| encode(writer, key, link));
     }
@@ -397,9 +397,8 @@ fn target(key: Key, action: u32) -> Target {
     Target { service: key.service, object: key.object, action, result: None }
 }
 
-/// `(IIL)`. libqi sends the service's id first, and takes anything; qiloop takes the object's only.
 fn encode(writer: &mut Writer<'_>, key: Key, link: u64) -> Result<(bytes::Bytes, Flags)> {
-    let tuple = Value::tuple(vec![key.object.into(), key.signal.into(), link.into()]);
+    let tuple = Value::tuple(key.arguments(link));
     let failed = |error| ClientError::Payload { member: "registerEvent".into(), error: Box::new(PayloadError::Encode(error)) };
     Ok((writer.encode(&tuple, &tuple.signature()).map_err(failed)?, Flags::NONE))
 }

@@ -61,6 +61,12 @@ impl Way {
     }
 }
 
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Failure {
+        Failure::Address(if error == AddressError::Scheme { Error::PROTO_NO_SUPPORT } else { Error::INVALID })
+    }
+}
+
 /// What came of it so far.
 pub enum Progress {
     Pending,

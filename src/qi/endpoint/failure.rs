@@ -3,7 +3,6 @@
 use std::fmt;
 
 use crate::core::Error;
-use crate::qi::address::AddressError;
 use crate::qi::message::HeaderError;
 
 /// A fault of the connection or of the peer. Each has an errno ([`Failure::error`]) and a text that says what to do.
@@ -44,12 +43,6 @@ impl Failure {
             Failure::Cut | Failure::PeerClosed => Error::CONN_RESET,
             Failure::Overflow => Error::NO_BUFFERS,
         }
-    }
-}
-
-impl From<AddressError> for Failure {
-    fn from(error: AddressError) -> Failure {
-        Failure::Address(if error == AddressError::Scheme { Error::PROTO_NO_SUPPORT } else { Error::INVALID })
     }
 }
 

@@ -60,6 +60,7 @@ use std::time::Instant;
 
 use crate::core::{Error, Result};
 use crate::qi::message::Message;
+use crate::qi::registrations::{Registrations, Told};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 use crate::transport::pulse::Pulse;
@@ -123,6 +124,8 @@ pub struct EndPoint {
     /// Beats with every write, for the I/O thread to see without a lock.
     pulse: Pulse,
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    /// Of all parties.
+    pub(in crate::qi) registrations: Mutex<Registrations<Told>>,
 }
 
 impl EndPoint {
@@ -143,6 +146,7 @@ impl EndPoint {
             capabilities: AtomicU64::new(0),
             pulse: Pulse::default(),
             attachment: Mutex::default(),
+            registrations: Mutex::default(),
             config,
         })
     }

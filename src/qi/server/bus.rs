@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::core::Error;
 use crate::qi::address::{Endpoint, Reach};
 use crate::qi::capability::Capabilities;
+use crate::qi::client::Proxy;
 use crate::qi::directory::Owner;
 use crate::qi::endpoint::{Config, EndPoint, Failure, Listener};
 use crate::qi::machine::machine_id;
@@ -21,7 +22,8 @@ use super::call::CallError;
 use super::directory_object::{DirectoryService, SERVICE};
 use super::glue::{peer_of, serve};
 use super::object::{Address, Object};
-use super::remote::Remote;
+use super::peer::Peer;
+use super::remote::{Hold, Remote};
 use super::router::{Role, Router};
 
 /// Settings of a server. The defaults suit a directory on a trusted network.
@@ -185,8 +187,11 @@ impl Server {
     }
 
     /// Serves the main objects on a connection that we have dialled and authenticated on; `shared` is what both sides have
-    /// announced. `ENOTCONN`.
+    /// announced. `ENOTCONN`; `ENOTSUP` if that is MetaObjectCache: what is remembered has one reader, and that is the client's.
     pub fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+        if shared.meta_object_cache {
+            return Err(Error::NOT_SUPPORTED);
+        }
         serve(&self.router, endpoint, Role::Dialled(shared), self.options.event_limit)
     }
 
@@ -200,10 +205,7 @@ impl Server {
         service: u32,
         object: &Object,
     ) -> Result<Value, Error> {
-        if peer_of(&self.router, endpoint).is_none() {
-            self.serve(endpoint, shared)?;
-        }
-        let peer = peer_of(&self.router, endpoint).ok_or(Error::NOT_CONNECTED)?;
+        let peer = self.peer(endpoint, shared)?;
         let address = Address { service, object: peer.new_passed_id() };
         if !peer.export(address, object) {
             return Err(Error::NO_BUFFERS);
@@ -211,6 +213,28 @@ impl Server {
         let meta = Arc::clone(object.meta());
         let reference = Reference { meta, service, object: address.object, uid: Some(object.uid()) };
         Ok(Value::Object(Arc::new(reference)))
+    }
+
+    /// An object of another bus, or of another connection, for the peers of this server: to be returned, emitted, passed
+    /// ([`Server::pass`]), or added as a service. It passes on what it is asked, and keeps what the proxy holds, at the place
+    /// where that is now: after a reconnection of the proxy its calls fail. The proxy's connection is served from now on if it
+    /// was not. `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
+    pub fn forward(&self, proxy: &Proxy) -> Result<Object, Error> {
+        let place = proxy.place();
+        let connection = &place.connection;
+        let peer = self.peer(connection.endpoint(), connection.shared())?;
+        let address = Address { service: place.service, object: place.object };
+        let uid = place.held.as_ref().and_then(|held| held.uid);
+        let remote = Remote::new(&peer, address, &place.meta, uid, Hold::Place { _place: Arc::clone(&place) });
+        Ok(Object::from(&remote))
+    }
+
+    /// The peer of a connection that we have dialled, which is served from now on if it was not.
+    fn peer(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<Arc<Peer>, Error> {
+        if peer_of(&self.router, endpoint).is_none() {
+            self.serve(endpoint, shared)?;
+        }
+        peer_of(&self.router, endpoint).ok_or(Error::NOT_CONNECTED)
     }
 
     /// The addresses that are listened on.

@@ -8,6 +8,8 @@ use crate::core::Error;
 use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Sent, Taken, Types, WhenFull};
 use crate::qi::message::Message;
+use crate::qi::registrations::{Registrations, Told};
+use crate::sys::sync::Mutex;
 
 use super::connection::{Connection, Policy, SendError};
 use super::peer::Peer;
@@ -68,6 +70,10 @@ impl Connection for Link {
 
     fn local(&self) -> Option<String> {
         self.endpoint.local().map(str::to_owned)
+    }
+
+    fn registrations(&self) -> &Mutex<Registrations<Told>> {
+        &self.endpoint.registrations
     }
 
     fn authenticated(&self, _shared: Capabilities) {

@@ -247,7 +247,7 @@ fn a_provider_is_called_on_the_connection_that_registered() {
         let call = raw.next();
         assert_eq!((call.header.action, &call.payload[..]), (100, &b"\x01\0\0\0\x02\0\0\0"[..]));
         raw.send(&Message::reply_to(&call.header, args("(i)", vec![3.into()])));
-        assert_eq!(caller.join().unwrap(), Ok(3.into()));
+        assert_eq!(caller.join().unwrap().unwrap(), Value::from(3));
     });
     assert!(running.server.reach("ServiceDirectory", LONG).is_err());
     assert!(running.server.reach("Nobody", LONG).is_err());

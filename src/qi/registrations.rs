@@ -1,5 +1,6 @@
-//! Who listens to which signal of a connection: one registration on the wire for all who listen here (design notes
-//! 5.2, qi-messaging.md 15). A pure machine; `W` waits for a registration.
+//! Who listens to which signal through a connection: one registration on the wire for all on this side, whichever part
+//! they belong to, because two make the peer send every event twice (design notes 5.2, qi-messaging.md 15). A pure machine;
+//! `W` waits for a registration.
 //!
 //! ```text
 //!   join ──▶ Registering ── answered ──▶ Registered ── the last leaves ──▶ gone (unregister)
@@ -9,6 +10,12 @@
 
 use std::collections::HashMap;
 
+use super::client::ClientError;
+use super::value::Value;
+
+/// Who waits for the answer to a registration.
+pub type Told = Box<dyn FnOnce(Result<(), ClientError>) + Send>;
+
 /// A signal or property of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -17,11 +24,19 @@ pub struct Key {
     pub signal: u32,
 }
 
+impl Key {
+    /// The arguments `(IIL)` of registerEvent and unregisterEvent. The first is said to be the object's id: libqi sends the
+    /// service's and takes anything, qiloop takes nothing else.
+    pub fn arguments(self, link: u64) -> Vec<Value> {
+        vec![self.object.into(), self.signal.into(), link.into()]
+    }
+}
+
 /// What who joins must do.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Join<W> {
-    /// Send registerEvent with this link, and say what came of it.
-    Register(u64),
+    /// Send registerEvent, and say what came of it.
+    Register,
     /// Wait: somebody else has sent it. `W` was kept.
     Wait,
     /// It is registered; `W` is not needed.
@@ -49,21 +64,21 @@ impl<W> Default for Registrations<W> {
 }
 
 impl<W> Registrations<W> {
-    /// One more listens.
-    pub fn join(&mut self, key: Key, waiter: W) -> Join<W> {
+    /// One more listens, with this link.
+    pub fn join(&mut self, key: Key, waiter: W) -> (Join<W>, u64) {
         if let Some(state) = self.states.get_mut(&key) {
             state.listeners += 1;
             if state.registered {
-                return Join::Ready(waiter);
+                return (Join::Ready(waiter), state.link);
             }
             state.waiting.push(waiter);
-            return Join::Wait;
+            return (Join::Wait, state.link);
         }
         // Like libqi's: the signal in the upper half, so that whoever reads a capture sees which it is.
         self.links = self.links.wrapping_add(1);
         let link = u64::from(key.signal) << 32 | u64::from(self.links);
         self.states.insert(key, State { link, listeners: 1, registered: false, waiting: vec![waiter] });
-        Join::Register(link)
+        (Join::Register, link)
     }
 
     /// The answer to registerEvent; who is to be told. After an Error nobody listens any more.
@@ -86,9 +101,8 @@ impl<W> Registrations<W> {
         }
         self.states.remove(&key).map(|state| state.link)
     }
-
-    /// The link of a signal that is listened to.
-    pub fn link(&self, key: Key) -> Option<u64> {
-        self.states.get(&key).map(|state| state.link)
-    }
 }
+
+#[cfg(test)]
+#[path = "tests/registrations.rs"]
+mod tests;
