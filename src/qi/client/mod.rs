@@ -11,7 +11,7 @@
 //! | `keeper` | reconnection |
 //! | `provider` | services of our own on somebody else's bus |
 //! | `proxy`, `call`, `typed` | what to do with it |
-//! | `subscribe` | signals and properties |
+//! | `subscribe`, `origin`, `registering` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
 //! | `connection`, `replies`, `dial`, `authentication`, `waiting` | one connection |
 //!
@@ -25,10 +25,12 @@ mod directory;
 mod error;
 mod keeper;
 mod news;
+mod origin;
 mod plan;
 mod provider;
 mod proxy;
 mod received;
+mod registering;
 mod replies;
 mod session;
 mod subscribe;

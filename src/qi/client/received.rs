@@ -6,8 +6,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
+use crate::qi::convert::{ConvertError, convert};
 use crate::qi::message::Message;
 use crate::qi::meta::MetaObject;
+use crate::qi::signature::Signature;
 use crate::qi::value::{Object, Uid, Value};
 
 use super::connection::Connection;
@@ -124,6 +126,11 @@ impl Received {
 
     pub fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// The value in another type, with the same objects.
+    pub(super) fn converted(self, to: &Signature) -> std::result::Result<Received, ConvertError> {
+        Ok(Received { value: convert(self.value, to)?, objects: self.objects })
     }
 
     /// The value alone: what objects were in it are released.

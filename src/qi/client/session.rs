@@ -21,7 +21,7 @@ use super::keeper::{self, Backoff};
 use super::news::{News, shared_reactor};
 use super::plan::{self, Book, Key};
 use super::proxy::{Cell, Place, Proxy, main_object};
-use super::subscribe::join_for_session;
+use super::registering::join_for_session;
 use super::waiting::deadline_in;
 
 /// What a session is made with.

@@ -8,17 +8,13 @@ use crate::qi::message::{Header, Message};
 use crate::qi::payload::read_arguments;
 use crate::qi::registrations::{Join, Key, Told};
 use crate::qi::signature::Signature;
-use crate::qi::value::{Reader, Value};
+use crate::qi::value::Reader;
 
 use super::call::CallError;
 use super::given::Given;
 use super::object::Address;
 use super::peer::Peer;
-use super::remote::{Hold, Method, Remote, RemoteCore};
-
-/// Generic actions of every object (section 9).
-const REGISTER_EVENT: u32 = 0;
-const UNREGISTER_EVENT: u32 = 1;
+use super::remote::{Hold, Remote, RemoteCore};
 
 /// Called with the argument tuple of each event, on the I/O thread: it must not block.
 type Listener = Arc<dyn Fn(&Given) + Send + Sync>;
@@ -76,7 +72,7 @@ impl Remote {
     /// Takes a share in the registration of a signal: what is to be done about it, and its link.
     pub(super) fn join(&self, signal: u32, done: impl FnOnce(Result<(), CallError>) + Send + 'static) -> (Join<Told>, u64) {
         let told: Told = Box::new(move |outcome| done(outcome.map_err(CallError::from)));
-        self.peer().connection.registrations().lock().join(self.0.key(signal), told)
+        self.peer().connection.registrations().lock().join(&self.0.key(signal), told)
     }
 
     /// Does it.
@@ -86,13 +82,13 @@ impl Remote {
             Join::Wait => {}
             Join::Register => {
                 let (peer, key) = (Arc::clone(self.peer()), self.0.key(signal));
+                let registration = key.registration(link);
                 let done = Box::new(move |answer: Result<Given, CallError>| {
                     let outcome = answer.map(drop).map_err(ClientError::from);
-                    let waiting = peer.connection.registrations().lock().answered(key, link, outcome.is_ok());
+                    let waiting = peer.connection.registrations().lock().answered(&key, link, outcome.is_ok());
                     waiting.into_iter().for_each(|told| told(outcome.clone()));
                 });
-                let arguments = Value::tuple(key.arguments(link));
-                self.send_call(Method::generic(REGISTER_EVENT, "(IIL)", "L"), arguments.into(), done);
+                self.send_generic(registration, done);
             }
         }
     }
@@ -100,7 +96,7 @@ impl Remote {
 
 impl RemoteCore {
     fn key(&self, signal: u32) -> Key {
-        Key { service: self.address.service, object: self.address.object, signal }
+        Key { service: self.address.service, object: self.address.object, signal, wanted: None }
     }
 
     /// All that were given for as long as the object is held. What is released needs no unregistering.
@@ -129,12 +125,11 @@ impl RemoteCore {
     /// Gives back a share in a registration.
     pub fn leave(&self, signal: u32, link: u64, unregister: bool) {
         let key = self.key(signal);
-        let last = self.peer.connection.registrations().lock().leave(key, link);
+        let last = self.peer.connection.registrations().lock().leave(&key, link);
         if let Some(link) = last.filter(|_| unregister && !self.peer.is_closed()) {
             // Nobody waits for what comes of it.
             let remote = Remote::new(&self.peer, self.address, &Arc::default(), None, Hold::Nothing);
-            let arguments = Value::tuple(key.arguments(link));
-            remote.send_call(Method::generic(UNREGISTER_EVENT, "(IIL)", "v"), arguments.into(), Box::new(drop));
+            remote.send_generic(key.unregistration(link), Box::new(drop));
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::qi::convert::resolve;
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta::{MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::payload::{read_result, write_arguments};
+use crate::qi::registrations::Generic;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Object as Reference, Reader, Uid, Value, Writer};
 
@@ -24,7 +25,7 @@ use super::given::Given;
 use super::listening::{Heard, Listeners};
 use super::object::Address;
 use super::peer::Peer;
-use super::run::{constant, members};
+use super::run::members;
 use crate::sys::sync::Mutex;
 
 /// Called with the answer to a call of ours, on the I/O thread: it must not block.
@@ -38,10 +39,6 @@ pub(super) struct Method {
 }
 
 impl Method {
-    pub fn generic(action: u32, parameters: &str, result: &str) -> Method {
-        Method { action, parameters: constant(parameters), result: constant(result) }
-    }
-
     fn declared(method: &MetaMethod) -> Result<Method, CallError> {
         let text = |error: crate::qi::meta::MetaError| error.to_string();
         let (parameters, result) = (method.parameters_type().map_err(text)?, method.return_type().map_err(text)?);
@@ -150,9 +147,8 @@ impl Remote {
         let address = Address { service, object: 1 };
         let nameless = Remote::new(peer, address, &Arc::default(), None, Hold::Nothing);
         let (done, result) = mpsc::channel();
-        let method = Method { result: SIGNATURE.clone(), ..Method::generic(META_OBJECT, "(I)", "v") };
-        let arguments = Value::tuple(vec![Value::UInt32(0)]).into();
-        nameless.send_call(method, arguments, Box::new(move |answer| drop(done.send(answer))));
+        let question = (META_OBJECT, Value::tuple(vec![Value::UInt32(0)]), SIGNATURE.clone());
+        nameless.send_generic(question, Box::new(move |answer| drop(done.send(answer))));
         let value = result.recv_timeout(timeout).unwrap_or(Err(CallError::TimedOut))?;
         let meta = MetaObject::from_value(&value).ok_or_else(|| CallError::from("not a meta object"))?;
         Ok(Remote::new(peer, address, &Arc::new(meta), None, Hold::Nothing))
@@ -239,6 +235,11 @@ impl Remote {
         }
         finish(peer, id, Err(failure));
         None
+    }
+
+    /// A generic method, whatever the meta object says about it.
+    pub(super) fn send_generic(&self, (action, arguments, result): Generic, done: Done) {
+        self.send_call(Method { action, parameters: arguments.signature(), result }, arguments.into(), done);
     }
 
     pub(super) fn send_post(&self, action: u32, parameters: &Signature, arguments: Answer) -> Result<(), CallError> {
