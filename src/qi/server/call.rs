@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::qi::client::ClientError;
 use crate::qi::endpoint::Reason;
@@ -16,6 +15,7 @@ use super::export::Exported;
 use super::object::{Address, Object};
 use super::peer::Peer;
 use super::remote::Remote;
+use super::watch::Begun;
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -216,7 +216,8 @@ pub(super) struct Token {
     pub ticket: Arc<Ticket>,
     pub declared: Signature,
     pub wanted: Option<Signature>,
-    pub begun: Instant,
+    /// If it is measured.
+    begun: Option<Begun>,
     /// What the call was traced with.
     pub traced: Option<u32>,
     /// The peer's objects among the arguments, until the answer: they may be in it.
@@ -226,7 +227,8 @@ pub(super) struct Token {
 
 impl Token {
     pub fn new(ticket: Arc<Ticket>, declared: Signature, wanted: Option<Signature>) -> Token {
-        Token { ticket, declared, wanted, begun: Instant::now(), traced: None, remotes: Vec::new(), answered: false }
+        let begun = ticket.object.0.watch.begin();
+        Token { ticket, declared, wanted, begun, traced: None, remotes: Vec::new(), answered: false }
     }
 
     pub fn answer(mut self, result: Result<Answer, CallError>) {
@@ -236,7 +238,7 @@ impl Token {
     fn finish(&mut self, result: Result<Answer, CallError>) {
         self.answered = true;
         let ticket = &self.ticket;
-        ticket.object.0.watch.finished(&ticket.object, (&ticket.header, self.traced), self.begun, &result);
+        ticket.object.0.watch.finished(&ticket.object, (&ticket.header, self.traced), self.begun.as_ref(), &result);
         if !ticket.claim() || ticket.post {
             return;
         }
