@@ -12,6 +12,7 @@ use nanomsg::qi::convert::convert;
 use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Options, Remote, Server, Verdict};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
+use nanomsg::transport::tls::TlsServer;
 use support::python::environment;
 use support::{ScratchDir, repo_root, require_tool, run};
 
@@ -156,13 +157,17 @@ fn probe(bus: &Bus) -> Object {
 
 /// Runs a scenario of `tests/python/qi_client.py` against a server with these options.
 fn scenario(name: &str, options: Options) {
+    scenario_at(name, "tcp://127.0.0.1:0", options);
+}
+
+fn scenario_at(name: &str, url: &str, options: Options) {
     let python = &*PYTHON;
     let session = Session::start().expect("a session");
     let dir = ScratchDir::new();
     let bus = Bus::default();
     let probe = probe(&bus);
     let options = Options { machine_id: Some("a-machine-of-the-tests".into()), ..options };
-    let server = Server::standalone(session.reactor(), &["tcp://127.0.0.1:0"], options).expect("a server");
+    let server = Server::standalone(session.reactor(), &[url], options).expect("a server");
     let server = Arc::new(server);
     bus.get_or_init(|| Arc::downgrade(&server));
     assert_eq!(server.add_service("Probe", &probe), Ok(2));
@@ -224,6 +229,19 @@ fn services_of_clients() {
 #[test]
 fn objects_of_one_client_for_another() {
     scenario("lend", Options::default());
+}
+
+/// libqi speaks TLS 1.2 and believes every certificate. The other way round there is nothing to be tried: its Python package
+/// cannot be given the key that a listener needs.
+#[test]
+fn libqi_calls_over_tls() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    for name in ["calls", "objects", "provider"] {
+        let mut options = Options::default();
+        let (chain, key) = (made.cert.pem(), made.key_pair.serialize_pem());
+        options.connection.tls_server = Some(TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).expect("an identity"));
+        scenario_at(name, "tcps://127.0.0.1:0", options);
+    }
 }
 
 #[test]
