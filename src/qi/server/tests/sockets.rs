@@ -303,3 +303,17 @@ fn an_empty_answer() {
     raw.send(&Message::call(4, 2, 1, 100, Bytes::new()));
     assert_eq!(raw.next().payload.len(), 0);
 }
+
+/// Its services are in somebody else's directory.
+#[test]
+fn a_provider_has_no_directory() {
+    let reactor = Reactor::start().unwrap();
+    let server = Server::provider(&reactor, &["tcp://127.0.0.1:0"], Options::default()).unwrap();
+    let object = ObjectBuilder::new().build().unwrap();
+    let refused = ServerError::Refused("the directory is in another process".to_owned());
+    assert_eq!(server.add_service("Mine", &object), Err(refused.clone()));
+    assert_eq!(server.remove_service(2), Err(refused));
+    assert!(server.services().is_empty() && server.reach("Mine", LONG).is_err());
+    server.close();
+    reactor.stop();
+}
