@@ -742,7 +742,8 @@ NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
 /**
  * A value of signature o that stands for an object of ours, alone or within others (nnqi_list, nnqi_map, nnqi_tuple, nnqi_dynamic,
  * ...): in arguments of calls, signals and posts, and in results. Whoever gets it may call the object, on the connection that it
- * came by. The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
+ * came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
+ * The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
  * no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);

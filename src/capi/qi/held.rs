@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::qi::client::{Proxy, Received, RemoteObject};
 use crate::qi::server::{Call, Object, Remote};
-use crate::qi::value::{Object as Reference, Value, each_object};
+use crate::qi::value::{Object as Reference, Value};
 
 use super::error::{Failure, Result};
 
@@ -26,6 +26,17 @@ enum Thing {
     Received(Arc<RemoteObject>),
     /// A peer's, in the arguments of a request.
     Passed(Remote),
+}
+
+impl Thing {
+    /// It, or an object of ours that stands for it.
+    fn ours(&self) -> Result<Object> {
+        match self {
+            Thing::Ours(object) => Ok(object.clone()),
+            Thing::Received(object) => Ok(Proxy::of_object(object).forwarded()?),
+            Thing::Passed(remote) => Ok(Object::from(remote)),
+        }
+    }
 }
 
 /// Most values have none. Cheap to clone.
@@ -58,7 +69,7 @@ impl Held {
             return Held::default();
         }
         // Both are in the order in which they stand there, without those that are nowhere.
-        let somewhere = references(received).into_iter().filter(|reference| !reference.is_nowhere());
+        let somewhere = references(received).into_iter().filter(|reference| reference.object != 0);
         let objects = received.objects().iter().map(|object| Thing::Received(Arc::clone(object)));
         Held::new(somewhere.zip(objects).map(|(reference, object)| One { reference, object }))
     }
@@ -91,19 +102,23 @@ impl Held {
         Held::new(self.all().iter().filter(is_there).cloned())
     }
 
-    /// Each object of ours once, for a value that is to be sent. `EINVAL` if there are others: their references mean nothing to
-    /// whom they would be sent.
-    pub fn to_be_sent(&self) -> Result<Vec<Object>> {
+    /// The value as it can be sent to anybody, and the objects that it refers to, each once. One of a peer's is replaced by an
+    /// object of ours that passes on what it is asked. `ENOTCONN`
+    pub fn to_be_sent(&self, value: Value) -> Result<(Value, Vec<Object>)> {
+        let found = self.all().iter().map(|one| Ok((&one.reference, one.object.ours()?))).collect::<Result<Vec<_>>>()?;
+        let value = value.map_objects(&mut |reference| {
+            match found.iter().find(|(place, _)| Arc::ptr_eq(place, &reference)).map(|(_, object)| object.to_value()) {
+                Some(Value::Object(own)) => own,
+                _ => reference,
+            }
+        });
         let mut objects: Vec<Object> = Vec::new();
-        for one in self.all() {
-            let Thing::Ours(object) = &one.object else {
-                return Err(Failure::invalid("an object of a peer's, which cannot be handed on"));
-            };
+        for (_, object) in found {
             if objects.iter().all(|other| other.uid() != object.uid()) {
-                objects.push(object.clone());
+                objects.push(object);
             }
         }
-        Ok(objects)
+        Ok((value, objects))
     }
 
     /// For a value that is to be kept where no object can be.
@@ -125,6 +140,6 @@ impl Held {
 
 fn references(value: &Value) -> Vec<Arc<Reference>> {
     let mut found = Vec::new();
-    each_object(value, &mut |reference| found.push(Arc::clone(reference)));
+    value.each_reference(&mut |reference| found.push(Arc::clone(reference)));
     found
 }

@@ -61,8 +61,9 @@ pub fn object(handle: nnqi_object) -> Result<Object> {
 
 /// Values for a method or signal, the members of a tuple, which is taken; and the objects of ours that they refer to.
 pub fn arguments(handle: nnqi_value) -> Result<(Vec<Value>, Vec<Object>)> {
-    match view::take(handle)? {
-        (Value::Tuple(tuple), inner) => Ok((tuple.members, inner.held.to_be_sent()?)),
+    let (value, inner) = view::take(handle)?;
+    match inner.held.to_be_sent(value)? {
+        (Value::Tuple(tuple), objects) => Ok((tuple.members, objects)),
         (other, _) => Err(Failure::invalid(format!("arguments must be a tuple, not {}", other.signature()))),
     }
 }
@@ -190,7 +191,8 @@ pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
 
 /// A value of signature o that stands for an object of ours, alone or within others (nnqi_list, nnqi_map, nnqi_tuple, nnqi_dynamic,
 /// ...): in arguments of calls, signals and posts, and in results. Whoever gets it may call the object, on the connection that it
-/// came by. The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
+/// came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
+/// The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
 /// no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
@@ -291,7 +293,8 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
     guard(|| {
         let (result, inner) = view::take(result)?;
-        let answer = inner.held.to_be_sent()?.iter().fold(Answer::from(result), Answer::carrying);
+        let (result, objects) = inner.held.to_be_sent(result)?;
+        let answer = objects.iter().fold(Answer::from(result), Answer::carrying);
         take_request(request)?.reply(Ok(answer));
         Ok(0)
     })

@@ -6,7 +6,7 @@
 //!            ── the end ──▶ all of them are told
 //! ```
 //!
-//! Locks: `replies`, those of the metas, `objects`, `registrations` and that of each slot and inbox. None is held while
+//! Locks: `replies`, those of the metas, `objects`, the end point's `registrations` and that of each slot and inbox. None is held while
 //! another is taken, code of others runs, or something is sent; but `sent` is while the message is handed over that was
 //! encoded with it, because such messages must leave in that order, and then the send does not wait.
 
@@ -32,7 +32,6 @@ use crate::transport::source::Source;
 
 use super::error::{ClientError, Result};
 use super::received::{Objects, Received};
-use super::registrations::Registrations;
 use super::replies::{Counts, Entry, Match, Replies};
 use super::waiting::Slot;
 
@@ -85,7 +84,6 @@ pub struct Connection {
     sent: Mutex<SentMetas>,
     metas: Mutex<HashMap<(u32, u32), Arc<MetaObject>>>,
     objects: Objects,
-    registrations: Mutex<Registrations<Arc<Slot<Result<()>>>>>,
     /// When the reactor will ask for calls whose time is over.
     alarm: Mutex<Option<Instant>>,
     /// Our handler on an end point that is not ours to close.
@@ -131,7 +129,6 @@ impl Connection {
             sent: Mutex::default(),
             metas: Mutex::default(),
             objects: Objects::default(),
-            registrations: Mutex::default(),
             alarm: Mutex::default(),
             beside: OnceLock::new(),
         })
@@ -216,10 +213,6 @@ impl Connection {
     /// The references to the peer's objects that are held here.
     pub fn objects(&self) -> &Objects {
         &self.objects
-    }
-
-    pub(super) fn registrations(&self) -> &Mutex<Registrations<Arc<Slot<Result<()>>>>> {
-        &self.registrations
     }
 
     pub(super) fn metas(&self) -> &Mutex<HashMap<(u32, u32), Arc<MetaObject>>> {

@@ -12,11 +12,11 @@
 //! | `provider` | services of our own on somebody else's bus |
 //! | `shared` | the reactor, and the server of what clients pass, of a process |
 //! | `proxy`, `call`, `typed` | what to do with it |
-//! | `subscribe`, `registrations` | signals and properties |
+//! | `subscribe`, `origin`, `registering` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
 //! | `connection`, `replies`, `dial`, `authentication`, `waiting` | one connection |
 //!
-//! Machines without I/O: `authentication`, `replies`, `registrations`, `plan`.
+//! Machines without I/O: `authentication`, `replies`, `plan`, and `qi::registrations`, which a server on the same connection shares.
 
 mod authentication;
 mod call;
@@ -26,11 +26,12 @@ mod directory;
 mod error;
 mod keeper;
 mod news;
+mod origin;
 mod plan;
 mod provider;
 mod proxy;
 mod received;
-mod registrations;
+mod registering;
 mod replies;
 mod session;
 mod shared;
@@ -47,6 +48,7 @@ pub use error::{ClientError, Result};
 pub use keeper::Backoff;
 pub use crate::qi::machine::machine_ids;
 pub use provider::Provider;
+pub(in crate::qi) use proxy::{Held, Place};
 pub use proxy::{Completion, Proxy};
 pub use received::{Objects, Received, RemoteObject};
 pub use replies::Counts;

@@ -14,7 +14,7 @@ use crate::qi::meta::{MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::payload::{PayloadError, write_arguments};
 use crate::qi::server::{Answer, Object, Remote, Server, passing};
 use crate::qi::signature::{Kind, Signature};
-use crate::qi::value::{Text, Value, Writer};
+use crate::qi::value::{Text, Uid, Value, Writer};
 use crate::sys::sync::Mutex;
 
 use super::call::{CallOptions, Expected, PendingCall};
@@ -39,7 +39,7 @@ const MAX_METAS: usize = 4096;
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;
 
 /// An object on a connection.
-pub(super) struct Place {
+pub(in crate::qi) struct Place {
     pub connection: Arc<Connection>,
     pub service: u32,
     pub object: u32,
@@ -50,9 +50,19 @@ pub(super) struct Place {
 
 /// An object that was handed to us: as a result or in an event, or as an argument of a call to an object of ours.
 #[derive(Clone)]
-pub(super) enum Held {
+pub(in crate::qi) enum Held {
     Received(Arc<RemoteObject>),
-    Passed(#[expect(dead_code, reason = "holding it is what keeps the object")] Remote),
+    Passed(Remote),
+}
+
+impl Held {
+    /// Its identity, if its peer has told it.
+    pub fn uid(&self) -> Option<Uid> {
+        match self {
+            Held::Received(object) => object.uid,
+            Held::Passed(remote) => remote.uid(),
+        }
+    }
 }
 
 /// What all clones of a proxy share. After a reconnection its object is in another place.
@@ -133,6 +143,17 @@ impl Proxy {
     pub(super) fn at(place: Place, name: String, timeout: Option<Duration>, survives: bool) -> Proxy {
         let place = Mutex::new(Arc::new(place));
         Proxy(Arc::new(Cell { name, place, feeds: Mutex::default(), timeout, survives, removed: AtomicBool::new(false) }))
+    }
+
+    /// Where the object is now.
+    pub(in crate::qi) fn place(&self) -> Arc<Place> {
+        self.0.place()
+    }
+
+    /// An object of ours that stands for this one, to be passed to anybody: it passes on what it is asked
+    /// ([`Server::forward`]).
+    pub fn forwarded(&self) -> Result<Object> {
+        Ok(shared_server()?.forward(self)?)
     }
 
     /// What the object can do.

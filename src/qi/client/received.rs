@@ -6,9 +6,11 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
+use crate::qi::convert::{ConvertError, convert};
 use crate::qi::message::Message;
 use crate::qi::meta::MetaObject;
-use crate::qi::value::{Object, Uid, Value, each_object};
+use crate::qi::signature::Signature;
+use crate::qi::value::{Object, Uid, Value};
 
 use super::connection::Connection;
 use super::proxy::Proxy;
@@ -113,11 +115,7 @@ impl Received {
     /// Takes the references in `value` into our keeping.
     pub(super) fn adopt(connection: &Arc<Connection>, value: Value) -> Received {
         let mut objects = Vec::new();
-        each_object(&value, &mut |object| {
-            if !object.is_nowhere() {
-                objects.push(connection.objects().hold(connection, object));
-            }
-        });
+        value.each_object(&mut |object| objects.push(connection.objects().hold(connection, object)));
         Received { value, objects }
     }
 
@@ -128,6 +126,11 @@ impl Received {
 
     pub fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// The value in another type, with the same objects.
+    pub(super) fn converted(self, to: &Signature) -> std::result::Result<Received, ConvertError> {
+        Ok(Received { value: convert(self.value, to)?, objects: self.objects })
     }
 
     /// The value alone: what objects were in it are released.

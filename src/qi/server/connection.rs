@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::EndPoint;
 use crate::qi::message::Message;
+use crate::qi::registrations::{Registrations, Told};
+use crate::sys::sync::Mutex;
 
 /// What to do with a message for which the peer leaves no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +64,9 @@ pub trait Connection: Send + Sync {
     fn endpoint(&self) -> Option<Arc<EndPoint>> {
         None
     }
+
+    /// Who on this side listens to what of the peer's.
+    fn registrations(&self) -> &Mutex<Registrations<Told>>;
 
     /// The peer is let in: limits of strangers are off. `shared` is what both sides have announced.
     fn authenticated(&self, shared: Capabilities);

@@ -9,6 +9,7 @@ use crate::qi::client::{self, ClientError};
 use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Sent, Taken, Types, WhenFull};
 use crate::qi::message::Message;
+use crate::qi::registrations::{Registrations, Told};
 use crate::sys::sync::Mutex;
 
 use super::connection::{Connection, Policy, SendError};
@@ -76,27 +77,24 @@ impl Connection for Link {
         Some(Arc::clone(&self.endpoint))
     }
 
+    fn registrations(&self) -> &Mutex<Registrations<Told>> {
+        &self.endpoint.registrations
+    }
+
     fn authenticated(&self, _shared: Capabilities) {
         self.endpoint.set_authenticated();
     }
 }
 
-/// Noted at the end point: who serves it.
+/// Noted at the end point: as what it is served.
 struct Served {
-    router: Weak<Router>,
     peer: Weak<Peer>,
     /// Its client side, while somebody uses it.
     client: Mutex<Weak<client::Connection>>,
 }
 
-/// The peer at the other end of a connection that this router serves.
-pub(super) fn peer_of(router: &Arc<Router>, endpoint: &EndPoint) -> Option<Arc<Peer>> {
-    let served = endpoint.attachment::<Served>()?;
-    served.peer.upgrade().filter(|_| std::ptr::eq(Arc::as_ptr(router), served.router.as_ptr()))
-}
-
-/// The peer at the other end of a connection that some router of this process serves.
-pub(super) fn any_peer_of(endpoint: &EndPoint) -> Option<Arc<Peer>> {
+/// The peer at the other end of a connection that this process serves.
+pub(super) fn peer_of(endpoint: &EndPoint) -> Option<Arc<Peer>> {
     endpoint.attachment::<Served>()?.peer.upgrade()
 }
 
@@ -122,7 +120,7 @@ pub(super) fn serve(router: &Arc<Router>, endpoint: &Arc<EndPoint>, role: Role, 
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let link = Link { id, endpoint: Arc::clone(endpoint), event_limit };
     let peer = router.connected(Arc::new(link), role);
-    let served = Served { router: Arc::downgrade(router), peer: Arc::downgrade(&peer), client: Mutex::default() };
+    let served = Served { peer: Arc::downgrade(&peer), client: Mutex::default() };
     endpoint.attach(Some(Arc::new(served)));
     let sink = {
         let (router, peer) = (Arc::clone(router), Arc::clone(&peer));

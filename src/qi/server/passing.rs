@@ -7,7 +7,7 @@ use crate::qi::value::Value;
 
 use super::call::Answer;
 use super::export::Exported;
-use super::glue::any_peer_of;
+use super::glue::peer_of;
 use super::run::members;
 
 /// Has `send` send arguments, an argument tuple with the objects in it, to a service at the peer of a connection that is
@@ -19,7 +19,7 @@ pub(in crate::qi) fn passing<T>(
     arguments: &Answer,
     send: impl FnOnce(&[Value]) -> Result<T, ClientError>,
 ) -> Result<T, ClientError> {
-    let peer = any_peer_of(endpoint).ok_or(Error::NOT_CONNECTED)?;
+    let peer = peer_of(endpoint).ok_or(Error::NOT_CONNECTED)?;
     let ids: Vec<_> = arguments.objects.iter().map(|_| peer.new_passed_id()).collect();
     let exported = Exported::with_ids(&peer, service, arguments, &ids);
     let (value, granted) = exported.map_err(|_| Error::NO_BUFFERS)?.into_parts();

@@ -10,12 +10,13 @@ mod dynamic;
 mod error;
 mod object;
 mod reader;
+mod references;
 mod text;
 mod writer;
 
 pub use dynamic::Dynamic;
 pub use error::{DecodeError, DecodeReason, EncodeError};
-pub use object::{Object, ReceivedMetas, SentMetas, UNCACHED, Uid, each_object};
+pub use object::{Object, ReceivedMetas, SentMetas, UNCACHED, Uid};
 pub use reader::{Budget, Reader};
 pub use text::Text;
 pub use writer::{Writer, encode};

@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use crate::qi::meta::MetaObject;
 
-use super::Value;
-
 /// The identity of an object across connections, if the connection carries it: 20 opaque bytes.
 pub type Uid = [u8; 20];
 
@@ -29,38 +27,12 @@ pub struct Object {
     pub uid: Option<Uid>,
 }
 
-/// Shows every reference in a value, the null object too, in the order in which they stand there. Dynamics that are still bytes
-/// hold none. Recursion ends where the reader's did.
-pub fn each_object(value: &Value, found: &mut impl FnMut(&Arc<Object>)) {
-    match value {
-        Value::Object(object) => found(object),
-        Value::List(list) => list.items.iter().for_each(|item| each_object(item, found)),
-        Value::Tuple(tuple) => tuple.members.iter().for_each(|member| each_object(member, found)),
-        Value::Map(map) => {
-            for (key, value) in &map.entries {
-                each_object(key, found);
-                each_object(value, found);
-            }
-        }
-        Value::Optional(optional) => optional.value.iter().for_each(|value| each_object(value, found)),
-        Value::Dynamic(dynamic) => dynamic.decoded_value().into_iter().for_each(|value| each_object(value, found)),
-        _ => {}
-    }
-}
-
 /// The meta objects that a peer has sent, by the ids it gave them. One for each connection with MetaObjectCache,
 /// which must see all payloads in the order of arrival.
 #[derive(Debug, Default)]
 pub struct ReceivedMetas {
     metas: HashMap<u32, (Arc<MetaObject>, usize)>,
     bytes: usize,
-}
-
-impl Object {
-    /// The null object, or one of ours that has no address yet.
-    pub fn is_nowhere(&self) -> bool {
-        self.object == 0
-    }
 }
 
 impl ReceivedMetas {
