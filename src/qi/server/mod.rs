@@ -12,12 +12,13 @@
 //! # Locks
 //!
 //! Everything has a small lock of its own, and code of others (methods, notices, listeners, what a dropped object does) is
-//! called under none of them. Only two are held while others are taken:
+//! called under none of them. Only four are held while others are taken:
 //!
 //! 1. `order` of an object while an event goes to its subscribers, so that all see the same order. Under it are taken:
 //!    values, subscriptions and exports, and those of a connection that sends an event, which never waits.
 //! 2. `auth` of a connection while the authenticator decides. Only the reading thread takes it.
 //! 3. The directory's own, while a change is made and told: as 1.
+//! 4. `followed` of an object that is passed on, while a share in a registration is taken.
 
 mod auth;
 mod builder;
