@@ -19,6 +19,7 @@
 //! 2. `auth` of a connection while the authenticator decides. Only the reading thread takes it.
 //! 3. The directory's own, while a change is made and told: as 1.
 //! 4. `serving` of a server, while a connection that it has not dialled itself becomes one that it serves.
+//! 5. `followed` of an object that is passed on, while a share in a registration is taken.
 
 mod auth;
 mod builder;

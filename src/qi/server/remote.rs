@@ -126,7 +126,9 @@ impl Remote {
         if let Some(known) = outgoing.known.get(&address).and_then(Weak::upgrade) {
             return Remote(known);
         }
-        let new = Remote::new(peer, address, &reference.meta, reference.uid, Hold::Reference);
+        // Zeros are written for what has no identity.
+        let uid = reference.uid.filter(|uid| uid.iter().any(|byte| *byte != 0));
+        let new = Remote::new(peer, address, &reference.meta, uid, Hold::Reference);
         outgoing.known.insert(address, Arc::downgrade(&new.0));
         new
     }

@@ -155,10 +155,11 @@ impl Object {
     fn post_signal(&self, ticket: &Arc<Ticket>, message: &Message) {
         ticket.claim();
         if let Some((_, tuple)) = self.posted(ticket, message) {
-            let arguments = Answer::from(Given::by(&ticket.peer, tuple));
+            // Kept until the lock is gone: what nobody was given is released after that.
+            let given = Given::by(&ticket.peer, tuple);
             let _order = self.0.order.lock();
             // A Post is never answered.
-            let _ = self.emit_in_order(message.header.action, arguments);
+            let _ = self.emit_in_order(message.header.action, given.clone().into());
         }
     }
 

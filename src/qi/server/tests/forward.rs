@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::qi::capability::Capabilities;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
 use crate::qi::server::remote::Remote;
@@ -273,6 +274,7 @@ fn objects_hop_with_what_holds_them() {
     let payload = value::Writer::new(LIBQI).encode(&Value::Object(Arc::new(made)), &signature("o")).unwrap();
     setting.owner.message(Message::reply_to(&call.header, payload));
     let made = object(&result(&client.only(), "o"));
+    assert_ne!(made.uid, Some([0; 20]), "what has no identity gets one");
     let call = through(&setting, &client, &made, DOUBLE, args("(i)", vec![5.into()]));
     assert_eq!((call.header.service, call.header.object), (SERVICE, 9));
     terminate(&setting, &client, &made);
@@ -281,6 +283,33 @@ fn objects_hop_with_what_holds_them() {
     assert_eq!(result(&client.only(), "i"), Value::Int32(10), "a call under way is still answered");
     let post = setting.owner.only();
     assert_eq!((post.header.ty, post.header.object, post.header.action), (Type::Post, 9, 3));
+}
+
+/// They could not be told apart in a value that holds two.
+#[test]
+fn objects_without_identity_get_one() {
+    let setting = setting();
+    let nameless = Capabilities { object_ptr_uid: false, ..LIBQI };
+    let (owner, client) = (setting.world.client_with(&nameless), setting.world.client());
+    drop(setting.kept.lock().take());
+    let tuple = Value::structure(signature("(o)"), vec![guest(guest_meta())]);
+    owner.call(LEND, value::Writer::new(nameless).encode(&tuple, &signature("(o)")).unwrap());
+    setting.world.run();
+    owner.only();
+    let there = borrowed(&setting, &client);
+    assert!(there.uid.is_some_and(|uid| uid != [0; 20] && uid != [7; 20]));
+    client.call_at((there.service, there.object, DOUBLE), args("(i)", vec![5.into()]));
+    setting.world.run();
+    assert_eq!(owner.only().header.object, GUEST);
+    // An argument that comes back as the result, too.
+    owner.call(ECHO, {
+        let tuple = Value::structure(signature("(m)"), vec![guest(guest_meta()).into_dynamic()]);
+        value::Writer::new(nameless).encode(&tuple, &signature("(m)")).unwrap()
+    });
+    setting.world.run();
+    let reply = owner.only();
+    let back = value::Reader::new(&reply.payload).shared(nameless).read(&signature("m")).unwrap();
+    assert_ne!(object(&back).object, GUEST, "an address of ours");
 }
 
 /// A method that gives back its argument does so with objects, too; and a signal that is posted brings its own to all.
