@@ -4,19 +4,7 @@
 #include "ctest.h"
 
 #if __has_include(<millrace/qi.h>)
-#include <millrace/qi.h>
-
-#define ITEMS(...) (nnqi_value[]){__VA_ARGS__}, sizeof((nnqi_value[]){__VA_ARGS__}) / sizeof(nnqi_value)
-#define TUPLE(...) nnqi_tuple(ITEMS(__VA_ARGS__))
-#define NONE(call, code) \
-    ({ \
-        errno = 0; \
-        uint64_t none_ = (call); \
-        int code_ = errno; \
-        check_at(__FILE__, __LINE__, none_ == 0 && code_ == (code), "%s: expected error %d, got %d (%s)", #call, code, \
-                 code_, nnqi_error()); \
-    })
-#define GOOD(handle) check_at(__FILE__, __LINE__, (handle) != 0, "%s: %s", #handle, nnqi_error())
+#include "qi.h"
 
 static nnqi_object counter;
 static nnqi_request kept;
@@ -291,10 +279,10 @@ static void stranger_alone(const char *url) {
 /* The object once more, under another name, through a connection to the directory. */
 static void provided(const char *url, nnqi_session session, const struct nnqi_options *options) {
     const char *addresses[] = {"tcp://127.0.0.1:0"};
-    nnqi_provider provider = nnqi_provider_open(url, addresses, 1, options);
+    nnqi_provider provider = nnqi_provider_open(url, addresses, 1, options, NULL);
     GOOD(provider);
-    NONE(nnqi_provider_open("tcp://127.0.0.1:1", addresses, 1, options), ECONNREFUSED);
-    NONE(nnqi_provider_open(url, NULL, 1, options), EFAULT);
+    NONE(nnqi_provider_open("tcp://127.0.0.1:1", addresses, 1, options, NULL), ECONNREFUSED);
+    NONE(nnqi_provider_open(url, NULL, 1, options, NULL), EFAULT);
     CHECK(nnqi_register(provider, "Again", counter) > 2);
     CHECK_ERR(nnqi_register(provider, "Counter", counter), EPROTO);
     CHECK_ERR(nnqi_register(provider, "None", provider), EBADF);
@@ -313,7 +301,7 @@ int main(void) {
     int bonus = 1;
     char url[128], text[16];
     const char *urls[] = {"tcp://127.0.0.1:0"}, *nonsense[] = {"tcp://tcps://x"}, *missing[] = {NULL};
-    struct nnqi_server_options server_options = {"me", "secret", 2};
+    struct nnqi_server_options server_options = {.user = "me", .token = "secret", .workers = 2};
     nnqi_server server = nnqi_server_open(urls, 1, &server_options);
     GOOD(server);
     NONE(nnqi_server_open(nonsense, 1, NULL), EINVAL);
@@ -326,7 +314,7 @@ int main(void) {
     CHECK_ERR(nnqi_add_service(server, "Counter", counter), EINVAL);
     CHECK_ERR(nnqi_add_service(server, "Other", server), EBADF);
 
-    struct nnqi_options options = {"me", "secret", 0, 0}, stranger = {"me", "guess", 0, 0};
+    struct nnqi_options options = {.user = "me", .token = "secret"}, stranger = {.user = "me", .token = "guess"};
     NONE(nnqi_connect(url, &stranger), EACCES);
     CHECK(strstr(nnqi_error(), "wrong user or token") != NULL);
     NONE(nnqi_connect("tcp://127.0.0.1:1", NULL), ECONNREFUSED);

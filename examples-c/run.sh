@@ -22,12 +22,12 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 1' INT TERM
 
-for example in reqrep pubsub qi_service filepipe; do
+for example in reqrep pubsub qi_service qi_callback filepipe; do
     cc -std=gnu11 -O2 -Wall -Wextra -Werror -pthread -I include "examples-c/$example.c" -o "$tmp/$example" -L "$lib" -lnanomsg
 done
 export LD_LIBRARY_PATH="$lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 
-for example in reqrep pubsub qi_service; do
+for example in reqrep pubsub qi_service qi_callback; do
     echo "--- $example"
     "$tmp/$example"
 done

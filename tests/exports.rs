@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 95] = [
+const BUS: [&str; 105] = [
     "nnqi_add_service",
     "nnqi_arguments",
     "nnqi_begin_call",
@@ -46,7 +46,10 @@ const BUS: [&str; 95] = [
     "nnqi_builder_free",
     "nnqi_builder_new",
     "nnqi_call",
+    "nnqi_call_start",
+    "nnqi_call_then",
     "nnqi_caller",
+    "nnqi_cancel",
     "nnqi_close",
     "nnqi_connect",
     "nnqi_convert",
@@ -83,9 +86,11 @@ const BUS: [&str; 95] = [
     "nnqi_handles",
     "nnqi_int",
     "nnqi_is_canceled",
+    "nnqi_is_done",
     "nnqi_item",
     "nnqi_kind",
     "nnqi_list",
+    "nnqi_make_chooser",
     "nnqi_make_handler",
     "nnqi_map",
     "nnqi_map_key",
@@ -97,7 +102,9 @@ const BUS: [&str; 95] = [
     "nnqi_object_free",
     "nnqi_object_get",
     "nnqi_object_set",
+    "nnqi_object_value",
     "nnqi_optional",
+    "nnqi_pending_free",
     "nnqi_post",
     "nnqi_property",
     "nnqi_property_get",
@@ -111,6 +118,7 @@ const BUS: [&str; 95] = [
     "nnqi_remove_handler",
     "nnqi_remove_service",
     "nnqi_reply",
+    "nnqi_reply_canceled",
     "nnqi_reply_error",
     "nnqi_reply_object",
     "nnqi_send",
@@ -132,7 +140,9 @@ const BUS: [&str; 95] = [
     "nnqi_unsubscribe",
     "nnqi_unwrap",
     "nnqi_void",
+    "nnqi_wait",
     "nnqi_watch",
+    "nnqi_when_gone",
 ];
 
 /// Nothing else is exported.

@@ -43,9 +43,17 @@ impl Service {
     }
 
     fn start_at(url: &str) -> Service {
+        Service::start_with(url, "")
+    }
+
+    /// With changes to the capabilities that it announces.
+    fn start_with(url: &str, capabilities: &str) -> Service {
         let mut command = Command::new(python());
+        command.env("QI_TRANSPORT_CAPABILITIES", capabilities);
         command.arg(repo_root().join("tests/python/qi_service.py")).arg(url);
         command.env("PYTHONDONTWRITEBYTECODE", "1");
+        // Its log goes to the same pipe from other threads, and may stand in the middle of an answer.
+        command.env("QI_LOG_LEVEL", "0");
         // Its machine id belongs to the test.
         command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("python");
@@ -224,6 +232,22 @@ fn signals_and_properties() {
     assert!(proof.property_names().unwrap().iter().any(|name| *name == "level"));
 }
 
+/// libqi converts what it is asked to convert, and what it cannot it sends as it is.
+#[test]
+fn events_in_the_type_that_is_wanted() {
+    let mut service = Service::start();
+    let session = service.session();
+    let proof = proof(&session);
+    let wanted = Signature::parse("((ll))").ok();
+    let pairs = proof.subscribe_with("pair", SubscribeOptions { wanted, ..SubscribeOptions::default() }).unwrap();
+    service.tell("pair 1 2");
+    assert_eq!(next(&pairs), Value::tuple(vec![Value::tuple(vec![Value::Int64(1), Value::Int64(2)])]));
+    service.tell("pair 3");
+    assert!(matches!(pairs.next(Some(LIMIT)), Err(ClientError::Payload { .. })));
+    service.tell("pair 4 5");
+    assert_eq!(next(&pairs), Value::tuple(vec![Value::tuple(vec![Value::Int64(4), Value::Int64(5)])]));
+}
+
 #[test]
 fn a_queue_that_is_full_tells_what_is_missing() {
     let mut service = Service::start();
@@ -306,6 +330,25 @@ fn objects_live_as_long_as_they_are_held() {
         Ok(there) => eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_)))),
         Err(error) => assert!(matches!(error, ClientError::Remote(_)), "{error}"),
     }
+}
+
+/// libqi knows MetaObjectCache, but must be told to use it; so must we.
+#[test]
+fn meta_objects_may_come_only_once() {
+    let service = Service::start_with("tcp://127.0.0.1:0", "+MetaObjectCache");
+    let mut options = SessionOptions::default();
+    assert!(!service.session().connection().unwrap().shared().meta_object_cache);
+    options.dial.capabilities.meta_object_cache = true;
+    let session = service.session_with(options);
+    assert!(session.connection().unwrap().shared().meta_object_cache);
+    let proof = proof(&session);
+    for name in ["one", "two", "three"] {
+        let child = proof.call("child", &[name.into()]).unwrap().proxy().unwrap();
+        assert_eq!(child.call_to::<String>("hello", &[]).unwrap(), format!("hello from {name}"));
+    }
+    // What is remembered has one reader: a server on the same connection would be another.
+    let server = Server::provider(proof.connection().reactor(), &[], Options::default()).unwrap();
+    assert_eq!(server.forward(&proof).map(drop), Err(nanomsg::core::Error::NOT_SUPPORTED));
 }
 
 #[test]
@@ -481,6 +524,36 @@ fn libqi_calls_the_objects_that_we_pass() {
     assert_eq!(answer, "it says: hello from here");
     // Python lets go of it, and libqi tells us.
     eventually(|| server.statistics().exports == 0);
+}
+
+/// libqi on both sides, and we between them: calls, errors, objects both ways, signals, properties, cancel.
+#[test]
+fn libqi_reaches_libqi_through_us() {
+    let service = Service::start();
+    let session = service.session();
+    let proof = proof(&session);
+    let reactor = proof.connection().reactor().clone();
+    let server = Server::standalone(&reactor, &["tcp://127.0.0.1:0"], Options::default()).unwrap();
+    server.add_service("Mirror", &server.forward(&proof).unwrap()).unwrap();
+    // A subscription of our own on the same connection: there is one registration, and no event comes twice.
+    let ours = proof.subscribe("happened").unwrap();
+    let mut client = Command::new(python());
+    client.arg(repo_root().join("tests/python/qi_client.py")).arg("mirror").arg(&server.addresses()[0]);
+    client.env("PYTHONDONTWRITEBYTECODE", "1").env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
+    client.env("QI_LOG_LEVEL", "2");
+    let outcome = run(&mut client, LIMIT * 3);
+    outcome.expect_success("mirror");
+    assert_eq!(outcome.stdout.trim(), "ok");
+    assert_eq!(next(&ours), Value::tuple(vec![5.into(), "five".into()]));
+    assert_eq!(next(&ours), Value::tuple(vec![6.into(), "six".into()]));
+    assert!(ours.is_empty());
+    // The client has gone, and with it all that it was given: libqi answers for none of it.
+    eventually(|| server.statistics().exports == 0);
+    for object in 3..20 {
+        if let Ok(there) = Proxy::new(&proof.connection(), proof.ids().0, object, Some(LIMIT)) {
+            eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_))));
+        }
+    }
 }
 
 #[test]

@@ -4,14 +4,15 @@ mod support;
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, LazyLock, Mutex, Weak};
 use std::time::Duration;
 
 use nanomsg::facade::Session;
 use nanomsg::qi::convert::convert;
-use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Options, Server, Verdict};
+use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Options, Remote, Server, Verdict};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
+use nanomsg::transport::tls::TlsServer;
 use support::python::environment;
 use support::{ScratchDir, repo_root, require_tool, run};
 
@@ -130,6 +131,15 @@ fn probe(bus: &Bus) -> Object {
         let guest = call.remote(&call.arguments[0]).ok_or("no object")?;
         Ok(guest.call("property", vec![Value::from("value").into_dynamic().into()], LONG)?.into())
     });
+    let lent: Arc<Mutex<Option<Remote>>> = Arc::default();
+    let keep = Arc::clone(&lent);
+    probe.method("lend", "(o)", "v", move |call| {
+        *keep.lock().map_err(|error| error.to_string())? = call.remote(&call.arguments[0]);
+        Ok(Answer::void())
+    });
+    probe.method("borrow", "()", "o", move |_| {
+        Ok(Answer::from(lent.lock().map_err(|error| error.to_string())?.as_ref().ok_or("nothing there")?))
+    });
     let server = Arc::clone(bus);
     probe.method("exports", "()", "i", move |_| {
         let server = server.get().and_then(Weak::upgrade).ok_or("not yet")?;
@@ -147,13 +157,17 @@ fn probe(bus: &Bus) -> Object {
 
 /// Runs a scenario of `tests/python/qi_client.py` against a server with these options.
 fn scenario(name: &str, options: Options) {
+    scenario_at(name, "tcp://127.0.0.1:0", options);
+}
+
+fn scenario_at(name: &str, url: &str, options: Options) {
     let python = &*PYTHON;
     let session = Session::start().expect("a session");
     let dir = ScratchDir::new();
     let bus = Bus::default();
     let probe = probe(&bus);
     let options = Options { machine_id: Some("a-machine-of-the-tests".into()), ..options };
-    let server = Server::standalone(session.reactor(), &["tcp://127.0.0.1:0"], options).expect("a server");
+    let server = Server::standalone(session.reactor(), &[url], options).expect("a server");
     let server = Arc::new(server);
     bus.get_or_init(|| Arc::downgrade(&server));
     assert_eq!(server.add_service("Probe", &probe), Ok(2));
@@ -210,6 +224,24 @@ fn clients_with_equal_links() {
 #[test]
 fn services_of_clients() {
     scenario("provider", Options::default());
+}
+
+#[test]
+fn objects_of_one_client_for_another() {
+    scenario("lend", Options::default());
+}
+
+/// libqi speaks TLS 1.2 and believes every certificate. The other way round there is nothing to be tried: its Python package
+/// cannot be given the key that a listener needs.
+#[test]
+fn libqi_calls_over_tls() {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    for name in ["calls", "objects", "provider"] {
+        let mut options = Options::default();
+        let (chain, key) = (made.cert.pem(), made.key_pair.serialize_pem());
+        options.connection.tls_server = Some(TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).expect("an identity"));
+        scenario_at(name, "tcps://127.0.0.1:0", options);
+    }
 }
 
 #[test]

@@ -23,6 +23,21 @@
 
 
 /**
+ * What an authenticator says: the peer is not let in.
+ */
+#define NNQI_REJECT 0
+
+/**
+ * What an authenticator says: the peer is let in.
+ */
+#define NNQI_ACCEPT 1
+
+/**
+ * What an authenticator says: the peer is to authenticate again, at most 16 times.
+ */
+#define NNQI_CONTINUE 2
+
+/**
  * For nnqi_filter.fields: service must be equal.
  */
 #define NNQI_SERVICE 1
@@ -68,6 +83,21 @@
 #define NNQI_FAILED 5
 
 /**
+ * What a chooser says of a message: it is wanted.
+ */
+#define NNQI_TAKE 1
+
+/**
+ * What a chooser says of a message beside NNQI_TAKE: it is not to be offered to handlers that were made later.
+ */
+#define NNQI_EXCLUSIVE 2
+
+/**
+ * What a chooser says of a message: the handler ends after it, whether it takes it or not.
+ */
+#define NNQI_LAST 4
+
+/**
  * A value: immutable, and the caller's until it is freed (nnqi_free) or handed over to a call that says it takes it.
  * A handle is a number that is never given out twice. 0 is none. Whatever else is passed where a handle is wanted (one
  * that was freed, of another kind, made up), the call fails with EBADF. Any thread may read a value while others do.
@@ -102,18 +132,23 @@ struct nnqi_reference {
 typedef uint64_t nnqi_builder;
 
 /**
- * A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error or nnqi_reply_object, exactly one of them,
- * from any thread, now or later. It is the callback's, and stays until it is answered.
+ * A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error, nnqi_reply_canceled or
+ * nnqi_reply_object, exactly one of them, from any thread, now or later. It is the callback's, and stays until it is answered.
  */
 typedef uint64_t nnqi_request;
 
 /**
  * The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
  * which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
- * longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is: until its
- * handle is freed and every server that has it is closed.
+ * longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is, which nnqi_when_gone
+ * tells: until its handle and its values are freed, every server that has it is closed, and no peer has it.
  */
 typedef void (*nnqi_code)(nnqi_request request, void *user);
+
+/**
+ * Told that an object is no more: nnqi_when_gone.
+ */
+typedef void (*nnqi_gone)(void *user);
 
 /**
  * An object of this process, to be added to servers. The handle is the caller's until nnqi_object_free; the object lives on
@@ -127,11 +162,42 @@ typedef uint64_t nnqi_object;
 typedef uint64_t nnqi_server;
 
 /**
+ * What a peer shows to be let in.
+ */
+struct nnqi_credentials {
+  /**
+   * The value of auth_user; NULL if there is none, or it has a zero in it.
+   */
+  const char *user;
+  /**
+   * The value of auth_token; NULL as of user.
+   */
+  const char *token;
+  /**
+   * The peer's address.
+   */
+  const char *remote;
+  /**
+   * All that it has sent now, a map of signature {sm}. The library frees it afterwards.
+   */
+  nnqi_value all;
+};
+
+/**
+ * Decides who is let in: returns NNQI_ACCEPT, NNQI_REJECT or NNQI_CONTINUE; whatever else it returns rejects. It may set *told,
+ * which is 0, to a value that is taken: a string that says why the peer is rejected, or a map from strings, as {sm}, of what the
+ * peer is told beside. shown and its texts are valid until it returns. It is called on the thread that reads the connection,
+ * for one message of it at a time but for several connections at once: it must not block (what waits fails with EDEADLK), and must
+ * return: exceptions of C++ and longjmp must not leave it.
+ */
+typedef int (*nnqi_authenticator)(const struct nnqi_credentials *shown, nnqi_value *told, void *context);
+
+/**
  * Settings of a server. All zero, as {0}, is the default.
  */
 struct nnqi_server_options {
   /**
-   * Who is let in, with token; NULL: everybody.
+   * Who is let in, with token; NULL: everybody, or whom authenticate lets in.
    */
   const char *user;
   /**
@@ -142,12 +208,36 @@ struct nnqi_server_options {
    * Threads that objects work on; 0: one for each processor, at least 2.
    */
   int workers;
+  /**
+   * Decides who is let in; NULL: user and token do. With a user it is EINVAL.
+   */
+  nnqi_authenticator authenticate;
+  /**
+   * What authenticate gets. It must stay valid until the server is closed; a call may still be under way in another thread then.
+   */
+  void *context;
+  /**
+   * For addresses with tcps, which need both: a file (PEM) with the server's certificate and those that lead to its authority.
+   */
+  const char *certificate;
+  /**
+   * A file (PEM) with the key that belongs to the certificate.
+   */
+  const char *key;
 };
 
 /**
  * A connection to a directory, and to what it leads to. Any thread. Close it with nnqi_close.
  */
 typedef uint64_t nnqi_session;
+
+/**
+ * Answers a server that wants to know more than user and token (an authenticator that says NNQI_CONTINUE): gets what the server
+ * has said, a map of signature {sm} which the library frees afterwards, and returns another with what the server is to know, which
+ * is taken, or 0 for nothing. Keys begin with auth_, which is put in front where it is missing. It is called on a thread that
+ * connects, may take its time, and must return: exceptions of C++ and longjmp must not leave it.
+ */
+typedef nnqi_value (*nnqi_answerer)(nnqi_value question, void *context);
 
 /**
  * Settings of a session. All zero, as {0}, is the default.
@@ -169,12 +259,44 @@ struct nnqi_options {
    * 1: connect again when connections are lost, and restore proxies and subscriptions.
    */
   int reconnect;
+  /**
+   * For directories that ask further; NULL: they get an empty answer.
+   */
+  nnqi_answerer answer;
+  /**
+   * What answer gets. It must stay valid as long as the session may connect, which is wherever a service of it is found; when
+   * nnqi_close returns, a call may still be under way in another thread.
+   */
+  void *context;
+  /**
+   * For addresses with tcps: a file (PEM) with the certificates of the authorities that must have signed those of servers. NULL:
+   * every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
+   */
+  const char *authorities;
+  /**
+   * With authorities: the name or address that certificates must be for; NULL: what is dialled.
+   */
+  const char *server_name;
 };
 
 /**
  * A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
  */
 typedef uint64_t nnqi_proxy;
+
+/**
+ * A call under way: nnqi_call_start. Any thread. Free it with nnqi_pending_free, also when it has ended.
+ */
+typedef uint64_t nnqi_pending;
+
+/**
+ * Told how a call has ended: its result, which the library frees afterwards (nnqi_copy keeps it), or 0, and then error is the
+ * errno and text the words that nnqi_call would have left; text is valid until this returns. It is called on the thread that
+ * reads the connection, which may be any that is waiting in a call of this library: it must not block, take no lock that is
+ * held around such calls, and must return: exceptions of C++ and longjmp must not leave it. What waits fails with EDEADLK
+ * here; nnqi_call_then and nnqi_post may be used.
+ */
+typedef void (*nnqi_done)(nnqi_value result, int error, const char *text, void *user);
 
 /**
  * Listens to a signal, or to the changes of a property. Any thread. End it with nnqi_unsubscribe.
@@ -281,6 +403,14 @@ struct nnqi_header {
    */
   uint32_t action;
 };
+
+/**
+ * Says of each message whether its handler wants it: 0 if not, else NNQI_TAKE, with NNQI_EXCLUSIVE and NNQI_LAST or-ed to it.
+ * header is valid until it returns. It is called on the thread that reads the connection, for one message at a time. It must not
+ * block, and what would change an end point or wait (making and removing handlers, sending, closing, calling) fails with EDEADLK
+ * in it. It must return: exceptions of C++ and longjmp must not leave it. Once the closer is called it will not be any more.
+ */
+typedef int (*nnqi_chooser)(const struct nnqi_header *header, void *user);
 
 /**
  * Counts of a connection since it was made.
@@ -591,6 +721,14 @@ NN_EXPORT int64_t nnqi_signal(nnqi_builder builder, const char *name, const char
 NN_EXPORT int64_t nnqi_property(nnqi_builder builder, const char *name, const char *signature, nnqi_value value);
 
 /**
+ * Has gone called, with user, when the object is no more: none of its code runs then or later, and what that needs may be freed.
+ * Called once, also if nnqi_build fails or nnqi_builder_free comes; on any thread, also within other calls of this library: it
+ * must not block, and must return: exceptions of C++ and longjmp must not leave it. Returns 0, or -1 with EBADF or EFAULT (gone
+ * is NULL), and then it is not called.
+ */
+NN_EXPORT int nnqi_when_gone(nnqi_builder builder, nnqi_gone gone, void *user);
+
+/**
  * The object. The builder is none from now on, whatever happens. Returns 0 with EBADF or EINVAL (the text names the member
  * that cannot be published). Free it with nnqi_object_free.
  */
@@ -600,6 +738,15 @@ NN_EXPORT nnqi_object nnqi_build(nnqi_builder builder);
  * Drops a description that is not wanted. Returns 0, or -1 with EBADF.
  */
 NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
+
+/**
+ * A value of signature o that stands for an object of ours, alone or within others (nnqi_list, nnqi_map, nnqi_tuple, nnqi_dynamic,
+ * ...): in arguments of calls, signals and posts, and in results. Whoever gets it may call the object, on the connection that it
+ * came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
+ * The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
+ * no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 
 /**
  * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
@@ -655,6 +802,12 @@ NN_EXPORT int nnqi_reply(nnqi_request request, nnqi_value result);
 NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
 
 /**
+ * Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
+ * EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_reply_canceled(nnqi_request request);
+
+/**
  * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
  * -1 with EBADF. Any thread.
  */
@@ -662,8 +815,8 @@ NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
 
 /**
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
- * Nothing of them is kept. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, an address), EADDRINUSE, EACCES,
- * EMFILE and the like.
+ * Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
+ * key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE and the like.
  */
 NN_EXPORT nnqi_server nnqi_server_open(const char *const *urls, size_t count, const struct nnqi_server_options *options);
 
@@ -688,20 +841,21 @@ NN_EXPORT int nnqi_remove_service(nnqi_server server, uint32_t id);
 /**
  * Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
  * calls this). Requests that are still open are to be answered all the same; nobody hears it. Returns 0, or -1 with
- * EBADF. Any thread.
+ * EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread.
  */
 NN_EXPORT int nnqi_server_close(nnqi_server server);
 
 /**
  * Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
- * of them is kept. Returns 0 with EFAULT, EINVAL (no such address), EACCES (the directory does not want this user), ECONNREFUSED,
+ * of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such file), EACCES (the directory does not want this user), ECONNREFUSED,
  * ETIMEDOUT, EPROTO (that is no directory) and the like; nnqi_error() tells more. Close it with nnqi_close.
  */
 NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *options);
 
 /**
- * Closes a session with its connections: proxies and subscriptions of it fail from now on with ENOTCONN. They are to be freed all
- * the same. Returns 0, or -1 with EBADF. Any thread.
+ * Closes a session with its connections: proxies, subscriptions and calls under way of it fail from now on with ENOTCONN, also what
+ * waits for them in other threads, and for the session itself (a service that is just being connected to may take its 3 s). They
+ * are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
  */
 NN_EXPORT int nnqi_close(nnqi_session session);
 
@@ -719,14 +873,15 @@ NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
 NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int milliseconds);
 
 /**
- * The object that a value from a peer refers to: a result of signature o, or an item of one. The proxy keeps it in being.
- * Returns 0 with EBADF or EINVAL (it is no object, or came through no connection). Free it with nnqi_proxy_free. Any
- * thread.
+ * The object of a peer's that a value of signature o refers to: a result or an item of one, an argument of an event, or of a
+ * request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
+ * them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
+ * process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread.
  */
 NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
 
 /**
- * Frees a proxy. Returns 0, or -1 with EBADF. Any thread.
+ * Frees a proxy. Its subscriptions, and what other threads are doing with it, go on. Returns 0, or -1 with EBADF. Any thread.
  */
 NN_EXPORT int nnqi_proxy_free(nnqi_proxy proxy);
 
@@ -740,11 +895,50 @@ NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
  * Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
  * arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
  * full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
- * method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (it may still be carried
- * out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it. Any thread, code of methods
- * and callbacks of nnqi_watch too.
+ * method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the peer has been asked to
+ * cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it.
+ * Any thread, code of methods and callbacks of nnqi_watch too.
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
+
+/**
+ * Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
+ * time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
+ * EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread.
+ */
+NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
+
+/**
+ * Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
+ * handed to it, and must be valid until then. Returns 0, or -1 as nnqi_call_start. Any thread.
+ */
+NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user);
+
+/**
+ * The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
+ * take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
+ * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
+ * The result is yours to free, and the handle stays one until it is freed. Any thread.
+ */
+NN_EXPORT nnqi_value nnqi_wait(nnqi_pending pending, int milliseconds);
+
+/**
+ * 1 if the call has ended, so that nnqi_wait would not wait, else 0; -1 with EBADF. A call whose time is over ends only when
+ * somebody waits for it. Any thread.
+ */
+NN_EXPORT int nnqi_is_done(nnqi_pending pending);
+
+/**
+ * Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end, which nnqi_wait, also
+ * one that is waiting in another thread, gets: EINTR, or the result if it was too late. Returns 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_cancel(nnqi_pending pending);
+
+/**
+ * Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end. Returns
+ * 0, or -1 with EBADF. Any thread.
+ */
+NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 
 /**
  * Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
@@ -778,30 +972,33 @@ NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, siz
 /**
  * The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
  * which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
- * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, and there are no more) or EPROTO (an event that cannot
- * be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. A wait is not ended by
- * nnqi_unsubscribe.
+ * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
+ * event that cannot be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. If another
+ * thread calls nnqi_unsubscribe, this returns at once with EBADF.
  */
 NN_EXPORT nnqi_value nnqi_next(nnqi_subscription subscription, int milliseconds, uint64_t *missed);
 
 /**
  * A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
- * neither read nor close it. Returns -1 with EBADF, EINVAL (it has a callback) or EMFILE. Any thread.
+ * neither read nor close it, and take it out of poll sets before nnqi_unsubscribe. Returns -1 with EBADF, EINVAL (it has a callback)
+ * or EMFILE. Any thread.
  */
 NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
 
 /**
- * Ends listening, and waits for nothing: no callback begins after this, but one may be under way. Returns 0, or -1 with
- * EBADF. Any thread, callbacks too.
+ * Ends listening, and waits for nothing: no callback begins after this, but one may be under way. What waits for events in another
+ * thread fails with EBADF; a descriptor of the subscription becomes readable and is closed when the last of them has returned.
+ * Returns 0, or -1 with EBADF. Any thread, callbacks too.
  */
 NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
 
 /**
  * Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services.
- * options may be NULL; with reconnect the services are registered again after a loss. Nothing is kept. Returns 0 as
- * nnqi_connect, or with EADDRINUSE and the like.
+ * options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
+ * of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
+ * which this returns 0. Close it with nnqi_provider_close.
  */
-NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options);
+NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options, const struct nnqi_server_options *serving);
 
 /**
  * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
@@ -816,7 +1013,9 @@ NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_o
 NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 
 /**
- * Ends all services of a provider and its connections. Returns 0, or -1 with EBADF. Any thread.
+ * Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close.
+ * What waits for the directory in other threads fails with ENOTCONN. Returns 0, or -1 with EBADF, or with EDEADLK on a thread that
+ * reads a connection. Any other thread.
  */
 NN_EXPORT int nnqi_provider_close(nnqi_provider provider);
 
@@ -834,7 +1033,7 @@ NN_EXPORT nnqi_endpoint nnqi_endpoint_of(nnqi_proxy proxy);
 
 /**
  * Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
- * Returns 0, or -1 with EBADF. Any thread.
+ * Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
  */
 NN_EXPORT int nnqi_endpoint_close(nnqi_endpoint endpoint);
 
@@ -848,20 +1047,28 @@ NN_EXPORT int nnqi_endpoint_free(nnqi_endpoint endpoint);
  * Makes a handler with a queue of length messages (at least 1): those that arrive from now on and match filter, in their order. One
  * that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
  * called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
- * EINVAL (bits of it) or ENOTCONN. Any thread.
+ * EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread.
  */
 NN_EXPORT nnqi_handler nnqi_make_handler(nnqi_endpoint endpoint, const struct nnqi_filter *filter, size_t length, nnqi_closer closer, void *user);
 
 /**
- * Ends a handler, if it has not ended, and frees it; messages in its queue are lost. Its closer has been called when this returns.
- * Returns 0, or -1 with EBADF. Any thread, but not in its own closer.
+ * Makes a handler as nnqi_make_handler does, with a function that chooses its messages. It is asked of every message of the
+ * connection, so it is for what no nnqi_filter can say. user is handed to it and to closer. Returns 0 with EBADF, EFAULT (chooser
+ * is NULL), ENOTCONN or EDEADLK (in a chooser). Any thread.
+ */
+NN_EXPORT nnqi_handler nnqi_make_chooser(nnqi_endpoint endpoint, nnqi_chooser chooser, size_t length, nnqi_closer closer, void *user);
+
+/**
+ * Ends a handler, if it has not ended, and frees it; messages in its queue are lost, and what waits for them in another thread fails
+ * with EBADF. Its closer has been called when this returns, unless its chooser is being called by another thread: then it is
+ * when that has returned. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread, but not in its own closer.
  */
 NN_EXPORT int nnqi_remove_handler(nnqi_handler handler);
 
 /**
  * The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
  * what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
- * before the handler ended can be taken after. Returns 0 with EBADF, ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
+ * before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
  * tells why) or EINTR. Free it. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_next_message(nnqi_handler handler, int milliseconds, struct nnqi_header *header);
@@ -890,7 +1097,7 @@ NN_EXPORT int nnqi_end_call(nnqi_endpoint endpoint, uint32_t id);
 /**
  * Sends a message of this header and payload, which is copied. If more waits to be sent than may, waits for at most milliseconds (0:
  * not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
- * ETIMEDOUT or EINTR. Any thread; the messages of one thread keep their order.
+ * ETIMEDOUT, EINTR, or EDEADLK (in a chooser; no room, on the thread that reads the connection). Any thread; the messages of one thread keep their order.
  */
 NN_EXPORT int nnqi_send(nnqi_endpoint endpoint, const struct nnqi_header *header, const void *payload, size_t len, int milliseconds);
 

@@ -1,5 +1,6 @@
 //! Where peers are: URLs of endpoints (qi-messaging.md 1 and 12). Strict, because what is half understood leads
-//! people to the wrong port. Nothing is looked up here.
+//! people to the wrong port, and because peers compare texts: what is accepted comes back as it was written. Nothing is
+//! looked up here.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,7 +32,8 @@ impl Scheme {
 /// An endpoint. [`Display`](fmt::Display) gives the URL, as libqi would write it: peers compare the text.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// `tcp://host:port` and its kin. The host is a name or an address, an IPv6 one without its brackets.
+    /// `tcp://host:port` and its kin. The host is a name or an address, an IPv6 one without its brackets but with its
+    /// scope, if it has one: `fe80::1%eth0`.
     Host { scheme: Scheme, host: String, port: u16 },
     /// `unix://path`, which only qiloop has.
     Unix(String),
@@ -55,7 +57,7 @@ pub enum Reach {
 /// Why a text is not an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AddressError {
-    /// Nothing, or white space or control characters within.
+    /// Nothing, or control characters within; or white space, but in a path or name.
     Text,
     /// Not one of tcp, tcps, tcpsm, unix, qi; or not in lower case.
     Scheme,
@@ -67,7 +69,7 @@ pub enum AddressError {
     Host,
     /// An IPv6 address must stand in brackets.
     Brackets,
-    /// Not a number from 0 to 65535.
+    /// Not a number from 0 to 65535, without zeros in front.
     Port,
     /// The port is missing, or is 0, and cannot be dialled.
     NoPort,
@@ -80,13 +82,13 @@ pub enum AddressError {
 impl fmt::Display for AddressError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            AddressError::Text => "an address is text without spaces",
+            AddressError::Text => "an address is text, and a host without spaces",
             AddressError::Scheme => "the scheme is none of tcp, tcps, tcpsm, unix, qi (in lower case)",
             AddressError::NoScheme => "the scheme is missing, as in tcp://127.0.0.1:9559",
             AddressError::Doubled => "one URL within another: tcp:// or tcps://, not both",
             AddressError::Host => "the host is missing or not a host",
             AddressError::Brackets => "an IPv6 address must stand in brackets, as in tcp://[::1]:9559",
-            AddressError::Port => "the port is not a number from 0 to 65535",
+            AddressError::Port => "the port is not a number from 0 to 65535, without zeros in front",
             AddressError::NoPort => "a port is needed to connect to",
             AddressError::Path => "only a host and a port belong behind the scheme",
             AddressError::Empty => "unix:// needs a path, qi: a name",
@@ -129,7 +131,7 @@ impl Endpoint {
         match self {
             Endpoint::Unix(_) => Reach::Loopback,
             Endpoint::Relative(_) => Reach::Relative,
-            Endpoint::Host { host, .. } => match host.parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Endpoint::Host { host, .. } => match without_scope(host).parse::<IpAddr>().map(|address| address.to_canonical()) {
                 Ok(address) if address.is_loopback() => Reach::Loopback,
                 Ok(address) if address.is_unspecified() => Reach::Any,
                 Err(_) if host.eq_ignore_ascii_case("localhost") => Reach::Loopback,
@@ -159,7 +161,7 @@ struct Parts<'t> {
 }
 
 fn split(text: &str) -> Result<Parts<'_>> {
-    if text.is_empty() || text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) {
+    if text.is_empty() || text.contains(char::is_control) {
         return Err(AddressError::Text);
     }
     if let Some(rest) = text.strip_prefix("qi:") {
@@ -173,7 +175,7 @@ fn split(text: &str) -> Result<Parts<'_>> {
 
 impl Parts<'_> {
     fn endpoint(&self, scheme: Option<Scheme>, port: Option<u16>) -> Result<Endpoint> {
-        if self.scheme != Some("qi") && self.rest.contains("://") {
+        if !matches!(self.scheme, Some("qi" | "unix")) && self.rest.contains("://") {
             return Err(AddressError::Doubled);
         }
         let scheme = match self.scheme {
@@ -187,6 +189,9 @@ impl Parts<'_> {
             Some("qi") => return Ok(Endpoint::Relative(self.rest.into())),
             Some(_) => return Err(AddressError::Scheme),
         };
+        if self.rest.contains(char::is_whitespace) {
+            return Err(AddressError::Text);
+        }
         if self.rest.contains(['/', '?', '#', '@']) {
             return Err(AddressError::Path);
         }
@@ -202,7 +207,10 @@ impl Parts<'_> {
 fn host_and_port(text: &str) -> Result<(&str, Option<&str>)> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or(AddressError::Brackets)?;
-        if host.parse::<std::net::Ipv6Addr>().is_err() {
+        let scope = host.split_once('%').map(|(_, scope)| scope);
+        if without_scope(host).parse::<std::net::Ipv6Addr>().is_err()
+            || scope.is_some_and(|scope| scope.is_empty() || !scope.bytes().all(is_letter))
+        {
             return Err(AddressError::Host);
         }
         return match rest.strip_prefix(':') {
@@ -218,16 +226,26 @@ fn host_and_port(text: &str) -> Result<(&str, Option<&str>)> {
     };
     let dotted_number = host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let is_address = host.parse::<std::net::Ipv4Addr>().is_ok();
-    let letters = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
-    if host.is_empty() || host.len() > 253 || !host.bytes().all(letters) || (dotted_number && !is_address) {
+    if host.is_empty() || host.len() > 253 || !host.bytes().all(is_letter) || (dotted_number && !is_address) {
         return Err(AddressError::Host);
     }
     Ok((host, port))
 }
 
+/// Of names, of hosts and of interfaces.
+fn is_letter(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
+}
+
+/// The address of `address%interface`.
+fn without_scope(host: &str) -> &str {
+    host.split_once('%').map_or(host, |(address, _)| address)
+}
+
 fn number(digits: &str) -> Result<u16> {
     // `parse` would take a sign.
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+    let has_zeros = digits.len() > 1 && digits.starts_with('0');
+    if digits.is_empty() || has_zeros || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(AddressError::Port);
     }
     digits.parse().map_err(|_| AddressError::Port)

@@ -13,6 +13,7 @@ pub mod machine;
 pub mod message;
 pub mod meta;
 pub mod payload;
+pub mod registrations;
 pub mod server;
 pub mod signature;
 pub mod value;

@@ -11,5 +11,6 @@ pub mod futex;
 pub mod memory;
 pub mod signals;
 pub mod sync;
+pub mod usage;
 
 pub use descriptor::Owned;

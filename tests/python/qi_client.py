@@ -202,8 +202,12 @@ def provider():
         raise AssertionError("somebody else's service")
     except RuntimeError:
         pass
+    gone = Events()
+    other.serviceUnregistered.connect(gone)
     bus.unregisterService(number)
     assert removed.wait(1) == [(number, "Mine")]
+    # The other session remembers the service until it is told, too.
+    assert gone.wait(1) == [(number, "Mine")]
     assert "Cannot find" in raises(other.service, "Mine")
     third = session()
     again = third.registerService("Mine", Mine())
@@ -211,6 +215,73 @@ def provider():
     added.wait(2)
     third.close()
     assert removed.wait(2)[1] == (again, "Mine")
+
+
+class Bell:
+    """An object that is lent to others."""
+
+    def __init__(self):
+        self.rang = qi.Signal("(i)")
+        self.level = qi.Property("i")
+        self.level.setValue(3)
+
+    def ring(self, number):
+        self.rang(number)
+        return number + 1
+
+    def fail(self):
+        raise RuntimeError("cracked")
+
+
+def lend():
+    """Two sessions that meet through the server."""
+    bell = Bell()
+    session().service("Probe").lend(bell)
+    borrowed = session().service("Probe").borrow()
+    rang, level = Events(), Events()
+    borrowed.rang.connect(rang)
+    assert borrowed.ring(4) == 5
+    assert rang.wait(1) == [(4,)]
+    bell.rang(6)
+    assert rang.wait(2)[1] == (6,)
+    assert borrowed.level.value() == 3
+    borrowed.level.connect(level)
+    borrowed.level.setValue(9)
+    assert level.wait(1) == [(9,)] and bell.level.value() == 9
+    assert "cracked" in raises(borrowed.fail)
+    third = session().service("Probe").borrow()
+    assert third.ring(7) == 8
+    assert rang.wait(3)[2] == (7,) and len(rang.seen) == 3, rang.seen
+
+
+class Guest:
+    def hello(self):
+        return "a guest"
+
+
+def mirror():
+    """A service of another bus, libqi's own, through a server in between."""
+    there = session().service("Mirror")
+    assert there.add(2, 3) == 5
+    assert "boom" in raises(there.fail)
+    assert there.gather(1, "two") == [1, "two"]
+    assert there.ask(Guest()) == "it says: a guest"
+    child = there.child("bob")
+    said, happened, level = Events(), Events(), Events()
+    child.said.connect(said)
+    child.say("hi")
+    assert said.wait(1) == [("hi",)] and child.hello() == "hello from bob"
+    there.happened.connect(happened)
+    there.fire(5, "five")
+    there.happened(6, "six")
+    assert happened.wait(2) == [(5, "five"), (6, "six")]
+    assert there.level.value() == 7
+    there.level.connect(level)
+    there.level.setValue(8)
+    assert level.wait(1) == [(8,)]
+    slow = there.slow(_async=True)
+    slow.cancel()
+    assert slow.wait(TIMEOUT * 1000) and slow.isCanceled(), slow
 
 
 class Login:
@@ -240,7 +311,7 @@ def login():
     raises(qi.Session().connect, url)
 
 
-{f.__name__: f for f in (services, calls, errors, signals, objects, cancel, listener, two, provider, login)}[scenario]()
+{f.__name__: f for f in (services, calls, errors, signals, objects, cancel, listener, two, provider, lend, mirror, login)}[scenario]()
 print("ok", flush=True)
 # Sessions that are still connected may keep the interpreter from ending.
 sys.stdout.flush()

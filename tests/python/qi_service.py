@@ -34,6 +34,7 @@ class Proof:
     def __init__(self):
         self.happened = qi.Signal("(is)")
         self.anything = qi.Signal("m")
+        self.pair = qi.Signal("([i])")
         self.level = qi.Property("i")
         self.level.setValue(7)
 
@@ -116,6 +117,8 @@ def main():
                 proof.happened(number, "x")
         elif words[0] == "any":
             proof.anything(1, "two", [3.0])
+        elif words[0] == "pair":
+            proof.pair([int(word) for word in words[1:]])
         elif words[0] == "register":
             others[words[1]] = session.registerService(words[1], Child(words[1]))
         elif words[0] == "unregister":

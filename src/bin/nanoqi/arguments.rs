@@ -1,6 +1,9 @@
 //! The command line.
 
+use std::ffi::OsStr;
 use std::time::Duration;
+
+use lexopt::{Arg, Parser, ValueExt};
 
 /// What `--help` says.
 pub const HELP: &str = "\
@@ -86,6 +89,7 @@ impl Arguments {
 
 /// Reads the words behind the program's name; an error says what is wrong.
 pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, String> {
+    let mut parser = Parser::from_args(words);
     let mut arguments = Arguments {
         command: Command::Help,
         url: "tcp://127.0.0.1:9559".into(),
@@ -98,65 +102,46 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
         all: false,
         json: false,
     };
-    let mut words = words.into_iter();
     let mut plain = Vec::new();
-    while let Some(word) = words.next() {
-        // Negative numbers are arguments, and so is everything behind `--`.
-        if word == "--" {
-            plain.extend(words.by_ref());
-        } else if let Some(option) = word.strip_prefix("--") {
-            let (name, value) = match option.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (option, None),
-            };
-            if set_flag(&mut arguments, name)? {
-                if value.is_some() {
-                    return Err(format!("--{name} takes no value"));
-                }
-                if arguments.command != Command::Help || name == "help" {
-                    return Ok(arguments);
-                }
-                continue;
-            }
-            let value = value.or_else(|| words.next()).ok_or_else(|| format!("--{name} needs a value"))?;
-            set_value(&mut arguments, name, value)?;
-        } else {
-            plain.push(word);
-        }
-    }
-    arguments.command = command(plain)?;
+    arguments.command = match read(&mut parser, &mut arguments, &mut plain).map_err(|error| error.to_string())? {
+        Some(asked) => asked,
+        None => command(plain)?,
+    };
     Ok(arguments)
 }
 
-/// False: an option that takes a value.
-fn set_flag(arguments: &mut Arguments, name: &str) -> Result<bool, String> {
-    match name {
-        "help" => arguments.command = Command::Help,
-        "version" => arguments.command = Command::Version,
-        "json" => arguments.json = true,
-        "all" => arguments.all = true,
-        "wait" => arguments.wait = true,
-        "qi-url" | "user" | "token" | "ca" | "timeout" | "count" => return Ok(false),
-        _ => return Err(format!("no such option: --{name}")),
-    }
-    Ok(true)
-}
-
-fn set_value(arguments: &mut Arguments, name: &str, value: String) -> Result<(), String> {
-    match name {
-        "qi-url" => arguments.url = value,
-        "user" => arguments.user = Some(value),
-        "token" => arguments.token = Some(value),
-        "ca" => arguments.authorities = Some(value),
-        "count" => arguments.count = Some(value.parse().map_err(|_| format!("--count {value}: not a number"))?),
-        _ => {
-            let seconds: f64 = value.parse().map_err(|_| format!("--timeout {value}: not a number of seconds"))?;
-            let time = Duration::try_from_secs_f64(seconds);
-            let time = time.map_err(|_| format!("--timeout {value}: not a number of seconds"))?;
-            arguments.timeout = Some(time).filter(|time| !time.is_zero());
+/// Sorts the words; a command if one of the options is one.
+fn read(parser: &mut Parser, arguments: &mut Arguments, plain: &mut Vec<String>) -> Result<Option<Command>, lexopt::Error> {
+    loop {
+        // There are no short options, so a negative number is an argument.
+        let short = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-") && !word.as_encoded_bytes().starts_with(b"--");
+        if let Some(word) = parser.try_raw_args().and_then(|mut words| words.next_if(short)) {
+            plain.push(word.string()?);
+            continue;
+        }
+        let Some(word) = parser.next()? else { return Ok(None) };
+        match word {
+            Arg::Long("help") => return Ok(Some(Command::Help)),
+            Arg::Long("version") => return Ok(Some(Command::Version)),
+            Arg::Long("json") => arguments.json = true,
+            Arg::Long("all") => arguments.all = true,
+            Arg::Long("wait") => arguments.wait = true,
+            Arg::Long("qi-url") => arguments.url = parser.value()?.string()?,
+            Arg::Long("user") => arguments.user = Some(parser.value()?.string()?),
+            Arg::Long("token") => arguments.token = Some(parser.value()?.string()?),
+            Arg::Long("ca") => arguments.authorities = Some(parser.value()?.string()?),
+            Arg::Long("count") => arguments.count = Some(parser.value()?.parse()?),
+            Arg::Long("timeout") => {
+                let time = parser.value()?.parse_with(|text| match text.parse() {
+                    Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
+                    Err(_) => Err("not a number of seconds".to_owned()),
+                })?;
+                arguments.timeout = Some(time).filter(|time| !time.is_zero());
+            }
+            Arg::Value(word) => plain.push(word.string()?),
+            other => return Err(other.unexpected()),
         }
     }
-    Ok(())
 }
 
 fn command(words: Vec<String>) -> Result<Command, String> {

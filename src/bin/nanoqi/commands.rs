@@ -204,7 +204,7 @@ fn call(proxy: &Proxy, member: &Member, values: &[Value], arguments: &Arguments)
 }
 
 fn subscribe(proxy: &Proxy, name: &str, arguments: &Arguments) -> Result<Subscription, Failure> {
-    let subscription = proxy.subscribe_with(name, SubscribeOptions { queue: QUEUE, timeout: arguments.timeout })?;
+    let subscription = proxy.subscribe_with(name, SubscribeOptions { queue: QUEUE, timeout: arguments.timeout, ..SubscribeOptions::default() })?;
     // For who must know when to begin.
     eprintln!("nanoqi: watching");
     Ok(subscription)

@@ -8,7 +8,7 @@ use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Text, Value};
 
 use super::error::{Failure, Result, guard};
-use super::view;
+use super::view::{self, Inner};
 
 /// A value: immutable, and the caller's until it is freed (nnqi_free) or handed over to a call that says it takes it.
 /// A handle is a number that is never given out twice. 0 is none. Whatever else is passed where a handle is wanted (one
@@ -117,9 +117,9 @@ pub unsafe extern "C" fn nnqi_list(element: *const c_char, items: *const nnqi_va
         let taken = unsafe { view::take_all(items, count) };
         // SAFETY: a non-null `element` ends with a zero.
         let element = unsafe { view::signature(element) }?;
-        let (items, depth) = taken?;
+        let (items, inner) = taken?;
         let items = converted(items, "item", |_| Some(&element))?;
-        view::add_around(Value::list(element, items), depth)
+        view::add_around(Value::list(element, items), inner)
     })
 }
 
@@ -138,11 +138,11 @@ pub unsafe extern "C" fn nnqi_map(
         let taken = unsafe { (view::take_all(keys, count), view::take_all(values, count)) };
         // SAFETY: non-null `key` and `value` end with a zero.
         let (key, value) = unsafe { (view::signature(key)?, view::signature(value)?) };
-        let ((keys, key_depth), (values, value_depth)) = (taken.0?, taken.1?);
+        let ((keys, of_keys), (values, of_values)) = (taken.0?, taken.1?);
         let keys = converted(keys, "key", |_| Some(&key))?;
         let values = converted(values, "value", |_| Some(&value))?;
         let entries = keys.into_iter().zip(values).collect();
-        view::add_around(Value::map(key, value, entries), key_depth.max(value_depth))
+        view::add_around(Value::map(key, value, entries), of_keys.and(of_values))
     })
 }
 
@@ -152,8 +152,8 @@ pub unsafe extern "C" fn nnqi_map(
 pub unsafe extern "C" fn nnqi_tuple(members: *const nnqi_value, count: usize) -> nnqi_value {
     guard(|| {
         // SAFETY: a non-null `members` has `count` handles.
-        let (members, depth) = unsafe { view::take_all(members, count) }?;
-        view::add_around(Value::tuple(members), depth)
+        let (members, inner) = unsafe { view::take_all(members, count) }?;
+        view::add_around(Value::tuple(members), inner)
     })
 }
 
@@ -166,13 +166,13 @@ pub unsafe extern "C" fn nnqi_struct(signature: *const c_char, members: *const n
         let taken = unsafe { view::take_all(members, count) };
         // SAFETY: a non-null `signature` ends with a zero.
         let signature = unsafe { view::signature(signature) }?;
-        let (members, depth) = taken?;
+        let (members, inner) = taken?;
         match signature.kind() {
             Kind::Tuple(types) if types.len() == members.len() => {}
             _ => return Err(Failure::invalid(format!("{signature} is no tuple of {count} members"))),
         }
         let members = converted(members, "member", |index| signature.members().get(index))?;
-        view::add_around(Value::structure(signature, members), depth)
+        view::add_around(Value::structure(signature, members), inner)
     })
 }
 
@@ -184,10 +184,10 @@ pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value
         let taken = if value == 0 { None } else { Some(view::take(value)) };
         // SAFETY: a non-null `element` ends with a zero.
         let element = unsafe { view::signature(element) }?;
-        let Some(taken) = taken else { return view::add_around(Value::optional(element, None), 0) };
-        let (value, depth) = taken?;
+        let Some(taken) = taken else { return view::add_around(Value::optional(element, None), Inner::default()) };
+        let (value, inner) = taken?;
         let value = convert(value, &element).map_err(Failure::invalid)?;
-        view::add_around(Value::optional(element, Some(value)), depth)
+        view::add_around(Value::optional(element, Some(value)), inner)
     })
 }
 
@@ -196,8 +196,8 @@ pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_dynamic(value: nnqi_value) -> nnqi_value {
     guard(|| {
-        let (value, depth) = view::take(value)?;
-        view::add_around(value.into_dynamic(), depth)
+        let (value, inner) = view::take(value)?;
+        view::add_around(value.into_dynamic(), inner)
     })
 }
 
@@ -210,7 +210,9 @@ pub unsafe extern "C" fn nnqi_convert(value: nnqi_value, signature: *const c_cha
         let view = view::get(value)?;
         // SAFETY: a non-null `signature` ends with a zero.
         let signature = unsafe { view::signature(signature) }?;
-        Ok(view::add(convert(view.value()?.clone(), &signature).map_err(Failure::invalid)?))
+        let converted = convert(view.value()?.clone(), &signature).map_err(Failure::invalid)?;
+        let held = view.held().within(&converted);
+        Ok(view::add_with(converted, held))
     })
 }
 

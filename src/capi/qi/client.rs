@@ -2,36 +2,21 @@ use std::ffi::{c_char, c_int};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use crate::capi::pointers;
-use crate::core::Error;
-use crate::qi::client::{Backoff, CallOptions, Proxy, Session, SessionOptions};
+use crate::qi::client::{Proxy, Session};
+use crate::qi::endpoint::may_change;
 use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
 use super::error::{Result, guard};
 use super::handles::{Handles, Kind};
-use super::objects::arguments;
+use super::options::{nnqi_options, session_options};
 use super::view;
 
 /// A connection to a directory, and to what it leads to. Any thread. Close it with nnqi_close.
 pub type nnqi_session = u64;
 /// A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
 pub type nnqi_proxy = u64;
-
-/// Settings of a session. All zero, as {0}, is the default.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct nnqi_options {
-    /// For directories that ask who we are; NULL: nobody.
-    pub user: *const c_char,
-    /// What goes with user, or NULL.
-    pub token: *const c_char,
-    /// Milliseconds for connecting and authenticating; 0: 10000; negative: as long as it takes.
-    pub connect_timeout: c_int,
-    /// 1: connect again when connections are lost, and restore proxies and subscriptions.
-    pub reconnect: c_int,
-}
 
 static SESSIONS: LazyLock<Handles<Session>> = LazyLock::new(|| Handles::new(Kind::Session));
 static PROXIES: LazyLock<Handles<Proxy>> = LazyLock::new(|| Handles::new(Kind::Proxy));
@@ -46,47 +31,27 @@ pub fn timeout(milliseconds: c_int) -> Option<Duration> {
 }
 
 /// Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
-/// of them is kept. Returns 0 with EFAULT, EINVAL (no such address), EACCES (the directory does not want this user), ECONNREFUSED,
+/// of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such file), EACCES (the directory does not want this user), ECONNREFUSED,
 /// ETIMEDOUT, EPROTO (that is no directory) and the like; nnqi_error() tells more. Close it with nnqi_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_session {
     guard(|| {
         // SAFETY: a non-null `url` ends with a zero.
         let url = unsafe { view::utf8(url) }?;
-        // SAFETY: a non-null `options` is some, whose texts end with a zero.
-        let options = unsafe { options_of(options) }?;
+        // SAFETY: a non-null `options` is some, whose texts end with a zero, with functions as C says.
+        let options = unsafe { session_options(options) }?;
         Ok(SESSIONS.add(Session::connect(url, options)?))
     })
 }
 
-/// # Safety
-/// A non-null `given` is readable, and its texts are NULL or end with a zero.
-pub unsafe fn options_of(given: *const nnqi_options) -> Result<SessionOptions> {
-    let mut options = SessionOptions::default();
-    if given.is_null() {
-        return Ok(options);
-    }
-    // SAFETY: the caller's promise.
-    let given = unsafe { pointers::read(given, Error::FAULT) }?;
-    let text = |text: *const c_char| match text.is_null() {
-        true => Ok(None),
-        // SAFETY: the caller's promise.
-        false => unsafe { view::utf8(text) }.map(|text| Some(text.to_owned())),
-    };
-    options.dial.credentials.user = text(given.user)?;
-    options.dial.credentials.token = text(given.token)?;
-    if given.connect_timeout != 0 {
-        options.dial.timeout = timeout(given.connect_timeout);
-    }
-    options.reconnect = (given.reconnect != 0).then(Backoff::default);
-    Ok(options)
-}
-
-/// Closes a session with its connections: proxies and subscriptions of it fail from now on with ENOTCONN. They are to be freed all
-/// the same. Returns 0, or -1 with EBADF. Any thread.
+/// Closes a session with its connections: proxies, subscriptions and calls under way of it fail from now on with ENOTCONN, also what
+/// waits for them in other threads, and for the session itself (a service that is just being connected to may take its 3 s). They
+/// are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
     guard(|| {
+        // Not when the handle is gone already.
+        may_change()?;
         SESSIONS.remove(session)?.close();
         Ok(0)
     })
@@ -121,15 +86,19 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
     })
 }
 
-/// The object that a value from a peer refers to: a result of signature o, or an item of one. The proxy keeps it in being.
-/// Returns 0 with EBADF or EINVAL (it is no object, or came through no connection). Free it with nnqi_proxy_free. Any
-/// thread.
+/// The object of a peer's that a value of signature o refers to: a result or an item of one, an argument of an event, or of a
+/// request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
+/// them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
+/// process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
-    guard(|| Ok(PROXIES.add(Proxy::of_object(&view::get(value)?.object()?))))
+    guard(|| {
+        let view = view::get(value)?;
+        Ok(PROXIES.add(view.held().proxy(view.value()?)?))
+    })
 }
 
-/// Frees a proxy. Returns 0, or -1 with EBADF. Any thread.
+/// Frees a proxy. Its subscriptions, and what other threads are doing with it, go on. Returns 0, or -1 with EBADF. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_free(proxy: nnqi_proxy) -> c_int {
     guard(|| PROXIES.remove(proxy).map(|_| 0))
@@ -140,62 +109,4 @@ pub extern "C" fn nnqi_proxy_free(proxy: nnqi_proxy) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_meta(proxy: nnqi_proxy) -> nnqi_value {
     guard(|| Ok(view::add(PROXIES.get(proxy)?.meta().to_value())))
-}
-
-/// Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
-/// arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
-/// full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
-/// method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (it may still be carried
-/// out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it. Any thread, code of methods
-/// and callbacks of nnqi_watch too.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_call(
-    proxy: nnqi_proxy,
-    method: *const c_char,
-    arguments: nnqi_value,
-    milliseconds: c_int,
-) -> nnqi_value {
-    guard(|| {
-        let arguments = self::arguments(arguments);
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `method` ends with a zero.
-        let method = unsafe { view::utf8(method) }?;
-        let options = CallOptions { timeout: timeout(milliseconds), ..CallOptions::default() };
-        Ok(view::add_received(proxy.call_with(method, &arguments?, &options)?))
-    })
-}
-
-/// Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
-/// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arguments: nnqi_value) -> c_int {
-    guard(|| {
-        let arguments = self::arguments(arguments);
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `method` ends with a zero.
-        proxy.post(unsafe { view::utf8(method) }?, &arguments?)?;
-        Ok(0)
-    })
-}
-
-/// The value of a property; waits for the answer. Returns 0 as nnqi_call. Free it. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
-    guard(|| {
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `name` ends with a zero.
-        Ok(view::add_received(proxy.property(unsafe { view::utf8(name) }?)?))
-    })
-}
-
-/// Sets a property to a value, which is taken; waits for the answer. Returns 0, or -1 as nnqi_call. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
-    guard(|| {
-        let value = view::take(value);
-        let proxy = PROXIES.get(proxy)?;
-        // SAFETY: a non-null `name` ends with a zero.
-        proxy.set_property(unsafe { view::utf8(name) }?, value?.0)?;
-        Ok(0)
-    })
 }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use crate::capi::pointers;
 use crate::core::Error;
 use crate::qi::client::shared_reactor;
-use crate::qi::endpoint::{Config, EndPoint, Failure as Ended, Filter, Next, Pattern, Queue, Reason, Sent, Types, WhenFull};
+use crate::qi::endpoint::{
+    Config, EndPoint, Failure as Ended, Filter, Next, Pattern, Queue, Reason, Sent, Types, Verdict, WhenFull, may_change,
+};
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::value::Value;
 
@@ -66,6 +68,13 @@ pub struct nnqi_filter {
     pub exclusive: c_int,
 }
 
+/// What a chooser says of a message: it is wanted.
+pub const NNQI_TAKE: c_int = 1;
+/// What a chooser says of a message beside NNQI_TAKE: it is not to be offered to handlers that were made later.
+pub const NNQI_EXCLUSIVE: c_int = 2;
+/// What a chooser says of a message: the handler ends after it, whether it takes it or not.
+pub const NNQI_LAST: c_int = 4;
+
 /// What stands in front of a message, but for its size.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -82,6 +91,13 @@ pub struct nnqi_header {
     pub object: u32,
     /// The method, signal or property.
     pub action: u32,
+}
+
+impl From<&Header> for nnqi_header {
+    fn from(header: &Header) -> nnqi_header {
+        let Header { id, ty, flags, service, object, action, .. } = *header;
+        nnqi_header { id, r#type: ty.byte(), flags: flags.0, service, object, action }
+    }
 }
 
 /// Counts of a connection since it was made.
@@ -108,6 +124,12 @@ pub struct nnqi_statistics {
 /// is queued. It is called on a thread of the library (within nnqi_remove_handler and nnqi_endpoint_close on the caller's),
 /// must not block, and must return: exceptions of C++ and longjmp must not leave it.
 pub type nnqi_closer = Option<unsafe extern "C" fn(reason: c_int, error: c_int, user: *mut c_void)>;
+
+/// Says of each message whether its handler wants it: 0 if not, else NNQI_TAKE, with NNQI_EXCLUSIVE and NNQI_LAST or-ed to it.
+/// header is valid until it returns. It is called on the thread that reads the connection, for one message at a time. It must not
+/// block, and what would change an end point or wait (making and removing handlers, sending, closing, calling) fails with EDEADLK
+/// in it. It must return: exceptions of C++ and longjmp must not leave it. Once the closer is called it will not be any more.
+pub type nnqi_chooser = Option<unsafe extern "C" fn(header: *const nnqi_header, user: *mut c_void) -> c_int>;
 
 static ENDPOINTS: LazyLock<Handles<Arc<EndPoint>>> = LazyLock::new(|| Handles::new(Kind::Endpoint));
 static HANDLERS: LazyLock<Handles<Arc<Handler>>> = LazyLock::new(|| Handles::new(Kind::Handler));
@@ -143,10 +165,12 @@ pub extern "C" fn nnqi_endpoint_of(proxy: nnqi_proxy) -> nnqi_endpoint {
 }
 
 /// Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
-/// Returns 0, or -1 with EBADF. Any thread.
+/// Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_endpoint_close(endpoint: nnqi_endpoint) -> c_int {
     guard(|| {
+        // Not when the handle is gone already.
+        may_change()?;
         ENDPOINTS.remove(endpoint)?.close()?;
         Ok(0)
     })
@@ -189,7 +213,7 @@ fn told(reason: &Reason) -> (c_int, c_int) {
 /// Makes a handler with a queue of length messages (at least 1): those that arrive from now on and match filter, in their order. One
 /// that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
 /// called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
-/// EINVAL (bits of it) or ENOTCONN. Any thread.
+/// EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_make_handler(
     endpoint: nnqi_endpoint,
@@ -199,27 +223,67 @@ pub unsafe extern "C" fn nnqi_make_handler(
     user: *mut c_void,
 ) -> nnqi_handler {
     guard(|| {
-        let endpoint = ENDPOINTS.get(endpoint)?;
         // SAFETY: a non-null `filter` is one.
-        let filter = Filter::from(pattern(&unsafe { pointers::read(filter, Error::FAULT) }?)?);
-        let user = User::new(user);
-        let closer = closer.map(|closer| -> Box<dyn FnOnce(&Reason) + Send> {
-            Box::new(move |reason: &Reason| {
-                let (reason, error) = told(reason);
-                // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
-                unsafe { closer(reason, error, user.pointer()) };
-            })
-        });
-        let (id, queue) = endpoint.make_handler(filter, length.max(1), closer)?;
-        Ok(HANDLERS.add(Arc::new(Handler { endpoint, id, queue })))
+        let filter = unsafe { pointers::read(filter, Error::FAULT) };
+        make(endpoint, || Ok(pattern(&filter?)?.into()), length, closer, User::new(user))
     })
 }
 
-/// Ends a handler, if it has not ended, and frees it; messages in its queue are lost. Its closer has been called when this returns.
-/// Returns 0, or -1 with EBADF. Any thread, but not in its own closer.
+/// Makes a handler as nnqi_make_handler does, with a function that chooses its messages. It is asked of every message of the
+/// connection, so it is for what no nnqi_filter can say. user is handed to it and to closer. Returns 0 with EBADF, EFAULT (chooser
+/// is NULL), ENOTCONN or EDEADLK (in a chooser). Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_make_chooser(
+    endpoint: nnqi_endpoint,
+    chooser: nnqi_chooser,
+    length: usize,
+    closer: nnqi_closer,
+    user: *mut c_void,
+) -> nnqi_handler {
+    guard(|| {
+        let user = User::new(user);
+        let choosing = || chooser.map(|chooser| choosing(chooser, user)).ok_or(Error::FAULT.into());
+        make(endpoint, choosing, length, closer, user)
+    })
+}
+
+fn choosing(chooser: unsafe extern "C" fn(*const nnqi_header, *mut c_void) -> c_int, user: User) -> Filter {
+    Filter::callback(move |header| {
+        let header = nnqi_header::from(header);
+        // SAFETY: C promises a function of this kind, and that it can be called with `user` until the handler has ended.
+        let said = unsafe { chooser(&raw const header, user.pointer()) };
+        let says = |bit| said & bit != 0;
+        Verdict { matched: says(NNQI_TAKE), keep: !says(NNQI_LAST), exclusive: says(NNQI_EXCLUSIVE) }
+    })
+}
+
+fn make(
+    endpoint: nnqi_endpoint,
+    filter: impl FnOnce() -> Result<Filter>,
+    length: usize,
+    closer: nnqi_closer,
+    user: User,
+) -> Result<nnqi_handler> {
+    let endpoint = ENDPOINTS.get(endpoint)?;
+    let closer = closer.map(|closer| -> Box<dyn FnOnce(&Reason) + Send> {
+        Box::new(move |reason: &Reason| {
+            let (reason, error) = told(reason);
+            // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
+            unsafe { closer(reason, error, user.pointer()) };
+        })
+    });
+    let (id, queue) = endpoint.make_handler(filter()?, length.max(1), closer)?;
+    Ok(HANDLERS.add(Arc::new(Handler { endpoint, id, queue })))
+}
+
+/// Ends a handler, if it has not ended, and frees it; messages in its queue are lost, and what waits for them in another thread fails
+/// with EBADF. Its closer has been called when this returns, unless its chooser is being called by another thread: then it is
+/// when that has returned. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread, but not in its own closer.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
     guard(|| {
+        // Not when the handle is gone already.
+        may_change()?;
         let handler = HANDLERS.remove(handler)?;
         match handler.endpoint.remove_handler(handler.id) {
             // It has ended by itself.
@@ -231,7 +295,7 @@ pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
 
 /// The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
 /// what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
-/// before the handler ended can be taken after. Returns 0 with EBADF, ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
+/// before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
 /// tells why) or EINTR. Free it. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next_message(
@@ -239,17 +303,18 @@ pub unsafe extern "C" fn nnqi_next_message(
     milliseconds: c_int,
     header: *mut nnqi_header,
 ) -> nnqi_value {
-    guard(|| match HANDLERS.get(handler)?.queue.next(timeout(milliseconds))? {
-        Next::Message(message) => {
-            let Header { id, ty, flags, service, object, action, .. } = message.header;
-            if !header.is_null() {
-                let found = nnqi_header { id, r#type: ty.byte(), flags: flags.0, service, object, action };
-                // SAFETY: it has room for one.
-                unsafe { pointers::write(header, found) }?;
-            }
-            Ok(view::add(Value::Raw(message.payload)))
+    guard(|| {
+        let next = match HANDLERS.get(handler)?.queue.next(timeout(milliseconds)) {
+            Ok(Next::Message(message)) => Ok(message),
+            Ok(Next::End(reason)) => Err(Failure::new(Error::NOT_CONNECTED, reason)),
+            Err(error) => Err(error.into()),
+        };
+        let message = HANDLERS.waited(handler, next)?;
+        if !header.is_null() {
+            // SAFETY: it has room for one.
+            unsafe { pointers::write(header, nnqi_header::from(&message.header)) }?;
         }
-        Next::End(reason) => Err(Failure::new(Error::NOT_CONNECTED, reason)),
+        Ok(view::add(Value::Raw(message.payload)))
     })
 }
 
@@ -283,7 +348,7 @@ pub extern "C" fn nnqi_end_call(endpoint: nnqi_endpoint, id: u32) -> c_int {
 
 /// Sends a message of this header and payload, which is copied. If more waits to be sent than may, waits for at most milliseconds (0:
 /// not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
-/// ETIMEDOUT or EINTR. Any thread; the messages of one thread keep their order.
+/// ETIMEDOUT, EINTR, or EDEADLK (in a chooser; no room, on the thread that reads the connection). Any thread; the messages of one thread keep their order.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_send(
     endpoint: nnqi_endpoint,

@@ -1,5 +1,5 @@
 use std::cell::RefCell;
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_char, c_int};
 
 use crate::capi::errno;
 use crate::core::Error;
@@ -35,6 +35,11 @@ impl Failure {
     /// `ERANGE`
     pub fn range(text: impl ToString) -> Failure {
         Failure::new(Error::from_errno(libc::ERANGE), text)
+    }
+
+    /// For callbacks, which are told: the number and the text.
+    pub fn into_parts(self) -> (c_int, CString) {
+        (self.errno.errno(), c_text(&self.text))
     }
 
     /// The same, with what it is about in front.
@@ -74,6 +79,12 @@ impl From<EmitError> for Failure {
     }
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
 /// Leaves the text of a panic for who asks.
 struct Fuse;
 
@@ -85,11 +96,14 @@ impl Drop for Fuse {
     }
 }
 
+/// A text with a zero in it came from a peer: it ends there, as C would read it.
+fn c_text(text: &str) -> CString {
+    CString::new(text.split('\0').next().unwrap_or_default()).unwrap_or_default()
+}
+
 fn remember(text: &str) {
-    // A text with a zero in it came from a peer: it ends there, as C would read it.
-    let text = text.split('\0').next().unwrap_or_default();
     // A thread that is ending has no place for it any more.
-    let _ = LAST.try_with(|last| *last.borrow_mut() = CString::new(text).unwrap_or_default());
+    let _ = LAST.try_with(|last| *last.borrow_mut() = c_text(text));
 }
 
 /// What was last said to this thread.

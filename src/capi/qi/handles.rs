@@ -21,9 +21,10 @@ pub enum Kind {
     Endpoint,
     Handler,
     Provider,
+    Pending,
 }
 
-const NAMES: [(Kind, &str); 11] = [
+const NAMES: [(Kind, &str); 12] = [
     (Kind::Value, "value"),
     (Kind::Server, "server"),
     (Kind::Builder, "builder"),
@@ -35,6 +36,7 @@ const NAMES: [(Kind, &str); 11] = [
     (Kind::Endpoint, "endpoint"),
     (Kind::Handler, "handler"),
     (Kind::Provider, "provider"),
+    (Kind::Pending, "call under way"),
 ];
 
 const KIND_SHIFT: u32 = 56;
@@ -88,6 +90,11 @@ impl<T: Clone> Handles<T> {
             OPEN.fetch_sub(1, Ordering::Relaxed);
         }
         found.ok_or_else(|| self.missing(handle))
+    }
+
+    /// What came of waiting for what the handle stands for. If somebody has freed it meanwhile, that is why it failed.
+    pub fn waited<R>(&self, handle: u64, outcome: Result<R>) -> Result<R> {
+        outcome.or_else(|failure| self.get(handle).and(Err(failure)))
     }
 
     fn missing(&self, handle: u64) -> Failure {

@@ -6,12 +6,15 @@
 #![allow(non_camel_case_types)] // C's names
 
 pub mod build;
+pub mod calls;
 pub mod client;
 pub mod codec;
 pub mod endpoint;
 mod error;
 mod handles;
+mod held;
 pub mod objects;
+pub mod options;
 mod outcome;
 pub mod provider;
 pub mod read;

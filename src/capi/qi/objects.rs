@@ -9,6 +9,7 @@ use crate::sys::sync::Mutex;
 use super::build::nnqi_value;
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
+use super::held::Held;
 use super::view;
 
 /// An object that is being described, until nnqi_build or nnqi_builder_free. One thread at a time.
@@ -16,15 +17,18 @@ pub type nnqi_builder = u64;
 /// An object of this process, to be added to servers. The handle is the caller's until nnqi_object_free; the object lives on
 /// while a server has it. Any thread.
 pub type nnqi_object = u64;
-/// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error or nnqi_reply_object, exactly one of them,
-/// from any thread, now or later. It is the callback's, and stays until it is answered.
+/// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error, nnqi_reply_canceled or
+/// nnqi_reply_object, exactly one of them, from any thread, now or later. It is the callback's, and stays until it is answered.
 pub type nnqi_request = u64;
 
 /// The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
 /// which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
-/// longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is: until its
-/// handle is freed and every server that has it is closed.
+/// longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is, which nnqi_when_gone
+/// tells: until its handle and its values are freed, every server that has it is closed, and no peer has it.
 pub type nnqi_code = Option<unsafe extern "C" fn(request: nnqi_request, user: *mut c_void)>;
+
+/// Told that an object is no more: nnqi_when_gone.
+pub type nnqi_gone = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 type Shared<T> = Arc<Mutex<Option<T>>>;
 
@@ -55,12 +59,20 @@ pub fn object(handle: nnqi_object) -> Result<Object> {
     OBJECTS.get(handle)
 }
 
-/// Values for a method or signal: the members of a tuple, which is taken.
-pub fn arguments(handle: nnqi_value) -> Result<Vec<Value>> {
-    match view::take(handle)?.0 {
-        Value::Tuple(tuple) => Ok(tuple.members),
-        other => Err(Failure::invalid(format!("arguments must be a tuple, not {}", other.signature()))),
+/// Values for a method or signal, the members of a tuple, which is taken; and the objects of ours that they refer to.
+pub fn arguments(handle: nnqi_value) -> Result<(Vec<Value>, Vec<Object>)> {
+    let (value, inner) = view::take(handle)?;
+    match inner.held.to_be_sent(value)? {
+        (Value::Tuple(tuple), objects) => Ok((tuple.members, objects)),
+        (other, _) => Err(Failure::invalid(format!("arguments must be a tuple, not {}", other.signature()))),
     }
+}
+
+/// A value for a property, which is taken.
+pub fn property_value(handle: nnqi_value) -> Result<Value> {
+    let (value, inner) = view::take(handle)?;
+    inner.held.refuse()?;
+    Ok(value)
 }
 
 /// The description of an object without members. Returns 0 never but for want of memory. End it with nnqi_build or
@@ -124,12 +136,41 @@ pub unsafe extern "C" fn nnqi_property(
     value: nnqi_value,
 ) -> i64 {
     guard(|| {
-        let value = view::take(value);
+        let value = property_value(value);
         // SAFETY: those that are not NULL end with a zero.
         let (name, _, signature) = unsafe { (view::utf8(name)?, view::signature(signature)?, view::utf8(signature)?) };
-        let (value, _) = value?;
+        let value = value?;
         with_builder(builder, |builder| builder.property(name, signature, value)).map(i64::from)
     })
+}
+
+/// Has gone called, with user, when the object is no more: none of its code runs then or later, and what that needs may be freed.
+/// Called once, also if nnqi_build fails or nnqi_builder_free comes; on any thread, also within other calls of this library: it
+/// must not block, and must return: exceptions of C++ and longjmp must not leave it. Returns 0, or -1 with EBADF or EFAULT (gone
+/// is NULL), and then it is not called.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_when_gone(builder: nnqi_builder, gone: nnqi_gone, user: *mut c_void) -> c_int {
+    guard(|| {
+        let gone = gone.ok_or(Error::FAULT)?;
+        let user = User(user);
+        with_builder(builder, |builder| {
+            builder.keep(Gone { gone, user });
+            0
+        })
+    })
+}
+
+/// Tells C when it is dropped.
+struct Gone {
+    gone: unsafe extern "C" fn(user: *mut c_void),
+    user: User,
+}
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
+        unsafe { (self.gone)(self.user.pointer()) };
+    }
 }
 
 /// The object. The builder is none from now on, whatever happens. Returns 0 with EBADF or EINVAL (the text names the member
@@ -148,6 +189,19 @@ pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
     guard(|| BUILDERS.remove(builder).map(|_| 0))
 }
 
+/// A value of signature o that stands for an object of ours, alone or within others (nnqi_list, nnqi_map, nnqi_tuple, nnqi_dynamic,
+/// ...): in arguments of calls, signals and posts, and in results. Whoever gets it may call the object, on the connection that it
+/// came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
+/// The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
+/// no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
+    guard(|| {
+        let (value, held) = Held::ours(&OBJECTS.get(object)?);
+        Ok(view::add_with(value, held))
+    })
+}
+
 /// Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
@@ -163,7 +217,8 @@ pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, a
         let arguments = self::arguments(arguments);
         // SAFETY: a non-null `signal` ends with a zero.
         let signal = unsafe { view::utf8(signal) }?;
-        Ok(OBJECTS.get(object)?.emit(signal, arguments?)?.sent as i64)
+        let (arguments, objects) = arguments?;
+        Ok(OBJECTS.get(object)?.emit_with(signal, arguments, &objects)?.sent as i64)
     })
 }
 
@@ -172,10 +227,10 @@ pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, a
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c_char, value: nnqi_value) -> i64 {
     guard(|| {
-        let value = view::take(value);
+        let value = property_value(value);
         // SAFETY: a non-null `property` ends with a zero.
         let property = unsafe { view::utf8(property) }?;
-        Ok(OBJECTS.get(object)?.set(property, value?.0)?.sent as i64)
+        Ok(OBJECTS.get(object)?.set(property, value?)?.sent as i64)
     })
 }
 
@@ -205,7 +260,13 @@ fn take_request(handle: nnqi_request) -> Result<Call> {
 /// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
-    guard(|| Ok(view::add(Value::tuple(with_request(request, |call| call.arguments.clone())?))))
+    guard(|| {
+        with_request(request, |call| {
+            let arguments = Value::tuple(call.arguments.clone());
+            let held = Held::passed(call, &arguments);
+            view::add_with(arguments, held)
+        })
+    })
 }
 
 /// 1 if nobody waits for the answer any more (the caller has cancelled, or is gone), else 0; -1 with EBADF. It must be answered
@@ -231,8 +292,10 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
     guard(|| {
-        let (result, _) = view::take(result)?;
-        take_request(request)?.reply(Ok(Answer::from(result)));
+        let (result, inner) = view::take(result)?;
+        let (result, objects) = inner.held.to_be_sent(result)?;
+        let answer = objects.iter().fold(Answer::from(result), Answer::carrying);
+        take_request(request)?.reply(Ok(answer));
         Ok(0)
     })
 }
@@ -245,6 +308,16 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
         // SAFETY: a non-null `text` ends with a zero.
         let text = unsafe { view::utf8(text) }?;
         take_request(request)?.reply(Err(CallError::from(text)));
+        Ok(0)
+    })
+}
+
+/// Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
+/// EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
+    guard(|| {
+        take_request(request)?.reply(Err(CallError::Canceled));
         Ok(0)
     })
 }

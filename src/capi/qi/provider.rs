@@ -1,14 +1,13 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Arc, LazyLock};
 
-use crate::capi::pointers;
 use crate::qi::client::Provider;
-use crate::qi::server::Options;
+use crate::qi::endpoint::may_wait;
 
-use super::client::{nnqi_options, options_of};
-use super::error::{Result, guard};
+use super::error::guard;
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
+use super::options::{nnqi_options, nnqi_server_options, server_options, session_options};
 use super::view;
 
 /// Services of this process on the bus of another: registered with its directory, and reached at addresses of ours. Any thread.
@@ -18,23 +17,23 @@ pub type nnqi_provider = u64;
 static PROVIDERS: LazyLock<Handles<Arc<Provider>>> = LazyLock::new(|| Handles::new(Kind::Provider));
 
 /// Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services.
-/// options may be NULL; with reconnect the services are registered again after a loss. Nothing is kept. Returns 0 as
-/// nnqi_connect, or with EADDRINUSE and the like.
+/// options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
+/// of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
+/// which this returns 0. Close it with nnqi_provider_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_provider_open(
     url: *const c_char,
     addresses: *const *const c_char,
     count: usize,
     options: *const nnqi_options,
+    serving: *const nnqi_server_options,
 ) -> nnqi_provider {
     guard(|| {
-        // SAFETY: a non-null `url` ends with a zero, a non-null `addresses` has `count` pointers.
-        let (url, addresses) = unsafe { (view::utf8(url)?, pointers::array(addresses, count)?) };
-        // SAFETY: those that are not NULL end with a zero.
-        let addresses = addresses.iter().map(|address| unsafe { view::utf8(*address) }).collect::<Result<Vec<_>>>()?;
-        // SAFETY: a non-null `options` is some, whose texts end with a zero.
-        let options = unsafe { options_of(options) }?;
-        Ok(PROVIDERS.add(Arc::new(Provider::start(url, &addresses, options, Options::default())?)))
+        // SAFETY: a non-null `url` ends with a zero, a non-null `addresses` has `count` texts that do.
+        let (url, addresses) = unsafe { (view::utf8(url)?, view::texts(addresses, count)?) };
+        // SAFETY: those that are not NULL have texts that end with a zero, and functions as C says.
+        let (options, serving) = unsafe { (session_options(options)?, server_options(serving)?) };
+        Ok(PROVIDERS.add(Arc::new(Provider::start(url, &addresses, options, serving)?)))
     })
 }
 
@@ -61,8 +60,15 @@ pub unsafe extern "C" fn nnqi_unregister(provider: nnqi_provider, name: *const c
     })
 }
 
-/// Ends all services of a provider and its connections. Returns 0, or -1 with EBADF. Any thread.
+/// Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close.
+/// What waits for the directory in other threads fails with ENOTCONN. Returns 0, or -1 with EBADF, or with EDEADLK on a thread that
+/// reads a connection. Any other thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_provider_close(provider: nnqi_provider) -> c_int {
-    guard(|| PROVIDERS.remove(provider).map(|_| 0))
+    guard(|| {
+        // Not when the handle is gone already.
+        may_wait()?;
+        PROVIDERS.remove(provider)?.close();
+        Ok(0)
+    })
 }

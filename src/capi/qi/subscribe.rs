@@ -24,8 +24,7 @@ pub type nnqi_callback = Option<unsafe extern "C" fn(arguments: nnqi_value, miss
 #[derive(Clone)]
 enum Listening {
     Queue(Arc<Subscription>),
-    /// Held until the handle is closed.
-    Callback(#[expect(dead_code, reason = "dropping it is what ends it")] Arc<Watch>),
+    Callback(Arc<Watch>),
 }
 
 static SUBSCRIPTIONS: LazyLock<Handles<Listening>> = LazyLock::new(|| Handles::new(Kind::Subscription));
@@ -88,13 +87,14 @@ fn queue(handle: nnqi_subscription) -> Result<Arc<Subscription>> {
 
 /// The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
 /// which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
-/// (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, and there are no more) or EPROTO (an event that cannot
-/// be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. A wait is not ended by
-/// nnqi_unsubscribe.
+/// (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
+/// event that cannot be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. If another
+/// thread calls nnqi_unsubscribe, this returns at once with EBADF.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next(subscription: nnqi_subscription, milliseconds: c_int, missed: *mut u64) -> nnqi_value {
     guard(|| {
-        let event = queue(subscription)?.next(timeout(milliseconds))?;
+        let event = queue(subscription)?.next(timeout(milliseconds));
+        let event = SUBSCRIPTIONS.waited(subscription, event.map_err(Failure::from))?;
         if !missed.is_null() {
             // SAFETY: it has room for a number.
             unsafe { pointers::write(missed, event.missed) }?;
@@ -104,15 +104,24 @@ pub unsafe extern "C" fn nnqi_next(subscription: nnqi_subscription, milliseconds
 }
 
 /// A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
-/// neither read nor close it. Returns -1 with EBADF, EINVAL (it has a callback) or EMFILE. Any thread.
+/// neither read nor close it, and take it out of poll sets before nnqi_unsubscribe. Returns -1 with EBADF, EINVAL (it has a callback)
+/// or EMFILE. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_descriptor(subscription: nnqi_subscription) -> c_int {
     guard(|| Ok(queue(subscription)?.descriptor()?))
 }
 
-/// Ends listening, and waits for nothing: no callback begins after this, but one may be under way. Returns 0, or -1 with
-/// EBADF. Any thread, callbacks too.
+/// Ends listening, and waits for nothing: no callback begins after this, but one may be under way. What waits for events in another
+/// thread fails with EBADF; a descriptor of the subscription becomes readable and is closed when the last of them has returned.
+/// Returns 0, or -1 with EBADF. Any thread, callbacks too.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_unsubscribe(subscription: nnqi_subscription) -> c_int {
-    guard(|| SUBSCRIPTIONS.remove(subscription).map(|_| 0))
+    guard(|| {
+        // Others may be waiting for an event, and hold it as long.
+        match SUBSCRIPTIONS.remove(subscription)? {
+            Listening::Queue(subscription) => subscription.close(),
+            Listening::Callback(watch) => watch.close(),
+        }
+        Ok(0)
+    })
 }

@@ -7,12 +7,13 @@ use smallvec::SmallVec;
 
 use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::client::{Received, RemoteObject};
+use crate::qi::client::Received;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Dynamic, Value};
 
 use super::error::{Failure, Result, last};
 use super::handles::{Handles, Kind};
+use super::held::Held;
 
 /// Values within each other that C may build, at most: dropping and cloning go down as deep. What is read off the wire
 /// has its own limit, which is lower.
@@ -27,11 +28,23 @@ pub struct View {
     depth: u32,
     /// From the root: which child, which child of that, ...
     path: SmallVec<[usize; 3]>,
-    /// Of a value from a peer: the objects in it. They live as long as somebody holds them.
     held: Held,
 }
 
-type Held = Option<Arc<[Arc<RemoteObject>]>>;
+/// What values bring along to one that is around them.
+#[derive(Debug, Default)]
+pub struct Inner {
+    /// Values within each other, of the deepest.
+    depth: u32,
+    pub held: Held,
+}
+
+impl Inner {
+    #[must_use]
+    pub fn and(self, other: Inner) -> Inner {
+        Inner { depth: self.depth.max(other.depth), held: self.held.and(other.held) }
+    }
+}
 
 impl View {
     /// The value at this place.
@@ -50,20 +63,19 @@ impl View {
         Ok(view)
     }
 
-    /// The object that the value refers to, if it came from a peer and has not been copied since.
-    pub fn object(&self) -> Result<Arc<RemoteObject>> {
-        let Value::Object(object) = self.value()? else { return Err(Failure::invalid("a value that is no object")) };
-        let held = self.held.iter().flat_map(|held| held.iter());
-        let found = held.into_iter().find(|held| (held.service, held.object) == (object.service, object.object));
-        found.cloned().ok_or_else(|| Failure::invalid("an object that came through no connection"))
+    /// The objects in it.
+    pub fn held(&self) -> &Held {
+        &self.held
     }
 
-    fn into_value(self) -> Result<(Value, u32)> {
+    fn into_value(self) -> Result<(Value, Inner)> {
         let depth = self.depth.saturating_sub(self.path.len() as u32).max(1);
         if self.path.is_empty() {
-            return Ok((Arc::unwrap_or_clone(self.root), depth));
+            return Ok((Arc::unwrap_or_clone(self.root), Inner { depth, held: self.held }));
         }
-        self.value().map(|value| (value.clone(), depth))
+        let value = self.value()?.clone();
+        let held = self.held.within(&value);
+        Ok((value, Inner { depth, held }))
     }
 }
 
@@ -94,26 +106,29 @@ fn depth(value: &Value) -> u32 {
 
 /// A handle for a value that was not built by C, or is flat.
 pub fn add(value: Value) -> u64 {
-    let depth = depth(&value);
-    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: None })
+    add_with(value, Held::default())
 }
 
-/// A handle for a value from a peer, which keeps the objects in it.
-pub fn add_received(received: Received) -> u64 {
-    let held = Some(received.objects().into()).filter(|held: &Arc<[_]>| !held.is_empty());
-    let value = received.into_value();
+/// The same with the objects in it.
+pub fn add_with(value: Value, held: Held) -> u64 {
     let depth = depth(&value);
     VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held })
 }
 
-/// A handle for a value around values that are `inner` deep; refused if that is too deep.
-pub fn add_around(value: Value, inner: u32) -> Result<u64> {
+/// A handle for a value from a peer, which keeps the objects in it.
+pub fn add_received(received: Received) -> u64 {
+    let held = Held::received(&received);
+    add_with(received.into_value(), held)
+}
+
+/// A handle for a value around others; refused if it is too deep.
+pub fn add_around(value: Value, inner: Inner) -> Result<u64> {
     // Converting may have wrapped a level in dynamics: each level counts as two.
-    let depth = inner + 2;
+    let depth = inner.depth + 2;
     if depth > MAX_DEPTH {
         return Err(Failure::invalid("too many values within each other"));
     }
-    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: None }))
+    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: inner.held }))
 }
 
 /// A handle for a place.
@@ -137,34 +152,34 @@ pub fn free(handle: u64) -> Result<()> {
     VALUES.remove(handle).map(drop)
 }
 
-/// The value of a handle, which is none from now on, and how deep it is.
-pub fn take(handle: u64) -> Result<(Value, u32)> {
+/// The value of a handle, which is none from now on, and what it brings along.
+pub fn take(handle: u64) -> Result<(Value, Inner)> {
     let said = if handle == 0 { last() } else { String::new() };
     let taken = VALUES.remove(handle).and_then(View::into_value);
     // 0 is what a call has returned whose failure nobody has looked at: say it here.
     taken.map_err(|failure| if said.is_empty() { failure } else { failure.about(format_args!("after \"{said}\"")) })
 }
 
-/// The values of several handles, which are none from now on, whatever happens; and how deep the deepest is.
+/// The values of several handles, which are none from now on, whatever happens; and what they bring along.
 ///
 /// # Safety
 /// A non-null `handles` has `count` handles that nobody writes meanwhile.
-pub unsafe fn take_all(handles: *const u64, count: usize) -> Result<(Vec<Value>, u32)> {
+pub unsafe fn take_all(handles: *const u64, count: usize) -> Result<(Vec<Value>, Inner)> {
     // SAFETY: the caller's promise.
     let handles = unsafe { pointers::array(handles, count) }?;
-    let mut deepest = 0;
+    let mut all = Inner::default();
     let mut values = Vec::new();
     let mut failed = None;
     for (index, handle) in handles.iter().enumerate() {
         match take(*handle) {
-            Ok((value, depth)) => {
-                deepest = deepest.max(depth);
+            Ok((value, inner)) => {
+                all = all.and(inner);
                 values.push(value);
             }
             Err(failure) => failed = failed.or(Some(failure.about(format_args!("item {index}")))),
         }
     }
-    failed.map_or(Ok((values, deepest)), Err)
+    failed.map_or(Ok((values, all)), Err)
 }
 
 /// A signature from a text that ends with a zero.
@@ -191,6 +206,17 @@ pub unsafe fn utf8<'a>(text: *const c_char) -> Result<&'a str> {
     // SAFETY: the caller's promise.
     let text = unsafe { pointers::text(text) }?;
     str::from_utf8(text).map_err(|_| Failure::invalid("a text that is not UTF-8"))
+}
+
+/// Several of them.
+///
+/// # Safety
+/// A non-null `texts` has `count` pointers; those that are not NULL as of [`signature`]; for `'a`.
+pub unsafe fn texts<'a>(texts: *const *const c_char, count: usize) -> Result<Vec<&'a str>> {
+    // SAFETY: the caller's promise.
+    let texts = unsafe { pointers::array(texts, count) }?;
+    // SAFETY: the caller's promise.
+    texts.iter().map(|text| unsafe { utf8(*text) }).collect()
 }
 
 /// Copies a text to C's buffer, as much as fits, and a zero behind it; returns how long the text is without it.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::core::Error;
 use crate::qi::convert::convert;
 use crate::qi::message::Header;
 use crate::qi::payload::PayloadError;
@@ -58,7 +59,8 @@ impl Expected {
     }
 }
 
-/// A call under way. Dropping it leaves the call running; its answer is swallowed when it comes.
+/// A call under way. Any number of threads may wait for it; one of them gets the answer, and the others, as whoever asks
+/// later, [`ClientError::Canceled`]. Dropping it leaves the call running; its answer is swallowed when it comes.
 #[must_use]
 pub struct PendingCall {
     connection: Arc<Connection>,
@@ -66,7 +68,6 @@ pub struct PendingCall {
     slot: Arc<Slot<Outcome>>,
     expected: Expected,
     deadline: Option<Instant>,
-    done: bool,
 }
 
 impl PendingCall {
@@ -77,7 +78,7 @@ impl PendingCall {
         expected: Expected,
         deadline: Option<Instant>,
     ) -> PendingCall {
-        PendingCall { connection, call, slot, expected, deadline, done: false }
+        PendingCall { connection, call, slot, expected, deadline }
     }
 
     /// The call's message id on its connection.
@@ -85,7 +86,7 @@ impl PendingCall {
         self.call.id
     }
 
-    /// The answer is there: [`PendingCall::wait`] would not.
+    /// The call has ended: waiting for it would not wait.
     pub fn is_done(&self) -> bool {
         self.slot.is_full()
     }
@@ -93,23 +94,14 @@ impl PendingCall {
     /// Waits for the answer, until the deadline of the call; then the peer is asked to cancel and the call is given up.
     /// Fails with [`ClientError::Remote`], [`ClientError::Canceled`], [`ClientError::Disconnected`],
     /// [`ClientError::TimedOut`], or [`ClientError::Payload`] if the result is not what was declared.
-    pub fn wait(mut self) -> Result<Received> {
-        match self.wait_until(self.deadline) {
-            Err(ClientError::TimedOut) => {
-                self.connection.cancel(&self.call);
-                Err(ClientError::TimedOut)
-            }
-            outcome => outcome,
-        }
+    pub fn wait(self) -> Result<Received> {
+        // Only the deadline ends the wait, and that is an outcome.
+        self.wait_until(None).unwrap_or(Err(ClientError::TimedOut))
     }
 
-    /// Waits for at most `timeout`. `None`: not yet, and the call goes on. After an answer there is no other: then this is
-    /// [`ClientError::Canceled`].
-    pub fn wait_for(&mut self, timeout: Duration) -> Option<Result<Received>> {
-        match self.wait_until(deadline_in(Some(timeout))) {
-            Err(ClientError::TimedOut) => None,
-            outcome => Some(outcome),
-        }
+    /// Waits for at most `timeout`. `None`: not yet, and the call goes on. Otherwise as [`PendingCall::wait`].
+    pub fn wait_for(&self, timeout: Duration) -> Option<Result<Received>> {
+        self.wait_until(deadline_in(Some(timeout)))
     }
 
     /// Asks the peer to end the call, if it knows how to, and returns at once. The call still has its one answer: wait for
@@ -123,24 +115,39 @@ impl PendingCall {
         self.connection.cancel(&self.call);
     }
 
-    fn wait_until(&mut self, deadline: Option<Instant>) -> Result<Received> {
-        if self.done {
-            return Err(ClientError::Canceled);
-        }
-        let outcome = self.slot.wait(self.connection.reactor(), Some(self.connection.endpoint()), deadline)?;
-        self.done = true;
-        self.expected.read(&self.connection, outcome?)
-    }
-}
-
-impl Drop for PendingCall {
-    fn drop(&mut self) {
-        if !self.done && !self.connection.give_up(self.call.id) {
+    /// Ends the call here, and not at the peer: who waits for it gets [`ClientError::Canceled`].
+    pub fn forget(&self) {
+        if !self.connection.give_up(self.call.id) {
             // It has been answered, and nobody wanted the answer: objects in it are released.
             if let Some(Ok(reply)) = self.slot.take() {
                 drop(self.expected.read(&self.connection, reply));
             }
         }
+        self.slot.fill(self.connection.reactor(), Err(ClientError::Canceled));
+    }
+
+    /// `None`: not by then.
+    fn wait_until(&self, time: Option<Instant>) -> Option<Result<Received>> {
+        let first = time.into_iter().chain(self.deadline).min();
+        let outcome = match self.slot.wait(self.connection.reactor(), Some(self.connection.endpoint()), first) {
+            Ok(outcome) => outcome,
+            Err(Error::TIMED_OUT) if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                self.connection.cancel(&self.call);
+                self.forget();
+                return Some(Err(ClientError::TimedOut));
+            }
+            Err(Error::TIMED_OUT) => return None,
+            Err(error) => return Some(Err(error.into())),
+        };
+        // There is no other answer for who else waits.
+        self.slot.fill(self.connection.reactor(), Err(ClientError::Canceled));
+        Some(outcome.and_then(|reply| self.expected.read(&self.connection, reply)))
+    }
+}
+
+impl Drop for PendingCall {
+    fn drop(&mut self) {
+        self.forget();
     }
 }
 

@@ -6,7 +6,7 @@
 //!            ── the end ──▶ all of them are told
 //! ```
 //!
-//! Locks: `replies`, those of the metas, `objects`, `registrations` and that of each slot and inbox. None is held while
+//! Locks: `replies`, those of the metas, `objects`, the end point's `registrations` and that of each slot and inbox. None is held while
 //! another is taken, code of others runs, or something is sent; but `sent` is while the message is handed over that was
 //! encoded with it, because such messages must leave in that order, and then the send does not wait.
 
@@ -32,7 +32,6 @@ use crate::transport::source::Source;
 
 use super::error::{ClientError, Result};
 use super::received::{Objects, Received};
-use super::registrations::Registrations;
 use super::replies::{Counts, Entry, Match, Replies};
 use super::waiting::Slot;
 
@@ -85,15 +84,40 @@ pub struct Connection {
     sent: Mutex<SentMetas>,
     metas: Mutex<HashMap<(u32, u32), Arc<MetaObject>>>,
     objects: Objects,
-    registrations: Mutex<Registrations<Arc<Slot<Result<()>>>>>,
     /// When the reactor will ask for calls whose time is over.
     alarm: Mutex<Option<Instant>>,
+    /// Our handler on an end point that is not ours to close.
+    beside: OnceLock<u64>,
 }
 
 impl Connection {
     /// The connection of an end point that has not begun to read.
     pub(super) fn new(reactor: &Arc<Reactor>, endpoint: &Arc<EndPoint>, url: &str) -> Result<Arc<Connection>> {
-        let connection = Arc::new_cyclic(|me| Connection {
+        let connection = Connection::over(reactor, endpoint, url);
+        connection.hear_answers()?;
+        let announcements = Weak::clone(&connection.me);
+        let sink = move |_: &EndPoint, message: &Message| {
+            if let Some(connection) = announcements.upgrade() {
+                connection.announced(message);
+            }
+            Taken::Yes
+        };
+        endpoint.make_sink(Pattern::types(Types::of(Type::Capability)), Arc::new(sink), None)?;
+        Ok(connection)
+    }
+
+    /// The client side of a connection that a server has accepted, where both sides have `shared`: for objects that the peer
+    /// has passed. It does not close with this.
+    pub(in crate::qi) fn beside(endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<Arc<Connection>> {
+        let connection = Connection::over(endpoint.reactor(), endpoint, endpoint.peer());
+        let handler = connection.hear_answers().map_err(|error| connection.gone(error))?;
+        // Nobody else has it yet.
+        let _ = (connection.beside.set(handler), connection.shared.set(shared));
+        Ok(connection)
+    }
+
+    fn over(reactor: &Arc<Reactor>, endpoint: &Arc<EndPoint>, url: &str) -> Arc<Connection> {
+        Arc::new_cyclic(|me| Connection {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),
             endpoint: Arc::clone(endpoint),
@@ -105,10 +129,14 @@ impl Connection {
             sent: Mutex::default(),
             metas: Mutex::default(),
             objects: Objects::default(),
-            registrations: Mutex::default(),
             alarm: Mutex::default(),
-        });
-        let (answers, end) = (Weak::clone(&connection.me), Weak::clone(&connection.me));
+            beside: OnceLock::new(),
+        })
+    }
+
+    /// Not exclusive: a server on the same connection makes calls of its own.
+    fn hear_answers(&self) -> crate::core::Result<u64> {
+        let (answers, end) = (Weak::clone(&self.me), Weak::clone(&self.me));
         let sink = move |_: &EndPoint, message: &Message| {
             if let Some(connection) = answers.upgrade() {
                 connection.answered(message);
@@ -120,17 +148,7 @@ impl Connection {
                 connection.ended(reason);
             }
         };
-        // Not exclusive: a server on the same connection makes calls of its own.
-        endpoint.make_sink(Pattern::types(Types::ANSWERS), Arc::new(sink), Some(Box::new(closer)))?;
-        let announcements = Weak::clone(&connection.me);
-        let sink = move |_: &EndPoint, message: &Message| {
-            if let Some(connection) = announcements.upgrade() {
-                connection.announced(message);
-            }
-            Taken::Yes
-        };
-        endpoint.make_sink(Pattern::types(Types::of(Type::Capability)), Arc::new(sink), None)?;
-        Ok(connection)
+        self.endpoint.make_sink(Pattern::types(Types::ANSWERS), Arc::new(sink), Some(Box::new(closer)))
     }
 
     /// Authentication is done, and this is what both sides have.
@@ -195,10 +213,6 @@ impl Connection {
     /// The references to the peer's objects that are held here.
     pub fn objects(&self) -> &Objects {
         &self.objects
-    }
-
-    pub(super) fn registrations(&self) -> &Mutex<Registrations<Arc<Slot<Result<()>>>>> {
-        &self.registrations
     }
 
     pub(super) fn metas(&self) -> &Mutex<HashMap<(u32, u32), Arc<MetaObject>>> {
@@ -439,7 +453,11 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.close();
+        match self.beside.get() {
+            // It may have ended with the connection.
+            Some(handler) => drop(self.endpoint.remove_handler(*handler)),
+            None => self.close(),
+        }
     }
 }
 

@@ -45,33 +45,66 @@ impl Connection {
     /// Connects to `url` and authenticates. Blocks: `EDEADLK` on a thread that reads a connection. The errors tell apart
     /// what is no address, what is not reached, TLS, a server that rejects us (with its words), and nonsense.
     pub fn open(reactor: &Arc<Reactor>, url: &str, options: &DialOptions) -> Result<Arc<Connection>> {
-        Connection::open_with(reactor, url, options, |_| Ok(()))
+        let address = Endpoint::to_connect(url).map_err(|error| ClientError::Address { url: url.into(), error })?;
+        Connection::open_first(reactor, std::slice::from_ref(&address), options).map_err(|mut errors| {
+            errors.pop().unwrap_or(ClientError::connect(&address.to_string(), Failure::PeerClosed))
+        })
     }
 
-    /// [`Connection::open`]; `welcome` may make handlers before the first byte is read.
-    pub(super) fn open_with(
+    /// [`Connection::open`] for the first of these endpoints that answers and lets us in; which that is, its
+    /// [`url`](Connection::url) says. One that answers and is of no use leaves the others to be tried, each time within
+    /// `options.timeout`; but who does not want us has been found. Fails with an error for each, or that of the refusal alone.
+    pub(super) fn open_first(
         reactor: &Arc<Reactor>,
-        url: &str,
+        endpoints: &[Endpoint],
         options: &DialOptions,
-        welcome: impl FnOnce(&Arc<Connection>) -> Result<()>,
-    ) -> Result<Arc<Connection>> {
-        let deadline = deadline_in(options.timeout);
-        let address = Endpoint::to_connect(url).map_err(|error| ClientError::Address { url: url.into(), error })?;
-        let address = address.to_string();
-        let mut made = None;
-        EndPoint::connect(reactor, &address, options.config.clone(), options.timeout, |endpoint| {
-            let connection = Connection::new(reactor, endpoint, &address);
-            made = Some(connection.and_then(|connection| welcome(&connection).map(|()| connection)));
-        })
-        .map_err(|failure| ClientError::connect(&address, failure))?;
-        // The end point has called the welcome, or failed.
-        let connection = made.unwrap_or(Err(ClientError::connect(&address, Failure::PeerClosed)))?;
-        match authenticate(&connection, options, deadline) {
-            Ok(()) => Ok(connection),
-            Err(error) => {
-                connection.close();
-                Err(explained(&address, error))
+    ) -> std::result::Result<Arc<Connection>, Vec<ClientError>> {
+        let mut left = endpoints.to_vec();
+        let mut errors = Vec::new();
+        while !left.is_empty() {
+            match race(reactor, &left, options) {
+                Ok(connection) => return Ok(connection),
+                Err(Lost::All(failed)) => {
+                    errors.extend(failed);
+                    break;
+                }
+                Err(Lost::Winner(_, error @ ClientError::Rejected { .. })) => return Err(vec![error]),
+                Err(Lost::Winner(at, error)) => {
+                    left.remove(at);
+                    errors.push(error);
+                }
             }
+        }
+        Err(errors)
+    }
+}
+
+/// Why no connection came of a race.
+enum Lost {
+    /// No endpoint was reached.
+    All(Vec<ClientError>),
+    /// This one was first, and is of no use.
+    Winner(usize, ClientError),
+}
+
+fn race(reactor: &Arc<Reactor>, endpoints: &[Endpoint], options: &DialOptions) -> std::result::Result<Arc<Connection>, Lost> {
+    let deadline = deadline_in(options.timeout);
+    let mut made = None;
+    let connected = EndPoint::connect_first(reactor, endpoints, options.config.clone(), options.timeout, |endpoint, at| {
+        made = Some((at, Connection::new(reactor, endpoint, &endpoints[at].to_string())));
+    });
+    if let Err(failures) = connected {
+        let failed = |(endpoint, failure): (&Endpoint, Failure)| ClientError::connect(&endpoint.to_string(), failure);
+        return Err(Lost::All(endpoints.iter().zip(failures).map(failed).collect()));
+    }
+    // An end point that is connected has been welcomed.
+    let Some((at, connection)) = made else { return Err(Lost::All(Vec::new())) };
+    let connection = connection.map_err(|error| Lost::Winner(at, error))?;
+    match authenticate(&connection, options, deadline) {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            connection.close();
+            Err(Lost::Winner(at, explained(connection.url(), error)))
         }
     }
 }

@@ -10,12 +10,13 @@
 //! | `session`, `directory`, `plan`, `machine` | from a name to a proxy |
 //! | `keeper` | reconnection |
 //! | `provider` | services of our own on somebody else's bus |
+//! | `shared` | the reactor, and the server of what clients pass, of a process |
 //! | `proxy`, `call`, `typed` | what to do with it |
-//! | `subscribe`, `registrations` | signals and properties |
+//! | `subscribe`, `origin`, `registering` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
 //! | `connection`, `replies`, `dial`, `authentication`, `waiting` | one connection |
 //!
-//! Machines without I/O: `authentication`, `replies`, `registrations`, `plan`.
+//! Machines without I/O: `authentication`, `replies`, `plan`, and `qi::registrations`, which a server on the same connection shares.
 
 mod authentication;
 mod call;
@@ -25,13 +26,15 @@ mod directory;
 mod error;
 mod keeper;
 mod news;
+mod origin;
 mod plan;
 mod provider;
 mod proxy;
 mod received;
-mod registrations;
+mod registering;
 mod replies;
 mod session;
+mod shared;
 mod subscribe;
 mod typed;
 mod waiting;
@@ -44,12 +47,13 @@ pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 pub use error::{ClientError, Result};
 pub use keeper::Backoff;
 pub use crate::qi::machine::machine_ids;
-pub use news::shared_reactor;
 pub use provider::Provider;
+pub(in crate::qi) use proxy::{Held, Place};
 pub use proxy::{Completion, Proxy};
 pub use received::{Objects, Received, RemoteObject};
 pub use replies::Counts;
 pub use session::{Session, SessionOptions};
+pub use shared::shared_reactor;
 pub use subscribe::{Event, SubscribeOptions, Subscription, Watch};
 pub use typed::{FromValue, value_to};
 

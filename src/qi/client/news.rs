@@ -1,6 +1,6 @@
 //! Something has happened, look again: a counter to wait for.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::core::Result;
@@ -50,23 +50,4 @@ impl News {
         };
         wait_for(&self.reactor, None, deadline, look, |me| self.state.lock().1.retain(|other| !Arc::ptr_eq(other, me)))
     }
-}
-
-/// The reactor that all sessions of a process share unless they are given one. It is never stopped: proxies outlive their
-/// sessions. A forked child, which has lost the I/O thread, gets its own.
-pub fn shared_reactor() -> Result<Arc<Reactor>> {
-    /// Whose it is, by process id.
-    type Owned = Option<(u32, Arc<Reactor>)>;
-    static SHARED: LazyLock<Mutex<Owned>> = LazyLock::new(Mutex::default);
-    let process = std::process::id();
-    let mut shared = SHARED.lock();
-    if let Some((_, reactor)) = shared.as_ref().filter(|(owner, _)| *owner == process) {
-        return Ok(Arc::clone(reactor));
-    }
-    let reactor = Reactor::start()?;
-    if let Some(stale) = shared.replace((process, Arc::clone(&reactor))) {
-        // The parent's: ending it would wait for a thread that is not here.
-        std::mem::forget(stale);
-    }
-    Ok(reactor)
 }

@@ -58,6 +58,11 @@ impl Provider {
         outcome
     }
 
+    /// Takes the services back and closes all connections; waits for the code of methods. Closing twice is no error.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
     /// The session with the directory.
     pub fn session(&self) -> &Session {
         &self.0.session
@@ -135,15 +140,23 @@ impl Inner {
     }
 }
 
-impl Drop for Inner {
-    fn drop(&mut self) {
+impl Inner {
+    fn close(&self) {
+        let services = std::mem::take(&mut *self.services.lock());
         if let Ok(directory) = self.session.directory() {
-            for (id, _) in self.services.lock().values() {
+            for (id, _) in services.values() {
                 // If it fails, the end of the connection does the same.
                 let _ = directory.unregister_service(*id);
             }
         }
         self.session.close();
+        self.server.close();
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

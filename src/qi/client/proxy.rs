@@ -12,15 +12,16 @@ use crate::qi::convert::resolve;
 use crate::qi::message::Flags;
 use crate::qi::meta::{MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::payload::{PayloadError, write_arguments};
-use crate::qi::server::{Object, Server};
+use crate::qi::server::{Answer, Object, Remote, Server, passing};
 use crate::qi::signature::{Kind, Signature};
-use crate::qi::value::{Text, Value, Writer};
+use crate::qi::value::{Text, Uid, Value, Writer};
 use crate::sys::sync::Mutex;
 
 use super::call::{CallOptions, Expected, PendingCall};
 use super::connection::{Connection, Target, Waiter};
 use super::error::{ClientError, Result};
 use super::received::{MAIN_OBJECT, Received, RemoteObject};
+use super::shared::shared_server;
 use super::subscribe::Feed;
 use super::typed::{FromValue, typed};
 use super::waiting::{Slot, deadline_in};
@@ -38,13 +39,30 @@ const MAX_METAS: usize = 4096;
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;
 
 /// An object on a connection.
-pub(super) struct Place {
+pub(in crate::qi) struct Place {
     pub connection: Arc<Connection>,
     pub service: u32,
     pub object: u32,
     pub meta: Arc<MetaObject>,
     /// What keeps the object there, if it was handed to us.
-    pub held: Option<Arc<RemoteObject>>,
+    pub held: Option<Held>,
+}
+
+/// An object that was handed to us: as a result or in an event, or as an argument of a call to an object of ours.
+#[derive(Clone)]
+pub(in crate::qi) enum Held {
+    Received(Arc<RemoteObject>),
+    Passed(Remote),
+}
+
+impl Held {
+    /// Its identity, if its peer has told it.
+    pub fn uid(&self) -> Option<Uid> {
+        match self {
+            Held::Received(object) => object.uid,
+            Held::Passed(remote) => remote.uid(),
+        }
+    }
 }
 
 /// What all clones of a proxy share. After a reconnection its object is in another place.
@@ -108,14 +126,34 @@ impl Proxy {
             service: object.service,
             object: object.object,
             meta: Arc::clone(&object.meta),
-            held: Some(Arc::clone(object)),
+            held: Some(Held::Received(Arc::clone(object))),
         };
         Proxy::at(place, format!("{}.{}", object.service, object.object), None, false)
+    }
+
+    /// An object that a peer has passed to a method of ours ([`Call::remote`](crate::qi::server::Call::remote)); the proxy
+    /// keeps it. [`ClientError::Disconnected`].
+    pub fn of_remote(remote: &Remote) -> Result<Proxy> {
+        let (connection, (service, object)) = (remote.connection()?, remote.ids());
+        let place =
+            Place { connection, service, object, meta: Arc::clone(remote.meta()), held: Some(Held::Passed(remote.clone())) };
+        Ok(Proxy::at(place, format!("{service}.{object}"), None, false))
     }
 
     pub(super) fn at(place: Place, name: String, timeout: Option<Duration>, survives: bool) -> Proxy {
         let place = Mutex::new(Arc::new(place));
         Proxy(Arc::new(Cell { name, place, feeds: Mutex::default(), timeout, survives, removed: AtomicBool::new(false) }))
+    }
+
+    /// Where the object is now.
+    pub(in crate::qi) fn place(&self) -> Arc<Place> {
+        self.0.place()
+    }
+
+    /// An object of ours that stands for this one, to be passed to anybody: it passes on what it is asked
+    /// ([`Server::forward`]).
+    pub fn forwarded(&self) -> Result<Object> {
+        Ok(shared_server()?.forward(self)?)
     }
 
     /// What the object can do.
@@ -139,9 +177,12 @@ impl Proxy {
         Arc::clone(&self.0.place().connection)
     }
 
-    /// The object's handle, if it was handed to us.
+    /// The object's handle, if we have received it.
     pub fn object(&self) -> Option<Arc<RemoteObject>> {
-        self.0.place().held.clone()
+        match &self.0.place().held {
+            Some(Held::Received(object)) => Some(Arc::clone(object)),
+            _ => None,
+        }
     }
 
     /// Calls a method and waits for its result. `name` is a method's name, chosen among overloads by the arguments (section
@@ -246,6 +287,27 @@ impl Proxy {
         let connection = &place.connection;
         let passed = server.pass(connection.endpoint(), connection.shared(), place.service, object);
         passed.map_err(|error| connection.gone(error))
+    }
+
+    /// Has `send` make a call of this proxy whose arguments refer to objects of ours ([`Object::to_value`]), which are all of
+    /// `objects`; it gets the arguments with the addresses that the objects have on this connection. The peer keeps each of them
+    /// until it releases it or the connection ends; if `send` fails it has never had them. Calls of them come on this
+    /// connection, and are served by a server that the process has for that, unless one is there ([`Proxy::pass`]).
+    pub fn passing<T>(
+        &self,
+        arguments: Vec<Value>,
+        objects: &[Object],
+        send: impl FnOnce(&[Value]) -> Result<T>,
+    ) -> Result<T> {
+        if objects.is_empty() {
+            return send(&arguments);
+        }
+        let place = self.0.place();
+        let (connection, endpoint) = (&place.connection, place.connection.endpoint());
+        let served = shared_server()?.serve_unless_served(endpoint, connection.shared());
+        served.map_err(|error| connection.gone(error))?;
+        let arguments = objects.iter().fold(Answer::from(Value::tuple(arguments)), Answer::carrying);
+        passing(endpoint, place.service, &arguments, send)
     }
 
     /// The names of all properties, as the server says them now.

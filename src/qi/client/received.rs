@@ -6,8 +6,10 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Weak};
 
+use crate::qi::convert::{ConvertError, convert};
 use crate::qi::message::Message;
 use crate::qi::meta::MetaObject;
+use crate::qi::signature::Signature;
 use crate::qi::value::{Object, Uid, Value};
 
 use super::connection::Connection;
@@ -113,7 +115,7 @@ impl Received {
     /// Takes the references in `value` into our keeping.
     pub(super) fn adopt(connection: &Arc<Connection>, value: Value) -> Received {
         let mut objects = Vec::new();
-        collect(&value, &mut |object| objects.push(connection.objects().hold(connection, object)));
+        value.each_object(&mut |object| objects.push(connection.objects().hold(connection, object)));
         Received { value, objects }
     }
 
@@ -124,6 +126,11 @@ impl Received {
 
     pub fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// The value in another type, with the same objects.
+    pub(super) fn converted(self, to: &Signature) -> std::result::Result<Received, ConvertError> {
+        Ok(Received { value: convert(self.value, to)?, objects: self.objects })
     }
 
     /// The value alone: what objects were in it are released.
@@ -153,23 +160,5 @@ impl Deref for Received {
 impl PartialEq<Value> for Received {
     fn eq(&self, other: &Value) -> bool {
         self.value == *other
-    }
-}
-
-/// Shows every object in a value. Dynamics that are still bytes hold none. Recursion ends where the reader's did.
-fn collect(value: &Value, found: &mut impl FnMut(&Object)) {
-    match value {
-        Value::Object(object) if object.object != 0 => found(object),
-        Value::List(list) => list.items.iter().for_each(|item| collect(item, found)),
-        Value::Tuple(tuple) => tuple.members.iter().for_each(|member| collect(member, found)),
-        Value::Map(map) => {
-            for (key, value) in &map.entries {
-                collect(key, found);
-                collect(value, found);
-            }
-        }
-        Value::Optional(optional) => optional.value.iter().for_each(|value| collect(value, found)),
-        Value::Dynamic(dynamic) => dynamic.decoded_value().into_iter().for_each(|value| collect(value, found)),
-        _ => {}
     }
 }

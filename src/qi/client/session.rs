@@ -18,10 +18,11 @@ use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 use super::error::{ClientError, Result};
 use super::keeper::{self, Backoff};
-use super::news::{News, shared_reactor};
+use super::news::News;
 use super::plan::{self, Book, Key};
 use super::proxy::{Cell, Place, Proxy, main_object};
-use super::subscribe::join_for_session;
+use super::registering::join_for_session;
+use super::shared::shared_reactor;
 use super::waiting::deadline_in;
 
 /// What a session is made with.
@@ -31,7 +32,8 @@ pub struct SessionOptions {
     pub dial: DialOptions,
     /// Time limit of calls that have none of their own. `None` (the default): none.
     pub call_timeout: Option<Duration>,
-    /// Time for one endpoint of a service before the next is tried; 3 s.
+    /// Time in which one of a service's endpoints must be reached and let us in; 3 s. They are tried at the same time, each
+    /// a little later than the one before. One that answers but is of no use costs the time anew for the rest.
     pub endpoint_timeout: Duration,
     /// This machine's id, if it is not what [`SessionOptions::default`] would find out.
     pub machine_id: Option<String>,
@@ -144,8 +146,8 @@ impl Session {
         self.0.link()?.directory.services()
     }
 
-    /// A service by name. A connection that leads there is used again; else its endpoints are dialled one after another
-    /// (section 12). Fails with [`ClientError::NoService`], [`ClientError::Unreachable`], or as connecting does.
+    /// A service by name. A connection that leads there is used again; else its endpoints are dialled, and the first that
+    /// answers is used (section 12). Fails with [`ClientError::NoService`], [`ClientError::Unreachable`], or as connecting does.
     pub fn service(&self, name: &str) -> Result<Proxy> {
         self.0.service(name)
     }
@@ -343,25 +345,17 @@ impl Core {
         }
         let unreachable = |endpoints| ClientError::Unreachable { name: name.clone(), endpoints };
         let endpoints = plan::endpoints(info, &ours).map_err(unreachable)?;
-        let mut failures = Vec::new();
-        for endpoint in &endpoints {
-            let mut options = self.options.dial.clone();
-            options.timeout = Some(self.options.endpoint_timeout);
-            match Connection::open(&self.reactor, &endpoint.to_string(), &options) {
-                Ok(connection) => return self.note(info, &endpoint.to_string(), connection),
-                // The service is there, and does not want us.
-                Err(error @ ClientError::Rejected { .. }) => return Err(error),
-                Err(error) => failures.push(error),
-            }
-        }
-        match failures.pop() {
-            Some(only) if failures.is_empty() => Err(only),
-            last => Err(unreachable(failures.into_iter().chain(last).map(|error| error.to_string()).collect())),
+        let mut options = self.options.dial.clone();
+        options.timeout = Some(self.options.endpoint_timeout);
+        match Connection::open_first(&self.reactor, &endpoints, &options) {
+            Ok(connection) => self.note(info, connection),
+            Err(mut errors) if errors.len() == 1 => Err(errors.remove(0)),
+            Err(errors) => Err(unreachable(errors.iter().map(ClientError::to_string).collect())),
         }
     }
 
     /// A connection to a service has come about; if another thread was faster, that one's is used.
-    fn note(&self, info: &ServiceInfo, url: &str, connection: Arc<Connection>) -> Result<Arc<Connection>> {
+    fn note(&self, info: &ServiceInfo, connection: Arc<Connection>) -> Result<Arc<Connection>> {
         if let Some(earlier) = self.known(info) {
             connection.close();
             return Ok(earlier);
@@ -374,7 +368,7 @@ impl Core {
             return Err(crate::core::Error::NOT_CONNECTED.into());
         }
         let machine = info.machine_id.lossy().into_owned();
-        state.book.add(Key::Address(machine, url.to_owned()), Arc::clone(&connection));
+        state.book.add(Key::Address(machine, connection.url().to_owned()), Arc::clone(&connection));
         state.book.add(Key::Service(info.name.lossy().into_owned()), Arc::clone(&connection));
         Ok(connection)
     }

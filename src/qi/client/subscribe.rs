@@ -11,42 +11,42 @@ use std::time::{Duration, Instant};
 
 use crate::qi::endpoint::ring::{Ring, Wakes};
 use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken};
-use crate::qi::message::{Flags, Message};
-use crate::qi::meta::MetaObject;
+use crate::qi::message::Message;
 use crate::qi::payload::PayloadError;
-use crate::qi::signature::{Kind, Signature};
-use crate::qi::value::{Value, Writer};
+use crate::qi::registrations::Key;
+use crate::qi::signature::Signature;
 use crate::reactor::Reactor;
 use crate::reactor::parker::Parker;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
-use super::connection::{Connection, Outcome, Target, Waiter};
+use super::connection::Connection;
 use super::error::{ClientError, Result};
+use super::origin::Origin;
 use super::proxy::{Place, Proxy};
 use super::received::Received;
-use super::registrations::{Join, Key};
-use super::waiting::{Slot, deadline_in, wait_for};
-
-/// Generic actions of every object (section 9).
-const REGISTER_EVENT: u32 = 0;
-const UNREGISTER_EVENT: u32 = 1;
+use super::registering::{join, leave};
+use super::waiting::{deadline_in, wait_for};
 
 /// Events that wait, unless somebody says otherwise.
 const DEFAULT_QUEUE: usize = 100;
 
 /// How to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
     /// Events that may wait to be taken, at least 1; 100. Later ones are dropped and counted.
     pub queue: usize,
     /// How long to wait for the peer to accept; `None`: as long as it takes.
     pub timeout: Option<Duration>,
+    /// The type, a tuple, that the arguments are wanted in. They are converted here, or by the peer where the two types are
+    /// built differently; an event of which neither can be had is an error of its own. An event that the peer was asked to
+    /// convert and cannot comes once more to those who listen to the same signal, on the same connection, without this.
+    pub wanted: Option<Signature>,
 }
 
 impl Default for SubscribeOptions {
     fn default() -> SubscribeOptions {
-        SubscribeOptions { queue: DEFAULT_QUEUE, timeout: None }
+        SubscribeOptions { queue: DEFAULT_QUEUE, timeout: None, wanted: None }
     }
 }
 
@@ -57,14 +57,6 @@ pub struct Event {
     pub arguments: Received,
     /// Events that were dropped just before this one because the queue was full.
     pub missed: u64,
-}
-
-/// Where events come from, and what they consist of.
-#[derive(Debug)]
-struct Origin {
-    connection: Weak<Connection>,
-    member: String,
-    declared: Signature,
 }
 
 /// An event that waits.
@@ -91,6 +83,7 @@ struct Attached {
 pub(super) struct Feed {
     reactor: Arc<Reactor>,
     signal: String,
+    wanted: Option<Signature>,
     ring: Ring<Arrived>,
     attached: Mutex<Option<Attached>>,
     /// Events lost since the last one that was queued, and ever.
@@ -154,9 +147,13 @@ impl Proxy {
 
     fn feed(&self, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
         let place = self.0.place();
+        if options.wanted.as_ref().is_some_and(|wanted| !wanted.is_arguments()) {
+            return Err(crate::core::Error::INVALID.into());
+        }
         let feed = Arc::new(Feed {
             reactor: Arc::clone(place.connection.reactor()),
             signal: name.to_owned(),
+            wanted: options.wanted,
             ring: Ring::new(options.queue),
             attached: Mutex::new(None),
             lost: AtomicU64::new(0),
@@ -173,36 +170,20 @@ impl Proxy {
     }
 }
 
-/// Id and argument type of a signal, or of the changes of a property.
-fn signal(meta: &MetaObject, name: &str) -> Result<(u32, Signature)> {
-    let (id, declared) = match (meta.signal_named(name), meta.property_named(name)) {
-        (Some(signal), _) => (signal.uid, signal.arguments_type()?),
-        // It should be listed as a signal as well; what it sends is known all the same.
-        (None, Some(property)) => (property.uid, Signature::tuple([property.value_type()?])),
-        (None, None) => return Err(ClientError::NoMember { what: "signal or property", name: name.into() }),
-    };
-    // qiloop says `s` where it means `(s)`.
-    let is_bare = !matches!(declared.kind(), Kind::Tuple(_) | Kind::Dynamic);
-    Ok((id, if is_bare { Signature::tuple([declared]) } else { declared }))
-}
-
 impl Feed {
     /// Listens at this place from now on.
     pub fn attach(self: &Arc<Self>, place: &Place, deadline: Option<Instant>) -> Result<()> {
         let connection = &place.connection;
-        let (signal, declared) = signal(&place.meta, &self.signal)?;
-        let key = Key { service: place.service, object: place.object, signal };
-        let member = format!("event {}", self.signal);
-        let origin = Arc::new(Origin { connection: Arc::downgrade(connection), member, declared });
+        let origin = Arc::new(Origin::new(place, &self.signal, self.wanted.as_ref())?);
+        let (key, from) = (origin.key.clone(), Weak::clone(&origin.connection));
         let (sink, closer) = (Arc::clone(self), Arc::clone(self));
-        let from = Weak::clone(&origin.connection);
         let handler = connection.endpoint().make_sink(
             Pattern::events(key.service, key.object, key.signal),
             Arc::new(move |_: &EndPoint, message: &Message| sink.arrived(message, &origin)),
             Some(Box::new(move |reason: &Reason| closer.detached(&from, reason))),
         );
         let handler = handler.map_err(|error| connection.gone(error))?;
-        let link = match join(connection, key, deadline) {
+        let link = match join(connection, &key, deadline) {
             Ok(link) => link,
             Err(error) => {
                 // It may have ended with the connection.
@@ -230,8 +211,11 @@ impl Feed {
     /// Called by the reader for each event.
     fn arrived(&self, message: &Message, origin: &Arc<Origin>) -> Taken {
         let connection = origin.connection.upgrade();
+        if connection.as_ref().is_some_and(|connection| !origin.is_for_us(connection, message)) {
+            return Taken::Yes;
+        }
         let in_order = connection.as_ref().filter(|connection| connection.shared().meta_object_cache);
-        let decoded = in_order.map(|connection| connection.decode_event(message, &origin.declared));
+        let decoded = in_order.map(|connection| connection.decode_event(message, origin.sent_as(message)));
         let missed = self.lost.swap(0, Ordering::Relaxed);
         let arrived = Arrived { message: message.clone(), origin: Arc::clone(origin), missed, decoded };
         let mut wakes = Wakes::new();
@@ -243,7 +227,7 @@ impl Feed {
         self.missed.fetch_add(1, Ordering::Relaxed);
         // What objects were in it must be released.
         if let Some(connection) = connection.filter(|_| may_hold_objects(&origin.declared)) {
-            drop(connection.decode_event(message, &origin.declared));
+            drop(connection.decode_event(message, origin.sent_as(message)));
         }
         Taken::Full
     }
@@ -311,7 +295,7 @@ impl Attached {
         let Attached { connection, key, link, handler } = self;
         // It may have ended with the connection.
         let _ = connection.endpoint().remove_handler(handler);
-        leave(&connection, key, link);
+        leave(&connection, &key, link);
     }
 }
 
@@ -325,83 +309,17 @@ fn event(arrived: Arrived) -> Result<Event> {
     let Arrived { message, origin, missed, decoded } = arrived;
     let arguments = match (decoded, origin.connection.upgrade()) {
         (Some(decoded), _) => decoded,
-        (None, Some(connection)) => connection.decode_event(&message, &origin.declared),
+        (None, Some(connection)) => connection.decode_event(&message, origin.sent_as(&message)),
         // Objects in it died with the connection.
         (None, None) => {
             let mut reader = crate::qi::value::Reader::new(&message.payload);
-            let arguments = crate::qi::payload::read_arguments(&mut reader, message.header.flags, &origin.declared);
+            let arguments = crate::qi::payload::read_arguments(&mut reader, message.header.flags, origin.sent_as(&message));
             arguments.map(|arguments| Received::plain(arguments.tuple))
         }
     };
     let failed = |error| ClientError::Payload { member: origin.member.clone(), error: Box::new(error) };
+    let arguments = arguments.and_then(|arguments| origin.finish(arguments));
     Ok(Event { arguments: arguments.map_err(failed)?, missed })
-}
-
-/// Takes a share in the registration of a signal; makes it if it is the first. Gives the link.
-fn join(connection: &Arc<Connection>, key: Key, deadline: Option<Instant>) -> Result<u64> {
-    let slot = Arc::new(Slot::default());
-    let (joined, link) = {
-        let mut registrations = connection.registrations().lock();
-        let joined = registrations.join(key, Arc::clone(&slot));
-        // It has just been made, or was there.
-        (joined, registrations.link(key).unwrap_or_default())
-    };
-    match joined {
-        Join::Ready(_) => return Ok(link),
-        Join::Wait => {}
-        Join::Register(link) => register(connection, key, link),
-    }
-    let outcome = slot.wait(connection.reactor(), Some(connection.endpoint()), deadline);
-    match outcome.map_err(ClientError::from).and_then(|accepted| accepted) {
-        Ok(()) => Ok(link),
-        Err(error) => {
-            leave(connection, key, link);
-            Err(error)
-        }
-    }
-}
-
-/// Has the peer send the events of a signal for as long as the connection lasts; the caller has made a handler.
-pub(super) fn join_for_session(
-    connection: &Arc<Connection>,
-    (service, object): (u32, u32),
-    signal: u32,
-    deadline: Option<Instant>,
-) -> Result<()> {
-    join(connection, Key { service, object, signal }, deadline).map(drop)
-}
-
-/// Asks the peer for events; who waits for that is told.
-fn register(connection: &Arc<Connection>, key: Key, link: u64) {
-    let done = move |connection: &Arc<Connection>, outcome: Outcome| {
-        // What the Reply holds is of no use to anybody (section 15).
-        let outcome = outcome.map(drop);
-        let waiting = connection.registrations().lock().answered(key, link, outcome.is_ok());
-        waiting.iter().for_each(|slot| slot.fill(connection.reactor(), outcome.clone()));
-    };
-    let target = target(key, REGISTER_EVENT);
-    let waiter = Waiter::Callback(Box::new(done));
-    if let Err(error) = connection.start(target, waiter, None, |writer| encode(writer, key, link)) {
-        done(connection, Err(error));
-    }
-}
-
-fn leave(connection: &Arc<Connection>, key: Key, link: u64) {
-    let last = connection.registrations().lock().leave(key, link);
-    if let Some(link) = last.filter(|_| connection.is_open()) {
-        connection.start_unanswered(target(key, UNREGISTER_EVENT), |writer| encode(writer, key, link));
-    }
-}
-
-fn target(key: Key, action: u32) -> Target {
-    Target { service: key.service, object: key.object, action, result: None }
-}
-
-/// `(IIL)`. libqi sends the service's id first, and takes anything; qiloop takes the object's only.
-fn encode(writer: &mut Writer<'_>, key: Key, link: u64) -> Result<(bytes::Bytes, Flags)> {
-    let tuple = Value::tuple(vec![key.object.into(), key.signal.into(), link.into()]);
-    let failed = |error| ClientError::Payload { member: "registerEvent".into(), error: Box::new(PayloadError::Encode(error)) };
-    Ok((writer.encode(&tuple, &tuple.signature()).map_err(failed)?, Flags::NONE))
 }
 
 impl Subscription {
@@ -431,6 +349,11 @@ impl Subscription {
         Ok(fd)
     }
 
+    /// Listens no more: who waits for an event, and whoever asks later, gets [`ClientError::Disconnected`]. Waits for nobody.
+    pub fn close(&self) {
+        self.feed.close();
+    }
+
     /// Events that can be taken now.
     pub fn len(&self) -> usize {
         self.feed.ring.counts().0
@@ -456,11 +379,16 @@ impl Drop for Subscription {
         if *self.attended.lock() {
             self.feed.reactor.attend(false);
         }
-        self.feed.close();
+        self.close();
     }
 }
 
 impl Watch {
+    /// Listens no more; no call begins after this. One that is under way is not waited for.
+    pub fn close(&self) {
+        self.0.close();
+    }
+
     /// Events dropped so far because the callback was too slow.
     pub fn missed(&self) -> u64 {
         self.0.missed.load(Ordering::Relaxed)
@@ -469,7 +397,7 @@ impl Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.close();
+        self.close();
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
+use crate::qi::address::{AddressError, Endpoint, Scheme};
 use crate::reactor::timers::TimerId;
 use crate::reactor::{Reactor, Registration};
 use crate::sys::Owned;
@@ -21,9 +22,9 @@ use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
-use super::address::Address;
+use super::attempt::look_up;
 use super::config::Config;
-use super::dial::{configure, look_up};
+use super::dial::configure;
 use super::failure::{Failure, Reason};
 use super::{EndPoint, guard};
 
@@ -45,7 +46,7 @@ struct Accepting {
     me: Weak<Accepting>,
     reactor: Arc<Reactor>,
     config: Config,
-    address: Address,
+    address: Endpoint,
     welcome: Box<Welcome>,
     state: Mutex<State>,
 }
@@ -105,7 +106,7 @@ impl Door {
 }
 
 impl Listener {
-    /// Listens at `tcp://host:port` (port 0: any free one; a name is resolved here and now), `tcps://host:port` with a
+    /// Listens at `tcp://host:port` (no port, or 0: any free one; a name is resolved here and now), `tcps://host:port` with a
     /// certificate, or `unix://path`.
     /// `welcome`: see [`Welcome`]. [`Config::accepting`] is meant for `config`.
     ///
@@ -117,7 +118,7 @@ impl Listener {
         welcome: impl Fn(&Arc<EndPoint>) + Send + Sync + 'static,
     ) -> Result<Listener, Failure> {
         guard::may_wait().map_err(Failure::System)?;
-        let (door, address) = open(Address::parse(address)?, &config)?;
+        let (door, address) = open(Endpoint::to_listen(address)?, &config)?;
         let fd = door.fd();
         let state = State { door: Some(Arc::new(door)), registration: None, pause: None };
         let accepting = Arc::new_cyclic(|me| Accepting {
@@ -167,20 +168,21 @@ impl fmt::Debug for Listener {
     }
 }
 
-fn open(address: Address, config: &Config) -> Result<(Door, Address), Failure> {
+fn open(address: Endpoint, config: &Config) -> Result<(Door, Endpoint), Failure> {
     match address {
-        Address::Tcp { tls: true, .. } if config.tls_server.is_none() => {
+        Endpoint::Host { scheme: Scheme::Tcps, .. } if config.tls_server.is_none() => {
             Err(Failure::Tls("a listener needs a certificate and its key".to_owned()))
         }
-        Address::Tcp { host, port, tls } => {
+        Endpoint::Host { scheme: Scheme::Tcpsm, .. } | Endpoint::Relative(_) => Err(AddressError::Scheme.into()),
+        Endpoint::Host { scheme, host, port } => {
             let socket = listen(&host, port)?;
             let port = socket_address(socket.local_addr()).map_or(port, |address| address.port());
-            let identity = config.tls_server.clone().filter(|_| tls);
-            Ok((Door::Tcp(Listening(Owned::new(socket)), identity), Address::Tcp { host, port, tls }))
+            let identity = config.tls_server.clone().filter(|_| scheme == Scheme::Tcps);
+            Ok((Door::Tcp(Listening(Owned::new(socket)), identity), Endpoint::Host { scheme, host, port }))
         }
-        Address::Unix(path) => {
+        Endpoint::Unix(path) => {
             let listener = Ipc.listen(path.as_bytes(), true).map_err(Failure::Address)?;
-            Ok((Door::Unix(listener), Address::Unix(path)))
+            Ok((Door::Unix(listener), Endpoint::Unix(path)))
         }
     }
 }

@@ -30,7 +30,7 @@
 //!    filter or sink is being called ends when that call has come back.
 //! 6. The thread knows where it is (`guard.rs`): no waiting on the reading thread, no changes from a filter.
 
-pub mod address;
+mod attempt;
 mod calls;
 mod closing;
 mod config;
@@ -44,6 +44,7 @@ mod index;
 mod listen;
 pub mod outgoing;
 mod queue;
+mod race;
 mod reading;
 pub mod ring;
 mod sending;
@@ -59,6 +60,7 @@ use std::time::Instant;
 
 use crate::core::{Error, Result};
 use crate::qi::message::Message;
+use crate::qi::registrations::{Registrations, Told};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 use crate::transport::pulse::Pulse;
@@ -71,9 +73,11 @@ use reading::Slot;
 use ring::Ring;
 use sending::Output;
 
+pub use crate::transport::tls::{TlsClient, TlsServer};
 pub use config::{Config, Statistics};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
+pub use guard::{may_change, may_wait};
 pub use handlers::Taken;
 pub use listen::{Listener, Welcome};
 pub use queue::{Queue, poll};
@@ -122,6 +126,8 @@ pub struct EndPoint {
     /// Beats with every write, for the I/O thread to see without a lock.
     pulse: Pulse,
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
+    /// Of all parties.
+    pub(in crate::qi) registrations: Mutex<Registrations<Told>>,
 }
 
 impl EndPoint {
@@ -142,6 +148,7 @@ impl EndPoint {
             capabilities: AtomicU64::new(0),
             pulse: Pulse::default(),
             attachment: Mutex::default(),
+            registrations: Mutex::default(),
             config,
         })
     }
@@ -175,6 +182,11 @@ impl EndPoint {
         if self.config.attended {
             self.reactor.attend(more);
         }
+    }
+
+    /// What it is read by.
+    pub(in crate::qi) fn reactor(&self) -> &Arc<Reactor> {
+        &self.reactor
     }
 
     /// A handle to keep.

@@ -206,45 +206,66 @@ impl MetaObject {
     /// tuples or `m`, keys are the uids, ids below 100 are the generic ones, no id is used twice but by a property
     /// and its signal, every property has its signal, no method comes twice. The first fault is told.
     pub fn validate(&self) -> Result<(), MetaError> {
-        let generic = generic_members();
-        self.validate_methods(&generic)?;
-        for (&key, signal) in &self.signals {
-            let known = generic.signals.get(&key) == Some(signal);
-            let member = Member { what: "signal", key, uid: signal.uid, name: &signal.name, generic: known };
-            member.check()?;
-            member.arguments(&signal.signature)?;
-            if self.methods.contains_key(&key) {
-                return Err(member.fail(Problem::Twice));
-            }
-        }
-        for (&key, property) in &self.properties {
-            let member = Member { what: "property", key, uid: property.uid, name: &property.name, generic: false };
-            member.check()?;
-            let signature = member.sendable(&property.signature)?;
-            let event = Signature::tuple([signature]);
-            match self.signals.get(&key) {
-                Some(signal) if signal.name == property.name && signal.signature.parse() == Ok(event) => {}
-                _ if self.methods.contains_key(&key) => return Err(member.fail(Problem::Twice)),
-                _ => return Err(member.fail(Problem::NoSignal)),
-            }
+        let (generic, mut overloads) = (generic_members(), HashSet::new());
+        self.methods.iter().try_for_each(|(key, method)| check_method(*key, method, &generic, &mut overloads))?;
+        self.signals.iter().try_for_each(|(key, signal)| self.check_signal(*key, signal, &generic))?;
+        self.properties.iter().try_for_each(|(key, property)| self.check_property(*key, property))
+    }
+
+    /// As much of it as may be published, and the generic methods: what an object of another peer's looks like when it is
+    /// passed on. What is lost nobody could use.
+    #[must_use]
+    pub fn publishable(&self) -> MetaObject {
+        let (generic, mut overloads) = (generic_members(), HashSet::new());
+        let mut meta = self.clone();
+        add(&mut meta, &GENERIC);
+        meta.methods.retain(|key, method| check_method(*key, method, &generic, &mut overloads).is_ok());
+        let signals = std::mem::take(&mut meta.signals);
+        meta.signals = signals.into_iter().filter(|(key, signal)| meta.check_signal(*key, signal, &generic).is_ok()).collect();
+        let properties = std::mem::take(&mut meta.properties);
+        meta.properties = properties.into_iter().filter(|(key, property)| meta.check_property(*key, property).is_ok()).collect();
+        meta
+    }
+
+    fn check_signal(&self, key: u32, signal: &MetaSignal, generic: &MetaObject) -> Result<(), MetaError> {
+        let known = generic.signals.get(&key) == Some(signal);
+        let member = Member { what: "signal", key, uid: signal.uid, name: &signal.name, generic: known };
+        member.check()?;
+        member.arguments(&signal.signature)?;
+        if self.methods.contains_key(&key) {
+            return Err(member.fail(Problem::Twice));
         }
         Ok(())
     }
 
-    fn validate_methods(&self, generic: &MetaObject) -> Result<(), MetaError> {
-        let mut overloads = HashSet::new();
-        for (&key, method) in &self.methods {
-            let known = generic.methods.get(&key).is_some_and(|generic| same_call(generic, method));
-            let member = Member { what: "method", key, uid: method.uid, name: &method.name, generic: known };
-            member.check()?;
-            member.sendable(&method.return_signature)?;
-            let parameters = member.arguments(&method.parameters_signature)?;
-            if !overloads.insert((&method.name, parameters)) {
-                return Err(member.fail(Problem::Overload));
-            }
+    fn check_property(&self, key: u32, property: &MetaProperty) -> Result<(), MetaError> {
+        let member = Member { what: "property", key, uid: property.uid, name: &property.name, generic: false };
+        member.check()?;
+        let signature = member.sendable(&property.signature)?;
+        let event = Signature::tuple([signature]);
+        match self.signals.get(&key) {
+            Some(signal) if signal.name == property.name && signal.signature.parse() == Ok(event) => Ok(()),
+            _ if self.methods.contains_key(&key) => Err(member.fail(Problem::Twice)),
+            _ => Err(member.fail(Problem::NoSignal)),
         }
-        Ok(())
     }
+}
+
+fn check_method(
+    key: u32,
+    method: &MetaMethod,
+    generic: &MetaObject,
+    overloads: &mut HashSet<(Text, Signature)>,
+) -> Result<(), MetaError> {
+    let known = generic.methods.get(&key).is_some_and(|generic| same_call(generic, method));
+    let member = Member { what: "method", key, uid: method.uid, name: &method.name, generic: known };
+    member.check()?;
+    member.sendable(&method.return_signature)?;
+    let parameters = member.arguments(&method.parameters_signature)?;
+    if !overloads.insert((method.name.clone(), parameters)) {
+        return Err(member.fail(Problem::Overload));
+    }
+    Ok(())
 }
 
 /// Equal but for the documentation, which everybody may write as they like.

@@ -1,5 +1,6 @@
 //! Building objects: members with their code.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ pub struct ObjectBuilder {
     values: Vec<(u32, String, Value)>,
     on_set: HashMap<u32, Box<OnSet>>,
     limits: Limits,
+    kept: Vec<Box<dyn Any + Send + Sync>>,
 }
 
 impl Default for ObjectBuilder {
@@ -39,6 +41,7 @@ impl ObjectBuilder {
             values: Vec::new(),
             on_set: HashMap::new(),
             limits: Limits::default(),
+            kept: Vec::new(),
         }
     }
 
@@ -51,6 +54,12 @@ impl ObjectBuilder {
     /// How much its mailbox holds.
     pub fn limits(&mut self, limits: Limits) -> &mut ObjectBuilder {
         self.limits = limits;
+        self
+    }
+
+    /// Keeps this as long as the object is: it is dropped when no code of the object's will run any more.
+    pub fn keep(&mut self, kept: impl Any + Send + Sync) -> &mut ObjectBuilder {
+        self.kept.push(Box::new(kept));
         self
     }
 
@@ -117,16 +126,19 @@ impl ObjectBuilder {
 
     /// The object. The text says which member may not be published, and why.
     pub fn build(self) -> Result<Object, String> {
-        let ObjectBuilder { meta, methods, values, on_set, limits } = self;
+        let ObjectBuilder { meta, methods, values, on_set, limits, kept } = self;
         let meta = meta.build().map_err(|error| error.to_string())?;
         let mut converted = HashMap::new();
         for (id, signature, value) in values {
             let ty = Signature::parse(&signature).map_err(|error| error.to_string())?;
             converted.insert(id, convert(value, &ty).map_err(|error| format!("property {id}: {error}"))?);
         }
-        let handler = move |call: Call| match methods.get(&call.method) {
-            Some(code) => code(call),
-            None => call.reply(Err("No such method".into())),
+        let handler = move |call: Call| {
+            let _all = &kept;
+            match methods.get(&call.method) {
+                Some(code) => code(call),
+                None => call.reply(Err("No such method".into())),
+            }
         };
         Object::assemble(meta, Box::new(handler), converted, on_set, limits)
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::core::Error;
 use crate::qi::address::{Endpoint, Reach};
 use crate::qi::capability::Capabilities;
+use crate::qi::client::{self, Proxy};
 use crate::qi::directory::Owner;
 use crate::qi::endpoint::{Config, EndPoint, Failure, Listener};
 use crate::qi::machine::machine_id;
@@ -21,7 +22,8 @@ use super::call::CallError;
 use super::directory_object::{DirectoryService, SERVICE};
 use super::glue::{peer_of, serve};
 use super::object::{Address, Object};
-use super::remote::Remote;
+use super::peer::Peer;
+use super::remote::{Hold, Remote};
 use super::router::{Role, Router};
 
 /// Settings of a server. The defaults suit a directory on a trusted network.
@@ -109,9 +111,12 @@ pub struct ServerStatistics {
 pub struct Server {
     reactor: Arc<Reactor>,
     router: Arc<Router>,
-    directory: Arc<DirectoryService>,
+    /// `None`: our services are registered in somebody else's.
+    directory: Option<Arc<DirectoryService>>,
     listeners: Mutex<Vec<Listener>>,
     options: Options,
+    /// Held from looking whether a connection is served until it is.
+    serving: Mutex<()>,
 }
 
 impl fmt::Debug for Server {
@@ -133,31 +138,10 @@ impl Server {
     }
 
     fn start(reactor: &Arc<Reactor>, urls: &[&str], options: Options, is_bus: bool) -> Result<Server, ServerError> {
-        let id = options.machine_id.clone().unwrap_or_else(machine_id);
-        let directory = DirectoryService::new(&id, options.layout).map_err(ServerError::Refused)?;
         let router = Router::new(options.workers.max(1), options.answer_wait, options.authenticator.clone());
-        if let Some(object) = directory.object().filter(|_| is_bus) {
-            router.add_service(SERVICE, object);
-        }
-        for endpoint in &options.advertise {
-            directory.add_endpoint(endpoint);
-        }
-        // In turn with what the connection has asked for before: else a late registration would stay for ever.
-        let (told, runner) = (Arc::downgrade(&directory), Arc::downgrade(&router));
-        router.on_end(move |connection| {
-            let Some((directory, router)) = told.upgrade().zip(runner.upgrade()) else { return };
-            if let Some(object) = directory.object().cloned() {
-                // Weakly: the task waits in the directory's own mailbox, for ever if the workers have ended.
-                let directory = Arc::downgrade(&directory);
-                router.run(&object, move || {
-                    if let Some(directory) = directory.upgrade() {
-                        directory.drop_connection(connection);
-                    }
-                });
-            }
-        });
+        let directory = if is_bus { Some(directory(&router, &options)?) } else { None };
         let listeners = Mutex::default();
-        let server = Server { reactor: Arc::clone(reactor), router, directory, listeners, options };
+        let server = Server { reactor: Arc::clone(reactor), router, directory, listeners, options, serving: Mutex::default() };
         for url in urls {
             server.listen(url)?;
         }
@@ -178,16 +162,29 @@ impl Server {
         let address = listener.address();
         // Nobody can dial 0.0.0.0: who has reached us that way is shown the address that worked.
         if Endpoint::parse(&address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any) {
-            self.directory.add_endpoint(&address);
+            self.directory.iter().for_each(|directory| directory.add_endpoint(&address));
         }
         self.listeners.lock().push(listener);
         Ok(address)
     }
 
     /// Serves the main objects on a connection that we have dialled and authenticated on; `shared` is what both sides have
-    /// announced. `ENOTCONN`.
+    /// announced. `ENOTCONN`; `ENOTSUP` if that is MetaObjectCache: what is remembered has one reader, and that is the client's.
     pub fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+        if shared.meta_object_cache {
+            return Err(Error::NOT_SUPPORTED);
+        }
         serve(&self.router, endpoint, Role::Dialled(shared), self.options.event_limit)
+    }
+
+    /// [`Server::serve`], unless the connection is served: by this server, or another of the process. For all threads that use
+    /// the same server for this.
+    pub(in crate::qi) fn serve_unless_served(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+        let _turn = self.serving.lock();
+        match peer_of(endpoint) {
+            Some(_) => Ok(()),
+            None => self.serve(endpoint, shared),
+        }
     }
 
     /// Hands an object to the peer of a connection that we have dialled, which is served from now on if it was not: gives the
@@ -200,10 +197,7 @@ impl Server {
         service: u32,
         object: &Object,
     ) -> Result<Value, Error> {
-        if peer_of(&self.router, endpoint).is_none() {
-            self.serve(endpoint, shared)?;
-        }
-        let peer = peer_of(&self.router, endpoint).ok_or(Error::NOT_CONNECTED)?;
+        let peer = self.peer(endpoint, shared)?;
         let address = Address { service, object: peer.new_passed_id() };
         if !peer.export(address, object) {
             return Err(Error::NO_BUFFERS);
@@ -211,6 +205,26 @@ impl Server {
         let meta = Arc::clone(object.meta());
         let reference = Reference { meta, service, object: address.object, uid: Some(object.uid()) };
         Ok(Value::Object(Arc::new(reference)))
+    }
+
+    /// An object of another bus, or of another connection, for the peers of this server: to be returned, emitted, passed
+    /// ([`Server::pass`]), or added as a service. It passes on what it is asked, and keeps what the proxy holds, at the place
+    /// where that is now: after a reconnection of the proxy its calls fail. The proxy's connection is served from now on if it
+    /// was not. `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
+    pub fn forward(&self, proxy: &Proxy) -> Result<Object, Error> {
+        let place = proxy.place();
+        let connection = &place.connection;
+        let peer = self.peer(connection.endpoint(), connection.shared())?;
+        let address = Address { service: place.service, object: place.object };
+        let uid = place.held.as_ref().and_then(client::Held::uid);
+        let remote = Remote::new(&peer, address, &place.meta, uid, Hold::Place { _place: Arc::clone(&place) });
+        Ok(Object::from(&remote))
+    }
+
+    /// The peer of a connection, which is served from now on if nobody in this process did: two who serve it would both answer.
+    fn peer(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<Arc<Peer>, Error> {
+        self.serve_unless_served(endpoint, shared)?;
+        peer_of(endpoint).ok_or(Error::NOT_CONNECTED)
     }
 
     /// The addresses that are listened on.
@@ -224,18 +238,19 @@ impl Server {
         self.addresses().into_iter().filter(can_be_dialled).chain(self.options.advertise.iter().cloned()).collect()
     }
 
-    /// Adds a service of this process; gives its id. Everybody may call it when this returns.
+    /// Adds a service of this process to its directory; gives its id. Everybody may call it when this returns.
     pub fn add_service(&self, name: &str, object: &Object) -> Result<u32, ServerError> {
         let refused = |error: crate::qi::directory::DirectoryError| ServerError::Refused(error.to_string());
-        let id = self.directory.add(name, object.uid()).map_err(refused)?;
+        let directory = self.directory()?;
+        let id = directory.add(name, object.uid()).map_err(refused)?;
         self.router.add_service(id, object);
-        self.directory.show(id).map_err(refused)?;
+        directory.show(id).map_err(refused)?;
         Ok(id)
     }
 
     /// Removes a service of this process. Calls that wait in its mailbox are still made.
     pub fn remove_service(&self, id: u32) -> Result<(), ServerError> {
-        self.directory.remove(id).map_err(|error| ServerError::Refused(error.to_string()))?;
+        self.directory()?.remove(id).map_err(|error| ServerError::Refused(error.to_string()))?;
         drop(self.router.remove_service(id));
         Ok(())
     }
@@ -252,19 +267,24 @@ impl Server {
 
     /// All services that are ready, those of other processes too. The endpoints of ours are those listened on.
     pub fn services(&self) -> Vec<ServiceInfo> {
-        self.directory.list(None)
+        self.directory.as_ref().map(|directory| directory.list(None)).unwrap_or_default()
     }
 
     /// A service that another process has registered, over the connection that registered it (if that side takes calls).
     /// Waits for its meta object for at most `timeout`; not on the I/O thread.
     pub fn reach(&self, name: &str, timeout: Duration) -> Result<Remote, CallError> {
-        let (id, owner) = self.directory.find(name).map_err(|error| error.to_string())?;
+        let directory = self.directory().map_err(|error| error.to_string())?;
+        let (id, owner) = directory.find(name).map_err(|error| error.to_string())?;
         let Owner::Connection(connection) = owner else { return Err("The service is in this process".into()) };
         let peer = self.router.peer(connection).ok_or(CallError::Disconnected)?;
         if !peer.shared().client_server_socket {
             return Err("The connection that registered the service takes no calls".into());
         }
         Remote::fetch_main(&peer, id, timeout)
+    }
+
+    fn directory(&self) -> Result<&Arc<DirectoryService>, ServerError> {
+        self.directory.as_ref().ok_or_else(|| ServerError::Refused("the directory is in another process".to_owned()))
     }
 
     /// Counts now.
@@ -296,4 +316,29 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// The directory of a bus of our own, as its first service.
+fn directory(router: &Arc<Router>, options: &Options) -> Result<Arc<DirectoryService>, ServerError> {
+    let id = options.machine_id.clone().unwrap_or_else(machine_id);
+    let directory = DirectoryService::new(&id, options.layout).map_err(ServerError::Refused)?;
+    if let Some(object) = directory.object() {
+        router.add_service(SERVICE, object);
+    }
+    options.advertise.iter().for_each(|endpoint| directory.add_endpoint(endpoint));
+    // In turn with what the connection has asked for before: else a late registration would stay for ever.
+    let (told, runner) = (Arc::downgrade(&directory), Arc::downgrade(router));
+    router.on_end(move |connection| {
+        let Some((directory, router)) = told.upgrade().zip(runner.upgrade()) else { return };
+        if let Some(object) = directory.object().cloned() {
+            // Weakly: the task waits in the directory's own mailbox, for ever if the workers have ended.
+            let directory = Arc::downgrade(&directory);
+            router.run(&object, move || {
+                if let Some(directory) = directory.upgrade() {
+                    directory.drop_connection(connection);
+                }
+            });
+        }
+    });
+    Ok(directory)
 }

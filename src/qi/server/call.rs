@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
+use crate::qi::client::ClientError;
+use crate::qi::endpoint::Reason;
 use crate::qi::message::{Header, Message};
 use crate::qi::payload::write_result;
 use crate::qi::signature::Signature;
@@ -14,6 +15,7 @@ use super::export::Exported;
 use super::object::{Address, Object};
 use super::peer::Peer;
 use super::remote::Remote;
+use super::watch::Begun;
 
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,28 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
+
+impl From<ClientError> for CallError {
+    fn from(error: ClientError) -> CallError {
+        match error {
+            ClientError::Canceled => CallError::Canceled,
+            ClientError::Disconnected(_) => CallError::Disconnected,
+            ClientError::TimedOut => CallError::TimedOut,
+            other => CallError::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<CallError> for ClientError {
+    fn from(error: CallError) -> ClientError {
+        match error {
+            CallError::Failed(text) => ClientError::Remote(text),
+            CallError::Canceled => ClientError::Canceled,
+            CallError::Disconnected => ClientError::Disconnected(Reason::PeerClosed),
+            CallError::TimedOut => ClientError::TimedOut,
+        }
+    }
+}
 
 impl From<&str> for CallError {
     fn from(text: &str) -> CallError {
@@ -71,6 +95,18 @@ impl Answer {
     pub fn carrying(mut self, object: &Object) -> Answer {
         self.objects.push(object.clone());
         self
+    }
+}
+
+impl Answer {
+    /// All of them in one tuple.
+    pub(super) fn tuple(answers: Vec<Answer>) -> Answer {
+        let (mut values, mut objects) = (Vec::new(), Vec::new());
+        for answer in answers {
+            values.push(answer.value);
+            objects.extend(answer.objects);
+        }
+        Answer { value: Value::tuple(values), objects }
     }
 }
 
@@ -140,7 +176,6 @@ pub struct Call {
     /// Of the declared types; for parameters `m`, of any.
     pub arguments: Vec<Value>,
     pub caller: Caller,
-    pub(super) remotes: Vec<Remote>,
     pub(super) token: Token,
 }
 
@@ -171,7 +206,7 @@ impl Call {
     pub fn remote(&self, argument: &Value) -> Option<Remote> {
         let Value::Object(object) = argument else { return None };
         let address = Address { service: object.service, object: object.object };
-        self.remotes.iter().find(|remote| remote.address() == address).cloned()
+        self.token.remotes.iter().find(|remote| remote.address() == address).cloned()
     }
 }
 
@@ -181,15 +216,19 @@ pub(super) struct Token {
     pub ticket: Arc<Ticket>,
     pub declared: Signature,
     pub wanted: Option<Signature>,
-    pub begun: Instant,
+    /// If it is measured.
+    begun: Option<Begun>,
     /// What the call was traced with.
     pub traced: Option<u32>,
+    /// The peer's objects among the arguments, until the answer: they may be in it.
+    pub remotes: Vec<Remote>,
     answered: bool,
 }
 
 impl Token {
     pub fn new(ticket: Arc<Ticket>, declared: Signature, wanted: Option<Signature>) -> Token {
-        Token { ticket, declared, wanted, begun: Instant::now(), traced: None, answered: false }
+        let begun = ticket.object.0.watch.begin();
+        Token { ticket, declared, wanted, begun, traced: None, remotes: Vec::new(), answered: false }
     }
 
     pub fn answer(mut self, result: Result<Answer, CallError>) {
@@ -199,7 +238,7 @@ impl Token {
     fn finish(&mut self, result: Result<Answer, CallError>) {
         self.answered = true;
         let ticket = &self.ticket;
-        ticket.object.0.watch.finished(&ticket.object, (&ticket.header, self.traced), self.begun, &result);
+        ticket.object.0.watch.finished(&ticket.object, (&ticket.header, self.traced), self.begun.as_ref(), &result);
         if !ticket.claim() || ticket.post {
             return;
         }
@@ -215,7 +254,7 @@ impl Token {
         let (peer, header) = (&self.ticket.peer, &self.ticket.header);
         let shared = peer.shared();
         let wanted = self.wanted.as_ref().filter(|_| shared.message_flags);
-        let written = Exported::new(peer, header.service, answer).and_then(|exported| {
+        let written = Exported::new(peer, header.service, answer.passing_on(&self.remotes)).and_then(|exported| {
             let (value, exported) = exported.into_parts();
             match write_result(&mut Writer::new(shared), value, &self.declared, wanted) {
                 Ok((payload, flags)) => {

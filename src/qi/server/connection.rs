@@ -1,9 +1,13 @@
 //! What the server needs of a connection. The machines above know no more of it than this, so tests need no socket.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::qi::capability::Capabilities;
+use crate::qi::endpoint::EndPoint;
 use crate::qi::message::Message;
+use crate::qi::registrations::{Registrations, Told};
+use crate::sys::sync::Mutex;
 
 /// What to do with a message for which the peer leaves no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +59,14 @@ pub trait Connection: Send + Sync {
 
     /// The address at which the peer has reached us, as the peer writes it: `tcp://127.0.0.1:9559`.
     fn local(&self) -> Option<String>;
+
+    /// What is under it, if it is a connection of this kind.
+    fn endpoint(&self) -> Option<Arc<EndPoint>> {
+        None
+    }
+
+    /// Who on this side listens to what of the peer's.
+    fn registrations(&self) -> &Mutex<Registrations<Told>>;
 
     /// The peer is let in: limits of strangers are off. `shared` is what both sides have announced.
     fn authenticated(&self, shared: Capabilities);

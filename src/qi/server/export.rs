@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::qi::value::{Dynamic, List, Map, Object as Reference, Optional, Tuple, Uid, Value};
+use crate::qi::value::{Object as Reference, Uid, Value};
 
 use super::call::Answer;
 use super::object::{Address, Object};
@@ -76,57 +76,9 @@ pub(super) fn refer(answer: &Answer, service: u32, ids: &[u32]) -> Value {
     if answer.objects.is_empty() {
         return value;
     }
-    let addresses = answer.objects.iter().map(Object::uid).zip(ids.iter().copied()).collect();
-    Names { service, addresses }.put(value)
-}
-
-struct Names {
-    service: u32,
-    addresses: HashMap<Uid, u32>,
-}
-
-impl Names {
-    fn all(&self, values: Vec<Value>) -> Vec<Value> {
-        values.into_iter().map(|value| self.put(value)).collect()
-    }
-
-    /// Values that our own code made are as deep as it made them; what is too deep to be written is refused by the
-    /// writer, long before this runs out of stack.
-    fn put(&self, value: Value) -> Value {
-        match value {
-            Value::Object(reference) => Value::Object(self.named(reference)),
-            Value::List(list) => {
-                let List { element, items } = *list;
-                Value::list(element, self.all(items))
-            }
-            Value::Map(map) => {
-                let Map { key, value, entries } = *map;
-                let entries = entries.into_iter().map(|(key, value)| (self.put(key), self.put(value))).collect();
-                Value::map(key, value, entries)
-            }
-            Value::Tuple(tuple) => {
-                let Tuple { signature, members } = *tuple;
-                Value::structure(signature, self.all(members))
-            }
-            Value::Optional(optional) => {
-                let Optional { element, value } = *optional;
-                Value::optional(element, value.map(|value| self.put(value)))
-            }
-            // One that cannot be looked into cannot be written either.
-            Value::Dynamic(dynamic) => match Dynamic::value(&dynamic) {
-                Ok(inner) => Value::Dynamic(Box::new(Dynamic::new(self.put(inner.into_owned())))),
-                Err(_) => Value::Dynamic(dynamic),
-            },
-            plain => plain,
-        }
-    }
-
-    fn named(&self, reference: Arc<Reference>) -> Arc<Reference> {
-        match reference.uid.and_then(|uid| self.addresses.get(&uid)) {
-            Some(&object) => {
-                Arc::new(Reference { meta: Arc::clone(&reference.meta), service: self.service, object, uid: reference.uid })
-            }
-            None => reference,
-        }
-    }
+    let addresses: HashMap<Uid, u32> = answer.objects.iter().map(Object::uid).zip(ids.iter().copied()).collect();
+    value.map_objects(&mut |reference| match reference.uid.and_then(|uid| addresses.get(&uid)) {
+        Some(&object) => Arc::new(Reference { service, object, ..(*reference).clone() }),
+        None => reference,
+    })
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use crate::qi::message::{Flags, Message, Type};
+use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta;
 use crate::qi::payload::{read_arguments, write_result};
 use crate::qi::signature::Signature;
@@ -13,6 +13,7 @@ use crate::qi::value::{Reader, Value, Writer};
 use super::object::{Address, Object};
 use super::peer::Peer;
 use super::run::{constant, members, reading_failed};
+use super::signals::Wish;
 
 const REGISTER_EVENT: u32 = 0;
 const UNREGISTER_EVENT: u32 = 1;
@@ -70,38 +71,66 @@ pub(super) fn handle(peer: &Arc<Peer>, object: &Object, message: &Message) {
     if header.action == META_OBJECT && is_call && !header.flags.contains(Flags::RETURN_TYPE) {
         return peer.answer(Message::reply_to(header, object.0.encoded.clone()));
     }
-    let outcome = obey(peer, object, message, &members(arguments.tuple));
-    if !is_call {
-        return;
+    let (header, wanted) = (*header, arguments.return_type.filter(|_| shared.message_flags));
+    let answer = {
+        let peer = Arc::clone(peer);
+        move |outcome: Result<Value, String>| {
+            let written = outcome.and_then(|value| {
+                let written = write_result(&mut Writer::new(shared), value, result, wanted.as_ref());
+                written.map_err(|error| error.to_string())
+            });
+            peer.answer(match written {
+                Ok((payload, flags)) => Message::reply_to(&header, payload).with_flags(flags),
+                Err(text) => Message::error_to(&header, &text),
+            });
+        }
+    };
+    let arguments = members(arguments.tuple);
+    let wish = wish(header.action, &arguments);
+    match (&object.0.origin, wish) {
+        // Subscribing by a Post makes libqi crash at the next event; here it means nothing.
+        (_, Some(_)) if !is_call => {}
+        (Some(origin), Some(wish)) => {
+            let (address, link) = (Address { service: header.service, object: header.object }, wish.link);
+            object.subscribe_through(origin, (peer, address), wish, move |done| answer(done.map(|()| link.into())));
+        }
+        (_, wish) => {
+            let outcome = obey(peer, object, &header, (&arguments, wish));
+            if is_call {
+                answer(outcome.map_err(str::to_owned));
+            }
+        }
     }
-    let wanted = arguments.return_type.filter(|_| shared.message_flags);
-    peer.answer(match outcome {
-        Ok(value) => match write_result(&mut Writer::new(shared), value, result, wanted.as_ref()) {
-            Ok((payload, flags)) => Message::reply_to(header, payload).with_flags(flags),
-            Err(error) => Message::error_to(header, &error.to_string()),
-        },
-        Err(text) => Message::error_to(header, text),
-    });
 }
 
-fn obey(peer: &Arc<Peer>, object: &Object, message: &Message, arguments: &[Value]) -> Result<Value, &'static str> {
-    let header = &message.header;
+/// What a registration asks for. The first argument is said to be the object's id, but it is not (section 9): nobody looks
+/// at it.
+fn wish(action: u32, arguments: &[Value]) -> Option<Wish> {
+    let (signal, link, wanted) = match (action, arguments) {
+        (REGISTER_EVENT, [_, Value::UInt32(signal), Value::UInt64(link)]) => (*signal, *link, None),
+        // A type that is none, or no arguments, is as good as none.
+        (REGISTER_EVENT_WITH_SIGNATURE, [_, Value::UInt32(signal), Value::UInt64(link), Value::String(wanted)]) => {
+            (*signal, *link, Signature::parse(wanted).ok().filter(Signature::is_arguments))
+        }
+        _ => return None,
+    };
+    Some(Wish { signal, link, wanted })
+}
+
+fn obey(
+    peer: &Arc<Peer>,
+    object: &Object,
+    header: &Header,
+    (arguments, wish): (&[Value], Option<Wish>),
+) -> Result<Value, &'static str> {
     let address = Address { service: header.service, object: header.object };
     let watch = &object.0.watch;
+    if let Some(wish) = wish {
+        let link = wish.link;
+        object.subscribe(peer, address, wish)?;
+        return Ok(link.into());
+    }
     match (header.action, arguments) {
-        // Subscribing by a Post makes libqi crash at the next event; here it means nothing.
-        (REGISTER_EVENT | REGISTER_EVENT_WITH_SIGNATURE, _) if header.ty != Type::Call => {}
-        // The first argument is said to be the object's id, but it is not (section 9): nobody looks at it.
-        (REGISTER_EVENT, [_, Value::UInt32(signal), Value::UInt64(link)]) => {
-            object.subscribe(peer, address, (*signal, *link, None))?;
-            return Ok((*link).into());
-        }
-        (REGISTER_EVENT_WITH_SIGNATURE, [_, Value::UInt32(signal), Value::UInt64(link), Value::String(wanted)]) => {
-            // One that is no type, or no arguments, is as good as none.
-            let wanted = Signature::parse(wanted).ok().filter(Signature::is_arguments);
-            object.subscribe(peer, address, (*signal, *link, wanted))?;
-            return Ok((*link).into());
-        }
         (UNREGISTER_EVENT, [_, _, Value::UInt64(link)]) => object.unsubscribe(peer, address, *link)?,
         (META_OBJECT, _) => return Ok(object.meta().to_value()),
         // A main object stays.

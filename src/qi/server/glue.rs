@@ -5,9 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::core::Error;
+use crate::qi::client::{self, ClientError};
 use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Sent, Taken, Types, WhenFull};
 use crate::qi::message::Message;
+use crate::qi::registrations::{Registrations, Told};
+use crate::sys::sync::Mutex;
 
 use super::connection::{Connection, Policy, SendError};
 use super::peer::Peer;
@@ -70,21 +73,46 @@ impl Connection for Link {
         self.endpoint.local().map(str::to_owned)
     }
 
+    fn endpoint(&self) -> Option<Arc<EndPoint>> {
+        Some(Arc::clone(&self.endpoint))
+    }
+
+    fn registrations(&self) -> &Mutex<Registrations<Told>> {
+        &self.endpoint.registrations
+    }
+
     fn authenticated(&self, _shared: Capabilities) {
         self.endpoint.set_authenticated();
     }
 }
 
-/// Noted at the end point: who serves it.
+/// Noted at the end point: as what it is served.
 struct Served {
-    router: Weak<Router>,
     peer: Weak<Peer>,
+    /// Its client side, while somebody uses it.
+    client: Mutex<Weak<client::Connection>>,
 }
 
-/// The peer at the other end of a connection that this router serves.
-pub(super) fn peer_of(router: &Arc<Router>, endpoint: &EndPoint) -> Option<Arc<Peer>> {
-    let served = endpoint.attachment::<Served>()?;
-    served.peer.upgrade().filter(|_| std::ptr::eq(Arc::as_ptr(router), served.router.as_ptr()))
+/// The peer at the other end of a connection that this process serves.
+pub(super) fn peer_of(endpoint: &EndPoint) -> Option<Arc<Peer>> {
+    endpoint.attachment::<Served>()?.peer.upgrade()
+}
+
+/// The client side of a connection that is served: for calls of ours to objects that its peer has passed. All use the same.
+pub(super) fn as_client(endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<Arc<client::Connection>, ClientError> {
+    let served = endpoint.attachment::<Served>().ok_or(Error::NOT_CONNECTED)?;
+    let there = served.client.lock().upgrade();
+    if let Some(there) = there {
+        return Ok(there);
+    }
+    let made = client::Connection::beside(endpoint, shared)?;
+    let mut client = served.client.lock();
+    if let Some(faster) = client.upgrade() {
+        drop(client);
+        return Ok(faster);
+    }
+    *client = Arc::downgrade(&made);
+    Ok(made)
 }
 
 /// Serves a connection: all that arrives from now on goes to the router.
@@ -92,7 +120,8 @@ pub(super) fn serve(router: &Arc<Router>, endpoint: &Arc<EndPoint>, role: Role, 
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let link = Link { id, endpoint: Arc::clone(endpoint), event_limit };
     let peer = router.connected(Arc::new(link), role);
-    endpoint.attach(Some(Arc::new(Served { router: Arc::downgrade(router), peer: Arc::downgrade(&peer) })));
+    let served = Served { peer: Arc::downgrade(&peer), client: Mutex::default() };
+    endpoint.attach(Some(Arc::new(served)));
     let sink = {
         let (router, peer) = (Arc::clone(router), Arc::clone(&peer));
         move |_: &EndPoint, message: &Message| {

@@ -12,12 +12,14 @@
 //! # Locks
 //!
 //! Everything has a small lock of its own, and code of others (methods, notices, listeners, what a dropped object does) is
-//! called under none of them. Only two are held while others are taken:
+//! called under none of them. Only these are held while others are taken:
 //!
 //! 1. `order` of an object while an event goes to its subscribers, so that all see the same order. Under it are taken:
 //!    values, subscriptions and exports, and those of a connection that sends an event, which never waits.
 //! 2. `auth` of a connection while the authenticator decides. Only the reading thread takes it.
 //! 3. The directory's own, while a change is made and told: as 1.
+//! 4. `serving` of a server, while a connection that it has not dialled itself becomes one that it serves.
+//! 5. `followed` of an object that is passed on, while a share in a registration is taken.
 
 mod auth;
 mod builder;
@@ -26,10 +28,14 @@ mod call;
 mod connection;
 mod directory_object;
 mod export;
+mod forward;
 mod generic;
+mod given;
 mod glue;
+mod listening;
 mod mailbox;
 mod object;
+mod passing;
 mod peer;
 mod remote;
 mod router;
@@ -48,7 +54,9 @@ pub use bus::{Options, Server, ServerError, ServerStatistics};
 pub use call::{Answer, Call, CallError, Caller};
 pub use connection::{Connection, Policy, SendError};
 pub use crate::qi::machine::machine_id;
+pub use given::Given;
 pub use mailbox::Limits;
 pub use object::{Handler, Object, ObjectStatistics, OnSet};
+pub(in crate::qi) use passing::passing;
 pub use remote::{Done, Remote};
 pub use signals::{EmitError, Emitted};

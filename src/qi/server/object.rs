@@ -14,6 +14,7 @@ use crate::qi::value::{self, Text, Uid, Value, encode};
 use crate::sys::sync::Mutex;
 
 use super::call::Call;
+use super::forward::Origin;
 use super::mailbox::{Limits, Mailbox};
 use super::run::Task;
 use super::signals::Subscription;
@@ -57,6 +58,8 @@ pub(super) struct Core {
     pub signals: HashMap<u32, Signature>,
     pub properties: BTreeMap<u32, PropertyType>,
     pub handler: Box<Handler>,
+    /// Its code is not here but there.
+    pub origin: Option<Origin>,
     pub on_set: HashMap<u32, Box<OnSet>>,
     pub values: Mutex<HashMap<u32, Value>>,
     pub mailbox: Mailbox<Task>,
@@ -65,6 +68,14 @@ pub(super) struct Core {
     pub order: Mutex<()>,
     pub watch: Watch,
     pub counters: Counters,
+}
+
+/// What an object does, and what it keeps.
+struct Code {
+    handler: Box<Handler>,
+    on_set: HashMap<u32, Box<OnSet>>,
+    values: HashMap<u32, Value>,
+    origin: Option<Origin>,
 }
 
 #[derive(Default)]
@@ -108,30 +119,38 @@ impl Object {
         limits: Limits,
     ) -> Result<Object, String> {
         meta.validate().map_err(|error| error.to_string())?;
-        let encoded = encode(&meta.to_value(), &SIGNATURE).map_err(|error| error.to_string())?;
-        let text = |error: crate::qi::meta::MetaError| error.to_string();
-        let mut methods = HashMap::new();
-        for method in meta.methods.values() {
-            let (parameters, result) = (method.parameters_type().map_err(text)?, method.return_type().map_err(text)?);
-            methods.insert(method.uid, MethodTypes { name: method.name.clone(), parameters, result });
-        }
-        let mut signals = HashMap::new();
-        for signal in meta.signals.values() {
-            signals.insert(signal.uid, signal.arguments_type().map_err(text)?);
-        }
-        let mut properties = BTreeMap::new();
-        for property in meta.properties.values() {
-            let ty = property.value_type().map_err(text)?;
-            properties.insert(property.uid, PropertyType { name: property.name.clone(), ty });
-        }
-        Ok(Object(Arc::new(Core {
-            meta: Arc::new(meta),
+        Ok(Object::of(meta, Code { handler, on_set, values, origin: None }, limits))
+    }
+
+    /// An object whose code is elsewhere; what of `meta` may not be published has been left out.
+    pub(super) fn passing(meta: MetaObject, origin: Origin) -> Object {
+        let handler = Box::new(drop);
+        let code = Code { handler, on_set: HashMap::new(), values: HashMap::new(), origin: Some(origin) };
+        Object::of(meta, code, Limits::default())
+    }
+
+    /// Of a valid meta object: so every signature in it is one.
+    fn of(meta: MetaObject, Code { handler, on_set, values, origin }: Code, limits: Limits) -> Object {
+        let encoded = encode(&meta.to_value(), &SIGNATURE).unwrap_or_default();
+        let methods = meta.methods.values().filter_map(|method| {
+            let (parameters, result) = (method.parameters_type().ok()?, method.return_type().ok()?);
+            Some((method.uid, MethodTypes { name: method.name.clone(), parameters, result }))
+        });
+        let signals = meta.signals.values().filter_map(|signal| Some((signal.uid, signal.arguments_type().ok()?)));
+        let properties = meta.properties.values().filter_map(|property| {
+            let ty = property.value_type().ok()?;
+            Some((property.uid, PropertyType { name: property.name.clone(), ty }))
+        });
+        Object(Arc::new(Core {
             encoded,
-            uid: new_uid(),
-            methods,
-            signals,
-            properties,
+            // Objects keep their identity when they are passed on.
+            uid: origin.as_ref().and_then(|origin| origin.remote.uid()).unwrap_or_else(new_uid),
+            methods: methods.collect(),
+            signals: signals.collect(),
+            properties: properties.collect(),
+            meta: Arc::new(meta),
             handler,
+            origin,
             on_set,
             values: Mutex::new(values),
             mailbox: Mailbox::new(limits),
@@ -139,7 +158,7 @@ impl Object {
             order: Mutex::default(),
             watch: Watch::default(),
             counters: Counters::default(),
-        })))
+        }))
     }
 
     /// What it can do.
@@ -154,8 +173,13 @@ impl Object {
 
     /// A value of type `o` that stands for it in an [`Answer`](super::Answer), which must carry the object as well.
     pub fn to_value(&self) -> Value {
+        Value::Object(self.reference())
+    }
+
+    /// Without an address, which it gets on its way.
+    pub(super) fn reference(&self) -> Arc<value::Object> {
         let (service, object) = (0, 0);
-        Value::Object(Arc::new(value::Object { meta: Arc::clone(&self.0.meta), service, object, uid: Some(self.0.uid) }))
+        Arc::new(value::Object { meta: Arc::clone(&self.0.meta), service, object, uid: Some(self.0.uid) })
     }
 
     /// Counts so far.

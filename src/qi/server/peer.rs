@@ -152,6 +152,13 @@ impl Peer {
         let _ = self.connection.send(message, Policy::Control);
     }
 
+    /// Asks the peer to end a call of ours, if it knows how to. The call still has its one answer.
+    pub fn ask_to_cancel(&self, call: &Header) {
+        if self.shared().remote_cancelable_calls {
+            self.control(Message::cancel(self.connection.next_id(), call));
+        }
+    }
+
     /// What a call ends with that was cancelled (qi-messaging.md 16).
     pub fn canceled(&self, call: &Header) -> Message {
         match self.shared().remote_cancelable_calls {

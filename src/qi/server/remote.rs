@@ -1,36 +1,52 @@
-//! Objects of a peer that it passed to us: calling them back on the same connection, and letting them go
-//! (qi-messaging.md 13).
+//! Objects of a peer: calling them on its connection, and letting them go (qi-messaging.md 13). Listening is in
+//! `listening.rs`.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::core::Error;
+use crate::qi::client::{self, ClientError, Place};
 use crate::qi::convert::resolve;
-use crate::qi::message::{Flags, Message, Type};
-use crate::qi::meta::{MetaObject, SIGNATURE};
-use crate::qi::payload::{read_arguments, read_result, write_arguments};
+use crate::qi::message::{Flags, Header, Message, Type};
+use crate::qi::meta::{MetaMethod, MetaObject, SIGNATURE};
+use crate::qi::payload::{read_result, write_arguments};
+use crate::qi::registrations::Generic;
 use crate::qi::signature::Signature;
-use crate::qi::value::{Object as Reference, Reader, Value, Writer};
+use crate::qi::value::{Object as Reference, Reader, Uid, Value, Writer};
 
 use super::call::{Answer, CallError};
 use super::connection::{Policy, SendError};
 use super::export::Exported;
 use super::generic::{META_OBJECT, TERMINATE};
+use super::glue::as_client;
+use super::given::Given;
+use super::listening::{Heard, Listeners};
 use super::object::Address;
 use super::peer::Peer;
-use super::run::{constant, members};
+use super::run::members;
+use crate::sys::sync::Mutex;
 
 /// Called with the answer to a call of ours, on the I/O thread: it must not block.
-pub type Done = Box<dyn FnOnce(Result<Value, CallError>) + Send>;
-/// Called with the arguments of each event, on the I/O thread: it must not block.
-type Listener = Arc<dyn Fn(&[Value]) + Send + Sync>;
+pub type Done = Box<dyn FnOnce(Result<Given, CallError>) + Send>;
 
-/// The link, the declared arguments, and who is called.
-type Listening = (u64, Signature, Listener);
+/// What a call needs to know of its method.
+pub(super) struct Method {
+    pub action: u32,
+    pub parameters: Signature,
+    pub result: Signature,
+}
+
+impl Method {
+    fn declared(method: &MetaMethod) -> Result<Method, CallError> {
+        let text = |error: crate::qi::meta::MetaError| error.to_string();
+        let (parameters, result) = (method.parameters_type().map_err(text)?, method.return_type().map_err(text)?);
+        Ok(Method { action: method.uid, parameters, result })
+    }
+}
 
 /// A call of ours that has no answer yet.
 struct Waiting {
@@ -48,33 +64,41 @@ type Encoded = (Bytes, Flags, Vec<u32>);
 pub(super) struct Outgoing {
     waiting: HashMap<u32, Waiting>,
     known: HashMap<Address, Weak<RemoteCore>>,
-    /// By object and signal, with the link.
-    listeners: HashMap<(Address, u32), Vec<Listening>>,
+    pub listeners: Listeners,
 }
 
-struct RemoteCore {
-    peer: Arc<Peer>,
-    meta: Arc<MetaObject>,
-    address: Address,
-    next_link: AtomicU64,
+/// What keeps an object at its peer.
+pub(super) enum Hold {
+    /// Nothing: the main object of a service stays.
+    Nothing,
     /// We were given a reference, and give it back in the end.
-    owned: bool,
+    Reference,
+    /// What the client on this connection holds.
+    Place { _place: Arc<Place> },
+}
+
+pub(super) struct RemoteCore {
+    pub peer: Arc<Peer>,
+    meta: Arc<MetaObject>,
+    pub address: Address,
+    uid: Option<Uid>,
+    hold: Hold,
+    pub heard: Mutex<Vec<Heard>>,
 }
 
 impl Drop for RemoteCore {
     fn drop(&mut self) {
+        let owned = matches!(self.hold, Hold::Reference);
+        self.hear_no_more(owned);
         let peer = &self.peer;
-        let (listeners, known) = {
+        let known = {
             let mut outgoing = peer.outgoing.lock();
-            let own = |(address, _): &&(Address, u32)| *address == self.address;
-            let gone: Vec<_> = outgoing.listeners.keys().filter(own).copied().collect();
-            let listeners: Vec<_> = gone.iter().filter_map(|key| outgoing.listeners.remove(key)).collect();
             // Not if the address has been given to another object meanwhile.
             let dead = outgoing.known.get(&self.address).is_some_and(|known| known.strong_count() == 0);
-            (listeners, if dead { outgoing.known.remove(&self.address) } else { None })
+            if dead { outgoing.known.remove(&self.address) } else { None }
         };
-        drop((listeners, known));
-        if self.owned && !peer.is_closed() {
+        drop(known);
+        if owned && !peer.is_closed() {
             let payload = Bytes::copy_from_slice(&self.address.service.to_le_bytes());
             let Address { service, object } = self.address;
             peer.control(Message::post(peer.connection.next_id(), service, object, TERMINATE, payload));
@@ -82,9 +106,10 @@ impl Drop for RemoteCore {
     }
 }
 
-/// An object that lives at a peer. Clones are the same object; with the last of them it is released.
+/// An object that lives at a peer. Clones are the same object; with the last of them it is released. It can be passed on to
+/// other peers: as an [`Object`](super::Object) it is one whose code is at its peer.
 #[derive(Clone)]
-pub struct Remote(Arc<RemoteCore>);
+pub struct Remote(pub(super) Arc<RemoteCore>);
 
 impl fmt::Debug for Remote {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,55 +119,67 @@ impl fmt::Debug for Remote {
 }
 
 impl Remote {
-    /// Objects that the values refer to. The null object is none.
-    pub(super) fn all_in(peer: &Arc<Peer>, values: &[Value]) -> Vec<Remote> {
-        let mut found = Vec::new();
-        for value in values {
-            collect(value, &mut |reference| found.push(Remote::of(peer, reference)));
-        }
-        found
-    }
-
     /// The object of a reference that came through this connection.
-    fn of(peer: &Arc<Peer>, reference: &Reference) -> Remote {
+    pub(super) fn of(peer: &Arc<Peer>, reference: &Reference) -> Remote {
         let address = Address { service: reference.service, object: reference.object };
         let mut outgoing = peer.outgoing.lock();
         if let Some(known) = outgoing.known.get(&address).and_then(Weak::upgrade) {
             return Remote(known);
         }
-        let core = RemoteCore {
-            peer: Arc::clone(peer),
-            meta: Arc::clone(&reference.meta),
-            address,
-            next_link: AtomicU64::new(1),
-            owned: true,
-        };
-        let core = Arc::new(core);
-        outgoing.known.insert(address, Arc::downgrade(&core));
-        Remote(core)
+        // Zeros are written for what has no identity.
+        let uid = reference.uid.filter(|uid| uid.iter().any(|byte| *byte != 0));
+        let new = Remote::new(peer, address, &reference.meta, uid, Hold::Reference);
+        outgoing.known.insert(address, Arc::downgrade(&new.0));
+        new
     }
 
-    /// The main object of a service at a peer, which is not ours to release.
-    pub(super) fn main(peer: &Arc<Peer>, service: u32, meta: Arc<MetaObject>) -> Remote {
-        let address = Address { service, object: 1 };
-        let next_link = AtomicU64::new(1);
-        Remote(Arc::new(RemoteCore { peer: Arc::clone(peer), meta, address, next_link, owned: false }))
+    /// An object at this address; `hold` keeps it there.
+    pub(super) fn new(
+        peer: &Arc<Peer>,
+        address: Address,
+        meta: &Arc<MetaObject>,
+        uid: Option<Uid>,
+        hold: Hold,
+    ) -> Remote {
+        let (peer, meta, heard) = (Arc::clone(peer), Arc::clone(meta), Mutex::default());
+        Remote(Arc::new(RemoteCore { peer, meta, address, uid, hold, heard }))
     }
 
-    /// The same; its meta object is asked for. Waits for at most `timeout`; not on the I/O thread.
+    /// The main object of a service at a peer, whose meta object is asked for. Waits for at most `timeout`; not on the I/O
+    /// thread.
     pub(super) fn fetch_main(peer: &Arc<Peer>, service: u32, timeout: Duration) -> Result<Remote, CallError> {
-        let nameless = Remote::main(peer, service, Arc::default());
+        let address = Address { service, object: 1 };
+        let nameless = Remote::new(peer, address, &Arc::default(), None, Hold::Nothing);
         let (done, result) = mpsc::channel();
-        let done: Done = Box::new(move |answer| drop(done.send(answer)));
-        let types = (META_OBJECT, constant("(I)"), SIGNATURE.clone());
-        nameless.send_call(types, vec![Value::UInt32(0).into()], done);
+        let question = (META_OBJECT, Value::tuple(vec![Value::UInt32(0)]), SIGNATURE.clone());
+        nameless.send_generic(question, Box::new(move |answer| drop(done.send(answer))));
         let value = result.recv_timeout(timeout).unwrap_or(Err(CallError::TimedOut))?;
         let meta = MetaObject::from_value(&value).ok_or_else(|| CallError::from("not a meta object"))?;
-        Ok(Remote::main(peer, service, Arc::new(meta)))
+        Ok(Remote::new(peer, address, &Arc::new(meta), None, Hold::Nothing))
     }
 
     pub(super) fn address(&self) -> Address {
         self.0.address
+    }
+
+    /// Ids of service and object, as messages carry them.
+    pub fn ids(&self) -> (u32, u32) {
+        (self.0.address.service, self.0.address.object)
+    }
+
+    /// The connection that it came by, as its client side; `ENOTCONN`.
+    pub(in crate::qi) fn connection(&self) -> Result<Arc<client::Connection>, ClientError> {
+        let endpoint = self.0.peer.connection.endpoint().ok_or(Error::NOT_CONNECTED)?;
+        as_client(&endpoint, self.0.peer.shared())
+    }
+
+    pub(super) fn peer(&self) -> &Arc<Peer> {
+        &self.0.peer
+    }
+
+    /// Its identity, if its peer has told it.
+    pub fn uid(&self) -> Option<Uid> {
+        self.0.uid
     }
 
     /// What it can do, as it came with the reference.
@@ -155,132 +192,102 @@ impl Remote {
         &self,
         name: &str,
         arguments: Vec<Answer>,
-        done: impl FnOnce(Result<Value, CallError>) + Send + 'static,
+        done: impl FnOnce(Result<Given, CallError>) + Send + 'static,
     ) {
-        let values: Vec<_> = arguments.iter().map(|argument| argument.value.clone()).collect();
-        let found = resolve(&self.0.meta, name, &values).map_err(|error| error.to_string());
-        let types = found.and_then(|method| {
-            let text = |error: crate::qi::meta::MetaError| error.to_string();
-            Ok((method.uid, method.parameters_type().map_err(text)?, method.return_type().map_err(text)?))
-        });
-        match types {
-            Ok(method) => self.send_call(method, arguments, Box::new(done)),
-            Err(text) => done(Err(text.into())),
+        match self.method(name, &arguments) {
+            Ok(method) => drop(self.send_call(method, Answer::tuple(arguments), Box::new(done))),
+            Err(error) => done(Err(error)),
         }
     }
 
     /// Calls a method and waits for the result for at most `timeout`. Not on the I/O thread; on a worker it keeps one of
     /// them from other objects.
-    pub fn call(&self, name: &str, arguments: Vec<Answer>, timeout: Duration) -> Result<Value, CallError> {
+    pub fn call(&self, name: &str, arguments: Vec<Answer>, timeout: Duration) -> Result<Given, CallError> {
         let (done, result) = mpsc::channel();
         // Who has stopped waiting is not told.
         self.call_then(name, arguments, move |answer| drop(done.send(answer)));
         result.recv_timeout(timeout).unwrap_or(Err(CallError::TimedOut))
     }
 
-    fn send_call(&self, (action, parameters, result): (u32, Signature, Signature), arguments: Vec<Answer>, done: Done) {
+    /// Calls a method without an answer. Dropped if the peer does not read.
+    pub fn post(&self, name: &str, arguments: Vec<Answer>) -> Result<(), CallError> {
+        let method = self.method(name, &arguments)?;
+        self.send_post(method.action, &method.parameters, Answer::tuple(arguments))
+    }
+
+    fn method(&self, name: &str, arguments: &[Answer]) -> Result<Method, CallError> {
+        let values: Vec<_> = arguments.iter().map(|argument| argument.value.clone()).collect();
+        Method::declared(resolve(&self.0.meta, name, &values).map_err(|error| error.to_string())?)
+    }
+
+    /// `arguments` is the tuple of all. Gives what was sent, if anything was; `done` is told in any case.
+    pub(super) fn send_call(&self, method: Method, arguments: Answer, done: Done) -> Option<Header> {
         let peer = &self.0.peer;
         let Address { service, object } = self.0.address;
-        let id = peer.connection.begin_call();
-        let (payload, flags, ids) = match self.encode(&parameters, arguments) {
+        let (payload, flags, ids) = match self.encode(&method.parameters, arguments) {
             Ok(encoded) => encoded,
             Err(text) => {
-                peer.connection.end_call(id);
-                return done(Err(text.into()));
+                done(Err(text.into()));
+                return None;
             }
         };
-        let call = Message::call(id, service, object, action, payload).with_flags(flags);
+        let id = peer.connection.begin_call();
+        let call = Message::call(id, service, object, method.action, payload).with_flags(flags);
+        let header = call.header;
         // Before it is sent: the answer may come at once.
-        let waiting = Waiting { address: self.0.address, action, result, done };
+        let waiting = Waiting { address: self.0.address, action: method.action, result: method.result, done };
         let old = peer.outgoing.lock().waiting.insert(id, waiting);
         drop(old);
         let sent = peer.connection.send(call, Policy::Answer(Duration::ZERO));
         let failure = match sent {
             // The end of the connection may have come between.
             Ok(()) if peer.is_closed() => CallError::Disconnected,
-            Ok(()) => return,
-            Err(SendError::Full) => "The peer does not read.".into(),
-            Err(SendError::Closed) => CallError::Disconnected,
+            Ok(()) => return Some(header),
+            Err(error) => error.into(),
         };
         for object in ids {
             peer.release(Address { service, object });
         }
         finish(peer, id, Err(failure));
+        None
     }
 
-    fn encode(&self, parameters: &Signature, arguments: Vec<Answer>) -> Result<Encoded, String> {
+    /// A generic method, whatever the meta object says about it.
+    pub(super) fn send_generic(&self, (action, arguments, result): Generic, done: Done) {
+        self.send_call(Method { action, parameters: arguments.signature(), result }, arguments.into(), done);
+    }
+
+    pub(super) fn send_post(&self, action: u32, parameters: &Signature, arguments: Answer) -> Result<(), CallError> {
+        let (payload, flags, ids) = self.encode(parameters, arguments)?;
+        let Address { service, object } = self.0.address;
+        let peer = &self.0.peer;
+        let post = Message::post(peer.connection.next_id(), service, object, action, payload).with_flags(flags);
+        peer.connection.send(post, Policy::Answer(Duration::ZERO)).map_err(|error| {
+            for object in ids {
+                peer.release(Address { service, object });
+            }
+            error.into()
+        })
+    }
+
+    fn encode(&self, parameters: &Signature, arguments: Answer) -> Result<Encoded, String> {
         let peer = &self.0.peer;
         let shared = peer.shared();
-        let mut objects = Vec::new();
-        let mut values = Vec::new();
-        for argument in arguments {
-            values.push(argument.value);
-            objects.extend(argument.objects);
-        }
-        let ids: Vec<_> = objects.iter().map(|_| peer.new_passed_id()).collect();
-        let answer = Answer { value: Value::tuple(values), objects };
-        let (value, granted) = Exported::with_ids(peer, self.0.address.service, &answer, &ids)?.into_parts();
+        let ids: Vec<_> = arguments.objects.iter().map(|_| peer.new_passed_id()).collect();
+        let (value, granted) = Exported::with_ids(peer, self.0.address.service, &arguments, &ids)?.into_parts();
         let written = write_arguments(&mut Writer::new(shared), members(value), parameters, shared.message_flags);
         let (payload, flags) = written.map_err(|error| error.to_string())?;
         granted.keep();
         Ok((payload, flags, ids))
     }
-
-    /// Calls a method without an answer. Dropped if the peer does not read.
-    pub fn post(&self, name: &str, arguments: Vec<Answer>) -> Result<(), CallError> {
-        let values: Vec<_> = arguments.iter().map(|argument| argument.value.clone()).collect();
-        let method = resolve(&self.0.meta, name, &values).map_err(|error| error.to_string())?;
-        let parameters = method.parameters_type().map_err(|error| error.to_string())?;
-        let (payload, flags, _) = self.encode(&parameters, arguments)?;
-        let Address { service, object } = self.0.address;
-        let peer = &self.0.peer;
-        let post = Message::post(peer.connection.next_id(), service, object, method.uid, payload).with_flags(flags);
-        match peer.connection.send(post, Policy::Answer(Duration::ZERO)) {
-            Ok(()) => Ok(()),
-            Err(SendError::Full) => Err("The peer does not read.".into()),
-            Err(SendError::Closed) => Err(CallError::Disconnected),
-        }
-    }
-
-    /// Has `listener` called for each event of a signal or property, on the I/O thread, while a handle of the object
-    /// lives. `done` is told whether the peer has registered it.
-    pub fn listen(
-        &self,
-        signal: &str,
-        listener: impl Fn(&[Value]) + Send + Sync + 'static,
-        done: impl FnOnce(Result<(), CallError>) + Send + 'static,
-    ) -> Result<(), CallError> {
-        let known = self.0.meta.signal_named(signal).ok_or_else(|| format!("no such signal: {signal}"))?;
-        let declared = known.arguments_type().map_err(|error| error.to_string())?;
-        let link = (u64::from(known.uid) << 32) | self.0.next_link.fetch_add(1, Ordering::Relaxed);
-        let key = (self.0.address, known.uid);
-        let mut outgoing = self.0.peer.outgoing.lock();
-        outgoing.listeners.entry(key).or_default().push((link, declared, Arc::new(listener)));
-        drop(outgoing);
-        let arguments = [Value::from(self.0.address.service), known.uid.into(), link.into()];
-        let arguments = arguments.into_iter().map(Answer::from).collect();
-        self.call_then("registerEvent", arguments, move |result| done(result.map(drop)));
-        Ok(())
-    }
 }
 
-/// Shows all references in a value. One in a dynamic that is still encoded cannot be: those hold none.
-fn collect(value: &Value, found: &mut impl FnMut(&Reference)) {
-    match value {
-        Value::Object(reference) if reference.object != 0 => found(reference),
-        Value::List(list) => list.items.iter().for_each(|item| collect(item, found)),
-        Value::Tuple(tuple) => tuple.members.iter().for_each(|member| collect(member, found)),
-        Value::Optional(optional) => optional.value.iter().for_each(|value| collect(value, found)),
-        Value::Map(map) => map.entries.iter().for_each(|(key, value)| {
-            collect(key, found);
-            collect(value, found);
-        }),
-        Value::Dynamic(dynamic) => {
-            if let Some(inner) = dynamic.decoded_value() {
-                collect(inner, found);
-            }
+impl From<SendError> for CallError {
+    fn from(error: SendError) -> CallError {
+        match error {
+            SendError::Full => "The peer does not read.".into(),
+            SendError::Closed => CallError::Disconnected,
         }
-        _ => {}
     }
 }
 
@@ -301,7 +308,8 @@ pub(super) fn answered(peer: &Arc<Peer>, message: &Message) {
     let result = match header.ty {
         Type::Reply => {
             let mut reader = Reader::new(&message.payload).shared(peer.shared());
-            read_result(&mut reader, header.flags, &waiting.result).map_err(|error| error.to_string().into())
+            let value = read_result(&mut reader, header.flags, &waiting.result);
+            value.map(|value| Given::by(peer, value)).map_err(|error| error.to_string().into())
         }
         Type::Canceled => Err(CallError::Canceled),
         _ => Err(message.error_text().map_or_else(|| "The call failed.".to_owned(), |text| text.into_owned()).into()),
@@ -309,21 +317,7 @@ pub(super) fn answered(peer: &Arc<Peer>, message: &Message) {
     (waiting.done)(result);
 }
 
-/// An Event of an object of the peer.
-pub(super) fn event(peer: &Arc<Peer>, message: &Message) {
-    let header = &message.header;
-    let key = (Address { service: header.service, object: header.object }, header.action);
-    let listeners = peer.outgoing.lock().listeners.get(&key).cloned().unwrap_or_default();
-    for (_, declared, listener) in listeners {
-        let mut reader = Reader::new(&message.payload).shared(peer.shared());
-        // What cannot be read is dropped, as libqi does.
-        if let Ok(arguments) = read_arguments(&mut reader, header.flags, &declared) {
-            listener(&members(arguments.tuple));
-        }
-    }
-}
-
-fn finish(peer: &Peer, id: u32, result: Result<Value, CallError>) {
+fn finish(peer: &Peer, id: u32, result: Result<Given, CallError>) {
     let waiting = peer.outgoing.lock().waiting.remove(&id);
     if let Some(waiting) = waiting {
         peer.connection.end_call(id);

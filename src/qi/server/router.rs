@@ -14,6 +14,7 @@ use super::auth::{Auth, Authenticator};
 use super::call::Ticket;
 use super::connection::Connection;
 use super::generic;
+use super::listening;
 use super::mailbox::Origin;
 use super::object::{Address, Object, count};
 use super::peer::{Common, Peer};
@@ -180,7 +181,7 @@ impl Router {
             Type::Call | Type::Post => self.request(peer, message),
             Type::Cancel => peer.cancel(message.canceled_id()),
             Type::Reply | Type::Error | Type::Canceled => remote::answered(peer, message),
-            Type::Event => remote::event(peer, message),
+            Type::Event => listening::event(peer, message),
             Type::None | Type::Capability | Type::Unknown(_) => {}
         }
     }

@@ -11,6 +11,7 @@ use crate::qi::value::{Reader, Value};
 
 use super::call::{Answer, Call, CallError, Caller, Ticket, Token};
 use super::generic::{self, PROPERTY, SET_PROPERTY};
+use super::given::Given;
 use super::object::{Address, MethodTypes, Object, PropertyType, count};
 use super::remote::Remote;
 
@@ -57,6 +58,9 @@ impl Object {
 
     fn handle(&self, ticket: Arc<Ticket>, message: &Message) {
         let action = message.header.action;
+        if let Some(origin) = &self.0.origin {
+            return self.pass_on(origin, ticket, message);
+        }
         match self.0.methods.get(&action) {
             _ if action == PROPERTY => self.generic(ticket, message, |arguments| self.read_property(arguments)),
             _ if action == SET_PROPERTY => self.generic(ticket, message, |arguments| self.write_property(arguments)),
@@ -67,24 +71,29 @@ impl Object {
     }
 
     fn call(&self, ticket: Arc<Ticket>, message: &Message, types: &MethodTypes) {
-        let peer = Arc::clone(&ticket.peer);
         let header = message.header;
-        let mut reader = Reader::new(&message.payload).shared(peer.shared());
-        let arguments = read_arguments(&mut reader, header.flags, &types.parameters);
-        let (tuple, wanted, failure) = match arguments {
-            Ok(arguments) => (arguments.tuple, arguments.return_type, None),
-            Err(error) => (Value::Void, None, Some(error)),
-        };
-        let mut token = Token::new(ticket, types.result.clone(), wanted);
-        if let Some(error) = failure {
-            return token.answer(Err(format!("{}: {}", types.name, reading_failed(&error)).into()));
-        }
+        let Some((tuple, mut token)) = self.open(ticket, message, types) else { return };
+        let peer = Arc::clone(&token.ticket.peer);
+        token.remotes = Remote::all_in(&peer, &tuple);
         let arguments = members(tuple);
-        let remotes = Remote::all_in(&peer, &arguments);
         token.traced = self.0.watch.started(self, header.action, &arguments);
         let address = Address { service: header.service, object: header.object };
         let caller = Caller { peer, address };
-        (self.0.handler)(Call { method: header.action, arguments, caller, remotes, token });
+        (self.0.handler)(Call { method: header.action, arguments, caller, token });
+    }
+
+    /// The arguments of a call, and what it is answered by. `None`: they cannot be read, and it has been answered.
+    pub(super) fn open(&self, ticket: Arc<Ticket>, message: &Message, types: &MethodTypes) -> Option<(Value, Token)> {
+        let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
+        let result = types.result.clone();
+        match read_arguments(&mut reader, message.header.flags, &types.parameters) {
+            Ok(arguments) => Some((arguments.tuple, Token::new(ticket, result, arguments.return_type))),
+            Err(error) => {
+                let text = format!("{}: {}", types.name, reading_failed(&error));
+                Token::new(ticket, result, None).answer(Err(text.into()));
+                None
+            }
+        }
     }
 
     fn generic(
@@ -99,7 +108,7 @@ impl Object {
         match arguments {
             Ok(arguments) => {
                 // A property does not keep objects of its setter's: they are released when this is done.
-                let _remotes = Remote::all_in(&ticket.peer, std::slice::from_ref(&arguments.tuple));
+                let _remotes = Remote::all_in(&ticket.peer, &arguments.tuple);
                 let token = Token::new(ticket, result.clone(), arguments.return_type);
                 let outcome = work(members(arguments.tuple));
                 token.answer(outcome);
@@ -145,14 +154,22 @@ impl Object {
 
     fn post_signal(&self, ticket: &Arc<Ticket>, message: &Message) {
         ticket.claim();
-        let Some(declared) = self.0.signals.get(&message.header.action) else { return };
+        if let Some((_, tuple)) = self.posted(ticket, message) {
+            // Kept until the lock is gone: what nobody was given is released after that.
+            let given = Given::by(&ticket.peer, tuple);
+            let _order = self.0.order.lock();
+            // A Post is never answered.
+            let _ = self.emit_in_order(message.header.action, given.clone().into());
+        }
+    }
+
+    /// The declared type of a signal that was posted, and the arguments. A Post is never answered, not even if it is
+    /// nonsense.
+    pub(super) fn posted(&self, ticket: &Ticket, message: &Message) -> Option<(&Signature, Value)> {
+        let declared = self.0.signals.get(&message.header.action)?;
         let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
-        // A Post is never answered, not even if it is nonsense.
-        let Ok(arguments) = read_arguments(&mut reader, message.header.flags, declared) else { return };
-        // Objects of the poster's mean nothing to others: they are released when this is done.
-        let _remotes = Remote::all_in(&ticket.peer, std::slice::from_ref(&arguments.tuple));
-        let _order = self.0.order.lock();
-        let _ = self.emit_in_order(message.header.action, arguments.tuple.into());
+        let arguments = read_arguments(&mut reader, message.header.flags, declared).ok()?;
+        Some((declared, arguments.tuple))
     }
 }
 

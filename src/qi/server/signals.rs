@@ -37,6 +37,13 @@ pub(super) struct Subscription {
     pub dropped: AtomicU64,
 }
 
+/// What a registration asks for.
+pub(super) struct Wish {
+    pub signal: u32,
+    pub link: u64,
+    pub wanted: Option<Signature>,
+}
+
 /// How an emission went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Emitted {
@@ -170,7 +177,7 @@ impl Object {
         &self,
         peer: &Arc<Peer>,
         address: Address,
-        (signal, link, wanted): (u32, u64, Option<Signature>),
+        Wish { signal, link, wanted }: Wish,
     ) -> Result<(), &'static str> {
         if !self.0.signals.contains_key(&signal) {
             return Err("No such signal");
@@ -222,6 +229,9 @@ impl Object {
 
     fn ended(&self, gone: &[Arc<Subscription>]) {
         gone.iter().for_each(|subscription| subscription.peer.end_subscription());
+        if let Some(origin) = &self.0.origin {
+            gone.iter().for_each(|subscription| origin.unfollow(subscription.signal));
+        }
         if gone.iter().any(|subscription| subscription.signal == TRACE) {
             let left = self.0.subscriptions.lock().iter().any(|subscription| subscription.signal == TRACE);
             self.0.watch.set_tracing(left);

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::thread::ThreadId;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::qi::convert::convert;
 use crate::qi::message::Header;
@@ -11,6 +12,7 @@ use crate::qi::meta::STATISTICS_TEXT;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
+use crate::sys::usage::Usage;
 
 use super::call::{Answer, CallError};
 use super::object::Object;
@@ -27,13 +29,52 @@ enum TraceKind {
     Signal = 4,
 }
 
-/// Wall time in seconds.
+/// Seconds: least, most, sum.
+#[derive(Clone, Copy, Debug, Default)]
+struct Range(f32, f32, f32);
+
+impl Range {
+    fn add(&mut self, time: Duration, is_first: bool) {
+        let seconds = time.as_secs_f32();
+        self.0 = if is_first { seconds } else { self.0.min(seconds) };
+        self.1 = self.1.max(seconds);
+        self.2 += seconds;
+    }
+
+    fn to_value(self) -> Value {
+        Value::tuple(vec![self.0.into(), self.1.into(), self.2.into()])
+    }
+}
+
+/// What the calls of one method have cost.
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
     count: u32,
-    least: f32,
-    most: f32,
-    sum: f32,
+    wall: Range,
+    user: Range,
+    system: Range,
+}
+
+/// The beginning of a call that is measured.
+#[derive(Debug)]
+pub(super) struct Begun {
+    at: Instant,
+    thread: ThreadId,
+    usage: Usage,
+}
+
+impl Begun {
+    fn now() -> Begun {
+        Begun { at: Instant::now(), thread: std::thread::current().id(), usage: Usage::of_thread() }
+    }
+
+    /// Processor time until now. What is answered by another thread has cost that one something, which nobody knows.
+    fn usage(&self) -> Usage {
+        match std::thread::current().id() == self.thread {
+            true => Usage::of_thread().since(self.usage),
+            false => Usage::default(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -68,13 +109,17 @@ impl Watch {
         self.times.lock().clear();
     }
 
-    /// A value of type [`STATISTICS_TEXT`]. Processor times are not measured, and 0.
+    /// The beginning of a call, if anybody wants to know what it costs.
+    pub fn begin(&self) -> Option<Begun> {
+        (self.has_statistics() || self.is_tracing()).then(Begun::now)
+    }
+
+    /// A value of type [`STATISTICS_TEXT`].
     pub fn statistics(&self) -> Value {
         let times = self.times.lock().clone();
-        let none = || Value::tuple(vec![0f32.into(), 0f32.into(), 0f32.into()]);
         let entry = |(id, times): (u32, Times)| {
-            let wall = Value::tuple(vec![times.least.into(), times.most.into(), times.sum.into()]);
-            (Value::from(id), Value::tuple(vec![times.count.into(), wall, none(), none()]))
+            let [wall, user, system] = [times.wall, times.user, times.system].map(Range::to_value);
+            (Value::from(id), Value::tuple(vec![times.count.into(), wall, user, system]))
         };
         let entries: Vec<_> = times.into_iter().map(entry).collect();
         let (key, value) = match STATISTICS.kind() {
@@ -91,7 +136,7 @@ impl Watch {
             return None;
         }
         let id = self.next_trace.fetch_add(1, Ordering::Relaxed);
-        trace(object, id, TraceKind::Call, method, Value::tuple(arguments.to_vec()));
+        trace(object, id, (TraceKind::Call, method), Value::tuple(arguments.to_vec()), Usage::default());
         Some(id)
     }
 
@@ -100,22 +145,23 @@ impl Watch {
         &self,
         object: &Object,
         (call, traced): (&Header, Option<u32>),
-        begun: Instant,
+        begun: Option<&Begun>,
         result: &Result<Answer, CallError>,
     ) {
-        if self.has_statistics() {
-            let seconds = begun.elapsed().as_secs_f32();
+        let usage = begun.map(Begun::usage).unwrap_or_default();
+        if let Some(begun) = begun.filter(|_| self.has_statistics()) {
             let mut all = self.times.lock();
             let times = all.entry(call.action).or_default();
-            times.least = if times.count == 0 { seconds } else { times.least.min(seconds) };
-            times.most = times.most.max(seconds);
-            times.sum += seconds;
+            let is_first = times.count == 0;
+            times.wall.add(begun.at.elapsed(), is_first);
+            times.user.add(usage.user, is_first);
+            times.system.add(usage.system, is_first);
             times.count = times.count.saturating_add(1);
         }
         let Some(id) = traced.filter(|_| self.is_tracing()) else { return };
         match result {
-            Ok(answer) => trace(object, id, TraceKind::Result, call.action, answer.value.clone()),
-            Err(error) => trace(object, id, TraceKind::Error, call.action, error.to_string().into()),
+            Ok(answer) => trace(object, id, (TraceKind::Result, call.action), answer.value.clone(), usage),
+            Err(error) => trace(object, id, (TraceKind::Error, call.action), error.to_string().into(), usage),
         }
     }
 
@@ -123,12 +169,14 @@ impl Watch {
     pub fn emitted(&self, object: &Object, signal: u32, arguments: &Value) {
         if self.is_tracing() {
             let id = self.next_trace.fetch_add(1, Ordering::Relaxed);
-            trace(object, id, TraceKind::Signal, signal, arguments.clone());
+            trace(object, id, (TraceKind::Signal, signal), arguments.clone(), Usage::default());
         }
     }
 }
 
-fn trace(object: &Object, id: u32, kind: TraceKind, slot: u32, content: Value) {
+/// `usage` is what led to a result.
+fn trace(object: &Object, id: u32, (kind, slot): (TraceKind, u32), content: Value, usage: Usage) {
+    let microseconds = |time: Duration| Value::from(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = i64::try_from(now.as_secs()).unwrap_or_default();
     let stamp = Value::tuple(vec![seconds.into(), i64::from(now.subsec_micros()).into()]);
@@ -138,8 +186,8 @@ fn trace(object: &Object, id: u32, kind: TraceKind, slot: u32, content: Value) {
         slot.into(),
         content.into_dynamic(),
         stamp,
-        0i64.into(),
-        0i64.into(),
+        microseconds(usage.user),
+        microseconds(usage.system),
         0u32.into(),
         0u32.into(),
     ]);

@@ -10,6 +10,7 @@ mod dynamic;
 mod error;
 mod object;
 mod reader;
+mod references;
 mod text;
 mod writer;
 

@@ -16,7 +16,11 @@ use crate::core::{Error, Result};
 
 /// What a client believes of servers. Cheap to clone.
 #[derive(Clone)]
-pub struct TlsClient(Arc<ClientConfig>);
+pub struct TlsClient {
+    config: Arc<ClientConfig>,
+    /// Whom it expects, if not who is dialled.
+    name: Option<ServerName<'static>>,
+}
 
 /// A server's certificate and key. Cheap to clone.
 #[derive(Clone)]
@@ -37,7 +41,7 @@ impl TlsClient {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Credulous(schemes)))
             .with_no_client_auth();
-        Ok(TlsClient(Arc::new(config)))
+        Ok(TlsClient { config: Arc::new(config), name: None })
     }
 
     /// Believes the certificates that these authorities (PEM, any number) have signed, for the name or address that is
@@ -52,13 +56,18 @@ impl TlsClient {
             .map_err(|_| Error::NOT_SUPPORTED)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(TlsClient(Arc::new(config)))
+        Ok(TlsClient { config: Arc::new(config), name: None })
+    }
+
+    /// Expects this name or address in certificates, whatever is dialled. `EINVAL` if it is neither.
+    pub fn expecting(self, name: &str) -> Result<TlsClient> {
+        Ok(TlsClient { name: Some(server_name(name)?), ..self })
     }
 
     /// For a host by name or address. `EINVAL` for what is neither.
     pub(super) fn connection(&self, host: &str) -> Result<rustls::Connection> {
-        let name = ServerName::try_from(host.to_owned()).map_err(|_| Error::INVALID)?;
-        let connection = ClientConnection::new(Arc::clone(&self.0), name).map_err(|_| Error::INVALID)?;
+        let name = self.name.clone().map_or_else(|| server_name(host), Ok)?;
+        let connection = ClientConnection::new(Arc::clone(&self.config), name).map_err(|_| Error::INVALID)?;
         Ok(connection.into())
     }
 }
@@ -81,6 +90,10 @@ impl TlsServer {
         let connection = ServerConnection::new(Arc::clone(&self.0)).map_err(|_| Error::INVALID)?;
         Ok(connection.into())
     }
+}
+
+fn server_name(text: &str) -> Result<ServerName<'static>> {
+    ServerName::try_from(text.to_owned()).map_err(|_| Error::INVALID)
 }
 
 fn provider() -> Arc<CryptoProvider> {

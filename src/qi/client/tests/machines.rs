@@ -1,4 +1,4 @@
-//! Authentication, reply table, registrations, plans: no I/O, and a clock that is moved by hand.
+//! Authentication, reply table, plans: no I/O, and a clock that is moved by hand.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +7,6 @@ use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
 use crate::qi::client::authentication::{Authentication, Credentials, Step};
 use crate::qi::client::keeper::Backoff;
 use crate::qi::client::plan::{Book, Key as Place, endpoints};
-use crate::qi::client::registrations::{Join, Key, Registrations};
 use crate::qi::client::replies::{Counts, Entry, Match, Replies};
 use crate::qi::message::{Header, Type};
 use crate::qi::meta::ServiceInfo;
@@ -139,30 +138,6 @@ fn calls_given_up_are_not_remembered_without_end() {
     assert_eq!(forgotten, (1..=904).collect::<Vec<_>>());
     assert!(matches!(replies.answer(&answer(Type::Reply, 904)), Match::Unknown));
     assert!(matches!(replies.answer(&answer(Type::Reply, 905)), Match::Late(_)));
-}
-
-#[test]
-fn one_registration_serves_all() {
-    let key = Key { service: 2, object: 1, signal: 107 };
-    let other = Key { signal: 108, ..key };
-    let mut registrations = Registrations::default();
-    let Join::Register(link) = registrations.join(key, 1) else { panic!("the first registers") };
-    assert_eq!(link >> 32, 107);
-    assert_eq!(registrations.join(key, 2), Join::Wait);
-    let Join::Register(second) = registrations.join(other, 3) else { panic!("another signal") };
-    assert_ne!(link & 0xffff_ffff, second & 0xffff_ffff);
-    assert_eq!(registrations.answered(key, link, true), [1, 2]);
-    assert_eq!(registrations.join(key, 4), Join::Ready(4));
-    assert_eq!([registrations.leave(key, link), registrations.leave(key, link)], [None, None]);
-    assert_eq!(registrations.leave(key, link), Some(link), "the last unregisters");
-    assert_eq!(registrations.leave(key, link), None);
-    // An Error: whoever waits is told, and the next one tries again with a link of its own.
-    assert_eq!(registrations.answered(other, second, false), [3]);
-    let Join::Register(third) = registrations.join(other, 5) else { panic!("again") };
-    assert_ne!(second, third);
-    // Who leaves before the answer unregisters; the late answer concerns nobody.
-    assert_eq!(registrations.leave(other, third), Some(third));
-    assert!(registrations.answered(other, third, true).is_empty());
 }
 
 fn info(machine: &str, endpoints: &[&str]) -> ServiceInfo {

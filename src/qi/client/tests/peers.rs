@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fake::*;
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::{ClientError, Connection, Credentials, DialOptions, Proxy};
+use crate::qi::client::{CallOptions, ClientError, Connection, Credentials, DialOptions, Proxy};
 use crate::qi::endpoint::{Failure, Reason};
 use crate::qi::message::{Flags, HEADER_SIZE, Header, Message, Type};
 use crate::qi::signature::Kind;
@@ -118,6 +118,39 @@ fn answers_that_do_not_fit_are_counted_and_dropped() {
     fake.finish();
 }
 
+/// A call that is waited for in pieces has its deadline all the same, and one end.
+#[test]
+fn a_call_ends_once_for_all_who_wait() {
+    let fake = Fake::friendly(Capabilities::OURS, |mut peer| {
+        peer.describe(&meta());
+        let call = peer.expect(Type::Call, 100);
+        peer.reply(&call, &5.into());
+        let call = peer.expect(Type::Call, 100);
+        assert_eq!(peer.expect(Type::Cancel, 0).canceled_id(), call.header.id);
+        peer.expect(Type::Call, 100);
+        peer.next();
+    });
+    let connection = fake.connect().unwrap();
+    let proxy = proxy(&connection);
+    let start = |options| proxy.start_call("add", &[2.into(), 3.into()], &options).unwrap();
+    let answered = start(CallOptions::default());
+    assert_eq!(answered.wait_for(LIMIT).unwrap().unwrap(), Value::Int32(5));
+    assert!(answered.is_done());
+    assert_eq!(answered.wait_for(LIMIT).unwrap().map(drop), Err(ClientError::Canceled));
+    let late = start(CallOptions::within(Duration::from_millis(20)));
+    assert_eq!(late.wait_for(LIMIT).unwrap().map(drop), Err(ClientError::TimedOut));
+    let forgotten = start(CallOptions::default());
+    assert!(forgotten.wait_for(Duration::ZERO).is_none() && !forgotten.is_done());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| forgotten.wait_for(LIMIT).map(|outcome| outcome.map(drop)));
+        forgotten.forget();
+        assert_eq!(waiting.join().unwrap(), Some(Err(ClientError::Canceled)));
+    });
+    assert_eq!(connection.pending_calls(), 0);
+    drop((answered, late, forgotten, proxy, connection));
+    fake.finish();
+}
+
 #[test]
 fn errors_of_any_form_end_the_call() {
     let forms = [
@@ -196,7 +229,7 @@ fn with_flags_the_server_is_left_to_convert() {
     let proxy = proxy(&connection);
     let sum = proxy.call_as("add", &["2".into(), "3".into()], &Kind::Double.into()).unwrap();
     assert_eq!(sum, Value::Double(5.0));
-    let late = proxy.call_with("add", &[1.into(), 1.into()], &crate::qi::client::CallOptions::within(Duration::from_millis(20)));
+    let late = proxy.call_with("add", &[1.into(), 1.into()], &CallOptions::within(Duration::from_millis(20)));
     assert_eq!(late.map(drop), Err(ClientError::TimedOut));
     drop((proxy, connection));
     fake.finish();
@@ -341,4 +374,61 @@ fn calls_to_nobody_get_an_error_from_us() {
     let connection = fake.connect().unwrap();
     fake.finish();
     drop(connection);
+}
+
+fn pairs() -> crate::qi::meta::MetaObject {
+    let mut builder = crate::qi::meta::Builder::new();
+    builder.signal("pair", "([i])");
+    builder.build().unwrap()
+}
+
+const PAIR: u32 = 100;
+
+fn pair(values: &[i32]) -> Value {
+    Value::tuple(vec![Value::list(Kind::Int32.into(), values.iter().map(|value| Value::Int32(*value)).collect())])
+}
+
+/// What is built differently the peer is asked to convert; what it does not, and what is easy, is converted here.
+#[test]
+fn events_come_in_the_type_that_is_wanted() {
+    let fake = Fake::friendly(Capabilities::OURS, |mut peer| {
+        peer.describe(&pairs());
+        let call = peer.expect(Type::Call, 8);
+        assert!(call.payload.ends_with(b"\x06\0\0\0((ll))"));
+        peer.reply(&call, &Value::UInt64(0));
+        let event = |payload| Message::event(1, 2, 1, PAIR, payload);
+        let converted = Value::tuple(vec![Value::tuple(vec![Value::Int64(1), Value::Int64(2)])]).into_dynamic();
+        peer.send(&event(bytes(converted.clone())).with_flags(Flags::DYNAMIC_PAYLOAD));
+        // It could not: so the event comes as it is.
+        peer.send(&event(bytes(pair(&[3, 4]))));
+        peer.send(&event(bytes(pair(&[5]))));
+        // Two registrations, and of each event two copies.
+        let call = peer.expect(Type::Call, 0);
+        peer.reply(&call, &Value::UInt64(0));
+        peer.send(&event(bytes(converted)).with_flags(Flags::DYNAMIC_PAYLOAD));
+        peer.send(&event(bytes(pair(&[1, 2]))));
+        let mut gone = [peer.expect(Type::Call, 1), peer.expect(Type::Call, 1)].map(|call| call.payload.len());
+        gone.sort_unstable();
+        assert_eq!(gone, [16, 16]);
+        assert!(peer.next().is_none());
+    });
+    let connection = fake.connect().unwrap();
+    let proxy = proxy(&connection);
+    let in_type = |text: &str| crate::qi::client::SubscribeOptions {
+        wanted: crate::qi::signature::Signature::parse(text).ok(),
+        ..Default::default()
+    };
+    assert!(proxy.subscribe_with("pair", in_type("l")).is_err(), "no tuple");
+    let longs = proxy.subscribe_with("pair", in_type("((ll))")).unwrap();
+    let wanted = |one: i64, two: i64| Value::tuple(vec![Value::tuple(vec![one.into(), two.into()])]);
+    assert_eq!(longs.next(Some(LIMIT)).unwrap().arguments, wanted(1, 2));
+    assert_eq!(longs.next(Some(LIMIT)).unwrap().arguments, wanted(3, 4));
+    assert!(matches!(longs.next(Some(LIMIT)), Err(ClientError::Payload { .. })));
+    let doubles = proxy.subscribe_with("pair", in_type("([d])")).unwrap();
+    let halves = Value::tuple(vec![Value::list(Kind::Double.into(), vec![1.0.into(), 2.0.into()])]);
+    assert_eq!(doubles.next(Some(LIMIT)).unwrap().arguments, halves);
+    assert_eq!(longs.next(Some(LIMIT)).unwrap().arguments, wanted(1, 2));
+    assert!(doubles.is_empty() && longs.is_empty());
+    drop((doubles, longs, proxy, connection));
+    fake.finish();
 }

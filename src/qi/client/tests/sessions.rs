@@ -107,3 +107,89 @@ fn a_service_out_of_reach_says_why() {
     assert!(matches!(session.services(), Err(ClientError::Disconnected(_))));
     directory.finish();
 }
+
+/// A session with a directory that lists these endpoints of one service.
+fn session_with(endpoints: Vec<String>, options: SessionOptions) -> (Session, Fake) {
+    let directory = Fake::new(1, move |_, mut peer| {
+        begin(&mut peer, ServiceInfoLayout::Seven);
+        let call = peer.expect(Type::Call, 100);
+        peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Seven));
+        while peer.next().is_some() {}
+    });
+    (Session::connect(&directory.url, options).unwrap(), directory)
+}
+
+fn adder() -> Fake {
+    Fake::friendly(Capabilities::OURS, |mut peer| {
+        peer.describe(&meta());
+        let call = peer.expect(Type::Call, 100);
+        peer.reply(&call, &5.into());
+        assert!(peer.next().is_none());
+    })
+}
+
+/// No endpoint is waited for while another one answers, however long it may take.
+#[test]
+fn a_silent_endpoint_does_not_hold_up_the_others() {
+    let service = adder();
+    // The kernel accepts, and nobody answers the handshake.
+    let silent: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut endpoints: Vec<_> = silent.iter().map(|silent| format!("tcps://{}", silent.local_addr().unwrap())).collect();
+    endpoints.push(service.url.clone());
+    let patient = SessionOptions { endpoint_timeout: std::time::Duration::from_secs(3600), ..options() };
+    let (session, directory) = session_with(endpoints, patient);
+    let old = session.service("Old").unwrap();
+    assert_eq!(old.call_to::<i32>("add", &[2.into(), 3.into()]).unwrap(), 5);
+    // Those that were slower have been closed.
+    for silent in silent {
+        let (mut connection, _) = silent.accept().unwrap();
+        let mut said = Vec::new();
+        std::io::Read::read_to_end(&mut connection, &mut said).unwrap();
+    }
+    session.close();
+    service.finish();
+    directory.finish();
+}
+
+#[test]
+fn an_endpoint_that_is_of_no_use_leaves_the_others() {
+    let service = adder();
+    let other = Fake::new(1, |_, mut peer| {
+        peer.expect(Type::Call, 8);
+        std::io::Write::write_all(&mut peer.0, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let endpoints = vec!["tcp://127.0.0.1:1".to_owned(), other.url.clone(), service.url.clone()];
+    let (session, directory) = session_with(endpoints, options());
+    let old = session.service("Old").unwrap();
+    assert_eq!(old.connection().url(), service.url);
+    assert_eq!(old.call_to::<i32>("add", &[2.into(), 3.into()]).unwrap(), 5);
+    session.close();
+    other.finish();
+    service.finish();
+    directory.finish();
+}
+
+#[test]
+fn who_does_not_want_us_has_been_found() {
+    let refusing = Fake::new(1, |_, mut peer| {
+        let call = peer.expect(Type::Call, 8);
+        peer.send(&Message::error_to(&call.header, "not you"));
+    });
+    let endpoints = vec![refusing.url.clone(), "tcp://127.0.0.1:1".to_owned()];
+    let (session, directory) = session_with(endpoints, options());
+    let error = session.service("Old").map(drop).unwrap_err();
+    assert!(matches!(&error, ClientError::Rejected { reason, .. } if reason == "not you"), "{error}");
+    session.close();
+    refusing.finish();
+    directory.finish();
+}
+
+#[test]
+fn all_endpoints_that_fail_are_told_of() {
+    let endpoints = vec!["tcp://127.0.0.1:1".to_owned(), "tcp://127.0.0.1:2".to_owned()];
+    let (session, directory) = session_with(endpoints, options());
+    let text = session.service("Old").map(drop).unwrap_err().to_string();
+    assert!(text.contains("127.0.0.1:1: connection refused") && text.contains("127.0.0.1:2: connection refused"), "{text}");
+    session.close();
+    directory.finish();
+}

@@ -1,11 +1,14 @@
 //! The generic actions (section 9), most of them answered while the object is busy.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::meta::{MetaObject, STATISTICS_TEXT};
 use crate::qi::server::{Answer, Object, ObjectBuilder};
 use crate::qi::value::Value;
+use crate::sys::usage::Usage;
 
 use super::harness::*;
 
@@ -199,4 +202,45 @@ fn traces_tell_of_call_result_and_signal() {
     client.call(1, args("(IIL)", vec![0u32.into(), 86u32.into(), 1u64.into()]));
     client.only();
     assert_eq!(tracing(), false.into());
+}
+
+/// Wall, user and system time; the latter two of the thread that the method ran on.
+#[test]
+fn statistics_tell_what_methods_cost() {
+    let mut builder = ObjectBuilder::new();
+    builder.method("work", "()", "v", |_| {
+        let before = Usage::of_thread();
+        loop {
+            let Usage { user, system } = Usage::of_thread().since(before);
+            if user + system >= Duration::from_millis(30) {
+                return Ok(Answer::void());
+            }
+        }
+    });
+    builder.method_later("elsewhere", "()", "v", |call| {
+        std::thread::spawn(move || call.reply(Ok(Answer::void()))).join().unwrap();
+    });
+    let world = World::serving(&builder.build().unwrap());
+    let client = world.client();
+    client.call(81, args("(b)", vec![true.into()]));
+    client.only();
+    for action in [100, 101] {
+        client.call(action, Bytes::new());
+        world.run();
+        client.only();
+    }
+    client.call(82, Bytes::new());
+    let statistics = result(&client.only(), STATISTICS_TEXT);
+    let sums = |entry: usize| -> Vec<f32> {
+        let (_, times) = &statistics.entries().unwrap()[entry];
+        let sum = |range: &Value| match range.members().unwrap()[2] {
+            Value::Float(sum) => sum,
+            ref other => panic!("{other:?}"),
+        };
+        times.members().unwrap()[1..].iter().map(sum).collect()
+    };
+    let [wall, user, system] = sums(0)[..] else { panic!("three times") };
+    assert!(user + system > 0.029 && wall > 0.0, "{wall} {user} {system}");
+    let [wall, user, system] = sums(1)[..] else { panic!("three times") };
+    assert!(wall > 0.0 && user == 0.0 && system == 0.0, "{wall} {user} {system}");
 }

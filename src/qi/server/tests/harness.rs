@@ -9,6 +9,7 @@ use bytes::Bytes;
 use crate::qi::capability::{Capabilities, CapabilityMap};
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::payload::read_result;
+use crate::qi::registrations::{Registrations, Told};
 use crate::qi::server::auth::Authenticator;
 use crate::qi::server::connection::{Connection, Policy, SendError};
 use crate::qi::server::object::Object;
@@ -43,6 +44,7 @@ pub struct Fake {
     id: u64,
     next: AtomicU32,
     pub state: Mutex<State>,
+    registrations: Mutex<Registrations<Told>>,
 }
 
 impl Connection for Fake {
@@ -79,6 +81,10 @@ impl Connection for Fake {
 
     fn local(&self) -> Option<String> {
         Some(format!("tcp://10.0.1.{}:9559", self.id))
+    }
+
+    fn registrations(&self) -> &Mutex<Registrations<Told>> {
+        &self.registrations
     }
 
     fn authenticated(&self, shared: Capabilities) {
@@ -198,7 +204,7 @@ impl World {
             closed: false,
             authenticated: None,
         };
-        let fake = Arc::new(Fake { id, next: AtomicU32::new(500), state: Mutex::new(state) });
+        let fake = Arc::new(Fake { id, next: AtomicU32::new(500), state: Mutex::new(state), registrations: Mutex::default() });
         let peer = self.router.connected(Arc::clone(&fake) as _, Role::Accepted);
         Client { fake, peer, router: Arc::clone(&self.router), next: AtomicU32::new(1000) }
     }

@@ -2,6 +2,7 @@ mod auth;
 mod calls;
 mod cancel;
 mod directory;
+mod forward;
 mod generic;
 mod harness;
 mod mailbox;

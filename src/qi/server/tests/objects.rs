@@ -8,6 +8,7 @@ use bytes::Bytes;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
 use crate::qi::server::call::{Answer, CallError};
+use crate::qi::server::Given;
 use crate::qi::server::remote::Remote;
 use crate::qi::server::{Object, ObjectBuilder};
 use crate::qi::value::{self, Value};
@@ -214,7 +215,7 @@ type Answers = Arc<Mutex<Vec<Result<Value, CallError>>>>;
 fn ask(remote: &Remote, name: &str, arguments: Vec<Answer>) -> Answers {
     let answers = Answers::default();
     let keep = Arc::clone(&answers);
-    remote.call_then(name, arguments, move |answer| keep.lock().push(answer));
+    remote.call_then(name, arguments, move |answer| keep.lock().push(answer.map(|given| (*given).clone())));
     answers
 }
 
@@ -296,8 +297,8 @@ fn events_of_a_clients_object() {
     let remote = taken(&setting, &client, true).unwrap();
     let sum = Arc::new(AtomicU32::new(0));
     let add = Arc::clone(&sum);
-    let listener = move |arguments: &[Value]| {
-        let number = arguments[0].integer().unwrap() as u32;
+    let listener = move |arguments: &Given| {
+        let number = arguments.members().unwrap()[0].integer().unwrap() as u32;
         add.fetch_add(number, Ordering::Relaxed);
     };
     remote.listen("rang", listener, |done| done.unwrap()).unwrap();

@@ -247,7 +247,7 @@ fn a_provider_is_called_on_the_connection_that_registered() {
         let call = raw.next();
         assert_eq!((call.header.action, &call.payload[..]), (100, &b"\x01\0\0\0\x02\0\0\0"[..]));
         raw.send(&Message::reply_to(&call.header, args("(i)", vec![3.into()])));
-        assert_eq!(caller.join().unwrap(), Ok(3.into()));
+        assert_eq!(caller.join().unwrap().unwrap(), Value::from(3));
     });
     assert!(running.server.reach("ServiceDirectory", LONG).is_err());
     assert!(running.server.reach("Nobody", LONG).is_err());
@@ -302,4 +302,18 @@ fn an_empty_answer() {
     let mut raw = Raw::authenticated(&running);
     raw.send(&Message::call(4, 2, 1, 100, Bytes::new()));
     assert_eq!(raw.next().payload.len(), 0);
+}
+
+/// Its services are in somebody else's directory.
+#[test]
+fn a_provider_has_no_directory() {
+    let reactor = Reactor::start().unwrap();
+    let server = Server::provider(&reactor, &["tcp://127.0.0.1:0"], Options::default()).unwrap();
+    let object = ObjectBuilder::new().build().unwrap();
+    let refused = ServerError::Refused("the directory is in another process".to_owned());
+    assert_eq!(server.add_service("Mine", &object), Err(refused.clone()));
+    assert_eq!(server.remove_service(2), Err(refused));
+    assert!(server.services().is_empty() && server.reach("Mine", LONG).is_err());
+    server.close();
+    reactor.stop();
 }

@@ -1,0 +1,210 @@
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use crate::core::Error;
+use crate::qi::client::{CallOptions, ClientError, PendingCall, Proxy, Received};
+use crate::qi::server::Object;
+use crate::qi::value::Value;
+
+use super::build::nnqi_value;
+use super::client::{self, nnqi_proxy, timeout};
+use super::error::{Failure, Result, guard};
+use super::handles::{Handles, Kind};
+use super::objects::{self, User};
+use super::view;
+
+/// A call under way: nnqi_call_start. Any thread. Free it with nnqi_pending_free, also when it has ended.
+pub type nnqi_pending = u64;
+
+/// Told how a call has ended: its result, which the library frees afterwards (nnqi_copy keeps it), or 0, and then error is the
+/// errno and text the words that nnqi_call would have left; text is valid until this returns. It is called on the thread that
+/// reads the connection, which may be any that is waiting in a call of this library: it must not block, take no lock that is
+/// held around such calls, and must return: exceptions of C++ and longjmp must not leave it. What waits fails with EDEADLK
+/// here; nnqi_call_then and nnqi_post may be used.
+pub type nnqi_done =
+    Option<unsafe extern "C" fn(result: nnqi_value, error: c_int, text: *const c_char, user: *mut c_void)>;
+
+static PENDING: LazyLock<Handles<Arc<PendingCall>>> = LazyLock::new(|| Handles::new(Kind::Pending));
+
+/// What is to be called, as all ways to call are given it.
+struct Asked<'a> {
+    proxy: Proxy,
+    method: &'a str,
+    arguments: Vec<Value>,
+    objects: Vec<Object>,
+    options: CallOptions,
+}
+
+/// # Safety
+/// A non-null `method` ends with a zero.
+unsafe fn asked<'a>(
+    proxy: nnqi_proxy,
+    method: *const c_char,
+    arguments: nnqi_value,
+    milliseconds: c_int,
+) -> Result<Asked<'a>> {
+    // Taken whatever fails.
+    let arguments = objects::arguments(arguments);
+    let proxy = client::proxy(proxy)?;
+    // SAFETY: the caller's promise.
+    let method = unsafe { view::utf8(method) }?;
+    let options = CallOptions { timeout: timeout(milliseconds), ..CallOptions::default() };
+    let (arguments, objects) = arguments?;
+    Ok(Asked { proxy, method, arguments, objects, options })
+}
+
+impl Asked<'_> {
+    /// Has the arguments sent, with the objects of ours in them.
+    fn send<T>(
+        self,
+        send: impl FnOnce(&Proxy, &str, &[Value], &CallOptions) -> std::result::Result<T, ClientError>,
+    ) -> Result<T> {
+        let Asked { proxy, method, arguments, objects, options } = self;
+        Ok(proxy.passing(arguments, &objects, |arguments| send(&proxy, method, arguments, &options))?)
+    }
+}
+
+/// Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
+/// arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
+/// full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
+/// method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the peer has been asked to
+/// cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it.
+/// Any thread, code of methods and callbacks of nnqi_watch too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_call(
+    proxy: nnqi_proxy,
+    method: *const c_char,
+    arguments: nnqi_value,
+    milliseconds: c_int,
+) -> nnqi_value {
+    guard(|| {
+        // SAFETY: a non-null `method` ends with a zero.
+        let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
+        Ok(view::add_received(asked.send(Proxy::start_call)?.wait()?))
+    })
+}
+
+/// Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
+/// time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
+/// EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_call_start(
+    proxy: nnqi_proxy,
+    method: *const c_char,
+    arguments: nnqi_value,
+    milliseconds: c_int,
+) -> nnqi_pending {
+    guard(|| {
+        // SAFETY: a non-null `method` ends with a zero.
+        let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
+        Ok(PENDING.add(Arc::new(asked.send(Proxy::start_call)?)))
+    })
+}
+
+/// Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
+/// handed to it, and must be valid until then. Returns 0, or -1 as nnqi_call_start. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_call_then(
+    proxy: nnqi_proxy,
+    method: *const c_char,
+    arguments: nnqi_value,
+    milliseconds: c_int,
+    done: nnqi_done,
+    user: *mut c_void,
+) -> c_int {
+    guard(|| {
+        // SAFETY: a non-null `method` ends with a zero.
+        let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
+        let done = done.ok_or(Error::FAULT)?;
+        let user = User::new(user);
+        let tell = move |outcome: std::result::Result<Received, ClientError>| {
+            let (result, (error, text)) = match outcome {
+                Ok(received) => (view::add_received(received), Default::default()),
+                Err(error) => (0, Failure::from(error).into_parts()),
+            };
+            // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
+            unsafe { done(result, error, text.as_ptr(), user.pointer()) };
+            // C may have taken it.
+            let _ = view::free(result);
+        };
+        asked.send(|proxy, method, arguments, options| proxy.call_then(method, arguments, options, Box::new(tell)))?;
+        Ok(0)
+    })
+}
+
+/// The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
+/// take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
+/// nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
+/// The result is yours to free, and the handle stays one until it is freed. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_wait(pending: nnqi_pending, milliseconds: c_int) -> nnqi_value {
+    guard(|| {
+        let outcome = PENDING.get(pending)?.wait_for(timeout(milliseconds).unwrap_or(Duration::MAX));
+        let outcome = outcome.ok_or_else(|| Failure::new(Error::AGAIN, "no answer yet"));
+        let received = PENDING.waited(pending, outcome.and_then(|received| Ok(received?)))?;
+        Ok(view::add_received(received))
+    })
+}
+
+/// 1 if the call has ended, so that nnqi_wait would not wait, else 0; -1 with EBADF. A call whose time is over ends only when
+/// somebody waits for it. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_is_done(pending: nnqi_pending) -> c_int {
+    guard(|| Ok(PENDING.get(pending)?.is_done().into()))
+}
+
+/// Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end, which nnqi_wait, also
+/// one that is waiting in another thread, gets: EINTR, or the result if it was too late. Returns 0, or -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_cancel(pending: nnqi_pending) -> c_int {
+    guard(|| {
+        PENDING.get(pending)?.cancel();
+        Ok(0)
+    })
+}
+
+/// Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end. Returns
+/// 0, or -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
+    guard(|| {
+        // Others may be waiting for it, and hold it as long.
+        PENDING.remove(pending)?.forget();
+        Ok(0)
+    })
+}
+
+/// Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
+/// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arguments: nnqi_value) -> c_int {
+    guard(|| {
+        // SAFETY: a non-null `method` ends with a zero.
+        let asked = unsafe { asked(proxy, method, arguments, -1) }?;
+        asked.send(|proxy, method, arguments, _| proxy.post(method, arguments))?;
+        Ok(0)
+    })
+}
+
+/// The value of a property; waits for the answer. Returns 0 as nnqi_call. Free it. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
+    guard(|| {
+        let proxy = client::proxy(proxy)?;
+        // SAFETY: a non-null `name` ends with a zero.
+        Ok(view::add_received(proxy.property(unsafe { view::utf8(name) }?)?))
+    })
+}
+
+/// Sets a property to a value, which is taken; waits for the answer. Returns 0, or -1 as nnqi_call. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
+    guard(|| {
+        let value = objects::property_value(value);
+        let proxy = client::proxy(proxy)?;
+        // SAFETY: a non-null `name` ends with a zero.
+        proxy.set_property(unsafe { view::utf8(name) }?, value?)?;
+        Ok(0)
+    })
+}

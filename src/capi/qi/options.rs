@@ -1,0 +1,257 @@
+use std::ffi::{CString, OsStr, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use crate::capi::pointers;
+use crate::core::Error;
+use crate::qi::capability::CapabilityMap;
+use crate::qi::client::{Authenticator, Backoff, SessionOptions};
+use crate::qi::convert::convert;
+use crate::qi::endpoint::{TlsClient, TlsServer};
+use crate::qi::server::{Credentials, Options, Verdict};
+use crate::qi::value::Value;
+
+use super::build::nnqi_value;
+use super::client::timeout;
+use super::error::{Failure, Result};
+use super::objects::User;
+use super::view;
+
+/// What an authenticator says: the peer is not let in.
+pub const NNQI_REJECT: c_int = 0;
+/// What an authenticator says: the peer is let in.
+pub const NNQI_ACCEPT: c_int = 1;
+/// What an authenticator says: the peer is to authenticate again, at most 16 times.
+pub const NNQI_CONTINUE: c_int = 2;
+
+/// Answers a server that wants to know more than user and token (an authenticator that says NNQI_CONTINUE): gets what the server
+/// has said, a map of signature {sm} which the library frees afterwards, and returns another with what the server is to know, which
+/// is taken, or 0 for nothing. Keys begin with auth_, which is put in front where it is missing. It is called on a thread that
+/// connects, may take its time, and must return: exceptions of C++ and longjmp must not leave it.
+pub type nnqi_answerer = Option<unsafe extern "C" fn(question: nnqi_value, context: *mut c_void) -> nnqi_value>;
+
+/// Settings of a session. All zero, as {0}, is the default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_options {
+    /// For directories that ask who we are; NULL: nobody.
+    pub user: *const c_char,
+    /// What goes with user, or NULL.
+    pub token: *const c_char,
+    /// Milliseconds for connecting and authenticating; 0: 10000; negative: as long as it takes.
+    pub connect_timeout: c_int,
+    /// 1: connect again when connections are lost, and restore proxies and subscriptions.
+    pub reconnect: c_int,
+    /// For directories that ask further; NULL: they get an empty answer.
+    pub answer: nnqi_answerer,
+    /// What answer gets. It must stay valid as long as the session may connect, which is wherever a service of it is found; when
+    /// nnqi_close returns, a call may still be under way in another thread.
+    pub context: *mut c_void,
+    /// For addresses with tcps: a file (PEM) with the certificates of the authorities that must have signed those of servers. NULL:
+    /// every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
+    pub authorities: *const c_char,
+    /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
+    pub server_name: *const c_char,
+}
+
+/// What a peer shows to be let in.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_credentials {
+    /// The value of auth_user; NULL if there is none, or it has a zero in it.
+    pub user: *const c_char,
+    /// The value of auth_token; NULL as of user.
+    pub token: *const c_char,
+    /// The peer's address.
+    pub remote: *const c_char,
+    /// All that it has sent now, a map of signature {sm}. The library frees it afterwards.
+    pub all: nnqi_value,
+}
+
+/// Decides who is let in: returns NNQI_ACCEPT, NNQI_REJECT or NNQI_CONTINUE; whatever else it returns rejects. It may set *told,
+/// which is 0, to a value that is taken: a string that says why the peer is rejected, or a map from strings, as {sm}, of what the
+/// peer is told beside. shown and its texts are valid until it returns. It is called on the thread that reads the connection,
+/// for one message of it at a time but for several connections at once: it must not block (what waits fails with EDEADLK), and must
+/// return: exceptions of C++ and longjmp must not leave it.
+pub type nnqi_authenticator =
+    Option<unsafe extern "C" fn(shown: *const nnqi_credentials, told: *mut nnqi_value, context: *mut c_void) -> c_int>;
+
+/// Settings of a server. All zero, as {0}, is the default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_server_options {
+    /// Who is let in, with token; NULL: everybody, or whom authenticate lets in.
+    pub user: *const c_char,
+    /// What user must show; NULL: nothing is asked for.
+    pub token: *const c_char,
+    /// Threads that objects work on; 0: one for each processor, at least 2.
+    pub workers: c_int,
+    /// Decides who is let in; NULL: user and token do. With a user it is EINVAL.
+    pub authenticate: nnqi_authenticator,
+    /// What authenticate gets. It must stay valid until the server is closed; a call may still be under way in another thread then.
+    pub context: *mut c_void,
+    /// For addresses with tcps, which need both: a file (PEM) with the server's certificate and those that lead to its authority.
+    pub certificate: *const c_char,
+    /// A file (PEM) with the key that belongs to the certificate.
+    pub key: *const c_char,
+}
+
+/// # Safety
+/// A non-null `given` is readable, its texts are NULL or end with a zero, and its functions are what they are said to be.
+pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptions> {
+    let mut options = SessionOptions::default();
+    if given.is_null() {
+        return Ok(options);
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { pointers::read(given, Error::FAULT) }?;
+    // SAFETY: the caller's promise, of each text.
+    let text = |text| some(text, |text| unsafe { view::utf8(text) }.map(str::to_owned));
+    options.dial.credentials.user = text(given.user)?;
+    options.dial.credentials.token = text(given.token)?;
+    options.dial.credentials.authenticator = given.answer.map(|answer| answering(answer, User::new(given.context)));
+    if given.connect_timeout != 0 {
+        options.dial.timeout = timeout(given.connect_timeout);
+    }
+    options.reconnect = (given.reconnect != 0).then(Backoff::default);
+    // SAFETY: the caller's promise.
+    let authorities = some(given.authorities, |name| unsafe { file(name) })?;
+    options.dial.config.tls_client = match (authorities, text(given.server_name)?) {
+        (None, None) => None,
+        (None, Some(_)) => return Err(Failure::invalid("a name of the server without authorities")),
+        (Some((name, pem)), server) => Some(believing(&name, &pem, server.as_deref())?),
+    };
+    Ok(options)
+}
+
+fn believing(name: &str, pem: &[u8], server: Option<&str>) -> Result<TlsClient> {
+    let believed = TlsClient::verified(pem).map_err(|error| Failure::new(error, format!("{name}: no certificates")))?;
+    match server {
+        None => Ok(believed),
+        Some(server) => {
+            believed.expecting(server).map_err(|error| Failure::new(error, format!("\"{server}\" is no name of a server")))
+        }
+    }
+}
+
+fn answering(
+    answer: unsafe extern "C" fn(question: nnqi_value, context: *mut c_void) -> nnqi_value,
+    context: User,
+) -> Arc<Authenticator> {
+    Arc::new(move |question: &CapabilityMap| {
+        let question = view::add(question.to_value());
+        // SAFETY: C promises a function of this kind, and that it can be called with `context` as long as there is a session.
+        let answer = unsafe { answer(question, context.pointer()) };
+        // C may have taken it.
+        let _ = view::free(question);
+        // What is no answer is the empty one: the server decides.
+        if answer == 0 { Vec::new() } else { pairs(answer).unwrap_or_default() }
+    })
+}
+
+/// # Safety
+/// A non-null `given` is readable, its texts are NULL or end with a zero, and its functions are what they are said to be.
+pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Options> {
+    let mut options = Options::default();
+    if given.is_null() {
+        return Ok(options);
+    }
+    // SAFETY: the caller's promise.
+    let given = unsafe { pointers::read(given, Error::FAULT) }?;
+    match usize::try_from(given.workers) {
+        Ok(0) => {}
+        Ok(workers) => options.workers = workers,
+        Err(_) => return Err(Failure::invalid("a negative number of workers")),
+    }
+    // SAFETY: the caller's promise, of each text.
+    let bytes = |text| some(text, |text| Ok(unsafe { pointers::text(text) }?.to_vec()));
+    match (bytes(given.user)?, bytes(given.token)?, given.authenticate) {
+        (None, None, None) => {}
+        (None, None, Some(authenticate)) => options = options.authenticator(asking(authenticate, User::new(given.context))),
+        (Some(user), token, None) => options = options.authenticator(comparing(user, token)),
+        (None, Some(_), _) => return Err(Failure::invalid("a token without a user")),
+        (Some(_), _, Some(_)) => return Err(Failure::invalid("a user beside what decides about users")),
+    }
+    // SAFETY: the caller's promise, of each name.
+    let pem = |name| some(name, |name| unsafe { file(name) });
+    let (certificate, key) = (pem(given.certificate)?, pem(given.key)?);
+    options.connection.tls_server = match (certificate, key) {
+        (None, None) => None,
+        (Some((name, chain)), Some((_, key))) => {
+            let wrong = |error| Failure::new(error, format!("{name}: no certificate, or not of this key"));
+            Some(TlsServer::from_pem(&chain, &key).map_err(wrong)?)
+        }
+        _ => return Err(Failure::invalid("a certificate without a key, or a key without one")),
+    };
+    Ok(options)
+}
+
+fn comparing(user: Vec<u8>, token: Option<Vec<u8>>) -> impl Fn(&Credentials<'_>) -> Verdict {
+    move |shown| {
+        let token_fits = token.as_deref().is_none_or(|token| shown.token == Some(token));
+        match shown.user == Some(&*user) && token_fits {
+            true => Verdict::Accept(Vec::new()),
+            false => Verdict::Reject("wrong user or token".to_owned()),
+        }
+    }
+}
+
+fn asking(
+    authenticate: unsafe extern "C" fn(*const nnqi_credentials, *mut nnqi_value, *mut c_void) -> c_int,
+    context: User,
+) -> impl Fn(&Credentials<'_>) -> Verdict {
+    move |shown| {
+        // A text with a zero in it would look like another.
+        let text = |bytes: Option<&[u8]>| bytes.and_then(|bytes| CString::new(bytes).ok());
+        let (user, token, remote) = (text(shown.user), text(shown.token), text(Some(shown.remote.as_bytes())));
+        let pointer = |text: &Option<CString>| text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
+        let all = view::add(shown.all.to_value());
+        let credentials = nnqi_credentials { user: pointer(&user), token: pointer(&token), remote: pointer(&remote), all };
+        let mut told: nnqi_value = 0;
+        // SAFETY: C promises a function of this kind, and that it can be called with `context` as long as there is a server.
+        let said = unsafe { authenticate(&raw const credentials, &raw mut told, context.pointer()) };
+        // C may have taken it.
+        let _ = view::free(all);
+        verdict(said, told).unwrap_or_else(|failure| Verdict::Reject(format!("the authenticator failed: {failure}")))
+    }
+}
+
+fn verdict(said: c_int, told: nnqi_value) -> Result<Verdict> {
+    let extra = |told| if told == 0 { Ok(Vec::new()) } else { pairs(told) };
+    match said {
+        NNQI_ACCEPT => extra(told).map(Verdict::Accept),
+        NNQI_CONTINUE => extra(told).map(Verdict::Continue),
+        _ if told == 0 => Ok(Verdict::Reject("not let in".to_owned())),
+        _ => {
+            let (told, _) = view::take(told)?;
+            Ok(Verdict::Reject(told.as_str().unwrap_or("not let in").to_owned()))
+        }
+    }
+}
+
+/// Keys and values of a map from strings, which is taken.
+fn pairs(handle: nnqi_value) -> Result<Vec<(String, Value)>> {
+    let (value, inner) = view::take(handle)?;
+    inner.held.refuse()?;
+    let map = convert(value, &CapabilityMap::signature()).map_err(Failure::invalid)?;
+    let map = CapabilityMap::from_value(&map).ok_or_else(|| Failure::invalid("no map from strings"))?;
+    let map = map.map_err(Failure::invalid)?;
+    Ok(map.entries().map(|(key, value)| (key.lossy().into_owned(), value.clone())).collect())
+}
+
+/// What `read` makes of a text that may be NULL.
+fn some<T>(text: *const c_char, read: impl FnOnce(*const c_char) -> Result<T>) -> Result<Option<T>> {
+    if text.is_null() { Ok(None) } else { read(text).map(Some) }
+}
+
+/// The name of a file, for people, and what is in it.
+///
+/// # Safety
+/// `name` ends with a zero.
+unsafe fn file(name: *const c_char) -> Result<(String, Vec<u8>)> {
+    // SAFETY: the caller's promise.
+    let name = OsStr::from_bytes(unsafe { pointers::text(name) }?);
+    let shown = name.to_string_lossy().into_owned();
+    let content = std::fs::read(name).map_err(|error| Failure::new(Error::from(error), "cannot be read").about(&shown))?;
+    Ok((shown, content))
+}

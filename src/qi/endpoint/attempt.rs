@@ -1,0 +1,227 @@
+//! One way to a peer, tried without waiting: looking up its name, connecting, the TLS handshake.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use socket2::Domain;
+
+use crate::core::{Error, Result as CoreResult};
+use crate::qi::address::{AddressError, Endpoint, Scheme};
+use crate::reactor::parker::Parker;
+use crate::reactor::{Reactor, Registration};
+use crate::sys::signals::spawn_without_signals;
+use crate::sys::sync::Mutex;
+use crate::transport::ipc::Ipc;
+use crate::transport::pipe::Ready;
+use crate::transport::source::Source;
+use crate::transport::stream::{Buffers, Stream, Wire, begin_connect, open};
+use crate::transport::tcp::Literal;
+use crate::transport::tls::{TlsClient, TlsStream};
+use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
+
+use super::config::Config;
+use super::dial::configure;
+use super::failure::Failure;
+
+/// Where an attempt goes.
+pub enum Way {
+    /// A host whose addresses are not known yet.
+    Name(Host),
+    Address(SocketAddr, Host),
+    /// A path in the file system.
+    Unix(String),
+}
+
+/// As the endpoint says it.
+#[derive(Clone)]
+pub struct Host {
+    name: String,
+    port: u16,
+    secure: bool,
+}
+
+impl Way {
+    /// The first way to an endpoint.
+    pub fn to(endpoint: &Endpoint) -> Result<Way, Failure> {
+        match endpoint.clone() {
+            Endpoint::Unix(path) => Ok(Way::Unix(path)),
+            Endpoint::Host { port: 0, .. } => Err(AddressError::NoPort.into()),
+            Endpoint::Relative(_) | Endpoint::Host { scheme: Scheme::Tcpsm, .. } => Err(AddressError::Scheme.into()),
+            Endpoint::Host { scheme, host: name, port } => {
+                let literal = Literal::parse(name.as_bytes(), false);
+                let host = Host { name, port, secure: scheme == Scheme::Tcps };
+                Ok(match literal {
+                    Some(literal) => Way::Address(literal.with_port(port), host),
+                    None => Way::Name(host),
+                })
+            }
+        }
+    }
+}
+
+impl From<AddressError> for Failure {
+    fn from(error: AddressError) -> Failure {
+        Failure::Address(if error == AddressError::Scheme { Error::PROTO_NO_SUPPORT } else { Error::INVALID })
+    }
+}
+
+/// What came of it so far.
+pub enum Progress {
+    Pending,
+    /// A name: these are its addresses.
+    Ways(Vec<Way>),
+    /// The stream is ready for data; the text is whom it leads to.
+    Connected(Arc<dyn Stream>, String),
+    Failed(Failure),
+}
+
+/// Who is told that there is something to look at.
+struct Bell {
+    reactor: Arc<Reactor>,
+    caller: Arc<Parker>,
+    rung: AtomicBool,
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        self.reactor.notify(&self.caller);
+    }
+}
+
+impl Source for Bell {
+    fn ready(&self, _key: u64, ready: Ready) {
+        if ready.writable || ready.closed || ready.readable {
+            self.ring();
+        }
+    }
+
+    fn expired(&self, _key: u64) {}
+
+    fn flush(&self, _key: u64) -> bool {
+        false
+    }
+}
+
+/// What the resolver says in the end.
+type Answer = Arc<Mutex<Option<CoreResult<Vec<IpAddr>>>>>;
+
+enum Stage {
+    LookingUp(Host, Answer),
+    Connecting { stream: Arc<dyn Stream>, registration: Registration, connected: bool, peer: String },
+}
+
+/// An attempt under way. Dropped, it is given up: what was opened is closed.
+pub struct Attempt {
+    stage: Stage,
+    bell: Arc<Bell>,
+}
+
+impl Attempt {
+    /// Begins; `caller` is notified when there is something to look at.
+    pub fn begin(reactor: &Arc<Reactor>, caller: &Arc<Parker>, way: Way, config: &Config) -> Result<Attempt, Failure> {
+        let bell = Bell { reactor: Arc::clone(reactor), caller: Arc::clone(caller), rung: AtomicBool::new(false) };
+        let bell = Arc::new(bell);
+        let (stream, peer) = match way {
+            Way::Name(host) => {
+                let answer = resolve(&host.name, &bell)?;
+                return Ok(Attempt { stage: Stage::LookingUp(host, answer), bell });
+            }
+            Way::Unix(path) => (dial_unix(&path)?, format!("unix://{path}")),
+            Way::Address(address, host) => {
+                let scheme = if host.secure { Scheme::Tcps } else { Scheme::Tcp };
+                (dial_tcp(address, &host, config)?, format!("{}://{address}", scheme.name()))
+            }
+        };
+        let registration = reactor.register(stream.fd(), Arc::clone(&bell) as _, 0, true)?;
+        Ok(Attempt { stage: Stage::Connecting { stream, registration, connected: false, peer }, bell })
+    }
+
+    /// Looks how far it is.
+    pub fn look(&mut self) -> Progress {
+        if !self.bell.rung.swap(false, Ordering::AcqRel) {
+            return Progress::Pending;
+        }
+        match &mut self.stage {
+            Stage::LookingUp(host, answer) => match answer.lock().take() {
+                None => Progress::Pending,
+                Some(Err(_)) => Progress::Failed(Failure::NoSuchHost),
+                Some(Ok(addresses)) => {
+                    let way = |ip| Way::Address(SocketAddr::new(ip, host.port), host.clone());
+                    Progress::Ways(addresses.into_iter().map(way).collect())
+                }
+            },
+            Stage::Connecting { stream, connected, peer, .. } => {
+                let step = if *connected { Ok(()) } else { stream.connected() };
+                match step.and_then(|()| stream.prepare()) {
+                    Ok(()) => Progress::Connected(Arc::clone(stream), peer.clone()),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        *connected = true;
+                        Progress::Pending
+                    }
+                    Err(error) => Progress::Failed(error.into()),
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Stage::Connecting { stream, registration, .. } = &self.stage {
+            self.bell.reactor.deregister(stream.fd(), *registration);
+        }
+    }
+}
+
+fn dial_unix(path: &str) -> Result<Arc<dyn Stream>, Failure> {
+    let dialer = Ipc.dialer(path.as_bytes(), true).map_err(Failure::Address)?;
+    let setup = Setup { buffers: Buffers::default(), options: &TransportOptions::default(), limit: &SizeLimit::default() };
+    Ok(dialer.dial(None, &setup)?)
+}
+
+fn dial_tcp(address: SocketAddr, host: &Host, config: &Config) -> Result<Arc<dyn Stream>, Failure> {
+    let tls = if host.secure { Some(believed(config)?) } else { None };
+    let socket = open(Domain::for_address(address))?;
+    configure(&socket, config)?;
+    begin_connect(socket.connect(&address.into()))?;
+    let wire = Wire::new(socket, Buffers::default())?;
+    Ok(match tls {
+        Some(tls) => Arc::new(TlsStream::client(wire, &tls, &host.name).map_err(Failure::Address)?),
+        None => Arc::new(wire),
+    })
+}
+
+fn believed(config: &Config) -> Result<TlsClient, Failure> {
+    match &config.tls_client {
+        Some(tls) => Ok(tls.clone()),
+        None => TlsClient::unverified().map_err(Failure::System),
+    }
+}
+
+/// Has the system's resolver asked, on a thread: it cannot be interrupted, and when nobody waits for it any more it is left
+/// to itself.
+fn resolve(name: &str, bell: &Arc<Bell>) -> Result<Answer, Failure> {
+    let answer = Answer::default();
+    let (name, theirs, bell) = (name.to_owned(), Arc::clone(&answer), Arc::clone(bell));
+    spawn_without_signals("millrace-dns", move || {
+        let addresses = look_up(&name);
+        *theirs.lock() = Some(addresses);
+        bell.ring();
+    })?;
+    Ok(answer)
+}
+
+/// Asks the system, without repetitions in the answer. Blocks for as long as that takes.
+pub fn look_up(host: &str) -> CoreResult<Vec<IpAddr>> {
+    let found = (host, 0).to_socket_addrs().map_err(|_| Error::HOST_UNREACHABLE)?;
+    let mut addresses = Vec::new();
+    for ip in found.map(|address| address.ip()) {
+        if !addresses.contains(&ip) {
+            addresses.push(ip);
+        }
+    }
+    if addresses.is_empty() { Err(Error::HOST_UNREACHABLE) } else { Ok(addresses) }
+}

@@ -1,0 +1,41 @@
+use super::*;
+
+#[test]
+fn one_registration_serves_all() {
+    let key = Key { service: 2, object: 1, signal: 107, wanted: None };
+    let other = Key { signal: 108, ..key.clone() };
+    let mut registrations = Registrations::default();
+    let (Join::Register, link) = registrations.join(&key, 1) else { panic!("the first registers") };
+    assert_eq!(link >> 32, 107);
+    assert_eq!(registrations.join(&key, 2), (Join::Wait, link));
+    let (Join::Register, second) = registrations.join(&other, 3) else { panic!("another signal") };
+    assert_ne!(link & 0xffff_ffff, second & 0xffff_ffff);
+    assert_eq!(registrations.answered(&key, link, true), [1, 2]);
+    assert_eq!(registrations.join(&key, 4), (Join::Ready(4), link));
+    assert_eq!([registrations.leave(&key, link), registrations.leave(&key, link)], [None, None]);
+    assert_eq!(registrations.leave(&key, link), Some(link), "the last unregisters");
+    assert_eq!(registrations.leave(&key, link), None);
+    // An Error: whoever waits is told, and the next one tries again with a link of its own.
+    assert_eq!(registrations.answered(&other, second, false), [3]);
+    let (Join::Register, third) = registrations.join(&other, 5) else { panic!("again") };
+    assert_ne!(second, third);
+    // Who leaves before the answer unregisters; the late answer concerns nobody.
+    assert_eq!(registrations.leave(&other, third), Some(third));
+    assert!(registrations.answered(&other, third, true).is_empty());
+}
+
+#[test]
+fn each_wanted_type_has_a_registration_of_its_own() {
+    let plain = Key { service: 2, object: 1, signal: 107, wanted: None };
+    let wanted = Key { wanted: Signature::parse("(ls)").ok(), ..plain.clone() };
+    let mut registrations = Registrations::default();
+    let (Join::Register, link) = registrations.join(&wanted, 1) else { panic!("the first registers") };
+    assert!(registrations.has(&wanted) && !registrations.has(&plain));
+    let (action, arguments, _) = wanted.registration(link);
+    assert_eq!(arguments, Value::tuple(vec![1u32.into(), 107u32.into(), link.into(), "(ls)".into()]));
+    let (Join::Register, other) = registrations.join(&plain, 2) else { panic!("another registration") };
+    assert_eq!((action, plain.registration(other).0, wanted.unregistration(link).0), (8, 0, 1));
+    assert_eq!(wanted.unregistration(link).1.members().map(<[Value]>::len), Some(3));
+    assert_eq!(registrations.leave(&wanted, link), Some(link));
+    assert!(registrations.has(&plain));
+}

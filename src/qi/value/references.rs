@@ -1,0 +1,68 @@
+//! The references to objects within a value.
+
+use std::sync::Arc;
+
+use super::{Dynamic, List, Map, Object, Optional, Tuple, Value};
+
+impl Value {
+    /// Shows every reference to an object in it; the null object is none. Those of ours that have no address yet are not shown.
+    pub fn each_object<'v>(&'v self, found: &mut impl FnMut(&'v Arc<Object>)) {
+        self.each_reference(&mut |object| {
+            if object.object != 0 {
+                found(object);
+            }
+        });
+    }
+
+    /// Shows every reference in it, in the order in which they stand there. A dynamic that is still bytes holds none. Recursion
+    /// ends where that of the reader did.
+    pub fn each_reference<'v>(&'v self, found: &mut dyn FnMut(&'v Arc<Object>)) {
+        match self {
+            Value::Object(object) => found(object),
+            Value::List(list) => list.items.iter().for_each(|item| item.each_reference(found)),
+            Value::Tuple(tuple) => tuple.members.iter().for_each(|member| member.each_reference(found)),
+            Value::Optional(optional) => optional.value.iter().for_each(|value| value.each_reference(found)),
+            Value::Dynamic(dynamic) => dynamic.decoded_value().into_iter().for_each(|value| value.each_reference(found)),
+            Value::Map(map) => map.entries.iter().for_each(|(key, value)| {
+                key.each_reference(found);
+                value.each_reference(found);
+            }),
+            _ => {}
+        }
+    }
+
+    /// The same value with other references. Values that our own code made are as deep as it made them; what is too deep
+    /// to be written is refused by the writer, long before this runs out of stack.
+    #[must_use]
+    pub fn map_objects(self, other: &mut impl FnMut(Arc<Object>) -> Arc<Object>) -> Value {
+        fn all(values: Vec<Value>, other: &mut impl FnMut(Arc<Object>) -> Arc<Object>) -> Vec<Value> {
+            values.into_iter().map(|value| value.map_objects(other)).collect()
+        }
+        match self {
+            Value::Object(object) => Value::Object(other(object)),
+            Value::List(list) => {
+                let List { element, items } = *list;
+                Value::list(element, all(items, other))
+            }
+            Value::Map(map) => {
+                let Map { key, value, entries } = *map;
+                let entry = |(key, value): (Value, Value)| (key.map_objects(other), value.map_objects(other));
+                Value::map(key, value, entries.into_iter().map(entry).collect())
+            }
+            Value::Tuple(tuple) => {
+                let Tuple { signature, members } = *tuple;
+                Value::structure(signature, all(members, other))
+            }
+            Value::Optional(optional) => {
+                let Optional { element, value } = *optional;
+                Value::optional(element, value.map(|value| value.map_objects(other)))
+            }
+            // One that cannot be looked into cannot be written either.
+            Value::Dynamic(dynamic) => match Dynamic::value(&dynamic) {
+                Ok(inner) => Value::Dynamic(Box::new(Dynamic::new(inner.into_owned().map_objects(other)))),
+                Err(_) => Value::Dynamic(dynamic),
+            },
+            plain => plain,
+        }
+    }
+}
