@@ -9,8 +9,8 @@
 //! 2. A caller that leaves hands on: to the first queued caller, or else to the I/O thread if that has gone to
 //!    sleep for good. A caller that was woken to poll but has no need to any more hands on too.
 //! 3. The I/O thread polls unless a caller does or recently did. After callers polled it naps for one
-//!    lease at a time; if none came back during a whole nap it polls again. If one is polling at that
-//!    moment it sleeps until that one leaves, so an endless wait costs nothing.
+//!    lease at a time; if none came back during a whole nap it polls again. If one has been polling during all of it,
+//!    it sleeps until that one leaves, so an endless wait costs nothing.
 //!    Hence nobody polls for two leases at the most, without a clock read by any caller.
 //! 4. When callers queue up while the I/O thread polls, it gives the baton to the first of them, unless a socket
 //!    is *attended*: one that has handed out a descriptor is always served by the I/O thread.
@@ -117,13 +117,15 @@ impl<W: Clone + PartialEq> Baton<W> {
     /// The I/O thread asks what to do. It does not hold the baton.
     pub fn io_turn(&self) -> IoTurn {
         let mut state = self.state.lock();
-        state.io_sleeps = state.held;
-        if state.held {
-            return IoTurn::Sleep;
-        }
-        if state.attended == 0 && state.turns != state.turns_seen {
-            state.turns_seen = state.turns;
+        let callers_came = state.turns != state.turns_seen;
+        state.turns_seen = state.turns;
+        state.io_sleeps = false;
+        if state.attended == 0 && callers_came {
             return IoTurn::Nap;
+        }
+        if state.held {
+            state.io_sleeps = true;
+            return IoTurn::Sleep;
         }
         state.held = true;
         IoTurn::Poll

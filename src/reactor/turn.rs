@@ -17,8 +17,9 @@ use super::sources::WAKER;
 use super::streams::{LOOK, Streams};
 use super::{Reactor, Request, time_left};
 
-/// How long the I/O thread stays out of the poll after a caller has polled.
+/// How long the I/O thread stays out of the poll after a caller has polled; while they come again and again, up to the second.
 const LEASE: Duration = Duration::from_millis(1);
+const LONG_LEASE: Duration = Duration::from_millis(4);
 
 /// Events fetched at once.
 const BATCH: usize = 256;
@@ -80,6 +81,7 @@ impl Reactor {
     pub(super) fn serve(&self) {
         set_timer_slack(LOOK / 10);
         let mut streams = Streams::default();
+        let mut lease = LEASE;
         while !self.is_stopping() {
             self.watch(&mut streams);
             if self.is_deferring() {
@@ -88,9 +90,18 @@ impl Reactor {
                 continue;
             }
             match self.baton.io_turn() {
-                IoTurn::Poll => self.serve_poll(),
-                IoTurn::Nap => self.nap(Some(LEASE)),
-                IoTurn::Sleep => self.nap(None),
+                IoTurn::Poll => {
+                    lease = LEASE;
+                    self.serve_poll();
+                }
+                IoTurn::Nap => {
+                    self.nap(Some(lease));
+                    lease = (lease * 2).min(LONG_LEASE);
+                }
+                IoTurn::Sleep => {
+                    lease = LEASE;
+                    self.nap(None);
+                }
             }
         }
         // What was put off is told, if only to let go of whom it was for.

@@ -19,6 +19,23 @@ fn the_io_thread_naps_after_a_caller_and_polls_when_none_came_back() {
     assert_eq!(baton.io_turn(), IoTurn::Poll);
 }
 
+/// Callers that come and go need not wake it each time; one that stays lets it sleep.
+#[test]
+fn the_io_thread_naps_while_callers_come_and_sleeps_when_one_stays() {
+    let baton = Baton::new();
+    for _ in 0..3 {
+        assert!(baton.acquire(&1));
+        assert_eq!(baton.release(), Wake::Nobody);
+        assert!(baton.acquire(&1));
+        assert_eq!(baton.io_turn(), IoTurn::Nap);
+        assert_eq!(baton.release(), Wake::Nobody);
+    }
+    assert!(baton.acquire(&1));
+    assert_eq!(baton.io_turn(), IoTurn::Nap);
+    assert_eq!(baton.io_turn(), IoTurn::Sleep);
+    assert_eq!(baton.release(), Wake::Io);
+}
+
 #[test]
 fn an_io_thread_that_sleeps_is_woken_by_the_caller_it_sleeps_for() {
     let baton = Baton::new();
