@@ -34,6 +34,19 @@
         CHECK_OK(nnqi_free(value_)); \
     })
 
+/* A method (ii) -> l. */
+__attribute__((unused)) static void add(nnqi_request request, void *user) {
+    (void)user;
+    nnqi_value arguments = nnqi_arguments(request), a = nnqi_item(arguments, 0), b = nnqi_item(arguments, 1);
+    int64_t x = 0, y = 0;
+    CHECK_OK(nnqi_get_int(a, &x));
+    CHECK_OK(nnqi_get_int(b, &y));
+    nnqi_free(a);
+    nnqi_free(b);
+    nnqi_free(arguments);
+    CHECK_OK(nnqi_reply(request, nnqi_int('l', x + y)));
+}
+
 /* A directory at a port of its own, and a session with it. */
 struct bus {
     nnqi_server server;

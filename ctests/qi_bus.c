@@ -11,7 +11,7 @@ static nnqi_request kept;
 static uint64_t seen;
 
 /* add(ii): answers at once, with a sum of both and what user points to. */
-static void add(nnqi_request request, void *user) {
+static void add_more(nnqi_request request, void *user) {
     nnqi_value arguments = nnqi_arguments(request), a = nnqi_item(arguments, 0), b = nnqi_item(arguments, 1);
     int64_t x = 0, y = 0;
     char caller[128];
@@ -68,16 +68,16 @@ static void watched(nnqi_value arguments, uint64_t missed, void *user) {
 
 static nnqi_object make_object(int *bonus) {
     nnqi_builder builder = nnqi_builder_new();
-    CHECK_EQ(nnqi_method(builder, "add", "(ii)", "l", add, bonus), 100);
+    CHECK_EQ(nnqi_method(builder, "add", "(ii)", "l", add_more, bonus), 100);
     CHECK(nnqi_method(builder, "fail", "()", "v", fail, NULL) > 100);
     CHECK(nnqi_method(builder, "later", "()", "s", later, NULL) > 100);
     CHECK(nnqi_method(builder, "fetch", "()", "o", fetch, NULL) > 100);
     CHECK(nnqi_signal(builder, "tick", "(i)") > 100);
     CHECK(nnqi_property(builder, "level", "i", nnqi_int('i', 5)) > 100);
-    CHECK_ERR(nnqi_method(builder, "bad", "(i", "v", add, NULL), EINVAL);
+    CHECK_ERR(nnqi_method(builder, "bad", "(i", "v", add_more, NULL), EINVAL);
     CHECK_ERR(nnqi_method(builder, "bad", "()", "v", NULL, NULL), EFAULT);
-    CHECK_ERR(nnqi_method(builder, NULL, "()", "v", add, NULL), EFAULT);
-    CHECK_ERR(nnqi_method(nnqi_handles(), "bad", "()", "v", add, NULL), EBADF);
+    CHECK_ERR(nnqi_method(builder, NULL, "()", "v", add_more, NULL), EFAULT);
+    CHECK_ERR(nnqi_method(nnqi_handles(), "bad", "()", "v", add_more, NULL), EBADF);
     CHECK_ERR(nnqi_property(builder, "none", "i", 0), EBADF);
     nnqi_object object = nnqi_build(builder);
     GOOD(object);

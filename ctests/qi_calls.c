@@ -9,18 +9,6 @@ static nnqi_request keeps[8];
 static int keeping;
 #define kept keeps[0]
 
-static void add(nnqi_request request, void *user) {
-    (void)user;
-    nnqi_value arguments = nnqi_arguments(request), a = nnqi_item(arguments, 0), b = nnqi_item(arguments, 1);
-    int64_t x = 0, y = 0;
-    CHECK_OK(nnqi_get_int(a, &x));
-    CHECK_OK(nnqi_get_int(b, &y));
-    nnqi_free(a);
-    nnqi_free(b);
-    nnqi_free(arguments);
-    CHECK_OK(nnqi_reply(request, nnqi_int('l', x + y)));
-}
-
 static void fail(nnqi_request request, void *user) {
     (void)user;
     CHECK_OK(nnqi_reply_error(request, "on purpose"));

@@ -10,18 +10,6 @@ static nnqi_object hub;
 
 static void on_gone(void *user) { __atomic_add_fetch((int *)user, 1, __ATOMIC_SEQ_CST); }
 
-static void add(nnqi_request request, void *user) {
-    (void)user;
-    nnqi_value arguments = nnqi_arguments(request), a = nnqi_item(arguments, 0), b = nnqi_item(arguments, 1);
-    int64_t x = 0, y = 0;
-    CHECK_OK(nnqi_get_int(a, &x));
-    CHECK_OK(nnqi_get_int(b, &y));
-    nnqi_free(a);
-    nnqi_free(b);
-    nnqi_free(arguments);
-    CHECK_OK(nnqi_reply(request, nnqi_int('l', x + y)));
-}
-
 /* An object that adds, ticks and has a level. */
 static nnqi_object make_adder(int level, int *gone) {
     nnqi_builder builder = nnqi_builder_new();
