@@ -847,8 +847,9 @@ NN_EXPORT int nnqi_server_close(nnqi_server server);
 
 /**
  * Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
- * of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such file), EACCES (the directory does not want this user), ECONNREFUSED,
- * ETIMEDOUT, EPROTO (that is no directory) and the like; nnqi_error() tells more. Close it with nnqi_close.
+ * of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
+ * file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory) and the like;
+ * nnqi_error() tells more. Close it with nnqi_close.
  */
 NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *options);
 

@@ -1,6 +1,5 @@
 //! What the commands do.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use nanomsg::qi::client::{
@@ -13,45 +12,10 @@ use nanomsg::transport::tls::TlsClient;
 use serde_json::{Value as Json, json};
 
 use crate::arguments::{Arguments, Command, Member};
-
-/// Why the program fails: its exit code, and a line for people.
-pub struct Failure {
-    pub code: u8,
-    pub text: String,
-}
-
-type Outcome = Result<(), Failure>;
+use crate::outcome::{Failure, Outcome, line, refused};
 
 /// Events that may wait to be printed.
 const QUEUE: usize = 10_000;
-
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Failure {
-        let code = match &error {
-            ClientError::Address { .. } => 1,
-            ClientError::Connect { .. }
-            | ClientError::Rejected { .. }
-            | ClientError::Authentication { .. }
-            | ClientError::Unreachable { .. } => 2,
-            ClientError::NoService { .. } | ClientError::NoMember { .. } | ClientError::Resolve(_) => 3,
-            ClientError::TimedOut => 5,
-            ClientError::Disconnected(_) => 6,
-            _ => 4,
-        };
-        Failure { code, text: error.to_string() }
-    }
-}
-
-/// Whoever reads our output has gone: nothing more to do, and nothing to say.
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure { code: 4, text: format!("cannot write: {error}") }
-    }
-}
-
-fn refused(text: impl ToString) -> Failure {
-    Failure { code: 4, text: text.to_string() }
-}
 
 /// Does what the line says.
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -97,13 +61,6 @@ fn connect(arguments: &Arguments) -> Result<Session, Failure> {
         options.dial.config.tls_client = Some(believed.map_err(|_| usage(format!("{path}: no certificates in PEM")))?);
     }
     Ok(Session::connect(&arguments.url, options)?)
-}
-
-/// Prints a line that is not held back.
-pub fn line(text: impl std::fmt::Display) -> Outcome {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
 }
 
 fn parsed(words: &[String]) -> Result<Vec<Value>, Failure> {

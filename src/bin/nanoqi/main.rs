@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod outcome;
 mod serve;
 
 use std::process::ExitCode;

@@ -4,10 +4,10 @@ use nanomsg::qi::client::shared_reactor;
 use nanomsg::qi::server::{Options, Server, Verdict};
 
 use crate::arguments::Arguments;
-use crate::commands::{Failure, line};
+use crate::outcome::{Failure, Outcome, line};
 
 /// Serves until the process is ended. With `--user` and `--token`, only who knows both is let in.
-pub fn serve(url: &str, arguments: &Arguments) -> Result<(), Failure> {
+pub fn serve(url: &str, arguments: &Arguments) -> Outcome {
     let failed = |text: String| Failure { code: 2, text };
     let mut options = Options::default();
     if let (Some(user), Some(token)) = (arguments.user.clone(), arguments.token()) {

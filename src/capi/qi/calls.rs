@@ -8,10 +8,11 @@ use crate::qi::server::Object;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::client::{self, nnqi_proxy, timeout};
+use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::objects::{self, User};
+use super::options::timeout;
 use super::view;
 
 /// A call under way: nnqi_call_start. Any thread. Free it with nnqi_pending_free, also when it has ended.

@@ -1,6 +1,5 @@
 use std::ffi::{c_char, c_int};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use crate::qi::client::{Proxy, Session};
 use crate::qi::endpoint::may_change;
@@ -10,7 +9,7 @@ use crate::qi::value::Value;
 use super::build::nnqi_value;
 use super::error::{Result, guard};
 use super::handles::{Handles, Kind};
-use super::options::{nnqi_options, session_options};
+use super::options::{nnqi_options, session_options, timeout};
 use super::view;
 
 /// A connection to a directory, and to what it leads to. Any thread. Close it with nnqi_close.
@@ -25,14 +24,10 @@ pub fn proxy(handle: nnqi_proxy) -> Result<Proxy> {
     PROXIES.get(handle)
 }
 
-/// Milliseconds as C passes them; negative: for ever.
-pub fn timeout(milliseconds: c_int) -> Option<Duration> {
-    u64::try_from(milliseconds).ok().map(Duration::from_millis)
-}
-
 /// Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
-/// of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such file), EACCES (the directory does not want this user), ECONNREFUSED,
-/// ETIMEDOUT, EPROTO (that is no directory) and the like; nnqi_error() tells more. Close it with nnqi_close.
+/// of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
+/// file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory) and the like;
+/// nnqi_error() tells more. Close it with nnqi_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_session {
     guard(|| {

@@ -13,10 +13,11 @@ use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::client::{self, nnqi_proxy, timeout};
+use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::objects::User;
+use super::options::timeout;
 use super::view;
 
 /// One connection, shared by parties that know nothing of each other: each makes handlers for the messages that concern it. Any

@@ -1,6 +1,7 @@
 use std::ffi::{CString, OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::capi::pointers;
 use crate::core::Error;
@@ -12,10 +13,14 @@ use crate::qi::server::{Credentials, Options, Verdict};
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::client::timeout;
 use super::error::{Failure, Result};
 use super::objects::User;
 use super::view;
+
+/// Milliseconds as C passes them; negative: for ever.
+pub fn timeout(milliseconds: c_int) -> Option<Duration> {
+    u64::try_from(milliseconds).ok().map(Duration::from_millis)
+}
 
 /// What an authenticator says: the peer is not let in.
 pub const NNQI_REJECT: c_int = 0;

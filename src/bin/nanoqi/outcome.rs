@@ -1,0 +1,48 @@
+//! What the program says: lines, and why it fails.
+
+use std::io::{self, Write};
+
+use nanomsg::qi::client::ClientError;
+
+/// Why the program fails: its exit code, and a line for people.
+pub struct Failure {
+    pub code: u8,
+    pub text: String,
+}
+
+pub type Outcome = Result<(), Failure>;
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Failure {
+        let code = match &error {
+            ClientError::Address { .. } => 1,
+            ClientError::Connect { .. }
+            | ClientError::Rejected { .. }
+            | ClientError::Authentication { .. }
+            | ClientError::Unreachable { .. } => 2,
+            ClientError::NoService { .. } | ClientError::NoMember { .. } | ClientError::Resolve(_) => 3,
+            ClientError::TimedOut => 5,
+            ClientError::Disconnected(_) => 6,
+            _ => 4,
+        };
+        Failure { code, text: error.to_string() }
+    }
+}
+
+/// Whoever reads our output has gone: nothing more to do, and nothing to say.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure { code: 4, text: format!("cannot write: {error}") }
+    }
+}
+
+pub fn refused(text: impl ToString) -> Failure {
+    Failure { code: 4, text: text.to_string() }
+}
+
+/// Prints a line that is not held back.
+pub fn line(text: impl std::fmt::Display) -> Outcome {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
