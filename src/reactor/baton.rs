@@ -158,6 +158,11 @@ impl<W: Clone + PartialEq> Baton<W> {
         self.state.lock().attended > 0
     }
 
+    /// Callers that wait for their turn.
+    pub fn queued(&self) -> usize {
+        self.state.lock().queue.len()
+    }
+
     /// Whoever holds the baton: is there one?
     pub fn is_held(&self) -> bool {
         self.state.lock().held

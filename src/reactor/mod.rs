@@ -34,7 +34,7 @@ use baton::{Baton, Wake};
 use deferred::Busy;
 use parker::Parker;
 use sources::{Sources, WAKER};
-use spin::spin;
+use spin::{is_crowded, spin};
 use sync::Mutex;
 use timers::{TimerId, Timers};
 use turn::Poller;
@@ -227,11 +227,12 @@ impl Reactor {
                 break Waited::TimedOut;
             }
             if polls && self.baton.acquire(&me) {
-                let waited = self.poll_until_noticed(&me.0, deadline, spins);
+                let waited = self.poll_until_noticed(&me.0, deadline, spins && !is_crowded(self.baton.queued()));
                 self.carry_out(self.baton.release());
                 return waited;
             }
-            if spins && spin(|| me.0.has_notice()) {
+            // Who is queued leaves the core to those it waits for.
+            if spins && !polls && spin(|| me.0.has_notice()) {
                 continue;
             }
             match me.0.park(left) {

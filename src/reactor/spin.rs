@@ -92,6 +92,12 @@ pub fn spin(look: impl FnMut() -> bool) -> bool {
     found.unwrap_or(false)
 }
 
+/// Do so many others wait beside the caller that they will want every core as soon as they are told?
+pub fn is_crowded(others: usize) -> bool {
+    static CORES: OnceLock<usize> = OnceLock::new();
+    others + 1 >= *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}
+
 fn look_for(time: Duration, mut look: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     loop {
