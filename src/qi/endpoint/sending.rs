@@ -167,7 +167,7 @@ impl Output {
     }
 
     /// A message has been appended by a thread that does not read this connection.
-    fn appended(&mut self, was_empty: bool, received: u64) -> Writer {
+    fn appended(&mut self, was_empty: bool, received: u64, in_burst: bool) -> Writer {
         if self.writing || self.kernel_full {
             return Writer::Other;
         }
@@ -177,7 +177,8 @@ impl Output {
         if self.tended {
             return Writer::Other;
         }
-        if was_empty && self.last_write.is_some_and(|last| last.is_followed(Instant::now(), received)) {
+        let follows = || self.last_write.is_some_and(|last| last.is_followed(Instant::now(), received));
+        if was_empty && (in_burst || follows()) {
             self.tended = true;
             return Writer::IoThread;
         }
@@ -249,6 +250,11 @@ impl EndPoint {
     /// Sends a message. `ENOTCONN` when the connection has ended or is being closed, `EMSGSIZE` for a payload of 4 GiB and
     /// more; else as `full` says. `EINTR` while waiting. Accepted messages of one thread keep their order.
     pub fn send(&self, message: &Message, full: WhenFull) -> Result<Sent> {
+        self.send_paced(message, full, false)
+    }
+
+    /// The same. `in_burst`: others follow closely, so this may be written up to 50 µs later, together with them.
+    pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_burst: bool) -> Result<Sent> {
         guard::may_change()?;
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
         let mut wait: Option<(Arc<Parker>, Option<Instant>)> = None;
@@ -268,7 +274,7 @@ impl EndPoint {
                     let writer = match guard::is_reading(self.address()) {
                         true if output.queue.queued() <= CORKED => Writer::Other,
                         true => Writer::Appender,
-                        false => output.appended(was_empty, self.received()),
+                        false => output.appended(was_empty, self.received(), in_burst),
                     };
                     drop(output);
                     count(&self.counters.sent, 1);

@@ -196,6 +196,33 @@ fn a_rejection_is_heard_before_the_end() {
     assert!(raw.is_closed());
 }
 
+/// Events in bursts are written by the I/O thread, the others at once.
+#[test]
+fn all_subscribers_get_all_events_of_bursts_in_order() {
+    let running = start(Options::default());
+    let object = probe();
+    running.server.add_service("Probe", &object).unwrap();
+    let mut subscribers: Vec<_> = (0..5).map(|_| Raw::authenticated(&running)).collect();
+    for raw in &mut subscribers {
+        raw.send(&Message::call(3, 2, 1, 0, args("(IIL)", vec![0u32.into(), 102u32.into(), 1u64.into()])));
+        raw.next();
+    }
+    let mut number = 0u32;
+    for burst in [1, 2, 300, 1] {
+        let first = number;
+        for _ in 0..burst {
+            let emitted = object.emit("fired", vec![Value::Raw(number.to_le_bytes().to_vec().into())]).unwrap();
+            assert_eq!((emitted.sent, emitted.dropped), (5, 0));
+            number += 1;
+        }
+        for raw in &mut subscribers {
+            for number in first..number {
+                assert!(raw.next().payload.ends_with(&number.to_le_bytes()));
+            }
+        }
+    }
+}
+
 #[test]
 fn who_never_reads_costs_others_nothing() {
     let connection = Config { send_limit: 256 * 1024, ..Config::accepting() };
