@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 /// Handing over to another thread costs about as much.
 const QUICK: Duration = Duration::from_micros(50);
 
-/// So many times must be quick what has been slow: others wait for none of the slow runs if there are that many between them
-/// at the most.
+/// What has been slow must be quick so many times before it counts as quick again.
 const PROBATION: u8 = 8;
 
 /// Quick until it proves slow.
