@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
-use loom::sync::Mutex;
+use loom::sync::{Condvar, Mutex};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread::{self, JoinHandle};
 
 use crate::explore;
 use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
-use crate::qi::server::run_queue::RunQueue;
+use crate::qi::server::run_queue::{RunQueue, Wanted};
 
 struct Object {
     mailbox: Mailbox<u32>,
@@ -25,6 +25,9 @@ struct House {
     /// Indices of objects.
     queue: RunQueue<usize>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The lookout has been told.
+    told: Mutex<bool>,
+    tell: Condvar,
     /// Tasks that are not done yet; the last one ends the queue.
     left: AtomicUsize,
 }
@@ -40,32 +43,52 @@ impl House {
             objects: (0..objects).map(object).collect(),
             queue: RunQueue::new(workers),
             threads: Mutex::default(),
+            told: Mutex::default(),
+            tell: Condvar::new(),
             left: AtomicUsize::new(tasks),
         })
     }
 
-    /// `Workers::submit`.
-    fn submit(self: &Arc<Self>, object: usize) {
-        if !self.queue.push(object) {
-            return;
-        }
-        let house = Arc::clone(self);
-        let thread = thread::spawn(move || {
-            while let Some(object) = house.queue.next() {
-                house.run_one(object);
+    /// `Crew::provide`.
+    fn provide(self: &Arc<Self>, wanted: Wanted) {
+        match wanted {
+            Wanted::Nobody => {}
+            Wanted::Thread => {
+                let house = Arc::clone(self);
+                let thread = thread::spawn(move || {
+                    while let Some(object) = house.queue.next(|| house.look_out()) {
+                        // As if every task were slow.
+                        house.provide(house.queue.busy());
+                        house.run_one(object);
+                    }
+                });
+                self.threads.lock().unwrap().push(thread);
             }
-        });
-        self.threads.lock().unwrap().push(thread);
+            Wanted::Lookout => self.tell_lookout(),
+        }
+    }
+
+    fn tell_lookout(&self) {
+        *self.told.lock().unwrap() = true;
+        self.tell.notify_one();
+    }
+
+    fn look_out(&self) -> bool {
+        let mut told = self.told.lock().unwrap();
+        while !*told {
+            told = self.tell.wait(told).unwrap();
+        }
+        std::mem::take(&mut *told)
     }
 
     fn push(self: &Arc<Self>, object: usize, from: u64, task: u32) {
         let origin = Origin::Connection { id: from, bytes: 1 };
         if self.objects[object].mailbox.push(origin, task).expect("room") {
-            self.submit(object);
+            self.provide(self.queue.push(object));
         }
     }
 
-    /// `Object::run_one`, and what the router does after it.
+    /// `Object::run_one`, and `Crew::work` around it.
     fn run_one(self: &Arc<Self>, index: usize) {
         let object = &self.objects[index];
         let Some(task) = object.mailbox.take() else { return };
@@ -73,7 +96,7 @@ impl House {
         object.done.lock().unwrap().push(task);
         object.inside.fetch_sub(1, Ordering::SeqCst);
         if object.mailbox.finish() {
-            self.submit(index);
+            self.queue.put_back(index);
         }
         self.less();
     }
@@ -81,6 +104,7 @@ impl House {
     fn less(&self) {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             assert!(self.queue.stop().is_empty() || self.objects.iter().all(|object| object.mailbox.waiting() == 0));
+            self.tell_lookout();
         }
     }
 

@@ -24,7 +24,8 @@
 //! 4. One thread writes at a time: `output.writing`. It takes a batch out, writes it without the lock, and puts back what
 //!    the kernel did not take. Others append meanwhile and leave; the writer looks again before it stops.
 //!    What is sent on the reading thread is written when all messages of the read have been delivered. Messages in a
-//!    stream are left to the I/O thread, which looks every 50 µs, or to who fills 64 KiB.
+//!    stream are left to the I/O thread, which looks every 50 µs, or to who fills 64 KiB; what follows a message of the
+//!    peer's is no stream.
 //! 5. A connection ends once ([`EndPoint::finish`]): `output.phase` says who does it. The descriptor is deregistered before it
 //!    can be closed. Handlers end in the order of their creation, on the thread that ended the connection; one whose
 //!    filter or sink is being called ends when that call has come back.

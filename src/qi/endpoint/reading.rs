@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::qi::message::{Message, Type, VERSION};
+use crate::sys::memory::unfilled_words;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
@@ -29,7 +30,16 @@ const FULL: &str = "The call was dropped: its consumer is busy and the queue is 
 
 thread_local! {
     /// What a read brings before it is looked at. Per thread that polls, so that an idle connection owns nothing.
-    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+    /// Not cleared, so what small reads never reach is not resident.
+    static SCRATCH: RefCell<Vec<u128>> = RefCell::new(unfilled_words(READ / size_of::<u128>()).unwrap_or_default());
+}
+
+/// `ENOMEM` if there is none: an empty read would be taken for the end.
+fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> io::Result<T>) -> io::Result<T> {
+    SCRATCH.with_borrow_mut(|scratch| match bytemuck::cast_slice_mut(scratch) {
+        [] => Err(ErrorKind::OutOfMemory.into()),
+        scratch => read(scratch),
+    })
 }
 
 /// The reading half, which is taken out by who reads.
@@ -77,7 +87,7 @@ impl Input {
             self.decoder.filled(got);
             return Ok((got, got < wanted));
         }
-        SCRATCH.with_borrow_mut(|scratch| {
+        with_scratch(|scratch| {
             let got = self.stream.read(scratch)?;
             self.decoder.feed(&scratch[..got]);
             Ok((got, got < scratch.len()))
@@ -86,7 +96,7 @@ impl Input {
 
     /// Reads and forgets: the connection is being closed.
     fn forget(&self) -> io::Result<(usize, bool)> {
-        SCRATCH.with_borrow_mut(|scratch| self.stream.read(scratch).map(|got| (got, got < scratch.len())))
+        with_scratch(|scratch| self.stream.read(scratch).map(|got| (got, got < scratch.len())))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use smallvec::SmallVec;
@@ -25,8 +26,9 @@ use super::{EndPoint, STREAM, guard};
 const ROUNDS: usize = 8;
 /// Who has appended so much writes it, also the reading thread before it is done.
 const CORKED: u64 = 64 * 1024;
-/// A message that follows a write by less than this is part of a stream: it is appended, and the I/O thread looks after
-/// the connection every 50 µs while the stream lasts (as `facade/pace.rs` does it for sockets).
+/// A message that follows a write by less than this is part of a stream, unless the peer has said something between them: it is
+/// appended, and the I/O thread looks after the connection every 50 µs while the stream lasts (as `facade/pace.rs` does it for
+/// sockets).
 const STREAM_GAP: Duration = Duration::from_micros(10);
 
 /// What to do with a message for which there is no room.
@@ -70,8 +72,7 @@ pub struct Output {
     /// The kernel took less than we had: wait for writability, which is watched then.
     kernel_full: bool,
     watching: bool,
-    /// End of the last write.
-    last_write: Option<Instant>,
+    last_write: Option<LastWrite>,
     /// The I/O thread looks after what is appended, until it finds nothing.
     tended: bool,
     /// Writing failed. The reader finds out what the peer has still said, and ends the connection.
@@ -84,6 +85,20 @@ pub struct Output {
     /// Threads that wait for the end, and whether everything is done.
     pub mourners: Vec<Arc<Parker>>,
     pub done: bool,
+}
+
+/// The last write: when it ended, and how many messages had come before it.
+#[derive(Clone, Copy, Debug)]
+struct LastWrite {
+    end: Instant,
+    received: u64,
+}
+
+impl LastWrite {
+    /// Is what is to be sent now part of a stream? A question that has come meanwhile makes it an answer.
+    fn is_followed(self, now: Instant, received: u64) -> bool {
+        self.received == received && now.saturating_duration_since(self.end) < STREAM_GAP
+    }
 }
 
 /// Who writes what has just been appended.
@@ -152,7 +167,7 @@ impl Output {
     }
 
     /// A message has been appended by a thread that does not read this connection.
-    fn appended(&mut self, was_empty: bool) -> Writer {
+    fn appended(&mut self, was_empty: bool, received: u64, in_burst: bool) -> Writer {
         if self.writing || self.kernel_full {
             return Writer::Other;
         }
@@ -162,7 +177,8 @@ impl Output {
         if self.tended {
             return Writer::Other;
         }
-        if was_empty && self.last_write.is_some_and(|at| at.elapsed() < STREAM_GAP) {
+        let follows = || self.last_write.is_some_and(|last| last.is_followed(Instant::now(), received));
+        if was_empty && (in_burst || follows()) {
             self.tended = true;
             return Writer::IoThread;
         }
@@ -189,13 +205,14 @@ impl Output {
     }
 
     /// A batch has been written, or as much of it as `written` says.
-    fn finish_write(&mut self, batch: Batch, written: usize, wrote: Wrote, reactor: &Reactor) -> Wakes {
+    fn finish_write(&mut self, batch: Batch, written: usize, wrote: Wrote, context: (&Reactor, u64)) -> Wakes {
+        let (reactor, received) = context;
         self.writing = false;
         if self.phase == Phase::Over {
             return Wakes::new();
         }
         self.queue.put_back(batch, written);
-        self.last_write = Some(Instant::now());
+        self.last_write = Some(LastWrite { end: Instant::now(), received });
         match wrote {
             Wrote::All => {}
             // Who reads the peer's part will flush after it, and cannot have done so yet: that needs this lock.
@@ -233,6 +250,11 @@ impl EndPoint {
     /// Sends a message. `ENOTCONN` when the connection has ended or is being closed, `EMSGSIZE` for a payload of 4 GiB and
     /// more; else as `full` says. `EINTR` while waiting. Accepted messages of one thread keep their order.
     pub fn send(&self, message: &Message, full: WhenFull) -> Result<Sent> {
+        self.send_paced(message, full, false)
+    }
+
+    /// The same. `in_burst`: others follow closely, so this may be written up to 50 µs later, together with them.
+    pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_burst: bool) -> Result<Sent> {
         guard::may_change()?;
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
         let mut wait: Option<(Arc<Parker>, Option<Instant>)> = None;
@@ -253,7 +275,7 @@ impl EndPoint {
                     let writer = match guard::is_reading(self.address()) {
                         true if output.queue.queued() <= CORKED => Writer::Other,
                         true => Writer::Appender,
-                        false => output.appended(was_empty),
+                        false => output.appended(was_empty, self.received(), in_burst),
                     };
                     drop(output);
                     count(&self.counters.sent, 1);
@@ -330,15 +352,21 @@ impl EndPoint {
                 return;
             };
             self.pulse.flushed();
+            let received = self.received();
             let (written, wrote) = write(&*stream, &mut batch);
             let stuck = matches!(wrote, Wrote::Part);
-            let wakes = self.output.lock().finish_write(batch, written, wrote, &self.reactor);
+            let wakes = self.output.lock().finish_write(batch, written, wrote, (&self.reactor, received));
             wake_all(&self.reactor, wakes);
             if stuck {
                 return;
             }
         }
         self.have_written(Writer::IoThread);
+    }
+
+    /// Messages that have come.
+    fn received(&self) -> u64 {
+        self.counters.received.load(Ordering::Relaxed)
     }
 
     fn have_written(&self, writer: Writer) {
@@ -388,5 +416,20 @@ fn write(stream: &dyn Stream, batch: &mut Batch) -> (usize, Wrote) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return (written, Wrote::Part),
             Err(error) => return (written, Wrote::Failed(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_closely_is_a_stream_unless_it_answers() {
+        let end = Instant::now();
+        let last = LastWrite { end, received: 7 };
+        assert!(last.is_followed(end, 7));
+        assert!(last.is_followed(end + STREAM_GAP / 2, 7));
+        assert!(!last.is_followed(end + STREAM_GAP, 7));
+        assert!(!last.is_followed(end, 8));
     }
 }

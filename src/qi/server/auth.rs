@@ -46,7 +46,7 @@ pub struct Credentials<'m> {
     pub remote: &'m str,
 }
 
-/// Decides who is let in. Called on the I/O thread under no lock but that of the connection's own authentication; must
+/// Decides who is let in. Called on the thread that reads under no lock but that of the connection's own authentication; must
 /// not block. A panic rejects.
 pub type Authenticator = dyn Fn(&Credentials<'_>) -> Verdict + Send + Sync;
 

@@ -126,8 +126,8 @@ impl fmt::Debug for Server {
 }
 
 impl Server {
-    /// Starts a directory that listens at these addresses (`tcp://127.0.0.1:9559`; port 0: any free one), on the I/O thread
-    /// of this reactor.
+    /// Starts a directory that listens at these addresses (`tcp://127.0.0.1:9559`; port 0: any free one), with
+    /// this reactor.
     pub fn standalone(reactor: &Arc<Reactor>, urls: &[&str], options: Options) -> Result<Server, ServerError> {
         Server::start(reactor, urls, options, true)
     }
@@ -138,7 +138,8 @@ impl Server {
     }
 
     fn start(reactor: &Arc<Reactor>, urls: &[&str], options: Options, is_bus: bool) -> Result<Server, ServerError> {
-        let router = Router::new(options.workers.max(1), options.answer_wait, options.authenticator.clone());
+        let (workers, reader) = (options.workers.max(1), Some(Arc::clone(reactor)));
+        let router = Router::new(workers, reader, options.answer_wait, options.authenticator.clone());
         let directory = if is_bus { Some(directory(&router, &options)?) } else { None };
         let listeners = Mutex::default();
         let server = Server { reactor: Arc::clone(reactor), router, directory, listeners, options, serving: Mutex::default() };
@@ -157,7 +158,8 @@ impl Server {
             // A connection that has ended already is none of ours.
             let _ = serve(&router, endpoint, Role::Accepted, limit);
         };
-        let config = self.options.connection.clone();
+        // Workers without a job read, too.
+        let config = Config { attended: false, ..self.options.connection.clone() };
         let listener = Listener::bind(&self.reactor, url, config, welcome).map_err(failed)?;
         let address = listener.address();
         // Nobody can dial 0.0.0.0: who has reached us that way is shown the address that worked.
@@ -271,7 +273,7 @@ impl Server {
     }
 
     /// A service that another process has registered, over the connection that registered it (if that side takes calls).
-    /// Waits for its meta object for at most `timeout`; not on the I/O thread.
+    /// Waits for its meta object for at most `timeout`; not on the thread that reads.
     pub fn reach(&self, name: &str, timeout: Duration) -> Result<Remote, CallError> {
         let directory = self.directory().map_err(|error| error.to_string())?;
         let (id, owner) = directory.find(name).map_err(|error| error.to_string())?;

@@ -191,7 +191,7 @@ impl Call {
         self.token.ticket.is_canceled()
     }
 
-    /// Has `notice` called when that happens; at once if it has happened. It runs on the I/O thread and must not block.
+    /// Has `notice` called when that happens; at once if it has happened. It runs on the thread that reads and must not block.
     pub fn on_cancel(&self, notice: impl FnOnce() + Send + 'static) {
         self.token.ticket.on_cancel(Box::new(notice));
     }

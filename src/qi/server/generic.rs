@@ -1,4 +1,4 @@
-//! The generic actions that are answered at once, on the I/O thread: a busy object stays introspectable
+//! The generic actions that are answered at once, on the thread that reads: a busy object stays introspectable
 //! (qi-messaging.md 9). `property` and `setProperty` are not among them.
 
 use std::collections::HashMap;

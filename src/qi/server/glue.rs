@@ -47,12 +47,12 @@ impl Connection for Link {
     fn send(&self, message: Message, policy: Policy) -> Result<(), SendError> {
         let full = match policy {
             Policy::Control => return self.endpoint.send_control(&message).map_err(|_| SendError::Closed),
-            Policy::Event if self.endpoint.unsent_bytes() > self.event_limit => return Err(SendError::Full),
-            Policy::Event => WhenFull::Drop,
+            Policy::Event { .. } if self.endpoint.unsent_bytes() > self.event_limit => return Err(SendError::Full),
+            Policy::Event { .. } => WhenFull::Drop,
             Policy::Answer(Duration::ZERO) => WhenFull::Fail,
             Policy::Answer(wait) => WhenFull::Block(Some(wait)),
         };
-        match self.endpoint.send(&message, full) {
+        match self.endpoint.send_paced(&message, full, policy == Policy::Event { in_burst: true }) {
             Ok(Sent::Accepted) => Ok(()),
             Err(Error::NOT_CONNECTED) => Err(SendError::Closed),
             // Also one that no connection can carry: its caller is to hear of that.

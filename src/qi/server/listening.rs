@@ -16,7 +16,7 @@ use super::object::Address;
 use super::peer::Peer;
 use super::remote::{Hold, Remote, RemoteCore};
 
-/// Called with the argument tuple of each event, on the I/O thread: it must not block.
+/// Called with the argument tuple of each event, on the thread that reads: it must not block.
 type Listener = Arc<dyn Fn(&Given) + Send + Sync>;
 
 /// One that listens.
@@ -42,7 +42,7 @@ pub(super) struct Heard {
 }
 
 impl Remote {
-    /// Has `listener` called for each event of a signal or property, on the I/O thread, while a handle of the object
+    /// Has `listener` called for each event of a signal or property, on the thread that reads, while a handle of the object
     /// lives. `done` is told whether the peer has registered it.
     pub fn listen(
         &self,

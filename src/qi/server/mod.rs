@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   connection ──▶ router ──┬─▶ service 0: authentication                                 ┐
-//!   (I/O thread)            ├─▶ generic actions of an object, Cancel, answers to us       ├ answered at once
+//!   (whoever polls)         ├─▶ generic actions of an object, Cancel, answers to us       ├ answered at once
 //!                           └─▶ mailbox of the object ──▶ worker ──▶ method or property ──▶ Reply, exactly one
 //!                                                                └──▶ signals ──▶ subscribers, on their connections
 //! ```
@@ -35,6 +35,7 @@ mod glue;
 mod listening;
 mod mailbox;
 mod object;
+mod pace;
 mod passing;
 mod peer;
 mod remote;

@@ -16,6 +16,7 @@ use crate::sys::sync::Mutex;
 use super::call::Call;
 use super::forward::Origin;
 use super::mailbox::{Limits, Mailbox};
+use super::pace::Pace;
 use super::run::Task;
 use super::signals::Subscription;
 use super::watch::Watch;
@@ -41,6 +42,7 @@ pub(super) struct MethodTypes {
     pub name: Text,
     pub parameters: Signature,
     pub result: Signature,
+    pub pace: Pace,
 }
 
 pub(super) struct PropertyType {
@@ -67,6 +69,8 @@ pub(super) struct Core {
     /// Held while a change is made and told to subscribers, so that all of them see the same order.
     pub order: Mutex<()>,
     pub watch: Watch,
+    /// Of everything that is no method.
+    pub pace: Pace,
     pub counters: Counters,
 }
 
@@ -134,7 +138,7 @@ impl Object {
         let encoded = encode(&meta.to_value(), &SIGNATURE).unwrap_or_default();
         let methods = meta.methods.values().filter_map(|method| {
             let (parameters, result) = (method.parameters_type().ok()?, method.return_type().ok()?);
-            Some((method.uid, MethodTypes { name: method.name.clone(), parameters, result }))
+            Some((method.uid, MethodTypes { name: method.name.clone(), parameters, result, pace: Pace::default() }))
         });
         let signals = meta.signals.values().filter_map(|signal| Some((signal.uid, signal.arguments_type().ok()?)));
         let properties = meta.properties.values().filter_map(|property| {
@@ -157,6 +161,7 @@ impl Object {
             subscriptions: Mutex::default(),
             order: Mutex::default(),
             watch: Watch::default(),
+            pace: Pace::default(),
             counters: Counters::default(),
         }))
     }

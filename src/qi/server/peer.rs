@@ -15,6 +15,7 @@ use super::auth::Auth;
 use super::call::{Found, Ticket};
 use super::connection::{Connection, Policy, SendError};
 use super::object::{Address, Object, count};
+use super::pace;
 use super::remote::Outgoing;
 
 /// Calls of one connection that may be without an answer.
@@ -133,6 +134,10 @@ impl Peer {
     /// Sends the one answer to a call. If the peer leaves no room for it, it gets a small Error instead; if it does not
     /// even take those, the connection ends.
     pub fn answer(&self, message: Message) {
+        pace::apart(|| self.send_answer(message));
+    }
+
+    fn send_answer(&self, message: Message) {
         let header = message.header;
         let mut sent = self.connection.send(message.clone(), Policy::Answer(Duration::ZERO));
         if sent == Err(SendError::Full) {

@@ -30,7 +30,7 @@ use super::peer::Peer;
 use super::run::members;
 use crate::sys::sync::Mutex;
 
-/// Called with the answer to a call of ours, on the I/O thread: it must not block.
+/// Called with the answer to a call of ours, on the thread that reads: it must not block.
 pub type Done = Box<dyn FnOnce(Result<Given, CallError>) + Send>;
 
 /// What a call needs to know of its method.
@@ -200,7 +200,7 @@ impl Remote {
         }
     }
 
-    /// Calls a method and waits for the result for at most `timeout`. Not on the I/O thread; on a worker it keeps one of
+    /// Calls a method and waits for the result for at most `timeout`. Not on the thread that reads; on a worker it keeps one of
     /// them from other objects.
     pub fn call(&self, name: &str, arguments: Vec<Answer>, timeout: Duration) -> Result<Given, CallError> {
         let (done, result) = mpsc::channel();

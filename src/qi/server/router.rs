@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::qi::capability::Capabilities;
 use crate::qi::message::{Header, Message, Type};
+use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 use super::auth::{Auth, Authenticator};
@@ -20,7 +21,7 @@ use super::object::{Address, Object, count};
 use super::peer::{Common, Peer};
 use super::remote;
 use super::run::Task;
-use super::workers::Workers;
+use super::workers::{Crew, Workers};
 
 /// libqi's text for what is not there, or not yet (qi-messaging.md 17).
 pub(super) const NOBODY: &str = "The call request could not be handled.";
@@ -54,27 +55,23 @@ pub(super) struct Router {
 }
 
 impl Router {
-    pub fn new(workers: usize, answer_wait: Duration, authenticator: Option<Arc<Authenticator>>) -> Arc<Router> {
-        Arc::new_cyclic(|me: &std::sync::Weak<Router>| {
-            let me = me.clone();
-            let run = move |object: Object| {
-                if object.run_one()
-                    && let Some(router) = me.upgrade()
-                {
-                    // Behind the others: no object keeps a worker.
-                    router.workers.submit(object);
-                }
-            };
-            Router {
-                ours: Capabilities::OURS,
-                authenticator,
-                services: Mutex::default(),
-                peers: Mutex::default(),
-                workers: Workers::new(workers, run),
-                common: Arc::new(Common::new(workers, answer_wait)),
-                on_end: Mutex::default(),
-                stopped: AtomicBool::new(false),
-            }
+    /// Without a reactor the workers leave the polling to others.
+    pub fn new(
+        workers: usize,
+        reactor: Option<Arc<Reactor>>,
+        answer_wait: Duration,
+        authenticator: Option<Arc<Authenticator>>,
+    ) -> Arc<Router> {
+        let run = |object: Object, crew: &Arc<Crew<Object>>| object.run_one(|| crew.busy()).then_some(object);
+        Arc::new(Router {
+            ours: Capabilities::OURS,
+            authenticator,
+            services: Mutex::default(),
+            peers: Mutex::default(),
+            workers: Workers::new(workers, reactor, run),
+            common: Arc::new(Common::new(workers, answer_wait)),
+            on_end: Mutex::default(),
+            stopped: AtomicBool::new(false),
         })
     }
 

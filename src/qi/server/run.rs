@@ -13,6 +13,7 @@ use super::call::{Answer, Call, CallError, Caller, Ticket, Token};
 use super::generic::{self, PROPERTY, SET_PROPERTY};
 use super::given::Given;
 use super::object::{Address, MethodTypes, Object, PropertyType, count};
+use super::pace::Pace;
 use super::remote::Remote;
 
 /// What waits in a mailbox.
@@ -40,11 +41,22 @@ impl Object {
             || (is_post && core.signals.contains_key(&action))
     }
 
-    /// Does one thing. True: there is more to be done, and the object must be run again.
-    pub(super) fn run_one(&self) -> bool {
+    /// Does one thing, after `busy` if that may take long. True: there is more to be done, and the object must be run again.
+    pub(super) fn run_one(&self, busy: impl Fn()) -> bool {
         let Some(task) = self.0.mailbox.take() else { return false };
-        // Whatever it was about has been told by the token that was dropped on the way.
-        let _ = catch_unwind(AssertUnwindSafe(|| match task {
+        let pace = self.pace(&task);
+        if !pace.is_quick() {
+            busy();
+        }
+        pace.measure(|| {
+            // Whatever it was about has been told by the token that was dropped on the way.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.work(task)));
+        });
+        self.0.mailbox.finish()
+    }
+
+    fn work(&self, task: Task) {
+        match task {
             Task::Run(run) => run(),
             Task::Message { ticket, message } => {
                 if ticket.start() {
@@ -52,8 +64,15 @@ impl Object {
                     self.handle(ticket, &message);
                 }
             }
-        }));
-        self.0.mailbox.finish()
+        }
+    }
+
+    fn pace(&self, task: &Task) -> &Pace {
+        let method = match task {
+            Task::Message { message, .. } => self.0.methods.get(&message.header.action),
+            Task::Run(_) => None,
+        };
+        method.map_or(&self.0.pace, |types| &types.pace)
     }
 
     fn handle(&self, ticket: Arc<Ticket>, message: &Message) {

@@ -1,9 +1,11 @@
 //! Signals and properties: who has subscribed, and telling them (qi-messaging.md 15).
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -42,6 +44,15 @@ pub(super) struct Wish {
     pub signal: u32,
     pub link: u64,
     pub wanted: Option<Signature>,
+}
+
+/// An emission that begins so soon after the last one of its thread is part of a burst. Its connections cannot know: with a few
+/// subscribers there is more time than that between two events of one of them.
+const BURST_GAP: Duration = Duration::from_micros(10);
+
+thread_local! {
+    /// When the last emission of this thread ended, if it went to anybody.
+    static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// How an emission went.
@@ -85,6 +96,7 @@ struct Emission {
     /// Ids for the objects that the arguments refer to, the same on all connections.
     ids: Vec<u32>,
     encodings: Encodings,
+    policy: Policy,
 }
 
 impl Object {
@@ -116,6 +128,7 @@ impl Object {
             answer: Answer { value, objects: answer.objects },
             ids: Vec::new(),
             encodings: HashMap::new(),
+            policy: Policy::Event { in_burst: LAST.get().is_some_and(|last| last.elapsed() < BURST_GAP) },
         };
         let mut emitted = Emitted::default();
         for subscription in subscriptions.iter().filter(|subscription| subscription.signal == signal) {
@@ -129,6 +142,9 @@ impl Object {
                 count(&subscription.dropped);
                 subscription.peer.count_dropped_event();
             }
+        }
+        if emitted.sent > 0 {
+            LAST.set(Some(Instant::now()));
         }
         Ok(emitted)
     }
@@ -284,12 +300,12 @@ impl Emission {
         let message = Message::event(peer.connection.next_id(), address.service, address.object, self.signal, payload);
         let message = message.with_flags(flags);
         if ids.is_empty() {
-            return peer.connection.send(message, Policy::Event).is_ok();
+            return peer.connection.send(message, self.policy).is_ok();
         }
         // Before the event is sent: the answer to it may come at once.
         let Ok(exported) = Exported::with_ids(peer, address.service, &self.answer, ids) else { return false };
         let (_, granted) = exported.into_parts();
-        let sent = peer.connection.send(message, Policy::Event).is_ok();
+        let sent = peer.connection.send(message, self.policy).is_ok();
         if sent {
             granted.keep();
         }

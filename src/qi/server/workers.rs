@@ -2,56 +2,61 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
+use crate::reactor::parker::Parker;
+use crate::reactor::{Manner, Reactor, Waited};
+use crate::sys::futex::Slept;
 use crate::sys::sync::Mutex;
 
-use super::run_queue::RunQueue;
+use super::run_queue::{RunQueue, Wanted};
+
+/// How long a worker without a job polls. Later it leaves that to the I/O thread, also because callers in this process
+/// cannot poll meanwhile.
+const LOOK_OUT: Duration = Duration::from_millis(10);
+
+/// Gives the job back if there is more of it. Before something that may take long it says so ([`Crew::busy`]).
+type Run<J> = dyn Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync;
 
 /// A pool of threads that calls `run` for each job.
-pub struct Workers<J: Send + 'static> {
-    queue: Arc<RunQueue<J>>,
+pub struct Workers<J: Send + 'static>(Arc<Crew<J>>);
+
+/// What the threads of a pool share.
+pub struct Crew<J> {
+    queue: RunQueue<J>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    run: Arc<dyn Fn(J) + Send + Sync>,
+    run: Box<Run<J>>,
+    reactor: Option<Arc<Reactor>>,
+    /// Of whoever is the lookout.
+    lookout: Arc<Parker>,
 }
 
 impl<J: Send + 'static> Workers<J> {
-    /// At most `limit` threads. `run` must not panic.
-    pub fn new(limit: usize, run: impl Fn(J) + Send + Sync + 'static) -> Workers<J> {
-        let queue = Arc::new(RunQueue::new(limit));
-        Workers { queue, threads: Mutex::default(), run: Arc::new(run) }
+    /// At most `limit` threads, of which one may poll this reactor. `run` must not panic.
+    pub fn new(limit: usize, reactor: Option<Arc<Reactor>>, run: impl Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync + 'static) -> Workers<J> {
+        let (queue, threads, lookout) = (RunQueue::new(limit), Mutex::default(), Arc::default());
+        Workers(Arc::new(Crew { queue, threads, run: Box::new(run), reactor, lookout }))
     }
 
     /// Has a job done.
     pub fn submit(&self, job: J) {
-        if !self.queue.push(job) {
-            return;
-        }
-        let (queue, run) = (Arc::clone(&self.queue), Arc::clone(&self.run));
-        let work = move || {
-            while let Some(job) = queue.next() {
-                run(job);
-            }
-        };
-        match thread::Builder::new().name("qi worker".into()).spawn(work) {
-            Ok(thread) => self.threads.lock().push(thread),
-            // Others will come to it, or the next job will try again.
-            Err(_) => self.queue.thread_failed(),
-        }
+        self.0.provide(self.0.queue.push(job));
     }
 
     /// Does one job on this thread: without threads, a test does them in the order it likes. False: there is none.
     #[cfg(test)]
     pub fn step(&self) -> bool {
-        let job = self.queue.try_next();
+        let job = self.0.queue.try_next();
         let found = job.is_some();
-        job.into_iter().for_each(|job| (self.run)(job));
+        job.into_iter().for_each(|job| self.0.work(job));
         found
     }
 
     /// Has the threads end, drops what nobody has begun, and waits for what has; not for the calling thread itself.
     pub fn stop(&self) {
-        drop(self.queue.stop());
-        let threads = std::mem::take(&mut *self.threads.lock());
+        drop(self.0.queue.stop());
+        self.0.provide(Wanted::Lookout);
+        let threads = std::mem::take(&mut *self.0.threads.lock());
         for thread in threads {
             if thread.thread().id() != thread::current().id() {
                 // What a job panics with has been told to whom it concerns.
@@ -64,5 +69,55 @@ impl<J: Send + 'static> Workers<J> {
 impl<J: Send + 'static> Drop for Workers<J> {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+impl<J: Send + 'static> Crew<J> {
+    /// The calling worker may be long with what it does now: others are to poll.
+    pub fn busy(self: &Arc<Self>) {
+        self.provide(self.queue.busy());
+    }
+
+    fn work(self: &Arc<Self>, job: J) {
+        if let Some(job) = (self.run)(job, self) {
+            // Behind the others: none keeps a worker.
+            self.queue.put_back(job);
+        }
+    }
+
+    fn provide(self: &Arc<Self>, wanted: Wanted) {
+        match wanted {
+            Wanted::Nobody => {}
+            Wanted::Thread => self.start_thread(),
+            Wanted::Lookout => match &self.reactor {
+                Some(reactor) => reactor.notify(&self.lookout),
+                // It is not in a poll, so there is nothing more to do.
+                None => drop(self.lookout.notify()),
+            },
+        }
+    }
+
+    fn start_thread(self: &Arc<Self>) {
+        let crew = Arc::clone(self);
+        let work = move || {
+            while let Some(job) = crew.queue.next(|| crew.look_out()) {
+                crew.work(job);
+            }
+        };
+        match thread::Builder::new().name("qi worker".into()).spawn(work) {
+            Ok(thread) => self.threads.lock().push(thread),
+            // Others will come to it, or the next job will try again.
+            Err(_) => self.queue.thread_failed(),
+        }
+    }
+
+    /// Waits for a job, and polls meanwhile. False: none came for long.
+    fn look_out(&self) -> bool {
+        let Some(reactor) = &self.reactor else {
+            let slept = self.lookout.park(Some(LOOK_OUT));
+            return self.lookout.take_notice() || slept != Slept::TimedOut;
+        };
+        let deadline = Instant::now().checked_add(LOOK_OUT);
+        reactor.wait(&self.lookout, deadline, Manner::POLLING) != Waited::TimedOut
     }
 }

@@ -158,12 +158,15 @@ fn a_burst_is_written_though_nobody_waits() {
     let there = server.accepted();
     let (_, queue) = there.make_handler(Pattern::ANY, 10_000, None).unwrap();
     let mut sent = 0;
-    for burst in [1, 2, 3, 10, 100, 1000, 1] {
-        for _ in 0..burst {
-            client.send(&event(sent, 1, "small"), WhenFull::Fail).map(drop).unwrap();
-            sent += 1;
+    // It is found out by the time between messages, or known to who sends.
+    for in_burst in [false, true] {
+        for burst in [1, 2, 3, 10, 100, 1000, 1] {
+            for _ in 0..burst {
+                client.send_paced(&event(sent, 1, "small"), WhenFull::Fail, in_burst).map(drop).unwrap();
+                sent += 1;
+            }
+            wait_until(|| queue.len() == sent as usize);
+            wait_until(|| client.unsent_bytes() == 0);
         }
-        wait_until(|| queue.len() == sent as usize);
-        wait_until(|| client.unsent_bytes() == 0);
     }
 }

@@ -183,7 +183,7 @@ impl World {
     }
 
     pub fn with(workers: usize, authenticator: Option<Arc<Authenticator>>) -> World {
-        let router = Router::new(workers, Duration::ZERO, authenticator);
+        let router = Router::new(workers, None, Duration::ZERO, authenticator);
         World { router, connections: AtomicU64::new(1) }
     }
 

@@ -1,7 +1,7 @@
 //! The mailbox and the queue of the workers, without threads.
 
 use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
-use crate::qi::server::run_queue::RunQueue;
+use crate::qi::server::run_queue::{RunQueue, Wanted};
 
 fn from(id: u64, bytes: usize) -> Origin {
     Origin::Connection { id, bytes }
@@ -65,16 +65,60 @@ fn what_was_taken_out_leaves_the_object_idle() {
     assert_eq!(mailbox.push(from(1, 1), "d"), Ok(true), "idle again");
 }
 
+/// Of a lookout that must not be.
+fn nobody() -> bool {
+    unreachable!("there is a job")
+}
+
 #[test]
 fn threads_are_asked_for_when_they_are_wanted() {
     let queue = RunQueue::new(2);
-    assert!(queue.push(1), "the first");
-    assert!(queue.push(2), "the second");
-    assert!(!queue.push(3), "no more");
-    assert_eq!((queue.next(), queue.next()), (Some(1), Some(2)));
+    assert_eq!(queue.push(1), Wanted::Thread, "the first");
+    assert_eq!(queue.push(2), Wanted::Thread, "the second");
+    assert_eq!(queue.push(3), Wanted::Nobody, "no more");
+    assert_eq!((queue.next(nobody), queue.next(nobody)), (Some(1), Some(2)));
     queue.thread_failed();
-    assert!(queue.push(4), "one of them did not come");
+    assert_eq!(queue.push(4), Wanted::Thread, "one of them did not come");
     assert_eq!(queue.stop(), [3, 4]);
-    assert_eq!(queue.next(), None);
-    assert!(!queue.push(5));
+    assert_eq!(queue.next(nobody), None);
+    assert_eq!(queue.push(5), Wanted::Nobody);
+    queue.put_back(6);
+    assert_eq!(queue.next(nobody), None);
+}
+
+#[test]
+fn the_lookout_is_told_once_and_the_second_job_needs_another() {
+    let queue = RunQueue::new(2);
+    assert_eq!(queue.push(1), Wanted::Thread);
+    assert_eq!(queue.next(nobody), Some(1));
+    let look_out = || {
+        assert_eq!((queue.push(2), queue.push(3)), (Wanted::Lookout, Wanted::Thread));
+        true
+    };
+    assert_eq!(queue.next(look_out), Some(2));
+    queue.put_back(2);
+    assert_eq!([queue.next(nobody), queue.next(nobody)], [Some(3), Some(2)]);
+}
+
+#[test]
+fn only_who_leaves_the_lookout_has_a_successor_and_only_one() {
+    let queue = RunQueue::new(2);
+    assert_eq!(queue.push(1), Wanted::Thread);
+    assert_eq!(queue.next(nobody), Some(1));
+    assert_eq!(queue.busy(), Wanted::Nobody, "the job came from elsewhere, where somebody polls");
+    let look_out = || {
+        assert_eq!(queue.push(2), Wanted::Lookout);
+        true
+    };
+    assert_eq!(queue.next(look_out), Some(2));
+    assert_eq!(queue.busy(), Wanted::Thread);
+    assert_eq!(queue.busy(), Wanted::Nobody);
+    // The successor takes the post, and both are there.
+    let look_out = || {
+        assert_eq!(queue.busy(), Wanted::Nobody);
+        assert_eq!((queue.push(3), queue.push(4)), (Wanted::Lookout, Wanted::Nobody));
+        true
+    };
+    assert_eq!(queue.next(look_out), Some(3));
+    assert_eq!(queue.busy(), Wanted::Nobody, "there can be no more threads");
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use crate::qi::meta::{MetaObject, SERVICE_INFO_TEXT, ServiceInfo};
 use crate::qi::server::{Answer, Object, ObjectBuilder, Options, Server, ServerError, Verdict};
 use crate::qi::value::Value;
 use crate::reactor::Reactor;
+use crate::sys::sync::Mutex;
 
 use super::harness::*;
 
@@ -118,6 +119,35 @@ fn a_client_from_the_first_byte_to_the_last() {
     assert_eq!(running.server.statistics().connections, 1);
 }
 
+/// The worker that reads has gone off to a method that was quick so far, and there is no other worker.
+#[test]
+fn a_method_that_blocks_does_not_stop_the_reading() {
+    let running = start(Options { workers: 1, ..Options::default() });
+    let (release, wait) = mpsc::channel::<()>();
+    let wait = Mutex::new(wait);
+    let mut builder = ObjectBuilder::new();
+    builder.method("work", "(b)", "v", move |call| {
+        if call.arguments[0] == true.into() {
+            wait.lock().recv_timeout(LONG).map_err(|error| error.to_string())?;
+        }
+        Ok(Answer::void())
+    });
+    running.server.add_service("Probe", &builder.build().unwrap()).unwrap();
+    let work = |id: u32, blocks: bool| Message::call(id, 2, 1, 100, args("(b)", vec![blocks.into()]));
+    let (mut first, mut second) = (Raw::authenticated(&running), Raw::authenticated(&running));
+    for id in 3..20 {
+        first.send(&work(id, false));
+        assert_eq!(first.next().header.id, id);
+    }
+    first.send(&work(20, true));
+    // Answered by who reads; the call waits for the worker.
+    second.send(&work(3, false));
+    second.send(&Message::call(4, 2, 1, 2, args("(I)", vec![0u32.into()])));
+    assert_eq!(second.next().header.id, 4);
+    release.send(()).unwrap();
+    assert_eq!((first.next().header.id, second.next().header.id), (20, 3));
+}
+
 #[test]
 fn other_versions_get_an_error_and_stay() {
     let running = start(Options::default());
@@ -164,6 +194,33 @@ fn a_rejection_is_heard_before_the_end() {
     raw.send(&authenticate());
     assert_eq!(error(&raw.next()), "not you");
     assert!(raw.is_closed());
+}
+
+/// Events in bursts are written by the I/O thread, the others at once.
+#[test]
+fn all_subscribers_get_all_events_of_bursts_in_order() {
+    let running = start(Options::default());
+    let object = probe();
+    running.server.add_service("Probe", &object).unwrap();
+    let mut subscribers: Vec<_> = (0..5).map(|_| Raw::authenticated(&running)).collect();
+    for raw in &mut subscribers {
+        raw.send(&Message::call(3, 2, 1, 0, args("(IIL)", vec![0u32.into(), 102u32.into(), 1u64.into()])));
+        raw.next();
+    }
+    let mut number = 0u32;
+    for burst in [1, 2, 300, 1] {
+        let first = number;
+        for _ in 0..burst {
+            let emitted = object.emit("fired", vec![Value::Raw(number.to_le_bytes().to_vec().into())]).unwrap();
+            assert_eq!((emitted.sent, emitted.dropped), (5, 0));
+            number += 1;
+        }
+        for raw in &mut subscribers {
+            for number in first..number {
+                assert!(raw.next().payload.ends_with(&number.to_le_bytes()));
+            }
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::qi::message::Message;
-use crate::qi::server::workers::Workers;
+use crate::qi::server::workers::{Crew, Workers};
 use crate::qi::server::{Answer, Call, Object, ObjectBuilder};
 
 use super::harness::*;
@@ -98,10 +98,11 @@ fn the_end_waits_for_what_is_being_done_and_drops_the_rest() {
     let (started, has_started) = mpsc::channel();
     let done = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&done);
-    let workers = Workers::new(1, move |job: u32| {
+    let workers = Workers::new(1, None, move |job: u32, _: &Arc<Crew<u32>>| {
         started.send(job).unwrap();
         std::thread::yield_now();
         count.fetch_add(1, Ordering::SeqCst);
+        None
     });
     assert_eq!(done.load(Ordering::SeqCst), 0);
     workers.submit(1);

@@ -1,0 +1,67 @@
+//! Whether a piece of code has been quick lately: so quick that nobody needs to poll while it runs.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+/// Handing over to another thread costs about as much.
+const QUICK: Duration = Duration::from_micros(50);
+
+/// What has been slow must be quick so many times before it counts as quick again.
+const PROBATION: u8 = 8;
+
+/// Quick until it proves slow.
+#[derive(Debug, Default)]
+pub(super) struct Pace(AtomicU8);
+
+thread_local! {
+    /// What the thread has spent on answers.
+    static APART: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Sends an answer. That is not the method's time: the kernel likes to give the core to whom it wakes.
+pub(super) fn apart(send: impl FnOnce()) {
+    let begun = Instant::now();
+    send();
+    APART.set(APART.get() + begun.elapsed());
+}
+
+impl Pace {
+    pub fn is_quick(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == 0
+    }
+
+    pub fn measure(&self, run: impl FnOnce()) {
+        let (begun, apart) = (Instant::now(), APART.get());
+        run();
+        self.learn(begun.elapsed().saturating_sub(APART.get() - apart));
+    }
+
+    /// It took so long. If two tell at once, one may be forgotten.
+    fn learn(&self, time: Duration) {
+        let left = self.0.load(Ordering::Relaxed);
+        let now = if time > QUICK { PROBATION } else { left.saturating_sub(1) };
+        if now != left {
+            self.0.store(now, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_slow_once_must_be_quick_many_times() {
+        let pace = Pace::default();
+        assert!(pace.is_quick());
+        for _ in 0..2 {
+            pace.learn(QUICK * 2);
+            for _ in 0..PROBATION {
+                assert!(!pace.is_quick());
+                pace.learn(QUICK);
+            }
+            assert!(pace.is_quick());
+        }
+    }
+}
