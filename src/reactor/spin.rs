@@ -95,7 +95,12 @@ pub fn spin(look: impl FnMut() -> bool) -> bool {
 /// Do so many others wait beside the caller that they will want every core as soon as they are told?
 pub fn is_crowded(others: usize) -> bool {
     static CORES: OnceLock<usize> = OnceLock::new();
-    others + 1 >= *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+    want_every_core(others, *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)))
+}
+
+/// Of a process that is bound to one core, the peer may run on another one: that alone is no reason not to spin.
+fn want_every_core(others: usize, cores: usize) -> bool {
+    others > 0 && others + 1 >= cores
 }
 
 fn look_for(time: Duration, mut look: impl FnMut() -> bool) -> bool {
@@ -163,6 +168,13 @@ mod tests {
         assert_eq!(tried, [4, 8, 16, 32, 64, 128, 256, 512, 768, 1024, 1280, 1536, 1792]);
         assert_eq!(wait(&mut spinner, 2048, true), Some(TRY));
         assert_eq!(wait(&mut spinner, 2049, true), Some(SPIN));
+    }
+
+    #[test]
+    fn others_want_every_core_if_there_are_others() {
+        for (others, cores, crowded) in [(0, 1, false), (1, 1, true), (0, 2, false), (1, 2, true), (6, 8, false), (7, 8, true)] {
+            assert_eq!(want_every_core(others, cores), crowded, "{others} others, {cores} cores");
+        }
     }
 
     /// Two sides that are apart with different periods try in a common tick before long.
