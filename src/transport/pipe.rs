@@ -103,7 +103,7 @@ pub struct StreamPipe {
     full: bool,
     /// The I/O thread looks after what is appended, until a look finds nothing.
     watched: bool,
-    /// Looks in a row that found the kernel full. A receiver that reads at all is soon done with that.
+    /// Looks since the last flush that found the kernel full. A receiver that reads at all is soon done with that.
     stuck: u8,
     /// A pipe that never streams needs none.
     pulse: Option<Pulse>,
@@ -269,6 +269,7 @@ impl StreamPipe {
         let batch = if self.kernel_full { None } else { self.outbox.start_flush() }?;
         // (Not if somebody else is flushing: the news is for him.)
         self.room = false;
+        self.stuck = 0;
         if let Some(pulse) = &self.pulse {
             pulse.flushed();
         }
