@@ -22,6 +22,18 @@ impl Rig {
         Rig { source: Arc::default(), streams: Streams::default(), now: Instant::now(), pause: Duration::ZERO }
     }
 
+    /// With one stream, that has flowed for so many looks.
+    fn flowing(looks: usize) -> (Rig, Pulse) {
+        let mut rig = Rig::new();
+        let pulse = rig.add(7);
+        rig.look();
+        for _ in 0..looks {
+            rig.stream(&pulse, 5.0);
+            rig.look();
+        }
+        (rig, pulse)
+    }
+
     fn add(&mut self, key: u64) -> Pulse {
         let pulse = Pulse::default();
         self.streams.add(Watched { source: Arc::<Fake>::clone(&self.source), key, pulse: pulse.clone() }, self.now);
@@ -66,9 +78,7 @@ fn a_flush_that_finds_nothing_is_the_end() {
 
 #[test]
 fn what_flows_is_left_alone_and_looked_at_ever_more_rarely() {
-    let mut rig = Rig::new();
-    let pulse = rig.add(7);
-    rig.look();
+    let (mut rig, pulse) = Rig::flowing(0);
     let begin = rig.now;
     while rig.now - begin < 100 * MS {
         rig.stream(&pulse, 1.01);
@@ -80,13 +90,7 @@ fn what_flows_is_left_alone_and_looked_at_ever_more_rarely() {
 
 #[test]
 fn the_end_of_a_stream_is_flushed_by_the_look_after_the_next_one() {
-    let mut rig = Rig::new();
-    let pulse = rig.add(7);
-    rig.look();
-    for _ in 0..100 {
-        rig.stream(&pulse, 5.0);
-        rig.look();
-    }
+    let (mut rig, pulse) = Rig::flowing(100);
     rig.stream(&pulse, 5.0);
     assert!(rig.look().is_empty());
     assert_eq!(rig.look(), [7]);
@@ -95,9 +99,7 @@ fn the_end_of_a_stream_is_flushed_by_the_look_after_the_next_one() {
 
 #[test]
 fn what_trickles_is_flushed_by_every_look() {
-    let mut rig = Rig::new();
-    let pulse = rig.add(7);
-    rig.look();
+    let (mut rig, pulse) = Rig::flowing(0);
     for _ in 0..10 {
         rig.stream(&pulse, 0.9);
         assert_eq!(rig.look(), [7]);
@@ -127,13 +129,7 @@ fn streams_flow_together_and_none_grows_old() {
 /// A sender that was held up for one look is not at its end: looks are soon as rare as before.
 #[test]
 fn a_hitch_halves_the_age_of_a_stream() {
-    let mut rig = Rig::new();
-    let pulse = rig.add(7);
-    rig.look();
-    for _ in 0..200 {
-        rig.stream(&pulse, 5.0);
-        rig.look();
-    }
+    let (mut rig, pulse) = Rig::flowing(200);
     assert_eq!(rig.pause, MS);
     assert_eq!(rig.look(), [7]);
     assert_eq!(rig.pause, LOOK);
