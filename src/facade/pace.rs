@@ -8,10 +8,9 @@
 //! appending a small message.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A call that follows the last write by less than this is part of a stream. A lone write costs about as much.
-const STREAM_GAP: Duration = Duration::from_micros(10);
+use crate::transport::pulse::STREAM_GAP;
 
 /// The pace of one socket.
 #[derive(Debug, Default)]

@@ -12,6 +12,7 @@ use crate::qi::message::Message;
 use crate::reactor::parker::Parker;
 use crate::reactor::timers::TimerId;
 use crate::reactor::{Manner, Reactor, Registration, Request, Waited, Watched};
+use crate::transport::pulse::STREAM_GAP;
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
 
@@ -26,10 +27,6 @@ use super::{EndPoint, STREAM, guard};
 const ROUNDS: usize = 8;
 /// Who has appended so much writes it, also the reading thread before it is done.
 const CORKED: u64 = 64 * 1024;
-/// A message that follows a write by less than this is part of a stream, unless the peer has said something between them: it is
-/// appended, and the I/O thread looks after the connection every 50 µs while the stream lasts (as `facade/pace.rs` does it for
-/// sockets).
-const STREAM_GAP: Duration = Duration::from_micros(10);
 
 /// What to do with a message for which there is no room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,7 +92,8 @@ struct LastWrite {
 }
 
 impl LastWrite {
-    /// Is what is to be sent now part of a stream? A question that has come meanwhile makes it an answer.
+    /// Is what is to be sent now part of a stream, which the I/O thread looks after (as `facade/pace.rs` does it for sockets)? A
+    /// question that has come meanwhile makes it an answer.
     fn is_followed(self, now: Instant, received: u64) -> bool {
         self.received == received && now.saturating_duration_since(self.end) < STREAM_GAP
     }

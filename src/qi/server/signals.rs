@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -15,6 +15,7 @@ use crate::qi::message::{Flags, Message};
 use crate::qi::payload::write_event;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Value, Writer, encode};
+use crate::transport::pulse::STREAM_GAP;
 
 use super::call::Answer;
 use super::connection::Policy;
@@ -46,12 +47,9 @@ pub(super) struct Wish {
     pub wanted: Option<Signature>,
 }
 
-/// An emission that begins so soon after the last one of its thread is part of a burst. Its connections cannot know: with a few
-/// subscribers there is more time than that between two events of one of them.
-const BURST_GAP: Duration = Duration::from_micros(10);
-
 thread_local! {
-    /// When the last emission of this thread ended, if it went to anybody.
+    /// When the last emission of this thread ended, if it went to anybody. One that begins soon afterwards is part of a burst. Its
+    /// connections cannot know: with a few subscribers there is more time than that between two events of one of them.
     static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
@@ -128,7 +126,7 @@ impl Object {
             answer: Answer { value, objects: answer.objects },
             ids: Vec::new(),
             encodings: HashMap::new(),
-            policy: Policy::Event { in_burst: LAST.get().is_some_and(|last| last.elapsed() < BURST_GAP) },
+            policy: Policy::Event { in_burst: LAST.get().is_some_and(|last| last.elapsed() < STREAM_GAP) },
         };
         let mut emitted = Emitted::default();
         for subscription in subscriptions.iter().filter(|subscription| subscription.signal == signal) {
