@@ -16,6 +16,7 @@ import threading
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
 REQUIREMENT = "qi==3.1.5"
+PROGRAM = "qi_bench"
 TIME_LIMIT = 90
 BURST = 400
 SUBSCRIBERS = 50
@@ -40,6 +41,7 @@ def parse_arguments():
     p.add_argument("--time", type=float, help="seconds a window, default 1, with --quick 0.4")
     p.add_argument("--python", type=pathlib.Path, help="a Python that has the package qi")
     p.add_argument("--program", type=pathlib.Path, help="our side; default: build it")
+    p.add_argument("--static", type=pathlib.Path, help="the same as one static file, to be weighed; default: build it")
     args = p.parse_args()
     args.rounds = args.rounds or (3 if args.quick else 5)
     args.time = args.time or (0.4 if args.quick else 1.0)
@@ -62,9 +64,20 @@ def libqi_python():
 
 
 def our_program():
-    run_or_exit(["cargo", "build", "--release", "--example", "qi_bench"], cwd=ROOT)
+    return built("release")
+
+
+def our_static_program():
+    """With the C library in it: one file without requirements, as a program is put on a device."""
+    host = subprocess.run(["rustc", "--print", "host-tuple"], text=True, stdout=subprocess.PIPE).stdout.strip()
+    # The target is named so that the flags are not for macros and build scripts as well.
+    return built(f"{host}/release", CARGO_BUILD_TARGET=host, RUSTFLAGS="-C target-feature=+crt-static")
+
+
+def built(where, **environment):
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-    return target / "release" / "examples" / "qi_bench"
+    run_or_exit(["cargo", "build", "--release", "--example", PROGRAM], cwd=ROOT, env={**os.environ, **environment})
+    return target / where / "examples" / PROGRAM
 
 
 class Program:
@@ -112,7 +125,8 @@ class Program:
 class Bench:
     def __init__(self, args, directory):
         python, program = args.python or libqi_python(), args.program or our_program()
-        self.sides = {"libqi": [python, HERE / "qi" / "peer.py"], "ours": [program]}
+        static = args.static or our_static_program()
+        self.sides = {"libqi": [python, HERE / "qi" / "peer.py"], "ours": [program], "static": [static]}
         self.env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "XDG_CONFIG_HOME": directory, "QI_LOG_LEVEL": "2"}
         self.log = open(pathlib.Path(directory) / "log", "w")
         self.time, self.figures, self.python = args.time, {}, python
@@ -140,7 +154,7 @@ class Bench:
                 rate, delivered = self.client(client, *words)
                 self.note(("events", client, server), rate)
                 self.note(("cpu", client, server), (program.cpu() - before) / delivered * 1e6)
-        for server in ("libqi", "ours"):
+        for server in self.sides:
             self.weigh(server)
         bare = subprocess.run(
             [self.python, "-c", "print(open('/proc/self/status').read())"], text=True, stdout=subprocess.PIPE
@@ -179,12 +193,13 @@ class Bench:
         for key, title, unit, is_rate in EVENTS:
             for what, theirs, ours in compared:
                 yield line(f"{title}: {what}", median[key, theirs, "libqi"], median[key, ours, "ours"], unit, is_rate)
-        their, our = median["all", "connected", "libqi"], median["all", "connected", "ours"]
-        bare = median["bare"]
-        yield line(f"server with {SUBSCRIBERS} clients, resident (RSS)", their, our, "kB")
-        yield line(f"the same less a bare Python ({bare:,.0f} kB)", their - bare, our, "kB")
+        their, bare = median["all", "connected", "libqi"], median["bare"]
+        for side, what in [("static", "one static file"), ("ours", "with shared libraries")]:
+            our = median["all", "connected", side]
+            yield line(f"server with {SUBSCRIBERS} clients, {what}: resident (RSS)", their, our, "kB")
+            yield line(f"the same less a bare Python ({bare:,.0f} kB)", their - bare, our, "kB")
         their, our = median["anonymous", "connected", "libqi"], median["anonymous", "connected", "ours"]
-        yield line("the same without pages of files (RssAnon)", their, our, "kB")
+        yield line("without pages of files (RssAnon)", their, our, "kB")
         for kind, name in [("all", "RSS"), ("anonymous", "RssAnon")]:
             their, our = median[kind, "growth", "libqi"], median[kind, "growth", "ours"]
             yield line(f"growth by {SUBSCRIBERS} clients, {name}", their, max(our, 1), "kB")

@@ -58,17 +58,54 @@ impl Capabilities {
         ]
     }
 
+    /// Asks for each by its name on the wire.
+    fn each(is_on: impl Fn(&str) -> bool) -> Capabilities {
+        Capabilities {
+            client_server_socket: is_on("ClientServerSocket"),
+            message_flags: is_on("MessageFlags"),
+            meta_object_cache: is_on("MetaObjectCache"),
+            object_ptr_uid: is_on("ObjectPtrUID"),
+            relative_endpoint_uri: is_on("RelativeEndpointURI"),
+            remote_cancelable_calls: is_on("RemoteCancelableCalls"),
+        }
+    }
+
+    /// Makes one of two.
+    fn zip(self, other: Capabilities, join: impl Fn(bool, bool) -> bool) -> Capabilities {
+        Capabilities {
+            client_server_socket: join(self.client_server_socket, other.client_server_socket),
+            message_flags: join(self.message_flags, other.message_flags),
+            meta_object_cache: join(self.meta_object_cache, other.meta_object_cache),
+            object_ptr_uid: join(self.object_ptr_uid, other.object_ptr_uid),
+            relative_endpoint_uri: join(self.relative_endpoint_uri, other.relative_endpoint_uri),
+            remote_cancelable_calls: join(self.remote_cancelable_calls, other.remote_cancelable_calls),
+        }
+    }
+
     /// What both have.
     #[must_use]
     pub fn shared(self, other: Capabilities) -> Capabilities {
-        Capabilities {
-            client_server_socket: self.client_server_socket && other.client_server_socket,
-            message_flags: self.message_flags && other.message_flags,
-            meta_object_cache: self.meta_object_cache && other.meta_object_cache,
-            object_ptr_uid: self.object_ptr_uid && other.object_ptr_uid,
-            relative_endpoint_uri: self.relative_endpoint_uri && other.relative_endpoint_uri,
-            remote_cancelable_calls: self.remote_cancelable_calls && other.remote_cancelable_calls,
-        }
+        self.zip(other, |one, other| one && other)
+    }
+}
+
+/// What a peer has announced so far, in one message or several: the first value of a name wins. Nothing else of the
+/// messages is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Announced {
+    named: Capabilities,
+    on: Capabilities,
+}
+
+impl Announced {
+    pub fn add(&mut self, later: Announced) {
+        let new = later.on.zip(self.named, |on, named| on && !named);
+        self.on = self.on.zip(new, |old, new| old || new);
+        self.named = self.named.zip(later.named, |old, new| old || new);
+    }
+
+    pub fn capabilities(self) -> Capabilities {
+        self.on
     }
 }
 
@@ -80,9 +117,6 @@ pub enum AuthState {
     Continue = 2,
     Done = 3,
 }
-
-/// Keys of one peer that are remembered, at most; there are about ten.
-const MAX_KEYS: usize = 256;
 
 /// A `{sm}` as authenticate and Capability messages carry it, ascending like libqi's. The first value of a key wins.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -114,7 +148,7 @@ impl CapabilityMap {
         for (key, value) in value.entries()? {
             let (Value::String(key), Value::Dynamic(_)) = (key, value) else { return None };
             match value.clone().undynamic() {
-                Ok(value) => map.add(key.clone(), value),
+                Ok(value) => drop(map.0.entry(key.clone()).or_insert(value)),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -142,28 +176,19 @@ impl CapabilityMap {
         self.0.insert(key.into(), value);
     }
 
-    /// Adds what a peer announces later, in a Capability message: what it has said before stays.
-    pub fn merge(&mut self, later: CapabilityMap) {
-        for (key, value) in later.0 {
-            self.add(key, value);
-        }
-    }
-
-    /// The capabilities announced. What is neither a bool nor an integer of 0 or 1 is off.
-    pub fn capabilities(&self) -> Capabilities {
-        let on = |name| match self.get(name) {
+    /// The capabilities in it. What is neither a bool nor an integer of 0 or 1 is off.
+    pub fn announced(&self) -> Announced {
+        let on = Capabilities::each(|name| match self.get(name) {
             Some(Value::Bool(on)) => *on,
             Some(value) => value.integer() == Some(1),
             None => false,
-        };
-        Capabilities {
-            client_server_socket: on("ClientServerSocket"),
-            message_flags: on("MessageFlags"),
-            meta_object_cache: on("MetaObjectCache"),
-            object_ptr_uid: on("ObjectPtrUID"),
-            relative_endpoint_uri: on("RelativeEndpointURI"),
-            remote_cancelable_calls: on("RemoteCancelableCalls"),
-        }
+        });
+        Announced { named: Capabilities::each(|name| self.get(name).is_some()), on }
+    }
+
+    /// Those that are on.
+    pub fn capabilities(&self) -> Capabilities {
+        self.announced().on
     }
 
     /// The state in a server's Reply: an integer of any width. `None` if it is missing or out of range, on which a
@@ -192,12 +217,6 @@ impl CapabilityMap {
             Value::String(text) => Some(text.bytes()),
             Value::Raw(bytes) => Some(bytes),
             _ => None,
-        }
-    }
-
-    fn add(&mut self, key: Text, value: Value) {
-        if self.0.len() < MAX_KEYS {
-            self.0.entry(key).or_insert(value);
         }
     }
 }

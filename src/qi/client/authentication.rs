@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use crate::qi::capability::{AUTH_PREFIX, AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY};
+use crate::qi::capability::{AUTH_PREFIX, Announced, AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY};
 use crate::qi::value::Value;
 
 /// Rounds with state 2 before a client gives up. libqi goes on for ever.
@@ -53,13 +53,13 @@ pub enum Step {
 pub struct Authentication {
     ours: Capabilities,
     credentials: Credentials,
-    theirs: CapabilityMap,
+    theirs: Announced,
     rounds: u32,
 }
 
 impl Authentication {
     pub fn new(ours: Capabilities, credentials: Credentials) -> Authentication {
-        Authentication { ours, credentials, theirs: CapabilityMap::default(), rounds: 0 }
+        Authentication { ours, credentials, theirs: Announced::default(), rounds: 0 }
     }
 
     /// What the first Call carries.
@@ -73,17 +73,16 @@ impl Authentication {
         map
     }
 
-    /// A Capability message: what was said first stays.
-    pub fn announced(&mut self, map: CapabilityMap) {
-        self.theirs.merge(map);
+    /// What came in Capability messages: what was said first stays.
+    pub fn announced(&mut self, announced: Announced) {
+        self.theirs.add(announced);
     }
 
     /// The Reply.
     pub fn replied(&mut self, map: CapabilityMap) -> Step {
         let state = map.state();
         let reason = map.get(REASON_KEY).and_then(Value::as_str).map(str::to_owned);
-        let question = map.clone();
-        self.theirs.merge(map);
+        self.theirs.add(map.announced());
         match state {
             Some(AuthState::Done) => Step::Done(self.ours.shared(self.theirs.capabilities())),
             Some(AuthState::Continue) if self.rounds == MAX_ROUNDS => {
@@ -91,7 +90,7 @@ impl Authentication {
             }
             Some(AuthState::Continue) => {
                 self.rounds += 1;
-                Step::Again(self.answer(&question))
+                Step::Again(self.answer(&map))
             }
             // No libqi server says so, but qiloop does, and repeats it as often as it is asked.
             Some(AuthState::Error) => Step::Refused(reason.unwrap_or_else(|| "the server gives no reason".into())),

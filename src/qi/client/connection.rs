@@ -18,7 +18,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::core::Error;
-use crate::qi::capability::{Capabilities, CapabilityMap};
+use crate::qi::capability::{Announced, Capabilities, CapabilityMap};
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken, Types, WhenFull};
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta::MetaObject;
@@ -78,7 +78,7 @@ pub struct Connection {
     url: String,
     replies: Mutex<Replies<Waiter>>,
     /// What the peer announced by Capability messages while authentication was under way; `None` after it.
-    announced: Mutex<Option<CapabilityMap>>,
+    announced: Mutex<Option<Announced>>,
     shared: OnceLock<Capabilities>,
     received: Mutex<ReceivedMetas>,
     sent: Mutex<SentMetas>,
@@ -123,7 +123,7 @@ impl Connection {
             endpoint: Arc::clone(endpoint),
             url: url.to_owned(),
             replies: Mutex::default(),
-            announced: Mutex::new(Some(CapabilityMap::default())),
+            announced: Mutex::new(Some(Announced::default())),
             shared: OnceLock::new(),
             received: Mutex::default(),
             sent: Mutex::default(),
@@ -160,7 +160,7 @@ impl Connection {
     }
 
     /// What the peer has announced outside of authentication since this was asked last.
-    pub(super) fn take_announced(&self) -> CapabilityMap {
+    pub(super) fn take_announced(&self) -> Announced {
         self.announced.lock().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
@@ -367,7 +367,7 @@ impl Connection {
         let map = Reader::new(&message.payload).read(&CapabilityMap::signature());
         let map = map.ok().and_then(|map| CapabilityMap::from_value(&map));
         if let (Some(Ok(map)), Some(announced)) = (map, &mut *self.announced.lock()) {
-            announced.merge(map);
+            announced.add(map.announced());
         }
     }
 

@@ -53,7 +53,7 @@ impl EndPoint {
         guard::may_wait().map_err(all)?;
         let winner = Dialling::new(reactor, addresses, &config, end).run()?;
         let has_unread = winner.stream.has_unread();
-        let endpoint = EndPoint::new(reactor, winner.stream, config, winner.peer);
+        let endpoint = EndPoint::new(reactor, winner.stream, Arc::new(config), winner.peer);
         welcome(&endpoint, winner.of);
         if let Err(error) = endpoint.start() {
             endpoint.finish(Reason::Failed(Failure::System(error)));

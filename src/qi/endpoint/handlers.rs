@@ -65,7 +65,7 @@ struct Entry<S> {
 pub struct Ended<S> {
     pub id: u64,
     pub reason: Reason,
-    entry: Entry<S>,
+    entry: Box<Entry<S>>,
 }
 
 impl<S> Ended<S> {
@@ -131,7 +131,8 @@ pub enum Answer {
 }
 
 pub struct Table<S> {
-    entries: BTreeMap<u64, Entry<S>>,
+    /// Boxed, because a map has room for eleven at once, and most connections have one handler.
+    entries: BTreeMap<u64, Box<Entry<S>>>,
     index: Index,
     made: u64,
     ended: Option<Reason>,
@@ -151,14 +152,15 @@ impl<S: Clone> Table<S> {
         }
         self.made += 1;
         self.index.insert(&filter, self.made);
-        self.entries.insert(self.made, Entry { filter, target, closer, busy: false, leaving: None });
+        let entry = Entry { filter, target, closer, busy: false, leaving: None };
+        self.entries.insert(self.made, Box::new(entry));
         Ok(self.made)
     }
 
     /// Ends one handler. `EINVAL`: there is none such, or it has ended.
     pub fn remove(&mut self, id: u64, out: &mut Aftermath<S>) -> Result<()> {
         match self.entries.get(&id) {
-            Some(Entry { leaving: None, .. }) => {
+            Some(entry) if entry.leaving.is_none() => {
                 self.end(id, Reason::Removed, out);
                 Ok(())
             }

@@ -1,6 +1,6 @@
 //! Finding the handlers that may want a message, without looking at the others.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 
 use smallvec::SmallVec;
@@ -22,7 +22,7 @@ pub struct Index {
     /// Objects on this side.
     by_object: HashMap<(u32, u32), Ids>,
     /// Patterns that name less, and callbacks: looked at for every message.
-    rest: BTreeSet<u64>,
+    rest: Ids,
 }
 
 enum Key {
@@ -51,7 +51,7 @@ impl Index {
             Some(Key::Id(key)) => self.by_id.entry(key).or_default().push(id),
             Some(Key::Action(key)) => self.by_action.entry(key).or_default().push(id),
             Some(Key::Object(key)) => self.by_object.entry(key).or_default().push(id),
-            Some(Key::Rest) => drop(self.rest.insert(id)),
+            Some(Key::Rest) => self.rest.push(id),
             None => {}
         }
     }
@@ -61,7 +61,7 @@ impl Index {
             Some(Key::Id(key)) => take_out(&mut self.by_id, key, id),
             Some(Key::Action(key)) => take_out(&mut self.by_action, key, id),
             Some(Key::Object(key)) => take_out(&mut self.by_object, key, id),
-            Some(Key::Rest) => drop(self.rest.remove(&id)),
+            Some(Key::Rest) => self.rest.retain(|other| *other != id),
             None => {}
         }
     }
@@ -75,7 +75,7 @@ impl Index {
             self.by_object.get(&address),
         ];
         let mut ids: Ids = found.into_iter().flatten().flatten().copied().collect();
-        ids.extend(self.rest.iter().copied());
+        ids.extend_from_slice(&self.rest);
         // Ids grow, so their order is that of creation.
         ids.sort_unstable();
         ids

@@ -45,7 +45,7 @@ pub struct Listener {
 struct Accepting {
     me: Weak<Accepting>,
     reactor: Arc<Reactor>,
-    config: Config,
+    config: Arc<Config>,
     address: Endpoint,
     welcome: Box<Welcome>,
     state: Mutex<State>,
@@ -124,7 +124,7 @@ impl Listener {
         let accepting = Arc::new_cyclic(|me| Accepting {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),
-            config,
+            config: Arc::new(config),
             address,
             welcome: Box::new(welcome),
             state: Mutex::new(state),
@@ -249,7 +249,7 @@ impl Accepting {
     }
 
     fn greet(&self, Accepted { stream, peer, local }: Accepted) {
-        let endpoint = EndPoint::new(&self.reactor, stream, self.config.clone(), peer);
+        let endpoint = EndPoint::new(&self.reactor, stream, Arc::clone(&self.config), peer);
         if let Some(local) = local {
             endpoint.local.get_or_init(|| local);
         }

@@ -112,7 +112,8 @@ impl<F: Fn(&EndPoint, &Message) -> Taken + Send + Sync> Sink for F {
 pub struct EndPoint {
     me: Weak<EndPoint>,
     reactor: Arc<Reactor>,
-    config: Config,
+    /// Shared by all that one listener accepts.
+    config: Arc<Config>,
     peer: String,
     local: OnceLock<String>,
     table: Mutex<Table<Arc<dyn Sink>>>,
@@ -133,7 +134,12 @@ pub struct EndPoint {
 
 impl EndPoint {
     /// Over a stream that is connected. Nothing is read before [`EndPoint::start`].
-    pub(super) fn new(reactor: &Arc<Reactor>, stream: Arc<dyn Stream>, config: Config, peer: String) -> Arc<EndPoint> {
+    pub(super) fn new(
+        reactor: &Arc<Reactor>,
+        stream: Arc<dyn Stream>,
+        config: Arc<Config>,
+        peer: String,
+    ) -> Arc<EndPoint> {
         Arc::new_cyclic(|me| EndPoint {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),

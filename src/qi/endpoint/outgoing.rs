@@ -108,7 +108,11 @@ impl Outgoing {
             fits
         };
         let count = self.pieces.iter().take(PIECES).take_while(fits).count();
-        Batch(self.pieces.drain(..count).collect())
+        match count == self.pieces.len() {
+            // With the memory that holds them, so that an idle connection holds none.
+            true => Batch(std::mem::take(&mut self.pieces)),
+            false => Batch(self.pieces.drain(..count).collect()),
+        }
     }
 
     /// `written` bytes of the batch are with the kernel, the rest comes first again.
@@ -120,6 +124,9 @@ impl Outgoing {
         while let Some((_, length)) = self.control.front().filter(|(end, _)| *end <= self.written) {
             self.control_queued -= length;
             self.control.pop_front();
+        }
+        if self.control.is_empty() {
+            self.control = VecDeque::new();
         }
     }
 

@@ -9,7 +9,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use crate::qi::capability::{AuthState, Capabilities, CapabilityMap, STATE_KEY};
+use crate::qi::capability::{Announced, AuthState, Capabilities, CapabilityMap, STATE_KEY};
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::signature::Kind;
 use crate::qi::value::{Reader, Text, Value, encode};
@@ -40,7 +40,7 @@ pub struct Credentials<'m> {
     pub user: Option<&'m [u8]>,
     /// The value of `auth_token`.
     pub token: Option<&'m [u8]>,
-    /// All that was sent in this round, with what the peer announced.
+    /// All that was sent in this round.
     pub all: &'m CapabilityMap,
     /// Where the peer is.
     pub remote: &'m str,
@@ -65,7 +65,7 @@ pub(super) struct Reaction {
 pub(super) struct Auth {
     ours: Capabilities,
     provider: Option<Arc<Authenticator>>,
-    announced: CapabilityMap,
+    announced: Announced,
     user: Option<Text>,
     done: bool,
     rounds: u32,
@@ -73,7 +73,7 @@ pub(super) struct Auth {
 
 impl Auth {
     pub fn new(ours: Capabilities, provider: Option<Arc<Authenticator>>) -> Auth {
-        Auth { ours, provider, announced: CapabilityMap::default(), user: None, done: false, rounds: 0 }
+        Auth { ours, provider, announced: Announced::default(), user: None, done: false, rounds: 0 }
     }
 
     /// What both sides have announced so far.
@@ -94,7 +94,7 @@ impl Auth {
             // What is said in them counts, but lets nobody in.
             return match read_map(message) {
                 Some(map) => {
-                    self.announced.merge(map);
+                    self.announced.add(map.announced());
                     Reaction::default()
                 }
                 None => close,
@@ -129,7 +129,7 @@ impl Auth {
         if let Some(user) = map.user() {
             self.user = Some(Text::from_bytes(bytes::Bytes::copy_from_slice(user)));
         }
-        self.announced.merge(map);
+        self.announced.add(map.announced());
         let (state, extra) = match verdict {
             Verdict::Accept(extra) => (AuthState::Done, extra),
             Verdict::Continue(extra) => (AuthState::Continue, extra),

@@ -35,13 +35,22 @@ fn each_name_is_its_own_capability() {
 fn the_first_value_wins() {
     let mut map = read(vec![("MessageFlags", true.into()), ("MessageFlags", false.into()), ("other", "x".into())]);
     assert!(map.capabilities().message_flags);
-    map.merge(read(vec![("MessageFlags", false.into()), ("ObjectPtrUID", true.into())]));
-    assert!(map.capabilities().message_flags && map.capabilities().object_ptr_uid);
     map.set("MessageFlags", false.into());
     assert!(!map.capabilities().message_flags, "we may change our mind");
-    let keys: Vec<_> = (0..1_000).map(|number| number.to_string()).collect();
-    map.merge(read(keys.iter().map(|key| (key.as_str(), true.into())).collect()));
-    assert_eq!(map.entries().count(), MAX_KEYS);
+}
+
+#[test]
+fn the_first_announcement_wins() {
+    let mut announced = Announced::default();
+    for map in [
+        vec![("MessageFlags", true.into()), ("ObjectPtrUID", false.into())],
+        vec![("MessageFlags", false.into()), ("ObjectPtrUID", true.into()), ("other", "x".into())],
+        vec![("RemoteCancelableCalls", true.into())],
+    ] {
+        announced.add(read(map).announced());
+    }
+    let expected = Capabilities { message_flags: true, remote_cancelable_calls: true, ..Capabilities::default() };
+    assert_eq!(announced.capabilities(), expected);
 }
 
 #[test]

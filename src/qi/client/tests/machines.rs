@@ -34,7 +34,8 @@ fn authentication_takes_what_both_sides_have() {
 #[test]
 fn what_is_announced_first_stays() {
     let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
-    machine.announced(CapabilityMap::announcing(&Capabilities { message_flags: true, ..Capabilities::default() }));
+    let early = CapabilityMap::announcing(&Capabilities { message_flags: true, ..Capabilities::default() });
+    machine.announced(early.announced());
     let reply = CapabilityMap::reply(&Capabilities::OURS, AuthState::Done);
     let shared = Capabilities { message_flags: true, ..Capabilities::default() };
     assert_eq!(machine.replied(reply), Step::Done(shared));

@@ -119,6 +119,21 @@ fn a_capability_message_counts_but_lets_nobody_in() {
 }
 
 #[test]
+fn of_what_a_peer_announces_nothing_else_is_kept() {
+    let client = World::new().stranger();
+    let mut map = CapabilityMap::announcing(&LIBQI);
+    map.set("other", "x".repeat(10_000).as_str().into());
+    let payload = capability_map(&map);
+    client.message(Message::capability(5, payload.clone()));
+    client.none();
+    assert!(payload.is_unique(), "a stranger could have us keep as many as it likes");
+    client.call_at(AUTH, payload.clone());
+    assert_eq!(map_of(&client.only()).state(), Some(AuthState::Done));
+    assert!(payload.is_unique());
+    assert!(client.peer.shared().message_flags);
+}
+
+#[test]
 fn a_broken_capability_message_closes_at_any_time() {
     for client in [World::new().stranger(), World::new().client()] {
         client.message(Message::capability(5, Bytes::from_static(b"\x01\0\0\0")));
