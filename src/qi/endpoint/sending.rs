@@ -95,12 +95,17 @@ impl LastWrite {
     /// Is what is to be sent now part of a stream, which the I/O thread looks after (as `facade/pace.rs` does it for sockets)? A
     /// question that has come meanwhile makes it an answer.
     fn is_followed(self, now: Instant, received: u64) -> bool {
-        self.received == received && now.saturating_duration_since(self.end) < STREAM_GAP
+        !self.is_answered(received) && now.saturating_duration_since(self.end) < STREAM_GAP
+    }
+
+    /// Something has come since: what is sent now may be the answer that somebody waits for.
+    fn is_answered(self, received: u64) -> bool {
+        self.received != received
     }
 }
 
 /// Who writes what has just been appended.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Writer {
     /// The thread that appended it.
     Appender,
@@ -172,8 +177,10 @@ impl Output {
         if self.queue.queued() > CORKED {
             return Writer::Appender;
         }
+        let answers = !in_burst && self.last_write.is_none_or(|last| last.is_answered(received));
         if self.tended {
-            return Writer::Other;
+            // Events wait for the I/O thread's next look, an answer behind them does not.
+            return if answers { Writer::Appender } else { Writer::Other };
         }
         let follows = || self.last_write.is_some_and(|last| last.is_followed(Instant::now(), received));
         if was_empty && (in_burst || follows()) {
@@ -420,6 +427,30 @@ fn write(stream: &dyn Stream, batch: &mut Batch) -> (usize, Wrote) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::stream::{Buffers, Wire};
+    use bytes::Bytes;
+    use socket2::{Domain, Socket, Type};
+
+    #[test]
+    fn an_answer_does_not_wait_behind_a_burst() {
+        let (socket, _other) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        let wire = Arc::new(Wire::new(socket, Buffers::default()).unwrap());
+        let mut output = Output::new(wire, &Config::default());
+        let mut append = |received, in_burst, wrote: Option<u64>| {
+            if let Some(received) = wrote {
+                output.last_write = Some(LastWrite { end: Instant::now(), received });
+            }
+            let was_empty = output.queue.is_empty();
+            output.queue.push(&Message::post(1, 2, 3, 4, Bytes::new()), 0);
+            output.appended(was_empty, received, in_burst)
+        };
+        assert_eq!(append(5, true, None), Writer::IoThread, "the burst begins");
+        assert_eq!(append(5, true, None), Writer::Other);
+        assert_eq!(append(6, true, None), Writer::Other, "a question alone does not hurry the events");
+        assert_eq!(append(6, false, None), Writer::Appender, "its answer does");
+        assert_eq!(append(6, false, Some(6)), Writer::Other, "one write for one question");
+        assert_eq!(append(7, false, Some(6)), Writer::Appender);
+    }
 
     #[test]
     fn what_follows_closely_is_a_stream_unless_it_answers() {
