@@ -8,7 +8,8 @@
 //!
 //! Locks: `replies`, those of the metas, `objects`, the end point's `registrations` and that of each slot and inbox. None is held while
 //! another is taken, code of others runs, or something is sent; but `sent` is while the message is handed over that was
-//! encoded with it, because such messages must leave in that order, and then the send does not wait.
+//! encoded with it, because such messages must leave in that order, and then the send does not wait. `alarm` is while the
+//! reactor is given a timer.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,14 +26,17 @@ use crate::qi::meta::MetaObject;
 use crate::qi::payload::{PayloadError, read_arguments, read_result};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, ReceivedMetas, SentMetas, Value, Writer};
+use crate::reactor::timers::TimerId;
 use crate::reactor::{Reactor, time_left};
 use crate::sys::sync::Mutex;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
+use super::alarm::Alarm;
 use super::error::{ClientError, Result};
 use super::received::{Objects, Received};
 use super::replies::{Counts, Entry, Match, Replies};
+use super::shield::shielded;
 use super::waiting::Slot;
 
 /// Text of an Error whose payload is not what it should be.
@@ -49,7 +53,7 @@ pub struct Reply {
     decoded: Option<std::result::Result<Received, PayloadError>>,
 }
 
-/// Told how a call ended, on the thread that reads the connection: it must not block.
+/// Told how a call ended, on the thread that reads the connection: it must not block. A panic ends there.
 pub type Callback = Box<dyn FnOnce(&Arc<Connection>, Outcome) + Send>;
 
 /// Who is told.
@@ -84,8 +88,7 @@ pub struct Connection {
     sent: Mutex<SentMetas>,
     metas: Mutex<HashMap<(u32, u32), Arc<MetaObject>>>,
     objects: Objects,
-    /// When the reactor will ask for calls whose time is over.
-    alarm: Mutex<Option<Instant>>,
+    alarm: Mutex<Alarm<TimerId>>,
     /// Our handler on an end point that is not ours to close.
     beside: OnceLock<u64>,
 }
@@ -358,7 +361,7 @@ impl Connection {
     fn tell(self: &Arc<Self>, waiter: Waiter, outcome: Outcome) {
         match waiter {
             Waiter::Slot(slot) => slot.fill(&self.reactor, outcome),
-            Waiter::Callback(callback) => callback(self, outcome),
+            Waiter::Callback(callback) => shielded(|| callback(self, outcome)),
             Waiter::Nobody => {}
         }
     }
@@ -373,6 +376,7 @@ impl Connection {
 
     fn ended(self: &Arc<Self>, reason: &Reason) {
         let entries = self.replies.lock().end();
+        self.silence();
         for entry in entries {
             self.tell(entry.waiter, Err(ClientError::Disconnected(reason.clone())));
         }
@@ -422,16 +426,24 @@ impl Connection {
 
     fn set_alarm(&self, at: Option<Instant>) {
         let Some(at) = at else { return };
-        let mut alarm = self.alarm.lock();
-        if alarm.is_none_or(|earlier| at < earlier) {
-            *alarm = Some(at);
-            drop(alarm);
-            self.reactor.arm(at, Arc::new(Alarm(Weak::clone(&self.me))), 0);
+        let arm = || self.reactor.arm(at, Arc::new(Bell(Weak::clone(&self.me))), 0);
+        let useless = self.alarm.lock().ring_by(at, arm);
+        self.disarm(useless);
+    }
+
+    fn silence(&self) {
+        let armed = self.alarm.lock().silence();
+        self.disarm(armed);
+    }
+
+    fn disarm(&self, timer: Option<TimerId>) {
+        if let Some(timer) = timer {
+            self.reactor.disarm(timer);
         }
     }
 
     fn expire(self: &Arc<Self>) {
-        *self.alarm.lock() = None;
+        self.silence();
         let (entries, forgotten, next) = {
             let mut replies = self.replies.lock();
             let (entries, forgotten) = replies.expire(Instant::now());
@@ -453,6 +465,8 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
+        // A call that came between the end and its alarm may have set one.
+        self.silence();
         match self.beside.get() {
             // It may have ended with the connection.
             Some(handler) => drop(self.endpoint.remove_handler(*handler)),
@@ -468,9 +482,9 @@ impl fmt::Debug for Connection {
 }
 
 /// Time is over for some calls. It does not keep the connection.
-struct Alarm(Weak<Connection>);
+struct Bell(Weak<Connection>);
 
-impl Source for Alarm {
+impl Source for Bell {
     fn ready(&self, _key: u64, _ready: Ready) {}
 
     fn expired(&self, _key: u64) {

@@ -14,10 +14,12 @@
 //! | `proxy`, `call`, `typed` | what to do with it |
 //! | `subscribe`, `origin`, `registering` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
-//! | `connection`, `replies`, `dial`, `authentication`, `waiting` | one connection |
+//! | `connection`, `replies`, `alarm`, `dial`, `authentication`, `waiting` | one connection |
+//! | `shield` | callbacks on our threads |
 //!
-//! Machines without I/O: `authentication`, `replies`, `plan`, and `qi::registrations`, which a server on the same connection shares.
+//! Machines without I/O: `authentication`, `replies`, `alarm`, `plan`, and `qi::registrations`, which a server on the same connection shares.
 
+mod alarm;
 mod authentication;
 mod call;
 mod connection;
@@ -35,6 +37,7 @@ mod registering;
 mod replies;
 mod session;
 mod shared;
+mod shield;
 mod subscribe;
 mod typed;
 mod waiting;

@@ -35,7 +35,7 @@ const PROPERTIES: u32 = 7;
 /// Meta objects that one connection remembers; when there are more, it begins anew.
 const MAX_METAS: usize = 4096;
 
-/// Told how a call ended, on the thread that reads the connection: it must not block.
+/// Told how a call ended, on the thread that reads the connection: it must not block. A panic ends there.
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;
 
 /// An object on a connection.
@@ -323,9 +323,8 @@ impl Proxy {
 
     fn property_of_key(&self, key: Value, name: &str) -> Result<Received> {
         let value = self.generic(PROPERTY, name, vec![key.into_dynamic()], Kind::Dynamic.into())?;
-        let inner = value.value().clone().undynamic();
         let failed = |error| ClientError::Payload { member: name.into(), error: Box::new(PayloadError::Decode(error)) };
-        Ok(Received::adopt(&self.connection(), inner.map_err(failed)?))
+        value.undynamic().map_err(failed)
     }
 
     fn set_property_of_key(&self, key: Value, name: &str, value: Value) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::qi::convert::{ConvertError, convert};
 use crate::qi::message::Message;
 use crate::qi::meta::MetaObject;
 use crate::qi::signature::Signature;
-use crate::qi::value::{Object, Uid, Value};
+use crate::qi::value::{DecodeError, Object, Uid, Value};
 
 use super::connection::Connection;
 use super::proxy::Proxy;
@@ -131,6 +131,11 @@ impl Received {
     /// The value in another type, with the same objects.
     pub(super) fn converted(self, to: &Signature) -> std::result::Result<Received, ConvertError> {
         Ok(Received { value: convert(self.value, to)?, objects: self.objects })
+    }
+
+    /// What is inside, if it is a dynamic, with the same objects: one that is still bytes has none.
+    pub(super) fn undynamic(self) -> std::result::Result<Received, DecodeError> {
+        Ok(Received { value: self.value.undynamic()?, objects: self.objects })
     }
 
     /// The value alone: what objects were in it are released.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
+use crate::qi::client::alarm::Alarm;
 use crate::qi::client::authentication::{Authentication, Credentials, Step};
 use crate::qi::client::keeper::Backoff;
 use crate::qi::client::plan::{Book, Key as Place, endpoints};
@@ -126,6 +127,34 @@ fn time_is_moved_by_hand() {
     assert_eq!(replies.next_deadline(), None, "what is answered has no deadline");
     assert_eq!(ids(replies.end()), [3]);
     assert!(replies.insert(Entry::new(call(5), None, 5, None)).is_err(), "the connection has ended");
+}
+
+/// A call of an hour, and one of a second after another, with a reactor that is a list.
+#[test]
+fn one_timer_is_armed_at_most() {
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let (mut alarm, mut armed) = (Alarm::default(), Vec::new());
+    let ring_by = |alarm: &mut Alarm<Instant>, armed: &mut Vec<Instant>, time| {
+        let useless = alarm.ring_by(time, || {
+            armed.push(time);
+            time
+        });
+        armed.retain(|timer| Some(*timer) != useless);
+    };
+    ring_by(&mut alarm, &mut armed, at(3600));
+    for second in 1..100 {
+        ring_by(&mut alarm, &mut armed, at(second));
+        ring_by(&mut alarm, &mut armed, at(second + 1));
+        assert_eq!(armed, [at(second)], "the first");
+        // It rings, and takes itself out of the list.
+        assert_eq!(alarm.silence(), Some(at(second)));
+        armed.clear();
+        ring_by(&mut alarm, &mut armed, at(3600));
+        assert_eq!(armed, [at(3600)]);
+    }
+    assert_eq!(alarm.silence(), Some(at(3600)));
+    assert_eq!(alarm.silence(), None);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The machines by themselves, and the whole client against servers that misbehave.
 
+mod callbacks;
 mod fake;
 mod machines;
 mod peers;

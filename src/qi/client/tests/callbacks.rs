@@ -1,0 +1,118 @@
+//! Calls with callbacks, and what goes on beside a call.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use super::fake::*;
+use crate::qi::capability::Capabilities;
+use crate::qi::client::proxy::main_object;
+use crate::qi::client::{CallOptions, ClientError, Proxy};
+use crate::qi::message::{Message, Type};
+use crate::qi::signature::Kind;
+use crate::qi::value::{Object, Value, Writer};
+
+/// A server whose object never answers a call.
+fn silent() -> Fake {
+    Fake::friendly(Capabilities::OURS, |mut peer| {
+        peer.describe(&meta());
+        while peer.next().is_some() {}
+    })
+}
+
+/// Each timer holds a weak handle of its connection.
+#[test]
+fn a_connection_has_one_timer() {
+    let fake = silent();
+    let connection = fake.connect().unwrap();
+    let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
+    let call = |limit, done| proxy.call_then("add", &[1.into(), 2.into()], &CallOptions::within(limit), done);
+    call(LIMIT * 1000, Box::new(drop)).unwrap();
+    let before = Arc::weak_count(&connection);
+    for _ in 0..20 {
+        let (told, end) = mpsc::channel();
+        call(Duration::from_millis(1), Box::new(move |outcome| drop(told.send(outcome)))).unwrap();
+        assert_eq!(end.recv_timeout(LIMIT).unwrap().unwrap_err(), ClientError::TimedOut);
+    }
+    // The last one that has rung may not be gone yet.
+    assert!(Arc::weak_count(&connection) <= before + 1);
+    connection.close();
+    drop((proxy, connection));
+    fake.finish();
+}
+
+#[test]
+fn a_connection_that_has_ended_leaves_no_timer() {
+    let fake = silent();
+    let connection = fake.connect().unwrap();
+    let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
+    let before = Arc::weak_count(&connection);
+    proxy.call_then("add", &[1.into(), 2.into()], &CallOptions::within(LIMIT * 1000), Box::new(drop)).unwrap();
+    assert_eq!(Arc::weak_count(&connection), before + 1);
+    connection.close();
+    // With the handlers of the end point, which hold two, the timer has gone.
+    assert!(Arc::weak_count(&connection) < before);
+    drop((proxy, connection));
+    fake.finish();
+}
+
+#[test]
+fn a_panic_of_a_callback_ends_there() {
+    let fake = Fake::friendly(Capabilities::OURS, |mut peer| {
+        peer.describe(&meta());
+        for _ in 0..2 {
+            let call = peer.expect(Type::Call, 100);
+            peer.reply(&call, &3.into());
+        }
+        assert!(peer.next().is_none());
+    });
+    let connection = fake.connect().unwrap();
+    let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
+    let (told, end) = mpsc::channel();
+    let done = Box::new(move |_| {
+        told.send(()).unwrap();
+        panic!("on purpose");
+    });
+    proxy.call_then("add", &[1.into(), 2.into()], &CallOptions::default(), done).unwrap();
+    end.recv_timeout(LIMIT).unwrap();
+    let options = CallOptions::within(LIMIT);
+    assert_eq!(*proxy.call_with("add", &[1.into(), 2.into()], &options).unwrap(), Value::Int32(3));
+    drop((proxy, connection));
+    fake.finish();
+}
+
+/// The proxy may have moved to another connection before the answer has come.
+#[test]
+fn the_objects_of_a_property_are_where_its_answer_came_from() {
+    let (asked, is_asked) = mpsc::channel();
+    let (go, may_go) = mpsc::channel();
+    let there = Fake::friendly(Capabilities::OURS, move |mut peer| {
+        peer.describe(&meta());
+        let call = peer.expect(Type::Call, 5);
+        asked.send(()).unwrap();
+        may_go.recv_timeout(LIMIT).unwrap();
+        let object = Object { meta: Arc::new(meta()), service: 2, object: 9, uid: Some([1; 20]) };
+        let answer = Value::Object(object.into()).into_dynamic();
+        let payload = Writer::new(Capabilities::OURS).encode(&answer, &Kind::Dynamic.into()).unwrap();
+        peer.send(&Message::reply_to(&call.header, payload));
+        let released = peer.expect(Type::Post, 3);
+        assert_eq!((released.header.service, released.header.object), (2, 9));
+        assert!(peer.next().is_none());
+    });
+    let elsewhere = Fake::friendly(Capabilities::OURS, |mut peer| {
+        peer.describe(&meta());
+        assert_eq!(peer.next().map(|message| message.header), None, "nothing is released here");
+    });
+    let (connection, other) = (there.connect().unwrap(), elsewhere.connect().unwrap());
+    let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
+    let value = std::thread::scope(|scope| {
+        let asking = scope.spawn(|| proxy.property("level").unwrap());
+        is_asked.recv_timeout(LIMIT).unwrap();
+        proxy.0.move_to(main_object(&other, 2, Some(LIMIT)).unwrap());
+        go.send(()).unwrap();
+        asking.join().unwrap()
+    });
+    assert!(Arc::ptr_eq(value.objects()[0].connection(), &connection));
+    drop((value, proxy, connection, other));
+    there.finish();
+    elsewhere.finish();
+}
