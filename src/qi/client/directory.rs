@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
 use crate::qi::value::Value;
 
+use super::call::CallOptions;
 use super::connection::Connection;
 use super::error::{ClientError, Result};
 use super::proxy::Proxy;
@@ -68,6 +69,11 @@ impl Directory {
     /// The service can be used.
     pub fn service_ready(&self, id: u32) -> Result<()> {
         self.proxy.call("serviceReady", &[id.into()]).map(drop)
+    }
+
+    /// [`Directory::unregister_service`] for who does not wait for what comes of it.
+    pub(super) fn forget_service(&self, id: u32) {
+        drop(self.proxy.start_call("unregisterService", &[id.into()], &CallOptions::default()));
     }
 
     /// The service is no more.

@@ -1,108 +1,126 @@
 //! Reconnection: what libqi's users have to restart their programs for. Off unless asked for.
 //!
 //! ```text
-//!   wait for news ──▶ directory lost? connect and authenticate again, later and later
+//!   wait for news ──▶ directory lost? connect and authenticate again
 //!        ▲                 │ no
-//!        └──────────── proxies without a connection: find the service again, listen again
+//!        │            the tenant's services: register what is not registered
+//!        │                 │
+//!        └──────────── proxies whose services are lost: find them again; subscriptions that are not where their
+//!                      proxies are: listen again
 //! ```
+//!
+//! What fails is tried again, later and later, each by itself ([`Retry`]): an Error is natural just after a loss, because
+//! the other side may not have come back itself, or not noticed that we were gone. Only what cannot mend ends.
 //!
 //! Calls that were under way at the loss have failed, and are not repeated: nobody knows whether they were carried out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::qi::endpoint::Reason;
 use crate::sys::signals::spawn_without_signals;
+use crate::sys::sync::Mutex;
 
 use super::error::{ClientError, Result};
-use super::proxy::Cell;
+use super::proxy::{Cell, Place};
+use super::retry::{Backoff, Retry};
 use super::session::Core;
+use super::shield::shielded;
+use super::subscribe::Feed;
 use super::waiting::deadline_in;
-
-/// How long to wait between attempts: each twice as long as the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// After the first failure; 100 ms.
-    pub first: Duration,
-    /// At most; 10 s.
-    pub longest: Duration,
-}
-
-impl Default for Backoff {
-    fn default() -> Backoff {
-        Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(10) }
-    }
-}
-
-impl Backoff {
-    /// The time to wait after so many failures in a row, at least one.
-    pub fn delay(&self, failures: u32) -> Duration {
-        let factor = 1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.first.saturating_mul(factor).min(self.longest)
-    }
-}
 
 /// Starts the thread that looks after a session. It ends with it.
 pub(super) fn start(core: &Arc<Core>, backoff: Backoff) -> Result<()> {
     let (session, news) = (Arc::downgrade(core), Arc::clone(&core.news));
     let keep = move || {
-        let mut failures = 0;
+        let directory = Mutex::default();
         loop {
             let seen = news.count();
             let Some(core) = session.upgrade().filter(|core| !core.is_closed()) else { return };
-            failures = if restore(&core) { 0 } else { failures + 1 };
+            let mut round = Round { backoff, next: None };
+            restore(&core, &directory, &mut round);
             // Not held while waiting: the session ends with its last handle.
             drop(core);
-            let retry = (failures > 0).then(|| Instant::now() + backoff.delay(failures));
-            if failures == 0 {
-                // Without a time limit only a thread that may not wait could fail, which this is not.
-                let _ = news.wait(seen, None);
-            } else {
-                rest(&news, &session, retry);
-            }
+            // When the time is over, or news have come, it looks again. This thread may wait.
+            let _ = news.wait(seen, round.next);
         }
     };
     spawn_without_signals("millrace-qi-keeper", keep).map(drop).map_err(|error| crate::core::Error::from(error).into())
 }
 
-/// Waits until `retry`, whatever news there are but the session's end.
-fn rest(news: &super::news::News, session: &std::sync::Weak<Core>, retry: Option<Instant>) {
-    loop {
-        let seen = news.count();
-        if session.upgrade().is_none_or(|core| core.is_closed()) || news.wait(seen, retry).is_err() {
-            return;
+/// One look at all that may be lost.
+struct Round {
+    backoff: Backoff,
+    /// When something that has failed is to be tried again.
+    next: Option<Instant>,
+}
+
+impl Round {
+    /// Makes something good if it is time for that. `make` gives false if it failed. Attempts make news themselves, so what has
+    /// failed waits for its time whatever news there are.
+    fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> bool) {
+        if retry.lock().is_due(Instant::now()) {
+            let mut made = false;
+            // An authenticator is code of the program.
+            shielded(|| made = make());
+            let mut retry = retry.lock();
+            match made {
+                true => retry.afresh(),
+                false => retry.failed(Instant::now(), &self.backoff),
+            }
+        }
+        self.next = self.next.into_iter().chain(retry.lock().at()).min();
+    }
+}
+
+/// Makes good what is lost.
+fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut Round) {
+    if core.link().is_err() {
+        round.mend(directory, || core.open().is_ok());
+    }
+    let Ok(link) = core.link() else { return };
+    if let Some(tenant) = &core.tenant {
+        round.mend(&core.tenancy, || tenant.restore(&link));
+    }
+    for cell in core.cells() {
+        if !cell.is_current() {
+            round.mend(&cell.retry, || find(core, &cell, link.watching));
+        }
+        if !cell.is_current() {
+            continue;
+        }
+        let place = cell.place();
+        for feed in cell.live_feeds().into_iter().filter(|feed| !feed.is_attached(&place)) {
+            round.mend(&feed.retry, || listen(core, &feed, &place));
         }
     }
 }
 
-/// Makes good what is lost. False: not all could be, and it is worth trying again later.
-fn restore(core: &Arc<Core>) -> bool {
-    if core.link().is_err() && core.open().is_err() {
-        return false;
-    }
-    let mut whole = core.restore_others();
-    for cell in core.lost() {
-        match move_cell(core, &cell) {
-            // It will be news when it comes back.
-            Ok(()) | Err(ClientError::NoService { .. }) => {}
-            Err(_) => whole = false,
+/// Finds the object of a proxy again.
+fn find(core: &Arc<Core>, cell: &Cell, watching: bool) -> bool {
+    match core.place(&cell.name) {
+        Ok(place) => {
+            cell.move_to(place);
+            cell.live_feeds().iter().for_each(|feed| feed.retry.lock().afresh());
+            true
         }
+        // It will be news when it comes back, if the directory tells of it.
+        Err(ClientError::NoService { .. }) => watching,
+        Err(_) => false,
     }
-    whole
 }
 
-fn move_cell(core: &Arc<Core>, cell: &Arc<Cell>) -> Result<()> {
-    cell.move_to(core.place(&cell.name)?);
-    let place = cell.place();
+/// Has a subscription listen again.
+fn listen(core: &Arc<Core>, feed: &Arc<Feed>, place: &Arc<Place>) -> bool {
     let deadline = deadline_in(core.options.call_timeout.or(core.options.dial.timeout));
-    for feed in cell.live_feeds() {
-        match feed.attach(&place, deadline) {
-            Ok(()) => {}
-            // Lost again, before all was made good: the next round begins anew.
-            Err(error) if error.is_disconnection() => return Err(error),
-            // What came back has no such signal.
-            Err(_) => feed.end(&Reason::Removed),
+    match feed.attach(place, deadline) {
+        Ok(()) => true,
+        // What came back has no such signal, or none that can be understood, and waiting will not give it one.
+        Err(ClientError::NoMember { .. } | ClientError::Meta(_)) => {
+            feed.end(&Reason::Removed);
+            true
         }
+        // The peer refuses, or is silent: it may be starting itself.
+        Err(_) => false,
     }
-    Ok(())
 }

@@ -8,7 +8,7 @@
 //! | file | what |
 //! |---|---|
 //! | `session`, `directory`, `plan`, `machine` | from a name to a proxy |
-//! | `keeper` | reconnection |
+//! | `keeper`, `retry` | reconnection |
 //! | `provider` | services of our own on somebody else's bus |
 //! | `shared` | the reactor, and the server of what clients pass, of a process |
 //! | `proxy`, `call`, `typed` | what to do with it |
@@ -17,7 +17,7 @@
 //! | `connection`, `replies`, `alarm`, `dial`, `authentication`, `waiting` | one connection |
 //! | `shield` | callbacks on our threads |
 //!
-//! Machines without I/O: `authentication`, `replies`, `alarm`, `plan`, and `qi::registrations`, which a server on the same connection shares.
+//! Machines without I/O: `authentication`, `replies`, `alarm`, `retry`, `plan`, and `qi::registrations`, which a server on the same connection shares.
 
 mod alarm;
 mod authentication;
@@ -35,6 +35,7 @@ mod proxy;
 mod received;
 mod registering;
 mod replies;
+mod retry;
 mod session;
 mod shared;
 mod shield;
@@ -48,13 +49,13 @@ pub use connection::Connection;
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 pub use error::{ClientError, Result};
-pub use keeper::Backoff;
 pub use crate::qi::machine::machine_ids;
 pub use provider::Provider;
 pub(in crate::qi) use proxy::{Held, Place};
 pub use proxy::{Completion, Proxy};
 pub use received::{Objects, Received, RemoteObject};
 pub use replies::Counts;
+pub use retry::Backoff;
 pub use session::{Session, SessionOptions};
 pub use shared::shared_reactor;
 pub use subscribe::{Event, SubscribeOptions, Subscription, Watch};

@@ -36,6 +36,11 @@ impl<T: Clone> Book<T> {
         gone.into_iter().map(|(_, connection)| connection).collect()
     }
 
+    /// All of them, those with several keys several times.
+    pub fn all(&self) -> Vec<T> {
+        self.0.iter().map(|(_, connection)| connection.clone()).collect()
+    }
+
     /// A connection to where the service is, if there is one.
     pub fn find(&self, info: &ServiceInfo) -> Option<T> {
         info.endpoints.iter().find_map(|endpoint| {

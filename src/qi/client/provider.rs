@@ -1,76 +1,110 @@
 //! A provider: services of our own on somebody else's bus (qi-messaging.md 11, 12, 23).
+//!
+//! ```text
+//!   register ──▶ Registered(id) ── the directory is lost ──▶ Unregistered ── restored ──▶ Registered(another id)
+//!                     └── unregister ──▶ gone ◀── unregister ──┘    ▲  └── refused: again later ─┐
+//!                                                                   └────────────────────────────┘
+//! ```
+//!
+//! Whoever talks with the directory has the turn (`Desk::turn`), so what is registered does not change in the meantime, and no id
+//! of one connection gets among those of the next. The table's own lock is held for moments only, and objects are dropped
+//! under neither.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::qi::endpoint::may_wait;
 use crate::qi::meta::ServiceInfo;
 use crate::qi::server::{Object, Options, Server, ServerError};
 use crate::sys::sync::Mutex;
 
+use super::connection::Connection;
 use super::error::{ClientError, Result};
-use super::session::{Session, SessionOptions};
+use super::session::{Link, Session, SessionOptions, Tenant};
 
 /// Registers services in a directory and serves them: to whoever dials, and on the directory's own connection, so that a
 /// directory reaches them through any firewall. Dropped, it takes them back and closes its connections. All methods may be
 /// called from any thread that may wait.
-pub struct Provider(Arc<Inner>);
-
-struct Inner {
+pub struct Provider {
     session: Session,
+    desk: Arc<Desk>,
+}
+
+/// What the session's keeper looks after.
+struct Desk {
     server: Server,
-    services: Mutex<BTreeMap<String, (u32, Object)>>,
-    id: String,
-    /// The reconnection after which everything was registered again.
-    restored: Mutex<u64>,
+    offers: Mutex<BTreeMap<String, Offer>>,
+    turn: Mutex<()>,
+}
+
+/// A service of ours.
+struct Offer {
+    object: Object,
+    /// What the directory has called it on this connection; `None`: it does not know it.
+    id: Option<u32>,
 }
 
 impl Provider {
     /// Connects to the directory at `url` with a session of its own, and listens at `addresses` (as `tcp://127.0.0.1:0`). The
-    /// endpoints that are published are those, and what [`Options::advertise`] adds. With
-    /// [`SessionOptions::reconnect`] the services are registered again after a loss.
+    /// endpoints that are published are those, and what [`Options::advertise`] adds. With [`SessionOptions::reconnect`] the
+    /// services are registered again after a loss; what the directory refuses then is tried again until it is taken, or
+    /// [unregistered](Provider::unregister).
     pub fn start(url: &str, addresses: &[&str], session: SessionOptions, options: Options) -> Result<Provider> {
-        let session = Session::connect(url, session)?;
-        let server = Server::provider(session.connection()?.reactor(), addresses, options).map_err(listening)?;
-        let id = format!("millrace-{}-{:p}", std::process::id(), &*session.connection()?);
-        let inner = Arc::new(Inner { session, server, services: Mutex::default(), id, restored: Mutex::new(0) });
-        inner.serve_directory()?;
-        let weak = Arc::downgrade(&inner);
-        inner.session.on_restored(move || weak.upgrade().is_none_or(|inner| inner.restore()));
-        Ok(Provider(inner))
+        let reactor = session.reactor()?;
+        let server = Server::provider(&reactor, addresses, options).map_err(listening)?;
+        let desk = Arc::new(Desk { server, offers: Mutex::default(), turn: Mutex::default() });
+        let tenant = Arc::clone(&desk) as Arc<dyn Tenant>;
+        let session = Session::start(url, session, Some(tenant))?;
+        Ok(Provider { session, desk })
     }
 
-    /// Registers an object as the service `name`; gives its id. Everybody may call it when this returns.
+    /// Registers an object as the service `name`; gives its id. Everybody may call it when this returns. Fails with
+    /// [`ClientError::Remote`] if the directory refuses, as it does while the name is taken, or like a call.
     pub fn register(&self, name: &str, object: &Object) -> Result<u32> {
-        let id = self.0.register(name, object)?;
-        self.0.services.lock().insert(name.to_owned(), (id, object.clone()));
+        may_wait()?;
+        let (id, before) = {
+            let _turn = self.desk.turn.lock();
+            self.desk.register(&self.session.link()?, name, object)?
+        };
+        drop(before);
         Ok(id)
     }
 
-    /// Takes a service back. [`ClientError::NoService`] if it is none of ours.
+    /// Takes a service back. [`ClientError::NoService`] if it is none of ours; whatever else fails, it is ours no more: it is
+    /// not served, nor registered again.
     pub fn unregister(&self, name: &str) -> Result<()> {
-        let service = self.0.services.lock().remove(name);
-        let Some((id, _)) = service else {
-            return Err(ClientError::NoService { name: name.into(), text: "not registered here".into() });
+        may_wait()?;
+        let (gone, outcome) = {
+            let _turn = self.desk.turn.lock();
+            self.desk.unregister(self.session.link(), name)
         };
-        let outcome = self.0.session.directory()?.unregister_service(id);
-        self.0.server.remove_registered(id);
+        drop(gone);
         outcome
     }
 
     /// Takes the services back and closes all connections; waits for the code of methods. Closing twice is no error.
     pub fn close(&self) {
-        self.0.close();
+        // Without the turn: who has it may wait for a directory that does not answer, until the session is closed.
+        let offers = std::mem::take(&mut *self.desk.offers.lock());
+        if let Ok(directory) = self.session.directory() {
+            for id in offers.values().filter_map(|offer| offer.id) {
+                // If it fails, the end of the connection does the same.
+                let _ = directory.unregister_service(id);
+            }
+        }
+        self.session.close();
+        self.desk.server.close();
     }
 
     /// The session with the directory.
     pub fn session(&self) -> &Session {
-        &self.0.session
+        &self.session
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Vec<String> {
-        self.0.server.addresses()
+        self.desk.server.addresses()
     }
 }
 
@@ -81,80 +115,83 @@ fn listening(error: ServerError) -> ClientError {
     }
 }
 
-impl Inner {
-    /// Calls may come on the connection to the directory as well.
-    fn serve_directory(&self) -> Result<()> {
-        let connection = self.session.connection()?;
-        let served = self.server.serve(connection.endpoint(), connection.shared());
-        served.map_err(|error| connection.gone(error))
-    }
-
-    fn register(&self, name: &str, object: &Object) -> Result<u32> {
+impl Desk {
+    /// Registers and serves; gives what the name stood for before, which is to be dropped without the turn. For who has that.
+    fn register(&self, link: &Link, name: &str, object: &Object) -> Result<(u32, Option<Offer>)> {
         let info = ServiceInfo {
             name: name.into(),
             service_id: 0,
             // Whoever asks the same directory finds us on the same machine as that.
-            machine_id: self.session.machine_id()?.into(),
+            machine_id: link.machine.as_str().into(),
             process_id: std::process::id(),
             endpoints: self.server.published().into_iter().map(Into::into).collect(),
-            session_id: self.id.clone().into(),
+            session_id: format!("millrace-{}-{self:p}", std::process::id()).into(),
             object_uid: Some(object.uid()),
         };
-        let directory = self.session.directory()?;
-        let id = directory.register_service(&info)?;
+        let id = link.directory.register_service(&info)?;
         // Before anybody can know of it.
         self.server.add_registered(id, object);
-        if let Err(error) = directory.service_ready(id) {
+        if let Err(error) = link.directory.service_ready(id) {
             self.server.remove_registered(id);
+            // Else the name would be taken, by us, for as long as the connection lasts.
+            link.directory.forget_service(id);
             return Err(error);
         }
-        Ok(id)
+        let offer = Offer { object: object.clone(), id: Some(id) };
+        let before = self.offers.lock().insert(name.to_owned(), offer);
+        if let Some(id) = before.as_ref().and_then(|before| before.id) {
+            // The directory has dropped it by itself.
+            self.server.remove_registered(id);
+        }
+        Ok((id, before))
     }
 
-    /// Once for each reconnection; the keeper asks more often.
-    fn restore(&self) -> bool {
-        let now = self.session.reconnections();
-        let mut restored = self.restored.lock();
-        if *restored == now {
-            return true;
+    fn unregister(&self, link: Result<Link>, name: &str) -> (Option<Offer>, Result<()>) {
+        let Some(offer) = self.offers.lock().remove(name) else {
+            return (None, Err(ClientError::NoService { name: name.into(), text: "not registered here".into() }));
+        };
+        let outcome = match (link, offer.id) {
+            (Err(error), _) => Err(error),
+            (Ok(link), Some(id)) => link.directory.unregister_service(id),
+            // It was refused after a reconnection.
+            (Ok(_), None) => Ok(()),
+        };
+        if let Some(id) = offer.id {
+            self.server.remove_registered(id);
         }
-        let whole = self.register_all().is_ok();
-        if whole {
-            *restored = now;
-        }
-        whole
+        (Some(offer), outcome)
     }
 
-    /// New connection, new ids.
-    fn register_all(&self) -> Result<()> {
-        self.serve_directory()?;
-        let services: Vec<_> = self.services.lock().iter().map(|(name, service)| (name.clone(), service.clone())).collect();
-        for (name, (before, object)) in services {
-            self.server.remove_registered(before);
-            let id = self.register(&name, &object)?;
-            if let Some(service) = self.services.lock().get_mut(&name) {
-                service.0 = id;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Inner {
-    fn close(&self) {
-        let services = std::mem::take(&mut *self.services.lock());
-        if let Ok(directory) = self.session.directory() {
-            for (id, _) in services.values() {
-                // If it fails, the end of the connection does the same.
-                let _ = directory.unregister_service(*id);
-            }
-        }
-        self.session.close();
-        self.server.close();
+    /// Registers a service again, if it is ours and nobody has done so meanwhile.
+    fn register_again(&self, link: &Link, name: &str) -> bool {
+        let _turn = self.turn.lock();
+        let is_lost = |offer: &&Offer| offer.id.is_none();
+        let object = self.offers.lock().get(name).filter(is_lost).map(|offer| offer.object.clone());
+        object.is_none_or(|object| self.register(link, name, &object).is_ok())
     }
 }
 
-impl Drop for Inner {
+impl Tenant for Desk {
+    /// Serves the connection, once, before anything is registered through it. The ids of the last one mean nothing on this one,
+    /// and may be given to others.
+    fn arrive(&self, connection: &Arc<Connection>) -> Result<()> {
+        let _turn = self.turn.lock();
+        let stale: Vec<_> = self.offers.lock().values_mut().filter_map(|offer| offer.id.take()).collect();
+        stale.into_iter().for_each(|id| self.server.remove_registered(id));
+        let served = self.server.serve(connection.endpoint(), connection.shared());
+        served.map_err(|error| connection.gone(error))
+    }
+
+    /// What is refused does not hold up the others.
+    fn restore(&self, link: &Link) -> bool {
+        let offers = self.offers.lock();
+        let names: Vec<_> = offers.iter().filter(|(_, offer)| offer.id.is_none()).map(|(name, _)| name.clone()).collect();
+        drop(offers);
+        names.iter().filter(|name| !self.register_again(link, name)).count() == 0
+    }
+}
+
+impl Drop for Provider {
     fn drop(&mut self) {
         self.close();
     }
@@ -162,6 +199,6 @@ impl Drop for Inner {
 
 impl fmt::Debug for Provider {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Provider({:?})", self.0.session)
+        write!(out, "Provider({:?})", self.session)
     }
 }

@@ -20,7 +20,9 @@ use crate::sys::sync::Mutex;
 use super::call::{CallOptions, Expected, PendingCall};
 use super::connection::{Connection, Target, Waiter};
 use super::error::{ClientError, Result};
+use super::news::News;
 use super::received::{MAIN_OBJECT, Received, RemoteObject};
+use super::retry::Retry;
 use super::shared::shared_server;
 use super::subscribe::Feed;
 use super::typed::{FromValue, typed};
@@ -55,6 +57,12 @@ pub(in crate::qi) enum Held {
     Passed(Remote),
 }
 
+impl fmt::Debug for Place {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Place({}.{} of {})", self.service, self.object, self.connection.url())
+    }
+}
+
 impl Held {
     /// Its identity, if its peer has told it.
     pub fn uid(&self) -> Option<Uid> {
@@ -69,10 +77,12 @@ impl Held {
 pub(super) struct Cell {
     pub name: String,
     place: Mutex<Arc<Place>>,
-    pub feeds: Mutex<Vec<Weak<Feed>>>,
+    feeds: Mutex<Vec<Weak<Feed>>>,
     timeout: Option<Duration>,
-    /// Its session finds it again after a loss.
-    survives: bool,
+    /// Tells the keeper of its session, which finds it again after a loss.
+    keeper: Option<Arc<News>>,
+    /// When to look for it again.
+    pub retry: Mutex<Retry>,
     /// The directory has said that the service is no more.
     pub removed: AtomicBool,
 }
@@ -88,12 +98,25 @@ impl Cell {
     }
 
     pub fn survives(&self) -> bool {
-        self.survives
+        self.keeper.is_some()
+    }
+
+    /// A subscription that has begun follows the object from now on.
+    pub fn enrol(&self, feed: &Arc<Feed>) {
+        {
+            let mut feeds = self.feeds.lock();
+            feeds.retain(|feed| feed.strong_count() > 0);
+            feeds.push(Arc::downgrade(feed));
+        }
+        // The object may have moved since it began, and who moved it knew nothing of this.
+        if let Some(keeper) = self.keeper.as_ref().filter(|_| !feed.is_attached(&self.place())) {
+            keeper.tell();
+        }
     }
 
     /// The subscriptions that somebody still holds.
     pub fn live_feeds(&self) -> Vec<Arc<Feed>> {
-        self.feeds.lock().iter().filter_map(Weak::upgrade).collect()
+        self.feeds.lock().iter().filter_map(Weak::upgrade).filter(|feed| !feed.is_over()).collect()
     }
 
     /// The object is here now.
@@ -116,7 +139,7 @@ impl Proxy {
     pub fn new(connection: &Arc<Connection>, service: u32, object: u32, timeout: Option<Duration>) -> Result<Proxy> {
         let meta = meta_object(connection, service, object, timeout)?;
         let place = Place { connection: Arc::clone(connection), service, object, meta, held: None };
-        Ok(Proxy::at(place, format!("{service}.{object}"), timeout, false))
+        Ok(Proxy::at(place, format!("{service}.{object}"), timeout, None))
     }
 
     /// An object that was handed to us; the proxy keeps it.
@@ -128,7 +151,7 @@ impl Proxy {
             meta: Arc::clone(&object.meta),
             held: Some(Held::Received(Arc::clone(object))),
         };
-        Proxy::at(place, format!("{}.{}", object.service, object.object), None, false)
+        Proxy::at(place, format!("{}.{}", object.service, object.object), None, None)
     }
 
     /// An object that a peer has passed to a method of ours ([`Call::remote`](crate::qi::server::Call::remote)); the proxy
@@ -137,12 +160,14 @@ impl Proxy {
         let (connection, (service, object)) = (remote.connection()?, remote.ids());
         let place =
             Place { connection, service, object, meta: Arc::clone(remote.meta()), held: Some(Held::Passed(remote.clone())) };
-        Ok(Proxy::at(place, format!("{service}.{object}"), None, false))
+        Ok(Proxy::at(place, format!("{service}.{object}"), None, None))
     }
 
-    pub(super) fn at(place: Place, name: String, timeout: Option<Duration>, survives: bool) -> Proxy {
-        let place = Mutex::new(Arc::new(place));
-        Proxy(Arc::new(Cell { name, place, feeds: Mutex::default(), timeout, survives, removed: AtomicBool::new(false) }))
+    /// `keeper`: who finds the object again when its connection is lost, if anybody does.
+    pub(super) fn at(place: Place, name: String, timeout: Option<Duration>, keeper: Option<Arc<News>>) -> Proxy {
+        let (place, removed) = (Mutex::new(Arc::new(place)), AtomicBool::new(false));
+        let (feeds, retry) = (Mutex::default(), Mutex::default());
+        Proxy(Arc::new(Cell { name, place, feeds, timeout, keeper, retry, removed }))
     }
 
     /// Where the object is now.

@@ -17,11 +17,12 @@ use super::connection::Connection;
 use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 use super::error::{ClientError, Result};
-use super::keeper::{self, Backoff};
+use super::keeper;
 use super::news::News;
 use super::plan::{self, Book, Key};
 use super::proxy::{Cell, Place, Proxy, main_object};
 use super::registering::join_for_session;
+use super::retry::{Backoff, Retry};
 use super::shared::shared_reactor;
 use super::waiting::deadline_in;
 
@@ -64,6 +65,11 @@ impl SessionOptions {
         self.dial.credentials.token = Some(token.to_owned());
         self
     }
+
+    /// The one to live on.
+    pub(super) fn reactor(&self) -> Result<Arc<Reactor>> {
+        Ok(self.reactor.clone().map_or_else(shared_reactor, Ok)?)
+    }
 }
 
 /// The directory while it is connected.
@@ -71,9 +77,18 @@ impl SessionOptions {
 pub(super) struct Link {
     pub connection: Arc<Connection>,
     pub directory: Directory,
-    machine: String,
+    pub machine: String,
     /// The directory tells us of changes, so its answers may be remembered.
-    watching: bool,
+    pub watching: bool,
+}
+
+/// Who lives on the directory's connection, and moves to the next one with the session. Called on the thread that connects.
+pub(super) trait Tenant: Send + Sync {
+    /// A new connection, before anybody else can use it.
+    fn arrive(&self, connection: &Arc<Connection>) -> Result<()>;
+
+    /// Makes good on this connection what is lost; asked whenever there may be something. False: not all of it could be.
+    fn restore(&self, link: &Link) -> bool;
 }
 
 #[derive(Default)]
@@ -84,12 +99,7 @@ struct State {
     cells: Vec<Weak<Cell>>,
     reconnections: u64,
     closed: bool,
-    /// Told after a reconnection, on the keeper's thread. False: not everything could be made good.
-    restorers: Vec<Arc<Restorer>>,
 }
-
-/// Makes good what a reconnection has lost.
-pub(super) type Restorer = dyn Fn() -> bool + Send + Sync;
 
 /// What the handles of a session share.
 pub(super) struct Core {
@@ -99,6 +109,9 @@ pub(super) struct Core {
     machines: Vec<String>,
     state: Mutex<State>,
     pub news: Arc<News>,
+    pub tenant: Option<Arc<dyn Tenant>>,
+    /// When to ask it again.
+    pub tenancy: Mutex<Retry>,
 }
 
 /// A connection to a directory and to what it leads to. Clones are the same session; when the last is dropped, its
@@ -111,14 +124,15 @@ impl Session {
     /// Connects to the directory at `url` (`tcp://host:port`; scheme and port may be missing: tcp, 9559) and authenticates. The
     /// errors tell what to do: see [`ClientError`].
     pub fn connect(url: &str, options: SessionOptions) -> Result<Session> {
-        let reactor = match &options.reactor {
-            Some(reactor) => Arc::clone(reactor),
-            None => shared_reactor()?,
-        };
+        Session::start(url, options, None)
+    }
+
+    pub(super) fn start(url: &str, options: SessionOptions, tenant: Option<Arc<dyn Tenant>>) -> Result<Session> {
+        let reactor = options.reactor()?;
         let machines = options.machine_id.clone().map_or_else(machine_ids, |id| vec![id]);
         let news = Arc::new(News::new(&reactor));
-        let state = Mutex::default();
-        let core = Arc::new(Core { reactor, options, url: url.to_owned(), machines, state, news });
+        let (state, tenancy, url) = (Mutex::default(), Mutex::default(), url.to_owned());
+        let core = Arc::new(Core { reactor, options, url, machines, state, news, tenant, tenancy });
         core.open()?;
         if let Some(backoff) = core.options.reconnect {
             keeper::start(&core, backoff)?;
@@ -176,9 +190,8 @@ impl Session {
         self.0.state.lock().reconnections
     }
 
-    /// Has `restore` called after each reconnection.
-    pub(super) fn on_restored(&self, restore: impl Fn() -> bool + Send + Sync + 'static) {
-        self.0.state.lock().restorers.push(Arc::new(restore));
+    pub(super) fn link(&self) -> Result<Link> {
+        self.0.link()
     }
 
     /// Closes all connections. Calls under way fail, subscriptions end.
@@ -210,6 +223,9 @@ impl Core {
     /// Connects to the directory, for the first time or again.
     pub fn open(self: &Arc<Self>) -> Result<()> {
         let connection = Connection::open(&self.reactor, &self.url, &self.options.dial)?;
+        if let Some(tenant) = &self.tenant {
+            tenant.arrive(&connection)?;
+        }
         let timeout = self.options.call_timeout.or(self.options.dial.timeout);
         let directory = Directory::new(&connection, timeout)?;
         let watching = self.watch(&connection, &directory, deadline_in(timeout));
@@ -234,9 +250,24 @@ impl Core {
         }
         state.book.add(Key::Service(DIRECTORY_NAME.into()), connection);
         drop(state);
+        if again.is_some() {
+            self.begin_anew();
+        }
         drop(again);
         self.news.tell();
         Ok(())
+    }
+
+    /// After a reconnection. The directory may be another one, which gives the ids of old to other services: all are looked for
+    /// again, also where the way to them is not lost. What has failed before may succeed now.
+    fn begin_anew(&self) {
+        let connections = self.state.lock().book.all();
+        connections.iter().for_each(|connection| connection.metas().lock().clear());
+        for cell in self.cells() {
+            cell.removed.store(true, Ordering::Release);
+            cell.retry.lock().afresh();
+        }
+        self.tenancy.lock().afresh();
     }
 
     /// Has the directory tell what comes and goes. False: it does not.
@@ -267,8 +298,13 @@ impl Core {
     /// A service has come or gone.
     fn changed(&self, name: &str, removed: bool) {
         self.state.lock().services.remove(name);
-        for cell in self.cells().into_iter().filter(|cell| removed && cell.name == name) {
-            cell.removed.store(true, Ordering::Release);
+        for cell in self.cells().into_iter().filter(|cell| cell.name == name) {
+            cell.removed.fetch_or(removed, Ordering::AcqRel);
+            cell.retry.lock().afresh();
+        }
+        if removed {
+            // The name may be one that was not free for us.
+            self.tenancy.lock().afresh();
         }
         self.news.tell();
     }
@@ -289,8 +325,8 @@ impl Core {
             return Ok(Proxy(cell));
         }
         let place = self.place(name)?;
-        let survives = self.options.reconnect.is_some();
-        let proxy = Proxy::at(place, name.to_owned(), self.options.call_timeout, survives);
+        let keeper = self.options.reconnect.map(|_| Arc::clone(&self.news));
+        let proxy = Proxy::at(place, name.to_owned(), self.options.call_timeout, keeper);
         let mut state = self.state.lock();
         state.cells.retain(|cell| cell.strong_count() > 0);
         state.cells.push(Arc::downgrade(&proxy.0));
@@ -373,19 +409,9 @@ impl Core {
         Ok(connection)
     }
 
-    fn cells(&self) -> Vec<Arc<Cell>> {
+    /// The proxies of services by name that somebody holds.
+    pub fn cells(&self) -> Vec<Arc<Cell>> {
         self.state.lock().cells.iter().filter_map(Weak::upgrade).collect()
-    }
-
-    /// What others have to make good after a reconnection.
-    pub fn restore_others(&self) -> bool {
-        let restorers = self.state.lock().restorers.clone();
-        restorers.iter().filter(|restore| !restore()).count() == 0
-    }
-
-    /// The proxies whose services or connections are gone.
-    pub fn lost(&self) -> Vec<Arc<Cell>> {
-        self.cells().into_iter().filter(|cell| !cell.is_current()).collect()
     }
 
     pub fn close(&self) {

@@ -26,6 +26,8 @@ use super::origin::Origin;
 use super::proxy::{Place, Proxy};
 use super::received::Received;
 use super::registering::{join, leave};
+use super::retry::Retry;
+use super::shield::shielded;
 use super::waiting::{deadline_in, wait_for};
 
 /// Events that wait, unless somebody says otherwise.
@@ -72,7 +74,7 @@ struct Arrived {
 /// A registration that this feed has a share in.
 #[derive(Debug)]
 struct Attached {
-    connection: Arc<Connection>,
+    place: Arc<Place>,
     key: Key,
     link: u64,
     handler: u64,
@@ -93,6 +95,10 @@ pub(super) struct Feed {
     /// The end of a connection is not the end.
     survives: bool,
     closed: AtomicBool,
+    /// No more events will come.
+    ended: AtomicBool,
+    /// When its session is to attach it again.
+    pub retry: Mutex<Retry>,
 }
 
 /// Listens to a signal until it is dropped. Any number of threads may take events; each goes to one of them.
@@ -118,8 +124,8 @@ impl Proxy {
         Ok(Subscription { feed, attended: Mutex::new(false) })
     }
 
-    /// Has `callback` called with each event, in order, on a thread of its own, where it may do as it likes. Dropping the
-    /// [`Watch`] does not wait for a callback under way; none begins after it.
+    /// Has `callback` called with each event, in order, on a thread of its own, where it may do as it likes; after a
+    /// panic in it comes the next event. Dropping the [`Watch`] does not wait for a callback under way; none begins after it.
     pub fn watch(
         &self,
         name: &str,
@@ -135,7 +141,7 @@ impl Proxy {
                     return;
                 }
                 let end = matches!(event, Err(ClientError::Disconnected(_) | ClientError::System(_)));
-                callback(event);
+                shielded(|| callback(event));
                 if end {
                     return;
                 }
@@ -146,11 +152,19 @@ impl Proxy {
     }
 
     fn feed(&self, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
-        let place = self.0.place();
+        let (place, timeout) = (self.0.place(), options.timeout);
+        let feed = self.new_feed(&place, name, options)?;
+        feed.attach(&place, deadline_in(timeout))?;
+        self.0.enrol(&feed);
+        Ok(feed)
+    }
+
+    /// One that does not listen yet.
+    pub(super) fn new_feed(&self, place: &Place, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
         if options.wanted.as_ref().is_some_and(|wanted| !wanted.is_arguments()) {
             return Err(crate::core::Error::INVALID.into());
         }
-        let feed = Arc::new(Feed {
+        Ok(Arc::new(Feed {
             reactor: Arc::clone(place.connection.reactor()),
             signal: name.to_owned(),
             wanted: options.wanted,
@@ -161,18 +175,19 @@ impl Proxy {
             interruptions: AtomicU64::new(0),
             survives: self.0.survives(),
             closed: AtomicBool::new(false),
-        });
-        feed.attach(&place, deadline_in(options.timeout))?;
-        let mut feeds = self.0.feeds.lock();
-        feeds.retain(|feed| feed.strong_count() > 0);
-        feeds.push(Arc::downgrade(&feed));
-        Ok(feed)
+            ended: AtomicBool::new(false),
+            retry: Mutex::default(),
+        }))
     }
 }
 
 impl Feed {
-    /// Listens at this place from now on.
-    pub fn attach(self: &Arc<Self>, place: &Place, deadline: Option<Instant>) -> Result<()> {
+    /// Listens at this place from now on, and at no other.
+    pub fn attach(self: &Arc<Self>, place: &Arc<Place>, deadline: Option<Instant>) -> Result<()> {
+        // Before: the object may have come back on the same connection, where a registration of old is none of it.
+        if self.detach() {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
+        }
         let connection = &place.connection;
         let origin = Arc::new(Origin::new(place, &self.signal, self.wanted.as_ref())?);
         let (key, from) = (origin.key.clone(), Weak::clone(&origin.connection));
@@ -191,21 +206,25 @@ impl Feed {
                 return Err(error);
             }
         };
-        let attached = Attached { connection: Arc::clone(connection), key, link, handler };
-        let useless = if connection.is_open() && !self.closed.load(Ordering::Acquire) {
-            // One that was there is for an object that is no more.
-            self.attached.lock().replace(attached)
-        } else {
-            Some(attached)
-        };
-        if let Some(useless) = useless {
-            useless.leave();
+        let before = self.attached.lock().replace(Attached { place: Arc::clone(place), key, link, handler });
+        if let Some(before) = before {
+            before.leave();
         }
         // The end, or the subscriber's leave, may have come in between.
-        if self.closed.load(Ordering::Acquire) || !connection.is_open() {
-            self.detach();
+        if (self.is_over() || !connection.is_open()) && self.detach() {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// It listens there.
+    pub fn is_attached(&self, place: &Arc<Place>) -> bool {
+        self.attached.lock().as_ref().is_some_and(|attached| Arc::ptr_eq(&attached.place, place))
+    }
+
+    /// It listens no more, and never will.
+    pub fn is_over(&self) -> bool {
+        self.closed.load(Ordering::Acquire) || self.ended.load(Ordering::Acquire)
     }
 
     /// Called by the reader for each event.
@@ -239,28 +258,34 @@ impl Feed {
         }
         let attached = {
             let mut attached = self.attached.lock();
-            let is_this = attached.as_ref().is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there.connection), from.as_ptr()));
+            let is_this = attached.as_ref().is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there.place.connection), from.as_ptr()));
             if is_this { attached.take() } else { None }
         };
+        // Else it listens elsewhere already.
+        if attached.is_some() {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
+        }
         drop(attached);
-        self.interruptions.fetch_add(1, Ordering::Relaxed);
         if !self.survives {
             self.end(reason);
         }
     }
 
     pub fn end(&self, reason: &Reason) {
+        self.ended.store(true, Ordering::Release);
         let mut wakes = Wakes::new();
         self.ring.end(reason.clone(), &mut wakes);
         wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
     }
 
-    /// Listens no more, and tells the peer if nobody else here does. Does not wait for anybody.
-    fn detach(&self) {
+    /// Listens no more, and tells the peer if nobody else here does. Does not wait for anybody. False: it did not listen.
+    fn detach(&self) -> bool {
         let attached = self.attached.lock().take();
+        let listened = attached.is_some();
         if let Some(attached) = attached {
             attached.leave();
         }
+        listened
     }
 
     fn close(&self) {
@@ -279,7 +304,7 @@ impl Feed {
     fn next(&self, timeout: Option<Duration>) -> Result<Event> {
         let mut wakes = Wakes::new();
         let look = |me: &Arc<Parker>| self.ring.take(Some(me), &mut wakes);
-        let connection = self.attached.lock().as_ref().map(|attached| Arc::clone(&attached.connection));
+        let connection = self.attached.lock().as_ref().map(|attached| Arc::clone(&attached.place.connection));
         let endpoint = connection.as_ref().map(|connection| &**connection.endpoint());
         let next = wait_for(&self.reactor, endpoint, deadline_in(timeout), look, |me| self.ring.forget(me));
         wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
@@ -292,10 +317,10 @@ impl Feed {
 
 impl Attached {
     fn leave(self) {
-        let Attached { connection, key, link, handler } = self;
+        let Attached { place, key, link, handler } = self;
         // It may have ended with the connection.
-        let _ = connection.endpoint().remove_handler(handler);
-        leave(&connection, &key, link);
+        let _ = place.connection.endpoint().remove_handler(handler);
+        leave(&place.connection, &key, link);
     }
 }
 
@@ -368,7 +393,7 @@ impl Subscription {
         self.feed.missed.load(Ordering::Relaxed)
     }
 
-    /// How often the connection was lost. Events may be missing that nobody counted.
+    /// How often the connection, or the service on it, was lost. Events may be missing that nobody counted.
     pub fn interruptions(&self) -> u64 {
         self.feed.interruptions.load(Ordering::Relaxed)
     }

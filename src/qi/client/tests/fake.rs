@@ -13,6 +13,9 @@ use crate::qi::meta::{Builder, MetaObject};
 use crate::qi::value::{Value, encode};
 use crate::reactor::Reactor;
 
+#[path = "fake_directory.rs"]
+pub mod directory;
+
 /// Nothing here takes this long; it ends a test that hangs.
 pub const LIMIT: Duration = Duration::from_secs(20);
 

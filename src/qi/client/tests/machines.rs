@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
 use crate::qi::client::alarm::Alarm;
 use crate::qi::client::authentication::{Authentication, Credentials, Step};
-use crate::qi::client::keeper::Backoff;
 use crate::qi::client::plan::{Book, Key as Place, endpoints};
 use crate::qi::client::replies::{Counts, Entry, Match, Replies};
+use crate::qi::client::retry::{Backoff, Retry};
 use crate::qi::message::{Header, Type};
 use crate::qi::meta::ServiceInfo;
 use crate::qi::value::Value;
@@ -212,4 +212,22 @@ fn attempts_become_rarer() {
     let backoff = Backoff::default();
     let delays = [1, 2, 3, 7, 8, 40, u32::MAX].map(|failures| backoff.delay(failures).as_millis());
     assert_eq!(delays, [100, 200, 400, 6400, 10_000, 10_000, 10_000]);
+}
+
+#[test]
+fn what_failed_is_tried_again_in_its_time() {
+    let backoff = Backoff::default();
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut retry = Retry::default();
+    assert!(retry.is_due(start) && retry.at().is_none(), "what has not failed");
+    retry.failed(start, &backoff);
+    assert!(!retry.is_due(at(99)) && retry.is_due(at(100)));
+    retry.failed(at(100), &backoff);
+    assert!(!retry.is_due(at(299)) && retry.is_due(at(300)));
+    assert_eq!(retry.at(), Some(at(300)));
+    retry.afresh();
+    assert!(retry.is_due(start) && retry.at().is_none());
+    retry.failed(start, &backoff);
+    assert_eq!(retry.at(), Some(at(100)), "earlier failures do not count");
 }

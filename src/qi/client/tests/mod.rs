@@ -4,4 +4,5 @@ mod callbacks;
 mod fake;
 mod machines;
 mod peers;
+mod reconnection;
 mod sessions;

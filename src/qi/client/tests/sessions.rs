@@ -1,49 +1,12 @@
 //! Sessions with directories of other kinds (qi-messaging.md 11 and 12).
 
+use super::fake::directory::*;
 use super::fake::*;
 use crate::qi::capability::Capabilities;
 use crate::qi::client::{ClientError, Session, SessionOptions};
 use crate::qi::message::{Message, Type};
-use crate::qi::meta::{Builder, ServiceInfo, ServiceInfoLayout};
+use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
-
-/// A directory's meta object in this layout of records.
-fn directory_meta(layout: ServiceInfoLayout) -> crate::qi::meta::MetaObject {
-    let info = layout.signature().to_string();
-    let mut builder = Builder::new();
-    builder.method("service", "(s)", &info);
-    builder.method("services", "()", &format!("[{info}]"));
-    builder.signal("serviceAdded", "(Is)");
-    builder.signal("serviceRemoved", "(Is)");
-    builder.method("machineId", "()", "s");
-    builder.build().unwrap()
-}
-
-/// What a session asks at its beginning.
-fn begin(peer: &mut Peer, layout: ServiceInfoLayout) {
-    peer.welcome(Capabilities::OURS);
-    peer.describe(&directory_meta(layout));
-    for _ in 0..2 {
-        let call = peer.expect(Type::Call, 0);
-        peer.reply(&call, &Value::UInt64(1));
-    }
-    let call = peer.expect(Type::Call, 104);
-    peer.reply(&call, &"machine".into());
-}
-
-fn options() -> SessionOptions {
-    SessionOptions { call_timeout: Some(LIMIT), machine_id: Some("another".into()), ..SessionOptions::default() }
-}
-
-fn record(endpoints: &[String]) -> ServiceInfo {
-    ServiceInfo {
-        name: "Old".into(),
-        service_id: 5,
-        machine_id: "machine".into(),
-        endpoints: endpoints.iter().map(|text| text.as_str().into()).collect(),
-        ..ServiceInfo::default()
-    }
-}
 
 #[test]
 fn old_directories_have_records_of_six_fields() {
@@ -72,7 +35,7 @@ fn old_directories_have_records_of_six_fields() {
         }
         assert!(peer.next().is_none());
     });
-    let session = Session::connect(&directory.url, options()).unwrap();
+    let session = Session::connect(&directory.url, session_options()).unwrap();
     // The second time the directory is asked again, and the connection is used again.
     for _ in 0..2 {
         assert_eq!(session.service("Old").unwrap().ids(), (5, 1));
@@ -97,7 +60,7 @@ fn a_service_out_of_reach_says_why() {
         peer.send(&Message::error_to(&call.header, "Cannot find service 'Old' in index"));
         assert!(peer.next().is_none());
     });
-    let session = Session::connect(&directory.url, options()).unwrap();
+    let session = Session::connect(&directory.url, session_options()).unwrap();
     let text = || session.service("Old").map(drop).unwrap_err().to_string();
     assert!(text().contains("has no endpoints"));
     assert!(text().contains("connection refused"));
@@ -136,7 +99,7 @@ fn a_silent_endpoint_does_not_hold_up_the_others() {
     let silent: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
     let mut endpoints: Vec<_> = silent.iter().map(|silent| format!("tcps://{}", silent.local_addr().unwrap())).collect();
     endpoints.push(service.url.clone());
-    let patient = SessionOptions { endpoint_timeout: std::time::Duration::from_secs(3600), ..options() };
+    let patient = SessionOptions { endpoint_timeout: std::time::Duration::from_secs(3600), ..session_options() };
     let (session, directory) = session_with(endpoints, patient);
     let old = session.service("Old").unwrap();
     assert_eq!(old.call_to::<i32>("add", &[2.into(), 3.into()]).unwrap(), 5);
@@ -159,7 +122,7 @@ fn an_endpoint_that_is_of_no_use_leaves_the_others() {
         std::io::Write::write_all(&mut peer.0, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
     });
     let endpoints = vec!["tcp://127.0.0.1:1".to_owned(), other.url.clone(), service.url.clone()];
-    let (session, directory) = session_with(endpoints, options());
+    let (session, directory) = session_with(endpoints, session_options());
     let old = session.service("Old").unwrap();
     assert_eq!(old.connection().url(), service.url);
     assert_eq!(old.call_to::<i32>("add", &[2.into(), 3.into()]).unwrap(), 5);
@@ -176,7 +139,7 @@ fn who_does_not_want_us_has_been_found() {
         peer.send(&Message::error_to(&call.header, "not you"));
     });
     let endpoints = vec![refusing.url.clone(), "tcp://127.0.0.1:1".to_owned()];
-    let (session, directory) = session_with(endpoints, options());
+    let (session, directory) = session_with(endpoints, session_options());
     let error = session.service("Old").map(drop).unwrap_err();
     assert!(matches!(&error, ClientError::Rejected { reason, .. } if reason == "not you"), "{error}");
     session.close();
@@ -187,7 +150,7 @@ fn who_does_not_want_us_has_been_found() {
 #[test]
 fn all_endpoints_that_fail_are_told_of() {
     let endpoints = vec!["tcp://127.0.0.1:1".to_owned(), "tcp://127.0.0.1:2".to_owned()];
-    let (session, directory) = session_with(endpoints, options());
+    let (session, directory) = session_with(endpoints, session_options());
     let text = session.service("Old").map(drop).unwrap_err().to_string();
     assert!(text.contains("127.0.0.1:1: connection refused") && text.contains("127.0.0.1:2: connection refused"), "{text}");
     session.close();
