@@ -64,8 +64,8 @@ fn counting() -> (Object, Arc<AtomicU32>) {
     (builder.build().unwrap(), count)
 }
 
-/// The directory has not noticed yet that the last connection is gone, so it refuses one of the services the first time. Ids
-/// are those of the last connection, the other way round.
+/// The directory has not noticed yet that the last connection is gone, so it refuses one of the services the first time. An id
+/// of the last connection is given to the other service.
 #[test]
 fn a_service_that_is_refused_once_is_registered_later_and_no_other_again() {
     for refused in ["A", "B"] {
@@ -79,14 +79,17 @@ fn a_service_that_is_refused_once_is_registered_later_and_no_other_again() {
             }
             let mut asked = Vec::new();
             for round in 0..3 {
-                let id = |name: &str| (round == 2 || name != refused).then_some(if name == "A" { 4 } else { 3 });
+                let id = |name: &str| (round == 2 || name != refused).then_some(if name == "A" { 4 } else { 5 });
                 asked.push(register(&mut peer, id));
             }
             assert_eq!(asked, ["A", "B", refused]);
             // A second answer to a Call would come before the next one's.
-            for (id, service) in [(1000, 4), (1001, 3), (1002, 4), (1003, 3)] {
+            for (id, service) in [(1000, 4), (1001, 5), (1002, 4), (1003, 5)] {
                 call(&mut peer, id, service);
             }
+            peer.send(&Message::call(1004, 3, 1, 100, bytes::Bytes::new()));
+            let answer = peer.next().unwrap().header;
+            assert_eq!((answer.ty, answer.id), (Type::Error, 1004), "an id of the last connection");
             done.send(()).unwrap();
             while peer.next().is_some() {}
         });
