@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use crate::core::Error;
 use crate::qi::capability::{Announced, Capabilities, CapabilityMap};
-use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken, Types, WhenFull};
+use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken, Types, WhenFull, contained};
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta::MetaObject;
 use crate::qi::payload::{PayloadError, read_arguments, read_result};
@@ -358,7 +358,7 @@ impl Connection {
     fn tell(self: &Arc<Self>, waiter: Waiter, outcome: Outcome) {
         match waiter {
             Waiter::Slot(slot) => slot.fill(&self.reactor, outcome),
-            Waiter::Callback(callback) => callback(self, outcome),
+            Waiter::Callback(callback) => drop(contained(|| callback(self, outcome))),
             Waiter::Nobody => {}
         }
     }

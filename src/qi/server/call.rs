@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::qi::client::ClientError;
-use crate::qi::endpoint::Reason;
+use crate::qi::endpoint::{Reason, contained};
 use crate::qi::message::{Header, Message};
 use crate::qi::payload::write_result;
 use crate::qi::signature::Signature;
@@ -363,7 +363,7 @@ impl Ticket {
             }
         };
         if let Some(notice) = notice {
-            notice();
+            contained(notice);
         }
         found
     }
@@ -376,7 +376,7 @@ impl Ticket {
             state.notice.take()
         };
         if let Some(notice) = notice {
-            notice();
+            contained(notice);
         }
     }
 
@@ -388,7 +388,8 @@ impl Ticket {
         let mut state = self.state.lock();
         if state.canceled {
             drop(state);
-            return notice();
+            contained(notice);
+            return;
         }
         let old = state.notice.replace(notice);
         drop(state);
