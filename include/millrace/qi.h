@@ -157,6 +157,16 @@ typedef void (*nnqi_gone)(void *user);
 typedef uint64_t nnqi_object;
 
 /**
+ * Told once what becomes of a request: canceled is 1 when nobody waits for the answer any more, as nnqi_is_canceled says, and 0
+ * when that has not come and will not be told: the request has been answered, or nnqi_on_cancel has been called again. Until
+ * then user must be valid, afterwards it is not used. With 1 it is called on the thread that reads the connection, or that closes
+ * it, also while the code of the method runs; with 0, within the call that answers; and within nnqi_on_cancel itself if there
+ * is nothing to wait for. It must not block (what waits fails with EDEADLK where a connection is read), take no lock that is held
+ * around calls of this library, and must return: exceptions of C++ and longjmp must not leave it. It may answer the request.
+ */
+typedef void (*nnqi_notice)(int canceled, void *user);
+
+/**
  * A directory with services of this process. Any thread. Close it with nnqi_server_close.
  */
 typedef uint64_t nnqi_server;
@@ -782,6 +792,15 @@ NN_EXPORT nnqi_value nnqi_arguments(nnqi_request request);
  * all the same. Any thread.
  */
 NN_EXPORT int nnqi_is_canceled(nnqi_request request);
+
+/**
+ * Has notice called, with user, when the caller cancels the request or is gone (qi-messaging.md 16), or else when
+ * it is answered: once in any case. If it is cancelled already, that is now. A request has one notice: another one takes its place,
+ * and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
+ * cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
+ * EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread.
+ */
+NN_EXPORT int nnqi_on_cancel(nnqi_request request, nnqi_notice notice, void *user);
 
 /**
  * The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.

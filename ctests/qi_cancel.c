@@ -1,0 +1,252 @@
+/* Calls of the object bus that are cancelled: how their service hears of it, and completions that still come once. */
+#include "ctest.h"
+
+#if __has_include(<millrace/qi.h>)
+#include "qi.h"
+
+/* The requests that the service has not answered: the first, and all. */
+static nnqi_request keeps[8];
+static int keeping;
+#define kept keeps[0]
+
+static void later(nnqi_request request, void *user) {
+    (void)user;
+    keeps[keeping] = request;
+    __atomic_add_fetch(&keeping, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Keeps its worker until it may go on. */
+static int gates;
+static void gate(nnqi_request request, void *user) {
+    (void)user;
+    __atomic_add_fetch(&keeping, 1, __ATOMIC_SEQ_CST);
+    WAIT(GET(gates) == 0);
+    CHECK_OK(nnqi_reply(request, nnqi_int('i', 1)));
+}
+
+static void quick(nnqi_request request, void *user) {
+    (void)user;
+    CHECK_OK(nnqi_reply(request, nnqi_int('i', 7)));
+}
+
+static nnqi_object make_object(void) {
+    nnqi_builder builder = nnqi_builder_new();
+    CHECK(nnqi_method(builder, "later", "()", "i", later, NULL) > 0);
+    CHECK(nnqi_method(builder, "gate", "()", "i", gate, NULL) > 0);
+    CHECK(nnqi_method(builder, "quick", "()", "i", quick, NULL) > 0);
+    nnqi_object object = nnqi_build(builder);
+    GOOD(object);
+    return object;
+}
+
+/* A call that has reached the service, which does not answer. */
+static nnqi_pending ask(nnqi_proxy proxy) {
+    PUT(keeping, 0);
+    nnqi_pending pending = nnqi_call_start(proxy, "later", NO_ARGUMENTS, -1);
+    GOOD(pending);
+    WAIT(GET(keeping) == 1);
+    return pending;
+}
+
+static void ends(nnqi_pending pending, int code) {
+    NONE(nnqi_wait(pending, -1), code);
+    CHECK_OK(nnqi_pending_free(pending));
+}
+
+/* ---- the service ------------------------------------------------------------------------------------------------- */
+
+/* What a notice was told. */
+struct notice {
+    int times, canceled;
+    /* To be looked at from within. */
+    nnqi_request request;
+};
+
+static void notice(int canceled, void *user) {
+    struct notice *told = user;
+    told->canceled = canceled;
+    if (told->request != 0)
+        CHECK_EQ(nnqi_is_canceled(told->request), canceled);
+    __atomic_add_fetch(&told->times, 1, __ATOMIC_SEQ_CST);
+}
+
+#define TOLD(what, how) (CHECK_EQ(GET((what).times), 1), CHECK_EQ((what).canceled, how))
+
+static void running(struct bus *bus, nnqi_proxy proxy) {
+    struct notice canceled = {0}, answered = {0}, late = {0}, gone = {0}, first = {0}, second = {0};
+    nnqi_pending pending = ask(proxy);
+    late.request = canceled.request = kept;
+    CHECK_OK(nnqi_on_cancel(kept, notice, &canceled));
+    CHECK_EQ(GET(canceled.times), 0);
+    CHECK_OK(nnqi_cancel(pending));
+    CHECK_OK(nnqi_cancel(pending));
+    WAIT(GET(canceled.times) == 1);
+    CHECK_EQ(nnqi_is_canceled(kept), 1);
+    /* It has happened. */
+    CHECK_OK(nnqi_on_cancel(kept, notice, &late));
+    TOLD(late, 1);
+    CHECK_OK(nnqi_reply_canceled(kept));
+    ends(pending, EINTR);
+    TOLD(canceled, 1);
+
+    pending = ask(proxy);
+    CHECK_OK(nnqi_on_cancel(kept, notice, &answered));
+    CHECK_OK(nnqi_reply(kept, nnqi_int('i', 7)));
+    TOLD(answered, 0);
+    CHECK_ERR(nnqi_on_cancel(kept, notice, &answered), EBADF);
+    CHECK_OK(nnqi_cancel(pending));
+    IS_INT(nnqi_wait(pending, -1), 7);
+    CHECK_OK(nnqi_pending_free(pending));
+    TOLD(answered, 0);
+
+    pending = ask(proxy);
+    first.request = kept;
+    CHECK_OK(nnqi_on_cancel(kept, notice, &first));
+    CHECK_OK(nnqi_on_cancel(kept, notice, &second));
+    TOLD(first, 0);
+    CHECK_ERR(nnqi_on_cancel(kept, NULL, &second), EFAULT);
+    CHECK_EQ(GET(second.times), 0);
+    CHECK_OK(nnqi_cancel(pending));
+    WAIT(GET(second.times) == 1);
+    CHECK_EQ(second.canceled, 1);
+    CHECK_OK(nnqi_reply_canceled(kept));
+    ends(pending, EINTR);
+    TOLD(first, 0);
+
+    /* Its caller goes without a word. */
+    nnqi_session session = nnqi_connect(bus->url, NULL);
+    nnqi_proxy other = nnqi_service(session, "Cancel", patience());
+    pending = ask(other);
+    CHECK_OK(nnqi_on_cancel(kept, notice, &gone));
+    CHECK_OK(nnqi_close(session));
+    WAIT(GET(gone.times) == 1);
+    CHECK_EQ(gone.canceled, 1);
+    CHECK_OK(nnqi_reply(kept, nnqi_int('i', 7)));
+    ends(pending, ENOTCONN);
+    CHECK_OK(nnqi_proxy_free(other));
+    TOLD(gone, 1);
+}
+
+/* What waits for its object never becomes a request. */
+static void queued(nnqi_proxy proxy) {
+    PUT(gates, 1);
+    PUT(keeping, 0);
+    nnqi_pending first = nnqi_call_start(proxy, "gate", NO_ARGUMENTS, -1);
+    WAIT(GET(keeping) == 1);
+    nnqi_pending second = nnqi_call_start(proxy, "later", NO_ARGUMENTS, -1);
+    CHECK_OK(nnqi_cancel(second));
+    ends(second, EINTR);
+    PUT(gates, 0);
+    IS_INT(nnqi_wait(first, -1), 1);
+    CHECK_OK(nnqi_pending_free(first));
+    CHECK_EQ(GET(keeping), 1);
+}
+
+/* A notice that answers by itself, and one that is held up meanwhile. */
+struct busy {
+    nnqi_proxy proxy;
+    nnqi_request request;
+    int begun, go, times;
+};
+
+static void answering(int canceled, void *user) {
+    struct busy *busy = user;
+    CHECK_EQ(canceled, 1);
+    NONE(nnqi_call(busy->proxy, "quick", NO_ARGUMENTS, -1), EDEADLK);
+    CHECK_OK(nnqi_reply_canceled(busy->request));
+    CHECK_ERR(nnqi_on_cancel(busy->request, answering, busy), EBADF);
+    __atomic_add_fetch(&busy->times, 1, __ATOMIC_SEQ_CST);
+}
+
+static void held_up(int canceled, void *user) {
+    struct busy *busy = user;
+    CHECK_EQ(canceled, 1);
+    PUT(busy->begun, 1);
+    WAIT(GET(busy->go) == 1);
+    CHECK_ERR(nnqi_is_canceled(busy->request), EBADF);
+    __atomic_add_fetch(&busy->times, 1, __ATOMIC_SEQ_CST);
+}
+
+static void answered_meanwhile(nnqi_proxy proxy) {
+    nnqi_pending pending = ask(proxy);
+    struct busy within = {.proxy = proxy, .request = kept}, beside = {0};
+    CHECK_OK(nnqi_on_cancel(kept, answering, &within));
+    CHECK_OK(nnqi_cancel(pending));
+    ends(pending, EINTR);
+    WAIT(GET(within.times) == 1);
+    CHECK_ERR(nnqi_reply_canceled(kept), EBADF);
+
+    pending = ask(proxy);
+    beside.request = kept;
+    CHECK_OK(nnqi_on_cancel(kept, held_up, &beside));
+    CHECK_OK(nnqi_cancel(pending));
+    WAIT(GET(beside.begun) == 1);
+    CHECK_OK(nnqi_reply_canceled(kept));
+    CHECK_ERR(nnqi_on_cancel(kept, held_up, &beside), EBADF);
+    PUT(beside.go, 1);
+    ends(pending, EINTR);
+    WAIT(GET(beside.times) == 1);
+}
+
+/* Memory that the method and its notice share: the later of both frees it. */
+struct shared {
+    int users, canceled;
+};
+
+static int freed;
+
+static void release(struct shared *shared) {
+    if (__atomic_sub_fetch(&shared->users, 1, __ATOMIC_SEQ_CST) != 0)
+        return;
+    free(shared);
+    __atomic_add_fetch(&freed, 1, __ATOMIC_SEQ_CST);
+}
+
+static void last_use(int canceled, void *user) {
+    struct shared *shared = user;
+    shared->canceled = canceled;
+    release(shared);
+}
+
+static void *canceling(void *pending) {
+    CHECK_OK(nnqi_cancel(*(nnqi_pending *)pending));
+    return NULL;
+}
+
+static void races(nnqi_proxy proxy) {
+    int rounds = heavy(200);
+    for (int i = 0; i < rounds; i++) {
+        nnqi_pending pending = ask(proxy);
+        struct shared *shared = malloc(sizeof(*shared));
+        *shared = (struct shared){.users = 2};
+        pthread_t canceler = spawn(canceling, &pending);
+        CHECK_OK(nnqi_on_cancel(kept, last_use, shared));
+        CHECK_OK(nnqi_reply(kept, nnqi_int('i', i)));
+        release(shared);
+        await(canceler);
+        /* An answer after a Cancel is still one. */
+        IS_INT(nnqi_wait(pending, -1), i);
+        CHECK_OK(nnqi_pending_free(pending));
+        WAIT(GET(freed) == i + 1);
+    }
+}
+
+int main(void) {
+    start();
+    struct bus bus;
+    open_bus(&bus, NULL);
+    nnqi_object object = make_object();
+    nnqi_proxy proxy = add_service(&bus, "Cancel", object);
+    running(&bus, proxy);
+    queued(proxy);
+    answered_meanwhile(proxy);
+    races(proxy);
+    CHECK_OK(nnqi_proxy_free(proxy));
+    close_bus(&bus);
+    CHECK_OK(nnqi_object_free(object));
+    CHECK_EQ(nnqi_handles(), 0);
+    return failures != 0;
+}
+#else
+int main(void) { return 0; }
+#endif
