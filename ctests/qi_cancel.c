@@ -231,6 +231,156 @@ static void races(nnqi_proxy proxy) {
     }
 }
 
+/* ---- completions -------------------------------------------------------------------------------------------------- */
+
+/* What a completion was told, and what it does: frees its handle, if there is one. */
+struct told {
+    nnqi_pending own;
+    int64_t result;
+    int error, times;
+};
+
+static void told(nnqi_value result, int error, const char *text, void *user) {
+    struct told *told = user;
+    CHECK(text != NULL);
+    CHECK_EQ(result == 0, error != 0);
+    if (result != 0)
+        CHECK_OK(nnqi_get_int(result, &told->result));
+    told->error = error;
+    if (told->own != 0) {
+        CHECK_EQ(nnqi_is_done(told->own), 1);
+        CHECK_OK(nnqi_cancel(told->own));
+        NONE(nnqi_wait(told->own, 0), EINVAL);
+        CHECK_OK(nnqi_pending_free(told->own));
+        CHECK_ERR(nnqi_pending_free(told->own), EBADF);
+    }
+    __atomic_add_fetch(&told->times, 1, __ATOMIC_SEQ_CST);
+}
+
+static nnqi_pending ask_then(nnqi_proxy proxy, int milliseconds, struct told *to) {
+    nnqi_pending pending = 0;
+    PUT(keeping, 0);
+    CHECK_OK(nnqi_call_then(proxy, "later", NO_ARGUMENTS, milliseconds, told, to, &pending));
+    GOOD(pending);
+    WAIT(GET(keeping) == 1);
+    return pending;
+}
+
+static void completions(nnqi_proxy proxy) {
+    struct told canceled = {0}, late = {0}, freed = {0}, own = {0}, over = {0};
+    nnqi_pending pending = ask_then(proxy, -1, &canceled);
+    CHECK_EQ(nnqi_is_done(pending), 0);
+    NONE(nnqi_wait(pending, 0), EINVAL);
+    CHECK_EQ(nnqi_is_canceled(kept), 0);
+    CHECK_OK(nnqi_cancel(pending));
+    WAIT(nnqi_is_canceled(kept) == 1);
+    CHECK_EQ(GET(canceled.times), 0);
+    CHECK_OK(nnqi_cancel(pending));
+    CHECK_OK(nnqi_reply_canceled(kept));
+    WAIT(GET(canceled.times) == 1);
+    CHECK_EQ(canceled.error, EINTR);
+    CHECK_EQ(nnqi_is_done(pending), 1);
+    CHECK_OK(nnqi_cancel(pending));
+    CHECK_OK(nnqi_pending_free(pending));
+    CHECK_ERR(nnqi_cancel(pending), EBADF);
+    CHECK_ERR(nnqi_is_done(pending), EBADF);
+
+    /* It is the service that decides. */
+    pending = ask_then(proxy, -1, &late);
+    CHECK_OK(nnqi_cancel(pending));
+    WAIT(nnqi_is_canceled(kept) == 1);
+    CHECK_OK(nnqi_reply(kept, nnqi_int('i', 7)));
+    WAIT(GET(late.times) == 1);
+    CHECK(late.error == 0 && late.result == 7);
+    CHECK_OK(nnqi_pending_free(pending));
+
+    pending = ask_then(proxy, -1, &freed);
+    CHECK_OK(nnqi_pending_free(pending));
+    CHECK_EQ(nnqi_is_canceled(kept), 0);
+    CHECK_OK(nnqi_reply(kept, nnqi_int('i', 8)));
+    WAIT(GET(freed.times) == 1);
+    CHECK(freed.error == 0 && freed.result == 8);
+
+    PUT(keeping, 0);
+    CHECK_OK(nnqi_call_then(proxy, "quick", NO_ARGUMENTS, -1, told, &own, &own.own));
+    WAIT(GET(own.times) == 1);
+    CHECK(own.error == 0 && own.result == 7);
+
+    pending = ask_then(proxy, 50, &over);
+    WAIT(GET(over.times) == 1);
+    CHECK_EQ(over.error, ETIMEDOUT);
+    CHECK_EQ(nnqi_is_done(pending), 1);
+    CHECK_OK(nnqi_cancel(pending));
+    CHECK_OK(nnqi_pending_free(pending));
+    CHECK_OK(nnqi_reply_canceled(kept));
+
+    struct told *all[] = {&canceled, &late, &freed, &own, &over};
+    for (size_t i = 0; i < COUNT(all); i++)
+        CHECK_EQ(GET(all[i]->times), 1);
+}
+
+/* What fails tells nobody, and leaves no handle. */
+static void refused(nnqi_proxy proxy) {
+    struct told never = {0};
+    uint64_t handles = nnqi_handles();
+    nnqi_pending pending = 99;
+    CHECK_ERR(nnqi_call_then(proxy, "nothing", NO_ARGUMENTS, -1, told, &never, &pending), EINVAL);
+    CHECK_EQ(pending, 0);
+    pending = 99;
+    CHECK_ERR(nnqi_call_then(proxy, "quick", NO_ARGUMENTS, -1, NULL, &never, &pending), EFAULT);
+    CHECK_EQ(pending, 0);
+    pending = 99;
+    CHECK_ERR(nnqi_call_then(0, "quick", NO_ARGUMENTS, -1, told, &never, &pending), EBADF);
+    CHECK_EQ(pending, 0);
+    CHECK_EQ(nnqi_handles(), handles);
+    CHECK_EQ(never.times, 0);
+}
+
+static void completion_races(nnqi_proxy proxy) {
+    int rounds = heavy(200);
+    for (int i = 0; i < rounds; i++) {
+        struct told one = {0};
+        nnqi_pending pending = ask_then(proxy, -1, &one);
+        pthread_t canceler = spawn(canceling, &pending);
+        CHECK_OK(nnqi_reply(kept, nnqi_int('i', i)));
+        await(canceler);
+        CHECK_OK(nnqi_pending_free(pending));
+        WAIT(GET(one.times) == 1);
+        CHECK(one.error == 0 && one.result == i);
+    }
+}
+
+/* A method that calls the object it is given and keeps nothing of it. */
+static void call_back(nnqi_request request, void *user) {
+    nnqi_value arguments = nnqi_arguments(request), object = nnqi_item(arguments, 0);
+    nnqi_proxy caller = nnqi_proxy_of(object);
+    GOOD(caller);
+    CHECK_OK(nnqi_call_then(caller, "later", NO_ARGUMENTS, -1, told, user, NULL));
+    CHECK_OK(nnqi_proxy_free(caller));
+    CHECK_OK(nnqi_free(object));
+    CHECK_OK(nnqi_free(arguments));
+    CHECK_OK(nnqi_reply(request, nnqi_void()));
+}
+
+/* The call alone keeps what it needs. */
+static void without_proxies(struct bus *bus, nnqi_object object) {
+    struct told back = {0};
+    nnqi_builder builder = nnqi_builder_new();
+    CHECK(nnqi_method(builder, "visit", "(o)", "v", call_back, &back) > 0);
+    nnqi_object host = nnqi_build(builder);
+    nnqi_proxy proxy = add_service(bus, "Host", host);
+    PUT(keeping, 0);
+    nnqi_value nothing = nnqi_call(proxy, "visit", TUPLE(nnqi_object_value(object)), patience());
+    GOOD(nothing);
+    CHECK_OK(nnqi_free(nothing));
+    WAIT(GET(keeping) == 1);
+    CHECK_OK(nnqi_reply(kept, nnqi_int('i', 9)));
+    WAIT(GET(back.times) == 1);
+    CHECK(back.error == 0 && back.result == 9);
+    CHECK_OK(nnqi_proxy_free(proxy));
+    CHECK_OK(nnqi_object_free(host));
+}
+
 int main(void) {
     start();
     struct bus bus;
@@ -241,6 +391,10 @@ int main(void) {
     queued(proxy);
     answered_meanwhile(proxy);
     races(proxy);
+    completions(proxy);
+    refused(proxy);
+    completion_races(proxy);
+    without_proxies(&bus, object);
     CHECK_OK(nnqi_proxy_free(proxy));
     close_bus(&bus);
     CHECK_OK(nnqi_object_free(object));

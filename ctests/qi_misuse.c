@@ -126,7 +126,7 @@ static struct nnqi_statistics statistics;
     HANDLE(PROXY, nnqi_meta) \
     HANDLE(PROXY, nnqi_call, "keep", NO_ARGUMENTS, 0) \
     HANDLE(PROXY, nnqi_call_start, "keep", NO_ARGUMENTS, 0) \
-    NUMBER(PROXY, nnqi_call_then, "keep", NO_ARGUMENTS, 0, done, NULL) \
+    NUMBER(PROXY, nnqi_call_then, "keep", NO_ARGUMENTS, 0, done, NULL, NULL) \
     NUMBER(PROXY, nnqi_post, "keep", NO_ARGUMENTS) \
     HANDLE(PROXY, nnqi_property_get, "x") \
     NUMBER(PROXY, nnqi_property_set, "x", nnqi_int('i', 1)) \

@@ -197,6 +197,8 @@ fn calls_end_when_they_are_cancelled_or_late() {
     let soon = CallOptions::within(Duration::from_millis(50));
     proof.call_then("slow", &[], &soon, Box::new(done.clone())).unwrap();
     assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(ClientError::TimedOut));
+    proof.call_then("slow", &[], &CallOptions::default(), Box::new(done.clone())).unwrap().cancel();
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(ClientError::Canceled));
     proof.call_then("add", &[1.into(), 2.into()], &CallOptions::default(), Box::new(done)).unwrap();
     assert_eq!(told.recv_timeout(LIMIT).unwrap(), Ok(()));
     assert_eq!(proof.connection().counts().unknown, 0);

@@ -295,7 +295,7 @@ struct nnqi_options {
 typedef uint64_t nnqi_proxy;
 
 /**
- * A call under way: nnqi_call_start. Any thread. Free it with nnqi_pending_free, also when it has ended.
+ * A call under way: nnqi_call_start, nnqi_call_then. Any thread. Free it with nnqi_pending_free, also when it has ended.
  */
 typedef uint64_t nnqi_pending;
 
@@ -304,7 +304,7 @@ typedef uint64_t nnqi_pending;
  * errno and text the words that nnqi_call would have left; text is valid until this returns. It is called on the thread that
  * reads the connection, which may be any that is waiting in a call of this library: it must not block, take no lock that is
  * held around such calls, and must return: exceptions of C++ and longjmp must not leave it. What waits fails with EDEADLK
- * here; nnqi_call_then and nnqi_post may be used.
+ * here; nnqi_call_then, nnqi_cancel, nnqi_pending_free and nnqi_post may be used.
  */
 typedef void (*nnqi_done)(nnqi_value result, int error, const char *text, void *user);
 
@@ -930,33 +930,37 @@ NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnq
 
 /**
  * Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
- * handed to it, and must be valid until then. Returns 0, or -1 as nnqi_call_start. Any thread.
+ * handed to it, and must be valid until then. pending may be NULL; else *pending becomes a handle for nnqi_cancel and nnqi_is_done,
+ * to be freed with nnqi_pending_free, and is 0 if this fails. It is set before done can be called, which may be before this
+ * returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread.
  */
-NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user);
+NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user, nnqi_pending *pending);
 
 /**
  * The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
  * take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
  * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
- * The result is yours to free, and the handle stays one until it is freed. Any thread.
+ * It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
+ * freed. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_wait(nnqi_pending pending, int milliseconds);
 
 /**
- * 1 if the call has ended, so that nnqi_wait would not wait, else 0; -1 with EBADF. A call whose time is over ends only when
- * somebody waits for it. Any thread.
+ * 1 if the call has ended, so that nnqi_wait would not wait, or the function of nnqi_call_then is being called or has been; else 0;
+ * -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread.
  */
 NN_EXPORT int nnqi_is_done(nnqi_pending pending);
 
 /**
- * Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end, which nnqi_wait, also
- * one that is waiting in another thread, gets: EINTR, or the result if it was too late. Returns 0, or -1 with EBADF. Any thread.
+ * Asks the peer to end the call, if it knows how to (qi-messaging.md 16), and waits for nothing. The call still has its one end,
+ * which nnqi_wait, also one that is waiting in another thread, or the function of nnqi_call_then gets: EINTR, or the result if it
+ * was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too.
  */
 NN_EXPORT int nnqi_cancel(nnqi_pending pending);
 
 /**
- * Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end. Returns
- * 0, or -1 with EBADF. Any thread.
+ * Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end, but for
+ * the function of nnqi_call_then, which is called all the same. Returns 0, or -1 with EBADF. Any thread, that function too.
  */
 NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 
