@@ -250,7 +250,7 @@ typedef uint64_t nnqi_session;
 typedef nnqi_value (*nnqi_answerer)(nnqi_value question, void *context);
 
 /**
- * Settings of a session. All zero, as {0}, is the default.
+ * Settings of a session, or of an end point (nnqi_endpoint_connect). All zero, as {0}, is the default.
  */
 struct nnqi_options {
   /**
@@ -1044,10 +1044,14 @@ NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 NN_EXPORT int nnqi_provider_close(nnqi_provider provider);
 
 /**
- * Connects to url, as tcp://127.0.0.1:9559, within so many milliseconds (negative: as long as it takes), and says nothing to the
- * peer: authenticating is the caller's. Returns 0 with EFAULT, EINVAL (no address), ECONNREFUSED, ETIMEDOUT and the like.
+ * Connects to url, as tcp://127.0.0.1:9559 or, with TLS, tcps://127.0.0.1:9503, and says nothing to the peer: authenticating is the
+ * caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout,
+ * authorities and server_name are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
+ * zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
+ * (no such file), ECONNREFUSED, ETIMEDOUT, EPROTO (TLS: also a certificate that is not believed) and the like. Any thread, but what
+ * waits is EDEADLK on one that reads a connection. (qi-messaging.md 1)
  */
-NN_EXPORT nnqi_endpoint nnqi_endpoint_connect(const char *url, int milliseconds);
+NN_EXPORT nnqi_endpoint nnqi_endpoint_connect(const char *url, const struct nnqi_options *options);
 
 /**
  * The connection that a proxy's messages go through, authenticated, for more handlers on it. Returns 0 with EBADF. Free it with
