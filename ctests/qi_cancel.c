@@ -29,11 +29,27 @@ static void quick(nnqi_request request, void *user) {
     CHECK_OK(nnqi_reply(request, nnqi_int('i', 7)));
 }
 
+/* Is answered when it is cancelled, and not before. */
+static void when_canceled(int canceled, void *user) {
+    nnqi_request *request = user;
+    CHECK_EQ(canceled, 1);
+    CHECK_OK(nnqi_reply_canceled(*request));
+    free(request);
+}
+
+static void until_canceled(nnqi_request request, void *user) {
+    (void)user;
+    nnqi_request *copy = malloc(sizeof(*copy));
+    *copy = request;
+    CHECK_OK(nnqi_on_cancel(request, when_canceled, copy));
+}
+
 static nnqi_object make_object(void) {
     nnqi_builder builder = nnqi_builder_new();
     CHECK(nnqi_method(builder, "later", "()", "i", later, NULL) > 0);
     CHECK(nnqi_method(builder, "gate", "()", "i", gate, NULL) > 0);
     CHECK(nnqi_method(builder, "quick", "()", "i", quick, NULL) > 0);
+    CHECK(nnqi_method(builder, "take", "(r)", "i", until_canceled, NULL) > 0);
     nnqi_object object = nnqi_build(builder);
     GOOD(object);
     return object;
@@ -381,6 +397,59 @@ static void without_proxies(struct bus *bus, nnqi_object object) {
     CHECK_OK(nnqi_object_free(host));
 }
 
+/* Calls that are more than a connection takes. */
+enum { MANY = 48, SIZE = 512 * 1024 };
+static struct many {
+    nnqi_proxy proxy;
+    pid_t thread;
+    int at;
+    nnqi_pending pending[MANY];
+    struct told told[MANY];
+} many;
+
+static void *send_many(void *bytes) {
+    PUT(many.thread, (pid_t)syscall(SYS_gettid));
+    for (int i = 0; i < MANY; i++) {
+        PUT(many.at, i);
+        nnqi_value arguments = TUPLE(nnqi_raw(bytes, SIZE));
+        CHECK_OK(nnqi_call_then(many.proxy, "take", arguments, -1, told, &many.told[i], &many.pending[i]));
+    }
+    return NULL;
+}
+
+/* A call that waits for room is cancelled before it is sent. */
+static void unsent(nnqi_proxy proxy) {
+    struct busy beside = {0};
+    nnqi_pending pending = ask(proxy);
+    beside.request = kept;
+    CHECK_OK(nnqi_on_cancel(kept, held_up, &beside));
+    CHECK_OK(nnqi_cancel(pending));
+    WAIT(GET(beside.begun) == 1);
+    CHECK_OK(nnqi_reply_canceled(kept));
+    /* Nobody reads at the other end now. */
+    void *bytes = calloc(1, SIZE);
+    many.proxy = proxy;
+    pthread_t sender = spawn(send_many, bytes);
+    WAIT(GET(many.thread) != 0 && asleep(&many.thread) && GET(many.pending[GET(many.at)]) != 0);
+    int waiting = GET(many.at);
+    CHECK(waiting < MANY - 1);
+    CHECK_OK(nnqi_cancel(many.pending[waiting]));
+    CHECK_EQ(nnqi_is_done(many.pending[waiting]), 0);
+    PUT(beside.go, 1);
+    await(sender);
+    WAIT(GET(many.told[waiting].times) == 1);
+    CHECK_EQ(many.told[waiting].error, EINTR);
+    for (int i = 0; i < MANY; i++) {
+        CHECK_OK(nnqi_cancel(many.pending[i]));
+        WAIT(GET(many.told[i].times) == 1);
+        CHECK_EQ(many.told[i].error, EINTR);
+        CHECK_OK(nnqi_pending_free(many.pending[i]));
+    }
+    ends(pending, EINTR);
+    WAIT(GET(beside.times) == 1);
+    free(bytes);
+}
+
 int main(void) {
     start();
     struct bus bus;
@@ -395,6 +464,7 @@ int main(void) {
     refused(proxy);
     completion_races(proxy);
     without_proxies(&bus, object);
+    unsent(proxy);
     CHECK_OK(nnqi_proxy_free(proxy));
     close_bus(&bus);
     CHECK_OK(nnqi_object_free(object));
