@@ -1,12 +1,11 @@
-//! Our client, and nanoqi, against the genuine libqi as server: PyPI's `qi` in a virtual environment of its own.
+//! Our client, and nanoqi, against the genuine libqi as server.
 
 mod support;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, mpsc};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nanomsg::qi::client::{
@@ -15,71 +14,13 @@ use nanomsg::qi::client::{
 use nanomsg::qi::server::{ObjectBuilder, Options, Server};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
-use support::python::environment;
-use support::{repo_root, require_tool, run};
+use support::libqi::{Service, client};
+use support::run;
 
 /// Nothing here takes this long; it ends a test that hangs.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// Python with libqi.
-fn python() -> PathBuf {
-    static MAKING: Mutex<()> = Mutex::new(());
-    let _alone = MAKING.lock().unwrap_or_else(|poison| poison.into_inner());
-    require_tool("python3", "python3");
-    environment("python-qi", "qi==3.1.5", "qi")
-}
-
-/// A process with a directory and the service of `tests/python/qi_service.py`.
-struct Service {
-    child: Child,
-    commands: Option<ChildStdin>,
-    answers: BufReader<ChildStdout>,
-    url: String,
-}
-
 impl Service {
-    fn start() -> Service {
-        Service::start_at("tcp://127.0.0.1:0")
-    }
-
-    fn start_at(url: &str) -> Service {
-        Service::start_with(url, "")
-    }
-
-    /// With changes to the capabilities that it announces.
-    fn start_with(url: &str, capabilities: &str) -> Service {
-        let mut command = Command::new(python());
-        command.env("QI_TRANSPORT_CAPABILITIES", capabilities);
-        command.arg(repo_root().join("tests/python/qi_service.py")).arg(url);
-        command.env("PYTHONDONTWRITEBYTECODE", "1");
-        // Its log goes to the same pipe from other threads, and may stand in the middle of an answer.
-        command.env("QI_LOG_LEVEL", "0");
-        // Its machine id belongs to the test.
-        command.env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("python");
-        let commands = child.stdin.take();
-        let answers = BufReader::new(child.stdout.take().expect("its output"));
-        let mut service = Service { child, commands, answers, url: String::new() };
-        service.url = service.answer();
-        service
-    }
-
-    fn answer(&mut self) -> String {
-        let mut line = String::new();
-        loop {
-            line.clear();
-            assert_ne!(self.answers.read_line(&mut line).expect("its output"), 0, "the service has ended");
-            if let Some(answer) = line.strip_prefix("= ") {
-                return answer.trim().to_owned();
-            }
-        }
-    }
-
-    fn tell(&mut self, command: &str) -> String {
-        writeln!(self.commands.as_mut().expect("its input"), "{command}").expect("the service reads");
-        self.answer()
-    }
-
     fn session(&self) -> Session {
         self.session_with(SessionOptions::default())
     }
@@ -87,19 +28,6 @@ impl Service {
     fn session_with(&self, mut options: SessionOptions) -> Session {
         options.call_timeout = Some(LIMIT);
         Session::connect(&self.url, options).expect("a session")
-    }
-
-    /// The process goes without a word.
-    fn kill(mut self) {
-        let _ = self.child.kill();
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(self.commands.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -197,6 +125,8 @@ fn calls_end_when_they_are_cancelled_or_late() {
     let soon = CallOptions::within(Duration::from_millis(50));
     proof.call_then("slow", &[], &soon, Box::new(done.clone())).unwrap();
     assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(ClientError::TimedOut));
+    proof.call_then("slow", &[], &CallOptions::default(), Box::new(done.clone())).unwrap().cancel();
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(ClientError::Canceled));
     proof.call_then("add", &[1.into(), 2.into()], &CallOptions::default(), Box::new(done)).unwrap();
     assert_eq!(told.recv_timeout(LIMIT).unwrap(), Ok(()));
     assert_eq!(proof.connection().counts().unknown, 0);
@@ -537,13 +467,7 @@ fn libqi_reaches_libqi_through_us() {
     server.add_service("Mirror", &server.forward(&proof).unwrap()).unwrap();
     // A subscription of our own on the same connection: there is one registration, and no event comes twice.
     let ours = proof.subscribe("happened").unwrap();
-    let mut client = Command::new(python());
-    client.arg(repo_root().join("tests/python/qi_client.py")).arg("mirror").arg(&server.addresses()[0]);
-    client.env("PYTHONDONTWRITEBYTECODE", "1").env("XDG_CONFIG_HOME", env!("CARGO_TARGET_TMPDIR"));
-    client.env("QI_LOG_LEVEL", "2");
-    let outcome = run(&mut client, LIMIT * 3);
-    outcome.expect_success("mirror");
-    assert_eq!(outcome.stdout.trim(), "ok");
+    client("mirror", &server.addresses()[0], None);
     assert_eq!(next(&ours), Value::tuple(vec![5.into(), "five".into()]));
     assert_eq!(next(&ours), Value::tuple(vec![6.into(), "six".into()]));
     assert!(ours.is_empty());

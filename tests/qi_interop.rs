@@ -2,9 +2,7 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use nanomsg::facade::Session;
@@ -13,15 +11,12 @@ use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Option
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
 use nanomsg::transport::tls::TlsServer;
-use support::python::environment;
-use support::{ScratchDir, repo_root, require_tool, run};
-
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    require_tool("python3", "python3");
-    environment("python-qi", "qi==3.1.5", "qi")
-});
+use support::libqi::client;
 
 const LONG: Duration = Duration::from_secs(20);
+
+/// libqi's own id of the machine, and ours: services of both are on one machine then.
+const MACHINE: &str = "a-machine-of-the-tests";
 
 /// What the methods know of their server, once it runs.
 type Bus = Arc<std::sync::OnceLock<Weak<Server>>>;
@@ -161,27 +156,15 @@ fn scenario(name: &str, options: Options) {
 }
 
 fn scenario_at(name: &str, url: &str, options: Options) {
-    let python = &*PYTHON;
     let session = Session::start().expect("a session");
-    let dir = ScratchDir::new();
     let bus = Bus::default();
     let probe = probe(&bus);
-    let options = Options { machine_id: Some("a-machine-of-the-tests".into()), ..options };
+    let options = Options { machine_id: Some(MACHINE.into()), ..options };
     let server = Server::standalone(session.reactor(), &[url], options).expect("a server");
     let server = Arc::new(server);
     bus.get_or_init(|| Arc::downgrade(&server));
     assert_eq!(server.add_service("Probe", &probe), Ok(2));
-    let mut client = Command::new(python);
-    client.arg(repo_root().join("tests/python/qi_client.py")).arg(name).arg(&server.addresses()[0]);
-    client.env("PYTHONDONTWRITEBYTECODE", "1").env("XDG_CONFIG_HOME", dir.path("config"));
-    client.env("QI_LOG_LEVEL", "2");
-    // libqi's own id of the machine: services of both are on one machine then.
-    let config = dir.path("config").join("qimessaging");
-    std::fs::create_dir_all(&config).expect("a directory");
-    std::fs::write(config.join("machine_id"), "a-machine-of-the-tests").expect("a file");
-    let outcome = run(&mut client, Duration::from_secs(100));
-    outcome.expect_success(name);
-    assert_eq!(outcome.stdout.trim(), "ok");
+    client(name, &server.addresses()[0], Some(MACHINE));
     server.close();
     session.stop();
 }
@@ -199,11 +182,13 @@ fn calls_of_all_types() {
 #[test]
 fn errors_reach_the_caller() {
     scenario("errors", Options::default());
+    scenario("mishaps", Options::default());
 }
 
 #[test]
 fn signals_and_properties() {
     scenario("signals", Options::default());
+    scenario("checked", Options::default());
 }
 
 #[test]

@@ -84,9 +84,15 @@ def calls():
 def errors():
     probe = session().service("Probe")
     assert "deliberate" in raises(probe.fail)
+    assert "convert" in raises(probe.add, "a", "b")
+    assert probe.add(1, 1) == 2
+
+
+def mishaps():
+    """Of Rust: in C a method that does not answer has not answered yet, and one that panics is the end."""
+    probe = session().service("Probe")
     assert "did not answer" in raises(probe.silent)
     assert "panicked" in raises(probe.explode)
-    assert "convert" in raises(probe.add, "a", "b")
     assert probe.add(1, 1) == 2
 
 
@@ -111,14 +117,24 @@ def signals():
     assert probe.level.value() == 11
     probe.level.setValue(12)
     assert level.wait(2)[1] == (12,)
-    assert "too high" in raises(probe.level.setValue, 101)
     assert "Failed converting" in raises(probe.level.setValue, "text")
     assert len(fired.seen) == 2
+
+
+def checked():
+    """Of Rust: properties that look at what they are set to."""
+    probe = session().service("Probe")
+    assert "too high" in raises(probe.level.setValue, 101)
+    assert probe.level.value() == 7
 
 
 class Hello:
     def hello(self, name):
         return "hello " + name
+
+
+def guests():
+    assert session().service("Probe").meet(Hello()) == "hello server"
 
 
 def objects():
@@ -311,7 +327,8 @@ def login():
     raises(qi.Session().connect, url)
 
 
-{f.__name__: f for f in (services, calls, errors, signals, objects, cancel, listener, two, provider, lend, mirror, login)}[scenario]()
+SCENARIOS = (services, calls, errors, mishaps, signals, checked, guests, objects, cancel, listener, two, provider, lend, mirror, login)
+{f.__name__: f for f in SCENARIOS}[scenario]()
 print("ok", flush=True)
 # Sessions that are still connected may keep the interpreter from ending.
 sys.stdout.flush()

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // every test crate uses its own subset
 
 pub mod devices;
+pub mod libqi;
 pub mod patterns;
 pub mod peer;
 pub mod python;
@@ -145,7 +146,9 @@ fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
 
     let mut inputs = vec![source.clone()];
     inputs.extend(headers(source.parent().expect("source directory")));
-    inputs.extend(headers(&repo_root().join("include/nanomsg")));
+    for ours in ["include/nanomsg", "include/millrace"] {
+        inputs.extend(headers(&repo_root().join(ours)));
+    }
     let newest = inputs.iter().map(|path| modified(path)).max().flatten();
     if modified(&program) > newest {
         return program;

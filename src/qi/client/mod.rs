@@ -40,7 +40,7 @@ mod typed;
 mod waiting;
 
 pub use authentication::{Authenticator, Credentials};
-pub use call::{CallOptions, PendingCall};
+pub use call::{CallOptions, Canceler, PendingCall};
 pub use connection::Connection;
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};

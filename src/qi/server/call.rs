@@ -192,8 +192,14 @@ impl Call {
     }
 
     /// Has `notice` called when that happens; at once if it has happened. It runs on the thread that reads and must not block.
+    /// Dropped uncalled when the call is answered before, and when another takes its place.
     pub fn on_cancel(&self, notice: impl FnOnce() + Send + 'static) {
-        self.token.ticket.on_cancel(Box::new(notice));
+        self.cancellation().on_cancel(notice);
+    }
+
+    /// For who is to be told of it and does not have the call.
+    pub fn cancellation(&self) -> Cancellation {
+        Cancellation(Arc::clone(&self.token.ticket))
     }
 
     /// Whether nobody will see the answer: a Post.
@@ -207,6 +213,17 @@ impl Call {
         let Value::Object(object) = argument else { return None };
         let address = Address { service: object.service, object: object.object };
         self.token.remotes.iter().find(|remote| remote.address() == address).cloned()
+    }
+}
+
+/// A call that may be cancelled, for who cannot answer it.
+#[derive(Clone, Debug)]
+pub struct Cancellation(Arc<Ticket>);
+
+impl Cancellation {
+    /// As [`Call::on_cancel`]; `notice` is dropped at once if the call has been answered.
+    pub fn on_cancel(&self, notice: impl FnOnce() + Send + 'static) {
+        self.0.on_cancel(Box::new(notice));
     }
 }
 
@@ -389,6 +406,11 @@ impl Ticket {
         if state.canceled {
             drop(state);
             contained(notice);
+            return;
+        }
+        if matches!(state.phase, Phase::Done) {
+            // Nobody would take it out, nor call it.
+            drop(state);
             return;
         }
         let old = state.notice.replace(notice);
