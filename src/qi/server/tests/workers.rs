@@ -126,7 +126,9 @@ fn an_object_of_two_servers_goes_on_at_one_when_the_other_ends() {
     let (one, two, three) = (World::new(), World::new(), World::new());
     let done = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&done);
-    let shared = object(move |_| drop(count.fetch_add(1, Ordering::SeqCst)));
+    let shared = object(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
     [&one, &two].iter().for_each(|world| world.router.add_service(SERVICE, &shared));
     let (first, second) = (one.client(), two.client());
     // Scheduled by the one, which does not get to it any more.
