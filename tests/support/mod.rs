@@ -142,7 +142,9 @@ fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
         .expect("file name")
         .to_str()
         .expect("UTF-8 file name");
-    let program = build_dir(variant).join(stem);
+    // Programs of several directories may have one name.
+    let room = source.parent().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
+    let program = build_dir(&format!("{variant}/{room}")).join(stem);
 
     let mut inputs = vec![source.clone()];
     inputs.extend(headers(source.parent().expect("source directory")));
