@@ -14,6 +14,7 @@ use nanomsg::qi::client::{
 use nanomsg::qi::server::{ObjectBuilder, Options, Server};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
+use serde_json::Value as Json;
 use support::libqi::{Service, client};
 use support::run;
 
@@ -356,6 +357,19 @@ fn nanoqi_end_to_end() {
     assert!(list.contains("Proof") && list.contains("ServiceDirectory"), "{list}");
     let (_, info, _) = nanoqi(&url, &["info", "Proof"]);
     assert!(info.contains("add::(ii) -> i") && info.contains("happened::(is)") && info.contains("level: i"), "{info}");
+    prints(&["call", "Proof.add", "2", "3", "--json"], "5");
+    prints(&["call", "Proof.fire", "1", "x", "--json"], "null");
+    prints(&["get", "Proof.level", "--json"], "8");
+    let json = |arguments: &[&str]| -> Vec<Json> {
+        let (code, out, err) = nanoqi(&url, arguments);
+        assert_eq!(code, 0, "{arguments:?}: {err}");
+        out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    };
+    let services = json(&["list", "--json"]);
+    assert_eq!(services.iter().filter(|service| service["name"] == "Proof" && service["endpoints"].is_array()).count(), 1);
+    let [info] = &json(&["info", "Proof", "--json"])[..] else { panic!("one line") };
+    let add = info["methods"].as_array().unwrap().iter().find(|method| method["name"] == "add").unwrap();
+    assert_eq!((&add["parameters"], &add["returns"]), (&"(ii)".into(), &"i".into()), "{add}");
     let (_, info, _) = nanoqi(&url, &["info", "Proof", "--json", "--all"]);
     assert!(info.contains("\"registerEvent\""), "{info}");
     for (arguments, code) in [
@@ -371,7 +385,12 @@ fn nanoqi_end_to_end() {
     }
     // Of a call libqi traces the call and the result, in whatever order its threads come to it.
     let traced = "fire [3,\"three\"]";
-    for (what, count, wanted) in [(["watch", "Proof.happened"], "1", "[3,\"three\"]"), (["trace", "Proof"], "2", traced)] {
+    for (what, count, wanted) in [
+        (&["watch", "Proof.happened"][..], "1", "[3,\"three\"]"),
+        (&["watch", "Proof.happened", "--json"], "1", "[3,\"three\"]"),
+        (&["trace", "Proof"], "2", traced),
+        (&["trace", "Proof", "--json"], "2", "{\"arguments\":[3,\"three\"],"),
+    ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
         command.args(["--qi-url", &url, "--count", count]).args(what).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
@@ -381,7 +400,7 @@ fn nanoqi_end_to_end() {
         prints(&["call", "Proof.fire", "3", "three"], "");
         let output = child.wait_with_output().unwrap();
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && out.lines().any(|line| line.ends_with(wanted)), "{out}");
+        assert!(output.status.success() && out.lines().any(|line| line.contains(wanted)), "{out}");
     }
     assert_eq!(service.tell("fire 4 four"), "ok");
 }
