@@ -39,6 +39,52 @@ static nnqi_object make_object(void) {
     return object;
 }
 
+static nnqi_value no_answer(nnqi_value question, void *context) {
+    (void)question;
+    __atomic_add_fetch((int *)context, 1, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+/* An end point of these settings comes about, and carries messages both ways: a stranger's Call gets an Error. */
+static void talks(const char *url, const struct nnqi_options *options) {
+    nnqi_endpoint endpoint = nnqi_endpoint_connect(url, options);
+    GOOD(endpoint);
+    nnqi_handler errors = nnqi_make_handler(endpoint, &(struct nnqi_filter){.types = 1 << 3}, 1, NULL, NULL);
+    struct nnqi_header header = {7, 1, 0, 1, 1, 100}, found;
+    CHECK_OK(nnqi_send(endpoint, &header, NULL, 0, patience()));
+    nnqi_value text = nnqi_next_message(errors, patience(), &found);
+    GOOD(text);
+    CHECK_EQ(found.id, 7);
+    CHECK_OK(nnqi_free(text));
+    CHECK_OK(nnqi_remove_handler(errors));
+    CHECK_OK(nnqi_endpoint_close(endpoint));
+}
+
+/* What is a session's alone is refused, whatever the address. */
+static void ends_alone(void) {
+    char url[128];
+    nnqi_server server = serve("tcp://127.0.0.1:0", NULL, url, sizeof(url));
+    talks(url, &(struct nnqi_options){0});
+    talks(url, &(struct nnqi_options){.connect_timeout = -1, .authorities = certificate_file, .server_name = "bus.example"});
+    struct nnqi_options wrong[] = {{.user = "me"}, {.token = "secret"}, {.reconnect = 1}, {.answer = no_answer},
+                                   {.server_name = "bus.example"}, {.authorities = key_file}, {.authorities = "/nowhere/at/all"}};
+    int codes[] = {EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, ENOENT};
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        NONE(nnqi_endpoint_connect(url, &wrong[i]), codes[i]);
+    CHECK_OK(nnqi_server_close(server));
+
+    /* Somebody who does not say a word: TLS waits for one. */
+    struct sockaddr_in name = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof(name);
+    int silent = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_OK(bind(silent, (struct sockaddr *)&name, length));
+    CHECK_OK(listen(silent, 1));
+    CHECK_OK(getsockname(silent, (struct sockaddr *)&name, &length));
+    snprintf(url, sizeof(url), "tcps://127.0.0.1:%d", ntohs(name.sin_port));
+    NONE(nnqi_endpoint_connect(url, &(struct nnqi_options){.connect_timeout = 20}), ETIMEDOUT);
+    close(silent);
+}
+
 static void secure(void) {
     struct nnqi_server_options ours = {.certificate = certificate_file, .key = key_file};
     char url[128];
@@ -47,12 +93,17 @@ static void secure(void) {
     struct nnqi_options believing = {.authorities = certificate_file, .server_name = "bus.example"};
     connects(url, NULL);
     connects(url, &believing);
+    talks(url, NULL);
+    talks(url, &believing);
     struct nnqi_options other = {.authorities = certificate_file, .server_name = "other.example"};
     NONE(nnqi_connect(url, &other), EPROTO);
     CHECK(strstr(nnqi_error(), "TLS") != NULL);
     /* The certificate is not for what is dialled. */
     struct nnqi_options dialled = {.authorities = certificate_file};
     NONE(nnqi_connect(url, &dialled), EPROTO);
+    NONE(nnqi_endpoint_connect(url, &other), EPROTO);
+    CHECK(strstr(nnqi_error(), "TLS") != NULL);
+    NONE(nnqi_endpoint_connect(url, &dialled), EPROTO);
 
     struct nnqi_options wrong[] = {{.server_name = "bus.example"}, {.authorities = "/nowhere/at/all"}, {.authorities = key_file},
                                    {.authorities = certificate_file, .server_name = "no name"}};
@@ -147,12 +198,6 @@ static nnqi_value answer(nnqi_value question, void *context) {
     return map_of("answer", nnqi_int('i', *(int *)context));
 }
 
-static nnqi_value no_answer(nnqi_value question, void *context) {
-    (void)question;
-    __atomic_add_fetch((int *)context, 1, __ATOMIC_SEQ_CST);
-    return 0;
-}
-
 static void refused(const char *url, const struct nnqi_options *options, const char *text) {
     NONE(nnqi_connect(url, options), EACCES);
     check_at(__FILE__, __LINE__, strstr(nnqi_error(), text) != NULL, "\"%s\" is not in \"%s\"", text, nnqi_error());
@@ -190,6 +235,7 @@ int main(void) {
     /* valgrind cannot follow the ciphers, and takes what they write for uninitialised. */
     if (!slow())
         secure();
+    ends_alone();
     authenticated();
     CHECK_EQ(nnqi_handles(), 0);
     return failures != 0;

@@ -255,10 +255,11 @@ static void parties(nnqi_proxy proxy) {
 /* A connection of its own, which has not authenticated: all but that is refused with an Error, and the end is told. */
 static void stranger_alone(const char *url) {
     int end = 0;
-    nnqi_endpoint endpoint = nnqi_endpoint_connect(url, patience());
+    nnqi_endpoint endpoint = nnqi_endpoint_connect(url, NULL);
     GOOD(endpoint);
-    NONE(nnqi_endpoint_connect("tcp://127.0.0.1:1", patience()), ECONNREFUSED);
-    NONE(nnqi_endpoint_connect("nowhere", patience()), EINVAL);
+    NONE(nnqi_endpoint_connect("tcp://127.0.0.1:1", NULL), ECONNREFUSED);
+    NONE(nnqi_endpoint_connect(NULL, NULL), EFAULT);
+    NONE(nnqi_endpoint_connect("nowhere", NULL), EINVAL);
     struct nnqi_filter all = {0};
     nnqi_handler handler = nnqi_make_handler(endpoint, &all, 4, closed, &end);
     struct nnqi_header header = {7, 1, 0, 1, 1, 100}, found;

@@ -155,27 +155,27 @@ static void told_first(nnqi_value result, int error, const char *text, void *use
     CHECK_EQ(error, 0);
     CHECK_OK(nnqi_free(result));
     NONE(nnqi_call(to->proxy, "add", sum_of(1, 1), -1), EDEADLK);
-    CHECK_OK(nnqi_call_then(to->proxy, "add", sum_of(2, 3), -1, told, to));
+    CHECK_OK(nnqi_call_then(to->proxy, "add", sum_of(2, 3), -1, told, to, NULL));
 }
 
 static void completions(nnqi_proxy proxy) {
     struct told chained = {.proxy = proxy}, failed = {.proxy = proxy}, late = {.proxy = proxy};
-    CHECK_OK(nnqi_call_then(proxy, "add", sum_of(1, 2), -1, told_first, &chained));
+    CHECK_OK(nnqi_call_then(proxy, "add", sum_of(1, 2), -1, told_first, &chained, NULL));
     WAIT(GET(chained.times) == 1);
     CHECK_EQ(chained.result, 5);
-    CHECK_OK(nnqi_call_then(proxy, "fail", NO_ARGUMENTS, -1, told, &failed));
+    CHECK_OK(nnqi_call_then(proxy, "fail", NO_ARGUMENTS, -1, told, &failed, NULL));
     WAIT(GET(failed.times) == 1);
     CHECK_EQ(failed.error, EPROTO);
     CHECK(strcmp(failed.text, "on purpose") == 0);
     PUT(keeping, 0);
-    CHECK_OK(nnqi_call_then(proxy, "later", NO_ARGUMENTS, 50, told, &late));
+    CHECK_OK(nnqi_call_then(proxy, "later", NO_ARGUMENTS, 50, told, &late, NULL));
     WAIT(GET(late.times) == 1);
     CHECK_EQ(late.error, ETIMEDOUT);
     WAIT(GET(keeping) == 1);
     CHECK_OK(nnqi_reply_canceled(kept));
-    CHECK_ERR(nnqi_call_then(proxy, "add", sum_of(1, 2), -1, NULL, NULL), EFAULT);
-    CHECK_ERR(nnqi_call_then(proxy, "nothing", NO_ARGUMENTS, -1, told, &late), EINVAL);
-    CHECK_ERR(nnqi_call_then(0, "add", sum_of(1, 2), -1, told, &late), EBADF);
+    CHECK_ERR(nnqi_call_then(proxy, "add", sum_of(1, 2), -1, NULL, NULL, NULL), EFAULT);
+    CHECK_ERR(nnqi_call_then(proxy, "nothing", NO_ARGUMENTS, -1, told, &late, NULL), EINVAL);
+    CHECK_ERR(nnqi_call_then(0, "add", sum_of(1, 2), -1, told, &late, NULL), EBADF);
     CHECK_EQ(GET(late.times), 1);
 }
 
@@ -184,7 +184,7 @@ static void the_end(struct bus *bus, nnqi_proxy proxy) {
     struct waiting one, another;
     struct told late = {0};
     nnqi_pending pending = ask(proxy, -1), unwatched = nnqi_call_start(proxy, "later", NO_ARGUMENTS, -1);
-    CHECK_OK(nnqi_call_then(proxy, "later", NO_ARGUMENTS, -1, told, &late));
+    CHECK_OK(nnqi_call_then(proxy, "later", NO_ARGUMENTS, -1, told, &late, NULL));
     begin_waiting(&one, wait_for_ever, pending);
     begin_waiting(&another, wait_for_ever, pending);
     WAIT(GET(keeping) == 3);

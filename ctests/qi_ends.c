@@ -218,7 +218,7 @@ int main(void) {
     freed(proxy);
     chosen(bus.session, proxy);
     nnqi_server server = bus.server;
-    CHECK_OK(nnqi_call_then(proxy, "quick", NO_ARGUMENTS, -1, close_server, &server));
+    CHECK_OK(nnqi_call_then(proxy, "quick", NO_ARGUMENTS, -1, close_server, &server, NULL));
     WAIT(GET(server) == 0);
     closed(&bus, NULL);
     closed(&bus, &(struct nnqi_options){.reconnect = 1});

@@ -46,6 +46,10 @@ static void done(nnqi_value result, int error, const char *text, void *user) {
     (void)user;
 }
 static void gone(void *user) { (void)user; }
+static void canceled(int canceled, void *user) {
+    (void)canceled;
+    (void)user;
+}
 static void event(nnqi_value arguments, uint64_t missed, void *user) {
     (void)arguments;
     (void)missed;
@@ -109,6 +113,7 @@ static struct nnqi_statistics statistics;
     HANDLE(OBJECT, nnqi_object_get, "x") \
     HANDLE(REQUEST, nnqi_arguments) \
     NUMBER(REQUEST, nnqi_is_canceled) \
+    NUMBER(REQUEST, nnqi_on_cancel, canceled, NULL) \
     NUMBER(REQUEST, nnqi_caller, buffer, sizeof(buffer)) \
     NUMBER(REQUEST, nnqi_reply, nnqi_void()) \
     NUMBER(REQUEST, nnqi_reply_error, "x") \
@@ -121,7 +126,7 @@ static struct nnqi_statistics statistics;
     HANDLE(PROXY, nnqi_meta) \
     HANDLE(PROXY, nnqi_call, "keep", NO_ARGUMENTS, 0) \
     HANDLE(PROXY, nnqi_call_start, "keep", NO_ARGUMENTS, 0) \
-    NUMBER(PROXY, nnqi_call_then, "keep", NO_ARGUMENTS, 0, done, NULL) \
+    NUMBER(PROXY, nnqi_call_then, "keep", NO_ARGUMENTS, 0, done, NULL, NULL) \
     NUMBER(PROXY, nnqi_post, "keep", NO_ARGUMENTS) \
     HANDLE(PROXY, nnqi_property_get, "x") \
     NUMBER(PROXY, nnqi_property_set, "x", nnqi_int('i', 1)) \

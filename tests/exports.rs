@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 105] = [
+const BUS: [&str; 106] = [
     "nnqi_add_service",
     "nnqi_arguments",
     "nnqi_begin_call",
@@ -103,6 +103,7 @@ const BUS: [&str; 105] = [
     "nnqi_object_get",
     "nnqi_object_set",
     "nnqi_object_value",
+    "nnqi_on_cancel",
     "nnqi_optional",
     "nnqi_pending_free",
     "nnqi_post",

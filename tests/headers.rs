@@ -83,6 +83,7 @@ const HEADERS: [Header; 13] = [
             "qi/read.rs",
             "qi/codec.rs",
             "qi/objects.rs",
+            "qi/requests.rs",
             "qi/options.rs",
             "qi/server.rs",
             "qi/client.rs",

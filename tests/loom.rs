@@ -42,6 +42,7 @@ mod qi {
     pub mod endpoint {
         pub mod failure;
         pub mod filter;
+        pub mod guard;
         pub mod handlers;
         pub mod index;
         pub mod ring;

@@ -2,26 +2,21 @@
 
 mod support;
 
-use std::path::PathBuf;
-use std::process::Command;
-use std::sync::{Arc, LazyLock, Mutex, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use nanomsg::facade::Session;
 use nanomsg::qi::convert::convert;
-use nanomsg::qi::server::{Answer, Call, CallError, Object, ObjectBuilder, Options, Remote, Server, Verdict};
+use nanomsg::qi::server::{Answer, Call, CallError, Limits, Object, ObjectBuilder, Options, Remote, Server, Verdict};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
 use nanomsg::transport::tls::TlsServer;
-use support::python::environment;
-use support::{ScratchDir, repo_root, require_tool, run};
-
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    require_tool("python3", "python3");
-    environment("python-qi", "qi==3.1.5", "qi")
-});
+use support::libqi::client;
 
 const LONG: Duration = Duration::from_secs(20);
+
+/// libqi's own id of the machine, and ours: services of both are on one machine then.
+const MACHINE: &str = "a-machine-of-the-tests";
 
 /// What the methods know of their server, once it runs.
 type Bus = Arc<std::sync::OnceLock<Weak<Server>>>;
@@ -97,6 +92,49 @@ fn slow(call: Call) {
     call.reply(if canceled { Err(CallError::Canceled) } else { Ok(Answer::void()) });
 }
 
+/// Emits until so many events are lost; how many were sent, and lost.
+fn flood(object: &Object, lost: i64) -> Result<Answer, CallError> {
+    let (mut sent, mut dropped, text) = (0, 0, "x".repeat(1000));
+    while dropped < lost {
+        let emitted = object.emit("fired", vec![sent.into(), text.as_str().into()]).map_err(|error| error.to_string())?;
+        (sent, dropped) = (sent + emitted.sent as i64, dropped + emitted.dropped as i64);
+    }
+    Ok(Value::tuple(vec![sent.into(), dropped.into()]).into())
+}
+
+/// Emits a last event until there is room for it.
+fn last(object: &Object) -> Result<Answer, CallError> {
+    while object.emit("fired", vec![Value::from(-1), "".into()]).map_err(|error| error.to_string())?.sent == 0 {
+        std::thread::yield_now();
+    }
+    Ok(Answer::void())
+}
+
+/// A service whose method waits, and one that knows when it has begun, and lets it go on.
+fn gate_and_key(room: usize) -> (Object, Object) {
+    let (begin, begun) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel();
+    let (begun, released) = (Mutex::new(begun), Mutex::new(released));
+    let (mut gate, mut key) = (ObjectBuilder::new(), ObjectBuilder::new());
+    // Half of it is one connection's share.
+    gate.limits(Limits { tasks: 2 * room, ..Limits::default() });
+    gate.method("wait", "()", "v", move |_| {
+        begin.send(()).map_err(|error| error.to_string())?;
+        let released = released.lock().map_err(|error| error.to_string())?;
+        released.recv_timeout(LONG).map_err(|error| error.to_string())?;
+        Ok(Answer::void())
+    });
+    key.method("begun", "()", "v", move |_| {
+        begun.lock().map_err(|error| error.to_string())?.recv_timeout(LONG).map_err(|error| error.to_string())?;
+        Ok(Answer::void())
+    });
+    key.method("release", "(i)", "v", move |call| {
+        (0..integer(&call.arguments[0])).try_for_each(|_| release.send(())).map_err(|error| error.to_string())?;
+        Ok(Answer::void())
+    });
+    (gate.build().expect("a gate"), key.build().expect("a key"))
+}
+
 fn probe(bus: &Bus) -> Object {
     let this: Arc<std::sync::OnceLock<Object>> = Arc::default();
     let mut probe = ObjectBuilder::new();
@@ -122,6 +160,10 @@ fn probe(bus: &Bus) -> Object {
         me.emit("anything", vec![1.into(), list]).map_err(|error| error.to_string())?;
         Ok(Answer::void())
     });
+    let me = Arc::clone(&this);
+    probe.method("flood", "(i)", "(ii)", move |call| flood(me.get().ok_or("not yet")?, integer(&call.arguments[0])));
+    let me = Arc::clone(&this);
+    probe.method("last", "()", "v", move |_| last(me.get().ok_or("not yet")?));
     probe.method("counter", "()", "o", |_| Ok(Answer::from(&counter()?)));
     probe.method("meet", "(o)", "s", |call| {
         let guest = call.remote(&call.arguments[0]).ok_or("no object")?;
@@ -161,27 +203,17 @@ fn scenario(name: &str, options: Options) {
 }
 
 fn scenario_at(name: &str, url: &str, options: Options) {
-    let python = &*PYTHON;
     let session = Session::start().expect("a session");
-    let dir = ScratchDir::new();
     let bus = Bus::default();
     let probe = probe(&bus);
-    let options = Options { machine_id: Some("a-machine-of-the-tests".into()), ..options };
+    let options = Options { machine_id: Some(MACHINE.into()), ..options };
     let server = Server::standalone(session.reactor(), &[url], options).expect("a server");
     let server = Arc::new(server);
     bus.get_or_init(|| Arc::downgrade(&server));
     assert_eq!(server.add_service("Probe", &probe), Ok(2));
-    let mut client = Command::new(python);
-    client.arg(repo_root().join("tests/python/qi_client.py")).arg(name).arg(&server.addresses()[0]);
-    client.env("PYTHONDONTWRITEBYTECODE", "1").env("XDG_CONFIG_HOME", dir.path("config"));
-    client.env("QI_LOG_LEVEL", "2");
-    // libqi's own id of the machine: services of both are on one machine then.
-    let config = dir.path("config").join("qimessaging");
-    std::fs::create_dir_all(&config).expect("a directory");
-    std::fs::write(config.join("machine_id"), "a-machine-of-the-tests").expect("a file");
-    let outcome = run(&mut client, Duration::from_secs(100));
-    outcome.expect_success(name);
-    assert_eq!(outcome.stdout.trim(), "ok");
+    let (gate, key) = gate_and_key(50);
+    server.add_service("Gate", &gate).and_then(|_| server.add_service("Key", &key)).expect("two services more");
+    client(name, &server.addresses()[0], Some(MACHINE));
     server.close();
     session.stop();
 }
@@ -199,11 +231,13 @@ fn calls_of_all_types() {
 #[test]
 fn errors_reach_the_caller() {
     scenario("errors", Options::default());
+    scenario("mishaps", Options::default());
 }
 
 #[test]
 fn signals_and_properties() {
     scenario("signals", Options::default());
+    scenario("checked", Options::default());
 }
 
 #[test]
@@ -242,6 +276,16 @@ fn libqi_calls_over_tls() {
         options.connection.tls_server = Some(TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).expect("an identity"));
         scenario_at(name, "tcps://127.0.0.1:0", options);
     }
+}
+
+#[test]
+fn a_full_mailbox_refuses_what_does_not_fit() {
+    scenario("overflow", Options::default());
+}
+
+#[test]
+fn a_subscriber_that_stands_still_loses_what_we_say() {
+    scenario("standstill", Options { event_limit: 256 * 1024, ..Options::default() });
 }
 
 #[test]

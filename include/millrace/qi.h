@@ -157,6 +157,16 @@ typedef void (*nnqi_gone)(void *user);
 typedef uint64_t nnqi_object;
 
 /**
+ * Told once what becomes of a request: canceled is 1 when nobody waits for the answer any more, as nnqi_is_canceled says, and 0
+ * when that has not come and will not be told: the request has been answered, or nnqi_on_cancel has been called again. Until
+ * then user must be valid, afterwards it is not used. With 1 it is called on the thread that reads the connection, or that closes
+ * it, also while the code of the method runs; with 0, within the call that answers; and within nnqi_on_cancel itself if there
+ * is nothing to wait for. It must not block (what waits fails with EDEADLK where a connection is read), take no lock that is held
+ * around calls of this library, and must return: exceptions of C++ and longjmp must not leave it. It may answer the request.
+ */
+typedef void (*nnqi_notice)(int canceled, void *user);
+
+/**
  * A directory with services of this process. Any thread. Close it with nnqi_server_close.
  */
 typedef uint64_t nnqi_server;
@@ -240,7 +250,7 @@ typedef uint64_t nnqi_session;
 typedef nnqi_value (*nnqi_answerer)(nnqi_value question, void *context);
 
 /**
- * Settings of a session. All zero, as {0}, is the default.
+ * Settings of a session, or of an end point (nnqi_endpoint_connect). All zero, as {0}, is the default.
  */
 struct nnqi_options {
   /**
@@ -285,7 +295,7 @@ struct nnqi_options {
 typedef uint64_t nnqi_proxy;
 
 /**
- * A call under way: nnqi_call_start. Any thread. Free it with nnqi_pending_free, also when it has ended.
+ * A call under way: nnqi_call_start, nnqi_call_then. Any thread. Free it with nnqi_pending_free, also when it has ended.
  */
 typedef uint64_t nnqi_pending;
 
@@ -294,7 +304,7 @@ typedef uint64_t nnqi_pending;
  * errno and text the words that nnqi_call would have left; text is valid until this returns. It is called on the thread that
  * reads the connection, which may be any that is waiting in a call of this library: it must not block, take no lock that is
  * held around such calls, and must return: exceptions of C++ and longjmp must not leave it. What waits fails with EDEADLK
- * here; nnqi_call_then and nnqi_post may be used.
+ * here; nnqi_call_then, nnqi_cancel, nnqi_pending_free and nnqi_post may be used.
  */
 typedef void (*nnqi_done)(nnqi_value result, int error, const char *text, void *user);
 
@@ -784,6 +794,15 @@ NN_EXPORT nnqi_value nnqi_arguments(nnqi_request request);
 NN_EXPORT int nnqi_is_canceled(nnqi_request request);
 
 /**
+ * Has notice called, with user, when the caller cancels the request or is gone (qi-messaging.md 16), or else when
+ * it is answered: once in any case. If it is cancelled already, that is now. A request has one notice: another one takes its place,
+ * and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
+ * cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
+ * EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread.
+ */
+NN_EXPORT int nnqi_on_cancel(nnqi_request request, nnqi_notice notice, void *user);
+
+/**
  * The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.
  */
 NN_EXPORT int64_t nnqi_caller(nnqi_request request, char *buffer, size_t size);
@@ -911,33 +930,37 @@ NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnq
 
 /**
  * Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
- * handed to it, and must be valid until then. Returns 0, or -1 as nnqi_call_start. Any thread.
+ * handed to it, and must be valid until then. pending may be NULL; else *pending becomes a handle for nnqi_cancel and nnqi_is_done,
+ * to be freed with nnqi_pending_free, and is 0 if this fails. It is set before done can be called, which may be before this
+ * returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread.
  */
-NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user);
+NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user, nnqi_pending *pending);
 
 /**
  * The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
  * take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
  * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
- * The result is yours to free, and the handle stays one until it is freed. Any thread.
+ * It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
+ * freed. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_wait(nnqi_pending pending, int milliseconds);
 
 /**
- * 1 if the call has ended, so that nnqi_wait would not wait, else 0; -1 with EBADF. A call whose time is over ends only when
- * somebody waits for it. Any thread.
+ * 1 if the call has ended, so that nnqi_wait would not wait, or the function of nnqi_call_then is being called or has been; else 0;
+ * -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread.
  */
 NN_EXPORT int nnqi_is_done(nnqi_pending pending);
 
 /**
- * Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end, which nnqi_wait, also
- * one that is waiting in another thread, gets: EINTR, or the result if it was too late. Returns 0, or -1 with EBADF. Any thread.
+ * Asks the peer to end the call, if it knows how to (qi-messaging.md 16), and waits for nothing. The call still has its one end,
+ * which nnqi_wait, also one that is waiting in another thread, or the function of nnqi_call_then gets: EINTR, or the result if it
+ * was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too.
  */
 NN_EXPORT int nnqi_cancel(nnqi_pending pending);
 
 /**
- * Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end. Returns
- * 0, or -1 with EBADF. Any thread.
+ * Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end, but for
+ * the function of nnqi_call_then, which is called all the same. Returns 0, or -1 with EBADF. Any thread, that function too.
  */
 NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 
@@ -1021,10 +1044,14 @@ NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 NN_EXPORT int nnqi_provider_close(nnqi_provider provider);
 
 /**
- * Connects to url, as tcp://127.0.0.1:9559, within so many milliseconds (negative: as long as it takes), and says nothing to the
- * peer: authenticating is the caller's. Returns 0 with EFAULT, EINVAL (no address), ECONNREFUSED, ETIMEDOUT and the like.
+ * Connects to url, as tcp://127.0.0.1:9559 or, with TLS, tcps://127.0.0.1:9503, and says nothing to the peer: authenticating is the
+ * caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout,
+ * authorities and server_name are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
+ * zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
+ * (no such file), ECONNREFUSED, ETIMEDOUT, EPROTO (TLS: also a certificate that is not believed) and the like. Any thread, but what
+ * waits is EDEADLK on one that reads a connection. (qi-messaging.md 1)
  */
-NN_EXPORT nnqi_endpoint nnqi_endpoint_connect(const char *url, int milliseconds);
+NN_EXPORT nnqi_endpoint nnqi_endpoint_connect(const char *url, const struct nnqi_options *options);
 
 /**
  * The connection that a proxy's messages go through, authenticated, for more handlers on it. Returns 0 with EBADF. Free it with

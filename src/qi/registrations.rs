@@ -120,14 +120,15 @@ impl<W> Registrations<W> {
         waiting
     }
 
-    /// One less listens to the registration of this link. The link to unregister, if it was the last.
-    pub fn leave(&mut self, key: &Key, link: u64) -> Option<u64> {
+    /// One less listens to the registration of this link. If it was the last, the caller must unregister it, and tell those who
+    /// have not heard yet that they are registered: the peer does both in order.
+    pub fn leave(&mut self, key: &Key, link: u64) -> Option<Vec<W>> {
         let state = self.states.get_mut(key).filter(|state| state.link == link)?;
         state.listeners -= 1;
         if state.listeners > 0 {
             return None;
         }
-        self.states.remove(key).map(|state| state.link)
+        self.states.remove(key).map(|state| state.waiting)
     }
 
     /// Somebody listens.

@@ -84,7 +84,7 @@ impl House {
     fn push(self: &Arc<Self>, object: usize, from: u64, task: u32) {
         let origin = Origin::Connection { id: from, bytes: 1 };
         if self.objects[object].mailbox.push(origin, task).expect("room") {
-            self.provide(self.queue.push(object));
+            self.provide(self.queue.push(object).expect("it goes on"));
         }
     }
 
@@ -96,7 +96,7 @@ impl House {
         object.done.lock().unwrap().push(task);
         object.inside.fetch_sub(1, Ordering::SeqCst);
         if object.mailbox.finish() {
-            self.queue.put_back(index);
+            self.queue.put_back(index).expect("it goes on");
         }
         self.less();
     }
@@ -166,5 +166,59 @@ fn what_is_taken_out_is_not_done_and_what_follows_is() {
         house.push(0, 1, 2);
         house.join();
         assert_eq!(house.done(0), if removed { vec![2] } else { vec![1, 2] });
+    });
+}
+
+/// An object of two servers, whose tasks are numbered by them. What the workers do is done by hand.
+struct Shared {
+    mailbox: Mailbox<usize>,
+    queues: [RunQueue<()>; 2],
+}
+
+impl Shared {
+    fn push(&self, server: usize) {
+        if self.mailbox.push(Origin::Server, server).expect("room") {
+            self.submit(server);
+        }
+    }
+
+    /// `Crew::submit`.
+    fn submit(&self, server: usize) {
+        match self.queues[server].push(()) {
+            Ok(wanted) => assert_eq!(wanted, Wanted::Nobody, "there are no threads"),
+            Err(()) => self.abandon(),
+        }
+    }
+
+    /// `Object::abandon`.
+    fn abandon(&self) {
+        let (_, whose) = self.mailbox.abandon(|server| self.queues[*server].is_stopping(), |server| *server);
+        if let Some(server) = whose {
+            self.submit(server);
+        }
+    }
+}
+
+#[test]
+fn what_one_server_wants_is_done_though_another_ends() {
+    explore(3, || {
+        let queues = [RunQueue::new(0), RunQueue::new(0)];
+        let shared = Arc::new(Shared { mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }), queues });
+        let (pusher, ender) = (Arc::clone(&shared), Arc::clone(&shared));
+        let pusher = thread::spawn(move || pusher.push(0));
+        let ender = thread::spawn(move || ender.queues[0].stop().into_iter().for_each(|()| ender.abandon()));
+        shared.push(1);
+        pusher.join().unwrap();
+        ender.join().unwrap();
+        let mut done = Vec::new();
+        while shared.queues[1].try_next().is_some() {
+            done.extend(shared.mailbox.take());
+            if shared.mailbox.finish() {
+                shared.queues[1].put_back(()).expect("it goes on");
+            }
+        }
+        assert!(done.contains(&1), "{done:?}");
+        assert_eq!(shared.mailbox.waiting(), 0);
+        assert_eq!(shared.mailbox.push(Origin::Server, 1), Ok(true), "it is idle");
     });
 }

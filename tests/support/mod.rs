@@ -2,6 +2,7 @@
 #![allow(dead_code)] // every test crate uses its own subset
 
 pub mod devices;
+pub mod libqi;
 pub mod patterns;
 pub mod peer;
 pub mod python;
@@ -141,11 +142,15 @@ fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
         .expect("file name")
         .to_str()
         .expect("UTF-8 file name");
-    let program = build_dir(variant).join(stem);
+    // Programs of several directories may have one name.
+    let room = source.parent().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
+    let program = build_dir(&format!("{variant}/{room}")).join(stem);
 
     let mut inputs = vec![source.clone()];
     inputs.extend(headers(source.parent().expect("source directory")));
-    inputs.extend(headers(&repo_root().join("include/nanomsg")));
+    for ours in ["include/nanomsg", "include/millrace"] {
+        inputs.extend(headers(&repo_root().join(ours)));
+    }
     let newest = inputs.iter().map(|path| modified(path)).max().flatten();
     if modified(&program) > newest {
         return program;

@@ -2,10 +2,12 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::client::{CallOptions, ClientError, PendingCall, Proxy, Received};
+use crate::qi::client::{CallOptions, Canceler, ClientError, Completion, PendingCall, Proxy};
 use crate::qi::server::Object;
 use crate::qi::value::Value;
+use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy};
@@ -15,18 +17,78 @@ use super::objects::{self, User};
 use super::options::timeout;
 use super::view;
 
-/// A call under way: nnqi_call_start. Any thread. Free it with nnqi_pending_free, also when it has ended.
+/// A call under way: nnqi_call_start, nnqi_call_then. Any thread. Free it with nnqi_pending_free, also when it has ended.
 pub type nnqi_pending = u64;
 
 /// Told how a call has ended: its result, which the library frees afterwards (nnqi_copy keeps it), or 0, and then error is the
 /// errno and text the words that nnqi_call would have left; text is valid until this returns. It is called on the thread that
 /// reads the connection, which may be any that is waiting in a call of this library: it must not block, take no lock that is
 /// held around such calls, and must return: exceptions of C++ and longjmp must not leave it. What waits fails with EDEADLK
-/// here; nnqi_call_then and nnqi_post may be used.
+/// here; nnqi_call_then, nnqi_cancel, nnqi_pending_free and nnqi_post may be used.
 pub type nnqi_done =
     Option<unsafe extern "C" fn(result: nnqi_value, error: c_int, text: *const c_char, user: *mut c_void)>;
 
-static PENDING: LazyLock<Handles<Arc<PendingCall>>> = LazyLock::new(|| Handles::new(Kind::Pending));
+static PENDING: LazyLock<Handles<UnderWay>> = LazyLock::new(|| Handles::new(Kind::Pending));
+
+#[derive(Clone)]
+enum UnderWay {
+    Waited(Arc<PendingCall>),
+    Told(Arc<Told>),
+}
+
+fn waited(handle: nnqi_pending) -> Result<Arc<PendingCall>> {
+    match PENDING.get(handle)? {
+        UnderWay::Waited(call) => Ok(call),
+        UnderWay::Told(_) => Err(Failure::invalid("this call has a function that is told instead of a wait")),
+    }
+}
+
+/// A call whose end a function is told. Its handle is C's before it is sent: the function may be called at once.
+#[derive(Default)]
+struct Told(Mutex<Stage>);
+
+#[derive(Default)]
+enum Stage {
+    #[default]
+    Begun,
+    /// Cancelled before it was sent.
+    Unwanted,
+    Sent(Canceler),
+    Ended,
+}
+
+impl Told {
+    fn sent(&self, call: Canceler) {
+        let mut stage = self.0.lock();
+        let unwanted = matches!(*stage, Stage::Unwanted);
+        if !matches!(*stage, Stage::Ended) {
+            *stage = Stage::Sent(call);
+        }
+        drop(stage);
+        if unwanted {
+            self.cancel();
+        }
+    }
+
+    fn cancel(&self) {
+        let mut stage = self.0.lock();
+        let call = match &*stage {
+            Stage::Sent(call) => call.clone(),
+            Stage::Begun => return *stage = Stage::Unwanted,
+            Stage::Unwanted | Stage::Ended => return,
+        };
+        drop(stage);
+        call.cancel();
+    }
+
+    fn end(&self) {
+        *self.0.lock() = Stage::Ended;
+    }
+
+    fn has_ended(&self) -> bool {
+        matches!(*self.0.lock(), Stage::Ended)
+    }
+}
 
 /// What is to be called, as all ways to call are given it.
 struct Asked<'a> {
@@ -99,12 +161,14 @@ pub unsafe extern "C" fn nnqi_call_start(
     guard(|| {
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
-        Ok(PENDING.add(Arc::new(asked.send(Proxy::start_call)?)))
+        Ok(PENDING.add(UnderWay::Waited(Arc::new(asked.send(Proxy::start_call)?))))
     })
 }
 
 /// Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
-/// handed to it, and must be valid until then. Returns 0, or -1 as nnqi_call_start. Any thread.
+/// handed to it, and must be valid until then. pending may be NULL; else *pending becomes a handle for nnqi_cancel and nnqi_is_done,
+/// to be freed with nnqi_pending_free, and is 0 if this fails. It is set before done can be called, which may be before this
+/// returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call_then(
     proxy: nnqi_proxy,
@@ -113,65 +177,103 @@ pub unsafe extern "C" fn nnqi_call_then(
     milliseconds: c_int,
     done: nnqi_done,
     user: *mut c_void,
+    pending: *mut nnqi_pending,
 ) -> c_int {
     guard(|| {
+        let give = |handle| match pending.is_null() {
+            true => Ok(()),
+            // SAFETY: it has room for a handle.
+            false => unsafe { pointers::write(pending, handle) },
+        };
+        give(0)?;
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
         let done = done.ok_or(Error::FAULT)?;
-        let user = User::new(user);
-        let tell = move |outcome: std::result::Result<Received, ClientError>| {
-            let (result, (error, text)) = match outcome {
-                Ok(received) => (view::add_received(received), Default::default()),
-                Err(error) => (0, Failure::from(error).into_parts()),
-            };
-            // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
-            unsafe { done(result, error, text.as_ptr(), user.pointer()) };
-            // C may have taken it.
-            let _ = view::free(result);
-        };
-        asked.send(|proxy, method, arguments, options| proxy.call_then(method, arguments, options, Box::new(tell)))?;
+        let told = Arc::new(Told::default());
+        let handle = if pending.is_null() { 0 } else { PENDING.add(UnderWay::Told(Arc::clone(&told))) };
+        give(handle)?;
+        let tell = telling(done, User::new(user), Arc::clone(&told));
+        match asked.send(|proxy, method, arguments, options| proxy.call_then(method, arguments, options, tell)) {
+            Ok(call) => told.sent(call),
+            Err(failure) => {
+                give(0)?;
+                // There is none without a place for it, and C may have freed it.
+                let _ = PENDING.remove(handle);
+                return Err(failure);
+            }
+        }
         Ok(0)
+    })
+}
+
+fn telling(
+    done: unsafe extern "C" fn(nnqi_value, c_int, *const c_char, *mut c_void),
+    user: User,
+    told: Arc<Told>,
+) -> Completion {
+    Box::new(move |outcome| {
+        told.end();
+        let (result, (error, text)) = match outcome {
+            Ok(received) => (view::add_received(received), Default::default()),
+            Err(error) => (0, Failure::from(error).into_parts()),
+        };
+        // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
+        unsafe { done(result, error, text.as_ptr(), user.pointer()) };
+        // C may have taken it.
+        let _ = view::free(result);
     })
 }
 
 /// The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
 /// take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
 /// nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
-/// The result is yours to free, and the handle stays one until it is freed. Any thread.
+/// It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
+/// freed. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_wait(pending: nnqi_pending, milliseconds: c_int) -> nnqi_value {
     guard(|| {
-        let outcome = PENDING.get(pending)?.wait_for(timeout(milliseconds).unwrap_or(Duration::MAX));
+        let outcome = waited(pending)?.wait_for(timeout(milliseconds).unwrap_or(Duration::MAX));
         let outcome = outcome.ok_or_else(|| Failure::new(Error::AGAIN, "no answer yet"));
         let received = PENDING.waited(pending, outcome.and_then(|received| Ok(received?)))?;
         Ok(view::add_received(received))
     })
 }
 
-/// 1 if the call has ended, so that nnqi_wait would not wait, else 0; -1 with EBADF. A call whose time is over ends only when
-/// somebody waits for it. Any thread.
+/// 1 if the call has ended, so that nnqi_wait would not wait, or the function of nnqi_call_then is being called or has been; else 0;
+/// -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_is_done(pending: nnqi_pending) -> c_int {
-    guard(|| Ok(PENDING.get(pending)?.is_done().into()))
+    guard(|| {
+        Ok(c_int::from(match PENDING.get(pending)? {
+            UnderWay::Waited(call) => call.is_done(),
+            UnderWay::Told(call) => call.has_ended(),
+        }))
+    })
 }
 
-/// Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end, which nnqi_wait, also
-/// one that is waiting in another thread, gets: EINTR, or the result if it was too late. Returns 0, or -1 with EBADF. Any thread.
+/// Asks the peer to end the call, if it knows how to (qi-messaging.md 16), and waits for nothing. The call still has its one end,
+/// which nnqi_wait, also one that is waiting in another thread, or the function of nnqi_call_then gets: EINTR, or the result if it
+/// was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_cancel(pending: nnqi_pending) -> c_int {
     guard(|| {
-        PENDING.get(pending)?.cancel();
+        match PENDING.get(pending)? {
+            UnderWay::Waited(call) => call.cancel(),
+            UnderWay::Told(call) => call.cancel(),
+        }
         Ok(0)
     })
 }
 
-/// Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end. Returns
-/// 0, or -1 with EBADF. Any thread.
+/// Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end, but for
+/// the function of nnqi_call_then, which is called all the same. Returns 0, or -1 with EBADF. Any thread, that function too.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
     guard(|| {
-        // Others may be waiting for it, and hold it as long.
-        PENDING.remove(pending)?.forget();
+        if let UnderWay::Waited(call) = PENDING.remove(pending)? {
+            // Others may be waiting for it, and hold it as long.
+            call.forget();
+        }
         Ok(0)
     })
 }

@@ -7,7 +7,7 @@ use crate::capi::pointers;
 use crate::core::Error;
 use crate::qi::client::shared_reactor;
 use crate::qi::endpoint::{
-    Config, EndPoint, Failure as Ended, Filter, Next, Pattern, Queue, Reason, Sent, Types, Verdict, WhenFull, may_change,
+    EndPoint, Failure as Ended, Filter, Next, Pattern, Queue, Reason, Sent, Types, Verdict, WhenFull, may_change,
 };
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::value::Value;
@@ -17,7 +17,7 @@ use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::objects::User;
-use super::options::timeout;
+use super::options::{connection_options, nnqi_options, timeout};
 use super::view;
 
 /// One connection, shared by parties that know nothing of each other: each makes handlers for the messages that concern it. Any
@@ -145,15 +145,20 @@ fn failed(failure: &Ended) -> Failure {
     Failure::new(failure.error(), failure)
 }
 
-/// Connects to url, as tcp://127.0.0.1:9559, within so many milliseconds (negative: as long as it takes), and says nothing to the
-/// peer: authenticating is the caller's. Returns 0 with EFAULT, EINVAL (no address), ECONNREFUSED, ETIMEDOUT and the like.
+/// Connects to url, as tcp://127.0.0.1:9559 or, with TLS, tcps://127.0.0.1:9503, and says nothing to the peer: authenticating is the
+/// caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout,
+/// authorities and server_name are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
+/// zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
+/// (no such file), ECONNREFUSED, ETIMEDOUT, EPROTO (TLS: also a certificate that is not believed) and the like. Any thread, but what
+/// waits is EDEADLK on one that reads a connection. (qi-messaging.md 1)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_endpoint_connect(url: *const c_char, milliseconds: c_int) -> nnqi_endpoint {
+pub unsafe extern "C" fn nnqi_endpoint_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_endpoint {
     guard(|| {
         // SAFETY: a non-null `url` ends with a zero.
         let url = unsafe { view::utf8(url) }?;
-        let (reactor, config) = (shared_reactor()?, Config::default());
-        let endpoint = EndPoint::connect(&reactor, url, config, timeout(milliseconds), |_| {});
+        // SAFETY: a non-null `options` is some, whose texts end with a zero.
+        let (config, timeout) = unsafe { connection_options(options) }?;
+        let endpoint = EndPoint::connect(&shared_reactor()?, url, config, timeout, |_| {});
         Ok(ENDPOINTS.add(endpoint.map_err(|failure| failed(&failure))?))
     })
 }

@@ -18,6 +18,7 @@ pub mod options;
 mod outcome;
 pub mod provider;
 pub mod read;
+pub mod requests;
 pub mod server;
 pub mod subscribe;
 mod view;

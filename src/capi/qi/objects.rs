@@ -2,7 +2,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, LazyLock};
 
 use crate::core::Error;
-use crate::qi::server::{Answer, Call, CallError, Object, ObjectBuilder};
+use crate::qi::server::{Call, Object, ObjectBuilder};
 use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
@@ -10,6 +10,7 @@ use super::build::nnqi_value;
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::held::Held;
+use super::requests::{self, nnqi_request};
 use super::view;
 
 /// An object that is being described, until nnqi_build or nnqi_builder_free. One thread at a time.
@@ -17,9 +18,6 @@ pub type nnqi_builder = u64;
 /// An object of this process, to be added to servers. The handle is the caller's until nnqi_object_free; the object lives on
 /// while a server has it. Any thread.
 pub type nnqi_object = u64;
-/// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error, nnqi_reply_canceled or
-/// nnqi_reply_object, exactly one of them, from any thread, now or later. It is the callback's, and stays until it is answered.
-pub type nnqi_request = u64;
 
 /// The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
 /// which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
@@ -30,11 +28,8 @@ pub type nnqi_code = Option<unsafe extern "C" fn(request: nnqi_request, user: *m
 /// Told that an object is no more: nnqi_when_gone.
 pub type nnqi_gone = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
-type Shared<T> = Arc<Mutex<Option<T>>>;
-
-static BUILDERS: LazyLock<Handles<Shared<ObjectBuilder>>> = LazyLock::new(|| Handles::new(Kind::Builder));
+static BUILDERS: LazyLock<Handles<Arc<Mutex<Option<ObjectBuilder>>>>> = LazyLock::new(|| Handles::new(Kind::Builder));
 static OBJECTS: LazyLock<Handles<Object>> = LazyLock::new(|| Handles::new(Kind::Object));
-static REQUESTS: LazyLock<Handles<Shared<Call>>> = LazyLock::new(|| Handles::new(Kind::Request));
 
 /// What C wants to have back in its callbacks.
 #[derive(Clone, Copy)]
@@ -108,9 +103,8 @@ pub unsafe extern "C" fn nnqi_method(
         let code = code.ok_or(Error::FAULT)?;
         let user = User(user);
         let run = move |call: Call| {
-            let request = REQUESTS.add(Arc::new(Mutex::new(Some(call))));
             // SAFETY: C promises a function of this kind, and that it can be called with `user` as long as the object lives.
-            unsafe { code(request, user.pointer()) };
+            unsafe { code(requests::add(call), user.pointer()) };
         };
         with_builder(builder, |builder| builder.method_later(name, parameters, result, run)).map(i64::from)
     })
@@ -243,92 +237,5 @@ pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c
         let property = unsafe { view::utf8(property) }?;
         let value = OBJECTS.get(object)?.get(property);
         Ok(view::add(value.ok_or_else(|| Failure::invalid(format!("no property {property}")))?))
-    })
-}
-
-fn with_request<T>(handle: nnqi_request, look: impl FnOnce(&Call) -> T) -> Result<T> {
-    let call = REQUESTS.get(handle)?;
-    let call = call.lock();
-    call.as_ref().map(look).ok_or_else(|| Error::BAD_FD.into())
-}
-
-/// Only one of several threads that answer gets it.
-fn take_request(handle: nnqi_request) -> Result<Call> {
-    REQUESTS.remove(handle)?.lock().take().ok_or_else(|| Error::BAD_FD.into())
-}
-
-/// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
-    guard(|| {
-        with_request(request, |call| {
-            let arguments = Value::tuple(call.arguments.clone());
-            let held = Held::passed(call, &arguments);
-            view::add_with(arguments, held)
-        })
-    })
-}
-
-/// 1 if nobody waits for the answer any more (the caller has cancelled, or is gone), else 0; -1 with EBADF. It must be answered
-/// all the same. Any thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
-    guard(|| with_request(request, |call| c_int::from(call.is_canceled())))
-}
-
-/// The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
-        let remote = with_request(request, |call| call.caller.remote())?;
-        // SAFETY: a non-null `buffer` has room for `size` bytes.
-        unsafe { view::copy_text(remote.as_bytes(), buffer, size) }
-    })
-}
-
-/// Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
-/// be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
-/// stays open. Any thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
-    guard(|| {
-        let (result, inner) = view::take(result)?;
-        let (result, objects) = inner.held.to_be_sent(result)?;
-        let answer = objects.iter().fold(Answer::from(result), Answer::carrying);
-        take_request(request)?.reply(Ok(answer));
-        Ok(0)
-    })
-}
-
-/// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
-/// it stays open. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_char) -> c_int {
-    guard(|| {
-        // SAFETY: a non-null `text` ends with a zero.
-        let text = unsafe { view::utf8(text) }?;
-        take_request(request)?.reply(Err(CallError::from(text)));
-        Ok(0)
-    })
-}
-
-/// Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
-/// EBADF. Any thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
-    guard(|| {
-        take_request(request)?.reply(Err(CallError::Canceled));
-        Ok(0)
-    })
-}
-
-/// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
-/// -1 with EBADF. Any thread.
-#[unsafe(no_mangle)]
-pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
-    guard(|| {
-        let object = OBJECTS.get(object)?;
-        take_request(request)?.reply(Ok(Answer::from(&object)));
-        Ok(0)
     })
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::capi::pointers;
 use crate::core::Error;
 use crate::qi::capability::CapabilityMap;
-use crate::qi::client::{Authenticator, Backoff, SessionOptions};
+use crate::qi::client::{Authenticator, Backoff, Credentials, SessionOptions};
 use crate::qi::convert::convert;
-use crate::qi::endpoint::{TlsClient, TlsServer};
-use crate::qi::server::{Credentials, Options, Verdict};
+use crate::qi::endpoint::{Config, TlsClient, TlsServer};
+use crate::qi::server::{Credentials as Shown, Options, Verdict};
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
@@ -35,7 +35,7 @@ pub const NNQI_CONTINUE: c_int = 2;
 /// connects, may take its time, and must return: exceptions of C++ and longjmp must not leave it.
 pub type nnqi_answerer = Option<unsafe extern "C" fn(question: nnqi_value, context: *mut c_void) -> nnqi_value>;
 
-/// Settings of a session. All zero, as {0}, is the default.
+/// Settings of a session, or of an end point (nnqi_endpoint_connect). All zero, as {0}, is the default.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct nnqi_options {
@@ -129,6 +129,24 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
     Ok(options)
 }
 
+/// What of a session's settings goes for a connection by itself: its configuration, and the time that connecting has. `EINVAL` for
+/// the rest.
+///
+/// # Safety
+/// As [`session_options`].
+pub unsafe fn connection_options(given: *const nnqi_options) -> Result<(Config, Option<Duration>)> {
+    // SAFETY: the caller's promise.
+    let SessionOptions { dial, reconnect, .. } = unsafe { session_options(given) }?;
+    let Credentials { user, token, authenticator } = dial.credentials;
+    if user.is_some() || token.is_some() || authenticator.is_some() {
+        return Err(Failure::invalid("an end point by itself does not authenticate: no user, token or answer"));
+    }
+    if reconnect.is_some() {
+        return Err(Failure::invalid("an end point by itself does not connect again"));
+    }
+    Ok((dial.config, dial.timeout))
+}
+
 fn believing(name: &str, pem: &[u8], server: Option<&str>) -> Result<TlsClient> {
     let believed = TlsClient::verified(pem).map_err(|error| Failure::new(error, format!("{name}: no certificates")))?;
     match server {
@@ -191,7 +209,7 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
     Ok(options)
 }
 
-fn comparing(user: Vec<u8>, token: Option<Vec<u8>>) -> impl Fn(&Credentials<'_>) -> Verdict {
+fn comparing(user: Vec<u8>, token: Option<Vec<u8>>) -> impl Fn(&Shown<'_>) -> Verdict {
     move |shown| {
         let token_fits = token.as_deref().is_none_or(|token| shown.token == Some(token));
         match shown.user == Some(&*user) && token_fits {
@@ -204,7 +222,7 @@ fn comparing(user: Vec<u8>, token: Option<Vec<u8>>) -> impl Fn(&Credentials<'_>)
 fn asking(
     authenticate: unsafe extern "C" fn(*const nnqi_credentials, *mut nnqi_value, *mut c_void) -> c_int,
     context: User,
-) -> impl Fn(&Credentials<'_>) -> Verdict {
+) -> impl Fn(&Shown<'_>) -> Verdict {
     move |shown| {
         // A text with a zero in it would look like another.
         let text = |bytes: Option<&[u8]>| bytes.and_then(|bytes| CString::new(bytes).ok());

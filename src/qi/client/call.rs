@@ -1,7 +1,7 @@
 //! Calls: their options, and one that is under way (qi-messaging.md 14 and 16).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::Error;
@@ -154,5 +154,31 @@ impl Drop for PendingCall {
 impl fmt::Debug for PendingCall {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "PendingCall({}, {})", self.call.id, self.expected.member)
+    }
+}
+
+/// Cancels a call whose end a function is told ([`super::Proxy::call_then`]). Keeps neither the call nor its connection.
+#[derive(Clone)]
+pub struct Canceler {
+    connection: Weak<Connection>,
+    call: Header,
+}
+
+impl Canceler {
+    pub(super) fn new(connection: &Arc<Connection>, call: Header) -> Canceler {
+        Canceler { connection: Arc::downgrade(connection), call }
+    }
+
+    /// As [`PendingCall::cancel`]: the function is still told, once.
+    pub fn cancel(&self) {
+        if let Some(connection) = self.connection.upgrade() {
+            connection.cancel(&self.call);
+        }
+    }
+}
+
+impl fmt::Debug for Canceler {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Canceler({})", self.call.id)
     }
 }

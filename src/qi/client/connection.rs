@@ -20,7 +20,7 @@ use bytes::Bytes;
 
 use crate::core::Error;
 use crate::qi::capability::{Announced, Capabilities, CapabilityMap};
-use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken, Types, WhenFull};
+use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken, Types, WhenFull, contained};
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta::MetaObject;
 use crate::qi::payload::{PayloadError, read_arguments, read_result};
@@ -36,7 +36,6 @@ use super::alarm::Alarm;
 use super::error::{ClientError, Result};
 use super::received::{Objects, Received};
 use super::replies::{Counts, Entry, Match, Replies};
-use super::shield::shielded;
 use super::waiting::Slot;
 
 /// Text of an Error whose payload is not what it should be.
@@ -361,7 +360,7 @@ impl Connection {
     fn tell(self: &Arc<Self>, waiter: Waiter, outcome: Outcome) {
         match waiter {
             Waiter::Slot(slot) => slot.fill(&self.reactor, outcome),
-            Waiter::Callback(callback) => shielded(|| callback(self, outcome)),
+            Waiter::Callback(callback) => drop(contained(|| callback(self, outcome))),
             Waiter::Nobody => {}
         }
     }

@@ -17,7 +17,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::qi::endpoint::Reason;
+use crate::qi::endpoint::{Reason, guard};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
@@ -25,7 +25,6 @@ use super::error::{ClientError, Result};
 use super::proxy::{Cell, Place};
 use super::retry::{Backoff, Retry};
 use super::session::Core;
-use super::shield::shielded;
 use super::subscribe::Feed;
 use super::waiting::deadline_in;
 
@@ -60,9 +59,8 @@ impl Round {
     /// failed waits for its time whatever news there are.
     fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> bool) {
         if retry.lock().is_due(Instant::now()) {
-            let mut made = false;
             // An authenticator is code of the program.
-            shielded(|| made = make());
+            let made = guard::contained(make).unwrap_or(false);
             let mut retry = retry.lock();
             match made {
                 true => retry.afresh(),

@@ -15,7 +15,6 @@
 //! | `subscribe`, `origin`, `registering` | signals and properties |
 //! | `received` | values with objects in them, which live as long as they are held |
 //! | `connection`, `replies`, `alarm`, `dial`, `authentication`, `waiting` | one connection |
-//! | `shield` | callbacks on our threads |
 //!
 //! Machines without I/O: `authentication`, `replies`, `alarm`, `retry`, `plan`, and `qi::registrations`, which a server on the same connection shares.
 
@@ -38,13 +37,12 @@ mod replies;
 mod retry;
 mod session;
 mod shared;
-mod shield;
 mod subscribe;
 mod typed;
 mod waiting;
 
 pub use authentication::{Authenticator, Credentials};
-pub use call::{CallOptions, PendingCall};
+pub use call::{CallOptions, Canceler, PendingCall};
 pub use connection::Connection;
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};

@@ -17,7 +17,7 @@ use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Text, Uid, Value, Writer};
 use crate::sys::sync::Mutex;
 
-use super::call::{CallOptions, Expected, PendingCall};
+use super::call::{CallOptions, Canceler, Expected, PendingCall};
 use super::connection::{Connection, Target, Waiter};
 use super::error::{ClientError, Result};
 use super::news::News;
@@ -243,20 +243,23 @@ impl Proxy {
         })
     }
 
-    /// Sends the call; `done` is told how it ends, exactly once unless this fails.
-    pub fn call_then(&self, name: &str, arguments: &[Value], options: &CallOptions, done: Completion) -> Result<()> {
+    /// Sends the call; `done` is told how it ends, exactly once unless this fails. Until then the call keeps its connection, and
+    /// what is returned can cancel it.
+    pub fn call_then(&self, name: &str, arguments: &[Value], options: &CallOptions, done: Completion) -> Result<Canceler> {
         let place = self.0.place();
         let (target, parameters, expected) = method_call(&place, name, arguments, options)?;
         let deadline = deadline_in(options.timeout.or(self.0.timeout));
+        let keep = Arc::clone(&place.connection);
         let waiter = Waiter::Callback(Box::new(move |connection, outcome| {
             done(outcome.and_then(|reply| expected.read(connection, reply)));
+            drop(keep);
         }));
         let wanted = options.wanted.as_ref();
         let encode = |writer: &mut Writer<'_>| encode_arguments(writer, &place, name, arguments, &parameters, wanted);
-        place.connection.start(target, waiter, deadline, encode).map(drop)?;
+        let call = place.connection.start(target, waiter, deadline, encode)?;
         // Nobody may wait for this soon, so nobody else flushes.
         place.connection.endpoint().flush();
-        Ok(())
+        Ok(Canceler::new(&place.connection, call))
     }
 
     /// Posts: a call without an answer, not even on failure. The name may be a method's, or a signal's: then the object

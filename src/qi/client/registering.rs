@@ -63,7 +63,9 @@ fn register(connection: &Arc<Connection>, key: &Key, link: u64) {
 
 pub(super) fn leave(connection: &Arc<Connection>, key: &Key, link: u64) {
     let last = connection.endpoint().registrations.lock().leave(key, link);
-    if let Some(link) = last.filter(|_| connection.is_open()) {
+    let Some(waiting) = last else { return };
+    waiting.into_iter().for_each(|told| told(Ok(())));
+    if connection.is_open() {
         let (action, arguments, _) = key.unregistration(link);
         connection.start_unanswered(target(key, action), |writer| encode(writer, &arguments));
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::qi::endpoint::ring::{Ring, Wakes};
-use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken};
+use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken, guard};
 use crate::qi::message::Message;
 use crate::qi::payload::PayloadError;
 use crate::qi::registrations::Key;
@@ -27,7 +27,6 @@ use super::proxy::{Place, Proxy};
 use super::received::Received;
 use super::registering::{join, leave};
 use super::retry::Retry;
-use super::shield::shielded;
 use super::waiting::{deadline_in, wait_for};
 
 /// Events that wait, unless somebody says otherwise.
@@ -141,7 +140,7 @@ impl Proxy {
                     return;
                 }
                 let end = matches!(event, Err(ClientError::Disconnected(_) | ClientError::System(_)));
-                shielded(|| callback(event));
+                let _ = guard::contained(|| callback(event));
                 if end {
                     return;
                 }

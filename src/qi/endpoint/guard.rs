@@ -10,6 +10,7 @@
 //! itself, and a filter that changes the table it is asked by is a mistake that must be heard of.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::core::{Error, Result};
 
@@ -57,6 +58,12 @@ pub fn may_change() -> Result<()> {
 pub fn may_wait() -> Result<()> {
     let place = PLACE.get();
     if place.in_filter || place.reading != 0 { Err(Error::DEADLOCK) } else { Ok(()) }
+}
+
+/// Runs code of others. A panic of theirs ends here, for the thread may be one that all connections are read by. `None`: it has
+/// panicked, which the panic hook has told.
+pub fn contained<T>(code: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(code)).ok()
 }
 
 /// Does the thread deliver the messages of `whom`, and will it write what is to be answered when it is done?

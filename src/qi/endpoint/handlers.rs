@@ -25,6 +25,7 @@ use crate::core::{Error, Result};
 use crate::qi::message::{Header, Message};
 
 use super::failure::Reason;
+use super::guard::contained;
 use super::filter::{Filter, FilterFn, Verdict};
 use super::index::{Ids, Index};
 use super::ring::{Ring, Wakes};
@@ -73,7 +74,7 @@ impl<S> Ended<S> {
     pub fn finish(self, wakes: &mut Wakes) {
         let Ended { reason, entry, .. } = self;
         if let Some(closer) = entry.closer {
-            closer(&reason);
+            contained(|| closer(&reason));
         }
         if let Target::Queue(ring) = &entry.target {
             ring.end(reason, wakes);

@@ -253,7 +253,9 @@ impl Accepting {
         if let Some(local) = local {
             endpoint.local.get_or_init(|| local);
         }
-        (self.welcome)(&endpoint);
+        if guard::contained(|| (self.welcome)(&endpoint)).is_none() {
+            return endpoint.finish(Reason::Closed);
+        }
         if let Err(error) = endpoint.start() {
             endpoint.finish(Reason::Failed(Failure::System(error)));
         }

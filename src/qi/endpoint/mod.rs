@@ -78,7 +78,7 @@ pub use crate::transport::tls::{TlsClient, TlsServer};
 pub use config::{Config, Statistics};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
-pub use guard::{may_change, may_wait};
+pub use guard::{contained, may_change, may_wait};
 pub use handlers::Taken;
 pub use listen::{Listener, Welcome};
 pub use queue::{Queue, poll};

@@ -84,9 +84,13 @@ impl Outgoing {
         self.accepted += (HEADER_SIZE + message.payload.len()) as u64;
     }
 
-    /// Appends a control answer, which has a reserve of its own. False: that is used up.
+    /// Appends a control answer, for which there is a reserve when there is no room. False: that is used up.
     #[must_use]
     pub fn push_control(&mut self, message: &Message, size: u32) -> bool {
+        if self.has_room(message) {
+            self.push(message, size);
+            return true;
+        }
         let length = HEADER_SIZE + message.payload.len();
         if self.control_queued + length > self.reserve {
             return false;

@@ -14,7 +14,7 @@ use crate::transport::stream::Stream;
 use super::config::count;
 use super::decoder::Decoder;
 use super::failure::{Failure, Reason};
-use super::handlers::{Aftermath, Answer, Round, Step};
+use super::handlers::{Aftermath, Answer, Round, Step, Taken};
 use super::queue::wake_all;
 use super::ring::Wakes;
 use super::{AUTHENTICATION, EndPoint, LINGER, Sink, guard};
@@ -248,9 +248,10 @@ impl EndPoint {
             answer = match step {
                 Step::Ask(filter) => {
                     let _inside = guard::enter_filter();
-                    Answer::Verdict(filter(&message.header))
+                    // One that panics is not asked again: that is the default.
+                    Answer::Verdict(guard::contained(|| filter(&message.header)).unwrap_or_default())
                 }
-                Step::Call(sink) => Answer::Taken(sink.take(self, message)),
+                Step::Call(sink) => Answer::Taken(guard::contained(|| sink.take(self, message)).unwrap_or(Taken::Full)),
                 Step::Done => return round,
             };
         }

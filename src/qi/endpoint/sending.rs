@@ -255,12 +255,13 @@ impl EndPoint {
     /// Sends a message. `ENOTCONN` when the connection has ended or is being closed, `EMSGSIZE` for a payload of 4 GiB and
     /// more; else as `full` says. `EINTR` while waiting. Accepted messages of one thread keep their order.
     pub fn send(&self, message: &Message, full: WhenFull) -> Result<Sent> {
+        guard::may_change()?;
         self.send_paced(message, full, false)
     }
 
-    /// The same. `in_burst`: others follow closely, so this may be written up to 50 µs later, together with them.
+    /// The same, also in a callback filter: that is no place to send from, but the answer to a call must not be lost there.
+    /// `in_burst`: others follow closely, so this may be written up to 50 µs later, together with them.
     pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_burst: bool) -> Result<Sent> {
-        guard::may_change()?;
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
         let mut wait: Option<(Arc<Parker>, Option<Instant>)> = None;
         let mut waited = Waited::Noticed;
@@ -311,24 +312,24 @@ impl EndPoint {
         }
     }
 
-    /// Sends a control answer (an Error for what was dropped, Canceled): never waits, and has a reserve of its own.
-    /// When that is full the connection ends with [`Failure::Overflow`], and this is `ENOTCONN`.
-    pub fn send_control(&self, message: &Message) -> Result<()> {
-        guard::may_change()?;
+    /// Sends a control answer (an Error for what was dropped, Canceled): never waits, and has a reserve of its own when the queue
+    /// is full. When that is full, too, the connection ends with [`Failure::Overflow`], and this is `ENOTCONN`.
+    pub(in crate::qi) fn send_control(&self, message: &Message) -> Result<()> {
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
-        let taken = {
+        let (taken, corked) = {
             let mut output = self.output.lock();
             if !output.is_open() {
                 return Err(Error::NOT_CONNECTED);
             }
-            output.queue.push_control(message, size)
+            (output.queue.push_control(message, size), output.queue.queued() <= CORKED)
         };
         if !taken {
             self.finish(Reason::Failed(Failure::Overflow));
             return Err(Error::NOT_CONNECTED);
         }
         count(&self.counters.sent, 1);
-        if !guard::is_reading(self.address()) {
+        // Who reads writes when all is delivered, unless it is much: one read can bring thousands of calls to refuse.
+        if !corked || !guard::is_reading(self.address()) {
             self.flush();
         }
         Ok(())

@@ -6,10 +6,10 @@
 //!      └──rejected, broken, or (with a provider) anything else to service 0──▶ closed
 //! ```
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::qi::capability::{Announced, AuthState, Capabilities, CapabilityMap, STATE_KEY};
+use crate::qi::endpoint::contained;
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::signature::Kind;
 use crate::qi::value::{Reader, Text, Value, encode};
@@ -122,8 +122,7 @@ impl Auth {
             Some(_) if self.rounds > MAX_ROUNDS => Verdict::Reject("Too many rounds of authentication.".into()),
             Some(provider) => {
                 let shown = Credentials { user: map.user(), token: map.token(), all: &map, remote };
-                let asked = catch_unwind(AssertUnwindSafe(|| provider(&shown)));
-                asked.unwrap_or_else(|_| Verdict::Reject("The authenticator failed.".into()))
+                contained(|| provider(&shown)).unwrap_or_else(|| Verdict::Reject("The authenticator failed.".into()))
             }
         };
         if let Some(user) = map.user() {

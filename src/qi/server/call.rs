@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::qi::client::ClientError;
-use crate::qi::endpoint::Reason;
+use crate::qi::endpoint::{Reason, contained};
 use crate::qi::message::{Header, Message};
 use crate::qi::payload::write_result;
 use crate::qi::signature::Signature;
@@ -192,8 +192,14 @@ impl Call {
     }
 
     /// Has `notice` called when that happens; at once if it has happened. It runs on the thread that reads and must not block.
+    /// Dropped uncalled when the call is answered before, and when another takes its place.
     pub fn on_cancel(&self, notice: impl FnOnce() + Send + 'static) {
-        self.token.ticket.on_cancel(Box::new(notice));
+        self.cancellation().on_cancel(notice);
+    }
+
+    /// For who is to be told of it and does not have the call.
+    pub fn cancellation(&self) -> Cancellation {
+        Cancellation(Arc::clone(&self.token.ticket))
     }
 
     /// Whether nobody will see the answer: a Post.
@@ -207,6 +213,17 @@ impl Call {
         let Value::Object(object) = argument else { return None };
         let address = Address { service: object.service, object: object.object };
         self.token.remotes.iter().find(|remote| remote.address() == address).cloned()
+    }
+}
+
+/// A call that may be cancelled, for who cannot answer it.
+#[derive(Clone, Debug)]
+pub struct Cancellation(Arc<Ticket>);
+
+impl Cancellation {
+    /// As [`Call::on_cancel`]; `notice` is dropped at once if the call has been answered.
+    pub fn on_cancel(&self, notice: impl FnOnce() + Send + 'static) {
+        self.0.on_cancel(Box::new(notice));
     }
 }
 
@@ -363,7 +380,7 @@ impl Ticket {
             }
         };
         if let Some(notice) = notice {
-            notice();
+            contained(notice);
         }
         found
     }
@@ -376,7 +393,7 @@ impl Ticket {
             state.notice.take()
         };
         if let Some(notice) = notice {
-            notice();
+            contained(notice);
         }
     }
 
@@ -388,7 +405,13 @@ impl Ticket {
         let mut state = self.state.lock();
         if state.canceled {
             drop(state);
-            return notice();
+            contained(notice);
+            return;
+        }
+        if matches!(state.phase, Phase::Done) {
+            // Nobody would take it out, nor call it.
+            drop(state);
+            return;
         }
         let old = state.notice.replace(notice);
         drop(state);

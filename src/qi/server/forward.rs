@@ -83,6 +83,9 @@ impl Object {
         done: impl FnOnce(Result<(), String>) + Send + 'static,
     ) {
         let (signal, link) = (wish.signal, wish.link);
+        if origin.remote.peer().is_closed() {
+            return done(Err(CallError::Disconnected.to_string()));
+        }
         if let Err(text) = self.subscribe(peer, address, wish) {
             return done(Err(text.to_owned()));
         }

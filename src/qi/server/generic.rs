@@ -13,7 +13,7 @@ use crate::qi::value::{Reader, Value, Writer};
 use super::object::{Address, Object};
 use super::peer::Peer;
 use super::run::{constant, members, reading_failed};
-use super::signals::Wish;
+use super::signals::{Wanted, Wish};
 
 const REGISTER_EVENT: u32 = 0;
 const UNREGISTER_EVENT: u32 = 1;
@@ -110,7 +110,8 @@ fn wish(action: u32, arguments: &[Value]) -> Option<Wish> {
         (REGISTER_EVENT, [_, Value::UInt32(signal), Value::UInt64(link)]) => (*signal, *link, None),
         // A type that is none, or no arguments, is as good as none.
         (REGISTER_EVENT_WITH_SIGNATURE, [_, Value::UInt32(signal), Value::UInt64(link), Value::String(wanted)]) => {
-            (*signal, *link, Signature::parse(wanted).ok().filter(Signature::is_arguments))
+            let ty = Signature::parse(wanted).ok().filter(Signature::is_arguments);
+            (*signal, *link, ty.map(|ty| Wanted { text: ty.to_string().into(), ty }))
         }
         _ => return None,
     };

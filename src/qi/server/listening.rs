@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::qi::client::ClientError;
+use crate::qi::endpoint::contained;
 use crate::qi::message::{Header, Message};
 use crate::qi::payload::read_arguments;
 use crate::qi::registrations::{Join, Key, Told};
@@ -126,7 +127,9 @@ impl RemoteCore {
     pub fn leave(&self, signal: u32, link: u64, unregister: bool) {
         let key = self.key(signal);
         let last = self.peer.connection.registrations().lock().leave(&key, link);
-        if let Some(link) = last.filter(|_| unregister && !self.peer.is_closed()) {
+        let Some(waiting) = last else { return };
+        waiting.into_iter().for_each(|told| told(Ok(())));
+        if unregister && !self.peer.is_closed() {
             // Nobody waits for what comes of it.
             let remote = Remote::new(&self.peer, self.address, &Arc::default(), None, Hold::Nothing);
             remote.send_generic(key.unregistration(link), Box::new(drop));
@@ -142,7 +145,7 @@ pub(super) fn event(peer: &Arc<Peer>, message: &Message) {
         let mut reader = Reader::new(&message.payload).shared(peer.shared());
         // What cannot be read is dropped, as libqi does.
         if let Ok(arguments) = read_arguments(&mut reader, flags, &declared) {
-            listener(&Given::by(peer, arguments.tuple));
+            contained(|| listener(&Given::by(peer, arguments.tuple)));
         }
     }
 }

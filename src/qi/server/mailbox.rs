@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   Idle ──push: says "schedule"──▶ Scheduled ──take──▶ a worker has one task ──finish──▶ Scheduled, or Idle if empty
+//!                                       └── abandon: the workers have stopped ──▶ Scheduled with others, or Idle
 //! ```
 //!
 //! A worker that has taken a task calls [`Mailbox::finish`] when it is done with it. Until then nobody else is told to
-//! schedule, so an object does one thing at a time.
+//! schedule, so an object does one thing at a time. It may belong to several servers: whoever finds it idle schedules it,
+//! and it does there what all of them want of it.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -133,12 +135,17 @@ impl<T> Mailbox<T> {
         Some(task)
     }
 
-    /// Takes out everything.
-    pub fn clear(&self) -> Vec<T> {
+    /// Those whom the caller had run the object do not any more. Takes out the tasks that nobody will do, and gives those,
+    /// and `whose` the first of the rest is: the caller must have these run the object. `None`: it is idle.
+    pub fn abandon<W>(&self, nobodys: impl Fn(&T) -> bool, whose: impl FnOnce(&T) -> W) -> (Vec<T>, Option<W>) {
         let mut state = self.state.lock();
-        state.whole = Load::default();
-        state.shares.clear();
-        state.queue.drain(..).map(|(_, task)| task).collect()
+        let (dropped, kept) = std::mem::take(&mut state.queue).into_iter().partition(|(_, task)| nobodys(task));
+        let dropped: VecDeque<(Origin, T)> = dropped;
+        state.queue = kept;
+        dropped.iter().for_each(|(origin, _)| state.left(*origin));
+        let whose = state.queue.front().map(|(_, task)| whose(task));
+        state.scheduled = whose.is_some();
+        (dropped.into_iter().map(|(_, task)| task).collect(), whose)
     }
 
     /// Tasks that wait.

@@ -52,7 +52,7 @@ mod tests;
 pub use auth::{Authenticator, Credentials, Extra, Verdict};
 pub use builder::ObjectBuilder;
 pub use bus::{Options, Server, ServerError, ServerStatistics};
-pub use call::{Answer, Call, CallError, Caller};
+pub use call::{Answer, Call, CallError, Caller, Cancellation};
 pub use connection::{Connection, Policy, SendError};
 pub use crate::qi::machine::machine_id;
 pub use given::Given;

@@ -17,19 +17,22 @@ use super::connection::{Connection, Policy, SendError};
 use super::object::{Address, Object, count};
 use super::pace;
 use super::remote::Outgoing;
+use super::workers::Crew;
 
 /// Calls of one connection that may be without an answer.
 pub(super) const MAX_CALLS: usize = 64 * 1024;
 /// Objects that one connection may have been given and not released.
 const MAX_EXPORTS: usize = 64 * 1024;
-/// Subscriptions of one connection.
+/// Subscriptions of one connection, and characters of the types that they want: a type takes some 50 bytes for each.
 const MAX_SUBSCRIPTIONS: usize = 64 * 1024;
+const MAX_WANTED: usize = 256 * 1024;
 
 const NO_ROOM: &str = "The answer was dropped: its caller does not read.";
 
 /// What all connections of a server share.
-#[derive(Debug)]
 pub(super) struct Common {
+    /// On which its objects run.
+    pub crew: Arc<Crew<Object>>,
     /// Returned objects; 1 is the main object, and libqi does not use 2.
     next_object: AtomicU32,
     /// Objects that we pass as arguments.
@@ -41,8 +44,9 @@ pub(super) struct Common {
 }
 
 impl Common {
-    pub fn new(workers: usize, answer_wait: Duration) -> Common {
+    pub fn new(crew: &Arc<Crew<Object>>, workers: usize, answer_wait: Duration) -> Common {
         Common {
+            crew: Arc::clone(crew),
             next_object: AtomicU32::new(3),
             next_passed: AtomicU32::new(FIRST_PASSED),
             waiting: AtomicUsize::new(0),
@@ -71,6 +75,7 @@ pub(super) struct Peer {
     exports: Mutex<HashMap<Address, Object>>,
     pub outgoing: Mutex<Outgoing>,
     subscriptions: AtomicUsize,
+    wanted: AtomicUsize,
     closed: AtomicBool,
     pub events_dropped: AtomicU64,
 }
@@ -94,6 +99,7 @@ impl Peer {
             exports: Mutex::default(),
             outgoing: Mutex::default(),
             subscriptions: AtomicUsize::new(0),
+            wanted: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             events_dropped: AtomicU64::new(0),
         }
@@ -248,9 +254,7 @@ impl Peer {
     pub fn release(&self, address: Address) -> bool {
         let object = self.exports.lock().remove(&address);
         if let Some(object) = &object {
-            object.unsubscribe_all(|subscription| {
-                subscription.address == address && std::ptr::eq(&raw const *subscription.peer, self)
-            });
+            object.unsubscribe_all(|subscription| subscription.is_of(self, address));
         }
         object.is_some()
     }
@@ -260,14 +264,21 @@ impl Peer {
         self.exports.lock().len()
     }
 
-    /// Room for another subscription; counted if there is.
-    pub fn begin_subscription(&self) -> bool {
-        let more = |count| (count < MAX_SUBSCRIPTIONS).then_some(count + 1);
-        self.subscriptions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    /// Room for another subscription, for a wanted type of so many characters; counted if there is.
+    pub fn begin_subscription(&self, wanted: usize) -> bool {
+        if !take(&self.wanted, wanted, MAX_WANTED) {
+            return false;
+        }
+        let begun = take(&self.subscriptions, 1, MAX_SUBSCRIPTIONS);
+        if !begun {
+            self.wanted.fetch_sub(wanted, Ordering::Relaxed);
+        }
+        begun
     }
 
-    pub fn end_subscription(&self) {
+    pub fn end_subscription(&self, wanted: usize) {
         self.subscriptions.fetch_sub(1, Ordering::Relaxed);
+        self.wanted.fetch_sub(wanted, Ordering::Relaxed);
     }
 
     pub fn subscriptions(&self) -> usize {
@@ -292,4 +303,10 @@ impl Peer {
         super::remote::end(self);
         Some(exports.into_values().collect())
     }
+}
+
+/// Counts `more`, if that is at most `limit` then.
+fn take(counter: &AtomicUsize, more: usize, limit: usize) -> bool {
+    let taken = |count: usize| count.checked_add(more).filter(|sum| *sum <= limit);
+    counter.fetch_update(Ordering::Relaxed, Ordering::Relaxed, taken).is_ok()
 }

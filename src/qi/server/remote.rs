@@ -11,6 +11,7 @@ use bytes::Bytes;
 use crate::core::Error;
 use crate::qi::client::{self, ClientError, Place};
 use crate::qi::convert::resolve;
+use crate::qi::endpoint::{contained, may_wait};
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta::{MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::payload::{read_result, write_arguments};
@@ -148,6 +149,7 @@ impl Remote {
     /// The main object of a service at a peer, whose meta object is asked for. Waits for at most `timeout`; not on the I/O
     /// thread.
     pub(super) fn fetch_main(peer: &Arc<Peer>, service: u32, timeout: Duration) -> Result<Remote, CallError> {
+        may_wait().map_err(|error| error.to_string())?;
         let address = Address { service, object: 1 };
         let nameless = Remote::new(peer, address, &Arc::default(), None, Hold::Nothing);
         let (done, result) = mpsc::channel();
@@ -200,9 +202,10 @@ impl Remote {
         }
     }
 
-    /// Calls a method and waits for the result for at most `timeout`. Not on the thread that reads; on a worker it keeps one of
-    /// them from other objects.
+    /// Calls a method and waits for the result for at most `timeout`. On the thread that reads it fails at once instead; on a
+    /// worker it keeps one of them from other objects.
     pub fn call(&self, name: &str, arguments: Vec<Answer>, timeout: Duration) -> Result<Given, CallError> {
+        may_wait().map_err(|error| error.to_string())?;
         let (done, result) = mpsc::channel();
         // Who has stopped waiting is not told.
         self.call_then(name, arguments, move |answer| drop(done.send(answer)));
@@ -314,14 +317,14 @@ pub(super) fn answered(peer: &Arc<Peer>, message: &Message) {
         Type::Canceled => Err(CallError::Canceled),
         _ => Err(message.error_text().map_or_else(|| "The call failed.".to_owned(), |text| text.into_owned()).into()),
     };
-    (waiting.done)(result);
+    contained(|| (waiting.done)(result));
 }
 
 fn finish(peer: &Peer, id: u32, result: Result<Given, CallError>) {
     let waiting = peer.outgoing.lock().waiting.remove(&id);
     if let Some(waiting) = waiting {
         peer.connection.end_call(id);
-        (waiting.done)(result);
+        contained(|| (waiting.done)(result));
     }
 }
 
@@ -333,6 +336,6 @@ pub(super) fn end(peer: &Peer) {
     };
     drop(listeners);
     for waiting in waiting.into_values() {
-        (waiting.done)(Err(CallError::Disconnected));
+        contained(|| (waiting.done)(Err(CallError::Disconnected)));
     }
 }

@@ -63,13 +63,14 @@ impl Router {
         authenticator: Option<Arc<Authenticator>>,
     ) -> Arc<Router> {
         let run = |object: Object, crew: &Arc<Crew<Object>>| object.run_one(|| crew.busy()).then_some(object);
+        let pool = Workers::new(workers, reactor, run, Object::abandon);
         Arc::new(Router {
             ours: Capabilities::OURS,
             authenticator,
             services: Mutex::default(),
             peers: Mutex::default(),
-            workers: Workers::new(workers, reactor, run),
-            common: Arc::new(Common::new(workers, answer_wait)),
+            common: Arc::new(Common::new(pool.crew(), workers, answer_wait)),
+            workers: pool,
             on_end: Mutex::default(),
             stopped: AtomicBool::new(false),
         })
@@ -135,8 +136,10 @@ impl Router {
 
     /// Has an object do something of ours when what is in its mailbox is done.
     pub fn run(&self, object: &Object, run: impl FnOnce() + Send + 'static) {
-        if let Ok(true) = object.0.mailbox.push(Origin::Server, Task::Run(Box::new(run))) {
-            self.workers.submit(object.clone());
+        let crew = self.workers.crew();
+        let task = Task::Run { run: Box::new(run), crew: Arc::clone(crew) };
+        if let Ok(true) = object.0.mailbox.push(Origin::Server, task) {
+            crew.submit(object.clone());
         }
     }
 
@@ -160,9 +163,7 @@ impl Router {
     pub fn stop(&self) {
         self.workers.stop();
         let services = std::mem::take(&mut *self.services.lock());
-        for object in services.values() {
-            drop(object.0.mailbox.clear());
-        }
+        drop(services);
     }
 
     /// A message of the connection, in order of arrival, by one thread at a time. Never blocks.
@@ -216,7 +217,12 @@ impl Router {
         let address = Address { service: header.service, object: header.object };
         let Some(object) = self.find(peer, address) else { return refuse(peer, header, NOBODY) };
         if generic::is_immediate(header.action) {
-            return generic::handle(peer, &object, message);
+            generic::handle(peer, &object, message);
+            // It may have been taken away meanwhile; who is later sweeps.
+            if self.find(peer, address).is_none() {
+                object.unsubscribe_all(|subscription| subscription.is_of(peer, address));
+            }
+            return;
         }
         let is_post = header.ty == Type::Post;
         if !object.takes(header.action, is_post) {
@@ -233,7 +239,7 @@ impl Router {
         let task = Task::Message { ticket: Arc::clone(&ticket), message: message.clone() };
         match object.0.mailbox.push(origin, task) {
             Ok(false) => {}
-            Ok(true) => self.workers.submit(object),
+            Ok(true) => self.workers.crew().submit(object),
             Err(task) => {
                 drop(task);
                 if is_post {

@@ -1,9 +1,9 @@
 //! What a worker does with one thing out of a mailbox: a method, a property, a signal that was posted.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::qi::convert::convert;
+use crate::qi::endpoint::contained;
 use crate::qi::message::Message;
 use crate::qi::payload::{PayloadError, read_arguments};
 use crate::qi::signature::{Kind, Signature};
@@ -15,18 +15,27 @@ use super::given::Given;
 use super::object::{Address, MethodTypes, Object, PropertyType, count};
 use super::pace::Pace;
 use super::remote::Remote;
+use super::workers::Crew;
 
 /// What waits in a mailbox.
 pub(super) enum Task {
     /// A Call or Post that has a meaning for the object.
     Message { ticket: Arc<Ticket>, message: Message },
-    /// Something of the server's own, in turn with the rest.
-    Run(Box<dyn FnOnce() + Send>),
+    /// Something of the server's own, in turn with the rest; whose it is.
+    Run { run: Box<dyn FnOnce() + Send>, crew: Arc<Crew<Object>> },
 }
 
 impl Task {
     pub fn is_of(&self, call: &Arc<Ticket>) -> bool {
         matches!(self, Task::Message { ticket, .. } if Arc::ptr_eq(ticket, call))
+    }
+
+    /// The workers of the server that it came by.
+    fn crew(&self) -> &Arc<Crew<Object>> {
+        match self {
+            Task::Message { ticket, .. } => &ticket.peer.common.crew,
+            Task::Run { crew, .. } => crew,
+        }
     }
 }
 
@@ -50,14 +59,24 @@ impl Object {
         }
         pace.measure(|| {
             // Whatever it was about has been told by the token that was dropped on the way.
-            let _ = catch_unwind(AssertUnwindSafe(|| self.work(task)));
+            contained(|| self.work(task));
         });
         self.0.mailbox.finish()
     }
 
+    /// The workers who were to run it have stopped. What their server wanted of it is not done any more; what other servers
+    /// want is done by theirs.
+    pub(super) fn abandon(self) {
+        let (dropped, others) = self.0.mailbox.abandon(|task| task.crew().is_stopped(), |task| Arc::clone(task.crew()));
+        drop(dropped);
+        if let Some(crew) = others {
+            crew.submit(self);
+        }
+    }
+
     fn work(&self, task: Task) {
         match task {
-            Task::Run(run) => run(),
+            Task::Run { run, .. } => run(),
             Task::Message { ticket, message } => {
                 if ticket.start() {
                     count(&self.0.counters.handled);
@@ -70,7 +89,7 @@ impl Object {
     fn pace(&self, task: &Task) -> &Pace {
         let method = match task {
             Task::Message { message, .. } => self.0.methods.get(&message.header.action),
-            Task::Run(_) => None,
+            Task::Run { .. } => None,
         };
         method.map_or(&self.0.pace, |types| &types.pace)
     }

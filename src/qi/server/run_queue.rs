@@ -55,37 +55,34 @@ impl<J> RunQueue<J> {
         RunQueue { state: Mutex::new(state), work: Condvar::default(), limit }
     }
 
-    /// Adds a job. After [`RunQueue::stop`] it is dropped.
-    pub fn push(&self, job: J) -> Wanted {
+    /// Adds a job. After [`RunQueue::stop`] it comes back.
+    pub fn push(&self, job: J) -> Result<Wanted, J> {
         let mut state = self.state.lock();
         if state.stopping {
-            // A job's end may do anything, so not under the lock.
-            drop(state);
-            drop(job);
-            return Wanted::Nobody;
+            return Err(job);
         }
         state.jobs.push_back(job);
         if state.jobs.len() > state.idle {
-            return self.another(&mut state);
+            return Ok(self.another(&mut state));
         }
         // The lookout first: it is mostly the very thread that brings the job.
         if let Post::Manned { told: told @ false } = &mut state.post {
             *told = true;
-            return Wanted::Lookout;
+            return Ok(Wanted::Lookout);
         }
         drop(state);
         self.work.notify_one();
-        Wanted::Nobody
+        Ok(Wanted::Nobody)
     }
 
     /// A worker puts a job behind the others and comes for the next: so nobody else is needed for it.
-    pub fn put_back(&self, job: J) {
+    pub fn put_back(&self, job: J) -> Result<(), J> {
         let mut state = self.state.lock();
-        if !state.stopping {
-            return state.jobs.push_back(job);
+        if state.stopping {
+            return Err(job);
         }
-        drop(state);
-        drop(job);
+        state.jobs.push_back(job);
+        Ok(())
     }
 
     /// The next job; waits for it. `None`: the queue has stopped, and so must the thread. `look_out` waits as the lookout
@@ -142,6 +139,11 @@ impl<J> RunQueue<J> {
     #[cfg(test)]
     pub fn try_next(&self) -> Option<J> {
         self.state.lock().jobs.pop_front()
+    }
+
+    /// Nothing is done here any more.
+    pub fn is_stopping(&self) -> bool {
+        self.state.lock().stopping
     }
 
     /// The thread that was asked for could not be started.

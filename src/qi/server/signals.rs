@@ -35,16 +35,33 @@ pub(super) struct Subscription {
     pub address: Address,
     pub signal: u32,
     pub link: u64,
-    /// The type in which the subscriber wants the arguments.
-    pub wanted: Option<Signature>,
+    pub wanted: Option<Wanted>,
     pub dropped: AtomicU64,
+}
+
+/// The type in which a subscriber wants the arguments.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub ty: Signature,
+    /// The type in words: types are equal without their names, but conversions are not.
+    pub text: Arc<str>,
+}
+
+impl Subscription {
+    pub fn is_of(&self, peer: &Peer, address: Address) -> bool {
+        self.address == address && std::ptr::eq(&raw const *self.peer, peer)
+    }
+
+    fn wanted_size(&self) -> usize {
+        self.wanted.as_ref().map_or(0, |wanted| wanted.text.len())
+    }
 }
 
 /// What a registration asks for.
 pub(super) struct Wish {
     pub signal: u32,
     pub link: u64,
-    pub wanted: Option<Signature>,
+    pub wanted: Option<Wanted>,
 }
 
 thread_local! {
@@ -82,9 +99,8 @@ impl fmt::Display for EmitError {
 
 impl std::error::Error for EmitError {}
 
-/// An event, encoded, by what makes the bytes differ between subscribers.
-/// The wanted type counts as text: types are equal without their names, but conversions are not.
-type Encodings = HashMap<(Capabilities, Option<String>, Option<u32>), (Bytes, Flags)>;
+/// An event, encoded, by what makes the bytes differ between subscribers: capabilities, wanted type, service.
+type Encodings = HashMap<(Capabilities, Option<Arc<str>>, Option<u32>), (Bytes, Flags)>;
 
 /// One emission while it goes round.
 struct Emission {
@@ -196,11 +212,11 @@ impl Object {
         if !self.0.signals.contains_key(&signal) {
             return Err("No such signal");
         }
-        if !peer.begin_subscription() {
-            return Err("Too many subscriptions on this connection");
-        }
         let dropped = AtomicU64::new(0);
         let subscription = Subscription { peer: Arc::clone(peer), address, signal, link, wanted, dropped };
+        if !peer.begin_subscription(subscription.wanted_size()) {
+            return Err("Too many subscriptions on this connection");
+        }
         self.0.subscriptions.lock().push(Arc::new(subscription));
         // The end of the connection may have come between; whoever is later sweeps.
         if peer.is_closed() {
@@ -242,7 +258,7 @@ impl Object {
     }
 
     fn ended(&self, gone: &[Arc<Subscription>]) {
-        gone.iter().for_each(|subscription| subscription.peer.end_subscription());
+        gone.iter().for_each(|subscription| subscription.peer.end_subscription(subscription.wanted_size()));
         if let Some(origin) = &self.0.origin {
             gone.iter().for_each(|subscription| origin.unfollow(subscription.signal));
         }
@@ -262,19 +278,20 @@ impl Emission {
             self.ids = self.answer.objects.iter().map(|_| peer.new_object_id()).collect();
         }
         let wanted = to.wanted.as_ref().filter(|_| shared.message_flags);
+        let ty = wanted.map(|wanted| &wanted.ty);
         let objects = !self.ids.is_empty();
         let taken = |&object: &u32| peer.exported(Address { service: address.service, object }).is_some();
         // A second registration of one connection gets objects of its own, since it releases them by itself.
         if objects && self.ids.iter().all(taken) {
             let ids: Vec<_> = self.ids.iter().map(|_| peer.new_object_id()).collect();
-            let (payload, flags) = self.encode(shared, address.service, &ids, wanted)?;
+            let (payload, flags) = self.encode(shared, address.service, &ids, ty)?;
             return Ok(self.deliver(to, payload, flags, &ids));
         }
-        let key = (shared, wanted.map(Signature::to_string), objects.then_some(address.service));
+        let key = (shared, wanted.map(|wanted| Arc::clone(&wanted.text)), objects.then_some(address.service));
         let (payload, flags) = match self.encodings.get(&key) {
             Some(encoded) => encoded.clone(),
             None => {
-                let written = self.encode(shared, address.service, &self.ids, wanted)?;
+                let written = self.encode(shared, address.service, &self.ids, ty)?;
                 self.encodings.insert(key, written.clone());
                 written
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::reactor::parker::Parker;
 use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::futex::Slept;
+use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
 use super::run_queue::{RunQueue, Wanted};
@@ -17,6 +18,8 @@ const LOOK_OUT: Duration = Duration::from_millis(10);
 
 /// Gives the job back if there is more of it. Before something that may take long it says so ([`Crew::busy`]).
 type Run<J> = dyn Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync;
+/// Gets what these threads will not do, because they have been stopped.
+type Leave<J> = dyn Fn(J) + Send + Sync;
 
 /// A pool of threads that calls `run` for each job.
 pub struct Workers<J: Send + 'static>(Arc<Crew<J>>);
@@ -26,21 +29,27 @@ pub struct Crew<J> {
     queue: RunQueue<J>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     run: Box<Run<J>>,
+    leave: Box<Leave<J>>,
     reactor: Option<Arc<Reactor>>,
     /// Of whoever is the lookout.
     lookout: Arc<Parker>,
 }
 
 impl<J: Send + 'static> Workers<J> {
-    /// At most `limit` threads, of which one may poll this reactor. `run` must not panic.
-    pub fn new(limit: usize, reactor: Option<Arc<Reactor>>, run: impl Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync + 'static) -> Workers<J> {
+    /// At most `limit` threads, of which one may poll this reactor. `run` must not panic. `leave` is called on the thread
+    /// that stops, works or submits.
+    pub fn new(
+        limit: usize,
+        reactor: Option<Arc<Reactor>>,
+        run: impl Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync + 'static,
+        leave: impl Fn(J) + Send + Sync + 'static,
+    ) -> Workers<J> {
         let (queue, threads, lookout) = (RunQueue::new(limit), Mutex::default(), Arc::default());
-        Workers(Arc::new(Crew { queue, threads, run: Box::new(run), reactor, lookout }))
+        Workers(Arc::new(Crew { queue, threads, run: Box::new(run), leave: Box::new(leave), reactor, lookout }))
     }
 
-    /// Has a job done.
-    pub fn submit(&self, job: J) {
-        self.0.provide(self.0.queue.push(job));
+    pub fn crew(&self) -> &Arc<Crew<J>> {
+        &self.0
     }
 
     /// Does one job on this thread: without threads, a test does them in the order it likes. False: there is none.
@@ -52,10 +61,11 @@ impl<J: Send + 'static> Workers<J> {
         found
     }
 
-    /// Has the threads end, drops what nobody has begun, and waits for what has; not for the calling thread itself.
+    /// Has the threads end, leaves what nobody has begun, and waits for what has; not for the calling thread itself.
     pub fn stop(&self) {
-        drop(self.0.queue.stop());
+        let left = self.0.queue.stop();
         self.0.provide(Wanted::Lookout);
+        left.into_iter().for_each(&self.0.leave);
         let threads = std::mem::take(&mut *self.0.threads.lock());
         for thread in threads {
             if thread.thread().id() != thread::current().id() {
@@ -73,6 +83,18 @@ impl<J: Send + 'static> Drop for Workers<J> {
 }
 
 impl<J: Send + 'static> Crew<J> {
+    /// Has a job done.
+    pub fn submit(self: &Arc<Self>, job: J) {
+        match self.queue.push(job) {
+            Ok(wanted) => self.provide(wanted),
+            Err(job) => (self.leave)(job),
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.queue.is_stopping()
+    }
+
     /// The calling worker may be long with what it does now: others are to poll.
     pub fn busy(self: &Arc<Self>) {
         self.provide(self.queue.busy());
@@ -81,7 +103,7 @@ impl<J: Send + 'static> Crew<J> {
     fn work(self: &Arc<Self>, job: J) {
         if let Some(job) = (self.run)(job, self) {
             // Behind the others: none keeps a worker.
-            self.queue.put_back(job);
+            let _ = self.queue.put_back(job).map_err(&self.leave);
         }
     }
 
@@ -104,7 +126,7 @@ impl<J: Send + 'static> Crew<J> {
                 crew.work(job);
             }
         };
-        match thread::Builder::new().name("qi worker".into()).spawn(work) {
+        match spawn_without_signals("qi worker", work) {
             Ok(thread) => self.threads.lock().push(thread),
             // Others will come to it, or the next job will try again.
             Err(_) => self.queue.thread_failed(),

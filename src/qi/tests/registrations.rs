@@ -13,14 +13,16 @@ fn one_registration_serves_all() {
     assert_eq!(registrations.answered(&key, link, true), [1, 2]);
     assert_eq!(registrations.join(&key, 4), (Join::Ready(4), link));
     assert_eq!([registrations.leave(&key, link), registrations.leave(&key, link)], [None, None]);
-    assert_eq!(registrations.leave(&key, link), Some(link), "the last unregisters");
+    assert_eq!(registrations.leave(&key, link), Some(vec![]), "the last unregisters");
     assert_eq!(registrations.leave(&key, link), None);
     // An Error: whoever waits is told, and the next one tries again with a link of its own.
     assert_eq!(registrations.answered(&other, second, false), [3]);
     let (Join::Register, third) = registrations.join(&other, 5) else { panic!("again") };
     assert_ne!(second, third);
-    // Who leaves before the answer unregisters; the late answer concerns nobody.
-    assert_eq!(registrations.leave(&other, third), Some(third));
+    // Who leaves before the answer unregisters; the late answer concerns nobody, so all are told now.
+    assert_eq!(registrations.join(&other, 6), (Join::Wait, third));
+    assert_eq!(registrations.leave(&other, third), None);
+    assert_eq!(registrations.leave(&other, third), Some(vec![5, 6]));
     assert!(registrations.answered(&other, third, true).is_empty());
 }
 
@@ -36,6 +38,6 @@ fn each_wanted_type_has_a_registration_of_its_own() {
     let (Join::Register, other) = registrations.join(&plain, 2) else { panic!("another registration") };
     assert_eq!((action, plain.registration(other).0, wanted.unregistration(link).0), (8, 0, 1));
     assert_eq!(wanted.unregistration(link).1.members().map(<[Value]>::len), Some(3));
-    assert_eq!(registrations.leave(&wanted, link), Some(link));
+    assert_eq!(registrations.leave(&wanted, link), Some(vec![1]));
     assert!(registrations.has(&plain));
 }

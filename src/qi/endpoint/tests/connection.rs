@@ -193,20 +193,52 @@ fn a_filter_that_calls_back_gets_an_error_and_no_deadlock() {
             mine.on_close(|_| {}).err(),
             mine.remove_handler(1).err(),
             mine.send(&event(1, 1, ""), WhenFull::Fail).err(),
-            mine.send_control(&event(1, 1, "")).err(),
             mine.close().err(),
             mine.wait_closed(None).err(),
             other.next(None).err(),
             poll(&[&other], None).err(),
         ];
         sender.send(errors).unwrap();
+        // Answers are not lost, wherever they come from.
+        let _ = mine.send_paced(&event(10, 1, ""), WhenFull::Block(None), false).unwrap();
+        mine.send_control(&event(11, 1, "")).unwrap();
         Verdict { matched: true, keep: true, exclusive: false }
     });
     let (_, queue) = there.make_handler(filter, 1, None).unwrap();
     write_message(&mut raw, &event(3, 1, ""));
     assert_eq!(message(&queue).header.id, 3);
-    assert_eq!(tried.recv_timeout(LIMIT).unwrap(), [const { Some(Error::DEADLOCK) }; 9]);
+    assert_eq!(tried.recv_timeout(LIMIT).unwrap(), [const { Some(Error::DEADLOCK) }; 8]);
+    assert_eq!([read_message(&mut raw).header.id, read_message(&mut raw).header.id], [10, 11]);
     there.close().unwrap();
+}
+
+/// The thread that reads is everybody's.
+#[test]
+fn code_that_panics_harms_nobody_else() {
+    let welcomed = Count::default();
+    let count = welcomed.clone();
+    let server = Server::tcp(Config::default(), move |_| {
+        count.more();
+        assert!(count.get() > 1, "deliberate");
+    });
+    let mut first = server.raw();
+    let mut nothing = [0];
+    assert_eq!(std::io::Read::read(&mut first, &mut nothing).unwrap(), 0, "not welcome");
+    let mut raw = server.raw();
+    let there = server.accepted();
+    let (_, queue) = there.make_handler(Filter::callback(|_| panic!("deliberate")), 1, None).unwrap();
+    write_message(&mut raw, &event(1, 1, ""));
+    assert_eq!(end(&queue), Reason::Filter, "it is not asked again");
+    let panics = |_: &EndPoint, _: &Message| -> Taken { panic!("deliberate") };
+    let sink = there.make_sink(Pattern::types(Types::of(Type::Call)), Arc::new(panics), None).unwrap();
+    write_message(&mut raw, &call(2, 1, ""));
+    assert_eq!(read_message(&mut raw).header.ty, Type::Error, "nobody took it");
+    there.remove_handler(sink).unwrap();
+    let closer = there.on_close(|_| panic!("deliberate")).unwrap();
+    there.remove_handler(closer).unwrap();
+    echo(&there);
+    write_message(&mut raw, &call(3, 1, "still here"));
+    assert_eq!(&read_message(&mut raw).payload[..], b"still here");
 }
 
 #[test]

@@ -79,6 +79,7 @@ fn answers_that_the_peer_does_not_read_end_the_connection_when_the_reserve_is_fu
     let config = Config { send_limit: 100_000, send_reserve: 1000, ..Config::default() };
     let server = Server::tcp(config, |_| {});
     let (mut raw, there) = full(&server);
+    while there.send(&event(1, 1, ""), WhenFull::Fail).is_ok() {}
     let (_, queue) = there.make_handler(Pattern::types(Types::of(Type::Event)), 1, None).unwrap();
     // It hangs up in the middle.
     while std::io::Write::write_all(&mut raw, &call(1, 1, "").encode().unwrap()).is_ok() {}
@@ -89,11 +90,32 @@ fn answers_that_the_peer_does_not_read_end_the_connection_when_the_reserve_is_fu
     assert!(statistics.refused <= 1000 / 28 && statistics.refused >= 1000 / 150, "{statistics:?}");
 }
 
+/// One read can bring tens of thousands of calls. Their peer reads, so each gets its answer.
+#[test]
+fn as_many_calls_as_a_read_brings_are_refused_one_by_one() {
+    const CALLS: u32 = 40_000;
+    let server = Server::tcp(Config::default(), |endpoint| endpoint.set_authenticated());
+    let mut raw = server.raw();
+    let there = server.accepted();
+    let mut writer = raw.try_clone().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let calls: Vec<u8> = (0..CALLS).flat_map(|id| call(id, 1, "").encode().unwrap()).collect();
+            std::io::Write::write_all(&mut writer, &calls).unwrap();
+        });
+        for id in 0..CALLS {
+            let answer = read_message(&mut raw);
+            assert_eq!((answer.header.ty, answer.header.id), (Type::Error, id));
+        }
+    });
+    assert_eq!(there.statistics().refused, u64::from(CALLS));
+}
+
 /// Both ask more than either answers, at once; every call is refused, and both go on reading.
 #[test]
 fn two_full_sides_do_not_lock_each_other() {
     const CALLS: u32 = 3000;
-    let config = || Config { send_limit: 50_000, send_reserve: 1 << 24, ..Config::default() };
+    let config = || Config { send_limit: 50_000, send_reserve: 1 << 19, ..Config::default() };
     let server = Server::tcp(config(), |endpoint| endpoint.set_authenticated());
     let client = server.connect(config());
     client.set_authenticated();

@@ -43,7 +43,7 @@ fn an_empty_queue_takes_anything_and_a_full_one_nothing() {
 
 #[test]
 fn control_answers_have_a_reserve_that_is_given_back_when_they_are_written() {
-    let mut queue = Outgoing::new(100, 3 * HEADER_SIZE);
+    let mut queue = Outgoing::new(HEADER_SIZE, 3 * HEADER_SIZE);
     push(&mut queue, &message(1, 1000));
     let control = message(2, 0);
     for _ in 0..3 {
@@ -57,6 +57,17 @@ fn control_answers_have_a_reserve_that_is_given_back_when_they_are_written() {
     write(&mut queue, 1);
     assert!(queue.push_control(&control, 0));
     assert!(!queue.push_control(&control, 0));
+}
+
+#[test]
+fn control_answers_use_the_reserve_only_when_there_is_no_room() {
+    let mut queue = Outgoing::new(10 * HEADER_SIZE, 2 * HEADER_SIZE);
+    let control = message(1, 0);
+    for _ in 0..12 {
+        assert!(queue.push_control(&control, 0));
+    }
+    assert!(!queue.push_control(&control, 0));
+    assert!(!queue.has_room(&control));
 }
 
 #[test]

@@ -82,6 +82,31 @@ fn a_notice_that_comes_late_is_called_at_once() {
 }
 
 #[test]
+fn a_notice_without_an_occasion_is_dropped() {
+    let (world, kept) = world();
+    let client = world.client();
+    let id = client.call(SLOW, Bytes::new());
+    world.run();
+    let call = kept.lock().pop().unwrap();
+    let told = Arc::new(AtomicUsize::new(0));
+    let notice = || {
+        let count = Arc::clone(&told);
+        move || drop(count.fetch_add(1, Ordering::Relaxed).to_string())
+    };
+    call.on_cancel(notice());
+    call.on_cancel(notice());
+    assert_eq!(Arc::strong_count(&told), 2, "the second has taken the place of the first");
+    let cancellation = call.cancellation();
+    call.reply(Ok(1.into()));
+    assert_eq!(Arc::strong_count(&told), 1, "nobody will cancel it any more");
+    cancellation.on_cancel(notice());
+    assert_eq!(Arc::strong_count(&told), 1, "it is over");
+    client.cancel(id);
+    client.only();
+    assert_eq!(told.load(Ordering::Relaxed), 0);
+}
+
+#[test]
 fn what_is_done_or_unknown_is_left_alone() {
     let (world, kept) = world();
     let client = world.client();

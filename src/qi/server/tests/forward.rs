@@ -217,6 +217,23 @@ fn a_registration_that_is_refused_there_is_refused_here() {
 }
 
 #[test]
+fn a_registration_that_is_taken_back_before_its_answer_is_answered() {
+    let setting = setting();
+    let (one, two) = (setting.world.client(), setting.world.client());
+    let (first, second) = (borrowed(&setting, &one), borrowed(&setting, &two));
+    let call = through(&setting, &one, &first, 0, registration(RANG, 5));
+    two.call_at((second.service, second.object, 0), registration(RANG, 6));
+    two.call_at((second.service, second.object, 1), registration(RANG, 6));
+    assert_eq!(two.only().header.action, 1, "the first waits for all");
+    one.call_at((first.service, first.object, 1), registration(RANG, 5));
+    let actions = |client: &Client| client.take().iter().map(|reply| reply.header.action).collect::<Vec<_>>();
+    assert_eq!((actions(&one), actions(&two)), (vec![0, 1], vec![0]));
+    setting.owner.message(Message::reply_to(&call.header, Bytes::from_static(&[0; 8])));
+    one.none();
+    two.none();
+}
+
+#[test]
 fn it_is_released_when_nobody_has_it() {
     let setting = setting();
     let (one, two) = (setting.world.client(), setting.world.client());
@@ -236,7 +253,11 @@ fn when_its_peer_is_gone_calls_fail() {
     let there = borrowed(&setting, &client);
     through(&setting, &client, &there, DOUBLE, args("(i)", vec![1.into()]));
     through(&setting, &client, &there, 0, registration(RANG, 5));
+    let late = setting.world.client();
+    let at_late = borrowed(&setting, &late);
     setting.owner.end();
+    late.call_at((at_late.service, at_late.object, 0), registration(RANG, 5));
+    assert_eq!(error(&late.only()), "disconnected");
     let texts: Vec<_> = client.take().iter().map(error).collect();
     assert_eq!(texts, ["disconnected", "disconnected"]);
     client.call_at((there.service, there.object, DOUBLE), args("(i)", vec![1.into()]));

@@ -47,8 +47,20 @@ fn bytes_count_and_come_back() {
     assert_eq!(mailbox.remove(|task| *task == 3), Some(3));
     assert_eq!(mailbox.remove(|task| *task == 3), None);
     assert!(mailbox.push(from(1, 50), 5).is_ok());
-    assert_eq!(mailbox.clear(), [2, 5]);
-    assert!(mailbox.push(from(1, 50), 6).is_ok());
+}
+
+#[test]
+fn who_is_left_has_the_object_run_by_whose_the_next_task_is() {
+    let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 });
+    for (origin, task) in [(from(1, 50), 10), (from(2, 1), 20), (Origin::Server, 11), (Origin::Server, 21)] {
+        assert!(mailbox.push(origin, task).is_ok());
+    }
+    let whose = |task: &i32| task / 10;
+    assert_eq!(mailbox.abandon(|task| whose(task) == 1, whose), (vec![10, 11], Some(2)));
+    assert_eq!(mailbox.push(from(1, 50), 12), Ok(false), "it is scheduled still, and the bytes have come back");
+    assert_eq!((mailbox.take(), mailbox.finish()), (Some(20), true));
+    assert_eq!(mailbox.abandon(|_| true, whose), (vec![21, 12], None));
+    assert_eq!(mailbox.push(from(1, 50), 13), Ok(true), "idle");
 }
 
 #[test]
@@ -73,41 +85,41 @@ fn nobody() -> bool {
 #[test]
 fn threads_are_asked_for_when_they_are_wanted() {
     let queue = RunQueue::new(2);
-    assert_eq!(queue.push(1), Wanted::Thread, "the first");
-    assert_eq!(queue.push(2), Wanted::Thread, "the second");
-    assert_eq!(queue.push(3), Wanted::Nobody, "no more");
+    assert_eq!(queue.push(1), Ok(Wanted::Thread), "the first");
+    assert_eq!(queue.push(2), Ok(Wanted::Thread), "the second");
+    assert_eq!(queue.push(3), Ok(Wanted::Nobody), "no more");
     assert_eq!((queue.next(nobody), queue.next(nobody)), (Some(1), Some(2)));
     queue.thread_failed();
-    assert_eq!(queue.push(4), Wanted::Thread, "one of them did not come");
+    assert_eq!(queue.push(4), Ok(Wanted::Thread), "one of them did not come");
     assert_eq!(queue.stop(), [3, 4]);
     assert_eq!(queue.next(nobody), None);
-    assert_eq!(queue.push(5), Wanted::Nobody);
-    queue.put_back(6);
+    assert_eq!(queue.push(5), Err(5));
+    assert_eq!(queue.put_back(6), Err(6));
     assert_eq!(queue.next(nobody), None);
 }
 
 #[test]
 fn the_lookout_is_told_once_and_the_second_job_needs_another() {
     let queue = RunQueue::new(2);
-    assert_eq!(queue.push(1), Wanted::Thread);
+    assert_eq!(queue.push(1), Ok(Wanted::Thread));
     assert_eq!(queue.next(nobody), Some(1));
     let look_out = || {
-        assert_eq!((queue.push(2), queue.push(3)), (Wanted::Lookout, Wanted::Thread));
+        assert_eq!((queue.push(2), queue.push(3)), (Ok(Wanted::Lookout), Ok(Wanted::Thread)));
         true
     };
     assert_eq!(queue.next(look_out), Some(2));
-    queue.put_back(2);
+    assert_eq!(queue.put_back(2), Ok(()));
     assert_eq!([queue.next(nobody), queue.next(nobody)], [Some(3), Some(2)]);
 }
 
 #[test]
 fn only_who_leaves_the_lookout_has_a_successor_and_only_one() {
     let queue = RunQueue::new(2);
-    assert_eq!(queue.push(1), Wanted::Thread);
+    assert_eq!(queue.push(1), Ok(Wanted::Thread));
     assert_eq!(queue.next(nobody), Some(1));
     assert_eq!(queue.busy(), Wanted::Nobody, "the job came from elsewhere, where somebody polls");
     let look_out = || {
-        assert_eq!(queue.push(2), Wanted::Lookout);
+        assert_eq!(queue.push(2), Ok(Wanted::Lookout));
         true
     };
     assert_eq!(queue.next(look_out), Some(2));
@@ -116,7 +128,7 @@ fn only_who_leaves_the_lookout_has_a_successor_and_only_one() {
     // The successor takes the post, and both are there.
     let look_out = || {
         assert_eq!(queue.busy(), Wanted::Nobody);
-        assert_eq!((queue.push(3), queue.push(4)), (Wanted::Lookout, Wanted::Nobody));
+        assert_eq!((queue.push(3), queue.push(4)), (Ok(Wanted::Lookout), Ok(Wanted::Nobody)));
         true
     };
     assert_eq!(queue.next(look_out), Some(3));

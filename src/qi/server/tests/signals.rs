@@ -187,6 +187,25 @@ fn a_wanted_signature_is_served_if_it_can_be() {
 }
 
 #[test]
+fn wanted_types_are_bounded() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    let long = format!("({})", "i".repeat(60_000));
+    let want = |link: u64, text: &str| {
+        register(&client, 8, args("(IILs)", vec![SERVICE.into(), FIRED.into(), link.into(), text.into()]))
+    };
+    let accepted = (1..100).take_while(|link| want(*link, &long).header.ty == Type::Reply).count();
+    assert_eq!(accepted, 4);
+    assert_eq!(error(&want(200, &long)), "Too many subscriptions on this connection");
+    assert_eq!(want(201, "(ls)").header.ty, Type::Reply, "there is room for others");
+    client.call(1, args("(IIL)", vec![SERVICE.into(), FIRED.into(), 1u64.into()]));
+    client.only();
+    assert_eq!(want(202, &long).header.ty, Type::Reply, "given back");
+    assert_eq!(client.peer.subscriptions(), 5);
+}
+
+#[test]
 fn a_property_tells_before_its_reply_and_every_time() {
     let object = object();
     let world = World::serving(&object);

@@ -11,7 +11,7 @@ use crate::qi::capability::{Capabilities, CapabilityMap};
 use crate::qi::endpoint::{Config, EndPoint};
 use crate::qi::message::{HEADER_SIZE, Header, MAGIC, Message, Type, VERSION};
 use crate::qi::meta::{MetaObject, SERVICE_INFO_TEXT, ServiceInfo};
-use crate::qi::server::{Answer, Object, ObjectBuilder, Options, Server, ServerError, Verdict};
+use crate::qi::server::{Answer, CallError, Limits, Object, ObjectBuilder, Options, Server, ServerError, Verdict};
 use crate::qi::value::Value;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
@@ -146,6 +146,50 @@ fn a_method_that_blocks_does_not_stop_the_reading() {
     assert_eq!(second.next().header.id, 4);
     release.send(()).unwrap();
     assert_eq!((first.next().header.id, second.next().header.id), (20, 3));
+}
+
+/// What a mailbox has no room for is refused, whatever came with it, and everything has one answer.
+#[test]
+fn a_full_mailbox_refuses_exactly_what_does_not_fit() {
+    const CALLS: u32 = 20_000;
+    let running = start(Options::default());
+    let (release, wait) = mpsc::channel::<()>();
+    let (tell, told) = mpsc::channel();
+    let gate = Mutex::new((tell, wait));
+    let mut builder = ObjectBuilder::new();
+    builder.limits(Limits { tasks: 100, bytes: 1 << 20 });
+    builder.method("work", "()", "v", move |_| {
+        let gate = gate.lock();
+        gate.0.send(()).unwrap();
+        gate.1.recv_timeout(LONG).map_err(|error| error.to_string())?;
+        Ok(Answer::void())
+    });
+    let object = builder.build().unwrap();
+    running.server.add_service("Probe", &object).unwrap();
+    let mut raw = Raw::authenticated(&running);
+    let work = |id| Message::call(id, 2, 1, 100, Bytes::new());
+    raw.send(&work(10));
+    told.recv_timeout(LONG).unwrap();
+    let mut writer = raw.0.try_clone().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let calls: Vec<u8> = (0..CALLS).flat_map(|id| work(1000 + id).encode().unwrap()).collect();
+            writer.write_all(&calls).unwrap();
+        });
+        // Half of the mailbox is a connection's share.
+        for id in 50..CALLS {
+            let answer = raw.next();
+            assert_eq!(answer.header.id, 1000 + id);
+            assert!(error(&answer).contains("its queue is full"));
+        }
+    });
+    assert_eq!(object.statistics().refused_calls, u64::from(CALLS) - 50);
+    (0..51).for_each(|_| release.send(()).unwrap());
+    for id in [10].into_iter().chain(1000..1050) {
+        let answer = raw.next();
+        assert_eq!((answer.header.ty, answer.header.id), (Type::Reply, id));
+    }
+    assert_eq!((object.statistics().handled, running.server.statistics().pending_calls), (51, 0));
 }
 
 #[test]
@@ -305,6 +349,22 @@ fn a_provider_is_called_on_the_connection_that_registered() {
         assert_eq!((call.header.action, &call.payload[..]), (100, &b"\x01\0\0\0\x02\0\0\0"[..]));
         raw.send(&Message::reply_to(&call.header, args("(i)", vec![3.into()])));
         assert_eq!(caller.join().unwrap().unwrap(), Value::from(3));
+        // Who reads must not wait for what only it can read, and what panics there harms nobody.
+        let remote = scope.spawn(|| running.server.reach("Theirs", LONG));
+        let call = raw.next();
+        raw.send(&Message::reply_to(&call.header, probe().meta().encode().unwrap()));
+        let remote = remote.join().unwrap().unwrap();
+        let (tell, told) = mpsc::channel();
+        let again = remote.clone();
+        remote.call_then("add", vec![1.into(), 2.into()], move |_| {
+            tell.send(again.call("add", vec![1.into(), 2.into()], LONG)).unwrap();
+            panic!("deliberate");
+        });
+        let call = raw.next();
+        raw.send(&Message::reply_to(&call.header, args("(i)", vec![3.into()])));
+        assert!(matches!(told.recv_timeout(LONG).unwrap(), Err(CallError::Failed(_))));
+        raw.send(&Message::call(5, 1, 1, 108, Bytes::new()));
+        assert_eq!(raw.next().header.id, 5);
     });
     assert!(running.server.reach("ServiceDirectory", LONG).is_err());
     assert!(running.server.reach("Nobody", LONG).is_err());

@@ -94,24 +94,101 @@ fn objects_run_in_parallel() {
 }
 
 #[test]
-fn the_end_waits_for_what_is_being_done_and_drops_the_rest() {
+fn the_end_waits_for_what_is_being_done_and_leaves_the_rest() {
     let (started, has_started) = mpsc::channel();
+    let (leave, left) = mpsc::channel();
     let done = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&done);
-    let workers = Workers::new(1, None, move |job: u32, _: &Arc<Crew<u32>>| {
+    let run = move |job: u32, crew: &Arc<Crew<u32>>| {
         started.send(job).unwrap();
-        std::thread::yield_now();
+        while !crew.is_stopped() {
+            std::thread::yield_now();
+        }
         count.fetch_add(1, Ordering::SeqCst);
-        None
-    });
-    assert_eq!(done.load(Ordering::SeqCst), 0);
-    workers.submit(1);
+        Some(job + 10)
+    };
+    let workers = Workers::new(1, None, run, move |job| leave.send(job).unwrap());
+    workers.crew().submit(1);
     assert_eq!(has_started.recv_timeout(LONG), Ok(1));
+    workers.crew().submit(2);
     workers.stop();
     assert_eq!(done.load(Ordering::SeqCst), 1);
-    workers.submit(2);
+    workers.crew().submit(3);
     workers.stop();
     assert_eq!(done.load(Ordering::SeqCst), 1);
+    let mut left: Vec<_> = left.try_iter().collect();
+    left.sort_unstable();
+    assert_eq!(left, [2, 3, 11], "what waited, what came late, what was not finished");
+}
+
+#[test]
+fn an_object_of_two_servers_goes_on_at_one_when_the_other_ends() {
+    let (one, two, three) = (World::new(), World::new(), World::new());
+    let done = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&done);
+    let shared = object(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    [&one, &two].iter().for_each(|world| world.router.add_service(SERVICE, &shared));
+    let (first, second) = (one.client(), two.client());
+    // Scheduled by the one, which does not get to it any more.
+    first.call(100, Bytes::new());
+    let ids = [second.call(100, Bytes::new()), second.call(100, Bytes::new())];
+    two.run();
+    second.none();
+    one.router.stop();
+    two.run();
+    assert_eq!(second.take().iter().map(|answer| answer.header.id).collect::<Vec<_>>(), ids);
+    assert_eq!(done.load(Ordering::SeqCst), 2, "nobody is there for the other call");
+    // The end of a server leaves the other's calls alone, and its own do not keep the object from a third.
+    first.call(100, Bytes::new());
+    second.call(100, Bytes::new());
+    one.router.stop();
+    two.router.stop();
+    three.router.add_service(SERVICE, &shared);
+    let third = three.client();
+    third.call(100, Bytes::new());
+    three.run();
+    assert!(third.only().error_text().is_none());
+}
+
+#[test]
+fn what_nobody_will_do_keeps_no_object() {
+    let world = World::new();
+    let kept = Arc::new(());
+    let gone = Arc::downgrade(&kept);
+    let lent = object(move |_| drop(Arc::clone(&kept)));
+    let mut builder = ObjectBuilder::new();
+    builder.method("lend", "()", "o", move |_| Ok(Answer::from(&lent)));
+    world.router.add_service(SERVICE, &builder.build().unwrap());
+    let client = world.client();
+    client.call(100, Bytes::new());
+    world.run();
+    let there = match result(&client.only(), "o") {
+        crate::qi::value::Value::Object(object) => (object.service, object.object, 100),
+        other => panic!("{other:?}"),
+    };
+    client.call_at(there, Bytes::new());
+    client.end();
+    assert!(gone.upgrade().is_some(), "a call waits");
+    world.router.stop();
+    assert!(gone.upgrade().is_none());
+}
+
+#[test]
+fn signals_are_for_threads_of_the_application() {
+    let (tell, told) = mpsc::channel();
+    let code = move |_: &Call| tell.send(std::fs::read_to_string("/proc/thread-self/status").unwrap()).unwrap();
+    let world = World::with(1, None);
+    world.router.add_service(SERVICE, &object(code));
+    world.client().call(100, Bytes::new());
+    let status = told.recv_timeout(LONG).unwrap();
+    let blocked = status.lines().find_map(|line| line.strip_prefix("SigBlk:")).unwrap();
+    let blocked = u64::from_str_radix(blocked.trim(), 16).unwrap();
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGCHLD] {
+        assert!(blocked & (1 << (signal - 1)) != 0, "{signal} of {blocked:x}");
+    }
+    world.router.stop();
 }
 
 #[test]

@@ -1,0 +1,156 @@
+use std::ffi::{c_char, c_int, c_void};
+use std::sync::{Arc, LazyLock};
+
+use crate::core::Error;
+use crate::qi::server::{Answer, Call, CallError};
+use crate::qi::value::Value;
+use crate::sys::sync::Mutex;
+
+use super::build::nnqi_value;
+use super::error::{Result, guard};
+use super::handles::{Handles, Kind};
+use super::held::Held;
+use super::objects::{self, User, nnqi_object};
+use super::view;
+
+/// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error, nnqi_reply_canceled or
+/// nnqi_reply_object, exactly one of them, from any thread, now or later. It is the callback's, and stays until it is answered.
+pub type nnqi_request = u64;
+
+/// Told once what becomes of a request: canceled is 1 when nobody waits for the answer any more, as nnqi_is_canceled says, and 0
+/// when that has not come and will not be told: the request has been answered, or nnqi_on_cancel has been called again. Until
+/// then user must be valid, afterwards it is not used. With 1 it is called on the thread that reads the connection, or that closes
+/// it, also while the code of the method runs; with 0, within the call that answers; and within nnqi_on_cancel itself if there
+/// is nothing to wait for. It must not block (what waits fails with EDEADLK where a connection is read), take no lock that is held
+/// around calls of this library, and must return: exceptions of C++ and longjmp must not leave it. It may answer the request.
+pub type nnqi_notice = Option<unsafe extern "C" fn(canceled: c_int, user: *mut c_void)>;
+
+static REQUESTS: LazyLock<Handles<Arc<Mutex<Option<Call>>>>> = LazyLock::new(|| Handles::new(Kind::Request));
+
+pub fn add(call: Call) -> nnqi_request {
+    REQUESTS.add(Arc::new(Mutex::new(Some(call))))
+}
+
+fn with_request<T>(handle: nnqi_request, look: impl FnOnce(&Call) -> T) -> Result<T> {
+    let call = REQUESTS.get(handle)?;
+    let call = call.lock();
+    call.as_ref().map(look).ok_or_else(|| Error::BAD_FD.into())
+}
+
+/// Only one of several threads that answer gets it.
+fn take_request(handle: nnqi_request) -> Result<Call> {
+    REQUESTS.remove(handle)?.lock().take().ok_or_else(|| Error::BAD_FD.into())
+}
+
+/// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
+    guard(|| {
+        with_request(request, |call| {
+            let arguments = Value::tuple(call.arguments.clone());
+            let held = Held::passed(call, &arguments);
+            view::add_with(arguments, held)
+        })
+    })
+}
+
+/// 1 if nobody waits for the answer any more (the caller has cancelled, or is gone), else 0; -1 with EBADF. It must be answered
+/// all the same. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
+    guard(|| with_request(request, |call| c_int::from(call.is_canceled())))
+}
+
+/// Has notice called, with user, when the caller cancels the request or is gone (qi-messaging.md 16), or else when
+/// it is answered: once in any case. If it is cancelled already, that is now. A request has one notice: another one takes its place,
+/// and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
+/// cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
+/// EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_on_cancel(request: nnqi_request, notice: nnqi_notice, user: *mut c_void) -> c_int {
+    guard(|| {
+        let notice = notice.ok_or(Error::FAULT)?;
+        // C is called by this, so not while the request is locked.
+        let cancellation = with_request(request, Call::cancellation)?;
+        let notice = Notice { notice, user: User::new(user), canceled: 0 };
+        cancellation.on_cancel(move || notice.canceled());
+        Ok(0)
+    })
+}
+
+/// Tells C when it is dropped: once, whatever happens to it.
+struct Notice {
+    notice: unsafe extern "C" fn(canceled: c_int, user: *mut c_void),
+    user: User,
+    canceled: c_int,
+}
+
+impl Notice {
+    fn canceled(mut self) {
+        self.canceled = 1;
+    }
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
+        unsafe { (self.notice)(self.canceled, self.user.pointer()) };
+    }
+}
+
+/// The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char, size: usize) -> i64 {
+    guard(|| {
+        let remote = with_request(request, |call| call.caller.remote())?;
+        // SAFETY: a non-null `buffer` has room for `size` bytes.
+        unsafe { view::copy_text(remote.as_bytes(), buffer, size) }
+    })
+}
+
+/// Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
+/// be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
+/// stays open. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
+    guard(|| {
+        let (result, inner) = view::take(result)?;
+        let (result, objects) = inner.held.to_be_sent(result)?;
+        let answer = objects.iter().fold(Answer::from(result), Answer::carrying);
+        take_request(request)?.reply(Ok(answer));
+        Ok(0)
+    })
+}
+
+/// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
+/// it stays open. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_char) -> c_int {
+    guard(|| {
+        // SAFETY: a non-null `text` ends with a zero.
+        let text = unsafe { view::utf8(text) }?;
+        take_request(request)?.reply(Err(CallError::from(text)));
+        Ok(0)
+    })
+}
+
+/// Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
+/// EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
+    guard(|| {
+        take_request(request)?.reply(Err(CallError::Canceled));
+        Ok(0)
+    })
+}
+
+/// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
+/// -1 with EBADF. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
+    guard(|| {
+        let object = objects::object(object)?;
+        take_request(request)?.reply(Ok(Answer::from(&object)));
+        Ok(0)
+    })
+}
