@@ -66,9 +66,9 @@ static void ends_alone(void) {
     nnqi_server server = serve("tcp://127.0.0.1:0", NULL, url, sizeof(url));
     talks(url, &(struct nnqi_options){0});
     talks(url, &(struct nnqi_options){.connect_timeout = -1, .authorities = certificate_file, .server_name = "bus.example"});
-    struct nnqi_options wrong[] = {{.user = "me"}, {.token = "secret"}, {.reconnect = 1}, {.answer = no_answer},
+    struct nnqi_options wrong[] = {{.user = "me"}, {.token = "secret"}, {.reconnect = 1}, {.call_timeout = 1}, {.answer = no_answer},
                                    {.server_name = "bus.example"}, {.authorities = key_file}, {.authorities = "/nowhere/at/all"}};
-    int codes[] = {EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, ENOENT};
+    int codes[] = {EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, ENOENT};
     for (size_t i = 0; i < COUNT(wrong); i++)
         NONE(nnqi_endpoint_connect(url, &wrong[i]), codes[i]);
     CHECK_OK(nnqi_server_close(server));

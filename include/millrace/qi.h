@@ -266,7 +266,8 @@ struct nnqi_options {
    */
   int connect_timeout;
   /**
-   * 1: connect again when connections are lost, and restore proxies and subscriptions.
+   * 1: connect again when connections are lost, and restore proxies and subscriptions; what fails then is tried again, at most 10 s
+   * later. A subscription ends only if its signal does not come back.
    */
   int reconnect;
   /**
@@ -287,6 +288,11 @@ struct nnqi_options {
    * With authorities: the name or address that certificates must be for; NULL: what is dialled.
    */
   const char *server_name;
+  /**
+   * Milliseconds for what waits for a peer and is given no time limit of its own, or a negative one: properties, subscribing, calls,
+   * what the directory is asked (which connect_timeout limits without this); 0 or negative: as long as it takes.
+   */
+  int call_timeout;
 };
 
 /**
@@ -835,7 +841,8 @@ NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
 /**
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
  * Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
- * key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE and the like.
+ * key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE, EDEADLK
+ * (on a thread that reads a connection) and the like.
  */
 NN_EXPORT nnqi_server nnqi_server_open(const char *const *urls, size_t count, const struct nnqi_server_options *options);
 
@@ -867,8 +874,8 @@ NN_EXPORT int nnqi_server_close(nnqi_server server);
 /**
  * Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
  * of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
- * file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory) and the like;
- * nnqi_error() tells more. Close it with nnqi_close.
+ * file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory), EDEADLK (on a
+ * thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close.
  */
 NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *options);
 
@@ -881,14 +888,17 @@ NN_EXPORT int nnqi_close(nnqi_session session);
 
 /**
  * The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
- * sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN or ETIMEDOUT. Free it. Any thread.
+ * sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
+ * sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread.
  */
 NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
 
 /**
  * A service by its name. If it is not there, waits for it for at most milliseconds (negative: for ever). Returns 0 with EBADF,
- * EFAULT, EHOSTUNREACH (no such service, or none of its endpoints can be used), ENOTCONN or ETIMEDOUT. Free it with
- * nnqi_proxy_free. Any thread.
+ * EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
+ * used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
+ * reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
+ * thread.
  */
 NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int milliseconds);
 
@@ -971,24 +981,25 @@ NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 NN_EXPORT int nnqi_post(nnqi_proxy proxy, const char *method, nnqi_value arguments);
 
 /**
- * The value of a property; waits for the answer. Returns 0 as nnqi_call. Free it. Any thread.
+ * The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
 
 /**
- * Sets a property to a value, which is taken; waits for the answer. Returns 0, or -1 as nnqi_call. Any thread.
+ * Sets a property to a value, which is taken; waits for the answer as nnqi_property_get. Returns 0, or -1 as nnqi_call. Any thread.
  */
 NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value value);
 
 /**
  * Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
- * Waits until the peer has accepted: no event after that is lost but by overflow. Returns 0 with EBADF, EFAULT, EINVAL
- * (no such signal), ENOTCONN, EPROTO. Any thread.
+ * Waits until the peer has accepted, without limit unless the session has a call_timeout: no event after that is lost but by
+ * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
+ * thread that reads a connection). Any other thread.
  */
 NN_EXPORT nnqi_subscription nnqi_subscribe(nnqi_proxy proxy, const char *signal, size_t queue);
 
 /**
- * The same with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
+ * The same, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
  * it may still be running when nnqi_unsubscribe returns.
  */
 NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, size_t queue, nnqi_callback callback, void *user);
@@ -997,7 +1008,7 @@ NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, siz
  * The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
  * which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
  * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
- * event that cannot be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. If another
+ * event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
  * thread calls nnqi_unsubscribe, this returns at once with EBADF.
  */
 NN_EXPORT nnqi_value nnqi_next(nnqi_subscription subscription, int milliseconds, uint64_t *missed);
@@ -1020,19 +1031,22 @@ NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
  * Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services.
  * options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
  * of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
- * which this returns 0. Close it with nnqi_provider_close.
+ * which this returns 0. What the directory refuses after a loss, as a name that is taken by then, is tried again until it is taken, or
+ * unregistered. Close it with nnqi_provider_close.
  */
 NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options, const struct nnqi_server_options *serving);
 
 /**
  * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
- * -1 with EBADF, EFAULT, EPROTO (the directory refuses: nnqi_error() is its text), ENOTCONN or ETIMEDOUT. Any thread.
+ * -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
+ * its text), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread.
  */
 NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_object object);
 
 /**
- * Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EHOSTUNREACH (it is none of ours), ENOTCONN or ETIMEDOUT. Any
- * thread.
+ * Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this),
+ * EHOSTUNREACH (it is none of ours), EDEADLK (on a thread that reads a connection), or with ENOTCONN, ETIMEDOUT or EPROTO (the directory
+ * refuses): with these three it is ours no more all the same, neither served nor registered again. Any other thread.
  */
 NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 
@@ -1097,7 +1111,7 @@ NN_EXPORT int nnqi_remove_handler(nnqi_handler handler);
  * The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
  * what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
  * before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
- * tells why) or EINTR. Free it. Any thread.
+ * tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread.
  */
 NN_EXPORT nnqi_value nnqi_next_message(nnqi_handler handler, int milliseconds, struct nnqi_header *header);
 

@@ -290,7 +290,7 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
     })
 }
 
-/// The value of a property; waits for the answer. Returns 0 as nnqi_call. Free it. Any thread.
+/// The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
     guard(|| {
@@ -300,7 +300,7 @@ pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_cha
     })
 }
 
-/// Sets a property to a value, which is taken; waits for the answer. Returns 0, or -1 as nnqi_call. Any thread.
+/// Sets a property to a value, which is taken; waits for the answer as nnqi_property_get. Returns 0, or -1 as nnqi_call. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
     guard(|| {

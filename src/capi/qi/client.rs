@@ -26,8 +26,8 @@ pub fn proxy(handle: nnqi_proxy) -> Result<Proxy> {
 
 /// Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
 /// of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
-/// file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory) and the like;
-/// nnqi_error() tells more. Close it with nnqi_close.
+/// file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory), EDEADLK (on a
+/// thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_session {
     guard(|| {
@@ -53,7 +53,8 @@ pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
 }
 
 /// The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
-/// sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN or ETIMEDOUT. Free it. Any thread.
+/// sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
+/// sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
     guard(|| {
@@ -65,8 +66,10 @@ pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
 }
 
 /// A service by its name. If it is not there, waits for it for at most milliseconds (negative: for ever). Returns 0 with EBADF,
-/// EFAULT, EHOSTUNREACH (no such service, or none of its endpoints can be used), ENOTCONN or ETIMEDOUT. Free it with
-/// nnqi_proxy_free. Any thread.
+/// EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
+/// used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
+/// reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
+/// thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char, milliseconds: c_int) -> nnqi_proxy {
     guard(|| {

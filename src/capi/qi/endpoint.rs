@@ -302,7 +302,7 @@ pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
 /// The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
 /// what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
 /// before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
-/// tells why) or EINTR. Free it. Any thread.
+/// tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next_message(
     handler: nnqi_handler,

@@ -45,7 +45,8 @@ pub struct nnqi_options {
     pub token: *const c_char,
     /// Milliseconds for connecting and authenticating; 0: 10000; negative: as long as it takes.
     pub connect_timeout: c_int,
-    /// 1: connect again when connections are lost, and restore proxies and subscriptions.
+    /// 1: connect again when connections are lost, and restore proxies and subscriptions; what fails then is tried again, at most 10 s
+    /// later. A subscription ends only if its signal does not come back.
     pub reconnect: c_int,
     /// For directories that ask further; NULL: they get an empty answer.
     pub answer: nnqi_answerer,
@@ -57,6 +58,9 @@ pub struct nnqi_options {
     pub authorities: *const c_char,
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
     pub server_name: *const c_char,
+    /// Milliseconds for what waits for a peer and is given no time limit of its own, or a negative one: properties, subscribing, calls,
+    /// what the directory is asked (which connect_timeout limits without this); 0 or negative: as long as it takes.
+    pub call_timeout: c_int,
 }
 
 /// What a peer shows to be let in.
@@ -118,6 +122,7 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
     if given.connect_timeout != 0 {
         options.dial.timeout = timeout(given.connect_timeout);
     }
+    options.call_timeout = timeout(given.call_timeout).filter(|time| !time.is_zero());
     options.reconnect = (given.reconnect != 0).then(Backoff::default);
     // SAFETY: the caller's promise.
     let authorities = some(given.authorities, |name| unsafe { file(name) })?;
@@ -136,10 +141,13 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
 /// As [`session_options`].
 pub unsafe fn connection_options(given: *const nnqi_options) -> Result<(Config, Option<Duration>)> {
     // SAFETY: the caller's promise.
-    let SessionOptions { dial, reconnect, .. } = unsafe { session_options(given) }?;
+    let SessionOptions { dial, reconnect, call_timeout, .. } = unsafe { session_options(given) }?;
     let Credentials { user, token, authenticator } = dial.credentials;
     if user.is_some() || token.is_some() || authenticator.is_some() {
         return Err(Failure::invalid("an end point by itself does not authenticate: no user, token or answer"));
+    }
+    if call_timeout.is_some() {
+        return Err(Failure::invalid("an end point by itself calls nothing: no time for calls"));
     }
     if reconnect.is_some() {
         return Err(Failure::invalid("an end point by itself does not connect again"));

@@ -18,7 +18,8 @@ static SERVERS: LazyLock<Handles<Arc<Server>>> = LazyLock::new(|| Handles::new(K
 
 /// Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
 /// Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
-/// key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE and the like.
+/// key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE, EDEADLK
+/// (on a thread that reads a connection) and the like.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_open(
     urls: *const *const c_char,

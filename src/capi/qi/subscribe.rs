@@ -35,8 +35,9 @@ fn options(queue: usize) -> SubscribeOptions {
 }
 
 /// Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
-/// Waits until the peer has accepted: no event after that is lost but by overflow. Returns 0 with EBADF, EFAULT, EINVAL
-/// (no such signal), ENOTCONN, EPROTO. Any thread.
+/// Waits until the peer has accepted, without limit unless the session has a call_timeout: no event after that is lost but by
+/// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
+/// thread that reads a connection). Any other thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char, queue: usize) -> nnqi_subscription {
     guard(|| {
@@ -47,7 +48,7 @@ pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char
     })
 }
 
-/// The same with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
+/// The same, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
 /// it may still be running when nnqi_unsubscribe returns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_watch(
@@ -89,7 +90,7 @@ fn queue(handle: nnqi_subscription) -> Result<Arc<Subscription>> {
 /// The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
 /// which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
 /// (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
-/// event that cannot be decoded; the next one can be taken). Free it. Any thread; each event goes to one of them. If another
+/// event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
 /// thread calls nnqi_unsubscribe, this returns at once with EBADF.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next(subscription: nnqi_subscription, milliseconds: c_int, missed: *mut u64) -> nnqi_value {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::qi::convert::resolve;
+use crate::qi::endpoint::Reason;
 use crate::qi::message::Flags;
 use crate::qi::meta::{MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::payload::{PayloadError, write_arguments};
@@ -85,6 +86,8 @@ pub(super) struct Cell {
     pub retry: Mutex<Retry>,
     /// The directory has said that the service is no more.
     pub removed: AtomicBool,
+    /// Nobody finds it again.
+    closed: AtomicBool,
 }
 
 impl Cell {
@@ -95,6 +98,11 @@ impl Cell {
     /// Its object is there, as far as is known.
     pub fn is_current(&self) -> bool {
         !self.removed.load(Ordering::Acquire) && self.place().connection.is_open()
+    }
+
+    /// What calls have that say nothing else.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
     }
 
     pub fn survives(&self) -> bool {
@@ -108,15 +116,25 @@ impl Cell {
             feeds.retain(|feed| feed.strong_count() > 0);
             feeds.push(Arc::downgrade(feed));
         }
+        if self.closed.load(Ordering::Acquire) {
+            return feed.end(&Reason::Closed);
+        }
         // The object may have moved since it began, and who moved it knew nothing of this.
         if let Some(keeper) = self.keeper.as_ref().filter(|_| !feed.is_attached(&self.place())) {
             keeper.tell();
         }
     }
 
+    /// The session is closed: subscriptions that wait for another connection wait in vain.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.live_feeds().iter().for_each(|feed| feed.end(&Reason::Closed));
+    }
+
     /// The subscriptions that somebody still holds.
     pub fn live_feeds(&self) -> Vec<Arc<Feed>> {
-        self.feeds.lock().iter().filter_map(Weak::upgrade).filter(|feed| !feed.is_over()).collect()
+        let held: Vec<_> = self.feeds.lock().iter().filter_map(Weak::upgrade).collect();
+        held.into_iter().filter(|feed| !feed.is_over()).collect()
     }
 
     /// The object is here now.
@@ -167,7 +185,8 @@ impl Proxy {
     pub(super) fn at(place: Place, name: String, timeout: Option<Duration>, keeper: Option<Arc<News>>) -> Proxy {
         let (place, removed) = (Mutex::new(Arc::new(place)), AtomicBool::new(false));
         let (feeds, retry) = (Mutex::default(), Mutex::default());
-        Proxy(Arc::new(Cell { name, place, feeds, timeout, keeper, retry, removed }))
+        let closed = AtomicBool::new(false);
+        Proxy(Arc::new(Cell { name, place, feeds, timeout, keeper, retry, removed, closed }))
     }
 
     /// Where the object is now.

@@ -31,14 +31,15 @@ use super::waiting::deadline_in;
 pub struct SessionOptions {
     /// For every connection: credentials, TLS, limits, and the time that the directory has (10 s).
     pub dial: DialOptions,
-    /// Time limit of calls that have none of their own. `None` (the default): none.
+    /// Time limit of calls, and of subscribing, that have none of their own. `None` (the default): none.
     pub call_timeout: Option<Duration>,
     /// Time in which one of a service's endpoints must be reached and let us in; 3 s. They are tried at the same time, each
     /// a little later than the one before. One that answers but is of no use costs the time anew for the rest.
     pub endpoint_timeout: Duration,
     /// This machine's id, if it is not what [`SessionOptions::default`] would find out.
     pub machine_id: Option<String>,
-    /// Connect again when connections are lost, as libqi does not. Off by default.
+    /// Connect again when connections are lost, as libqi does not. Off by default. What fails then is tried again, each thing after
+    /// a time of its own; a subscription ends only if its signal does not come back.
     pub reconnect: Option<Backoff>,
     /// The reactor to live on. By default all sessions of a process share one.
     pub reactor: Option<Arc<Reactor>>,
@@ -422,10 +423,7 @@ impl Core {
             state.book.remove(|_| true)
         };
         connections.iter().for_each(|connection| connection.close());
-        // Feeds that wait for another connection wait in vain.
-        for feed in self.cells().iter().flat_map(|cell| cell.live_feeds()) {
-            feed.end(&crate::qi::endpoint::Reason::Closed);
-        }
+        self.cells().iter().for_each(|cell| cell.close());
         self.news.tell();
     }
 }

@@ -37,7 +37,7 @@ const DEFAULT_QUEUE: usize = 100;
 pub struct SubscribeOptions {
     /// Events that may wait to be taken, at least 1; 100. Later ones are dropped and counted.
     pub queue: usize,
-    /// How long to wait for the peer to accept; `None`: as long as it takes.
+    /// How long to wait for the peer to accept; `None`: as long as for a call of the proxy.
     pub timeout: Option<Duration>,
     /// The type, a tuple, that the arguments are wanted in. They are converted here, or by the peer where the two types are
     /// built differently; an event of which neither can be had is an error of its own. An event that the peer was asked to
@@ -151,7 +151,7 @@ impl Proxy {
     }
 
     fn feed(&self, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
-        let (place, timeout) = (self.0.place(), options.timeout);
+        let (place, timeout) = (self.0.place(), options.timeout.or(self.0.timeout()));
         let feed = self.new_feed(&place, name, options)?;
         feed.attach(&place, deadline_in(timeout))?;
         self.0.enrol(&feed);

@@ -41,6 +41,17 @@ fn a_connection_has_one_timer() {
 }
 
 #[test]
+fn subscribing_takes_no_longer_than_a_call() {
+    let fake = silent();
+    let connection = fake.connect().unwrap();
+    let place = main_object(&connection, 2, Some(LIMIT)).unwrap();
+    let proxy = Proxy::at(place, "S".into(), Some(Duration::from_millis(1)), None);
+    assert_eq!(proxy.subscribe("happened").unwrap_err(), ClientError::TimedOut);
+    drop((proxy, connection));
+    fake.finish();
+}
+
+#[test]
 fn a_connection_that_has_ended_leaves_no_timer() {
     let fake = silent();
     let connection = fake.connect().unwrap();

@@ -266,6 +266,26 @@ fn a_subscription_that_has_just_begun_follows_its_proxy() {
     fake.finish();
 }
 
+#[test]
+fn a_subscription_that_begins_while_its_session_is_closed_ends() {
+    let fake = Fake::new(1, |_, mut peer| {
+        begin(&mut peer, LAYOUT);
+        find(&mut peer, &meta());
+        accept(&mut peer);
+        while peer.next().is_some() {}
+    });
+    let session = Session::connect(&fake.url, persistent()).unwrap();
+    let proxy = session.service("Old").unwrap();
+    let place = proxy.place();
+    let feed = proxy.new_feed(&place, "happened", SubscribeOptions::default()).unwrap();
+    feed.attach(&place, Some(Instant::now() + LIMIT)).unwrap();
+    session.close();
+    assert!(!feed.is_over(), "nobody knows of it");
+    proxy.0.enrol(&feed);
+    assert!(feed.is_over());
+    fake.finish();
+}
+
 /// A directory that comes back may be another, and its ids may be those of other services. Where the service is, it has been
 /// registered anew, and knows nothing of who listened.
 #[test]
