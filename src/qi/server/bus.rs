@@ -171,8 +171,14 @@ impl Server {
     }
 
     /// Serves the main objects on a connection that we have dialled and authenticated on; `shared` is what both sides have
-    /// announced. `ENOTCONN`; `ENOTSUP` if that is MetaObjectCache: what is remembered has one reader, and that is the client's.
+    /// announced. `ENOTCONN`; `EINVAL` if it is served already, since every Call would have two answers; `ENOTSUP` if they have
+    /// announced MetaObjectCache: what is remembered has one reader, and that is the client's.
     pub fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+        let _turn = self.serving.lock();
+        if peer_of(endpoint).is_some() { Err(Error::INVALID) } else { self.serve_anew(endpoint, shared) }
+    }
+
+    fn serve_anew(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
         if shared.meta_object_cache {
             return Err(Error::NOT_SUPPORTED);
         }
@@ -185,7 +191,7 @@ impl Server {
         let _turn = self.serving.lock();
         match peer_of(endpoint) {
             Some(_) => Ok(()),
-            None => self.serve(endpoint, shared),
+            None => self.serve_anew(endpoint, shared),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::core::Error;
 use crate::qi::capability::{Capabilities, CapabilityMap};
 use crate::qi::endpoint::{Config, EndPoint};
 use crate::qi::message::{HEADER_SIZE, Header, MAGIC, Message, Type, VERSION};
@@ -376,7 +377,10 @@ fn main_objects_are_reachable_on_a_connection_that_we_dialled() {
     running.server.add_service("Probe", &probe()).unwrap();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("tcp://{}", listener.local_addr().unwrap());
-    let welcome = |endpoint: &Arc<EndPoint>| running.server.serve(endpoint, Capabilities::OURS).unwrap();
+    let welcome = |endpoint: &Arc<EndPoint>| {
+        running.server.serve(endpoint, Capabilities::OURS).unwrap();
+        assert_eq!(running.server.serve(endpoint, Capabilities::OURS), Err(Error::INVALID), "one answer to each Call");
+    };
     let _endpoint = EndPoint::connect(&running.reactor, &address, Config::default(), Some(LONG), welcome).unwrap();
     let mut raw = Raw(listener.accept().unwrap().0);
     raw.0.set_read_timeout(Some(LONG)).unwrap();
