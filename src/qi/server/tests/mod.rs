@@ -12,6 +12,7 @@ mod objects;
 mod random;
 mod raw;
 mod reactions;
+mod registering;
 mod signals;
 mod sockets;
 mod workers;
