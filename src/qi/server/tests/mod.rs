@@ -1,6 +1,7 @@
 mod auth;
 mod calls;
 mod cancel;
+mod cuts;
 mod directory;
 mod forward;
 mod generic;
