@@ -274,6 +274,10 @@ fn bad_utf8_passes_through_where_it_is_no_name() {
     assert_eq!(raw.ask(5, bad).header.ty, Type::Error);
     raw.send(&Message::call(9, 1, 1, 100, Bytes::from_static(b"\x02\0\0\0\xff\xfe")));
     assert_eq!(raw.next().header.ty, Type::Error);
+    let mut record = service_info("xy").to_vec();
+    record[4..6].copy_from_slice(b"\xff\xfe");
+    raw.send(&Message::call(9, 1, 1, 102, record.into()));
+    assert_eq!(error(&raw.next()), "A service needs a name, in UTF-8");
     is_unreadable(&mut raw, &Message::call(9, SERVICE, 1, ANY, Bytes::from_static(b"\x01\0\0\0\xff\0\0\0\0")));
     drop(raw);
     setting.others_notice_nothing();
