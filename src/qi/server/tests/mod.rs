@@ -16,4 +16,5 @@ mod reactions;
 mod registering;
 mod signals;
 mod sockets;
+mod storm;
 mod workers;
