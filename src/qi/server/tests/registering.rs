@@ -103,9 +103,14 @@ fn an_unknown_link_is_an_error_and_so_is_that_of_another() {
     }
     fire(&object);
     gets(&mut other, 1);
-    // The same link on another object of the connection is another, too.
-    other.send(&Message::call(5, 1, 1, 1, registration(FIRED, LINK)));
-    assert_eq!(other.next().header.ty, Type::Error);
+    // The same link at another object of the connection is another, and be it the same object under another id.
+    let twin = running.server.add_service("Twin", &object).unwrap();
+    for service in [1, twin] {
+        other.send(&Message::call(5, service, 1, 1, registration(FIRED, LINK)));
+        assert_eq!(error(&other.next()), "Unregister request failed");
+    }
+    fire(&object);
+    gets(&mut other, 1);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::qi::server::directory_object::DirectoryService;
 use crate::qi::server::mailbox::Limits;
 use crate::qi::server::{Object, ObjectBuilder, Options};
 use crate::qi::tests::vectors;
-use crate::qi::value::Value;
+use crate::qi::value::{Reader, Value};
 use crate::sys::sync::Mutex;
 
 use super::harness::*;
@@ -52,8 +52,10 @@ enum Change {
 enum Step {
     /// One of the messages, changed.
     Say(usize, Index, Vec<Change>),
-    /// The same to an object that this client may have been given.
-    SayTo(usize, u32, Index, Vec<Change>),
+    /// The thing is to make an object for this client, or to take or give one.
+    Pass(usize, usize),
+    /// To an object that this client was given, and may have given back.
+    SayTo(usize, Index, Index, Vec<Change>),
     Cancel(usize, Index),
     Run,
     /// A call that waits for the thing.
@@ -63,7 +65,8 @@ enum Step {
     Emit,
     Remove(u32),
     Add(u32),
-    Starve(usize),
+    /// How many answers and events there is room for.
+    Room(usize, usize),
     End(usize),
 }
 
@@ -81,19 +84,22 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let client = || 0..CLIENTS;
     let service = || prop_oneof![Just(SERVICE), Just(THING)];
     let step = prop_oneof![
-        12 => (client(), any::<Index>(), changes()).prop_map(|(client, which, how)| Step::Say(client, which, how)),
-        4 => (client(), 3..9u32, any::<Index>(), changes()).prop_map(|(client, id, which, how)| Step::SayTo(client, id, which, how)),
-        2 => (client(), any::<Index>()).prop_map(|(client, which)| Step::Cancel(client, which)),
-        10 => Just(Step::Run),
-        2 => (any::<Index>(), any::<bool>()).prop_map(|(which, well)| Step::Answer(which, well)),
-        3 => (client(), any::<Index>(), changes()).prop_map(|(client, which, how)| Step::AnswerOurs(client, which, how)),
-        2 => Just(Step::Emit),
+        20 => (client(), any::<Index>(), changes()).prop_map(|(client, which, how)| Step::Say(client, which, how)),
+        14 => (client(), 0..3usize).prop_map(|(client, how)| Step::Pass(client, how)),
+        28 => (client(), any::<Index>(), any::<Index>(), changes())
+            .prop_map(|(client, object, which, how)| Step::SayTo(client, object, which, how)),
+        3 => (client(), any::<Index>()).prop_map(|(client, which)| Step::Cancel(client, which)),
+        30 => Just(Step::Run),
+        3 => (any::<Index>(), any::<bool>()).prop_map(|(which, well)| Step::Answer(which, well)),
+        5 => (client(), any::<Index>(), changes()).prop_map(|(client, which, how)| Step::AnswerOurs(client, which, how)),
+        3 => Just(Step::Emit),
         1 => service().prop_map(Step::Remove),
-        1 => service().prop_map(Step::Add),
-        1 => client().prop_map(Step::Starve),
+        3 => service().prop_map(Step::Add),
+        3 => (client(), prop_oneof![Just(0), Just(1), Just(usize::MAX), Just(usize::MAX)])
+            .prop_map(|(client, room)| Step::Room(client, room)),
         1 => client().prop_map(Step::End),
     ];
-    prop::collection::vec(step, 0..80)
+    prop::collection::vec(step, 0..240)
 }
 
 /// All that is said, before it is changed. Ids are given when it is.
@@ -127,10 +133,7 @@ fn messages() -> Vec<Message> {
         (VOID, Bytes::new()),
         (LATER, Bytes::new()),
         (MAKE, Bytes::new()),
-        (MAKE, Bytes::new()),
         (TAKE, args_shared("(o)", vec![guest()])),
-        (TAKE, args_shared("(o)", vec![guest()])),
-        (GIVE, Bytes::new()),
         (GIVE, Bytes::new()),
         (ECHO, dynamic(Value::tuple(vec![1.into(), "x".into()]))),
         (ECHO, args_shared("(m)", vec![guest().into_dynamic()])),
@@ -143,6 +146,21 @@ fn messages() -> Vec<Message> {
     let directory = directory.into_iter().map(|(action, payload)| Message::call(0, 1, 1, action, payload));
     let event = Message::event(0, THING, GUEST, 101, args("(i)", vec![9.into()]));
     captured.chain(calls).chain(posts).chain(directory).chain([event]).collect()
+}
+
+/// What is said to objects that were made, and to those that were lent.
+fn messages_to_given() -> Vec<Message> {
+    let mut all = vec![Message::post(0, THING, 1, 3, args("(I)", vec![THING.into()]))];
+    let calls = [
+        (0, registration(100, 1)),
+        (0, registration(101, 1)),
+        (0, registration(86, 1)),
+        (1, registration(0, 1)),
+        (2, args("(I)", vec![0u32.into()])),
+        (100, args("(i)", vec![4.into()])),
+    ];
+    all.extend(calls.into_iter().map(|(action, payload)| Message::call(0, THING, 1, action, payload)));
+    all
 }
 
 fn changed(message: &Message, changes: &[Change]) -> Message {
@@ -170,11 +188,15 @@ type Kept = Arc<Mutex<Vec<Call>>>;
 
 fn thing(kept: &Kept, lent: &Lent) -> Object {
     let mut builder = ObjectBuilder::new();
-    builder.limits(Limits { tasks: 12, bytes: 1 << 20 });
+    builder.limits(Limits { tasks: 4, bytes: 1 << 20 });
     builder.method("void", "()", "v", |_| Ok(Answer::void()));
     let keep = Arc::clone(kept);
     builder.method_later("later", "()", "v", move |call| keep.lock().push(call));
-    builder.method("make", "()", "o", |_| Ok(Answer::from(&ObjectBuilder::new().build()?)));
+    builder.method("make", "()", "o", |_| {
+        let mut builder = ObjectBuilder::new();
+        builder.signal("rang", "(i)");
+        Ok(Answer::from(&builder.build()?))
+    });
     let keep = Arc::clone(lent);
     builder.method("take", "(o)", "v", move |call| {
         let old = std::mem::replace(&mut *keep.lock(), call.remote(&call.arguments[0]));
@@ -219,6 +241,8 @@ struct Book {
     ids: Vec<u32>,
     /// Calls of ours to its objects.
     ours: Vec<Header>,
+    /// Ids of objects of ours.
+    given: Vec<u32>,
 }
 
 impl Book {
@@ -230,11 +254,23 @@ impl Book {
                 ty if ty.is_answer() => {
                     *self.answered.entry(id).or_default() += 1;
                     assert!(self.answered[&id] <= self.asked.get(&id).copied().unwrap_or_default(), "{message:?}");
+                    self.given.extend(given(&message));
                     assert_ne!(message.error_text().as_deref(), Some("The method panicked."));
                 }
                 _ => {}
             }
         }
+    }
+}
+
+/// The object in the Reply of a method that returns one.
+fn given(reply: &Message) -> Option<u32> {
+    if reply.header.ty != Type::Reply || reply.header.service != THING || ![MAKE, GIVE].contains(&reply.header.action) {
+        return None;
+    }
+    match Reader::new(&reply.payload).shared(LIBQI).read(&signature("o")) {
+        Ok(Value::Object(object)) => Some(object.object),
+        _ => None,
     }
 }
 
@@ -279,13 +315,24 @@ impl Storm {
         self.clients[client].message(message);
     }
 
-    fn take(&mut self, step: &Step, messages: &[Message]) {
+    fn take(&mut self, step: &Step, (messages, to_given): (&[Message], &[Message])) {
         match step {
             Step::Say(client, which, changes) => self.say(*client, which.get(messages), changes),
+            Step::Pass(client, how) => {
+                let (action, payload) = match how {
+                    0 => (MAKE, Bytes::new()),
+                    1 => (GIVE, Bytes::new()),
+                    _ => (TAKE, args_shared("(o)", vec![guest()])),
+                };
+                self.say(*client, &Message::call(0, THING, 1, action, payload), &[]);
+            }
             Step::SayTo(client, object, which, changes) => {
-                let mut message = which.get(messages).clone();
-                message.header.object = *object;
-                self.say(*client, &message, changes);
+                let given = &self.books[*client].given;
+                if !given.is_empty() {
+                    let mut message = which.get(to_given).clone();
+                    message.header.object = *object.get(given);
+                    self.say(*client, &message, changes);
+                }
             }
             Step::Cancel(client, which) => {
                 let ids = &self.books[*client].ids;
@@ -311,7 +358,7 @@ impl Storm {
                 let (_, object) = self.objects.iter().find(|(known, _)| known == id).unwrap();
                 self.worlds.iter().for_each(|world| world.router.add_service(*id, object));
             }
-            Step::Starve(client) => self.clients[*client].room(0),
+            Step::Room(client, room) => self.clients[*client].room(*room),
             Step::End(client) => self.clients[*client].end(),
         }
         self.read();
@@ -374,14 +421,14 @@ impl Storm {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
     fn every_call_is_answered_once_and_nothing_is_left(steps in steps()) {
-        let messages = messages();
+        let (messages, to_given) = (messages(), messages_to_given());
         let mut storm = Storm::new();
         for step in &steps {
-            storm.take(step, &messages);
+            storm.take(step, (&messages, &to_given));
         }
         storm.calm();
         for (client, book) in storm.clients.iter().zip(&storm.books) {
