@@ -43,7 +43,8 @@ pub enum DirectoryError {
     NoId(u32),
     /// Only the connection that has registered a service may change it.
     NotOwner(u32),
-    EmptyName,
+    /// Empty, or not UTF-8: others are to ask for it, and to show it.
+    BadName,
     /// Another service has this name, ready or not.
     Taken(Text),
     /// libqi's clients refuse a whole list of services for one bad endpoint.
@@ -58,7 +59,7 @@ impl fmt::Display for DirectoryError {
             DirectoryError::NoName(name) => write!(out, "Cannot find service '{name}' in index"),
             DirectoryError::NoId(id) => write!(out, "Can't find service #{id}"),
             DirectoryError::NotOwner(id) => write!(out, "Service #{id} was registered by another connection"),
-            DirectoryError::EmptyName => out.write_str("A service needs a name"),
+            DirectoryError::BadName => out.write_str("A service needs a name, in UTF-8"),
             DirectoryError::Taken(name) => write!(out, "Service \"{name}\" is already registered"),
             DirectoryError::BadEndpoint(text) => write!(out, "\"{text}\" is not an endpoint"),
             DirectoryError::TooMuch => out.write_str("The directory has no room for this service"),
@@ -174,8 +175,8 @@ fn checked(info: &ServiceInfo) -> Result<ServiceInfo> {
     if size > MAX_RECORD {
         return Err(DirectoryError::TooMuch);
     }
-    if info.name.bytes().is_empty() {
-        return Err(DirectoryError::EmptyName);
+    if info.name.as_str().is_none_or(str::is_empty) {
+        return Err(DirectoryError::BadName);
     }
     let bad = |text: &&Text| text.as_str().is_none_or(|text| Endpoint::parse(text).is_err());
     if let Some(text) = info.endpoints.iter().find(bad) {

@@ -327,7 +327,7 @@ impl Drop for Server {
 }
 
 /// The directory of a bus of our own, as its first service.
-fn directory(router: &Arc<Router>, options: &Options) -> Result<Arc<DirectoryService>, ServerError> {
+pub(super) fn directory(router: &Arc<Router>, options: &Options) -> Result<Arc<DirectoryService>, ServerError> {
     let id = options.machine_id.clone().unwrap_or_else(machine_id);
     let directory = DirectoryService::new(&id, options.layout).map_err(ServerError::Refused)?;
     if let Some(object) = directory.object() {

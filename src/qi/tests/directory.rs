@@ -50,7 +50,11 @@ fn ids_are_never_used_again() {
 #[test]
 fn names_are_not_empty_and_unique_over_both_tables() {
     let mut directory = directory();
-    assert_eq!(directory.register(A, &info("", HERE)), Err(DirectoryError::EmptyName));
+    let not_text = Text::from_bytes(bytes::Bytes::from_static(b"\xff\xfe"));
+    for name in ["".into(), not_text] {
+        let record = ServiceInfo { name, ..info("", HERE) };
+        assert_eq!(directory.register(A, &record), Err(DirectoryError::BadName));
+    }
     directory.register(A, &info("One", HERE)).unwrap();
     assert_eq!(directory.register(B, &info("One", HERE)), Err(DirectoryError::Taken("One".into())));
     directory.ready(A, 2).unwrap();

@@ -7,16 +7,11 @@ use bytes::Bytes;
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap, NEW_TOKEN_KEY, REASON_KEY, TOKEN_KEY, USER_KEY};
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::server::auth::{Authenticator, Verdict};
-use crate::qi::value::{Dynamic, Reader, Value};
+use crate::qi::value::{Dynamic, Value};
 
 use super::harness::*;
 
 const AUTH: (u32, u32, u32) = (0, 0, 8);
-
-fn map_of(message: &Message) -> CapabilityMap {
-    let value = Reader::new(&message.payload).read(&CapabilityMap::signature()).unwrap();
-    CapabilityMap::from_value(&value).unwrap().unwrap()
-}
 
 fn login(user: &str, token: &str) -> Bytes {
     let mut map = CapabilityMap::announcing(&LIBQI);

@@ -259,3 +259,9 @@ pub fn error(message: &Message) -> String {
     assert_eq!(message.header.ty, Type::Error, "{message:?}");
     message.error_text().expect("a string in a dynamic").into_owned()
 }
+
+/// The map in a Reply to authenticate, or in a Capability message.
+pub fn map_of(message: &Message) -> CapabilityMap {
+    let value = Reader::new(&message.payload).read(&CapabilityMap::signature()).unwrap();
+    CapabilityMap::from_value(&value).unwrap().unwrap()
+}

@@ -203,10 +203,10 @@ const GUEST: u32 = 0x8000_0005;
 fn taken(setting: &Setting, client: &Client, keep: bool) -> Option<Remote> {
     client.call(TAKE, args_shared("(ob)", vec![guest(GUEST), keep.into()]));
     setting.world.run();
-    let sent = client.take();
-    let (reply, posts): (Vec<_>, Vec<_>) = sent.into_iter().partition(|message| message.header.ty == Type::Reply);
-    assert_eq!(reply.len(), 1);
-    assert_eq!(posts.len(), usize::from(!keep));
+    let sent: Vec<_> = client.take().iter().map(|message| (message.header.ty, message.header.action)).collect();
+    // The answer may have the object in it, so what is not kept is released after it.
+    let expected = [(Type::Reply, TAKE), (Type::Post, 3)];
+    assert_eq!(sent, expected[..if keep { 1 } else { 2 }]);
     setting.guests.lock().pop()
 }
 
@@ -288,6 +288,34 @@ fn our_objects_go_along_as_arguments() {
     assert_eq!(result(&hello(&setting, &client, address), "s").as_str(), Some("hello"));
     terminate(&client, address);
     assert_eq!(client.peer.exports(), 0);
+}
+
+/// Peers may release what a call of ours carried before they answer it, or after (section 13).
+#[test]
+fn terminate_may_come_before_the_reply_or_after() {
+    let setting = setting();
+    let client = setting.world.client();
+    let remote = taken(&setting, &client, true).unwrap();
+    for before in [true, false] {
+        let answers = ask(&remote, "give", vec![Answer::from(&child())]);
+        let call = client.only();
+        let tuple = value::Reader::new(&call.payload).shared(LIBQI).read(&signature("(o)")).unwrap();
+        let address = reference(&tuple.members().unwrap()[0]);
+        let reply = Message::reply_to(&call.header, Bytes::new());
+        if before {
+            terminate(&client, address);
+            assert!(answers.lock().is_empty());
+            assert_eq!(error(&hello(&setting, &client, address)), "The call request could not be handled.");
+            client.message(reply);
+        } else {
+            client.message(reply);
+            assert_eq!(result(&hello(&setting, &client, address), "s").as_str(), Some("hello"));
+            terminate(&client, address);
+        }
+        assert_eq!(*answers.lock(), [Ok(Value::Void)]);
+        assert_eq!(client.peer.exports(), 0);
+    }
+    client.none();
 }
 
 #[test]

@@ -1,103 +1,23 @@
 //! A real listener on loopback, and bytes.
 
-use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io::Write;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::core::Error;
-use crate::qi::capability::{Capabilities, CapabilityMap};
+use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::{Config, EndPoint};
-use crate::qi::message::{HEADER_SIZE, Header, MAGIC, Message, Type, VERSION};
+use crate::qi::message::{Message, Type, VERSION};
 use crate::qi::meta::{MetaObject, SERVICE_INFO_TEXT, ServiceInfo};
-use crate::qi::server::{Answer, CallError, Limits, Object, ObjectBuilder, Options, Server, ServerError, Verdict};
+use crate::qi::server::{Answer, CallError, Limits, ObjectBuilder, Options, Server, ServerError, Verdict};
 use crate::qi::value::Value;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 use super::harness::*;
-
-const LONG: Duration = Duration::from_secs(20);
-
-struct Running {
-    reactor: Arc<Reactor>,
-    server: Server,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.server.close();
-        self.reactor.stop();
-    }
-}
-
-fn start(options: Options) -> Running {
-    let reactor = Reactor::start().unwrap();
-    let options = Options { machine_id: Some("here".into()), ..options };
-    let server = Server::standalone(&reactor, &["tcp://127.0.0.1:0"], options).unwrap();
-    Running { reactor, server }
-}
-
-fn probe() -> Object {
-    let mut builder = ObjectBuilder::new();
-    builder.method("add", "(ii)", "i", |call| {
-        let number = |value: &Value| value.integer().unwrap_or_default() as i32;
-        Ok((number(&call.arguments[0]) + number(&call.arguments[1])).into())
-    });
-    builder.method("echo", "(r)", "r", |call| Ok(call.arguments[0].clone().into()));
-    builder.signal("fired", "(r)");
-    builder.build().unwrap()
-}
-
-struct Raw(TcpStream);
-
-impl Raw {
-    fn connect(running: &Running) -> Raw {
-        let address = running.server.addresses()[0].clone();
-        let stream = TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap();
-        stream.set_read_timeout(Some(LONG)).unwrap();
-        Raw(stream)
-    }
-
-    fn authenticated(running: &Running) -> Raw {
-        let mut raw = Raw::connect(running);
-        raw.send(&authenticate());
-        assert_eq!(raw.next().header.ty, Type::Reply);
-        raw
-    }
-
-    fn send(&mut self, message: &Message) {
-        self.0.write_all(&message.encode().unwrap()).unwrap();
-    }
-
-    fn next(&mut self) -> Message {
-        self.try_next().expect("a message")
-    }
-
-    /// `None`: the server closed.
-    fn try_next(&mut self) -> Option<Message> {
-        let mut header = [0; HEADER_SIZE];
-        self.0.read_exact(&mut header).ok()?;
-        let (header, size) = Header::parse(&header, u32::MAX).unwrap();
-        let mut payload = vec![0; size as usize];
-        self.0.read_exact(&mut payload).ok()?;
-        Some(Message { header, payload: payload.into() })
-    }
-
-    fn is_closed(&mut self) -> bool {
-        self.try_next().is_none()
-    }
-}
-
-fn authenticate() -> Message {
-    Message::call(2, 0, 0, 8, capability_map(&CapabilityMap::announcing(&LIBQI)))
-}
-
-fn add(id: u32) -> Message {
-    Message::call(id, 2, 1, 100, args("(ii)", vec![2.into(), 3.into()]))
-}
+use super::raw::*;
 
 #[test]
 fn a_client_from_the_first_byte_to_the_last() {
@@ -208,24 +128,6 @@ fn other_versions_get_an_error_and_stay() {
 }
 
 #[test]
-fn what_is_not_the_protocol_is_hung_up_on() {
-    let running = start(Options::default());
-    let mut raw = Raw::connect(&running);
-    raw.0.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    assert!(raw.is_closed());
-    let mut raw = Raw::connect(&running);
-    let mut header = Header::new(Type::Call, 1, 0, 0, 8).encode(64 * 1024 + 1);
-    assert_eq!(&header[..4], MAGIC.to_le_bytes());
-    raw.0.write_all(&header).unwrap();
-    assert!(raw.is_closed(), "64 KiB before authentication");
-    let mut raw = Raw::authenticated(&running);
-    header = Header::new(Type::Call, 1, 1, 1, 8).encode(64 * 1024 + 1);
-    raw.0.write_all(&header).unwrap();
-    raw.0.write_all(&vec![0; 64 * 1024 + 1]).unwrap();
-    assert_eq!(raw.next().header.ty, Type::Error, "more after it");
-}
-
-#[test]
 fn strangers_must_say_who_they_are_in_time() {
     let connection = Config { authentication_time: Some(Duration::from_millis(30)), ..Config::accepting() };
     let running = start(Options { connection, ..Options::default() });
@@ -249,8 +151,7 @@ fn all_subscribers_get_all_events_of_bursts_in_order() {
     running.server.add_service("Probe", &object).unwrap();
     let mut subscribers: Vec<_> = (0..5).map(|_| Raw::authenticated(&running)).collect();
     for raw in &mut subscribers {
-        raw.send(&Message::call(3, 2, 1, 0, args("(IIL)", vec![0u32.into(), 102u32.into(), 1u64.into()])));
-        raw.next();
+        raw.subscribe(FIRED, 1);
     }
     let mut number = 0u32;
     for burst in [1, 2, 300, 1] {
@@ -269,75 +170,10 @@ fn all_subscribers_get_all_events_of_bursts_in_order() {
 }
 
 #[test]
-fn who_never_reads_costs_others_nothing() {
-    let connection = Config { send_limit: 256 * 1024, ..Config::accepting() };
-    let running = start(Options { connection, event_limit: 128 * 1024, ..Options::default() });
-    let object = probe();
-    running.server.add_service("Probe", &object).unwrap();
-    let mut silent = Raw::authenticated(&running);
-    silent.send(&Message::call(3, 2, 1, 0, args("(IIL)", vec![0u32.into(), 102u32.into(), 1u64.into()])));
-    silent.next();
-    let chunk = Value::Raw(vec![7; 64 * 1024].into());
-    let (mut sent, mut dropped) = (0, 0);
-    for _ in 0..1000 {
-        let emitted = object.emit("fired", vec![chunk.clone()]).unwrap();
-        sent += emitted.sent;
-        dropped += emitted.dropped;
-    }
-    assert_eq!(sent + dropped, 1000);
-    assert!(dropped > 0, "64 MB do not fit");
-    assert_eq!(running.server.statistics().events_dropped, dropped as u64);
-    let mut other = Raw::authenticated(&running);
-    other.send(&add(4));
-    assert_eq!(result(&other.next(), "i"), 5.into());
-    // When it reads at last, it finds whole messages, as many as were sent, and is answered.
-    silent.send(&add(5));
-    let mut events = 0;
-    loop {
-        let message = silent.next();
-        match message.header.ty {
-            Type::Event => events += 1,
-            _ => break assert_eq!(result(&message, "i"), 5.into()),
-        }
-    }
-    assert_eq!(events, sent);
-}
-
-#[test]
-fn a_connection_that_is_cut_leaves_nothing_behind() {
-    let running = start(Options::default());
-    running.server.add_service("Probe", &probe()).unwrap();
-    let whole = add(4).encode().unwrap();
-    for cut in [1, 4, 27, 28, 30, whole.len() - 1] {
-        let mut raw = Raw::authenticated(&running);
-        raw.send(&Message::call(3, 2, 1, 0, args("(IIL)", vec![0u32.into(), 102u32.into(), 1u64.into()])));
-        raw.next();
-        raw.0.write_all(&whole[..cut]).unwrap();
-        raw.0.shutdown(Shutdown::Write).unwrap();
-        assert!(raw.is_closed());
-    }
-    let deadline = std::time::Instant::now() + LONG;
-    while running.server.statistics().connections > 0 {
-        assert!(std::time::Instant::now() < deadline);
-        std::thread::yield_now();
-    }
-    assert_eq!(running.server.statistics(), Default::default());
-}
-
-#[test]
 fn a_provider_is_called_on_the_connection_that_registered() {
     let running = start(Options::default());
     let mut raw = Raw::authenticated(&running);
-    let info = ServiceInfo {
-        name: "Theirs".into(),
-        endpoints: vec!["tcp://127.0.0.1:1".into()],
-        ..ServiceInfo::default()
-    };
-    let info = info.to_value(crate::qi::meta::ServiceInfoLayout::Seven);
-    raw.send(&Message::call(3, 1, 1, 102, args(&format!("({SERVICE_INFO_TEXT})"), vec![info])));
-    assert_eq!(result(&raw.next(), "I"), 2u32.into());
-    raw.send(&Message::call(4, 1, 1, 104, args("(I)", vec![2u32.into()])));
-    raw.next();
+    assert_eq!(raw.register("Theirs"), 2);
     std::thread::scope(|scope| {
         let caller = scope.spawn(|| {
             let remote = running.server.reach("Theirs", LONG)?;
@@ -382,8 +218,7 @@ fn main_objects_are_reachable_on_a_connection_that_we_dialled() {
         assert_eq!(running.server.serve(endpoint, Capabilities::OURS), Err(Error::INVALID), "one answer to each Call");
     };
     let _endpoint = EndPoint::connect(&running.reactor, &address, Config::default(), Some(LONG), welcome).unwrap();
-    let mut raw = Raw(listener.accept().unwrap().0);
-    raw.0.set_read_timeout(Some(LONG)).unwrap();
+    let mut raw = Raw::over(listener.accept().unwrap().0);
     raw.send(&add(4));
     assert_eq!(result(&raw.next(), "i"), 5.into());
     raw.send(&authenticate());
