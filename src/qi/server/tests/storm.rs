@@ -73,7 +73,8 @@ enum Step {
 fn changes() -> impl Strategy<Value = Vec<Change>> {
     let change = prop_oneof![
         1 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Change::Header(at, byte)),
-        3 => (any::<Index>(), prop::sample::select(&b"\0\x01\x02\xffismo[]{}()v"[..])).prop_map(|(at, byte)| Change::Byte(at, byte)),
+        3 => (any::<Index>(), prop::sample::select(&b"\0\x01\x02\xffismo[]{}()v"[..]))
+            .prop_map(|(at, byte)| Change::Byte(at, byte)),
         1 => any::<Index>().prop_map(Change::Cut),
         1 => any::<Index>().prop_map(Change::Double),
     ];
@@ -413,8 +414,8 @@ impl Storm {
                 break;
             }
             drop(kept);
-            for (client, call) in ours.iter().enumerate().flat_map(|(client, calls)| calls.iter().map(move |call| (client, call))) {
-                self.say_answer(client, &Message::error_to(call, "over"));
+            for (client, calls) in ours.iter().enumerate() {
+                calls.iter().for_each(|call| self.say_answer(client, &Message::error_to(call, "over")));
             }
         }
     }
