@@ -70,7 +70,8 @@ pub(super) struct Cell {
     pub name: String,
     place: Mutex<Arc<Place>>,
     pub feeds: Mutex<Vec<Weak<Feed>>>,
-    timeout: Option<Duration>,
+    /// Of what has no time limit of its own.
+    pub timeout: Option<Duration>,
     /// Its session finds it again after a loss.
     survives: bool,
     /// The directory has said that the service is no more.

@@ -30,7 +30,7 @@ use super::waiting::deadline_in;
 pub struct SessionOptions {
     /// For every connection: credentials, TLS, limits, and the time that the directory has (10 s).
     pub dial: DialOptions,
-    /// Time limit of calls that have none of their own. `None` (the default): none.
+    /// Time limit of calls, properties and subscriptions that have none of their own. `None` (the default): none.
     pub call_timeout: Option<Duration>,
     /// Time in which one of a service's endpoints must be reached and let us in; 3 s. They are tried at the same time, each
     /// a little later than the one before. One that answers but is of no use costs the time anew for the rest.

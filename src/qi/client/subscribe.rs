@@ -36,7 +36,7 @@ const DEFAULT_QUEUE: usize = 100;
 pub struct SubscribeOptions {
     /// Events that may wait to be taken, at least 1; 100. Later ones are dropped and counted.
     pub queue: usize,
-    /// How long to wait for the peer to accept; `None`: as long as it takes.
+    /// How long to wait for the peer to accept. `None`: for ever, or as long as the proxy says.
     pub timeout: Option<Duration>,
     /// The type, a tuple, that the arguments are wanted in. They are converted here, or by the peer where the two types are
     /// built differently; an event of which neither can be had is an error of its own. An event that the peer was asked to
@@ -162,7 +162,7 @@ impl Proxy {
             survives: self.0.survives(),
             closed: AtomicBool::new(false),
         });
-        feed.attach(&place, deadline_in(options.timeout))?;
+        feed.attach(&place, deadline_in(options.timeout.or(self.0.timeout)))?;
         let mut feeds = self.0.feeds.lock();
         feeds.retain(|feed| feed.strong_count() > 0);
         feeds.push(Arc::downgrade(&feed));
