@@ -23,12 +23,12 @@
 
 
 /**
- * What an authenticator says: the peer is not let in.
+ * What an authenticator says: the peer is not let in; and a nnqi_check: the value is refused.
  */
 #define NNQI_REJECT 0
 
 /**
- * What an authenticator says: the peer is let in.
+ * What an authenticator says: the peer is let in; and a nnqi_check: the value is accepted.
  */
 #define NNQI_ACCEPT 1
 
@@ -146,6 +146,16 @@ typedef uint64_t nnqi_request;
 typedef void (*nnqi_code)(nnqi_request request, void *user);
 
 /**
+ * Is asked before a peer sets a property: returns NNQI_ACCEPT, or NNQI_REJECT; whatever else it returns rejects. value is the new
+ * value, of the property's type, which the library frees afterwards (nnqi_copy keeps it). It may set *told, which is 0, to a string
+ * that says why the value is refused: it is taken, and is the text of the Error that the peer gets. It is called on a worker thread,
+ * as the code of methods is and never at the same time as that of its object, so it may take its time and use everything of this
+ * header. It must return: exceptions of C++ and longjmp must not leave it. user is what nnqi_property_checked was given; it must be
+ * valid as long as that of nnqi_code.
+ */
+typedef int (*nnqi_check)(nnqi_value value, nnqi_value *told, void *user);
+
+/**
  * Told that an object is no more: nnqi_when_gone.
  */
 typedef void (*nnqi_gone)(void *user);
@@ -155,6 +165,36 @@ typedef void (*nnqi_gone)(void *user);
  * while a server has it. Any thread.
  */
 typedef uint64_t nnqi_object;
+
+/**
+ * What an object has seen so far.
+ */
+struct nnqi_object_statistics {
+  /**
+   * Requests that wait now.
+   */
+  uint64_t waiting;
+  /**
+   * Requests that its code, or its properties, have been asked about.
+   */
+  uint64_t handled;
+  /**
+   * Calls answered with an Error because too much was waiting (nnqi_limits).
+   */
+  uint64_t refused_calls;
+  /**
+   * Posts dropped for the same reason.
+   */
+  uint64_t dropped_posts;
+  /**
+   * Events sent, counted once for each subscription.
+   */
+  uint64_t events_sent;
+  /**
+   * Events dropped because a subscriber does not read.
+   */
+  uint64_t events_dropped;
+};
 
 /**
  * Told once what becomes of a request: canceled is 1 when nobody waits for the answer any more, as nnqi_is_canceled says, and 0
@@ -234,6 +274,55 @@ struct nnqi_server_options {
    * A file (PEM) with the key that belongs to the certificate.
    */
   const char *key;
+  /**
+   * Bytes of the longest payload that is accepted of a peer that was let in, up to 4294967295; 0: 50 MB. A longer one ends the
+   * connection.
+   */
+  int64_t max_payload;
+  /**
+   * Bytes that a connection may leave unread before it loses events; 0: 8 MiB. Above 16 MiB it changes nothing.
+   */
+  int64_t event_limit;
+  /**
+   * Milliseconds that a worker waits for a caller that does not read its answers, before that gets an Error instead; 0: 1000.
+   */
+  int answer_wait;
+  /**
+   * Which machine this is, for what the directory says of itself and of its services; NULL: it is found out. Providers do not use
+   * it: their services are listed on the directory's machine.
+   */
+  const char *machine_id;
+  /**
+   * Addresses that are listed for services beside those that are listened on, as tcp://robot.local:9559, and then NULL; or NULL.
+   * They must be such as can be connected to.
+   */
+  const char *const *advertise;
+};
+
+/**
+ * What a server has to do now, and has done.
+ */
+struct nnqi_server_statistics {
+  /**
+   * Connections that are open.
+   */
+  uint64_t connections;
+  /**
+   * Calls that have no answer yet.
+   */
+  uint64_t pending_calls;
+  /**
+   * Registrations for signals and properties.
+   */
+  uint64_t subscriptions;
+  /**
+   * Objects that peers have been given and not released.
+   */
+  uint64_t exports;
+  /**
+   * Events that the open connections have lost because they do not read.
+   */
+  uint64_t events_dropped;
 };
 
 /**
@@ -287,6 +376,16 @@ struct nnqi_options {
    * With authorities: the name or address that certificates must be for; NULL: what is dialled.
    */
   const char *server_name;
+  /**
+   * Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
+   * one is none), and for what the session asks its directory; 0 or negative: as long as it takes. It is not for objects that
+   * peers pass (nnqi_proxy_of).
+   */
+  int call_timeout;
+  /**
+   * Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
+   */
+  int64_t max_payload;
 };
 
 /**
@@ -731,6 +830,19 @@ NN_EXPORT int64_t nnqi_signal(nnqi_builder builder, const char *name, const char
 NN_EXPORT int64_t nnqi_property(nnqi_builder builder, const char *name, const char *signature, nnqi_value value);
 
 /**
+ * Adds a property as nnqi_property does, with a function that is asked before a peer sets it, but not when nnqi_object_set does.
+ * user is handed to it. Returns and fails as nnqi_method; check is its code.
+ */
+NN_EXPORT int64_t nnqi_property_checked(nnqi_builder builder, const char *name, const char *signature, nnqi_value value, nnqi_check check, void *user);
+
+/**
+ * Sets how much may wait for the object: so many requests (0: 4096), with so many bytes together (0: 64 MiB; each counts as 256 more
+ * than its arguments have), and of one connection half of that. A call beyond that is answered with an Error, a post is dropped
+ * (nnqi_object_statistics). A request of any size may wait alone. Returns 0, or -1 with EBADF.
+ */
+NN_EXPORT int nnqi_limits(nnqi_builder builder, size_t requests, size_t bytes);
+
+/**
  * Has gone called, with user, when the object is no more: none of its code runs then or later, and what that needs may be freed.
  * Called once, also if nnqi_build fails or nnqi_builder_free comes; on any thread, also within other calls of this library: it
  * must not block, and must return: exceptions of C++ and longjmp must not leave it. Returns 0, or -1 with EBADF or EFAULT (gone
@@ -781,6 +893,11 @@ NN_EXPORT int64_t nnqi_object_set(nnqi_object object, const char *property, nnqi
  * thread.
  */
 NN_EXPORT nnqi_value nnqi_object_get(nnqi_object object, const char *property);
+
+/**
+ * Stores the counts of an object of ours. Returns 0, or -1 with EBADF or EFAULT. Any thread.
+ */
+NN_EXPORT int nnqi_object_statistics(nnqi_object object, struct nnqi_object_statistics *statistics);
 
 /**
  * The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
@@ -858,6 +975,11 @@ NN_EXPORT int64_t nnqi_add_service(nnqi_server server, const char *name, nnqi_ob
 NN_EXPORT int nnqi_remove_service(nnqi_server server, uint32_t id);
 
 /**
+ * Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread.
+ */
+NN_EXPORT int nnqi_server_statistics(nnqi_server server, struct nnqi_server_statistics *statistics);
+
+/**
  * Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
  * calls this). Requests that are still open are to be answered all the same; nobody hears it. Returns 0, or -1 with
  * EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread.
@@ -912,12 +1034,12 @@ NN_EXPORT int nnqi_proxy_free(nnqi_proxy proxy);
 NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
 
 /**
- * Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
- * arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
- * full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
- * method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the peer has been asked to
- * cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it.
- * Any thread, code of methods and callbacks of nnqi_watch too.
+ * Calls a method, and waits for its result for at most milliseconds (negative: as long as call_timeout of nnqi_options says, else
+ * for ever). arguments is a tuple (without arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by
+ * name and arguments, or by its full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF,
+ * EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
+ * peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
+ * thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too.
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
 
@@ -983,7 +1105,7 @@ NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value v
 /**
  * Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
  * Waits until the peer has accepted: no event after that is lost but by overflow. Returns 0 with EBADF, EFAULT, EINVAL
- * (no such signal), ENOTCONN, EPROTO. Any thread.
+ * (no such signal), ENOTCONN, EPROTO or, with a call_timeout, ETIMEDOUT. Any thread.
  */
 NN_EXPORT nnqi_subscription nnqi_subscribe(nnqi_proxy proxy, const char *signal, size_t queue);
 
@@ -1046,7 +1168,7 @@ NN_EXPORT int nnqi_provider_close(nnqi_provider provider);
 /**
  * Connects to url, as tcp://127.0.0.1:9559 or, with TLS, tcps://127.0.0.1:9503, and says nothing to the peer: authenticating is the
  * caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout,
- * authorities and server_name are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
+ * authorities, server_name and max_payload are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
  * zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
  * (no such file), ECONNREFUSED, ETIMEDOUT, EPROTO (TLS: also a certificate that is not believed) and the like. Any thread, but what
  * waits is EDEADLK on one that reads a connection. (qi-messaging.md 1)

@@ -1,6 +1,7 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Arc, LazyLock};
 
+use crate::capi::pointers;
 use crate::qi::client::shared_reactor;
 use crate::qi::endpoint::may_wait;
 use crate::qi::server::Server;
@@ -13,6 +14,22 @@ use super::view;
 
 /// A directory with services of this process. Any thread. Close it with nnqi_server_close.
 pub type nnqi_server = u64;
+
+/// What a server has to do now, and has done.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_server_statistics {
+    /// Connections that are open.
+    pub connections: u64,
+    /// Calls that have no answer yet.
+    pub pending_calls: u64,
+    /// Registrations for signals and properties.
+    pub subscriptions: u64,
+    /// Objects that peers have been given and not released.
+    pub exports: u64,
+    /// Events that the open connections have lost because they do not read.
+    pub events_dropped: u64,
+}
 
 static SERVERS: LazyLock<Handles<Arc<Server>>> = LazyLock::new(|| Handles::new(Kind::Server));
 
@@ -64,6 +81,23 @@ pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
     guard(|| {
         SERVERS.get(server)?.remove_service(id)?;
         Ok(0)
+    })
+}
+
+/// Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
+    guard(|| {
+        let counts = SERVERS.get(server)?.statistics();
+        let found = nnqi_server_statistics {
+            connections: counts.connections as u64,
+            pending_calls: counts.pending_calls as u64,
+            subscriptions: counts.subscriptions as u64,
+            exports: counts.exports as u64,
+            events_dropped: counts.events_dropped,
+        };
+        // SAFETY: a non-null `statistics` has room for one.
+        Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })
 }
 

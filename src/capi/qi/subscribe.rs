@@ -36,7 +36,7 @@ fn options(queue: usize) -> SubscribeOptions {
 
 /// Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
 /// Waits until the peer has accepted: no event after that is lost but by overflow. Returns 0 with EBADF, EFAULT, EINVAL
-/// (no such signal), ENOTCONN, EPROTO. Any thread.
+/// (no such signal), ENOTCONN, EPROTO or, with a call_timeout, ETIMEDOUT. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char, queue: usize) -> nnqi_subscription {
     guard(|| {
