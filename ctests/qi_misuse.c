@@ -107,6 +107,7 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(SERVER, nnqi_server_address, 0, buffer, sizeof(buffer)) \
     NUMBER(SERVER, nnqi_add_service, "x", live[OBJECT]) \
     NUMBER(SERVER, nnqi_remove_service, 99) \
+    HANDLE(SERVER, nnqi_server_reach, "x", 0) \
     NUMBER(SERVER, nnqi_server_statistics, &server_counts) \
     NUMBER(SERVER, nnqi_server_close) \
     NUMBER(BUILDER, nnqi_method, "x", "()", "v", keep, NULL) \
@@ -145,6 +146,7 @@ static struct nnqi_server_statistics server_counts;
     HANDLE(PROXY, nnqi_subscribe, "tick", 1) \
     HANDLE(PROXY, nnqi_watch, "tick", 1, event, NULL) \
     HANDLE(PROXY, nnqi_endpoint_of) \
+    HANDLE(PROXY, nnqi_forward) \
     HANDLE(SUBSCRIPTION, nnqi_next, 0, NULL) \
     NUMBER(SUBSCRIPTION, nnqi_descriptor) \
     NUMBER(SUBSCRIPTION, nnqi_unsubscribe) \

@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 110] = [
+const BUS: [&str; 112] = [
     "nnqi_add_service",
     "nnqi_arguments",
     "nnqi_begin_call",
@@ -73,6 +73,7 @@ const BUS: [&str; 110] = [
     "nnqi_error",
     "nnqi_find",
     "nnqi_float",
+    "nnqi_forward",
     "nnqi_free",
     "nnqi_from_json",
     "nnqi_get_bool",
@@ -129,6 +130,7 @@ const BUS: [&str; 110] = [
     "nnqi_server_address",
     "nnqi_server_close",
     "nnqi_server_open",
+    "nnqi_server_reach",
     "nnqi_server_statistics",
     "nnqi_service",
     "nnqi_services",

@@ -167,6 +167,11 @@ typedef void (*nnqi_gone)(void *user);
 typedef uint64_t nnqi_object;
 
 /**
+ * A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
+ */
+typedef uint64_t nnqi_proxy;
+
+/**
  * What an object has seen so far.
  */
 struct nnqi_object_statistics {
@@ -387,11 +392,6 @@ struct nnqi_options {
    */
   int64_t max_payload;
 };
-
-/**
- * A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
- */
-typedef uint64_t nnqi_proxy;
 
 /**
  * A call under way: nnqi_call_start, nnqi_call_then. Any thread. Free it with nnqi_pending_free, also when it has ended.
@@ -871,6 +871,14 @@ NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
 NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 
 /**
+ * An object of ours that stands for a peer's: it passes on what it is asked, and its events come on. It can be added as a service,
+ * registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
+ * place where that is now: when that connection has ended, calls of it fail, also after a reconnection. Returns 0 with EBADF or
+ * ENOTCONN. Free it with nnqi_object_free. Any thread.
+ */
+NN_EXPORT nnqi_object nnqi_forward(nnqi_proxy proxy);
+
+/**
  * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
  */
 NN_EXPORT int nnqi_object_free(nnqi_object object);
@@ -973,6 +981,15 @@ NN_EXPORT int64_t nnqi_add_service(nnqi_server server, const char *name, nnqi_ob
  * not of this process). Any thread.
  */
 NN_EXPORT int nnqi_remove_service(nnqi_server server, uint32_t id);
+
+/**
+ * A service that another process has registered with this server, called on the connection that registered it, so through any
+ * firewall. Waits for its meta object for at most milliseconds (negative: for ever). The proxy ends with that connection. Returns 0
+ * with EBADF, EFAULT, EHOSTUNREACH (no such service, or it is of this process, or whoever registered it takes no calls there),
+ * ENOTCONN, ETIMEDOUT, EPROTO (its own words) or EDEADLK (on a thread that reads a connection). Free it with nnqi_proxy_free. Any
+ * thread.
+ */
+NN_EXPORT nnqi_proxy nnqi_server_reach(nnqi_server server, const char *name, int milliseconds);
 
 /**
  * Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread.

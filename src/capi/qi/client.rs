@@ -24,6 +24,10 @@ pub fn proxy(handle: nnqi_proxy) -> Result<Proxy> {
     PROXIES.get(handle)
 }
 
+pub fn add_proxy(proxy: Proxy) -> nnqi_proxy {
+    PROXIES.add(proxy)
+}
+
 /// Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
 /// of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
 /// file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory) and the like;

@@ -8,6 +8,7 @@ use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
+use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::held::Held;
@@ -292,6 +293,15 @@ pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
         let (value, held) = Held::ours(&OBJECTS.get(object)?);
         Ok(view::add_with(value, held))
     })
+}
+
+/// An object of ours that stands for a peer's: it passes on what it is asked, and its events come on. It can be added as a service,
+/// registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
+/// place where that is now: when that connection has ended, calls of it fail, also after a reconnection. Returns 0 with EBADF or
+/// ENOTCONN. Free it with nnqi_object_free. Any thread.
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_forward(proxy: nnqi_proxy) -> nnqi_object {
+    guard(|| Ok(OBJECTS.add(client::proxy(proxy)?.forwarded()?)))
 }
 
 /// Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.

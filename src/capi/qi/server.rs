@@ -1,15 +1,17 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use crate::capi::pointers;
-use crate::qi::client::shared_reactor;
+use crate::qi::client::{Proxy, shared_reactor};
 use crate::qi::endpoint::may_wait;
 use crate::qi::server::Server;
 
+use super::client::{self, nnqi_proxy};
 use super::error::{Failure, guard};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
-use super::options::{nnqi_server_options, server_options};
+use super::options::{nnqi_server_options, server_options, timeout};
 use super::view;
 
 /// A directory with services of this process. Any thread. Close it with nnqi_server_close.
@@ -81,6 +83,22 @@ pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
     guard(|| {
         SERVERS.get(server)?.remove_service(id)?;
         Ok(0)
+    })
+}
+
+/// A service that another process has registered with this server, called on the connection that registered it, so through any
+/// firewall. Waits for its meta object for at most milliseconds (negative: for ever). The proxy ends with that connection. Returns 0
+/// with EBADF, EFAULT, EHOSTUNREACH (no such service, or it is of this process, or whoever registered it takes no calls there),
+/// ENOTCONN, ETIMEDOUT, EPROTO (its own words) or EDEADLK (on a thread that reads a connection). Free it with nnqi_proxy_free. Any
+/// thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_server_reach(server: nnqi_server, name: *const c_char, milliseconds: c_int) -> nnqi_proxy {
+    guard(|| {
+        let server = SERVERS.get(server)?;
+        // SAFETY: a non-null `name` ends with a zero.
+        let name = unsafe { view::utf8(name) }?;
+        let remote = server.reach(name, timeout(milliseconds).unwrap_or(Duration::MAX))?;
+        Ok(client::add_proxy(Proxy::of_remote(&remote)?))
     })
 }
 
