@@ -66,6 +66,57 @@ static void watched(nnqi_value arguments, uint64_t missed, void *user) {
     __atomic_fetch_add((uint64_t *)user, (uint64_t)number, __ATOMIC_SEQ_CST);
 }
 
+/* Only even levels, and says why; of odd ones above 100 it says nothing, or nonsense. */
+static int check_level(nnqi_value value, nnqi_value *told, void *user) {
+    int64_t level = 0;
+    __atomic_add_fetch((int *)user, 1, __ATOMIC_SEQ_CST);
+    CHECK_EQ(*told, 0);
+    CHECK_EQ(nnqi_kind(value), 'i');
+    CHECK_OK(nnqi_get_int(value, &level));
+    if (level == 101)
+        return NNQI_REJECT;
+    if (level == 103)
+        *told = UINT64_MAX;
+    else if (level == 105)
+        CHECK_OK(nnqi_free(value));
+    else
+        *told = nnqi_text("an even level, please");
+    return level == 107 ? 99 : level % 2 == 0 ? NNQI_ACCEPT : NNQI_REJECT;
+}
+
+/* It is asked what peers may set, and what we set ourselves it is not. */
+static void checked(struct bus *bus) {
+    int asked = 0;
+    nnqi_builder builder = nnqi_builder_new();
+    CHECK_EQ(nnqi_property_checked(builder, "level", "i", nnqi_int('C', 5), check_level, &asked), 100);
+    CHECK_ERR(nnqi_property_checked(builder, "none", "i", nnqi_int('i', 5), NULL, NULL), EFAULT);
+    CHECK_ERR(nnqi_property_checked(builder, NULL, "i", nnqi_int('i', 5), check_level, &asked), EFAULT);
+    CHECK_ERR(nnqi_property_checked(builder, "none", "(", nnqi_int('i', 5), check_level, &asked), EINVAL);
+    CHECK_ERR(nnqi_property_checked(builder, "none", "i", 0, check_level, &asked), EBADF);
+    nnqi_object object = nnqi_build(builder);
+    nnqi_proxy proxy = add_service(bus, "Checked", object);
+    CHECK_EQ(nnqi_object_set(object, "level", nnqi_int('i', 7)), 0);
+    IS_INT(nnqi_property_get(proxy, "level"), 7);
+    CHECK_EQ(GET(asked), 0);
+    CHECK_OK(nnqi_property_set(proxy, "level", nnqi_int('l', 8)));
+    IS_INT(nnqi_object_get(object, "level"), 8);
+    CHECK_ERR(nnqi_property_set(proxy, "level", nnqi_int('i', 9)), EPROTO);
+    CHECK(strcmp(nnqi_error(), "an even level, please") == 0);
+    CHECK_ERR(nnqi_property_set(proxy, "level", nnqi_int('i', 101)), EPROTO);
+    CHECK(strstr(nnqi_error(), "refused") != NULL);
+    CHECK_ERR(nnqi_property_set(proxy, "level", nnqi_int('i', 103)), EPROTO);
+    CHECK(strstr(nnqi_error(), "check failed") != NULL);
+    CHECK_ERR(nnqi_property_set(proxy, "level", nnqi_int('i', 105)), EPROTO);
+    CHECK_ERR(nnqi_property_set(proxy, "level", nnqi_int('i', 107)), EPROTO);
+    CHECK_EQ(GET(asked), 6);
+    /* Of another type it is not asked. */
+    CHECK_ERR(nnqi_property_set(proxy, "level", nnqi_text("x")), EPROTO);
+    CHECK_EQ(GET(asked), 6);
+    IS_INT(nnqi_object_get(object, "level"), 8);
+    CHECK_OK(nnqi_proxy_free(proxy));
+    CHECK_OK(nnqi_object_free(object));
+}
+
 static nnqi_object make_object(int *bonus) {
     nnqi_builder builder = nnqi_builder_new();
     CHECK_EQ(nnqi_method(builder, "add", "(ii)", "l", add_more, bonus), 100);
@@ -337,6 +388,7 @@ int main(void) {
 
     calls(proxy);
     properties(proxy);
+    checked(&(struct bus){.server = server, .session = session});
     signals(proxy);
     objects(proxy);
     parties(proxy);

@@ -46,6 +46,12 @@ static void done(nnqi_value result, int error, const char *text, void *user) {
     (void)user;
 }
 static void gone(void *user) { (void)user; }
+static int check(nnqi_value value, nnqi_value *told, void *user) {
+    (void)value;
+    (void)told;
+    (void)user;
+    return NNQI_ACCEPT;
+}
 static void canceled(int canceled, void *user) {
     (void)canceled;
     (void)user;
@@ -64,6 +70,8 @@ static struct nnqi_filter all_messages;
 static struct nnqi_header header = {1, 4, 0, 1, 1, 100};
 static struct nnqi_reference reference;
 static struct nnqi_statistics statistics;
+static struct nnqi_object_statistics object_counts;
+static struct nnqi_server_statistics server_counts;
 
 /* A function that wants a handle of one kind; 1 if it failed as one does that returns handles or pointers, or numbers. */
 #define CASE(kind, name, call) \
@@ -99,10 +107,14 @@ static struct nnqi_statistics statistics;
     NUMBER(SERVER, nnqi_server_address, 0, buffer, sizeof(buffer)) \
     NUMBER(SERVER, nnqi_add_service, "x", live[OBJECT]) \
     NUMBER(SERVER, nnqi_remove_service, 99) \
+    HANDLE(SERVER, nnqi_server_reach, "x", 0) \
+    NUMBER(SERVER, nnqi_server_statistics, &server_counts) \
     NUMBER(SERVER, nnqi_server_close) \
     NUMBER(BUILDER, nnqi_method, "x", "()", "v", keep, NULL) \
     NUMBER(BUILDER, nnqi_signal, "x", "()") \
     NUMBER(BUILDER, nnqi_property, "x", "i", nnqi_int('i', 1)) \
+    NUMBER(BUILDER, nnqi_property_checked, "x", "i", nnqi_int('i', 1), check, NULL) \
+    NUMBER(BUILDER, nnqi_limits, 1, 1) \
     NUMBER(BUILDER, nnqi_when_gone, gone, NULL) \
     HANDLE(BUILDER, nnqi_build) \
     NUMBER(BUILDER, nnqi_builder_free) \
@@ -111,6 +123,7 @@ static struct nnqi_statistics statistics;
     NUMBER(OBJECT, nnqi_emit, "tick", TUPLE(nnqi_int('i', 1))) \
     NUMBER(OBJECT, nnqi_object_set, "x", nnqi_int('i', 1)) \
     HANDLE(OBJECT, nnqi_object_get, "x") \
+    NUMBER(OBJECT, nnqi_object_statistics, &object_counts) \
     HANDLE(REQUEST, nnqi_arguments) \
     NUMBER(REQUEST, nnqi_is_canceled) \
     NUMBER(REQUEST, nnqi_on_cancel, canceled, NULL) \
@@ -133,6 +146,7 @@ static struct nnqi_statistics statistics;
     HANDLE(PROXY, nnqi_subscribe, "tick", 1) \
     HANDLE(PROXY, nnqi_watch, "tick", 1, event, NULL) \
     HANDLE(PROXY, nnqi_endpoint_of) \
+    HANDLE(PROXY, nnqi_forward) \
     HANDLE(SUBSCRIPTION, nnqi_next, 0, NULL) \
     NUMBER(SUBSCRIPTION, nnqi_descriptor) \
     NUMBER(SUBSCRIPTION, nnqi_unsubscribe) \

@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 106] = [
+const BUS: [&str; 112] = [
     "nnqi_add_service",
     "nnqi_arguments",
     "nnqi_begin_call",
@@ -73,6 +73,7 @@ const BUS: [&str; 106] = [
     "nnqi_error",
     "nnqi_find",
     "nnqi_float",
+    "nnqi_forward",
     "nnqi_free",
     "nnqi_from_json",
     "nnqi_get_bool",
@@ -89,6 +90,7 @@ const BUS: [&str; 106] = [
     "nnqi_is_done",
     "nnqi_item",
     "nnqi_kind",
+    "nnqi_limits",
     "nnqi_list",
     "nnqi_make_chooser",
     "nnqi_make_handler",
@@ -102,12 +104,14 @@ const BUS: [&str; 106] = [
     "nnqi_object_free",
     "nnqi_object_get",
     "nnqi_object_set",
+    "nnqi_object_statistics",
     "nnqi_object_value",
     "nnqi_on_cancel",
     "nnqi_optional",
     "nnqi_pending_free",
     "nnqi_post",
     "nnqi_property",
+    "nnqi_property_checked",
     "nnqi_property_get",
     "nnqi_property_set",
     "nnqi_provider_close",
@@ -126,6 +130,8 @@ const BUS: [&str; 106] = [
     "nnqi_server_address",
     "nnqi_server_close",
     "nnqi_server_open",
+    "nnqi_server_reach",
+    "nnqi_server_statistics",
     "nnqi_service",
     "nnqi_services",
     "nnqi_signal",

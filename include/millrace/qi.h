@@ -15,6 +15,10 @@
  * a pointer, or 0 where it returns a handle, and sets errno; nnqi_error() then tells why in words. Texts that are
  * passed in end with a zero and are copied. Times are in milliseconds. If the library finds itself in a state that
  * should not exist, the call fails with ENOTRECOVERABLE. In a forked child the handles of the parent must not be used.
+ *
+ * Any function may be called by any thread, several at once on one handle too, unless it says otherwise. What waits for a peer or
+ * for a queue fails with EDEADLK in code that is called where a connection is read: completions, closers, authenticators, notices
+ * and choosers. Numbers in parentheses behind a description are sections of the specification of QiMessaging.
  */
 
 #ifndef NN_EXPORT
@@ -23,12 +27,12 @@
 
 
 /**
- * What an authenticator says: the peer is not let in.
+ * What an authenticator says: the peer is not let in; and a nnqi_check: the value is refused.
  */
 #define NNQI_REJECT 0
 
 /**
- * What an authenticator says: the peer is let in.
+ * What an authenticator says: the peer is let in; and a nnqi_check: the value is accepted.
  */
 #define NNQI_ACCEPT 1
 
@@ -146,6 +150,16 @@ typedef uint64_t nnqi_request;
 typedef void (*nnqi_code)(nnqi_request request, void *user);
 
 /**
+ * Is asked before a peer sets a property: returns NNQI_ACCEPT, or NNQI_REJECT; whatever else it returns rejects. value is the new
+ * value, of the property's type, which the library frees afterwards (nnqi_copy keeps it). It may set *told, which is 0, to a string
+ * that says why the value is refused: it is taken, and is the text of the Error that the peer gets. It is called on a worker thread,
+ * as the code of methods is and never at the same time as that of its object, so it may take its time and use everything of this
+ * header. It must return: exceptions of C++ and longjmp must not leave it. user is what nnqi_property_checked was given; it must be
+ * valid as long as that of nnqi_code.
+ */
+typedef int (*nnqi_check)(nnqi_value value, nnqi_value *told, void *user);
+
+/**
  * Told that an object is no more: nnqi_when_gone.
  */
 typedef void (*nnqi_gone)(void *user);
@@ -155,6 +169,41 @@ typedef void (*nnqi_gone)(void *user);
  * while a server has it. Any thread.
  */
 typedef uint64_t nnqi_object;
+
+/**
+ * A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
+ */
+typedef uint64_t nnqi_proxy;
+
+/**
+ * What an object has seen so far.
+ */
+struct nnqi_object_statistics {
+  /**
+   * Requests that wait now.
+   */
+  uint64_t waiting;
+  /**
+   * Requests that its code, or its properties, have been asked about.
+   */
+  uint64_t handled;
+  /**
+   * Calls answered with an Error because too much was waiting (nnqi_limits).
+   */
+  uint64_t refused_calls;
+  /**
+   * Posts dropped for the same reason.
+   */
+  uint64_t dropped_posts;
+  /**
+   * Events sent, counted once for each subscription.
+   */
+  uint64_t events_sent;
+  /**
+   * Events dropped because a subscriber does not read.
+   */
+  uint64_t events_dropped;
+};
 
 /**
  * Told once what becomes of a request: canceled is 1 when nobody waits for the answer any more, as nnqi_is_canceled says, and 0
@@ -234,6 +283,55 @@ struct nnqi_server_options {
    * A file (PEM) with the key that belongs to the certificate.
    */
   const char *key;
+  /**
+   * Bytes of the longest payload that is accepted of a peer that was let in, up to 4294967295; 0: 50 MB. A longer one ends the
+   * connection.
+   */
+  int64_t max_payload;
+  /**
+   * Bytes that a connection may leave unread before it loses events; 0: 8 MiB. Above 16 MiB it changes nothing.
+   */
+  int64_t event_limit;
+  /**
+   * Milliseconds that a worker waits for a caller that does not read its answers, before that gets an Error instead; 0: 1000.
+   */
+  int answer_wait;
+  /**
+   * Which machine this is, for what the directory says of itself and of its services; NULL: it is found out. Providers do not use
+   * it: their services are listed on the directory's machine.
+   */
+  const char *machine_id;
+  /**
+   * Addresses that are listed for services beside those that are listened on, as tcp://robot.local:9559, and then NULL; or NULL.
+   * They must be such as can be connected to.
+   */
+  const char *const *advertise;
+};
+
+/**
+ * What a server has to do now, and has done.
+ */
+struct nnqi_server_statistics {
+  /**
+   * Connections that are open.
+   */
+  uint64_t connections;
+  /**
+   * Calls that have no answer yet.
+   */
+  uint64_t pending_calls;
+  /**
+   * Registrations for signals and properties.
+   */
+  uint64_t subscriptions;
+  /**
+   * Objects that peers have been given and not released.
+   */
+  uint64_t exports;
+  /**
+   * Events that the open connections have lost because they do not read.
+   */
+  uint64_t events_dropped;
 };
 
 /**
@@ -289,16 +387,16 @@ struct nnqi_options {
    */
   const char *server_name;
   /**
-   * Milliseconds for what waits for a peer and is given no time limit of its own, or a negative one: properties, subscribing, calls,
-   * what the directory is asked (which connect_timeout limits without this); 0 or negative: as long as it takes.
+   * Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
+   * one is none), and for what the session asks its directory; 0 or negative: as long as it takes. It is not for objects that
+   * peers pass (nnqi_proxy_of).
    */
   int call_timeout;
+  /**
+   * Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
+   */
+  int64_t max_payload;
 };
-
-/**
- * A service, or another object, of a peer. Any thread. Free it with nnqi_proxy_free.
- */
-typedef uint64_t nnqi_proxy;
 
 /**
  * A call under way: nnqi_call_start, nnqi_call_then. Any thread. Free it with nnqi_pending_free, also when it has ended.
@@ -468,7 +566,7 @@ extern "C" {
 
 /**
  * Why this thread's last failing call of this header failed, as a text for people. Empty if none has failed. The text is
- * the library's, and valid until the next failing call of this thread. Never fails. Any thread.
+ * the library's, and valid until the next failing call of this thread. Never fails. Any thread. (17)
  */
 NN_EXPORT const char *nnqi_error(void);
 
@@ -480,205 +578,205 @@ NN_EXPORT uint64_t nnqi_handles(void);
 
 /**
  * A value of no type and no bytes, signature v: what methods without a result return. Never fails for want of
- * anything. Free it. Any thread.
+ * anything. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_void(void);
 
 /**
- * A bool, signature b: false for 0, else true. Free it. Any thread.
+ * A bool, signature b: false for 0, else true. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_bool(int flag);
 
 /**
  * An integer of the type that the letter names: c C (8 bits) w W (16) i I (32) l L (64), small letters signed. Returns 0
- * with EINVAL (no such letter) or ERANGE (the type does not have this number). Free it. Any thread.
+ * with EINVAL (no such letter) or ERANGE (the type does not have this number). Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_int(char letter, int64_t number);
 
 /**
- * The same for numbers above those of int64_t.
+ * The same for numbers above those of int64_t. (6)
  */
 NN_EXPORT nnqi_value nnqi_uint(char letter, uint64_t number);
 
 /**
- * A number of 32 bits, signature f. Free it. Any thread.
+ * A number of 32 bits, signature f. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_float(float number);
 
 /**
- * A number of 64 bits, signature d. Free it. Any thread.
+ * A number of 64 bits, signature d. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_double(double number);
 
 /**
  * A string, signature s, of a text that ends with a zero, which is copied. Returns 0 with EFAULT if it is NULL. Free it.
- * Any thread.
+ * Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_text(const char *text);
 
 /**
  * A string, signature s, of len bytes, which are copied: usually UTF-8, but any will do. Returns 0 with EFAULT if bytes is
- * NULL although len is not 0. Free it. Any thread.
+ * NULL although len is not 0. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_string(const char *bytes, size_t len);
 
 /**
  * Raw data, signature r, of len bytes, which are copied. Returns 0 with EFAULT if bytes is NULL although len is not 0.
- * Free it. Any thread.
+ * Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_raw(const void *bytes, size_t len);
 
 /**
  * A list of count items, all converted to the element's signature. The items are taken: their handles are none from now
  * on, even if the call fails, so calls can be nested. Returns 0 with EFAULT (a pointer is NULL), EINVAL (signature, an
- * item that cannot be converted, too many values within each other) or EBADF (an item). Free it. Any thread.
+ * item that cannot be converted, too many values within each other) or EBADF (an item). Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_list(const char *element, const nnqi_value *items, size_t count);
 
 /**
  * A map of count entries: keys[i] belongs to values[i]. All are converted to the two signatures, and taken; errors as
- * of nnqi_list. The order is kept. Free it. Any thread.
+ * of nnqi_list. The order is kept. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_map(const char *key, const char *value, const nnqi_value *keys, const nnqi_value *values, size_t count);
 
 /**
  * A tuple of count members of the types they have: what methods and signals take as their arguments. The members are
- * taken; errors as of nnqi_list. Free it. Any thread.
+ * taken; errors as of nnqi_list. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_tuple(const nnqi_value *members, size_t count);
 
 /**
  * A tuple or struct of this signature, as (ii)<Point,x,y>; the members are converted to what it says, and taken. Errors as
- * of nnqi_list; it is EINVAL too if the signature is of no tuple with so many members. Free it. Any thread.
+ * of nnqi_list; it is EINVAL too if the signature is of no tuple with so many members. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_struct(const char *signature, const nnqi_value *members, size_t count);
 
 /**
  * An optional of this element signature: without a value if value is 0, else with that one, converted and taken. Errors as
- * of nnqi_list. Free it. Any thread.
+ * of nnqi_list. Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_optional(const char *element, nnqi_value value);
 
 /**
  * The value with its type, signature m. It is taken. A dynamic is not wrapped again. Returns 0 with EBADF or EINVAL (too
- * many values within each other). Free it. Any thread.
+ * many values within each other). Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_dynamic(nnqi_value value);
 
 /**
  * The value as one of another type, by the rules of the bus: numbers that fit, structs by the names of their fields, lists
  * item by item, dynamics by what is in them. value stays as it is. Returns 0 with EBADF, EFAULT (signature is NULL) or
- * EINVAL (signature, or no such conversion). Free it. Any thread.
+ * EINVAL (signature, or no such conversion). Free it. Any thread. (19)
  */
 NN_EXPORT nnqi_value nnqi_convert(nnqi_value value, const char *signature);
 
 /**
- * A second handle for the same value, to be freed by itself. Copies nothing. Returns 0 with EBADF. Any thread.
+ * A second handle for the same value, to be freed by itself. Copies nothing. Returns 0 with EBADF. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_copy(nnqi_value value);
 
 /**
  * Frees a value; pointers that nnqi_get_string and nnqi_get_raw gave for this handle end with it. Other handles, even for
- * parts of it, do not. Returns 0, or -1 with EBADF: freeing twice is an error, and harmless. Any thread.
+ * parts of it, do not. Returns 0, or -1 with EBADF: freeing twice is an error, and harmless. Any thread. (6)
  */
 NN_EXPORT int nnqi_free(nnqi_value value);
 
 /**
  * What kind of value it is: the first letter of its signature, so one of v b c C w W i I l L f d s r m o [ { ( +. Returns
- * -1 with EBADF. Any thread.
+ * -1 with EBADF. Any thread. (6)
  */
 NN_EXPORT int nnqi_kind(nnqi_value value);
 
 /**
  * The whole signature, copied to the buffer of size bytes with a zero behind it, as much as fits; as (ii)<Point,x,y>.
  * Returns its length without the zero (it was cut if that is not less than size), or -1 with EBADF or EFAULT (buffer is
- * NULL although size is not 0). Any thread.
+ * NULL although size is not 0). Any thread. (5)
  */
 NN_EXPORT int64_t nnqi_signature(nnqi_value value, char *buffer, size_t size);
 
 /**
- * Stores a bool as 0 or 1. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread.
+ * Stores a bool as 0 or 1. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
  */
 NN_EXPORT int nnqi_get_bool(nnqi_value value, int *flag);
 
 /**
  * Stores an integer of any width. Returns 0, or -1 with EBADF, EINVAL (it is no integer), ERANGE (more than an int64_t
- * holds) or EFAULT. Any thread.
+ * holds) or EFAULT. Any thread. (6)
  */
 NN_EXPORT int nnqi_get_int(nnqi_value value, int64_t *number);
 
 /**
- * The same for numbers that are not negative; a negative one is ERANGE.
+ * The same for numbers that are not negative; a negative one is ERANGE. (6)
  */
 NN_EXPORT int nnqi_get_uint(nnqi_value value, uint64_t *number);
 
 /**
  * Stores a number, of type f or d or an integer (rounded to the nearest if it has more than 53 bits). Returns 0, or -1
- * with EBADF, EINVAL (it is no number) or EFAULT. Any thread.
+ * with EBADF, EINVAL (it is no number) or EFAULT. Any thread. (6)
  */
 NN_EXPORT int nnqi_get_double(nnqi_value value, double *number);
 
 /**
  * The bytes of a string, and their number in *len, which may be NULL. They are the value's own, valid until this handle is
  * freed or taken; NO zero follows them, and zeroes may be among them. Returns NULL with EBADF or EINVAL (it is no string).
- * Any thread.
+ * Any thread. (6)
  */
 NN_EXPORT const char *nnqi_get_string(nnqi_value value, size_t *len);
 
 /**
- * The bytes of raw data; otherwise as nnqi_get_string.
+ * The bytes of raw data; otherwise as nnqi_get_string. (6)
  */
 NN_EXPORT const void *nnqi_get_raw(nnqi_value value, size_t *len);
 
 /**
  * Copies a string to the buffer of size bytes with a zero behind it, as much as fits. Returns its length without the zero
  * (it was cut if that is not less than size), or -1 with EBADF, EINVAL (it is no string) or EFAULT (buffer is NULL
- * although size is not 0). Any thread.
+ * although size is not 0). Any thread. (6)
  */
 NN_EXPORT int64_t nnqi_copy_string(nnqi_value value, char *buffer, size_t size);
 
 /**
  * How many items a list, entries a map, members a tuple has; 0 or 1 for an optional. Returns -1 with EBADF or EINVAL (it is
- * none of these). Any thread.
+ * none of these). Any thread. (6)
  */
 NN_EXPORT int64_t nnqi_count(nnqi_value value);
 
 /**
  * An item of a list or member of a tuple, from 0 on; item 0 of an optional that has a value. The value around it may be
- * freed before. Copies nothing. Returns 0 with EBADF or EINVAL (no such container, no such item). Free it. Any thread.
+ * freed before. Copies nothing. Returns 0 with EBADF or EINVAL (no such container, no such item). Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_item(nnqi_value value, size_t index);
 
 /**
- * The key of an entry of a map, from 0 on; otherwise as nnqi_item.
+ * The key of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
  */
 NN_EXPORT nnqi_value nnqi_map_key(nnqi_value value, size_t index);
 
 /**
- * The value of an entry of a map, from 0 on; otherwise as nnqi_item.
+ * The value of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
  */
 NN_EXPORT nnqi_value nnqi_map_value(nnqi_value value, size_t index);
 
 /**
  * The field of a struct, or the value of a map from strings, of this name (UTF-8). Returns 0 with EBADF, EFAULT, EINVAL (it
- * is no struct and no map) or ENOENT (no such name). Free it. Any thread.
+ * is no struct and no map) or ENOENT (no such name). Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_find(nnqi_value value, const char *name);
 
 /**
  * What is inside of a dynamic. Returns 0 with EBADF or EINVAL (it is no dynamic, or what is inside takes more memory than
- * one value may). Free it. Any thread.
+ * one value may). Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_unwrap(nnqi_value value);
 
 /**
  * Stores what a reference to an object says. Returns 0, or -1 with EBADF, EINVAL (it is no reference) or EFAULT. Any
- * thread.
+ * thread. (7)
  */
 NN_EXPORT int nnqi_get_object(nnqi_value value, struct nnqi_reference *reference);
 
 /**
- * 1 if both are equal in type (names of structs aside) and content, else 0; -1 with EBADF. Any thread.
+ * 1 if both are equal in type (names of structs aside) and content, else 0; -1 with EBADF. Any thread. (6)
  */
 NN_EXPORT int nnqi_equal(nnqi_value a, nnqi_value b);
 
@@ -686,7 +784,7 @@ NN_EXPORT int nnqi_equal(nnqi_value a, nnqi_value b);
  * The value of a JSON text that ends with a zero (UTF-8), of this signature: arrays are lists or tuples, objects are maps
  * or structs, numbers must fit; {"$raw": base64} is raw data, {"$type": signature, "$value": ...} in a dynamic gives
  * its type. With signature NULL, a dynamic of the type that the text suggests. Returns 0 with EFAULT (json is NULL) or
- * EINVAL (no JSON, signature, or another type). Free it. Any thread.
+ * EINVAL (no JSON, signature, or another type). Free it. Any thread. (19)
  */
 NN_EXPORT nnqi_value nnqi_from_json(const char *json, const char *signature);
 
@@ -694,64 +792,77 @@ NN_EXPORT nnqi_value nnqi_from_json(const char *json, const char *signature);
  * The value as JSON, copied to the buffer of size bytes with a zero behind it, as much as fits. Returns its length without
  * the zero (it was cut if that is not less than size), or -1 with EBADF, EINVAL (too many values within each other) or
  * EFAULT (buffer is NULL although size is not 0). With the value's signature, nnqi_from_json makes it again, but for
- * references to objects and the widths of numbers in dynamics. Any thread.
+ * references to objects and the widths of numbers in dynamics. Any thread. (19)
  */
 NN_EXPORT int64_t nnqi_to_json(nnqi_value value, char *buffer, size_t size);
 
 /**
  * The bytes that the value has on the wire as one of this signature (NULL: its own), converted if it is of another, copied
  * to the buffer of size bytes if all of them fit; else nothing is copied. Returns how many there are, or -1 with EBADF,
- * EINVAL (signature, conversion) or EFAULT (buffer is NULL although size is not 0). Any thread.
+ * EINVAL (signature, conversion) or EFAULT (buffer is NULL although size is not 0). Any thread. (6)
  */
 NN_EXPORT int64_t nnqi_encode(nnqi_value value, const char *signature, void *buffer, size_t size);
 
 /**
  * The value of this signature that these len bytes are on the wire; all of them. They are copied, once. Returns 0 with
  * EFAULT (signature is NULL, or bytes although len is not 0), or EINVAL (signature; no such value, which the text tells the
- * place of; bytes left over). Free it. Any thread.
+ * place of; bytes left over). Free it. Any thread. (6)
  */
 NN_EXPORT nnqi_value nnqi_decode(const char *signature, const void *bytes, size_t len);
 
 /**
  * The description of an object without members. Returns 0 never but for want of memory. End it with nnqi_build or
- * nnqi_builder_free.
+ * nnqi_builder_free. (8)
  */
 NN_EXPORT nnqi_builder nnqi_builder_new(void);
 
 /**
  * Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
  * its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
- * too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build.
+ * too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build. (8)
  */
 NN_EXPORT int64_t nnqi_method(nnqi_builder builder, const char *name, const char *parameters, const char *result, nnqi_code code, void *user);
 
 /**
- * Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method.
+ * Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method. (8)
  */
 NN_EXPORT int64_t nnqi_signal(nnqi_builder builder, const char *name, const char *arguments);
 
 /**
  * Adds a property with its signature and first value, which is taken. Peers may read, set and watch it. Returns and fails as
- * nnqi_method.
+ * nnqi_method. (8)
  */
 NN_EXPORT int64_t nnqi_property(nnqi_builder builder, const char *name, const char *signature, nnqi_value value);
+
+/**
+ * Adds a property as nnqi_property does, with a function that is asked before a peer sets it, but not when nnqi_object_set does.
+ * user is handed to it. Returns and fails as nnqi_method; check is its code. (8, 15)
+ */
+NN_EXPORT int64_t nnqi_property_checked(nnqi_builder builder, const char *name, const char *signature, nnqi_value value, nnqi_check check, void *user);
+
+/**
+ * Sets how much may wait for the object: so many requests (0: 4096), with so many bytes together (0: 64 MiB; each counts as 256 more
+ * than its arguments have), and of one connection half of that. A call beyond that is answered with an Error, a post is dropped
+ * (nnqi_object_statistics). A request of any size may wait alone. Returns 0, or -1 with EBADF. (20)
+ */
+NN_EXPORT int nnqi_limits(nnqi_builder builder, size_t requests, size_t bytes);
 
 /**
  * Has gone called, with user, when the object is no more: none of its code runs then or later, and what that needs may be freed.
  * Called once, also if nnqi_build fails or nnqi_builder_free comes; on any thread, also within other calls of this library: it
  * must not block, and must return: exceptions of C++ and longjmp must not leave it. Returns 0, or -1 with EBADF or EFAULT (gone
- * is NULL), and then it is not called.
+ * is NULL), and then it is not called. (13)
  */
 NN_EXPORT int nnqi_when_gone(nnqi_builder builder, nnqi_gone gone, void *user);
 
 /**
  * The object. The builder is none from now on, whatever happens. Returns 0 with EBADF or EINVAL (the text names the member
- * that cannot be published). Free it with nnqi_object_free.
+ * that cannot be published). Free it with nnqi_object_free. (8)
  */
 NN_EXPORT nnqi_object nnqi_build(nnqi_builder builder);
 
 /**
- * Drops a description that is not wanted. Returns 0, or -1 with EBADF.
+ * Drops a description that is not wanted. Returns 0, or -1 with EBADF. (8)
  */
 NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
 
@@ -760,81 +871,94 @@ NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
  * ...): in arguments of calls, signals and posts, and in results. Whoever gets it may call the object, on the connection that it
  * came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
  * The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
- * no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread.
+ * no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread. (7)
  */
 NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 
 /**
- * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
+ * An object of ours that stands for a peer's: it passes on what it is asked, and its events come on. It can be added as a service,
+ * registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
+ * place where that is now: when that connection has ended, calls of it fail, also after a reconnection. Returns 0 with EBADF or
+ * ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
+ */
+NN_EXPORT nnqi_object nnqi_forward(nnqi_proxy proxy);
+
+/**
+ * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread. (13)
  */
 NN_EXPORT int nnqi_object_free(nnqi_object object);
 
 /**
  * Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
  * Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
- * code of methods too.
+ * code of methods too. (15)
  */
 NN_EXPORT int64_t nnqi_emit(nnqi_object object, const char *signal, nnqi_value arguments);
 
 /**
  * Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
- * with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread.
+ * with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
  */
 NN_EXPORT int64_t nnqi_object_set(nnqi_object object, const char *property, nnqi_value value);
 
 /**
  * The value of a property of an object of ours. Returns 0 with EBADF, EFAULT or EINVAL (no such property). Free it. Any
- * thread.
+ * thread. (15)
  */
 NN_EXPORT nnqi_value nnqi_object_get(nnqi_object object, const char *property);
 
 /**
- * The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
+ * Stores the counts of an object of ours. Returns 0, or -1 with EBADF or EFAULT. Any thread. (9)
+ */
+NN_EXPORT int nnqi_object_statistics(nnqi_object object, struct nnqi_object_statistics *statistics);
+
+/**
+ * The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
  */
 NN_EXPORT nnqi_value nnqi_arguments(nnqi_request request);
 
 /**
  * 1 if nobody waits for the answer any more (the caller has cancelled, or is gone), else 0; -1 with EBADF. It must be answered
- * all the same. Any thread.
+ * all the same. Any thread. (16)
  */
 NN_EXPORT int nnqi_is_canceled(nnqi_request request);
 
 /**
- * Has notice called, with user, when the caller cancels the request or is gone (qi-messaging.md 16), or else when
+ * Has notice called, with user, when the caller cancels the request or is gone, or else when
  * it is answered: once in any case. If it is cancelled already, that is now. A request has one notice: another one takes its place,
  * and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
  * cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
- * EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread.
+ * EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread. (16)
  */
 NN_EXPORT int nnqi_on_cancel(nnqi_request request, nnqi_notice notice, void *user);
 
 /**
- * The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.
+ * The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread. (14)
  */
 NN_EXPORT int64_t nnqi_caller(nnqi_request request, char *buffer, size_t size);
 
 /**
  * Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
  * be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
- * stays open. Any thread.
+ * stays open. Any thread. (14)
  */
 NN_EXPORT int nnqi_reply(nnqi_request request, nnqi_value result);
 
 /**
  * Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
- * it stays open. Any thread.
+ * it stays open. Any thread. (17)
  */
 NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
 
 /**
  * Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
- * EBADF. Any thread.
+ * EBADF. Any thread. (16)
  */
 NN_EXPORT int nnqi_reply_canceled(nnqi_request request);
 
 /**
  * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
- * -1 with EBADF. Any thread.
+ * -1 with EBADF. Any thread. (13)
  */
 NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
 
@@ -842,32 +966,46 @@ NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
  * Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
  * key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE, EDEADLK
- * (on a thread that reads a connection) and the like.
+ * (on a thread that reads a connection) and the like. (11)
  */
 NN_EXPORT nnqi_server nnqi_server_open(const char *const *urls, size_t count, const struct nnqi_server_options *options);
 
 /**
  * An address that the server listens at, from 0 on, with the port that the system has chosen; copied as nnqi_signature
- * copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread.
+ * copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread. (12)
  */
 NN_EXPORT int64_t nnqi_server_address(nnqi_server server, size_t index, char *buffer, size_t size);
 
 /**
  * Adds an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
- * -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread.
+ * -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread. (11)
  */
 NN_EXPORT int64_t nnqi_add_service(nnqi_server server, const char *name, nnqi_object object);
 
 /**
  * Removes a service by its id. Requests that wait are still handled. Returns 0, or -1 with EBADF or EINVAL (there is none, or
- * not of this process). Any thread.
+ * not of this process). Any thread. (11)
  */
 NN_EXPORT int nnqi_remove_service(nnqi_server server, uint32_t id);
 
 /**
+ * A service that another process has registered with this server, called on the connection that registered it, so through any
+ * firewall. Waits for its meta object for at most milliseconds (negative: for ever). The proxy ends with that connection. Returns 0
+ * with EBADF, EFAULT, EHOSTUNREACH (no such service, or it is of this process, or whoever registered it takes no calls there),
+ * ENOTCONN, ETIMEDOUT, EPROTO (its own words) or EDEADLK (on a thread that reads a connection). Free it with nnqi_proxy_free. Any
+ * thread. (11, 13)
+ */
+NN_EXPORT nnqi_proxy nnqi_server_reach(nnqi_server server, const char *name, int milliseconds);
+
+/**
+ * Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
+ */
+NN_EXPORT int nnqi_server_statistics(nnqi_server server, struct nnqi_server_statistics *statistics);
+
+/**
  * Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
  * calls this). Requests that are still open are to be answered all the same; nobody hears it. Returns 0, or -1 with
- * EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread.
+ * EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread. (11)
  */
 NN_EXPORT int nnqi_server_close(nnqi_server server);
 
@@ -875,21 +1013,21 @@ NN_EXPORT int nnqi_server_close(nnqi_server server);
  * Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
  * of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
  * file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory), EDEADLK (on a
- * thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close.
+ * thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close. (10, 11)
  */
 NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *options);
 
 /**
  * Closes a session with its connections: proxies, subscriptions and calls under way of it fail from now on with ENOTCONN, also what
  * waits for them in other threads, and for the session itself (a service that is just being connected to may take its 3 s). They
- * are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
+ * are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (11)
  */
 NN_EXPORT int nnqi_close(nnqi_session session);
 
 /**
  * The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
  * sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
- * sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread.
+ * sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
  */
 NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
 
@@ -898,7 +1036,7 @@ NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
  * EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
  * used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
  * reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
- * thread.
+ * thread. (11)
  */
 NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int milliseconds);
 
@@ -906,35 +1044,36 @@ NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int mi
  * The object of a peer's that a value of signature o refers to: a result or an item of one, an argument of an event, or of a
  * request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
  * them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
- * process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread.
+ * process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread. (7)
  */
 NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
 
 /**
  * Frees a proxy. Its subscriptions, and what other threads are doing with it, go on. Returns 0, or -1 with EBADF. Any thread.
+ * (13)
  */
 NN_EXPORT int nnqi_proxy_free(nnqi_proxy proxy);
 
 /**
  * What the object can do: its meta object, a struct with the fields methods, signals, properties (maps by id) and description.
- * Asks nobody. Returns 0 with EBADF. Free it. Any thread.
+ * Asks nobody. Returns 0 with EBADF. Free it. Any thread. (8)
  */
 NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
 
 /**
- * Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
- * arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
- * full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
- * method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the peer has been asked to
- * cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it.
- * Any thread, code of methods and callbacks of nnqi_watch too.
+ * Calls a method, and waits for its result for at most milliseconds (negative: as long as call_timeout of nnqi_options says, else
+ * for ever). arguments is a tuple (without arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by
+ * name and arguments, or by its full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF,
+ * EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
+ * peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
+ * thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
 
 /**
  * Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
  * time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
- * EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread.
+ * EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread. (14)
  */
 NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
 
@@ -942,7 +1081,7 @@ NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnq
  * Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
  * handed to it, and must be valid until then. pending may be NULL; else *pending becomes a handle for nnqi_cancel and nnqi_is_done,
  * to be freed with nnqi_pending_free, and is 0 if this fails. It is set before done can be called, which may be before this
- * returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread.
+ * returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread. (14)
  */
 NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user, nnqi_pending *pending);
 
@@ -951,42 +1090,45 @@ NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value ar
  * take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
  * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
  * It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
- * freed. Any thread.
+ * freed. Any thread. (14)
  */
 NN_EXPORT nnqi_value nnqi_wait(nnqi_pending pending, int milliseconds);
 
 /**
  * 1 if the call has ended, so that nnqi_wait would not wait, or the function of nnqi_call_then is being called or has been; else 0;
- * -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread.
+ * -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread. (14)
  */
 NN_EXPORT int nnqi_is_done(nnqi_pending pending);
 
 /**
- * Asks the peer to end the call, if it knows how to (qi-messaging.md 16), and waits for nothing. The call still has its one end,
+ * Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end,
  * which nnqi_wait, also one that is waiting in another thread, or the function of nnqi_call_then gets: EINTR, or the result if it
- * was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too.
+ * was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too. (16)
  */
 NN_EXPORT int nnqi_cancel(nnqi_pending pending);
 
 /**
  * Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end, but for
  * the function of nnqi_call_then, which is called all the same. Returns 0, or -1 with EBADF. Any thread, that function too.
+ * (14)
  */
 NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 
 /**
  * Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
- * signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread.
+ * signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread. (14)
  */
 NN_EXPORT int nnqi_post(nnqi_proxy proxy, const char *method, nnqi_value arguments);
 
 /**
  * The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
+ * (15)
  */
 NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
 
 /**
  * Sets a property to a value, which is taken; waits for the answer as nnqi_property_get. Returns 0, or -1 as nnqi_call. Any thread.
+ * (15)
  */
 NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value value);
 
@@ -994,13 +1136,13 @@ NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value v
  * Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
  * Waits until the peer has accepted, without limit unless the session has a call_timeout: no event after that is lost but by
  * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
- * thread that reads a connection). Any other thread.
+ * thread that reads a connection). Any other thread. (15)
  */
 NN_EXPORT nnqi_subscription nnqi_subscribe(nnqi_proxy proxy, const char *signal, size_t queue);
 
 /**
  * The same, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
- * it may still be running when nnqi_unsubscribe returns.
+ * it may still be running when nnqi_unsubscribe returns. (15)
  */
 NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, size_t queue, nnqi_callback callback, void *user);
 
@@ -1009,21 +1151,21 @@ NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, siz
  * which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
  * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
  * event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
- * thread calls nnqi_unsubscribe, this returns at once with EBADF.
+ * thread calls nnqi_unsubscribe, this returns at once with EBADF. (15)
  */
 NN_EXPORT nnqi_value nnqi_next(nnqi_subscription subscription, int milliseconds, uint64_t *missed);
 
 /**
  * A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
  * neither read nor close it, and take it out of poll sets before nnqi_unsubscribe. Returns -1 with EBADF, EINVAL (it has a callback)
- * or EMFILE. Any thread.
+ * or EMFILE. Any thread. (15)
  */
 NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
 
 /**
  * Ends listening, and waits for nothing: no callback begins after this, but one may be under way. What waits for events in another
  * thread fails with EBADF; a descriptor of the subscription becomes readable and is closed when the last of them has returned.
- * Returns 0, or -1 with EBADF. Any thread, callbacks too.
+ * Returns 0, or -1 with EBADF. Any thread, callbacks too. (15)
  */
 NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
 
@@ -1032,56 +1174,56 @@ NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
  * options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
  * of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
  * which this returns 0. What the directory refuses after a loss, as a name that is taken by then, is tried again until it is taken, or
- * unregistered. Close it with nnqi_provider_close.
+ * unregistered. Close it with nnqi_provider_close. (11)
  */
 NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options, const struct nnqi_server_options *serving);
 
 /**
  * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
  * -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
- * its text), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread.
+ * its text), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
  */
 NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_object object);
 
 /**
  * Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this),
  * EHOSTUNREACH (it is none of ours), EDEADLK (on a thread that reads a connection), or with ENOTCONN, ETIMEDOUT or EPROTO (the directory
- * refuses): with these three it is ours no more all the same, neither served nor registered again. Any other thread.
+ * refuses): with these three it is ours no more all the same, neither served nor registered again. Any other thread. (11)
  */
 NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 
 /**
  * Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close.
  * What waits for the directory in other threads fails with ENOTCONN. Returns 0, or -1 with EBADF, or with EDEADLK on a thread that
- * reads a connection. Any other thread.
+ * reads a connection. Any other thread. (11)
  */
 NN_EXPORT int nnqi_provider_close(nnqi_provider provider);
 
 /**
  * Connects to url, as tcp://127.0.0.1:9559 or, with TLS, tcps://127.0.0.1:9503, and says nothing to the peer: authenticating is the
  * caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout,
- * authorities and server_name are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
+ * authorities, server_name and max_payload are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
  * zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
  * (no such file), ECONNREFUSED, ETIMEDOUT, EPROTO (TLS: also a certificate that is not believed) and the like. Any thread, but what
- * waits is EDEADLK on one that reads a connection. (qi-messaging.md 1)
+ * waits is EDEADLK on one that reads a connection. (1)
  */
 NN_EXPORT nnqi_endpoint nnqi_endpoint_connect(const char *url, const struct nnqi_options *options);
 
 /**
  * The connection that a proxy's messages go through, authenticated, for more handlers on it. Returns 0 with EBADF. Free it with
- * nnqi_endpoint_free: closing it would close it for all.
+ * nnqi_endpoint_free: closing it would close it for all. (1)
  */
 NN_EXPORT nnqi_endpoint nnqi_endpoint_of(nnqi_proxy proxy);
 
 /**
  * Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
- * Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
+ * Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (1)
  */
 NN_EXPORT int nnqi_endpoint_close(nnqi_endpoint endpoint);
 
 /**
  * Frees the handle. The connection lives on while somebody uses it: a session, a handler, another handle. Returns 0, or -1 with
- * EBADF. Any thread.
+ * EBADF. Any thread. (1)
  */
 NN_EXPORT int nnqi_endpoint_free(nnqi_endpoint endpoint);
 
@@ -1089,14 +1231,14 @@ NN_EXPORT int nnqi_endpoint_free(nnqi_endpoint endpoint);
  * Makes a handler with a queue of length messages (at least 1): those that arrive from now on and match filter, in their order. One
  * that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
  * called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
- * EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread.
+ * EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread. (2, 3)
  */
 NN_EXPORT nnqi_handler nnqi_make_handler(nnqi_endpoint endpoint, const struct nnqi_filter *filter, size_t length, nnqi_closer closer, void *user);
 
 /**
  * Makes a handler as nnqi_make_handler does, with a function that chooses its messages. It is asked of every message of the
  * connection, so it is for what no nnqi_filter can say. user is handed to it and to closer. Returns 0 with EBADF, EFAULT (chooser
- * is NULL), ENOTCONN or EDEADLK (in a chooser). Any thread.
+ * is NULL), ENOTCONN or EDEADLK (in a chooser). Any thread. (2, 3)
  */
 NN_EXPORT nnqi_handler nnqi_make_chooser(nnqi_endpoint endpoint, nnqi_chooser chooser, size_t length, nnqi_closer closer, void *user);
 
@@ -1104,6 +1246,7 @@ NN_EXPORT nnqi_handler nnqi_make_chooser(nnqi_endpoint endpoint, nnqi_chooser ch
  * Ends a handler, if it has not ended, and frees it; messages in its queue are lost, and what waits for them in another thread fails
  * with EBADF. Its closer has been called when this returns, unless its chooser is being called by another thread: then it is
  * when that has returned. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread, but not in its own closer.
+ * (2, 3)
  */
 NN_EXPORT int nnqi_remove_handler(nnqi_handler handler);
 
@@ -1111,28 +1254,28 @@ NN_EXPORT int nnqi_remove_handler(nnqi_handler handler);
  * The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
  * what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
  * before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
- * tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread.
+ * tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread. (2, 3)
  */
 NN_EXPORT nnqi_value nnqi_next_message(nnqi_handler handler, int milliseconds, struct nnqi_header *header);
 
 /**
  * A descriptor that is readable while there is something for nnqi_next_message, for poll and its like. It belongs to the
- * handler: neither read nor close it. Returns -1 with EBADF or EMFILE. Any thread.
+ * handler: neither read nor close it. Returns -1 with EBADF or EMFILE. Any thread. (2, 3)
  */
 NN_EXPORT int nnqi_handler_descriptor(nnqi_handler handler);
 
 /**
- * How many messages a handler has lost because its queue was full. Returns -1 with EBADF. Any thread.
+ * How many messages a handler has lost because its queue was full. Returns -1 with EBADF. Any thread. (2, 3)
  */
 NN_EXPORT int64_t nnqi_dropped(nnqi_handler handler);
 
 /**
- * An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread.
+ * An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread. (2, 3)
  */
 NN_EXPORT int64_t nnqi_begin_call(nnqi_endpoint endpoint);
 
 /**
- * Gives the id of a Call back. Returns 0, or -1 with EBADF or EINVAL (no such call is pending). Any thread.
+ * Gives the id of a Call back. Returns 0, or -1 with EBADF or EINVAL (no such call is pending). Any thread. (2, 3)
  */
 NN_EXPORT int nnqi_end_call(nnqi_endpoint endpoint, uint32_t id);
 
@@ -1140,11 +1283,12 @@ NN_EXPORT int nnqi_end_call(nnqi_endpoint endpoint, uint32_t id);
  * Sends a message of this header and payload, which is copied. If more waits to be sent than may, waits for at most milliseconds (0:
  * not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
  * ETIMEDOUT, EINTR, or EDEADLK (in a chooser; no room, on the thread that reads the connection). Any thread; the messages of one thread keep their order.
+ * (2, 3)
  */
 NN_EXPORT int nnqi_send(nnqi_endpoint endpoint, const struct nnqi_header *header, const void *payload, size_t len, int milliseconds);
 
 /**
- * Stores the counts of a connection. Returns 0, or -1 with EBADF or EFAULT. Any thread.
+ * Stores the counts of a connection. Returns 0, or -1 with EBADF or EFAULT. Any thread. (2, 3)
  */
 NN_EXPORT int nnqi_endpoint_statistics(nnqi_endpoint endpoint, struct nnqi_statistics *statistics);
 

@@ -5,6 +5,10 @@
  * a pointer, or 0 where it returns a handle, and sets errno; nnqi_error() then tells why in words. Texts that are
  * passed in end with a zero and are copied. Times are in milliseconds. If the library finds itself in a state that
  * should not exist, the call fails with ENOTRECOVERABLE. In a forked child the handles of the parent must not be used.
+ *
+ * Any function may be called by any thread, several at once on one handle too, unless it says otherwise. What waits for a peer or
+ * for a queue fails with EDEADLK in code that is called where a connection is read: completions, closers, authenticators, notices
+ * and choosers. Numbers in parentheses behind a description are sections of the specification of QiMessaging.
  */
 
 #ifndef NN_EXPORT

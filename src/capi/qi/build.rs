@@ -16,26 +16,26 @@ use super::view::{self, Inner};
 pub type nnqi_value = u64;
 
 /// A value of no type and no bytes, signature v: what methods without a result return. Never fails for want of
-/// anything. Free it. Any thread.
+/// anything. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_void() -> nnqi_value {
     guard(|| Ok(view::add(Value::Void)))
 }
 
-/// A bool, signature b: false for 0, else true. Free it. Any thread.
+/// A bool, signature b: false for 0, else true. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_bool(flag: c_int) -> nnqi_value {
     guard(|| Ok(view::add(Value::Bool(flag != 0))))
 }
 
 /// An integer of the type that the letter names: c C (8 bits) w W (16) i I (32) l L (64), small letters signed. Returns 0
-/// with EINVAL (no such letter) or ERANGE (the type does not have this number). Free it. Any thread.
+/// with EINVAL (no such letter) or ERANGE (the type does not have this number). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_int(letter: c_char, number: i64) -> nnqi_value {
     guard(|| integer(letter, number.into()).map(view::add))
 }
 
-/// The same for numbers above those of int64_t.
+/// The same for numbers above those of int64_t. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_uint(letter: c_char, number: u64) -> nnqi_value {
     guard(|| integer(letter, number.into()).map(view::add))
@@ -59,20 +59,20 @@ fn integer(letter: c_char, number: i128) -> Result<Value> {
     value.ok_or_else(|| Failure::range(format!("{number} is no {}", char::from(letter as u8))))
 }
 
-/// A number of 32 bits, signature f. Free it. Any thread.
+/// A number of 32 bits, signature f. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_float(number: f32) -> nnqi_value {
     guard(|| Ok(view::add(Value::Float(number))))
 }
 
-/// A number of 64 bits, signature d. Free it. Any thread.
+/// A number of 64 bits, signature d. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_double(number: f64) -> nnqi_value {
     guard(|| Ok(view::add(Value::Double(number))))
 }
 
 /// A string, signature s, of a text that ends with a zero, which is copied. Returns 0 with EFAULT if it is NULL. Free it.
-/// Any thread.
+/// Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_text(text: *const c_char) -> nnqi_value {
     guard(|| {
@@ -86,7 +86,7 @@ pub unsafe extern "C" fn nnqi_text(text: *const c_char) -> nnqi_value {
 }
 
 /// A string, signature s, of len bytes, which are copied: usually UTF-8, but any will do. Returns 0 with EFAULT if bytes is
-/// NULL although len is not 0. Free it. Any thread.
+/// NULL although len is not 0. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_string(bytes: *const c_char, len: usize) -> nnqi_value {
     guard(|| {
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn nnqi_string(bytes: *const c_char, len: usize) -> nnqi_v
 }
 
 /// Raw data, signature r, of len bytes, which are copied. Returns 0 with EFAULT if bytes is NULL although len is not 0.
-/// Free it. Any thread.
+/// Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_raw(bytes: *const c_void, len: usize) -> nnqi_value {
     guard(|| {
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn nnqi_raw(bytes: *const c_void, len: usize) -> nnqi_valu
 
 /// A list of count items, all converted to the element's signature. The items are taken: their handles are none from now
 /// on, even if the call fails, so calls can be nested. Returns 0 with EFAULT (a pointer is NULL), EINVAL (signature, an
-/// item that cannot be converted, too many values within each other) or EBADF (an item). Free it. Any thread.
+/// item that cannot be converted, too many values within each other) or EBADF (an item). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_list(element: *const c_char, items: *const nnqi_value, count: usize) -> nnqi_value {
     guard(|| {
@@ -124,7 +124,7 @@ pub unsafe extern "C" fn nnqi_list(element: *const c_char, items: *const nnqi_va
 }
 
 /// A map of count entries: keys[i] belongs to values[i]. All are converted to the two signatures, and taken; errors as
-/// of nnqi_list. The order is kept. Free it. Any thread.
+/// of nnqi_list. The order is kept. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_map(
     key: *const c_char,
@@ -147,7 +147,7 @@ pub unsafe extern "C" fn nnqi_map(
 }
 
 /// A tuple of count members of the types they have: what methods and signals take as their arguments. The members are
-/// taken; errors as of nnqi_list. Free it. Any thread.
+/// taken; errors as of nnqi_list. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_tuple(members: *const nnqi_value, count: usize) -> nnqi_value {
     guard(|| {
@@ -158,7 +158,7 @@ pub unsafe extern "C" fn nnqi_tuple(members: *const nnqi_value, count: usize) ->
 }
 
 /// A tuple or struct of this signature, as (ii)<Point,x,y>; the members are converted to what it says, and taken. Errors as
-/// of nnqi_list; it is EINVAL too if the signature is of no tuple with so many members. Free it. Any thread.
+/// of nnqi_list; it is EINVAL too if the signature is of no tuple with so many members. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_struct(signature: *const c_char, members: *const nnqi_value, count: usize) -> nnqi_value {
     guard(|| {
@@ -177,7 +177,7 @@ pub unsafe extern "C" fn nnqi_struct(signature: *const c_char, members: *const n
 }
 
 /// An optional of this element signature: without a value if value is 0, else with that one, converted and taken. Errors as
-/// of nnqi_list. Free it. Any thread.
+/// of nnqi_list. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value) -> nnqi_value {
     guard(|| {
@@ -192,7 +192,7 @@ pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value
 }
 
 /// The value with its type, signature m. It is taken. A dynamic is not wrapped again. Returns 0 with EBADF or EINVAL (too
-/// many values within each other). Free it. Any thread.
+/// many values within each other). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_dynamic(value: nnqi_value) -> nnqi_value {
     guard(|| {
@@ -203,7 +203,7 @@ pub extern "C" fn nnqi_dynamic(value: nnqi_value) -> nnqi_value {
 
 /// The value as one of another type, by the rules of the bus: numbers that fit, structs by the names of their fields, lists
 /// item by item, dynamics by what is in them. value stays as it is. Returns 0 with EBADF, EFAULT (signature is NULL) or
-/// EINVAL (signature, or no such conversion). Free it. Any thread.
+/// EINVAL (signature, or no such conversion). Free it. Any thread. (19)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_convert(value: nnqi_value, signature: *const c_char) -> nnqi_value {
     guard(|| {
@@ -216,14 +216,14 @@ pub unsafe extern "C" fn nnqi_convert(value: nnqi_value, signature: *const c_cha
     })
 }
 
-/// A second handle for the same value, to be freed by itself. Copies nothing. Returns 0 with EBADF. Any thread.
+/// A second handle for the same value, to be freed by itself. Copies nothing. Returns 0 with EBADF. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_copy(value: nnqi_value) -> nnqi_value {
     guard(|| Ok(view::add_view(view::get(value)?)))
 }
 
 /// Frees a value; pointers that nnqi_get_string and nnqi_get_raw gave for this handle end with it. Other handles, even for
-/// parts of it, do not. Returns 0, or -1 with EBADF: freeing twice is an error, and harmless. Any thread.
+/// parts of it, do not. Returns 0, or -1 with EBADF: freeing twice is an error, and harmless. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_free(value: nnqi_value) -> c_int {
     guard(|| view::free(value).map(|()| 0))

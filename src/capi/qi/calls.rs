@@ -128,12 +128,12 @@ impl Asked<'_> {
     }
 }
 
-/// Calls a method, and waits for its result for at most milliseconds (negative: for ever). arguments is a tuple (without
-/// arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by name and arguments, or by its
-/// full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF, EFAULT, EINVAL (no such
-/// method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the peer has been asked to
-/// cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O thread). Free it.
-/// Any thread, code of methods and callbacks of nnqi_watch too.
+/// Calls a method, and waits for its result for at most milliseconds (negative: as long as call_timeout of nnqi_options says, else
+/// for ever). arguments is a tuple (without arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by
+/// name and arguments, or by its full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF,
+/// EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
+/// peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
+/// thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call(
     proxy: nnqi_proxy,
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn nnqi_call(
 
 /// Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
 /// time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
-/// EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread.
+/// EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread. (14)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call_start(
     proxy: nnqi_proxy,
@@ -168,7 +168,7 @@ pub unsafe extern "C" fn nnqi_call_start(
 /// Calls a method as nnqi_call_start, and has done called with what comes of it, exactly once; if this fails, never. user is
 /// handed to it, and must be valid until then. pending may be NULL; else *pending becomes a handle for nnqi_cancel and nnqi_is_done,
 /// to be freed with nnqi_pending_free, and is 0 if this fails. It is set before done can be called, which may be before this
-/// returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread.
+/// returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread. (14)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call_then(
     proxy: nnqi_proxy,
@@ -228,7 +228,7 @@ fn telling(
 /// take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
 /// nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
 /// It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
-/// freed. Any thread.
+/// freed. Any thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_wait(pending: nnqi_pending, milliseconds: c_int) -> nnqi_value {
     guard(|| {
@@ -240,7 +240,7 @@ pub extern "C" fn nnqi_wait(pending: nnqi_pending, milliseconds: c_int) -> nnqi_
 }
 
 /// 1 if the call has ended, so that nnqi_wait would not wait, or the function of nnqi_call_then is being called or has been; else 0;
-/// -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread.
+/// -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_is_done(pending: nnqi_pending) -> c_int {
     guard(|| {
@@ -251,9 +251,9 @@ pub extern "C" fn nnqi_is_done(pending: nnqi_pending) -> c_int {
     })
 }
 
-/// Asks the peer to end the call, if it knows how to (qi-messaging.md 16), and waits for nothing. The call still has its one end,
+/// Asks the peer to end the call, if it knows how to, and waits for nothing. The call still has its one end,
 /// which nnqi_wait, also one that is waiting in another thread, or the function of nnqi_call_then gets: EINTR, or the result if it
-/// was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too.
+/// was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_cancel(pending: nnqi_pending) -> c_int {
     guard(|| {
@@ -267,6 +267,7 @@ pub extern "C" fn nnqi_cancel(pending: nnqi_pending) -> c_int {
 
 /// Frees a call. One that has not ended goes on at the peer, unless nnqi_cancel came before, and nobody hears of its end, but for
 /// the function of nnqi_call_then, which is called all the same. Returns 0, or -1 with EBADF. Any thread, that function too.
+/// (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
     guard(|| {
@@ -279,7 +280,7 @@ pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
 }
 
 /// Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
-/// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread.
+/// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread. (14)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arguments: nnqi_value) -> c_int {
     guard(|| {
@@ -291,6 +292,7 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
 }
 
 /// The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
+/// (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
     guard(|| {
@@ -301,6 +303,7 @@ pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_cha
 }
 
 /// Sets a property to a value, which is taken; waits for the answer as nnqi_property_get. Returns 0, or -1 as nnqi_call. Any thread.
+/// (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
     guard(|| {

@@ -24,10 +24,14 @@ pub fn proxy(handle: nnqi_proxy) -> Result<Proxy> {
     PROXIES.get(handle)
 }
 
+pub fn add_proxy(proxy: Proxy) -> nnqi_proxy {
+    PROXIES.add(proxy)
+}
+
 /// Connects to the directory at url, as tcp://robot.local:9559, and authenticates; waits for it. options may be NULL; nothing
 /// of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
 /// file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory), EDEADLK (on a
-/// thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close.
+/// thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close. (10, 11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_session {
     guard(|| {
@@ -41,7 +45,7 @@ pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_o
 
 /// Closes a session with its connections: proxies, subscriptions and calls under way of it fail from now on with ENOTCONN, also what
 /// waits for them in other threads, and for the session itself (a service that is just being connected to may take its 3 s). They
-/// are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
+/// are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
     guard(|| {
@@ -54,7 +58,7 @@ pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
 
 /// The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
 /// sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
-/// sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread.
+/// sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
     guard(|| {
@@ -69,7 +73,7 @@ pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
 /// EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
 /// used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
 /// reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
-/// thread.
+/// thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char, milliseconds: c_int) -> nnqi_proxy {
     guard(|| {
@@ -87,7 +91,7 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
 /// The object of a peer's that a value of signature o refers to: a result or an item of one, an argument of an event, or of a
 /// request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
 /// them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
-/// process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread.
+/// process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread. (7)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
     guard(|| {
@@ -97,13 +101,14 @@ pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
 }
 
 /// Frees a proxy. Its subscriptions, and what other threads are doing with it, go on. Returns 0, or -1 with EBADF. Any thread.
+/// (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_free(proxy: nnqi_proxy) -> c_int {
     guard(|| PROXIES.remove(proxy).map(|_| 0))
 }
 
 /// What the object can do: its meta object, a struct with the fields methods, signals, properties (maps by id) and description.
-/// Asks nobody. Returns 0 with EBADF. Free it. Any thread.
+/// Asks nobody. Returns 0 with EBADF. Free it. Any thread. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_meta(proxy: nnqi_proxy) -> nnqi_value {
     guard(|| Ok(view::add(PROXIES.get(proxy)?.meta().to_value())))

@@ -147,10 +147,10 @@ fn failed(failure: &Ended) -> Failure {
 
 /// Connects to url, as tcp://127.0.0.1:9559 or, with TLS, tcps://127.0.0.1:9503, and says nothing to the peer: authenticating is the
 /// caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout,
-/// authorities and server_name are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
+/// authorities, server_name and max_payload are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
 /// zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
 /// (no such file), ECONNREFUSED, ETIMEDOUT, EPROTO (TLS: also a certificate that is not believed) and the like. Any thread, but what
-/// waits is EDEADLK on one that reads a connection. (qi-messaging.md 1)
+/// waits is EDEADLK on one that reads a connection. (1)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_endpoint_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_endpoint {
     guard(|| {
@@ -164,14 +164,14 @@ pub unsafe extern "C" fn nnqi_endpoint_connect(url: *const c_char, options: *con
 }
 
 /// The connection that a proxy's messages go through, authenticated, for more handlers on it. Returns 0 with EBADF. Free it with
-/// nnqi_endpoint_free: closing it would close it for all.
+/// nnqi_endpoint_free: closing it would close it for all. (1)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_endpoint_of(proxy: nnqi_proxy) -> nnqi_endpoint {
     guard(|| Ok(ENDPOINTS.add(Arc::clone(client::proxy(proxy)?.connection().endpoint()))))
 }
 
 /// Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
-/// Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread.
+/// Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (1)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_endpoint_close(endpoint: nnqi_endpoint) -> c_int {
     guard(|| {
@@ -183,7 +183,7 @@ pub extern "C" fn nnqi_endpoint_close(endpoint: nnqi_endpoint) -> c_int {
 }
 
 /// Frees the handle. The connection lives on while somebody uses it: a session, a handler, another handle. Returns 0, or -1 with
-/// EBADF. Any thread.
+/// EBADF. Any thread. (1)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_endpoint_free(endpoint: nnqi_endpoint) -> c_int {
     guard(|| ENDPOINTS.remove(endpoint).map(|_| 0))
@@ -219,7 +219,7 @@ fn told(reason: &Reason) -> (c_int, c_int) {
 /// Makes a handler with a queue of length messages (at least 1): those that arrive from now on and match filter, in their order. One
 /// that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
 /// called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
-/// EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread.
+/// EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_make_handler(
     endpoint: nnqi_endpoint,
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn nnqi_make_handler(
 
 /// Makes a handler as nnqi_make_handler does, with a function that chooses its messages. It is asked of every message of the
 /// connection, so it is for what no nnqi_filter can say. user is handed to it and to closer. Returns 0 with EBADF, EFAULT (chooser
-/// is NULL), ENOTCONN or EDEADLK (in a chooser). Any thread.
+/// is NULL), ENOTCONN or EDEADLK (in a chooser). Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_make_chooser(
     endpoint: nnqi_endpoint,
@@ -285,6 +285,7 @@ fn make(
 /// Ends a handler, if it has not ended, and frees it; messages in its queue are lost, and what waits for them in another thread fails
 /// with EBADF. Its closer has been called when this returns, unless its chooser is being called by another thread: then it is
 /// when that has returned. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread, but not in its own closer.
+/// (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
     guard(|| {
@@ -302,7 +303,7 @@ pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
 /// The payload of a handler's next message, a value of signature r (nnqi_get_raw, nnqi_decode), and in *header, unless that is NULL,
 /// what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
 /// before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
-/// tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread.
+/// tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next_message(
     handler: nnqi_handler,
@@ -325,25 +326,25 @@ pub unsafe extern "C" fn nnqi_next_message(
 }
 
 /// A descriptor that is readable while there is something for nnqi_next_message, for poll and its like. It belongs to the
-/// handler: neither read nor close it. Returns -1 with EBADF or EMFILE. Any thread.
+/// handler: neither read nor close it. Returns -1 with EBADF or EMFILE. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_handler_descriptor(handler: nnqi_handler) -> c_int {
     guard(|| Ok(HANDLERS.get(handler)?.queue.descriptor()?))
 }
 
-/// How many messages a handler has lost because its queue was full. Returns -1 with EBADF. Any thread.
+/// How many messages a handler has lost because its queue was full. Returns -1 with EBADF. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_dropped(handler: nnqi_handler) -> i64 {
     guard(|| Ok(HANDLERS.get(handler)?.queue.dropped() as i64))
 }
 
-/// An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread.
+/// An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_begin_call(endpoint: nnqi_endpoint) -> i64 {
     guard(|| Ok(ENDPOINTS.get(endpoint)?.begin_call().into()))
 }
 
-/// Gives the id of a Call back. Returns 0, or -1 with EBADF or EINVAL (no such call is pending). Any thread.
+/// Gives the id of a Call back. Returns 0, or -1 with EBADF or EINVAL (no such call is pending). Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_end_call(endpoint: nnqi_endpoint, id: u32) -> c_int {
     guard(|| match ENDPOINTS.get(endpoint)?.end_call(id) {
@@ -355,6 +356,7 @@ pub extern "C" fn nnqi_end_call(endpoint: nnqi_endpoint, id: u32) -> c_int {
 /// Sends a message of this header and payload, which is copied. If more waits to be sent than may, waits for at most milliseconds (0:
 /// not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
 /// ETIMEDOUT, EINTR, or EDEADLK (in a chooser; no room, on the thread that reads the connection). Any thread; the messages of one thread keep their order.
+/// (2, 3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_send(
     endpoint: nnqi_endpoint,
@@ -380,7 +382,7 @@ pub unsafe extern "C" fn nnqi_send(
     })
 }
 
-/// Stores the counts of a connection. Returns 0, or -1 with EBADF or EFAULT. Any thread.
+/// Stores the counts of a connection. Returns 0, or -1 with EBADF or EFAULT. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_endpoint_statistics(endpoint: nnqi_endpoint, statistics: *mut nnqi_statistics) -> c_int {
     guard(|| {

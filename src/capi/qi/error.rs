@@ -124,7 +124,7 @@ pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
 }
 
 /// Why this thread's last failing call of this header failed, as a text for people. Empty if none has failed. The text is
-/// the library's, and valid until the next failing call of this thread. Never fails. Any thread.
+/// the library's, and valid until the next failing call of this thread. Never fails. Any thread. (17)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_error() -> *const c_char {
     // The string's bytes stay where they are until it is replaced.

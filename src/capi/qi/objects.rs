@@ -1,15 +1,18 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, LazyLock};
 
+use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::server::{Call, Object, ObjectBuilder};
+use crate::qi::server::{Call, Limits, Object, ObjectBuilder};
 use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
+use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::held::Held;
+use super::options::{NNQI_ACCEPT, words};
 use super::requests::{self, nnqi_request};
 use super::view;
 
@@ -24,6 +27,33 @@ pub type nnqi_object = u64;
 /// longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is, which nnqi_when_gone
 /// tells: until its handle and its values are freed, every server that has it is closed, and no peer has it.
 pub type nnqi_code = Option<unsafe extern "C" fn(request: nnqi_request, user: *mut c_void)>;
+
+/// Is asked before a peer sets a property: returns NNQI_ACCEPT, or NNQI_REJECT; whatever else it returns rejects. value is the new
+/// value, of the property's type, which the library frees afterwards (nnqi_copy keeps it). It may set *told, which is 0, to a string
+/// that says why the value is refused: it is taken, and is the text of the Error that the peer gets. It is called on a worker thread,
+/// as the code of methods is and never at the same time as that of its object, so it may take its time and use everything of this
+/// header. It must return: exceptions of C++ and longjmp must not leave it. user is what nnqi_property_checked was given; it must be
+/// valid as long as that of nnqi_code.
+pub type nnqi_check =
+    Option<unsafe extern "C" fn(value: nnqi_value, told: *mut nnqi_value, user: *mut c_void) -> c_int>;
+
+/// What an object has seen so far.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_object_statistics {
+    /// Requests that wait now.
+    pub waiting: u64,
+    /// Requests that its code, or its properties, have been asked about.
+    pub handled: u64,
+    /// Calls answered with an Error because too much was waiting (nnqi_limits).
+    pub refused_calls: u64,
+    /// Posts dropped for the same reason.
+    pub dropped_posts: u64,
+    /// Events sent, counted once for each subscription.
+    pub events_sent: u64,
+    /// Events dropped because a subscriber does not read.
+    pub events_dropped: u64,
+}
 
 /// Told that an object is no more: nnqi_when_gone.
 pub type nnqi_gone = Option<unsafe extern "C" fn(user: *mut c_void)>;
@@ -71,7 +101,7 @@ pub fn property_value(handle: nnqi_value) -> Result<Value> {
 }
 
 /// The description of an object without members. Returns 0 never but for want of memory. End it with nnqi_build or
-/// nnqi_builder_free.
+/// nnqi_builder_free. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_builder_new() -> nnqi_builder {
     guard(|| Ok(BUILDERS.add(Arc::new(Mutex::new(Some(ObjectBuilder::new()))))))
@@ -85,7 +115,7 @@ fn with_builder<T>(handle: nnqi_builder, change: impl FnOnce(&mut ObjectBuilder)
 
 /// Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
 /// its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
-/// too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build.
+/// too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build. (8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_method(
     builder: nnqi_builder,
@@ -110,7 +140,7 @@ pub unsafe extern "C" fn nnqi_method(
     })
 }
 
-/// Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method.
+/// Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method. (8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_signal(builder: nnqi_builder, name: *const c_char, arguments: *const c_char) -> i64 {
     guard(|| {
@@ -121,7 +151,7 @@ pub unsafe extern "C" fn nnqi_signal(builder: nnqi_builder, name: *const c_char,
 }
 
 /// Adds a property with its signature and first value, which is taken. Peers may read, set and watch it. Returns and fails as
-/// nnqi_method.
+/// nnqi_method. (8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property(
     builder: nnqi_builder,
@@ -130,18 +160,87 @@ pub unsafe extern "C" fn nnqi_property(
     value: nnqi_value,
 ) -> i64 {
     guard(|| {
-        let value = property_value(value);
         // SAFETY: those that are not NULL end with a zero.
-        let (name, _, signature) = unsafe { (view::utf8(name)?, view::signature(signature)?, view::utf8(signature)?) };
-        let value = value?;
-        with_builder(builder, |builder| builder.property(name, signature, value)).map(i64::from)
+        unsafe { add_property(builder, name, signature, value, || Ok(ObjectBuilder::property)) }
+    })
+}
+
+/// Adds a property as nnqi_property does, with a function that is asked before a peer sets it, but not when nnqi_object_set does.
+/// user is handed to it. Returns and fails as nnqi_method; check is its code. (8, 15)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_property_checked(
+    builder: nnqi_builder,
+    name: *const c_char,
+    signature: *const c_char,
+    value: nnqi_value,
+    check: nnqi_check,
+    user: *mut c_void,
+) -> i64 {
+    guard(|| {
+        let checked = || {
+            let check = checking(check.ok_or(Error::FAULT)?, User(user));
+            Ok(|builder: &mut ObjectBuilder, name: &str, signature: &str, value: Value| {
+                builder.property_checked(name, signature, value, check)
+            })
+        };
+        // SAFETY: those that are not NULL end with a zero.
+        unsafe { add_property(builder, name, signature, value, checked) }
+    })
+}
+
+/// # Safety
+/// A non-null `name` and `signature` end with a zero.
+unsafe fn add_property<Add: FnOnce(&mut ObjectBuilder, &str, &str, Value) -> u32>(
+    builder: nnqi_builder,
+    name: *const c_char,
+    signature: *const c_char,
+    value: nnqi_value,
+    add: impl FnOnce() -> Result<Add>,
+) -> Result<i64> {
+    // Taken whatever fails.
+    let value = property_value(value);
+    // SAFETY: the caller's promise.
+    let (name, _, signature) = unsafe { (view::utf8(name)?, view::signature(signature)?, view::utf8(signature)?) };
+    let (value, add) = (value?, add()?);
+    with_builder(builder, |builder| add(builder, name, signature, value)).map(i64::from)
+}
+
+fn checking(
+    check: unsafe extern "C" fn(nnqi_value, *mut nnqi_value, *mut c_void) -> c_int,
+    user: User,
+) -> impl Fn(&Value) -> std::result::Result<(), String> {
+    move |value| {
+        let value = view::add(value.clone());
+        let mut told: nnqi_value = 0;
+        // SAFETY: C promises a function of this kind, and that it can be called with `user` as long as the object lives.
+        let said = unsafe { check(value, &raw mut told, user.pointer()) };
+        // C may have taken it.
+        let _ = view::free(value);
+        let refusal = words(told, "The value is refused").unwrap_or_else(|failure| format!("The check failed: {failure}"));
+        if said == NNQI_ACCEPT { Ok(()) } else { Err(refusal) }
+    }
+}
+
+/// Sets how much may wait for the object: so many requests (0: 4096), with so many bytes together (0: 64 MiB; each counts as 256 more
+/// than its arguments have), and of one connection half of that. A call beyond that is answered with an Error, a post is dropped
+/// (nnqi_object_statistics). A request of any size may wait alone. Returns 0, or -1 with EBADF. (20)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_limits(builder: nnqi_builder, requests: usize, bytes: usize) -> c_int {
+    guard(|| {
+        let or = |given: usize, default| if given == 0 { default } else { given };
+        let Limits { tasks, bytes: most } = Limits::default();
+        let limits = Limits { tasks: or(requests, tasks), bytes: or(bytes, most) };
+        with_builder(builder, |builder| {
+            builder.limits(limits);
+            0
+        })
     })
 }
 
 /// Has gone called, with user, when the object is no more: none of its code runs then or later, and what that needs may be freed.
 /// Called once, also if nnqi_build fails or nnqi_builder_free comes; on any thread, also within other calls of this library: it
 /// must not block, and must return: exceptions of C++ and longjmp must not leave it. Returns 0, or -1 with EBADF or EFAULT (gone
-/// is NULL), and then it is not called.
+/// is NULL), and then it is not called. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_when_gone(builder: nnqi_builder, gone: nnqi_gone, user: *mut c_void) -> c_int {
     guard(|| {
@@ -168,7 +267,7 @@ impl Drop for Gone {
 }
 
 /// The object. The builder is none from now on, whatever happens. Returns 0 with EBADF or EINVAL (the text names the member
-/// that cannot be published). Free it with nnqi_object_free.
+/// that cannot be published). Free it with nnqi_object_free. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_build(builder: nnqi_builder) -> nnqi_object {
     guard(|| {
@@ -177,7 +276,7 @@ pub extern "C" fn nnqi_build(builder: nnqi_builder) -> nnqi_object {
     })
 }
 
-/// Drops a description that is not wanted. Returns 0, or -1 with EBADF.
+/// Drops a description that is not wanted. Returns 0, or -1 with EBADF. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
     guard(|| BUILDERS.remove(builder).map(|_| 0))
@@ -187,7 +286,7 @@ pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
 /// ...): in arguments of calls, signals and posts, and in results. Whoever gets it may call the object, on the connection that it
 /// came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
 /// The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
-/// no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread.
+/// no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread. (7)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
     guard(|| {
@@ -196,7 +295,16 @@ pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
     })
 }
 
-/// Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread.
+/// An object of ours that stands for a peer's: it passes on what it is asked, and its events come on. It can be added as a service,
+/// registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
+/// place where that is now: when that connection has ended, calls of it fail, also after a reconnection. Returns 0 with EBADF or
+/// ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_forward(proxy: nnqi_proxy) -> nnqi_object {
+    guard(|| Ok(OBJECTS.add(client::proxy(proxy)?.forwarded()?)))
+}
+
+/// Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
     guard(|| OBJECTS.remove(object).map(|_| 0))
@@ -204,7 +312,7 @@ pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
 
 /// Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
 /// Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
-/// code of methods too.
+/// code of methods too. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, arguments: nnqi_value) -> i64 {
     guard(|| {
@@ -217,7 +325,7 @@ pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, a
 }
 
 /// Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
-/// with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread.
+/// with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c_char, value: nnqi_value) -> i64 {
     guard(|| {
@@ -229,7 +337,7 @@ pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c
 }
 
 /// The value of a property of an object of ours. Returns 0 with EBADF, EFAULT or EINVAL (no such property). Free it. Any
-/// thread.
+/// thread. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c_char) -> nnqi_value {
     guard(|| {
@@ -237,5 +345,23 @@ pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c
         let property = unsafe { view::utf8(property) }?;
         let value = OBJECTS.get(object)?.get(property);
         Ok(view::add(value.ok_or_else(|| Failure::invalid(format!("no property {property}")))?))
+    })
+}
+
+/// Stores the counts of an object of ours. Returns 0, or -1 with EBADF or EFAULT. Any thread. (9)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_object_statistics(object: nnqi_object, statistics: *mut nnqi_object_statistics) -> c_int {
+    guard(|| {
+        let counts = OBJECTS.get(object)?.statistics();
+        let found = nnqi_object_statistics {
+            waiting: counts.waiting as u64,
+            handled: counts.handled,
+            refused_calls: counts.refused_calls,
+            dropped_posts: counts.dropped_posts,
+            events_sent: counts.events_sent,
+            events_dropped: counts.events_dropped,
+        };
+        // SAFETY: a non-null `statistics` has room for one.
+        Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })
 }

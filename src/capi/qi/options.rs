@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::capi::pointers;
 use crate::core::Error;
+use crate::qi::address::Endpoint;
 use crate::qi::capability::CapabilityMap;
 use crate::qi::client::{Authenticator, Backoff, Credentials, SessionOptions};
 use crate::qi::convert::convert;
@@ -22,9 +23,9 @@ pub fn timeout(milliseconds: c_int) -> Option<Duration> {
     u64::try_from(milliseconds).ok().map(Duration::from_millis)
 }
 
-/// What an authenticator says: the peer is not let in.
+/// What an authenticator says: the peer is not let in; and a nnqi_check: the value is refused.
 pub const NNQI_REJECT: c_int = 0;
-/// What an authenticator says: the peer is let in.
+/// What an authenticator says: the peer is let in; and a nnqi_check: the value is accepted.
 pub const NNQI_ACCEPT: c_int = 1;
 /// What an authenticator says: the peer is to authenticate again, at most 16 times.
 pub const NNQI_CONTINUE: c_int = 2;
@@ -58,9 +59,12 @@ pub struct nnqi_options {
     pub authorities: *const c_char,
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
     pub server_name: *const c_char,
-    /// Milliseconds for what waits for a peer and is given no time limit of its own, or a negative one: properties, subscribing, calls,
-    /// what the directory is asked (which connect_timeout limits without this); 0 or negative: as long as it takes.
+    /// Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
+    /// one is none), and for what the session asks its directory; 0 or negative: as long as it takes. It is not for objects that
+    /// peers pass (nnqi_proxy_of).
     pub call_timeout: c_int,
+    /// Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
+    pub max_payload: i64,
 }
 
 /// What a peer shows to be let in.
@@ -103,6 +107,19 @@ pub struct nnqi_server_options {
     pub certificate: *const c_char,
     /// A file (PEM) with the key that belongs to the certificate.
     pub key: *const c_char,
+    /// Bytes of the longest payload that is accepted of a peer that was let in, up to 4294967295; 0: 50 MB. A longer one ends the
+    /// connection.
+    pub max_payload: i64,
+    /// Bytes that a connection may leave unread before it loses events; 0: 8 MiB. Above 16 MiB it changes nothing.
+    pub event_limit: i64,
+    /// Milliseconds that a worker waits for a caller that does not read its answers, before that gets an Error instead; 0: 1000.
+    pub answer_wait: c_int,
+    /// Which machine this is, for what the directory says of itself and of its services; NULL: it is found out. Providers do not use
+    /// it: their services are listed on the directory's machine.
+    pub machine_id: *const c_char,
+    /// Addresses that are listed for services beside those that are listened on, as tcp://robot.local:9559, and then NULL; or NULL.
+    /// They must be such as can be connected to.
+    pub advertise: *const *const c_char,
 }
 
 /// # Safety
@@ -122,8 +139,9 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
     if given.connect_timeout != 0 {
         options.dial.timeout = timeout(given.connect_timeout);
     }
-    options.call_timeout = timeout(given.call_timeout).filter(|time| !time.is_zero());
     options.reconnect = (given.reconnect != 0).then(Backoff::default);
+    options.call_timeout = timeout(given.call_timeout).filter(|limit| !limit.is_zero());
+    set(&mut options.dial.config.max_payload, "max_payload", given.max_payload)?;
     // SAFETY: the caller's promise.
     let authorities = some(given.authorities, |name| unsafe { file(name) })?;
     options.dial.config.tls_client = match (authorities, text(given.server_name)?) {
@@ -141,17 +159,16 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
 /// As [`session_options`].
 pub unsafe fn connection_options(given: *const nnqi_options) -> Result<(Config, Option<Duration>)> {
     // SAFETY: the caller's promise.
-    let SessionOptions { dial, reconnect, call_timeout, .. } = unsafe { session_options(given) }?;
+    let SessionOptions { mut dial, reconnect, call_timeout, .. } = unsafe { session_options(given) }?;
     let Credentials { user, token, authenticator } = dial.credentials;
     if user.is_some() || token.is_some() || authenticator.is_some() {
         return Err(Failure::invalid("an end point by itself does not authenticate: no user, token or answer"));
     }
-    if call_timeout.is_some() {
-        return Err(Failure::invalid("an end point by itself calls nothing: no time for calls"));
+    if reconnect.is_some() || call_timeout.is_some() {
+        return Err(Failure::invalid("an end point by itself neither connects again nor calls: no reconnect or call_timeout"));
     }
-    if reconnect.is_some() {
-        return Err(Failure::invalid("an end point by itself does not connect again"));
-    }
+    // When the peer is authenticated, only the caller knows.
+    dial.config.max_payload_before = dial.config.max_payload;
     Ok((dial.config, dial.timeout))
 }
 
@@ -181,7 +198,8 @@ fn answering(
 }
 
 /// # Safety
-/// A non-null `given` is readable, its texts are NULL or end with a zero, and its functions are what they are said to be.
+/// A non-null `given` is readable, its texts are NULL or end with a zero, its array of texts is NULL or ends with NULL, and its
+/// functions are what they are said to be.
 pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Options> {
     let mut options = Options::default();
     if given.is_null() {
@@ -214,7 +232,33 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
         }
         _ => return Err(Failure::invalid("a certificate without a key, or a key without one")),
     };
+    set(&mut options.connection.max_payload, "max_payload", given.max_payload)?;
+    set(&mut options.event_limit, "event_limit", given.event_limit)?;
+    let mut wait = options.answer_wait.as_millis() as u64; // a second
+    set(&mut wait, "answer_wait", given.answer_wait.into())?;
+    options.answer_wait = Duration::from_millis(wait);
+    // SAFETY: the caller's promise.
+    options.machine_id = some(given.machine_id, |id| unsafe { view::utf8(id) }.map(str::to_owned))?;
+    // SAFETY: the caller's promise.
+    for address in unsafe { view::texts_to_null(given.advertise) }? {
+        can_be_dialled(address)?;
+        options.advertise.push(address.to_owned());
+    }
     Ok(options)
+}
+
+/// Sets what C has given as another number than 0; `EINVAL` if it does not fit.
+fn set<T: TryFrom<i64>>(setting: &mut T, name: &str, given: i64) -> Result<()> {
+    if given != 0 {
+        *setting = T::try_from(given).map_err(|_| Failure::invalid(format!("{name} cannot be {given}")))?;
+    }
+    Ok(())
+}
+
+/// `EINVAL` for what clients could make nothing of: it must be a whole address, and one to connect to.
+fn can_be_dialled(address: &str) -> Result<()> {
+    let whole = Endpoint::parse(address).and_then(|_| Endpoint::to_connect(address));
+    whole.map(drop).map_err(|error| Failure::invalid(error).about(format_args!("advertise: \"{address}\"")))
 }
 
 fn comparing(user: Vec<u8>, token: Option<Vec<u8>>) -> impl Fn(&Shown<'_>) -> Verdict {
@@ -252,12 +296,17 @@ fn verdict(said: c_int, told: nnqi_value) -> Result<Verdict> {
     match said {
         NNQI_ACCEPT => extra(told).map(Verdict::Accept),
         NNQI_CONTINUE => extra(told).map(Verdict::Continue),
-        _ if told == 0 => Ok(Verdict::Reject("not let in".to_owned())),
-        _ => {
-            let (told, _) = view::take(told)?;
-            Ok(Verdict::Reject(told.as_str().unwrap_or("not let in").to_owned()))
-        }
+        _ => words(told, "not let in").map(Verdict::Reject),
     }
+}
+
+/// What C has told as a string, which is taken; `otherwise` if it has not.
+pub fn words(told: nnqi_value, otherwise: &str) -> Result<String> {
+    if told == 0 {
+        return Ok(otherwise.to_owned());
+    }
+    let (told, _) = view::take(told)?;
+    Ok(told.as_str().unwrap_or(otherwise).to_owned())
 }
 
 /// Keys and values of a map from strings, which is taken.

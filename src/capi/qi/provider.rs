@@ -20,7 +20,7 @@ static PROVIDERS: LazyLock<Handles<Arc<Provider>>> = LazyLock::new(|| Handles::n
 /// options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
 /// of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
 /// which this returns 0. What the directory refuses after a loss, as a name that is taken by then, is tried again until it is taken, or
-/// unregistered. Close it with nnqi_provider_close.
+/// unregistered. Close it with nnqi_provider_close. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_provider_open(
     url: *const c_char,
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn nnqi_provider_open(
 
 /// Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
 /// -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
-/// its text), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread.
+/// its text), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_register(provider: nnqi_provider, name: *const c_char, object: nnqi_object) -> i64 {
     guard(|| {
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn nnqi_register(provider: nnqi_provider, name: *const c_c
 
 /// Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this),
 /// EHOSTUNREACH (it is none of ours), EDEADLK (on a thread that reads a connection), or with ENOTCONN, ETIMEDOUT or EPROTO (the directory
-/// refuses): with these three it is ours no more all the same, neither served nor registered again. Any other thread.
+/// refuses): with these three it is ours no more all the same, neither served nor registered again. Any other thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_unregister(provider: nnqi_provider, name: *const c_char) -> c_int {
     guard(|| {
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn nnqi_unregister(provider: nnqi_provider, name: *const c
 
 /// Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close.
 /// What waits for the directory in other threads fails with ENOTCONN. Returns 0, or -1 with EBADF, or with EDEADLK on a thread that
-/// reads a connection. Any other thread.
+/// reads a connection. Any other thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_provider_close(provider: nnqi_provider) -> c_int {
     guard(|| {

@@ -27,7 +27,7 @@ fn wrong(value: &Value, wanted: &str) -> Failure {
 }
 
 /// What kind of value it is: the first letter of its signature, so one of v b c C w W i I l L f d s r m o [ { ( +. Returns
-/// -1 with EBADF. Any thread.
+/// -1 with EBADF. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
     guard(|| {
@@ -58,7 +58,7 @@ pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
 
 /// The whole signature, copied to the buffer of size bytes with a zero behind it, as much as fits; as (ii)<Point,x,y>.
 /// Returns its length without the zero (it was cut if that is not less than size), or -1 with EBADF or EFAULT (buffer is
-/// NULL although size is not 0). Any thread.
+/// NULL although size is not 0). Any thread. (5)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
     guard(|| {
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, 
     })
 }
 
-/// Stores a bool as 0 or 1. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread.
+/// Stores a bool as 0 or 1. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c_int {
     guard(|| match *view::get(value)?.value()? {
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c
 }
 
 /// Stores an integer of any width. Returns 0, or -1 with EBADF, EINVAL (it is no integer), ERANGE (more than an int64_t
-/// holds) or EFAULT. Any thread.
+/// holds) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_int(value: nnqi_value, number: *mut i64) -> c_int {
     guard(|| {
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn nnqi_get_int(value: nnqi_value, number: *mut i64) -> c_
     })
 }
 
-/// The same for numbers that are not negative; a negative one is ERANGE.
+/// The same for numbers that are not negative; a negative one is ERANGE. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_uint(value: nnqi_value, number: *mut u64) -> c_int {
     guard(|| {
@@ -105,7 +105,7 @@ fn integer<T: TryFrom<i128>>(value: nnqi_value) -> Result<T> {
 }
 
 /// Stores a number, of type f or d or an integer (rounded to the nearest if it has more than 53 bits). Returns 0, or -1
-/// with EBADF, EINVAL (it is no number) or EFAULT. Any thread.
+/// with EBADF, EINVAL (it is no number) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) -> c_int {
     guard(|| {
@@ -122,7 +122,7 @@ pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) ->
 
 /// The bytes of a string, and their number in *len, which may be NULL. They are the value's own, valid until this handle is
 /// freed or taken; NO zero follows them, and zeroes may be among them. Returns NULL with EBADF or EINVAL (it is no string).
-/// Any thread.
+/// Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> *const c_char {
     guard(|| {
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> 
     })
 }
 
-/// The bytes of raw data; otherwise as nnqi_get_string.
+/// The bytes of raw data; otherwise as nnqi_get_string. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_raw(value: nnqi_value, len: *mut usize) -> *const c_void {
     guard(|| {
@@ -159,7 +159,7 @@ unsafe fn store_length(place: *mut usize, len: usize) -> Result<()> {
 
 /// Copies a string to the buffer of size bytes with a zero behind it, as much as fits. Returns its length without the zero
 /// (it was cut if that is not less than size), or -1 with EBADF, EINVAL (it is no string) or EFAULT (buffer is NULL
-/// although size is not 0). Any thread.
+/// although size is not 0). Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
     guard(|| {
@@ -171,7 +171,7 @@ pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char
 }
 
 /// How many items a list, entries a map, members a tuple has; 0 or 1 for an optional. Returns -1 with EBADF or EINVAL (it is
-/// none of these). Any thread.
+/// none of these). Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
     guard(|| {
@@ -188,7 +188,7 @@ pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
 }
 
 /// An item of a list or member of a tuple, from 0 on; item 0 of an optional that has a value. The value around it may be
-/// freed before. Copies nothing. Returns 0 with EBADF or EINVAL (no such container, no such item). Free it. Any thread.
+/// freed before. Copies nothing. Returns 0 with EBADF or EINVAL (no such container, no such item). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
     guard(|| {
@@ -200,13 +200,13 @@ pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
     })
 }
 
-/// The key of an entry of a map, from 0 on; otherwise as nnqi_item.
+/// The key of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_map_key(value: nnqi_value, index: usize) -> nnqi_value {
     guard(|| entry(value, index, 0))
 }
 
-/// The value of an entry of a map, from 0 on; otherwise as nnqi_item.
+/// The value of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_map_value(value: nnqi_value, index: usize) -> nnqi_value {
     guard(|| entry(value, index, 1))
@@ -222,7 +222,7 @@ fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
 }
 
 /// The field of a struct, or the value of a map from strings, of this name (UTF-8). Returns 0 with EBADF, EFAULT, EINVAL (it
-/// is no struct and no map) or ENOENT (no such name). Free it. Any thread.
+/// is no struct and no map) or ENOENT (no such name). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_find(value: nnqi_value, name: *const c_char) -> nnqi_value {
     guard(|| {
@@ -254,7 +254,7 @@ fn is_text(key: &Value, text: &str) -> bool {
 }
 
 /// What is inside of a dynamic. Returns 0 with EBADF or EINVAL (it is no dynamic, or what is inside takes more memory than
-/// one value may). Free it. Any thread.
+/// one value may). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
     guard(|| {
@@ -267,7 +267,7 @@ pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
 }
 
 /// Stores what a reference to an object says. Returns 0, or -1 with EBADF, EINVAL (it is no reference) or EFAULT. Any
-/// thread.
+/// thread. (7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_object(value: nnqi_value, reference: *mut nnqi_reference) -> c_int {
     guard(|| {
@@ -284,7 +284,7 @@ pub unsafe extern "C" fn nnqi_get_object(value: nnqi_value, reference: *mut nnqi
     })
 }
 
-/// 1 if both are equal in type (names of structs aside) and content, else 0; -1 with EBADF. Any thread.
+/// 1 if both are equal in type (names of structs aside) and content, else 0; -1 with EBADF. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_equal(a: nnqi_value, b: nnqi_value) -> c_int {
     guard(|| {

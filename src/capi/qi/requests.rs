@@ -42,7 +42,7 @@ fn take_request(handle: nnqi_request) -> Result<Call> {
     REQUESTS.remove(handle)?.lock().take().ok_or_else(|| Error::BAD_FD.into())
 }
 
-/// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread.
+/// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
     guard(|| {
@@ -55,17 +55,17 @@ pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
 }
 
 /// 1 if nobody waits for the answer any more (the caller has cancelled, or is gone), else 0; -1 with EBADF. It must be answered
-/// all the same. Any thread.
+/// all the same. Any thread. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
     guard(|| with_request(request, |call| c_int::from(call.is_canceled())))
 }
 
-/// Has notice called, with user, when the caller cancels the request or is gone (qi-messaging.md 16), or else when
+/// Has notice called, with user, when the caller cancels the request or is gone, or else when
 /// it is answered: once in any case. If it is cancelled already, that is now. A request has one notice: another one takes its place,
 /// and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
 /// cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
-/// EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread.
+/// EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_on_cancel(request: nnqi_request, notice: nnqi_notice, user: *mut c_void) -> c_int {
     guard(|| {
@@ -98,7 +98,7 @@ impl Drop for Notice {
     }
 }
 
-/// The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread.
+/// The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread. (14)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char, size: usize) -> i64 {
     guard(|| {
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 
 /// Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
 /// be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
-/// stays open. Any thread.
+/// stays open. Any thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
     guard(|| {
@@ -123,7 +123,7 @@ pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int
 }
 
 /// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
-/// it stays open. Any thread.
+/// it stays open. Any thread. (17)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_char) -> c_int {
     guard(|| {
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
 }
 
 /// Answers a request that its caller has cancelled (nnqi_is_canceled): the call ends with EINTR there. Returns 0, or -1 with
-/// EBADF. Any thread.
+/// EBADF. Any thread. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
     guard(|| {
@@ -145,7 +145,7 @@ pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
 }
 
 /// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
-/// -1 with EBADF. Any thread.
+/// -1 with EBADF. Any thread. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
     guard(|| {

@@ -1,25 +1,44 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use crate::qi::client::shared_reactor;
+use crate::capi::pointers;
+use crate::qi::client::{Proxy, shared_reactor};
 use crate::qi::endpoint::may_wait;
 use crate::qi::server::Server;
 
+use super::client::{self, nnqi_proxy};
 use super::error::{Failure, guard};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
-use super::options::{nnqi_server_options, server_options};
+use super::options::{nnqi_server_options, server_options, timeout};
 use super::view;
 
 /// A directory with services of this process. Any thread. Close it with nnqi_server_close.
 pub type nnqi_server = u64;
+
+/// What a server has to do now, and has done.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct nnqi_server_statistics {
+    /// Connections that are open.
+    pub connections: u64,
+    /// Calls that have no answer yet.
+    pub pending_calls: u64,
+    /// Registrations for signals and properties.
+    pub subscriptions: u64,
+    /// Objects that peers have been given and not released.
+    pub exports: u64,
+    /// Events that the open connections have lost because they do not read.
+    pub events_dropped: u64,
+}
 
 static SERVERS: LazyLock<Handles<Arc<Server>>> = LazyLock::new(|| Handles::new(Kind::Server));
 
 /// Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
 /// Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
 /// key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE, EDEADLK
-/// (on a thread that reads a connection) and the like.
+/// (on a thread that reads a connection) and the like. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_open(
     urls: *const *const c_char,
@@ -36,7 +55,7 @@ pub unsafe extern "C" fn nnqi_server_open(
 }
 
 /// An address that the server listens at, from 0 on, with the port that the system has chosen; copied as nnqi_signature
-/// copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread.
+/// copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread. (12)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_address(server: nnqi_server, index: usize, buffer: *mut c_char, size: usize) -> i64 {
     guard(|| {
@@ -48,7 +67,7 @@ pub unsafe extern "C" fn nnqi_server_address(server: nnqi_server, index: usize, 
 }
 
 /// Adds an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
-/// -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread.
+/// -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_char, object: nnqi_object) -> i64 {
     guard(|| {
@@ -59,7 +78,7 @@ pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_ch
 }
 
 /// Removes a service by its id. Requests that wait are still handled. Returns 0, or -1 with EBADF or EINVAL (there is none, or
-/// not of this process). Any thread.
+/// not of this process). Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
     guard(|| {
@@ -68,9 +87,42 @@ pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
     })
 }
 
+/// A service that another process has registered with this server, called on the connection that registered it, so through any
+/// firewall. Waits for its meta object for at most milliseconds (negative: for ever). The proxy ends with that connection. Returns 0
+/// with EBADF, EFAULT, EHOSTUNREACH (no such service, or it is of this process, or whoever registered it takes no calls there),
+/// ENOTCONN, ETIMEDOUT, EPROTO (its own words) or EDEADLK (on a thread that reads a connection). Free it with nnqi_proxy_free. Any
+/// thread. (11, 13)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_server_reach(server: nnqi_server, name: *const c_char, milliseconds: c_int) -> nnqi_proxy {
+    guard(|| {
+        let server = SERVERS.get(server)?;
+        // SAFETY: a non-null `name` ends with a zero.
+        let name = unsafe { view::utf8(name) }?;
+        let remote = server.reach(name, timeout(milliseconds).unwrap_or(Duration::MAX))?;
+        Ok(client::add_proxy(Proxy::of_remote(&remote)?))
+    })
+}
+
+/// Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
+    guard(|| {
+        let counts = SERVERS.get(server)?.statistics();
+        let found = nnqi_server_statistics {
+            connections: counts.connections as u64,
+            pending_calls: counts.pending_calls as u64,
+            subscriptions: counts.subscriptions as u64,
+            exports: counts.exports as u64,
+            events_dropped: counts.events_dropped,
+        };
+        // SAFETY: a non-null `statistics` has room for one.
+        Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
+    })
+}
+
 /// Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
 /// calls this). Requests that are still open are to be answered all the same; nobody hears it. Returns 0, or -1 with
-/// EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread.
+/// EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_server_close(server: nnqi_server) -> c_int {
     guard(|| {

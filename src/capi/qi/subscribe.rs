@@ -37,7 +37,7 @@ fn options(queue: usize) -> SubscribeOptions {
 /// Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
 /// Waits until the peer has accepted, without limit unless the session has a call_timeout: no event after that is lost but by
 /// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
-/// thread that reads a connection). Any other thread.
+/// thread that reads a connection). Any other thread. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char, queue: usize) -> nnqi_subscription {
     guard(|| {
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char
 }
 
 /// The same, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
-/// it may still be running when nnqi_unsubscribe returns.
+/// it may still be running when nnqi_unsubscribe returns. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_watch(
     proxy: nnqi_proxy,
@@ -91,7 +91,7 @@ fn queue(handle: nnqi_subscription) -> Result<Arc<Subscription>> {
 /// which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
 /// (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
 /// event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
-/// thread calls nnqi_unsubscribe, this returns at once with EBADF.
+/// thread calls nnqi_unsubscribe, this returns at once with EBADF. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next(subscription: nnqi_subscription, milliseconds: c_int, missed: *mut u64) -> nnqi_value {
     guard(|| {
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn nnqi_next(subscription: nnqi_subscription, milliseconds
 
 /// A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
 /// neither read nor close it, and take it out of poll sets before nnqi_unsubscribe. Returns -1 with EBADF, EINVAL (it has a callback)
-/// or EMFILE. Any thread.
+/// or EMFILE. Any thread. (15)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_descriptor(subscription: nnqi_subscription) -> c_int {
     guard(|| Ok(queue(subscription)?.descriptor()?))
@@ -115,7 +115,7 @@ pub extern "C" fn nnqi_descriptor(subscription: nnqi_subscription) -> c_int {
 
 /// Ends listening, and waits for nothing: no callback begins after this, but one may be under way. What waits for events in another
 /// thread fails with EBADF; a descriptor of the subscription becomes readable and is closed when the last of them has returned.
-/// Returns 0, or -1 with EBADF. Any thread, callbacks too.
+/// Returns 0, or -1 with EBADF. Any thread, callbacks too. (15)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_unsubscribe(subscription: nnqi_subscription) -> c_int {
     guard(|| {

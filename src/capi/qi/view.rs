@@ -219,6 +219,24 @@ pub unsafe fn texts<'a>(texts: *const *const c_char, count: usize) -> Result<Vec
     texts.iter().map(|text| unsafe { utf8(*text) }).collect()
 }
 
+/// The texts of an array that ends with NULL; none if there is no array.
+///
+/// # Safety
+/// A non-null `texts` has pointers up to one that is NULL; the others as of [`signature`]; for `'a`.
+pub unsafe fn texts_to_null<'a>(texts: *const *const c_char) -> Result<Vec<&'a str>> {
+    let mut all = Vec::new();
+    while !texts.is_null() {
+        // SAFETY: none of those before it is NULL, so it is one of the array's.
+        let text = unsafe { pointers::read(texts.add(all.len()), Error::FAULT) }?;
+        if text.is_null() {
+            break;
+        }
+        // SAFETY: the caller's promise.
+        all.push(unsafe { utf8(text) }?);
+    }
+    Ok(all)
+}
+
 /// Copies a text to C's buffer, as much as fits, and a zero behind it; returns how long the text is without it.
 ///
 /// # Safety

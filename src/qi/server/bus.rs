@@ -8,9 +8,9 @@ use std::time::Duration;
 use crate::core::Error;
 use crate::qi::address::{Endpoint, Reach};
 use crate::qi::capability::Capabilities;
-use crate::qi::client::{self, Proxy};
+use crate::qi::client::{self, ClientError, Proxy};
 use crate::qi::directory::Owner;
-use crate::qi::endpoint::{Config, EndPoint, Failure, Listener};
+use crate::qi::endpoint::{Config, EndPoint, Failure, Listener, may_wait};
 use crate::qi::machine::machine_id;
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
 use crate::qi::value::{Object as Reference, Value};
@@ -18,7 +18,6 @@ use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 use super::auth::{Authenticator, Credentials, Verdict};
-use super::call::CallError;
 use super::directory_object::{DirectoryService, SERVICE};
 use super::glue::{peer_of, serve};
 use super::object::{Address, Object};
@@ -278,17 +277,21 @@ impl Server {
         self.directory.as_ref().map(|directory| directory.list(None)).unwrap_or_default()
     }
 
-    /// A service that another process has registered, over the connection that registered it (if that side takes calls).
-    /// Waits for its meta object for at most `timeout`; not on the thread that reads.
-    pub fn reach(&self, name: &str, timeout: Duration) -> Result<Remote, CallError> {
-        let directory = self.directory().map_err(|error| error.to_string())?;
-        let (id, owner) = directory.find(name).map_err(|error| error.to_string())?;
-        let Owner::Connection(connection) = owner else { return Err("The service is in this process".into()) };
-        let peer = self.router.peer(connection).ok_or(CallError::Disconnected)?;
+    /// A service that another process has registered, over the connection that registered it. Waits for its meta object for
+    /// at most `timeout`; not on the thread that reads (`EDEADLK`). Fails with [`ClientError::NoService`], with
+    /// [`ClientError::Unreachable`] if it is in this process or that side takes no calls, or like a call.
+    pub fn reach(&self, name: &str, timeout: Duration) -> Result<Remote, ClientError> {
+        may_wait()?;
+        let none = |text: String| ClientError::NoService { name: name.to_owned(), text };
+        let directory = self.directory().map_err(|error| none(error.to_string()))?;
+        let (id, owner) = directory.find(name).map_err(|error| none(error.to_string()))?;
+        let no_way = |why: &str| ClientError::Unreachable { name: name.to_owned(), endpoints: vec![why.to_owned()] };
+        let Owner::Connection(connection) = owner else { return Err(no_way("it is in this process")) };
+        let peer = self.router.peer(connection).ok_or(Error::NOT_CONNECTED)?;
         if !peer.shared().client_server_socket {
-            return Err("The connection that registered the service takes no calls".into());
+            return Err(no_way("the connection that registered it takes no calls"));
         }
-        Remote::fetch_main(&peer, id, timeout)
+        Ok(Remote::fetch_main(&peer, id, timeout)?)
     }
 
     fn directory(&self) -> Result<&Arc<DirectoryService>, ServerError> {

@@ -146,10 +146,9 @@ impl Remote {
         Remote(Arc::new(RemoteCore { peer, meta, address, uid, hold, heard }))
     }
 
-    /// The main object of a service at a peer, whose meta object is asked for. Waits for at most `timeout`; not on the I/O
-    /// thread.
+    /// The main object of a service at a peer, whose meta object is asked for. Waits for at most `timeout`; not on the thread
+    /// that reads.
     pub(super) fn fetch_main(peer: &Arc<Peer>, service: u32, timeout: Duration) -> Result<Remote, CallError> {
-        may_wait().map_err(|error| error.to_string())?;
         let address = Address { service, object: 1 };
         let nameless = Remote::new(peer, address, &Arc::default(), None, Hold::Nothing);
         let (done, result) = mpsc::channel();

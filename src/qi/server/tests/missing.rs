@@ -43,7 +43,7 @@ fn client_server_socket_a_provider_without_it_is_not_called() {
     with.register("With");
     without.register("Without");
     let refused = running.server.reach("Without", LONG).unwrap_err();
-    assert_eq!(refused, CallError::Failed("The connection that registered the service takes no calls".into()));
+    assert_eq!(refused.to_string().matches("takes no calls").count(), 1, "{refused}");
     // Nothing was sent there.
     without.works();
     std::thread::scope(|scope| {
