@@ -6,14 +6,6 @@
 
 static nnqi_object probe;
 
-/* The only argument of a request. */
-static nnqi_value argument(nnqi_request request) {
-    nnqi_value arguments = nnqi_arguments(request), first = nnqi_item(arguments, 0);
-    GOOD(first);
-    CHECK_OK(nnqi_free(arguments));
-    return first;
-}
-
 static int64_t integer(nnqi_value value) {
     int64_t number = 0;
     CHECK_OK(nnqi_get_int(value, &number));

@@ -34,6 +34,14 @@
         CHECK_OK(nnqi_free(value_)); \
     })
 
+/* The only argument of a request, or the first. */
+__attribute__((unused)) static nnqi_value argument(nnqi_request request) {
+    nnqi_value arguments = nnqi_arguments(request), first = nnqi_item(arguments, 0);
+    GOOD(first);
+    CHECK_OK(nnqi_free(arguments));
+    return first;
+}
+
 /* A method (ii) -> l. */
 __attribute__((unused)) static void add(nnqi_request request, void *user) {
     (void)user;

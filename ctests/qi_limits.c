@@ -19,11 +19,10 @@ static void take(nnqi_request request, void *user) {
 /* give(i): as many bytes. */
 static void give(nnqi_request request, void *user) {
     (void)user;
-    nnqi_value arguments = nnqi_arguments(request), first = nnqi_item(arguments, 0);
+    nnqi_value first = argument(request);
     int64_t length = 0;
     CHECK_OK(nnqi_get_int(first, &length));
     nnqi_free(first);
-    nnqi_free(arguments);
     void *bytes = calloc(1, (size_t)length);
     nnqi_reply(request, nnqi_raw(bytes, (size_t)length));
     free(bytes);

@@ -28,13 +28,6 @@ static void adds(nnqi_proxy proxy) {
     IS_INT(nnqi_call(proxy, "add", TUPLE(nnqi_int('i', 40), nnqi_int('i', 2)), patience()), 42);
 }
 
-static nnqi_value argument(nnqi_request request) {
-    nnqi_value arguments = nnqi_arguments(request), only = nnqi_item(arguments, 0);
-    GOOD(only);
-    CHECK_OK(nnqi_free(arguments));
-    return only;
-}
-
 static nnqi_proxy proxy_and_free(nnqi_value value) {
     nnqi_proxy proxy = nnqi_proxy_of(value);
     GOOD(proxy);

@@ -58,28 +58,35 @@ impl Capabilities {
         ]
     }
 
+    /// The values in the order of [`named`](Capabilities::named).
+    fn of(values: [bool; 6]) -> Capabilities {
+        let [
+            client_server_socket,
+            message_flags,
+            meta_object_cache,
+            object_ptr_uid,
+            relative_endpoint_uri,
+            remote_cancelable_calls,
+        ] = values;
+        Capabilities {
+            client_server_socket,
+            message_flags,
+            meta_object_cache,
+            object_ptr_uid,
+            relative_endpoint_uri,
+            remote_cancelable_calls,
+        }
+    }
+
     /// Asks for each by its name on the wire.
     fn each(is_on: impl Fn(&str) -> bool) -> Capabilities {
-        Capabilities {
-            client_server_socket: is_on("ClientServerSocket"),
-            message_flags: is_on("MessageFlags"),
-            meta_object_cache: is_on("MetaObjectCache"),
-            object_ptr_uid: is_on("ObjectPtrUID"),
-            relative_endpoint_uri: is_on("RelativeEndpointURI"),
-            remote_cancelable_calls: is_on("RemoteCancelableCalls"),
-        }
+        Capabilities::of(Capabilities::default().named().map(|(name, _)| is_on(name)))
     }
 
     /// Makes one of two.
     fn zip(self, other: Capabilities, join: impl Fn(bool, bool) -> bool) -> Capabilities {
-        Capabilities {
-            client_server_socket: join(self.client_server_socket, other.client_server_socket),
-            message_flags: join(self.message_flags, other.message_flags),
-            meta_object_cache: join(self.meta_object_cache, other.meta_object_cache),
-            object_ptr_uid: join(self.object_ptr_uid, other.object_ptr_uid),
-            relative_endpoint_uri: join(self.relative_endpoint_uri, other.relative_endpoint_uri),
-            remote_cancelable_calls: join(self.remote_cancelable_calls, other.remote_cancelable_calls),
-        }
+        let (one, other) = (self.named(), other.named());
+        Capabilities::of(std::array::from_fn(|at| join(one[at].1, other[at].1)))
     }
 
     /// What both have.

@@ -17,7 +17,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::qi::endpoint::{Reason, guard};
+use crate::qi::endpoint::{Reason, contained};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
@@ -60,7 +60,7 @@ impl Round {
     fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> bool) {
         if retry.lock().is_due(Instant::now()) {
             // An authenticator is code of the program.
-            let made = guard::contained(make).unwrap_or(false);
+            let made = contained(make).unwrap_or(false);
             let mut retry = retry.lock();
             match made {
                 true => retry.afresh(),

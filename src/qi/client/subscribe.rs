@@ -10,7 +10,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::qi::endpoint::ring::{Ring, Wakes};
-use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken, guard};
+use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken, contained};
 use crate::qi::message::Message;
 use crate::qi::payload::PayloadError;
 use crate::qi::registrations::Key;
@@ -140,7 +140,7 @@ impl Proxy {
                     return;
                 }
                 let end = matches!(event, Err(ClientError::Disconnected(_) | ClientError::System(_)));
-                let _ = guard::contained(|| callback(event));
+                contained(|| callback(event));
                 if end {
                     return;
                 }

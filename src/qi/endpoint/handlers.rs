@@ -25,8 +25,8 @@ use crate::core::{Error, Result};
 use crate::qi::message::{Header, Message};
 
 use super::failure::Reason;
-use super::guard::contained;
 use super::filter::{Filter, FilterFn, Verdict};
+use super::guard::contained;
 use super::index::{Ids, Index};
 use super::ring::{Ring, Wakes};
 

@@ -52,6 +52,11 @@ pub(super) fn is_immediate(action: u32) -> bool {
     TYPES.contains_key(&action) && action != PROPERTY && action != SET_PROPERTY
 }
 
+/// Whether the action makes a subscription.
+pub(super) fn registers(action: u32) -> bool {
+    matches!(action, REGISTER_EVENT | REGISTER_EVENT_WITH_SIGNATURE)
+}
+
 /// Answers a Call, or obeys a Post, of such an action.
 pub(super) fn handle(peer: &Arc<Peer>, object: &Object, message: &Message) {
     let header = &message.header;

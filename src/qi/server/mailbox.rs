@@ -139,8 +139,8 @@ impl<T> Mailbox<T> {
     /// and `whose` the first of the rest is: the caller must have these run the object. `None`: it is idle.
     pub fn abandon<W>(&self, nobodys: impl Fn(&T) -> bool, whose: impl FnOnce(&T) -> W) -> (Vec<T>, Option<W>) {
         let mut state = self.state.lock();
-        let (dropped, kept) = std::mem::take(&mut state.queue).into_iter().partition(|(_, task)| nobodys(task));
-        let dropped: VecDeque<(Origin, T)> = dropped;
+        let all = std::mem::take(&mut state.queue).into_iter();
+        let (dropped, kept): (VecDeque<_>, _) = all.partition(|(_, task)| nobodys(task));
         state.queue = kept;
         dropped.iter().for_each(|(origin, _)| state.left(*origin));
         let whose = state.queue.front().map(|(_, task)| whose(task));

@@ -219,7 +219,7 @@ impl Router {
         if generic::is_immediate(header.action) {
             generic::handle(peer, &object, message);
             // It may have been taken away meanwhile; who is later sweeps.
-            if self.find(peer, address).is_none() {
+            if generic::registers(header.action) && self.find(peer, address).is_none() {
                 object.unsubscribe_all(|subscription| subscription.is_of(peer, address));
             }
             return;
