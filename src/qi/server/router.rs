@@ -99,11 +99,12 @@ impl Router {
     /// The connection has ended. May be said more than once.
     pub fn ended(&self, peer: &Arc<Peer>) {
         let Some(alone) = peer.end() else { return };
-        self.peers.lock().remove(&peer.id());
         let services: Vec<_> = self.services.lock().values().cloned().collect();
         for object in services.iter().chain(&alone) {
             object.unsubscribe_all(|subscription| Arc::ptr_eq(&subscription.peer, peer));
         }
+        // It counts until nothing of it is left.
+        self.peers.lock().remove(&peer.id());
         let told = self.on_end.lock().clone();
         told.iter().for_each(|told| told(peer.id()));
     }
