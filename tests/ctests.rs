@@ -25,12 +25,7 @@ fn under_valgrind(name: &str) {
     let program = c_program(&source(name), Lib::Ours);
     let mut valgrind = Command::new("valgrind");
     valgrind
-        .args([
-            "--quiet",
-            "--error-exitcode=99",
-            "--leak-check=full",
-            "--errors-for-leak-kinds=definite",
-        ])
+        .args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"])
         .args(["--fair-sched=yes", "--child-silent-after-fork=yes"])
         .arg(&program)
         .env("LD_LIBRARY_PATH", support::our_lib_dir())
@@ -41,11 +36,7 @@ fn under_valgrind(name: &str) {
 fn on_genuine(name: &str) {
     require_genuine();
     let program = c_program(&source(name), Lib::Genuine);
-    run(
-        command(&program, Lib::Genuine).env("CTEST_GENUINE", "1"),
-        LIMIT,
-    )
-    .expect_success(name);
+    run(command(&program, Lib::Genuine).env("CTEST_GENUINE", "1"), LIMIT).expect_success(name);
 }
 
 /// One test per program and way to run it.
@@ -90,9 +81,7 @@ programs! {
 #[test]
 fn drop_in_for_the_reference() {
     require_genuine();
-    for name in [
-        "pair", "reqrep", "pubsub", "device", "nnmsg", "cmsg", "poll",
-    ] {
+    for name in ["pair", "reqrep", "pubsub", "device", "nnmsg", "cmsg", "poll"] {
         let program = c_program(&source(name), Lib::Genuine);
         run(&mut command(&program, Lib::Ours), LIMIT).expect_success(name);
     }

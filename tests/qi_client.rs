@@ -289,10 +289,12 @@ fn services_come_and_go() {
     let names: Vec<_> = session.services().unwrap().into_iter().map(|info| info.name.lossy().into_owned()).collect();
     assert_eq!(names, ["ServiceDirectory", "Proof"]);
     let waiting = session.clone();
-    let waiter = std::thread::spawn(move || {
-        waiting.wait_for_service("Later", Some(LIMIT))?.call_to::<String>("hello", &[])
-    });
-    assert_eq!(session.wait_for_service("Never", Some(Duration::from_millis(20))).map(drop), Err(ClientError::TimedOut));
+    let waiter =
+        std::thread::spawn(move || waiting.wait_for_service("Later", Some(LIMIT))?.call_to::<String>("hello", &[]));
+    assert_eq!(
+        session.wait_for_service("Never", Some(Duration::from_millis(20))).map(drop),
+        Err(ClientError::TimedOut)
+    );
     service.tell("register Later");
     assert_eq!(waiter.join().unwrap().unwrap(), "hello from Later");
     // All in one process, so all through one connection.
@@ -366,7 +368,10 @@ fn nanoqi_end_to_end() {
         out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
     };
     let services = json(&["list", "--json"]);
-    assert_eq!(services.iter().filter(|service| service["name"] == "Proof" && service["endpoints"].is_array()).count(), 1);
+    assert_eq!(
+        services.iter().filter(|service| service["name"] == "Proof" && service["endpoints"].is_array()).count(),
+        1
+    );
     let [info] = &json(&["info", "Proof", "--json"])[..] else { panic!("one line") };
     let add = info["methods"].as_array().unwrap().iter().find(|method| method["name"] == "add").unwrap();
     assert_eq!((&add["parameters"], &add["returns"]), (&"(ii)".into(), &"i".into()), "{add}");
@@ -434,7 +439,8 @@ fn libqi_calls_what_we_provide() {
     let again = session.wait_for_service("Ours", Some(LIMIT)).unwrap();
     assert_eq!(again.call_to::<String>("greet", &["you".into()]).unwrap(), "hello you");
     drop(provider);
-    let names = || session.services().unwrap().into_iter().map(|info| info.name.lossy().into_owned()).collect::<Vec<_>>();
+    let names =
+        || session.services().unwrap().into_iter().map(|info| info.name.lossy().into_owned()).collect::<Vec<_>>();
     eventually(|| !names().contains(&"Ours".to_owned()));
 }
 

@@ -96,7 +96,8 @@ fn slow(call: Call) {
 fn flood(object: &Object, lost: i64) -> Result<Answer, CallError> {
     let (mut sent, mut dropped, text) = (0, 0, "x".repeat(1000));
     while dropped < lost {
-        let emitted = object.emit("fired", vec![sent.into(), text.as_str().into()]).map_err(|error| error.to_string())?;
+        let emitted =
+            object.emit("fired", vec![sent.into(), text.as_str().into()]).map_err(|error| error.to_string())?;
         (sent, dropped) = (sent + emitted.sent as i64, dropped + emitted.dropped as i64);
     }
     Ok(Value::tuple(vec![sent.into(), dropped.into()]).into())
@@ -281,7 +282,8 @@ fn libqi_calls_over_tls() {
     for name in ["calls", "objects", "provider"] {
         let mut options = Options::default();
         let (chain, key) = (made.cert.pem(), made.key_pair.serialize_pem());
-        options.connection.tls_server = Some(TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).expect("an identity"));
+        options.connection.tls_server =
+            Some(TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).expect("an identity"));
         scenario_at(name, "tcps://127.0.0.1:0", options, Some(MACHINE));
     }
 }

@@ -252,7 +252,11 @@ fn an_address_has_one_owner_at_a_time() {
                         if before != 0 || !found {
                             owners.fetch_add(FAILED, Ordering::SeqCst);
                         }
-                        assert_eq!((before, found), (0, true), "{address}: other owners, and whether this one is found");
+                        assert_eq!(
+                            (before, found),
+                            (0, true),
+                            "{address}: other owners, and whether this one is found"
+                        );
                         owners.fetch_sub(1, Ordering::SeqCst);
                         turns += 1;
                     }

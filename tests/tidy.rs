@@ -73,7 +73,9 @@ fn rooms_entered(source: &Source) -> Vec<(usize, String)> {
 
 /// The names that a path goes on with: `a::…`, or those in front of `{a::…, b}`.
 fn first_names(path: &str) -> Vec<String> {
-    let name = |text: &str| -> String { text.trim_start().bytes().take_while(|byte| is_word(*byte)).map(char::from).collect() };
+    let name = |text: &str| -> String {
+        text.trim_start().bytes().take_while(|byte| is_word(*byte)).map(char::from).collect()
+    };
     let Some(group) = path.trim_start().strip_prefix('{') else { return vec![name(path)] };
     let mut names = vec![name(group)];
     let mut depth = 1;
@@ -179,7 +181,8 @@ fn nothing_is_left_undone_or_swept_aside() {
     for (file, text, expected, why) in EXCEPTIONS {
         let count = found.iter().filter(|(path, banned, _)| path == file && *banned == text).count();
         if count < expected {
-            complaints.push(format!("tests/tidy.rs: {file} has {count} of {expected} `{text}` ({why}): lower the number"));
+            complaints
+                .push(format!("tests/tidy.rs: {file} has {count} of {expected} `{text}` ({why}): lower the number"));
         }
         if count <= expected {
             found.retain(|(path, banned, _)| path != file || *banned != text);

@@ -79,7 +79,8 @@ fn events(url: &str, subscribers: usize, burst: i32, seconds: f64) -> Outcome {
     let sessions = (0..subscribers).map(|_| connect(url)).collect::<Outcome<Vec<_>>>()?;
     let proxies = sessions.iter().map(|session| session.service("Bench")).collect::<Result<Vec<Proxy>, _>>()?;
     let options = SubscribeOptions { queue: burst as usize, timeout: Some(LIMIT), ..SubscribeOptions::default() };
-    let feeds: Vec<_> = proxies.iter().map(|proxy| proxy.subscribe_with("fired", options.clone())).collect::<Result<_, _>>()?;
+    let feeds: Vec<_> =
+        proxies.iter().map(|proxy| proxy.subscribe_with("fired", options.clone())).collect::<Result<_, _>>()?;
     let round = || -> Outcome {
         proxies[0].post("fire", &[burst.into()])?;
         for feed in &feeds {

@@ -127,7 +127,9 @@ pub unsafe fn control_area<'a>(message: &nn_msghdr) -> Result<&'a [u8]> {
 pub unsafe fn consume_control(message: &nn_msghdr) {
     if !message.msg_control.is_null() && message.msg_controllen == NN_MSG {
         // SAFETY: the caller's promise is the same. What is no message (any more) is nothing to free.
-        drop(unsafe { pointers::read(message.msg_control.cast(), Error::FAULT).and_then(|data| chunk::from_raw(data)) });
+        drop(unsafe {
+            pointers::read(message.msg_control.cast(), Error::FAULT).and_then(|data| chunk::from_raw(data))
+        });
     }
 }
 

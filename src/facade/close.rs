@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::core::{Readiness, Result};
-use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
+use crate::reactor::{Manner, Waited};
 
 use super::socket::{Phase, Socket, State};
 
@@ -91,4 +91,3 @@ impl State {
         }
     }
 }
-

@@ -20,7 +20,9 @@ pub const GENERATIONS: u32 = 1 << 30;
 impl Key {
     pub fn pack(self) -> u64 {
         match self {
-            Key::Pipe(pipe, generation) => 1 << KIND_SHIFT | u64::from(generation % GENERATIONS) << 32 | u64::from(pipe.0),
+            Key::Pipe(pipe, generation) => {
+                1 << KIND_SHIFT | u64::from(generation % GENERATIONS) << 32 | u64::from(pipe.0)
+            }
             Key::Endpoint(id) => 2 << KIND_SHIFT | u64::from(id as u32),
             Key::Protocol => 0,
         }
@@ -41,7 +43,13 @@ mod tests {
 
     #[test]
     fn every_kind_is_found_again() {
-        for key in [Key::Protocol, Key::Endpoint(1), Key::Endpoint(i32::MAX), Key::Pipe(PipeId(7), 9), Key::Pipe(PipeId(u32::MAX), GENERATIONS - 1)] {
+        for key in [
+            Key::Protocol,
+            Key::Endpoint(1),
+            Key::Endpoint(i32::MAX),
+            Key::Pipe(PipeId(7), 9),
+            Key::Pipe(PipeId(u32::MAX), GENERATIONS - 1),
+        ] {
             assert_eq!(Key::unpack(key.pack()), key);
         }
     }

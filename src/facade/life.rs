@@ -63,7 +63,9 @@ impl State {
         let Some(entry) = self.pipes.remove(id) else { return };
         match stage {
             Stage::Connecting => self.connect_failed(endpoint, error),
-            Stage::Greeting | Stage::Attached | Stage::HangingUp | Stage::Refused => self.connection_over(End::of(&entry)),
+            Stage::Greeting | Stage::Attached | Stage::HangingUp | Stage::Refused => {
+                self.connection_over(End::of(&entry))
+            }
             Stage::HungUp | Stage::Leaving => {}
         }
     }

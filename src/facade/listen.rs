@@ -82,7 +82,8 @@ impl State {
                 Err(error) => return self.pause_accepting(id, error.into()),
             }
         }
-        if let Some(Means::Listen(Listen { listener, registration: Some(registration), .. })) = self.endpoints.peek(id) {
+        if let Some(Means::Listen(Listen { listener, registration: Some(registration), .. })) = self.endpoints.peek(id)
+        {
             // It is registered and open: nothing but memory could fail, and then the next connection reports it.
             let _ = self.session.reactor.watch_writable(listener.fd(), *registration, false);
         }

@@ -10,9 +10,9 @@ use crate::core::socket::{Flow, Pipes};
 use crate::core::{Kind, Message, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
-use crate::transport::{SizeLimit, Transport};
 use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
+use crate::transport::{SizeLimit, Transport};
 
 use super::key::{GENERATIONS, Key};
 use super::pace::Pace;
@@ -282,7 +282,9 @@ impl Pipes for PipeTable {
             Pipe::Stream { pipe, .. } => pipe.take(into, &terms),
             Pipe::Inproc(pipe) => {
                 let (taken, change) = pipe.take(into);
-                if change.writable && let Some(peer) = pipe.peer() {
+                if change.writable
+                    && let Some(peer) = pipe.peer()
+                {
                     self.work.push(Job::Tell(peer.clone(), Ready { writable: true, ..Ready::default() }));
                 }
                 (taken, change)

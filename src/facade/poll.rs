@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::core::{Error, Readiness, Result};
-use crate::reactor::{Manner, Waited, time_left};
 use crate::reactor::parker::Parker;
+use crate::reactor::{Manner, Waited, time_left};
 use crate::sys::futex::Slept;
 
 use super::socket::Socket;

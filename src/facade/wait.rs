@@ -7,8 +7,8 @@ use std::time::Instant;
 use crate::core::options::Options;
 use crate::core::socket::Progress;
 use crate::core::{Error, Readiness, Result};
-use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
+use crate::reactor::{Manner, Waited};
 
 use super::socket::{Phase, Socket, State};
 use super::visit::Visit;

@@ -29,8 +29,7 @@ fn first_word(bytes: &[u8]) -> Option<u32> {
 /// Length in bytes of the backtrace at the start of `bytes`, if it ends within `max_ttl` words.
 fn backtrace_len(bytes: &[u8], max_ttl: u8) -> Option<usize> {
     let (words, _) = bytes.as_chunks::<WORD>();
-    let last =
-        words.iter().take(usize::from(max_ttl)).position(|word| u32::from_be_bytes(*word) & TOP != 0)?;
+    let last = words.iter().take(usize::from(max_ttl)).position(|word| u32::from_be_bytes(*word) & TOP != 0)?;
     Some((last + 1) * WORD)
 }
 

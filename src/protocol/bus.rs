@@ -74,13 +74,7 @@ impl Protocol for Bus {
 impl Bus {
     /// Tags start at random, so that those of the other socket of a device mean nothing here.
     fn new(raw: bool, seed: u64) -> Bus {
-        Bus {
-            raw,
-            outlet: Broadcast::default(),
-            queue: FairQueue::default(),
-            tags: Vec::new(),
-            next_tag: seed,
-        }
+        Bus { raw, outlet: Broadcast::default(), queue: FairQueue::default(), tags: Vec::new(), next_tag: seed }
     }
 
     fn tag(&mut self, pipe: PipeId) {

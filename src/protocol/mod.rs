@@ -4,7 +4,6 @@
 //! [`Cmd`]: crate::core::Cmd
 //! [`Evt`]: crate::core::Evt
 
-
 use crate::core::{Error, Kind, Result};
 
 pub mod backtrace;

@@ -32,9 +32,7 @@ pub const SUB: Kind = Kind {
     peer: 32,
     can_send: false,
     can_recv: true,
-    make: |_raw, _seed| {
-        Box::new(Sub { queue: FairQueue::default(), subscriptions: Subscriptions::default() })
-    },
+    make: |_raw, _seed| Box::new(Sub { queue: FairQueue::default(), subscriptions: Subscriptions::default() }),
 };
 
 /// `NN_SUB_SUBSCRIBE`: a topic, any bytes.

@@ -27,9 +27,7 @@
 //!                                Send: answer; Recv: abandon
 //! ```
 
-use crate::core::{
-    Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
-};
+use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result};
 use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};

@@ -153,9 +153,7 @@ impl RoundRobin {
     /// The ready pipes of one level, oldest first.
     fn level(&self, level: usize) -> impl Iterator<Item = PipeId> {
         let follow = |index: u32| (index != NONE).then_some(PipeId(index));
-        std::iter::successors(follow(self.levels[level].first), move |pipe| {
-            follow(self.nodes[pipe.0 as usize].next)
-        })
+        std::iter::successors(follow(self.levels[level].first), move |pipe| follow(self.nodes[pipe.0 as usize].next))
     }
 }
 

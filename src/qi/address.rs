@@ -131,12 +131,14 @@ impl Endpoint {
         match self {
             Endpoint::Unix(_) => Reach::Loopback,
             Endpoint::Relative(_) => Reach::Relative,
-            Endpoint::Host { host, .. } => match without_scope(host).parse::<IpAddr>().map(|address| address.to_canonical()) {
-                Ok(address) if address.is_loopback() => Reach::Loopback,
-                Ok(address) if address.is_unspecified() => Reach::Any,
-                Err(_) if host.eq_ignore_ascii_case("localhost") => Reach::Loopback,
-                _ => Reach::Other,
-            },
+            Endpoint::Host { host, .. } => {
+                match without_scope(host).parse::<IpAddr>().map(|address| address.to_canonical()) {
+                    Ok(address) if address.is_loopback() => Reach::Loopback,
+                    Ok(address) if address.is_unspecified() => Reach::Any,
+                    Err(_) if host.eq_ignore_ascii_case("localhost") => Reach::Loopback,
+                    _ => Reach::Other,
+                }
+            }
         }
     }
 }

@@ -172,7 +172,9 @@ mod tests {
 
     #[test]
     fn others_want_every_core_if_there_are_others() {
-        for (others, cores, crowded) in [(0, 1, false), (1, 1, true), (0, 2, false), (1, 2, true), (6, 8, false), (7, 8, true)] {
+        for (others, cores, crowded) in
+            [(0, 1, false), (1, 1, true), (0, 2, false), (1, 2, true), (6, 8, false), (7, 8, true)]
+        {
             assert_eq!(want_every_core(others, cores), crowded, "{others} others, {cores} cores");
         }
     }

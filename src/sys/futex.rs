@@ -22,19 +22,11 @@ const LONGEST: Duration = Duration::from_secs(3600 * 24);
 /// Sleeps while `word` is `expected`, for at most `timeout`.
 pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) -> Slept {
     let timeout = timeout.unwrap_or(LONGEST).min(LONGEST);
-    let spec = libc::timespec {
-        tv_sec: timeout.as_secs() as libc::time_t,
-        tv_nsec: timeout.subsec_nanos() as libc::c_long,
-    };
+    let spec =
+        libc::timespec { tv_sec: timeout.as_secs() as libc::time_t, tv_nsec: timeout.subsec_nanos() as libc::c_long };
     // SAFETY: the word and the timespec live across the call; FUTEX_WAIT only reads them.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            word.as_ptr(),
-            libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
-            expected,
-            &spec,
-        )
+        libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG, expected, &spec)
     };
     if result == 0 {
         return Slept::Woken;

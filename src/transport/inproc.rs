@@ -10,8 +10,8 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use crate::core::{Body, Message};
 use crate::core::socket::Flow;
+use crate::core::{Body, Message};
 use crate::sys::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
 use super::pipe::{Change, Ready};

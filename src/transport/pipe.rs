@@ -80,7 +80,9 @@ enum State {
     Active,
     HungUp,
     /// `half_close`: say end-of-file when all is written, and hold the descriptor until the peer does.
-    Leaving { half_close: bool },
+    Leaving {
+        half_close: bool,
+    },
 }
 
 #[derive(Debug)]

@@ -61,15 +61,19 @@ pub fn a_close_sends_blocked_callers_home(bench: &Bench) {
     push.set(options::LINGER, 0);
     push.fill(20_000, |number| pattern(number, 5000));
     let sender = Arc::clone(&push);
-    let sender = thread::spawn(move || loop {
-        if let Err(error) = send(&sender, &[0; 5000], Wait::Option) {
-            return error;
+    let sender = thread::spawn(move || {
+        loop {
+            if let Err(error) = send(&sender, &[0; 5000], Wait::Option) {
+                return error;
+            }
         }
     });
     let receiver = Arc::clone(&pull);
-    let receiver = thread::spawn(move || loop {
-        if let Err(error) = receiver.recv(Wait::Option) {
-            return error;
+    let receiver = thread::spawn(move || {
+        loop {
+            if let Err(error) = receiver.recv(Wait::Option) {
+                return error;
+            }
         }
     });
     push.close().expect("close");

@@ -2,8 +2,8 @@
 //! they are run on: sockets with time limits, addresses, and waiting for a state instead of for luck.
 
 pub mod checks;
-pub mod flow;
 pub mod ends;
+pub mod flow;
 pub mod peers;
 
 use std::cell::RefCell;

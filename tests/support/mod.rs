@@ -47,47 +47,27 @@ pub fn require_genuine() {
 
 /// Panics unless `tool` can be executed.
 pub fn require_tool(tool: &str, package: &str) {
-    let found = Command::new(tool)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok();
-    assert!(
-        found,
-        "{tool} is missing: install the Debian package {package} (`make test` does)"
-    );
+    let found = Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    assert!(found, "{tool} is missing: install the Debian package {package} (`make test` does)");
 }
 
 /// `deps` directory of the running test; cargo puts the shared library of the same build there.
 fn deps_dir() -> PathBuf {
     let exe = std::env::current_exe().expect("path of the test executable");
-    exe.parent()
-        .expect("test executable in a directory")
-        .to_path_buf()
+    exe.parent().expect("test executable in a directory").to_path_buf()
 }
 
 /// A directory of this build profile for generated files (the one cargo offers is common to all profiles).
 fn build_dir(name: &str) -> PathBuf {
-    let profile = deps_dir()
-        .parent()
-        .and_then(Path::file_name)
-        .unwrap_or(OsStr::new("profile"))
-        .to_owned();
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .join(profile)
-        .join(name);
+    let profile = deps_dir().parent().and_then(Path::file_name).unwrap_or(OsStr::new("profile")).to_owned();
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(profile).join(name);
     fs::create_dir_all(&dir).expect("create directory for generated files");
     dir
 }
 
 fn unique() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    format!(
-        "{}.{}",
-        std::process::id(),
-        NEXT.fetch_add(1, Ordering::Relaxed)
-    )
+    format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Directory holding OUR libnanomsg.so with its links libnanomsg.so.5 and libnanomsg.so.6.
@@ -128,20 +108,13 @@ pub fn c_program(source: &str, lib: Lib) -> PathBuf {
 /// Compiles `source` with Debian's NNG.
 pub fn nng_program(source: &str) -> PathBuf {
     const HEADER: &str = "/usr/include/nng/nng.h";
-    assert!(
-        Path::new(HEADER).exists(),
-        "{HEADER} is missing: install the Debian package libnng-dev"
-    );
+    assert!(Path::new(HEADER).exists(), "{HEADER} is missing: install the Debian package libnng-dev");
     compile(source, "nng", &["-lnng".into()])
 }
 
 fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
     let source = repo_root().join(source);
-    let stem = source
-        .file_stem()
-        .expect("file name")
-        .to_str()
-        .expect("UTF-8 file name");
+    let stem = source.file_stem().expect("file name").to_str().expect("UTF-8 file name");
     // Programs of several directories may have one name.
     let room = source.parent().and_then(Path::file_name).and_then(OsStr::to_str).unwrap_or_default();
     let program = build_dir(&format!("{variant}/{room}")).join(stem);
@@ -158,34 +131,17 @@ fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
 
     let fresh = program.with_file_name(format!("{stem}.{}", unique()));
     let mut cc = Command::new("cc");
-    cc.args([
-        "-std=gnu11",
-        "-g",
-        "-O1",
-        "-Wall",
-        "-Wextra",
-        "-Werror",
-        "-pthread",
-    ]);
+    cc.args(["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
     cc.arg(&source).arg("-o").arg(&fresh).args(flags);
     let outcome = run(&mut cc, Duration::from_secs(120));
-    assert_eq!(
-        outcome.code,
-        Some(0),
-        "cannot compile {}:\n{}",
-        source.display(),
-        outcome.stderr
-    );
+    assert_eq!(outcome.code, Some(0), "cannot compile {}:\n{}", source.display(), outcome.stderr);
     fs::rename(&fresh, &program).expect("rename executable");
     program
 }
 
 fn headers(dir: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(dir).into_iter().flatten().flatten();
-    entries
-        .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some(OsStr::new("h")))
-        .collect()
+    entries.map(|entry| entry.path()).filter(|path| path.extension() == Some(OsStr::new("h"))).collect()
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {
@@ -218,11 +174,7 @@ impl Outcome {
         assert!(
             self.code == Some(0) && !self.timed_out,
             "{what}: {}\n--- stdout\n{}--- stderr\n{}",
-            if self.timed_out {
-                "timed out".into()
-            } else {
-                format!("exit status {:?}", self.code)
-            },
+            if self.timed_out { "timed out".into() } else { format!("exit status {:?}", self.code) },
             self.stdout,
             self.stderr
         );
@@ -233,14 +185,10 @@ impl Outcome {
 /// Output goes through files: a pipe could be held open by a grandchild and block the reader.
 pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
     let id = unique();
-    let [out, err] =
-        ["out", "err"].map(|stream| build_dir("output").join(format!("{id}.{stream}")));
+    let [out, err] = ["out", "err"].map(|stream| build_dir("output").join(format!("{id}.{stream}")));
     cmd.stdin(Stdio::null()).process_group(0);
-    cmd.stdout(File::create(&out).expect("output file"))
-        .stderr(File::create(&err).expect("output file"));
-    let mut child = cmd
-        .spawn()
-        .unwrap_or_else(|error| panic!("cannot run {cmd:?}: {error}"));
+    cmd.stdout(File::create(&out).expect("output file")).stderr(File::create(&err).expect("output file"));
+    let mut child = cmd.spawn().unwrap_or_else(|error| panic!("cannot run {cmd:?}: {error}"));
 
     let deadline = Instant::now() + limit;
     let mut timed_out = false;
@@ -261,12 +209,7 @@ pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
         let _ = fs::remove_file(path);
         text
     };
-    Outcome {
-        code: status.code(),
-        stdout: take(&out),
-        stderr: take(&err),
-        timed_out,
-    }
+    Outcome { code: status.code(), stdout: take(&out), stderr: take(&err), timed_out }
 }
 
 /// A loopback port nobody listens on at this moment. The kernel gives its own choices, which are above these, to outgoing

@@ -111,10 +111,15 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
 }
 
 /// Sorts the words; a command if one of the options is one.
-fn read(parser: &mut Parser, arguments: &mut Arguments, plain: &mut Vec<String>) -> Result<Option<Command>, lexopt::Error> {
+fn read(
+    parser: &mut Parser,
+    arguments: &mut Arguments,
+    plain: &mut Vec<String>,
+) -> Result<Option<Command>, lexopt::Error> {
     loop {
         // There are no short options, so a negative number is an argument.
-        let short = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-") && !word.as_encoded_bytes().starts_with(b"--");
+        let short =
+            |word: &OsStr| word.as_encoded_bytes().starts_with(b"-") && !word.as_encoded_bytes().starts_with(b"--");
         if let Some(word) = parser.try_raw_args().and_then(|mut words| words.next_if(short)) {
             plain.push(word.string()?);
             continue;
@@ -201,10 +206,21 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said() {
-        for line in ["", "frob", "call", "call nodot", "call .m", "list more", "--frob list", "--timeout x list", "--json=1 list"] {
+        for line in [
+            "",
+            "frob",
+            "call",
+            "call nodot",
+            "call .m",
+            "list more",
+            "--frob list",
+            "--timeout x list",
+            "--json=1 list",
+        ] {
             assert!(words(line).is_err(), "{line}");
         }
-        for line in ["--timeout -1 list", "--timeout 1e99 list", "set S.p", "watch S.s more", "list --count", "--user"] {
+        for line in ["--timeout -1 list", "--timeout 1e99 list", "set S.p", "watch S.s more", "list --count", "--user"]
+        {
             assert!(words(line).is_err(), "{line}");
         }
     }

@@ -41,9 +41,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         }
         Command::Watch(member) => watch(&service(&member.service)?, member, arguments),
         Command::Get(member) => show(service(&member.service)?.property(&member.name)?.value()),
-        Command::Set(member, value) => {
-            Ok(service(&member.service)?.set_property(&member.name, value_of(value)?)?)
-        }
+        Command::Set(member, value) => Ok(service(&member.service)?.set_property(&member.name, value_of(value)?)?),
         Command::Trace(name) => trace(&service(name)?, arguments),
         Command::Serve(_) | Command::Help | Command::Version => Ok(()),
     }
@@ -161,7 +159,10 @@ fn call(proxy: &Proxy, member: &Member, values: &[Value], arguments: &Arguments)
 }
 
 fn subscribe(proxy: &Proxy, name: &str, arguments: &Arguments) -> Result<Subscription, Failure> {
-    let subscription = proxy.subscribe_with(name, SubscribeOptions { queue: QUEUE, timeout: arguments.timeout, ..SubscribeOptions::default() })?;
+    let subscription = proxy.subscribe_with(
+        name,
+        SubscribeOptions { queue: QUEUE, timeout: arguments.timeout, ..SubscribeOptions::default() },
+    )?;
     // For who must know when to begin.
     eprintln!("nanoqi: watching");
     Ok(subscription)

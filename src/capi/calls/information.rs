@@ -1,5 +1,5 @@
-use std::mem::MaybeUninit;
 use std::ffi::{c_char, c_int};
+use std::mem::MaybeUninit;
 
 use crate::capi::errno::{self, guard};
 use crate::capi::headers::nn::nn_symbol_properties;

@@ -11,7 +11,13 @@ use crate::facade::OptionValue;
 /// socket, or a read-only one), EINVAL (length or value); the old value stays. optval is not kept. Any
 /// thread. (2.13, 3.1)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nn_setsockopt(s: c_int, level: c_int, option: c_int, optval: *const c_void, optvallen: usize) -> c_int {
+pub unsafe extern "C" fn nn_setsockopt(
+    s: c_int,
+    level: c_int,
+    option: c_int,
+    optval: *const c_void,
+    optvallen: usize,
+) -> c_int {
     guard(|| {
         table::with(s, |socket| {
             // SAFETY: a non-null `optval` has `optvallen` bytes that nobody changes meanwhile.
@@ -27,7 +33,13 @@ pub unsafe extern "C" fn nn_setsockopt(s: c_int, level: c_int, option: c_int, op
 /// such option on this socket, or a write-only one), EINVAL (no room for a protocol's option). Any
 /// thread. (2.13, 3.1)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nn_getsockopt(s: c_int, level: c_int, option: c_int, optval: *mut c_void, optvallen: *mut usize) -> c_int {
+pub unsafe extern "C" fn nn_getsockopt(
+    s: c_int,
+    level: c_int,
+    option: c_int,
+    optval: *mut c_void,
+    optvallen: *mut usize,
+) -> c_int {
     guard(|| {
         table::with(s, |socket| {
             if optval.is_null() {

@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 
 use crate::capi::errno::guard;
 use crate::capi::headers::nn::{NN_POLLIN, NN_POLLOUT, nn_pollfd};
-use crate::capi::table::{self, Held};
 use crate::capi::pointers;
+use crate::capi::table::{self, Held};
 use crate::core::{Error, Readiness, Result};
 use crate::facade::{self, Probe};
 

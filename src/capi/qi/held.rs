@@ -56,10 +56,9 @@ impl Held {
     /// The value of type o that stands for an object of ours.
     pub fn ours(object: &Object) -> (Value, Held) {
         let value = object.to_value();
-        let held = Held::new(references(&value).into_iter().map(|reference| One {
-            reference,
-            object: Thing::Ours(object.clone()),
-        }));
+        let held = Held::new(
+            references(&value).into_iter().map(|reference| One { reference, object: Thing::Ours(object.clone()) }),
+        );
         (value, held)
     }
 
@@ -105,12 +104,15 @@ impl Held {
     /// The value as it can be sent to anybody, and the objects that it refers to, each once. One of a peer's is replaced by an
     /// object of ours that passes on what it is asked. `ENOTCONN`
     pub fn to_be_sent(&self, value: Value) -> Result<(Value, Vec<Object>)> {
-        let found = self.all().iter().map(|one| Ok((&one.reference, one.object.ours()?))).collect::<Result<Vec<_>>>()?;
-        let value = value.map_objects(&mut |reference| {
-            match found.iter().find(|(place, _)| Arc::ptr_eq(place, &reference)).map(|(_, object)| object.to_value()) {
-                Some(Value::Object(own)) => own,
-                _ => reference,
-            }
+        let found =
+            self.all().iter().map(|one| Ok((&one.reference, one.object.ours()?))).collect::<Result<Vec<_>>>()?;
+        let value = value.map_objects(&mut |reference| match found
+            .iter()
+            .find(|(place, _)| Arc::ptr_eq(place, &reference))
+            .map(|(_, object)| object.to_value())
+        {
+            Some(Value::Object(own)) => own,
+            _ => reference,
         });
         let mut objects: Vec<Object> = Vec::new();
         for (_, object) in found {

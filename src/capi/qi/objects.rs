@@ -216,7 +216,8 @@ fn checking(
         let said = unsafe { check(value, &raw mut told, user.pointer()) };
         // C may have taken it.
         let _ = view::free(value);
-        let refusal = words(told, "The value is refused").unwrap_or_else(|failure| format!("The check failed: {failure}"));
+        let refusal =
+            words(told, "The value is refused").unwrap_or_else(|failure| format!("The check failed: {failure}"));
         if said == NNQI_ACCEPT { Ok(()) } else { Err(refusal) }
     }
 }

@@ -165,7 +165,9 @@ pub unsafe fn connection_options(given: *const nnqi_options) -> Result<(Config, 
         return Err(Failure::invalid("an end point by itself does not authenticate: no user, token or answer"));
     }
     if reconnect.is_some() || call_timeout.is_some() {
-        return Err(Failure::invalid("an end point by itself neither connects again nor calls: no reconnect or call_timeout"));
+        return Err(Failure::invalid(
+            "an end point by itself neither connects again nor calls: no reconnect or call_timeout",
+        ));
     }
     // When the peer is authenticated, only the caller knows.
     dial.config.max_payload_before = dial.config.max_payload;
@@ -176,9 +178,9 @@ fn believing(name: &str, pem: &[u8], server: Option<&str>) -> Result<TlsClient> 
     let believed = TlsClient::verified(pem).map_err(|error| Failure::new(error, format!("{name}: no certificates")))?;
     match server {
         None => Ok(believed),
-        Some(server) => {
-            believed.expecting(server).map_err(|error| Failure::new(error, format!("\"{server}\" is no name of a server")))
-        }
+        Some(server) => believed
+            .expecting(server)
+            .map_err(|error| Failure::new(error, format!("\"{server}\" is no name of a server"))),
     }
 }
 
@@ -216,7 +218,9 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
     let bytes = |text| some(text, |text| Ok(unsafe { pointers::text(text) }?.to_vec()));
     match (bytes(given.user)?, bytes(given.token)?, given.authenticate) {
         (None, None, None) => {}
-        (None, None, Some(authenticate)) => options = options.authenticator(asking(authenticate, User::new(given.context))),
+        (None, None, Some(authenticate)) => {
+            options = options.authenticator(asking(authenticate, User::new(given.context)))
+        }
         (Some(user), token, None) => options = options.authenticator(comparing(user, token)),
         (None, Some(_), _) => return Err(Failure::invalid("a token without a user")),
         (Some(_), _, Some(_)) => return Err(Failure::invalid("a user beside what decides about users")),
@@ -281,7 +285,8 @@ fn asking(
         let (user, token, remote) = (text(shown.user), text(shown.token), text(Some(shown.remote.as_bytes())));
         let pointer = |text: &Option<CString>| text.as_ref().map_or(std::ptr::null(), |text| text.as_ptr());
         let all = view::add(shown.all.to_value());
-        let credentials = nnqi_credentials { user: pointer(&user), token: pointer(&token), remote: pointer(&remote), all };
+        let credentials =
+            nnqi_credentials { user: pointer(&user), token: pointer(&token), remote: pointer(&remote), all };
         let mut told: nnqi_value = 0;
         // SAFETY: C promises a function of this kind, and that it can be called with `context` as long as there is a server.
         let said = unsafe { authenticate(&raw const credentials, &raw mut told, context.pointer()) };
@@ -332,6 +337,7 @@ unsafe fn file(name: *const c_char) -> Result<(String, Vec<u8>)> {
     // SAFETY: the caller's promise.
     let name = OsStr::from_bytes(unsafe { pointers::text(name) }?);
     let shown = name.to_string_lossy().into_owned();
-    let content = std::fs::read(name).map_err(|error| Failure::new(Error::from(error), "cannot be read").about(&shown))?;
+    let content =
+        std::fs::read(name).map_err(|error| Failure::new(Error::from(error), "cannot be read").about(&shown))?;
     Ok((shown, content))
 }

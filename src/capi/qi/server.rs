@@ -57,7 +57,12 @@ pub unsafe extern "C" fn nnqi_server_open(
 /// An address that the server listens at, from 0 on, with the port that the system has chosen; copied as nnqi_signature
 /// copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread. (12)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_server_address(server: nnqi_server, index: usize, buffer: *mut c_char, size: usize) -> i64 {
+pub unsafe extern "C" fn nnqi_server_address(
+    server: nnqi_server,
+    index: usize,
+    buffer: *mut c_char,
+    size: usize,
+) -> i64 {
     guard(|| {
         let addresses = SERVERS.get(server)?.addresses();
         let address = addresses.get(index).ok_or_else(|| Failure::invalid("there is no such address"))?;
@@ -93,7 +98,11 @@ pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
 /// ENOTCONN, ETIMEDOUT, EPROTO (its own words) or EDEADLK (on a thread that reads a connection). Free it with nnqi_proxy_free. Any
 /// thread. (11, 13)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_server_reach(server: nnqi_server, name: *const c_char, milliseconds: c_int) -> nnqi_proxy {
+pub unsafe extern "C" fn nnqi_server_reach(
+    server: nnqi_server,
+    name: *const c_char,
+    milliseconds: c_int,
+) -> nnqi_proxy {
     guard(|| {
         let server = SERVERS.get(server)?;
         // SAFETY: a non-null `name` ends with a zero.

@@ -93,7 +93,11 @@ fn queue(handle: nnqi_subscription) -> Result<Arc<Subscription>> {
 /// event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
 /// thread calls nnqi_unsubscribe, this returns at once with EBADF. (15)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_next(subscription: nnqi_subscription, milliseconds: c_int, missed: *mut u64) -> nnqi_value {
+pub unsafe extern "C" fn nnqi_next(
+    subscription: nnqi_subscription,
+    milliseconds: c_int,
+    missed: *mut u64,
+) -> nnqi_value {
     guard(|| {
         let event = queue(subscription)?.next(timeout(milliseconds));
         let event = SUBSCRIPTIONS.waited(subscription, event.map_err(Failure::from))?;

@@ -84,7 +84,9 @@ fn child(value: &Value, step: usize) -> Option<&Value> {
     match value {
         Value::List(list) => list.items.get(step),
         Value::Tuple(tuple) => tuple.members.get(step),
-        Value::Map(map) => map.entries.get(step / 2).map(|(key, value)| if step.is_multiple_of(2) { key } else { value }),
+        Value::Map(map) => {
+            map.entries.get(step / 2).map(|(key, value)| if step.is_multiple_of(2) { key } else { value })
+        }
         Value::Optional(optional) => optional.value.as_ref().filter(|_| step == 0),
         Value::Dynamic(dynamic) => dynamic.decoded_value().filter(|_| step == 0),
         _ => None,

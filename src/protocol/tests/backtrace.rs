@@ -34,8 +34,7 @@ fn payload(hops: usize) -> Vec<u8> {
 
 #[test]
 fn the_hop_limit_counts_the_id() {
-    for (words, max_ttl, accepted) in [(7, 8, true), (8, 8, true), (9, 8, false), (1, 1, true), (2, 1, false)]
-    {
+    for (words, max_ttl, accepted) in [(7, 8, true), (8, 8, true), (9, 8, false), (1, 1, true), (2, 1, false)] {
         let bytes = payload(words - 1);
         assert_eq!(request(message(b"", &bytes), max_ttl).is_some(), accepted, "{words} of {max_ttl}");
         assert_eq!(request(message(&bytes, b""), max_ttl).is_some(), accepted, "{words} of {max_ttl}");

@@ -5,9 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::{
-    Answer, Body, Chunk, Cmd, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness, Result,
-};
+use crate::core::{Answer, Body, Chunk, Cmd, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness, Result};
 use crate::protocol::KINDS;
 
 /// What `recv` gives: header and body.
@@ -307,7 +305,10 @@ impl FakeSocket {
             served |= matches!(event, Evt::Deliver | Evt::Take(_));
             self.carry_out(event, message, &mut events);
         }
-        assert!(cmd != Cmd::Recv || served == (answer == Answer::Done), "a receive is done if and only if something comes");
+        assert!(
+            cmd != Cmd::Recv || served == (answer == Answer::Done),
+            "a receive is done if and only if something comes"
+        );
         assert!(self.delivered == 0 || cmd == Cmd::Recv, "delivered to nobody");
         assert!(self.delivered <= 1, "two messages delivered to one receive");
         answer

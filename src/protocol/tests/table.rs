@@ -33,11 +33,8 @@ fn kinds_are_found_by_number() {
 
 #[test]
 fn one_way_kinds_know_their_direction() {
-    let one_way: Vec<_> = KINDS
-        .iter()
-        .filter(|kind| kind.can_send != kind.can_recv)
-        .map(|kind| (kind.name, kind.can_send))
-        .collect();
+    let one_way: Vec<_> =
+        KINDS.iter().filter(|kind| kind.can_send != kind.can_recv).map(|kind| (kind.name, kind.can_send)).collect();
     assert_eq!(one_way, [("PUB", true), ("SUB", false), ("PUSH", true), ("PULL", false)]);
     assert!(KINDS.iter().all(|kind| kind.can_send || kind.can_recv));
 }

@@ -8,7 +8,9 @@
 
 use std::sync::Arc;
 
-use crate::qi::capability::{AUTH_PREFIX, Announced, AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY};
+use crate::qi::capability::{
+    AUTH_PREFIX, Announced, AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY,
+};
 use crate::qi::value::Value;
 
 /// Rounds with state 2 before a client gives up. libqi goes on for ever.

@@ -382,7 +382,11 @@ impl Connection {
     }
 
     /// The result in a Reply.
-    pub(super) fn result(self: &Arc<Self>, reply: Reply, declared: &Signature) -> std::result::Result<Received, PayloadError> {
+    pub(super) fn result(
+        self: &Arc<Self>,
+        reply: Reply,
+        declared: &Signature,
+    ) -> std::result::Result<Received, PayloadError> {
         match reply.decoded {
             Some(decoded) => decoded,
             None => self.decode_result(reply.flags, &reply.payload, declared),

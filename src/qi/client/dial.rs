@@ -87,12 +87,17 @@ enum Lost {
     Winner(usize, ClientError),
 }
 
-fn race(reactor: &Arc<Reactor>, endpoints: &[Endpoint], options: &DialOptions) -> std::result::Result<Arc<Connection>, Lost> {
+fn race(
+    reactor: &Arc<Reactor>,
+    endpoints: &[Endpoint],
+    options: &DialOptions,
+) -> std::result::Result<Arc<Connection>, Lost> {
     let deadline = deadline_in(options.timeout);
     let mut made = None;
-    let connected = EndPoint::connect_first(reactor, endpoints, options.config.clone(), options.timeout, |endpoint, at| {
-        made = Some((at, Connection::new(reactor, endpoint, &endpoints[at].to_string())));
-    });
+    let connected =
+        EndPoint::connect_first(reactor, endpoints, options.config.clone(), options.timeout, |endpoint, at| {
+            made = Some((at, Connection::new(reactor, endpoint, &endpoints[at].to_string())));
+        });
     if let Err(failures) = connected {
         let failed = |(endpoint, failure): (&Endpoint, Failure)| ClientError::connect(&endpoint.to_string(), failure);
         return Err(Lost::All(endpoints.iter().zip(failures).map(failed).collect()));

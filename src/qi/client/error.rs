@@ -117,7 +117,11 @@ impl fmt::Display for ClientError {
                 write!(out, "service \"{name}\" has no endpoints")
             }
             ClientError::Unreachable { name, endpoints } => {
-                write!(out, "service \"{name}\" has no endpoint that can be reached from here: {}", endpoints.join("; "))
+                write!(
+                    out,
+                    "service \"{name}\" has no endpoint that can be reached from here: {}",
+                    endpoints.join("; ")
+                )
             }
             ClientError::Protocol(text) => write!(out, "the peer breaks the protocol: {text}"),
             ClientError::System(error) => error.fmt(out),

@@ -41,16 +41,16 @@ mod subscribe;
 mod typed;
 mod waiting;
 
+pub use crate::qi::machine::machine_ids;
 pub use authentication::{Authenticator, Credentials};
 pub use call::{CallOptions, Canceler, PendingCall};
 pub use connection::Connection;
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 pub use error::{ClientError, Result};
-pub use crate::qi::machine::machine_ids;
 pub use provider::Provider;
-pub(in crate::qi) use proxy::{Held, Place};
 pub use proxy::{Completion, Proxy};
+pub(in crate::qi) use proxy::{Held, Place};
 pub use received::{Objects, Received, RemoteObject};
 pub use replies::Counts;
 pub use retry::Backoff;

@@ -185,7 +185,8 @@ impl Tenant for Desk {
     /// What is refused does not hold up the others.
     fn restore(&self, link: &Link) -> bool {
         let offers = self.offers.lock();
-        let names: Vec<_> = offers.iter().filter(|(_, offer)| offer.id.is_none()).map(|(name, _)| name.clone()).collect();
+        let names: Vec<_> =
+            offers.iter().filter(|(_, offer)| offer.id.is_none()).map(|(name, _)| name.clone()).collect();
         drop(offers);
         names.iter().filter(|name| !self.register_again(link, name)).count() == 0
     }

@@ -176,8 +176,13 @@ impl Proxy {
     /// keeps it. [`ClientError::Disconnected`].
     pub fn of_remote(remote: &Remote) -> Result<Proxy> {
         let (connection, (service, object)) = (remote.connection()?, remote.ids());
-        let place =
-            Place { connection, service, object, meta: Arc::clone(remote.meta()), held: Some(Held::Passed(remote.clone())) };
+        let place = Place {
+            connection,
+            service,
+            object,
+            meta: Arc::clone(remote.meta()),
+            held: Some(Held::Passed(remote.clone())),
+        };
         Ok(Proxy::at(place, format!("{service}.{object}"), None, None))
     }
 
@@ -264,7 +269,13 @@ impl Proxy {
 
     /// Sends the call; `done` is told how it ends, exactly once unless this fails. Until then the call keeps its connection, and
     /// what is returned can cancel it.
-    pub fn call_then(&self, name: &str, arguments: &[Value], options: &CallOptions, done: Completion) -> Result<Canceler> {
+    pub fn call_then(
+        &self,
+        name: &str,
+        arguments: &[Value],
+        options: &CallOptions,
+        done: Completion,
+    ) -> Result<Canceler> {
         let place = self.0.place();
         let (target, parameters, expected) = method_call(&place, name, arguments, options)?;
         let deadline = deadline_in(options.timeout.or(self.0.timeout));
@@ -287,9 +298,9 @@ impl Proxy {
         let place = self.0.place();
         if let (None, Some(signal)) = (place.meta.methods_named(name).next(), place.meta.signal_named(name)) {
             let (target, declared) = (place.target(signal.uid, None), signal.arguments_type()?);
-            return place.connection.post(&target, |writer| {
-                encode_arguments(writer, &place, name, arguments, &declared, None)
-            });
+            return place
+                .connection
+                .post(&target, |writer| encode_arguments(writer, &place, name, arguments, &declared, None));
         }
         let method = resolve(&place.meta, name, arguments)?;
         let (target, declared) = (place.target(method.uid, None), method.parameters_type()?);
@@ -380,7 +391,13 @@ impl Proxy {
     }
 
     /// A generic method, whatever the meta object says about it.
-    pub(super) fn generic(&self, action: u32, member: &str, arguments: Vec<Value>, result: Signature) -> Result<Received> {
+    pub(super) fn generic(
+        &self,
+        action: u32,
+        member: &str,
+        arguments: Vec<Value>,
+        result: Signature,
+    ) -> Result<Received> {
         let place = self.0.place();
         let expected = Expected { member: member.into(), declared: result.clone(), wanted: None };
         let deadline = deadline_in(self.0.timeout);
@@ -442,7 +459,8 @@ fn encode_arguments(
     wanted: Option<&Signature>,
 ) -> Result<(Bytes, Flags)> {
     let message_flags = place.connection.shared().message_flags;
-    let failed = |error: PayloadError| ClientError::Payload { member: format!("arguments of {name}"), error: Box::new(error) };
+    let failed =
+        |error: PayloadError| ClientError::Payload { member: format!("arguments of {name}"), error: Box::new(error) };
     let (payload, flags) = write_arguments(writer, arguments.to_vec(), parameters, message_flags).map_err(failed)?;
     let Some(wanted) = wanted.filter(|_| message_flags) else { return Ok((payload, flags)) };
     // The signature follows as a string of its own.
@@ -466,8 +484,7 @@ pub(super) fn meta_object(
     if let Some(meta) = connection.metas().lock().get(&key) {
         return Ok(Arc::clone(meta));
     }
-    let place =
-        Place { connection: Arc::clone(connection), service, object, meta: Arc::default(), held: None };
+    let place = Place { connection: Arc::clone(connection), service, object, meta: Arc::default(), held: None };
     let expected = Expected { member: "metaObject".into(), declared: SIGNATURE.clone(), wanted: None };
     let encode = |_: &mut Writer<'_>| Ok((Bytes::from_static(&[0; 4]), Flags::NONE));
     let target = place.target(META_OBJECT, Some(SIGNATURE.clone()));

@@ -76,6 +76,7 @@ fn target(key: &Key, action: u32) -> Target {
 }
 
 fn encode(writer: &mut Writer<'_>, arguments: &Value) -> Result<(bytes::Bytes, Flags)> {
-    let failed = |error| ClientError::Payload { member: "registerEvent".into(), error: Box::new(PayloadError::Encode(error)) };
+    let failed =
+        |error| ClientError::Payload { member: "registerEvent".into(), error: Box::new(PayloadError::Encode(error)) };
     Ok((writer.encode(arguments, &arguments.signature()).map_err(failed)?, Flags::NONE))
 }

@@ -174,7 +174,8 @@ impl Session {
             let seen = self.0.news.count();
             match self.service(name) {
                 Err(ClientError::NoService { .. }) => {}
-                Err(error) if error.is_disconnection() && self.0.options.reconnect.is_some() && !self.0.is_closed() => {}
+                Err(error) if error.is_disconnection() && self.0.options.reconnect.is_some() && !self.0.is_closed() => {
+                }
                 outcome => return outcome,
             }
             self.0.news.wait(seen, deadline)?;

@@ -257,7 +257,9 @@ impl Feed {
         }
         let attached = {
             let mut attached = self.attached.lock();
-            let is_this = attached.as_ref().is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there.place.connection), from.as_ptr()));
+            let is_this = attached
+                .as_ref()
+                .is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there.place.connection), from.as_ptr()));
             if is_this { attached.take() } else { None }
         };
         // Else it listens elsewhere already.
@@ -337,7 +339,8 @@ fn event(arrived: Arrived) -> Result<Event> {
         // Objects in it died with the connection.
         (None, None) => {
             let mut reader = crate::qi::value::Reader::new(&message.payload);
-            let arguments = crate::qi::payload::read_arguments(&mut reader, message.header.flags, origin.sent_as(&message));
+            let arguments =
+                crate::qi::payload::read_arguments(&mut reader, message.header.flags, origin.sent_as(&message));
             arguments.map(|arguments| Received::plain(arguments.tuple))
         }
     };

@@ -178,7 +178,8 @@ impl Drop for Attempt {
 
 fn dial_unix(path: &str) -> Result<Arc<dyn Stream>, Failure> {
     let dialer = Ipc.dialer(path.as_bytes(), true).map_err(Failure::Address)?;
-    let setup = Setup { buffers: Buffers::default(), options: &TransportOptions::default(), limit: &SizeLimit::default() };
+    let setup =
+        Setup { buffers: Buffers::default(), options: &TransportOptions::default(), limit: &SizeLimit::default() };
     Ok(dialer.dial(None, &setup)?)
 }
 

@@ -11,8 +11,8 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
-use crate::reactor::{Manner, Waited};
 use crate::reactor::parker::Parker;
+use crate::reactor::{Manner, Waited};
 
 use super::failure::Reason;
 use super::handlers::Aftermath;

@@ -86,7 +86,12 @@ struct Dialling<'d> {
 }
 
 impl<'d> Dialling<'d> {
-    fn new(reactor: &'d Arc<Reactor>, addresses: &[Endpoint], config: &'d Config, end: Option<Instant>) -> Dialling<'d> {
+    fn new(
+        reactor: &'d Arc<Reactor>,
+        addresses: &[Endpoint],
+        config: &'d Config,
+        end: Option<Instant>,
+    ) -> Dialling<'d> {
         let mut failures = vec![Failure::TimedOut; addresses.len()];
         let mut ways = Vec::new();
         for (of, address) in addresses.iter().enumerate() {

@@ -90,7 +90,8 @@ impl Door {
                 let wire = Wire::new(socket, Buffers::default())?;
                 match tls {
                     Some(tls) => {
-                        let stream = TlsStream::server(wire, tls).map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+                        let stream = TlsStream::server(wire, tls)
+                            .map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
                         Ok(Accepted { stream: Arc::new(stream), peer, local })
                     }
                     None => Ok(Accepted { stream: Arc::new(wire), peer, local }),

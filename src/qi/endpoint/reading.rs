@@ -192,8 +192,7 @@ impl EndPoint {
     /// Delivers the messages that are whole.
     fn deliver_all(&self, decoder: &mut Decoder) -> Result<(), Reason> {
         while self.is_open() {
-            let limit =
-                if self.is_authenticated() { self.config.max_payload } else { self.config.max_payload_before };
+            let limit = if self.is_authenticated() { self.config.max_payload } else { self.config.max_payload_before };
             match decoder.next(limit) {
                 Ok(Some(message)) => self.deliver(&message),
                 Ok(None) => return Ok(()),

@@ -221,9 +221,11 @@ impl MetaObject {
         add(&mut meta, &GENERIC);
         meta.methods.retain(|key, method| check_method(*key, method, &generic, &mut overloads).is_ok());
         let signals = std::mem::take(&mut meta.signals);
-        meta.signals = signals.into_iter().filter(|(key, signal)| meta.check_signal(*key, signal, &generic).is_ok()).collect();
+        meta.signals =
+            signals.into_iter().filter(|(key, signal)| meta.check_signal(*key, signal, &generic).is_ok()).collect();
         let properties = std::mem::take(&mut meta.properties);
-        meta.properties = properties.into_iter().filter(|(key, property)| meta.check_property(*key, property).is_ok()).collect();
+        meta.properties =
+            properties.into_iter().filter(|(key, property)| meta.check_property(*key, property).is_ok()).collect();
         meta
     }
 

@@ -141,7 +141,8 @@ impl Server {
         let router = Router::new(workers, reader, options.answer_wait, options.authenticator.clone());
         let directory = if is_bus { Some(directory(&router, &options)?) } else { None };
         let listeners = Mutex::default();
-        let server = Server { reactor: Arc::clone(reactor), router, directory, listeners, options, serving: Mutex::default() };
+        let server =
+            Server { reactor: Arc::clone(reactor), router, directory, listeners, options, serving: Mutex::default() };
         for url in urls {
             server.listen(url)?;
         }
@@ -186,7 +187,11 @@ impl Server {
 
     /// [`Server::serve`], unless the connection is served: by this server, or another of the process. For all threads that use
     /// the same server for this.
-    pub(in crate::qi) fn serve_unless_served(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+    pub(in crate::qi) fn serve_unless_served(
+        &self,
+        endpoint: &Arc<EndPoint>,
+        shared: Capabilities,
+    ) -> Result<(), Error> {
         let _turn = self.serving.lock();
         match peer_of(endpoint) {
             Some(_) => Ok(()),
@@ -241,7 +246,8 @@ impl Server {
 
     /// What a directory should list of us: where we listen, as far as it can be dialled, and what is advertised beside it.
     pub fn published(&self) -> Vec<String> {
-        let can_be_dialled = |address: &String| Endpoint::parse(address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any);
+        let can_be_dialled =
+            |address: &String| Endpoint::parse(address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any);
         self.addresses().into_iter().filter(can_be_dialled).chain(self.options.advertise.iter().cloned()).collect()
     }
 

@@ -47,12 +47,7 @@ impl<'p> Exported<'p> {
     }
 
     /// With ids chosen before, one for each object.
-    pub fn with_ids(
-        peer: &'p Arc<Peer>,
-        service: u32,
-        answer: &Answer,
-        ids: &[u32],
-    ) -> Result<Exported<'p>, String> {
+    pub fn with_ids(peer: &'p Arc<Peer>, service: u32, answer: &Answer, ids: &[u32]) -> Result<Exported<'p>, String> {
         let mut granted = Granted { peer, addresses: Vec::new() };
         for (object, id) in answer.objects.iter().zip(ids) {
             let address = Address { service, object: *id };

@@ -54,7 +54,8 @@ impl Object {
         let ticket = Arc::clone(&token.ticket);
         let arguments = Answer::from(Given::by(&ticket.peer, tuple));
         if ticket.post {
-            return token.answer(origin.remote.send_post(action, &types.parameters, arguments).map(|()| Answer::void()));
+            return token
+                .answer(origin.remote.send_post(action, &types.parameters, arguments).map(|()| Answer::void()));
         }
         let method = Method { action, parameters: types.parameters.clone(), result: types.result.clone() };
         let done = Box::new(move |result: Result<Given, CallError>| token.answer(result.map(Answer::from)));
@@ -108,7 +109,8 @@ impl Object {
         let remote = &origin.remote;
         let joined = {
             let mut followed = origin.followed.lock();
-            let hear = || Followed { subscribers: 0, id: remote.hear(signal, declared.clone(), self.echo(signal)), link: 0 };
+            let hear =
+                || Followed { subscribers: 0, id: remote.hear(signal, declared.clone(), self.echo(signal)), link: 0 };
             let here = followed.entry(signal).or_insert_with(hear);
             let joined = remote.join(signal, done);
             here.subscribers += 1;

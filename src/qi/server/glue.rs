@@ -1,12 +1,12 @@
 //! An end point as a connection of the server.
 
-use std::sync::{Arc, Weak};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::core::Error;
-use crate::qi::client::{self, ClientError};
 use crate::qi::capability::Capabilities;
+use crate::qi::client::{self, ClientError};
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Sent, Taken, Types, WhenFull};
 use crate::qi::message::Message;
 use crate::qi::registrations::{Registrations, Told};
@@ -99,7 +99,10 @@ pub(super) fn peer_of(endpoint: &EndPoint) -> Option<Arc<Peer>> {
 }
 
 /// The client side of a connection that is served: for calls of ours to objects that its peer has passed. All use the same.
-pub(super) fn as_client(endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<Arc<client::Connection>, ClientError> {
+pub(super) fn as_client(
+    endpoint: &Arc<EndPoint>,
+    shared: Capabilities,
+) -> Result<Arc<client::Connection>, ClientError> {
     let served = endpoint.attachment::<Served>().ok_or(Error::NOT_CONNECTED)?;
     let there = served.client.lock().upgrade();
     if let Some(there) = there {

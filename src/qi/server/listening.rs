@@ -61,7 +61,12 @@ impl Remote {
     }
 
     /// A listener more, for events that come anyway; gives its number.
-    pub(super) fn hear(&self, signal: u32, declared: Signature, listener: impl Fn(&Given) + Send + Sync + 'static) -> u64 {
+    pub(super) fn hear(
+        &self,
+        signal: u32,
+        declared: Signature,
+        listener: impl Fn(&Given) + Send + Sync + 'static,
+    ) -> u64 {
         let mut outgoing = self.peer().outgoing.lock();
         outgoing.listeners.ids += 1;
         let id = outgoing.listeners.ids;
@@ -71,7 +76,11 @@ impl Remote {
     }
 
     /// Takes a share in the registration of a signal: what is to be done about it, and its link.
-    pub(super) fn join(&self, signal: u32, done: impl FnOnce(Result<(), CallError>) + Send + 'static) -> (Join<Told>, u64) {
+    pub(super) fn join(
+        &self,
+        signal: u32,
+        done: impl FnOnce(Result<(), CallError>) + Send + 'static,
+    ) -> (Join<Told>, u64) {
         let told: Told = Box::new(move |outcome| done(outcome.map_err(CallError::from)));
         self.peer().connection.registrations().lock().join(&self.0.key(signal), told)
     }

@@ -86,8 +86,7 @@ pub struct Mailbox<T> {
 
 impl<T> Mailbox<T> {
     pub fn new(limits: Limits) -> Mailbox<T> {
-        let state =
-            State { queue: VecDeque::new(), whole: Load::default(), shares: HashMap::new(), scheduled: false };
+        let state = State { queue: VecDeque::new(), whole: Load::default(), shares: HashMap::new(), scheduled: false };
         Mailbox { state: Mutex::new(state), limits }
     }
 

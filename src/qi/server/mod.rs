@@ -49,12 +49,12 @@ mod workers;
 #[cfg(test)]
 mod tests;
 
+pub use crate::qi::machine::machine_id;
 pub use auth::{Authenticator, Credentials, Extra, Verdict};
 pub use builder::ObjectBuilder;
 pub use bus::{Options, Server, ServerError, ServerStatistics};
 pub use call::{Answer, Call, CallError, Caller, Cancellation};
 pub use connection::{Connection, Policy, SendError};
-pub use crate::qi::machine::machine_id;
 pub use given::Given;
 pub use mailbox::Limits;
 pub use object::{Handler, Object, ObjectStatistics, OnSet};

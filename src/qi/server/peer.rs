@@ -227,9 +227,10 @@ impl Peer {
     }
 
     pub fn new_passed_id(&self) -> u32 {
-        self.common.next_passed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| {
-            Some(id.wrapping_add(1).max(FIRST_PASSED))
-        }).unwrap_or(FIRST_PASSED)
+        self.common
+            .next_passed
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |id| Some(id.wrapping_add(1).max(FIRST_PASSED)))
+            .unwrap_or(FIRST_PASSED)
     }
 
     /// Lets the peer reach an object here. False: it has too many, or is gone.

@@ -28,7 +28,9 @@ pub enum Wanted {
 enum Post {
     /// Nobody has been lookout, or the last one has not left for a job: whoever else polls does.
     Unused,
-    Manned { told: bool },
+    Manned {
+        told: bool,
+    },
     /// The lookout has left for a job and nobody has taken its place.
     Deserted,
 }

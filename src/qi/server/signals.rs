@@ -182,7 +182,8 @@ impl Object {
     pub(super) fn set_converted(&self, id: u32, ty: &Signature, value: Value) -> Result<Emitted, EmitError> {
         // What came off the wire is a view into its message, which may be large and must not be kept for it.
         let bytes = encode(&value, ty).map_err(|error| EmitError::Type(error.to_string()))?;
-        let kept = crate::qi::value::Reader::new(&bytes).read(ty).map_err(|error| EmitError::Type(error.to_string()))?;
+        let kept =
+            crate::qi::value::Reader::new(&bytes).read(ty).map_err(|error| EmitError::Type(error.to_string()))?;
         let _order = self.0.order.lock();
         let old = self.0.values.lock().insert(id, kept);
         drop(old);

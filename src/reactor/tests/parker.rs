@@ -24,8 +24,10 @@ fn a_poller_needs_the_waker_and_a_parked_thread_does_not() {
     assert!(parker.take_notice());
 
     let sleeper = Arc::clone(&parker);
-    let thread = std::thread::spawn(move || while !sleeper.take_notice() {
-        sleeper.park(None);
+    let thread = std::thread::spawn(move || {
+        while !sleeper.take_notice() {
+            sleeper.park(None);
+        }
     });
     assert!(!parker.notify());
     thread.join().unwrap();

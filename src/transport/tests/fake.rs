@@ -253,7 +253,10 @@ impl Rig {
             assert_eq!(more, self.pipe.wants_flush() && !self.pipe.is_watched());
         }
         let patient = self.pipe.waits_for_room();
-        assert!(!self.pipe.is_watched() || self.pipe.unwatch() || patient, "a look found nothing, and there is something");
+        assert!(
+            !self.pipe.is_watched() || self.pipe.unwatch() || patient,
+            "a look found nothing, and there is something"
+        );
         Ok(())
     }
 
@@ -284,6 +287,7 @@ pub fn terms(blocks: &Blocks, max_size: Option<u64>, send_limit: usize) -> Terms
 
 /// Bodies of these sizes, each byte telling where it belongs.
 pub fn bodies(sizes: &[usize]) -> Vec<Vec<u8>> {
-    let body = |(number, size): (usize, &usize)| (0..*size).map(|at| (number * 37 + at * 11 + (at >> 8)) as u8).collect();
+    let body =
+        |(number, size): (usize, &usize)| (0..*size).map(|at| (number * 37 + at * 11 + (at >> 8)) as u8).collect();
     sizes.iter().enumerate().map(body).collect()
 }

@@ -32,9 +32,16 @@ fn fill(sender: &mut InprocPipe, size: usize) -> usize {
 
 #[test]
 fn the_queue_is_accounted_to_the_byte() {
-    for (limit, size, accepted) in
-        [(200, 10, 20), (200, 100, 2), (200, 200, 2), (200, 300, 2), (100, 33, 4), (1, 1, 2), (131072, 1000, 132), (10, 0, 1000)]
-    {
+    for (limit, size, accepted) in [
+        (200, 10, 20),
+        (200, 100, 2),
+        (200, 200, 2),
+        (200, 300, 2),
+        (100, 33, 4),
+        (1, 1, 2),
+        (131072, 1000, 132),
+        (10, 0, 1000),
+    ] {
         let [mut a, mut b] = link([1, limit]);
         assert_eq!(fill(&mut a, size), accepted, "limit {limit}, size {size}");
         if size > 0 {

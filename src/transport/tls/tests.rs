@@ -86,9 +86,12 @@ fn both_ways(client: &TlsClient) {
 fn an_authority_is_believed_for_the_right_name_only() {
     let (ours, theirs) = (certificate(), certificate());
     let client = TlsClient::verified(ours.0.as_bytes()).unwrap();
-    for (host, pem, good) in
-        [("localhost", &ours, true), ("127.0.0.1", &ours, true), ("other.example", &ours, false), ("localhost", &theirs, false)]
-    {
+    for (host, pem, good) in [
+        ("localhost", &ours, true),
+        ("127.0.0.1", &ours, true),
+        ("other.example", &ours, false),
+        ("localhost", &theirs, false),
+    ] {
         let outcome = shake_hands(&pair(&client, host, pem));
         assert_eq!(outcome.is_ok(), good, "{host}: {outcome:?}");
         if let Err(error) = outcome {
@@ -111,7 +114,9 @@ fn broken_identities_are_refused() {
 
 #[test]
 fn a_peer_that_speaks_something_else_is_told_apart() {
-    for (says, hint) in [(&b"\x42\xde\xad\x42 and so on"[..], "plain tcp"), (b"", "hung up"), (b"HTTP/1.1 400", "plain tcp")] {
+    for (says, hint) in
+        [(&b"\x42\xde\xad\x42 and so on"[..], "plain tcp"), (b"", "hung up"), (b"HTTP/1.1 400", "plain tcp")]
+    {
         let (left, mut right) = UnixStream::pair().unwrap();
         let client = TlsStream::client(wire(left), &TlsClient::unverified().unwrap(), "localhost").unwrap();
         right.write_all(says).unwrap();

@@ -69,8 +69,13 @@ impl Opening {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
     /// The request, in the first `used` bytes, is fine.
-    Welcome { used: usize, reply: Vec<u8> },
-    Refused { reply: Vec<u8> },
+    Welcome {
+        used: usize,
+        reply: Vec<u8>,
+    },
+    Refused {
+        reply: Vec<u8>,
+    },
 }
 
 /// The answer of a server of type `own`; `None` if the request is not all there.

@@ -54,7 +54,9 @@ enum Hearing {
     /// A server waits for the request,
     Request,
     /// a client, which sent this key, for the reply.
-    Reply { key: String },
+    Reply {
+        key: String,
+    },
     Frames,
     Over,
 }

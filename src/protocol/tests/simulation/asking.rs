@@ -135,8 +135,7 @@ fn reqrep() {
         for _ in 0..100 {
             net.pass_ms(50);
             net.settle(|net| {
-                let forwarded =
-                    devices.iter_mut().filter_map(|device| device.step(net).then_some(())).count();
+                let forwarded = devices.iter_mut().filter_map(|device| device.step(net).then_some(())).count();
                 let served = reps.iter_mut().filter_map(|rep| serve(rep, net).then_some(())).count();
                 let answered = reqs.iter_mut().filter_map(|req| req.receive(net).then_some(())).count();
                 forwarded + served + answered > 0

@@ -139,8 +139,7 @@ fn pubsub() {
             received.concat().len() > before
         });
         for (subscriber, mut received) in subscribers.iter().zip(received) {
-            let mut wanted: Vec<_> =
-                published.iter().filter(|body| subscriber.wants(body)).cloned().collect();
+            let mut wanted: Vec<_> = published.iter().filter(|body| subscriber.wants(body)).cloned().collect();
             wanted.sort();
             received.sort();
             assert!(faults || received == wanted, "lost without a reason");

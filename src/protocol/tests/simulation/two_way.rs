@@ -89,8 +89,7 @@ fn chat(net: &mut Net, members: &[usize], echo: bool, mut between: impl FnMut(&m
     });
     for member in members {
         let others: BTreeSet<Tag> = sent.iter().filter(|tag| tag.sender != *member as u16).copied().collect();
-        let heard: BTreeSet<Tag> =
-            arrivals.seen.iter().filter(|(who, _)| who == member).map(|(_, tag)| *tag).collect();
+        let heard: BTreeSet<Tag> = arrivals.seen.iter().filter(|(who, _)| who == member).map(|(_, tag)| *tag).collect();
         assert!(heard.is_subset(&sent), "never sent");
         assert!(echo || heard.is_subset(&others), "an echo");
         assert!(faults || heard == others, "lost without a reason");

@@ -48,7 +48,8 @@ fn further_rounds_carry_only_what_the_authenticator_says() {
         assert_eq!(question.get("auth_newToken").and_then(Value::as_str), Some("n"));
         vec![("answer".to_owned(), Value::from("42")), ("auth_user".to_owned(), "u".into())]
     };
-    let credentials = Credentials { user: Some("nao".into()), token: None, authenticator: Some(Arc::new(authenticator)) };
+    let credentials =
+        Credentials { user: Some("nao".into()), token: None, authenticator: Some(Arc::new(authenticator)) };
     let mut machine = Authentication::new(Capabilities::OURS, credentials);
     assert_eq!(machine.opening().user(), Some(&b"nao"[..]));
     let mut question = CapabilityMap::reply(&Capabilities::OURS, AuthState::Continue);
@@ -181,14 +182,18 @@ fn info(machine: &str, endpoints: &[&str]) -> ServiceInfo {
 
 #[test]
 fn endpoints_are_chosen_by_machine() {
-    let all = ["qi:S", "unix-abstract://x", "tcp://10.0.0.1:1", "tcp://127.0.0.1:1", "tcpsm://10.0.0.1:2", "tcp://0.0.0.0:3"];
+    let all =
+        ["qi:S", "unix-abstract://x", "tcp://10.0.0.1:1", "tcp://127.0.0.1:1", "tcpsm://10.0.0.1:2", "tcp://0.0.0.0:3"];
     let chosen = |machine: &str, list: &[&str]| {
         let found = endpoints(&info(machine, list), &["here".into()]);
         found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>()).map_err(|useless| useless.len())
     };
     assert_eq!(chosen("here", &all), Ok(vec!["tcp://127.0.0.1:1".to_owned()]));
     assert_eq!(chosen("there", &all), Ok(vec!["tcp://10.0.0.1:1".to_owned()]));
-    assert_eq!(chosen("here", &["tcps://10.0.0.1:1", "tcp://h:2"]), Ok(vec!["tcps://10.0.0.1:1".into(), "tcp://h:2".into()]));
+    assert_eq!(
+        chosen("here", &["tcps://10.0.0.1:1", "tcp://h:2"]),
+        Ok(vec!["tcps://10.0.0.1:1".into(), "tcp://h:2".into()])
+    );
     assert_eq!(chosen("there", &["tcp://localhost:1", "tcp://127.0.0.1:1", "junk"]), Err(3));
     assert_eq!(chosen("here", &[]), Err(0));
 }

@@ -154,7 +154,8 @@ fn what_is_taken_back_while_the_directory_is_lost_is_not_served() {
         register(&mut peer, |_| Some(3));
         lost.recv_timeout(LIMIT).unwrap();
     });
-    let provider = Provider::start(&directory.url, &["tcp://127.0.0.1:0"], session_options(), Options::default()).unwrap();
+    let provider =
+        Provider::start(&directory.url, &["tcp://127.0.0.1:0"], session_options(), Options::default()).unwrap();
     let (object, _) = counting();
     provider.register("A", &object).unwrap();
     let there = provider.session().connection().unwrap();

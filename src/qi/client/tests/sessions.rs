@@ -97,7 +97,8 @@ fn a_silent_endpoint_does_not_hold_up_the_others() {
     let service = adder();
     // The kernel accepts, and nobody answers the handshake.
     let silent: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let mut endpoints: Vec<_> = silent.iter().map(|silent| format!("tcps://{}", silent.local_addr().unwrap())).collect();
+    let mut endpoints: Vec<_> =
+        silent.iter().map(|silent| format!("tcps://{}", silent.local_addr().unwrap())).collect();
     endpoints.push(service.url.clone());
     let patient = SessionOptions { endpoint_timeout: std::time::Duration::from_secs(3600), ..session_options() };
     let (session, directory) = session_with(endpoints, patient);
@@ -152,7 +153,10 @@ fn all_endpoints_that_fail_are_told_of() {
     let endpoints = vec!["tcp://127.0.0.1:1".to_owned(), "tcp://127.0.0.1:2".to_owned()];
     let (session, directory) = session_with(endpoints, session_options());
     let text = session.service("Old").map(drop).unwrap_err().to_string();
-    assert!(text.contains("127.0.0.1:1: connection refused") && text.contains("127.0.0.1:2: connection refused"), "{text}");
+    assert!(
+        text.contains("127.0.0.1:1: connection refused") && text.contains("127.0.0.1:2: connection refused"),
+        "{text}"
+    );
     session.close();
     directory.finish();
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::ends::*;
 use crate::core::Error;
-use crate::qi::endpoint::{Config, EndPoint, Failure, Filter, Listener, Next, Pattern, Reason, Taken, Types, Verdict, WhenFull, poll};
+use crate::qi::endpoint::{
+    Config, EndPoint, Failure, Filter, Listener, Next, Pattern, Reason, Taken, Types, Verdict, WhenFull, poll,
+};
 use crate::qi::message::{Message, Type};
 use crate::reactor::Reactor;
 
@@ -308,7 +310,8 @@ fn a_queue_can_be_waited_for_in_every_way() {
 #[test]
 fn connecting_fails_in_distinct_ways() {
     let reactor = Reactor::start().unwrap();
-    let try_it = |address: &str, timeout| EndPoint::connect(&reactor, address, Config::default(), timeout, |_| {}).err();
+    let try_it =
+        |address: &str, timeout| EndPoint::connect(&reactor, address, Config::default(), timeout, |_| {}).err();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(try_it(&format!("tcp://{free}"), FOREVER), Some(Failure::Refused));
     assert_eq!(try_it("tcp://127.0.0.1:0", FOREVER), Some(Failure::Address(Error::INVALID)));

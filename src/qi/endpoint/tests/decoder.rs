@@ -85,7 +85,10 @@ fn faults_are_seen_as_soon_as_their_bytes_are_there() {
         let mut header = good.clone();
         header[8..12].copy_from_slice(&size.to_le_bytes());
         assert!(decode(&header[..27], &[]).is_ok());
-        assert_eq!(decode(&header, &[]).err(), wrong.then_some(HeaderError::TooLarge { size: size.into(), limit: LIMIT }));
+        assert_eq!(
+            decode(&header, &[]).err(),
+            wrong.then_some(HeaderError::TooLarge { size: size.into(), limit: LIMIT })
+        );
     }
 }
 

@@ -157,11 +157,12 @@ fn the_end_of_the_session_is_told_to_handlers_that_nobody_closed() {
     let (_, queue) = there.make_handler(Pattern::ANY, 1, None).unwrap();
     let told = Count::default();
     let count = told.clone();
-    there.on_close(move |reason| {
-        assert_eq!(*reason, Reason::Closed);
-        count.more();
-    })
-    .unwrap();
+    there
+        .on_close(move |reason| {
+            assert_eq!(*reason, Reason::Closed);
+            count.more();
+        })
+        .unwrap();
     drop(there);
     drop(server);
     assert_eq!((end(&queue), told.get()), (Reason::Closed, 1));

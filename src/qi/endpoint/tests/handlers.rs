@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use crate::core::Error;
+use crate::qi::endpoint::Reason;
 use crate::qi::endpoint::filter::{Filter, Pattern, Types, Verdict};
 use crate::qi::endpoint::handlers::{Aftermath, Answer, Closer, Round, Step, Table, Taken, Target};
 use crate::qi::endpoint::ring::{Next, Ring, Wakes};
-use crate::qi::endpoint::Reason;
 use crate::qi::message::{Message, Type};
 
 /// Who was told what, in order.
@@ -205,7 +205,8 @@ fn a_once_handler_takes_one_message_and_ends() {
 fn a_callback_may_end_its_handler_with_or_without_a_match() {
     for matched in [false, true] {
         let mut house = House::new();
-        let (_, ring) = house.queue("asked", Filter::callback(move |_| Verdict { matched, keep: false, exclusive: true }), 1);
+        let (_, ring) =
+            house.queue("asked", Filter::callback(move |_| Verdict { matched, keep: false, exclusive: true }), 1);
         let (_, after) = house.queue("after", Pattern::ANY, 9);
         house.offer(&of(Type::Post, 1, 2, 1, 100));
         house.offer(&of(Type::Post, 2, 2, 1, 100));
@@ -284,7 +285,11 @@ fn a_handler_that_is_being_called_ends_when_the_call_has_come_back() {
         assert!(matches!(step, Step::Call("sink")), "one that has left keeps nobody from anything");
         assert_eq!((house.told(), ids(&ring)), (vec![("filter", Reason::Removed)], vec![]));
 
-        if end_all { house.end_all(Reason::Closed) } else { house.remove(sink).unwrap() }
+        if end_all {
+            house.end_all(Reason::Closed)
+        } else {
+            house.remove(sink).unwrap()
+        }
         assert_eq!((house.told().len(), house.table.len()), (1, 0));
         assert!(matches!(house.step(&mut round, &message, Answer::Taken(Taken::Yes)), Step::Done));
         let reason = if end_all { Reason::Closed } else { Reason::Removed };

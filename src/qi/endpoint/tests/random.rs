@@ -4,9 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::handlers::House;
+use crate::qi::endpoint::Reason;
 use crate::qi::endpoint::filter::{Filter, Pattern, Types, Verdict};
 use crate::qi::endpoint::ring::{Next, Ring, Wakes};
-use crate::qi::endpoint::Reason;
 use crate::qi::message::{Header, Message, Type};
 
 #[derive(Clone, Debug)]
@@ -74,9 +74,10 @@ fn key() -> impl Strategy<Value = Option<u32>> {
 }
 
 fn pattern() -> impl Strategy<Value = Pattern> {
-    let types = prop_oneof![Just(Types::ANY), Just(Types::ANSWERS), Just(Types::of(Type::Event)), Just(Types::REQUESTS)];
-    (types, key(), key(), key(), prop_oneof![Just(None), (0u32..8).prop_map(Some)], any::<bool>(), any::<bool>()).prop_map(
-        |(types, service, object, action, id, once, exclusive)| Pattern {
+    let types =
+        prop_oneof![Just(Types::ANY), Just(Types::ANSWERS), Just(Types::of(Type::Event)), Just(Types::REQUESTS)];
+    (types, key(), key(), key(), prop_oneof![Just(None), (0u32..8).prop_map(Some)], any::<bool>(), any::<bool>())
+        .prop_map(|(types, service, object, action, id, once, exclusive)| Pattern {
             types,
             service,
             object,
@@ -84,8 +85,7 @@ fn pattern() -> impl Strategy<Value = Pattern> {
             id,
             once,
             exclusive,
-        },
-    )
+        })
 }
 
 fn step() -> impl Strategy<Value = Step> {

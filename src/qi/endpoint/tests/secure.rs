@@ -60,7 +60,8 @@ fn both_flood_each_other_and_nothing_is_lost() {
     let client = server.connect(Config { send_limit: 100_000, ..Config::default() });
     client.set_authenticated();
     let ends = [client, server.accepted()];
-    let queues: Vec<_> = ends.iter().map(|end| end.make_handler(Pattern::ANY, EACH as usize, None).unwrap().1).collect();
+    let queues: Vec<_> =
+        ends.iter().map(|end| end.make_handler(Pattern::ANY, EACH as usize, None).unwrap().1).collect();
     std::thread::scope(|scope| {
         for end in &ends {
             scope.spawn(move || {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::qi::machine::{machine_id_in, random_uuid};
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::meta::{MetaObject, SERVICE_INFO_6_TEXT, SERVICE_INFO_TEXT, ServiceInfo, ServiceInfoLayout};
 use crate::qi::server::directory_object::{DirectoryService, SERVICE as DIRECTORY};
-use crate::qi::machine::{machine_id_in, random_uuid};
 use crate::qi::value::{Text, Value};
 
 use super::harness::*;

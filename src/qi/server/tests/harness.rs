@@ -197,14 +197,10 @@ impl World {
     /// A connection that has said nothing yet.
     pub fn stranger(&self) -> Client {
         let id = self.connections.fetch_add(1, Ordering::Relaxed);
-        let state = State {
-            sent: Vec::new(),
-            room: usize::MAX,
-            control_room: usize::MAX,
-            closed: false,
-            authenticated: None,
-        };
-        let fake = Arc::new(Fake { id, next: AtomicU32::new(500), state: Mutex::new(state), registrations: Mutex::default() });
+        let state =
+            State { sent: Vec::new(), room: usize::MAX, control_room: usize::MAX, closed: false, authenticated: None };
+        let fake =
+            Arc::new(Fake { id, next: AtomicU32::new(500), state: Mutex::new(state), registrations: Mutex::default() });
         let peer = self.router.connected(Arc::clone(&fake) as _, Role::Accepted);
         Client { fake, peer, router: Arc::clone(&self.router), next: AtomicU32::new(1000) }
     }

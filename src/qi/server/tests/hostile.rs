@@ -225,7 +225,8 @@ fn counts_beyond_the_payload_are_errors() {
 fn elements_of_no_size_are_capped() {
     let mut setting = setting(patient());
     let mut raw = Raw::authenticated(&setting.running);
-    let list = |of: &str, count: u32| Bytes::from([&u32s(&[of.len() as u32])[..], of.as_bytes(), &u32s(&[count])].concat());
+    let list =
+        |of: &str, count: u32| Bytes::from([&u32s(&[of.len() as u32])[..], of.as_bytes(), &u32s(&[count])].concat());
     for of in ["[v]", "[()]", "[_]", "{vv}"] {
         for count in [65_537, 3_000_000, u32::MAX] {
             is_unreadable(&mut raw, &Message::call(9, SERVICE, 1, ANY, list(of, count)));
@@ -240,7 +241,9 @@ fn elements_of_no_size_are_capped() {
 fn nesting_is_limited() {
     let mut setting = setting(patient());
     let mut raw = Raw::authenticated(&setting.running);
-    let typed = |signature: String| Bytes::from([&u32s(&[signature.len() as u32])[..], signature.as_bytes(), &[0; 16]].concat());
+    let typed = |signature: String| {
+        Bytes::from([&u32s(&[signature.len() as u32])[..], signature.as_bytes(), &[0; 16]].concat())
+    };
     let dynamics = |depth: usize| Bytes::from([&b"\x01\0\0\0m".repeat(depth)[..], b"\x01\0\0\0v"].concat());
     let too_deep = [
         typed("[".repeat(10_000)),

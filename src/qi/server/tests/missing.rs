@@ -74,8 +74,7 @@ fn message_flags_nothing_flagged_is_sent_without_it() {
         fire(&object);
         let event = raw.next();
         assert_eq!((event.header.ty, event.header.flags), (Type::Event, flags));
-        let plain: &[u8] =
-            if flagged { b"\x03\0\0\0(m)\x01\0\0\0r\x03\0\0\0abc" } else { b"\x03\0\0\0abc" };
+        let plain: &[u8] = if flagged { b"\x03\0\0\0(m)\x01\0\0\0r\x03\0\0\0abc" } else { b"\x03\0\0\0abc" };
         assert_eq!(&event.payload[..], plain);
         // What it sends may be flagged: we understand it.
         let flagged = dynamic(Value::tuple(vec![2i64.into(), 3i64.into()]));
@@ -93,7 +92,9 @@ fn message_flags_arguments_that_do_not_fit_fail_here_without_it() {
         raw.lend();
         let guest = lent.lock().clone().unwrap();
         let (tell, told) = std::sync::mpsc::channel();
-        guest.call_then("double", vec!["x".into()], move |answer| tell.send(answer.map(|given| (*given).clone())).unwrap());
+        guest.call_then("double", vec!["x".into()], move |answer| {
+            tell.send(answer.map(|given| (*given).clone())).unwrap()
+        });
         if flagged {
             let call = raw.next();
             let Header { ty, flags, object, action, .. } = call.header;
@@ -150,7 +151,8 @@ fn relative_endpoint_uri_no_relative_endpoints_are_listed() {
         let mut raw = Raw::with(&running, &Capabilities { relative_endpoint_uri: announced, ..LIBQI });
         raw.send(&Message::call(3, 1, 1, 101, Bytes::new()));
         let listed = result(&raw.next(), &format!("[{SERVICE_INFO_TEXT}]"));
-        let services: Vec<_> = listed.items().unwrap().iter().map(|info| ServiceInfo::from_value(info).unwrap()).collect();
+        let services: Vec<_> =
+            listed.items().unwrap().iter().map(|info| ServiceInfo::from_value(info).unwrap()).collect();
         assert_eq!(services.len(), 2);
         for info in services {
             assert_eq!(info.endpoints.len(), 1);

@@ -7,8 +7,8 @@ use bytes::Bytes;
 
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
-use crate::qi::server::call::{Answer, CallError};
 use crate::qi::server::Given;
+use crate::qi::server::call::{Answer, CallError};
 use crate::qi::server::remote::Remote;
 use crate::qi::server::{Object, ObjectBuilder};
 use crate::qi::value::{self, Value};
@@ -172,7 +172,8 @@ fn objects_in_events_are_given_to_each_subscriber() {
     full.subscribe(MADE, 1);
     full.room(0);
     let child = child();
-    let emitted = setting.parent.emit_with("made", vec![child.to_value().into_dynamic()], std::slice::from_ref(&child)).unwrap();
+    let emitted =
+        setting.parent.emit_with("made", vec![child.to_value().into_dynamic()], std::slice::from_ref(&child)).unwrap();
     assert_eq!((emitted.sent, emitted.dropped), (3, 1));
     assert_eq!((one.peer.exports(), two.peer.exports(), full.peer.exports()), (2, 1, 0));
     let events = one.take();

@@ -53,7 +53,9 @@ fn is_a_stranger(raw: &mut Raw) {
 #[test]
 fn any_valid_map_is_answered_with_ours_and_state_3() {
     let (running, ..) = start_probe(patient());
-    for payload in [Bytes::from_static(&[0; 4]), all(), Bytes::from_static(b"\x01\0\0\0\x01\0\0\0x\x01\0\0\0m\x01\0\0\0v")] {
+    for payload in
+        [Bytes::from_static(&[0; 4]), all(), Bytes::from_static(b"\x01\0\0\0\x01\0\0\0x\x01\0\0\0m\x01\0\0\0v")]
+    {
         let mut raw = Raw::connect(&running);
         say(&mut raw, 1, 5, [0, 0, 8], &payload);
         let (header, reply) = raw.bytes();
@@ -70,8 +72,13 @@ fn any_valid_map_is_answered_with_ours_and_state_3() {
 fn action_8_with_anything_but_a_map_closes_silently() {
     let (running, ..) = start_probe(patient());
     // Nothing; a count without entries; a string; a map whose value ends too soon; a map of another type.
-    let broken: [&[u8]; 5] =
-        [b"", b"\x05\0\0\0", b"\x02\0\0\0hi", b"\x01\0\0\0\x01\0\0\0x\x01\0\0\0i\x05", b"\x01\0\0\0\x01\0\0\0x\x02\0\0\0ii"];
+    let broken: [&[u8]; 5] = [
+        b"",
+        b"\x05\0\0\0",
+        b"\x02\0\0\0hi",
+        b"\x01\0\0\0\x01\0\0\0x\x01\0\0\0i\x05",
+        b"\x01\0\0\0\x01\0\0\0x\x02\0\0\0ii",
+    ];
     for ty in TYPES {
         for payload in broken {
             let mut raw = Raw::connect(&running);
@@ -100,7 +107,10 @@ fn anything_else_to_service_0_is_let_in_by_a_capability_message() {
             if ty == 1 {
                 // No Reply; but we leave no Call without an answer.
                 let refused = raw.next();
-                assert_eq!((refused.header, error(&refused)), (Header::new(Type::Error, 5, 0, 0, action), NO_SUCH.into()));
+                assert_eq!(
+                    (refused.header, error(&refused)),
+                    (Header::new(Type::Error, 5, 0, 0, action), NO_SUCH.into())
+                );
             }
             raw.works();
         }
@@ -155,7 +165,10 @@ fn a_capability_message_is_stored_and_lets_nobody_in() {
         let wanted = [&add(9).payload[..], b"\x01\0\0\0d"].concat();
         raw.send(&Message::call(9, SERVICE, 1, ADD, wanted.into()).with_flags(Flags::RETURN_TYPE));
         let answer = raw.next();
-        assert_eq!((answer.header.flags == Flags::DYNAMIC_PAYLOAD, result(&answer, "i") == 5.0.into()), (announced, announced));
+        assert_eq!(
+            (answer.header.flags == Flags::DYNAMIC_PAYLOAD, result(&answer, "i") == 5.0.into()),
+            (announced, announced)
+        );
     }
 }
 

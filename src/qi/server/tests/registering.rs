@@ -163,7 +163,8 @@ fn a_property_tells_before_the_reply_also_of_an_equal_value() {
     raw.subscribe(LEVEL, LINK);
     for value in [8i64, 8] {
         // As Python sends them: the id as `I`, the value as `l`.
-        let event = raw.ask(6, args("(mm)", vec![LEVEL.into(), value.into()].into_iter().map(Value::into_dynamic).collect()));
+        let event =
+            raw.ask(6, args("(mm)", vec![LEVEL.into(), value.into()].into_iter().map(Value::into_dynamic).collect()));
         assert_eq!(event.header, Header::new(Type::Event, event.header.id, SERVICE, 1, LEVEL));
         assert_eq!(&event.payload[..], b"\x08\0\0\0");
         let reply = raw.next();

@@ -143,7 +143,8 @@ fn messages() -> Vec<Message> {
     ];
     let calls = asked.iter().map(|(action, payload)| Message::call(0, THING, 1, *action, payload.clone()));
     let posts = asked.iter().map(|(action, payload)| Message::post(0, THING, 1, *action, payload.clone()));
-    let directory = [(100, args("(s)", vec!["Mine".into()])), (102, service_info("Mine")), (104, args("(I)", vec![2u32.into()]))];
+    let directory =
+        [(100, args("(s)", vec!["Mine".into()])), (102, service_info("Mine")), (104, args("(I)", vec![2u32.into()]))];
     let directory = directory.into_iter().map(|(action, payload)| Message::call(0, 1, 1, action, payload));
     let event = Message::event(0, THING, GUEST, 101, args("(i)", vec![9.into()]));
     captured.chain(calls).chain(posts).chain(directory).chain([event]).collect()

@@ -82,9 +82,12 @@ fn objects_run_in_parallel() {
     let world = World::with(2, None);
     for service in [2, 3] {
         let barrier = Arc::clone(&barrier);
-        world.router.add_service(service, &object(move |_| {
-            barrier.wait();
-        }));
+        world.router.add_service(
+            service,
+            &object(move |_| {
+                barrier.wait();
+            }),
+        );
     }
     let client = world.client();
     client.call_at((2, 1, 100), Bytes::new());
