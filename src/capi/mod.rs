@@ -14,6 +14,7 @@ mod errno;
 #[allow(non_camel_case_types)] // C's names
 pub mod headers;
 mod msghdr;
+mod panics;
 mod pointers;
 pub mod qi;
 mod symbols;
