@@ -6,6 +6,7 @@ pub mod libqi;
 pub mod patterns;
 pub mod peer;
 pub mod python;
+pub mod shell;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
