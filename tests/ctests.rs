@@ -74,8 +74,8 @@ programs! {
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
-    not under valgrind: fdlimit fork late;
-    only ours: qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_objects qi_values
+    not under valgrind: fdlimit fork held_up late stopped;
+    only ours: cancel qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_objects qi_values
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.

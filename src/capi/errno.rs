@@ -4,6 +4,7 @@ use std::ffi::{c_char, c_int};
 use std::panic::{self, AssertUnwindSafe};
 
 use crate::core::{Error, Result};
+use crate::sys::cancel::Uncancelled;
 
 use super::panics;
 
@@ -43,6 +44,12 @@ pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
         Ok(Err(error)) => failed(error.errno()),
         Err(_) => failed(PANICKED),
     }
+}
+
+/// The same for calls that are rare, or slow anyway: they may use what a cancelled thread would be ended in.
+pub fn guard_slow<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
+    let _uncancelled = Uncancelled::hold();
+    guard(call)
 }
 
 #[cold]

@@ -51,7 +51,7 @@ impl State {
     pub fn stop_listening(&mut self, listen: Listen) {
         let reactor = &self.session.reactor;
         if let Some(registration) = listen.registration {
-            reactor.deregister(listen.listener.fd(), registration);
+            reactor.deregister(registration);
         }
         if let Some(timer) = listen.pause {
             reactor.disarm(timer);
@@ -82,10 +82,9 @@ impl State {
                 Err(error) => return self.pause_accepting(id, error.into()),
             }
         }
-        if let Some(Means::Listen(Listen { listener, registration: Some(registration), .. })) = self.endpoints.peek(id)
-        {
+        if let Some(Means::Listen(Listen { registration: Some(registration), .. })) = self.endpoints.peek(id) {
             // It is registered and open: nothing but memory could fail, and then the next connection reports it.
-            let _ = self.session.reactor.watch_writable(listener.fd(), *registration, false);
+            let _ = self.session.reactor.watch_writable(*registration, false);
         }
     }
 

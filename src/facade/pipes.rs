@@ -141,10 +141,10 @@ impl PipeTable {
         if let Some(timer) = entry.timer.take() {
             self.session.reactor.disarm(timer);
         }
-        if let Pipe::Stream { pipe, registration, .. } = &mut entry.pipe
+        if let Pipe::Stream { registration, .. } = &mut entry.pipe
             && let Some(registration) = registration.take()
         {
-            self.session.reactor.deregister(pipe.stream().fd(), registration);
+            self.session.reactor.deregister(registration);
         }
         Some(entry)
     }
@@ -214,11 +214,11 @@ impl PipeTable {
 
     fn watch_writing(&mut self, id: PipeId, wanted: bool) {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return };
-        let Pipe::Stream { pipe, registration: Some(registration), .. } = &entry.pipe else { return };
+        let Pipe::Stream { registration: Some(registration), .. } = &entry.pipe else { return };
         if wanted != entry.watches_write {
             entry.watches_write = wanted;
             // It is registered and open, so only memory could fail; then the next change tries again.
-            let _ = self.session.reactor.watch_writable(pipe.stream().fd(), *registration, wanted);
+            let _ = self.session.reactor.watch_writable(*registration, wanted);
         }
     }
 

@@ -1,34 +1,46 @@
 //! Who polls: the rules by which waiting callers and the I/O thread share one poll.
 //!
-//! At most one thread polls at a time: it holds the **baton**. All decisions are made here, under one small
+//! At most one thread has the duty to poll: it holds the **baton**. All decisions are made here, under one small
 //! lock; carrying them out (polling, sleeping, waking) is the reactor's business. The rules:
 //!
 //! 1. A caller that must wait takes the baton if it is free; otherwise it queues and sleeps on its own
 //!    parker. It first registers with its socket as a waiter and looks again after taking the baton, so an
 //!    answer that comes in between is not lost.
-//! 2. A caller that leaves hands on: to the first queued caller, or else to the I/O thread if that has gone to
-//!    sleep for good. A caller that was woken to poll but has no need to any more hands on too.
+//! 2. A caller that leaves hands on: to the first queued caller, or else to the I/O thread if that watches.
+//!    A caller that was woken to poll but has no need to any more hands on too.
 //! 3. The I/O thread polls unless a caller does or recently did. After callers polled it naps for one
 //!    lease at a time; if none came back during a whole nap it polls again. If one has been polling during all of it,
-//!    it sleeps until that one leaves, so an endless wait costs nothing.
+//!    it watches, asleep, until that one leaves, so an endless wait costs nothing.
 //!    Hence nobody polls for two leases at the most, without a clock read by any caller.
 //! 4. When callers queue up while the I/O thread polls, it gives the baton to the first of them, unless a socket
 //!    is *attended*: one that has handed out a descriptor is always served by the I/O thread.
+//! 5. Whoever holds the baton may be held up by what is not ours: a signal handler, a debugger, the scheduler. Each time the baton
+//!    is taken is a **tenure** of its own. If there is something to do and a tenure makes no progress, the I/O thread ends it by
+//!    taking over (so it does with a baton that a woken caller does not come for). Who finds its tenure over behaves as if it had never
+//!    had the baton: two may poll for a moment, and neither minds. So that it does find out, each holder also sleeps on the **seat** of
+//!    its time, a bell that is rung for good when it is taken over from; the next ones have another seat.
 //!
 //! `W` is what wakes a caller. The model in `tests/loom.rs` runs these rules with threads of its own.
 
 use std::collections::VecDeque;
+use std::os::fd::RawFd;
 
-use crate::sys::sync::Mutex;
+use crate::sys::sync::{AtomicU64, Mutex, Ordering};
 
 #[derive(Debug)]
 pub struct Baton<W> {
     state: Mutex<State<W>>,
+    /// The last tenure, for those who ask whether theirs is over.
+    last: AtomicU64,
 }
 
 #[derive(Debug)]
 struct State<W> {
-    held: bool,
+    holder: Option<Tenure>,
+    /// How many there have been.
+    tenures: u64,
+    /// Of those to come.
+    seat: RawFd,
     queue: VecDeque<W>,
     /// Sockets that only the I/O thread may serve.
     attended: usize,
@@ -36,8 +48,23 @@ struct State<W> {
     turns: u64,
     /// What `turns` was when the I/O thread last looked.
     turns_seen: u64,
-    /// The I/O thread sleeps until told.
-    io_sleeps: bool,
+    /// The I/O thread watches until told.
+    io_watches: bool,
+}
+
+/// Holding the baton, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tenure {
+    number: u64,
+    pub seat: RawFd,
+}
+
+/// The baton at one moment: whether it is held, and how often it has been taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    pub holder: Option<Tenure>,
+    pub seat: RawFd,
+    tenures: u64,
 }
 
 /// Whom to wake after a decision.
@@ -46,64 +73,74 @@ pub enum Wake<W> {
     Nobody,
     Caller(W),
     Io,
+    /// Nobody; and nobody is on this seat any more.
+    Vacated(RawFd),
 }
 
 /// What the I/O thread does next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum IoTurn {
     /// It holds the baton: poll.
-    Poll,
+    Poll(Tenure),
     /// Sleep for one lease, then ask again.
     Nap,
-    /// Sleep until woken.
-    Sleep,
+    /// Sleep until woken, or until the holder is held up.
+    Watch,
 }
 
 impl<W: Clone + PartialEq> Baton<W> {
-    pub fn new() -> Baton<W> {
+    pub fn new(seat: RawFd) -> Baton<W> {
         Baton {
             state: Mutex::new(State {
-                held: false,
+                holder: None,
+                tenures: 0,
+                seat,
                 queue: VecDeque::new(),
                 attended: 0,
                 turns: 0,
                 turns_seen: 0,
-                io_sleeps: false,
+                io_watches: false,
             }),
+            last: AtomicU64::new(0),
         }
     }
 
-    /// True: the caller holds the baton. False: it is queued and will be woken when its turn comes.
-    pub fn acquire(&self, me: &W) -> bool {
+    /// `Some`: the caller holds the baton. Otherwise it is queued and will be woken when its turn comes.
+    pub fn acquire(&self, me: &W) -> Option<Tenure> {
         let mut state = self.state.lock();
-        if state.held {
+        if state.holder.is_some() {
             if !state.queue.contains(me) {
                 state.queue.push_back(me.clone());
             }
-            return false;
+            return None;
         }
-        state.held = true;
-        true
+        Some(self.begin(&mut state))
     }
 
     /// The baton if it is free, for somebody who does not wait for it.
-    pub fn try_acquire(&self) -> bool {
+    pub fn try_acquire(&self) -> Option<Tenure> {
         let mut state = self.state.lock();
-        !std::mem::replace(&mut state.held, true)
+        if state.holder.is_some() { None } else { Some(self.begin(&mut state)) }
     }
 
     /// A caller has polled and leaves.
-    pub fn release(&self) -> Wake<W> {
+    pub fn release(&self, tenure: Tenure) -> Wake<W> {
         let mut state = self.state.lock();
-        state.held = false;
+        if state.holder != Some(tenure) {
+            return Wake::Vacated(tenure.seat);
+        }
+        state.holder = None;
         state.turns += 1;
         state.hand_on()
     }
 
     /// Somebody who only had a look gives the baton back; that is no reason for the I/O thread to stay away.
-    pub fn hand_back(&self) -> Wake<W> {
+    pub fn hand_back(&self, tenure: Tenure) -> Wake<W> {
         let mut state = self.state.lock();
-        state.held = false;
+        if state.holder != Some(tenure) {
+            return Wake::Vacated(tenure.seat);
+        }
+        state.holder = None;
         state.hand_on()
     }
 
@@ -111,7 +148,7 @@ impl<W: Clone + PartialEq> Baton<W> {
     pub fn leave(&self, me: &W) -> Wake<W> {
         let mut state = self.state.lock();
         state.queue.retain(|other| other != me);
-        if state.held { Wake::Nobody } else { state.hand_on() }
+        if state.holder.is_some() { Wake::Nobody } else { state.hand_on() }
     }
 
     /// The I/O thread asks what to do. It does not hold the baton.
@@ -119,16 +156,15 @@ impl<W: Clone + PartialEq> Baton<W> {
         let mut state = self.state.lock();
         let callers_came = state.turns != state.turns_seen;
         state.turns_seen = state.turns;
-        state.io_sleeps = false;
+        state.io_watches = false;
         if state.attended == 0 && callers_came {
             return IoTurn::Nap;
         }
-        if state.held {
-            state.io_sleeps = true;
-            return IoTurn::Sleep;
+        if state.holder.is_some() {
+            state.io_watches = true;
+            return IoTurn::Watch;
         }
-        state.held = true;
-        IoTurn::Poll
+        IoTurn::Poll(self.begin(&mut state))
     }
 
     /// The I/O thread has polled once. `None`: it goes on.
@@ -137,10 +173,40 @@ impl<W: Clone + PartialEq> Baton<W> {
         if state.attended > 0 || state.queue.is_empty() {
             return None;
         }
-        state.held = false;
+        state.holder = None;
         // The nap that follows gives the callers a lease.
         state.turns += 1;
         Some(state.hand_on())
+    }
+
+    /// For who watches.
+    pub fn moment(&self) -> Moment {
+        self.state.lock().moment()
+    }
+
+    /// The I/O thread takes the baton, whoever holds it, unless somebody else has taken it since that moment, or let go of it.
+    /// From now on holders have the new seat.
+    pub fn take_over(&self, since: Moment, seat: RawFd) -> Option<Tenure> {
+        let mut state = self.state.lock();
+        if state.moment() != since {
+            return None;
+        }
+        state.io_watches = false;
+        state.seat = seat;
+        Some(self.begin(&mut state))
+    }
+
+    /// Has somebody taken over from this tenure?
+    pub fn is_over(&self, tenure: Tenure) -> bool {
+        self.last.load(Ordering::Relaxed) != tenure.number
+    }
+
+    fn begin(&self, state: &mut State<W>) -> Tenure {
+        state.tenures += 1;
+        self.last.store(state.tenures, Ordering::Relaxed);
+        let tenure = Tenure { number: state.tenures, seat: state.seat };
+        state.holder = Some(tenure);
+        tenure
     }
 
     /// One socket more, or one less, that only the I/O thread serves.
@@ -150,7 +216,7 @@ impl<W: Clone + PartialEq> Baton<W> {
             true => state.attended += 1,
             false => state.attended = state.attended.saturating_sub(1),
         }
-        if more && !state.held { Wake::Io } else { Wake::Nobody }
+        if more && state.holder.is_none() { Wake::Io } else { Wake::Nobody }
     }
 
     /// Must the I/O thread poll whatever callers do?
@@ -165,11 +231,15 @@ impl<W: Clone + PartialEq> Baton<W> {
 
     /// Whoever holds the baton: is there one?
     pub fn is_held(&self) -> bool {
-        self.state.lock().held
+        self.state.lock().holder.is_some()
     }
 }
 
 impl<W> State<W> {
+    fn moment(&self) -> Moment {
+        Moment { holder: self.holder, seat: self.seat, tenures: self.tenures }
+    }
+
     /// The baton has become free: who is to take it?
     fn hand_on(&mut self) -> Wake<W> {
         if self.attended == 0
@@ -177,16 +247,10 @@ impl<W> State<W> {
         {
             return Wake::Caller(next);
         }
-        if self.attended > 0 || self.io_sleeps {
-            self.io_sleeps = false;
+        if self.attended > 0 || self.io_watches {
+            self.io_watches = false;
             return Wake::Io;
         }
         Wake::Nobody
-    }
-}
-
-impl<W: Clone + PartialEq> Default for Baton<W> {
-    fn default() -> Self {
-        Baton::new()
     }
 }

@@ -3,9 +3,12 @@
 //! thread a moment later.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
+
+use super::sync::Mutex;
 
 /// How often news is put off.
 const PATIENCE: u8 = 4;
@@ -26,24 +29,38 @@ pub struct News {
     pub deferred: u8,
 }
 
+/// Nothing is told under its lock: the one who tells may be held up.
 #[derive(Default)]
-pub struct Deferred(Vec<News>);
+pub struct Deferred {
+    news: Mutex<Vec<News>>,
+    some: AtomicBool,
+}
 
 impl Deferred {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        !self.some.load(Ordering::Relaxed)
     }
 
     /// Tells what was put off, in its order.
-    pub fn tell_all(&mut self, busy: Busy) {
-        for news in std::mem::take(&mut self.0) {
+    pub fn tell_all(&self, busy: Busy) {
+        if self.is_empty() {
+            return;
+        }
+        let all = {
+            let mut news = self.news.lock();
+            self.some.store(false, Ordering::Relaxed);
+            std::mem::take(&mut *news)
+        };
+        for news in all {
             self.tell(news, busy);
         }
     }
 
-    pub fn tell(&mut self, news: News, busy: Busy) {
+    pub fn tell(&self, news: News, busy: Busy) {
         if busy == Busy::Defer && news.deferred < PATIENCE && news.source.is_busy() {
-            self.0.push(News { deferred: news.deferred + 1, ..news });
+            let mut all = self.news.lock();
+            self.some.store(true, Ordering::Relaxed);
+            all.push(News { deferred: news.deferred + 1, ..news });
         } else {
             news.source.ready(news.key, news.ready);
         }

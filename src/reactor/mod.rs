@@ -5,11 +5,13 @@
 pub mod baton;
 mod deferred;
 pub mod parker;
+mod poll;
 pub mod sources;
 mod spin;
 mod streams;
 pub mod timers;
 mod turn;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -17,44 +19,46 @@ mod tests;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::{Poll, Registry, Waker};
-
 use crate::core::Result;
-use crate::sys::Owned;
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
 use crate::transport::pulse::Pulse;
 use crate::transport::source::Source;
 
-use baton::{Baton, Wake};
-use deferred::Busy;
+use baton::{Baton, Tenure, Wake};
+use deferred::{Busy, Deferred};
 use parker::Parker;
-use sources::{Sources, WAKER};
+use poll::{Bell, Poll};
+use sources::Sources;
 use spin::{is_crowded, spin};
 use sync::Mutex;
 use timers::{TimerId, Timers};
-use turn::Poller;
+use turn::Sleep;
 
 pub use crate::sys::sync;
 pub use sources::Registration;
 
 pub struct Reactor {
-    registry: Owned<Registry>,
-    waker: Waker,
-    /// Locked by whoever holds the baton, hence never contended.
-    poller: Mutex<Poller>,
-    /// The poller holds news that the I/O thread has put off.
-    deferring: AtomicBool,
+    poll: Poll,
+    deferred: Deferred,
     baton: Baton<ByIdentity>,
+    /// That of the baton's holders now, and those on which somebody still is who was taken over from.
+    seats: Mutex<Vec<Bell>>,
+    /// How far whoever holds the baton is: it grows with each step, and is odd while events are fetched and told.
+    progress: AtomicU64,
     sources: Sources,
     timers: Timers,
     /// What callers ask of the I/O thread.
     requests: Mutex<Vec<Request>>,
     io: Arc<Parker>,
+    /// The I/O thread watches the poll, rather than to poll.
+    io_watches: AtomicBool,
+    /// It was told to look at whoever polls, since it has begun to watch.
+    io_alarmed: AtomicBool,
     stopping: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -120,19 +124,19 @@ impl std::fmt::Debug for Reactor {
 impl Reactor {
     /// Makes the poll and starts the I/O thread.
     pub fn start() -> Result<Arc<Reactor>> {
-        let poll = Poll::new()?;
-        let registry = Owned::new(poll.registry().try_clone()?);
-        let waker = Waker::new(&registry, WAKER)?;
+        let seat = Bell::new()?;
         let reactor = Arc::new(Reactor {
-            registry,
-            waker,
-            poller: Mutex::new(Poller::new(poll)),
-            deferring: AtomicBool::new(false),
-            baton: Baton::new(),
+            poll: Poll::new()?,
+            deferred: Deferred::default(),
+            baton: Baton::new(seat.fd()),
+            seats: Mutex::new(vec![seat]),
+            progress: AtomicU64::new(0),
             sources: Sources::default(),
             timers: Timers::default(),
             requests: Mutex::default(),
             io: Arc::default(),
+            io_watches: AtomicBool::new(false),
+            io_alarmed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             thread: Mutex::default(),
         });
@@ -145,7 +149,7 @@ impl Reactor {
     /// Ends the I/O thread and waits for that.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.notify(&self.io);
+        self.notify_io();
         let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             // A panic of the I/O thread has been reported; there is nobody left to tell.
@@ -160,26 +164,17 @@ impl Reactor {
 
     /// Watches a descriptor for reading, and for writing if asked.
     pub fn register(&self, fd: RawFd, source: Arc<dyn Source>, key: u64, write: bool) -> io::Result<Registration> {
-        let registration = self.sources.insert(source, key);
-        match sources::watch(&self.registry, fd, registration, write) {
-            Ok(()) => Ok(registration),
-            Err(error) => {
-                self.sources.remove(registration);
-                Err(error)
-            }
-        }
+        self.sources.insert(&self.poll, fd, write, source, key)
     }
 
     /// Changes whether writability is watched. What is ready already is reported again.
-    pub fn watch_writable(&self, fd: RawFd, registration: Registration, write: bool) -> io::Result<()> {
-        sources::rewatch(&self.registry, fd, registration, write)
+    pub fn watch_writable(&self, registration: Registration, write: bool) -> io::Result<()> {
+        self.sources.watch_writable(&self.poll, registration, write)
     }
 
     /// Stops watching, before the descriptor is closed. Events already fetched are ignored.
-    pub fn deregister(&self, fd: RawFd, registration: Registration) {
-        // The descriptor is ours and open, so there is nothing to fail.
-        let _ = sources::unwatch(&self.registry, fd);
-        self.sources.remove(registration);
+    pub fn deregister(&self, registration: Registration) {
+        self.sources.remove(&self.poll, registration);
     }
 
     pub fn arm(&self, at: Instant, source: Arc<dyn Source>, key: u64) -> TimerId {
@@ -196,13 +191,22 @@ impl Reactor {
 
     pub fn request(&self, request: Request) {
         self.requests.lock().push(request);
-        self.notify(&self.io);
+        self.notify_io();
     }
 
     /// Wakes a sleeping caller, wherever it sleeps.
     pub fn notify(&self, parker: &Parker) {
         if parker.notify() {
-            self.wake_poll();
+            self.poll.wake();
+        }
+    }
+
+    fn notify_io(&self) {
+        if self.io.notify() {
+            match self.io_watches.load(Ordering::Relaxed) {
+                true => self.poll.wake_watcher(),
+                false => self.poll.wake(),
+            }
         }
     }
 
@@ -224,12 +228,16 @@ impl Reactor {
             }
             let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
-                break Waited::TimedOut;
+                break self.out_of_time(&me.0, polls);
             }
-            if polls && self.baton.acquire(&me) {
-                let waited = self.poll_until_noticed(&me.0, deadline, spins && !is_crowded(self.baton.queued()));
-                self.carry_out(self.baton.release());
-                return waited;
+            if polls && let Some(tenure) = self.baton.acquire(&me) {
+                let spins = spins && !is_crowded(self.baton.queued());
+                let waited = self.poll_until_noticed(&me.0, deadline, spins, tenure);
+                self.carry_out(self.baton.release(tenure));
+                match waited {
+                    Some(waited) => return waited,
+                    None => continue,
+                }
             }
             // Who is queued leaves the core to those it waits for.
             if spins && !polls && spin(|| me.0.has_notice()) {
@@ -251,33 +259,50 @@ impl Reactor {
         self.look(Busy::Wait, Baton::release);
     }
 
-    fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>) -> Wake<ByIdentity>) {
-        if self.baton.try_acquire() {
-            // A poll that does not wait cannot be interrupted.
-            let _ = self.poll_once(Some(Duration::ZERO), None, busy);
-            self.carry_out(give_back(&self.baton));
+    fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>, Tenure) -> Wake<ByIdentity>) {
+        if let Some(tenure) = self.baton.try_acquire() {
+            // What does not sleep cannot be interrupted.
+            let _ = self.poll_once(Sleep::Not, Some(tenure), busy);
+            self.carry_out(give_back(&self.baton, tenure));
         }
     }
 
-    fn poll_until_noticed(&self, me: &Parker, deadline: Option<Instant>, spins: bool) -> Waited {
-        let look = || self.poll_once(Some(Duration::ZERO), None, Busy::Wait).is_err() || me.has_notice();
+    /// A time limit does not win over what is there already: whoever has the poll may be held up.
+    fn out_of_time(&self, me: &Parker, polls: bool) -> Waited {
+        if polls {
+            let _ = self.poll_once(Sleep::Not, None, Busy::Wait);
+        }
+        if me.take_notice() { Waited::Noticed } else { Waited::TimedOut }
+    }
+
+    /// `None`: its tenure is over.
+    fn poll_until_noticed(
+        &self,
+        me: &Parker,
+        deadline: Option<Instant>,
+        spins: bool,
+        tenure: Tenure,
+    ) -> Option<Waited> {
+        let look = || self.poll_once(Sleep::Not, Some(tenure), Busy::Wait).is_err() || me.has_notice();
         if spins && spin(look) && me.take_notice() {
-            return Waited::Noticed;
+            return Some(Waited::Noticed);
         }
         loop {
             if me.take_notice() {
-                return Waited::Noticed;
+                return Some(Waited::Noticed);
+            }
+            if self.baton.is_over(tenure) {
+                return None;
             }
             let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
-                return Waited::TimedOut;
+                return Some(self.out_of_time(me, true));
             }
             if !me.begin_poll() {
                 continue;
             }
-            let outcome = self.poll_once(left, Some(me), Busy::Wait);
-            if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
-                return Waited::Interrupted;
+            if self.poll_once(Sleep::Caller(me, left, tenure), Some(tenure), Busy::Wait).is_err() {
+                return Some(Waited::Interrupted);
             }
         }
     }
@@ -286,20 +311,16 @@ impl Reactor {
         match wake {
             Wake::Nobody => {}
             Wake::Caller(caller) => self.notify(&caller.0),
-            Wake::Io => self.notify(&self.io),
+            Wake::Io => self.notify_io(),
+            Wake::Vacated(seat) => self.seats.lock().retain(|bell| bell.fd() != seat),
         }
     }
 
     /// Somebody must look at the timers or the baton anew.
     fn nudge(&self) {
         if self.baton.is_held() {
-            self.wake_poll();
+            self.poll.wake();
         }
-        self.notify(&self.io);
-    }
-
-    fn wake_poll(&self) {
-        // An eventfd write fails only if the counter overflows, and then the poller is awake anyway.
-        let _ = self.waker.wake();
+        self.notify_io();
     }
 }

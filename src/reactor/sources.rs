@@ -4,16 +4,12 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use mio::unix::SourceFd;
-use mio::{Interest, Registry, Token};
 use slab::Slab;
 
 use crate::transport::source::Source;
 
+use super::poll::Poll;
 use super::sync::Mutex;
-
-/// The poll's own waker. No slot ever has this token.
-pub const WAKER: Token = Token(usize::MAX);
 
 /// A watched descriptor: a slot and its generation, so that an event fetched before the descriptor went
 /// cannot hit its successor.
@@ -24,12 +20,12 @@ pub struct Registration {
 }
 
 impl Registration {
-    fn token(self) -> Token {
-        Token((self.generation as usize) << 32 | self.slot as usize)
+    fn token(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.slot)
     }
 
-    fn of(token: Token) -> Registration {
-        Registration { slot: token.0 as u32, generation: (token.0 >> 32) as u32 }
+    fn of(token: u64) -> Registration {
+        Registration { slot: token as u32, generation: (token >> 32) as u32 }
     }
 }
 
@@ -46,26 +42,70 @@ struct Slot {
     generation: u32,
     source: Arc<dyn Source>,
     key: u64,
+    /// What is watched, for watching it anew.
+    fd: RawFd,
+    write: bool,
 }
 
+/// So many descriptors are watched anew before others have their turn with the table.
+const CHUNK: usize = 64;
+
+/// What the poll watches is changed under the table's lock: so whoever watches everything anew does it as it is.
 impl Sources {
-    pub fn insert(&self, source: Arc<dyn Source>, key: u64) -> Registration {
+    pub fn insert(
+        &self,
+        poll: &Poll,
+        fd: RawFd,
+        write: bool,
+        source: Arc<dyn Source>,
+        key: u64,
+    ) -> io::Result<Registration> {
         let mut table = self.0.lock();
-        // The top bit stays clear, so no token is the waker's.
+        // The top bit stays clear, so no token is the bell's.
         table.made = (table.made + 1) & (u32::MAX >> 1);
         let generation = table.made;
-        let slot = table.slots.insert(Slot { generation, source, key }) as u32;
-        Registration { slot, generation }
+        let slot = table.slots.insert(Slot { generation, source, key, fd, write }) as u32;
+        let registration = Registration { slot, generation };
+        poll.add(fd, registration.token(), write).inspect_err(|_| drop(table.remove(registration)))?;
+        Ok(registration)
     }
 
-    pub fn remove(&self, registration: Registration) {
+    pub fn watch_writable(&self, poll: &Poll, registration: Registration, write: bool) -> io::Result<()> {
         let mut table = self.0.lock();
-        let index = registration.slot as usize;
-        let current = table.slots.get(index).is_some_and(|slot| slot.generation == registration.generation);
-        let removed = current.then(|| table.slots.remove(index));
-        drop(table);
-        // The source may be the last of its kind; let it go without the lock.
+        let Some(slot) = table.slot(registration) else { return Ok(()) };
+        slot.write = write;
+        poll.change(slot.fd, registration.token(), write)
+    }
+
+    pub fn remove(&self, poll: &Poll, registration: Registration) {
+        let removed = {
+            let mut table = self.0.lock();
+            if let Some(slot) = table.slot(registration) {
+                // The descriptor is ours and open, so there is nothing to fail.
+                let _ = poll.remove(slot.fd);
+            }
+            table.remove(registration)
+        };
+        // The source may be the last of its kind; it went without the lock.
         drop(removed);
+    }
+
+    /// Has everything that is ready reported again.
+    pub fn watch_anew(&self, poll: &Poll) {
+        let mut next = 0;
+        loop {
+            let table = self.0.lock();
+            let end = table.slots.capacity().min(next + CHUNK);
+            for (index, slot) in (next..end).filter_map(|index| Some((index, table.slots.get(index)?))) {
+                let registration = Registration { slot: index as u32, generation: slot.generation };
+                // As when it was changed last: that has succeeded.
+                let _ = poll.change(slot.fd, registration.token(), slot.write);
+            }
+            if end == table.slots.capacity() {
+                return;
+            }
+            next = end;
+        }
     }
 
     pub fn clear(&self) {
@@ -73,7 +113,7 @@ impl Sources {
         drop(all);
     }
 
-    pub fn find(&self, token: Token) -> Option<(Arc<dyn Source>, u64)> {
+    pub fn find(&self, token: u64) -> Option<(Arc<dyn Source>, u64)> {
         let wanted = Registration::of(token);
         let table = self.0.lock();
         let slot = table.slots.get(wanted.slot as usize)?;
@@ -81,20 +121,13 @@ impl Sources {
     }
 }
 
-pub fn watch(registry: &Registry, fd: RawFd, registration: Registration, write: bool) -> io::Result<()> {
-    registry.register(&mut SourceFd(&fd), registration.token(), interest(write))
-}
+impl Table {
+    fn slot(&mut self, registration: Registration) -> Option<&mut Slot> {
+        self.slots.get_mut(registration.slot as usize).filter(|slot| slot.generation == registration.generation)
+    }
 
-pub fn rewatch(registry: &Registry, fd: RawFd, registration: Registration, write: bool) -> io::Result<()> {
-    registry.reregister(&mut SourceFd(&fd), registration.token(), interest(write))
-}
-
-pub fn unwatch(registry: &Registry, fd: RawFd) -> io::Result<()> {
-    registry.deregister(&mut SourceFd(&fd))
-}
-
-/// Writability is watched only while somebody has something to write: a unix socket reports it every time
-/// its peer reads, which would wake the poller for nothing.
-fn interest(write: bool) -> Interest {
-    if write { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE }
+    fn remove(&mut self, registration: Registration) -> Option<Slot> {
+        self.slot(registration)?;
+        self.slots.try_remove(registration.slot as usize)
+    }
 }

@@ -14,6 +14,7 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use crate::sys::cancel::Uncancelled;
 use crate::sys::clock;
 
 /// How long a wait spins while spinning helps: some answers.
@@ -95,7 +96,13 @@ pub fn spin(look: impl FnMut() -> bool) -> bool {
 /// Do so many others wait beside the caller that they will want every core as soon as they are told?
 pub fn is_crowded(others: usize) -> bool {
     static CORES: OnceLock<usize> = OnceLock::new();
-    want_every_core(others, *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)))
+    want_every_core(others, *CORES.get_or_init(cores))
+}
+
+fn cores() -> usize {
+    // It reads files.
+    let _uncancelled = Uncancelled::hold();
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Of a process that is bound to one core, the peer may run on another one: that alone is no reason not to spin.

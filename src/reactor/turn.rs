@@ -4,16 +4,13 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use mio::{Events, Poll};
-
-use crate::sys::Owned;
+use crate::sys::cancel::Uncancelled;
 use crate::sys::signals::set_timer_slack;
-use crate::transport::pipe::Ready;
 
-use super::baton::{Baton, IoTurn};
-use super::deferred::{Busy, Deferred, News};
+use super::baton::{Baton, IoTurn, Tenure};
+use super::deferred::{Busy, News};
 use super::parker::Parker;
-use super::sources::WAKER;
+use super::poll::{BELL, Room, ready, room};
 use super::streams::{LOOK, Streams};
 use super::{Reactor, Request, time_left};
 
@@ -21,58 +18,77 @@ use super::{Reactor, Request, time_left};
 const LEASE: Duration = Duration::from_millis(1);
 const LONG_LEASE: Duration = Duration::from_millis(4);
 
-/// Events fetched at once.
-const BATCH: usize = 256;
-
-pub struct Poller {
-    poll: Owned<Poll>,
-    events: Events,
-    deferred: Deferred,
-}
-
-impl Poller {
-    pub fn new(poll: Poll) -> Poller {
-        Poller { poll: Owned::new(poll), events: Events::with_capacity(BATCH), deferred: Deferred::default() }
-    }
+/// How a turn of the poll waits for something to do.
+pub(super) enum Sleep<'a> {
+    Not,
+    /// A caller, who is to hear of signal handlers, for at most so long. It has said to be in the poll ([`Parker::begin_poll`]).
+    Caller(&'a Parker, Option<Duration>, Tenure),
+    /// The I/O thread, on which none runs.
+    Io(&'a Parker),
 }
 
 impl Reactor {
-    /// Polls once, dispatches everything that was fetched, and lets due timers expire. The baton is the caller's.
-    /// `busy`: only the I/O thread may put news off, for it looks again. `sleeper`: who has said to be in the poll, and is
-    /// told what comes from here on without the poll's waker; it is mostly the sleeper itself that dispatches its own notice.
-    pub(super) fn poll_once(&self, timeout: Option<Duration>, sleeper: Option<&Parker>, busy: Busy) -> io::Result<()> {
+    /// Fetches what there is, tells it, and lets due timers expire. `tenure`: of whom holds the baton; anybody may, once, without.
+    /// `busy`: only the I/O thread may put news off, for it looks again. Who sleeps is told what comes after the sleep without
+    /// the poll's bell: it is mostly the sleeper itself that dispatches its own notice. `Interrupted`: a signal handler ran.
+    pub(super) fn poll_once(&self, sleep: Sleep<'_>, tenure: Option<Tenure>, busy: Busy) -> io::Result<()> {
         let next = self.timers.next();
         let until_timer = time_left(next);
-        let timeout = match (timeout, until_timer) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
-        let mut poller = self.poller.lock();
-        let Poller { poll, events, deferred } = &mut *poller;
-        deferred.tell_all(busy);
-        let outcome = poll.get_mut().poll(events, timeout);
-        if let Some(sleeper) = sleeper {
-            sleeper.end_poll();
-        }
-        if outcome.is_ok() {
-            for event in events.iter().filter(|event| event.token() != WAKER) {
-                let Some((source, key)) = self.sources.find(event.token()) else { continue };
-                let closed = event.is_read_closed() || event.is_error();
-                let ready = Ready { readable: event.is_readable(), writable: event.is_writable(), closed };
-                deferred.tell(News { source, key, ready, deferred: 0 }, busy);
+        self.tell_deferred(busy);
+        let (outcome, timeout) = match sleep {
+            Sleep::Not => (Ok(()), Some(Duration::ZERO)),
+            Sleep::Io(_) => (Ok(()), until_timer),
+            Sleep::Caller(me, limit, tenure) => {
+                let outcome = self.poll.sleep(limit.into_iter().chain(until_timer).min(), tenure.seat);
+                me.end_poll();
+                (outcome, Some(Duration::ZERO))
             }
+        };
+        let counted = tenure.filter(|_| !matches!(sleep, Sleep::Io(_)));
+        if outcome.is_ok() && self.begin_step(counted) {
+            let rung = self.tell_events(&mut room(), timeout, &sleep, busy);
+            if rung && tenure.is_none_or(|tenure| self.baton.is_over(tenure)) {
+                // It was meant for somebody else, who may still be asleep.
+                self.poll.wake();
+            }
+            self.end_step(counted);
         }
-        self.deferring.store(!deferred.is_empty(), Ordering::Relaxed);
-        drop(poller);
         if next.is_some() {
             self.expire(Instant::now());
         }
         outcome
     }
 
+    /// Was the bell rung?
+    fn tell_events(&self, room: &mut Room, timeout: Option<Duration>, sleep: &Sleep<'_>, busy: Busy) -> bool {
+        let mut rung = false;
+        let events = self.poll.fetch(room, timeout);
+        if let Sleep::Io(me) = sleep {
+            me.end_poll();
+        }
+        // Whom they concern may accept, connect and close.
+        let _uncancelled = (!events.is_empty()).then(Uncancelled::hold);
+        for event in events {
+            let token = event.data.u64();
+            rung |= token == BELL;
+            if let Some((source, key)) = self.sources.find(token) {
+                self.deferred.tell(News { source, key, ready: ready(event), deferred: 0 }, busy);
+            }
+        }
+        rung
+    }
+
+    fn tell_deferred(&self, busy: Busy) {
+        if self.is_deferring() {
+            let _uncancelled = Uncancelled::hold();
+            self.deferred.tell_all(busy);
+        }
+    }
+
     /// Tells everybody whose timer is due.
     pub(super) fn expire(&self, now: Instant) {
         while let Some((source, key)) = self.timers.pop_due(now) {
+            let _uncancelled = Uncancelled::hold();
             source.expired(key);
         }
     }
@@ -90,17 +106,19 @@ impl Reactor {
                 continue;
             }
             match self.baton.io_turn() {
-                IoTurn::Poll => {
+                IoTurn::Poll(tenure) => {
                     lease = LEASE;
-                    self.serve_poll();
+                    self.serve_poll(tenure);
                 }
                 IoTurn::Nap => {
-                    self.nap(Some(lease));
+                    self.nap(lease);
                     lease = (lease * 2).min(LONG_LEASE);
                 }
-                IoTurn::Sleep => {
+                IoTurn::Watch => {
                     lease = LEASE;
-                    self.nap(None);
+                    if let Some(tenure) = self.watch_holder() {
+                        self.serve_poll(tenure);
+                    }
                 }
             }
         }
@@ -109,14 +127,14 @@ impl Reactor {
     }
 
     /// Polls until callers want to, or there is something else to do.
-    fn serve_poll(&self) {
+    fn serve_poll(&self, tenure: Tenure) {
         loop {
             if self.is_stopping() || self.has_requests() || self.is_deferring() {
-                return self.carry_out(self.baton.hand_back());
+                return self.carry_out(self.baton.hand_back(tenure));
             }
             if self.io.begin_poll() {
-                // Signals are blocked here; nothing else is an error of the poll.
-                let _ = self.poll_once(None, Some(&self.io), Busy::Defer);
+                // Nothing interrupts it.
+                let _ = self.poll_once(Sleep::Io(&self.io), Some(tenure), Busy::Defer);
             }
             self.io.take_notice();
             if let Some(wake) = self.baton.io_yield() {
@@ -125,20 +143,18 @@ impl Reactor {
         }
     }
 
-    /// Sleeps outside the poll, for timers only: for a whole lease, or until the caller who polls leaves, or until
-    /// there is something to do.
-    fn nap(&self, lease: Option<Duration>) {
-        let end = lease.map(|lease| Instant::now() + lease);
+    /// Sleeps outside the poll, for timers only: for a whole lease, or until there is something to do.
+    fn nap(&self, lease: Duration) {
+        let end = Instant::now() + lease;
         loop {
             let now = Instant::now();
-            if end.is_some_and(|end| now >= end) || self.is_stopping() || self.has_requests() {
+            if now >= end || self.is_stopping() || self.has_requests() {
                 return;
             }
-            // While a caller polls, timers are its business.
-            let wake_at = end.map(|end| self.timers.next().map_or(end, |timer| timer.min(end)));
-            self.io.park(wake_at.map(|at| at.saturating_duration_since(now)));
+            let wake_at = self.timers.next().map_or(end, |timer| timer.min(end));
+            self.io.park(Some(wake_at.saturating_duration_since(now)));
             self.io.take_notice();
-            if end.is_none() || self.baton.is_attended() {
+            if self.baton.is_attended() {
                 return;
             }
             self.expire(Instant::now());
@@ -169,15 +185,15 @@ impl Reactor {
         self.expire(Instant::now());
     }
 
-    fn is_deferring(&self) -> bool {
-        self.deferring.load(Ordering::Relaxed)
+    pub(super) fn is_deferring(&self) -> bool {
+        !self.deferred.is_empty()
     }
 
-    fn has_requests(&self) -> bool {
+    pub(super) fn has_requests(&self) -> bool {
         !self.requests.lock().is_empty()
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 }

@@ -4,8 +4,11 @@
 //! them. So every descriptor of ours is marked in a bit map while it is open, and the fork handler closes
 //! the marked ones. A bit map and not a list: the handler may take no lock and allocate nothing.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::cancel::Uncancelled;
 
 /// Descriptors above this are not remembered (the usual hard limit of a process is at most this).
 const TRACKED: usize = 1 << 20;
@@ -15,18 +18,12 @@ static OPEN: [AtomicU64; TRACKED / 64] = [const { AtomicU64::new(0) }; TRACKED /
 
 /// A descriptor that is marked as the library's for as long as it lives.
 #[derive(Debug)]
-pub struct Owned<T: AsRawFd>(T);
+pub struct Owned<T: AsRawFd>(ManuallyDrop<T>);
 
 impl<T: AsRawFd> Owned<T> {
     pub fn new(inner: T) -> Owned<T> {
         mark(inner.as_raw_fd(), true);
-        Owned(inner)
-    }
-}
-
-impl<T: AsRawFd> Owned<T> {
-    pub fn get_mut(&mut self) -> &mut T {
-        &mut self.0
+        Owned(ManuallyDrop::new(inner))
     }
 }
 
@@ -42,7 +39,19 @@ impl<T: AsRawFd> Drop for Owned<T> {
     /// Runs before the inner value closes the descriptor, so a number is never marked for two owners.
     fn drop(&mut self) {
         mark(self.0.as_raw_fd(), false);
+        // close(2) of the C library is a point of cancellation.
+        let _uncancelled = Uncancelled::hold();
+        // SAFETY: nobody uses it after this.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
     }
+}
+
+/// A descriptor that is known by its number, for a system call.
+pub fn borrow<'fd>(fd: RawFd) -> BorrowedFd<'fd> {
+    let number = if fd < 0 { RawFd::MAX } else { fd };
+    // SAFETY: a number that no descriptor has, or one that was closed and is somebody else's now, makes the call fail or concern
+    // the wrong descriptor, but touches no memory. Only -1 may not be borrowed.
+    unsafe { BorrowedFd::borrow_raw(number) }
 }
 
 fn mark(fd: RawFd, open: bool) {

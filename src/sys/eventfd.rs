@@ -1,26 +1,21 @@
 //! An eventfd as a level: readable while it is raised. The face of SNDFD and RCVFD.
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, RawFd};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::Owned;
 
 #[derive(Debug)]
 pub struct EventFd {
-    file: Owned<File>,
+    file: Owned<OwnedFd>,
     raised: bool,
 }
 
 impl EventFd {
     pub fn new() -> io::Result<EventFd> {
-        // SAFETY: eventfd takes two integers and touches no memory.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor is new and owned by nobody else.
-        let file = Owned::new(unsafe { File::from_raw_fd(fd) });
+        let file = Owned::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         Ok(EventFd { file, raised: false })
     }
 
@@ -32,8 +27,8 @@ impl EventFd {
         self.raised = raised;
         // Neither can fail: the counter never exceeds one, and it is read only when it is one.
         let _ = match raised {
-            true => (&*self.file).write(&1u64.to_ne_bytes()),
-            false => (&*self.file).read(&mut [0; 8]),
+            true => rustix::io::write(&*self.file, &1u64.to_ne_bytes()),
+            false => rustix::io::read(&*self.file, &mut [0; 8]),
         };
     }
 

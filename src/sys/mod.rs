@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code, reason = "the OS is called in C")]
 
+pub mod cancel;
 pub mod clock;
 pub mod descriptor;
 pub mod eventfd;

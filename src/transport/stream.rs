@@ -1,10 +1,11 @@
 //! Non-blocking bytes: what a framing is spoken over.
 
 use std::fmt::Debug;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::Owned;
@@ -84,17 +85,18 @@ impl Wire {
     }
 }
 
+/// The system calls are made directly: those of the C library are points where a thread may be cancelled, here with a lock in hand.
 impl Stream for Wire {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        retry(|| (&*self.0).read(into))
+        retry(|| Ok(recv(&*self.0, &mut *into, RecvFlags::empty())?.1))
     }
 
     /// Never raises SIGPIPE: the process is not ours.
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         retry(|| match from {
             // One piece costs the kernel less than a list of pieces.
-            [piece] => self.0.send_with_flags(piece, libc::MSG_NOSIGNAL),
-            pieces => self.0.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL),
+            [piece] => Ok(send(&*self.0, piece, SendFlags::NOSIGNAL)?),
+            pieces => Ok(sendmsg(&*self.0, pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?),
         })
     }
 

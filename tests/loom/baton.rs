@@ -2,31 +2,72 @@
 //!
 //! The rules and the parkers are the real ones. What the reactor does with them is written down here again, in
 //! the words of `src/reactor`, over a kernel that keeps events until somebody polls. Time does not pass: a nap
-//! is over at once, which is every possible length of it as far as interleavings go.
+//! is over at once, which is every possible length of it as far as interleavings go. So a caller need not be slow for the I/O
+//! thread to take over from it; some are held up at a certain place until the model lets them go.
 
 use std::sync::Arc;
 
-use loom::sync::atomic::{AtomicBool, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{self, JoinHandle};
 
 use crate::explore;
-use crate::reactor::baton::{Baton, IoTurn, Wake};
+use crate::reactor::baton::{Baton, IoTurn, Moment, Tenure, Wake};
 use crate::reactor::parker::Parker;
 
 /// The poll: what has happened and was not fetched yet.
 #[derive(Default)]
 struct Kernel {
-    ready: Mutex<Fetched>,
+    ready: Mutex<Ready>,
     bell: Condvar,
 }
 
 #[derive(Default)]
-struct Fetched {
+struct Ready {
     /// Sockets for which an answer has arrived.
     events: Vec<usize>,
     woken: bool,
-    polled: bool,
+    watcher_woken: bool,
+    /// Those that were rung, and how many there are beside the first.
+    rung: Vec<i32>,
+    seats: i32,
+}
+
+impl Ready {
+    fn is_readable(&self) -> bool {
+        self.woken || !self.events.is_empty()
+    }
+}
+
+/// Where a caller is held up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    BeforePoll,
+    /// What it has fetched is not told.
+    BeforeTelling,
+    /// It was woken to take the baton.
+    BeforeAcquiring,
+}
+
+/// A caller is held up here, until it is let go.
+#[derive(Default)]
+struct Hold {
+    over: Mutex<bool>,
+    change: Condvar,
+}
+
+impl Hold {
+    fn stay(&self) {
+        let mut over = self.over.lock().unwrap();
+        while !*over {
+            over = self.change.wait(over).unwrap();
+        }
+    }
+
+    fn let_go(&self) {
+        *self.over.lock().unwrap() = true;
+        self.change.notify_all();
+    }
 }
 
 /// A socket with at most one caller that waits: the monitor of `src/facade`.
@@ -39,6 +80,8 @@ struct Socket {
 
 #[derive(Default)]
 struct Waiting {
+    /// It is with the kernel.
+    arrived: bool,
     answered: bool,
     caller: Option<usize>,
 }
@@ -50,6 +93,11 @@ struct Model {
     sockets: [Socket; 3],
     parkers: [Parker; 2],
     io: Parker,
+    io_watches: AtomicBool,
+    progress: AtomicU64,
+    /// Caller 0 is held up.
+    held_up: Option<Place>,
+    hold: Hold,
     stopping: AtomicBool,
 }
 
@@ -64,26 +112,65 @@ impl Kernel {
         self.bell.notify_all();
     }
 
-    fn poll(&self) -> Vec<usize> {
+    /// Until there is something to fetch; not even then, if it is for somebody else's bell.
+    fn sleep(&self, seat: i32) {
         let mut ready = self.ready.lock().unwrap();
-        assert!(!std::mem::replace(&mut ready.polled, true), "two threads poll");
-        while ready.events.is_empty() && !ready.woken {
+        while !ready.is_readable() && !ready.rung.contains(&seat) {
             ready = self.bell.wait(ready).unwrap();
         }
-        ready.polled = false;
+    }
+
+    /// What there is, once there is something.
+    fn poll(&self) -> Vec<usize> {
+        let mut ready = self.ready.lock().unwrap();
+        while !ready.is_readable() {
+            ready = self.bell.wait(ready).unwrap();
+        }
         ready.woken = false;
         std::mem::take(&mut ready.events)
+    }
+
+    /// Until there is something to fetch, or it was woken.
+    fn watch(&self) {
+        let mut ready = self.ready.lock().unwrap();
+        while !ready.is_readable() && !ready.watcher_woken {
+            ready = self.bell.wait(ready).unwrap();
+        }
+        ready.watcher_woken = false;
+    }
+
+    fn wake_watcher(&self) {
+        self.ready.lock().unwrap().watcher_woken = true;
+        self.bell.notify_all();
+    }
+
+    fn has_events(&self) -> bool {
+        self.ready.lock().unwrap().is_readable()
+    }
+
+    fn new_seat(&self) -> i32 {
+        let mut ready = self.ready.lock().unwrap();
+        ready.seats += 1;
+        ready.seats
     }
 }
 
 impl Model {
     fn new() -> Arc<Model> {
+        Model::with(None)
+    }
+
+    fn with(held_up: Option<Place>) -> Arc<Model> {
         Arc::new(Model {
             kernel: Kernel::default(),
-            baton: Baton::new(),
+            baton: Baton::new(0),
             sockets: Default::default(),
             parkers: Default::default(),
             io: Parker::default(),
+            io_watches: AtomicBool::new(false),
+            progress: AtomicU64::new(0),
+            held_up,
+            hold: Hold::default(),
             stopping: AtomicBool::new(false),
         })
     }
@@ -98,15 +185,57 @@ impl Model {
         match wake {
             Wake::Nobody => {}
             Wake::Caller(caller) => self.notify(&self.parkers[caller]),
-            Wake::Io => self.notify(&self.io),
+            Wake::Io => self.notify_io(),
+            Wake::Vacated(_) => {}
         }
     }
 
-    fn poll_once(&self, sleeper: &Parker) {
-        let ready = self.kernel.poll();
-        sleeper.end_poll();
+    fn notify_io(&self) {
+        if self.io.notify() {
+            match self.io_watches.load(Ordering::Relaxed) {
+                true => self.kernel.wake_watcher(),
+                false => self.kernel.wake(),
+            }
+        }
+    }
+
+    /// `Reactor::poll_once` of a caller.
+    fn poll_once(&self, me: usize, tenure: Tenure) {
+        self.kernel.sleep(tenure.seat);
+        self.parkers[me].end_poll();
+        let Some((ready, rung)) = self.begin_step(tenure) else { return };
+        if !ready.is_empty() {
+            self.pass(me, Place::BeforeTelling);
+        }
         for socket in ready {
             self.answer(socket);
+        }
+        if rung && self.baton.is_over(tenure) {
+            self.kernel.wake();
+        }
+        if !self.baton.is_over(tenure) {
+            self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 1, Ordering::SeqCst);
+        }
+    }
+
+    /// The step begins, and everything is fetched. This is one step here: else a caller that is held up in its midst, taken over
+    /// from, and held up again once it has fetched, would have news with it that nobody tells.
+    fn begin_step(&self, tenure: Tenure) -> Option<(Vec<usize>, bool)> {
+        let mut ready = self.kernel.ready.lock().unwrap();
+        if self.baton.is_over(tenure) {
+            return None;
+        }
+        self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 2, Ordering::SeqCst);
+        if self.io_watches.load(Ordering::SeqCst) {
+            ready.watcher_woken = true;
+            self.kernel.bell.notify_all();
+        }
+        Some((std::mem::take(&mut ready.events), std::mem::take(&mut ready.woken)))
+    }
+
+    fn pass(&self, me: usize, place: Place) {
+        if me == 0 && self.held_up == Some(place) {
+            self.hold.stay();
         }
     }
 
@@ -140,10 +269,9 @@ impl Model {
     /// A call whose time is over as soon as it would have to sleep, or to poll without an end.
     fn impatient_call(&self, me: usize) {
         self.sockets[me].state.lock().unwrap().caller = Some(me);
-        if self.baton.acquire(&me) {
-            self.carry_out(self.baton.release());
-        } else {
-            self.carry_out(self.baton.leave(&me));
+        match self.baton.acquire(&me) {
+            Some(tenure) => self.carry_out(self.baton.release(tenure)),
+            None => self.carry_out(self.baton.leave(&me)),
         }
     }
 
@@ -154,45 +282,59 @@ impl Model {
             if parker.take_notice() {
                 break;
             }
-            if self.baton.acquire(&me) {
-                self.poll_until_noticed(parker);
-                self.carry_out(self.baton.release());
-                return;
+            if let Some(tenure) = self.baton.acquire(&me) {
+                let noticed = self.poll_until_noticed(me, tenure);
+                self.carry_out(self.baton.release(tenure));
+                if noticed {
+                    return;
+                }
+                continue;
             }
             parker.park(None);
+            self.pass(me, Place::BeforeAcquiring);
         }
         self.carry_out(self.baton.leave(&me));
     }
 
-    fn poll_until_noticed(&self, parker: &Parker) {
-        while !parker.take_notice() {
-            if parker.begin_poll() {
-                self.poll_once(parker);
+    fn poll_until_noticed(&self, me: usize, tenure: Tenure) -> bool {
+        while !self.parkers[me].take_notice() {
+            if self.baton.is_over(tenure) {
+                return false;
+            }
+            if self.parkers[me].begin_poll() {
+                self.pass(me, Place::BeforePoll);
+                self.poll_once(me, tenure);
             }
         }
+        true
     }
 
     /// `Reactor::serve`.
     fn serve(&self) {
         while !self.is_stopping() {
             match self.baton.io_turn() {
-                IoTurn::Poll => self.serve_poll(),
+                IoTurn::Poll(tenure) => self.serve_poll(tenure),
                 IoTurn::Nap => {}
-                IoTurn::Sleep => {
-                    self.io.park(None);
-                    self.io.take_notice();
+                IoTurn::Watch => {
+                    if let Some(tenure) = self.watch_holder() {
+                        self.serve_poll(tenure);
+                    }
                 }
             }
         }
     }
 
-    fn serve_poll(&self) {
+    fn serve_poll(&self, tenure: Tenure) {
         loop {
             if self.is_stopping() {
-                return self.carry_out(self.baton.hand_back());
+                return self.carry_out(self.baton.hand_back(tenure));
             }
             if self.io.begin_poll() {
-                self.poll_once(&self.io);
+                let ready = self.kernel.poll();
+                self.io.end_poll();
+                for socket in ready {
+                    self.answer(socket);
+                }
             }
             self.io.take_notice();
             if let Some(wake) = self.baton.io_yield() {
@@ -201,13 +343,83 @@ impl Model {
         }
     }
 
+    /// `Reactor::watch_holder`. Nobody knows how long a moment is.
+    fn watch_holder(&self) -> Option<Tenure> {
+        while !self.is_stopping() && self.sleeps_until_events() {
+            let before = self.now();
+            thread::yield_now();
+            let now = self.now();
+            if self.io.take_notice() || self.is_stopping() {
+                return None;
+            }
+            if now == before && (now.1 % 2 == 1 || self.kernel.has_events()) {
+                return self.take_over(now);
+            }
+            if now.1 % 2 == 1 {
+                // It looks again a moment later, which here is now, or after it has been told.
+                return None;
+            }
+        }
+        None
+    }
+
+    fn sleeps_until_events(&self) -> bool {
+        self.io_watches.store(true, Ordering::SeqCst);
+        // (Under the lock, since loom knows of no order of all that is sequentially consistent.)
+        let is_under_way = {
+            let _order = self.kernel.ready.lock().unwrap();
+            self.now().1 % 2 == 1
+        };
+        if !is_under_way && self.io.begin_poll() {
+            self.kernel.watch();
+            self.io.end_poll();
+        }
+        self.io_watches.store(false, Ordering::Relaxed);
+        !self.io.take_notice()
+    }
+
+    fn now(&self) -> (Moment, u64) {
+        (self.baton.moment(), self.progress.load(Ordering::SeqCst))
+    }
+
+    fn take_over(&self, (held_up, steps): (Moment, u64)) -> Option<Tenure> {
+        let seat = self.kernel.new_seat();
+        let tenure = {
+            let mut ready = self.kernel.ready.lock().unwrap();
+            let tenure = self.baton.take_over(held_up, seat)?;
+            ready.rung.extend(held_up.holder.map(|holder| holder.seat));
+            self.kernel.bell.notify_all();
+            tenure
+        };
+        if steps % 2 == 1 {
+            self.progress.store(steps + 1, Ordering::Relaxed);
+            self.watch_anew();
+        }
+        Some(tenure)
+    }
+
+    /// What has arrived and was not told is reported again.
+    fn watch_anew(&self) {
+        for (index, socket) in self.sockets.iter().enumerate() {
+            let state = socket.state.lock().unwrap();
+            if state.arrived && !state.answered {
+                self.kernel.arrive(index);
+            }
+        }
+    }
+
+    fn arrive(&self, socket: usize) {
+        self.sockets[socket].state.lock().unwrap().arrived = true;
+        self.kernel.arrive(socket);
+    }
+
     /// `Reactor::attend`.
     fn attend(&self) {
         self.carry_out(self.baton.attend(true));
         if self.baton.is_held() {
             self.kernel.wake();
         }
-        self.notify(&self.io);
+        self.notify_io();
     }
 
     fn is_stopping(&self) -> bool {
@@ -221,13 +433,13 @@ impl Model {
 
     fn stop(&self, io: JoinHandle<()>) {
         self.stopping.store(true, Ordering::Release);
-        self.notify(&self.io);
+        self.notify_io();
         io.join().unwrap();
     }
 
     /// Callers have come and gone: the I/O thread must poll again.
     fn is_served_without_callers(&self) {
-        self.kernel.arrive(2);
+        self.arrive(2);
         self.wait_seen(2);
     }
 
@@ -246,7 +458,7 @@ fn a_caller_gets_its_answer_whenever_it_arrives() {
         let model = Model::new();
         let io = model.start(Model::serve);
         let caller = model.start(|model| model.call(0));
-        model.kernel.arrive(0);
+        model.arrive(0);
         caller.join().unwrap();
         model.stop(io);
     });
@@ -270,8 +482,8 @@ fn two_callers_get_their_answers_in_either_order() {
         let model = Model::new();
         let io = model.start(Model::serve);
         let callers = [0, 1].map(|me| model.start(move |model| model.call(me)));
-        model.kernel.arrive(0);
-        model.kernel.arrive(1);
+        model.arrive(0);
+        model.arrive(1);
         for caller in callers {
             caller.join().unwrap();
         }
@@ -285,8 +497,8 @@ fn without_an_io_thread_callers_hand_the_poll_to_each_other() {
     explore(3, || {
         let model = Model::new();
         let callers = [0, 1].map(|me| model.start(move |model| model.call(me)));
-        model.kernel.arrive(1);
-        model.kernel.arrive(0);
+        model.arrive(1);
+        model.arrive(0);
         for caller in callers {
             caller.join().unwrap();
         }
@@ -300,7 +512,7 @@ fn a_caller_that_gives_up_hands_on() {
         let io = model.start(Model::serve);
         let patient = model.start(|model| model.call(0));
         let impatient = model.start(|model| model.impatient_call(1));
-        model.kernel.arrive(0);
+        model.arrive(0);
         patient.join().unwrap();
         impatient.join().unwrap();
         model.is_served_without_callers();
@@ -313,7 +525,7 @@ fn when_all_callers_have_left_the_io_thread_serves() {
     explore(3, || {
         let model = Model::new();
         let io = model.start(Model::serve);
-        model.kernel.arrive(0);
+        model.arrive(0);
         model.call(0);
         model.is_served_without_callers();
         model.stop(io);
@@ -327,10 +539,49 @@ fn an_attended_socket_is_served_while_a_caller_waits_and_after_it() {
         let io = model.start(Model::serve);
         let caller = model.start(|model| model.call(0));
         model.attend();
-        model.kernel.arrive(1);
+        model.arrive(1);
         model.wait_seen(1);
-        model.kernel.arrive(0);
+        model.arrive(0);
         caller.join().unwrap();
         model.stop(io);
     });
+}
+
+/// Caller 0 is held up, with the baton; what comes for the other one gets there, and afterwards its own.
+fn others_are_served_while_a_caller_is_held_up(place: Place) {
+    explore(1, move || {
+        let model = Model::with(Some(place));
+        let io = model.start(Model::serve);
+        let held_up = model.start(|model| model.call(0));
+        if place == Place::BeforeTelling {
+            model.arrive(0);
+        }
+        // (If the I/O thread has told the news itself, nobody is held up.)
+        let model2 = Arc::clone(&model);
+        let other = thread::spawn(move || model2.call(1));
+        model.arrive(1);
+        other.join().unwrap();
+        model.hold.let_go();
+        if place != Place::BeforeTelling {
+            model.arrive(0);
+        }
+        held_up.join().unwrap();
+        model.is_served_without_callers();
+        model.stop(io);
+    });
+}
+
+#[test]
+fn others_are_served_while_a_caller_does_not_come_to_poll() {
+    others_are_served_while_a_caller_is_held_up(Place::BeforePoll);
+}
+
+#[test]
+fn others_are_served_while_a_caller_does_not_tell_what_it_has_fetched() {
+    others_are_served_while_a_caller_is_held_up(Place::BeforeTelling);
+}
+
+#[test]
+fn others_are_served_while_a_woken_caller_does_not_take_the_baton() {
+    others_are_served_while_a_caller_is_held_up(Place::BeforeAcquiring);
 }

@@ -117,7 +117,7 @@ pub fn last() -> String {
 
 /// Runs one call of the C interface: an error, or a panic, becomes the failure value, an errno and a text.
 pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
-    let returned = errno::guard(|| {
+    let returned = errno::guard_slow(|| {
         let _fuse = Fuse;
         call().map(T::ok).map_err(|failure| {
             remember(&failure.text);

@@ -170,8 +170,8 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Stage::Connecting { stream, registration, .. } = &self.stage {
-            self.bell.reactor.deregister(stream.fd(), *registration);
+        if let Stage::Connecting { registration, .. } = &self.stage {
+            self.bell.reactor.deregister(*registration);
         }
     }
 }

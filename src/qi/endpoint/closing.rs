@@ -87,8 +87,8 @@ impl EndPoint {
             let senders: Wakes = output.senders.drain(..).collect();
             (output.stream.take(), output.registration.take(), timers, senders)
         };
-        if let (Some(stream), Some(registration)) = (&stream, registration) {
-            self.reactor.deregister(stream.fd(), registration);
+        if let Some(registration) = registration {
+            self.reactor.deregister(registration);
         }
         for timer in timers {
             self.reactor.disarm(timer);

@@ -148,12 +148,14 @@ impl Listener {
             let mut state = self.accepting.state.lock();
             (state.door.take(), state.registration.take(), state.pause.take())
         };
-        if let (Some(door), Some(registration)) = (&door, registration) {
-            self.accepting.reactor.deregister(door.fd(), registration);
+        if let Some(registration) = registration {
+            self.accepting.reactor.deregister(registration);
         }
         if let Some(pause) = pause {
             self.accepting.reactor.disarm(pause);
         }
+        // Closed only now that nobody watches it.
+        drop(door);
     }
 }
 
@@ -243,9 +245,9 @@ impl Accepting {
             }
         }
         let state = self.state.lock();
-        if let (Some(door), Some(registration)) = (&state.door, state.registration) {
+        if let Some(registration) = state.registration {
             // Readiness is edge-triggered: what is left is reported again. Only memory could fail here.
-            let _ = self.reactor.watch_writable(door.fd(), registration, false);
+            let _ = self.reactor.watch_writable(registration, false);
         }
     }
 

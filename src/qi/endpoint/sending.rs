@@ -158,9 +158,9 @@ impl Output {
 
     /// Registers the descriptor anew, so that what is ready now is reported again (readiness is edge-triggered).
     pub fn rewatch(&mut self, reactor: &Reactor) {
-        if let (Some(stream), Some(registration)) = (&self.stream, self.registration) {
+        if let Some(registration) = self.registration {
             // It is registered and open; if there were no memory, the next event would report the rest.
-            let _ = reactor.watch_writable(stream.fd(), registration, self.watching);
+            let _ = reactor.watch_writable(registration, self.watching);
         }
     }
 

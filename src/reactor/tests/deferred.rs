@@ -17,7 +17,7 @@ fn busy() -> Arc<Fake> {
 
 #[test]
 fn who_is_not_busy_is_told_at_once() {
-    let (source, mut deferred) = (Arc::new(Fake::default()), Deferred::default());
+    let (source, deferred) = (Arc::new(Fake::default()), Deferred::default());
     deferred.tell(news(&source, 1), Busy::Defer);
     assert!(deferred.is_empty());
     assert_eq!(source.told(), [1]);
@@ -25,7 +25,7 @@ fn who_is_not_busy_is_told_at_once() {
 
 #[test]
 fn who_is_busy_is_told_later_and_in_order() {
-    let (source, mut deferred) = (busy(), Deferred::default());
+    let (source, deferred) = (busy(), Deferred::default());
     deferred.tell(news(&source, 1), Busy::Defer);
     deferred.tell(news(&source, 2), Busy::Defer);
     deferred.tell_all(Busy::Defer);
@@ -38,7 +38,7 @@ fn who_is_busy_is_told_later_and_in_order() {
 
 #[test]
 fn a_caller_who_polls_tells_everybody() {
-    let (source, mut deferred) = (busy(), Deferred::default());
+    let (source, deferred) = (busy(), Deferred::default());
     deferred.tell(news(&source, 1), Busy::Defer);
     deferred.tell_all(Busy::Wait);
     assert!(deferred.is_empty());
@@ -47,7 +47,7 @@ fn a_caller_who_polls_tells_everybody() {
 
 #[test]
 fn nobody_is_busy_for_ever() {
-    let (source, mut deferred) = (busy(), Deferred::default());
+    let (source, deferred) = (busy(), Deferred::default());
     deferred.tell(news(&source, 1), Busy::Defer);
     let tries = (1..100).find(|_| {
         deferred.tell_all(Busy::Defer);

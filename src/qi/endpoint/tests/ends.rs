@@ -8,10 +8,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::qi::endpoint::{Config, EndPoint, Listener, Next, Pattern, Queue, Reason, Taken, Types};
 use crate::qi::message::{HEADER_SIZE, Header, Message, Type};
 use crate::reactor::Reactor;
+use crate::sys::descriptor::borrow;
 
 /// Nothing here takes this long; it ends a test that hangs.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -146,11 +148,8 @@ impl Count {
     }
 }
 
-/// What `poll(2)` says, asked through an epoll of its own.
+/// What `poll(2)` says.
 pub fn descriptor_is_readable(fd: std::os::fd::RawFd) -> bool {
-    let mut poll = mio::Poll::new().unwrap();
-    let mut events = mio::Events::with_capacity(1);
-    poll.registry().register(&mut mio::unix::SourceFd(&fd), mio::Token(0), mio::Interest::READABLE).unwrap();
-    poll.poll(&mut events, Some(Duration::ZERO)).unwrap();
-    !events.is_empty()
+    let mut fds = [PollFd::from_borrowed_fd(borrow(fd), PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() > 0
 }
