@@ -8,6 +8,7 @@ pub mod descriptor;
 pub mod eventfd;
 pub mod fork;
 pub mod futex;
+pub mod interface;
 pub mod memory;
 pub mod signals;
 pub mod sync;
