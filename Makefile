@@ -1,4 +1,5 @@
-# The whole workflow. `make` builds, `make test` tests, `make install` installs (PREFIX, LIBDIR, BINDIR, INCLUDEDIR, DESTDIR).
+# The whole workflow. `make` builds, `make check` looks at a change in a minute, `make test` tests everything, `make install`
+# installs (PREFIX, LIBDIR, BINDIR, INCLUDEDIR, DESTDIR).
 
 CARGO ?= cargo
 PYTHON ?= python3
@@ -30,6 +31,16 @@ static: build
 run: build
 	examples-c/run.sh
 
+# What needs cargo alone: format, lints, unit tests, the rules of the tree, documentation. PROFILE=--release shares what
+# `make test` builds.
+PROFILE ?=
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	$(CARGO) test $(PROFILE) --lib --bins --test tidy --test spec
+	$(CARGO) test $(PROFILE) --test headers up_to_date
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
+
 test:
 	tools/needs.sh
 	$(CARGO) test --release
@@ -58,4 +69,4 @@ fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDED
 clean:
 	$(CARGO) clean
 
-.PHONY: all build static run test headers bench install clean
+.PHONY: all build static run check test headers bench install clean
