@@ -1,6 +1,7 @@
 //! Millrace: nanomsg's C library on a Rust engine. Start reading at `ARCHITECTURE.md`.
 
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod capi;
 pub mod core;

@@ -33,7 +33,7 @@ impl<T> Returned for *const T {
 
 /// Runs one call of the C interface: an error, or a panic, becomes the failure value and an errno.
 pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
-    // Unwind safety: whatever a panicking call was changing is behind a lock that poisons, or is
+    // Unwinding is harmless: whatever a panicking call was changing is behind a lock that poisons, or is
     // never looked at again; C keeps nothing but raw memory.
     match panic::catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => value,

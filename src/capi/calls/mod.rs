@@ -2,7 +2,11 @@
 //!
 //! What C must promise about its pointers is what the comment says about the arguments; that is the
 //! contract behind every `SAFETY` here.
-#![allow(clippy::missing_safety_doc)] // the comments are C's
+#![allow(
+    clippy::missing_safety_doc,
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are C's: what they say of a pointer is the contract behind every SAFETY"
+)]
 
 pub mod device;
 pub mod endpoint;

@@ -1,4 +1,4 @@
-//! ws: WebSocket, RFC 6455 (transports.md 5). A stream over a stream: a pipe speaks SP with [`WsStream`],
+//! ws: WebSocket, RFC 6455 (transports.md 5). A stream over a stream: a pipe speaks SP with `WsStream`,
 //! which shakes hands, frames and unframes on a tcp connection.
 
 mod decoder;
