@@ -11,6 +11,7 @@ pub mod futex;
 pub mod memory;
 pub mod signals;
 pub mod sync;
+pub mod thread;
 pub mod usage;
 
 pub use descriptor::Owned;
