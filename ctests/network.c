@@ -1,5 +1,7 @@
 /* The network as it is: names with several addresses, no IPv6, ports that the system chooses, peers that do not answer, peers that
  * are gone without a word. */
+#include "wire.h"
+
 #include <millrace/options.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -8,8 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-#include "wire.h"
 
 /* ---- the system's resolver and sockets, as a test wants them ---------------------------------------------------- */
 

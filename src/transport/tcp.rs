@@ -109,11 +109,9 @@ fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
 /// There is no TCP_USER_TIMEOUT: it would also end connections to peers that are there and have not read for long.
 pub fn keep_alive(socket: &Socket, setup: &Setup<'_>) {
     let Some(time) = setup.keepalive else { return };
+    let time = whole_seconds(time);
     let interval = (time / KEEPALIVE_PROBES).max(SECOND);
-    let keepalive = TcpKeepalive::new()
-        .with_time(whole_seconds(time))
-        .with_interval(whole_seconds(interval))
-        .with_retries(KEEPALIVE_PROBES);
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(KEEPALIVE_PROBES);
     // What the kernel does not take is no reason to refuse the connection.
     let _ = socket.set_tcp_keepalive(&keepalive);
 }
