@@ -8,6 +8,7 @@ pub mod descriptor;
 pub mod eventfd;
 pub mod fork;
 pub mod futex;
+pub mod interface;
 pub mod memory;
 pub mod per_process;
 pub mod signals;
