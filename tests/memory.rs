@@ -95,7 +95,9 @@ impl Ends {
         let session = Session::start().expect("a session");
         let open = |id| {
             let socket = session.socket(raw, id, "memory").expect("a socket");
-            for (option, value) in [(options::RCVMAXSIZE, -1_i32), (options::RCVTIMEO, 1000), (options::RECONNECT_IVL, 1)] {
+            for (option, value) in
+                [(options::RCVMAXSIZE, -1_i32), (options::RCVTIMEO, 1000), (options::RECONNECT_IVL, 1)]
+            {
                 socket.set_option(0, option, &value.to_ne_bytes()).expect("an option");
             }
             socket
