@@ -10,6 +10,7 @@ pub mod fork;
 pub mod futex;
 pub mod interface;
 pub mod memory;
+pub mod per_process;
 pub mod signals;
 pub mod sync;
 pub mod thread;
