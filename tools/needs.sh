@@ -16,6 +16,8 @@ need libzmq3-dev test -e /usr/include/zmq.h
 need g++ which g++
 need clang which clang
 need valgrind which valgrind
+need cmake which cmake
+need pkg-config which pkg-config
 need libuv1-dev test -e /usr/include/uv.h
 need mandoc which mandoc
 need python3-venv python3 -c 'import ensurepip'

@@ -27,7 +27,8 @@ pub type Held<'t> = RwLockReadGuard<'t, Option<Arc<Socket>>>;
 struct Slot(RwLock<Option<Arc<Socket>>>);
 
 pub struct Table {
-    segments: [OnceLock<Box<[Slot; SEGMENT]>>; SEGMENTS],
+    /// On the heap, and made there: callers' stacks may be small.
+    segments: Box<[OnceLock<Box<[Slot]>>]>,
     registry: Mutex<Registry>,
     /// Signalled when the last socket has been closed.
     emptied: Condvar,
@@ -74,7 +75,7 @@ pub fn close(handle: c_int) -> Result<()> {
     present().ok_or(Error::BAD_FD)?.close(handle)
 }
 
-/// Closes every socket and lets no new one be opened. Nothing happens if nobody has ever asked for one (2.11).
+/// Closes every socket and lets no new one be opened. Nothing happens if nobody has ever asked for one (nanomsg-api.md 2.11).
 pub fn terminate() {
     if let Some(table) = present() {
         table.terminate();
@@ -121,14 +122,14 @@ fn forget() {
 impl Table {
     fn new() -> Table {
         Table {
-            segments: [const { OnceLock::new() }; SEGMENTS],
+            segments: (0..SEGMENTS).map(|_| OnceLock::new()).collect(),
             registry: Mutex::default(),
             emptied: Condvar::new(),
             _inherited: AtomicPtr::new(FORGOTTEN.load(Ordering::Acquire)),
         }
     }
 
-    /// `raw` is an error if the domain is unknown: termination is said first (2.1).
+    /// `raw` is an error if the domain is unknown: termination is said first (nanomsg-api.md 2.1).
     fn open(&self, raw: Result<bool>, protocol: c_int) -> Result<c_int> {
         let mut registry = self.registry();
         if registry.terminated {
@@ -212,7 +213,7 @@ impl Table {
 
     fn slot(&self, handle: c_int) -> &Slot {
         let index = handle as usize;
-        let segment = self.segments[index / SEGMENT].get_or_init(|| Box::new([const { Slot::empty() }; SEGMENT]));
+        let segment = self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| Slot::default()).collect());
         &segment[index % SEGMENT]
     }
 
@@ -228,12 +229,6 @@ impl Registry {
             None => self.session.insert(Session::start()?),
         };
         session.socket(raw, protocol, &handle.to_string())
-    }
-}
-
-impl Slot {
-    const fn empty() -> Slot {
-        Slot(RwLock::new(None))
     }
 }
 

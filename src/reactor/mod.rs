@@ -24,6 +24,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
+use crate::sys::eventfd::Bell;
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
 use crate::transport::pulse::Pulse;
@@ -32,7 +33,7 @@ use crate::transport::source::Source;
 use baton::{Baton, Tenure, Wake};
 use deferred::{Busy, Deferred};
 use parker::Parker;
-use poll::{Bell, Poll};
+use poll::Poll;
 use sources::Sources;
 use spin::{is_crowded, spin};
 use sync::Mutex;
@@ -60,6 +61,8 @@ pub struct Reactor {
     /// It was told to look at whoever polls, since it has begun to watch.
     io_alarmed: AtomicBool,
     stopping: AtomicBool,
+    /// The poll is of no use any more: the program has closed its descriptors.
+    failed: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -103,6 +106,8 @@ pub enum Waited {
     TimedOut,
     /// A signal handler ran.
     Interrupted,
+    /// Nothing will ever come: the program has closed the poll under us.
+    Failed,
 }
 
 /// A parker in the baton's queue: the same one, not an equal one.
@@ -138,6 +143,7 @@ impl Reactor {
             io_watches: AtomicBool::new(false),
             io_alarmed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             thread: Mutex::default(),
         });
         let own = Arc::clone(&reactor);
@@ -151,7 +157,8 @@ impl Reactor {
         self.stopping.store(true, Ordering::Release);
         self.notify_io();
         let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
+        // In a poll that was closed it may sleep on for a while. It finds out by itself, and keeps what it needs until then.
+        if let Some(thread) = thread.filter(|_| !self.has_failed()) {
             // A panic of the I/O thread has been reported; there is nobody left to tell.
             let _ = thread.join();
         }
@@ -197,16 +204,16 @@ impl Reactor {
     /// Wakes a sleeping caller, wherever it sleeps.
     pub fn notify(&self, parker: &Parker) {
         if parker.notify() {
-            self.poll.wake();
+            self.wake_poll();
         }
     }
 
     fn notify_io(&self) {
         if self.io.notify() {
-            match self.io_watches.load(Ordering::Relaxed) {
+            self.rung(match self.io_watches.load(Ordering::Relaxed) {
                 true => self.poll.wake_watcher(),
                 false => self.poll.wake(),
-            }
+            });
         }
     }
 
@@ -225,6 +232,9 @@ impl Reactor {
         let waited = loop {
             if me.0.take_notice() {
                 break Waited::Noticed;
+            }
+            if polls && self.has_failed() {
+                break Waited::Failed;
             }
             let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
@@ -301,8 +311,10 @@ impl Reactor {
             if !me.begin_poll() {
                 continue;
             }
-            if self.poll_once(Sleep::Caller(me, left, tenure), Some(tenure), Busy::Wait).is_err() {
-                return Some(Waited::Interrupted);
+            match self.poll_once(Sleep::Caller(me, left, tenure), Some(tenure), Busy::Wait) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Some(Waited::Interrupted),
+                Err(_) => return Some(Waited::Failed),
             }
         }
     }
@@ -319,8 +331,22 @@ impl Reactor {
     /// Somebody must look at the timers or the baton anew.
     fn nudge(&self) {
         if self.baton.is_held() {
-            self.poll.wake();
+            self.wake_poll();
         }
         self.notify_io();
+    }
+
+    fn wake_poll(&self) {
+        self.rung(self.poll.wake());
+    }
+
+    fn rung(&self, outcome: io::Result<()>) {
+        if outcome.is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 }

@@ -5,14 +5,16 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use crate::sys::Owned;
 use crate::sys::descriptor::borrow;
+use crate::sys::eventfd::Bell;
 use crate::transport::pipe::Ready;
 
 /// The token of the poll's own bell. No registration has it.
@@ -26,30 +28,6 @@ pub type Room = [MaybeUninit<Event>; BATCH];
 
 pub const fn room() -> Room {
     [const { MaybeUninit::uninit() }; BATCH]
-}
-
-/// A descriptor that becomes readable when it is rung.
-#[derive(Debug)]
-pub struct Bell(Owned<OwnedFd>);
-
-impl Bell {
-    pub fn new() -> io::Result<Bell> {
-        Ok(Bell(Owned::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)))
-    }
-
-    pub fn ring(&self) {
-        // It fails only if the counter overflows: then it has been rung before.
-        let _ = rustix::io::write(&*self.0, &1u64.to_ne_bytes());
-    }
-
-    pub fn fd(&self) -> RawFd {
-        self.0.as_raw_fd()
-    }
-
-    fn still(&self) {
-        // Nothing to read: it has not been rung.
-        let _ = rustix::io::read(&*self.0, &mut [0u8; 8]);
-    }
 }
 
 #[derive(Debug)]
@@ -74,7 +52,7 @@ impl Poll {
         let epoll = Owned::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
         let bell = Bell::new()?;
         // Edge-triggered, so what it counts need not be read.
-        epoll::add(&*epoll, &*bell.0, EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
+        epoll::add(&*epoll, borrow(bell.fd()), EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;
         Ok(Poll { epoll, bell, watcher: Bell::new()? })
     }
 
@@ -91,33 +69,40 @@ impl Poll {
         Ok(epoll::delete(&*self.epoll, borrow(fd))?)
     }
 
-    /// Fetches what is there, after at most `timeout`; a signal ends that early, whether a handler ran or not.
-    pub fn fetch<'r>(&self, room: &'r mut Room, timeout: Option<Duration>) -> &'r [Event] {
-        let timeout = timeout.map(timespec);
-        // It fails only if it is interrupted.
-        epoll::wait(&*self.epoll, &mut room[..], timeout.as_ref()).map_or(&[], |(fetched, _)| fetched)
+    /// Fetches what is there, after at most `timeout`; a signal ends that early, whether a handler ran or not. Any error means that
+    /// the program has closed the poll under us.
+    pub fn fetch<'r>(&self, room: &'r mut Room, timeout: Duration) -> io::Result<&'r [Event]> {
+        match epoll::wait(&*self.epoll, &mut room[..], Some(&timespec(timeout))) {
+            Ok((fetched, _)) => Ok(fetched),
+            Err(Errno::INTR) => Ok(&[]),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Sleeps until there is something to fetch, or the other bell is rung. `Interrupted`: a signal handler ran, with SA_RESTART or
     /// without. Being stopped and continued, or traced, is no reason to end: so it is with poll(2), but not with epoll_wait(2).
-    pub fn sleep(&self, timeout: Option<Duration>, other: RawFd) -> io::Result<()> {
-        let timeout = timeout.map(timespec);
+    /// Any other error is as with [`Poll::fetch`].
+    pub fn sleep(&self, timeout: Duration, other: RawFd) -> io::Result<()> {
         let other = PollFd::from_borrowed_fd(borrow(other), PollFlags::IN);
-        rustix::event::poll(&mut [PollFd::new(&*self.epoll, PollFlags::IN), other], timeout.as_ref())?;
-        Ok(())
+        let mut fds = [PollFd::new(&*self.epoll, PollFlags::IN), other];
+        rustix::event::poll(&mut fds, Some(&timespec(timeout)))?;
+        let closed = fds.iter().any(|fd| fd.revents().contains(PollFlags::NVAL));
+        if closed { Err(Errno::BADF.into()) } else { Ok(()) }
     }
 
     /// Ends the sleep of who polls; of one of them, if there are several.
-    pub fn wake(&self) {
-        self.bell.ring();
+    pub fn wake(&self) -> io::Result<()> {
+        self.bell.ring()
     }
 
     /// Sleeps until there is something to fetch, which is left to others, or until [`Poll::wake_watcher`].
-    pub fn watch(&self, timeout: Option<Duration>) -> Seen {
-        let timeout = timeout.map(timespec);
-        let mut fds = [PollFd::new(&*self.epoll, PollFlags::IN), PollFd::new(&*self.watcher.0, PollFlags::IN)];
+    pub fn watch(&self, timeout: Duration) -> Seen {
+        let mut fds = [
+            PollFd::new(&*self.epoll, PollFlags::IN),
+            PollFd::from_borrowed_fd(borrow(self.watcher.fd()), PollFlags::IN),
+        ];
         // It fails only if it is interrupted.
-        let _ = rustix::event::poll(&mut fds, timeout.as_ref());
+        let _ = rustix::event::poll(&mut fds, Some(&timespec(timeout)));
         let [events, rung] = fds.map(|fd| !fd.revents().is_empty());
         if rung {
             self.watcher.still();
@@ -125,8 +110,8 @@ impl Poll {
         if events || rung { Seen::Something } else { Seen::Nothing }
     }
 
-    pub fn wake_watcher(&self) {
-        self.watcher.ring();
+    pub fn wake_watcher(&self) -> io::Result<()> {
+        self.watcher.ring()
     }
 
     /// Does anything wait to be fetched?

@@ -18,6 +18,9 @@ use super::{Reactor, Request, time_left};
 const LEASE: Duration = Duration::from_millis(1);
 const LONG_LEASE: Duration = Duration::from_millis(4);
 
+/// Longest sleep in the poll. Nobody is told when a program closes the poll under us, but the next poll fails.
+pub(super) const LONGEST: Duration = Duration::from_secs(5);
+
 /// How a turn of the poll waits for something to do.
 pub(super) enum Sleep<'a> {
     Not,
@@ -35,23 +38,28 @@ impl Reactor {
         let next = self.timers.next();
         let until_timer = time_left(next);
         self.tell_deferred(busy);
-        let (outcome, timeout) = match sleep {
-            Sleep::Not => (Ok(()), Some(Duration::ZERO)),
-            Sleep::Io(_) => (Ok(()), until_timer),
+        let (mut outcome, timeout) = match sleep {
+            Sleep::Not => (Ok(()), Duration::ZERO),
+            Sleep::Io(_) => (Ok(()), until_timer.unwrap_or(LONGEST).min(LONGEST)),
             Sleep::Caller(me, limit, tenure) => {
-                let outcome = self.poll.sleep(limit.into_iter().chain(until_timer).min(), tenure.seat);
+                let limit = limit.into_iter().chain(until_timer).fold(LONGEST, Duration::min);
+                let outcome = self.poll.sleep(limit, tenure.seat);
                 me.end_poll();
-                (outcome, Some(Duration::ZERO))
+                (outcome, Duration::ZERO)
             }
         };
         let counted = tenure.filter(|_| !matches!(sleep, Sleep::Io(_)));
         if outcome.is_ok() && self.begin_step(counted) {
-            let rung = self.tell_events(&mut room(), timeout, &sleep, busy);
-            if rung && tenure.is_none_or(|tenure| self.baton.is_over(tenure)) {
-                // It was meant for somebody else, who may still be asleep.
-                self.poll.wake();
-            }
+            outcome = self.tell_events(&mut room(), timeout, &sleep, busy).map(|rung| {
+                if rung && tenure.is_none_or(|tenure| self.baton.is_over(tenure)) {
+                    // It was meant for somebody else, who may still be asleep.
+                    self.wake_poll();
+                }
+            });
             self.end_step(counted);
+        }
+        if matches!(&outcome, Err(error) if error.kind() != io::ErrorKind::Interrupted) {
+            self.failed.store(true, Ordering::Relaxed);
         }
         if next.is_some() {
             self.expire(Instant::now());
@@ -60,12 +68,13 @@ impl Reactor {
     }
 
     /// Was the bell rung?
-    fn tell_events(&self, room: &mut Room, timeout: Option<Duration>, sleep: &Sleep<'_>, busy: Busy) -> bool {
+    fn tell_events(&self, room: &mut Room, timeout: Duration, sleep: &Sleep<'_>, busy: Busy) -> io::Result<bool> {
         let mut rung = false;
         let events = self.poll.fetch(room, timeout);
         if let Sleep::Io(me) = sleep {
             me.end_poll();
         }
+        let events = events?;
         // Whom they concern may accept, connect and close.
         let _uncancelled = (!events.is_empty()).then(Uncancelled::hold);
         for event in events {
@@ -75,7 +84,7 @@ impl Reactor {
                 self.deferred.tell(News { source, key, ready: ready(event), deferred: 0 }, busy);
             }
         }
-        rung
+        Ok(rung)
     }
 
     fn tell_deferred(&self, busy: Busy) {
@@ -99,6 +108,10 @@ impl Reactor {
         let mut streams = Streams::default();
         let mut lease = LEASE;
         while !self.is_stopping() {
+            if self.has_failed() {
+                self.sleep_for_timers();
+                continue;
+            }
             self.watch(&mut streams);
             if self.is_deferring() {
                 self.pause(LOOK);
@@ -129,11 +142,11 @@ impl Reactor {
     /// Polls until callers want to, or there is something else to do.
     fn serve_poll(&self, tenure: Tenure) {
         loop {
-            if self.is_stopping() || self.has_requests() || self.is_deferring() {
+            if self.is_stopping() || self.has_failed() || self.has_requests() || self.is_deferring() {
                 return self.carry_out(self.baton.hand_back(tenure));
             }
             if self.io.begin_poll() {
-                // Nothing interrupts it.
+                // Signals are blocked here; any other error is told by `has_failed`.
                 let _ = self.poll_once(Sleep::Io(&self.io), Some(tenure), Busy::Defer);
             }
             self.io.take_notice();
@@ -159,6 +172,14 @@ impl Reactor {
             }
             self.expire(Instant::now());
         }
+    }
+
+    /// All that is left to do without a poll.
+    fn sleep_for_timers(&self) {
+        let until_timer = time_left(self.timers.next()).unwrap_or(LONGEST);
+        self.pause(until_timer);
+        let requests = std::mem::take(&mut *self.requests.lock());
+        drop(requests);
     }
 
     /// Looks after the pipes on which messages stream, until a look finds nothing: the senders need not wake anybody

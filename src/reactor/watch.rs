@@ -8,8 +8,11 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use crate::sys::eventfd::Bell;
+
 use super::baton::{Moment, Tenure};
-use super::poll::{Bell, Seen};
+use super::poll::Seen;
+use super::turn::LONGEST;
 use super::{Reactor, time_left};
 
 /// Who has not moved for so long is held up.
@@ -40,7 +43,7 @@ impl Reactor {
         self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 2, Ordering::SeqCst);
         if self.io_watches.load(Ordering::SeqCst) && !self.io_alarmed.swap(true, Ordering::Relaxed) {
             // What is fetched now wakes it no more.
-            self.poll.wake_watcher();
+            self.rung(self.poll.wake_watcher());
         }
         true
     }
@@ -55,11 +58,11 @@ impl Reactor {
     /// Sleeps while somebody else has the baton. Gives it if that one was held up; otherwise the I/O thread has been told, or
     /// there is another reason to ask anew what to do.
     pub(super) fn watch_holder(&self) -> Option<Tenure> {
-        while !self.is_stopping() && !self.has_requests() && self.sleeps_until_events() {
+        while !self.is_stopping() && !self.has_failed() && !self.has_requests() && self.sleeps_until_events() {
             let mut before = self.now();
             loop {
                 self.io.park(Some(GRACE));
-                if self.io.take_notice() || self.is_stopping() || self.has_requests() {
+                if self.io.take_notice() || self.is_stopping() || self.has_failed() || self.has_requests() {
                     return None;
                 }
                 self.expire_late();
@@ -84,7 +87,9 @@ impl Reactor {
             let seen = match self.now().is_under_way() {
                 true => Seen::Something,
                 false if self.io.begin_poll() => {
-                    let seen = self.poll.watch(time_left(self.timers.next().map(|at| at + GRACE)));
+                    let seen = self
+                        .poll
+                        .watch(time_left(self.timers.next().map(|at| at + GRACE)).unwrap_or(LONGEST).min(LONGEST));
                     self.io.end_poll();
                     seen
                 }
@@ -119,7 +124,9 @@ impl Reactor {
         {
             let mut seats = self.seats.lock();
             match held_up.moment.holder {
-                Some(holder) => seats.iter().filter(|bell| bell.fd() == holder.seat).for_each(Bell::ring),
+                Some(holder) => {
+                    seats.iter().filter(|bell| bell.fd() == holder.seat).for_each(|bell| self.rung(bell.ring()))
+                }
                 None => seats.retain(|bell| bell.fd() != held_up.moment.seat),
             }
             seats.push(seat);

@@ -15,13 +15,12 @@ pub struct EventFd {
 
 impl EventFd {
     pub fn new() -> io::Result<EventFd> {
-        let file = Owned::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        Ok(EventFd { file, raised: false })
+        Ok(EventFd { file: open()?, raised: false })
     }
 
     /// Makes the descriptor readable or not; a no-op if it already is so.
     pub fn set(&mut self, raised: bool) {
-        if raised == self.raised {
+        if raised == self.raised || !self.file.is_ours() {
             return;
         }
         self.raised = raised;
@@ -35,4 +34,34 @@ impl EventFd {
     pub fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
+}
+
+/// An eventfd that is rung, for whoever polls it.
+#[derive(Debug)]
+pub struct Bell(Owned<OwnedFd>);
+
+impl Bell {
+    pub fn new() -> io::Result<Bell> {
+        open().map(Bell)
+    }
+
+    /// Fails if the program has closed it.
+    pub fn ring(&self) -> io::Result<()> {
+        rustix::io::write(&*self.0, &1u64.to_ne_bytes())?;
+        Ok(())
+    }
+
+    /// Forgets that it was rung.
+    pub fn still(&self) {
+        // Nothing to read: it was not.
+        let _ = rustix::io::read(&*self.0, &mut [0u8; 8]);
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+fn open() -> io::Result<Owned<OwnedFd>> {
+    Ok(Owned::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test crate uses its own subset")]
 
 pub mod devices;
+pub mod installed;
 pub mod libqi;
 pub mod patterns;
 pub mod peer;
@@ -243,6 +244,12 @@ impl ScratchDir {
     /// A unique ipc address in this directory.
     pub fn ipc_address(&self) -> String {
         format!("ipc://{}", self.path(&unique()).display())
+    }
+}
+
+impl AsRef<Path> for ScratchDir {
+    fn as_ref(&self) -> &Path {
+        &self.0
     }
 }
 
