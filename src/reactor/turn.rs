@@ -37,6 +37,10 @@ impl Reactor {
     pub(super) fn poll_once(&self, sleep: Sleep<'_>, tenure: Option<Tenure>, busy: Busy) -> io::Result<()> {
         let next = self.timers.next();
         let until_timer = time_left(next);
+        if self.has_failed() {
+            // Its number may be another poll's by now.
+            return Err(io::ErrorKind::NotConnected.into());
+        }
         self.tell_deferred(busy);
         let (mut outcome, timeout) = match sleep {
             Sleep::Not => (Ok(()), Duration::ZERO),

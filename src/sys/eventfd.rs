@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
 
 use super::Owned;
 
@@ -47,14 +48,19 @@ impl Bell {
 
     /// Fails if the program has closed it.
     pub fn ring(&self) -> io::Result<()> {
+        if !self.0.is_ours() {
+            return Err(Errno::BADF.into());
+        }
         rustix::io::write(&*self.0, &1u64.to_ne_bytes())?;
         Ok(())
     }
 
     /// Forgets that it was rung.
     pub fn still(&self) {
-        // Nothing to read: it was not.
-        let _ = rustix::io::read(&*self.0, &mut [0u8; 8]);
+        if self.0.is_ours() {
+            // Nothing to read: it was not.
+            let _ = rustix::io::read(&*self.0, &mut [0u8; 8]);
+        }
     }
 
     pub fn fd(&self) -> RawFd {
