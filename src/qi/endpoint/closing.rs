@@ -19,13 +19,13 @@ use super::handlers::Aftermath;
 use super::queue::{failed, wake_all};
 use super::ring::Wakes;
 use super::sending::Phase;
-use super::{EndPoint, LINGER, guard};
+use super::{EndPoint, LINGER, reentrancy};
 
 impl EndPoint {
     /// Closes. Handlers end here and now; what was accepted for sending is written in the background for at most the linger
     /// time, which [`EndPoint::wait_closed`] waits for. Closing what is closed is no error.
     pub fn close(&self) -> Result<()> {
-        guard::may_change()?;
+        reentrancy::may_change()?;
         let (senders, lingers) = {
             let mut output = self.output.lock();
             if output.phase != Phase::Open {
@@ -62,7 +62,7 @@ impl EndPoint {
                 if output.done {
                     return Ok(());
                 }
-                guard::may_wait()?;
+                reentrancy::may_wait()?;
                 if let Some(error) = failed(waited) {
                     return Err(error);
                 }

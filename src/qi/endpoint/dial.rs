@@ -17,7 +17,7 @@ use super::attempt::{Attempt, Progress, Way};
 use super::config::Config;
 use super::failure::{Failure, Reason};
 use super::race::Race;
-use super::{EndPoint, STREAM, guard};
+use super::{EndPoint, STREAM, reentrancy};
 
 impl EndPoint {
     /// Connects to `address` (`tcp://host:port`, `tcps://host:port`, `unix://path`), within `timeout` (`None`: as long as the
@@ -50,7 +50,7 @@ impl EndPoint {
     ) -> Result<Arc<EndPoint>, Vec<Failure>> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let all = |error: Error| vec![Failure::System(error); addresses.len()];
-        guard::may_wait().map_err(all)?;
+        reentrancy::may_wait().map_err(all)?;
         let winner = Dialling::new(reactor, addresses, &config, end).run()?;
         let has_unread = winner.stream.has_unread();
         let endpoint = EndPoint::new(reactor, winner.stream, Arc::new(config), winner.peer);

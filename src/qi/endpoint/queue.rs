@@ -13,7 +13,7 @@ use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::sync::Mutex;
 
 use super::ring::{Next, Ring, Wakes};
-use super::{EndPoint, guard};
+use super::{EndPoint, reentrancy};
 
 /// The queue of one handler. Any number of threads may take from it; each message goes to one of them, in order of
 /// arrival. It outlives its handler and its end point: what was queued can be taken, then comes [`Next::End`] every time.
@@ -44,7 +44,7 @@ impl Queue {
         if let Some(next) = self.try_next() {
             return Ok(next);
         }
-        guard::may_wait()?;
+        reentrancy::may_wait()?;
         self.flush();
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let me = Parker::mine();
@@ -127,7 +127,7 @@ pub fn poll(queues: &[&Queue], timeout: Option<Duration>) -> Result<usize> {
     if ready > 0 {
         return Ok(ready);
     }
-    guard::may_wait()?;
+    reentrancy::may_wait()?;
     queues.iter().for_each(|queue| queue.flush());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let me = Parker::mine();

@@ -17,7 +17,7 @@ use super::failure::{Failure, Reason};
 use super::handlers::{Aftermath, Answer, Round, Step, Taken};
 use super::queue::wake_all;
 use super::ring::Wakes;
-use super::{AUTHENTICATION, EndPoint, LINGER, Sink, guard};
+use super::{AUTHENTICATION, EndPoint, LINGER, Sink, reentrancy};
 
 /// One read brings at most this much, if it does not go straight to its message.
 const READ: usize = 64 * 1024;
@@ -102,7 +102,7 @@ impl Input {
 
 impl Source for EndPoint {
     fn ready(&self, _key: u64, ready: Ready) {
-        let _inside = guard::enter_reading(self.address());
+        let _inside = reentrancy::enter_reading(self.address());
         let broken = ready.writable && self.writable();
         if ready.readable || ready.closed || broken {
             self.read(ready.closed);
@@ -112,7 +112,7 @@ impl Source for EndPoint {
     }
 
     fn expired(&self, key: u64) {
-        let _inside = guard::enter_reading(self.address());
+        let _inside = reentrancy::enter_reading(self.address());
         match key {
             LINGER => self.finish(Reason::Closed),
             AUTHENTICATION if !self.is_authenticated() => self.finish(Reason::Failed(Failure::TimedOut)),
@@ -121,7 +121,7 @@ impl Source for EndPoint {
     }
 
     fn flush(&self, _key: u64) -> bool {
-        let _inside = guard::enter_reading(self.address());
+        let _inside = reentrancy::enter_reading(self.address());
         let wanted = self.output.lock().needs_tending();
         EndPoint::flush(self);
         wanted
@@ -246,11 +246,13 @@ impl EndPoint {
             self.settle(out);
             answer = match step {
                 Step::Ask(filter) => {
-                    let _inside = guard::enter_filter();
+                    let _inside = reentrancy::enter_filter();
                     // One that panics is not asked again: that is the default.
-                    Answer::Verdict(guard::contained(|| filter(&message.header)).unwrap_or_default())
+                    Answer::Verdict(reentrancy::contained(|| filter(&message.header)).unwrap_or_default())
                 }
-                Step::Call(sink) => Answer::Taken(guard::contained(|| sink.take(self, message)).unwrap_or(Taken::Full)),
+                Step::Call(sink) => {
+                    Answer::Taken(reentrancy::contained(|| sink.take(self, message)).unwrap_or(Taken::Full))
+                }
                 Step::Done => return round,
             };
         }

@@ -21,7 +21,7 @@ use super::failure::{Failure, Reason};
 use super::outgoing::{Batch, Outgoing};
 use super::queue::{failed, wake_all};
 use super::ring::Wakes;
-use super::{EndPoint, STREAM, guard};
+use super::{EndPoint, STREAM, reentrancy};
 
 /// Batches that one sender writes before the I/O thread takes over: it should not work for others for ever.
 const ROUNDS: usize = 8;
@@ -255,7 +255,7 @@ impl EndPoint {
     /// Sends a message. `ENOTCONN` when the connection has ended or is being closed, `EMSGSIZE` for a payload of 4 GiB and
     /// more; else as `full` says. `EINTR` while waiting. Accepted messages of one thread keep their order.
     pub fn send(&self, message: &Message, full: WhenFull) -> Result<Sent> {
-        guard::may_change()?;
+        reentrancy::may_change()?;
         self.send_paced(message, full, false)
     }
 
@@ -278,7 +278,7 @@ impl EndPoint {
                     let was_empty = output.queue.is_empty();
                     output.queue.push(message, size);
                     self.pulse.appended(size as usize);
-                    let writer = match guard::is_reading(self.address()) {
+                    let writer = match reentrancy::is_reading(self.address()) {
                         true if output.queue.queued() <= CORKED => Writer::Other,
                         true => Writer::Appender,
                         false => output.appended(was_empty, self.received(), in_burst),
@@ -299,7 +299,7 @@ impl EndPoint {
                         return Ok(Sent::Dropped);
                     }
                 };
-                guard::may_wait()?;
+                reentrancy::may_wait()?;
                 let begin = || (Parker::mine(), timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
                 let (me, _) = wait.get_or_insert_with(begin);
                 // Whatever notice came before this look is stale after it.
@@ -329,7 +329,7 @@ impl EndPoint {
         }
         count(&self.counters.sent, 1);
         // Who reads writes when all is delivered, unless it is much: one read can bring thousands of calls to refuse.
-        if !corked || !guard::is_reading(self.address()) {
+        if !corked || !reentrancy::is_reading(self.address()) {
             self.flush();
         }
         Ok(())

@@ -5,11 +5,12 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 
+use crate::qi::endpoint::Reason;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
-use crate::qi::server::Given;
-use crate::qi::server::call::{Answer, CallError};
-use crate::qi::server::remote::Remote;
+use crate::qi::server::Received;
+use crate::qi::server::Remote;
+use crate::qi::server::{Answer, CallError};
 use crate::qi::server::{Object, ObjectBuilder};
 use crate::qi::value::{self, Value};
 use crate::sys::sync::Mutex;
@@ -239,7 +240,7 @@ fn a_clients_object_is_called_back_on_its_connection() {
     assert_eq!(*answers.lock(), [Ok(42.into())]);
     let answers = ask(&remote, "double", vec![21.into()]);
     client.message(Message::error_to(&client.only().header, "no"));
-    assert_eq!(*answers.lock(), [Err(CallError::Failed("no".into()))]);
+    assert_eq!(*answers.lock(), [Err(CallError::Remote("no".into()))]);
     let answers = ask(&remote, "nonsense", vec![]);
     assert_eq!(answers.lock().len(), 1, "known without asking");
     client.none();
@@ -269,8 +270,8 @@ fn the_end_of_the_connection_fails_what_waits() {
     let answers = ask(&remote, "double", vec![1.into()]);
     client.take();
     client.end();
-    assert_eq!(*answers.lock(), [Err(CallError::Disconnected)]);
-    assert_eq!(*ask(&remote, "double", vec![1.into()]).lock(), [Err(CallError::Disconnected)]);
+    assert_eq!(*answers.lock(), [Err(CallError::Disconnected(Reason::PeerClosed))]);
+    assert_eq!(*ask(&remote, "double", vec![1.into()]).lock(), [Err(CallError::Disconnected(Reason::PeerClosed))]);
     drop(remote);
     client.none();
 }
@@ -326,7 +327,7 @@ fn events_of_a_clients_object() {
     let remote = taken(&setting, &client, true).unwrap();
     let sum = Arc::new(AtomicU32::new(0));
     let add = Arc::clone(&sum);
-    let listener = move |arguments: &Given| {
+    let listener = move |arguments: &Received| {
         let number = arguments.members().unwrap()[0].integer().unwrap() as u32;
         add.fetch_add(number, Ordering::Relaxed);
     };

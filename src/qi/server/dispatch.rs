@@ -2,38 +2,33 @@
 
 use std::sync::Arc;
 
+use crate::qi::actions::{PROPERTY, SET_PROPERTY};
+use crate::qi::calls::{CallError, Received};
 use crate::qi::convert::convert;
 use crate::qi::endpoint::contained;
 use crate::qi::message::Message;
-use crate::qi::payload::{PayloadError, read_arguments};
-use crate::qi::signature::{Kind, Signature};
+use crate::qi::payload::read_arguments;
+use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value};
 
-use super::call::{Answer, Call, CallError, Caller, Ticket, Token};
-use super::generic::{self, PROPERTY, SET_PROPERTY};
-use super::given::Given;
-use super::object::{Address, MethodTypes, Object, PropertyType, count};
+use super::generic;
+use super::model::{
+    Address, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, Remote, Responder, Task,
+};
+use super::object::count;
 use super::pace::Pace;
-use super::remote::Remote;
+use super::reading::{members, reading_failed};
 use super::workers::Crew;
 
-/// What waits in a mailbox.
-pub(super) enum Task {
-    /// A Call or Post that has a meaning for the object.
-    Message { ticket: Arc<Ticket>, message: Message },
-    /// Something of the server's own, in turn with the rest; whose it is.
-    Run { run: Box<dyn FnOnce() + Send>, crew: Arc<Crew<Object>> },
-}
-
 impl Task {
-    pub fn is_of(&self, call: &Arc<Ticket>) -> bool {
-        matches!(self, Task::Message { ticket, .. } if Arc::ptr_eq(ticket, call))
+    pub fn is_of(&self, call: &Arc<InboundCall>) -> bool {
+        matches!(self, Task::Message { inbound, .. } if Arc::ptr_eq(inbound, call))
     }
 
     /// The workers of the server that it came by.
     fn crew(&self) -> &Arc<Crew<Object>> {
         match self {
-            Task::Message { ticket, .. } => &ticket.peer.common.crew,
+            Task::Message { inbound, .. } => &inbound.peer.common.crew,
             Task::Run { crew, .. } => crew,
         }
     }
@@ -58,7 +53,7 @@ impl Object {
             busy();
         }
         pace.measure(|| {
-            // Whatever it was about has been told by the token that was dropped on the way.
+            // Whatever it was about has been told by the responder that was dropped on the way.
             contained(|| self.work(task));
         });
         self.0.mailbox.finish()
@@ -77,10 +72,10 @@ impl Object {
     fn work(&self, task: Task) {
         match task {
             Task::Run { run, .. } => run(),
-            Task::Message { ticket, message } => {
-                if ticket.start() {
+            Task::Message { inbound, message } => {
+                if inbound.start() {
                     count(&self.0.counters.handled);
-                    self.handle(ticket, &message);
+                    self.handle(inbound, &message);
                 }
             }
         }
@@ -94,41 +89,46 @@ impl Object {
         method.map_or(&self.0.pace, |types| &types.pace)
     }
 
-    fn handle(&self, ticket: Arc<Ticket>, message: &Message) {
+    fn handle(&self, inbound: Arc<InboundCall>, message: &Message) {
         let action = message.header.action;
         if let Some(origin) = &self.0.origin {
-            return self.pass_on(origin, ticket, message);
+            return self.pass_on(origin, inbound, message);
         }
         match self.0.methods.get(&action) {
-            _ if action == PROPERTY => self.generic(ticket, message, |arguments| self.read_property(arguments)),
-            _ if action == SET_PROPERTY => self.generic(ticket, message, |arguments| self.write_property(arguments)),
-            Some(types) => self.call(ticket, message, types),
+            _ if action == PROPERTY => self.generic(inbound, message, |arguments| self.read_property(arguments)),
+            _ if action == SET_PROPERTY => self.generic(inbound, message, |arguments| self.write_property(arguments)),
+            Some(types) => self.call(inbound, message, types),
             // Only Posts get here: the object has said so.
-            None => self.post_signal(&ticket, message),
+            None => self.post_signal(&inbound, message),
         }
     }
 
-    fn call(&self, ticket: Arc<Ticket>, message: &Message, types: &MethodTypes) {
+    fn call(&self, inbound: Arc<InboundCall>, message: &Message, types: &MethodTypes) {
         let header = message.header;
-        let Some((tuple, mut token)) = self.open(ticket, message, types) else { return };
-        let peer = Arc::clone(&token.ticket.peer);
-        token.remotes = Remote::all_in(&peer, &tuple);
+        let Some((tuple, mut responder)) = self.open(inbound, message, types) else { return };
+        let peer = Arc::clone(&responder.inbound.peer);
+        responder.remotes = Remote::all_in(&peer, &tuple);
         let arguments = members(tuple);
-        token.traced = self.0.watch.started(self, header.action, &arguments);
+        responder.traced = self.trace_call(header.action, &arguments);
         let address = Address { service: header.service, object: header.object };
         let caller = Caller { peer, address };
-        (self.0.handler)(Call { method: header.action, arguments, caller, token });
+        (self.0.handler)(Call { method: header.action, arguments, caller, responder });
     }
 
     /// The arguments of a call, and what it is answered by. `None`: they cannot be read, and it has been answered.
-    pub(super) fn open(&self, ticket: Arc<Ticket>, message: &Message, types: &MethodTypes) -> Option<(Value, Token)> {
-        let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
+    pub(super) fn open(
+        &self,
+        inbound: Arc<InboundCall>,
+        message: &Message,
+        types: &MethodTypes,
+    ) -> Option<(Value, Responder)> {
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
         let result = types.result.clone();
         match read_arguments(&mut reader, message.header.flags, &types.parameters) {
-            Ok(arguments) => Some((arguments.tuple, Token::new(ticket, result, arguments.return_type))),
+            Ok(arguments) => Some((arguments.tuple, Responder::new(inbound, result, arguments.return_type))),
             Err(error) => {
                 let text = format!("{}: {}", types.name, reading_failed(&error));
-                Token::new(ticket, result, None).answer(Err(text.into()));
+                Responder::new(inbound, result, None).answer(Err(text.into()));
                 None
             }
         }
@@ -136,23 +136,23 @@ impl Object {
 
     fn generic(
         &self,
-        ticket: Arc<Ticket>,
+        inbound: Arc<InboundCall>,
         message: &Message,
         work: impl FnOnce(Vec<Value>) -> Result<Answer, CallError>,
     ) {
         let Some((parameters, result)) = generic::types(message.header.action) else { return };
-        let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
         let arguments = read_arguments(&mut reader, message.header.flags, parameters);
         match arguments {
             Ok(arguments) => {
                 // A property does not keep objects of its setter's: they are released when this is done.
-                let _remotes = Remote::all_in(&ticket.peer, &arguments.tuple);
-                let token = Token::new(ticket, result.clone(), arguments.return_type);
+                let _remotes = Remote::all_in(&inbound.peer, &arguments.tuple);
+                let responder = Responder::new(inbound, result.clone(), arguments.return_type);
                 let outcome = work(members(arguments.tuple));
-                token.answer(outcome);
+                responder.answer(outcome);
             }
             Err(error) => {
-                Token::new(ticket, result.clone(), None).answer(Err(reading_failed(&error).into()));
+                Responder::new(inbound, result.clone(), None).answer(Err(reading_failed(&error).into()));
             }
         }
     }
@@ -190,11 +190,11 @@ impl Object {
         found.ok_or_else(|| "Id is not id of a property".into())
     }
 
-    fn post_signal(&self, ticket: &Arc<Ticket>, message: &Message) {
-        ticket.claim();
-        if let Some((_, tuple)) = self.posted(ticket, message) {
+    fn post_signal(&self, inbound: &Arc<InboundCall>, message: &Message) {
+        inbound.claim();
+        if let Some((_, tuple)) = self.posted(inbound, message) {
             // Kept until the lock is gone: what nobody was given is released after that.
-            let given = Given::by(&ticket.peer, tuple);
+            let given = Received::served(&inbound.peer.requester, &inbound.peer, tuple);
             let _order = self.0.order.lock();
             // A Post is never answered.
             let _ = self.emit_in_order(message.header.action, given.clone().into());
@@ -203,30 +203,10 @@ impl Object {
 
     /// The declared type of a signal that was posted, and the arguments. A Post is never answered, not even if it is
     /// nonsense.
-    pub(super) fn posted(&self, ticket: &Ticket, message: &Message) -> Option<(&Signature, Value)> {
+    pub(super) fn posted(&self, inbound: &InboundCall, message: &Message) -> Option<(&Signature, Value)> {
         let declared = self.0.signals.get(&message.header.action)?;
-        let mut reader = Reader::new(&message.payload).shared(ticket.peer.shared());
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
         let arguments = read_arguments(&mut reader, message.header.flags, declared).ok()?;
         Some((declared, arguments.tuple))
     }
-}
-
-pub(super) fn members(tuple: Value) -> Vec<Value> {
-    match tuple {
-        Value::Tuple(tuple) => tuple.members,
-        other => vec![other],
-    }
-}
-
-/// libqi's words for what it cannot read, with ours behind them.
-pub(super) fn reading_failed(error: &PayloadError) -> String {
-    match error {
-        PayloadError::Decode(error) => format!("ISerialization error: {error}"),
-        other => format!("Arguments: {other}"),
-    }
-}
-
-/// A type that stands in this source.
-pub(super) fn constant(text: &str) -> Signature {
-    Signature::parse(text).unwrap_or(Kind::Unknown.into())
 }

@@ -1,5 +1,6 @@
 //! The server that programs hold: a directory, services of this process, and listeners for both.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,22 +8,20 @@ use std::time::Duration;
 
 use crate::core::Error;
 use crate::qi::address::{Endpoint, Reach};
+use crate::qi::calls::CallError;
 use crate::qi::capability::Capabilities;
-use crate::qi::client::{self, ClientError, Proxy};
 use crate::qi::directory::Owner;
 use crate::qi::endpoint::{Config, EndPoint, Failure, Listener, may_wait};
 use crate::qi::machine::machine_id;
-use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
-use crate::qi::value::{Object as Reference, Value};
+use crate::qi::meta::{MetaObject, ServiceInfo, ServiceInfoLayout};
+use crate::qi::value::{Object as Reference, Uid, Value};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
+use super::adapter::{peer_of, serve};
 use super::auth::{Authenticator, Credentials, Verdict};
 use super::directory_object::{DirectoryService, SERVICE};
-use super::glue::{peer_of, serve};
-use super::object::{Address, Object};
-use super::peer::Peer;
-use super::remote::{Hold, Remote};
+use super::model::{Address, Object, Peer, Remote};
 use super::router::{Role, Router};
 
 /// Settings of a server. The defaults suit a directory on a trusted network.
@@ -219,18 +218,17 @@ impl Server {
         Ok(Value::Object(Arc::new(reference)))
     }
 
-    /// An object of another bus, or of another connection, for the peers of this server: to be returned, emitted, passed
-    /// ([`Server::pass`]), or added as a service. It passes on what it is asked, and keeps what the proxy holds, at the place
-    /// where that is now: after a reconnection of the proxy its calls fail. The proxy's connection is served from now on if it
-    /// was not. `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
-    pub fn forward(&self, proxy: &Proxy) -> Result<Object, Error> {
-        let place = proxy.place();
-        let connection = &place.connection;
-        let peer = self.peer(connection.endpoint(), connection.shared())?;
-        let address = Address { service: place.service, object: place.object };
-        let uid = place.held.as_ref().and_then(client::Held::uid);
-        let remote = Remote::new(&peer, address, &place.meta, uid, Hold::Place { _place: Arc::clone(&place) });
-        Ok(Object::from(&remote))
+    /// An object that passes on what it is asked to the one at this address of the peer of a connection, which is served from now on
+    /// if it was not. `keep` keeps it there. `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
+    pub(in crate::qi) fn forward_to(
+        &self,
+        (endpoint, shared): (&Arc<EndPoint>, Capabilities),
+        (service, object): (u32, u32),
+        (meta, uid): (&Arc<MetaObject>, Option<Uid>),
+        keep: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Object, Error> {
+        let peer = self.peer(endpoint, shared)?;
+        Ok(Object::from(&Remote::at(&peer, Address { service, object }, meta, uid, Some(keep))))
     }
 
     /// The peer of a connection, which is served from now on if nobody in this process did: two who serve it would both answer.
@@ -284,14 +282,14 @@ impl Server {
     }
 
     /// A service that another process has registered, over the connection that registered it. Waits for its meta object for
-    /// at most `timeout`; not on the thread that reads (`EDEADLK`). Fails with [`ClientError::NoService`], with
-    /// [`ClientError::Unreachable`] if it is in this process or that side takes no calls, or like a call.
-    pub fn reach(&self, name: &str, timeout: Duration) -> Result<Remote, ClientError> {
+    /// at most `timeout`; not on the thread that reads (`EDEADLK`). Fails with [`CallError::NoService`], with
+    /// [`CallError::Unreachable`] if it is in this process or that side takes no calls, or like a call.
+    pub fn reach(&self, name: &str, timeout: Duration) -> Result<Remote, CallError> {
         may_wait()?;
-        let none = |text: String| ClientError::NoService { name: name.to_owned(), text };
+        let none = |text: String| CallError::NoService { name: name.to_owned(), text };
         let directory = self.directory().map_err(|error| none(error.to_string()))?;
         let (id, owner) = directory.find(name).map_err(|error| none(error.to_string()))?;
-        let no_way = |why: &str| ClientError::Unreachable { name: name.to_owned(), endpoints: vec![why.to_owned()] };
+        let no_way = |why: &str| CallError::Unreachable { name: name.to_owned(), endpoints: vec![why.to_owned()] };
         let Owner::Connection(connection) = owner else { return Err(no_way("it is in this process")) };
         let peer = self.router.peer(connection).ok_or(Error::NOT_CONNECTED)?;
         if !peer.shared().client_server_socket {

@@ -1,33 +1,17 @@
-//! Statistics and traces of one object: actions 80 to 85 and signal 86 (qi-messaging.md 9). Off by default.
+//! Statistics of one object, and whether it is traced: actions 80 to 85 (qi-messaging.md 9). Off by default.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::ThreadId;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::qi::convert::convert;
-use crate::qi::message::Header;
 use crate::qi::meta::STATISTICS_TEXT;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 use crate::sys::usage::Usage;
-
-use super::call::{Answer, CallError};
-use super::object::Object;
-
-/// The signal of traces.
-pub(super) const TRACE: u32 = 86;
-
-/// What a trace tells of.
-#[derive(Clone, Copy)]
-enum TraceKind {
-    Call = 1,
-    Result = 2,
-    Error = 3,
-    Signal = 4,
-}
 
 /// Seconds: least, most, sum.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,7 +53,7 @@ impl Begun {
     }
 
     /// Processor time until now. What is answered by another thread has cost that one something, which nobody knows.
-    fn usage(&self) -> Usage {
+    pub fn usage(&self) -> Usage {
         match std::thread::current().id() == self.thread {
             true => Usage::of_thread().since(self.usage),
             false => Usage::default(),
@@ -78,7 +62,7 @@ impl Begun {
 }
 
 #[derive(Default)]
-pub(super) struct Watch {
+pub(super) struct Instrumentation {
     statistics: AtomicBool,
     tracing: AtomicBool,
     times: Mutex<BTreeMap<u32, Times>>,
@@ -88,7 +72,7 @@ pub(super) struct Watch {
 static STATISTICS: LazyLock<Signature> =
     LazyLock::new(|| Signature::parse(STATISTICS_TEXT).unwrap_or(Kind::Unknown.into()));
 
-impl Watch {
+impl Instrumentation {
     pub fn has_statistics(&self) -> bool {
         self.statistics.load(Ordering::Relaxed)
     }
@@ -130,67 +114,22 @@ impl Watch {
         convert(Value::map(key, value, entries), &STATISTICS).unwrap_or_default()
     }
 
-    /// A method is about to be called; gives what its result is traced with.
-    pub fn started(&self, object: &Object, method: u32, arguments: &[Value]) -> Option<u32> {
-        if !self.is_tracing() {
-            return None;
-        }
-        let id = self.next_trace.fetch_add(1, Ordering::Relaxed);
-        trace(object, id, (TraceKind::Call, method), Value::tuple(arguments.to_vec()), Usage::default());
-        Some(id)
+    /// Of what is traced together.
+    pub fn next_trace(&self) -> u32 {
+        self.next_trace.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// A method has answered.
-    pub fn finished(
-        &self,
-        object: &Object,
-        (call, traced): (&Header, Option<u32>),
-        begun: Option<&Begun>,
-        result: &Result<Answer, CallError>,
-    ) {
-        let usage = begun.map(Begun::usage).unwrap_or_default();
-        if let Some(begun) = begun.filter(|_| self.has_statistics()) {
-            let mut all = self.times.lock();
-            let times = all.entry(call.action).or_default();
-            let is_first = times.count == 0;
-            times.wall.add(begun.at.elapsed(), is_first);
-            times.user.add(usage.user, is_first);
-            times.system.add(usage.system, is_first);
-            times.count = times.count.saturating_add(1);
+    /// A method has answered, after this.
+    pub fn count(&self, action: u32, begun: &Begun, usage: Usage) {
+        if !self.has_statistics() {
+            return;
         }
-        let Some(id) = traced.filter(|_| self.is_tracing()) else { return };
-        match result {
-            Ok(answer) => trace(object, id, (TraceKind::Result, call.action), answer.value.clone(), usage),
-            Err(error) => trace(object, id, (TraceKind::Error, call.action), error.to_string().into(), usage),
-        }
+        let mut all = self.times.lock();
+        let times = all.entry(action).or_default();
+        let is_first = times.count == 0;
+        times.wall.add(begun.at.elapsed(), is_first);
+        times.user.add(usage.user, is_first);
+        times.system.add(usage.system, is_first);
+        times.count = times.count.saturating_add(1);
     }
-
-    /// A signal is being emitted.
-    pub fn emitted(&self, object: &Object, signal: u32, arguments: &Value) {
-        if self.is_tracing() {
-            let id = self.next_trace.fetch_add(1, Ordering::Relaxed);
-            trace(object, id, (TraceKind::Signal, signal), arguments.clone(), Usage::default());
-        }
-    }
-}
-
-/// `usage` is what led to a result.
-fn trace(object: &Object, id: u32, (kind, slot): (TraceKind, u32), content: Value, usage: Usage) {
-    let microseconds = |time: Duration| Value::from(i64::try_from(time.as_micros()).unwrap_or(i64::MAX));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let seconds = i64::try_from(now.as_secs()).unwrap_or_default();
-    let stamp = Value::tuple(vec![seconds.into(), i64::from(now.subsec_micros()).into()]);
-    let record = Value::tuple(vec![
-        id.into(),
-        (kind as i32).into(),
-        slot.into(),
-        content.into_dynamic(),
-        stamp,
-        microseconds(usage.user),
-        microseconds(usage.system),
-        0u32.into(),
-        0u32.into(),
-    ]);
-    // An object without the signal has no traces.
-    let _ = object.emit_in_order(TRACE, Value::tuple(vec![record]).into());
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::core::{Error, Result};
-use crate::qi::endpoint::{EndPoint, guard};
+use crate::qi::endpoint::{EndPoint, may_wait};
 use crate::reactor::parker::Parker;
 use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::sync::Mutex;
@@ -28,7 +28,7 @@ pub fn wait_for<T>(
     if let Some(found) = look(&me) {
         return Ok(found);
     }
-    if let Err(error) = guard::may_wait() {
+    if let Err(error) = may_wait() {
         forget(&me);
         return Err(error);
     }
@@ -67,14 +67,19 @@ impl<T> Default for Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// Fills it and wakes who waits. Only the first content counts.
-    pub fn fill(&self, reactor: &Reactor, content: T) {
+    /// Fills it and wakes who waits, with the reactor of the connection. Only the first content counts.
+    pub fn fill(&self, reactor: Option<&Reactor>, content: T) {
         let waiters = {
             let mut state = self.0.lock();
             state.content.get_or_insert(content);
             std::mem::take(&mut state.waiters)
         };
-        waiters.iter().for_each(|waiter| reactor.notify(waiter));
+        for waiter in &waiters {
+            match reactor {
+                Some(reactor) => reactor.notify(waiter),
+                None => drop(waiter.notify()),
+            }
+        }
     }
 
     pub fn is_full(&self) -> bool {

@@ -6,7 +6,7 @@
 //!                                                                   └────────────────────────────┘
 //! ```
 //!
-//! Whoever talks with the directory has the turn (`Desk::turn`), so what is registered does not change in the meantime, and no id
+//! Whoever talks with the directory has the turn (`Registered::turn`), so what is registered does not change in the meantime, and no id
 //! of one connection gets among those of the next. The table's own lock is held for moments only, and objects are dropped
 //! under neither.
 
@@ -14,25 +14,23 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::qi::calls::{CallError, Connection, Result};
+use crate::qi::client::{ConnectionObserver, Link, Session, SessionOptions};
 use crate::qi::endpoint::may_wait;
 use crate::qi::meta::ServiceInfo;
 use crate::qi::server::{Object, Options, Server, ServerError};
 use crate::sys::sync::Mutex;
-
-use super::connection::Connection;
-use super::error::{ClientError, Result};
-use super::session::{Link, Session, SessionOptions, Tenant};
 
 /// Registers services in a directory and serves them: to whoever dials, and on the directory's own connection, so that a
 /// directory reaches them through any firewall. Dropped, it takes them back and closes its connections. All methods may be
 /// called from any thread that may wait.
 pub struct Provider {
     session: Session,
-    desk: Arc<Desk>,
+    registered: Arc<Registered>,
 }
 
-/// What the session's keeper looks after.
-struct Desk {
+/// What the session's reconnector looks after.
+struct Registered {
     server: Server,
     offers: Mutex<BTreeMap<String, Offer>>,
     turn: Mutex<()>,
@@ -53,31 +51,31 @@ impl Provider {
     pub fn start(url: &str, addresses: &[&str], session: SessionOptions, options: Options) -> Result<Provider> {
         let reactor = session.reactor()?;
         let server = Server::provider(&reactor, addresses, options).map_err(listening)?;
-        let desk = Arc::new(Desk { server, offers: Mutex::default(), turn: Mutex::default() });
-        let tenant = Arc::clone(&desk) as Arc<dyn Tenant>;
-        let session = Session::start(url, session, Some(tenant))?;
-        Ok(Provider { session, desk })
+        let registered = Arc::new(Registered { server, offers: Mutex::default(), turn: Mutex::default() });
+        let observer = Arc::clone(&registered) as Arc<dyn ConnectionObserver>;
+        let session = Session::start(url, session, Some(observer))?;
+        Ok(Provider { session, registered })
     }
 
     /// Registers an object as the service `name`; gives its id. Everybody may call it when this returns. Fails with
-    /// [`ClientError::Remote`] if the directory refuses, as it does while the name is taken, or like a call.
+    /// [`CallError::Remote`] if the directory refuses, as it does while the name is taken, or like a call.
     pub fn register(&self, name: &str, object: &Object) -> Result<u32> {
         may_wait()?;
         let (id, before) = {
-            let _turn = self.desk.turn.lock();
-            self.desk.register(&self.session.link()?, name, object)?
+            let _turn = self.registered.turn.lock();
+            self.registered.register(&self.session.link()?, name, object)?
         };
         drop(before);
         Ok(id)
     }
 
-    /// Takes a service back. [`ClientError::NoService`] if it is none of ours; whatever else fails, it is ours no more: it is
+    /// Takes a service back. [`CallError::NoService`] if it is none of ours; whatever else fails, it is ours no more: it is
     /// not served, nor registered again.
     pub fn unregister(&self, name: &str) -> Result<()> {
         may_wait()?;
         let (gone, outcome) = {
-            let _turn = self.desk.turn.lock();
-            self.desk.unregister(self.session.link(), name)
+            let _turn = self.registered.turn.lock();
+            self.registered.unregister(self.session.link(), name)
         };
         drop(gone);
         outcome
@@ -86,7 +84,7 @@ impl Provider {
     /// Takes the services back and closes all connections; waits for the code of methods. Closing twice is no error.
     pub fn close(&self) {
         // Without the turn: who has it may wait for a directory that does not answer, until the session is closed.
-        let offers = std::mem::take(&mut *self.desk.offers.lock());
+        let offers = std::mem::take(&mut *self.registered.offers.lock());
         if let Ok(directory) = self.session.directory() {
             for id in offers.values().filter_map(|offer| offer.id) {
                 // If it fails, the end of the connection does the same.
@@ -94,7 +92,7 @@ impl Provider {
             }
         }
         self.session.close();
-        self.desk.server.close();
+        self.registered.server.close();
     }
 
     /// The session with the directory.
@@ -104,18 +102,18 @@ impl Provider {
 
     /// Where it listens.
     pub fn addresses(&self) -> Vec<String> {
-        self.desk.server.addresses()
+        self.registered.server.addresses()
     }
 }
 
-fn listening(error: ServerError) -> ClientError {
+fn listening(error: ServerError) -> CallError {
     match error {
-        ServerError::Listen(url, failure) => ClientError::Connect { url, failure },
-        ServerError::Refused(text) => ClientError::Remote(text),
+        ServerError::Listen(url, failure) => CallError::Connect { url, failure },
+        ServerError::Refused(text) => CallError::Remote(text),
     }
 }
 
-impl Desk {
+impl Registered {
     /// Registers and serves; gives what the name stood for before, which is to be dropped without the turn. For who has that.
     fn register(&self, link: &Link, name: &str, object: &Object) -> Result<(u32, Option<Offer>)> {
         let info = ServiceInfo {
@@ -148,7 +146,7 @@ impl Desk {
 
     fn unregister(&self, link: Result<Link>, name: &str) -> (Option<Offer>, Result<()>) {
         let Some(offer) = self.offers.lock().remove(name) else {
-            return (None, Err(ClientError::NoService { name: name.into(), text: "not registered here".into() }));
+            return (None, Err(CallError::NoService { name: name.into(), text: "not registered here".into() }));
         };
         let outcome = match (link, offer.id) {
             (Err(error), _) => Err(error),
@@ -171,7 +169,7 @@ impl Desk {
     }
 }
 
-impl Tenant for Desk {
+impl ConnectionObserver for Registered {
     /// Serves the connection, once, before anything is registered through it. The ids of the last one mean nothing on this one,
     /// and may be given to others.
     fn arrive(&self, connection: &Arc<Connection>) -> Result<()> {

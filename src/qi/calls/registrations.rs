@@ -10,17 +10,9 @@
 
 use std::collections::HashMap;
 
-use super::client::ClientError;
-use super::signature::{Kind, Signature};
-use super::value::Value;
-
-/// Who waits for the answer to a registration.
-pub type Told = Box<dyn FnOnce(Result<(), ClientError>) + Send>;
-
-/// Generic actions of every object (section 9).
-const REGISTER_EVENT: u32 = 0;
-const UNREGISTER_EVENT: u32 = 1;
-const REGISTER_EVENT_WITH_SIGNATURE: u32 = 8;
+use crate::qi::actions::{REGISTER_EVENT, REGISTER_EVENT_WITH_SIGNATURE, UNREGISTER_EVENT};
+use crate::qi::signature::{Kind, Signature};
+use crate::qi::value::Value;
 
 /// A signal or property of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

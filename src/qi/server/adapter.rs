@@ -5,15 +5,13 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::core::Error;
+use crate::qi::calls::requester::Requester;
 use crate::qi::capability::Capabilities;
-use crate::qi::client::{self, ClientError};
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Sent, Taken, Types, WhenFull};
 use crate::qi::message::Message;
-use crate::qi::registrations::{Registrations, Told};
-use crate::sys::sync::Mutex;
 
 use super::connection::{Connection, Policy, SendError};
-use super::peer::Peer;
+use super::model::Peer;
 use super::router::{Role, Router};
 
 /// Connections count on over all servers of the process.
@@ -34,14 +32,6 @@ impl Connection for Link {
 
     fn next_id(&self) -> u32 {
         self.endpoint.next_id()
-    }
-
-    fn begin_call(&self) -> u32 {
-        self.endpoint.begin_call()
-    }
-
-    fn end_call(&self, id: u32) {
-        self.endpoint.end_call(id);
     }
 
     fn send(&self, message: Message, policy: Policy) -> Result<(), SendError> {
@@ -77,8 +67,9 @@ impl Connection for Link {
         Some(Arc::clone(&self.endpoint))
     }
 
-    fn registrations(&self) -> &Mutex<Registrations<Told>> {
-        &self.endpoint.registrations
+    fn requester(&self) -> Arc<Requester> {
+        // Of an end point that has ended, one that fails.
+        Requester::of(&self.endpoint).unwrap_or_else(|_| Requester::over(Arc::clone(&self.endpoint) as _))
     }
 
     fn authenticated(&self, _shared: Capabilities) {
@@ -87,35 +78,11 @@ impl Connection for Link {
 }
 
 /// Noted at the end point: as what it is served.
-struct Served {
-    peer: Weak<Peer>,
-    /// Its client side, while somebody uses it.
-    client: Mutex<Weak<client::Connection>>,
-}
+struct Served(Weak<Peer>);
 
 /// The peer at the other end of a connection that this process serves.
 pub(super) fn peer_of(endpoint: &EndPoint) -> Option<Arc<Peer>> {
-    endpoint.attachment::<Served>()?.peer.upgrade()
-}
-
-/// The client side of a connection that is served: for calls of ours to objects that its peer has passed. All use the same.
-pub(super) fn as_client(
-    endpoint: &Arc<EndPoint>,
-    shared: Capabilities,
-) -> Result<Arc<client::Connection>, ClientError> {
-    let served = endpoint.attachment::<Served>().ok_or(Error::NOT_CONNECTED)?;
-    let there = served.client.lock().upgrade();
-    if let Some(there) = there {
-        return Ok(there);
-    }
-    let made = client::Connection::beside(endpoint, shared)?;
-    let mut client = served.client.lock();
-    if let Some(faster) = client.upgrade() {
-        drop(client);
-        return Ok(faster);
-    }
-    *client = Arc::downgrade(&made);
-    Ok(made)
+    endpoint.attachment::<Served>()?.0.upgrade()
 }
 
 /// Serves a connection: all that arrives from now on goes to the router.
@@ -123,8 +90,7 @@ pub(super) fn serve(router: &Arc<Router>, endpoint: &Arc<EndPoint>, role: Role, 
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let link = Link { id, endpoint: Arc::clone(endpoint), event_limit };
     let peer = router.connected(Arc::new(link), role);
-    let served = Served { peer: Arc::downgrade(&peer), client: Mutex::default() };
-    endpoint.attach(Some(Arc::new(served)));
+    endpoint.attach(Some(Arc::new(Served(Arc::downgrade(&peer)))));
     let sink = {
         let (router, peer) = (Arc::clone(router), Arc::clone(&peer));
         move |_: &EndPoint, message: &Message| {

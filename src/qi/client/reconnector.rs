@@ -3,7 +3,7 @@
 //! ```text
 //!   wait for news ──▶ directory lost? connect and authenticate again
 //!        ▲                 │ no
-//!        │            the tenant's services: register what is not registered
+//!        │            the observer's services: register what is not registered
 //!        │                 │
 //!        └──────────── proxies whose services are lost: find them again; subscriptions that are not where their
 //!                      proxies are: listen again
@@ -21,12 +21,13 @@ use crate::qi::endpoint::{Reason, contained};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
-use super::error::{ClientError, Result};
-use super::proxy::{Cell, Place};
+use super::feed::Feed;
+use super::place::Place;
 use super::retry::{Backoff, Retry};
-use super::session::Core;
-use super::subscribe::Feed;
-use super::waiting::deadline_in;
+use super::session_core::Core;
+use super::state::ProxyState;
+use crate::qi::calls::waiting::deadline_in;
+use crate::qi::calls::{CallError, Result};
 
 /// Starts the thread that looks after a session. It ends with it.
 pub(super) fn start(core: &Arc<Core>, backoff: Backoff) -> Result<()> {
@@ -44,7 +45,7 @@ pub(super) fn start(core: &Arc<Core>, backoff: Backoff) -> Result<()> {
             let _ = news.wait(seen, round.next);
         }
     };
-    spawn_without_signals("millrace-qi-keeper", keep).map(drop).map_err(|error| crate::core::Error::from(error).into())
+    spawn_without_signals("millrace-qi-reco", keep).map(drop).map_err(|error| crate::core::Error::from(error).into())
 }
 
 /// One look at all that may be lost.
@@ -77,33 +78,33 @@ fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut Round) {
         round.mend(directory, || core.open().is_ok());
     }
     let Ok(link) = core.link() else { return };
-    if let Some(tenant) = &core.tenant {
-        round.mend(&core.tenancy, || tenant.restore(&link));
+    if let Some(observer) = &core.observer {
+        round.mend(&core.observer_retry, || observer.restore(&link));
     }
-    for cell in core.cells() {
-        if !cell.is_current() {
-            round.mend(&cell.retry, || find(core, &cell, link.watching));
+    for proxy in core.proxies() {
+        if !proxy.is_current() {
+            round.mend(&proxy.retry, || find(core, &proxy, link.watching));
         }
-        if !cell.is_current() {
+        if !proxy.is_current() {
             continue;
         }
-        let place = cell.place();
-        for feed in cell.live_feeds().into_iter().filter(|feed| !feed.is_attached(&place)) {
+        let place = proxy.place();
+        for feed in proxy.live_feeds().into_iter().filter(|feed| !feed.is_attached(&place)) {
             round.mend(&feed.retry, || listen(core, &feed, &place));
         }
     }
 }
 
 /// Finds the object of a proxy again.
-fn find(core: &Arc<Core>, cell: &Cell, watching: bool) -> bool {
-    match core.place(&cell.name) {
+fn find(core: &Arc<Core>, proxy: &ProxyState, watching: bool) -> bool {
+    match core.place(&proxy.name) {
         Ok(place) => {
-            cell.move_to(place);
-            cell.live_feeds().iter().for_each(|feed| feed.retry.lock().afresh());
+            proxy.move_to(place);
+            proxy.live_feeds().iter().for_each(|feed| feed.retry.lock().afresh());
             true
         }
         // It will be news when it comes back, if the directory tells of it.
-        Err(ClientError::NoService { .. }) => watching,
+        Err(CallError::NoService { .. }) => watching,
         Err(_) => false,
     }
 }
@@ -114,7 +115,7 @@ fn listen(core: &Arc<Core>, feed: &Arc<Feed>, place: &Arc<Place>) -> bool {
     match feed.attach(place, deadline) {
         Ok(()) => true,
         // What came back has no such signal, or none that can be understood, and waiting will not give it one.
-        Err(ClientError::NoMember { .. } | ClientError::Meta(_)) => {
+        Err(CallError::NoMember { .. } | CallError::Meta(_)) => {
             feed.end(&Reason::Removed);
             true
         }
