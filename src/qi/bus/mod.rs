@@ -5,4 +5,7 @@ mod objects;
 mod provider;
 mod shared;
 
+#[cfg(test)]
+mod tests;
+
 pub use provider::Provider;

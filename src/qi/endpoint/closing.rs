@@ -16,9 +16,9 @@ use crate::reactor::{Manner, Waited};
 
 use super::failure::Reason;
 use super::handlers::Aftermath;
+use super::output::Phase;
 use super::queue::{failed, wake_all};
 use super::ring::Wakes;
-use super::sending::Phase;
 use super::{EndPoint, LINGER, reentrancy};
 
 impl EndPoint {
@@ -58,7 +58,7 @@ impl EndPoint {
         loop {
             {
                 let mut output = self.output.lock();
-                output.mourners.retain(|other| !Arc::ptr_eq(other, &me));
+                output.close_waiters.retain(|other| !Arc::ptr_eq(other, &me));
                 if output.done {
                     return Ok(());
                 }
@@ -67,7 +67,7 @@ impl EndPoint {
                     return Err(error);
                 }
                 me.take_notice();
-                output.mourners.push(Arc::clone(&me));
+                output.close_waiters.push(Arc::clone(&me));
             }
             waited = self.reactor.wait(&me, deadline, Manner::POLLING);
         }
@@ -101,12 +101,12 @@ impl EndPoint {
         if registration.is_some() {
             self.attend(false);
         }
-        let mourners: Wakes = {
+        let close_waiters: Wakes = {
             let mut output = self.output.lock();
             output.done = true;
-            output.mourners.drain(..).collect()
+            output.close_waiters.drain(..).collect()
         };
-        wake_all(&self.reactor, mourners);
+        wake_all(&self.reactor, close_waiters);
     }
 
     fn end_handlers(&self, reason: &Reason) {

@@ -23,8 +23,7 @@ use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
 use super::attempt::look_up;
-use super::config::Config;
-use super::dial::configure;
+use super::config::{Config, configure};
 use super::failure::{Failure, Reason};
 use super::{EndPoint, reentrancy};
 

@@ -41,8 +41,10 @@ pub mod failure;
 pub mod filter;
 pub mod handlers;
 mod index;
+mod input;
 mod listen;
 pub mod outgoing;
+mod output;
 mod queue;
 mod race;
 mod reading;
@@ -69,9 +71,8 @@ use crate::transport::stream::Stream;
 use calls::Calls;
 use config::Counters;
 use handlers::{Aftermath, Closer, Table, Target};
-use reading::Slot;
-use ring::Ring;
-use sending::Output;
+use input::Slot;
+use output::Output;
 
 pub use crate::transport::tls::{TlsClient, TlsServer};
 pub use config::{Config, Statistics};
@@ -198,22 +199,6 @@ impl EndPoint {
     /// A handle to keep.
     pub fn handle(&self) -> Option<Arc<EndPoint>> {
         self.me.upgrade()
-    }
-
-    /// Makes a handler with a queue of `length` messages (at least 1). It sees the messages that arrive from now on, in
-    /// their order, and is offered each after the handlers made before. `closer` is called exactly once, when the handler
-    /// has ended and under no lock; then the queue ends. The id is never used again.
-    ///
-    /// `ENOTCONN` when the connection has ended: the closer is dropped without being called.
-    pub fn make_handler(
-        &self,
-        filter: impl Into<Filter>,
-        length: usize,
-        closer: Option<Closer>,
-    ) -> Result<(u64, Queue)> {
-        let ring = Arc::new(Ring::new(length));
-        let id = self.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer)?;
-        Ok((id, Queue::new(ring, Arc::clone(&self.reactor), Weak::clone(&self.me))))
     }
 
     /// Makes a handler whose messages go to `sink` at once; otherwise like [`EndPoint::make_handler`].

@@ -12,6 +12,8 @@ use crate::reactor::parker::Parker;
 use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::sync::Mutex;
 
+use super::filter::Filter;
+use super::handlers::{Closer, Target};
 use super::ring::{Next, Ring, Wakes};
 use super::{EndPoint, reentrancy};
 
@@ -23,6 +25,24 @@ pub struct Queue {
     endpoint: Weak<EndPoint>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
     attended: Mutex<bool>,
+}
+
+impl EndPoint {
+    /// Makes a handler with a queue of `length` messages (at least 1). It sees the messages that arrive from now on, in
+    /// their order, and is offered each after the handlers made before. `closer` is called exactly once, when the handler
+    /// has ended and under no lock; then the queue ends. The id is never used again.
+    ///
+    /// `ENOTCONN` when the connection has ended: the closer is dropped without being called.
+    pub fn make_handler(
+        &self,
+        filter: impl Into<Filter>,
+        length: usize,
+        closer: Option<Closer>,
+    ) -> Result<(u64, Queue)> {
+        let ring = Arc::new(Ring::new(length));
+        let id = self.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer)?;
+        Ok((id, Queue::new(ring, Arc::clone(&self.reactor), Weak::clone(&self.me))))
+    }
 }
 
 impl Queue {

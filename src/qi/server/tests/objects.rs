@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::qi::calls::Counts;
 use crate::qi::endpoint::Reason;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
@@ -243,6 +245,28 @@ fn a_clients_object_is_called_back_on_its_connection() {
     assert_eq!(*answers.lock(), [Err(CallError::Remote("no".into()))]);
     let answers = ask(&remote, "nonsense", vec![]);
     assert_eq!(answers.lock().len(), 1, "known without asking");
+    client.none();
+}
+
+#[test]
+fn calls_to_a_silent_peer_that_are_given_up_leave_nothing_and_are_cancelled() {
+    let setting = setting();
+    let client = setting.world.client();
+    let remote = taken(&setting, &client, true).unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..1000 {
+        let answer = remote.call("double", vec![21.into()], Duration::ZERO);
+        assert_eq!(answer.map(drop), Err(CallError::TimedOut));
+        let sent = client.take();
+        let [call, cancel] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!((call.header.ty, cancel.header.ty), (Type::Call, Type::Cancel));
+        assert_eq!(cancel.canceled_id(), call.header.id);
+        calls.push(call.header);
+    }
+    assert_eq!(client.peer.requester.pending_calls(), 0);
+    // What comes all the same is known, and nobody's.
+    calls.iter().for_each(|call| client.message(Message::reply_to(call, args("(i)", vec![42.into()]))));
+    assert_eq!(client.peer.requester.counts(), Counts { late: 1000, unknown: 0 });
     client.none();
 }
 
