@@ -1,16 +1,19 @@
 //! The small corner where the OS demands `unsafe`: what no kept library offers in a safe form.
 //! Everything here is a thin, safe wrapper; each block says why it is sound.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the OS is called in C")]
 
 pub mod clock;
 pub mod descriptor;
 pub mod eventfd;
 pub mod fork;
 pub mod futex;
+pub mod interface;
 pub mod memory;
+pub mod per_process;
 pub mod signals;
 pub mod sync;
+pub mod thread;
 pub mod usage;
 
 pub use descriptor::Owned;
