@@ -9,6 +9,7 @@ pub mod eventfd;
 pub mod fork;
 pub mod futex;
 pub mod memory;
+pub mod random;
 pub mod signals;
 pub mod sync;
 pub mod usage;

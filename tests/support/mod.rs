@@ -13,6 +13,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -112,6 +113,16 @@ pub fn nng_program(source: &str) -> PathBuf {
     compile(source, "nng", &["-lnng".into()])
 }
 
+/// The C compiler of the target that the tests were built for, with the flags that its programs need.
+pub fn c_compiler() -> Command {
+    static COMPILER: LazyLock<cc::Tool> = LazyLock::new(|| {
+        let mut build = cc::Build::new();
+        build.target(env!("TARGET")).host(env!("HOST")).cargo_metadata(false);
+        build.std("gnu11").debug(true).opt_level(1).get_compiler()
+    });
+    COMPILER.to_command()
+}
+
 fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
     let source = repo_root().join(source);
     let stem = source.file_stem().expect("file name").to_str().expect("UTF-8 file name");
@@ -130,8 +141,8 @@ fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
     }
 
     let fresh = program.with_file_name(format!("{stem}.{}", unique()));
-    let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    let mut cc = c_compiler();
+    cc.args(["-Wall", "-Wextra", "-Werror", "-pthread"]);
     cc.arg(&source).arg("-o").arg(&fresh).args(flags);
     let outcome = run(&mut cc, Duration::from_secs(120));
     assert_eq!(outcome.code, Some(0), "cannot compile {}:\n{}", source.display(), outcome.stderr);
