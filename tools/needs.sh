@@ -17,6 +17,10 @@ need g++ which g++
 need abigail-tools which abidiff
 need clang which clang
 need valgrind which valgrind
+need cmake which cmake
+need pkg-config which pkg-config
+need libuv1-dev test -e /usr/include/uv.h
+need mandoc which mandoc
 need python3-venv python3 -c 'import ensurepip'
 need python3-dev python3 -c 'import os, sysconfig; os.stat(sysconfig.get_paths()["include"] + "/Python.h")'
 [ -n "$missing" ] || exit 0

@@ -12,6 +12,7 @@ mod errno;
 
 pub mod headers;
 mod msghdr;
+mod panics;
 mod pointers;
 pub mod qi;
 mod symbols;

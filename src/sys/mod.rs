@@ -12,6 +12,7 @@ pub mod memory;
 pub mod random;
 pub mod signals;
 pub mod sync;
+pub mod thread;
 pub mod usage;
 
 pub use descriptor::Owned;

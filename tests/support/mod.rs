@@ -2,10 +2,12 @@
 #![allow(dead_code, reason = "every test crate uses its own subset")]
 
 pub mod devices;
+pub mod installed;
 pub mod libqi;
 pub mod patterns;
 pub mod peer;
 pub mod python;
+pub mod shell;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -253,6 +255,12 @@ impl ScratchDir {
     /// A unique ipc address in this directory.
     pub fn ipc_address(&self) -> String {
         format!("ipc://{}", self.path(&unique()).display())
+    }
+}
+
+impl AsRef<Path> for ScratchDir {
+    fn as_ref(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -6,6 +6,7 @@ mod encoder;
 mod frame;
 mod framing;
 mod handshake;
+mod head;
 mod stream;
 mod utf8;
 
