@@ -36,12 +36,12 @@ fn times_are_milliseconds_or_for_ever() {
 #[test]
 fn all_zero_is_the_default() {
     // SAFETY: NULL, or settings without texts.
-    let [absent, zero] = [null(), &raw const nothing()].map(|given| unsafe { session_options(given) }.unwrap());
+    let [absent, zero] = [null(), &nothing()].map(|given| unsafe { session_options(given) }.unwrap());
     assert_eq!(absent.dial.timeout, zero.dial.timeout);
     assert_eq!(absent.dial.config.max_payload, zero.dial.config.max_payload);
     assert!(zero.reconnect.is_none() && zero.call_timeout.is_none());
     // SAFETY: as above.
-    let [absent, zero] = [null(), &raw const no_server()].map(|given| unsafe { server_options(given) }.unwrap());
+    let [absent, zero] = [null(), &no_server()].map(|given| unsafe { server_options(given) }.unwrap());
     assert_eq!(absent.workers, zero.workers);
     assert_eq!((absent.event_limit, absent.answer_wait), (zero.event_limit, zero.answer_wait));
     assert_eq!(zero.connection.max_payload, absent.connection.max_payload);
@@ -108,7 +108,10 @@ fn what_makes_no_sense_for_a_server_is_said() {
         (|given| given.workers = -1, "a negative number of workers"),
         (|given| given.token = c"secret".as_ptr(), "a token without a user"),
         (
-            |given| (given.user, given.authenticate) = (c"nao".as_ptr(), Some(authenticate)),
+            |given| {
+                given.user = c"nao".as_ptr();
+                given.authenticate = Some(authenticate);
+            },
             "a user beside what decides about users",
         ),
         (|given| given.event_limit = -5, "event_limit cannot be -5"),

@@ -1,6 +1,6 @@
 //! Values behind handles: places within them, how deep they may be, and what is copied out.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::{CStr, c_char, c_int};
 use std::ptr::null;
 
 use crate::qi::signature::Signature;
@@ -88,13 +88,13 @@ fn items_are_taken_whatever_happens() {
 #[test]
 fn texts_are_copied_as_far_as_they_fit() {
     for (size, expected) in [(1, ""), (3, "to"), (5, "told"), (9, "told")] {
-        let mut buffer = [b'x' as _; 9];
+        let mut buffer = [b'x' as c_char; 9];
         // SAFETY: `size` bytes are in the buffer.
         let length = unsafe { view::copy_text(b"told", buffer.as_mut_ptr(), size) }.unwrap();
         assert_eq!(length, 4, "the whole length, always");
         // SAFETY: a zero was written.
         assert_eq!(unsafe { CStr::from_ptr(buffer.as_ptr()) }.to_str().unwrap(), expected);
-        assert!(buffer[expected.len() + 1..].iter().all(|left| *left == b'x' as _), "nothing behind it is touched");
+        assert!(buffer[expected.len() + 1..].iter().all(|left| *left == b'x' as c_char), "nothing behind it is touched");
     }
     // SAFETY: no byte is written without room; NULL is refused.
     let (length, refused) = unsafe {
