@@ -5,7 +5,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use support::{Lib, c_program, repo_root};
+use support::repo_root;
 
 fn files(directory: &str, extension: &str) -> Vec<(String, String)> {
     let entries = fs::read_dir(repo_root().join(directory)).expect(directory);

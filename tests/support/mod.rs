@@ -194,6 +194,18 @@ impl Outcome {
     }
 }
 
+/// Looks again and again until something is there, or the deadline has passed: for what other programs do.
+pub fn until<T>(deadline: Instant, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    loop {
+        let found = look();
+        if found.is_some() || Instant::now() >= deadline {
+            return found;
+        }
+        #[expect(clippy::disallowed_methods, reason = "nobody tells what another program does")]
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Runs `cmd` in a process group of its own with no input; kills the group once `limit` has passed.
 /// Output goes through files: a pipe could be held open by a grandchild and block the reader.
 pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
@@ -204,26 +216,18 @@ pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
     let mut child = cmd.spawn().unwrap_or_else(|error| panic!("cannot run {cmd:?}: {error}"));
 
     let deadline = Instant::now() + limit;
-    let mut timed_out = false;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("wait for child") {
-            break status;
-        }
-        if Instant::now() >= deadline {
-            timed_out = true;
-            // SAFETY: the group is the child's own, and the child has not been waited for, so its id cannot be reused.
-            unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
-            break child.wait().expect("wait for killed child");
-        }
-        #[expect(clippy::disallowed_methods, reason = "looks again and again whether another program has ended")]
-        thread::sleep(Duration::from_millis(5));
-    };
+    let ended = until(deadline, || child.try_wait().expect("wait for child"));
+    let status = ended.unwrap_or_else(|| {
+        // SAFETY: the group is the child's own, and the child has not been waited for, so its id cannot be reused.
+        unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
+        child.wait().expect("wait for killed child")
+    });
     let take = |path: &Path| {
         let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
         let _ = fs::remove_file(path);
         text
     };
-    Outcome { code: status.code(), stdout: take(&out), stderr: take(&err), timed_out }
+    Outcome { code: status.code(), stdout: take(&out), stderr: take(&err), timed_out: ended.is_none() }
 }
 
 /// A loopback port nobody listens on at this moment. The kernel gives its own choices, which are above these, to outgoing

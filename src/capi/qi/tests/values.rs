@@ -94,7 +94,10 @@ fn texts_are_copied_as_far_as_they_fit() {
         assert_eq!(length, 4, "the whole length, always");
         // SAFETY: a zero was written.
         assert_eq!(unsafe { CStr::from_ptr(buffer.as_ptr()) }.to_str().unwrap(), expected);
-        assert!(buffer[expected.len() + 1..].iter().all(|left| *left == b'x' as c_char), "nothing behind it is touched");
+        assert!(
+            buffer[expected.len() + 1..].iter().all(|left| *left == b'x' as c_char),
+            "nothing behind it is touched"
+        );
     }
     // SAFETY: no byte is written without room; NULL is refused.
     let (length, refused) = unsafe {
