@@ -18,7 +18,7 @@ use crate::core::{Error, Message, Result};
 use super::blocks::Blocks;
 use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
-use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
+use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
 use super::pulse::Pulse;
 use super::stream::Stream;
 
@@ -111,6 +111,8 @@ pub struct StreamPipe {
     pulse: Option<Pulse>,
     /// Something was ever sent: an end must be orderly.
     used: bool,
+    /// Writing has shown that the descriptor is no longer ours. Nothing is reported of it any more.
+    is_closed_under_us: bool,
 }
 
 impl StreamPipe {
@@ -132,6 +134,7 @@ impl StreamPipe {
             stuck: 0,
             pulse: None,
             used: false,
+            is_closed_under_us: false,
         }
     }
 
@@ -213,12 +216,20 @@ impl StreamPipe {
             if let Some(pulse) = &self.pulse {
                 pulse.appended(total);
             }
-            self.outbox.push(&prefix, message, again).map_err(|error| io::Error::from_raw_os_error(error.errno()))
+            self.outbox.push(&prefix, message, again)
         };
-        if outcome.is_err() {
-            // The reactor reports the same fault as an event, and that ends the pipe. Not so when memory ran
-            // out: then the end-of-file makes the peer end it, and no message follows the one that is lost.
-            self.give_up_writing();
+        match outcome {
+            Err(Failure::NoMemory) => return (Flow::NoMemory, Need::Nothing),
+            // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
+            // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
+            Err(Failure::Broken(error)) => {
+                self.is_closed_under_us |= matches!(error.errno(), libc::EBADF | libc::ENOTSOCK);
+                self.give_up_writing();
+                if error == Error::NO_MEMORY {
+                    return (Flow::NoMemory, Need::Nothing);
+                }
+            }
+            Ok(()) => {}
         }
         self.full = self.outbox.pending() >= terms.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
@@ -247,18 +258,23 @@ impl StreamPipe {
         }
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
-        let taken = self.inbox.take(into, terms.blocks);
-        if taken.is_err() || self.read(false, terms).is_err() {
+        self.inbox.take(into, terms.blocks);
+        if self.read(false, terms).is_err() {
             self.whole = false;
             self.hang_up();
         }
         let hung_up = was_active && self.state == State::HungUp;
-        (taken.is_ok(), Change { readable: self.whole, hung_up, ..Change::default() })
+        (true, Change { readable: self.whole, hung_up, ..Change::default() })
     }
 
     /// Was it made by connecting?
     pub fn is_dialed(&self) -> bool {
         self.dialed
+    }
+
+    /// Has writing shown that the descriptor is no longer ours? Then the pipe has to be told of its end.
+    pub fn is_closed_under_us(&self) -> bool {
+        self.is_closed_under_us
     }
 
     /// Is there a message to take?
@@ -336,7 +352,7 @@ impl StreamPipe {
     /// Begins an orderly end. True if nothing is left to do. `half_close`: hold on until the peer has seen
     /// the end-of-file, for peers that drop what they have not read when the connection goes (ipc).
     pub fn leave(&mut self, half_close: bool, terms: &Terms<'_>) -> bool {
-        if self.state != State::Active {
+        if self.state != State::Active || !self.stream.is_ours() {
             return true;
         }
         self.state = State::Leaving { half_close: half_close && self.used };
