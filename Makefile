@@ -12,7 +12,8 @@ LIBDIR ?= $(PREFIX)/lib
 BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
-export DESTDIR PREFIX LIBDIR BINDIR INCLUDEDIR DATADIR STRIP
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+export DESTDIR PREFIX LIBDIR BINDIR INCLUDEDIR DATADIR ZSHDIR STRIP
 
 OUT := $(CARGO_TARGET_DIR)/release
 # Written when cargo has built: a tree that is up to date is installed without cargo, which root often does not have.
@@ -81,7 +82,11 @@ install: all
 uninstall:
 	packaging/install.sh uninstall $(OUT)
 
+# Debian packages: libmillrace, libmillrace-dev, millrace-utils (packaging/debian/build.sh says what they are).
+deb: all
+	packaging/debian/build.sh $(OUT) $(OUT)/deb
+
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run test headers bench install uninstall clean
+.PHONY: all help build static run test headers bench install uninstall deb clean

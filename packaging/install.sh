@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lays out what `make` has built, or takes it away again: install.sh install|uninstall BUILT. `make install` and `make
-# uninstall` call it, with the places in DESTDIR, PREFIX, LIBDIR, BINDIR, INCLUDEDIR and DATADIR. One list serves both.
+# uninstall` call it, with the places in DESTDIR, PREFIX, LIBDIR, BINDIR, INCLUDEDIR, DATADIR and ZSHDIR. One list serves both.
 set -eu
 
 action=$1
@@ -8,6 +8,7 @@ built=$2
 cd "$(dirname "$0")/.."
 : "${DESTDIR=}" "${PREFIX:=/usr/local}" "${LIBDIR:=$PREFIX/lib}" "${BINDIR:=$PREFIX/bin}"
 : "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}" "${STRIP:=strip}"
+: "${ZSHDIR:=$DATADIR/zsh/site-functions}"
 
 # The interface implemented, which is what pkg-config and CMake are asked for.
 version=1.2.1
@@ -25,7 +26,7 @@ everything() {
     filled packaging/nanomsg.pc.in "$LIBDIR/pkgconfig/nanomsg.pc"
     filled packaging/nanomsg-config.cmake.in "$cmake/nanomsg-config.cmake"
     filled packaging/nanomsg-config-version.cmake.in "$cmake/nanomsg-config-version.cmake"
-    for tool in nanoqi; do code 755 "$built/$tool" "$BINDIR/$tool"; done
+    for tool in nanocat nanoqi; do code 755 "$built/$tool" "$BINDIR/$tool"; done
     for source in bench/perf/*.c; do
         program=$(basename "$source" .c)
         code 755 "$built/perf/$program" "$BINDIR/$program"
@@ -33,6 +34,9 @@ everything() {
     for page in docs/man/*.[137]; do
         if [ -e "$page" ]; then file "$page" "$DATADIR/man/man${page##*.}/${page##*/}"; fi
     done
+    file packaging/completions/nanocat "$DATADIR/bash-completion/completions/nanocat"
+    file packaging/completions/_nanocat "$ZSHDIR/_nanocat"
+    file packaging/completions/nanocat.fish "$DATADIR/fish/vendor_completions.d/nanocat.fish"
     # They are ours alone, so they go when they are empty.
     for ours in "$cmake" "$INCLUDEDIR/nanomsg" "$INCLUDEDIR/millrace"; do directory "$ours"; done
 }

@@ -51,6 +51,7 @@ fn what_is_installed() {
         "bin/inproc_thr",
         "bin/local_lat",
         "bin/local_thr",
+        "bin/nanocat",
         "bin/nanoqi",
         "bin/remote_lat",
         "bin/remote_thr",
@@ -63,6 +64,9 @@ fn what_is_installed() {
         "lib/libnanomsg.so.6",
         "lib/libnanomsg.so.6.0.1",
         "lib/pkgconfig/nanomsg.pc",
+        "share/bash-completion/completions/nanocat",
+        "share/fish/vendor_completions.d/nanocat.fish",
+        "share/zsh/site-functions/_nanocat",
     ]
     .map(str::to_owned)
     .into();
