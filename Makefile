@@ -35,6 +35,7 @@ help:
 	@echo 'make deb        Debian packages, in $(OUT)/deb'
 	@echo 'make bench      measures, and compares with other libraries'
 	@echo 'make headers    writes include/ anew from src/capi'
+	@echo 'make manual     writes docs/man anew from docs and include/'
 	@echo 'make clean      removes what was built'
 
 build: $(BUILT)
@@ -42,6 +43,7 @@ build: $(BUILT)
 $(BUILT): Cargo.toml Cargo.lock build.rs $(shell find src)
 	@command -v $(CARGO) > /dev/null || { \
 	    echo 'There is no $(CARGO) in PATH, and something changed since the last build: run make, then sudo make install.' >&2; exit 1; }
+	@tools/rust.sh $(CARGO)
 	$(CARGO) build --release
 	@touch $@
 
@@ -77,8 +79,13 @@ check:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
 
 test:
+	@tools/rust.sh $(CARGO)
 	tools/needs.sh
 	$(CARGO) test --release
+
+# Writes what docs quotes of the headers, and docs/man, anew.
+manual:
+	$(CARGO) test --test manual -- --ignored --exact regenerate
 
 # Writes include/*/*.h anew from src/capi.
 headers:
@@ -100,4 +107,4 @@ deb: all
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run check test headers bench install uninstall deb clean
+.PHONY: all help build static run check test headers manual bench install uninstall deb clean
