@@ -27,6 +27,7 @@ all: build static $(FIVE) $(PERF)
 help:
 	@echo 'make            builds the library and the tools'
 	@echo 'make run        builds, and runs C examples that move real data'
+	@echo 'make check      format, lints, unit tests, documentation: needs cargo alone, takes a minute'
 	@echo 'make test       builds everything and runs all tests'
 	@echo 'make install    library, headers, nanomsg.pc, CMake package, tools, manual pages, completions;'
 	@echo '                PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) BINDIR INCLUDEDIR DATADIR DESTDIR'
@@ -65,6 +66,16 @@ $(OUT)/perf/%: bench/perf/%.c bench/perf/perf.h $(BUILT)
 run: build
 	examples-c/run.sh
 
+# What needs cargo alone: format, lints, unit tests, the rules of the tree, documentation. PROFILE=--release shares what
+# `make test` builds.
+PROFILE ?=
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	$(CARGO) test $(PROFILE) --lib --bins --test tidy --test spec
+	$(CARGO) test $(PROFILE) --test headers up_to_date
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
+
 test:
 	tools/needs.sh
 	$(CARGO) test --release
@@ -89,4 +100,4 @@ deb: all
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run test headers bench install uninstall deb clean
+.PHONY: all help build static run check test headers bench install uninstall deb clean

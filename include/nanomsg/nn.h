@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 /*
- * The C interface of the library. Numbers in parentheses behind a function's description are sections of the
- * API specification. A call that fails returns -1 (NULL where it returns a pointer) and sets errno; memory
+ * The C interface of the library. Numbers in parentheses behind a function's description are sections of
+ * docs/spec/nanomsg-api.md. A call that fails returns -1 (NULL where it returns a pointer) and sets errno; memory
  * passed in stays the caller's unless the description says otherwise. If the library finds itself in a state
  * that should not exist, the call fails with ENOTRECOVERABLE.
  */

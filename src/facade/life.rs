@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Cmd, Error, PipeId};
 use crate::transport::inproc::Peer;
 use crate::transport::pipe::{Change, Ready};
+use crate::transport::stream::Parting;
 
 use super::key::Key;
 use super::pipes::{Entry, Pipe, Stage};
@@ -144,10 +145,13 @@ impl State {
         }
     }
 
-    /// A connection over the OS ended, and not by our wish. A dialer replaces one that was lost.
+    /// A connection over the OS ended, and not by our wish. It is broken if it ended without a word, and a dialer replaces
+    /// it unless the same would come of that.
     fn connection_over(&mut self, end: End) {
-        if !end.parted {
+        if end.parting.is_none() {
             self.core.statistics.broken_connections += 1;
+        }
+        if end.parting != Some(Parting::Violation) {
             self.connection_lost(end.endpoint, end.attached_at);
         }
     }
@@ -185,7 +189,7 @@ impl State {
                 }
                 true
             }
-            Pipe::Stream { pipe, transport, .. } => linger.is_zero() || pipe.leave(transport.half_close(), &terms),
+            Pipe::Stream { pipe, transport, .. } => pipe.leave(transport.half_close(), &terms) || linger.is_zero(),
         };
         if gone {
             self.pipes.remove(id);
@@ -199,7 +203,7 @@ impl State {
         self.pipes.flush(id);
     }
 
-    /// One timer per pipe: the greeting's, later that of lingering.
+    /// One timer per pipe: that of connecting, then the greeting's, later that of lingering.
     pub fn start_timer(&mut self, id: PipeId, after: Duration) {
         let (session, me) = (self.session.clone(), self.me.upgrade());
         let (Some(entry), Some(me)) = (self.pipes.get(id), me) else { return };
@@ -215,13 +219,12 @@ impl State {
 struct End {
     endpoint: i32,
     attached_at: Option<Instant>,
-    /// The peers parted for good, instead of losing each other.
-    parted: bool,
+    parting: Option<Parting>,
 }
 
 impl End {
     fn of(entry: &Entry) -> End {
-        End { endpoint: entry.endpoint, attached_at: entry.attached_at, parted: entry.has_parted() }
+        End { endpoint: entry.endpoint, attached_at: entry.attached_at, parting: entry.parting() }
     }
 }
 
@@ -229,6 +232,6 @@ impl Entry {
     /// The timer of a pipe expired: is that the end of it, and which?
     pub fn out_of_time(&mut self) -> Option<Error> {
         self.timer = None;
-        matches!(self.stage, Stage::Greeting | Stage::Leaving).then_some(Error::TIMED_OUT)
+        matches!(self.stage, Stage::Connecting | Stage::Greeting | Stage::Leaving).then_some(Error::TIMED_OUT)
     }
 }

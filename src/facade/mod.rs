@@ -15,6 +15,7 @@ mod names;
 mod pace;
 mod pipes;
 mod poll;
+pub mod process;
 mod session;
 mod socket;
 mod source;

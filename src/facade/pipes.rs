@@ -12,6 +12,7 @@ use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
 use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
+use crate::transport::stream::Parting;
 use crate::transport::{SizeLimit, Transport};
 
 use super::key::{GENERATIONS, Key};
@@ -47,7 +48,7 @@ pub struct Entry {
     pub send_priority: u8,
     pub recv_priority: u8,
     pub stage: Stage,
-    /// While the greeting, or the linger time, is running.
+    /// While the time for connecting, for the greeting, or for lingering is running.
     pub timer: Option<TimerId>,
     pub attached_at: Option<Instant>,
     /// It is among CURRENT_CONNECTIONS.
@@ -320,11 +321,12 @@ impl Entry {
         }
     }
 
-    /// See [`Stream::has_parted`].
-    ///
-    /// [`Stream::has_parted`]: crate::transport::stream::Stream::has_parted
-    pub fn has_parted(&self) -> bool {
-        matches!(&self.pipe, Pipe::Stream { pipe, .. } if pipe.stream().has_parted())
+    /// How its connection was ended in words, if it was.
+    pub fn parting(&self) -> Option<Parting> {
+        match &self.pipe {
+            Pipe::Stream { pipe, .. } => pipe.stream().parting(),
+            Pipe::Inproc(_) => None,
+        }
     }
 }
 

@@ -422,6 +422,7 @@ impl StreamPipe {
     fn finish_leaving(&mut self, terms: &Terms<'_>) -> bool {
         match self.state {
             State::Leaving { half_close } => {
+                self.stream.say_goodbye();
                 let told = half_close && self.stream.shut_write().is_ok();
                 // Closing with unread input would reset the connection, and a reset may cost the peer what
                 // it has not read yet.

@@ -22,7 +22,7 @@ use std::ffi::c_int;
 use super::headers::nn::NN_DONTWAIT;
 use crate::facade::Wait;
 
-/// Other flags are ignored (2.5).
+/// Other flags are ignored (nanomsg-api.md 2.5).
 fn wait(flags: c_int) -> Wait {
     if flags & NN_DONTWAIT != 0 { Wait::No } else { Wait::Option }
 }

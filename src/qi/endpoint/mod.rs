@@ -1,4 +1,4 @@
-//! The end point: one established connection, shared by parties that know nothing of each other (design notes 5.1).
+//! The end point: one established connection, shared by parties that know nothing of each other (qi-design-notes.md 5.1).
 //!
 //! ```text
 //!   stream ──▶ decoder ──▶ handler table ──▶ queue of a handler ──▶ thread, poll loop
