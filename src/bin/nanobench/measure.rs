@@ -60,7 +60,7 @@ pub struct RoundTrip {
 pub fn round_trip(transport: Transport, size: usize, time: Duration) -> Result<RoundTrip, String> {
     with_peer(transport, Role::Echo, size, |socket| {
         let bytes = vec![111; size];
-        let mut once = || -> Result<Duration, String> {
+        let once = || -> Result<Duration, String> {
             let begin = Instant::now();
             socket.send(&mut Message::new(Body::Borrowed(&bytes)), Wait::Option).map_err(text("cannot send"))?;
             socket.recv(Wait::Option).map_err(text("cannot receive"))?;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nanomsg::core::message::{Body, Message};
-use nanomsg::core::{Error, options};
-use nanomsg::facade::{Session, Socket, Wait};
+use nanomsg::core::{Error, Readiness, options};
+use nanomsg::facade::{Probe, Session, Socket, Wait, poll};
 use nanomsg::protocol::pair::PAIR;
 
 /// How long either side waits for the other before it gives up.
@@ -85,24 +85,24 @@ fn echo(socket: &Socket) -> Result<(), Error> {
     }
 }
 
+/// Never waits for a message to be taken alone: the measuring side takes no more of them when it has enough.
 fn flood(socket: &Socket, size: usize) -> Result<(), Error> {
     let bytes = vec![111; size];
+    let either = Readiness { send: true, recv: true };
     loop {
         for _ in 0..BATCH {
             match socket.send(&mut Message::new(Body::Borrowed(&bytes)), Wait::No) {
                 Ok(_) => {}
-                Err(Error::AGAIN) => match socket.recv(Wait::No) {
-                    Ok(_) => return Ok(()),
-                    Err(Error::AGAIN) => drop(socket.send(&mut Message::new(Body::Borrowed(&bytes)), Wait::Option)?),
-                    Err(error) => return Err(error),
-                },
+                Err(Error::AGAIN) => break,
                 Err(error) => return Err(error),
             }
         }
-        match socket.recv(Wait::No) {
-            Ok(_) => return Ok(()),
-            Err(Error::AGAIN) => {}
-            Err(error) => return Err(error),
+        let mut probe = [Probe::new(socket, either)?];
+        if poll(&mut probe, Some(PATIENCE))? == 0 {
+            return Err(Error::TIMED_OUT);
+        }
+        if probe[0].ready.recv {
+            return socket.recv(Wait::No).map(drop);
         }
     }
 }
