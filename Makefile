@@ -62,7 +62,7 @@ $(FIVE): $(BUILT)
 
 $(OUT)/perf/%: bench/perf/%.c bench/perf/perf.h $(BUILT)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -Wall -Wextra -Wl,-z,now -pthread -I include $< -o $@ -L $(OUT) -lnanomsg
+	$(CC) -std=gnu11 -O2 -D_FORTIFY_SOURCE=2 -Wall -Wextra -Wl,-z,now -pthread -I include $< -o $@ -L $(OUT) -lnanomsg
 
 # Builds the library and a C example, and moves real data.
 run: build

@@ -14,7 +14,7 @@ cd "$(dirname "$0")/.."
 version=1.2.1
 cmake=$LIBDIR/cmake/nanomsg-$version
 
-# What goes where. `code` is stripped (--strip-unneeded: what the loader and the profiler of a program need stays).
+# What goes where. `code` is stripped, of its compilers' names as well.
 everything() {
     code 644 "$built/libnanomsg.so" "$LIBDIR/libnanomsg.so.6.0.1"
     link libnanomsg.so.6.0.1 "$LIBDIR/libnanomsg.so.6"
@@ -23,19 +23,24 @@ everything() {
     link libnanomsg.so.5.1.0 "$LIBDIR/libnanomsg.so.5"
     file "$built/static/libnanomsg.a" "$LIBDIR/libnanomsg.a"
     for header in include/*/*.h; do file "$header" "$INCLUDEDIR/${header#include/}"; done
+    # The C++ binding, headers only.
     for header in bindings/cpp/include/millrace/*.hpp bindings/cpp/include/millrace/qi/*.hpp; do
         file "$header" "$INCLUDEDIR/${header#bindings/cpp/include/}"
     done
     filled packaging/nanomsg.pc.in "$LIBDIR/pkgconfig/nanomsg.pc"
     filled packaging/nanomsg-config.cmake.in "$cmake/nanomsg-config.cmake"
     filled packaging/nanomsg-config-version.cmake.in "$cmake/nanomsg-config-version.cmake"
-    for tool in nanocat nanoqi; do code 755 "$built/$tool" "$BINDIR/$tool"; done
+    for tool in nanobench nanocat nanoqi; do code 755 "$built/$tool" "$BINDIR/$tool"; done
     for source in bench/perf/*.c; do
         program=$(basename "$source" .c)
         code 755 "$built/perf/$program" "$BINDIR/$program"
     done
     for page in docs/man/*.[137]; do
         if [ -e "$page" ]; then file "$page" "$DATADIR/man/man${page##*.}/${page##*/}"; fi
+    done
+    # One page is for all six.
+    for program in remote_lat local_thr remote_thr inproc_lat inproc_thr; do
+        link local_lat.1 "$DATADIR/man/man1/$program.1"
     done
     file packaging/completions/nanocat "$DATADIR/bash-completion/completions/nanocat"
     file packaging/completions/_nanocat "$ZSHDIR/_nanocat"
@@ -76,7 +81,7 @@ fill() {
 case $action in
     install)
         place() { install -D -m "$1" "$2" "$DESTDIR$3"; }
-        code() { place "$1" "$2" "$3" && "$STRIP" --strip-unneeded "$DESTDIR$3"; }
+        code() { place "$1" "$2" "$3" && "$STRIP" --strip-unneeded --remove-section=.comment "$DESTDIR$3"; }
         file() { place 644 "$1" "$2"; }
         link() { ln -sf "$1" "$DESTDIR$2"; }
         filled() { place 644 "$1" "$2" && fill "$1" > "$DESTDIR$2"; }

@@ -12,7 +12,7 @@ out=$(cd "$2" && pwd)
 cd "$(dirname "$0")/../.."
 umask 022
 
-maintainer=${MAINTAINER:-Millrace maintainers <maintainers@millrace.dev>}
+maintainer=${MAINTAINER:-Millrace maintainers <maintainers@users.noreply.millrace.example>}
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
 tuple=$(dpkg-architecture -qDEB_HOST_MULTIARCH)
 architecture=$(dpkg --print-architecture)
@@ -70,6 +70,10 @@ package() {
       printf ' -- %s  %s\n' "$maintainer" "$(date -R -u -d "@$SOURCE_DATE_EPOCH")"; } > "$doc/changelog"
     gzip -9n "$doc/changelog"
     find "$root/usr/share/man" -type f -exec gzip -9n {} + 2> /dev/null || true
+    for page in $(find "$root/usr/share/man" -type l 2> /dev/null); do
+        ln -s "$(readlink "$page").gz" "$page.gz"
+        rm "$page"
+    done
     if [ -e "packaging/debian/$1.lintian-overrides" ]; then
         install -D -m 644 "packaging/debian/$1.lintian-overrides" "$root/usr/share/lintian/overrides/$1"
     fi
@@ -86,7 +90,9 @@ mkdir -p "$work/libmillrace/DEBIAN"
 printf 'libnanomsg 5 libnanomsg5 (>= 1.1.5)\nlibnanomsg 6 libnanomsg6 (>= 1.2)\n' > "$work/libmillrace/DEBIAN/shlibs"
 echo 'activate-noawait ldconfig' > "$work/libmillrace/DEBIAN/triggers"
 library=$work/libmillrace/usr/lib/$tuple/libnanomsg.so.6.0.1
-{ printf 'libnanomsg.so.6 libnanomsg6 #MINVER#\n| libmillrace #MINVER#\n* Build-Depends-Package: libmillrace-dev\n'
+# The old name has no symbols of its own: nothing is linked with it any more.
+{ printf 'libnanomsg.so.5 libnanomsg5 #MINVER#\n* Build-Depends-Package: libmillrace-dev\n'
+  printf 'libnanomsg.so.6 libnanomsg6 #MINVER#\n| libmillrace #MINVER#\n* Build-Depends-Package: libmillrace-dev\n'
   nm -P -D --defined-only "$library" | cut -d' ' -f1 | LC_ALL=C sort | sed -e 's/^nnqi_.*/ &@Base 0.1.0 1/' -e 's/^nn_.*/ &@Base 1.2/'
 } > "$work/libmillrace/DEBIAN/symbols"
 
@@ -122,12 +128,13 @@ END
 package millrace-utils << END
 Section: net
 Multi-Arch: foreign
-Depends: libmillrace (= $version), $(needed "$work/millrace-utils/usr/bin/nanocat" "$work/millrace-utils/usr/bin/nanoqi")
+Depends: libmillrace (= $version), $(needed "$work"/millrace-utils/usr/bin/nano*)
 Provides: nanomsg-utils (= $five+b1)
 Conflicts: nanomsg-utils
 Replaces: nanomsg-utils
 Description: Scalability Protocols on the command line
  nanocat sends and prints messages, in all the patterns of nanomsg; nanoqi
- talks to the object bus of libqi (QiMessaging, NAOqi robots). local_lat,
- remote_lat, local_thr, remote_thr, inproc_lat and inproc_thr measure.
+ talks to the object bus of libqi (QiMessaging, NAOqi robots). nanobench,
+ local_lat, remote_lat, local_thr, remote_thr, inproc_lat and inproc_thr
+ measure.
 END
