@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::fake::directory::*;
 use super::fake::*;
+use crate::qi::bus::Provider;
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::{Backoff, ClientError, Connection, Provider, Proxy, Session, SessionOptions, SubscribeOptions};
+use crate::qi::client::{Backoff, CallError, Connection, Proxy, Session, SessionOptions, SubscribeOptions};
 use crate::qi::endpoint::Reason;
 use crate::qi::message::{Message, Type};
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
@@ -165,8 +166,8 @@ fn what_is_taken_back_while_the_directory_is_lost_is_not_served() {
     lose.send(()).unwrap();
     there.wait_closed(LIMIT).unwrap();
     assert!(provider.unregister("A").unwrap_err().is_disconnection());
-    assert!(matches!(proxy.call("count", &[]), Err(ClientError::Remote(_))));
-    assert!(matches!(provider.unregister("A"), Err(ClientError::NoService { .. })), "the name is gone");
+    assert!(matches!(proxy.call("count", &[]), Err(CallError::Remote(_))));
+    assert!(matches!(provider.unregister("A"), Err(CallError::NoService { .. })), "the name is gone");
     directory.finish();
 }
 
@@ -232,7 +233,7 @@ fn a_subscription_ends_when_its_signal_does_not_come_back() {
     let session = Session::connect(&fake.url, persistent()).unwrap();
     let proxy = session.service("Old").unwrap();
     let subscription = proxy.subscribe("happened").unwrap();
-    assert_eq!(subscription.next(Some(LIMIT)).unwrap_err(), ClientError::Disconnected(Reason::Removed));
+    assert_eq!(subscription.next(Some(LIMIT)).unwrap_err(), CallError::Disconnected(Reason::Removed));
     session.close();
     fake.finish();
 }
