@@ -12,6 +12,7 @@ pub mod interface;
 pub mod memory;
 pub mod per_process;
 pub mod signals;
+pub mod stack;
 pub mod sync;
 pub mod thread;
 pub mod usage;
