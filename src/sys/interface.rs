@@ -5,6 +5,8 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::ptr;
 
+use super::stack::with_enough;
+
 /// The index of an interface in the network name space of the calling thread.
 pub fn index(name: &[u8]) -> Option<u32> {
     let name = CString::new(name).ok()?;
@@ -15,6 +17,10 @@ pub fn index(name: &[u8]) -> Option<u32> {
 
 /// The addresses of an interface, with scope and with port 0. `None`: there is no such interface.
 pub fn addresses(name: &[u8]) -> io::Result<Option<Vec<SocketAddr>>> {
+    with_enough(|| listed(name))
+}
+
+fn listed(name: &[u8]) -> io::Result<Option<Vec<SocketAddr>>> {
     let mut first = ptr::null_mut();
     // SAFETY: `first` is room for a pointer.
     if unsafe { libc::getifaddrs(&raw mut first) } != 0 {

@@ -14,6 +14,7 @@ pub mod memory;
 pub mod per_process;
 pub mod random;
 pub mod signals;
+pub mod stack;
 pub mod sync;
 pub mod thread;
 pub mod usage;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::core::{Error, Result};
 use crate::sys::signals::spawn_without_signals;
+use crate::sys::stack::with_enough;
 
 use super::source::Source;
 
@@ -34,7 +35,7 @@ pub fn start(query: Query, source: Arc<dyn Source>, key: u64) -> Result<()> {
 
 /// Asks the system, without repetitions in the answer. Blocks for as long as that takes.
 pub fn look_up(host: &str) -> Result<Vec<IpAddr>> {
-    let found = (host, 0).to_socket_addrs().map_err(|_| Error::HOST_UNREACHABLE)?;
+    let found = with_enough(|| (host, 0).to_socket_addrs()).map_err(|_| Error::HOST_UNREACHABLE)?;
     let mut addresses = Vec::new();
     for ip in found.map(|address| address.ip()) {
         if !addresses.contains(&ip) {

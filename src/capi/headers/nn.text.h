@@ -9,7 +9,7 @@
  * sent was not, a REP can still answer, what was to be received can be received again. If a message is to go to several peers,
  * those miss it for whom there is no memory. A peer loses its connection if there is no memory for what it sends. Memory for
  * bookkeeping (at most some 2 KiB at a time, a little for each socket, connection and message) is taken for granted: without it
- * the process is aborted.
+ * the process is aborted. A thread with a stack of PTHREAD_STACK_MIN bytes can make every call.
  */
 
 /* May be defined otherwise before. */

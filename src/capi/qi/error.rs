@@ -5,6 +5,7 @@ use crate::capi::errno;
 use crate::core::Error;
 use crate::qi::client::CallError;
 use crate::qi::server::{EmitError, ServerError};
+use crate::sys::stack::with_enough;
 
 use super::outcome::Returned;
 
@@ -115,11 +116,12 @@ pub fn last() -> String {
     last.unwrap_or_else(|_| LATE.get().to_string_lossy().into_owned())
 }
 
-/// Runs one call of the C interface: an error, or a panic, becomes the failure value, an errno and a text.
+/// Runs one call of the C interface: an error, or a panic, becomes the failure value, an errno and a text. A caller with little stack
+/// lends its thread, and the call has a stack of its own.
 pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
     let returned = errno::guard_slow(|| {
         let _fuse = Fuse;
-        call().map(T::ok).map_err(|failure| {
+        with_enough(call).map(T::ok).map_err(|failure| {
             remember(&failure.text);
             failure.errno
         })

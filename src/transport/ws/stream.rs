@@ -189,7 +189,8 @@ impl WsStream {
         inlet.state = Hearing::Over;
         inlet.raw = Raw::default();
         let _ = self.wire.shut_write();
-        let mut block = [0; BLOCK / 4];
+        // Not on the stack: callers' stacks may be small.
+        let mut block = vec![0; BLOCK / 4];
         for _ in 0..LAST_BLOCKS {
             if !matches!(self.wire.read(&mut block), Ok(1..)) {
                 break;
