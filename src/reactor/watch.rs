@@ -125,7 +125,7 @@ impl Reactor {
             let mut seats = self.seats.lock();
             match held_up.moment.holder {
                 Some(holder) => {
-                    seats.iter().filter(|bell| bell.fd() == holder.seat).for_each(|bell| self.rung(bell.ring()))
+                    seats.iter().filter(|bell| bell.fd() == holder.seat).for_each(|bell| self.rung(bell.ring()));
                 }
                 None => seats.retain(|bell| bell.fd() != held_up.moment.seat),
             }
