@@ -17,6 +17,7 @@ mod watch;
 mod tests;
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -147,7 +148,14 @@ impl Reactor {
             thread: Mutex::default(),
         });
         let own = Arc::clone(&reactor);
-        let thread = spawn_without_signals("millrace-io", move || own.serve())?;
+        let thread = spawn_without_signals("millrace-io", move || {
+            own.serve();
+            // The numbers of a poll that was closed may be those of the next reactor's by now, and the kernel does not tell polls
+            // apart: better nothing is closed, just when that one begins.
+            if own.has_failed() {
+                let _kept = ManuallyDrop::new(own);
+            }
+        })?;
         *reactor.thread.lock() = Some(thread);
         Ok(reactor)
     }
@@ -155,10 +163,10 @@ impl Reactor {
     /// Ends the I/O thread and waits for that.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.notify_io();
+        let polls = self.notify_io();
         let thread = self.thread.lock().take();
-        // In a poll that was closed it may sleep on for a while. It finds out by itself, and keeps what it needs until then.
-        if let Some(thread) = thread.filter(|_| !self.has_failed()) {
+        // In a poll that was closed it may sleep on for a while. It finds out by itself, and keeps what it needs.
+        if let Some(thread) = thread.filter(|_| !polls || !self.has_failed()) {
             // A panic of the I/O thread has been reported; there is nobody left to tell.
             let _ = thread.join();
         }
@@ -198,7 +206,7 @@ impl Reactor {
 
     pub fn request(&self, request: Request) {
         self.requests.lock().push(request);
-        self.notify_io();
+        let _ = self.notify_io();
     }
 
     /// Wakes a sleeping caller, wherever it sleeps.
@@ -208,13 +216,16 @@ impl Reactor {
         }
     }
 
-    fn notify_io(&self) {
-        if self.io.notify() {
+    /// Was it in the poll?
+    fn notify_io(&self) -> bool {
+        let polls = self.io.notify();
+        if polls {
             self.rung(match self.io_watches.load(Ordering::Relaxed) {
                 true => self.poll.wake_watcher(),
                 false => self.poll.wake(),
             });
         }
+        polls
     }
 
     /// One socket more or less that the I/O thread must serve without being asked.
@@ -270,7 +281,9 @@ impl Reactor {
     }
 
     fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>, Tenure) -> Wake<ByIdentity>) {
-        if let Some(tenure) = self.baton.try_acquire() {
+        if !self.has_failed()
+            && let Some(tenure) = self.baton.try_acquire()
+        {
             // What does not sleep cannot be interrupted.
             let _ = self.poll_once(Sleep::Not, Some(tenure), busy);
             self.carry_out(give_back(&self.baton, tenure));
@@ -308,6 +321,9 @@ impl Reactor {
             if left.is_some_and(|left| left.is_zero()) {
                 return Some(self.out_of_time(me, true));
             }
+            if self.has_failed() {
+                return Some(Waited::Failed);
+            }
             if !me.begin_poll() {
                 continue;
             }
@@ -323,7 +339,7 @@ impl Reactor {
         match wake {
             Wake::Nobody => {}
             Wake::Caller(caller) => self.notify(&caller.0),
-            Wake::Io => self.notify_io(),
+            Wake::Io => drop(self.notify_io()),
             Wake::Vacated(seat) => self.seats.lock().retain(|bell| bell.fd() != seat),
         }
     }
@@ -333,7 +349,7 @@ impl Reactor {
         if self.baton.is_held() {
             self.wake_poll();
         }
-        self.notify_io();
+        let _ = self.notify_io();
     }
 
     fn wake_poll(&self) {
