@@ -206,7 +206,7 @@ impl Reactor {
 
     pub fn request(&self, request: Request) {
         self.requests.lock().push(request);
-        self.notify_io();
+        let _ = self.notify_io();
     }
 
     /// Wakes a sleeping caller, wherever it sleeps.
@@ -216,7 +216,7 @@ impl Reactor {
         }
     }
 
-    /// Wakes the I/O thread, wherever it sleeps. True: it is in the poll, or watches it.
+    /// Was it in the poll?
     fn notify_io(&self) -> bool {
         let polls = self.io.notify();
         if polls {
@@ -339,9 +339,7 @@ impl Reactor {
         match wake {
             Wake::Nobody => {}
             Wake::Caller(caller) => self.notify(&caller.0),
-            Wake::Io => {
-                self.notify_io();
-            }
+            Wake::Io => drop(self.notify_io()),
             Wake::Vacated(seat) => self.seats.lock().retain(|bell| bell.fd() != seat),
         }
     }
@@ -351,7 +349,7 @@ impl Reactor {
         if self.baton.is_held() {
             self.wake_poll();
         }
-        self.notify_io();
+        let _ = self.notify_io();
     }
 
     fn wake_poll(&self) {

@@ -87,8 +87,10 @@ impl Provider {
         let offers = std::mem::take(&mut *self.registered.offers.lock());
         if let Ok(directory) = self.session.directory() {
             for id in offers.values().filter_map(|offer| offer.id) {
-                // If it fails, the end of the connection does the same.
-                let _ = directory.unregister_service(id);
+                // If it fails, the end of the connection does the same; so a directory that is silent is waited for once.
+                if directory.unregister_service(id) == Err(CallError::TimedOut) {
+                    break;
+                }
             }
         }
         self.session.close();

@@ -108,6 +108,31 @@ fn a_service_that_is_refused_once_is_registered_later_and_no_other_again() {
     }
 }
 
+#[test]
+fn a_provider_that_closes_waits_for_a_silent_directory_once() {
+    let (tell, told) = mpsc::channel();
+    let directory = Fake::new(1, move |_, mut peer| {
+        begin(&mut peer, LAYOUT);
+        for id in [3, 4, 5] {
+            register(&mut peer, |_| Some(id));
+        }
+        let mut asked = 0;
+        while let Some(message) = peer.next() {
+            asked += usize::from((message.header.ty, message.header.action) == (Type::Call, 107));
+        }
+        tell.send(asked).unwrap();
+    });
+    let options = SessionOptions { call_timeout: Some(std::time::Duration::from_secs(2)), ..persistent() };
+    let provider = Provider::start(&directory.url, &[], options, Options::default()).unwrap();
+    let (object, _) = counting();
+    for name in ["A", "B", "C"] {
+        provider.register(name, &object).unwrap();
+    }
+    provider.close();
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), 1, "the end of the connection does the rest");
+    directory.finish();
+}
+
 /// A program may register between the reconnection and the moment when all is as it was.
 #[test]
 fn what_is_registered_meanwhile_is_registered_once() {
