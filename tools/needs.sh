@@ -14,6 +14,7 @@ need nanomsg-utils which nanocat
 need libnng-dev test -e /usr/include/nng/nng.h
 need libzmq3-dev test -e /usr/include/zmq.h
 need g++ which g++
+need abigail-tools which abidiff
 need clang which clang
 need valgrind which valgrind
 need cmake which cmake

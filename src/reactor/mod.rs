@@ -21,10 +21,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::{Poll, Registry, Waker};
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Registry};
 
 use crate::core::Result;
 use crate::sys::Owned;
+use crate::sys::eventfd::Bell;
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
 use crate::transport::pulse::Pulse;
@@ -44,7 +46,7 @@ pub use sources::Registration;
 
 pub struct Reactor {
     registry: Owned<Registry>,
-    waker: Waker,
+    waker: Bell,
     /// Locked by whoever holds the baton, hence never contended.
     poller: Mutex<Poller>,
     /// The poller holds news that the I/O thread has put off.
@@ -56,6 +58,8 @@ pub struct Reactor {
     requests: Mutex<Vec<Request>>,
     io: Arc<Parker>,
     stopping: AtomicBool,
+    /// The poll is of no use any more: the program has closed its descriptors.
+    failed: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -99,6 +103,8 @@ pub enum Waited {
     TimedOut,
     /// A signal handler ran.
     Interrupted,
+    /// Nothing will ever come: the program has closed the poll under us.
+    Failed,
 }
 
 /// A parker in the baton's queue: the same one, not an equal one.
@@ -122,7 +128,8 @@ impl Reactor {
     pub fn start() -> Result<Arc<Reactor>> {
         let poll = Poll::new()?;
         let registry = Owned::new(poll.registry().try_clone()?);
-        let waker = Waker::new(&registry, WAKER)?;
+        let waker = Bell::new()?;
+        registry.register(&mut SourceFd(&waker.fd()), WAKER, Interest::READABLE)?;
         let reactor = Arc::new(Reactor {
             registry,
             waker,
@@ -134,6 +141,7 @@ impl Reactor {
             requests: Mutex::default(),
             io: Arc::default(),
             stopping: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             thread: Mutex::default(),
         });
         let own = Arc::clone(&reactor);
@@ -147,7 +155,8 @@ impl Reactor {
         self.stopping.store(true, Ordering::Release);
         self.notify(&self.io);
         let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
+        // In a poll that was closed it may sleep on for a while. It finds out by itself, and keeps what it needs until then.
+        if let Some(thread) = thread.filter(|_| !self.has_failed()) {
             // A panic of the I/O thread has been reported; there is nobody left to tell.
             let _ = thread.join();
         }
@@ -222,6 +231,9 @@ impl Reactor {
             if me.0.take_notice() {
                 break Waited::Noticed;
             }
+            if polls && self.has_failed() {
+                break Waited::Failed;
+            }
             let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
                 break Waited::TimedOut;
@@ -276,8 +288,10 @@ impl Reactor {
                 continue;
             }
             let outcome = self.poll_once(left, Some(me), Busy::Wait);
-            if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
-                return Waited::Interrupted;
+            match outcome {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Waited::Interrupted,
+                Err(_) => return Waited::Failed,
             }
         }
     }
@@ -299,7 +313,12 @@ impl Reactor {
     }
 
     fn wake_poll(&self) {
-        // An eventfd write fails only if the counter overflows, and then the poller is awake anyway.
-        let _ = self.waker.wake();
+        if !self.has_failed() && self.waker.ring().is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 }

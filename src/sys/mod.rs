@@ -11,6 +11,7 @@ pub mod futex;
 pub mod interface;
 pub mod memory;
 pub mod per_process;
+pub mod random;
 pub mod signals;
 pub mod sync;
 pub mod thread;

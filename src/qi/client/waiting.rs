@@ -46,6 +46,10 @@ pub fn wait_for<T>(
             forget(&me);
             return Err(Error::TIMED_OUT);
         }
+        if waited == Waited::Failed {
+            forget(&me);
+            return Err(Error::BAD_FD);
+        }
         waited = reactor.wait(&me, deadline, Manner { polls: endpoint.is_some(), ..Manner::POLLING });
     }
 }

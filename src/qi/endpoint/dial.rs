@@ -126,9 +126,12 @@ impl<'d> Dialling<'d> {
             if self.race.is_due(now) {
                 continue;
             }
-            if self.reactor.wait(&self.caller, self.race.wake(), Manner::POLLING) == Waited::Interrupted {
-                return Err(vec![Failure::System(Error::INTERRUPTED); self.failures.len()]);
-            }
+            let error = match self.reactor.wait(&self.caller, self.race.wake(), Manner::POLLING) {
+                Waited::Noticed | Waited::TimedOut => continue,
+                Waited::Interrupted => Error::INTERRUPTED,
+                Waited::Failed => Error::BAD_FD,
+            };
+            return Err(vec![Failure::System(error); self.failures.len()]);
         }
     }
 

@@ -154,6 +154,7 @@ pub(super) fn failed(waited: Waited) -> Option<Error> {
         Waited::Noticed => None,
         Waited::TimedOut => Some(Error::TIMED_OUT),
         Waited::Interrupted => Some(Error::INTERRUPTED),
+        Waited::Failed => Some(Error::BAD_FD),
     }
 }
 

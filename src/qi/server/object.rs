@@ -7,10 +7,10 @@ use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
 
-use crate::qi::machine::random;
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::signature::Signature;
 use crate::qi::value::{self, Text, Uid, Value, encode};
+use crate::sys::random;
 use crate::sys::sync::Mutex;
 
 use super::call::Call;
@@ -215,10 +215,10 @@ impl fmt::Debug for Object {
 
 /// 12 bytes of this process, 8 of a counter.
 fn new_uid() -> Uid {
-    static PROCESS: LazyLock<[u8; 16]> = LazyLock::new(random);
+    static PROCESS: LazyLock<[u8; 12]> = LazyLock::new(random::bytes);
     static COUNTER: AtomicU64 = AtomicU64::new(1);
     let mut uid = [0; 20];
-    uid[..12].copy_from_slice(&PROCESS[..12]);
+    uid[..12].copy_from_slice(PROCESS.as_slice());
     uid[12..].copy_from_slice(&COUNTER.fetch_add(1, Ordering::Relaxed).to_le_bytes());
     uid
 }
