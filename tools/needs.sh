@@ -19,6 +19,8 @@ need clang which clang
 need valgrind which valgrind
 need cmake which cmake
 need pkg-config which pkg-config
+need dpkg-dev which dpkg-shlibdeps
+need lintian which lintian
 need libuv1-dev test -e /usr/include/uv.h
 need mandoc which mandoc
 need python3-venv python3 -c 'import ensurepip'

@@ -15,6 +15,7 @@ mod turn;
 mod tests;
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,7 +146,14 @@ impl Reactor {
             thread: Mutex::default(),
         });
         let own = Arc::clone(&reactor);
-        let thread = spawn_without_signals("millrace-io", move || own.serve())?;
+        let thread = spawn_without_signals("millrace-io", move || {
+            own.serve();
+            // The numbers of a poll that was closed may be those of the next reactor's by now, and the kernel does not tell polls
+            // apart: better nothing is closed, just when that one begins.
+            if own.has_failed() {
+                let _kept = ManuallyDrop::new(own);
+            }
+        })?;
         *reactor.thread.lock() = Some(thread);
         Ok(reactor)
     }
@@ -153,10 +161,13 @@ impl Reactor {
     /// Ends the I/O thread and waits for that.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.notify(&self.io);
+        let polls = self.io.notify();
+        if polls {
+            self.wake_poll();
+        }
         let thread = self.thread.lock().take();
-        // In a poll that was closed it may sleep on for a while. It finds out by itself, and keeps what it needs until then.
-        if let Some(thread) = thread.filter(|_| !self.has_failed()) {
+        // In a poll that was closed it may sleep on for a while. It finds out by itself, and keeps what it needs.
+        if let Some(thread) = thread.filter(|_| !polls || !self.has_failed()) {
             // A panic of the I/O thread has been reported; there is nobody left to tell.
             let _ = thread.join();
         }
@@ -264,7 +275,7 @@ impl Reactor {
     }
 
     fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>) -> Wake<ByIdentity>) {
-        if self.baton.try_acquire() {
+        if !self.has_failed() && self.baton.try_acquire() {
             // A poll that does not wait cannot be interrupted.
             let _ = self.poll_once(Some(Duration::ZERO), None, busy);
             self.carry_out(give_back(&self.baton));
@@ -283,6 +294,9 @@ impl Reactor {
             let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
                 return Waited::TimedOut;
+            }
+            if self.has_failed() {
+                return Waited::Failed;
             }
             if !me.begin_poll() {
                 continue;
