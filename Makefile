@@ -87,9 +87,10 @@ test:
 manual:
 	$(CARGO) test --test manual -- --ignored --exact regenerate
 
-# Writes include/*/*.h anew from src/capi.
+# Writes include/*/*.h anew from src/capi, and the manual, which quotes them.
 headers:
 	$(CARGO) test --test headers -- --ignored --exact regenerate
+	$(CARGO) test --test manual -- --ignored --exact regenerate
 
 bench: build
 	$(PYTHON) bench/run.py

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use support::installed::Installed;
 use support::patterns::Report;
 use support::shell::{Terminal, Workshop};
 use support::{repo_root, run, until};
@@ -122,6 +123,20 @@ fn the_examples_in_c_do_what_they_say() {
         report.row(name.clone(), c_example(&name, &source));
     }
     report.finish();
+}
+
+#[test]
+fn the_examples_in_c_build_with_installed_files() {
+    let installed = Installed::make(&[]);
+    let [include, libraries] = ["include", "lib"].map(|name| installed.path("/usr/local").join(name));
+    let workshop = Workshop::with(include, libraries.clone());
+    workshop.bring("examples-c", ".c");
+    for (name, source) in programs("examples-c", ".c") {
+        let build = steps(&source).build.unwrap_or_else(|| panic!("{name} does not say how to build it"));
+        workshop.run(&build);
+    }
+    let loaded = workshop.run("ldd ./hello && ./hello").stdout;
+    assert!(loaded.contains(&libraries.display().to_string()) && loaded.contains("hello yourself"), "{loaded}");
 }
 
 /// Those of the bus need one another, or a robot; `cargo test` sees that they compile, and tests/qi_client.rs plays such scenes.

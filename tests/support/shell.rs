@@ -14,14 +14,22 @@ const PORTS: [&str; 5] = [":5555", ":5556", ":5557", ":5558", ":9559"];
 
 pub struct Workshop {
     scratch: ScratchDir,
+    include: PathBuf,
+    libraries: PathBuf,
     ports: Vec<(&'static str, String)>,
 }
 
 impl Workshop {
+    /// With the library of this build and the headers of the repository.
     pub fn new() -> Self {
+        Self::with(repo_root().join("include"), our_lib_dir())
+    }
+
+    /// With headers and libraries from these directories.
+    pub fn with(include: PathBuf, libraries: PathBuf) -> Self {
         let scratch = ScratchDir::new();
         let ports = PORTS.iter().map(|&port| (port, format!(":{}", free_port()))).collect();
-        Self { scratch, ports }
+        Self { scratch, include, libraries, ports }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -51,14 +59,14 @@ impl Workshop {
     pub fn start(&self, script: &str) -> Terminal {
         let script = self.localised(script);
         let tools = Path::new(env!("CARGO_BIN_EXE_nanoqi")).parent().expect("a directory").display();
-        let include = repo_root().join("include");
         let path = std::env::var("PATH").unwrap_or_default();
         let [out, err] = ["out", "err"].map(|stream| self.path(&format!("{}.{stream}", super::unique())));
         let mut shell = Command::new("sh");
         shell.args(["-euc", &script]).current_dir(self.path("")).process_group(0).stdin(Stdio::null());
         shell.stdout(File::create(&out).expect("output file")).stderr(File::create(&err).expect("output file"));
         shell.env("PATH", format!("{tools}:{path}"));
-        shell.env("CPATH", include).env("LIBRARY_PATH", our_lib_dir()).env("LD_LIBRARY_PATH", our_lib_dir());
+        shell.env("CPATH", &self.include);
+        shell.env("LIBRARY_PATH", &self.libraries).env("LD_LIBRARY_PATH", &self.libraries);
         let child = shell.spawn().unwrap_or_else(|error| panic!("cannot start a shell: {error}"));
         Terminal { script, child, out, err, ended: false }
     }
