@@ -23,6 +23,7 @@ pub const RCVMAXSIZE: i32 = 16;
 pub const MAXTTL: i32 = 17;
 /// Ours; far from any number nanomsg may still give away.
 pub const SPIN: i32 = 0x4d52;
+pub const COALESCE: i32 = 0x4d53;
 
 /// Longest NN_SOCKET_NAME.
 const NAME_MAX: usize = 63;
@@ -52,6 +53,7 @@ pub struct Options {
     pub rcvmaxsize: i32,
     pub maxttl: i32,
     pub spin: i32,
+    pub coalesce: i32,
     pub name: Vec<u8>,
 }
 
@@ -71,6 +73,7 @@ impl Options {
             rcvmaxsize: 1024 * 1024,
             maxttl: 8,
             spin: 1,
+            coalesce: 1,
             name: name.as_bytes().to_vec(),
         }
     }
@@ -96,6 +99,7 @@ impl Options {
             RCVMAXSIZE => (&mut self.rcvmaxsize, value >= -1),
             MAXTTL => (&mut self.maxttl, (1..=255).contains(&value)),
             SPIN => (&mut self.spin, value == 0 || value == 1),
+            COALESCE => (&mut self.coalesce, value == 0 || value == 1),
             _ => return Err(Error::NO_PROTO_OPT),
         };
         if !valid {
@@ -121,6 +125,7 @@ impl Options {
             RCVMAXSIZE => self.rcvmaxsize,
             MAXTTL => self.maxttl,
             SPIN => self.spin,
+            COALESCE => self.coalesce,
             _ => return Err(Error::NO_PROTO_OPT),
         }))
     }
@@ -166,7 +171,9 @@ mod tests {
     #[test]
     fn ranges_are_enforced_and_the_old_value_stays() {
         let mut options = Options::new("0");
-        for (option, bad) in [(SNDBUF, 0), (RCVBUF, -1), (RECONNECT_IVL, -1), (SNDPRIO, 0), (RCVPRIO, 17), (SPIN, 2)] {
+        for (option, bad) in
+            [(SNDBUF, 0), (RCVBUF, -1), (RECONNECT_IVL, -1), (SNDPRIO, 0), (RCVPRIO, 17), (SPIN, 2), (COALESCE, -1)]
+        {
             let before = options.get(option);
             assert_eq!(set(&mut options, option, bad), Err(Error::INVALID));
             assert_eq!(options.get(option), before);

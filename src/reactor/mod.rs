@@ -4,6 +4,7 @@
 
 pub mod baton;
 mod deferred;
+mod ending;
 pub mod parker;
 pub mod sources;
 mod spin;
@@ -16,8 +17,8 @@ mod tests;
 
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -25,13 +26,15 @@ use mio::{Poll, Registry, Waker};
 
 use crate::core::Result;
 use crate::sys::Owned;
+use crate::sys::exit::{self, AtExit};
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
-use crate::transport::pulse::Pulse;
+use crate::transport::coalescing::pulse::Pulse;
 use crate::transport::source::Source;
 
 use baton::{Baton, Wake};
 use deferred::Busy;
+use ending::Ending;
 use parker::Parker;
 use sources::{Sources, WAKER};
 use spin::{is_crowded, spin};
@@ -56,6 +59,7 @@ pub struct Reactor {
     requests: Mutex<Vec<Request>>,
     io: Arc<Parker>,
     stopping: AtomicBool,
+    ending: Ending,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -134,11 +138,14 @@ impl Reactor {
             requests: Mutex::default(),
             io: Arc::default(),
             stopping: AtomicBool::new(false),
+            ending: Ending::default(),
             thread: Mutex::default(),
         });
         let own = Arc::clone(&reactor);
         let thread = spawn_without_signals("millrace-io", move || own.serve())?;
         *reactor.thread.lock() = Some(thread);
+        let party: Weak<Reactor> = Arc::downgrade(&reactor);
+        exit::tell(party as Weak<dyn AtExit>);
         Ok(reactor)
     }
 

@@ -80,6 +80,7 @@ impl Reactor {
     /// The I/O thread.
     pub(super) fn serve(&self) {
         set_timer_slack(LOOK / 10);
+        self.serves_here();
         let mut streams = Streams::default();
         let mut lease = LEASE;
         while !self.is_stopping() {
@@ -149,6 +150,7 @@ impl Reactor {
     /// meanwhile. If nobody polls, it does on the way.
     fn watch(&self, streams: &mut Streams) {
         loop {
+            self.end_if_wanted();
             let requests = std::mem::take(&mut *self.requests.lock());
             for Request::Watch(watched) in requests {
                 streams.add(watched, Instant::now());
@@ -174,10 +176,10 @@ impl Reactor {
     }
 
     fn has_requests(&self) -> bool {
-        !self.requests.lock().is_empty()
+        self.ending.is_wanted() || !self.requests.lock().is_empty()
     }
 
-    fn is_stopping(&self) -> bool {
+    pub(super) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
     }
 }

@@ -6,9 +6,11 @@
 pub mod clock;
 pub mod descriptor;
 pub mod eventfd;
+pub mod exit;
 pub mod fork;
 pub mod futex;
 pub mod memory;
+pub mod scheduling;
 pub mod signals;
 pub mod sync;
 pub mod usage;

@@ -2,13 +2,13 @@
 //! queues. A new transport is one file (or folder) here, a row in [`STREAMS`] and a line in the conformance kit.
 
 pub mod blocks;
+pub mod coalescing;
 pub mod framing;
 pub mod inbox;
 pub mod inproc;
 pub mod ipc;
 pub mod outbox;
 pub mod pipe;
-pub mod pulse;
 pub mod resolve;
 pub mod source;
 pub mod stream;

@@ -45,6 +45,7 @@ mod tests {
             (nn::NN_RCVMAXSIZE, options::RCVMAXSIZE),
             (nn::NN_MAXTTL, options::MAXTTL),
             (super::options::NN_SPIN, options::SPIN),
+            (super::options::NN_COALESCE, options::COALESCE),
             (nn::NN_STAT_CURRENT_SND_PRIORITY, statistics::CURRENT_SND_PRIORITY),
             (nn::ETERM, Error::TERM.errno()),
             (nn::EFSM, Error::FSM.errno()),

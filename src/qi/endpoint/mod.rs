@@ -64,7 +64,7 @@ use crate::qi::message::Message;
 use crate::qi::registrations::{Registrations, Told};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
-use crate::transport::pulse::Pulse;
+use crate::transport::coalescing::pulse::Pulse;
 use crate::transport::stream::Stream;
 
 use calls::Calls;
