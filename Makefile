@@ -1,34 +1,79 @@
-# The whole workflow. `make` builds, `make test` tests, `make install` installs (PREFIX, LIBDIR, BINDIR, INCLUDEDIR, DESTDIR).
+# The whole workflow: `make help` lists it.
 
 CARGO ?= cargo
+CC ?= cc
 PYTHON ?= python3
+STRIP ?= strip
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+
+# Where things go; DESTDIR is put in front of all of them. Debian's LIBDIR is /usr/lib/x86_64-linux-gnu.
 PREFIX ?= /usr/local
 LIBDIR ?= $(PREFIX)/lib
 BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
-export CARGO_TARGET_DIR ?= $(CURDIR)/target
+DATADIR ?= $(PREFIX)/share
+export DESTDIR PREFIX LIBDIR BINDIR INCLUDEDIR DATADIR STRIP
 
 OUT := $(CARGO_TARGET_DIR)/release
-SHARED := $(OUT)/libnanomsg.so
+# Written when cargo has built: a tree that is up to date is installed without cargo, which root often does not have.
+BUILT := $(OUT)/.built
 STATIC := $(OUT)/static/libnanomsg.a
+FIVE := $(OUT)/static/libnanomsg.so.5
+PERF := $(patsubst bench/perf/%.c,$(OUT)/perf/%,$(wildcard bench/perf/*.c))
 
-# The interface implemented (what pkg-config and CMake are asked for), and the file name that goes with it.
-VERSION := 1.2.1
-REAL := libnanomsg.so.6.0.1
+all: build static $(FIVE) $(PERF)
 
-all: build static
+help:
+	@echo 'make            builds the library and the tools'
+	@echo 'make run        builds, and runs C examples that move real data'
+	@echo 'make check      format, lints, unit tests, documentation: needs cargo alone, takes a minute'
+	@echo 'make test       builds everything and runs all tests'
+	@echo 'make install    library, headers, nanomsg.pc, CMake package, tools, manual pages, completions;'
+	@echo '                PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) BINDIR INCLUDEDIR DATADIR DESTDIR'
+	@echo 'make uninstall  takes them away again (the same variables)'
+	@echo 'make deb        Debian packages, in $(OUT)/deb'
+	@echo 'make bench      measures, and compares with other libraries'
+	@echo 'make headers    writes include/ anew from src/capi'
+	@echo 'make clean      removes what was built'
 
-build:
+build: $(BUILT)
+
+$(BUILT): Cargo.toml Cargo.lock build.rs $(shell find src)
+	@command -v $(CARGO) > /dev/null || { \
+	    echo 'There is no $(CARGO) in PATH, and something changed since the last build: run make, then sudo make install.' >&2; exit 1; }
 	$(CARGO) build --release
+	@touch $@
 
 # The static library with its inner names hidden; the one cargo leaves in $(OUT) shows all of them.
-static: build
-	mkdir -p $(dir $(STATIC))
-	tools/localise.sh $(OUT)/libnanomsg.a $(STATIC)
+static: $(STATIC)
+
+$(STATIC): $(BUILT) tools/localise.sh
+	@mkdir -p $(@D)
+	tools/localise.sh $(OUT)/libnanomsg.a $@
+
+# What programs built for nanomsg 1.1 ask for: a library without code that needs libnanomsg.so.6. A link by that name would
+# be left out by ldconfig, which goes by the name that is in the file.
+$(FIVE): $(BUILT)
+	@mkdir -p $(@D)
+	$(CC) -shared -o $@ -Wl,-soname,libnanomsg.so.5 -Wl,--no-as-needed -Wl,-z,now $(OUT)/libnanomsg.so
+
+$(OUT)/perf/%: bench/perf/%.c bench/perf/perf.h $(BUILT)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -O2 -Wall -Wextra -Wl,-z,now -pthread -I include $< -o $@ -L $(OUT) -lnanomsg
 
 # Builds the library and a C example, and moves real data.
 run: build
 	examples-c/run.sh
+
+# What needs cargo alone: format, lints, unit tests, the rules of the tree, documentation. PROFILE=--release shares what
+# `make test` builds.
+PROFILE ?=
+check:
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
+	$(CARGO) test $(PROFILE) --lib --bins --test tidy --test spec
+	$(CARGO) test $(PROFILE) --test headers up_to_date
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
 
 test:
 	tools/needs.sh
@@ -42,20 +87,12 @@ bench: build
 	$(PYTHON) bench/run.py
 
 install: all
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION) $(DESTDIR)$(INCLUDEDIR)/nanomsg $(DESTDIR)$(INCLUDEDIR)/millrace
-	install -m 755 $(SHARED) $(DESTDIR)$(LIBDIR)/$(REAL)
-	install -D -m 755 $(OUT)/nanoqi $(DESTDIR)$(BINDIR)/nanoqi
-	for link in libnanomsg.so.6 libnanomsg.so.5 libnanomsg.so; do ln -sf $(REAL) $(DESTDIR)$(LIBDIR)/$$link; done
-	install -m 644 $(STATIC) $(DESTDIR)$(LIBDIR)
-	for part in nanomsg millrace; do install -m 644 include/$$part/*.h $(DESTDIR)$(INCLUDEDIR)/$$part; done
-	$(fill) packaging/nanomsg.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/nanomsg.pc
-	for part in config config-version; do \
-	    $(fill) packaging/nanomsg-$$part.cmake.in > $(DESTDIR)$(LIBDIR)/cmake/nanomsg-$(VERSION)/nanomsg-$$part.cmake; done
+	packaging/install.sh install $(OUT)
 
-fill = sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
-    -e 's|@VERSION@|$(VERSION)|'
+uninstall:
+	packaging/install.sh uninstall $(OUT)
 
 clean:
 	$(CARGO) clean
 
-.PHONY: all build static run test headers bench install clean
+.PHONY: all help build static run check test headers bench install uninstall clean

@@ -1,7 +1,11 @@
-/* Sends a file through a PUSH/PULL pipeline:
+/* Sends a file through a PUSH/PULL pipeline.
  *
- *     filepipe recv OUT  tcp://127.0.0.1:5555
- *     filepipe send FILE tcp://127.0.0.1:5555
+ * Build:  cc -o filepipe filepipe.c -lnanomsg
+ * Run:    ./filepipe recv copy tcp://127.0.0.1:5555 && cmp copy filepipe && echo the same
+ *         | ... bytes in ... messages, ...
+ *         | checksum ok (...)
+ *         | the same
+ * Run:    ./filepipe send filepipe tcp://127.0.0.1:5555
  *
  * The receiver binds, the sender connects; it does not matter who is there first. Each message starts with its type: a
  * chunk of the file, or the end with the file's length and checksum, which the receiver compares with its own. */

@@ -1,4 +1,11 @@
-/* One publisher, two subscribers with different topics; each gets only what starts with its topic. */
+/* One publisher, two subscribers with different topics, all in one thread; each gets only what starts with its topic.
+ *
+ * Build:  cc -o pubsub pubsub.c -lnanomsg
+ * Run:    ./pubsub
+ *         | berlin: berlin rain
+ *         | berlin: berlin sun
+ *         | oslo: oslo snow
+ */
 #include <nanomsg/nn.h>
 #include <nanomsg/pubsub.h>
 

@@ -1,7 +1,13 @@
 /* Objects as arguments: a service that takes its time, and calls back the object that its caller has passed.
  *
  * The service "Press" has a method print(so): it prints so many pages, and tells the object's page(i) of each. The client
- * does not wait for the end: it starts the call, and looks at it later. */
+ * does not wait for the end: it starts the call, and looks at it later.
+ *
+ * Build:  cc -o qi_callback qi_callback.c -lnanomsg
+ * Run:    ./qi_callback    # in any order
+ *         | pages read: 3
+ *         | the press says: all printed
+ */
 #include <stdio.h>
 #include <stdlib.h>
 

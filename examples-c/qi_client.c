@@ -1,6 +1,10 @@
-/* SPDX-License-Identifier: MIT */
-
-/* Calls a service that another program has, as qi_service.c: cc qi_client.c -lnanomsg */
+/* Calls a service that another program has, as qi_service.c.
+ *
+ * Build:  cc -o qi_client qi_client.c -lnanomsg && cc -o qi_service qi_service.c -lnanomsg
+ * Leave:  ./qi_service tcp://127.0.0.1:9559
+ * Run:    until ./qi_client 2> /dev/null; do sleep 0.1; done
+ *         | "Hello, world!"
+ */
 
 #include <millrace/qi.h>
 #include <stdio.h>

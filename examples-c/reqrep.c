@@ -1,4 +1,13 @@
-/* Questions and answers between two threads: REQ asks for the square of a number, REP works it out. */
+/* Questions and answers between two threads: REQ asks for the square of a number, REP works it out.
+ *
+ * Build:  cc -o reqrep reqrep.c -lnanomsg -pthread
+ * Run:    ./reqrep
+ *         | 1 squared is 1
+ *         | 2 squared is 4
+ *         | 3 squared is 9
+ *         | 4 squared is 16
+ *         | 5 squared is 25
+ */
 #include <nanomsg/nn.h>
 #include <nanomsg/reqrep.h>
 

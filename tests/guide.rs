@@ -38,11 +38,3 @@ fn the_programs_of_the_guides_are_the_examples() {
     shown.sort();
     assert_eq!(shown, ["qi_client.c", "qi_client.rs", "qi_service.rs"]);
 }
-
-#[test]
-fn the_examples_in_c_compile() {
-    for (path, _) in files("examples-c", "c") {
-        let name = Path::new(&path).file_name().expect("a file").to_string_lossy().into_owned();
-        c_program(&format!("examples-c/{name}"), Lib::Ours);
-    }
-}

@@ -2,13 +2,14 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use cbindgen::{Builder, Config, Style};
-use support::{ScratchDir, repo_root, run};
+use support::{ScratchDir, repo_root, require_genuine, require_tool, run};
 
 /// A header in `include`, and what cbindgen cannot know of it.
 struct Header {
@@ -111,7 +112,7 @@ impl Header {
         let capi = repo_root().join("src/capi");
         let text = |file| fs::read_to_string(capi.join(file)).expect("read the text of a header");
         let mut config = Config::from_file(repo_root().join("cbindgen.toml")).expect("read cbindgen.toml");
-        config.include_guard = Some(format!("{}_{}_H", self.directory, self.name).to_uppercase());
+        config.include_guard = Some(self.guard());
         config.sys_includes = self.system_includes.iter().map(ToString::to_string).collect();
         config.includes = self.includes.iter().map(ToString::to_string).collect();
         config.after_includes = self.text.map(text);
@@ -120,7 +121,18 @@ impl Header {
         let builder = self.sources.iter().fold(Builder::new(), |builder, file| builder.with_src(capi.join(file)));
         let mut header = Vec::new();
         builder.with_config(config).generate().expect("generate a header").write(&mut header);
-        String::from_utf8(header).expect("a header is text")
+        // Those of cbindgen's own are comments that C89 does not know.
+        let header = String::from_utf8(header).expect("a header is text");
+        header.replace("// __cplusplus", "/* __cplusplus */").replace("// extern \"C\"", "/* extern \"C\" */")
+    }
+
+    /// Programs test those of nanomsg, so they are part of its interface.
+    fn guard(&self) -> String {
+        let name = self.name.to_uppercase();
+        match self.directory {
+            "nanomsg" => format!("{name}_H_INCLUDED"),
+            directory => format!("{}_{name}_H", directory.to_uppercase()),
+        }
     }
 }
 
@@ -157,35 +169,106 @@ fn nothing_else_is_in_the_directory() {
     assert_eq!(found, expected);
 }
 
+/// What programs are compiled with: every warning that is about headers at all, and none of them forgiven.
+const WARNINGS: [&str; 13] = [
+    "-Werror",
+    "-pedantic-errors",
+    "-Wall",
+    "-Wextra",
+    "-Wundef",
+    "-Wconversion",
+    "-Wsign-conversion",
+    "-Wcast-qual",
+    "-Wcast-align",
+    "-Wpointer-arith",
+    "-Wwrite-strings",
+    "-Wredundant-decls",
+    "-Wunused-macros",
+];
+
+struct Language {
+    name: &'static str,
+    standards: &'static [&'static str],
+    warnings: &'static [&'static str],
+}
+
+const C: Language = Language {
+    name: "c",
+    standards: &["c89", "c99", "c11", "c17", "c2x", "gnu89", "gnu17"],
+    warnings: &[
+        "-Wstrict-prototypes",
+        "-Wmissing-prototypes",
+        "-Wold-style-definition",
+        "-Wc++-compat",
+        "-Wnested-externs",
+        "-Wshadow",
+    ],
+};
+
+const CPP: Language = Language {
+    name: "c++",
+    standards: &["c++98", "c++11", "c++14", "c++17", "c++20", "c++2b", "gnu++17"],
+    warnings: &[
+        "-Wold-style-cast",
+        "-Wzero-as-null-pointer-constant",
+        "-Wnon-virtual-dtor",
+        "-Weffc++",
+        "-Wextra-semi",
+    ],
+};
+
 #[test]
-fn each_header_compiles_alone() {
-    let dir = ScratchDir::new();
-    for header in &HEADERS {
-        // Twice: the second time it must be empty.
-        let include = header.include();
-        let source = dir.path(header.name);
-        fs::write(&source, format!("{include}{include}int main(void) {{ return 0; }}\n")).expect("write a program");
-        compile("c", "c99", &source);
-        compile("c++", "c++17", &source);
-    }
+fn gcc_takes_them_as_c() {
+    compile_everything("gcc", &C, &[]);
 }
 
 #[test]
-fn all_headers_and_macros_compile_together() {
-    let dir = ScratchDir::new();
-    let includes: String = HEADERS.iter().map(Header::include).collect();
-    let source = dir.path("all");
-    fs::write(&source, format!("{includes}{USE}")).expect("write a program");
-    compile("c", "c99", &source);
-    compile("c++", "c++17", &source);
+fn gcc_takes_them_as_cpp() {
+    compile_everything("g++", &CPP, &["-Wuseless-cast"]);
 }
+
+#[test]
+fn clang_takes_them_as_c() {
+    compile_everything("clang", &C, &CLANG);
+}
+
+#[test]
+fn clang_takes_them_as_cpp() {
+    compile_everything("clang", &CPP, &CLANG);
+}
+
+/// All that it can say, but for how structures are padded (that is the ABI) and that NULL may be 0 (which is the program's).
+const CLANG: [&str; 3] = ["-Weverything", "-Wno-padded", "-Wno-zero-as-null-pointer-constant"];
+
+/// Each header alone, twice; and all together, in several orders, with their macros used.
+fn compile_everything(compiler: &str, language: &Language, more: &[&str]) {
+    require_tool(compiler, compiler);
+    let dir = ScratchDir::new();
+    let each: Vec<String> = HEADERS.iter().map(Header::include).collect();
+    let mut programs: Vec<String> = each.iter().map(|header| format!("{header}{header}{NOTHING}")).collect();
+    programs.push(format!("{}{USE}", each.concat()));
+    programs.push(format!("{}{USE}", each.iter().rev().cloned().collect::<String>()));
+    programs.extend(each.iter().map(|first| format!("{first}{}{USE}", each.concat())));
+    let sources: Vec<PathBuf> = (0..programs.len()).map(|index| dir.path(&format!("{index}"))).collect();
+    for (source, program) in sources.iter().zip(&programs) {
+        fs::write(source, program).expect("write a program");
+    }
+    for standard in language.standards {
+        let mut cc = Command::new(compiler);
+        cc.args(["-fsyntax-only", "-x", language.name]).arg(format!("-std={standard}"));
+        cc.args(WARNINGS).args(language.warnings).args(more).arg("-I").arg(include_dir()).args(&sources);
+        run(&mut cc, Duration::from_secs(120)).expect_success(&format!("{compiler} -std={standard}"));
+    }
+}
+
+const NOTHING: &str = "int main(void) { return 0; }\n";
 
 /// Uses what the preprocessor alone does not look at.
 const USE: &str = "
 int main(void) {
-    struct nn_msghdr message = {0, 0, 0, NN_MSG};
+    struct nn_msghdr message = {NULL, 0, NULL, NN_MSG};
     struct nn_cmsghdr property = {NN_CMSG_LEN(3), PROTO_SP, SP_HDR};
-    struct nn_iovec part = {0, NN_CMSG_SPACE(3)};
+    struct nn_iovec part = {NULL, NN_CMSG_SPACE(3)};
     struct nn_pollfd poll = {0, NN_POLLIN | NN_POLLOUT, 0};
     struct nn_symbol_properties symbol = {EACCESS, \"\", NN_NS_ERROR, NN_TYPE_NONE, NN_UNIT_NONE};
     nn_req_handle request;
@@ -198,11 +281,36 @@ int main(void) {
 }
 ";
 
-fn compile(language: &str, standard: &str, source: &Path) {
-    let mut cc = Command::new("cc");
-    cc.args(["-x", language, "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only"]);
-    cc.arg(format!("-std={standard}")).arg("-I").arg(include_dir()).arg(source);
-    run(&mut cc, Duration::from_secs(60)).expect_success(&format!("{source:?} as {standard}"));
+/// Programs ask by `#ifdef` what there is, also by the names that keep a header from being read twice.
+#[test]
+fn every_macro_of_the_genuine_headers_is_there() {
+    require_genuine();
+    let (own, genuine) = (macros(&include_dir()), macros(Path::new("/usr/include")));
+    let missing: Vec<&String> = genuine.difference(&own).collect();
+    assert!(genuine.contains("NN_H_INCLUDED") && missing.is_empty(), "{missing:?}");
+}
+
+/// The names of the macros that the eleven headers in this directory leave behind; of those with arguments, with how many.
+fn macros(directory: &Path) -> BTreeSet<String> {
+    let dir = ScratchDir::new();
+    let source = dir.path("all.c");
+    let includes: String = HEADERS
+        .iter()
+        .filter(|header| header.directory == "nanomsg")
+        .map(|header| format!("#include \"{}/nanomsg/{}.h\"\n", directory.display(), header.name))
+        .collect();
+    fs::write(&source, includes).expect("write a program");
+    let outcome = run(Command::new("cc").args(["-E", "-dM"]).arg(source), Duration::from_secs(60));
+    outcome.expect_success("the preprocessor");
+    let macros = outcome.stdout.lines().filter_map(|line| line.strip_prefix("#define "));
+    let named = macros.map(|definition| match definition.split_once(['(', ' ']) {
+        Some((name, rest)) if definition[name.len()..].starts_with('(') => {
+            format!("{name}/{}", rest.split(')').next().unwrap_or_default().split(',').count())
+        }
+        Some((name, _)) => name.to_owned(),
+        None => definition.to_owned(),
+    });
+    named.collect()
 }
 
 /// What existing bindings rely on: they read the headers line by line with regular expressions.

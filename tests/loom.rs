@@ -21,21 +21,21 @@ pub mod core {
     pub use nanomsg::core::*;
 }
 
-#[allow(dead_code)] // models use their own subsets
+#[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../src/reactor"]
 mod reactor {
     pub mod baton;
     pub mod parker;
 }
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../src/transport"]
 mod transport {
     pub use nanomsg::transport::{pipe, source};
     pub mod inproc;
 }
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../src/qi"]
 mod qi {
     pub use nanomsg::qi::message;

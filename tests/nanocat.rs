@@ -42,6 +42,7 @@ impl Background {
             if let Some(status) = self.child.try_wait().expect("wait for nanocat") {
                 return (status.code(), fs::read(&self.output).expect("output"));
             }
+            #[expect(clippy::disallowed_methods, reason = "looks again and again what another program has done")]
             std::thread::sleep(Duration::from_millis(5));
         }
         panic!("nanocat did not end in time");
@@ -56,6 +57,7 @@ impl Background {
                 bytes.truncate(length);
                 return bytes;
             }
+            #[expect(clippy::disallowed_methods, reason = "looks again and again what another program has done")]
             std::thread::sleep(Duration::from_millis(5));
         }
     }

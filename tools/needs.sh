@@ -14,7 +14,12 @@ need nanomsg-utils which nanocat
 need libnng-dev test -e /usr/include/nng/nng.h
 need libzmq3-dev test -e /usr/include/zmq.h
 need g++ which g++
+need clang which clang
 need valgrind which valgrind
+need cmake which cmake
+need pkg-config which pkg-config
+need libuv1-dev test -e /usr/include/uv.h
+need mandoc which mandoc
 need python3-venv python3 -c 'import ensurepip'
 need python3-dev python3 -c 'import os, sysconfig; os.stat(sysconfig.get_paths()["include"] + "/Python.h")'
 [ -n "$missing" ] || exit 0

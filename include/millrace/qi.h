@@ -18,7 +18,7 @@
  *
  * Any function may be called by any thread, several at once on one handle too, unless it says otherwise. What waits for a peer or
  * for a queue fails with EDEADLK in code that is called where a connection is read: completions, closers, authenticators, notices
- * and choosers. Numbers in parentheses behind a description are sections of the specification of QiMessaging.
+ * and choosers. Numbers in parentheses behind a description are sections of docs/spec/qi-messaging.md.
  */
 
 #ifndef NN_EXPORT
@@ -562,7 +562,7 @@ struct nnqi_statistics {
 
 #ifdef __cplusplus
 extern "C" {
-#endif // __cplusplus
+#endif /* __cplusplus */
 
 /**
  * Why this thread's last failing call of this header failed, as a text for people. Empty if none has failed. The text is
@@ -1293,7 +1293,7 @@ NN_EXPORT int nnqi_send(nnqi_endpoint endpoint, const struct nnqi_header *header
 NN_EXPORT int nnqi_endpoint_statistics(nnqi_endpoint endpoint, struct nnqi_statistics *statistics);
 
 #ifdef __cplusplus
-}  // extern "C"
-#endif  // __cplusplus
+}  /* extern "C" */
+#endif  /* __cplusplus */
 
 #endif  /* MILLRACE_QI_H */

@@ -1,5 +1,5 @@
 //! A chunk as C sees it: a pointer to its data. What is needed to find the block again stands in the
-//! headroom in front of the data (1.7), together with a seal that tells our pointers from others.
+//! headroom in front of the data (nanomsg-api.md 1.7), together with a seal that tells our pointers from others.
 
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;

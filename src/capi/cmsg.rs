@@ -1,4 +1,4 @@
-//! Control data: a sequence of properties, each a head, data, and padding to eight bytes (2.7).
+//! Control data: a sequence of properties, each a head, data, and padding to eight bytes (nanomsg-api.md 2.7).
 
 use std::ffi::c_int;
 

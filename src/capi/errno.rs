@@ -5,6 +5,8 @@ use std::panic::{self, AssertUnwindSafe};
 
 use crate::core::{Error, Result};
 
+use super::panics;
+
 /// What a caller is told when the library itself broke an assumption. No documented condition has this
 /// number, so it cannot be mistaken for one.
 const PANICKED: c_int = libc::ENOTRECOVERABLE;
@@ -33,7 +35,8 @@ impl<T> Returned for *const T {
 
 /// Runs one call of the C interface: an error, or a panic, becomes the failure value and an errno.
 pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
-    // Unwind safety: whatever a panicking call was changing is behind a lock that poisons, or is
+    panics::silence();
+    // Unwinding is harmless: whatever a panicking call was changing is behind a lock that poisons, or is
     // never looked at again; C keeps nothing but raw memory.
     match panic::catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(value)) => value,

@@ -2,18 +2,17 @@
 //!
 //! C hands over raw pointers, so this room may say `unsafe`, with the reason beside every block.
 //! Pointers are checked and converted in `pointers`, messages change hands in `chunk`, handles become
-//! sockets in `table`, and `errno::guard` turns results, and panics, into what C expects. Section
-//! numbers in the comments are those of nanomsg-api.md.
-#![allow(unsafe_code)]
-#![deny(clippy::undocumented_unsafe_blocks)]
+//! sockets in `table`, and `errno::guard` turns results, and panics, into what C expects.
+#![allow(unsafe_code, reason = "C hands over raw pointers")]
 
 pub mod calls;
 mod chunk;
 mod cmsg;
 mod errno;
-#[allow(non_camel_case_types)] // C's names
+
 pub mod headers;
 mod msghdr;
+mod panics;
 mod pointers;
 pub mod qi;
 mod symbols;

@@ -1,4 +1,4 @@
-//! Both sides of a `nn_msghdr`: the parts of the body and the control data (2.5 to 2.7).
+//! Both sides of a `nn_msghdr`: the parts of the body and the control data (nanomsg-api.md 2.5 to 2.7).
 
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;

@@ -6,7 +6,7 @@ use std::{ptr, slice};
 
 use crate::core::{Error, Result};
 
-/// `len` readable bytes at `base`, which may be NULL if there are none (2.5).
+/// `len` readable bytes at `base`, which may be NULL if there are none (nanomsg-api.md 2.5).
 ///
 /// # Safety
 /// A non-null `base` has `len` readable bytes that nobody writes during `'a`.
@@ -105,7 +105,7 @@ pub unsafe fn write<T>(to: *mut T, value: T) -> Result<()> {
     Ok(())
 }
 
-/// The bytes of a string without its terminator; NULL is `EINVAL` (2.3).
+/// The bytes of a string without its terminator; NULL is `EINVAL` (nanomsg-api.md 2.3).
 ///
 /// # Safety
 /// A non-null `string` ends with a zero byte and nobody writes to it during `'a`.

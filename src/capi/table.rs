@@ -74,7 +74,7 @@ pub fn close(handle: c_int) -> Result<()> {
     present().ok_or(Error::BAD_FD)?.close(handle)
 }
 
-/// Closes every socket and lets no new one be opened. Nothing happens if nobody has ever asked for one (2.11).
+/// Closes every socket and lets no new one be opened. Nothing happens if nobody has ever asked for one (nanomsg-api.md 2.11).
 pub fn terminate() {
     if let Some(table) = present() {
         table.terminate();
@@ -128,7 +128,7 @@ impl Table {
         }
     }
 
-    /// `raw` is an error if the domain is unknown: termination is said first (2.1).
+    /// `raw` is an error if the domain is unknown: termination is said first (nanomsg-api.md 2.1).
     fn open(&self, raw: Result<bool>, protocol: c_int) -> Result<c_int> {
         let mut registry = self.registry();
         if registry.terminated {

@@ -1,6 +1,7 @@
 //! Endpoints: what `nn_bind` and `nn_connect` make (nanomsg-api.md 2.3 and 2.4).
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 
 use crate::core::{Error, Result};
@@ -194,7 +195,8 @@ impl State {
         let name = String::from_utf8_lossy(&self.core.options.name).into_owned();
         let Some(endpoint) = self.endpoints.get(id) else { return };
         let address = String::from_utf8_lossy(&endpoint.address);
-        eprintln!("nanomsg: socket.{name}[{address}]: Error: {}", error.text());
+        // (`eprintln` panics if nobody can read it.)
+        let _ = writeln!(io::stderr(), "nanomsg: socket.{name}[{address}]: Error: {}", error.text());
     }
 }
 

@@ -67,7 +67,7 @@ impl State {
         match stage {
             Stage::Connecting => self.connect_failed(endpoint, error),
             Stage::Greeting | Stage::Attached | Stage::HangingUp | Stage::Refused => {
-                self.connection_over(End::of(&entry))
+                self.connection_over(End::of(&entry));
             }
             Stage::HungUp | Stage::Leaving => {}
         }

@@ -44,12 +44,14 @@ impl Deref for Visit<'_> {
     type Target = State;
 
     fn deref(&self) -> &State {
+        #[expect(clippy::expect_used, reason = "the guard is taken out only when the visit is dropped")]
         self.state.as_deref().expect("the lock is held until the visit ends")
     }
 }
 
 impl DerefMut for Visit<'_> {
     fn deref_mut(&mut self) -> &mut State {
+        #[expect(clippy::expect_used, reason = "the guard is taken out only when the visit is dropped")]
         self.state.as_deref_mut().expect("the lock is held until the visit ends")
     }
 }

@@ -122,7 +122,7 @@ impl fmt::Display for HeaderError {
         match *self {
             HeaderError::Magic(magic) => {
                 write!(out, "not a QiMessaging peer: a message begins with {magic:#010x} instead of {MAGIC:#010x}")?;
-                // What is met in the field (design notes, section 4): say it, the numbers tell nobody.
+                // What is met in the field (qi-design-notes.md 4): say it, the numbers tell nobody.
                 match magic.to_le_bytes() {
                     [0x14..=0x17, 3, ..] => out.write_str(" (this is TLS: use tcps)"),
                     [b'H', b'T', b'T', b'P'] | [b'G', b'E', b'T', b' '] => out.write_str(" (this is HTTP)"),

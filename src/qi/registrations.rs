@@ -1,5 +1,5 @@
 //! Who listens to which signal through a connection: one registration on the wire for all on this side, whichever part
-//! they belong to, because two make the peer send every event twice (design notes 5.2, qi-messaging.md 15). A pure machine;
+//! they belong to, because two make the peer send every event twice (qi-design-notes.md 5.2, qi-messaging.md 15). A pure machine;
 //! `W` waits for a registration.
 //!
 //! ```text

@@ -28,9 +28,10 @@ thread_local! {
 }
 
 impl Parker {
-    /// The calling thread's own.
+    /// The calling thread's own. One that is ending, or a process in its exit handlers, has let go of it: then it is a new
+    /// one, for this wait.
     pub fn mine() -> Arc<Parker> {
-        MINE.with(Arc::clone)
+        MINE.try_with(Arc::clone).unwrap_or_default()
     }
 
     /// Wakes the owner. True: it is in the poll and needs the poll's waker.

@@ -1,7 +1,7 @@
 //! The small corner where the OS demands `unsafe`: what no kept library offers in a safe form.
 //! Everything here is a thin, safe wrapper; each block says why it is sound.
 
-#![allow(unsafe_code)]
+#![allow(unsafe_code, reason = "the OS is called in C")]
 
 pub mod clock;
 pub mod descriptor;
@@ -13,6 +13,7 @@ pub mod memory;
 pub mod scheduling;
 pub mod signals;
 pub mod sync;
+pub mod thread;
 pub mod usage;
 
 pub use descriptor::Owned;

@@ -5,7 +5,7 @@
 //! reports readiness. So never are two sockets' locks held at once.
 //!
 //! The receiver takes over all that is queued at once and hands it out without the lane's lock. What it has not handed out
-//! still counts: the account ([`Load`]) is exact to the byte, in one atomic word.
+//! still counts: the account (`Load`) is exact to the byte, in one atomic word.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};

@@ -159,6 +159,10 @@ fn lock_directory(path: &Path) -> Option<Owned<File>> {
     for _ in 0..LOCK_ATTEMPTS {
         match directory.try_lock() {
             Ok(()) => return Some(directory),
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "file locks can be tried or waited for without end, nothing between"
+            )]
             Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
             Err(TryLockError::Error(_)) => return None,
         }

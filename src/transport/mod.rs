@@ -1,5 +1,5 @@
 //! Transports. One over bytes is a stream (how to listen and dial) plus a framing; inproc is a pair of
-//! queues. A new transport is one file (or folder) here, a row in [`STREAMS`] and a line in the conformance kit.
+//! queues. A new transport is one file (or folder) here, a row in `STREAMS` and a line in the conformance kit.
 
 pub mod blocks;
 pub mod coalescing;

@@ -1,11 +1,13 @@
 //! Shared by the cargo integration tests: finds the two libraries, compiles C programs, runs programs under a time limit.
-#![allow(dead_code)] // every test crate uses its own subset
+#![allow(dead_code, reason = "every test crate uses its own subset")]
 
 pub mod devices;
+pub mod installed;
 pub mod libqi;
 pub mod patterns;
 pub mod peer;
 pub mod python;
+pub mod shell;
 
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -202,6 +204,7 @@ pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
             unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
             break child.wait().expect("wait for killed child");
         }
+        #[expect(clippy::disallowed_methods, reason = "looks again and again whether another program has ended")]
         thread::sleep(Duration::from_millis(5));
     };
     let take = |path: &Path| {
@@ -228,7 +231,6 @@ pub fn free_port() -> u16 {
 pub struct ScratchDir(PathBuf);
 
 impl ScratchDir {
-    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let dir = std::env::temp_dir().join(format!("sp.{}", unique()));
         fs::create_dir_all(&dir).expect("create scratch directory");
@@ -242,6 +244,12 @@ impl ScratchDir {
     /// A unique ipc address in this directory.
     pub fn ipc_address(&self) -> String {
         format!("ipc://{}", self.path(&unique()).display())
+    }
+}
+
+impl AsRef<Path> for ScratchDir {
+    fn as_ref(&self) -> &Path {
+        &self.0
     }
 }
 

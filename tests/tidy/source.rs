@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[derive(Clone)]
 pub struct Source {
     /// Relative to the repository, with `/`.
     pub path: String,

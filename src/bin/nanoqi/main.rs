@@ -1,5 +1,8 @@
 //! nanoqi: the QiMessaging bus on the command line. `nanoqi --help` says how.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod arguments;
 mod commands;
 mod outcome;

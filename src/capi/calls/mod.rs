@@ -2,7 +2,11 @@
 //!
 //! What C must promise about its pointers is what the comment says about the arguments; that is the
 //! contract behind every `SAFETY` here.
-#![allow(clippy::missing_safety_doc)] // the comments are C's
+#![allow(
+    clippy::missing_safety_doc,
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are C's: what they say of a pointer is the contract behind every SAFETY"
+)]
 
 pub mod device;
 pub mod endpoint;
@@ -18,7 +22,7 @@ use std::ffi::c_int;
 use super::headers::nn::NN_DONTWAIT;
 use crate::facade::Wait;
 
-/// Other flags are ignored (2.5).
+/// Other flags are ignored (nanomsg-api.md 2.5).
 fn wait(flags: c_int) -> Wait {
     if flags & NN_DONTWAIT != 0 { Wait::No } else { Wait::Option }
 }

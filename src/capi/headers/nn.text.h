@@ -1,12 +1,15 @@
 
 /*
- * The C interface of the library. Numbers in parentheses behind a function's description are sections of the
- * API specification. A call that fails returns -1 (NULL where it returns a pointer) and sets errno; memory
+ * The C interface of the library. Numbers in parentheses behind a function's description are sections of
+ * docs/spec/nanomsg-api.md. A call that fails returns -1 (NULL where it returns a pointer) and sets errno; memory
  * passed in stays the caller's unless the description says otherwise. If the library finds itself in a state
  * that should not exist, the call fails with ENOTRECOVERABLE.
  */
 
+/* May be defined otherwise before. */
+#ifndef NN_EXPORT
 #define NN_EXPORT extern
+#endif
 
 /* Standard error numbers, for platforms that lack them. */
 #ifndef ENOTSUP
@@ -98,19 +101,30 @@
 #define EACCESS EACCES
 
 /* As a length: not a buffer, but the address of a pointer to a message of nn_allocmsg. */
+#ifndef __cplusplus
 #define NN_MSG ((size_t) -1)
+#else
+#define NN_MSG (static_cast<size_t>(-1))
+#endif
 
 /* Control data. len is the length of one property's data. */
 
 /* n rounded up to a whole number of size_t. */
 #define NN_CMSG_ALIGN_(n) (((n) + sizeof(size_t) - 1) & ~(sizeof(size_t) - 1))
-/* First property of a struct nn_msghdr, NULL if there is none. */
-#define NN_CMSG_FIRSTHDR(mhdr) nn_cmsg_nxthdr_((const struct nn_msghdr *) (mhdr), NULL)
-/* The property after cmsg, NULL if there is none. */
-#define NN_CMSG_NXTHDR(mhdr, cmsg) nn_cmsg_nxthdr_((const struct nn_msghdr *) (mhdr), (const struct nn_cmsghdr *) (cmsg))
-/* The data of a property. */
-#define NN_CMSG_DATA(cmsg) ((unsigned char *) (((struct nn_cmsghdr *) (cmsg)) + 1))
 /* What a property takes in a control buffer. */
 #define NN_CMSG_SPACE(len) (NN_CMSG_ALIGN_(len) + NN_CMSG_ALIGN_(sizeof(struct nn_cmsghdr)))
 /* What to store in cmsg_len. */
 #define NN_CMSG_LEN(len) (NN_CMSG_ALIGN_(sizeof(struct nn_cmsghdr)) + (len))
+
+/* Any pointer as one to const type, and the data of a property; in C++ without the casts that -Wold-style-cast is about. */
+#ifndef __cplusplus
+#define NN_CMSG_CAST_(type, pointer) ((const type *) (pointer))
+#define NN_CMSG_DATA(cmsg) ((unsigned char *) (cmsg) + sizeof(struct nn_cmsghdr))
+#else
+#define NN_CMSG_CAST_(type, pointer) (static_cast<const type *>(static_cast<const void *>(pointer)))
+#define NN_CMSG_DATA(cmsg) (const_cast<unsigned char *>(NN_CMSG_CAST_(unsigned char, cmsg)) + sizeof(struct nn_cmsghdr))
+#endif
+/* First property of a struct nn_msghdr, NULL if there is none. */
+#define NN_CMSG_FIRSTHDR(mhdr) nn_cmsg_nxthdr_(NN_CMSG_CAST_(struct nn_msghdr, mhdr), NULL)
+/* The property after cmsg, NULL if there is none. */
+#define NN_CMSG_NXTHDR(mhdr, cmsg) nn_cmsg_nxthdr_(NN_CMSG_CAST_(struct nn_msghdr, mhdr), NN_CMSG_CAST_(struct nn_cmsghdr, cmsg))

@@ -8,7 +8,7 @@
  *
  * Any function may be called by any thread, several at once on one handle too, unless it says otherwise. What waits for a peer or
  * for a queue fails with EDEADLK in code that is called where a connection is read: completions, closers, authenticators, notices
- * and choosers. Numbers in parentheses behind a description are sections of the specification of QiMessaging.
+ * and choosers. Numbers in parentheses behind a description are sections of docs/spec/qi-messaging.md.
  */
 
 #ifndef NN_EXPORT

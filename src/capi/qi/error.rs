@@ -1,5 +1,5 @@
-use std::cell::RefCell;
-use std::ffi::{CString, c_char, c_int};
+use std::cell::{Cell, RefCell};
+use std::ffi::{CStr, CString, c_char, c_int};
 
 use crate::capi::errno;
 use crate::core::Error;
@@ -20,6 +20,8 @@ pub type Result<T> = std::result::Result<T, Failure>;
 thread_local! {
     /// The text of this thread's last failure.
     static LAST: RefCell<CString> = RefCell::default();
+    /// The same while the thread is ending, and has let go of that. Never freed: nobody knows when its end is.
+    static LATE: Cell<&'static CStr> = const { Cell::new(c"") };
 }
 
 impl Failure {
@@ -102,13 +104,15 @@ fn c_text(text: &str) -> CString {
 }
 
 fn remember(text: &str) {
-    // A thread that is ending has no place for it any more.
-    let _ = LAST.try_with(|last| *last.borrow_mut() = c_text(text));
+    if LAST.try_with(|last| *last.borrow_mut() = c_text(text)).is_err() {
+        LATE.set(Box::leak(c_text(text).into_boxed_c_str()));
+    }
 }
 
 /// What was last said to this thread.
 pub fn last() -> String {
-    LAST.try_with(|last| last.borrow().to_string_lossy().into_owned()).unwrap_or_default()
+    let last = LAST.try_with(|last| last.borrow().to_string_lossy().into_owned());
+    last.unwrap_or_else(|_| LATE.get().to_string_lossy().into_owned())
 }
 
 /// Runs one call of the C interface: an error, or a panic, becomes the failure value, an errno and a text.
@@ -128,5 +132,5 @@ pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_error() -> *const c_char {
     // The string's bytes stay where they are until it is replaced.
-    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or_else(|_| LATE.get().as_ptr())
 }

@@ -2,8 +2,12 @@
 //!
 //! C holds numbers, never addresses: a handle says what kind of thing it is and which one, and no number is given out
 //! twice (`handles`). So a handle that was freed, made up, or is of another kind is an error, not a disaster.
-#![allow(clippy::missing_safety_doc)] // the comments are C's: what they say of a pointer is the contract behind every SAFETY
-#![allow(non_camel_case_types)] // C's names
+#![allow(
+    clippy::missing_safety_doc,
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments are C's: what they say of a pointer is the contract behind every SAFETY"
+)]
+#![allow(non_camel_case_types, reason = "C's names")]
 
 pub mod build;
 pub mod calls;

@@ -219,7 +219,7 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
     match (bytes(given.user)?, bytes(given.token)?, given.authenticate) {
         (None, None, None) => {}
         (None, None, Some(authenticate)) => {
-            options = options.authenticator(asking(authenticate, User::new(given.context)))
+            options = options.authenticator(asking(authenticate, User::new(given.context)));
         }
         (Some(user), token, None) => options = options.authenticator(comparing(user, token)),
         (None, Some(_), _) => return Err(Failure::invalid("a token without a user")),

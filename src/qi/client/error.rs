@@ -81,7 +81,7 @@ impl ClientError {
     }
 }
 
-/// What people get wrong most (design notes, section 4), guessed from how the attempt failed.
+/// What people get wrong most (qi-design-notes.md 4), guessed from how the attempt failed.
 fn hint(url: &str, failure: &Failure) -> &'static str {
     let secure = url.starts_with("tcps:");
     match failure {

@@ -8,7 +8,10 @@ use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 /// One for each process: a forked child, which has lost the threads behind it, gets its own.
-struct PerProcess<T>(LazyLock<Mutex<Option<(u32, Arc<T>)>>>);
+struct PerProcess<T>(LazyLock<Mutex<Option<Owned<T>>>>);
+
+/// The process that made it, and what it made.
+type Owned<T> = (u32, Arc<T>);
 
 impl<T> PerProcess<T> {
     const fn new() -> PerProcess<T> {
@@ -24,6 +27,7 @@ impl<T> PerProcess<T> {
         let made = make()?;
         if let Some(stale) = shared.replace((process, Arc::clone(&made))) {
             // The parent's: ending it would wait for a thread that is not here.
+            #[expect(clippy::mem_forget, reason = "nothing of it can be ended in this process")]
             std::mem::forget(stale);
         }
         Ok(made)

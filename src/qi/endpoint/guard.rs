@@ -61,7 +61,7 @@ pub fn may_wait() -> Result<()> {
 }
 
 /// Runs code of others. A panic of theirs ends here, for the thread may be one that all connections are read by. `None`: it has
-/// panicked, which the panic hook has told.
+/// panicked, which the panic hook has told, or kept to itself.
 pub fn contained<T>(code: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(code)).ok()
 }

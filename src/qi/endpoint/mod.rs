@@ -1,4 +1,4 @@
-//! The end point: one established connection, shared by parties that know nothing of each other (design notes 5.1).
+//! The end point: one established connection, shared by parties that know nothing of each other (qi-design-notes.md 5.1).
 //!
 //! ```text
 //!   stream ──▶ decoder ──▶ handler table ──▶ queue of a handler ──▶ thread, poll loop
@@ -26,7 +26,7 @@
 //!    What is sent on the reading thread is written when all messages of the read have been delivered. Messages in a
 //!    stream are left to the I/O thread, which looks every 50 µs, or to who fills 64 KiB; what follows a message of the
 //!    peer's is no stream.
-//! 5. A connection ends once ([`EndPoint::finish`]): `output.phase` says who does it. The descriptor is deregistered before it
+//! 5. A connection ends once (`EndPoint::finish`): `output.phase` says who does it. The descriptor is deregistered before it
 //!    can be closed. Handlers end in the order of their creation, on the thread that ended the connection; one whose
 //!    filter or sink is being called ends when that call has come back.
 //! 6. The thread knows where it is (`guard.rs`): no waiting on the reading thread, no changes from a filter.

@@ -31,15 +31,23 @@ const FULL: &str = "The call was dropped: its consumer is busy and the queue is 
 thread_local! {
     /// What a read brings before it is looked at. Per thread that polls, so that an idle connection owns nothing.
     /// Not cleared, so what small reads never reach is not resident.
-    static SCRATCH: RefCell<Vec<u128>> = RefCell::new(unfilled_words(READ / size_of::<u128>()).unwrap_or_default());
+    static SCRATCH: RefCell<Vec<u128>> = RefCell::new(new_scratch());
 }
 
-/// `ENOMEM` if there is none: an empty read would be taken for the end.
+fn new_scratch() -> Vec<u128> {
+    unfilled_words(READ / size_of::<u128>()).unwrap_or_default()
+}
+
+/// `ENOMEM` if there is none: an empty read would be taken for the end. A thread that is ending has its own no more.
 fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> io::Result<T>) -> io::Result<T> {
-    SCRATCH.with_borrow_mut(|scratch| match bytemuck::cast_slice_mut(scratch) {
+    let read_into = |scratch: &mut Vec<u128>| match bytemuck::cast_slice_mut(scratch) {
         [] => Err(ErrorKind::OutOfMemory.into()),
         scratch => read(scratch),
-    })
+    };
+    match SCRATCH.try_with(|_| ()) {
+        Ok(()) => SCRATCH.with_borrow_mut(read_into),
+        Err(_) => read_into(&mut new_scratch()),
+    }
 }
 
 /// The reading half, which is taken out by who reads.

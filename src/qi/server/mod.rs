@@ -1,4 +1,4 @@
-//! The server side of the bus: connections, services, objects (qi-messaging.md 9 to 17; design notes 5.3).
+//! The server side of the bus: connections, services, objects (qi-messaging.md 9 to 17; qi-design-notes.md 5.3).
 //!
 //! ```text
 //!   connection ──▶ router ──┬─▶ service 0: authentication                                 ┐

@@ -1,5 +1,5 @@
 //! From a message to the object it is for: by service and object, on the thread that reads the connection, straight into
-//! one mailbox (design notes 5.3).
+//! one mailbox (qi-design-notes.md 5.3).
 
 use std::collections::HashMap;
 use std::sync::Arc;

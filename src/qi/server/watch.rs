@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::ThreadId;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::qi::convert::convert;
@@ -12,6 +11,7 @@ use crate::qi::meta::STATISTICS_TEXT;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
+use crate::sys::thread::Id;
 use crate::sys::usage::Usage;
 
 use super::call::{Answer, CallError};
@@ -59,18 +59,18 @@ struct Times {
 #[derive(Debug)]
 pub(super) struct Begun {
     at: Instant,
-    thread: ThreadId,
+    thread: Id,
     usage: Usage,
 }
 
 impl Begun {
     fn now() -> Begun {
-        Begun { at: Instant::now(), thread: std::thread::current().id(), usage: Usage::of_thread() }
+        Begun { at: Instant::now(), thread: Id::of_thread(), usage: Usage::of_thread() }
     }
 
     /// Processor time until now. What is answered by another thread has cost that one something, which nobody knows.
     fn usage(&self) -> Usage {
-        match std::thread::current().id() == self.thread {
+        match Id::of_thread() == self.thread {
             true => Usage::of_thread().since(self.usage),
             false => Usage::default(),
         }

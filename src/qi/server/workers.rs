@@ -1,7 +1,7 @@
 //! The threads on which objects work: few, started when they are wanted, joined at the end.
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::reactor::parker::Parker;
@@ -9,6 +9,7 @@ use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
+use crate::sys::thread::is_current;
 
 use super::run_queue::{RunQueue, Wanted};
 
@@ -68,7 +69,7 @@ impl<J: Send + 'static> Workers<J> {
         left.into_iter().for_each(&self.0.leave);
         let threads = std::mem::take(&mut *self.0.threads.lock());
         for thread in threads {
-            if thread.thread().id() != thread::current().id() {
+            if !is_current(&thread) {
                 // What a job panics with has been told to whom it concerns.
                 let _ = thread.join();
             }

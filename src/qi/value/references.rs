@@ -23,7 +23,7 @@ impl Value {
             Value::Tuple(tuple) => tuple.members.iter().for_each(|member| member.each_reference(found)),
             Value::Optional(optional) => optional.value.iter().for_each(|value| value.each_reference(found)),
             Value::Dynamic(dynamic) => {
-                dynamic.decoded_value().into_iter().for_each(|value| value.each_reference(found))
+                dynamic.decoded_value().into_iter().for_each(|value| value.each_reference(found));
             }
             Value::Map(map) => map.entries.iter().for_each(|(key, value)| {
                 key.each_reference(found);

@@ -1,4 +1,4 @@
-//! ws: WebSocket, RFC 6455 (transports.md 5). A stream over a stream: a pipe speaks SP with [`WsStream`],
+//! ws: WebSocket, RFC 6455 (transports.md 5). A stream over a stream: a pipe speaks SP with `WsStream`,
 //! which shakes hands, frames and unframes on a tcp connection.
 
 mod decoder;
@@ -6,6 +6,7 @@ mod encoder;
 mod frame;
 mod framing;
 mod handshake;
+mod head;
 mod stream;
 mod utf8;
 

@@ -141,7 +141,7 @@ impl WsStream {
         let mut outlet = self.outlet();
         let own = outlet.encoder.own();
         let used = match &inlet.state {
-            Hearing::Reply { key } => match handshake::welcome(inlet.raw.bytes(), key) {
+            Hearing::Reply { key } => match handshake::welcome(inlet.raw.bytes(), own, key) {
                 Parsed::Partial => return Ok(Ok(Step::Starved)),
                 Parsed::Whole { used, .. } => used,
                 Parsed::Bad => return Err(io::Error::from_raw_os_error(libc::EPROTO)),

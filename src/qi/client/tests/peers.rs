@@ -50,7 +50,8 @@ fn a_rejection_keeps_its_text() {
 
 #[test]
 fn what_is_no_server_is_told_apart() {
-    let cases: [(&'static [u8], fn(&Failure) -> bool); 4] = [
+    type Case = (&'static [u8], fn(&Failure) -> bool);
+    let cases: [Case; 4] = [
         (b"", |failure| *failure == Failure::PeerClosed),
         (b"\x42\xde", |failure| *failure == Failure::Cut),
         (b"\x15\x03\x03\0\x02\x02\x28aaaaaaaaaaaaaaaaaaaaaaa", |failure| matches!(failure, Failure::Protocol(_))),

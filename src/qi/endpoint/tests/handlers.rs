@@ -286,9 +286,9 @@ fn a_handler_that_is_being_called_ends_when_the_call_has_come_back() {
         assert_eq!((house.told(), ids(&ring)), (vec![("filter", Reason::Removed)], vec![]));
 
         if end_all {
-            house.end_all(Reason::Closed)
+            house.end_all(Reason::Closed);
         } else {
-            house.remove(sink).unwrap()
+            house.remove(sink).unwrap();
         }
         assert_eq!((house.told().len(), house.table.len()), (1, 0));
         assert!(matches!(house.step(&mut round, &message, Answer::Taken(Taken::Yes)), Step::Done));

@@ -93,7 +93,7 @@ fn message_flags_arguments_that_do_not_fit_fail_here_without_it() {
         let guest = lent.lock().clone().unwrap();
         let (tell, told) = std::sync::mpsc::channel();
         guest.call_then("double", vec!["x".into()], move |answer| {
-            tell.send(answer.map(|given| (*given).clone())).unwrap()
+            tell.send(answer.map(|given| (*given).clone())).unwrap();
         });
         if flagged {
             let call = raw.next();

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: MIT
+//
+// co_await on sockets (C++20), with any event loop: what is asked of it is in the concept `executor`. poll_loop is one
+// that needs nothing else.
+#ifndef MILLRACE_COROUTINE_HPP
+#define MILLRACE_COROUTINE_HPP
+
+#include <millrace/socket.hpp>
+
+#if defined(__cpp_impl_coroutine) && defined(__cpp_concepts)
+#define MILLRACE_HAS_COROUTINES 1
+
+#include <poll.h>
+
+#include <algorithm>
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <variant>
+#include <vector>
+
+namespace millrace {
+
+/// Who waits for a descriptor. An executor calls ready() once the descriptor is readable, from its loop.
+class waiter {
+public:
+    virtual void ready() = 0;
+
+protected:
+    ~waiter() = default;
+};
+
+/// An event loop. add: call who.ready() once, when fd is readable (level-triggered). remove: do not, if that is still
+/// to come. Both are called from the loop's own thread.
+template <class Loop>
+concept executor = requires(Loop& loop, int fd, waiter& who) {
+    loop.add(fd, who);
+    loop.remove(fd, who);
+};
+
+namespace detail {
+
+/// An operation that is tried at once, and again whenever the descriptor says that it may go on.
+template <executor Loop, class Operation>
+class awaitable final : waiter {
+public:
+    awaitable(Loop& loop, int fd, Operation operation) : loop_(loop), fd_(fd), operation_(std::move(operation)) {}
+    awaitable(const awaitable&) = delete;
+    awaitable& operator=(const awaitable&) = delete;
+
+    // A coroutine that is destroyed while it waits has taken no message.
+    ~awaitable() {
+        if (waits_) loop_.remove(fd_, *this);
+    }
+
+    bool await_ready() { return attempt(); }
+    void await_suspend(std::coroutine_handle<> caller) {
+        caller_ = caller;
+        wait();
+    }
+    auto await_resume() {
+        detail::raise(code_, Operation::name);
+        return operation_.result();
+    }
+
+private:
+    void ready() override {
+        waits_ = false;
+        if (attempt()) return caller_.resume();
+        // Somebody else was faster.
+        wait();
+    }
+    bool attempt() {
+        operation_(code_);
+        return code_ != std::errc::resource_unavailable_try_again;
+    }
+    void wait() {
+        waits_ = true;
+        loop_.add(fd_, *this);
+    }
+
+    Loop& loop_;
+    int fd_;
+    Operation operation_;
+    std::error_code code_;
+    std::coroutine_handle<> caller_;
+    bool waits_ = false;
+};
+
+struct recv_operation {
+    static constexpr const char* name = "nn_recv";
+    socket& from;
+    message got{};
+    void operator()(std::error_code& code) { got = from.recv(code, wait::no); }
+    message result() { return std::move(got); }
+};
+
+struct send_operation {
+    static constexpr const char* name = "nn_send";
+    socket& to;
+    message whole;
+    void operator()(std::error_code& code) { to.send(std::move(whole), code, wait::no); }
+    void result() {}
+};
+
+}  // namespace detail
+
+/// co_await recv(loop, socket): the next message. What is there is taken without waiting, and a coroutine that is destroyed
+/// while it waits loses none. The socket must stay open meanwhile.
+template <executor Loop>
+auto recv(Loop& loop, socket& from) {
+    return detail::awaitable<Loop, detail::recv_operation>(loop, from.recv_fd(), detail::recv_operation{from});
+}
+
+/// co_await send(loop, socket, message): ends when the socket has accepted the message.
+template <executor Loop>
+auto send(Loop& loop, socket& to, message whole) {
+    return detail::awaitable<Loop, detail::send_operation>(loop, to.send_fd(), detail::send_operation{to, std::move(whole)});
+}
+
+/// The same for a copy of bytes.
+template <executor Loop>
+auto send(Loop& loop, socket& to, const_buffer bytes) {
+    return send(loop, to, message(bytes));
+}
+
+/// A coroutine that gives a T to whoever awaits it, or an exception. It starts when it is awaited, or by poll_loop::run.
+template <class T = void>
+class task;
+
+namespace detail {
+
+struct promise_base {
+    std::coroutine_handle<> caller = std::noop_coroutine();
+
+    std::suspend_always initial_suspend() noexcept { return {}; }
+    auto final_suspend() noexcept {
+        struct resume_caller {
+            bool await_ready() noexcept { return false; }
+            std::coroutine_handle<> await_suspend(std::coroutine_handle<>) noexcept { return caller; }
+            void await_resume() noexcept {}
+            std::coroutine_handle<> caller;
+        };
+        return resume_caller{caller};
+    }
+};
+
+template <class T>
+struct promise : promise_base {
+    std::variant<std::monostate, T, std::exception_ptr> outcome;
+
+    task<T> get_return_object();
+    void return_value(T value) { outcome.template emplace<1>(std::move(value)); }
+    void unhandled_exception() { outcome.template emplace<2>(std::current_exception()); }
+    T result() {
+        if (outcome.index() == 2) std::rethrow_exception(std::get<2>(outcome));
+        return std::move(std::get<1>(outcome));
+    }
+};
+
+template <>
+struct promise<void> : promise_base {
+    std::exception_ptr failure;
+
+    task<void> get_return_object();
+    void return_void() {}
+    void unhandled_exception() { failure = std::current_exception(); }
+    void result() {
+        if (failure) std::rethrow_exception(failure);
+    }
+};
+
+}  // namespace detail
+
+template <class T>
+class [[nodiscard]] task {
+public:
+    using promise_type = detail::promise<T>;
+    using handle = std::coroutine_handle<promise_type>;
+
+    explicit task(handle coroutine) noexcept : coroutine_(coroutine) {}
+    task(task&& other) noexcept : coroutine_(std::exchange(other.coroutine_, nullptr)) {}
+    task& operator=(task&& other) noexcept {
+        std::swap(coroutine_, other.coroutine_);
+        return *this;
+    }
+    ~task() {
+        if (coroutine_) coroutine_.destroy();
+    }
+
+    bool await_ready() const noexcept { return false; }
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller) noexcept {
+        coroutine_.promise().caller = caller;
+        return coroutine_;
+    }
+    T await_resume() { return coroutine_.promise().result(); }
+
+    /// Runs until the coroutine first waits.
+    void start() { coroutine_.resume(); }
+    bool is_done() const noexcept { return coroutine_.done(); }
+    /// The result of a task that is done.
+    T result() { return coroutine_.promise().result(); }
+
+private:
+    handle coroutine_;
+};
+
+template <class T>
+task<T> detail::promise<T>::get_return_object() {
+    return task<T>(std::coroutine_handle<promise<T>>::from_promise(*this));
+}
+inline task<void> detail::promise<void>::get_return_object() {
+    return task<void>(std::coroutine_handle<promise<void>>::from_promise(*this));
+}
+
+/// A loop around poll(2), for one thread.
+class poll_loop {
+public:
+    void add(int fd, waiter& who) {
+        fds_.push_back({fd, POLLIN, 0});
+        waiters_.push_back(&who);
+    }
+    void remove(int, waiter& who) {
+        const auto at = std::find(waiters_.begin(), waiters_.end(), &who);
+        if (at != waiters_.end()) take(static_cast<std::size_t>(at - waiters_.begin()));
+    }
+
+    /// Starts a task that runs by itself until it is done or the loop is destroyed. Its exception ends run().
+    void spawn(task<void> work) {
+        work.start();
+        running_.push_back(std::move(work));
+    }
+
+    /// Runs until every spawned task is done.
+    void run() {
+        for (reap(); !running_.empty(); reap()) turn();
+    }
+
+    /// Runs a task, and what was spawned beside it, until the task is done; gives its result.
+    template <class T>
+    T run(task<T> main) {
+        main.start();
+        while (!main.is_done()) {
+            turn();
+            reap();
+        }
+        return main.result();
+    }
+
+    poll_loop() = default;
+    poll_loop(const poll_loop&) = delete;
+    poll_loop& operator=(const poll_loop&) = delete;
+
+private:
+    void turn() {
+        if (::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), -1) < 0) {
+            if (errno == EINTR) return;
+            throw std::system_error(errno, std::generic_category(), "poll");
+        }
+        // A waiter that is told may add and remove others, so one at a time is looked for.
+        for (std::size_t i = 0; i < fds_.size();) {
+            if (fds_[i].revents == 0) {
+                i++;
+                continue;
+            }
+            waiter* who = take(i);
+            who->ready();
+            i = 0;
+        }
+    }
+    waiter* take(std::size_t at) {
+        waiter* who = waiters_[at];
+        fds_[at] = fds_.back();
+        waiters_[at] = waiters_.back();
+        fds_.pop_back();
+        waiters_.pop_back();
+        return who;
+    }
+    void reap() {
+        for (std::size_t i = 0; i < running_.size();) {
+            if (!running_[i].is_done()) {
+                i++;
+                continue;
+            }
+            task<void> done = std::move(running_[i]);
+            running_.erase(running_.begin() + static_cast<std::ptrdiff_t>(i));
+            done.result();
+        }
+    }
+
+    std::vector<pollfd> fds_;
+    std::vector<waiter*> waiters_;
+    // Destroyed first: coroutines that still wait take themselves off the lists.
+    std::vector<task<void>> running_;
+};
+
+}  // namespace millrace
+
+#endif  // coroutines
+#endif

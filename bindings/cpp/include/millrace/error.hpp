@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+//
+// Errors of the library as std::error_code, and the exception that carries one.
+#ifndef MILLRACE_ERROR_HPP
+#define MILLRACE_ERROR_HPP
+
+#include <nanomsg/nn.h>
+
+#include <string>
+#include <system_error>
+
+namespace millrace {
+
+/// What the system has no name for. Everything else is a std::errc: `error.code() == std::errc::timed_out`.
+enum class errc : int {
+    /// The library was ended by millrace::term().
+    terminated = ETERM,
+    /// Not possible in the socket's present state, as a reply without a request.
+    wrong_state = EFSM,
+};
+
+namespace detail {
+
+class category final : public std::error_category {
+public:
+    const char* name() const noexcept override { return "nanomsg"; }
+    std::string message(int code) const override { return nn_strerror(code); }
+    // The library's numbers are the system's wherever the system has one, so that std::errc compares.
+    std::error_condition default_error_condition(int code) const noexcept override {
+        return code < NN_HAUSNUMERO ? std::generic_category().default_error_condition(code)
+                                    : std::error_condition(code, *this);
+    }
+};
+
+}  // namespace detail
+
+/// The category of all error codes of this binding. Its messages are those of nn_strerror.
+inline const std::error_category& category() noexcept {
+    static const detail::category instance;
+    return instance;
+}
+
+inline std::error_code make_error_code(errc code) noexcept { return {static_cast<int>(code), category()}; }
+
+/// The error code of an errno of the library.
+inline std::error_code code_of(int number) noexcept { return {number, category()}; }
+
+/// The last error of the calling thread, right after a function of the library has failed.
+inline std::error_code last_error() noexcept { return code_of(nn_errno()); }
+
+/// Thrown by every function without an error_code parameter. what() begins with what was tried.
+class error : public std::system_error {
+public:
+    error(std::error_code code, const char* what) : std::system_error(code, what) {}
+    error(std::error_code code, const std::string& what) : std::system_error(code, what) {}
+};
+
+namespace detail {
+
+/// Throws the last error if a function of the library returned something negative.
+template <class Result>
+Result check(Result result, const char* what) {
+    if (result < 0) throw error(last_error(), what);
+    return result;
+}
+
+/// Throws what a non-throwing form has left in its error code.
+inline void raise(const std::error_code& code, const char* what) {
+    if (code) throw error(code, what);
+}
+
+}  // namespace detail
+}  // namespace millrace
+
+template <>
+struct std::is_error_code_enum<millrace::errc> : std::true_type {};
+
+#endif

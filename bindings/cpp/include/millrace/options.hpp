@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+//
+// Options of sockets, each with its type: socket.set(options::recv_timeout, 100ms).
+#ifndef MILLRACE_OPTIONS_HPP
+#define MILLRACE_OPTIONS_HPP
+
+#include <millrace/options.h>
+#include <nanomsg/ipc.h>
+#include <nanomsg/nn.h>
+#include <nanomsg/pubsub.h>
+#include <nanomsg/reqrep.h>
+#include <nanomsg/survey.h>
+#include <nanomsg/tcp.h>
+#include <nanomsg/ws.h>
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace millrace {
+
+/// A time limit that never ends.
+inline constexpr std::chrono::milliseconds forever{-1};
+
+namespace options {
+
+/// An option whose value is a T: int, bool, std::chrono::milliseconds or std::string.
+template <class T>
+struct option {
+    int level;
+    int number;
+};
+
+using std::chrono::milliseconds;
+
+// Generic. Defaults and ranges are told in nanomsg/nn.h.
+inline constexpr option<milliseconds> linger{NN_SOL_SOCKET, NN_LINGER};
+inline constexpr option<int> send_buffer{NN_SOL_SOCKET, NN_SNDBUF};
+inline constexpr option<int> recv_buffer{NN_SOL_SOCKET, NN_RCVBUF};
+inline constexpr option<milliseconds> send_timeout{NN_SOL_SOCKET, NN_SNDTIMEO};
+inline constexpr option<milliseconds> recv_timeout{NN_SOL_SOCKET, NN_RCVTIMEO};
+inline constexpr option<milliseconds> reconnect_interval{NN_SOL_SOCKET, NN_RECONNECT_IVL};
+inline constexpr option<milliseconds> reconnect_interval_max{NN_SOL_SOCKET, NN_RECONNECT_IVL_MAX};
+inline constexpr option<int> send_priority{NN_SOL_SOCKET, NN_SNDPRIO};
+inline constexpr option<int> recv_priority{NN_SOL_SOCKET, NN_RCVPRIO};
+inline constexpr option<bool> ipv4_only{NN_SOL_SOCKET, NN_IPV4ONLY};
+inline constexpr option<std::string> name{NN_SOL_SOCKET, NN_SOCKET_NAME};
+/// Bytes; -1 for no limit.
+inline constexpr option<int> recv_max_size{NN_SOL_SOCKET, NN_RCVMAXSIZE};
+inline constexpr option<int> max_ttl{NN_SOL_SOCKET, NN_MAXTTL};
+inline constexpr option<bool> spin{NN_SOL_SOCKET, NN_SPIN};
+
+// Read only.
+inline constexpr option<int> domain{NN_SOL_SOCKET, NN_DOMAIN};
+inline constexpr option<int> protocol{NN_SOL_SOCKET, NN_PROTOCOL};
+
+// Of one protocol.
+inline constexpr option<std::string> subscribe{NN_SUB, NN_SUB_SUBSCRIBE};
+inline constexpr option<std::string> unsubscribe{NN_SUB, NN_SUB_UNSUBSCRIBE};
+inline constexpr option<milliseconds> resend_interval{NN_REQ, NN_REQ_RESEND_IVL};
+inline constexpr option<milliseconds> survey_deadline{NN_SURVEYOR, NN_SURVEYOR_DEADLINE};
+
+// Of one transport.
+inline constexpr option<bool> tcp_no_delay{NN_TCP, NN_TCP_NODELAY};
+/// NN_WS_MSG_TYPE_TEXT or NN_WS_MSG_TYPE_BINARY.
+inline constexpr option<int> ws_message_type{NN_WS, NN_WS_MSG_TYPE};
+
+}  // namespace options
+
+namespace detail {
+
+/// How a value of an option goes in and comes out.
+template <class T>
+struct option_value;
+
+template <>
+struct option_value<int> {
+    int raw = 0;
+    option_value() = default;
+    explicit option_value(int value) : raw(value) {}
+    const void* data() const { return &raw; }
+    std::size_t size() const { return sizeof raw; }
+    void* room() { return &raw; }
+    int value(std::size_t) const { return raw; }
+};
+
+template <>
+struct option_value<bool> : option_value<int> {
+    option_value() = default;
+    explicit option_value(bool value) : option_value<int>(value ? 1 : 0) {}
+    bool value(std::size_t) const { return raw != 0; }
+};
+
+template <>
+struct option_value<std::chrono::milliseconds> : option_value<int> {
+    option_value() = default;
+    explicit option_value(std::chrono::milliseconds value) : option_value<int>(clamp(value.count())) {}
+    std::chrono::milliseconds value(std::size_t) const { return std::chrono::milliseconds(raw); }
+
+    /// The nearest that an int holds: 24 days and no time limit differ, but not by much.
+    static int clamp(std::chrono::milliseconds::rep count) {
+        constexpr std::chrono::milliseconds::rep most = 0x7fffffff;
+        return count < 0 ? -1 : static_cast<int>(count > most ? most : count);
+    }
+};
+
+template <>
+struct option_value<std::string> {
+    std::string raw;
+    option_value() : raw(256, '\0') {}
+    explicit option_value(std::string value) : raw(static_cast<std::string&&>(value)) {}
+    const void* data() const { return raw.data(); }
+    std::size_t size() const { return raw.size(); }
+    void* room() { return raw.data(); }
+    std::string value(std::size_t size) const { return raw.substr(0, size); }
+};
+
+}  // namespace detail
+}  // namespace millrace
+
+#endif

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+//
+// Waiting for several sockets, and what passes messages between two.
+#ifndef MILLRACE_POLL_HPP
+#define MILLRACE_POLL_HPP
+
+#include <millrace/socket.hpp>
+
+#include <initializer_list>
+#include <iterator>
+
+namespace millrace {
+
+/// A socket in a poll, what is waited for, and what has come. It refers to the socket.
+class poll_item : public nn_pollfd {
+public:
+    enum : short { in = NN_POLLIN, out = NN_POLLOUT };
+
+    explicit poll_item(const socket& which, short wanted = in) noexcept : nn_pollfd{which.handle(), wanted, 0} {}
+    bool readable() const noexcept { return (revents & NN_POLLIN) != 0; }
+    bool writable() const noexcept { return (revents & NN_POLLOUT) != 0; }
+};
+// An array of these is an array of what nn_poll takes.
+static_assert(sizeof(poll_item) == sizeof(nn_pollfd));
+
+/// Waits until something can be done with one of count sockets, for at most so long. Returns how many there are; 0 when the
+/// time is over. With a signal handler of the program it fails with std::errc::interrupted.
+inline std::size_t poll(poll_item* items, std::size_t count, std::chrono::milliseconds time, std::error_code& code) noexcept {
+    const int ready = nn_poll(items, static_cast<int>(count), detail::option_value<std::chrono::milliseconds>::clamp(time.count()));
+    code = ready < 0 ? last_error() : std::error_code();
+    return ready < 0 ? 0 : static_cast<std::size_t>(ready);
+}
+
+/// The same for any contiguous container of poll_item.
+template <class Items>
+std::size_t poll(Items& items, std::chrono::milliseconds time = forever) {
+    std::error_code code;
+    const std::size_t ready = poll(std::data(items), std::size(items), time, code);
+    detail::raise(code, "nn_poll");
+    return ready;
+}
+
+inline std::optional<message> socket::recv_for(std::chrono::milliseconds time) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    for (;;) {
+        if (std::optional<message> got = try_recv()) return got;
+        auto left = time;
+        if (time.count() >= 0) {
+            left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+            if (left.count() <= 0) return std::nullopt;
+        }
+        // Another thread may be faster in taking the message, so what counts is what try_recv says.
+        poll_item items[] = {poll_item(*this)};
+        poll(items, left);
+    }
+}
+
+/// Passes messages between two raw sockets, both ways if they can, until both are closed or the library is terminated:
+/// that is how it ends without an error. Other errors are thrown.
+inline void device(socket& one, socket& other) {
+    nn_device(one.handle(), other.handle());
+    const std::error_code code = last_error();
+    if (code != std::errc::bad_file_descriptor && code != errc::terminated) throw error(code, "nn_device");
+}
+
+/// Sends what a raw socket receives back to its peers, as BUS needs it.
+inline void device(socket& one) {
+    nn_device(one.handle(), -1);
+    const std::error_code code = last_error();
+    if (code != std::errc::bad_file_descriptor && code != errc::terminated) throw error(code, "nn_device");
+}
+
+/// Ends the library: what waits fails with errc::terminated, and all sockets are to be closed.
+inline void term() noexcept { nn_term(); }
+
+}  // namespace millrace
+
+#endif

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+//
+// Sessions, proxies with typed calls, and signals.
+#ifndef MILLRACE_QI_CLIENT_HPP
+#define MILLRACE_QI_CLIENT_HPP
+
+#include <millrace/qi/object.hpp>
+
+#include <chrono>
+#include <mutex>
+
+namespace millrace::qi {
+
+using std::chrono::milliseconds;
+
+/// As long as it takes, or as session_options::call_timeout says.
+inline constexpr milliseconds forever{-1};
+
+namespace detail {
+
+inline int count_of(milliseconds time) {
+    constexpr milliseconds::rep most = std::numeric_limits<int>::max();
+    return time.count() < 0 ? -1 : static_cast<int>(time.count() > most ? most : time.count());
+}
+
+/// Functions that the library may still call when what they belong to has been closed. They are found by number, so one
+/// that is gone is not found.
+template <class Function>
+class callbacks {
+public:
+    static std::uintptr_t add(Function function) {
+        auto shared = std::make_shared<Function>(std::move(function));
+        const std::lock_guard lock(table().mutex);
+        const std::uintptr_t number = ++table().last;
+        table().all.emplace(number, std::move(shared));
+        return number;
+    }
+    static std::shared_ptr<Function> find(void* user) {
+        const std::lock_guard lock(table().mutex);
+        const auto at = table().all.find(reinterpret_cast<std::uintptr_t>(user));
+        return at == table().all.end() ? nullptr : at->second;
+    }
+    static void remove(std::uintptr_t number) noexcept {
+        std::shared_ptr<Function> last;
+        const std::lock_guard lock(table().mutex);
+        const auto at = table().all.find(number);
+        if (at == table().all.end()) return;
+        last = std::move(at->second);
+        table().all.erase(at);
+    }
+
+private:
+    struct contents {
+        std::mutex mutex;
+        std::uintptr_t last = 0;
+        std::unordered_map<std::uintptr_t, std::shared_ptr<Function>> all;
+    };
+    // Never destroyed: threads of the library may outlive main.
+    static contents& table() {
+        static contents* only = new contents;
+        return *only;
+    }
+};
+
+}  // namespace detail
+
+/// A call under way. Destroying it does not end the call.
+template <class R>
+class pending {
+public:
+    explicit pending(nnqi_pending handle) : handle_(detail::need(handle)) {}
+
+    /// Waits for the result, for as long as the call may take, and gives it; once. Throws what the call failed with.
+    R get() { return value::adopt(nnqi_wait(handle_.get(), -1)).template as<R>(); }
+    bool is_done() const { return detail::check(nnqi_is_done(handle_.get())) == 1; }
+    /// Asks the peer to end the call; get() then throws std::errc::interrupted, or gives the result if it was too late.
+    void cancel() { detail::check(nnqi_cancel(handle_.get())); }
+
+private:
+    detail::handle<nnqi_pending_free> handle_;
+};
+
+/// Events of a signal, or changes of a property, in a queue.
+template <class... T>
+class subscription {
+public:
+    explicit subscription(nnqi_subscription handle) : handle_(detail::need(handle)) {}
+
+    /// The arguments of the next event; nothing if none comes within so long. Throws std::errc::not_connected when the
+    /// connection has ended and there are no more.
+    std::optional<std::tuple<T...>> next(milliseconds time = forever) {
+        std::uint64_t lost = 0;
+        const nnqi_value got = nnqi_next(handle_.get(), detail::count_of(time), &lost);
+        if (got == 0 && errno == ETIMEDOUT) return std::nullopt;
+        const value arguments = value::adopt(got);
+        missed_ += lost;
+        return arguments.template as<std::tuple<T...>>();
+    }
+
+    /// How many events were lost so far because the queue was full.
+    std::uint64_t missed() const noexcept { return missed_; }
+    /// A descriptor that is readable while there is something for next(). Neither read nor close it.
+    int fd() const { return detail::check(nnqi_descriptor(handle_.get())); }
+
+private:
+    detail::handle<nnqi_unsubscribe> handle_;
+    std::uint64_t missed_ = 0;
+};
+
+/// Has a function called for each event, until it is destroyed. A call may still be under way then.
+class watcher {
+public:
+    using function = std::function<void(const value& arguments)>;
+    using callbacks = detail::callbacks<function>;
+
+    watcher(nnqi_proxy proxy, const std::string& signal, std::size_t queue, function code)
+        : number_(callbacks::add(std::move(code))) {
+        handle_.reset(nnqi_watch(proxy, signal.c_str(), queue, run, reinterpret_cast<void*>(number_)));
+        if (!handle_) {
+            callbacks::remove(number_);
+            detail::fail();
+        }
+    }
+    watcher(watcher&& other) noexcept
+        : number_(std::exchange(other.number_, 0)), handle_(std::move(other.handle_)) {}
+    watcher& operator=(watcher&& other) noexcept {
+        std::swap(number_, other.number_);
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    ~watcher() {
+        handle_.reset();
+        callbacks::remove(number_);
+    }
+
+private:
+    static void run(nnqi_value arguments, std::uint64_t, void* user) noexcept {
+        const auto code = callbacks::find(user);
+        if (arguments == 0 || !code) return;
+        try {
+            (*code)(value::adopt(nnqi_copy(arguments)));
+        } catch (...) {
+            // Arguments of other types than the function's, or its own exception: there is nobody to tell.
+        }
+    }
+
+    std::uintptr_t number_ = 0;
+    detail::handle<nnqi_unsubscribe> handle_;
+};
+
+/// A service, or another object, of a peer.
+class proxy {
+public:
+    explicit proxy(nnqi_proxy handle) : handle_(detail::need(handle)) {}
+    nnqi_proxy get() const noexcept { return handle_.get(); }
+
+    /// How long calls may take from now on.
+    proxy& timeout(milliseconds time) noexcept {
+        timeout_ = time;
+        return *this;
+    }
+
+    /// Calls a method: proxy.call<int>("add", 1, 2). Throws qi::error: std::errc::protocol_error if the method failed,
+    /// what() being its words; timed_out; not_connected; invalid_argument if there is no such method.
+    template <class R = void, class... T>
+    R call(const std::string& method, const T&... arguments) const {
+        const nnqi_value made = detail::arguments_of(arguments...);
+        return value::adopt(nnqi_call(get(), method.c_str(), made, detail::count_of(timeout_))).template as<R>();
+    }
+
+    /// Calls a method and does not wait.
+    template <class R = void, class... T>
+    pending<R> start(const std::string& method, const T&... arguments) const {
+        const nnqi_value made = detail::arguments_of(arguments...);
+        return pending<R>(nnqi_call_start(get(), method.c_str(), made, detail::count_of(timeout_)));
+    }
+
+    /// Calls a method without an answer: nobody hears of a failure.
+    template <class... T>
+    void post(const std::string& method, const T&... arguments) const {
+        detail::check(nnqi_post(get(), method.c_str(), detail::arguments_of(arguments...)));
+    }
+
+    template <class T>
+    T property(const std::string& name) const {
+        return value::adopt(nnqi_property_get(get(), name.c_str())).template as<T>();
+    }
+    template <class T>
+    void set(const std::string& property, const T& to) const {
+        detail::check(nnqi_property_set(get(), property.c_str(), codec<std::decay_t<T>>::make(to)));
+    }
+
+    /// Events of a signal, or changes of a property, whose arguments are T...: what next() gives. At most queue of them wait.
+    template <class... T>
+    subscription<T...> subscribe(const std::string& signal, std::size_t queue = 64) const {
+        return subscription<T...>(nnqi_subscribe(get(), signal.c_str(), queue));
+    }
+
+    /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments.
+    template <class F>
+    [[nodiscard]] watcher watch(const std::string& signal, F code, std::size_t queue = 64) const {
+        using arguments = typename detail::signature_types<F>::arguments;
+        return watcher(get(), signal, queue, [code = std::move(code)](const value& event) mutable {
+            std::apply(code, event.as<arguments>());
+        });
+    }
+
+    /// What the object can do: its methods, signals and properties.
+    value meta() const { return value::adopt(nnqi_meta(get())); }
+
+private:
+    detail::handle<nnqi_proxy_free> handle_;
+    milliseconds timeout_ = forever;
+};
+
+/// A reference to an object of a peer, as a parameter or result.
+template <>
+struct codec<proxy> {
+    static std::string signature() { return "o"; }
+    static proxy read(nnqi_value from) { return proxy(nnqi_proxy_of(from)); }
+};
+
+/// How to connect. Texts that are empty are not given.
+struct session_options {
+    std::string user;
+    std::string token;
+    /// For connecting and authenticating.
+    milliseconds connect_timeout{10000};
+    /// For each call that is given no time of its own; 0: as long as it takes.
+    milliseconds call_timeout{0};
+    /// Connect again when connections are lost, and restore proxies and subscriptions.
+    bool reconnect = false;
+    /// For tcps: a file (PEM) with the authorities of the server's certificate; empty: every certificate is believed.
+    std::string authorities;
+    std::string server_name;
+    /// Bytes of the longest payload that is accepted; 0: 50 MB.
+    std::int64_t max_payload = 0;
+
+    nnqi_options raw() const {
+        const auto given = [](const std::string& text) { return text.empty() ? nullptr : text.c_str(); };
+        nnqi_options made{};
+        made.user = given(user);
+        made.token = given(token);
+        made.connect_timeout = detail::count_of(connect_timeout);
+        made.call_timeout = detail::count_of(call_timeout);
+        made.reconnect = reconnect ? 1 : 0;
+        made.authorities = given(authorities);
+        made.server_name = given(server_name);
+        made.max_payload = max_payload;
+        return made;
+    }
+};
+
+/// What a directory says of a service.
+struct service_info {
+    std::string name;
+    std::uint32_t id;
+    std::string machine_id;
+    std::uint32_t process_id;
+    std::vector<std::string> endpoints;
+};
+
+/// A connection to a directory and to what it leads to. When it is destroyed, proxies and subscriptions of it fail with
+/// std::errc::not_connected.
+class session {
+public:
+    explicit session(const std::string& url, const session_options& options = {}) {
+        const nnqi_options raw = options.raw();
+        handle_.reset(detail::need(nnqi_connect(url.c_str(), &raw)));
+    }
+
+    /// A service by its name, which is waited for so long if it is not there.
+    qi::proxy service(const std::string& name, milliseconds time = milliseconds(0)) const {
+        return qi::proxy(nnqi_service(handle_.get(), name.c_str(), detail::count_of(time)));
+    }
+
+    std::vector<service_info> services() const {
+        const value list = value::adopt(nnqi_services(handle_.get()));
+        std::vector<service_info> all;
+        for (std::size_t i = 0; i < list.size(); i++) {
+            const value one = list[i];
+            all.push_back({one["name"].as<std::string>(), one["serviceId"].as<std::uint32_t>(),
+                           one["machineId"].as<std::string>(), one["processId"].as<std::uint32_t>(),
+                           one["endpoints"].as<std::vector<std::string>>()});
+        }
+        return all;
+    }
+
+private:
+    detail::handle<nnqi_close> handle_;
+};
+
+}  // namespace millrace::qi
+
+#endif

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: MIT
+//
+// Sockets. Every function may be called from any thread, also several at a time on one socket, but for moving, closing
+// and destroying it.
+//
+// Functions that can fail come in two forms, as in std::filesystem: one throws millrace::error, the other has a last
+// parameter std::error_code& and throws nothing.
+#ifndef MILLRACE_SOCKET_HPP
+#define MILLRACE_SOCKET_HPP
+
+#include <millrace/buffer.hpp>
+#include <millrace/error.hpp>
+#include <millrace/message.hpp>
+#include <millrace/options.hpp>
+#include <nanomsg/bus.h>
+#include <nanomsg/pair.h>
+#include <nanomsg/pipeline.h>
+
+#include <cstdint>
+#include <initializer_list>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace millrace {
+
+/// What a socket is for.
+enum class protocol : int {
+    pair = NN_PAIR,
+    pub = NN_PUB,
+    sub = NN_SUB,
+    req = NN_REQ,
+    rep = NN_REP,
+    push = NN_PUSH,
+    pull = NN_PULL,
+    surveyor = NN_SURVEYOR,
+    respondent = NN_RESPONDENT,
+    bus = NN_BUS,
+};
+
+/// Raw sockets leave the protocol's state and headers to the application.
+enum class domain : int { sp = AF_SP, raw = AF_SP_RAW };
+
+/// Whether a call may wait, up to the socket's send_timeout or recv_timeout.
+enum class wait : int { yes = 0, no = NN_DONTWAIT };
+
+/// One address that a socket is bound or connected to. It refers to the socket and is good as long as that is open.
+class endpoint {
+public:
+    endpoint(int socket, int id) noexcept : socket_(socket), id_(id) {}
+    int id() const noexcept { return id_; }
+
+    /// Takes the address away from the socket.
+    void close() { detail::check(nn_shutdown(socket_, id_), "nn_shutdown"); }
+
+private:
+    int socket_;
+    int id_;
+};
+
+/// A message of a raw socket: the protocol's header and the body.
+struct raw_message {
+    message header;
+    message body;
+};
+
+class incoming;
+
+/// A socket; closed when it is destroyed. Closing waits for what was accepted to be handed to the system, for at most
+/// options::linger.
+class socket {
+public:
+    explicit socket(millrace::protocol kind, millrace::domain domain = millrace::domain::sp)
+        : handle_(detail::check(nn_socket(static_cast<int>(domain), static_cast<int>(kind)), "nn_socket")) {}
+
+    socket(socket&& other) noexcept : handle_(std::exchange(other.handle_, none)) {}
+    socket& operator=(socket&& other) noexcept {
+        if (this != &other) {
+            close_quietly();
+            handle_ = std::exchange(other.handle_, none);
+        }
+        return *this;
+    }
+    ~socket() { close_quietly(); }
+
+    /// Takes over a socket of nn_socket.
+    static socket adopt(int handle) noexcept {
+        socket taken;
+        taken.handle_ = handle;
+        return taken;
+    }
+
+    /// The number that C functions take; -1 for a socket that is closed or was moved from.
+    int handle() const noexcept { return handle_; }
+    bool is_open() const noexcept { return handle_ >= 0; }
+
+    /// The number, which the caller closes from now on.
+    int release() noexcept { return std::exchange(handle_, none); }
+
+    /// Closes the socket now. Other threads that wait in it fail with std::errc::bad_file_descriptor.
+    void close() { detail::check(nn_close(release()), "nn_close"); }
+
+    endpoint bind(const std::string& address) {
+        return {handle_, detail::check(nn_bind(handle_, address.c_str()), address.c_str())};
+    }
+    endpoint connect(const std::string& address) {
+        return {handle_, detail::check(nn_connect(handle_, address.c_str()), address.c_str())};
+    }
+
+    // ---- sending
+
+    /// Sends a copy of bytes.
+    void send(const_buffer bytes, wait may_wait = wait::yes) {
+        detail::check(nn_send(handle_, bytes_of(bytes), bytes.size(), flag(may_wait)), "nn_send");
+    }
+    void send(const_buffer bytes, std::error_code& code, wait may_wait = wait::yes) noexcept {
+        take(nn_send(handle_, bytes_of(bytes), bytes.size(), flag(may_wait)), code);
+    }
+
+    /// Hands a message over without copying it. It is empty then; if sending fails it is as it was.
+    void send(message&& whole, wait may_wait = wait::yes) { detail::check(hand_over(whole, may_wait), "nn_send"); }
+    void send(message&& whole, std::error_code& code, wait may_wait = wait::yes) noexcept {
+        take(hand_over(whole, may_wait), code);
+    }
+
+    /// Sends one message that consists of several parts.
+    void send_gather(std::initializer_list<const_buffer> parts, wait may_wait = wait::yes) {
+        send_gather(parts.begin(), parts.size(), may_wait);
+    }
+    void send_gather(const const_buffer* parts, std::size_t count, wait may_wait = wait::yes);
+
+    /// Sends at once or not at all: false if it would have to wait.
+    bool try_send(const_buffer bytes) { return would_not_block([&](auto& code) { send(bytes, code, wait::no); }); }
+    bool try_send(message&& whole) {
+        return would_not_block([&](auto& code) { send(std::move(whole), code, wait::no); });
+    }
+
+    /// Sends a message of a raw socket with its header.
+    void send(raw_message&& whole, wait may_wait = wait::yes);
+
+    // ---- receiving
+
+    /// Receives a message. With a signal handler of the program, waiting ends with std::errc::interrupted.
+    message recv(wait may_wait = wait::yes) {
+        void* block = nullptr;
+        const int size = detail::check(nn_recv(handle_, &block, NN_MSG, flag(may_wait)), "nn_recv");
+        return message::adopt(block, static_cast<std::size_t>(size));
+    }
+    message recv(std::error_code& code, wait may_wait = wait::yes) noexcept {
+        void* block = nullptr;
+        const int size = nn_recv(handle_, &block, NN_MSG, flag(may_wait));
+        return take(size, code) ? message::adopt(block, static_cast<std::size_t>(size)) : message();
+    }
+
+    /// Receives into memory of the caller. Returns the message's size; if that is more than fits, the rest is lost.
+    std::size_t recv(mutable_buffer into, wait may_wait = wait::yes) {
+        return static_cast<std::size_t>(
+            detail::check(nn_recv(handle_, into.data(), into.size(), flag(may_wait)), "nn_recv"));
+    }
+    std::size_t recv(mutable_buffer into, std::error_code& code, wait may_wait = wait::yes) noexcept {
+        const int size = nn_recv(handle_, into.data(), into.size(), flag(may_wait));
+        return take(size, code) ? static_cast<std::size_t>(size) : 0;
+    }
+
+    /// A message if one is there.
+    std::optional<message> try_recv() {
+        message got;
+        if (!would_not_block([&](auto& code) { got = recv(code, wait::no); })) return std::nullopt;
+        return got;
+    }
+
+    /// A message if one comes within so long, whatever the option recv_timeout says.
+    std::optional<message> recv_for(std::chrono::milliseconds time);
+
+    /// Receives a message of a raw socket with its header.
+    raw_message recv_raw(wait may_wait = wait::yes);
+
+    /// The messages that come, as a range: for (millrace::message& m : socket.messages()). It ends when the socket is
+    /// closed or the library terminated, and when nothing came within recv_timeout; other errors are thrown.
+    incoming messages() noexcept;
+
+    // ---- options, statistics, descriptors
+
+    template <class T, class Value>
+    void set(options::option<T> option, const Value& value) {
+        const detail::option_value<T> raw{T(value)};
+        set_raw(option.level, option.number, const_buffer(raw.data(), raw.size()));
+    }
+    template <class T>
+    T get(options::option<T> option) const {
+        detail::option_value<T> raw;
+        std::size_t size = raw.size();
+        detail::check(nn_getsockopt(handle_, option.level, option.number, raw.room(), &size), "nn_getsockopt");
+        return raw.value(size);
+    }
+
+    /// For options that have no name here.
+    void set_raw(int level, int number, const_buffer value) {
+        detail::check(nn_setsockopt(handle_, level, number, bytes_of(value), value.size()), "nn_setsockopt");
+    }
+
+    /// A statistic by its number, as NN_STAT_MESSAGES_SENT.
+    std::uint64_t statistic(int number) const {
+        const std::uint64_t value = nn_get_statistic(handle_, number);
+        if (value == static_cast<std::uint64_t>(-1)) throw error(last_error(), "nn_get_statistic");
+        return value;
+    }
+
+    /// Descriptors that are readable while a message can be received, or sent. For poll and its like only: neither
+    /// read, write nor close them. From the first use on the library's own thread serves the socket.
+    int recv_fd() const { return get(options::option<int>{NN_SOL_SOCKET, NN_RCVFD}); }
+    int send_fd() const { return get(options::option<int>{NN_SOL_SOCKET, NN_SNDFD}); }
+
+protected:
+    static constexpr int none = -1;
+    socket() noexcept = default;
+
+private:
+    static int flag(wait may_wait) noexcept { return static_cast<int>(may_wait); }
+
+    /// An empty message has no address of its own, but the C function wants one.
+    static const void* bytes_of(const_buffer bytes) noexcept { return bytes.data() == nullptr ? "" : bytes.data(); }
+
+    int hand_over(message& whole, wait may_wait) noexcept {
+        void* block = whole.data();
+        if (block == nullptr) return nn_send(handle_, "", 0, flag(may_wait));
+        const int size = nn_send(handle_, &block, NN_MSG, flag(may_wait));
+        if (size >= 0) whole.release();
+        return size;
+    }
+
+    static bool take(int result, std::error_code& code) noexcept {
+        if (result < 0) {
+            code = last_error();
+            return false;
+        }
+        code.clear();
+        return true;
+    }
+
+    template <class Attempt>
+    static bool would_not_block(Attempt attempt) {
+        std::error_code code;
+        attempt(code);
+        if (code == std::errc::resource_unavailable_try_again) return false;
+        detail::raise(code, "nn_send or nn_recv");
+        return true;
+    }
+
+    void close_quietly() noexcept {
+        // A signal may end the wait for what lingers; the socket stays open then.
+        while (handle_ >= 0 && nn_close(handle_) < 0 && nn_errno() == EINTR) {
+        }
+        handle_ = none;
+    }
+
+    int handle_ = none;
+};
+
+namespace detail {
+
+/// Parts of one message as the C functions take them; a few fit without an allocation.
+class iovecs {
+public:
+    iovecs(const const_buffer* parts, std::size_t count) {
+        nn_iovec* at = few_;
+        if (count > std::size(few_)) {
+            many_ = new nn_iovec[count];
+            at = many_;
+        }
+        for (std::size_t i = 0; i < count; i++) {
+            at[i].iov_base = const_cast<void*>(parts[i].data());
+            at[i].iov_len = parts[i].size();
+        }
+        header_.msg_iov = at;
+        header_.msg_iovlen = static_cast<int>(count);
+    }
+    iovecs(const iovecs&) = delete;
+    iovecs& operator=(const iovecs&) = delete;
+    ~iovecs() { delete[] many_; }
+
+    nn_msghdr* header() { return &header_; }
+
+private:
+    nn_msghdr header_{};
+    nn_iovec few_[8] = {};
+    nn_iovec* many_ = nullptr;
+};
+
+/// Where the protocol's header stands in control data: behind the property's head, with its length in front.
+inline constexpr std::size_t control_head = sizeof(nn_cmsghdr) + sizeof(std::size_t);
+
+}  // namespace detail
+
+inline void socket::send_gather(const const_buffer* parts, std::size_t count, wait may_wait) {
+    detail::iovecs vectors(parts, count);
+    detail::check(nn_sendmsg(handle_, vectors.header(), flag(may_wait)), "nn_sendmsg");
+}
+
+inline void socket::send(raw_message&& whole, wait may_wait) {
+    const std::size_t size = whole.header.size();
+    message control(NN_CMSG_ALIGN_(detail::control_head + size));
+    std::memset(control.data(), 0, control.size());
+    nn_cmsghdr head{};
+    head.cmsg_len = detail::control_head + size;
+    head.cmsg_level = PROTO_SP;
+    head.cmsg_type = SP_HDR;
+    std::memcpy(control.data(), &head, sizeof head);
+    std::memcpy(control.data() + sizeof head, &size, sizeof size);
+    if (size > 0) std::memcpy(control.data() + detail::control_head, whole.header.data(), size);
+
+    const const_buffer body(whole.body);
+    detail::iovecs vectors(&body, 1);
+    vectors.header()->msg_control = control.data();
+    vectors.header()->msg_controllen = control.size();
+    detail::check(nn_sendmsg(handle_, vectors.header(), flag(may_wait)), "nn_sendmsg");
+    whole = raw_message();
+}
+
+inline raw_message socket::recv_raw(wait may_wait) {
+    void* body = nullptr;
+    void* control = nullptr;
+    nn_iovec vector{&body, NN_MSG};
+    nn_msghdr header{};
+    header.msg_iov = &vector;
+    header.msg_iovlen = 1;
+    header.msg_control = &control;
+    header.msg_controllen = NN_MSG;
+    const int size = detail::check(nn_recvmsg(handle_, &header, flag(may_wait)), "nn_recvmsg");
+    raw_message got;
+    got.body = message::adopt(body, static_cast<std::size_t>(size));
+    const message block = message::adopt(control, 0);
+    for (nn_cmsghdr* at = nn_cmsg_nxthdr_(&header, nullptr); at != nullptr; at = nn_cmsg_nxthdr_(&header, at)) {
+        if (at->cmsg_level != PROTO_SP || at->cmsg_type != SP_HDR) continue;
+        const char* data = reinterpret_cast<const char*>(at + 1);
+        std::size_t length = 0;
+        std::memcpy(&length, data, sizeof length);
+        got.header = message(const_buffer(data + sizeof length, length));
+    }
+    return got;
+}
+
+/// The range behind socket::messages().
+class incoming {
+public:
+    explicit incoming(socket& from) noexcept : from_(&from) {}
+
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = message;
+        using difference_type = std::ptrdiff_t;
+        using pointer = message*;
+        using reference = message&;
+
+        iterator() noexcept = default;
+        explicit iterator(incoming* range) : range_(range) { ++*this; }
+        message& operator*() const noexcept { return range_->current_; }
+        message* operator->() const noexcept { return &range_->current_; }
+        iterator& operator++() {
+            if (!range_->next()) range_ = nullptr;
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        friend bool operator==(const iterator& a, const iterator& b) noexcept { return a.range_ == b.range_; }
+        friend bool operator!=(const iterator& a, const iterator& b) noexcept { return a.range_ != b.range_; }
+
+    private:
+        incoming* range_ = nullptr;
+    };
+
+    iterator begin() { return iterator(this); }
+    iterator end() noexcept { return iterator(); }
+
+private:
+    bool next() {
+        std::error_code code;
+        current_ = from_->recv(code);
+        if (code == std::errc::bad_file_descriptor || code == errc::terminated || code == std::errc::timed_out)
+            return false;
+        detail::raise(code, "nn_recv");
+        return true;
+    }
+
+    socket* from_;
+    message current_;
+};
+
+inline incoming socket::messages() noexcept { return incoming(*this); }
+
+namespace detail {
+
+/// A socket of one protocol.
+template <protocol Kind>
+class typed : public socket {
+public:
+    explicit typed(millrace::domain domain = millrace::domain::sp) : socket(Kind, domain) {}
+};
+
+}  // namespace detail
+
+using pair = detail::typed<protocol::pair>;
+using pub = detail::typed<protocol::pub>;
+using req = detail::typed<protocol::req>;
+using rep = detail::typed<protocol::rep>;
+using push = detail::typed<protocol::push>;
+using pull = detail::typed<protocol::pull>;
+using surveyor = detail::typed<protocol::surveyor>;
+using respondent = detail::typed<protocol::respondent>;
+using bus = detail::typed<protocol::bus>;
+
+/// Receives what begins with one of its topics; without a subscription, nothing.
+class sub : public detail::typed<protocol::sub> {
+public:
+    using typed::typed;
+    void subscribe(const std::string& topic) { set(options::subscribe, topic); }
+    void unsubscribe(const std::string& topic) { set(options::unsubscribe, topic); }
+};
+
+}  // namespace millrace
+
+#endif

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "check.hpp"
+
+#include <millrace/coroutine.hpp>
+#include <millrace/nanomsg.hpp>
+
+#include <thread>
+
+namespace mr = millrace;
+
+static mr::task<int> ask(mr::poll_loop& loop, mr::req& client, int rounds) {
+    int sum = 0;
+    for (int i = 0; i < rounds; i++) {
+        co_await mr::send(loop, client, mr::const_buffer(&i, sizeof i));
+        mr::message answer = co_await mr::recv(loop, client);
+        int doubled = 0;
+        std::memcpy(&doubled, answer.data(), sizeof doubled);
+        CHECK(doubled == 2 * i);
+        sum += doubled;
+    }
+    co_return sum;
+}
+
+static mr::task<> serve(mr::poll_loop& loop, mr::rep& server) {
+    for (;;) {
+        mr::message question = co_await mr::recv(loop, server);
+        int number = 0;
+        std::memcpy(&number, question.data(), sizeof number);
+        number *= 2;
+        co_await mr::send(loop, server, mr::const_buffer(&number, sizeof number));
+    }
+}
+
+static void both_ends_in_one_thread() {
+    const std::string address = fresh_address("ipc");
+    mr::rep server;
+    mr::req client;
+    server.bind(address);
+    client.connect(address);
+    mr::poll_loop loop;
+    loop.spawn(serve(loop, server));
+    CHECK(loop.run(ask(loop, client, 1000)) == 999 * 1000);
+}
+
+static mr::task<> take(mr::poll_loop& loop, mr::pull& from, int& taken) {
+    for (;;) {
+        mr::message got = co_await mr::recv(loop, from);
+        taken++;
+    }
+}
+
+static mr::task<> fail(mr::poll_loop& loop, mr::rep& server) {
+    co_await mr::send(loop, server, "an answer to nothing");
+}
+
+static mr::task<int> survive(mr::poll_loop& loop, mr::rep& server) {
+    try {
+        co_await fail(loop, server);
+    } catch (const mr::error& caught) {
+        co_return caught.code() == mr::errc::wrong_state ? 1 : 2;
+    }
+    co_return 3;
+}
+
+/// A coroutine that is destroyed while it waits has not taken the next message.
+static void cancelling_loses_nothing() {
+    const std::string address = fresh_address();
+    mr::push to;
+    mr::pull from;
+    from.bind(address);
+    to.connect(address);
+    int taken = 0;
+    {
+        mr::poll_loop loop;
+        loop.spawn(take(loop, from, taken));
+    }
+    to.send("still there");
+    CHECK(taken == 0);
+    CHECK(from.recv().view() == "still there");
+}
+
+static void exceptions_reach_who_awaits() {
+    mr::rep server;
+    mr::poll_loop loop;
+    CHECK(loop.run(survive(loop, server)) == 1);
+}
+
+int main() {
+    both_ends_in_one_thread();
+    cancelling_loses_nothing();
+    exceptions_reach_who_awaits();
+    return 0;
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include "check.hpp"
+
+#include <millrace/qi.hpp>
+
+#include <condition_variable>
+#include <stdexcept>
+#include <thread>
+
+using namespace std::chrono_literals;
+namespace qi = millrace::qi;
+
+namespace robot {
+struct pose {
+    double x = 0, y = 0;
+    std::string frame;
+};
+}  // namespace robot
+MILLRACE_QI_STRUCT(robot::pose, "Pose", x, y, frame)
+
+template <class T>
+static T round_trip(const T& from) {
+    return qi::value(from).as<T>();
+}
+
+static void values_of_all_types() {
+    CHECK(round_trip(true) && !round_trip(false));
+    CHECK(round_trip<std::int8_t>(-5) == -5 && round_trip<std::uint64_t>(~0ull) == ~0ull);
+    CHECK(round_trip(1.5f) == 1.5f && round_trip(-2.25) == -2.25);
+    CHECK(round_trip(std::string("a\0b", 3)).size() == 3);
+    CHECK(qi::value("text").as<std::string>() == "text");
+    CHECK((round_trip(std::vector<int>{1, 2, 3}) == std::vector<int>{1, 2, 3}));
+    CHECK((round_trip(std::map<std::string, double>{{"a", 1}}).at("a") == 1));
+    CHECK((round_trip(std::unordered_map<int, bool>{{7, true}}).at(7)));
+    CHECK((round_trip(std::tuple<int, std::string>{1, "x"}) == std::tuple<int, std::string>{1, "x"}));
+    CHECK((round_trip(std::pair<int, int>{1, 2}).second == 2));
+    CHECK((round_trip(std::vector<std::byte>{std::byte{1}, std::byte{2}}).size() == 2));
+    CHECK(round_trip(std::optional<int>(4)) == 4 && !round_trip(std::optional<int>()));
+    const robot::pose there = round_trip(robot::pose{1, 2, "map"});
+    CHECK(there.x == 1 && there.y == 2 && there.frame == "map");
+    CHECK(qi::signature_of<robot::pose>() == "(dds)<Pose,x,y,frame>");
+    CHECK((qi::signature_of<std::map<std::string, std::vector<std::optional<int>>>>() == "{s[+i]}"));
+    CHECK(qi::value(7).as<double>() == 7.0);
+    CHECK(qi::value::from_json("[1, 2]", "[i]").json() == "[1,2]");
+    CHECK(qi::value::from_json("{\"a\": \"b\"}").as<qi::value>()["a"].as<std::string>() == "b");
+    qi::value one(1), same = one;
+    CHECK(one == same && one != qi::value(2));
+    CHECK_THROWS(qi::value("seven").as<int>(), std::errc::invalid_argument);
+    CHECK_THROWS(qi::value(300).as<std::int8_t>(), std::errc::invalid_argument);
+}
+
+static qi::object calculator() {
+    return qi::builder()
+        .method("add", [](int a, int b) { return a + b; })
+        .method("norm", [](const robot::pose& at) { return at.x * at.x + at.y * at.y; })
+        .method("fail", [](std::string why) { throw std::runtime_error(why); })
+        .method("anything", [](qi::value any) { return any.signature(); })
+        .method("later", [](qi::responder<std::string> answer, int n) {
+            std::thread([answer = std::move(answer), n]() mutable { answer.reply(std::to_string(n)); }).detach();
+        })
+        .method("never", [](qi::responder<void>) {})
+        .method("nap", [](qi::responder<int> answer) {
+            while (!answer.is_canceled()) std::this_thread::yield();
+            answer.canceled();
+        })
+        .method("tell", [](qi::proxy listener, std::string text) { return listener.call<int>("hear", text); })
+        .signal<std::string, int>("happened")
+        .property("speed", 1.5, [](double to) { if (to < 0) throw std::invalid_argument("speed is not negative"); })
+        .build();
+}
+
+static void calls(const qi::proxy& service) {
+    CHECK(service.call<int>("add", 1, 2) == 3);
+    CHECK(service.call<long>("add", 1, 2) == 3);
+    CHECK(service.call<double>("norm", robot::pose{3, 4, ""}) == 25);
+    CHECK(service.call<std::string>("anything", std::vector<int>{1}) == "[i]");
+    CHECK(service.call<qi::value>("add", 2, 2).as<int>() == 4);
+    CHECK(service.call<std::string>("later", 12) == "12");
+    CHECK_THROWS(service.call("fail", "no bread"), std::errc::protocol_error);
+    try {
+        service.call("fail", "no bread");
+    } catch (const qi::error& caught) {
+        CHECK(std::string(caught.what()).find("no bread") != std::string::npos);
+    }
+    CHECK_THROWS(service.call("never"), std::errc::protocol_error);
+    CHECK_THROWS(service.call("unknown"), std::errc::invalid_argument);
+    CHECK_THROWS(service.call("add", "one", 2), std::errc::protocol_error);
+    CHECK_THROWS(service.call("add", 1), std::errc::invalid_argument);
+    std::vector<qi::pending<int>> many;
+    for (int i = 0; i < 100; i++) many.push_back(service.start<int>("add", i, i));
+    for (int i = 0; i < 100; i++) CHECK(many[static_cast<std::size_t>(i)].get() == 2 * i);
+    auto napping = service.start<int>("nap");
+    napping.cancel();
+    CHECK_THROWS(napping.get(), std::errc::interrupted);
+    CHECK(napping.is_done());
+}
+
+static void objects_as_arguments(const qi::proxy& service) {
+    std::string heard;
+    const qi::object listener = qi::builder()
+                                    .method("hear", [&](std::string text) {
+                                        heard = std::move(text);
+                                        return static_cast<int>(heard.size());
+                                    })
+                                    .build();
+    CHECK(service.call<int>("tell", listener, "psst") == 4);
+    CHECK(heard == "psst");
+}
+
+static void signals_and_properties(const qi::proxy& service, const qi::object& object) {
+    auto events = service.subscribe<std::string, int>("happened");
+    CHECK(!events.next(0ms));
+    CHECK(object.emit("happened", "bang", 1) == 1);
+    const auto [what, times] = *events.next();
+    CHECK(what == "bang" && times == 1 && events.missed() == 0 && events.fd() >= 0);
+    CHECK_THROWS(object.emit("happened", 5), std::errc::invalid_argument);
+
+    std::mutex mutex;
+    std::condition_variable told;
+    int last = 0;
+    {
+        const auto watching = service.watch("happened", [&](std::string, int n) {
+            const std::lock_guard lock(mutex);
+            last = n;
+            told.notify_one();
+        });
+        object.emit("happened", "again", 42);
+        std::unique_lock lock(mutex);
+        told.wait(lock, [&] { return last == 42; });
+    }
+    CHECK_THROWS(service.watch("nothing", [](int) {}), std::errc::invalid_argument);
+
+    auto changes = service.subscribe<double>("speed");
+    service.set("speed", 2);
+    CHECK(service.property<double>("speed") == 2.0 && object.property<double>("speed") == 2.0);
+    CHECK(std::get<0>(*changes.next()) == 2.0);
+    try {
+        service.set("speed", -1.0);
+        CHECK(false);
+    } catch (const qi::error& caught) {
+        CHECK(std::string(caught.what()).find("not negative") != std::string::npos);
+    }
+    object.set("speed", 3.0);
+    CHECK(service.property<int>("speed") == 3);
+}
+
+static void a_provider(const std::string& directory) {
+    qi::provider provider(directory, {"tcp://127.0.0.1:0"});
+    const qi::object object = calculator();
+    provider.add("Elsewhere", object);
+    const qi::session session(directory);
+    CHECK(session.service("Elsewhere").call<int>("add", 20, 22) == 42);
+    provider.remove("Elsewhere");
+    CHECK_THROWS(session.service("Elsewhere"), std::errc::host_unreachable);
+}
+
+static void credentials() {
+    qi::server_options settings;
+    settings.user = "nao";
+    settings.token = "secret";
+    const qi::server server("tcp://127.0.0.1:0", settings);
+    CHECK_THROWS(qi::session(server.address()), std::errc::permission_denied);
+    qi::session_options options;
+    options.user = "nao";
+    options.token = "secret";
+    CHECK(!qi::session(server.address(), options).services().empty());
+}
+
+static void everything() {
+    qi::server server("tcp://127.0.0.1:0");
+    const qi::object object = calculator();
+    const std::uint32_t id = server.add("Calculator", object);
+    {
+        const qi::session session(server.address());
+        const qi::proxy service = session.service("Calculator", 1s);
+        calls(service);
+        objects_as_arguments(service);
+        signals_and_properties(service, object);
+        bool listed = false;
+        for (const auto& info : session.services()) listed |= info.name == "Calculator" && info.id == id;
+        CHECK(listed);
+        CHECK(object.statistics().handled > 100 && server.statistics().connections > 0);
+    }
+    a_provider(server.address());
+    credentials();
+    server.remove(id);
+}
+
+int main() {
+    values_of_all_types();
+    everything();
+    CHECK(nnqi_handles() == 0);
+    return 0;
+}

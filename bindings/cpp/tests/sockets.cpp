@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MIT
+#include "check.hpp"
+
+#include <millrace/nanomsg.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <thread>
+#include <vector>
+
+using namespace std::chrono_literals;
+namespace mr = millrace;
+
+static void request_and_reply() {
+    const std::string address = fresh_address("ipc");
+    mr::rep server;
+    mr::req client;
+    server.bind(address);
+    client.connect(address);
+    std::thread other([&] {
+        mr::message question = server.recv();
+        CHECK(question.view() == "what");
+        server.send("that");
+    });
+    client.send("what");
+    CHECK(client.recv().str() == "that");
+    other.join();
+}
+
+static void buffers_of_all_kinds() {
+    const std::string address = fresh_address();
+    mr::pair a, b;
+    a.bind(address);
+    b.connect(address);
+    const std::vector<std::uint32_t> numbers{1, 2, 3};
+    a.send(numbers);
+    std::array<std::uint32_t, 4> got{};
+    CHECK(b.recv(got) == 12 && got[2] == 3);
+    const char letters[] = "abc";
+    a.send(letters);
+    CHECK(b.recv().size() == 3);
+    a.send(std::string("text"));
+    CHECK(b.recv().view() == "text");
+    a.send(mr::const_buffer(letters, 4));
+    char two[2];
+    CHECK(b.recv(two) == 4 && two[1] == 'b');
+    a.send("");
+    CHECK(b.recv().empty());
+    a.send(mr::message());
+    CHECK(b.recv().empty());
+    a.send_gather({"one ", std::string_view("and "), letters});
+    CHECK(b.recv().view() == "one and abc");
+}
+
+static void messages_move() {
+    const std::string address = fresh_address();
+    mr::push a;
+    mr::pull b;
+    b.bind(address);
+    a.connect(address);
+    mr::message whole(100000);
+    std::fill(whole.begin(), whole.end(), std::byte{7});
+    const void* block = whole.data();
+    a.send(std::move(whole));
+    CHECK(whole.data() == nullptr && whole.empty());
+    mr::message got = b.recv();
+    // inproc hands it over as it is.
+    CHECK(got.data() == block && got.size() == 100000 && got.begin()[99999] == std::byte{7});
+    got.resize(3);
+    mr::message copy = got.copy();
+    mr::message moved = std::move(got);
+    CHECK(moved.view() == copy.view() && copy.data() != moved.data());
+    mr::message adopted = mr::message::adopt(moved.release(), 3);
+    CHECK(moved.empty() && adopted.view() == copy.view());
+}
+
+static void what_fails_stays() {
+    mr::push lonely;
+    mr::message whole(mr::const_buffer("kept"));
+    std::error_code code;
+    lonely.send(std::move(whole), code, mr::wait::no);
+    CHECK(code == std::errc::resource_unavailable_try_again);
+    CHECK(whole.view() == "kept");
+    CHECK(!lonely.try_send("x"));
+    lonely.set(mr::options::send_timeout, 1ms);
+    CHECK_THROWS(lonely.send("x"), std::errc::timed_out);
+    CHECK_THROWS(lonely.recv(), std::errc::not_supported);
+    CHECK_THROWS(lonely.connect("nonsense"), std::errc::invalid_argument);
+    mr::rep rep;
+    CHECK_THROWS(rep.send("an answer to nothing"), mr::errc::wrong_state);
+    CHECK(mr::make_error_code(mr::errc::terminated).message() == nn_strerror(ETERM));
+}
+
+static void waiting_is_bounded() {
+    mr::pull nothing;
+    nothing.bind(fresh_address());
+    CHECK(!nothing.try_recv());
+    CHECK(!nothing.recv_for(2ms));
+    std::error_code code;
+    nothing.recv(code, mr::wait::no);
+    CHECK(code == std::errc::resource_unavailable_try_again);
+    nothing.set(mr::options::recv_timeout, 1ms);
+    CHECK_THROWS(nothing.recv(), std::errc::timed_out);
+    CHECK(nothing.get(mr::options::recv_timeout) == 1ms);
+    nothing.set(mr::options::recv_timeout, mr::forever);
+    CHECK(nothing.get(mr::options::recv_timeout) < 0ms);
+}
+
+static void options_have_types() {
+    mr::sub sub;
+    sub.set(mr::options::name, "reader");
+    CHECK(sub.get(mr::options::name) == "reader");
+    sub.set(mr::options::ipv4_only, false);
+    CHECK(!sub.get(mr::options::ipv4_only));
+    CHECK(sub.get(mr::options::protocol) == NN_SUB);
+    CHECK_THROWS(sub.set(mr::options::recv_buffer, 0), std::errc::invalid_argument);
+}
+
+static void topics() {
+    const std::string address = fresh_address();
+    mr::pub pub;
+    mr::sub sub;
+    pub.bind(address);
+    sub.connect(address);
+    sub.subscribe("weather.");
+    pub.send("news.x");
+    pub.send("weather.sun");
+    CHECK(sub.recv().view() == "weather.sun");
+    sub.unsubscribe("weather.");
+    pub.send("weather.rain");
+    CHECK(!sub.try_recv());
+    CHECK(pub.statistic(NN_STAT_MESSAGES_SENT) > 0);
+    CHECK_THROWS(pub.statistic(-5), std::errc::invalid_argument);
+}
+
+static void a_range_ends_with_its_socket() {
+    const std::string address = fresh_address();
+    mr::push a;
+    mr::pull b;
+    b.bind(address);
+    a.connect(address);
+    for (int i = 0; i < 10; i++) a.send(mr::const_buffer(&i, sizeof i));
+    b.set(mr::options::recv_timeout, 10ms);
+    int count = 0;
+    for (mr::message& got : b.messages()) {
+        int i = 0;
+        std::memcpy(&i, got.data(), sizeof i);
+        CHECK(i == count++);
+    }
+    CHECK(count == 10);
+}
+
+static void several_are_polled() {
+    const std::string one = fresh_address(), two = fresh_address();
+    mr::pair a, b, c, d;
+    a.bind(one);
+    b.connect(one);
+    c.bind(two);
+    d.connect(two);
+    std::vector<mr::poll_item> items{mr::poll_item(a), mr::poll_item(c, mr::poll_item::in | mr::poll_item::out)};
+    CHECK(mr::poll(items, 0ms) == 1 && !items[0].readable() && items[1].writable() && !items[1].readable());
+    b.send("x");
+    CHECK(mr::poll(items) == 2 && items[0].readable());
+    CHECK(a.recv_fd() >= 0);
+}
+
+static void raw_sockets_see_headers() {
+    const std::string address = fresh_address();
+    mr::rep server(mr::domain::raw);
+    mr::req client;
+    server.bind(address);
+    client.connect(address);
+    client.send("question");
+    mr::raw_message got = server.recv_raw();
+    CHECK(got.body.view() == "question" && got.header.size() >= 4);
+    got.body = mr::message(mr::const_buffer("answer"));
+    server.send(std::move(got));
+    CHECK(client.recv().view() == "answer");
+}
+
+static void devices_end_with_their_sockets() {
+    const std::string front = fresh_address(), back = fresh_address();
+    mr::rep frontend(mr::domain::raw);
+    mr::req backend(mr::domain::raw);
+    frontend.bind(front);
+    backend.bind(back);
+    std::thread broker([&] { mr::device(frontend, backend); });
+    mr::req client;
+    mr::rep worker;
+    client.connect(front);
+    worker.connect(back);
+    client.send("work");
+    CHECK(worker.recv().view() == "work");
+    worker.send("done");
+    CHECK(client.recv().view() == "done");
+    // Each direction ends with the socket that it receives from.
+    frontend.close();
+    backend.close();
+    broker.join();
+}
+
+static void sockets_move() {
+    mr::pair a;
+    const int number = a.handle();
+    mr::socket b = std::move(a);
+    CHECK(b.handle() == number && !a.is_open());
+    mr::socket c = mr::socket::adopt(b.release());
+    CHECK(c.handle() == number && !b.is_open());
+    c.close();
+    CHECK_THROWS(c.close(), std::errc::bad_file_descriptor);
+    mr::pull waiting;
+    waiting.bind(fresh_address());
+    const int to_close = waiting.handle();
+    std::thread other([&] { CHECK_THROWS(waiting.recv(), std::errc::bad_file_descriptor); });
+    while (nn_close(to_close) != 0) {
+    }
+    other.join();
+    static_cast<void>(waiting.release());
+}
+
+int main() {
+    request_and_reply();
+    buffers_of_all_kinds();
+    messages_move();
+    what_fails_stays();
+    waiting_is_bounded();
+    options_have_types();
+    topics();
+    a_range_ends_with_its_socket();
+    several_are_polled();
+    raw_sockets_see_headers();
+    devices_end_with_their_sockets();
+    sockets_move();
+    mr::term();
+    CHECK_THROWS(mr::pair(), mr::errc::terminated);
+    return 0;
+}

@@ -1,0 +1,132 @@
+//! Heads of HTTP messages, as far as the opening handshake needs them (RFC 7230, 3).
+
+use httparse::{EMPTY_HEADER, Header, Response, Status, parse_headers};
+
+/// Longest head that is read, and how many fields it may have: what browsers and proxies add, cookies above all, can be long.
+const HEAD_MAX: usize = 32 * 1024;
+const FIELDS_MAX: usize = 256;
+
+const METHOD: &[u8] = b"GET ";
+const VERSION: &[u8] = b" HTTP/1.";
+
+/// What is wrong with a head.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fault {
+    /// It is not HTTP/1.1.
+    Malformed,
+    /// A request, but not one for a representation (GET).
+    Method,
+    TooLong,
+}
+
+/// A request, once all of its head is there, in the first `used` bytes. Whatever is asked for will do, even nothing at all,
+/// which is how NNG asks for the root and no parser of HTTP would have it.
+#[derive(Debug)]
+pub struct Request<'b> {
+    pub used: usize,
+    pub fields: Fields<'b>,
+}
+
+impl<'b> Request<'b> {
+    /// `None`: not all of it is there. What cannot become a request is a fault at its first byte.
+    pub fn parse(bytes: &'b [u8]) -> Result<Option<Request<'b>>, Fault> {
+        let Some(start) = skip_request_line(bytes)? else { return unless_too_long(bytes) };
+        let mut room = vec![EMPTY_HEADER; FIELDS_MAX];
+        match parse_headers(&bytes[start..], &mut room) {
+            Ok(Status::Complete((used, _))) if start + used > HEAD_MAX => Err(Fault::TooLong),
+            Ok(Status::Complete((used, fields))) => {
+                let fields = Fields(fields.to_vec());
+                Ok(Some(Request { used: start + used, fields }))
+            }
+            Ok(Status::Partial) => unless_too_long(bytes),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Where the fields of a request begin.
+fn skip_request_line(bytes: &[u8]) -> Result<Option<usize>, Fault> {
+    let begun = bytes.len().min(METHOD.len());
+    let is_get = bytes[..begun] == METHOD[..begun];
+    let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
+    if !is_get && !method.iter().all(u8::is_ascii_uppercase) {
+        return Err(Fault::Malformed);
+    }
+    let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
+    let line = &bytes[..end];
+    let version = line.len().checked_sub(VERSION.len() + 1).ok_or(Fault::Malformed)?;
+    // HTTP/1.1 or higher (RFC 6455, 4.2.1).
+    let is_new = line[version..].strip_prefix(VERSION).is_some_and(|minor| minor != b"0" && minor[0].is_ascii_digit());
+    let target = line[..version].splitn(2, |byte| *byte == b' ').nth(1);
+    match target {
+        Some(target) if is_new && !target.contains(&b' ') => match is_get {
+            true => Ok(Some(end + 2)),
+            false => Err(Fault::Method),
+        },
+        _ => Err(Fault::Malformed),
+    }
+}
+
+/// The answer to a request, once all of its head is there, in the first `used` bytes.
+#[derive(Debug)]
+pub struct Reply<'b> {
+    pub used: usize,
+    /// The status code.
+    pub code: u16,
+    pub fields: Fields<'b>,
+}
+
+impl<'b> Reply<'b> {
+    pub fn parse(bytes: &'b [u8]) -> Result<Option<Reply<'b>>, Fault> {
+        let mut room = vec![EMPTY_HEADER; FIELDS_MAX];
+        let mut response = Response::new(&mut room);
+        match response.parse(bytes) {
+            Ok(Status::Complete(used)) if used > HEAD_MAX => Err(Fault::TooLong),
+            Ok(Status::Complete(used)) => {
+                let fields = Fields(response.headers.to_vec());
+                Ok(Some(Reply { used, code: response.code.unwrap_or(0), fields }))
+            }
+            Ok(Status::Partial) => unless_too_long(bytes),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl From<httparse::Error> for Fault {
+    fn from(error: httparse::Error) -> Fault {
+        if error == httparse::Error::TooManyHeaders { Fault::TooLong } else { Fault::Malformed }
+    }
+}
+
+fn unless_too_long<T>(so_far: &[u8]) -> Result<Option<T>, Fault> {
+    if so_far.len() > HEAD_MAX { Err(Fault::TooLong) } else { Ok(None) }
+}
+
+/// The fields of a head. Their names are looked up in any case.
+#[derive(Debug)]
+pub struct Fields<'b>(Vec<Header<'b>>);
+
+impl<'b> Fields<'b> {
+    fn values(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        let of_it = self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
+        of_it.map(|field| field.value.trim_ascii())
+    }
+
+    /// The value of a field that must be there once: nothing if it is not.
+    pub fn only(&self, name: &str) -> Option<&'b [u8]> {
+        let mut values = self.values(name);
+        let value = values.next()?;
+        values.next().is_none().then_some(value)
+    }
+
+    /// What a field lists, separated by commas, in one line or in several (RFC 7230, 3.2.2 and 7).
+    pub fn list(&self, name: &str) -> impl Iterator<Item = &'b [u8]> {
+        let lines = self.values(name).flat_map(|value| value.split(|byte| *byte == b','));
+        lines.map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
+    }
+
+    /// Whether a field lists this, in any case.
+    pub fn lists(&self, name: &str, wanted: &[u8]) -> bool {
+        self.list(name).any(|item| item.eq_ignore_ascii_case(wanted))
+    }
+}
