@@ -1,6 +1,8 @@
 /* The file behind an ipc address: creation, removal, what stands in the way. */
 #include "wire.h"
 
+#include <sys/file.h>
+
 static const char *path_of(const address *a) { return a->text + strlen("ipc://"); }
 static bool exists(const char *path) {
     struct stat status;
@@ -146,6 +148,65 @@ static void relative(void) {
     CHECK_OK(chdir(before));
 }
 
+/* The file is the one that the path meant at the call, whatever the current directory becomes. */
+static void elsewhere(void) {
+    CONTEXT("elsewhere");
+    char before[256], deep[256];
+    CHECK(getcwd(before, sizeof(before)) != NULL);
+    for (int depth = 0; depth < 2; depth++) { /* at last where the absolute path is too long for a socket's name */
+        snprintf(deep, sizeof(deep), "%s/%.*s", directory, depth ? 120 : 1,
+                 "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd");
+        CHECK_OK(mkdir(deep, 0700));
+        CHECK_OK(chdir(deep));
+        CHECK_OK(mkdir("sub", 0700));
+        int s = open_socket(NN_PAIR), peer = open_socket(NN_PAIR);
+        set(peer, NN_RECONNECT_IVL, 10);
+        BIND(s, "ipc://sub/relative");
+        connect_and_wait(peer, s, "ipc://sub/relative");
+        CHECK_OK(chdir("/"));
+        CLOSE(s);
+        CHECK_OK(chdir(deep));
+        CHECK(!exists("sub/relative"));
+        s = open_socket(NN_PAIR);
+        BIND(s, "ipc://sub/../sub/relative");
+        CHECK_OK(chdir("/"));
+        WAIT(connections(s) == 1 && connections(peer) == 1);
+        SEND(peer, "hello");
+        RECV(s, "hello");
+        CLOSE(s, peer);
+        CHECK_OK(chdir(deep));
+        CHECK_OK(rmdir("sub")); /* nothing is left in it */
+        CHECK_OK(chdir(before));
+        CHECK_OK(rmdir(deep));
+    }
+}
+
+/* Hidden ones, too. */
+static int entries_with_hidden(void) {
+    int count = 0;
+    DIR *dir = opendir(directory);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* Somebody has locked the directory, as systemd asks programs to do in /tmp: that is no reason to wait. */
+static void locked(void) {
+    CONTEXT("locked directory");
+    int fd = open(directory, O_RDONLY | O_CLOEXEC), s = open_socket(NN_PAIR), before = entries_with_hidden();
+    CHECK_OK(flock(fd, LOCK_EX));
+    int64_t since = now_ms();
+    for (int i = 0; i < 10; i++) {
+        address a = fresh(IPC);
+        CHECK_OK(nn_shutdown(s, BIND(s, a.text)));
+    }
+    CHECK_ELAPSED(since, 0, 5000); /* each of the twenty would have waited for a second and more */
+    CLOSE(s);
+    close(fd);
+    CHECK_EQ(entries_with_hidden(), before);
+}
+
 static void no_permission(void) {
     if (geteuid() == 0)
         return; /* root may do everything */
@@ -177,6 +238,9 @@ int main(void) {
     obstacles();
     length();
     relative();
+    if (!genuine()) /* leaves the file there, and connects to what the path means now */
+        elsewhere();
+    locked();
     no_permission();
     empty();
     return finish();

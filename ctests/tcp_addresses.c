@@ -1,9 +1,11 @@
 /* tcp addresses: what bind and connect accept. In the rows P stands for a free port. */
 #include "ctest.h"
 
+enum { ONLY_THERE = 1 << 20 };
+
 struct row {
     const char *text;
-    int code; /* 0: accepted */
+    int code; /* 0: accepted; with ONLY_THERE: by us, while the reference refuses it so */
 };
 
 static const struct row binds[] = {
@@ -15,8 +17,8 @@ static const struct row binds[] = {
     {"127.0.0.1:00000P", 0},
     {"127.0.0.1", EINVAL},
     {"127.0.0.1:", EINVAL},
-    {"127.0.0.1:0", EINVAL},
-    {"127.0.0.1:00", EINVAL},
+    {"127.0.0.1:0", ONLY_THERE | EINVAL}, /* any free port */
+    {"*:00", ONLY_THERE | EINVAL},
     {"127.0.0.1:65536", EINVAL},
     {"127.0.0.1:1000000", EINVAL},
     {"127.0.0.1:99999999999999999999", EINVAL},
@@ -31,8 +33,8 @@ static const struct row binds[] = {
     {"*", EINVAL},
     {"*:", EINVAL},
     {":", EINVAL},
-    {"localhost:P", ENODEV},
-    {"lo:P", ENODEV},
+    {"localhost:P", ONLY_THERE | ENODEV}, /* a name */
+    {"lo:P", ONLY_THERE | ENODEV},        /* an interface */
     {"eth10000:P", ENODEV},
     {":P", ENODEV},
     {"[*]:P", ENODEV},
@@ -47,7 +49,8 @@ static const struct row binds[] = {
 static const struct row binds_ipv4[] = {{"[::1]:P", ENODEV}, {"::1:P", ENODEV}, {"[::ffff:127.0.0.1]:P", ENODEV}};
 static const struct row binds_ipv6[] = {{"[::1]:P", 0},           {"::1:P", 0},      {"[::ffff:127.0.0.1]:P", 0},
                                         {"127.0.0.1:P", 0},       {"*:P", 0},        {"[127.0.0.1]:P", 0},
-                                        {"fe80::1:P", EINVAL},    {":::P", 0},       {"localhost:P", ENODEV},
+                                        {"fe80::1:P", EINVAL},    {":::P", 0},       {"localhost:P", ONLY_THERE | ENODEV},
+                                        {"lo:P", ONLY_THERE | ENODEV},
                                         {"[2001:db8::1]:P", EADDRNOTAVAIL}};
 
 static const struct row connects[] = {
@@ -68,7 +71,7 @@ static const struct row connects[] = {
     {"*:P", EINVAL},
     {":P", EINVAL},
     {"-a:P", EINVAL},
-    {"a_b:P", EINVAL},
+    {"a_b:P", ONLY_THERE | EINVAL}, /* names of containers and directories have underscores */
     {"a b:P", EINVAL},
     {"a..b:P", EINVAL},
     {".a:P", EINVAL},
@@ -94,7 +97,8 @@ static const struct row connects[] = {
     {"x;y;127.0.0.1:P", EINVAL},
     {"lo;127.0.0.1", EINVAL}, /* the port is looked at first, */
     {"lo;*:P", EINVAL},       /* then the host, */
-    {"lo;127.0.0.1:P", ENODEV}, /* the local address last */
+    {"eth10000;127.0.0.1:P", ENODEV}, /* the local address last */
+    {"lo;127.0.0.1:P", ONLY_THERE | ENODEV},
     {"localhost;127.0.0.1:P", ENODEV},
     {"eth10000;127.0.0.1:P", ENODEV},
     {";127.0.0.1:P", ENODEV},
@@ -129,8 +133,9 @@ static void check(int (*call)(int, const char *), const struct row *rows, size_t
         set(s, NN_RECONNECT_IVL, 60000);
         address a = expand(rows[i].text);
         CONTEXT("%s, IPV4ONLY %d, %s", call == nn_bind ? "bind" : "connect", ipv4only, a.text);
-        if (rows[i].code)
-            CHECK_ERR(call(s, a.text), rows[i].code);
+        int code = rows[i].code & ONLY_THERE ? (genuine() ? rows[i].code & ~ONLY_THERE : 0) : rows[i].code;
+        if (code)
+            CHECK_ERR(call(s, a.text), code);
         else
             CHECK_EQ(call(s, a.text), 1);
         CLOSE(s);
@@ -181,6 +186,10 @@ int main(void) {
     reach("127.0.0.1", "[127.0.0.1]", 1);
     reach("127.0.0.1", "*;127.0.0.1", 1);
     reach("127.0.0.1", "127.0.0.1;127.0.0.1", 1);
+    if (!genuine()) {
+        reach("lo", "lo;127.0.0.1", 1);
+        reach("localhost", "localhost", 1);
+    }
     if (have_ipv6()) {
         CHECK_ROWS(nn_bind, binds_ipv6, 0);
         CHECK_ROWS(nn_connect, connects_ipv6, 0);

@@ -15,6 +15,7 @@ pub const HAUSNUMERO: i32 = 156_384_712;
 impl Error {
     pub const ACCESS: Error = Error(libc::EACCES);
     pub const ADDR_IN_USE: Error = Error(libc::EADDRINUSE);
+    pub const ADDR_NOT_AVAILABLE: Error = Error(libc::EADDRNOTAVAIL);
     pub const AF_NO_SUPPORT: Error = Error(libc::EAFNOSUPPORT);
     pub const AGAIN: Error = Error(libc::EAGAIN);
     pub const BAD_FD: Error = Error(libc::EBADF);

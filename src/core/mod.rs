@@ -5,6 +5,7 @@
 pub mod backoff;
 pub mod chunk;
 pub mod contract;
+pub mod dialling;
 pub mod error;
 pub mod message;
 pub mod options;

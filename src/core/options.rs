@@ -24,6 +24,10 @@ pub const MAXTTL: i32 = 17;
 /// Ours; far from any number nanomsg may still give away.
 pub const SPIN: i32 = 0x4d52;
 pub const COALESCE: i32 = 0x4d53;
+pub const CONNECT_TIMEOUT: i32 = 0x4d58;
+pub const KEEPALIVE: i32 = 0x4d59;
+/// Of the facade's: the engine knows no addresses.
+pub const LAST_ENDPOINT: i32 = 0x4d5a;
 
 /// Longest NN_SOCKET_NAME.
 const NAME_MAX: usize = 63;
@@ -54,6 +58,8 @@ pub struct Options {
     pub maxttl: i32,
     pub spin: i32,
     pub coalesce: i32,
+    pub connect_timeout: i32,
+    pub keepalive: i32,
     pub name: Vec<u8>,
 }
 
@@ -74,6 +80,8 @@ impl Options {
             maxttl: 8,
             spin: 1,
             coalesce: 1,
+            connect_timeout: 10_000,
+            keepalive: 60_000,
             name: name.as_bytes().to_vec(),
         }
     }
@@ -100,6 +108,8 @@ impl Options {
             MAXTTL => (&mut self.maxttl, (1..=255).contains(&value)),
             SPIN => (&mut self.spin, value == 0 || value == 1),
             COALESCE => (&mut self.coalesce, value == 0 || value == 1),
+            CONNECT_TIMEOUT => (&mut self.connect_timeout, value == -1 || value > 0),
+            KEEPALIVE => (&mut self.keepalive, value >= 0),
             _ => return Err(Error::NO_PROTO_OPT),
         };
         if !valid {
@@ -126,6 +136,8 @@ impl Options {
             MAXTTL => self.maxttl,
             SPIN => self.spin,
             COALESCE => self.coalesce,
+            CONNECT_TIMEOUT => self.connect_timeout,
+            KEEPALIVE => self.keepalive,
             _ => return Err(Error::NO_PROTO_OPT),
         }))
     }
@@ -138,6 +150,11 @@ impl Options {
     /// NN_LINGER; a negative value, "for ever" in the documents, is as long as a reader can imagine.
     pub fn linger(&self) -> Duration {
         Options::timeout(self.linger).unwrap_or(Duration::from_secs(3600 * 24 * 365))
+    }
+
+    /// NN_KEEPALIVE: `None` is off.
+    pub fn keepalive(&self) -> Option<Duration> {
+        Options::timeout(self.keepalive).filter(|time| !time.is_zero())
     }
 
     /// Largest acceptable transport payload, if limited.
@@ -171,9 +188,18 @@ mod tests {
     #[test]
     fn ranges_are_enforced_and_the_old_value_stays() {
         let mut options = Options::new("0");
-        for (option, bad) in
-            [(SNDBUF, 0), (RCVBUF, -1), (RECONNECT_IVL, -1), (SNDPRIO, 0), (RCVPRIO, 17), (SPIN, 2), (COALESCE, -1)]
-        {
+        for (option, bad) in [
+            (SNDBUF, 0),
+            (RCVBUF, -1),
+            (RECONNECT_IVL, -1),
+            (SNDPRIO, 0),
+            (RCVPRIO, 17),
+            (SPIN, 2),
+            (COALESCE, -1),
+            (CONNECT_TIMEOUT, 0),
+            (CONNECT_TIMEOUT, -2),
+            (KEEPALIVE, -1),
+        ] {
             let before = options.get(option);
             assert_eq!(set(&mut options, option, bad), Err(Error::INVALID));
             assert_eq!(options.get(option), before);

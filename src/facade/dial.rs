@@ -1,16 +1,11 @@
-//! Connecting endpoints: resolve, connect, and again after every failure (transports.md 1.2).
-//!
-//! ```text
-//!        ┌────────────────────────────── wait is over ─────────────────────────────┐
-//!        ▼                                                                         │
-//!   Resolving ──▶ Connecting ──▶ Connected (a pipe greets, lives, ends) ──▶ Waiting┘
-//!        └── no such name ──────────────┴── refused, unreachable ──────────────▲
-//! ```
+//! Connecting endpoints: carries out what [`Dialling`] says, which tells the states.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::core::{Backoff, Error, Result};
+use crate::core::dialling::{Dialling, Step};
+use crate::core::options::Options;
+use crate::core::{Error, Result};
 use crate::reactor::timers::TimerId;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::{Dialer, resolve};
@@ -23,124 +18,131 @@ use super::socket::State;
 pub struct Dial {
     dialer: Box<dyn Dialer>,
     transport: TransportRef,
-    backoff: Backoff,
-    /// A connection that lasted this long is replaced at once when it is lost.
-    steady: Duration,
-    state: DialState,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum DialState {
-    /// Nothing under way yet, or a wait is over.
-    Idle,
-    Resolving,
-    Connecting,
-    Connected,
-    Waiting(TimerId),
+    dialling: Dialling<IpAddr>,
+    /// When the connect under way began.
+    began: Instant,
+    /// Running between two attempts.
+    wait: Option<TimerId>,
 }
 
 impl Dial {
     pub fn new(dialer: Box<dyn Dialer>, transport: TransportRef, interval: i32, max: i32) -> Dial {
-        let steady = Duration::from_millis(interval.max(0) as u64);
-        Dial { dialer, transport, backoff: Backoff::new(interval, max), steady, state: DialState::Idle }
+        Dial { dialer, transport, dialling: Dialling::new(interval, max), began: Instant::now(), wait: None }
     }
 }
 
 impl State {
     /// Begins an attempt: the endpoint is new, or its wait is over. For a listener: its pause is.
     pub fn try_again(&mut self, id: i32) {
-        let me = self.me.upgrade();
-        let (Some(dial), Some(me)) = (self.dial(id), me) else { return self.resume_accepting(id) };
-        match dial.dialer.query() {
-            None => self.dial_address(id, None),
-            Some(query) => {
-                dial.state = DialState::Resolving;
-                self.core.statistics.inprogress_connections += 1;
-                if let Err(error) = resolve::start(query, me, Key::Endpoint(id).pack()) {
-                    self.resolved(id, Err(error));
-                }
-            }
-        }
+        let limit = Options::timeout(self.core.options.connect_timeout);
+        let Some(dial) = self.dial(id) else { return self.resume_accepting(id) };
+        dial.wait = None;
+        let is_name = dial.dialer.query().is_some();
+        self.drive(id, |dialling| dialling.begin(is_name, limit));
     }
 
-    pub fn resolved(&mut self, id: i32, outcome: Result<IpAddr>) {
-        if self.dial(id).is_none_or(|dial| dial.state != DialState::Resolving) {
-            return;
-        }
-        self.core.statistics.inprogress_connections -= 1;
-        match outcome {
-            Ok(ip) => self.dial_address(id, Some(ip)),
-            Err(error) => {
-                self.endpoint_is_ill(id, error);
-                self.wait_to_retry(id);
-            }
-        }
+    pub fn resolved(&mut self, id: i32, outcome: Result<Vec<IpAddr>>) {
+        let addresses = outcome.unwrap_or_else(|error| {
+            self.endpoint_is_ill(id, error);
+            Vec::new()
+        });
+        self.drive(id, |dialling| dialling.resolved(addresses));
     }
 
-    /// A connect failed: nothing listens there, or it cannot be reached.
+    /// A connect failed: nothing listens there, or it cannot be reached. It counts when no other address is left.
     pub fn connect_failed(&mut self, id: i32, error: Error) {
         let Some(dial) = self.dial(id) else { return };
-        if dial.state == DialState::Connecting {
-            self.core.statistics.inprogress_connections -= 1;
+        let took = dial.began.elapsed();
+        if self.drive(id, |dialling| dialling.failed(took)) == Outcome::Over {
+            self.core.statistics.connect_errors += 1;
+            self.endpoint_is_ill(id, error);
         }
-        self.core.statistics.connect_errors += 1;
-        self.endpoint_is_ill(id, error);
-        self.wait_to_retry(id);
     }
 
     /// An established connection ended. For a listener there is nothing to do.
     pub fn connection_lost(&mut self, id: i32, attached_at: Option<Instant>) {
-        let Some(dial) = self.dial(id) else { return };
-        if let Some(at) = attached_at {
-            dial.backoff.succeeded(at.elapsed() >= dial.steady);
-        }
-        self.wait_to_retry(id);
+        let lasted = attached_at.map(|at| at.elapsed());
+        self.drive(id, |dialling| dialling.lost(lasted));
     }
 
     pub fn stop_dialing(&mut self, dial: Dial) {
-        match dial.state {
-            DialState::Resolving | DialState::Connecting => self.core.statistics.inprogress_connections -= 1,
-            DialState::Waiting(timer) => self.session.reactor.disarm(timer),
-            DialState::Idle | DialState::Connected => {}
+        if dial.dialling.is_in_progress() {
+            self.core.statistics.inprogress_connections -= 1;
+        }
+        if let Some(timer) = dial.wait {
+            self.session.reactor.disarm(timer);
         }
     }
 
     /// The connect of a pipe succeeded.
     pub fn dial_connected(&mut self, id: i32) {
         self.core.statistics.established_connections += 1;
-        self.core.statistics.inprogress_connections -= 1;
         self.endpoint_is_well(id);
-        if let Some(dial) = self.dial(id) {
-            dial.state = DialState::Connected;
+        self.drive(id, Dialling::connected);
+    }
+
+    /// Has the machine go on, and does what it says.
+    fn drive(&mut self, id: i32, go_on: impl FnOnce(&mut Dialling<IpAddr>) -> Step<IpAddr>) -> Outcome {
+        let Some(dial) = self.dial(id) else { return Outcome::Pending };
+        let was_in_progress = dial.dialling.is_in_progress();
+        let step = go_on(&mut dial.dialling);
+        match (was_in_progress, dial.dialling.is_in_progress()) {
+            (false, true) => self.core.statistics.inprogress_connections += 1,
+            (true, false) => self.core.statistics.inprogress_connections -= 1,
+            _ => {}
+        }
+        match step {
+            Step::Nothing => {}
+            Step::Resolve => self.resolve(id),
+            Step::Connect(address, within) => self.connect_to(id, address, within),
+            Step::Wait(time) => {
+                self.wait_to_retry(id, time);
+                return Outcome::Over;
+            }
+        }
+        Outcome::Pending
+    }
+
+    fn resolve(&mut self, id: i32) {
+        let me = self.me.upgrade();
+        let query = self.dial(id).and_then(|dial| dial.dialer.query());
+        if let (Some(query), Some(me)) = (query, me)
+            && let Err(error) = resolve::start(query, me, Key::Endpoint(id).pack())
+        {
+            self.resolved(id, Err(error));
         }
     }
 
-    fn dial_address(&mut self, id: i32, resolved: Option<IpAddr>) {
+    fn connect_to(&mut self, id: i32, address: Option<IpAddr>, within: Option<Duration>) {
+        if let Some(dial) = self.dial(id) {
+            dial.began = Instant::now();
+        }
         let setup = self.setup();
         let Some(Means::Dial(dial)) = self.endpoints.peek(id) else { return };
         let transport = dial.transport;
-        match dial.dialer.dial(resolved, &setup) {
+        match dial.dialer.dial(address, &setup) {
             Ok(stream) => {
                 let pipe = StreamPipe::new(stream, transport.framing(), true);
-                self.watch_connecting(id, pipe, transport);
+                self.watch_connecting(id, pipe, transport, within);
             }
             Err(error) => self.connect_failed(id, error.into()),
         }
     }
 
-    fn watch_connecting(&mut self, id: i32, pipe: StreamPipe, transport: TransportRef) {
+    fn watch_connecting(&mut self, id: i32, pipe: StreamPipe, transport: TransportRef, within: Option<Duration>) {
         let Some(me) = self.me.upgrade() else { return };
         let Some(priorities) = self.endpoints.get(id).map(|endpoint| endpoint.priorities) else { return };
-        if let Some(dial) = self.dial(id) {
-            dial.state = DialState::Connecting;
-            self.core.statistics.inprogress_connections += 1;
-        }
         let fd = pipe.stream().fd();
         let pipe = Pipe::Stream { pipe, registration: None, transport };
         let (pipe_id, key) = self.pipes.insert(pipe, id, priorities, Stage::Connecting);
         let session = self.session.clone();
         match session.reactor.register(fd, me, key, true) {
-            Ok(registration) => self.pipes.registered(pipe_id, registration, true),
+            Ok(registration) => {
+                self.pipes.registered(pipe_id, registration, true);
+                if let Some(within) = within {
+                    self.start_timer(pipe_id, within);
+                }
+            }
             Err(error) => {
                 self.pipes.remove(pipe_id);
                 self.connect_failed(id, error.into());
@@ -148,12 +150,10 @@ impl State {
         }
     }
 
-    fn wait_to_retry(&mut self, id: i32) {
+    fn wait_to_retry(&mut self, id: i32, time: Duration) {
         let (me, session) = (self.me.upgrade(), self.session.clone());
         let (Some(dial), Some(me)) = (self.dial(id), me) else { return };
-        let wait = dial.backoff.next_wait();
-        let timer = session.reactor.arm(Instant::now() + wait, me, Key::Endpoint(id).pack());
-        dial.state = DialState::Waiting(timer);
+        dial.wait = Some(session.reactor.arm(Instant::now() + time, me, Key::Endpoint(id).pack()));
     }
 
     fn dial(&mut self, id: i32) -> Option<&mut Dial> {
@@ -162,4 +162,11 @@ impl State {
             _ => None,
         }
     }
+}
+
+/// Whether an attempt is over, or the connection that came of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Pending,
+    Over,
 }

@@ -18,6 +18,8 @@ use super::socket::{Socket, State};
 pub struct Endpoints {
     live: BTreeMap<i32, Endpoint>,
     made: i32,
+    /// The URL last bound, with the port that it got.
+    pub last_bound: Vec<u8>,
 }
 
 pub struct Endpoint {
@@ -66,16 +68,25 @@ impl Socket {
             Target::Stream(transport, address) => {
                 self.now_polls();
                 let ipv4only = visit.core.options.ipv4only != 0;
+                // A name may have to be resolved, and nobody is to wait for that.
+                drop(visit);
                 let listener = transport.listen(address, ipv4only)?;
+                let bound = url::with_port(url, listener.port());
+                let mut visit = self.visit_open()?;
                 let id = visit.add_endpoint(address, Means::Listen(Listen::new(listener, transport)));
                 let listening = visit.start_listening(id);
-                visit.keep_or_forget(id, listening)
+                visit.keep_or_forget(id, listening)?;
+                visit.endpoints.last_bound = bound;
+                Ok(id)
             }
             Target::Inproc(name) => {
                 let id = visit.add_endpoint(name, Means::InprocBind);
                 drop(visit);
                 let bound = self.session.names.bind(name, self, id);
-                self.visit().keep_or_forget(id, bound)
+                let mut visit = self.visit();
+                visit.keep_or_forget(id, bound)?;
+                visit.endpoints.last_bound = url.to_vec();
+                Ok(id)
             }
         }
     }
@@ -188,7 +199,7 @@ impl State {
         let options = &self.core.options;
         let size = |size| usize::try_from(size).ok();
         let buffers = Buffers { send: size(options.sndbuf), recv: size(options.rcvbuf) };
-        Setup { buffers, options: &self.transport_options, limit: &self.pipes.limit }
+        Setup { buffers, options: &self.transport_options, limit: &self.pipes.limit, keepalive: options.keepalive() }
     }
 
     fn print_error(&mut self, id: i32, error: Error) {

@@ -207,7 +207,7 @@ impl State {
         self.pipes.flush(id);
     }
 
-    /// One timer per pipe: the greeting's, later that of lingering.
+    /// One timer per pipe: that of connecting, then the greeting's, later that of lingering.
     pub fn start_timer(&mut self, id: PipeId, after: Duration) {
         let (session, me) = (self.session.clone(), self.me.upgrade());
         let (Some(entry), Some(me)) = (self.pipes.get(id), me) else { return };
@@ -237,6 +237,6 @@ impl Entry {
     /// The timer of a pipe expired: is that the end of it, and which?
     pub fn out_of_time(&mut self) -> Option<Error> {
         self.timer = None;
-        matches!(self.stage, Stage::Greeting | Stage::Leaving).then_some(Error::TIMED_OUT)
+        matches!(self.stage, Stage::Connecting | Stage::Greeting | Stage::Leaving).then_some(Error::TIMED_OUT)
     }
 }

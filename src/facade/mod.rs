@@ -14,6 +14,7 @@ mod listen;
 mod names;
 mod pipes;
 mod poll;
+pub mod process;
 mod session;
 mod socket;
 mod source;

@@ -47,7 +47,7 @@ pub struct Entry {
     pub send_priority: u8,
     pub recv_priority: u8,
     pub stage: Stage,
-    /// While the greeting, or the linger time, is running.
+    /// While the time for connecting, for the greeting, or for lingering is running.
     pub timer: Option<TimerId>,
     pub attached_at: Option<Instant>,
     /// It is among CURRENT_CONNECTIONS.

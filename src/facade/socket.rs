@@ -145,6 +145,7 @@ impl Socket {
         match (level, option) {
             (0, options::SNDFD) if self.kind.can_send => visit.notification(Side::Send),
             (0, options::RCVFD) if self.kind.can_recv => visit.notification(Side::Recv),
+            (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(visit.endpoints.last_bound.clone())),
             _ if level < 0 => visit.transport_options.get(level, option),
             _ => visit.core.option(level, option),
         }

@@ -76,7 +76,7 @@ impl Source for Socket {
         }
     }
 
-    fn resolved(&self, key: u64, outcome: Result<IpAddr>) {
+    fn resolved(&self, key: u64, outcome: Result<Vec<IpAddr>>) {
         if let Key::Endpoint(id) = Key::unpack(key) {
             self.visit().resolved(id, outcome);
         }

@@ -1,9 +1,10 @@
 //! What is done when the process ends by `exit`, by the end of `main` or by `quick_exit`.
 
 use std::ffi::c_int;
-use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError, TryLockError, Weak};
+
+use super::per_process::PerProcess;
 
 /// Who has something to do then.
 pub trait AtExit: Send + Sync {
@@ -14,10 +15,7 @@ pub trait AtExit: Send + Sync {
 
 type Parties = Mutex<Vec<Weak<dyn AtExit>>>;
 
-/// Those of this process; null until the first one, and again in a forked child. Never freed.
-static PARTIES: AtomicPtr<Parties> = AtomicPtr::new(ptr::null_mut());
-/// Those of the parent: kept in sight of leak checkers.
-static INHERITED: AtomicPtr<Parties> = AtomicPtr::new(ptr::null_mut());
+static PARTIES: PerProcess<Parties> = PerProcess::new();
 
 static UNDER_WAY: AtomicBool = AtomicBool::new(false);
 static REGISTER: Once = Once::new();
@@ -38,7 +36,9 @@ pub fn tell(party: Weak<dyn AtExit>) {
         at_quick_exit(ending);
         libc::pthread_atfork(None, None, Some(forget));
     });
-    let mut parties = parties().lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || Ok::<_, std::convert::Infallible>(Parties::default());
+    let Ok(parties) = PARTIES.get_or_try_make(make, drop);
+    let mut parties = parties.lock().unwrap_or_else(PoisonError::into_inner);
     parties.retain(|party| party.strong_count() > 0);
     parties.push(party);
 }
@@ -49,22 +49,9 @@ pub fn is_under_way() -> bool {
     UNDER_WAY.load(Ordering::Relaxed)
 }
 
-fn parties() -> &'static Parties {
-    if PARTIES.load(Ordering::Acquire).is_null() {
-        let fresh = Box::into_raw(Box::new(Parties::default()));
-        if PARTIES.compare_exchange(ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            // SAFETY: just made from a box, and nobody has seen it.
-            drop(unsafe { Box::from_raw(fresh) });
-        }
-    }
-    // SAFETY: it is not null any more, and never freed.
-    unsafe { &*PARTIES.load(Ordering::Acquire) }
-}
-
 extern "C" fn ending() {
     UNDER_WAY.store(true, Ordering::SeqCst);
-    // SAFETY: null, or never freed.
-    let Some(parties) = (unsafe { PARTIES.load(Ordering::Acquire).as_ref() }) else { return };
+    let Some(parties) = PARTIES.get() else { return };
     let parties = match parties.try_lock() {
         Ok(parties) => parties.clone(),
         Err(TryLockError::Poisoned(parties)) => parties.into_inner().clone(),
@@ -78,9 +65,6 @@ extern "C" fn ending() {
 
 /// In a forked child: the parent's threads are not here, and their locks may be held for ever.
 extern "C" fn forget() {
-    let forgotten = PARTIES.swap(ptr::null_mut(), Ordering::AcqRel);
-    if !forgotten.is_null() {
-        INHERITED.store(forgotten, Ordering::Release);
-    }
+    PARTIES.forget();
     UNDER_WAY.store(false, Ordering::SeqCst);
 }

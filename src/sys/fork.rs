@@ -3,15 +3,21 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The one handler, as an address, so that the child reads it without a lock.
-static HANDLER: AtomicUsize = AtomicUsize::new(0);
+/// The handlers, as addresses, so that the child reads them without a lock. There are as many as callers of `on_child`.
+static HANDLERS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
 static REGISTER: Once = Once::new();
 
 /// Runs `forget` in every child this process forks from now on, and afterwards closes the child's copies of
 /// the library's descriptors. `forget` runs while locks of the parent may be held: it must take none,
-/// and drop nothing that does.
+/// and drop nothing that does. Saying the same again changes nothing.
 pub fn on_child(forget: fn()) {
-    HANDLER.store(forget as usize, Ordering::Release);
+    let address = forget as usize;
+    let mine = |slot: &AtomicUsize| match slot.compare_exchange(0, address, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => true,
+        Err(taken) => taken == address,
+    };
+    let found = HANDLERS.iter().any(mine);
+    debug_assert!(found, "more handlers than places for them");
     // SAFETY: `in_child` is a function for the life of the process (the library is never unloaded while
     // sockets are open; glibc drops the handlers of an unloaded object).
     REGISTER.call_once(|| unsafe {
@@ -20,11 +26,13 @@ pub fn on_child(forget: fn()) {
 }
 
 extern "C" fn in_child() {
-    let handler = HANDLER.load(Ordering::Acquire);
-    if handler != 0 {
-        // SAFETY: only `on_child` stores here, and it stores a `fn()`.
-        let forget = unsafe { std::mem::transmute::<usize, fn()>(handler) };
-        forget();
+    for handler in &HANDLERS {
+        let handler = handler.load(Ordering::Acquire);
+        if handler != 0 {
+            // SAFETY: only `on_child` stores here, and it stores a `fn()`.
+            let forget = unsafe { std::mem::transmute::<usize, fn()>(handler) };
+            forget();
+        }
     }
     super::descriptor::close_all_marked();
 }

@@ -1,16 +1,15 @@
 //! ipc: UNIX stream sockets (transports.md 3).
 
+use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use socket2::{Domain, SockAddr};
 
@@ -19,6 +18,7 @@ use crate::core::{Error, Result};
 use crate::sys::Owned;
 
 use super::framing::{Framing, SP_IPC};
+use super::lock_file::{FileIdentity, LockFile, identity};
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
 use super::{Dialer, Listener, Setup, Transport};
 
@@ -32,10 +32,6 @@ const BACKLOG: i32 = 100;
 
 /// Longest path, without the final NUL.
 const PATH_MAX: usize = 107;
-
-/// How often, and after what pauses, a directory's lock is asked for: a second in all.
-const LOCK_ATTEMPTS: u32 = 5000;
-const LOCK_PAUSE: Duration = Duration::from_micros(200);
 
 #[derive(Debug)]
 pub struct Ipc;
@@ -58,8 +54,11 @@ impl Transport for Ipc {
     }
 
     fn listen(&self, address: &[u8], _ipv4only: bool) -> Result<Box<dyn Listener>> {
-        let (path, name) = name(address)?;
-        let _alone = lock_directory(&path);
+        let (given, name) = name(address)?;
+        let path = absolute(given);
+        // Between its bind and its listen a socket looks just like a stale one: without a lock two binders at once could both
+        // succeed, and one never be found.
+        let _alone = LockFile::take(&path);
         remove_stale(&path, &name)?;
         let socket = open(Domain::UNIX)?;
         socket.bind(&name)?;
@@ -70,7 +69,8 @@ impl Transport for Ipc {
     }
 
     fn dialer(&self, address: &[u8], _ipv4only: bool) -> Result<Box<dyn Dialer>> {
-        Ok(Box::new(IpcDialer(name(address)?.1)))
+        let (given, name) = name(address)?;
+        Ok(Box::new(IpcDialer::new(given, name)))
     }
 
     fn default_option(&self, option: i32) -> Result<OptionValue> {
@@ -114,60 +114,84 @@ impl Listener for IpcListener {
 impl Drop for IpcListener {
     /// Already removed by somebody is fine; what somebody else has put there since is not ours to remove.
     fn drop(&mut self) {
-        let _alone = lock_directory(&self.path);
-        if self.file.is_some() && self.file == identity(&self.path) {
+        if self.file.is_none() || self.file != identity(&self.path) {
+            return;
+        }
+        let _alone = LockFile::take(&self.path);
+        if self.file == identity(&self.path) {
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
+/// Finds the same file whatever becomes of the current directory.
 #[derive(Debug)]
-struct IpcDialer(SockAddr);
+struct IpcDialer {
+    name: SockAddr,
+    /// Kept open where the name leads through it.
+    _directory: Option<Owned<File>>,
+}
+
+impl IpcDialer {
+    fn new(given: &Path, name: SockAddr) -> IpcDialer {
+        if given.as_os_str().is_empty() || given.is_absolute() {
+            return IpcDialer { name, _directory: None };
+        }
+        let path = absolute(given);
+        if path.is_absolute() && path.as_os_str().len() <= PATH_MAX {
+            return IpcDialer { name: SockAddr::unix(&path).unwrap_or(name), _directory: None };
+        }
+        through_directory(given).unwrap_or(IpcDialer { name, _directory: None })
+    }
+}
 
 impl Dialer for IpcDialer {
     fn dial(&self, _resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let socket = open(Domain::UNIX)?;
-        begin_connect(socket.connect(&self.0))?;
+        begin_connect(socket.connect(&self.name))?;
         Ok(Arc::new(Wire::new(socket, setup.buffers)?))
     }
 }
 
 /// The path and its socket address. An empty path is the abstract name of NUL bytes only.
-fn name(address: &[u8]) -> Result<(PathBuf, SockAddr)> {
+fn name(address: &[u8]) -> Result<(&Path, SockAddr)> {
     if address.len() > PATH_MAX {
         return Err(Error::NAME_TOO_LONG);
     }
     let path = if address.is_empty() { &[0; PATH_MAX + 1][..] } else { address };
     let name = SockAddr::unix(OsStr::from_bytes(path)).map_err(|_| Error::INVALID)?;
-    Ok((PathBuf::from(OsStr::from_bytes(address)), name))
+    Ok((Path::new(OsStr::from_bytes(address)), name))
 }
 
-/// Device and inode.
-type FileIdentity = (u64, u64);
-
-fn identity(path: &Path) -> Option<FileIdentity> {
-    fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
-}
-
-/// Keeps other binders away while a name is looked at and then changed. Between its bind and its listen a socket looks
-/// just like a stale one, so without this two binders at once could both succeed and one never be found.
-/// A directory that cannot be opened has no lock; and a lock held for long is not a binder's, and not waited for.
-fn lock_directory(path: &Path) -> Option<Owned<File>> {
-    path.file_name()?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directory = Owned::new(File::open(directory).ok()?);
-    for _ in 0..LOCK_ATTEMPTS {
-        match directory.try_lock() {
-            Ok(()) => return Some(directory),
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "file locks can be tried or waited for without end, nothing between"
-            )]
-            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_PAUSE),
-            Err(TryLockError::Error(_)) => return None,
-        }
+/// The same file by a path that the current directory has no part in; as it is given where that does not lead there, because a
+/// directory above may not be searched.
+fn absolute(given: &Path) -> PathBuf {
+    if given.as_os_str().is_empty() || given.is_absolute() {
+        return given.to_owned();
     }
-    None
+    let Ok(current) = env::current_dir() else { return given.to_owned() };
+    let path = current.join(given);
+    let same = path.parent().and_then(directory_identity) == directory_identity(directory_of(given));
+    if same { path } else { given.to_owned() }
+}
+
+fn directory_of(given: &Path) -> &Path {
+    given.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn directory_identity(path: &Path) -> Option<FileIdentity> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Through the descriptor of its directory a file is found where its absolute path is too long for a socket's name. (That is what
+/// relative paths are often for.)
+fn through_directory(given: &Path) -> Option<IpcDialer> {
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let directory = OpenOptions::new().read(true).custom_flags(flags).open(directory_of(given)).ok()?;
+    let directory = Owned::new(directory);
+    let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(given.file_name()?);
+    let name = SockAddr::unix(path).ok()?;
+    Some(IpcDialer { name, _directory: Some(directory) })
 }
 
 /// Removes a socket nobody listens on any more. Anything else that is in the way stays (unlike in

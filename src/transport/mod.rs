@@ -7,6 +7,7 @@ pub mod framing;
 pub mod inbox;
 pub mod inproc;
 pub mod ipc;
+mod lock_file;
 pub mod outbox;
 pub mod pipe;
 pub mod resolve;
@@ -60,7 +61,8 @@ pub trait Transport: Sync + Debug {
         Duration::from_millis(1000)
     }
 
-    /// Listens at an address (what follows `://`). Checks it in the order of the specification.
+    /// Listens at an address (what follows `://`). Checks it in the order of the specification. May have to wait for the
+    /// system's resolver.
     fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>>;
 
     /// Checks an address and gives what can connect to it, again and again.
@@ -79,6 +81,11 @@ pub trait Listener: Send + Sync + Debug {
     fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
 
     fn fd(&self) -> RawFd;
+
+    /// The port, which the system may have chosen.
+    fn port(&self) -> Option<u16> {
+        None
+    }
 }
 
 /// What a connecting endpoint connects to.
@@ -88,7 +95,7 @@ pub trait Dialer: Send + Sync + Debug {
         None
     }
 
-    /// Starts connecting, without waiting. `resolved` answers [`Dialer::query`].
+    /// Starts connecting, without waiting. `resolved` is one of the answers to [`Dialer::query`].
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
 }
 
@@ -98,6 +105,8 @@ pub struct Setup<'a> {
     pub buffers: Buffers,
     pub options: &'a TransportOptions,
     pub limit: &'a SizeLimit,
+    /// How long a connection over the network may be silent before the system asks whether the peer is still there.
+    pub keepalive: Option<Duration>,
 }
 
 /// NN_RCVMAXSIZE as it stands at any moment, for streams that must know it before the inbox does: those

@@ -205,6 +205,7 @@ impl StreamPipe {
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
+    #[inline]
     pub fn send(
         &mut self,
         message: &mut Message<'_>,
@@ -240,6 +241,7 @@ impl StreamPipe {
     }
 
     /// Such as the last one, of `total` bytes, the next one will be.
+    #[inline]
     fn need(&mut self, total: usize, coalescing: &Coalescing) -> Need {
         if self.kernel_full || self.outbox.is_empty() {
             Need::Nothing

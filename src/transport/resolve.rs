@@ -12,24 +12,34 @@ use super::source::Source;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     pub name: String,
-    /// NN_IPV4ONLY: no IPv6 address is acceptable. Otherwise one is preferred.
+    /// NN_IPV4ONLY: no IPv6 address is acceptable. Otherwise they come first.
     pub ipv4only: bool,
+}
+
+impl Query {
+    /// The acceptable addresses, at least one, in the order in which they are to be tried. Blocks.
+    pub fn answer(&self) -> Result<Vec<IpAddr>> {
+        let mut addresses = look_up(&self.name)?;
+        addresses.retain(|ip| ip.is_ipv4() || !self.ipv4only);
+        addresses.sort_by_key(IpAddr::is_ipv4);
+        if addresses.is_empty() { Err(Error::HOST_UNREACHABLE) } else { Ok(addresses) }
+    }
 }
 
 /// Looks a name up in the background; the answer goes to [`Source::resolved`].
 pub fn start(query: Query, source: Arc<dyn Source>, key: u64) -> Result<()> {
-    spawn_without_signals("millrace-dns", move || source.resolved(key, lookup(&query)))?;
+    spawn_without_signals("millrace-dns", move || source.resolved(key, query.answer()))?;
     Ok(())
 }
 
-/// The first acceptable address.
-fn lookup(query: &Query) -> Result<IpAddr> {
-    let found: Vec<IpAddr> = match (query.name.as_str(), 0).to_socket_addrs() {
-        Ok(addresses) => addresses.map(|address| address.ip()).collect(),
-        Err(_) => return Err(Error::HOST_UNREACHABLE),
-    };
-    let first_v4 = found.iter().find(|ip| ip.is_ipv4());
-    let first_v6 = found.iter().find(|ip| ip.is_ipv6());
-    let chosen = if query.ipv4only { first_v4 } else { first_v6.or(first_v4) };
-    chosen.copied().ok_or(Error::HOST_UNREACHABLE)
+/// Asks the system, without repetitions in the answer. Blocks for as long as that takes.
+pub fn look_up(host: &str) -> Result<Vec<IpAddr>> {
+    let found = (host, 0).to_socket_addrs().map_err(|_| Error::HOST_UNREACHABLE)?;
+    let mut addresses = Vec::new();
+    for ip in found.map(|address| address.ip()) {
+        if !addresses.contains(&ip) {
+            addresses.push(ip);
+        }
+    }
+    if addresses.is_empty() { Err(Error::HOST_UNREACHABLE) } else { Ok(addresses) }
 }

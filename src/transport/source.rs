@@ -35,6 +35,6 @@ pub trait Source: Send + Sync {
         Unsent::default()
     }
 
-    /// The name that was asked for has been resolved.
-    fn resolved(&self, _key: u64, _outcome: crate::core::Result<std::net::IpAddr>) {}
+    /// The name that was asked for has been resolved: its addresses, in the order in which they are to be tried.
+    fn resolved(&self, _key: u64, _outcome: crate::core::Result<Vec<std::net::IpAddr>>) {}
 }

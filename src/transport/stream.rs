@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice, Read};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
@@ -109,7 +110,12 @@ impl Stream for Wire {
     fn connected(&self) -> io::Result<()> {
         match self.0.take_error()? {
             Some(error) => Err(error),
-            None => self.0.peer_addr().map(drop),
+            None if is_connected_to_itself(&self.0)? => {
+                // A reset leaves nothing behind that would keep the port.
+                let _ = self.0.set_linger(Some(Duration::ZERO));
+                Err(io::Error::from_raw_os_error(libc::ECONNREFUSED))
+            }
+            None => Ok(()),
         }
     }
 
@@ -127,6 +133,17 @@ impl Listening {
     pub fn accept(&self) -> io::Result<Socket> {
         retry(|| self.0.accept().map(|(socket, _)| socket))
     }
+
+    pub fn port(&self) -> Option<u16> {
+        self.0.local_addr().ok()?.as_socket().map(|address| address.port())
+    }
+}
+
+/// Whoever connects to a port that the system may give to him, and where nobody listens, may be given just that one: TCP then
+/// connects the socket to itself (RFC 793, simultaneous open).
+fn is_connected_to_itself(socket: &Socket) -> io::Result<bool> {
+    let peer = socket.peer_addr()?;
+    Ok((peer.is_ipv4() || peer.is_ipv6()) && socket.local_addr()? == peer)
 }
 
 /// A non-blocking stream socket that is closed on exec.
@@ -150,5 +167,44 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+    use super::*;
+
+    /// A socket that is connected to the address to which it is bound.
+    fn itself(ip: impl Into<std::net::IpAddr>) -> Socket {
+        let address = SocketAddr::new(ip.into(), 0);
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&address.into()).unwrap();
+        socket.connect(&socket.local_addr().unwrap()).unwrap();
+        socket
+    }
+
+    #[test]
+    fn nobody_is_connected_to_himself() {
+        let wire = Wire::new(itself(Ipv4Addr::LOCALHOST), Buffers::default()).unwrap();
+        let address = wire.0.local_addr().unwrap();
+        assert_eq!(wire.connected().unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
+        drop(wire);
+        // Nothing is left that would keep a server from the port, not even one that shares it with nobody.
+        Socket::new(Domain::IPV4, Type::STREAM, None).unwrap().bind(&address).unwrap();
+        if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+            let wire = Wire::new(itself(Ipv6Addr::LOCALHOST), Buffers::default()).unwrap();
+            assert!(wire.connected().is_err());
+        }
+    }
+
+    #[test]
+    fn others_are() {
+        let server = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let client = std::net::TcpStream::connect(server.local_addr().unwrap()).unwrap();
+        assert!(Wire::new(client.into(), Buffers::default()).unwrap().connected().is_ok());
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(Wire::new(one.into(), Buffers::default()).unwrap().connected().is_ok());
     }
 }

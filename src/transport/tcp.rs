@@ -4,12 +4,13 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-use socket2::{Domain, Socket};
+use socket2::{Domain, Socket, TcpKeepalive};
 
 use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
-use crate::sys::Owned;
+use crate::sys::{Owned, interface};
 
 use super::framing::{Framing, SP_TCP};
 use super::resolve::Query;
@@ -20,6 +21,12 @@ pub const LEVEL: i32 = -3;
 pub const NODELAY: i32 = 1;
 
 const BACKLOG: i32 = 100;
+
+/// A silent peer is asked so often before it counts as gone.
+const KEEPALIVE_PROBES: u32 = 4;
+/// What the kernel takes at most, in seconds.
+const KEEPALIVE_MAX: u128 = 32767;
+const SECOND: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub struct Tcp;
@@ -38,8 +45,7 @@ impl Transport for Tcp {
     }
 
     fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>> {
-        let address = listen_address(address, ipv4only)?;
-        Ok(Box::new(TcpListener(Listening(Owned::new(listen_at(address)?)))))
+        Ok(Box::new(TcpListener(listen(address, ipv4only)?)))
     }
 
     fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>> {
@@ -74,6 +80,10 @@ impl Listener for TcpListener {
     fn fd(&self) -> RawFd {
         self.0.0.as_raw_fd()
     }
+
+    fn port(&self) -> Option<u16> {
+        self.0.port()
+    }
 }
 
 #[derive(Debug)]
@@ -91,7 +101,58 @@ impl Dialer for TcpDialer {
 
 fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
     socket.set_tcp_nodelay(setup.options.int(LEVEL, NODELAY) != 0)?;
+    keep_alive(&socket, setup);
     Ok(Arc::new(Wire::new(socket, setup.buffers)?))
+}
+
+/// Has the system ask a silent peer whether it is still there, so that who only receives learns that a peer is gone without a word.
+/// There is no TCP_USER_TIMEOUT: it would also end connections to peers that are there and have not read for long.
+pub fn keep_alive(socket: &Socket, setup: &Setup<'_>) {
+    let Some(time) = setup.keepalive else { return };
+    let time = whole_seconds(time);
+    let interval = (time / KEEPALIVE_PROBES).max(SECOND);
+    let keepalive = TcpKeepalive::new().with_time(time).with_interval(interval).with_retries(KEEPALIVE_PROBES);
+    // What the kernel does not take is no reason to refuse the connection.
+    let _ = socket.set_tcp_keepalive(&keepalive);
+}
+
+/// Rounded up, and as long as the kernel takes.
+fn whole_seconds(time: Duration) -> Duration {
+    Duration::from_secs(time.as_millis().div_ceil(1000).min(KEEPALIVE_MAX) as u64)
+}
+
+/// Listens at `HOST:PORT`, where HOST is an address, an interface, a name or `*` for all addresses, and PORT may be 0 for any free
+/// one. No port: `EINVAL`; no such host: `ENODEV`. Asks the system's resolver if it is a name, and waits for that.
+pub fn listen(address: &[u8], ipv4only: bool) -> Result<Listening> {
+    let (host, port) = split_port(address)?;
+    let mut outcome = Err(Error::NO_DEVICE);
+    for ip in listening_at(host, ipv4only)? {
+        outcome = listen_at(ip.with_port(port)).map(|socket| Listening(Owned::new(socket))).map_err(Error::from);
+        // Only where this address is of no use, not where somebody else has it, another one will do.
+        if !matches!(&outcome, Err(Error::AF_NO_SUPPORT | Error::ADDR_NOT_AVAILABLE)) {
+            break;
+        }
+    }
+    outcome
+}
+
+/// The addresses that a host of a listener stands for, in the order in which they are to be tried.
+fn listening_at(host: &[u8], ipv4only: bool) -> Result<Vec<Literal>> {
+    let (any4, any6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
+    if host == b"*" {
+        // Where there is no IPv6, all addresses are those of IPv4.
+        let any: &[IpAddr] = if ipv4only { &[any4] } else { &[any6, any4] };
+        return Ok(any.iter().copied().map(Literal::from).collect());
+    }
+    if let Some(literal) = Literal::parse(host, ipv4only) {
+        return Ok(vec![literal]);
+    }
+    if let Some(addresses) = Literal::of_interface(host, ipv4only)? {
+        return if addresses.is_empty() { Err(Error::ADDR_NOT_AVAILABLE) } else { Ok(addresses) };
+    }
+    let name = dns_name(host).filter(|name| !looks_like_an_address(name)).ok_or(Error::NO_DEVICE)?;
+    let addresses = Query { name, ipv4only }.answer().map_err(|_| Error::NO_DEVICE)?;
+    Ok(addresses.into_iter().map(Literal::from).collect())
 }
 
 /// Listens on an address, with both families on the IPv6 wildcard.
@@ -106,21 +167,18 @@ pub fn listen_at(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// `HOST:PORT` of a listener: no port `EINVAL`, a host that is no acceptable literal `ENODEV`.
-pub fn listen_address(address: &[u8], ipv4only: bool) -> Result<SocketAddr> {
-    let (host, port) = split_port(address)?;
-    let address = match (host, ipv4only) {
-        (b"*", true) => Literal::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        (b"*", false) => Literal::from(IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
-        _ => Literal::parse(host, ipv4only).ok_or(Error::NO_DEVICE)?,
-    };
-    Ok(address.with_port(port))
+/// A socket that is to be connected to this address. It shares its port with whoever wants to listen there: the system may give
+/// it any, also one at which a server is about to be bound.
+pub fn outgoing(address: SocketAddr) -> io::Result<Socket> {
+    let socket = open(Domain::for_address(address))?;
+    socket.set_reuse_address(true)?;
+    Ok(socket)
 }
 
 /// `[LOCAL;]HOST:PORT` of a connector.
 #[derive(Debug)]
 pub struct Remote {
-    local: Option<Literal>,
+    local: Option<Local>,
     host: Host,
     port: u16,
     ipv4only: bool,
@@ -132,6 +190,14 @@ enum Host {
     Name(String),
 }
 
+/// From where to connect.
+#[derive(Debug)]
+enum Local {
+    Literal(Literal),
+    /// Which addresses it has may change.
+    Interface(Vec<u8>),
+}
+
 impl Remote {
     /// Checks port, host and local part, in this order.
     pub fn parse(address: &[u8], ipv4only: bool) -> Result<Remote> {
@@ -141,6 +207,9 @@ impl Remote {
 
     /// From `[LOCAL;]HOST` and a port.
     pub fn new(hosts: &[u8], port: u16, ipv4only: bool) -> Result<Remote> {
+        if port == 0 {
+            return Err(Error::INVALID);
+        }
         let (local, host) = match hosts.iter().position(|byte| *byte == b';') {
             Some(at) => (Some(&hosts[..at]), &hosts[at + 1..]),
             None => (None, hosts),
@@ -151,7 +220,7 @@ impl Remote {
         };
         let local = match local {
             None | Some(b"*") => None,
-            Some(local) => Some(Literal::parse(local, ipv4only).ok_or(Error::NO_DEVICE)?),
+            Some(local) => Some(Local::parse(local, ipv4only)?),
         };
         Ok(Remote { local, host, port, ipv4only })
     }
@@ -164,20 +233,43 @@ impl Remote {
         }
     }
 
-    /// Starts connecting. `resolved` answers [`Remote::query`].
+    /// Starts connecting. `resolved` is one of the answers to [`Remote::query`].
     pub fn connect(&self, resolved: Option<IpAddr>) -> io::Result<Socket> {
         let address = match (&self.host, resolved) {
             (Host::Literal(address), _) => address.with_port(self.port),
             (Host::Name(_), Some(ip)) => SocketAddr::new(ip, self.port),
             (Host::Name(_), None) => return Err(io::ErrorKind::HostUnreachable.into()),
         };
-        let socket = open(Domain::for_address(address))?;
+        let socket = outgoing(address)?;
         if let Some(local) = &self.local {
-            socket.set_reuse_address(true)?;
-            socket.bind(&local.with_port(0).into())?;
+            socket.bind(&local.for_peer(address)?.into())?;
         }
         begin_connect(socket.connect(&address.into()))?;
         Ok(socket)
+    }
+}
+
+impl Local {
+    fn parse(text: &[u8], ipv4only: bool) -> Result<Local> {
+        if let Some(literal) = Literal::parse(text, ipv4only) {
+            return Ok(Local::Literal(literal));
+        }
+        match Literal::of_interface(text, ipv4only)? {
+            Some(_) => Ok(Local::Interface(text.to_vec())),
+            None => Err(Error::NO_DEVICE),
+        }
+    }
+
+    /// Where to bind a socket that is to be connected to `peer`.
+    fn for_peer(&self, peer: SocketAddr) -> io::Result<SocketAddr> {
+        match self {
+            Local::Literal(literal) => Ok(literal.with_port(0)),
+            Local::Interface(name) => {
+                let addresses = interface::addresses(name)?.unwrap_or_default();
+                let fitting = addresses.into_iter().find(|address| address.is_ipv4() == peer.is_ipv4());
+                fitting.ok_or_else(|| io::Error::from_raw_os_error(libc::EADDRNOTAVAIL))
+            }
+        }
     }
 }
 
@@ -205,6 +297,15 @@ impl Literal {
         Some(Literal { ip: IpAddr::V6(ip), scope: if ip.is_unicast_link_local() { scope } else { 0 } })
     }
 
+    /// The addresses of an interface, those of IPv4 first, as they are what others can name without a scope. `None`: there is no such
+    /// interface.
+    fn of_interface(name: &[u8], ipv4only: bool) -> Result<Option<Vec<Literal>>> {
+        let Some(mut addresses) = interface::addresses(name)? else { return Ok(None) };
+        addresses.retain(|address| address.is_ipv4() || !ipv4only);
+        addresses.sort_by_key(|address| !address.is_ipv4());
+        Ok(Some(addresses.into_iter().map(Literal::from).collect()))
+    }
+
     pub fn with_port(self, port: u16) -> SocketAddr {
         match self.ip {
             IpAddr::V4(ip) => SocketAddr::new(IpAddr::V4(ip), port),
@@ -219,18 +320,19 @@ impl From<IpAddr> for Literal {
     }
 }
 
-/// The index of a network interface, given as such or by its name.
-fn scope_id(zone: &str) -> Option<u32> {
-    if let Ok(index) = zone.parse() {
-        return Some(index);
+impl From<SocketAddr> for Literal {
+    fn from(address: SocketAddr) -> Literal {
+        let scope = if let SocketAddr::V6(address) = address { address.scope_id() } else { 0 };
+        Literal { ip: address.ip(), scope }
     }
-    if zone.contains('/') || zone.is_empty() {
-        return None;
-    }
-    std::fs::read_to_string(format!("/sys/class/net/{zone}/ifindex")).ok()?.trim().parse().ok()
 }
 
-/// What precedes the last ':' and the port after it: decimal digits only, 1 to 65535.
+/// The index of a network interface, given as such or by its name.
+fn scope_id(zone: &str) -> Option<u32> {
+    zone.parse().ok().or_else(|| interface::index(zone.as_bytes()))
+}
+
+/// What precedes the last ':' and the port after it: decimal digits only, 0 to 65535.
 fn split_port(address: &[u8]) -> Result<(&[u8], u16)> {
     let colon = address.iter().rposition(|byte| *byte == b':').ok_or(Error::INVALID)?;
     Ok((&address[..colon], port(&address[colon + 1..])?))
@@ -248,16 +350,13 @@ pub fn port(digits: &[u8]) -> Result<u16> {
         }
         value = (value * 10 + u32::from(digit - b'0')).min(1 << 16);
     }
-    match u16::try_from(value) {
-        Ok(port) if port > 0 => Ok(port),
-        _ => Err(Error::INVALID),
-    }
+    u16::try_from(value).map_err(|_| Error::INVALID)
 }
 
-/// A syntactically valid DNS name (transports.md 4.2).
+/// A syntactically valid DNS name (transports.md 4.2), or one with underscores, which no host should have and many do.
 fn dns_name(text: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(text).ok()?;
-    let valid_bytes = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+    let valid_bytes = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     if !valid_bytes || text.is_empty() || text.len() > 255 || text.starts_with('-') {
         return None;
     }
@@ -266,19 +365,33 @@ fn dns_name(text: &[u8]) -> Option<String> {
     valid.then(|| text.to_owned())
 }
 
+/// The system's resolver takes forms such as `127.1` for addresses; in a listener that is more likely a slip.
+fn looks_like_an_address(name: &str) -> bool {
+    let last = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
+    last.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn listening_addresses_follow_the_table() {
-        for good in ["127.0.0.1:5555", "[127.0.0.1]:5555", "*:5555", "127.0.0.1:05555"] {
-            assert_eq!(listen_address(good.as_bytes(), true).unwrap().port(), 5555, "{good}");
+        let listen_address = |address: &str, ipv4only| {
+            let (host, port) = split_port(address.as_bytes())?;
+            listening_at(host, ipv4only)
+                .map(|hosts| hosts.into_iter().map(|host| host.with_port(port)).collect::<Vec<_>>())
+        };
+        for good in ["127.0.0.1:5555", "[127.0.0.1]:5555", "*:5555", "127.0.0.1:05555", "lo:5555", "localhost:5555"] {
+            assert_eq!(listen_address(good, true).unwrap()[0].port(), 5555, "{good}");
         }
+        assert_eq!(listen_address("127.0.0.1:0", true).unwrap()[0].port(), 0);
+        assert!(listen_address("lo:1", true).unwrap().contains(&"127.0.0.1:1".parse().unwrap()));
+        let all: Vec<SocketAddr> = ["[::]:1", "0.0.0.0:1"].map(|address| address.parse().unwrap()).into();
+        assert_eq!(listen_address("*:1", false).unwrap(), all, "the second one where there is no IPv6");
         for bad in [
             "127.0.0.1",
             "127.0.0.1:",
-            "127.0.0.1:0",
             "127.0.0.1:65536",
             "127.0.0.1:+80",
             "127.0.0.1: 80",
@@ -286,13 +399,23 @@ mod tests {
             "",
             "x:99999999999999999999",
         ] {
-            assert_eq!(listen_address(bad.as_bytes(), true), Err(Error::INVALID), "{bad}");
+            assert_eq!(listen_address(bad, true), Err(Error::INVALID), "{bad}");
         }
-        for bad in ["localhost:1", "lo:1", ":1", "[*]:1", "127.1:1", "[::1]:1", "::1:1", "127.0.0.1;127.0.0.1:1"] {
-            assert_eq!(listen_address(bad.as_bytes(), true), Err(Error::NO_DEVICE), "{bad}");
+        for bad in [
+            "a..b:1",
+            "no-such-host.invalid:1",
+            ":1",
+            "[*]:1",
+            "127.1:1",
+            "256.1.1.1:1",
+            "[::1]:1",
+            "::1:1",
+            "127.0.0.1;127.0.0.1:1",
+        ] {
+            assert_eq!(listen_address(bad, true), Err(Error::NO_DEVICE), "{bad}");
         }
         for good in ["[::1]:1", "::1:1", "[::ffff:127.0.0.1]:1", "127.0.0.1:1", "*:1", "[::1%lo]:1"] {
-            assert!(listen_address(good.as_bytes(), false).is_ok(), "{good}");
+            assert!(listen_address(good, false).is_ok(), "{good}");
         }
     }
 
@@ -308,6 +431,8 @@ mod tests {
             "*;127.0.0.1:1",
             "127.0.0.1;127.0.0.1:1",
             "127.0.0.1;localhost:1",
+            "a_b:1",
+            "lo;127.0.0.1:1",
         ] {
             assert!(Remote::parse(good.as_bytes(), true).is_ok(), "{good}");
         }
@@ -316,7 +441,6 @@ mod tests {
             "*:1",
             ":1",
             "-a:1",
-            "a_b:1",
             "a b:1",
             "a..b:1",
             ".a:1",
@@ -329,12 +453,13 @@ mod tests {
             "::1:1",
             "127.0.0.1",
             "127.0.0.1:",
+            "127.0.0.1:0",
             "127.0.0.1:1/x",
             "x;y;127.0.0.1:1",
         ] {
             assert_eq!(Remote::parse(bad.as_bytes(), true).unwrap_err(), Error::INVALID, "{bad}");
         }
-        for bad in ["lo;127.0.0.1:1", "eth10000;127.0.0.1:1", ";127.0.0.1:1"] {
+        for bad in ["localhost;127.0.0.1:1", "eth10000;127.0.0.1:1", ";127.0.0.1:1"] {
             assert_eq!(Remote::parse(bad.as_bytes(), true).unwrap_err(), Error::NO_DEVICE, "{bad}");
         }
     }

@@ -30,9 +30,24 @@ pub fn parse(url: &[u8]) -> Result<Target<'_>> {
     }
 }
 
+/// A URL that was bound, with the port that it got in the place of the one that was asked for.
+pub fn with_port(url: &[u8], port: Option<u16>) -> Vec<u8> {
+    match (port, url.iter().rposition(|byte| *byte == b':')) {
+        (Some(port), Some(colon)) => [&url[..=colon], port.to_string().as_bytes()].concat(),
+        _ => url.to_vec(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_port_that_was_got_replaces_the_one_that_was_asked_for() {
+        assert_eq!(with_port(b"tcp://*:0", Some(4000)), b"tcp://*:4000");
+        assert_eq!(with_port(b"ws://[::1]:0", Some(4000)), b"ws://[::1]:4000");
+        assert_eq!(with_port(b"ipc://a:0", None), b"ipc://a:0");
+    }
 
     #[test]
     fn errors_come_in_the_order_of_the_specification() {

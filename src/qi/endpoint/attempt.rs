@@ -1,11 +1,9 @@
 //! One way to a peer, tried without waiting: looking up its name, connecting, the TLS handshake.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use socket2::Domain;
 
 use crate::core::{Error, Result as CoreResult};
 use crate::qi::address::{AddressError, Endpoint, Scheme};
@@ -15,9 +13,10 @@ use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 use crate::transport::ipc::Ipc;
 use crate::transport::pipe::Ready;
+use crate::transport::resolve::look_up;
 use crate::transport::source::Source;
-use crate::transport::stream::{Buffers, Stream, Wire, begin_connect, open};
-use crate::transport::tcp::Literal;
+use crate::transport::stream::{Buffers, Stream, Wire, begin_connect};
+use crate::transport::tcp::{Literal, outgoing};
 use crate::transport::tls::{TlsClient, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
@@ -178,14 +177,18 @@ impl Drop for Attempt {
 
 fn dial_unix(path: &str) -> Result<Arc<dyn Stream>, Failure> {
     let dialer = Ipc.dialer(path.as_bytes(), true).map_err(Failure::Address)?;
-    let setup =
-        Setup { buffers: Buffers::default(), options: &TransportOptions::default(), limit: &SizeLimit::default() };
+    let setup = Setup {
+        buffers: Buffers::default(),
+        options: &TransportOptions::default(),
+        limit: &SizeLimit::default(),
+        keepalive: None,
+    };
     Ok(dialer.dial(None, &setup)?)
 }
 
 fn dial_tcp(address: SocketAddr, host: &Host, config: &Config) -> Result<Arc<dyn Stream>, Failure> {
     let tls = if host.secure { Some(believed(config)?) } else { None };
-    let socket = open(Domain::for_address(address))?;
+    let socket = outgoing(address)?;
     configure(&socket, config)?;
     begin_connect(socket.connect(&address.into()))?;
     let wire = Wire::new(socket, Buffers::default())?;
@@ -213,16 +216,4 @@ fn resolve(name: &str, bell: &Arc<Bell>) -> Result<Answer, Failure> {
         bell.ring();
     })?;
     Ok(answer)
-}
-
-/// Asks the system, without repetitions in the answer. Blocks for as long as that takes.
-pub fn look_up(host: &str) -> CoreResult<Vec<IpAddr>> {
-    let found = (host, 0).to_socket_addrs().map_err(|_| Error::HOST_UNREACHABLE)?;
-    let mut addresses = Vec::new();
-    for ip in found.map(|address| address.ip()) {
-        if !addresses.contains(&ip) {
-            addresses.push(ip);
-        }
-    }
-    if addresses.is_empty() { Err(Error::HOST_UNREACHABLE) } else { Ok(addresses) }
 }

@@ -16,13 +16,13 @@ use crate::sys::Owned;
 use crate::sys::sync::Mutex;
 use crate::transport::ipc::Ipc;
 use crate::transport::pipe::Ready;
+use crate::transport::resolve::look_up;
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
-use super::attempt::look_up;
 use super::config::Config;
 use super::dial::configure;
 use super::failure::{Failure, Reason};
@@ -99,7 +99,7 @@ impl Door {
             }
             Door::Unix(listener) => {
                 let (options, limit) = (TransportOptions::default(), SizeLimit::default());
-                let setup = Setup { buffers: Buffers::default(), options: &options, limit: &limit };
+                let setup = Setup { buffers: Buffers::default(), options: &options, limit: &limit, keepalive: None };
                 Ok(Accepted { stream: listener.accept(&setup)?, peer: "unix://".to_owned(), local: None })
             }
         }

@@ -15,6 +15,7 @@ pub mod pulse;
 
 use std::cell::Cell;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::sys::{exit, scheduling};
@@ -32,6 +33,9 @@ struct OfThread {
 thread_local! {
     static THREAD: Cell<OfThread> = const { Cell::new(OfThread { pace: Pace::new(), real_time: None }) };
 }
+
+/// Some thread of the process has a real-time policy.
+static REAL_TIME: AtomicBool = AtomicBool::new(false);
 
 /// The coalescing of one socket, or connection.
 #[derive(Debug)]
@@ -96,7 +100,7 @@ impl Coalescing {
         }
         let mut in_stream = close && streams && self.wanted;
         if in_stream {
-            in_stream = !*of_thread.real_time.get_or_insert_with(scheduling::is_real_time) && is_possible();
+            in_stream = !of_thread.is_real_time() && is_possible();
         } else if !streams {
             of_thread.real_time = None;
         }
@@ -108,8 +112,11 @@ impl Coalescing {
     }
 
     /// Must what is sent now not wait for others to write it, even if something waits already?
+    #[inline]
     pub fn writes_through(&self) -> bool {
-        !self.wanted || exit::is_under_way() || THREAD.get().real_time == Some(true)
+        !self.wanted
+            || exit::is_under_way()
+            || (REAL_TIME.load(Ordering::Relaxed) && THREAD.get().real_time == Some(true))
     }
 
     /// Who receives between his sends does not stream.
@@ -162,6 +169,16 @@ impl Coalescing {
             tell(&mut of_thread.pace);
             THREAD.set(of_thread);
         }
+    }
+}
+
+impl OfThread {
+    fn is_real_time(&mut self) -> bool {
+        *self.real_time.get_or_insert_with(|| {
+            let real_time = scheduling::is_real_time();
+            REAL_TIME.fetch_or(real_time, Ordering::Relaxed);
+            real_time
+        })
     }
 }
 

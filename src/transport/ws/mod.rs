@@ -19,15 +19,13 @@ use std::time::Duration;
 
 use socket2::Socket;
 
-use crate::core::options::{OptionValue, int};
-use crate::core::{Error, Result};
-use crate::sys::Owned;
-
 use super::framing::Framing;
 use super::resolve::Query;
 use super::stream::{Listening, Stream, Wire};
-use super::tcp::{Remote, listen_address, listen_at, port};
+use super::tcp::{self, Remote, keep_alive, port};
 use super::{Dialer, Listener, Setup, Transport};
+use crate::core::options::{OptionValue, int};
+use crate::core::{Error, Result};
 
 use framing::WsFraming;
 use handshake::Opening;
@@ -63,8 +61,7 @@ impl Transport for Ws {
     }
 
     fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>> {
-        let address = listen_address(address, ipv4only)?;
-        Ok(Box::new(WsListener(Listening(Owned::new(listen_at(address)?)))))
+        Ok(Box::new(WsListener(tcp::listen(address, ipv4only)?)))
     }
 
     fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>> {
@@ -99,6 +96,10 @@ impl Listener for WsListener {
 
     fn fd(&self) -> RawFd {
         self.0.0.as_raw_fd()
+    }
+
+    fn port(&self) -> Option<u16> {
+        self.0.port()
     }
 }
 
@@ -150,6 +151,7 @@ impl Dialer for WsDialer {
 /// Frames leave whole, so waiting for more to send could only delay them; no option governs this.
 fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
     socket.set_tcp_nodelay(true)?;
+    keep_alive(&socket, setup);
     Wire::new(socket, setup.buffers)
 }
 
@@ -186,6 +188,8 @@ mod tests {
             ("*;127.0.0.1:81", "127.0.0.1:81", "/"),
             ("127.0.0.1;127.0.0.1:81/x", "127.0.0.1:81", "/x"),
             ("[127.0.0.1]:81", "[127.0.0.1]:81", "/"),
+            ("a_b:81", "a_b:81", "/"),
+            ("lo;127.0.0.1:81", "127.0.0.1:81", "/"),
         ] {
             assert_eq!(parse(address), Ok((host.into(), path.into())), "{address}");
         }
@@ -201,13 +205,12 @@ mod tests {
             "127.0.0.1:80?x",
             "[::1]:80",
             "[::1]/x",
-            "a_b:80",
             "h/a b",
             "h/a\r\nX:1/",
         ] {
             assert_eq!(parse(bad), Err(Error::INVALID), "{bad}");
         }
-        assert_eq!(parse("lo;127.0.0.1:80"), Err(Error::NO_DEVICE));
+        assert_eq!(parse("eth10000;127.0.0.1:80"), Err(Error::NO_DEVICE));
         assert!(WsDialer::parse(b"[::1]:80/x", false).is_ok());
     }
 

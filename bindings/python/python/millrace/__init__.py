@@ -1,0 +1,47 @@
+"""Scalability Protocols (nanomsg) for Python, with the engine inside.
+
+>>> import millrace
+>>> with millrace.Rep(bind="inproc://desk") as server, millrace.Req(connect="inproc://desk") as client:
+...     client.send(b"what")
+...     server.send(server.recv() + b"?")
+...     client.recv()
+b'what?'
+"""
+
+import atexit
+
+from . import _native, errors, poller, sockets
+from .errors import (
+    AddressInUse,
+    Closed,
+    ConnectionRefused,
+    Error,
+    MessageTooLong,
+    NotSupported,
+    Terminated,
+    Timeout,
+    WouldBlock,
+    WrongState,
+)
+from .poller import POLLIN, POLLOUT, Poller
+from .sockets import (
+    Bus,
+    Endpoint,
+    Pair,
+    Pub,
+    Pull,
+    Push,
+    Rep,
+    Req,
+    Respondent,
+    Socket,
+    Sub,
+    Surveyor,
+    device,
+)
+
+__all__ = [*errors.__all__, *poller.__all__, *sockets.__all__]
+__version__ = "0.1.0"
+
+# What was accepted is sent, however the program ends, but for a kill.
+atexit.register(_native.close_all)

@@ -1,0 +1,80 @@
+"""Options of sockets as typed attributes: each is a descriptor that knows its number and its unit."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, Optional, TypeVar, overload
+
+from . import _native
+
+T = TypeVar("T")
+
+
+class Option(Generic[T]):
+    """An attribute of a socket that is an option of the library."""
+
+    def __init__(self, level: int, number: int, doc: str) -> None:
+        self.level = level
+        self.number = number
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, socket: None, owner: type) -> Option[T]: ...
+    @overload
+    def __get__(self, socket: _native.RawSocket, owner: type) -> T: ...
+    def __get__(self, socket: Any, owner: type) -> Any:
+        if socket is None:
+            return self
+        return self._read(socket.get_option(self.level, self.number))
+
+    def __set__(self, socket: _native.RawSocket, value: T) -> None:
+        socket.set_option(self.level, self.number, self._write(value))
+
+    def _read(self, raw: Any) -> Any:
+        return raw
+
+    def _write(self, value: Any) -> Any:
+        return value
+
+
+class Integer(Option[int]):
+    def _write(self, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{self.name} is an int, not {type(value).__name__}")
+        return value
+
+
+class Flag(Option[bool]):
+    def _read(self, raw: Any) -> bool:
+        return bool(raw)
+
+    def _write(self, value: Any) -> int:
+        return int(bool(value))
+
+
+class Text(Option[str]):
+    def _read(self, raw: Any) -> str:
+        return bytes(raw).decode("utf-8", "replace")
+
+    def _write(self, value: Any) -> bytes:
+        return str(value).encode()
+
+
+class Seconds(Option[Optional[float]]):
+    """Seconds as a float; None is for ever. The library counts in milliseconds: what is less than one is one."""
+
+    def _read(self, raw: Any) -> Optional[float]:
+        return None if raw < 0 else raw / 1000
+
+    def _write(self, value: Any) -> int:
+        if value is None:
+            return -1
+        seconds = float(value)
+        if not seconds >= 0:
+            raise ValueError(f"{self.name} is a number of seconds, at least 0, or None for ever: {value!r}")
+        milliseconds = int(seconds * 1000)
+        if milliseconds == 0 and seconds > 0:
+            milliseconds = 1
+        return min(milliseconds, 0x7FFFFFFF)

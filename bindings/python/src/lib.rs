@@ -1,0 +1,19 @@
+//! The native half of the Python package `millrace`: sockets over the safe Rust API, with nothing in it that Python can say as
+//! well. What users see, and its documentation, is in `python/millrace`.
+
+mod buffers;
+mod errors;
+mod poller;
+mod socket;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<socket::RawSocket>()?;
+    module.add_function(wrap_pyfunction!(poller::poll, module)?)?;
+    module.add_function(wrap_pyfunction!(poller::device, module)?)?;
+    module.add_function(wrap_pyfunction!(socket::close_all, module)?)?;
+    module.add_function(wrap_pyfunction!(errors::set_exceptions, module)?)?;
+    Ok(())
+}

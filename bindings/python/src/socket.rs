@@ -1,0 +1,345 @@
+//! One socket.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use nanomsg::core::options::OptionValue;
+use nanomsg::core::{Body, Error, Header, Message, Readiness, Result};
+use nanomsg::facade::{Probe, Socket, Wait, process};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList};
+
+use crate::buffers::{self, Outgoing};
+use crate::errors::raise;
+
+/// NN_SNDTIMEO and NN_RCVTIMEO.
+const TIMEOUTS: [i32; 2] = [4, 5];
+
+/// Sends above this size let other threads of Python run meanwhile: copying takes time.
+const LARGE: usize = 64 * 1024;
+
+/// Open sockets, for the end of the interpreter.
+static OPEN: Mutex<Vec<Weak<Socket>>> = Mutex::new(Vec::new());
+
+/// What `millrace.Socket` is made of.
+#[pyclass(subclass, frozen, module = "millrace._native")]
+pub struct RawSocket {
+    socket: Arc<Socket>,
+    closed: AtomicBool,
+    generation: u64,
+    /// NN_SNDTIMEO and NN_RCVTIMEO as they were set, in milliseconds: a wait that a signal interrupts goes on with the rest.
+    timeouts: [AtomicI32; 2],
+}
+
+#[derive(Clone, Copy)]
+enum Side {
+    Send,
+    Recv,
+}
+
+#[pymethods]
+impl RawSocket {
+    #[new]
+    #[pyo3(signature = (protocol, raw, *_args, **_kwargs))]
+    fn new(
+        py: Python<'_>,
+        protocol: i32,
+        raw: bool,
+        _args: &Bound<'_, PyAny>,
+        _kwargs: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<RawSocket> {
+        let opened = process::session().and_then(|session| session.socket(raw, protocol, "python"));
+        let socket = opened.map_err(|error| raise(py, error, "Socket"))?;
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|socket| socket.strong_count() > 0);
+        open.push(Arc::downgrade(&socket));
+        Ok(RawSocket {
+            socket,
+            closed: AtomicBool::new(false),
+            generation: process::generation(),
+            timeouts: [AtomicI32::new(-1), AtomicI32::new(-1)],
+        })
+    }
+
+    fn _bind(&self, py: Python<'_>, url: &str) -> PyResult<i32> {
+        let socket = self.present(py)?;
+        py.detach(|| socket.bind(url.as_bytes())).map_err(|error| raise(py, error, &format!("bind {url}")))
+    }
+
+    fn _connect(&self, py: Python<'_>, url: &str) -> PyResult<i32> {
+        let socket = self.present(py)?;
+        py.detach(|| socket.connect(url.as_bytes())).map_err(|error| raise(py, error, &format!("connect {url}")))
+    }
+
+    fn _shutdown(&self, py: Python<'_>, endpoint: i32) -> PyResult<()> {
+        let socket = self.present(py)?;
+        py.detach(|| socket.shutdown(endpoint)).map_err(|error| raise(py, error, "endpoint"))
+    }
+
+    /// Sends a message: bytes, or anything else with the buffer protocol, which is copied.
+    ///
+    /// Waits for a peer that takes it, for at most ``send_timeout`` seconds; with ``block=False`` raises
+    /// :class:`millrace.WouldBlock` instead. When it returns, the message is accepted: closing the socket sends it.
+    #[pyo3(signature = (data, *, block = true))]
+    fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>, block: bool) -> PyResult<()> {
+        let outgoing = Outgoing::of(data)?;
+        let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
+        self.send_message(py, &mut message, block)
+    }
+
+    /// Sends a message of a raw socket with the protocol's header, as :meth:`recv_raw` gives it.
+    #[pyo3(signature = (header, body, *, block = true))]
+    fn send_raw(&self, py: Python<'_>, header: &[u8], body: &Bound<'_, PyAny>, block: bool) -> PyResult<()> {
+        let outgoing = Outgoing::of(body)?;
+        let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
+        message.header = Header::from_slice(header);
+        self.send_message(py, &mut message, block)
+    }
+
+    /// Sends all messages of an iterable, several times faster than one by one; returns how many.
+    ///
+    /// With ``block=False`` it ends where it would have to wait, and raises :class:`millrace.WouldBlock` if that was the first.
+    #[pyo3(signature = (messages, *, block = true))]
+    fn send_many(&self, py: Python<'_>, messages: &Bound<'_, PyAny>, block: bool) -> PyResult<usize> {
+        let mut count = 0;
+        for data in messages.try_iter()? {
+            let data = data?;
+            let outgoing = Outgoing::of(&data)?;
+            let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
+            match self.send_message(py, &mut message, block && count == 0) {
+                Ok(()) => count += 1,
+                Err(error) if count > 0 && !block && is_would_block(py, &error) => break,
+                Err(error) if count > 0 && block && is_would_block(py, &error) => {
+                    self.send_message(py, &mut message, true)?;
+                    count += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Receives a message as bytes.
+    ///
+    /// Waits for at most ``recv_timeout`` seconds (:class:`millrace.Timeout`); with ``block=False`` raises
+    /// :class:`millrace.WouldBlock` if there is none. With ``copy=False`` the message is not copied: a read-only memoryview of
+    /// the memory it came in, which is freed with the last view of it.
+    #[pyo3(signature = (*, block = true, copy = true))]
+    fn recv<'py>(&self, py: Python<'py>, block: bool, copy: bool) -> PyResult<Bound<'py, PyAny>> {
+        let message = self.receive(py, block)?;
+        match copy {
+            true => Ok(PyBytes::new(py, message.body.bytes()).into_any()),
+            false => buffers::into_view(py, message),
+        }
+    }
+
+    /// Receives a message of a raw socket: the protocol's header and the body.
+    #[pyo3(signature = (*, block = true))]
+    fn recv_raw<'py>(&self, py: Python<'py>, block: bool) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+        let message = self.receive(py, block)?;
+        Ok((PyBytes::new(py, &message.header), PyBytes::new(py, message.body.bytes())))
+    }
+
+    /// Receives a message into a writable buffer. Returns the message's size; if that is more than fits, the rest is lost.
+    #[pyo3(signature = (buffer, *, block = true))]
+    fn recv_into(&self, py: Python<'_>, buffer: &Bound<'_, PyAny>, block: bool) -> PyResult<usize> {
+        // A buffer that cannot be written to must not cost a message.
+        buffers::copy_into(buffer, &[])?;
+        let message = self.receive(py, block)?;
+        buffers::copy_into(buffer, message.body.bytes())?;
+        Ok(message.body.len())
+    }
+
+    /// A message if one is there, else None.
+    fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let socket = self.present(py)?;
+        match socket.recv(Wait::No) {
+            Ok(message) => Ok(Some(PyBytes::new(py, message.body.bytes()))),
+            Err(Error::AGAIN) => Ok(None),
+            Err(error) => Err(raise(py, error, "recv")),
+        }
+    }
+
+    /// Receives what is there, at most so many messages, as a list; several times faster than one by one.
+    ///
+    /// Waits for the first as :meth:`recv` does; with ``block=False`` the list may be empty.
+    #[pyo3(signature = (maximum = 1000, *, block = true))]
+    fn recv_many<'py>(&self, py: Python<'py>, maximum: usize, block: bool) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        let socket = self.present(py)?;
+        while list.len() < maximum {
+            match socket.recv(Wait::No) {
+                Ok(message) => list.append(PyBytes::new(py, message.body.bytes()))?,
+                Err(Error::AGAIN) if list.is_empty() && block => {
+                    let message = self.receive(py, true)?;
+                    list.append(PyBytes::new(py, message.body.bytes()))?;
+                }
+                Err(Error::AGAIN) => break,
+                // What was received must not be lost; the error comes again with the next call.
+                Err(_) if !list.is_empty() => break,
+                Err(error) => return Err(raise(py, error, "recv_many")),
+            }
+        }
+        Ok(list)
+    }
+
+    /// Sets an option by its numbers in the C interface, for those that have no attribute: an int, or bytes.
+    fn set_option(&self, py: Python<'_>, level: i32, option: i32, value: OptionInput) -> PyResult<()> {
+        let socket = self.present(py)?;
+        let bytes = match &value {
+            OptionInput::Int(number) => number.to_ne_bytes().to_vec(),
+            OptionInput::Bytes(bytes) => bytes.clone(),
+        };
+        socket.set_option(level, option, &bytes).map_err(|error| raise(py, error, "set_option"))?;
+        if let (0, OptionInput::Int(number)) = (level, value)
+            && let Some(side) = TIMEOUTS.iter().position(|timeout| *timeout == option)
+        {
+            self.timeouts[side].store(number, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Reads an option by its numbers in the C interface.
+    fn get_option<'py>(&self, py: Python<'py>, level: i32, option: i32) -> PyResult<Bound<'py, PyAny>> {
+        match self.present(py)?.option(level, option).map_err(|error| raise(py, error, "get_option"))? {
+            OptionValue::Int(number) => Ok(number.into_pyobject(py)?.into_any()),
+            OptionValue::Text(text) => Ok(PyBytes::new(py, &text).into_any()),
+            OptionValue::Pointer(_) => Err(PyValueError::new_err("this option is a pointer of C")),
+        }
+    }
+
+    fn _statistic(&self, py: Python<'_>, number: i32) -> PyResult<u64> {
+        self.present(py)?.statistic(number).map_err(|error| raise(py, error, "statistics"))
+    }
+
+    /// The number of the protocol, as NN_PAIR.
+    #[getter]
+    fn _protocol(&self) -> i32 {
+        i32::from(self.socket.kind().id)
+    }
+
+    /// Whether the protocol's state and headers are left to the program.
+    #[getter]
+    fn raw(&self) -> bool {
+        self.socket.is_raw()
+    }
+
+    /// Whether the socket is closed, or was opened in a parent process.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed) || self.generation != process::generation()
+    }
+
+    fn close(&self, py: Python<'_>) {
+        if self.closed.swap(true, Ordering::Relaxed) || self.generation != process::generation() {
+            return;
+        }
+        // Another thread may have closed it at the interpreter's end: then there is nothing to do.
+        let _ = py.detach(|| self.socket.close());
+    }
+}
+
+/// A value of an option.
+#[derive(FromPyObject)]
+enum OptionInput {
+    Int(i32),
+    Bytes(Vec<u8>),
+}
+
+impl RawSocket {
+    /// The socket, unless it belongs to a parent process.
+    pub fn present(&self, py: Python<'_>) -> PyResult<&Arc<Socket>> {
+        if self.generation != process::generation() {
+            return Err(raise(py, Error::BAD_FD, "this socket was opened before a fork and belongs to the parent"));
+        }
+        Ok(&self.socket)
+    }
+
+    fn send_message(&self, py: Python<'_>, message: &mut Message<'_>, block: bool) -> PyResult<()> {
+        let socket = self.present(py)?;
+        // Tried at once: letting go of the interpreter costs as much as sending.
+        if !block || message.len() <= LARGE {
+            match socket.send(message, Wait::No) {
+                Ok(_) => return Ok(()),
+                Err(Error::AGAIN) if block => {}
+                Err(error) => return Err(raise(py, error, "send")),
+            }
+        }
+        self.wait_for(py, Side::Send, "send", || socket.send(message, Wait::Option).map(drop))
+    }
+
+    fn receive(&self, py: Python<'_>, block: bool) -> PyResult<Message<'static>> {
+        let socket = self.present(py)?;
+        let mut message = Message::default();
+        if !block {
+            socket.recv_into(&mut message, Wait::No).map_err(|error| raise(py, error, "recv"))?;
+            return Ok(message);
+        }
+        self.wait_for(py, Side::Recv, "recv", || socket.recv_into(&mut message, Wait::Option))?;
+        Ok(message)
+    }
+
+    /// Does what may wait, without holding up other threads of Python. When a signal has come, its handlers run, and unless
+    /// they raise something the wait goes on for the rest of its time.
+    fn wait_for(
+        &self,
+        py: Python<'_>,
+        side: Side,
+        what: &str,
+        mut attempt: impl FnMut() -> Result<()> + Send,
+    ) -> PyResult<()> {
+        let limit = self.timeouts[side as usize].load(Ordering::Relaxed);
+        let started = (limit > 0).then(Instant::now);
+        let mut outcome = py.detach(&mut attempt);
+        loop {
+            match outcome {
+                Ok(()) => return Ok(()),
+                Err(Error::INTERRUPTED) => py.check_signals()?,
+                Err(error) => return Err(raise(py, error, what)),
+            }
+            outcome = match started.map(|at| Duration::from_millis(limit as u64).saturating_sub(at.elapsed())) {
+                Some(left) if left.is_zero() => Err(Error::TIMED_OUT),
+                Some(left) => py.detach(|| self.wait_until_ready(side, left)).and_then(|()| py.detach(&mut attempt)),
+                None => py.detach(&mut attempt),
+            };
+        }
+    }
+
+    fn wait_until_ready(&self, side: Side, left: Duration) -> Result<()> {
+        let want = Readiness { send: matches!(side, Side::Send), recv: matches!(side, Side::Recv) };
+        let mut probes = [Probe::new(&self.socket, want)?];
+        match nanomsg::facade::poll(&mut probes, Some(left))? {
+            0 => Err(Error::TIMED_OUT),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for RawSocket {
+    /// A socket that was forgotten. The collector runs at any moment and in any thread, so nothing here waits: what lingers
+    /// does so in a thread of its own.
+    fn drop(&mut self) {
+        if self.closed.swap(true, Ordering::Relaxed) || self.generation != process::generation() {
+            return;
+        }
+        if let Ok(closing) = self.socket.start_closing() {
+            // Without a thread, what lingers goes with the process, as it would without a close.
+            let _ = std::thread::Builder::new().name("millrace-close".into()).spawn(move || closing.wait());
+        }
+    }
+}
+
+fn is_would_block(py: Python<'_>, error: &PyErr) -> bool {
+    error.is_instance_of::<pyo3::exceptions::PyBlockingIOError>(py)
+}
+
+/// At the end of the interpreter: closes what is still open, all at the same time, so that what was accepted is sent.
+#[pyfunction]
+pub fn close_all(py: Python<'_>) {
+    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    let closing: Vec<_> =
+        open.iter().filter_map(Weak::upgrade).filter_map(|socket| socket.start_closing().ok()).collect();
+    py.detach(|| closing.into_iter().for_each(|socket| socket.wait()));
+}

@@ -1,0 +1,185 @@
+import asyncio
+import random
+
+import pytest
+
+import millrace
+
+try:
+    import uvloop
+except ImportError:
+    uvloop = None
+
+LOOPS = ["asyncio"] + (["uvloop"] if uvloop else [])
+
+
+@pytest.fixture(params=LOOPS)
+def run(request):
+    if request.param == "uvloop":
+        return uvloop.run
+    return asyncio.run
+
+
+def test_requests_and_replies(run, address):
+    async def serve(server):
+        async for request in server:
+            await server.asend(request.upper())
+
+    async def main():
+        async with millrace.Rep(bind=address) as server, millrace.Req(connect=address) as client:
+            serving = asyncio.ensure_future(serve(server))
+            for i in range(200):
+                await client.asend(b"number %d" % i)
+                assert await client.arecv() == b"NUMBER %d" % i
+            server.close()
+            await asyncio.wait_for(serving, 10)
+
+    run(main())
+
+
+def test_waiters_are_served_in_their_order(run, address):
+    async def main():
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+            tasks = [asyncio.ensure_future(pull.arecv()) for _ in range(10)]
+            await asyncio.sleep(0)
+            for i in range(10):
+                push.send(b"%d" % i)
+            assert await asyncio.wait_for(asyncio.gather(*tasks), 10) == [b"%d" % i for i in range(10)]
+
+    run(main())
+
+
+def test_cancelling_loses_no_message(run, address):
+    """Receivers are cancelled at every moment; every message comes, in order."""
+    random.seed(7)
+    count = 3000
+
+    async def main():
+        got = []
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+
+            async def feed():
+                for i in range(count):
+                    await push.asend(b"%d" % i)
+                    if random.random() < 0.3:
+                        await asyncio.sleep(0)
+
+            feeding = asyncio.ensure_future(feed())
+            while len(got) < count:
+                task = asyncio.ensure_future(pull.arecv())
+                for _ in range(random.randrange(4)):
+                    await asyncio.sleep(0)
+                if random.random() < 0.5:
+                    task.cancel()
+                try:
+                    got.append(int(await task))
+                except asyncio.CancelledError:
+                    pass
+            await feeding
+        assert got == list(range(count))
+
+    run(main())
+
+
+def test_a_time_limit_is_asyncios(run, address):
+    async def main():
+        with millrace.Pull(bind=address) as pull:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(pull.arecv(), 0.02)
+
+    run(main())
+
+
+def test_sending_waits_for_room(run, address):
+    async def main():
+        with millrace.Push() as push, millrace.Pull(bind=address, recv_buffer=1000) as pull:
+            sending = asyncio.ensure_future(push.asend(b"first"))
+            await asyncio.sleep(0)
+            assert not sending.done()
+            push.connect(address)
+            await asyncio.wait_for(sending, 10)
+            assert await pull.arecv() == b"first"
+
+            async def fill():
+                for i in range(1000):
+                    await push.asend(b"%04d" % i * 100)
+
+            filling = asyncio.ensure_future(fill())
+            for i in range(1000):
+                assert await pull.arecv() == b"%04d" % i * 100
+            await filling
+
+    run(main())
+
+
+def test_closing_ends_waits(run, address):
+    async def main():
+        pull = millrace.Pull(bind=address)
+        waiting = asyncio.ensure_future(pull.arecv())
+        await asyncio.sleep(0.01)
+        pull.close()
+        with pytest.raises(millrace.Closed):
+            await asyncio.wait_for(waiting, 10)
+
+    run(main())
+
+
+def test_a_socket_goes_from_one_loop_to_the_next(run, address):
+    with millrace.Pair(bind=address) as a, millrace.Pair(connect=address) as b:
+        for i in range(3):
+
+            async def main(i=i):
+                waiting = asyncio.ensure_future(b.arecv())
+                await asyncio.sleep(0)
+                await a.asend(b"%d" % i)
+                assert await waiting == b"%d" % i
+
+            run(main())
+
+
+def test_a_loop_does_not_turn_for_nothing(address):
+    """A message that nobody waits for leaves the descriptor readable; the loop must sleep all the same."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+            waiting = asyncio.ensure_future(pull.arecv())
+            await asyncio.sleep(0)
+            push.send(b"1")
+            push.send(b"2")
+            assert await waiting == b"1"
+            turns = 0
+            select = loop._selector.select
+
+            def counted(*arguments):
+                nonlocal turns
+                turns += 1
+                return select(*arguments)
+
+            loop._selector.select = counted
+            await asyncio.sleep(0.1)
+            loop._selector.select = select
+            assert turns < 10
+            assert await pull.arecv() == b"2"
+
+    asyncio.run(main())
+
+
+def test_a_thousand_clients(run, ipc):
+    async def client(i):
+        async with millrace.Req(connect=ipc) as req:
+            await req.asend(b"%d" % i)
+            return await req.arecv()
+
+    async def serve(server):
+        async for request in server:
+            await server.asend(b"for " + request)
+
+    async def main():
+        async with millrace.Rep(bind=ipc) as server:
+            serving = asyncio.ensure_future(serve(server))
+            answers = await asyncio.wait_for(asyncio.gather(*(client(i) for i in range(1000))), 60)
+            assert answers == [b"for %d" % i for i in range(1000)]
+            serving.cancel()
+
+    run(main())

@@ -1,0 +1,162 @@
+"""What happens around waiting: threads, signals, forks, the collector, the end of the interpreter."""
+
+import gc
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import pytest
+
+import millrace
+
+
+def run(program, *arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), *arguments], capture_output=True, text=True, timeout=60, **options
+    )
+
+
+def test_waiting_lets_other_threads_run(address):
+    with millrace.Pull(bind=address) as pull:
+        started = threading.Event()
+
+        def wait():
+            started.set()
+            with pytest.raises(millrace.Closed):
+                pull.recv()
+
+        waiting = threading.Thread(target=wait)
+        waiting.start()
+        assert started.wait(10)
+        # Unless the waiter has let go of the interpreter, this never comes to its end.
+        assert sum(range(100_000)) > 0
+        pull.close()
+        waiting.join(10)
+        assert not waiting.is_alive()
+
+
+@pytest.mark.parametrize("call", ["s.recv()", "s.recv_many()", "millrace.Poller().poll()", "s.send(b'x')"])
+def test_control_c_ends_a_wait(call):
+    program = f"""
+        import millrace, signal, threading, os
+        s = millrace.Pair(bind="tcp://127.0.0.1:0") if False else millrace.Pair(bind="inproc://x")
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            {call}
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    done = run(program)
+    assert done.stdout == "interrupted\n", done.stderr
+
+
+def test_a_handler_that_returns_does_not_end_a_wait(address):
+    told = []
+    before = signal.signal(signal.SIGALRM, lambda *_: told.append(1))
+    try:
+        with millrace.Pull(bind=address, recv_timeout=0.3) as pull:
+            signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+            start = time.monotonic()
+            with pytest.raises(millrace.Timeout):
+                pull.recv()
+            # The limit is that of the whole wait, not of what is left after a signal.
+            assert time.monotonic() - start >= 0.3
+        assert told
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_forked_child_has_sockets_of_its_own(address, ipc):
+    parent = millrace.Pair(bind=ipc, recv_timeout=20)
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with pytest.raises(millrace.Closed, match="fork"):
+                parent.send(b"x")
+            assert parent.closed
+            parent.close()
+            with millrace.Pair(connect=ipc, send_timeout=20) as own:
+                own.send(b"from the child")
+            status = 0
+        finally:
+            os._exit(status)
+    assert parent.recv() == b"from the child"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    parent.close()
+
+
+def send_from_elsewhere(address):
+    with millrace.Push(connect=address, send_timeout=20) as push:
+        push.send_many([str(i).encode() for i in range(100)])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_multiprocessing(method, ipc):
+    with millrace.Pull(bind=ipc, recv_timeout=30) as pull:
+        process = multiprocessing.get_context(method).Process(target=send_from_elsewhere, args=(ipc,))
+        process.start()
+        assert [pull.recv() for _ in range(100)] == [str(i).encode() for i in range(100)]
+        process.join(30)
+        assert process.exitcode == 0
+
+
+def test_what_was_sent_arrives_although_nobody_closes(ipc):
+    with millrace.Pull(bind=ipc, recv_timeout=20) as pull:
+        done = run(
+            """
+            import millrace, sys
+            s = millrace.Push(connect=sys.argv[1], send_timeout=10)
+            s.send_many([b"x" * 100] * 500)
+            """,
+            ipc,
+        )
+        assert done.returncode == 0, done.stderr
+        got = 0
+        while got < 500:
+            got += len(pull.recv_many())
+
+
+def test_forgotten_sockets_are_closed_without_waiting(address):
+    push = millrace.Push(connect="tcp://127.0.0.1:1", linger=30)
+    del push
+    gc.collect()
+    # The name is free again when the socket is gone.
+    first = millrace.Pair(bind=address)
+    del first
+    gc.collect()
+    with millrace.Pair(bind=address):
+        pass
+
+
+def test_nothing_is_left_behind(address):
+    def memory():
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[1]) * 4096
+
+    def work(count):
+        for _ in range(count):
+            with millrace.Pair(bind=address) as a, millrace.Pair(connect=address) as b:
+                a.send(b"x" * 1000)
+                b.recv(copy=False)
+                a.recv_timeout = 1
+                a.try_recv()
+
+    work(2000)
+    gc.collect()
+    before, descriptors = memory(), len(os.listdir("/proc/self/fd"))
+    work(10_000)
+    with millrace.Pair(bind=address) as a, millrace.Pair(connect=address) as b:
+        for _ in range(100_000):
+            a.send(b"y" * 100)
+            b.recv()
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+    # 10,000 pairs of sockets would be tens of megabytes.
+    assert memory() - before < 8 << 20

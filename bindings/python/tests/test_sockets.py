@@ -1,0 +1,261 @@
+import array
+import gc
+import threading
+import time
+
+import pytest
+
+import millrace
+
+PATTERNS = [
+    (millrace.Pair, millrace.Pair, True),
+    (millrace.Push, millrace.Pull, False),
+    (millrace.Req, millrace.Rep, True),
+    (millrace.Surveyor, millrace.Respondent, True),
+    (millrace.Bus, millrace.Bus, True),
+    (millrace.Pub, millrace.Sub, False),
+]
+
+
+def connected(one, other, address):
+    b = other(bind=address, recv_timeout=10, send_timeout=10)
+    a = one(connect=address, recv_timeout=10, send_timeout=10)
+    if other is millrace.Sub:
+        b.subscribe("")
+    wait_for_peer(a)
+    wait_for_peer(b)
+    return a, b
+
+
+def wait_for_peer(socket):
+    end = time.monotonic() + 10
+    while socket.statistics["current_connections"] == 0:
+        assert time.monotonic() < end, "no connection"
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("scheme", ["inproc", "ipc"])
+@pytest.mark.parametrize("one, other, answers", PATTERNS)
+def test_patterns(one, other, answers, scheme, address, ipc):
+    a, b = connected(one, other, address if scheme == "inproc" else ipc)
+    with a, b:
+        for body in (b"", b"x", b"y" * 1000, b"z" * 100_000):
+            a.send(body)
+            assert b.recv() == body
+            if answers:
+                b.send(body + b"!")
+                assert a.recv() == body + b"!"
+
+
+def test_bodies_are_anything_with_the_buffer_protocol(address):
+    a, b = connected(millrace.Pair, millrace.Pair, address)
+    with a, b:
+        for body in (bytearray(b"abc"), memoryview(b"abc"), array.array("B", b"abc")):
+            a.send(body)
+            assert b.recv() == b"abc"
+        a.send(array.array("i", [1, 2]))
+        assert len(b.recv()) == 8
+        with pytest.raises(TypeError, match="encode"):
+            a.send("text")
+        with pytest.raises(TypeError):
+            a.send(5)
+
+
+@pytest.mark.parametrize("size", [0, 5, 1000, 1_000_000])
+def test_a_view_outlives_its_socket(address, size):
+    a, b = connected(millrace.Pair, millrace.Pair, address)
+    with a, b:
+        a.send(bytes(size))
+        view = b.recv(copy=False)
+    del a, b
+    gc.collect()
+    assert isinstance(view, memoryview) and view.readonly and len(view) == size
+    part = view[1:3]
+    del view
+    assert bytes(part) == bytes(size)[1:3]
+
+
+def test_receiving_into_memory_of_ones_own(address):
+    a, b = connected(millrace.Pair, millrace.Pair, address)
+    with a, b:
+        room = bytearray(4)
+        a.send(b"ab")
+        assert b.recv_into(room) == 2 and room == b"ab\0\0"
+        a.send(b"abcdef")
+        assert b.recv_into(room) == 6 and room == b"abcd"
+        a.send(b"kept")
+        with pytest.raises((BufferError, TypeError)):
+            b.recv_into(b"read only")
+        assert b.recv() == b"kept"
+
+
+def test_many_at_once(address):
+    a, b = connected(millrace.Push, millrace.Pull, address)
+    with a, b:
+        assert a.send_many([b"1", b"2", bytearray(b"3")]) == 3
+        assert b.recv_many() == [b"1", b"2", b"3"]
+        assert a.send_many(iter([])) == 0
+        assert a.send_many(str(i).encode() for i in range(100)) == 100
+        assert b.recv_many(10) == [str(i).encode() for i in range(10)]
+        got = 10
+        while got < 100:
+            got += len(b.recv_many())
+        assert b.recv_many(block=False) == []
+        b.recv_timeout = 0.01
+        with pytest.raises(TimeoutError):
+            b.recv_many()
+
+
+def test_send_many_says_how_many_when_it_may_not_wait(address):
+    with millrace.Push(bind=address) as a, millrace.Pull(connect=address, recv_buffer=1000) as b:
+        sent = a.send_many([b"x" * 100] * 100_000, block=False)
+        assert 0 < sent < 100_000
+        received = 0
+        while received < sent:
+            received += len(b.recv_many())
+        assert b.try_recv() is None
+
+
+def test_errors_are_what_python_people_expect(address):
+    with millrace.Pull(bind=address, recv_timeout=0.01) as pull:
+        with pytest.raises(TimeoutError) as caught:
+            pull.recv()
+        assert isinstance(caught.value, (millrace.Timeout, millrace.Error, OSError)) and caught.value.errno
+        with pytest.raises(BlockingIOError):
+            pull.recv(block=False)
+        assert pull.try_recv() is None
+        with pytest.raises(millrace.NotSupported):
+            pull.send(b"x")
+        with pytest.raises(millrace.AddressInUse, match=address):
+            millrace.Pull(bind=address)
+        with pytest.raises(OSError):
+            pull.bind("nonsense")
+    with millrace.Rep() as rep, pytest.raises(millrace.WrongState):
+        rep.send(b"an answer to nothing")
+    for _ in range(2):
+        pull.close()
+    assert pull.closed
+    with pytest.raises(millrace.Closed):
+        pull.recv()
+
+
+def test_options_have_types_and_units():
+    with millrace.Sub(recv_timeout=0.25, name="reader", subscribe=["a", b"b"]) as sub:
+        assert sub.recv_timeout == 0.25 and sub.name == "reader" and sub.send_timeout is None
+        sub.recv_timeout = None
+        assert sub.recv_timeout is None
+        sub.recv_timeout = 1e-9
+        assert sub.recv_timeout == 0.001
+        sub.ipv4_only = False
+        assert sub.ipv4_only is False
+        assert sub.recv_max_size == 1 << 20
+        for bad in (-1, float("nan"), "soon"):
+            with pytest.raises(ValueError):
+                sub.recv_timeout = bad
+        with pytest.raises(TypeError):
+            sub.recv_buffer = "large"
+        with pytest.raises(OSError):
+            sub.recv_buffer = 0
+        with pytest.raises(TypeError, match="no option"):
+            millrace.Sub(recieve_timeout=1)
+        sub.unsubscribe("a")
+    with millrace.Surveyor(deadline=2.5) as surveyor, millrace.Req(resend_interval=3) as req:
+        assert surveyor.deadline == 2.5 and req.resend_interval == 3
+
+
+def test_iteration_ends_with_the_time_limit_and_with_the_socket(address):
+    a, b = connected(millrace.Push, millrace.Pull, address)
+    with a, b:
+        a.send_many([b"1", b"2"])
+        b.recv_timeout = 0.05
+        assert list(b) == [b"1", b"2"]
+        b.recv_timeout = None
+        a.send(b"3")
+        got = []
+        reader = threading.Thread(target=lambda: got.extend(b))
+        reader.start()
+        end = time.monotonic() + 10
+        while not got and time.monotonic() < end:
+            time.sleep(0.001)
+        b.close()
+        reader.join(10)
+        assert got == [b"3"] and not reader.is_alive()
+
+
+def test_endpoints(ipc, address):
+    with millrace.Pair() as a, millrace.Pair(recv_timeout=5) as b:
+        first = a.bind(ipc)
+        assert first.address == ipc and ipc in repr(first)
+        b.connect(ipc)
+        a.send(b"x")
+        assert b.recv() == b"x"
+        first.close()
+        with pytest.raises(OSError):
+            first.close()
+        a.bind(address)
+
+
+def test_raw_sockets_and_devices(address):
+    front, back = address + "-front", address + "-back"
+    with millrace.Rep(raw=True, bind=front) as one, millrace.Req(raw=True, bind=back) as other:
+        assert one.raw
+        broker = threading.Thread(target=millrace.device, args=(one, other))
+        broker.start()
+        with millrace.Req(connect=front, recv_timeout=10) as client, millrace.Rep(connect=back, recv_timeout=10) as worker:
+            client.send(b"work")
+            assert worker.recv() == b"work"
+            worker.send(b"done")
+            assert client.recv() == b"done"
+        one.close()
+        other.close()
+        broker.join(10)
+        assert not broker.is_alive()
+    with millrace.Rep(raw=True, bind=address) as server, millrace.Req(connect=address, recv_timeout=10) as client:
+        client.send(b"question")
+        header, body = server.recv_raw()
+        assert body == b"question" and len(header) >= 4
+        server.send_raw(header, b"answer")
+        assert client.recv() == b"answer"
+
+
+def test_a_poller(address):
+    a, b = connected(millrace.Pair, millrace.Pair, address)
+    with a, b:
+        poller = millrace.Poller()
+        poller.register(b)
+        assert poller.poll(0) == []
+        assert poller.poll(0.001) == []
+        a.send(b"x")
+        assert poller.poll() == [(b, millrace.POLLIN)]
+        poller.register(a, millrace.POLLIN | millrace.POLLOUT)
+        assert dict(poller.poll()) == {b: millrace.POLLIN, a: millrace.POLLOUT}
+        poller.unregister(b)
+        with pytest.raises(KeyError):
+            poller.unregister(b)
+        with pytest.raises(OSError):
+            pull = millrace.Pull()
+            wrong = millrace.Poller()
+            wrong.register(pull, millrace.POLLOUT)
+            wrong.poll(0)
+
+
+def test_selectors_take_sockets(address):
+    import selectors
+
+    a, b = connected(millrace.Push, millrace.Pull, address)
+    with a, b, selectors.DefaultSelector() as selector:
+        selector.register(b, selectors.EVENT_READ)
+        assert selector.select(0) == []
+        a.send(b"x")
+        assert [key.fileobj for key, _ in selector.select(10)] == [b]
+        assert b.recv() == b"x"
+        assert selector.select(0) == []
+        selector.unregister(b)
+
+
+def test_statistics(address):
+    a, b = connected(millrace.Pair, millrace.Pair, address)
+    with a, b:
+        a.send(b"12345")
+        b.recv()
+        assert a.statistics["messages_sent"] == 1 and b.statistics["bytes_received"] == 5

@@ -1,0 +1,107 @@
+//! The Python binding: its wheel is built and installed in a virtual environment of its own; then its tests, docstrings,
+//! examples and the programs of its README run, and its types are checked.
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use support::{Outcome, ScratchDir, free_port, repo_root, run};
+
+/// The first build compiles the engine once more.
+const BUILD: Duration = Duration::from_secs(1500);
+const LIMIT: Duration = Duration::from_secs(300);
+
+fn binding() -> PathBuf {
+    repo_root().join("bindings/python")
+}
+
+/// An interpreter that has the wheel of this source tree, and what the tests need.
+static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
+    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let dir = tmp.join("python-binding");
+    let python = dir.join("bin/python");
+    if !python.exists() {
+        let made = run(Command::new("python3").args(["-m", "venv"]).arg(&dir), LIMIT);
+        made.expect_success("python3 -m venv (Debian package python3-venv)");
+    }
+    let pip = |arguments: &[&str], limit| {
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(arguments);
+        pip.env("CARGO_TARGET_DIR", tmp.join("python-target"));
+        run(&mut pip, limit).expect_success(&format!("pip install {arguments:?}"));
+    };
+    pip(&["pytest>=8,<9", "mypy>=1.8,<2", "uvloop>=0.19"], LIMIT);
+    pip(&["--force-reinstall", "--no-deps", binding().to_str().expect("UTF-8 path")], BUILD);
+    python
+});
+
+/// Runs Python on what is installed, in a directory where nothing else is.
+fn python(arguments: &[&str]) -> Outcome {
+    let scratch = ScratchDir::new();
+    let mut command = Command::new(&*PYTHON);
+    command.args(arguments).current_dir(scratch.path("")).env("PYTHONDONTWRITEBYTECODE", "1");
+    let outcome = run(&mut command, LIMIT);
+    outcome.expect_success(&format!("python {arguments:?}"));
+    outcome
+}
+
+fn below(path: &str) -> String {
+    binding().join(path).to_str().expect("UTF-8 path").to_owned()
+}
+
+#[test]
+fn its_own_tests() {
+    let outcome = python(&["-m", "pytest", "-q", "-p", "no:cacheprovider", &below("tests")]);
+    println!("{}", outcome.stdout);
+}
+
+#[test]
+fn docstrings_are_true() {
+    python(&[
+        "-c",
+        "import doctest, millrace, millrace.sockets as s, millrace.poller as p\n\
+                    results = [doctest.testmod(m) for m in (millrace, s, p)]\n\
+                    assert not any(r.failed for r in results) and all(r.attempted for r in results), results",
+    ]);
+}
+
+#[test]
+fn types_are_complete() {
+    python(&["-m", "mypy", "--strict", "--cache-dir=/dev/null", "-p", "millrace"]);
+}
+
+#[test]
+fn programs_of_the_readme_work_as_printed() {
+    let readme = fs::read_to_string(binding().join("README.md")).expect("README.md");
+    let programs: Vec<&str> = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let expected = ["b'what time is it?'\nb'time to go'\n", "b'HELLO'\n"];
+    assert_eq!(programs.len(), expected.len(), "every program is run here");
+    for (program, expected) in programs.iter().zip(expected) {
+        assert_eq!(python(&["-c", program]).stdout, expected);
+    }
+}
+
+#[test]
+fn examples() {
+    let printed = python(&[&below("examples/asyncio_server.py")]).stdout;
+    assert_eq!(printed, "1000 answers, the last one: for client 999\n");
+    let [http, ws] = [free_port(), free_port()].map(|port| port.to_string());
+    let browser = "import millrace, subprocess, sys, urllib.request\n\
+        wall = subprocess.Popen([sys.executable] + sys.argv[1:], stdout=subprocess.PIPE, text=True)\n\
+        try:\n\
+        \x20   url = wall.stdout.readline().strip()\n\
+        \x20   assert 'bus.sp.nanomsg.org' in urllib.request.urlopen(url).read().decode()\n\
+        \x20   peers = [millrace.Bus(connect='ws://127.0.0.1:' + sys.argv[3], recv_timeout=20) for _ in range(2)]\n\
+        \x20   for peer in peers:\n\
+        \x20       while peer.statistics['current_connections'] == 0: pass\n\
+        \x20   peers[0].send(b'hello')\n\
+        \x20   print(peers[1].recv())\n\
+        finally:\n\
+        \x20   wall.kill()\n\
+        \x20   wall.wait()\n";
+    assert_eq!(python(&["-c", browser, &below("examples/wall.py"), &http, &ws]).stdout, "b'hello'\n");
+}
