@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::{Lib, ScratchDir, c_program, free_port, our_lib_dir, repo_root, require_tool, run};
 
-/// Bursts of 300 messages of 64 bytes. The difference of two runs has no share of starting, connecting and closing.
+/// Bursts of 300 messages of 64 bytes, by themselves or as the continuation of a stream. The difference of two runs has no share of starting, connecting and closing.
 const FEW: u64 = 3;
 const MANY: u64 = 13;
 const BURST: u64 = 300;
