@@ -661,14 +661,15 @@ static void far_too_large(void) {
     CLOSE(push, pull);
 }
 
-/* Close frames are answered with the same code, and both sides have parted, not lost each other. */
+/* Close frames are answered with the same code, and both sides have parted, not lost each other. Three codes are younger than the
+ * reference. */
 static void closing(void) {
-    static const int codes[] = {0, 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 4999};
-    static const int bad[] = {1, 999, 1004, 1005, 1006, 1012, 2999, 5000};
+    static const int codes[] = {0, 1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 4999, 1012, 1013, 1014};
+    static const int bad[] = {1, 999, 1004, 1005, 1006, 1015, 2999, 5000};
     for EACH_ROLE (role) {
         for (size_t i = 0; i < COUNT(codes) + COUNT(bad); i++) {
-            bool good = i < COUNT(codes);
-            int code = good ? codes[i] : bad[i - COUNT(codes)];
+            bool good = i < COUNT(codes) - (genuine() ? 3 : 0);
+            int code = i < COUNT(codes) ? codes[i] : bad[i - COUNT(codes)];
             CONTEXT("close %d, %s", code, role_name[role]);
             int s = open_socket(NN_PAIR);
             struct peer peer = meet(s, role, "pair");
@@ -688,12 +689,64 @@ static void closing(void) {
     }
 }
 
-/* Our own end says nothing. */
+/* Our own end is announced, behind all that was accepted. The reference says nothing. */
+static void announced_end(void) {
+    for EACH_ROLE (role)
+        for (int by = 0; by < 3; by++) {
+            CONTEXT("announced end %d, %s", by, role_name[role]);
+            int s = open_socket(NN_PAIR);
+            struct peer peer = meet(s, role, "pair");
+            set(s, NN_LINGER, by == 2 ? 0 : 1000);
+            if (by != 2)
+                SEND(s, "last");
+            if (by == 1)
+                CHECK_OK(nn_shutdown(s, 1));
+            else
+                CLOSE(s);
+            if (by != 2)
+                FRAME(peer, 0x82, "last", 4);
+            if (!genuine())
+                FRAME(peer, 0x88, "\x03\xe9", 2);
+            CHECK(peer_hung_up(peer.fd));
+            close(peer.fd);
+            if (by == 1)
+                CLOSE(s);
+        }
+}
+
+/* A client of nanomsg never comes back after a close frame, so whoever speaks in its words is left as it would leave, by either
+ * side. */
 static void silent_end(void) {
     for EACH_ROLE (role) {
         CONTEXT("silent end, %s", role_name[role]);
         int s = open_socket(NN_PAIR);
-        struct peer peer = meet(s, role, "pair");
+        address a = fresh_ws();
+        struct peer peer = {-1, role};
+        char text[1024], key[64], proof[29];
+        if (role == CLIENT) {
+            BIND(s, a.text);
+            peer.fd = peer_connect(a.text);
+            snprintf(text, sizeof(text),
+                     "GET / HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " KEY
+                     "\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: pair.sp.nanomsg.org\r\n\r\n",
+                     a.text + strlen("ws://"));
+            peer_write(peer.fd, text, strlen(text));
+            read_http(peer.fd, text, sizeof(text));
+        } else {
+            int listener = peer_listen(a.text);
+            CONNECT(s, a.text);
+            peer.fd = peer_accept(listener);
+            close(listener);
+            read_http(peer.fd, text, sizeof(text));
+            field(text, "Sec-WebSocket-Key", key);
+            accept_text(key, proof);
+            snprintf(text, sizeof(text),
+                     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     "Sec-WebSocket-Accept: %s\r\nSec-WebSocket-Protocol: pair.sp.nanomsg.org\r\n\r\n",
+                     proof);
+            peer_write(peer.fd, text, strlen(text));
+        }
+        WAIT(connections(s) == 1);
         CLOSE(s);
         struct frame frame = frame_recv(peer);
         CHECK_EQ(frame.first, -1);
@@ -716,25 +769,35 @@ static int welcome_next(int listener) {
     return fd;
 }
 
-/* A lost connection is replaced; one that was closed is not, but a new endpoint makes another. */
+/* A connection is replaced when it is lost, or when the server says that it goes (unlike by the reference). One that ended because
+ * somebody broke the rules is not, but a new endpoint makes another. */
 static void reconnection(void) {
-    for (int how = 0; how < 3; how++) {
+    static const int last_words[] = {0, 1000, 1001, 1011, 1012, 4000, 1002, 1009};
+    for (int how = 0; how < 2 + (int)COUNT(last_words); how++) {
+        int code = how < 2 ? -1 : last_words[how - 2];
+        bool comes_again = how == 0 || (how >= 2 && code != 1002 && code != 1009 && !genuine());
         CONTEXT("reconnection %d", how);
         address a = fresh_ws();
         int s = open_socket(NN_PAIR), listener = peer_listen(a.text);
         CONNECT(s, a.text);
         struct peer peer = {welcome_next(listener), SERVER};
         WAIT(connections(s) == 1);
-        if (how == 0) {
-            close(peer.fd);
+        if (how == 1) {
+            frame_send(peer, 0x83, "", 0);
+            CLOSED(peer, 1002, "Invalid opcode.");
+        } else if (how >= 2) {
+            char payload[] = {(char)(code >> 8), (char)code};
+            frame_send(peer, 0x88, payload, code == 0 ? 0 : 2);
+            if (!genuine() || code != 1012)
+                CLOSED(peer, code == 0 ? 1000 : code, "");
+        }
+        close(peer.fd);
+        if (comes_again) {
             peer.fd = welcome_next(listener);
             WAIT(connections(s) == 1 && statistic(s, NN_STAT_ESTABLISHED_CONNECTIONS) == 2);
-            CHECK_EQ(statistic(s, NN_STAT_BROKEN_CONNECTIONS), 1);
+            CHECK_EQ(statistic(s, NN_STAT_BROKEN_CONNECTIONS), how == 0);
         } else {
-            frame_send(peer, how == 1 ? 0x88 : 0x83, "", 0);
-            CLOSED(peer, how == 1 ? 1000 : 1002, how == 1 ? "" : "Invalid opcode.");
             WAIT(connections(s) == 0);
-            close(peer.fd);
             CHECK(!comes_back(listener));
             CHECK_EQ(statistic(s, NN_STAT_BROKEN_CONNECTIONS), 0);
             CONNECT(s, a.text);
@@ -797,6 +860,7 @@ int main(void) {
     if (!genuine()) /* comes back, sometimes */
         far_too_large();
     closing();
+    announced_end();
     silent_end();
     reconnection();
     await(silent);

@@ -22,6 +22,9 @@ everything() {
     link libnanomsg.so.5.1.0 "$LIBDIR/libnanomsg.so.5"
     file "$built/static/libnanomsg.a" "$LIBDIR/libnanomsg.a"
     for header in include/*/*.h; do file "$header" "$INCLUDEDIR/${header#include/}"; done
+    for header in bindings/cpp/include/millrace/*.hpp bindings/cpp/include/millrace/qi/*.hpp; do
+        file "$header" "$INCLUDEDIR/${header#bindings/cpp/include/}"
+    done
     filled packaging/nanomsg.pc.in "$LIBDIR/pkgconfig/nanomsg.pc"
     filled packaging/nanomsg-config.cmake.in "$cmake/nanomsg-config.cmake"
     filled packaging/nanomsg-config-version.cmake.in "$cmake/nanomsg-config-version.cmake"
@@ -34,7 +37,7 @@ everything() {
         if [ -e "$page" ]; then file "$page" "$DATADIR/man/man${page##*.}/${page##*/}"; fi
     done
     # They are ours alone, so they go when they are empty.
-    for ours in "$cmake" "$INCLUDEDIR/nanomsg" "$INCLUDEDIR/millrace"; do directory "$ours"; done
+    for ours in "$cmake" "$INCLUDEDIR/nanomsg" "$INCLUDEDIR/millrace/qi" "$INCLUDEDIR/millrace"; do directory "$ours"; done
 }
 
 # The way from one absolute directory to another, without links followed: from FROM TO.

@@ -66,7 +66,9 @@ fn what_is_installed() {
     ]
     .map(str::to_owned)
     .into();
-    expected.extend(files_below(&repo_root().join("include")).into_iter().map(|header| format!("include/{header}")));
+    for include in ["include", "bindings/cpp/include"] {
+        expected.extend(files_below(&repo_root().join(include)).into_iter().map(|header| format!("include/{header}")));
+    }
     for page in files_below(&repo_root().join("docs"))
         .into_iter()
         .filter_map(|page| Some(page.strip_prefix("man/")?.to_owned()))
@@ -213,6 +215,28 @@ fn cmake_lists(target: &str) -> String {
          find_package(nanomsg 1.1 REQUIRED CONFIG)\nfind_package(nanomsg REQUIRED CONFIG)\n{shown}\
          add_executable(program program.c)\ntarget_link_libraries(program {target})\n"
     )
+}
+
+/// The C++ binding is headers in the same tree, and a target that brings the library and the standard with it.
+#[test]
+fn cmake_builds_cpp_programs() {
+    require_tool("cmake", "cmake");
+    let installed = Installed::make(&["PREFIX=/usr"]);
+    let dir = ScratchDir::new();
+    let program = "#include <millrace/nanomsg.hpp>\n#include <millrace/qi.hpp>\n\
+                   int main() { return millrace::pair().is_open() && millrace::qi::value(1).as<int>() ? 0 : 1; }\n";
+    fs::write(dir.path("program.cpp"), program).expect("write a program");
+    let lists = "cmake_minimum_required(VERSION 3.10)\nproject(t CXX)\nset(CMAKE_CXX_STANDARD 11)\n\
+                 find_package(nanomsg REQUIRED CONFIG)\n\
+                 add_executable(program program.cpp)\ntarget_link_libraries(program millrace::cpp)\n";
+    fs::write(dir.path("CMakeLists.txt"), lists).expect("write CMakeLists.txt");
+    let build = dir.path("build");
+    let mut configure = Command::new("cmake");
+    configure.arg("-S").arg(dir.path(".")).arg("-B").arg(&build);
+    configure.arg(format!("-DCMAKE_PREFIX_PATH={}", installed.path("/usr").display()));
+    succeed(&mut configure);
+    succeed(Command::new("cmake").arg("--build").arg(&build));
+    succeed(&mut Command::new(build.join("program")));
 }
 
 /// Half a package is not found, and says why, rather than failing when linking.

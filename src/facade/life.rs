@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Cmd, Error, PipeId};
 use crate::transport::inproc::Peer;
 use crate::transport::pipe::{Change, Manner, Ready};
+use crate::transport::stream::Parting;
 
 use super::key::Key;
 use super::pipes::{Entry, Pipe, Stage};
@@ -147,10 +148,13 @@ impl State {
         }
     }
 
-    /// A connection over the OS ended, and not by our wish. A dialer replaces one that was lost.
+    /// A connection over the OS ended, and not by our wish. It is broken if it ended without a word, and a dialer replaces
+    /// it unless the same would come of that.
     fn connection_over(&mut self, end: End) {
-        if !end.parted {
+        if end.parting.is_none() {
             self.core.statistics.broken_connections += 1;
+        }
+        if end.parting != Some(Parting::Violation) {
             self.connection_lost(end.endpoint, end.attached_at);
         }
     }
@@ -223,13 +227,12 @@ impl State {
 struct End {
     endpoint: i32,
     attached_at: Option<Instant>,
-    /// The peers parted for good, instead of losing each other.
-    parted: bool,
+    parting: Option<Parting>,
 }
 
 impl End {
     fn of(entry: &Entry) -> End {
-        End { endpoint: entry.endpoint, attached_at: entry.attached_at, parted: entry.has_parted() }
+        End { endpoint: entry.endpoint, attached_at: entry.attached_at, parting: entry.parting() }
     }
 }
 

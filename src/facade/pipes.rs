@@ -13,6 +13,7 @@ use crate::reactor::timers::TimerId;
 use crate::transport::coalescing::Coalescing;
 use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
+use crate::transport::stream::Parting;
 use crate::transport::{SizeLimit, Transport};
 
 use super::key::{GENERATIONS, Key};
@@ -315,11 +316,12 @@ impl Entry {
         }
     }
 
-    /// See [`Stream::has_parted`].
-    ///
-    /// [`Stream::has_parted`]: crate::transport::stream::Stream::has_parted
-    pub fn has_parted(&self) -> bool {
-        matches!(&self.pipe, Pipe::Stream { pipe, .. } if pipe.stream().has_parted())
+    /// How its connection was ended in words, if it was.
+    pub fn parting(&self) -> Option<Parting> {
+        match &self.pipe {
+            Pipe::Stream { pipe, .. } => pipe.stream().parting(),
+            Pipe::Inproc(_) => None,
+        }
     }
 }
 

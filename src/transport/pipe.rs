@@ -458,6 +458,9 @@ impl StreamPipe {
         if !written && (manner != Manner::AtOnce || self.outbox.is_flushing()) {
             return false;
         }
+        if written {
+            self.stream.say_goodbye();
+        }
         let holds = manner == Manner::HalfClose && self.used && self.stream.shut_write().is_ok();
         // Closing with unread input would reset the connection, and a reset may cost the peer what
         // it has not read yet.

@@ -28,11 +28,13 @@ pub trait Stream: Send + Sync + Debug {
     /// The outcome of the connect under way, once the stream is writable.
     fn connected(&self) -> io::Result<()>;
 
-    /// Whether the peers parted for good, by agreement or because one broke the rules: nothing was lost then,
-    /// and connecting again would lead to the same.
-    fn has_parted(&self) -> bool {
-        false
+    /// How the connection was ended in words. `None`: it was not, or it has not ended.
+    fn parting(&self) -> Option<Parting> {
+        None
     }
+
+    /// Tells the peer that this end goes, where there is a word for it. All that was to be sent has been.
+    fn say_goodbye(&self) {}
 
     /// Goes on with what must come before the first byte of data, once it is connected: a handshake. `WouldBlock`: the
     /// peer's turn, try again when there is news. Reading and writing do it on the way, for who has no time limit.
@@ -57,6 +59,15 @@ pub trait Stream: Send + Sync + Debug {
 
     /// The descriptor whose readiness is this stream's.
     fn fd(&self) -> RawFd;
+}
+
+/// How a connection was ended in words: nothing was lost then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Parting {
+    /// The peer said that it goes.
+    Goodbye,
+    /// One side told the other that it has broken the rules. Connecting again would lead to the same.
+    Violation,
 }
 
 /// A kernel socket, tcp or unix.

@@ -2,6 +2,8 @@
 
 use smallvec::SmallVec;
 
+use super::super::stream::Parting;
+
 pub const CONTINUATION: u8 = 0;
 pub const TEXT: u8 = 1;
 pub const BINARY: u8 = 2;
@@ -35,7 +37,9 @@ pub struct Head {
 pub struct Violation(pub u16, pub &'static str);
 
 pub const NORMAL: u16 = 1000;
+pub const GOING_AWAY: u16 = 1001;
 const PROTOCOL: u16 = 1002;
+const UNACCEPTABLE: u16 = 1003;
 const DATA: u16 = 1007;
 const TOO_BIG: u16 = 1009;
 
@@ -148,13 +152,21 @@ pub fn close_code(payload: &[u8]) -> Result<u16, Violation> {
     }
     let Some((code, reason)) = payload.split_first_chunk() else { return Err(Violation::CLOSE_SHORT) };
     let code = u16::from_be_bytes(*code);
-    if !matches!(code, 1000..=1003 | 1007..=1011 | 3000..=4999) {
+    if !matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) {
         return Err(Violation::CLOSE_CODE);
     }
     if std::str::from_utf8(reason).is_err() {
         return Err(Violation::CLOSE_REASON);
     }
     Ok(code)
+}
+
+/// What a peer means by a close frame with this code.
+pub fn parting(code: u16) -> Parting {
+    match code {
+        PROTOCOL | UNACCEPTABLE | DATA | TOO_BIG => Parting::Violation,
+        _ => Parting::Goodbye,
+    }
 }
 
 /// Masks or unmasks bytes whose first stands at `at` in its payload.
@@ -251,7 +263,7 @@ mod tests {
         for code in [1000, 1001, 1002, 1003, 1007, 1011, 3000, 4999] {
             assert_eq!(close_code(&close_payload(code, "")), Ok(code));
         }
-        for code in [0, 999, 1004, 1005, 1006, 1012, 1015, 2999, 5000, 65535] {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000, 65535] {
             assert_eq!(close_code(&close_payload(code, "")), Err(Violation::CLOSE_CODE), "{code}");
         }
         assert_eq!(close_code(b"\x03"), Err(Violation::CLOSE_SHORT));

@@ -67,6 +67,8 @@ pub enum Answer {
     Welcome {
         used: usize,
         reply: Vec<u8>,
+        /// It is what nanomsg's client says, byte for byte (and so does ours).
+        is_nanomsg: bool,
     },
     Refused {
         reply: Vec<u8>,
@@ -121,7 +123,10 @@ impl From<Fault> for Refusal {
 pub fn answer(bytes: &[u8], own: u16) -> Option<Answer> {
     let judged = match Request::parse(bytes) {
         Ok(None) => return None,
-        Ok(Some(Request { used, fields })) => judge(&fields, own).map(|reply| Answer::Welcome { used, reply }),
+        Ok(Some(Request { used, fields })) => judge(&fields, own).map(|reply| {
+            let is_nanomsg = is_of_nanomsg(&bytes[..used], &fields, own);
+            Answer::Welcome { used, reply, is_nanomsg }
+        }),
         Err(fault) => Err(fault.into()),
     };
     Some(judged.unwrap_or_else(|refusal: Refusal| Answer::Refused { reply: refusal.reply() }))
@@ -139,14 +144,26 @@ fn judge(fields: &Fields<'_>, own: u16) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal::VERSION);
     }
     let key = fields.only("Sec-WebSocket-Key").filter(|key| !key.is_empty()).ok_or(Refusal::NO_KEY)?;
-    let chosen = choose(fields, own)?;
+    Ok(reply(key, choose(fields, own)?))
+}
+
+fn reply(key: &[u8], chosen: Option<&[u8]>) -> Vec<u8> {
     let mut reply = [WELCOME.as_bytes(), accept(key).as_bytes()].concat();
     if let Some(name) = chosen {
         reply.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
         reply.extend_from_slice(name);
     }
     reply.extend_from_slice(b"\r\n\r\n");
-    Ok(reply)
+    reply
+}
+
+/// Whether nanomsg's client has written this request. Its host is as in a URL of nanomsg's, which mostly has a port.
+fn is_of_nanomsg(request: &[u8], fields: &Fields<'_>, own: u16) -> bool {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let host = text(fields.only("Host").unwrap_or_default());
+    let path = text(request.split(|byte| *byte == b' ').nth(1).unwrap_or_default());
+    let key = text(fields.only("Sec-WebSocket-Key").unwrap_or_default());
+    host.contains(':') && Opening { host, path, key }.request(peer_of(own)) == request
 }
 
 /// The name of ours among those that a client offers, as it is written there. Who offers none at all wants a PAIR.
@@ -169,8 +186,8 @@ fn choose<'b>(fields: &Fields<'b>, own: u16) -> Result<Option<&'b [u8]>, Refusal
 }
 
 /// Whether what a server answered to a client of type `own`, whose request had this `key`, is a welcome. It must not choose what
-/// was not offered (RFC 6455, 4.1): another subprotocol, or any extension.
-pub fn welcome(bytes: &[u8], own: u16, key: &str) -> Parsed<()> {
+/// was not offered (RFC 6455, 4.1): another subprotocol, or any extension. The value: it is what nanomsg's server says, byte for byte.
+pub fn welcome(bytes: &[u8], own: u16, key: &str) -> Parsed<bool> {
     let Reply { used, code, fields } = match Reply::parse(bytes) {
         Ok(None) => return Parsed::Partial,
         Ok(Some(reply)) => reply,
@@ -184,7 +201,10 @@ pub fn welcome(bytes: &[u8], own: u16, key: &str) -> Parsed<()> {
         && fields.only("Sec-WebSocket-Accept") == Some(accept(key.as_bytes()).as_bytes())
         && fields.list("Sec-WebSocket-Protocol").all(is_ours)
         && fields.list("Sec-WebSocket-Extensions").next().is_none();
-    if is_welcome { Parsed::Whole { used, value: () } } else { Parsed::Bad }
+    if !is_welcome {
+        return Parsed::Bad;
+    }
+    Parsed::Whole { used, value: bytes[..used] == reply(key.as_bytes(), Some(name.as_bytes())) }
 }
 
 /// Proof that the request was understood.

@@ -11,12 +11,11 @@
 use std::io::{self, ErrorKind, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::super::SizeLimit;
 use super::super::framing::{Framing, Parsed};
-use super::super::stream::{Stream, Wire};
+use super::super::stream::{Parting, Stream, Wire};
 use super::decoder::{Decoder, Raw, Step};
 use super::encoder::Encoder;
 use super::frame::{self, Violation};
@@ -38,8 +37,8 @@ pub struct WsStream {
     wire: Wire,
     inlet: Mutex<Inlet>,
     outlet: Mutex<Outlet>,
-    /// A close frame was received, or the peer broke the rules.
-    parted: AtomicBool,
+    /// Set when a close frame was received, or the peer broke the rules.
+    parting: OnceLock<Parting>,
 }
 
 #[derive(Debug)]
@@ -71,6 +70,8 @@ struct Outlet {
     /// then offers them again: so it knows what the kernel has not taken yet.
     owed: usize,
     closed: bool,
+    /// The peer is nanomsg, or one of us, and left as nanomsg leaves, without a word: its clients never come back after one.
+    is_silent: bool,
 }
 
 impl WsStream {
@@ -82,8 +83,8 @@ impl WsStream {
         };
         let inlet = Inlet { state, raw: Raw::default(), decoder: Decoder::new(opening.is_none(), limit) };
         let encoder = Encoder::new(opening, kind);
-        let outlet = Outlet { encoder, out: Vec::new(), written: 0, owed: 0, closed: false };
-        WsStream { wire, inlet: Mutex::new(inlet), outlet: Mutex::new(outlet), parted: AtomicBool::new(false) }
+        let outlet = Outlet { encoder, out: Vec::new(), written: 0, owed: 0, closed: false, is_silent: false };
+        WsStream { wire, inlet: Mutex::new(inlet), outlet: Mutex::new(outlet), parting: OnceLock::new() }
     }
 
     /// Fills `room` until it is full, the wire has no more, or the connection is over: that it is less than
@@ -100,8 +101,8 @@ impl WsStream {
             match step {
                 Ok(Step::Made(count)) => made += count,
                 Ok(Step::Ping(payload)) => self.outlet().pong(&self.wire, &payload),
-                Ok(Step::Close(code)) => self.part(inlet, code, ""),
-                Err(Violation(code, reason)) => self.part(inlet, code, reason),
+                Ok(Step::Close(code)) => self.part(inlet, frame::parting(code), code, ""),
+                Err(Violation(code, reason)) => self.part(inlet, Parting::Violation, code, reason),
                 Ok(Step::Starved) if dry => break,
                 Ok(Step::Starved) => match self.fetch(inlet, &mut room[made..]) {
                     Ok(Fetched { count, is_end: true, .. }) => return Ok(made + count),
@@ -130,7 +131,7 @@ impl WsStream {
         match inlet.decoder.read_directly(&mut room[..count]) {
             Ok(()) => Ok(Fetched { count, is_dry: count < most, is_end: count == 0 }),
             Err(Violation(code, reason)) => {
-                self.part(inlet, code, reason);
+                self.part(inlet, Parting::Violation, code, reason);
                 Ok(Fetched { count: 0, is_dry: true, is_end: true })
             }
         }
@@ -143,12 +144,16 @@ impl WsStream {
         let used = match &inlet.state {
             Hearing::Reply { key } => match handshake::welcome(inlet.raw.bytes(), own, key) {
                 Parsed::Partial => return Ok(Ok(Step::Starved)),
-                Parsed::Whole { used, .. } => used,
+                Parsed::Whole { used, value } => {
+                    outlet.is_silent = value;
+                    used
+                }
                 Parsed::Bad => return Err(io::Error::from_raw_os_error(libc::EPROTO)),
             },
             _ => match handshake::answer(inlet.raw.bytes(), own) {
                 None => return Ok(Ok(Step::Starved)),
-                Some(Answer::Welcome { used, reply }) => {
+                Some(Answer::Welcome { used, reply, is_nanomsg }) => {
+                    outlet.is_silent = is_nanomsg;
                     outlet.say(&self.wire, &reply);
                     used
                 }
@@ -167,8 +172,9 @@ impl WsStream {
     }
 
     /// Closes by agreement, or because the peer broke the rules.
-    fn part(&self, inlet: &mut Inlet, code: u16, reason: &str) {
-        self.parted.store(true, Ordering::Relaxed);
+    fn part(&self, inlet: &mut Inlet, parting: Parting, code: u16, reason: &str) {
+        // The inlet hears no more after the first time.
+        let _ = self.parting.set(parting);
         self.outlet().close(&self.wire, code, reason);
         self.end(inlet);
     }
@@ -228,8 +234,15 @@ impl Stream for WsStream {
         self.wire.connected()
     }
 
-    fn has_parted(&self) -> bool {
-        self.parted.load(Ordering::Relaxed)
+    fn parting(&self) -> Option<Parting> {
+        self.parting.get().copied()
+    }
+
+    fn say_goodbye(&self) {
+        let mut outlet = self.outlet();
+        if !outlet.is_silent && !outlet.closed {
+            outlet.close(&self.wire, frame::GOING_AWAY, "");
+        }
     }
 
     fn fd(&self) -> RawFd {

@@ -50,7 +50,7 @@ fn a_request_is_answered_when_all_of_it_is_there() {
     let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: pair.sp.nanomsg.org\r\n\r\n";
     let followed = format!("{REQUEST}\u{1}");
-    let whole = Answer::Welcome { used: REQUEST.len(), reply: expected.into() };
+    let whole = Answer::Welcome { used: REQUEST.len(), reply: expected.into(), is_nanomsg: false };
     assert_eq!(answer(followed.as_bytes(), PAIR), Some(whole));
 }
 
@@ -191,9 +191,9 @@ fn every_client_is_welcome_at_its_peer_only() {
         let request = opening.request(own);
         for (other, ..) in ROLES {
             match answer(&request, other) {
-                Some(Answer::Welcome { reply, used }) => {
-                    assert_eq!((other, used), (peer, request.len()));
-                    let whole = Parsed::Whole { used: reply.len(), value: () };
+                Some(Answer::Welcome { reply, used, is_nanomsg }) => {
+                    assert_eq!((other, used, is_nanomsg), (peer, request.len(), true));
+                    let whole = Parsed::Whole { used: reply.len(), value: true };
                     assert_eq!(welcome(&reply, own, &opening.key), whole);
                     assert_eq!(welcome(&reply, own, "another key"), Parsed::Bad);
                     for cut in 0..reply.len() {
@@ -212,8 +212,8 @@ fn a_client_takes_nothing_but_a_welcome() {
     let takes = |from: &str, to: &str| {
         let reply = good.replace(from, to);
         match welcome(reply.as_bytes(), PAIR, KEY) {
-            Parsed::Whole { used, .. } => {
-                assert_eq!(used, reply.len());
+            Parsed::Whole { used, value } => {
+                assert_eq!((used, value), (reply.len(), reply == good), "{from}: {to}");
                 true
             }
             Parsed::Bad => false,
@@ -255,4 +255,26 @@ fn a_client_takes_nothing_but_a_welcome() {
         assert!(!takes(from, to), "{from}: {to}");
     }
     assert_eq!(welcome("HTTP/1.1 400 no\r\n\r\n".as_bytes(), PAIR, KEY), Parsed::Bad);
+}
+
+/// Whoever asks in nanomsg's words may be one who does not come back after a close frame.
+#[test]
+fn nanomsg_is_known_by_its_words() {
+    let is_nanomsg = |request: &str| match answer(request.as_bytes(), PAIR) {
+        Some(Answer::Welcome { is_nanomsg, .. }) => is_nanomsg,
+        refused => panic!("{refused:?}"),
+    };
+    let words = REQUEST.replace("Host: h", "Host: h:80").replace("GET /", "GET /a?b");
+    assert!(is_nanomsg(&words));
+    for (from, to) in [
+        ("Host: h:80", "Host: h"),
+        ("Host: h:80", "Host: h:80\r\nOrigin: http://h"),
+        ("Host: h:80", "Host:h:80"),
+        ("Upgrade: websocket", "upgrade: websocket"),
+        ("Connection: Upgrade", "Connection: keep-alive, Upgrade"),
+        (NAME, ""),
+        (NAME, "Sec-WebSocket-Protocol: pair.sp.nanomsg.org\r\nUser-Agent: x\r\n"),
+    ] {
+        assert!(!is_nanomsg(&words.replace(from, to)), "{from}: {to}");
+    }
 }
