@@ -14,6 +14,12 @@
  * docs/spec/nanomsg-api.md. A call that fails returns -1 (NULL where it returns a pointer) and sets errno; memory
  * passed in stays the caller's unless the description says otherwise. If the library finds itself in a state
  * that should not exist, the call fails with ENOTRECOVERABLE.
+ *
+ * Without memory for a message, a header or a topic, of whatever size, a call fails with ENOMEM and all is as it was: what was to be
+ * sent was not, a REP can still answer, what was to be received can be received again. If a message is to go to several peers,
+ * those miss it for whom there is no memory. A peer loses its connection if there is no memory for what it sends. Memory for
+ * bookkeeping (at most some 2 KiB at a time, a little for each socket, connection and message) is taken for granted: without it
+ * the process is aborted.
  */
 
 /* May be defined otherwise before. */
@@ -758,7 +764,8 @@ NN_EXPORT int nn_send(int s, const void *buf, size_t len, int flags);
  * until there is a message, for at most NN_RCVTIMEO; with NN_DONTWAIT in flags it does not wait. Returns the
  * length of the whole message, which may be more than len, or -1 with EBADF (also when the socket is
  * closed meanwhile), ENOTSUP (the socket type only sends), EFSM (not in this state), EAGAIN
- * (NN_DONTWAIT), ETIMEDOUT (also the end of a survey), EINTR (a signal), EFAULT (NULL), ENOMEM. Any thread,
+ * (NN_DONTWAIT), ETIMEDOUT (also the end of a survey), EINTR (a signal), EFAULT (NULL), ENOMEM (the message is
+ * received by the next call instead). Any thread,
  * also several on one socket: each message goes to one of them. (2.6, 2.8)
  */
 NN_EXPORT int nn_recv(int s, void *buf, size_t len, int flags);
@@ -790,7 +797,7 @@ NN_EXPORT int nn_recvmsg(int s, struct nn_msghdr *msghdr, int flags);
  * set; 0 when the time is over, or -1, revents being left alone. Entries without events are ignored. Ready
  * is a hint: with several threads, or a message that turns out not to match, the call may still wait.
  * Fails with EBADF (a bad socket), ENOPROTOOPT (an event the socket type does not have), EINTR (a signal),
- * EFAULT (fds is NULL), EINVAL (negative nfds). Any thread. (2.9)
+ * EFAULT (fds is NULL), EINVAL (negative nfds), ENOMEM. Any thread. (2.9)
  */
 NN_EXPORT int nn_poll(struct nn_pollfd *fds, int nfds, int timeout);
 

@@ -75,14 +75,14 @@ pub unsafe fn send_whole(socket: &Socket, data: *mut c_void, rest: Message<'stat
     result
 }
 
-/// Spreads a received body over the parts and returns its full length, also if they are too small.
+/// Spreads a received body over the parts and returns its full length, also if they are too small. `ENOMEM` leaves it as it is.
 ///
 /// # Safety
 /// Every non-null part has the room it says.
-pub unsafe fn scatter(parts: &[nn_iovec], body: Body<'static>) -> Result<usize> {
+pub unsafe fn scatter(parts: &[nn_iovec], body: &mut Body<'static>) -> Result<usize> {
     let len = body.len();
     if let Some(place) = whole_message(parts) {
-        let message = body.into_chunk()?;
+        let message = body.take_chunk()?;
         // SAFETY: the part's promise is room for a pointer.
         unsafe { pointers::write(place, chunk::into_raw(message)) }?;
         return Ok(len);

@@ -27,7 +27,8 @@ pub type Held<'t> = RwLockReadGuard<'t, Option<Arc<Socket>>>;
 struct Slot(RwLock<Option<Arc<Socket>>>);
 
 pub struct Table {
-    segments: [OnceLock<Box<[Slot; SEGMENT]>>; SEGMENTS],
+    /// On the heap, and made there: callers' stacks may be small.
+    segments: Box<[OnceLock<Box<[Slot]>>]>,
     registry: Mutex<Registry>,
     /// Signalled when the last socket has been closed.
     emptied: Condvar,
@@ -121,7 +122,7 @@ fn forget() {
 impl Table {
     fn new() -> Table {
         Table {
-            segments: [const { OnceLock::new() }; SEGMENTS],
+            segments: (0..SEGMENTS).map(|_| OnceLock::new()).collect(),
             registry: Mutex::default(),
             emptied: Condvar::new(),
             _inherited: AtomicPtr::new(FORGOTTEN.load(Ordering::Acquire)),
@@ -212,7 +213,7 @@ impl Table {
 
     fn slot(&self, handle: c_int) -> &Slot {
         let index = handle as usize;
-        let segment = self.segments[index / SEGMENT].get_or_init(|| Box::new([const { Slot::empty() }; SEGMENT]));
+        let segment = self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| Slot::default()).collect());
         &segment[index % SEGMENT]
     }
 
@@ -228,12 +229,6 @@ impl Registry {
             None => self.session.insert(Session::start()?),
         };
         session.socket(raw, protocol, &handle.to_string())
-    }
-}
-
-impl Slot {
-    const fn empty() -> Slot {
-        Slot(RwLock::new(None))
     }
 }
 

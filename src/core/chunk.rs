@@ -21,19 +21,15 @@ pub struct Chunk {
 impl Chunk {
     /// A chunk of `len` zero bytes; `ENOMEM` when there is no memory for it.
     pub fn zeroed(len: usize) -> Result<Chunk> {
-        let count = words_for(len)?;
-        // A block too large to exist must be an error, not an abort: ask before `vec!` takes it
-        // (`vec!` alone gets zero pages from the system instead of writing zeroes).
-        if len > LARGE {
-            Vec::<u128>::new().try_reserve_exact(count).map_err(|_| Error::NO_MEMORY)?;
-        }
-        Ok(Chunk { words: vec![0; count], len })
+        let mut words = reserved(len)?;
+        words.resize(words_for(len)?, 0);
+        Ok(Chunk { words, len })
     }
 
     /// A chunk of `len` bytes in a block of `words(count)`: whatever those contain.
-    pub fn within(len: usize, words: impl FnOnce(usize) -> Option<Vec<u128>>) -> Result<Chunk> {
+    pub fn within(len: usize, words: impl Fn(usize) -> Option<Vec<u128>>) -> Result<Chunk> {
         let count = words_for(len)?;
-        let words = recycle::take(count).or_else(|| words(count)).ok_or(Error::NO_MEMORY)?;
+        let words = recycle::take(count).or_else(|| or_with_what_was_kept(|| words(count))).ok_or(Error::NO_MEMORY)?;
         Chunk::from_parts(words, len).ok_or(Error::NO_MEMORY)
     }
 
@@ -100,19 +96,25 @@ impl Drop for Chunk {
     }
 }
 
-/// Above this size an allocation is tried before it is relied upon.
-const LARGE: usize = 1 << 20;
-
 fn words_for(len: usize) -> Result<usize> {
     let padded = len.checked_add(WORD - 1).ok_or(Error::NO_MEMORY)? / WORD;
     Ok(padded + HEADROOM_WORDS)
 }
 
 fn reserved(len: usize) -> Result<Vec<u128>> {
-    let mut words = Vec::new();
-    words.try_reserve_exact(words_for(len)?).map_err(|_| Error::NO_MEMORY)?;
+    let count = words_for(len)?;
+    let reserve = || {
+        let mut words = Vec::new();
+        words.try_reserve_exact(count).ok().map(|()| words)
+    };
+    let mut words = or_with_what_was_kept(reserve).ok_or(Error::NO_MEMORY)?;
     words.extend([0; HEADROOM_WORDS]);
     Ok(words)
+}
+
+/// Tries to get memory; if there is none, once more without what is kept for later.
+fn or_with_what_was_kept<T>(get: impl Fn() -> Option<T>) -> Option<T> {
+    get().or_else(|| if recycle::empty() { get() } else { None })
 }
 
 #[cfg(test)]

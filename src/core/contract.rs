@@ -38,6 +38,9 @@ pub enum Cmd {
     /// The user sends the message under way. If the machine answers `Done` it has been sent, kept or dropped;
     /// otherwise the machine leaves it as it is.
     Send,
+    /// The message of the [`Cmd::Send`] just answered was to be transmitted on this pipe, and there was no memory for it; nor did any
+    /// other pipe get it. The send fails, and the machine is to be as if it had not been.
+    Unsent(PipeId),
     /// The user receives. `Done` means that an `Evt::Deliver` or an `Evt::Take` is among the events; if
     /// what was taken is not delivered, the socket asks again.
     Recv,
@@ -159,6 +162,8 @@ pub struct Kind {
     pub peer: u16,
     pub can_send: bool,
     pub can_recv: bool,
+    /// What it receives are answers to what it sent last.
+    pub asks: bool,
     /// Makes the machine of a full or raw socket. `seed` is random: ids and pipe keys start there.
     pub make: fn(raw: bool, seed: u64) -> Box<dyn Protocol>,
 }

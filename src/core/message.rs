@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
-use crate::core::{Chunk, Result};
+use crate::core::{Chunk, Error, Result};
 
 /// Bodies up to this size are rather copied than shared.
 pub const SMALL: usize = 8 * 1024;
@@ -16,6 +16,14 @@ pub const INLINE: usize = 128;
 
 /// Header bytes; two hops fit without an allocation.
 pub type Header = SmallVec<[u8; 16]>;
+
+/// A header of these bytes. How many they are, a caller decides: `ENOMEM` when there is no memory for them.
+pub fn header_of(bytes: &[u8]) -> Result<Header> {
+    let mut header = Header::new();
+    header.try_reserve_exact(bytes.len()).map_err(|_| Error::NO_MEMORY)?;
+    header.extend_from_slice(bytes);
+    Ok(header)
+}
 
 /// What a socket sends and receives. `'a` is the life of a body that is still the caller's own buffer;
 /// everything that is kept beyond a call is `Message<'static>`.
@@ -80,7 +88,7 @@ impl<'a> Message<'a> {
     pub fn keep_in(&mut self, slot: &mut Message<'static>, again: bool) -> Result<()> {
         slot.kind = self.kind;
         if !self.header.is_empty() {
-            slot.header = self.header.clone();
+            slot.header = header_of(&self.header)?;
         }
         if self.body.len() <= INLINE {
             slot.body.set_inline(self.body.bytes());
@@ -92,7 +100,7 @@ impl<'a> Message<'a> {
 
     /// A second message with the same header and the same bytes, not copied if they can be shared.
     pub fn share(&mut self) -> Result<Message<'static>> {
-        Ok(Message { header: self.header.clone(), body: self.body.share()?, kind: self.kind })
+        Ok(Message { header: header_of(&self.header)?, body: self.body.share()?, kind: self.kind })
     }
 
     /// Prepares the message to be sent on several pipes: a large body is shared among them, a small one copied by each.
@@ -159,16 +167,23 @@ impl Body<'_> {
         }
     }
 
-    /// The bytes in a chunk of their own; copies unless they already are.
-    pub fn into_chunk(self) -> Result<Chunk> {
-        match self {
-            Body::Owned(chunk) => Ok(chunk),
+    /// The bytes in a chunk of their own; copies unless they already are. If there is no memory for a copy, the body stays as
+    /// it is.
+    pub fn take_chunk(&mut self) -> Result<Chunk> {
+        match std::mem::take(self) {
+            Body::Owned(chunk) => return Ok(chunk),
             Body::Shared { block, start: 0, end } if end == block.len() => match Arc::try_unwrap(block) {
-                Ok(chunk) => Ok(chunk),
-                Err(block) => Chunk::copy_of(block.bytes()),
+                Ok(chunk) => return Ok(chunk),
+                Err(block) => *self = Body::Shared { block, start: 0, end },
             },
-            other => Chunk::copy_of(other.bytes()),
+            other => *self = other,
         }
+        Chunk::copy_of(self.bytes())
+    }
+
+    /// See [`Body::take_chunk`].
+    pub fn into_chunk(mut self) -> Result<Chunk> {
+        self.take_chunk()
     }
 
     pub fn into_static(self) -> Result<Body<'static>> {
@@ -220,7 +235,7 @@ impl Body<'_> {
         let chunk = match self {
             Body::Shared { .. } => return Ok(()),
             Body::Borrowed(_) | Body::Inline(_) => Chunk::copy_of(self.bytes())?,
-            Body::Owned(_) => std::mem::take(self).into_chunk()?,
+            Body::Owned(_) => self.take_chunk()?,
         };
         let end = chunk.len();
         *self = Body::Shared { block: Arc::new(chunk), start: 0, end };

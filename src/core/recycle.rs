@@ -34,6 +34,13 @@ pub fn give(block: Vec<u128>) {
     }
 }
 
+/// Lets go of all that is kept. True if that was anything.
+#[cold]
+pub fn empty() -> bool {
+    let kept = POOL.try_lock().map(|mut pool| std::mem::take(&mut pool.0)).unwrap_or_default();
+    !kept.is_empty()
+}
+
 fn is_kept(words: usize) -> bool {
     (SMALLEST / WORD..=LARGEST / WORD).contains(&words)
 }

@@ -15,12 +15,14 @@ pub enum Flow {
     Open,
     /// It takes no more until it says so.
     Full,
+    /// It has not taken it, since there is no memory for it. All is as it was.
+    NoMemory,
 }
 
 /// The pipes of one socket, as far as its protocol is concerned.
 pub trait Pipes {
     /// Takes a message for sending. What it must keep of it, it takes out, but not if the message is to be sent `again`
-    /// on another pipe. A pipe that fails on the way says so later, by hanging up.
+    /// on another pipe. A pipe that fails on the way says so later, by hanging up; one without memory says so now.
     fn transmit(&mut self, pipe: PipeId, message: &mut Message<'_>, again: bool) -> Flow;
 
     /// Puts the next message of a readable pipe into `into`, and tells whether yet another one waits behind it. `None`:
@@ -51,6 +53,8 @@ pub struct Socket {
     events: Events,
     /// The machine gives the message under way to the user.
     delivered: bool,
+    /// A message that was delivered, but could not be handed over to the user.
+    given_back: Option<Box<Message<'static>>>,
     pub options: Options,
     pub statistics: Statistics,
 }
@@ -72,6 +76,7 @@ impl Socket {
             machine: Machine((kind.make)(raw, seed)),
             events: Events::new(),
             delivered: false,
+            given_back: None,
             options: Options::new(name),
             statistics: Statistics::default(),
         }
@@ -86,7 +91,15 @@ impl Socket {
     }
 
     pub fn readiness(&self) -> Readiness {
-        self.machine.0.readiness()
+        let readiness = self.machine.0.readiness();
+        Readiness { recv: readiness.recv || self.given_back.is_some(), ..readiness }
+    }
+
+    /// Takes back a message just received, for the next one who receives: there was no memory to hand it over.
+    pub fn give_back(&mut self, message: Message<'static>) {
+        self.statistics.messages_received -= 1;
+        self.statistics.bytes_received -= message.body.len() as u64;
+        self.given_back = Some(Box::new(message));
     }
 
     /// Sends the message if it answers `Done` (with the body's length; what is left of it means nothing then), and leaves
@@ -97,6 +110,10 @@ impl Socket {
             Answer::NotNow => Progress::NotNow,
             Answer::Fail(error) => Progress::Failed(error),
             Answer::Done => {
+                if self.kind.asks && !self.raw {
+                    // An answer to what was asked before is none any more.
+                    self.given_back = None;
+                }
                 self.statistics.messages_sent += 1;
                 self.statistics.bytes_sent += size as u64;
                 Progress::Done(size)
@@ -106,6 +123,12 @@ impl Socket {
 
     /// Puts the next message for the user into `into`. Messages which the protocol drops on the way are not seen.
     pub fn recv(&mut self, into: &mut Message<'static>, pipes: &mut impl Pipes) -> Progress<()> {
+        if let Some(message) = self.given_back.take() {
+            *into = *message;
+            self.statistics.messages_received += 1;
+            self.statistics.bytes_received += into.body.len() as u64;
+            return Progress::Done(());
+        }
         loop {
             match self.feed(Cmd::Recv, into, pipes) {
                 Answer::NotNow => return Progress::NotNow,
@@ -129,14 +152,18 @@ impl Socket {
     /// events: a loop and not a recursion, since a peer decides how many there are.
     fn feed(&mut self, cmd: Cmd, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
         let Socket { machine: Machine(machine), events, delivered, .. } = self;
-        let answer = machine.handle(cmd, message, events);
+        let mut answer = machine.handle(cmd, message, events);
+        let (mut taken, mut lacking) = (false, None);
         while let Some(event) = events.pop() {
             match event {
-                Evt::Transmit(pipe) => {
-                    if pipes.transmit(pipe, message, events.transmits_again()) == Flow::Full {
+                Evt::Transmit(pipe) => match pipes.transmit(pipe, message, events.transmits_again()) {
+                    Flow::Open => taken = true,
+                    Flow::Full => {
+                        taken = true;
                         machine.handle(Cmd::Unwritable(pipe), &mut Message::default(), events);
                     }
-                }
+                    Flow::NoMemory => lacking = Some(pipe),
+                },
                 Evt::Take(pipe) => {
                     // A pipe with nothing to take is gone; the machine must not ask it again.
                     let cmd = match pipes.take(pipe, message) {
@@ -149,6 +176,12 @@ impl Socket {
                 Evt::Arm(milliseconds) => pipes.arm(Some(Duration::from_millis(u64::from(milliseconds)))),
                 Evt::Disarm => pipes.arm(None),
                 Evt::Refuse(pipe) => pipes.refuse(pipe),
+            }
+            // Of several pipes, those that lack memory miss the message as slow ones do.
+            if let (true, Some(pipe), false, Cmd::Send) = (events.is_empty(), lacking, taken, cmd) {
+                lacking = None;
+                answer = Answer::Fail(Error::NO_MEMORY);
+                machine.handle(Cmd::Unsent(pipe), message, events);
             }
         }
         answer

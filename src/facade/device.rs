@@ -66,8 +66,14 @@ fn both_ways(first: &Arc<Socket>, second: &Arc<Socket>) -> Error {
 fn forward(from: &Socket, to: &Socket) -> Error {
     let mut message = Message::default();
     loop {
-        let step = from.recv_into(&mut message, Wait::Option).and_then(|()| to.send(&mut message, Wait::Option));
-        if let Err(error) = step {
+        if let Err(error) = from.recv_into(&mut message, Wait::Option) {
+            return error;
+        }
+        if let Err(error) = to.send(&mut message, Wait::Option) {
+            if error == Error::NO_MEMORY {
+                // Whoever forwards next begins with it.
+                from.give_back(message);
+            }
             return error;
         }
     }

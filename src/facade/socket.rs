@@ -127,6 +127,11 @@ impl Socket {
         self.attempt(Side::Recv, wait, |state| state.core.recv(into, &mut state.pipes))
     }
 
+    /// Gives back a message just received, as it was: the next receive gets it again. For who has no memory to hand it over.
+    pub fn give_back(&self, message: Message<'static>) {
+        self.visit().core.give_back(message);
+    }
+
     /// Sets an option: level 0 is generic, a socket type its protocol's, a negative number a transport's.
     /// `EINVAL` for a bad value or length, `ENOPROTOOPT` for an option that is unknown here or read-only.
     pub fn set_option(&self, level: i32, option: i32, value: &[u8]) -> Result<()> {

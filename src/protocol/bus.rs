@@ -20,6 +20,7 @@ pub const BUS: Kind = Kind {
     peer: 112,
     can_send: true,
     can_recv: true,
+    asks: false,
     make: |raw, seed| Box::new(Bus::new(raw, seed)),
 };
 
@@ -61,7 +62,7 @@ impl Protocol for Bus {
             }
             Cmd::Send => return self.send(message, out),
             Cmd::Recv => return self.queue.receive(out),
-            Cmd::Timer => {}
+            Cmd::Unsent(_) | Cmd::Timer => {}
         }
         Answer::Done
     }

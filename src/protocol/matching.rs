@@ -16,8 +16,17 @@ pub struct Subscriptions {
 }
 
 impl Subscriptions {
-    pub fn subscribe(&mut self, topic: &[u8]) {
-        *self.topics.entry(topic.into()).or_default() += 1;
+    /// `ENOMEM` if there is no memory for the topic.
+    pub fn subscribe(&mut self, topic: &[u8]) -> Result<()> {
+        if let Some(count) = self.topics.get_mut(topic) {
+            *count += 1;
+            return Ok(());
+        }
+        let mut own = Vec::new();
+        own.try_reserve_exact(topic.len()).map_err(|_| Error::NO_MEMORY)?;
+        own.extend_from_slice(topic);
+        self.topics.insert(own.into_boxed_slice(), 1);
+        Ok(())
     }
 
     /// Takes one subscription back. `EINVAL` if there is none.

@@ -19,6 +19,7 @@ pub const PAIR: Kind = Kind {
     peer: 16,
     can_send: true,
     can_recv: true,
+    asks: false,
     make: |_raw, _seed| Box::new(Pair { state: State::Alone, leaving: Vec::new() }),
 };
 
@@ -66,7 +67,7 @@ impl Protocol for Pair {
                 Some(pipe) => out.push(Evt::Take(pipe)),
                 None => return Answer::NotNow,
             },
-            Cmd::Timer => {}
+            Cmd::Unsent(_) | Cmd::Timer => {}
         }
         Answer::Done
     }

@@ -20,6 +20,7 @@ pub const PUSH: Kind = Kind {
     peer: 81,
     can_send: true,
     can_recv: false,
+    asks: false,
     make: |_raw, _seed| Box::new(Push { outlet: LoadBalancer::default() }),
 };
 
@@ -29,6 +30,7 @@ pub const PULL: Kind = Kind {
     peer: 80,
     can_send: false,
     can_recv: true,
+    asks: false,
     make: |_raw, _seed| Box::new(Pull { queue: FairQueue::default() }),
 };
 
@@ -48,7 +50,7 @@ impl Protocol for Push {
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
             Cmd::Send => return self.outlet.send(message, out),
             // What a peer sends against the rules is never read.
-            Cmd::Readable(_) | Cmd::Incoming { .. } | Cmd::Timer => {}
+            Cmd::Readable(_) | Cmd::Incoming { .. } | Cmd::Unsent(_) | Cmd::Timer => {}
             Cmd::Recv => return Answer::NotNow,
         }
         Answer::Done
@@ -82,7 +84,7 @@ impl Protocol for Pull {
                 }
             }
             Cmd::Recv => return self.queue.receive(out),
-            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Timer => {}
+            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Unsent(_) | Cmd::Timer => {}
             Cmd::Send => return Answer::NotNow,
         }
         Answer::Done

@@ -23,6 +23,7 @@ pub const PUB: Kind = Kind {
     peer: 33,
     can_send: true,
     can_recv: false,
+    asks: false,
     make: |_raw, _seed| Box::new(Pub { outlet: Broadcast::default() }),
 };
 
@@ -32,6 +33,7 @@ pub const SUB: Kind = Kind {
     peer: 32,
     can_send: false,
     can_recv: true,
+    asks: false,
     make: |_raw, _seed| Box::new(Sub { queue: FairQueue::default(), subscriptions: Subscriptions::default() }),
 };
 
@@ -60,7 +62,7 @@ impl Protocol for Pub {
                 }
             }
             Cmd::Send => return self.outlet.send(message, out),
-            Cmd::Incoming { .. } | Cmd::Timer => {}
+            Cmd::Incoming { .. } | Cmd::Unsent(_) | Cmd::Timer => {}
             Cmd::Recv => return Answer::NotNow,
         }
         Answer::Done
@@ -91,7 +93,7 @@ impl Protocol for Sub {
                 }
             }
             Cmd::Recv => return self.queue.receive(out),
-            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Timer => {}
+            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Unsent(_) | Cmd::Timer => {}
             Cmd::Send => return Answer::NotNow,
         }
         Answer::Done
@@ -104,10 +106,7 @@ impl Protocol for Sub {
 
     fn set_option(&mut self, option: i32, value: &[u8]) -> Result<()> {
         match option {
-            SUBSCRIBE => {
-                self.subscriptions.subscribe(value);
-                Ok(())
-            }
+            SUBSCRIBE => self.subscriptions.subscribe(value),
             UNSUBSCRIBE => self.subscriptions.unsubscribe(value),
             _ => Err(Error::NO_PROTO_OPT),
         }

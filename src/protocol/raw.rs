@@ -56,7 +56,7 @@ impl<O: Outlet> Protocol for Asker<O> {
             }
             Cmd::Send => return self.outlet.send(message, out),
             Cmd::Recv => return self.queue.receive(out),
-            Cmd::Timer => {}
+            Cmd::Unsent(_) | Cmd::Timer => {}
         }
         Answer::Done
     }
@@ -92,6 +92,11 @@ impl Answerer {
         split_request(message, self.max_ttl) && self.origins.push_key(pipe, &mut message.header)
     }
 
+    /// Puts the key of this pipe back into the header of an answer that could not be sent.
+    pub fn take_back(&mut self, pipe: PipeId, message: &mut Message<'_>) -> bool {
+        self.origins.push_key(pipe, &mut message.header)
+    }
+
     /// Sends an answer the way its header tells; drops it if that way is closed.
     pub fn answer(&mut self, message: &mut Message<'_>, out: &mut Events) {
         if let Some(pipe) = self.origins.pop_key(&mut message.header) {
@@ -122,6 +127,9 @@ impl Protocol for Answerer {
             }
             Cmd::Send => self.answer(message, out),
             Cmd::Recv => return self.queue.receive(out),
+            Cmd::Unsent(pipe) => {
+                self.take_back(pipe, message);
+            }
             Cmd::Timer => {}
         }
         Answer::Done

@@ -25,6 +25,8 @@
 //!        Send: EFSM  │ Idle │                                         │ Pending │
 //!                    └──────┘ ◀────────────────────────────────────── └─────────┘
 //!                                Send: answer; Recv: abandon
+//!
+//! Unsent: a REQ is Idle again, a REP Pending.
 //! ```
 
 use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result};
@@ -39,6 +41,7 @@ pub const REQ: Kind = Kind {
     peer: 49,
     can_send: true,
     can_recv: true,
+    asks: true,
     make: |raw, seed| match raw {
         true => Box::new(Asker::new(LoadBalancer::default())),
         false => Box::new(Req::new(seed)),
@@ -51,6 +54,7 @@ pub const REP: Kind = Kind {
     peer: 48,
     can_send: true,
     can_recv: true,
+    asks: false,
     make: |raw, seed| match raw {
         true => Box::new(Answerer::new(seed)),
         false => Box::new(Rep::new(seed)),
@@ -111,6 +115,11 @@ impl Protocol for Req {
                 }
             }
             Cmd::Send => return self.send(message, out),
+            Cmd::Unsent(_) => {
+                message.header.clear();
+                self.state = ReqState::Idle;
+                out.push(Evt::Disarm);
+            }
             Cmd::Recv => return self.receive(message, out),
             Cmd::Timer => self.resend(message, out),
         }
@@ -279,6 +288,12 @@ impl Protocol for Rep {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         match cmd {
             Cmd::Send => self.send(message, out),
+            Cmd::Unsent(pipe) => {
+                if self.raw.take_back(pipe, message) {
+                    self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
+                }
+                Answer::Done
+            }
             Cmd::Recv => {
                 // Whoever receives gives up the request before, even if there is no other one.
                 self.state = RepState::Idle;

@@ -28,6 +28,7 @@ pub const SURVEYOR: Kind = Kind {
     peer: 99,
     can_send: true,
     can_recv: true,
+    asks: true,
     make: |raw, seed| match raw {
         true => Box::new(Asker::new(Broadcast::default())),
         false => Box::new(Surveyor::new(seed)),
@@ -40,6 +41,7 @@ pub const RESPONDENT: Kind = Kind {
     peer: 98,
     can_send: true,
     can_recv: true,
+    asks: false,
     make: |raw, seed| match raw {
         true => Box::new(Answerer::new(seed)),
         false => Box::new(Rep::new(seed)),
@@ -86,6 +88,12 @@ impl Protocol for Surveyor {
                 if self.raw.accept(pipe, more, message) {
                     self.deliver(message, out);
                 }
+                Answer::Done
+            }
+            Cmd::Unsent(_) => {
+                message.header.clear();
+                self.state = State::Idle;
+                out.push(Evt::Disarm);
                 Answer::Done
             }
             Cmd::Timer => {

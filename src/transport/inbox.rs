@@ -139,7 +139,7 @@ impl Inbox {
     }
 
     /// Puts the message that [`Inbox::parse`] found whole into `into`.
-    pub fn take(&mut self, into: &mut Message<'_>, blocks: &Blocks) -> Result<()> {
+    pub fn take(&mut self, into: &mut Message<'_>, blocks: &Blocks) {
         into.header.clear();
         into.kind = self.kind;
         match self.front {
@@ -147,10 +147,7 @@ impl Inbox {
                 self.front = Front::Unknown;
                 self.take_small(len, &mut into.body, blocks)
             }
-            Front::Large | Front::Unknown => {
-                into.body = self.take_large();
-                Ok(())
-            }
+            Front::Large | Front::Unknown => into.body = self.take_large(),
         }
     }
 
@@ -179,27 +176,28 @@ impl Inbox {
     }
 
     #[inline]
-    fn take_small(&mut self, len: usize, into: &mut Body<'_>, blocks: &Blocks) -> Result<()> {
+    fn take_small(&mut self, len: usize, into: &mut Body<'_>, blocks: &Blocks) {
         let (start, end) = (self.start, self.start + len);
         self.start = end;
         self.large = false;
         let Some(block) = &self.block else {
-            into.set_inline(&[]);
-            return Ok(());
+            return into.set_inline(&[]);
         };
         let last = end == self.end;
         if len <= INLINE {
             into.set_inline(&block.bytes()[start..end]);
-        } else if last && len <= COPIED {
-            *into = Body::copy_of(&block.bytes()[start..end])?;
+        } else if last
+            && len <= COPIED
+            && let Ok(copy) = Body::copy_of(&block.bytes()[start..end])
+        {
+            *into = copy;
         } else {
             *into = Body::Shared { block: Arc::clone(block), start, end };
-            return Ok(());
+            return;
         }
         if last {
             self.release(blocks);
         }
-        Ok(())
     }
 
     #[cold]

@@ -99,19 +99,22 @@ impl InprocPipe {
         if inner.abandoned || inner.parked.is_some() {
             return (Flow::Full, false);
         }
+        // For the parked one as well, which will be queued when nobody can be told.
+        if inner.queue.try_reserve(2).is_err() {
+            return (Flow::NoMemory, false);
+        }
         if lane.has_room(lane.load(), size) {
             inner.queue.push_back(Message::default());
             let kept = inner.queue.back_mut().map(|slot| message.keep_in(slot, again));
             if !matches!(kept, Some(Ok(()))) {
-                // Without memory it is lost.
                 inner.queue.pop_back();
-                return (Flow::Open, false);
+                return (Flow::NoMemory, false);
             }
             return (Flow::Open, lane.count(size));
         }
         let mut parked = Message::default();
         if message.keep_in(&mut parked, again).is_err() {
-            return (Flow::Open, false);
+            return (Flow::NoMemory, false);
         }
         inner.parked = Some(parked);
         // What the receiver took before it could see that somebody waits, it said nothing of.

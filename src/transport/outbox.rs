@@ -11,7 +11,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use smallvec::SmallVec;
 
 use crate::core::message::SMALL;
-use crate::core::{Body, Message, Result};
+use crate::core::{Body, Chunk, Error, Message, Result};
+use crate::sys::memory::unfilled_words;
 
 use super::stream::Stream;
 
@@ -71,6 +72,35 @@ pub struct Batch {
     spare: Spare,
 }
 
+/// Why a message was not accepted.
+#[derive(Debug)]
+pub enum Failure {
+    /// There is no memory to keep it. Nothing has changed, and nothing was written.
+    NoMemory,
+    /// The stream is of no more use.
+    Broken(Error),
+}
+
+type Accepting = std::result::Result<(), Failure>;
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        match error {
+            Error::NO_MEMORY => Failure::NoMemory,
+            other => Failure::Broken(other),
+        }
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Error {
+        match failure {
+            Failure::NoMemory => Error::NO_MEMORY,
+            Failure::Broken(error) => error,
+        }
+    }
+}
+
 impl Outbox {
     /// Everything accepted is with the kernel.
     pub fn is_empty(&self) -> bool {
@@ -88,13 +118,14 @@ impl Outbox {
     /// Appends a message with what goes in front of it. If it is needed `again`, it stays as it is; otherwise a large
     /// body is taken out of it.
     #[inline]
-    pub fn push(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Result<()> {
+    pub fn push(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepting {
         let total = prefix.len() + message.len();
         if total > COALESCED {
-            return self.push_large(prefix, message, again, 0);
+            let room = self.room_for(prefix, message)?;
+            return Ok(self.push_large(prefix, message, again, 0, room)?);
         }
         if self.tail.capacity() - self.tail.len() < total {
-            self.new_tail();
+            self.new_tail(total)?;
         }
         self.tail.extend_from_slice(prefix);
         if !message.header.is_empty() {
@@ -106,14 +137,9 @@ impl Outbox {
     }
 
     /// Writes a message at once, nothing being pending; what the kernel does not take is kept.
-    pub fn write(
-        &mut self,
-        stream: &dyn Stream,
-        prefix: &[u8],
-        message: &mut Message<'_>,
-        again: bool,
-    ) -> io::Result<()> {
+    pub fn write(&mut self, stream: &dyn Stream, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepting {
         let total = prefix.len() + message.len();
+        let room = if total > COALESCED { self.room_for(prefix, message)? } else { None };
         let parts = [prefix, &message.header, message.body.bytes()];
         let outcome = if total <= ONE_PIECE {
             let mut whole = SmallVec::<[u8; ONE_PIECE]>::new();
@@ -125,13 +151,30 @@ impl Outbox {
         let written = match outcome {
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(error),
+            Err(error) => return Err(Failure::Broken(error.into())),
         };
-        if written < total {
-            let kept = self.push_rest(prefix, message, again, written);
-            kept.map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
+        if written == total {
+            return Ok(());
         }
-        Ok(())
+        // Of a small message room is made only now, which costs less. If it has been begun, it cannot be taken back any more.
+        match self.push_rest(prefix, message, again, written, room) {
+            Err(Failure::NoMemory) if written > 0 => Err(Failure::Broken(Error::NO_MEMORY)),
+            other => other,
+        }
+    }
+
+    /// Makes sure that a large message can be kept, without changing anything: room for a head of its own, and a chunk for a body
+    /// that is the caller's.
+    fn room_for(&mut self, prefix: &[u8], message: &Message<'_>) -> Result<Option<Chunk>> {
+        let head = prefix.len() + message.header.len();
+        if self.tail.capacity() - self.tail.len() < head {
+            self.new_tail(head)?;
+        }
+        self.queue.try_reserve(2).map_err(|_| Error::NO_MEMORY)?;
+        match &message.body {
+            Body::Borrowed(bytes) => Chunk::within(bytes.len(), unfilled_words).map(Some),
+            Body::Inline(_) | Body::Owned(_) | Body::Shared { .. } => Ok(None),
+        }
     }
 
     /// Takes out everything, unless nothing is there or another flush is under way.
@@ -173,9 +216,16 @@ impl Outbox {
     }
 
     /// Keeps what is left of a message of which `written` bytes have been written.
-    fn push_rest(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool, written: usize) -> Result<()> {
+    fn push_rest(
+        &mut self,
+        prefix: &[u8],
+        message: &mut Message<'_>,
+        again: bool,
+        written: usize,
+        room: Option<Chunk>,
+    ) -> Accepting {
         if prefix.len() + message.len() > COALESCED {
-            return self.push_large(prefix, message, again, written);
+            return Ok(self.push_large(prefix, message, again, written, room)?);
         }
         self.push(prefix, message, again)?;
         // Nothing was pending, so this is all there is.
@@ -184,23 +234,32 @@ impl Outbox {
         Ok(())
     }
 
-    fn push_large(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool, written: usize) -> Result<()> {
+    /// `room` is what [`Outbox::room_for`] gave.
+    fn push_large(
+        &mut self,
+        prefix: &[u8],
+        message: &mut Message<'_>,
+        again: bool,
+        written: usize,
+        room: Option<Chunk>,
+    ) -> Result<()> {
         let total = prefix.len() + message.len();
         let head = prefix.len() + message.header.len();
         let done = written.saturating_sub(head);
-        let (body, done) = match &message.body {
-            Body::Borrowed(bytes) => (Body::copy_of(&bytes[done..])?, 0),
+        let (body, done) = match (&message.body, room) {
+            (Body::Borrowed(bytes), Some(mut chunk)) => {
+                let rest = &bytes[done..];
+                chunk.truncate(rest.len());
+                chunk.bytes_mut().copy_from_slice(rest);
+                (Body::Owned(chunk), 0)
+            }
             _ if again => (message.body.share()?, done),
             _ => (std::mem::take(&mut message.body).into_static()?, done),
         };
-        if written < head {
-            let mut front: SmallVec<[u8; 64]> = SmallVec::from_slice(prefix);
-            front.extend_from_slice(&message.header);
-            let rest = &front[written..];
-            if self.tail.capacity() - self.tail.len() < rest.len() {
-                self.new_tail();
-            }
-            self.tail.extend_from_slice(rest);
+        let mut skip = written;
+        for part in [prefix, &message.header] {
+            self.tail.extend_from_slice(&part[skip.min(part.len())..]);
+            skip = skip.saturating_sub(part.len());
         }
         self.seal();
         self.queue.push_back(Segment { data: Data::Body(body), done });
@@ -216,11 +275,19 @@ impl Outbox {
         }
     }
 
-    /// An empty coalescing buffer with room for every small message.
+    /// An empty coalescing buffer with room for every small message, and at least for so many bytes. If there is no memory for that
+    /// much, it is one with room for these.
     #[cold]
-    fn new_tail(&mut self) {
+    fn new_tail(&mut self, least: usize) -> Result<()> {
+        let spare = if least <= CAPACITY { self.spare.pop() } else { None };
+        let mut fresh = spare.unwrap_or_default();
+        let sizes = [CAPACITY.max(least), least];
+        if !sizes.iter().any(|size| fresh.try_reserve_exact(*size).is_ok()) {
+            return Err(Error::NO_MEMORY);
+        }
         self.seal();
-        self.tail = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(CAPACITY));
+        self.tail = fresh;
+        Ok(())
     }
 }
 
@@ -260,7 +327,9 @@ impl Batch {
             }
             if let Some(Segment { data: Data::Coalesced(mut bytes), .. }) = self.segments.pop_front() {
                 bytes.clear();
-                self.spare.push(bytes);
+                if bytes.capacity() >= CAPACITY {
+                    self.spare.push(bytes);
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ use super::coalescing::Coalescing;
 use super::coalescing::pulse::Pulse;
 use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
-use super::outbox::{BUFFER, Batch, COALESCED, Outbox};
+use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
 use super::stream::Stream;
 
 /// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
@@ -228,12 +228,19 @@ impl StreamPipe {
             if let Some(pulse) = &self.pulse {
                 pulse.appended(total);
             }
-            self.outbox.push(&prefix, message, again).map_err(|error| io::Error::from_raw_os_error(error.errno()))
+            self.outbox.push(&prefix, message, again)
         };
-        if outcome.is_err() {
-            // The reactor reports the same fault as an event, and that ends the pipe. Not so when memory ran
-            // out: then the end-of-file makes the peer end it, and no message follows the one that is lost.
-            self.give_up_writing();
+        match outcome {
+            Err(Failure::NoMemory) => return (Flow::NoMemory, Need::Nothing),
+            // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
+            // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
+            Err(Failure::Broken(error)) => {
+                self.give_up_writing();
+                if error == Error::NO_MEMORY {
+                    return (Flow::NoMemory, Need::Nothing);
+                }
+            }
+            Ok(()) => {}
         }
         self.full = self.outbox.pending() >= terms.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
@@ -266,13 +273,13 @@ impl StreamPipe {
         }
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
-        let taken = self.inbox.take(into, terms.blocks);
-        if taken.is_err() || self.read(false, terms).is_err() {
+        self.inbox.take(into, terms.blocks);
+        if self.read(false, terms).is_err() {
             self.whole = false;
             self.hang_up();
         }
         let hung_up = was_active && self.state == State::HungUp;
-        (taken.is_ok(), Change { readable: self.whole, hung_up, ..Change::default() })
+        (true, Change { readable: self.whole, hung_up, ..Change::default() })
     }
 
     /// Was it made by connecting?

@@ -21,7 +21,7 @@ const OUT: c_short = NN_POLLOUT as c_short;
 /// set; 0 when the time is over, or -1, revents being left alone. Entries without events are ignored. Ready
 /// is a hint: with several threads, or a message that turns out not to match, the call may still wait.
 /// Fails with EBADF (a bad socket), ENOPROTOOPT (an event the socket type does not have), EINTR (a signal),
-/// EFAULT (fds is NULL), EINVAL (negative nfds). Any thread. (2.9)
+/// EFAULT (fds is NULL), EINVAL (negative nfds), ENOMEM. Any thread. (2.9)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_poll(fds: *mut nn_pollfd, nfds: c_int, timeout: c_int) -> c_int {
     guard(|| {
@@ -33,7 +33,9 @@ pub unsafe extern "C" fn nn_poll(fds: *mut nn_pollfd, nfds: c_int, timeout: c_in
 }
 
 fn poll(entries: &mut [nn_pollfd], timeout: Option<Duration>) -> Result<c_int> {
+    let count = watched(entries).count();
     let mut held: SmallVec<[Held<'static>; USUAL]> = SmallVec::new();
+    held.try_reserve(count).map_err(|_| Error::NO_MEMORY)?;
     // The first entry that is wrong in any way decides, so a bad handle waits for its turn.
     let mut bad_handle = Ok(());
     for entry in watched(entries) {
@@ -46,6 +48,7 @@ fn poll(entries: &mut [nn_pollfd], timeout: Option<Duration>) -> Result<c_int> {
         }
     }
     let mut probes: SmallVec<[Probe<'_>; USUAL]> = SmallVec::new();
+    probes.try_reserve(count).map_err(|_| Error::NO_MEMORY)?;
     for (entry, socket) in watched(entries).zip(&held) {
         let socket = socket.as_ref().ok_or(Error::BAD_FD)?;
         probes.push(Probe::new(socket, wanted(entry))?);

@@ -4,7 +4,8 @@ use super::{returned, wait};
 use crate::capi::errno::guard;
 use crate::capi::headers::nn::{NN_MSG, nn_msghdr};
 use crate::capi::{chunk, cmsg, msghdr, pointers, table};
-use crate::core::{Body, Error, Header, Message};
+use crate::core::message::header_of;
+use crate::core::{Body, Error, Message};
 
 /// Sends the len bytes at buf as one message, 0 bytes too. With len NN_MSG, buf is the address of a pointer to
 /// a message of nn_allocmsg, which is the library's after success and stays the caller's after a failure.
@@ -36,7 +37,8 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
 /// until there is a message, for at most NN_RCVTIMEO; with NN_DONTWAIT in flags it does not wait. Returns the
 /// length of the whole message, which may be more than len, or -1 with EBADF (also when the socket is
 /// closed meanwhile), ENOTSUP (the socket type only sends), EFSM (not in this state), EAGAIN
-/// (NN_DONTWAIT), ETIMEDOUT (also the end of a survey), EINTR (a signal), EFAULT (NULL), ENOMEM. Any thread,
+/// (NN_DONTWAIT), ETIMEDOUT (also the end of a survey), EINTR (a signal), EFAULT (NULL), ENOMEM (the message is
+/// received by the next call instead). Any thread,
 /// also several on one socket: each message goes to one of them. (2.6, 2.8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
@@ -49,7 +51,8 @@ pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: 
             socket.recv_into(&mut message, wait(flags))?;
             let full = message.body.len();
             if len == NN_MSG {
-                let data = chunk::into_raw(message.body.into_chunk()?);
+                let own = message.body.take_chunk();
+                let data = chunk::into_raw(own.inspect_err(|_| socket.give_back(message))?);
                 // SAFETY: a non-null `buf` has room for a pointer.
                 unsafe { pointers::write(buf.cast(), data) }?;
             } else {
@@ -87,7 +90,7 @@ pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c
                     None => message.body = msghdr::gather(parts)?,
                 }
                 let control = msghdr::control_area(&description)?;
-                message.header = Header::from_slice(cmsg::header(control));
+                message.header = header_of(cmsg::header(control))?;
                 message.kind = cmsg::opcode(control);
                 let sent = match whole {
                     Some(data) => msghdr::send_whole(socket, data, message, wait(flags))?,
@@ -120,8 +123,15 @@ pub unsafe extern "C" fn nn_recvmsg(s: c_int, msghdr: *mut nn_msghdr, flags: c_i
                 }
                 let mut message = Message::default();
                 socket.recv_into(&mut message, wait(flags))?;
-                let control = msghdr::ControlOut::prepare(&description, &message)?;
-                let full = msghdr::scatter(parts, message.body)?;
+                let handed_over = msghdr::ControlOut::prepare(&description, &message)
+                    .and_then(|control| Ok((control, msghdr::scatter(parts, &mut message.body)?)));
+                let (control, full) = match handed_over {
+                    Err(Error::NO_MEMORY) => {
+                        socket.give_back(message);
+                        return Err(Error::NO_MEMORY);
+                    }
+                    other => other?,
+                };
                 control.deliver()?;
                 Ok(returned(full))
             }

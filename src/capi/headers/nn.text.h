@@ -4,6 +4,12 @@
  * docs/spec/nanomsg-api.md. A call that fails returns -1 (NULL where it returns a pointer) and sets errno; memory
  * passed in stays the caller's unless the description says otherwise. If the library finds itself in a state
  * that should not exist, the call fails with ENOTRECOVERABLE.
+ *
+ * Without memory for a message, a header or a topic, of whatever size, a call fails with ENOMEM and all is as it was: what was to be
+ * sent was not, a REP can still answer, what was to be received can be received again. If a message is to go to several peers,
+ * those miss it for whom there is no memory. A peer loses its connection if there is no memory for what it sends. Memory for
+ * bookkeeping (at most some 2 KiB at a time, a little for each socket, connection and message) is taken for granted: without it
+ * the process is aborted.
  */
 
 /* May be defined otherwise before. */

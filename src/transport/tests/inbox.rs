@@ -33,7 +33,7 @@ impl Rig {
 
     fn take(&mut self) -> Body<'static> {
         let mut message = Message::default();
-        self.inbox.take(&mut message, &self.blocks).unwrap();
+        self.inbox.take(&mut message, &self.blocks);
         message.body
     }
 }

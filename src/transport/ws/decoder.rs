@@ -3,6 +3,8 @@
 //! An unfragmented message is handed on as it comes, for its length is known. A fragmented one is gathered
 //! first, and never grows by more than what has arrived.
 
+use std::io::{self, ErrorKind};
+
 use super::super::SizeLimit;
 use super::frame::{self, Expected, Head, Mask, Violation};
 use super::framing::{PREFIX, prefix};
@@ -226,10 +228,11 @@ impl Raw {
     }
 
     /// Has `read` fill up to `room` bytes behind those that are here.
-    pub fn fill<E>(&mut self, room: usize, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<usize, E> {
+    pub fn fill(&mut self, room: usize, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize> {
         self.bytes.drain(..self.start);
         self.start = 0;
         let before = self.bytes.len();
+        self.bytes.try_reserve(room).map_err(|_| ErrorKind::OutOfMemory)?;
         self.bytes.resize(before + room, 0);
         let outcome = read(&mut self.bytes[before..]);
         self.bytes.truncate(before + *outcome.as_ref().unwrap_or(&0));
@@ -257,7 +260,7 @@ mod tests {
     fn fill(raw: &mut Raw, piece: &[u8]) {
         let read = |room: &mut [u8]| {
             room.copy_from_slice(piece);
-            Ok::<usize, ()>(piece.len())
+            Ok(piece.len())
         };
         raw.fill(piece.len(), read).unwrap();
     }

@@ -26,8 +26,10 @@ use super::handshake::{self, Answer, Opening};
 const BLOCK: usize = 16 * 1024;
 /// A payload of which less is missing is not worth a read of its own.
 const DIRECT: u64 = 4 * 1024;
-/// Bytes encoded for one write.
+/// Bytes encoded for one write,
 const BATCH: usize = 64 * 1024;
+/// and when there is no memory for that. Heads of frames take no more than what they stand for, but for the first of all.
+const LEAST: usize = 1024;
 /// What a peer sent before it learned that the connection is over is read and forgotten, up to this many
 /// blocks: closing with unread input would reset the connection, and our last words with it.
 const LAST_BLOCKS: usize = 64;
@@ -110,6 +112,8 @@ impl WsStream {
                         made += fetched.count;
                         dry = fetched.is_dry;
                     }
+                    // No memory for what the peer sends: it is not read, so nothing would tell of it again.
+                    Err(error) if error.kind() == ErrorKind::OutOfMemory => self.end(inlet),
                     Err(error) if made == 0 => return Err(error),
                     // It is reported again, or an end is.
                     Err(_) => break,
@@ -277,10 +281,17 @@ impl Outlet {
             let start = skip.min(slice.len());
             skip -= start;
             let rest = &slice[start..];
-            let piece = &rest[..rest.len().min(BATCH - self.owed)];
+            let piece = &rest[..self.room().min(rest.len())];
             self.encoder.encode(piece, &mut self.out);
             self.owed += piece.len();
         }
+    }
+
+    /// How many bytes more may be encoded now. A batch for which there is no memory is a smaller one.
+    fn room(&mut self) -> usize {
+        let most = BATCH.saturating_sub(self.owed);
+        let halves = std::iter::successors(Some(most), |size| Some(size / 2)).take_while(|size| *size > LEAST);
+        halves.into_iter().find(|size| self.out.try_reserve(size + LEAST).is_ok()).unwrap_or(most.min(LEAST))
     }
 
     /// Writes what is encoded. False if the kernel does not take all of it.
