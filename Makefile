@@ -34,6 +34,7 @@ help:
 	@echo 'make deb        Debian packages, in $(OUT)/deb'
 	@echo 'make bench      measures, and compares with other libraries'
 	@echo 'make headers    writes include/ anew from src/capi'
+	@echo 'make manual     writes docs/man anew from docs and include/'
 	@echo 'make clean      removes what was built'
 
 build: $(BUILT)
@@ -41,6 +42,7 @@ build: $(BUILT)
 $(BUILT): Cargo.toml Cargo.lock build.rs $(shell find src)
 	@command -v $(CARGO) > /dev/null || { \
 	    echo 'There is no $(CARGO) in PATH, and something changed since the last build: run make, then sudo make install.' >&2; exit 1; }
+	@tools/rust.sh $(CARGO)
 	$(CARGO) build --release
 	@touch $@
 
@@ -76,8 +78,13 @@ check:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PROFILE) --no-deps
 
 test:
+	@tools/rust.sh $(CARGO)
 	tools/needs.sh
 	$(CARGO) test --release
+
+# Writes what docs quotes of the headers, and docs/man, anew.
+manual:
+	$(CARGO) test --test manual -- --ignored --exact regenerate
 
 # Writes include/*/*.h anew from src/capi.
 headers:
@@ -95,4 +102,4 @@ uninstall:
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run check test headers bench install uninstall clean
+.PHONY: all help build static run check test headers manual bench install uninstall clean

@@ -5,7 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 need() { command -v "$1" >/dev/null || { echo "$1 is needed: $2" >&2; exit 1; }; }
-need cargo "install Rust, see https://rustup.rs"
+tools/rust.sh cargo
 need cc "install gcc (Debian: apt-get install gcc libc6-dev)"
 
 cargo build --release

@@ -124,8 +124,8 @@ fn the_examples_in_c_do_what_they_say() {
     report.finish();
 }
 
-/// Those of the bus show one another's names and ports to the guide; tests/qi_client.rs plays them.
-const OF_THE_BUS: [&str; 2] = ["qi_client", "qi_service"];
+/// Those of the bus need one another, or a robot; `cargo test` sees that they compile, and tests/qi_client.rs plays such scenes.
+const OF_THE_BUS: [&str; 3] = ["qi_client", "qi_forward", "qi_service"];
 
 #[test]
 fn the_examples_in_rust_do_what_they_say() {
