@@ -4,12 +4,12 @@
 //! may have called `exit` in the midst of anything.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::sys::exit::AtExit;
+use crate::transport::source::Source;
 
-use super::Reactor;
 use super::parker::Parker;
 
 /// For so long nothing may change: no peer reads, or the thread that ends the process holds a lock.
@@ -27,29 +27,31 @@ pub struct Ending {
 }
 
 thread_local! {
-    /// The reactor whose I/O thread this is, as an address.
+    /// Whose I/O thread this is, as an address.
     static SERVED: Cell<usize> = const { Cell::new(0) };
 }
 
 impl Ending {
+    /// The calling thread is the I/O thread.
+    pub fn serve_here(&self) {
+        SERVED.set(std::ptr::from_ref(self).addr());
+    }
+
+    pub fn is_served_here(&self) -> bool {
+        SERVED.get() == std::ptr::from_ref(self).addr()
+    }
+
     pub fn is_wanted(&self) -> bool {
         self.wanted.load(Ordering::Acquire)
     }
-}
 
-impl AtExit for Reactor {
-    fn process_ends(&self) {
-        if self.is_stopping() {
-            return;
-        }
-        if SERVED.get() == self.address() {
-            return self.hand_over();
-        }
-        self.ending.wanted.store(true, Ordering::Release);
-        self.notify(&self.io);
-        let mut seen = (self.ending.beats.load(Ordering::Relaxed), Instant::now());
-        while !self.ending.waiter.take_notice() {
-            let beats = self.ending.beats.load(Ordering::Relaxed);
+    /// Has the I/O thread hand over everything, and waits until it has, or gets nowhere.
+    pub fn ask(&self, wake: impl FnOnce()) {
+        self.wanted.store(true, Ordering::Release);
+        wake();
+        let mut seen = (self.beats.load(Ordering::Relaxed), Instant::now());
+        while !self.waiter.take_notice() {
+            let beats = self.beats.load(Ordering::Relaxed);
             if beats != seen.0 {
                 seen = (beats, Instant::now());
             }
@@ -57,36 +59,26 @@ impl AtExit for Reactor {
             if left.is_zero() {
                 return;
             }
-            self.ending.waiter.park(Some(left));
+            self.waiter.park(Some(left));
         }
     }
-}
 
-impl Reactor {
-    /// The calling thread is the I/O thread.
-    pub(super) fn serves_here(&self) {
-        SERVED.set(self.address());
-    }
-
-    /// Hands over what waits, if the process is about to end.
-    pub(super) fn end_if_wanted(&self) {
-        if self.ending.is_wanted() {
-            self.hand_over();
-            self.ending.wanted.store(false, Ordering::Release);
-            self.notify(&self.ending.waiter);
-        }
+    /// Everything has been handed over.
+    pub fn done(&self) {
+        self.wanted.store(false, Ordering::Release);
+        // It is never in a poll.
+        let _ = self.waiter.notify();
     }
 
     /// Hands everything to the kernel. Where it has no room this waits within each one's linger time, as long as peers read.
-    fn hand_over(&self) {
+    pub fn hand_over(&self, mut left: Vec<(Arc<dyn Source>, u64)>, me: &Parker) {
         let begun = Instant::now();
-        let mut left = self.sources.all();
         let mut last = (u64::MAX, begun);
         loop {
             let mut unsent = 0;
             let age = begun.elapsed();
             left.retain(|(source, key)| {
-                self.ending.beats.fetch_add(1, Ordering::Relaxed);
+                self.beats.fetch_add(1, Ordering::Relaxed);
                 if source.is_busy() {
                     return age < STALL;
                 }
@@ -100,12 +92,8 @@ impl Reactor {
             if left.is_empty() || last.1.elapsed() >= STALL {
                 return;
             }
-            self.io.park(Some(STEP));
-            self.io.take_notice();
+            me.park(Some(STEP));
+            me.take_notice();
         }
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
     }
 }

@@ -121,6 +121,19 @@ impl std::fmt::Debug for Reactor {
     }
 }
 
+impl AtExit for Reactor {
+    fn process_ends(&self) {
+        if self.is_stopping() {
+            return;
+        }
+        if self.ending.is_served_here() {
+            self.ending.hand_over(self.sources.all(), &self.io);
+        } else {
+            self.ending.ask(|| self.notify(&self.io));
+        }
+    }
+}
+
 impl Reactor {
     /// Makes the poll and starts the I/O thread.
     pub fn start() -> Result<Arc<Reactor>> {

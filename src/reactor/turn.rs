@@ -80,7 +80,7 @@ impl Reactor {
     /// The I/O thread.
     pub(super) fn serve(&self) {
         set_timer_slack(LOOK / 10);
-        self.serves_here();
+        self.ending.serve_here();
         let mut streams = Streams::default();
         let mut lease = LEASE;
         while !self.is_stopping() {
@@ -150,7 +150,10 @@ impl Reactor {
     /// meanwhile. If nobody polls, it does on the way.
     fn watch(&self, streams: &mut Streams) {
         loop {
-            self.end_if_wanted();
+            if self.ending.is_wanted() {
+                self.ending.hand_over(self.sources.all(), &self.io);
+                self.ending.done();
+            }
             let requests = std::mem::take(&mut *self.requests.lock());
             for Request::Watch(watched) in requests {
                 streams.add(watched, Instant::now());
