@@ -4,7 +4,7 @@
 //!            past both marks, closely
 //!   Burst ───────────────────────────▶ Stream
 //!     ▲                                   │
-//!     └──── a quiet time of REST in all ──┘
+//!     └─ quiet for REST, or up to KEPT ───┘
 //! ```
 //!
 //! What does not follow closely on the last write is written at once, always. What follows closely is written at once as well
@@ -24,9 +24,12 @@ pub const BURST_BYTES: u32 = 16 * 1024;
 /// A message counts as at least so many bytes: a stream of bytes would otherwise take very long to be seen.
 const LEAST: u32 = 16;
 
-/// A quiet time of this length makes up for all that was sent before: a sender that is preempted (for 4 ms, mostly), or waits
-/// until its receiver has read, is back before.
+/// A quiet time of this length makes up for a burst: bursts that come again and again are no stream.
 pub const REST: Duration = Duration::from_millis(10);
+
+/// A stream that goes on is kept over quiet times of up to this length: a sender that is preempted on a busy machine (for some
+/// slices of 4 ms), or waits until its receiver has read, is back before.
+pub const KEPT: Duration = Duration::from_millis(50);
 
 /// The pace of one socket, or of one thread.
 #[derive(Clone, Copy, Debug)]
@@ -94,8 +97,9 @@ impl Pace {
         let bytes = u32::try_from(size).unwrap_or(u32::MAX).clamp(LEAST, BURST_BYTES);
         // Rounded up, so that the marks are reached at the number that they say.
         let share = |used, of| REST * used / of + Duration::from_nanos(1);
-        self.messages = (self.messages + share(messages, BURST_MESSAGES)).min(REST);
-        self.bytes = (self.bytes + share(bytes, BURST_BYTES)).min(REST);
+        let most = if self.streams { KEPT } else { REST };
+        self.messages = (self.messages + share(messages, BURST_MESSAGES)).min(most);
+        self.bytes = (self.bytes + share(bytes, BURST_BYTES)).min(most);
         self.streams |= self.messages == REST && self.bytes == REST;
     }
 
@@ -199,7 +203,7 @@ mod tests {
         for mut sender in [Sender::new(), Sender::streaming()] {
             assert_eq!(sender.burst(100_000, 1000, CLOSE), 0);
         }
-        for pause in [CLOSE, MS, REST, 1000 * REST] {
+        for pause in [CLOSE, MS, KEPT, 1000 * KEPT] {
             assert!(!Sender::streaming().send(64, pause), "{pause:?}");
         }
     }
@@ -207,7 +211,7 @@ mod tests {
     #[test]
     fn a_hitch_does_not_end_a_stream_and_a_rest_does() {
         for (pause, coalesced) in
-            [(CLOSE, true), (MS, true), (4 * MS, true), (9 * MS, true), (REST, false), (REST * 100, false)]
+            [(CLOSE, true), (MS, true), (4 * MS, true), (KEPT - MS, true), (KEPT, false), (KEPT * 100, false)]
         {
             let mut sender = Sender::streaming();
             sender.send(64, pause);
@@ -241,11 +245,11 @@ mod tests {
         for (count, pause) in [(10, MS), (100, 10 * MS)] {
             for mut sender in [Sender::new(), Sender::streaming()] {
                 let mut coalesced = Vec::new();
-                for _ in 0..200 {
+                for _ in 0..400 {
                     sender.now += pause;
                     coalesced.push(sender.burst(count, 64, US));
                 }
-                assert!(coalesced[20..].iter().all(|count| *count == 0), "{count} in {pause:?}: {coalesced:?}");
+                assert!(coalesced[200..].iter().all(|count| *count == 0), "{count} in {pause:?}: {coalesced:?}");
             }
         }
     }
@@ -265,7 +269,7 @@ mod tests {
     fn an_answer_after_a_rest_ends_a_stream_too() {
         let mut sender = Sender::streaming();
         sender.pace.received();
-        sender.send(64, REST);
+        sender.send(64, KEPT);
         assert_eq!(sender.burst(100, 64, US), 0);
     }
 
