@@ -12,7 +12,8 @@ LIBDIR ?= $(PREFIX)/lib
 BINDIR ?= $(PREFIX)/bin
 INCLUDEDIR ?= $(PREFIX)/include
 DATADIR ?= $(PREFIX)/share
-export DESTDIR PREFIX LIBDIR BINDIR INCLUDEDIR DATADIR STRIP
+ZSHDIR ?= $(DATADIR)/zsh/site-functions
+export DESTDIR PREFIX LIBDIR BINDIR INCLUDEDIR DATADIR ZSHDIR STRIP
 
 OUT := $(CARGO_TARGET_DIR)/release
 # Written when cargo has built: a tree that is up to date is installed without cargo, which root often does not have.
@@ -61,7 +62,7 @@ $(FIVE): $(BUILT)
 
 $(OUT)/perf/%: bench/perf/%.c bench/perf/perf.h $(BUILT)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -O2 -Wall -Wextra -Wl,-z,now -pthread -I include $< -o $@ -L $(OUT) -lnanomsg
+	$(CC) -std=gnu11 -O2 -D_FORTIFY_SOURCE=2 -Wall -Wextra -Wl,-z,now -pthread -I include $< -o $@ -L $(OUT) -lnanomsg
 
 # Builds the library and a C example, and moves real data.
 run: build
@@ -99,7 +100,11 @@ install: all
 uninstall:
 	packaging/install.sh uninstall $(OUT)
 
+# Debian packages: libmillrace, libmillrace-dev, millrace-utils (packaging/debian/build.sh says what they are).
+deb: all
+	packaging/debian/build.sh $(OUT) $(OUT)/deb
+
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run check test headers manual bench install uninstall clean
+.PHONY: all help build static run check test headers manual bench install uninstall deb clean

@@ -10,6 +10,10 @@ const LINKS: [&str; 2] = ["libnanomsg.so.6", "libnanomsg.so.5"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    // The tests compile C programs for the target that they are built for.
+    for variable in ["TARGET", "HOST"] {
+        println!("cargo:rustc-env={variable}={}", env::var(variable).expect("cargo sets it"));
+    }
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libnanomsg.so.6");
 
     // OUT_DIR is <target>/<profile>/build/<package>/out; the library will be in <profile> and in its deps.

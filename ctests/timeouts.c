@@ -9,16 +9,16 @@ int main(void) {
     set(s, NN_RCVTIMEO, 100);
     int64_t since = now_ms();
     CHECK_ERR(nn_send(s, "x", 1, 0), ETIMEDOUT);
-    CHECK_ELAPSED(since, 90, 600);
+    CHECK_NOT_BEFORE(since, 90);
     since = now_ms();
     CHECK_ERR(nn_recv(s, buffer, sizeof(buffer), 0), ETIMEDOUT);
-    CHECK_ELAPSED(since, 90, 600);
+    CHECK_NOT_BEFORE(since, 90);
 
     /* NN_DONTWAIT does not wait and has its own error. */
-    since = now_ms();
+    set(s, NN_SNDTIMEO, FOREVER);
+    set(s, NN_RCVTIMEO, FOREVER);
     CHECK_ERR(nn_send(s, "x", 1, NN_DONTWAIT), EAGAIN);
     CHECK_ERR(nn_recv(s, buffer, sizeof(buffer), NN_DONTWAIT), EAGAIN);
-    CHECK_ELAPSED(since, 0, 80);
 
     /* 0 does not wait either, and is a timeout. */
     set(s, NN_SNDTIMEO, 0);
@@ -38,7 +38,7 @@ int main(void) {
     fill(s, 100000, 1000);
     since = now_ms();
     CHECK_ERR(nn_send(s, buffer, sizeof(buffer), 0), ETIMEDOUT);
-    CHECK_ELAPSED(since, 90, 600);
+    CHECK_NOT_BEFORE(since, 90);
     CLOSE(s, peer);
     return finish();
 }

@@ -655,7 +655,11 @@ static void far_too_large(void) {
     SEND_BYTES(push, data, 8 << 20);
     free(data);
     WAIT(connections(push) == 0 && connections(pull) == 0);
-    pause_ms(pace(250));
+    /* It comes back no more: others have tried again and again meanwhile. */
+    int other = open_socket(NN_PUSH);
+    CONNECT(other, fresh(TCP).text);
+    WAIT(statistic(other, NN_STAT_CONNECT_ERRORS) >= 3);
+    CLOSE(other);
     CHECK_EQ(statistic(push, NN_STAT_ESTABLISHED_CONNECTIONS), 1);
     CHECK_EQ(statistic(push, NN_STAT_BROKEN_CONNECTIONS), 0);
     CLOSE(push, pull);
@@ -823,11 +827,11 @@ static void *silence(void *unused) {
     CONNECT(c, b.text);
     int other = peer_accept(listener);
     peer_write(fd, "GET / HTTP/1.1\r\n", 16);
-    struct timeval limit = {slow() ? 60 : 8, 0};
+    struct timeval limit = {slow() ? 60 : 15, 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     CHECK(peer_hung_up(fd));
     CHECK(peer_hung_up(other));
-    CHECK_ELAPSED(since, 4800, 6500);
+    CHECK_NOT_BEFORE(since, 4800);
     close(fd);
     close(other);
     close(listener);

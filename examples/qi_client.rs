@@ -1,8 +1,8 @@
 //! Calls a service and listens to its signal: `cargo run --example qi_client`, with the example `qi_service` running.
 
-use nanomsg::qi::client::{ClientError, Session, SessionOptions};
+use nanomsg::qi::client::{CallError, Session, SessionOptions};
 
-fn main() -> Result<(), ClientError> {
+fn main() -> Result<(), CallError> {
     let session = Session::connect("tcp://127.0.0.1:9559", SessionOptions::default())?;
     let greeter = session.service("Greeter")?;
     let said = greeter.subscribe("said")?;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Lays out what `make` has built, or takes it away again: install.sh install|uninstall BUILT. `make install` and `make
-# uninstall` call it, with the places in DESTDIR, PREFIX, LIBDIR, BINDIR, INCLUDEDIR and DATADIR. One list serves both.
+# uninstall` call it, with the places in DESTDIR, PREFIX, LIBDIR, BINDIR, INCLUDEDIR, DATADIR and ZSHDIR. One list serves both.
 set -eu
 
 action=$1
@@ -8,12 +8,13 @@ built=$2
 cd "$(dirname "$0")/.."
 : "${DESTDIR=}" "${PREFIX:=/usr/local}" "${LIBDIR:=$PREFIX/lib}" "${BINDIR:=$PREFIX/bin}"
 : "${INCLUDEDIR:=$PREFIX/include}" "${DATADIR:=$PREFIX/share}" "${STRIP:=strip}"
+: "${ZSHDIR:=$DATADIR/zsh/site-functions}"
 
 # The interface implemented, which is what pkg-config and CMake are asked for.
 version=1.2.1
 cmake=$LIBDIR/cmake/nanomsg-$version
 
-# What goes where. `code` is stripped (--strip-unneeded: what the loader and the profiler of a program need stays).
+# What goes where. `code` is stripped, of its compilers' names as well.
 everything() {
     code 644 "$built/libnanomsg.so" "$LIBDIR/libnanomsg.so.6.0.1"
     link libnanomsg.so.6.0.1 "$LIBDIR/libnanomsg.so.6"
@@ -22,13 +23,14 @@ everything() {
     link libnanomsg.so.5.1.0 "$LIBDIR/libnanomsg.so.5"
     file "$built/static/libnanomsg.a" "$LIBDIR/libnanomsg.a"
     for header in include/*/*.h; do file "$header" "$INCLUDEDIR/${header#include/}"; done
+    # The C++ binding, headers only.
     for header in bindings/cpp/include/millrace/*.hpp bindings/cpp/include/millrace/qi/*.hpp; do
         file "$header" "$INCLUDEDIR/${header#bindings/cpp/include/}"
     done
     filled packaging/nanomsg.pc.in "$LIBDIR/pkgconfig/nanomsg.pc"
     filled packaging/nanomsg-config.cmake.in "$cmake/nanomsg-config.cmake"
     filled packaging/nanomsg-config-version.cmake.in "$cmake/nanomsg-config-version.cmake"
-    for tool in nanoqi; do code 755 "$built/$tool" "$BINDIR/$tool"; done
+    for tool in nanobench nanocat nanoqi; do code 755 "$built/$tool" "$BINDIR/$tool"; done
     for source in bench/perf/*.c; do
         program=$(basename "$source" .c)
         code 755 "$built/perf/$program" "$BINDIR/$program"
@@ -36,6 +38,13 @@ everything() {
     for page in docs/man/*.[137]; do
         if [ -e "$page" ]; then file "$page" "$DATADIR/man/man${page##*.}/${page##*/}"; fi
     done
+    # One page is for all six.
+    for program in remote_lat local_thr remote_thr inproc_lat inproc_thr; do
+        link local_lat.1 "$DATADIR/man/man1/$program.1"
+    done
+    file packaging/completions/nanocat "$DATADIR/bash-completion/completions/nanocat"
+    file packaging/completions/_nanocat "$ZSHDIR/_nanocat"
+    file packaging/completions/nanocat.fish "$DATADIR/fish/vendor_completions.d/nanocat.fish"
     # They are ours alone, so they go when they are empty.
     for ours in "$cmake" "$INCLUDEDIR/nanomsg" "$INCLUDEDIR/millrace/qi" "$INCLUDEDIR/millrace"; do directory "$ours"; done
 }
@@ -72,7 +81,7 @@ fill() {
 case $action in
     install)
         place() { install -D -m "$1" "$2" "$DESTDIR$3"; }
-        code() { place "$1" "$2" "$3" && "$STRIP" --strip-unneeded "$DESTDIR$3"; }
+        code() { place "$1" "$2" "$3" && "$STRIP" --strip-unneeded --remove-section=.comment "$DESTDIR$3"; }
         file() { place 644 "$1" "$2"; }
         link() { ln -sf "$1" "$DESTDIR$2"; }
         filled() { place 644 "$1" "$2" && fill "$1" > "$DESTDIR$2"; }

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use support::patterns::Report;
 use support::shell::{Terminal, Workshop};
-use support::{repo_root, run};
+use support::{repo_root, run, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// A comment for the shell, and for us. The expected lines must then have what sorts them before their first dots.
@@ -212,14 +212,8 @@ fn the_page_talks_to_the_wall() {
 
 /// The opening handshake of a browser.
 fn browser(address: &str, protocol: &str) -> TcpStream {
-    let deadline = Instant::now() + LIMIT;
-    let mut stream = loop {
-        match TcpStream::connect(address) {
-            Ok(stream) => break stream,
-            Err(error) => assert!(Instant::now() < deadline, "{address}: {error}"),
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
+    let connected = until(Instant::now() + LIMIT, || TcpStream::connect(address).ok());
+    let mut stream = connected.unwrap_or_else(|| panic!("{address}: nobody listens"));
     let request = format!(
         "GET / HTTP/1.1\r\nHost: {address}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nOrigin: null\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

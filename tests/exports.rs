@@ -239,7 +239,7 @@ fn compile(dir: &ScratchDir, source: &str, library: impl Fn(&mut Command) -> &mu
     let program = dir.path("program");
     let file = dir.path("program.c");
     fs::write(&file, source).expect("write a program");
-    let mut cc = Command::new("cc");
+    let mut cc = support::c_compiler();
     cc.arg("-I").arg(repo_root().join("include")).arg(file).arg("-o").arg(&program);
     succeed(library(&mut cc));
     program

@@ -300,7 +300,7 @@ fn macros(directory: &Path) -> BTreeSet<String> {
         .map(|header| format!("#include \"{}/nanomsg/{}.h\"\n", directory.display(), header.name))
         .collect();
     fs::write(&source, includes).expect("write a program");
-    let outcome = run(Command::new("cc").args(["-E", "-dM"]).arg(source), Duration::from_secs(60));
+    let outcome = run(support::c_compiler().args(["-E", "-dM"]).arg(source), Duration::from_secs(60));
     outcome.expect_success("the preprocessor");
     let macros = outcome.stdout.lines().filter_map(|line| line.strip_prefix("#define "));
     let named = macros.map(|definition| match definition.split_once(['(', ' ']) {

@@ -51,6 +51,8 @@ fn what_is_installed() {
         "bin/inproc_thr",
         "bin/local_lat",
         "bin/local_thr",
+        "bin/nanobench",
+        "bin/nanocat",
         "bin/nanoqi",
         "bin/remote_lat",
         "bin/remote_thr",
@@ -63,6 +65,14 @@ fn what_is_installed() {
         "lib/libnanomsg.so.6",
         "lib/libnanomsg.so.6.0.1",
         "lib/pkgconfig/nanomsg.pc",
+        "share/bash-completion/completions/nanocat",
+        "share/fish/vendor_completions.d/nanocat.fish",
+        "share/man/man1/inproc_lat.1",
+        "share/man/man1/inproc_thr.1",
+        "share/man/man1/local_thr.1",
+        "share/man/man1/remote_lat.1",
+        "share/man/man1/remote_thr.1",
+        "share/zsh/site-functions/_nanocat",
     ]
     .map(str::to_owned)
     .into();
@@ -179,10 +189,13 @@ fn pkg_config_finds_it_in_a_multiarch_directory() {
 #[test]
 fn the_cmake_package_can_be_moved() {
     require_tool("cmake", "cmake");
-    for (libdir, target) in [("/usr/lib/some-tuple", "nanomsg"), ("/usr/lib", "nanomsg::nanomsg")] {
+    let targets = [("/usr/lib/some-tuple", "nanomsg"), ("/usr/lib", "nanomsg::nanomsg"), ("/usr/lib", "millrace::cpp")];
+    for (libdir, target) in targets {
         let installed = Installed::make(&["PREFIX=/usr", &format!("LIBDIR={libdir}")]);
         let dir = ScratchDir::new();
         write_program(&dir);
+        fs::write(dir.path("program.cpp"), format!("#include <millrace/nanomsg.hpp>\n{PROGRAM}"))
+            .expect("write a program");
         fs::write(dir.path("CMakeLists.txt"), cmake_lists(target)).expect("write CMakeLists.txt");
         let (source, build) = (dir.path("."), dir.path("build"));
         let mut configure = Command::new("cmake");
@@ -210,10 +223,11 @@ fn the_cmake_package_can_be_moved() {
 fn cmake_lists(target: &str) -> String {
     let show = |variable| format!("message(STATUS nanomsg_{variable}=${{nanomsg_{variable}}})\n");
     let shown: String = ["INSTALL_PREFIX", "BINDIR", "INCDIR", "LIBDIR"].map(show).concat();
+    let source = if target == "millrace::cpp" { "program.cpp" } else { "program.c" };
     format!(
-        "cmake_minimum_required(VERSION 3.10)\nproject(t C)\n\
+        "cmake_minimum_required(VERSION 3.10)\nproject(t C CXX)\n\
          find_package(nanomsg 1.1 REQUIRED CONFIG)\nfind_package(nanomsg REQUIRED CONFIG)\n{shown}\
-         add_executable(program program.c)\ntarget_link_libraries(program {target})\n"
+         add_executable(program {source})\ntarget_link_libraries(program {target})\n"
     )
 }
 
@@ -278,6 +292,16 @@ fn every_program_has_its_page() {
         entries.map(|entry| stem(&entry.path())).collect()
     };
     assert_eq!(names("/usr/local/share/man/man1"), names("/usr/local/bin"));
+}
+
+#[test]
+fn the_programs_pages_are_well_formed() {
+    require_tool("mandoc", "mandoc");
+    for page in ["nanocat", "nanoqi", "nanobench", "local_lat"] {
+        let file = repo_root().join("docs/man").join(format!("{page}.1"));
+        let outcome = run(Command::new("mandoc").args(["-T", "lint", "-W", "warning"]).arg(file), LIMIT);
+        assert!(outcome.code == Some(0), "{page}: {}", outcome.stdout);
+    }
 }
 
 fn stem(path: &Path) -> String {

@@ -42,9 +42,9 @@ mod qi {
     pub mod endpoint {
         pub mod failure;
         pub mod filter;
-        pub mod guard;
         pub mod handlers;
         pub mod index;
+        pub mod reentrancy;
         pub mod ring;
     }
     pub mod server {

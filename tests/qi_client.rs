@@ -8,9 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use nanomsg::qi::client::{
-    CallOptions, ClientError, Provider, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
-};
+use nanomsg::qi::bus::Provider;
+use nanomsg::qi::client::{CallError, CallOptions, Proxy, Session, SessionOptions, SubscribeOptions, Subscription};
 use nanomsg::qi::server::{ObjectBuilder, Options, Server};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
@@ -86,26 +85,26 @@ fn failures_say_what_is_wrong() {
     let service = Service::start();
     let session = service.session();
     let proof = proof(&session);
-    fn text<T: std::fmt::Debug>(outcome: Result<T, ClientError>) -> String {
+    fn text<T: std::fmt::Debug>(outcome: Result<T, CallError>) -> String {
         outcome.unwrap_err().to_string()
     }
-    assert!(matches!(proof.call("fail", &[]), Err(ClientError::Remote(text)) if text.contains("boom")));
-    assert!(matches!(proof.call("nope", &[]), Err(ClientError::Resolve(_))));
+    assert!(matches!(proof.call("fail", &[]), Err(CallError::Remote(text)) if text.contains("boom")));
+    assert!(matches!(proof.call("nope", &[]), Err(CallError::Resolve(_))));
     assert!(text(proof.call("add", &[1.into()])).contains("add does not take (i)"));
     // What cannot be converted is left to the server, which cannot either.
-    assert!(matches!(proof.call("add", &["1".into(), "2".into()]), Err(ClientError::Remote(_))));
-    assert!(matches!(session.service("Nope"), Err(ClientError::NoService { .. })));
-    assert!(matches!(proof.subscribe("nope"), Err(ClientError::NoMember { .. })));
-    assert!(matches!(proof.property("nope"), Err(ClientError::NoMember { .. })));
-    assert!(matches!(proof.set_property("level", "x".into()), Err(ClientError::Remote(_))));
-    assert!(matches!(Session::connect("tcp://tcps://x", SessionOptions::default()), Err(ClientError::Address { .. })));
+    assert!(matches!(proof.call("add", &["1".into(), "2".into()]), Err(CallError::Remote(_))));
+    assert!(matches!(session.service("Nope"), Err(CallError::NoService { .. })));
+    assert!(matches!(proof.subscribe("nope"), Err(CallError::NoMember { .. })));
+    assert!(matches!(proof.property("nope"), Err(CallError::NoMember { .. })));
+    assert!(matches!(proof.set_property("level", "x".into()), Err(CallError::Remote(_))));
+    assert!(matches!(Session::connect("tcp://tcps://x", SessionOptions::default()), Err(CallError::Address { .. })));
     let tls = service.url.replace("tcp:", "tcps:");
     assert!(text(Session::connect(&tls, SessionOptions::default())).contains("TLS"));
     let lost = proof.start_call("slow", &[], &CallOptions::default()).unwrap();
     service.kill();
-    assert!(matches!(lost.wait(), Err(ClientError::Disconnected(_))));
-    assert!(matches!(proof.call("add", &[1.into(), 2.into()]), Err(ClientError::Disconnected(_))));
-    assert!(matches!(session.services(), Err(ClientError::Disconnected(_))));
+    assert!(matches!(lost.wait(), Err(CallError::Disconnected(_))));
+    assert!(matches!(proof.call("add", &[1.into(), 2.into()]), Err(CallError::Disconnected(_))));
+    assert!(matches!(session.services(), Err(CallError::Disconnected(_))));
 }
 
 #[test]
@@ -115,19 +114,19 @@ fn calls_end_when_they_are_cancelled_or_late() {
     let proof = proof(&session);
     let call = proof.start_call("slow", &[], &CallOptions::default()).unwrap();
     call.cancel();
-    assert_eq!(call.wait().map(drop), Err(ClientError::Canceled));
+    assert_eq!(call.wait().map(drop), Err(CallError::Canceled));
     let slow = proof.call_with("slow", &[], &CallOptions::within(Duration::from_millis(50)));
-    assert_eq!(slow.map(drop), Err(ClientError::TimedOut));
+    assert_eq!(slow.map(drop), Err(CallError::TimedOut));
     // The answer to the one that was late is known when it comes; so is that of one that was abandoned.
     proof.start_call("slow", &[], &CallOptions::default()).unwrap().abandon();
     assert_eq!(proof.call_to::<i32>("add", &[1.into(), 2.into()]).unwrap(), 3);
     let (sender, told) = mpsc::channel();
-    let done = move |outcome: Result<_, ClientError>| sender.send(outcome.map(drop)).unwrap();
+    let done = move |outcome: Result<_, CallError>| sender.send(outcome.map(drop)).unwrap();
     let soon = CallOptions::within(Duration::from_millis(50));
     proof.call_then("slow", &[], &soon, Box::new(done.clone())).unwrap();
-    assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(ClientError::TimedOut));
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(CallError::TimedOut));
     proof.call_then("slow", &[], &CallOptions::default(), Box::new(done.clone())).unwrap().cancel();
-    assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(ClientError::Canceled));
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), Err(CallError::Canceled));
     proof.call_then("add", &[1.into(), 2.into()], &CallOptions::default(), Box::new(done)).unwrap();
     assert_eq!(told.recv_timeout(LIMIT).unwrap(), Ok(()));
     assert_eq!(proof.connection().counts().unknown, 0);
@@ -174,7 +173,7 @@ fn events_in_the_type_that_is_wanted() {
     service.tell("pair 1 2");
     assert_eq!(next(&pairs), Value::tuple(vec![Value::tuple(vec![Value::Int64(1), Value::Int64(2)])]));
     service.tell("pair 3");
-    assert!(matches!(pairs.next(Some(LIMIT)), Err(ClientError::Payload { .. })));
+    assert!(matches!(pairs.next(Some(LIMIT)), Err(CallError::Payload { .. })));
     service.tell("pair 4 5");
     assert_eq!(next(&pairs), Value::tuple(vec![Value::tuple(vec![Value::Int64(4), Value::Int64(5)])]));
 }
@@ -239,27 +238,27 @@ fn objects_live_as_long_as_they_are_held() {
     drop(said);
     drop(child);
     let connection = proof.connection();
-    assert_eq!(connection.objects().len(), 1);
+    assert_eq!(connection.held_objects(), 1);
     // The same object by its ids, which keeps nothing.
     let (service_id, object) = other.ids();
     let bare = |object| Proxy::new(&connection, service_id, object, Some(LIMIT));
     let there = bare(object).unwrap();
     drop(other);
-    assert_eq!(connection.objects().len(), 0);
-    eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_))));
+    assert_eq!(connection.held_objects(), 0);
+    eventually(|| matches!(there.call("hello", &[]), Err(CallError::Remote(_))));
     // An object that nobody looks at is released as well.
     let unseen = proof.call("child", &["unseen".into()]).unwrap();
     let there = bare(unseen.objects()[0].object).unwrap();
     drop(unseen);
-    eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_))));
+    eventually(|| matches!(there.call("hello", &[]), Err(CallError::Remote(_))));
     // And one that comes when nobody waits any more: its id is the next.
     proof.start_call("child", &["late".into()], &CallOptions::default()).unwrap().abandon();
     eventually(|| connection.counts().late == 1);
     let late = there.ids().1 + 1;
     match bare(late) {
         // The release was under way.
-        Ok(there) => eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_)))),
-        Err(error) => assert!(matches!(error, ClientError::Remote(_)), "{error}"),
+        Ok(there) => eventually(|| matches!(there.call("hello", &[]), Err(CallError::Remote(_)))),
+        Err(error) => assert!(matches!(error, CallError::Remote(_)), "{error}"),
     }
 }
 
@@ -291,10 +290,7 @@ fn services_come_and_go() {
     let waiting = session.clone();
     let waiter =
         std::thread::spawn(move || waiting.wait_for_service("Later", Some(LIMIT))?.call_to::<String>("hello", &[]));
-    assert_eq!(
-        session.wait_for_service("Never", Some(Duration::from_millis(20))).map(drop),
-        Err(ClientError::TimedOut)
-    );
+    assert_eq!(session.wait_for_service("Never", Some(Duration::from_millis(20))).map(drop), Err(CallError::TimedOut));
     service.tell("register Later");
     assert_eq!(waiter.join().unwrap().unwrap(), "hello from Later");
     // All in one process, so all through one connection.
@@ -303,7 +299,7 @@ fn services_come_and_go() {
     service.tell("unregister Later");
     drop(later);
     // That it has gone is an event, which may come a little later.
-    eventually(|| matches!(session.service("Later"), Err(ClientError::NoService { .. })));
+    eventually(|| matches!(session.service("Later"), Err(CallError::NoService { .. })));
 }
 
 #[test]
@@ -316,7 +312,7 @@ fn a_session_comes_back() {
     let happened = proof.subscribe("happened").unwrap();
     let lost = proof.start_call("slow", &[], &CallOptions::default()).unwrap();
     service.kill();
-    assert!(matches!(lost.wait(), Err(ClientError::Disconnected(_))));
+    assert!(matches!(lost.wait(), Err(CallError::Disconnected(_))));
     let mut service = Service::start_at(&url);
     eventually(|| session.reconnections() > 0 && proof.call("add", &[1.into(), 2.into()]).is_ok());
     // Whether the subscription is back already is not known from outside; the first event of it tells.
@@ -328,7 +324,7 @@ fn a_session_comes_back() {
     assert_eq!(happened.interruptions(), 1);
     session.close();
     while let Ok(_event) = happened.next(Some(LIMIT)) {}
-    assert!(matches!(happened.next(Some(LIMIT)), Err(ClientError::Disconnected(_))));
+    assert!(matches!(happened.next(Some(LIMIT)), Err(CallError::Disconnected(_))));
 }
 
 fn nanoqi(url: &str, arguments: &[&str]) -> (i32, String, String) {
@@ -433,8 +429,8 @@ fn libqi_calls_what_we_provide() {
     assert_eq!(printed, "\"hello tool\"");
     assert!(provider.register("Ours", &object).is_err(), "the name is taken");
     provider.unregister("Ours").unwrap();
-    eventually(|| matches!(session.service("Ours"), Err(ClientError::NoService { .. })));
-    assert!(matches!(ours.call("greet", &["you".into()]), Err(ClientError::Remote(_))), "served no more");
+    eventually(|| matches!(session.service("Ours"), Err(CallError::NoService { .. })));
+    assert!(matches!(ours.call("greet", &["you".into()]), Err(CallError::Remote(_))), "served no more");
     provider.register("Ours", &object).unwrap();
     let again = session.wait_for_service("Ours", Some(LIMIT)).unwrap();
     assert_eq!(again.call_to::<String>("greet", &["you".into()]).unwrap(), "hello you");
@@ -500,7 +496,7 @@ fn libqi_reaches_libqi_through_us() {
     eventually(|| server.statistics().exports == 0);
     for object in 3..20 {
         if let Ok(there) = Proxy::new(&proof.connection(), proof.ids().0, object, Some(LIMIT)) {
-            eventually(|| matches!(there.call("hello", &[]), Err(ClientError::Remote(_))));
+            eventually(|| matches!(there.call("hello", &[]), Err(CallError::Remote(_))));
         }
     }
 }

@@ -19,6 +19,6 @@ sed -n 's/^NN_EXPORT [^(]*[ *]\(nn_[a-z_]*\|nnqi_[a-z_]*\)(.*/\1/p' "$headers/na
 ld -r --gc-sections --force-group-allocation $(sed 's/^/--undefined=/' "$work/public") -o "$work/nanomsg.o" "$input"
 # Names without a use would still be looked for, and the bitcode that objects carry irritates link-time plugins.
 objcopy --keep-global-symbols="$work/public" --strip-unneeded --remove-section=.llvmbc --remove-section=.llvmcmd \
-    "$work/nanomsg.o"
+    --remove-section=.comment "$work/nanomsg.o"
 ar crs "$work/libnanomsg.a" "$work/nanomsg.o"
 mv "$work/libnanomsg.a" "$output"

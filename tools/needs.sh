@@ -14,10 +14,13 @@ need nanomsg-utils which nanocat
 need libnng-dev test -e /usr/include/nng/nng.h
 need libzmq3-dev test -e /usr/include/zmq.h
 need g++ which g++
+need abigail-tools which abidiff
 need clang which clang
 need valgrind which valgrind
 need cmake which cmake
 need pkg-config which pkg-config
+need dpkg-dev which dpkg-shlibdeps
+need lintian which lintian
 need libuv1-dev test -e /usr/include/uv.h
 need mandoc which mandoc
 need python3-venv python3 -c 'import ensurepip'

@@ -52,7 +52,7 @@ impl Socket {
                 visit.waiters.close = Some(Arc::clone(&me));
             }
             let waited = self.session.reactor.wait(&me, deadline, Manner { polls: self.polls(), ..Manner::POLLING });
-            if waited == Waited::TimedOut {
+            if matches!(waited, Waited::TimedOut | Waited::Failed) {
                 return;
             }
         }

@@ -90,6 +90,9 @@ impl State {
                 self.detach_if_empty(id);
             }
             Stage::HungUp => self.detach_if_empty(id),
+            Stage::Attached if entry.is_closed_under_us() => {
+                self.pipe_ready(id, Ready { readable: true, closed: true, ..Ready::default() });
+            }
             // An inproc pipe that is refused is the business of whoever pairs.
             _ => {}
         }
@@ -237,6 +240,11 @@ impl End {
 }
 
 impl Entry {
+    /// Has the program closed its descriptor?
+    fn is_closed_under_us(&self) -> bool {
+        matches!(&self.pipe, Pipe::Stream { pipe, .. } if pipe.is_closed_under_us())
+    }
+
     /// The timer of a pipe expired: is that the end of it, and which?
     pub fn out_of_time(&mut self) -> Option<Error> {
         self.timer = None;

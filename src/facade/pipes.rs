@@ -241,6 +241,9 @@ impl PipeTable {
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
         let (flow, need) = pipe.send(message, again, &mut self.coalescing, &terms);
         let key = Key::Pipe(id, entry.generation).pack();
+        if pipe.is_closed_under_us() {
+            self.changed.push(id);
+        }
         match need {
             Need::Nothing => {}
             Need::Watch => {

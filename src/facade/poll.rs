@@ -78,6 +78,7 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
             Waited::Noticed => {}
             Waited::TimedOut => return Ok(0),
             Waited::Interrupted => return Err(Error::INTERRUPTED),
+            Waited::Failed => return Err(Error::BAD_FD),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! A session: one reactor with its I/O thread, and what its sockets share.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use crate::core::{Error, Result, socket};
 use crate::protocol;
 use crate::reactor::Reactor;
+use crate::sys::random;
 use crate::transport::blocks::Blocks;
 
 use super::names::Names;
@@ -37,7 +36,7 @@ impl Session {
     /// NN_SOCKET_NAME until it is set.
     pub fn socket(self: &Arc<Self>, raw: bool, protocol: i32, name: &str) -> Result<Arc<Socket>> {
         let kind = protocol::find(protocol).ok_or(Error::INVALID)?;
-        let seed = RandomState::new().hash_one(name);
+        let seed = u64::from_ne_bytes(random::bytes());
         Ok(Socket::new(Arc::clone(self), socket::Socket::new(kind, raw, seed, name)))
     }
 

@@ -138,6 +138,7 @@ impl Socket {
                 Waited::Noticed => {}
                 Waited::TimedOut => return Err(Error::TIMED_OUT),
                 Waited::Interrupted => return Err(Error::INTERRUPTED),
+                Waited::Failed => return Err(Error::BAD_FD),
             }
         }
     }

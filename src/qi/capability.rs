@@ -89,6 +89,16 @@ impl Capabilities {
         Capabilities::of(std::array::from_fn(|at| join(one[at].1, other[at].1)))
     }
 
+    /// As bits, the first that is [`named`](Capabilities::named) being the lowest.
+    pub fn bits(self) -> u8 {
+        self.named().iter().rev().fold(0, |bits, (_, on)| bits << 1 | u8::from(*on))
+    }
+
+    /// The other way round.
+    pub fn from_bits(bits: u8) -> Capabilities {
+        Capabilities::of(std::array::from_fn(|at| bits >> at & 1 == 1))
+    }
+
     /// What both have.
     #[must_use]
     pub fn shared(self, other: Capabilities) -> Capabilities {

@@ -2,9 +2,10 @@
 //! systemd by a uuid made of `/etc/machine-id`.
 
 use std::fs;
-use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use crate::sys::random;
 
 /// Namespace of the version-5 uuids that libqi makes of `/etc/machine-id`.
 const NAMESPACE: [u8; 16] =
@@ -65,7 +66,7 @@ fn read(file: &Path) -> Option<String> {
 
 /// A random uuid, as text.
 pub(super) fn random_uuid() -> String {
-    let mut bytes = random();
+    let mut bytes = random::bytes();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     uuid_text(bytes)
 }
@@ -84,15 +85,6 @@ fn uuid_text(mut bytes: [u8; 16]) -> String {
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = |range: std::ops::Range<usize>| bytes[range].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     [0..4, 4..6, 6..8, 8..10, 10..16].map(hex).join("-")
-}
-
-/// Bytes that no other process has: what the standard library keys its hash maps with.
-pub(super) fn random() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    for half in bytes.chunks_exact_mut(8) {
-        half.copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_le_bytes());
-    }
-    bytes
 }
 
 #[cfg(test)]

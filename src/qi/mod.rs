@@ -1,8 +1,15 @@
 //! QiMessaging, the object bus of libqi, on the engine of the rest (qi-messaging.md).
 //!
+//! ```text
+//!   codec (this directory, value, convert, meta) ◀── endpoint ◀── calls ◀── client, server ◀── bus
+//! ```
+//!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
+pub mod actions;
 pub mod address;
+pub mod bus;
+pub mod calls;
 pub mod capability;
 pub mod client;
 pub mod convert;
@@ -13,7 +20,6 @@ pub mod machine;
 pub mod message;
 pub mod meta;
 pub mod payload;
-pub mod registrations;
 pub mod server;
 pub mod signature;
 pub mod value;

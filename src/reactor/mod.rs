@@ -16,16 +16,19 @@ mod turn;
 mod tests;
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use mio::{Poll, Registry, Waker};
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Registry};
 
 use crate::core::Result;
 use crate::sys::Owned;
+use crate::sys::eventfd::Bell;
 use crate::sys::exit::{self, AtExit};
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
@@ -47,7 +50,7 @@ pub use sources::Registration;
 
 pub struct Reactor {
     registry: Owned<Registry>,
-    waker: Waker,
+    waker: Bell,
     /// Locked by whoever holds the baton, hence never contended.
     poller: Mutex<Poller>,
     /// The poller holds news that the I/O thread has put off.
@@ -60,6 +63,8 @@ pub struct Reactor {
     io: Arc<Parker>,
     stopping: AtomicBool,
     ending: Ending,
+    /// The poll is of no use any more: the program has closed its descriptors.
+    failed: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -103,6 +108,8 @@ pub enum Waited {
     TimedOut,
     /// A signal handler ran.
     Interrupted,
+    /// Nothing will ever come: the program has closed the poll under us.
+    Failed,
 }
 
 /// A parker in the baton's queue: the same one, not an equal one.
@@ -139,7 +146,8 @@ impl Reactor {
     pub fn start() -> Result<Arc<Reactor>> {
         let poll = Poll::new()?;
         let registry = Owned::new(poll.registry().try_clone()?);
-        let waker = Waker::new(&registry, WAKER)?;
+        let waker = Bell::new()?;
+        registry.register(&mut SourceFd(&waker.fd()), WAKER, Interest::READABLE)?;
         let reactor = Arc::new(Reactor {
             registry,
             waker,
@@ -152,10 +160,18 @@ impl Reactor {
             io: Arc::default(),
             stopping: AtomicBool::new(false),
             ending: Ending::default(),
+            failed: AtomicBool::new(false),
             thread: Mutex::default(),
         });
         let own = Arc::clone(&reactor);
-        let thread = spawn_without_signals("millrace-io", move || own.serve())?;
+        let thread = spawn_without_signals("millrace-io", move || {
+            own.serve();
+            // The numbers of a poll that was closed may be those of the next reactor's by now, and the kernel does not tell polls
+            // apart: better nothing is closed, just when that one begins.
+            if own.has_failed() {
+                let _kept = ManuallyDrop::new(own);
+            }
+        })?;
         *reactor.thread.lock() = Some(thread);
         let party: Weak<Reactor> = Arc::downgrade(&reactor);
         exit::tell(party as Weak<dyn AtExit>);
@@ -165,9 +181,13 @@ impl Reactor {
     /// Ends the I/O thread and waits for that.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
-        self.notify(&self.io);
+        let polls = self.io.notify();
+        if polls {
+            self.wake_poll();
+        }
         let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
+        // In a poll that was closed it may sleep on for a while. It finds out by itself, and keeps what it needs.
+        if let Some(thread) = thread.filter(|_| !polls || !self.has_failed()) {
             // A panic of the I/O thread has been reported; there is nobody left to tell.
             let _ = thread.join();
         }
@@ -242,6 +262,9 @@ impl Reactor {
             if me.0.take_notice() {
                 break Waited::Noticed;
             }
+            if polls && self.has_failed() {
+                break Waited::Failed;
+            }
             let left = time_left(deadline);
             if left.is_some_and(|left| left.is_zero()) {
                 break Waited::TimedOut;
@@ -272,7 +295,7 @@ impl Reactor {
     }
 
     fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>) -> Wake<ByIdentity>) {
-        if self.baton.try_acquire() {
+        if !self.has_failed() && self.baton.try_acquire() {
             // A poll that does not wait cannot be interrupted.
             let _ = self.poll_once(Some(Duration::ZERO), None, busy);
             self.carry_out(give_back(&self.baton));
@@ -292,12 +315,17 @@ impl Reactor {
             if left.is_some_and(|left| left.is_zero()) {
                 return Waited::TimedOut;
             }
+            if self.has_failed() {
+                return Waited::Failed;
+            }
             if !me.begin_poll() {
                 continue;
             }
             let outcome = self.poll_once(left, Some(me), Busy::Wait);
-            if matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::Interrupted) {
-                return Waited::Interrupted;
+            match outcome {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Waited::Interrupted,
+                Err(_) => return Waited::Failed,
             }
         }
     }
@@ -319,7 +347,12 @@ impl Reactor {
     }
 
     fn wake_poll(&self) {
-        // An eventfd write fails only if the counter overflows, and then the poller is awake anyway.
-        let _ = self.waker.wake();
+        if !self.has_failed() && self.waker.ring().is_err() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Relaxed)
     }
 }

@@ -21,6 +21,9 @@ use super::{Reactor, Request, time_left};
 const LEASE: Duration = Duration::from_millis(1);
 const LONG_LEASE: Duration = Duration::from_millis(4);
 
+/// Longest sleep in the poll. Nobody is told when a program closes the poll under us, but the next poll fails.
+const LONGEST: Duration = Duration::from_secs(5);
+
 /// Events fetched at once.
 const BATCH: usize = 256;
 
@@ -43,14 +46,11 @@ impl Reactor {
     pub(super) fn poll_once(&self, timeout: Option<Duration>, sleeper: Option<&Parker>, busy: Busy) -> io::Result<()> {
         let next = self.timers.next();
         let until_timer = time_left(next);
-        let timeout = match (timeout, until_timer) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let timeout = timeout.into_iter().chain(until_timer).fold(LONGEST, Duration::min);
         let mut poller = self.poller.lock();
         let Poller { poll, events, deferred } = &mut *poller;
         deferred.tell_all(busy);
-        let outcome = poll.get_mut().poll(events, timeout);
+        let outcome = poll.get_mut().poll(events, Some(timeout));
         if let Some(sleeper) = sleeper {
             sleeper.end_poll();
         }
@@ -61,6 +61,9 @@ impl Reactor {
                 let ready = Ready { readable: event.is_readable(), writable: event.is_writable(), closed };
                 deferred.tell(News { source, key, ready, deferred: 0 }, busy);
             }
+        }
+        if matches!(&outcome, Err(error) if error.kind() != io::ErrorKind::Interrupted) {
+            self.failed.store(true, Ordering::Relaxed);
         }
         self.deferring.store(!deferred.is_empty(), Ordering::Relaxed);
         drop(poller);
@@ -84,6 +87,10 @@ impl Reactor {
         let mut streams = Streams::default();
         let mut lease = LEASE;
         while !self.is_stopping() {
+            if self.has_failed() {
+                self.sleep_for_timers();
+                continue;
+            }
             self.watch(&mut streams);
             if self.is_deferring() {
                 self.pause(LOOK);
@@ -112,11 +119,11 @@ impl Reactor {
     /// Polls until callers want to, or there is something else to do.
     fn serve_poll(&self) {
         loop {
-            if self.is_stopping() || self.has_requests() || self.is_deferring() {
+            if self.is_stopping() || self.has_failed() || self.has_requests() || self.is_deferring() {
                 return self.carry_out(self.baton.hand_back());
             }
             if self.io.begin_poll() {
-                // Signals are blocked here; nothing else is an error of the poll.
+                // Signals are blocked here; any other error is told by `has_failed`.
                 let _ = self.poll_once(None, Some(&self.io), Busy::Defer);
             }
             self.io.take_notice();
@@ -146,14 +153,20 @@ impl Reactor {
         }
     }
 
+    /// All that is left to do without a poll.
+    fn sleep_for_timers(&self) {
+        let until_timer = time_left(self.timers.next()).unwrap_or(LONGEST);
+        self.pause(until_timer);
+        self.end_if_wanted();
+        let requests = std::mem::take(&mut *self.requests.lock());
+        drop(requests);
+    }
+
     /// Looks after the pipes on which messages stream, until a look finds nothing: the senders need not wake anybody
     /// meanwhile. If nobody polls, it does on the way.
     fn watch(&self, streams: &mut Streams) {
         loop {
-            if self.ending.is_wanted() {
-                self.ending.hand_over(self.sources.all(), &self.io);
-                self.ending.done();
-            }
+            self.end_if_wanted();
             let requests = std::mem::take(&mut *self.requests.lock());
             for Request::Watch(watched) in requests {
                 streams.add(watched, Instant::now());
@@ -164,6 +177,14 @@ impl Reactor {
             }
             self.look(Busy::Defer, Baton::hand_back);
             self.pause(if self.is_deferring() { LOOK } else { pause });
+        }
+    }
+
+    /// Hands over what waits if the process is about to end.
+    fn end_if_wanted(&self) {
+        if self.ending.is_wanted() {
+            self.ending.hand_over(self.sources.all(), &self.io);
+            self.ending.done();
         }
     }
 

@@ -4,8 +4,10 @@
 //! them. So every descriptor of ours is marked in a bit map while it is open, and the fork handler closes
 //! the marked ones. A bit map and not a list: the handler may take no lock and allocate nothing.
 
+use std::io;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Descriptors above this are not remembered (the usual hard limit of a process is at most this).
 const TRACKED: usize = 1 << 20;
@@ -13,20 +15,46 @@ const TRACKED: usize = 1 << 20;
 /// Untouched pages of the map cost nothing.
 static OPEN: [AtomicU64; TRACKED / 64] = [const { AtomicU64::new(0) }; TRACKED / 64];
 
-/// A descriptor that is marked as the library's for as long as it lives.
-#[derive(Debug)]
-pub struct Owned<T: AsRawFd>(T);
+/// Which of the library's descriptors had a number last, for low numbers: one that was closed under us may have been followed by
+/// another of ours, and of event descriptors and polls the kernel does not tell which is which.
+static LAST: [AtomicU32; 1 << 12] = [const { AtomicU32::new(0) }; 1 << 12];
+static MADE: AtomicU32 = AtomicU32::new(0);
 
-impl<T: AsRawFd> Owned<T> {
-    pub fn new(inner: T) -> Owned<T> {
-        mark(inner.as_raw_fd(), true);
-        Owned(inner)
-    }
+/// A descriptor that is marked as the library's for as long as it lives.
+///
+/// A program may close it under us (a daemon that closes all it finds), and open something of its own, which gets the number. So it
+/// is closed only if it still is what it was.
+#[derive(Debug)]
+pub struct Owned<T: AsRawFd> {
+    inner: ManuallyDrop<T>,
+    object: Option<Object>,
+    /// It tells it from others in [`LAST`].
+    serial: u32,
 }
 
 impl<T: AsRawFd> Owned<T> {
+    pub fn new(inner: T) -> Owned<T> {
+        let fd = inner.as_raw_fd();
+        let serial = MADE.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        mark(fd, true);
+        if let Some(last) = last_with(fd) {
+            last.store(serial, Ordering::Relaxed);
+        }
+        Owned { inner: ManuallyDrop::new(inner), object: Object::of(fd), serial }
+    }
+
     pub fn get_mut(&mut self) -> &mut T {
-        &mut self.0
+        &mut self.inner
+    }
+
+    /// Has the program left it open, and not put something of its own in its place?
+    pub fn is_ours(&self) -> bool {
+        let fd = self.inner.as_raw_fd();
+        self.had_it_last() && self.object.is_some() && self.object == Object::of(fd)
+    }
+
+    fn had_it_last(&self) -> bool {
+        last_with(self.inner.as_raw_fd()).is_none_or(|last| last.load(Ordering::Relaxed) == self.serial)
     }
 }
 
@@ -34,15 +62,59 @@ impl<T: AsRawFd> std::ops::Deref for Owned<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        &self.0
+        &self.inner
     }
 }
 
 impl<T: AsRawFd> Drop for Owned<T> {
     /// Runs before the inner value closes the descriptor, so a number is never marked for two owners.
     fn drop(&mut self) {
-        mark(self.0.as_raw_fd(), false);
+        let is_ours = self.is_ours();
+        if self.had_it_last() {
+            mark(self.inner.as_raw_fd(), false);
+        }
+        if is_ours {
+            // SAFETY: nobody uses it after this.
+            unsafe { ManuallyDrop::drop(&mut self.inner) };
+        }
     }
+}
+
+fn last_with(fd: RawFd) -> Option<&'static AtomicU32> {
+    LAST.get(usize::try_from(fd).ok()?)
+}
+
+/// What a descriptor stands for, as far as the kernel tells: sockets and files have numbers of their own; event descriptors and
+/// polls share one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Object {
+    device: libc::dev_t,
+    inode: libc::ino_t,
+    mode: libc::mode_t,
+}
+
+impl Object {
+    fn of(fd: RawFd) -> Option<Object> {
+        let mut found = MaybeUninit::<libc::stat>::uninit();
+        // SAFETY: the pointer is to room for a stat, which the call fills if it succeeds.
+        let filled = unsafe { libc::fstat(fd, found.as_mut_ptr()) } == 0;
+        // SAFETY: filled just now.
+        let found = filled.then(|| unsafe { found.assume_init() })?;
+        // Who may read a file can change while it is open; of which kind it is, cannot.
+        Some(Object { device: found.st_dev, inode: found.st_ino, mode: found.st_mode & libc::S_IFMT })
+    }
+
+    /// A socket, or what has no name in any file system. Ours are nearly all of this kind; files of others never are.
+    fn is_socket_or_nameless(self) -> bool {
+        self.mode == libc::S_IFSOCK || self.mode == 0
+    }
+}
+
+/// Reads from a socket what is there, without waiting, whatever the socket is set to.
+pub fn receive(fd: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer is to so many bytes, which the call may fill.
+    let count = unsafe { libc::recv(fd, into.as_mut_ptr().cast(), into.len(), libc::MSG_DONTWAIT) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 fn mark(fd: RawFd, open: bool) {
@@ -55,23 +127,29 @@ fn mark(fd: RawFd, open: bool) {
     };
 }
 
-/// Closes every marked descriptor. Only for a freshly forked child, where no other thread exists and
+/// Closes every marked descriptor, unless it is a file: then the program has closed ours, and opened that. Only for a freshly forked child, where no other thread exists and
 /// the owners of these descriptors have been forgotten.
 pub(super) fn close_all_marked() {
     for (index, word) in OPEN.iter().enumerate() {
         let mut bits = word.swap(0, Ordering::Relaxed);
         while bits != 0 {
             let fd = index * 64 + bits.trailing_zeros() as usize;
-            // SAFETY: close takes any number. The descriptor is the child's own copy; whoever would
-            // have used it again in this process was leaked by the fork handlers.
-            unsafe { libc::close(fd as RawFd) };
             bits &= bits - 1;
+            if Object::of(fd as RawFd).is_some_and(Object::is_socket_or_nameless) {
+                // SAFETY: close takes any number. The descriptor is the child's own copy; whoever would
+                // have used it again in this process was leaked by the fork handlers.
+                unsafe { libc::close(fd as RawFd) };
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     #[test]
@@ -82,5 +160,21 @@ mod tests {
         assert!(marked());
         drop(owned);
         assert!(!marked());
+    }
+
+    #[test]
+    fn what_has_got_the_number_of_a_closed_descriptor_stays_open() {
+        let (ours, _peer) = UnixStream::pair().unwrap();
+        let (others, mut others_peer) = UnixStream::pair().unwrap();
+        let owned = Owned::new(ours);
+        // SAFETY: both are open; the copy is closed below, and not by its owner.
+        assert_eq!(unsafe { libc::dup2(others.as_raw_fd(), owned.as_raw_fd()) }, owned.as_raw_fd());
+        let number = owned.as_raw_fd();
+        drop(others);
+        drop(owned);
+        // SAFETY: the copy made above, which nobody owns.
+        let mut others = UnixStream::from(unsafe { OwnedFd::from_raw_fd(number) });
+        others.write_all(b"x").unwrap();
+        assert_eq!(others_peer.read(&mut [0]).unwrap(), 1);
     }
 }

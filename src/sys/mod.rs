@@ -12,6 +12,7 @@ pub mod futex;
 pub mod interface;
 pub mod memory;
 pub mod per_process;
+pub mod random;
 pub mod scheduling;
 pub mod signals;
 pub mod sync;

@@ -145,7 +145,7 @@ impl Inbox {
         match self.front {
             Front::Small(len) => {
                 self.front = Front::Unknown;
-                self.take_small(len, &mut into.body, blocks)
+                self.take_small(len, &mut into.body, blocks);
             }
             Front::Large | Front::Unknown => into.body = self.take_large(),
         }

@@ -123,6 +123,8 @@ pub struct StreamPipe {
     pulse: Option<Pulse>,
     /// Something was ever sent: an end must be orderly.
     used: bool,
+    /// Writing has shown that the descriptor is no longer ours. Nothing is reported of it any more.
+    is_closed_under_us: bool,
 }
 
 impl StreamPipe {
@@ -145,6 +147,7 @@ impl StreamPipe {
             stuck: 0,
             pulse: None,
             used: false,
+            is_closed_under_us: false,
         }
     }
 
@@ -235,6 +238,7 @@ impl StreamPipe {
             // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
             // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
             Err(Failure::Broken(error)) => {
+                self.is_closed_under_us |= matches!(error.errno(), libc::EBADF | libc::ENOTSOCK);
                 self.give_up_writing();
                 if error == Error::NO_MEMORY {
                     return (Flow::NoMemory, Need::Nothing);
@@ -285,6 +289,11 @@ impl StreamPipe {
     /// Was it made by connecting?
     pub fn is_dialed(&self) -> bool {
         self.dialed
+    }
+
+    /// Has writing shown that the descriptor is no longer ours? Then the pipe has to be told of its end.
+    pub fn is_closed_under_us(&self) -> bool {
+        self.is_closed_under_us
     }
 
     /// Is there a message to take?
@@ -373,7 +382,7 @@ impl StreamPipe {
     /// Begins an orderly end. True if nothing is left to do. Otherwise it is when all is written, or, in a hurry, as soon as the
     /// flush that is under way has come back.
     pub fn leave(&mut self, manner: Manner, terms: &Terms<'_>) -> bool {
-        if self.state != State::Active {
+        if self.state != State::Active || !self.stream.is_ours() {
             return true;
         }
         self.state = State::Leaving(manner);

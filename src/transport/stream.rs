@@ -1,7 +1,7 @@
 //! Non-blocking bytes: what a framing is spoken over.
 
 use std::fmt::Debug;
-use std::io::{self, IoSlice, Read};
+use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::sys::Owned;
+use crate::sys::descriptor::receive;
 
 /// A connected (or connecting) byte stream. Calls never block; they take `&self` because one thread may
 /// write while another reads.
@@ -57,6 +58,11 @@ pub trait Stream: Send + Sync + Debug {
         false
     }
 
+    /// Whether its descriptor is what it was. A program may close it under us, and open something of its own.
+    fn is_ours(&self) -> bool {
+        true
+    }
+
     /// The descriptor whose readiness is this stream's.
     fn fd(&self) -> RawFd;
 }
@@ -82,6 +88,9 @@ pub struct Buffers {
     pub recv: Option<usize>,
 }
 
+/// No SIGPIPE; and no waiting, though the socket is non-blocking: its number may be somebody else's by now.
+const FLAGS: libc::c_int = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+
 impl Wire {
     pub fn new(socket: Socket, buffers: Buffers) -> io::Result<Wire> {
         socket.set_nonblocking(true)?;
@@ -92,21 +101,24 @@ impl Wire {
     }
 
     pub fn shut(&self, how: Shutdown) -> io::Result<()> {
+        if !self.0.is_ours() {
+            return Err(io::Error::from_raw_os_error(libc::EBADF));
+        }
         self.0.shutdown(how)
     }
 }
 
 impl Stream for Wire {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        retry(|| (&*self.0).read(into))
+        retry(|| receive(self.fd(), into))
     }
 
     /// Never raises SIGPIPE: the process is not ours.
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         retry(|| match from {
             // One piece costs the kernel less than a list of pieces.
-            [piece] => self.0.send_with_flags(piece, libc::MSG_NOSIGNAL),
-            pieces => self.0.send_vectored_with_flags(pieces, libc::MSG_NOSIGNAL),
+            [piece] => self.0.send_with_flags(piece, FLAGS),
+            pieces => self.0.send_vectored_with_flags(pieces, FLAGS),
         })
     }
 
@@ -128,6 +140,10 @@ impl Stream for Wire {
             }
             None => Ok(()),
         }
+    }
+
+    fn is_ours(&self) -> bool {
+        self.0.is_ours()
     }
 
     fn fd(&self) -> RawFd {

@@ -10,7 +10,7 @@ use super::{ScratchDir, build_dir, repo_root, run};
 
 /// Cargo puts the libraries of a test's build beside the test, and programs one level above.
 const LIBRARIES: [&str; 2] = ["libnanomsg.so", "libnanomsg.a"];
-const PROGRAMS: [&str; 1] = ["nanoqi"];
+const PROGRAMS: [&str; 3] = ["nanobench", "nanocat", "nanoqi"];
 
 /// A tree under a `DESTDIR` of its own, removed on drop. It is made without cargo, as by root after somebody's `make`.
 pub struct Installed {

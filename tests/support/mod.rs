@@ -15,6 +15,7 @@ use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -114,6 +115,16 @@ pub fn nng_program(source: &str) -> PathBuf {
     compile(source, "nng", &["-lnng".into()])
 }
 
+/// The C compiler of the target that the tests were built for, with the flags that its programs need.
+pub fn c_compiler() -> Command {
+    static COMPILER: LazyLock<cc::Tool> = LazyLock::new(|| {
+        let mut build = cc::Build::new();
+        build.target(env!("TARGET")).host(env!("HOST")).cargo_metadata(false);
+        build.std("gnu11").debug(true).opt_level(1).get_compiler()
+    });
+    COMPILER.to_command()
+}
+
 fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
     let source = repo_root().join(source);
     let stem = source.file_stem().expect("file name").to_str().expect("UTF-8 file name");
@@ -132,8 +143,8 @@ fn compile(source: &str, variant: &str, flags: &[String]) -> PathBuf {
     }
 
     let fresh = program.with_file_name(format!("{stem}.{}", unique()));
-    let mut cc = Command::new("cc");
-    cc.args(["-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread"]);
+    let mut cc = c_compiler();
+    cc.args(["-Wall", "-Wextra", "-Werror", "-pthread"]);
     cc.arg(&source).arg("-o").arg(&fresh).args(flags);
     let outcome = run(&mut cc, Duration::from_secs(120));
     assert_eq!(outcome.code, Some(0), "cannot compile {}:\n{}", source.display(), outcome.stderr);
@@ -183,6 +194,18 @@ impl Outcome {
     }
 }
 
+/// Looks again and again until something is there, or the deadline has passed: for what other programs do.
+pub fn until<T>(deadline: Instant, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    loop {
+        let found = look();
+        if found.is_some() || Instant::now() >= deadline {
+            return found;
+        }
+        #[expect(clippy::disallowed_methods, reason = "nobody tells what another program does")]
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// Runs `cmd` in a process group of its own with no input; kills the group once `limit` has passed.
 /// Output goes through files: a pipe could be held open by a grandchild and block the reader.
 pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
@@ -193,26 +216,18 @@ pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
     let mut child = cmd.spawn().unwrap_or_else(|error| panic!("cannot run {cmd:?}: {error}"));
 
     let deadline = Instant::now() + limit;
-    let mut timed_out = false;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("wait for child") {
-            break status;
-        }
-        if Instant::now() >= deadline {
-            timed_out = true;
-            // SAFETY: the group is the child's own, and the child has not been waited for, so its id cannot be reused.
-            unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
-            break child.wait().expect("wait for killed child");
-        }
-        #[expect(clippy::disallowed_methods, reason = "looks again and again whether another program has ended")]
-        thread::sleep(Duration::from_millis(5));
-    };
+    let ended = until(deadline, || child.try_wait().expect("wait for child"));
+    let status = ended.unwrap_or_else(|| {
+        // SAFETY: the group is the child's own, and the child has not been waited for, so its id cannot be reused.
+        unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
+        child.wait().expect("wait for killed child")
+    });
     let take = |path: &Path| {
         let text = String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned();
         let _ = fs::remove_file(path);
         text
     };
-    Outcome { code: status.code(), stdout: take(&out), stderr: take(&err), timed_out }
+    Outcome { code: status.code(), stdout: take(&out), stderr: take(&err), timed_out: ended.is_none() }
 }
 
 /// A loopback port nobody listens on at this moment. The kernel gives its own choices, which are above these, to outgoing

@@ -5,10 +5,9 @@ use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{Outcome, ScratchDir, free_port, our_lib_dir, repo_root};
+use super::{Outcome, ScratchDir, free_port, our_lib_dir, repo_root, until};
 
 /// Ports that examples and manual use. Tests run side by side, so each workshop has others in their place.
 const PORTS: [&str; 5] = [":5555", ":5556", ":5557", ":5558", ":9559"];
@@ -19,7 +18,6 @@ pub struct Workshop {
 }
 
 impl Workshop {
-    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         let scratch = ScratchDir::new();
         let ports = PORTS.iter().map(|&port| (port, format!(":{}", free_port()))).collect();
@@ -85,13 +83,10 @@ pub struct Terminal {
 impl Terminal {
     /// Waits for the end of the script, until the deadline; then everything in it is killed.
     pub fn wait(&mut self, deadline: Instant) -> Outcome {
-        while Instant::now() < deadline {
-            if let Some(status) = self.child.try_wait().expect("wait for a shell") {
-                self.ended = true;
-                // A signal's number as a shell would tell it.
-                return self.outcome(status.code().or(status.signal().map(|signal| 128 + signal)), false);
-            }
-            thread::sleep(Duration::from_millis(5));
+        if let Some(status) = until(deadline, || self.child.try_wait().expect("wait for a shell")) {
+            self.ended = true;
+            // A signal's number as a shell would tell it.
+            return self.outcome(status.code().or(status.signal().map(|signal| 128 + signal)), false);
         }
         self.kill();
         self.outcome(None, true)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use nanomsg::qi::client::{
-    CallOptions, ClientError, Event, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
+    CallError, CallOptions, Event, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
 };
 use nanomsg::qi::json::{dynamic_from_json, to_json};
 use nanomsg::qi::meta::{FIRST_USER_ID, MetaObject, ServiceInfo};
@@ -173,7 +173,7 @@ fn each(subscription: &Subscription, arguments: &Arguments, print: impl Fn(&Even
     let mut left = arguments.count;
     while left != Some(0) {
         let event = match subscription.next(None) {
-            Err(error @ ClientError::Payload { .. }) => {
+            Err(error @ CallError::Payload { .. }) => {
                 eprintln!("nanoqi: {error}");
                 continue;
             }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use nanomsg::qi::client::ClientError;
+use nanomsg::qi::client::CallError;
 
 /// Why the program fails: its exit code, and a line for people.
 pub struct Failure {
@@ -12,17 +12,17 @@ pub struct Failure {
 
 pub type Outcome = Result<(), Failure>;
 
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Failure {
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Failure {
         let code = match &error {
-            ClientError::Address { .. } => 1,
-            ClientError::Connect { .. }
-            | ClientError::Rejected { .. }
-            | ClientError::Authentication { .. }
-            | ClientError::Unreachable { .. } => 2,
-            ClientError::NoService { .. } | ClientError::NoMember { .. } | ClientError::Resolve(_) => 3,
-            ClientError::TimedOut => 5,
-            ClientError::Disconnected(_) => 6,
+            CallError::Address { .. } => 1,
+            CallError::Connect { .. }
+            | CallError::Rejected { .. }
+            | CallError::Authentication { .. }
+            | CallError::Unreachable { .. } => 2,
+            CallError::NoService { .. } | CallError::NoMember { .. } | CallError::Resolve(_) => 3,
+            CallError::TimedOut => 5,
+            CallError::Disconnected(_) => 6,
             _ => 4,
         };
         Failure { code, text: error.to_string() }

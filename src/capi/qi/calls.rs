@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::client::{CallOptions, Canceler, ClientError, Completion, PendingCall, Proxy};
+use crate::qi::client::{CallError, CallOptions, Canceler, Completion, PendingCall, Proxy};
 use crate::qi::server::Object;
 use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
@@ -121,7 +121,7 @@ impl Asked<'_> {
     /// Has the arguments sent, with the objects of ours in them.
     fn send<T>(
         self,
-        send: impl FnOnce(&Proxy, &str, &[Value], &CallOptions) -> std::result::Result<T, ClientError>,
+        send: impl FnOnce(&Proxy, &str, &[Value], &CallOptions) -> std::result::Result<T, CallError>,
     ) -> Result<T> {
         let Asked { proxy, method, arguments, objects, options } = self;
         Ok(proxy.passing(arguments, &objects, |arguments| send(&proxy, method, arguments, &options))?)

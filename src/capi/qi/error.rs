@@ -3,7 +3,7 @@ use std::ffi::{CStr, CString, c_char, c_int};
 
 use crate::capi::errno;
 use crate::core::Error;
-use crate::qi::client::ClientError;
+use crate::qi::client::CallError;
 use crate::qi::server::{EmitError, ServerError};
 
 use super::outcome::Returned;
@@ -60,8 +60,8 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<ClientError> for Failure {
-    fn from(error: ClientError) -> Failure {
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Failure {
         Failure::new(error.errno(), error)
     }
 }

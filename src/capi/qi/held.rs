@@ -33,7 +33,7 @@ impl Thing {
     fn ours(&self) -> Result<Object> {
         match self {
             Thing::Ours(object) => Ok(object.clone()),
-            Thing::Received(object) => Ok(Proxy::of_object(object).forwarded()?),
+            Thing::Received(object) => Ok(Proxy::of_object(object)?.forwarded()?),
             Thing::Passed(remote) => Ok(Object::from(remote)),
         }
     }
@@ -132,7 +132,7 @@ impl Held {
     pub fn proxy(&self, value: &Value) -> Result<Proxy> {
         let Value::Object(reference) = value else { return Err(Failure::invalid("a value that is no object")) };
         match self.all().iter().find(|one| Arc::ptr_eq(&one.reference, reference)).map(|one| &one.object) {
-            Some(Thing::Received(object)) => Ok(Proxy::of_object(object)),
+            Some(Thing::Received(object)) => Ok(Proxy::of_object(object)?),
             Some(Thing::Passed(remote)) => Ok(Proxy::of_remote(remote)?),
             Some(Thing::Ours(_)) => Err(Failure::invalid("an object of this process, which needs no proxy")),
             None => Err(Failure::invalid("an object that came through no connection")),

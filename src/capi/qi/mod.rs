@@ -25,6 +25,8 @@ pub mod read;
 pub mod requests;
 pub mod server;
 pub mod subscribe;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use error::nnqi_error;

@@ -1,7 +1,7 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Arc, LazyLock};
 
-use crate::qi::client::Provider;
+use crate::qi::bus::Provider;
 use crate::qi::endpoint::may_wait;
 
 use super::error::guard;

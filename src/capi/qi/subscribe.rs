@@ -64,7 +64,7 @@ pub unsafe extern "C" fn nnqi_watch(
         let signal = unsafe { view::utf8(signal) }?;
         let callback = callback.ok_or(Error::FAULT)?;
         let user = User::new(user);
-        let tell = move |event: std::result::Result<Event, crate::qi::client::ClientError>| {
+        let tell = move |event: std::result::Result<Event, crate::qi::client::CallError>| {
             let (arguments, missed) = match event {
                 Ok(event) => (view::add_received(event.arguments), event.missed),
                 Err(error) if error.is_disconnection() => (0, 0),

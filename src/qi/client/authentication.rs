@@ -8,13 +8,11 @@
 
 use std::sync::Arc;
 
+use crate::qi::actions::AUTHENTICATION_ROUNDS;
 use crate::qi::capability::{
     AUTH_PREFIX, Announced, AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY,
 };
 use crate::qi::value::Value;
-
-/// Rounds with state 2 before a client gives up. libqi goes on for ever.
-const MAX_ROUNDS: u32 = 16;
 
 /// Answers a server that wants to know more. It gets what the server has said (the server's capabilities, and keys with
 /// `auth_` in front), and gives keys, `auth_` in front or not. Called on the thread that connects.
@@ -87,8 +85,8 @@ impl Authentication {
         self.theirs.add(map.announced());
         match state {
             Some(AuthState::Done) => Step::Done(self.ours.shared(self.theirs.capabilities())),
-            Some(AuthState::Continue) if self.rounds == MAX_ROUNDS => {
-                Step::Nonsense(format!("the server still asks after {MAX_ROUNDS} rounds"))
+            Some(AuthState::Continue) if self.rounds == AUTHENTICATION_ROUNDS => {
+                Step::Nonsense(format!("the server still asks after {AUTHENTICATION_ROUNDS} rounds"))
             }
             Some(AuthState::Continue) => {
                 self.rounds += 1;

@@ -5,21 +5,19 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::Error;
+use crate::qi::calls::requester::{Outcome, Reply, Requester};
+use crate::qi::calls::waiting::{Slot, deadline_in};
+use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::convert::convert;
 use crate::qi::message::Header;
 use crate::qi::payload::PayloadError;
 use crate::qi::signature::Signature;
 
-use super::connection::{Connection, Outcome, Reply};
-use super::error::{ClientError, Result};
-use super::received::Received;
-use super::waiting::{Slot, deadline_in};
-
 /// How a call is made.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
     /// How long to wait for the answer. `None` (the default): for ever, or as long as the proxy says. When the time is
-    /// over the peer is asked to cancel, if it can, and the call fails with [`ClientError::TimedOut`].
+    /// over the peer is asked to cancel, if it can, and the call fails with [`CallError::TimedOut`].
     pub timeout: Option<Duration>,
     /// The type that the result is wanted in: the server is asked to convert if it can, and what it does not is converted
     /// here.
@@ -46,9 +44,10 @@ impl Expected {
     pub fn read(&self, connection: &Arc<Connection>, reply: Reply) -> Result<Received> {
         let failed = |error: PayloadError| {
             let member = format!("result of {}", self.member);
-            ClientError::Payload { member, error: Box::new(error) }
+            CallError::Payload { member, error: Box::new(error) }
         };
-        let received = connection.result(reply, &self.declared).map_err(failed)?;
+        let value = connection.result(reply, &self.declared).map_err(failed)?;
+        let received = Received::adopt(connection, value);
         match &self.wanted {
             Some(wanted) if received.value().signature() != *wanted => {
                 let value = convert(received.value().clone(), wanted).map_err(|error| failed(error.into()))?;
@@ -60,7 +59,7 @@ impl Expected {
 }
 
 /// A call under way. Any number of threads may wait for it; one of them gets the answer, and the others, as whoever asks
-/// later, [`ClientError::Canceled`]. Dropping it leaves the call running; its answer is swallowed when it comes.
+/// later, [`CallError::Canceled`]. Dropping it leaves the call running; its answer is swallowed when it comes.
 #[must_use]
 pub struct PendingCall {
     connection: Arc<Connection>,
@@ -92,11 +91,11 @@ impl PendingCall {
     }
 
     /// Waits for the answer, until the deadline of the call; then the peer is asked to cancel and the call is given up.
-    /// Fails with [`ClientError::Remote`], [`ClientError::Canceled`], [`ClientError::Disconnected`],
-    /// [`ClientError::TimedOut`], or [`ClientError::Payload`] if the result is not what was declared.
+    /// Fails with [`CallError::Remote`], [`CallError::Canceled`], [`CallError::Disconnected`],
+    /// [`CallError::TimedOut`], or [`CallError::Payload`] if the result is not what was declared.
     pub fn wait(self) -> Result<Received> {
         // Only the deadline ends the wait, and that is an outcome.
-        self.wait_until(None).unwrap_or(Err(ClientError::TimedOut))
+        self.wait_until(None).unwrap_or(Err(CallError::TimedOut))
     }
 
     /// Waits for at most `timeout`. `None`: not yet, and the call goes on. Otherwise as [`PendingCall::wait`].
@@ -105,7 +104,7 @@ impl PendingCall {
     }
 
     /// Asks the peer to end the call, if it knows how to, and returns at once. The call still has its one answer: wait for
-    /// it. That is [`ClientError::Canceled`], or the result if it was too late.
+    /// it. That is [`CallError::Canceled`], or the result if it was too late.
     pub fn cancel(&self) {
         self.connection.cancel(&self.call);
     }
@@ -115,7 +114,7 @@ impl PendingCall {
         self.connection.cancel(&self.call);
     }
 
-    /// Ends the call here, and not at the peer: who waits for it gets [`ClientError::Canceled`].
+    /// Ends the call here, and not at the peer: who waits for it gets [`CallError::Canceled`].
     pub fn forget(&self) {
         if !self.connection.give_up(self.call.id) {
             // It has been answered, and nobody wanted the answer: objects in it are released.
@@ -123,7 +122,7 @@ impl PendingCall {
                 drop(self.expected.read(&self.connection, reply));
             }
         }
-        self.slot.fill(self.connection.reactor(), Err(ClientError::Canceled));
+        self.slot.fill(Some(self.connection.reactor()), Err(CallError::Canceled));
     }
 
     /// `None`: not by then.
@@ -134,13 +133,13 @@ impl PendingCall {
             Err(Error::TIMED_OUT) if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                 self.connection.cancel(&self.call);
                 self.forget();
-                return Some(Err(ClientError::TimedOut));
+                return Some(Err(CallError::TimedOut));
             }
             Err(Error::TIMED_OUT) => return None,
             Err(error) => return Some(Err(error.into())),
         };
         // There is no other answer for who else waits.
-        self.slot.fill(self.connection.reactor(), Err(ClientError::Canceled));
+        self.slot.fill(Some(self.connection.reactor()), Err(CallError::Canceled));
         Some(outcome.and_then(|reply| self.expected.read(&self.connection, reply)))
     }
 }
@@ -160,19 +159,19 @@ impl fmt::Debug for PendingCall {
 /// Cancels a call whose end a function is told ([`super::Proxy::call_then`]). Keeps neither the call nor its connection.
 #[derive(Clone)]
 pub struct Canceler {
-    connection: Weak<Connection>,
+    requester: Weak<Requester>,
     call: Header,
 }
 
 impl Canceler {
     pub(super) fn new(connection: &Arc<Connection>, call: Header) -> Canceler {
-        Canceler { connection: Arc::downgrade(connection), call }
+        Canceler { requester: Arc::downgrade(connection.requester()), call }
     }
 
     /// As [`PendingCall::cancel`]: the function is still told, once.
     pub fn cancel(&self) {
-        if let Some(connection) = self.connection.upgrade() {
-            connection.cancel(&self.call);
+        if let Some(requester) = self.requester.upgrade() {
+            requester.cancel(&self.call);
         }
     }
 }

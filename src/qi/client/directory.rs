@@ -3,16 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::qi::actions::MAIN_OBJECT;
+use crate::qi::directory::DIRECTORY_ID;
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
 use crate::qi::value::Value;
 
 use super::call::CallOptions;
-use super::connection::Connection;
-use super::error::{ClientError, Result};
 use super::proxy::Proxy;
+use crate::qi::calls::Connection;
+use crate::qi::calls::{CallError, Result};
 
 /// Service and object of the directory.
-pub const DIRECTORY: (u32, u32) = (1, 1);
+pub const DIRECTORY: (u32, u32) = (DIRECTORY_ID, MAIN_OBJECT);
 /// Its name.
 pub const DIRECTORY_NAME: &str = "ServiceDirectory";
 
@@ -40,11 +42,11 @@ impl Directory {
         infos.flatten().ok_or_else(|| odd("services", list.value()))
     }
 
-    /// One service by name; [`ClientError::NoService`] with the directory's words if it is not ready.
+    /// One service by name; [`CallError::NoService`] with the directory's words if it is not ready.
     pub fn service(&self, name: &str) -> Result<ServiceInfo> {
         match self.proxy.call("service", &[name.into()]) {
             Ok(info) => ServiceInfo::from_value(&info).ok_or_else(|| odd("service", info.value())),
-            Err(ClientError::Remote(text)) => Err(ClientError::NoService { name: name.into(), text }),
+            Err(CallError::Remote(text)) => Err(CallError::NoService { name: name.into(), text }),
             Err(error) => Err(error),
         }
     }
@@ -72,7 +74,7 @@ impl Directory {
     }
 
     /// [`Directory::unregister_service`] for who does not wait for what comes of it.
-    pub(super) fn forget_service(&self, id: u32) {
+    pub(in crate::qi) fn forget_service(&self, id: u32) {
         drop(self.proxy.start_call("unregisterService", &[id.into()], &CallOptions::default()));
     }
 
@@ -82,6 +84,6 @@ impl Directory {
     }
 }
 
-fn odd(what: &str, value: &Value) -> ClientError {
-    ClientError::Protocol(format!("the directory's {what} answers a value of type {}", value.signature()))
+fn odd(what: &str, value: &Value) -> CallError {
+    CallError::Protocol(format!("the directory's {what} answers a value of type {}", value.signature()))
 }

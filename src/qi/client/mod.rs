@@ -7,56 +7,51 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `session`, `directory`, `plan`, `machine` | from a name to a proxy |
-//! | `keeper`, `retry` | reconnection |
-//! | `provider` | services of our own on somebody else's bus |
-//! | `shared` | the reactor, and the server of what clients pass, of a process |
-//! | `proxy`, `call`, `typed` | what to do with it |
-//! | `subscribe`, `origin`, `registering` | signals and properties |
-//! | `received` | values with objects in them, which live as long as they are held |
-//! | `connection`, `replies`, `alarm`, `dial`, `authentication`, `waiting` | one connection |
+//! | `session`, `session_core`, `directory`, `plan` | from a name to a proxy |
+//! | `reconnector`, `retry` | reconnection |
+//! | `shared` | the reactor of a process |
+//! | `proxy`, `state`, `place`, `call`, `typed` | what to do with it |
+//! | `subscribe`, `feed`, `origin` | signals and properties |
+//! | `dial`, `authentication` | from a URL to a connection |
 //!
-//! Machines without I/O: `authentication`, `replies`, `alarm`, `retry`, `plan`, and `qi::registrations`, which a server on the same connection shares.
+//! Machines without I/O: `authentication`, `retry`, `plan`. What is needed of the connection itself, and shared with servers, is in
+//! `qi::calls`; what needs a server, too (services of our own on somebody else's bus, objects in arguments), in `qi::bus`.
 
-mod alarm;
 mod authentication;
 mod call;
-mod connection;
 mod dial;
 mod directory;
-mod error;
-mod keeper;
+mod feed;
 mod news;
 mod origin;
+mod place;
 mod plan;
-mod provider;
 mod proxy;
-mod received;
-mod registering;
-mod replies;
+mod reconnector;
 mod retry;
 mod session;
+mod session_core;
 mod shared;
+mod state;
 mod subscribe;
 mod typed;
-mod waiting;
 
+pub use crate::qi::calls::{CallError, Connection, Counts, Received, RemoteObject, Result};
 pub use crate::qi::machine::machine_ids;
 pub use authentication::{Authenticator, Credentials};
 pub use call::{CallOptions, Canceler, PendingCall};
-pub use connection::Connection;
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
-pub use error::{ClientError, Result};
-pub use provider::Provider;
+pub use feed::Event;
+pub(in crate::qi) use place::Place;
 pub use proxy::{Completion, Proxy};
-pub(in crate::qi) use proxy::{Held, Place};
-pub use received::{Objects, Received, RemoteObject};
-pub use replies::Counts;
 pub use retry::Backoff;
-pub use session::{Session, SessionOptions};
+pub use session::Session;
+pub use session_core::SessionOptions;
+pub(in crate::qi) use session_core::{ConnectionObserver, Link};
+pub(in crate::qi) use shared::PerProcess;
 pub use shared::shared_reactor;
-pub use subscribe::{Event, SubscribeOptions, Subscription, Watch};
+pub use subscribe::{SubscribeOptions, Subscription, Watch};
 pub use typed::{FromValue, value_to};
 
 #[cfg(test)]

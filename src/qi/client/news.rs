@@ -8,7 +8,7 @@ use crate::reactor::Reactor;
 use crate::reactor::parker::Parker;
 use crate::sys::sync::Mutex;
 
-use super::waiting::wait_for;
+use crate::qi::calls::waiting::wait_for;
 
 /// Counts what happens and wakes who waits for it.
 #[derive(Debug)]

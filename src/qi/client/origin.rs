@@ -2,21 +2,18 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::qi::actions::REGISTER_EVENT_WITH_SIGNATURE;
+use crate::qi::calls::registrations::Key;
+use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::convert::score;
 use crate::qi::message::{Flags, Message};
 use crate::qi::meta::MetaObject;
 use crate::qi::payload::PayloadError;
-use crate::qi::registrations::Key;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Reader, Value};
 
-use super::connection::Connection;
-use super::error::{ClientError, Result};
-use super::proxy::Place;
-use super::received::Received;
+use super::place::Place;
 
-/// The generic action that asks for events of a type (section 9).
-const REGISTER_EVENT_WITH_SIGNATURE: u32 = 8;
 /// What a conversion must be worth to be made here: below this the peer, which may know more of its types, is asked (15).
 const OUR_CONVERSION: f64 = 0.2;
 
@@ -45,7 +42,7 @@ impl Origin {
         let converted = converted(message);
         let listened = |wanted| {
             let key = Key { wanted, ..self.key.clone() };
-            connection.endpoint().registrations.lock().has(&key)
+            connection.is_registered(&key)
         };
         match &self.key.wanted {
             Some(_) if self.key.wanted == converted => true,
@@ -85,7 +82,7 @@ fn signal(meta: &MetaObject, name: &str) -> Result<(u32, Signature)> {
         (Some(signal), _) => (signal.uid, signal.arguments_type()?),
         // It should be listed as a signal as well; what it sends is known all the same.
         (None, Some(property)) => (property.uid, Signature::tuple([property.value_type()?])),
-        (None, None) => return Err(ClientError::NoMember { what: "signal or property", name: name.into() }),
+        (None, None) => return Err(CallError::NoMember { what: "signal or property", name: name.into() }),
     };
     // qiloop says `s` where it means `(s)`.
     let is_bare = !matches!(declared.kind(), Kind::Tuple(_) | Kind::Dynamic);

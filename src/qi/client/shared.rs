@@ -3,22 +3,23 @@
 use std::sync::{Arc, LazyLock};
 
 use crate::core::Result;
-use crate::qi::server::{Options, Server};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 /// One for each process: a forked child, which has lost the threads behind it, gets its own.
-struct PerProcess<T>(LazyLock<Mutex<Option<Owned<T>>>>);
+pub(in crate::qi) struct PerProcess<T>(LazyLock<Mutex<Option<Owned<T>>>>);
 
 /// The process that made it, and what it made.
 type Owned<T> = (u32, Arc<T>);
 
 impl<T> PerProcess<T> {
-    const fn new() -> PerProcess<T> {
+    /// None yet.
+    pub const fn new() -> PerProcess<T> {
         PerProcess(LazyLock::new(Mutex::default))
     }
 
-    fn get(&self, make: impl FnOnce() -> Result<Arc<T>>) -> Result<Arc<T>> {
+    /// It; made by `make` if this process has none.
+    pub fn get(&self, make: impl FnOnce() -> Result<Arc<T>>) -> Result<Arc<T>> {
         let process = std::process::id();
         let mut shared = self.0.lock();
         if let Some((_, there)) = shared.as_ref().filter(|(owner, _)| *owner == process) {
@@ -39,15 +40,4 @@ impl<T> PerProcess<T> {
 pub fn shared_reactor() -> Result<Arc<Reactor>> {
     static REACTOR: PerProcess<Reactor> = PerProcess::new();
     REACTOR.get(Reactor::start)
-}
-
-/// The server of objects that are passed to peers by clients. It listens nowhere, and is never closed: with it the connections
-/// would be.
-pub(super) fn shared_server() -> Result<Arc<Server>> {
-    static SERVER: PerProcess<Server> = PerProcess::new();
-    SERVER.get(|| {
-        // Without addresses there is nothing to refuse but for want of resources.
-        let server = Server::provider(&shared_reactor()?, &[], Options::default());
-        server.map(Arc::new).map_err(|_| crate::core::Error::NO_MEMORY)
-    })
 }

@@ -8,8 +8,8 @@ use crate::qi::convert::{ConvertError, Why, convert};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Value;
 
-use super::error::{ClientError, Result};
-use super::received::Received;
+use crate::qi::calls::Received;
+use crate::qi::calls::{CallError, Result};
 
 /// A Rust type that values of the bus become, by the conversions of section 19.
 pub trait FromValue: Sized {
@@ -22,7 +22,7 @@ pub trait FromValue: Sized {
 
 /// The result as a Rust type; fails if it cannot be had in it.
 pub(super) fn typed<T: FromValue>(received: Received) -> Result<T> {
-    value_to(received.into_value()).map_err(|error| ClientError::Result(Box::new(error)))
+    value_to(received.into_value()).map_err(|error| CallError::Result(Box::new(error)))
 }
 
 /// A value as a Rust type; fails if it cannot be had in it.

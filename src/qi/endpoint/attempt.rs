@@ -20,8 +20,7 @@ use crate::transport::tcp::{Literal, outgoing};
 use crate::transport::tls::{TlsClient, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
-use super::config::Config;
-use super::dial::configure;
+use super::config::{Config, configure};
 use super::failure::Failure;
 
 /// Where an attempt goes.

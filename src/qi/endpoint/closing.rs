@@ -16,16 +16,16 @@ use crate::reactor::{Manner, Waited};
 
 use super::failure::Reason;
 use super::handlers::Aftermath;
+use super::output::Phase;
 use super::queue::{failed, wake_all};
 use super::ring::Wakes;
-use super::sending::Phase;
-use super::{EndPoint, LINGER, guard};
+use super::{EndPoint, LINGER, reentrancy};
 
 impl EndPoint {
     /// Closes. Handlers end here and now; what was accepted for sending is written in the background for at most the linger
     /// time, which [`EndPoint::wait_closed`] waits for. Closing what is closed is no error.
     pub fn close(&self) -> Result<()> {
-        guard::may_change()?;
+        reentrancy::may_change()?;
         let (senders, lingers) = {
             let mut output = self.output.lock();
             if output.phase != Phase::Open {
@@ -57,16 +57,16 @@ impl EndPoint {
         loop {
             {
                 let mut output = self.output.lock();
-                output.mourners.retain(|other| !Arc::ptr_eq(other, &me));
+                output.close_waiters.retain(|other| !Arc::ptr_eq(other, &me));
                 if output.done {
                     return Ok(());
                 }
-                guard::may_wait()?;
+                reentrancy::may_wait()?;
                 if let Some(error) = failed(waited) {
                     return Err(error);
                 }
                 me.take_notice();
-                output.mourners.push(Arc::clone(&me));
+                output.close_waiters.push(Arc::clone(&me));
             }
             waited = self.reactor.wait(&me, deadline, Manner::POLLING);
         }
@@ -100,12 +100,12 @@ impl EndPoint {
         if registration.is_some() {
             self.attend(false);
         }
-        let mourners: Wakes = {
+        let close_waiters: Wakes = {
             let mut output = self.output.lock();
             output.done = true;
-            output.mourners.drain(..).collect()
+            output.close_waiters.drain(..).collect()
         };
-        wake_all(&self.reactor, mourners);
+        wake_all(&self.reactor, close_waiters);
     }
 
     fn end_handlers(&self, reason: &Reason) {

@@ -107,3 +107,16 @@ impl Counters {
         }
     }
 }
+
+/// TCP_NODELAY, keepalive and TCP_USER_TIMEOUT, as libqi sets them (qi-messaging.md 1).
+pub fn configure(socket: &socket2::Socket, config: &Config) -> std::io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    let time = config.ping_timeout;
+    if !time.is_zero() {
+        let keepalive =
+            socket2::TcpKeepalive::new().with_time(time).with_interval(Duration::from_secs(3)).with_retries(10);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(time))?;
+    }
+    Ok(())
+}

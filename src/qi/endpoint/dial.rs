@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use socket2::TcpKeepalive;
-
 use crate::core::Error;
 use crate::qi::address::Endpoint;
 use crate::reactor::parker::Parker;
@@ -17,7 +15,7 @@ use super::attempt::{Attempt, Progress, Way};
 use super::config::Config;
 use super::failure::{Failure, Reason};
 use super::race::Race;
-use super::{EndPoint, STREAM, guard};
+use super::{EndPoint, STREAM, reentrancy};
 
 impl EndPoint {
     /// Connects to `address` (`tcp://host:port`, `tcps://host:port`, `unix://path`), within `timeout` (`None`: as long as the
@@ -50,7 +48,7 @@ impl EndPoint {
     ) -> Result<Arc<EndPoint>, Vec<Failure>> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let all = |error: Error| vec![Failure::System(error); addresses.len()];
-        guard::may_wait().map_err(all)?;
+        reentrancy::may_wait().map_err(all)?;
         let winner = Dialling::new(reactor, addresses, &config, end).run()?;
         let has_unread = winner.stream.has_unread();
         let endpoint = EndPoint::new(reactor, winner.stream, Arc::new(config), winner.peer);
@@ -126,9 +124,12 @@ impl<'d> Dialling<'d> {
             if self.race.is_due(now) {
                 continue;
             }
-            if self.reactor.wait(&self.caller, self.race.wake(), Manner::POLLING) == Waited::Interrupted {
-                return Err(vec![Failure::System(Error::INTERRUPTED); self.failures.len()]);
-            }
+            let error = match self.reactor.wait(&self.caller, self.race.wake(), Manner::POLLING) {
+                Waited::Noticed | Waited::TimedOut => continue,
+                Waited::Interrupted => Error::INTERRUPTED,
+                Waited::Failed => Error::BAD_FD,
+            };
+            return Err(vec![Failure::System(error); self.failures.len()]);
         }
     }
 
@@ -157,16 +158,4 @@ impl<'d> Dialling<'d> {
         self.failures[of] = failure;
         self.race.failed();
     }
-}
-
-/// TCP_NODELAY, keepalive and TCP_USER_TIMEOUT, as libqi sets them (qi-messaging.md 1).
-pub fn configure(socket: &socket2::Socket, config: &Config) -> std::io::Result<()> {
-    socket.set_tcp_nodelay(true)?;
-    let time = config.ping_timeout;
-    if !time.is_zero() {
-        let keepalive = TcpKeepalive::new().with_time(time).with_interval(Duration::from_secs(3)).with_retries(10);
-        socket.set_tcp_keepalive(&keepalive)?;
-        socket.set_tcp_user_timeout(Some(time))?;
-    }
-    Ok(())
 }

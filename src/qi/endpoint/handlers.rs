@@ -26,8 +26,8 @@ use crate::qi::message::{Header, Message};
 
 use super::failure::Reason;
 use super::filter::{Filter, FilterFn, Verdict};
-use super::guard::contained;
 use super::index::{Ids, Index};
+use super::reentrancy::contained;
 use super::ring::{Ring, Wakes};
 
 /// Told once why the handler ended. Called under no lock; on the reading thread it must not block.

@@ -23,10 +23,9 @@ use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
 
-use super::config::Config;
-use super::dial::configure;
+use super::config::{Config, configure};
 use super::failure::{Failure, Reason};
-use super::{EndPoint, guard};
+use super::{EndPoint, reentrancy};
 
 /// When descriptors ran out, accepting is tried again after this long.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -118,7 +117,7 @@ impl Listener {
         config: Config,
         welcome: impl Fn(&Arc<EndPoint>) + Send + Sync + 'static,
     ) -> Result<Listener, Failure> {
-        guard::may_wait().map_err(Failure::System)?;
+        reentrancy::may_wait().map_err(Failure::System)?;
         let (door, address) = open(Endpoint::to_listen(address)?, &config)?;
         let fd = door.fd();
         let state = State { door: Some(Arc::new(door)), registration: None, pause: None };
@@ -225,7 +224,7 @@ impl Source for Accepting {
 
 impl Accepting {
     fn accept_all(&self) {
-        let _inside = guard::enter_reading(std::ptr::from_ref(self).addr());
+        let _inside = reentrancy::enter_reading(std::ptr::from_ref(self).addr());
         let door = {
             let state = self.state.lock();
             match (&state.door, state.pause) {
@@ -254,7 +253,7 @@ impl Accepting {
         if let Some(local) = local {
             endpoint.local.get_or_init(|| local);
         }
-        if guard::contained(|| (self.welcome)(&endpoint)).is_none() {
+        if reentrancy::contained(|| (self.welcome)(&endpoint)).is_none() {
             return endpoint.finish(Reason::Closed);
         }
         if let Err(error) = endpoint.start() {

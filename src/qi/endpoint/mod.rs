@@ -29,7 +29,7 @@
 //! 5. A connection ends once (`EndPoint::finish`): `output.phase` says who does it. The descriptor is deregistered before it
 //!    can be closed. Handlers end in the order of their creation, on the thread that ended the connection; one whose
 //!    filter or sink is being called ends when that call has come back.
-//! 6. The thread knows where it is (`guard.rs`): no waiting on the reading thread, no changes from a filter.
+//! 6. The thread knows where it is (`reentrancy.rs`): no waiting on the reading thread, no changes from a filter.
 
 mod attempt;
 mod calls;
@@ -39,14 +39,16 @@ pub mod decoder;
 mod dial;
 pub mod failure;
 pub mod filter;
-pub(in crate::qi) mod guard;
 pub mod handlers;
 mod index;
+mod input;
 mod listen;
 pub mod outgoing;
+mod output;
 mod queue;
 mod race;
 mod reading;
+pub(in crate::qi) mod reentrancy;
 pub mod ring;
 mod sending;
 
@@ -61,7 +63,6 @@ use std::time::Instant;
 
 use crate::core::{Error, Result};
 use crate::qi::message::Message;
-use crate::qi::registrations::{Registrations, Told};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 use crate::transport::coalescing::pulse::Pulse;
@@ -70,18 +71,17 @@ use crate::transport::stream::Stream;
 use calls::Calls;
 use config::Counters;
 use handlers::{Aftermath, Closer, Table, Target};
-use reading::Slot;
-use ring::Ring;
-use sending::Output;
+use input::Slot;
+use output::Output;
 
 pub use crate::transport::tls::{TlsClient, TlsServer};
 pub use config::{Config, Statistics};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
-pub use guard::{contained, may_change, may_wait};
 pub use handlers::Taken;
 pub use listen::{Listener, Welcome};
 pub use queue::{Queue, poll};
+pub use reentrancy::{contained, may_change, may_wait};
 pub use ring::Next;
 pub use sending::{Sent, WhenFull};
 
@@ -128,8 +128,8 @@ pub struct EndPoint {
     /// Beats with every write, for the I/O thread to see without a lock.
     pulse: Pulse,
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
-    /// Of all parties.
-    pub(in crate::qi) registrations: Mutex<Registrations<Told>>,
+    /// The part above that makes calls for all parties, while there is one.
+    caller: Mutex<Weak<dyn Any + Send + Sync>>,
 }
 
 impl EndPoint {
@@ -155,7 +155,7 @@ impl EndPoint {
             capabilities: AtomicU64::new(0),
             pulse: Pulse::default(),
             attachment: Mutex::default(),
-            registrations: Mutex::default(),
+            caller: Mutex::new(Weak::<()>::new()),
             config,
         })
     }
@@ -201,22 +201,6 @@ impl EndPoint {
         self.me.upgrade()
     }
 
-    /// Makes a handler with a queue of `length` messages (at least 1). It sees the messages that arrive from now on, in
-    /// their order, and is offered each after the handlers made before. `closer` is called exactly once, when the handler
-    /// has ended and under no lock; then the queue ends. The id is never used again.
-    ///
-    /// `ENOTCONN` when the connection has ended: the closer is dropped without being called.
-    pub fn make_handler(
-        &self,
-        filter: impl Into<Filter>,
-        length: usize,
-        closer: Option<Closer>,
-    ) -> Result<(u64, Queue)> {
-        let ring = Arc::new(Ring::new(length));
-        let id = self.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer)?;
-        Ok((id, Queue::new(ring, Arc::clone(&self.reactor), Weak::clone(&self.me))))
-    }
-
     /// Makes a handler whose messages go to `sink` at once; otherwise like [`EndPoint::make_handler`].
     pub fn make_sink(&self, filter: impl Into<Filter>, sink: Arc<dyn Sink>, closer: Option<Closer>) -> Result<u64> {
         self.add(filter.into(), Target::Sink(sink), closer)
@@ -230,7 +214,7 @@ impl EndPoint {
     /// Ends a handler. Its closer has been called when this returns, unless its filter or sink is just being called: then it
     /// is when that call has come back. `EINVAL` if there is no such handler, or it has ended; also in its own closer.
     pub fn remove_handler(&self, id: u64) -> Result<()> {
-        guard::may_change()?;
+        reentrancy::may_change()?;
         let mut out = Aftermath::default();
         let outcome = self.table.lock().remove(id, &mut out);
         self.settle(out);
@@ -238,7 +222,7 @@ impl EndPoint {
     }
 
     fn add(&self, filter: Filter, target: Target<Arc<dyn Sink>>, closer: Option<Closer>) -> Result<u64> {
-        guard::may_change()?;
+        reentrancy::may_change()?;
         let mut table = self.table.lock();
         if table.ended().is_some() {
             // What was given is code of others, whose end must not be under the lock either.
@@ -298,6 +282,23 @@ impl EndPoint {
         attachment?.downcast().ok()
     }
 
+    /// What makes calls for all parties, if it is there and a `T`.
+    pub(in crate::qi) fn caller<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let caller = self.caller.lock().upgrade();
+        caller?.downcast().ok()
+    }
+
+    /// The same; this one, if there is none.
+    pub(in crate::qi) fn caller_or<T: Any + Send + Sync>(&self, new: Arc<T>) -> Arc<T> {
+        let mut caller = self.caller.lock();
+        if let Some(there) = caller.upgrade().and_then(|there| there.downcast().ok()) {
+            drop(caller);
+            return there;
+        }
+        *caller = Arc::downgrade(&new) as _;
+        new
+    }
+
     /// The peer's address: `tcp://127.0.0.1:9559`, `unix://` for who has no path.
     pub fn peer(&self) -> &str {
         &self.peer
@@ -322,7 +323,7 @@ impl EndPoint {
         self.table.lock().ended().cloned()
     }
 
-    /// Its identity, for `guard`.
+    /// Its identity, for `reentrancy`.
     fn address(&self) -> usize {
         std::ptr::from_ref(self).addr()
     }

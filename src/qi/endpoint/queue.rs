@@ -12,8 +12,10 @@ use crate::reactor::parker::Parker;
 use crate::reactor::{Manner, Reactor, Waited};
 use crate::sys::sync::Mutex;
 
+use super::filter::Filter;
+use super::handlers::{Closer, Target};
 use super::ring::{Next, Ring, Wakes};
-use super::{EndPoint, guard};
+use super::{EndPoint, reentrancy};
 
 /// The queue of one handler. Any number of threads may take from it; each message goes to one of them, in order of
 /// arrival. It outlives its handler and its end point: what was queued can be taken, then comes [`Next::End`] every time.
@@ -23,6 +25,24 @@ pub struct Queue {
     endpoint: Weak<EndPoint>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
     attended: Mutex<bool>,
+}
+
+impl EndPoint {
+    /// Makes a handler with a queue of `length` messages (at least 1). It sees the messages that arrive from now on, in
+    /// their order, and is offered each after the handlers made before. `closer` is called exactly once, when the handler
+    /// has ended and under no lock; then the queue ends. The id is never used again.
+    ///
+    /// `ENOTCONN` when the connection has ended: the closer is dropped without being called.
+    pub fn make_handler(
+        &self,
+        filter: impl Into<Filter>,
+        length: usize,
+        closer: Option<Closer>,
+    ) -> Result<(u64, Queue)> {
+        let ring = Arc::new(Ring::new(length));
+        let id = self.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer)?;
+        Ok((id, Queue::new(ring, Arc::clone(&self.reactor), Weak::clone(&self.me))))
+    }
 }
 
 impl Queue {
@@ -44,7 +64,7 @@ impl Queue {
         if let Some(next) = self.try_next() {
             return Ok(next);
         }
-        guard::may_wait()?;
+        reentrancy::may_wait()?;
         self.flush();
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let me = Parker::mine();
@@ -127,7 +147,7 @@ pub fn poll(queues: &[&Queue], timeout: Option<Duration>) -> Result<usize> {
     if ready > 0 {
         return Ok(ready);
     }
-    guard::may_wait()?;
+    reentrancy::may_wait()?;
     queues.iter().for_each(|queue| queue.flush());
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let me = Parker::mine();
@@ -154,6 +174,7 @@ pub(super) fn failed(waited: Waited) -> Option<Error> {
         Waited::Noticed => None,
         Waited::TimedOut => Some(Error::TIMED_OUT),
         Waited::Interrupted => Some(Error::INTERRUPTED),
+        Waited::Failed => Some(Error::BAD_FD),
     }
 }
 

@@ -1,70 +1,28 @@
 //! Reading and delivering, on the thread that polls.
 
-use std::cell::RefCell;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::qi::message::{Message, Type, VERSION};
-use crate::sys::memory::unfilled_words;
 use crate::transport::pipe::Ready;
 use crate::transport::source::{Source, Unsent};
-use crate::transport::stream::Stream;
 
 use super::config::count;
 use super::decoder::Decoder;
 use super::failure::{Failure, Reason};
 use super::handlers::{Aftermath, Answer, Round, Step, Taken};
+use super::input::Input;
 use super::queue::wake_all;
 use super::ring::Wakes;
-use super::{AUTHENTICATION, EndPoint, LINGER, Sink, guard};
+use super::{AUTHENTICATION, EndPoint, LINGER, Sink, reentrancy};
 
-/// One read brings at most this much, if it does not go straight to its message.
-const READ: usize = 64 * 1024;
 /// Reads before others have their turn.
 const READS: usize = 16;
 
 /// The texts of Errors for Calls that nobody took. The first is libqi's own (section 17).
 const NOBODY: &str = "The call request could not be handled.";
 const FULL: &str = "The call was dropped: its consumer is busy and the queue is full.";
-
-thread_local! {
-    /// What a read brings before it is looked at. Per thread that polls, so that an idle connection owns nothing.
-    /// Not cleared, so what small reads never reach is not resident.
-    static SCRATCH: RefCell<Vec<u128>> = RefCell::new(new_scratch());
-}
-
-fn new_scratch() -> Vec<u128> {
-    unfilled_words(READ / size_of::<u128>()).unwrap_or_default()
-}
-
-/// `ENOMEM` if there is none: an empty read would be taken for the end. A thread that is ending has its own no more.
-fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> io::Result<T>) -> io::Result<T> {
-    let read_into = |scratch: &mut Vec<u128>| match bytemuck::cast_slice_mut(scratch) {
-        [] => Err(ErrorKind::OutOfMemory.into()),
-        scratch => read(scratch),
-    };
-    match SCRATCH.try_with(|_| ()) {
-        Ok(()) => SCRATCH.with_borrow_mut(read_into),
-        Err(_) => read_into(&mut new_scratch()),
-    }
-}
-
-/// The reading half, which is taken out by who reads.
-#[derive(Debug)]
-pub struct Slot {
-    input: Option<Input>,
-    /// There was news while somebody read.
-    again: bool,
-    /// The connection is over: who has the input drops it.
-    pub over: bool,
-}
-
-#[derive(Debug)]
-pub struct Input {
-    stream: Arc<dyn Stream>,
-    decoder: Decoder,
-}
 
 /// How a turn of reading ended.
 enum Turn {
@@ -75,42 +33,9 @@ enum Turn {
     End(Reason),
 }
 
-impl Slot {
-    pub fn new(stream: Arc<dyn Stream>) -> Slot {
-        Slot { input: Some(Input { stream, decoder: Decoder::default() }), again: false, over: false }
-    }
-
-    pub fn end(&mut self) -> Option<Input> {
-        self.over = true;
-        self.input.take()
-    }
-}
-
-impl Input {
-    /// Reads once; gives how much, and whether the kernel had no more than that.
-    fn read(&mut self) -> io::Result<(usize, bool)> {
-        if let Some(room) = self.decoder.room() {
-            let wanted = room.len();
-            let got = self.stream.read(room)?;
-            self.decoder.filled(got);
-            return Ok((got, got < wanted));
-        }
-        with_scratch(|scratch| {
-            let got = self.stream.read(scratch)?;
-            self.decoder.feed(&scratch[..got]);
-            Ok((got, got < scratch.len()))
-        })
-    }
-
-    /// Reads and forgets: the connection is being closed.
-    fn forget(&self) -> io::Result<(usize, bool)> {
-        with_scratch(|scratch| self.stream.read(scratch).map(|got| (got, got < scratch.len())))
-    }
-}
-
 impl Source for EndPoint {
     fn ready(&self, _key: u64, ready: Ready) {
-        let _inside = guard::enter_reading(self.address());
+        let _inside = reentrancy::enter_reading(self.address());
         let broken = ready.writable && self.writable();
         if ready.readable || ready.closed || broken {
             self.read(ready.closed);
@@ -120,7 +45,7 @@ impl Source for EndPoint {
     }
 
     fn expired(&self, key: u64) {
-        let _inside = guard::enter_reading(self.address());
+        let _inside = reentrancy::enter_reading(self.address());
         match key {
             LINGER => self.finish(Reason::Closed),
             AUTHENTICATION if !self.is_authenticated() => self.finish(Reason::Failed(Failure::TimedOut)),
@@ -129,7 +54,7 @@ impl Source for EndPoint {
     }
 
     fn flush(&self, _key: u64) -> bool {
-        let _inside = guard::enter_reading(self.address());
+        let _inside = reentrancy::enter_reading(self.address());
         let wanted = self.output.lock().needs_tending();
         EndPoint::flush(self);
         wanted
@@ -258,11 +183,13 @@ impl EndPoint {
             self.settle(out);
             answer = match step {
                 Step::Ask(filter) => {
-                    let _inside = guard::enter_filter();
+                    let _inside = reentrancy::enter_filter();
                     // One that panics is not asked again: that is the default.
-                    Answer::Verdict(guard::contained(|| filter(&message.header)).unwrap_or_default())
+                    Answer::Verdict(reentrancy::contained(|| filter(&message.header)).unwrap_or_default())
                 }
-                Step::Call(sink) => Answer::Taken(guard::contained(|| sink.take(self, message)).unwrap_or(Taken::Full)),
+                Step::Call(sink) => {
+                    Answer::Taken(reentrancy::contained(|| sink.take(self, message)).unwrap_or(Taken::Full))
+                }
                 Step::Done => return round,
             };
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use crate::qi::actions;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Text;
 
@@ -23,24 +24,24 @@ pub const TRACE_TEXT: &str = "((IiIm(ll)<timeval,tv_sec,tv_usec>llII)<EventTrace
 
 /// Id, result, name, parameters of what every object must have.
 const GENERIC: [(u32, &str, &str, &str); 8] = [
-    (0, "L", "registerEvent", "(IIL)"),
-    (1, "v", "unregisterEvent", "(IIL)"),
-    (2, SIGNATURE_TEXT, "metaObject", "(I)"),
-    (3, "v", "terminate", "(I)"),
-    (5, "m", "property", "(m)"),
-    (6, "v", "setProperty", "(mm)"),
-    (7, "[s]", "properties", "()"),
-    (8, "L", "registerEventWithSignature", "(IILs)"),
+    (actions::REGISTER_EVENT, "L", "registerEvent", "(IIL)"),
+    (actions::UNREGISTER_EVENT, "v", "unregisterEvent", "(IIL)"),
+    (actions::META_OBJECT, SIGNATURE_TEXT, "metaObject", "(I)"),
+    (actions::TERMINATE, "v", "terminate", "(I)"),
+    (actions::PROPERTY, "m", "property", "(m)"),
+    (actions::SET_PROPERTY, "v", "setProperty", "(mm)"),
+    (actions::PROPERTIES, "[s]", "properties", "()"),
+    (actions::REGISTER_EVENT_WITH_SIGNATURE, "L", "registerEventWithSignature", "(IILs)"),
 ];
 
 /// The same of what only objects with statistics and traces have; with signal 86.
 const STATISTICS: [(u32, &str, &str, &str); 6] = [
-    (80, "b", "isStatsEnabled", "()"),
-    (81, "v", "enableStats", "(b)"),
-    (82, STATISTICS_TEXT, "stats", "()"),
-    (83, "v", "clearStats", "()"),
-    (84, "b", "isTraceEnabled", "()"),
-    (85, "v", "enableTrace", "(b)"),
+    (actions::IS_STATS_ENABLED, "b", "isStatsEnabled", "()"),
+    (actions::ENABLE_STATS, "v", "enableStats", "(b)"),
+    (actions::STATS, STATISTICS_TEXT, "stats", "()"),
+    (actions::CLEAR_STATS, "v", "clearStats", "()"),
+    (actions::IS_TRACE_ENABLED, "b", "isTraceEnabled", "()"),
+    (actions::ENABLE_TRACE, "v", "enableTrace", "(b)"),
 ];
 
 /// Builds a meta object. Members get ids from 100 up in the order in which they are added.
@@ -62,7 +63,9 @@ impl Builder {
     pub fn statistics(&mut self) -> &mut Builder {
         add(&mut self.meta, &STATISTICS);
         let signature = Declared(TRACE_TEXT.into());
-        self.meta.signals.insert(86, MetaSignal { uid: 86, name: "traceObject".into(), signature });
+        self.meta
+            .signals
+            .insert(actions::TRACE, MetaSignal { uid: actions::TRACE, name: "traceObject".into(), signature });
         self
     }
 

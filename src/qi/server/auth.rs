@@ -8,16 +8,12 @@
 
 use std::sync::Arc;
 
+use crate::qi::actions::{AUTHENTICATE, AUTHENTICATION_ROUNDS};
 use crate::qi::capability::{Announced, AuthState, Capabilities, CapabilityMap, STATE_KEY};
 use crate::qi::endpoint::contained;
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::signature::Kind;
 use crate::qi::value::{Reader, Text, Value, encode};
-
-/// The action of service 0.
-const AUTHENTICATE: u32 = 8;
-/// Rounds of one authentication.
-const MAX_ROUNDS: u32 = 16;
 
 /// Keys and values for the peer, as `("auth_newToken", token)`.
 pub type Extra = Vec<(String, Value)>;
@@ -119,7 +115,9 @@ impl Auth {
         self.rounds += 1;
         let verdict = match &self.provider {
             None => Verdict::Accept(Extra::new()),
-            Some(_) if self.rounds > MAX_ROUNDS => Verdict::Reject("Too many rounds of authentication.".into()),
+            Some(_) if self.rounds > AUTHENTICATION_ROUNDS => {
+                Verdict::Reject("Too many rounds of authentication.".into())
+            }
             Some(provider) => {
                 let shown = Credentials { user: map.user(), token: map.token(), all: &map, remote };
                 contained(|| provider(&shown)).unwrap_or_else(|| Verdict::Reject("The authenticator failed.".into()))

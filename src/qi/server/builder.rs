@@ -4,14 +4,14 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::qi::calls::CallError;
 use crate::qi::convert::convert;
 use crate::qi::meta::{self, MetaMethod, MetaObject};
 use crate::qi::signature::Signature;
 use crate::qi::value::Value;
 
-use super::call::{Answer, Call, CallError};
 use super::mailbox::Limits;
-use super::object::{Handler, Object, OnSet};
+use super::model::{Answer, Call, Handler, Object, OnSet};
 
 /// Builds an [`Object`]. Members get ids from 100 up in the order in which they are added. Every object has the generic
 /// members, statistics and traces.

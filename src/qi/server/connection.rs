@@ -3,11 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::qi::calls::requester::Requester;
 use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::EndPoint;
 use crate::qi::message::Message;
-use crate::qi::registrations::{Registrations, Told};
-use crate::sys::sync::Mutex;
 
 /// What to do with a message for which the peer leaves no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +40,6 @@ pub trait Connection: Send + Sync {
     /// A message id for an Event or Post of ours.
     fn next_id(&self) -> u32;
 
-    /// A message id for a Call of ours, not given again until [`Connection::end_call`].
-    fn begin_call(&self) -> u32 {
-        self.next_id()
-    }
-
-    /// That Call is over.
-    fn end_call(&self, _id: u32) {}
-
     /// Sends a message whole, after those sent before.
     fn send(&self, message: Message, policy: Policy) -> Result<(), SendError>;
 
@@ -66,8 +57,8 @@ pub trait Connection: Send + Sync {
         None
     }
 
-    /// Who on this side listens to what of the peer's.
-    fn registrations(&self) -> &Mutex<Registrations<Told>>;
+    /// What makes calls of the peer's objects through it.
+    fn requester(&self) -> Arc<Requester>;
 
     /// The peer is let in: limits of strangers are off. `shared` is what both sides have announced.
     fn authenticated(&self, shared: Capabilities);

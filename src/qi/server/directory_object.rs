@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::qi::calls::CallError;
 use crate::qi::directory::{Change, DIRECTORY_ID, Directory, DirectoryError, Owner};
 use crate::qi::machine::random_uuid;
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
@@ -10,8 +11,7 @@ use crate::qi::value::{Text, Uid, Value};
 use crate::sys::sync::Mutex;
 
 use super::builder::ObjectBuilder;
-use super::call::{Answer, Call, CallError};
-use super::object::Object;
+use super::model::{Answer, Call, Object};
 
 /// The directory's tables, and how it shows them.
 pub(super) struct DirectoryService {

@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use crate::qi::value::{Object as Reference, Uid, Value};
 
-use super::call::Answer;
-use super::object::{Address, Object};
-use super::peer::Peer;
+use super::model::{Address, Answer, Object, Peer};
 
 /// The ids that a peer has been promised. Dropped without [`keep`](Granted::keep), they are taken back: the message was
 /// not sent.

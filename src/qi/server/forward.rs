@@ -2,33 +2,17 @@
 //! properties go there and their results come back; of each signal that anybody has subscribed to there is one
 //! registration. It lives as long as anybody can reach it, and then is released there; when the peer is gone first, calls fail.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::qi::actions::TRACE;
+use crate::qi::calls::{CallError, Received};
 use crate::qi::message::Message;
+use crate::qi::value::{Object as Reference, Value};
 use crate::sys::sync::Mutex;
 
-use super::call::{Answer, CallError, Ticket};
-use super::given::Given;
-use super::object::{Address, Object};
-use super::peer::Peer;
-use super::remote::{Method, Remote};
-use super::signals::Wish;
-use super::watch::TRACE;
-
-/// Where the code of an object is.
-pub(super) struct Origin {
-    pub remote: Remote,
-    followed: Mutex<HashMap<u32, Followed>>,
-}
-
-/// A signal that somebody here has subscribed to.
-struct Followed {
-    subscribers: usize,
-    /// Our listener, and the registration that each subscriber has a share in.
-    id: u64,
-    link: u64,
-}
+use super::model::{Address, Answer, Followed, InboundCall, Object, Origin, Peer, Remote};
+use super::remote::Method;
+use super::signals::SubscribeRequest;
 
 impl From<&Remote> for Object {
     /// An object that passes on what it is asked. Members that are not as they should be are left out.
@@ -46,30 +30,30 @@ impl From<&Remote> for Answer {
 
 impl Object {
     /// Passes on what was in the mailbox.
-    pub(super) fn pass_on(&self, origin: &Origin, ticket: Arc<Ticket>, message: &Message) {
+    pub(super) fn pass_on(&self, origin: &Origin, inbound: Arc<InboundCall>, message: &Message) {
         let action = message.header.action;
-        let Some(types) = self.0.methods.get(&action) else { return self.pass_on_signal(origin, &ticket, message) };
-        let Some((tuple, mut token)) = self.open(ticket, message, types) else { return };
-        token.traced = self.0.watch.started(self, action, tuple.members().unwrap_or_default());
-        let ticket = Arc::clone(&token.ticket);
-        let arguments = Answer::from(Given::by(&ticket.peer, tuple));
-        if ticket.post {
-            return token
+        let Some(types) = self.0.methods.get(&action) else { return self.pass_on_signal(origin, &inbound, message) };
+        let Some((tuple, mut responder)) = self.open(inbound, message, types) else { return };
+        responder.traced = self.trace_call(action, tuple.members().unwrap_or_default());
+        let inbound = Arc::clone(&responder.inbound);
+        let arguments = Answer::from(Received::served(&inbound.peer.requester, &inbound.peer, tuple));
+        if inbound.post {
+            return responder
                 .answer(origin.remote.send_post(action, &types.parameters, arguments).map(|()| Answer::void()));
         }
         let method = Method { action, parameters: types.parameters.clone(), result: types.result.clone() };
-        let done = Box::new(move |result: Result<Given, CallError>| token.answer(result.map(Answer::from)));
+        let done = Box::new(move |result: Result<Received, CallError>| responder.answer(result.map(Answer::from)));
         let Some(call) = origin.remote.send_call(method, arguments, done) else { return };
         let there = Arc::clone(origin.remote.peer());
-        ticket.on_cancel(Box::new(move || there.ask_to_cancel(&call)));
+        inbound.on_cancel(Box::new(move || there.requester.cancel(&call)));
     }
 
     /// A signal that was posted: the object itself emits it, to us as well.
-    fn pass_on_signal(&self, origin: &Origin, ticket: &Arc<Ticket>, message: &Message) {
-        ticket.claim();
+    fn pass_on_signal(&self, origin: &Origin, inbound: &Arc<InboundCall>, message: &Message) {
+        inbound.claim();
         let action = message.header.action;
-        if let Some((declared, tuple)) = self.posted(ticket, message) {
-            let arguments = Answer::from(Given::by(&ticket.peer, tuple));
+        if let Some((declared, tuple)) = self.posted(inbound, message) {
+            let arguments = Answer::from(Received::served(&inbound.peer.requester, &inbound.peer, tuple));
             // A Post is never answered.
             let _ = origin.remote.send_post(action, declared, arguments);
         }
@@ -80,14 +64,14 @@ impl Object {
         &self,
         origin: &Origin,
         (peer, address): (&Arc<Peer>, Address),
-        wish: Wish,
+        request: SubscribeRequest,
         done: impl FnOnce(Result<(), String>) + Send + 'static,
     ) {
-        let (signal, link) = (wish.signal, wish.link);
+        let (signal, link) = (request.signal, request.link);
         if origin.remote.peer().is_closed() {
-            return done(Err(CallError::Disconnected.to_string()));
+            return done(Err("disconnected".to_owned()));
         }
-        if let Err(text) = self.subscribe(peer, address, wish) {
+        if let Err(text) = self.subscribe(peer, address, request) {
             return done(Err(text.to_owned()));
         }
         if signal == TRACE {
@@ -95,7 +79,7 @@ impl Object {
         }
         let (object, peer) = (self.clone(), Arc::clone(peer));
         self.follow(origin, signal, move |outcome| {
-            let outcome = outcome.map_err(|error| error.to_string());
+            let outcome = outcome.map_err(|error| error.text_for_peer());
             if outcome.is_err() {
                 // The connection may have ended, and this with it.
                 let _ = object.unsubscribe(&peer, address, link);
@@ -112,7 +96,7 @@ impl Object {
             let hear =
                 || Followed { subscribers: 0, id: remote.hear(signal, declared.clone(), self.echo(signal)), link: 0 };
             let here = followed.entry(signal).or_insert_with(hear);
-            let joined = remote.join(signal, done);
+            let joined = remote.share(signal, done);
             here.subscribers += 1;
             here.link = joined.1;
             joined
@@ -121,7 +105,7 @@ impl Object {
     }
 
     /// Emits here what is emitted there.
-    fn echo(&self, signal: u32) -> impl Fn(&Given) + Send + Sync + 'static {
+    fn echo(&self, signal: u32) -> impl Fn(&Received) + Send + Sync + 'static {
         let me = Arc::downgrade(&self.0);
         move |event| {
             if let Some(core) = me.upgrade() {
@@ -147,8 +131,53 @@ impl Origin {
             }
             (link, last)
         };
-        let core = &self.remote.0;
-        last.into_iter().for_each(|id| core.unhear(signal, id));
-        core.leave(signal, link, true);
+        self.remote.unhear(signal, last, link);
     }
+}
+
+impl Received {
+    /// The peer's object that a value in it refers to, if it came to a server.
+    pub fn remote(&self, reference: &Value) -> Option<Remote> {
+        let Value::Object(reference) = reference else { return None };
+        let is_it = |service, object| reference.service == service && reference.object == object;
+        self.objects().iter().find(|object| is_it(object.service, object.object)).and_then(Remote::of)
+    }
+}
+
+/// What came to a server takes its objects along to another peer.
+impl From<Received> for Answer {
+    fn from(received: Received) -> Answer {
+        let (value, objects) = received.into_parts();
+        let remotes: Vec<_> = objects.iter().filter_map(Remote::of).collect();
+        Answer::from(value).passing_on(&remotes)
+    }
+}
+
+impl Answer {
+    /// With objects of our own in place of these objects of a peer's.
+    pub(super) fn passing_on(self, remotes: &[Remote]) -> Answer {
+        if remotes.is_empty() {
+            return self;
+        }
+        let Answer { value, mut objects } = self;
+        let mut passed: Vec<(Address, Object)> = Vec::new();
+        let value = value.map_objects(&mut |reference| {
+            let Some(remote) = find(remotes, &reference) else { return reference };
+            let known = passed.iter().find(|(address, _)| *address == remote.address());
+            let object = known.map_or_else(|| Object::from(remote), |(_, object)| object.clone());
+            let reference = object.reference();
+            passed.push((remote.address(), object));
+            reference
+        });
+        passed.sort_by_key(|(address, _)| (address.service, address.object));
+        passed.dedup_by_key(|(address, _)| *address);
+        objects.extend(passed.into_iter().map(|(_, object)| object));
+        Answer { value, objects }
+    }
+}
+
+/// References to objects of our own name no address yet, and so none of these.
+fn find<'r>(remotes: &'r [Remote], reference: &Reference) -> Option<&'r Remote> {
+    let address = Address { service: reference.service, object: reference.object };
+    remotes.iter().find(|remote| remote.address() == address)
 }

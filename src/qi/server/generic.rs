@@ -4,31 +4,19 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
+use crate::qi::actions::{
+    CLEAR_STATS, ENABLE_STATS, ENABLE_TRACE, IS_STATS_ENABLED, IS_TRACE_ENABLED, META_OBJECT, PROPERTIES, PROPERTY,
+    REGISTER_EVENT, REGISTER_EVENT_WITH_SIGNATURE, SET_PROPERTY, STATS, TERMINATE, UNREGISTER_EVENT,
+};
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta;
 use crate::qi::payload::{read_arguments, write_result};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value, Writer};
 
-use super::object::{Address, Object};
-use super::peer::Peer;
-use super::run::{constant, members, reading_failed};
-use super::signals::{Wanted, Wish};
-
-const REGISTER_EVENT: u32 = 0;
-const UNREGISTER_EVENT: u32 = 1;
-pub(super) const META_OBJECT: u32 = 2;
-pub(super) const TERMINATE: u32 = 3;
-pub(super) const PROPERTY: u32 = 5;
-pub(super) const SET_PROPERTY: u32 = 6;
-const PROPERTIES: u32 = 7;
-const REGISTER_EVENT_WITH_SIGNATURE: u32 = 8;
-const IS_STATS_ENABLED: u32 = 80;
-const ENABLE_STATS: u32 = 81;
-const STATS: u32 = 82;
-const CLEAR_STATS: u32 = 83;
-const IS_TRACE_ENABLED: u32 = 84;
-const ENABLE_TRACE: u32 = 85;
+use super::model::{Address, Object, Peer, Wanted};
+use super::reading::{constant, members, reading_failed};
+use super::signals::SubscribeRequest;
 
 /// Parameters and result of all generic actions.
 static TYPES: LazyLock<HashMap<u32, (Signature, Signature)>> = LazyLock::new(|| {
@@ -91,16 +79,16 @@ pub(super) fn handle(peer: &Arc<Peer>, object: &Object, message: &Message) {
         }
     };
     let arguments = members(arguments.tuple);
-    let wish = wish(header.action, &arguments);
-    match (&object.0.origin, wish) {
+    let request = request(header.action, &arguments);
+    match (&object.0.origin, request) {
         // Subscribing by a Post makes libqi crash at the next event; here it means nothing.
         (_, Some(_)) if !is_call => {}
-        (Some(origin), Some(wish)) => {
-            let (address, link) = (Address { service: header.service, object: header.object }, wish.link);
-            object.subscribe_through(origin, (peer, address), wish, move |done| answer(done.map(|()| link.into())));
+        (Some(origin), Some(request)) => {
+            let (address, link) = (Address { service: header.service, object: header.object }, request.link);
+            object.subscribe_through(origin, (peer, address), request, move |done| answer(done.map(|()| link.into())));
         }
-        (_, wish) => {
-            let outcome = obey(peer, object, &header, (&arguments, wish));
+        (_, request) => {
+            let outcome = obey(peer, object, &header, (&arguments, request));
             if is_call {
                 answer(outcome.map_err(str::to_owned));
             }
@@ -110,7 +98,7 @@ pub(super) fn handle(peer: &Arc<Peer>, object: &Object, message: &Message) {
 
 /// What a registration asks for. The first argument is said to be the object's id, but it is not (section 9): nobody looks
 /// at it.
-fn wish(action: u32, arguments: &[Value]) -> Option<Wish> {
+fn request(action: u32, arguments: &[Value]) -> Option<SubscribeRequest> {
     let (signal, link, wanted) = match (action, arguments) {
         (REGISTER_EVENT, [_, Value::UInt32(signal), Value::UInt64(link)]) => (*signal, *link, None),
         // A type that is none, or no arguments, is as good as none.
@@ -120,20 +108,20 @@ fn wish(action: u32, arguments: &[Value]) -> Option<Wish> {
         }
         _ => return None,
     };
-    Some(Wish { signal, link, wanted })
+    Some(SubscribeRequest { signal, link, wanted })
 }
 
 fn obey(
     peer: &Arc<Peer>,
     object: &Object,
     header: &Header,
-    (arguments, wish): (&[Value], Option<Wish>),
+    (arguments, request): (&[Value], Option<SubscribeRequest>),
 ) -> Result<Value, &'static str> {
     let address = Address { service: header.service, object: header.object };
-    let watch = &object.0.watch;
-    if let Some(wish) = wish {
-        let link = wish.link;
-        object.subscribe(peer, address, wish)?;
+    let instrumentation = &object.0.instrumentation;
+    if let Some(request) = request {
+        let link = request.link;
+        object.subscribe(peer, address, request)?;
         return Ok(link.into());
     }
     match (header.action, arguments) {
@@ -147,12 +135,12 @@ fn obey(
             let names = object.0.properties.values().map(|property| property.name.clone().into()).collect();
             return Ok(Value::list(constant("s"), names));
         }
-        (IS_STATS_ENABLED, _) => return Ok(watch.has_statistics().into()),
-        (ENABLE_STATS, [Value::Bool(on)]) => watch.set_statistics(*on),
-        (STATS, _) => return Ok(watch.statistics()),
-        (CLEAR_STATS, _) => watch.clear(),
-        (IS_TRACE_ENABLED, _) => return Ok(watch.is_tracing().into()),
-        (ENABLE_TRACE, [Value::Bool(on)]) => watch.set_tracing(*on),
+        (IS_STATS_ENABLED, _) => return Ok(instrumentation.has_statistics().into()),
+        (ENABLE_STATS, [Value::Bool(on)]) => instrumentation.set_statistics(*on),
+        (STATS, _) => return Ok(instrumentation.statistics()),
+        (CLEAR_STATS, _) => instrumentation.clear(),
+        (IS_TRACE_ENABLED, _) => return Ok(instrumentation.is_tracing().into()),
+        (ENABLE_TRACE, [Value::Bool(on)]) => instrumentation.set_tracing(*on),
         _ => {}
     }
     Ok(Value::Void)

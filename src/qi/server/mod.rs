@@ -7,7 +7,7 @@
 //!                                                                └──▶ signals ──▶ subscribers, on their connections
 //! ```
 //!
-//! All of it but [`Server`] is without I/O: a [`Connection`] is whatever can send.
+//! All of it but [`Server`] and `adapter.rs` is without I/O: a [`Connection`] is whatever can send.
 //!
 //! # Locks
 //!
@@ -21,43 +21,46 @@
 //! 4. `serving` of a server, while a connection that it has not dialled itself becomes one that it serves.
 //! 5. `followed` of an object that is passed on, while a share in a registration is taken.
 
+mod adapter;
 mod auth;
 mod builder;
-mod bus;
 mod call;
 mod connection;
 mod directory_object;
+mod dispatch;
 mod export;
 mod forward;
 mod generic;
-mod given;
-mod glue;
+mod inbound;
 mod listening;
 mod mailbox;
+mod model;
 mod object;
 mod pace;
 mod passing;
 mod peer;
+mod reading;
 mod remote;
 mod router;
-mod run;
 mod run_queue;
+mod serving;
 mod signals;
-mod watch;
+mod statistics;
+mod trace;
 mod workers;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::qi::calls::{CallError, Received};
 pub use crate::qi::machine::machine_id;
 pub use auth::{Authenticator, Credentials, Extra, Verdict};
 pub use builder::ObjectBuilder;
-pub use bus::{Options, Server, ServerError, ServerStatistics};
-pub use call::{Answer, Call, CallError, Caller, Cancellation};
 pub use connection::{Connection, Policy, SendError};
-pub use given::Given;
 pub use mailbox::Limits;
-pub use object::{Handler, Object, ObjectStatistics, OnSet};
+pub use model::{Answer, Call, Caller, Cancellation, Handler, Object, OnSet, Remote};
+pub use object::ObjectStatistics;
 pub(in crate::qi) use passing::passing;
-pub use remote::{Done, Remote};
+pub use remote::Done;
+pub use serving::{Options, Server, ServerError, ServerStatistics};
 pub use signals::{EmitError, Emitted};

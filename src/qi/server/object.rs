@@ -1,78 +1,19 @@
 //! An object that others can call: its meta object, its code, its property values, its subscribers, its mailbox.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
-
-use crate::qi::machine::random;
 use crate::qi::meta::{MetaObject, SIGNATURE};
-use crate::qi::signature::Signature;
-use crate::qi::value::{self, Text, Uid, Value, encode};
+use crate::qi::value::{self, Uid, Value, encode};
+use crate::sys::random;
 use crate::sys::sync::Mutex;
 
-use super::call::Call;
-use super::forward::Origin;
 use super::mailbox::{Limits, Mailbox};
+use super::model::{Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType};
 use super::pace::Pace;
-use super::run::Task;
-use super::signals::Subscription;
-use super::watch::Watch;
-
-/// Code that answers calls. It may keep the [`Call`] and answer later, from any thread.
-pub type Handler = dyn Fn(Call) + Send + Sync;
-/// Code that is asked before a property is set; its text becomes the Error.
-pub type OnSet = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
-
-/// Where an object is known on a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Address {
-    pub service: u32,
-    pub object: u32,
-}
-
-/// An object of ours. Clones are the same object; it lives while anybody can reach it: a service, a peer that it was
-/// sent to, or a handle.
-#[derive(Clone)]
-pub struct Object(pub(super) Arc<Core>);
-
-pub(super) struct MethodTypes {
-    pub name: Text,
-    pub parameters: Signature,
-    pub result: Signature,
-    pub pace: Pace,
-}
-
-pub(super) struct PropertyType {
-    pub name: Text,
-    pub ty: Signature,
-}
-
-/// What all handles of an object share. Locks: see `server/mod.rs`.
-pub(super) struct Core {
-    pub meta: Arc<MetaObject>,
-    /// The meta object as the Reply to `metaObject` carries it.
-    pub encoded: Bytes,
-    pub uid: Uid,
-    pub methods: HashMap<u32, MethodTypes>,
-    pub signals: HashMap<u32, Signature>,
-    pub properties: BTreeMap<u32, PropertyType>,
-    pub handler: Box<Handler>,
-    /// Its code is not here but there.
-    pub origin: Option<Origin>,
-    pub on_set: HashMap<u32, Box<OnSet>>,
-    pub values: Mutex<HashMap<u32, Value>>,
-    pub mailbox: Mailbox<Task>,
-    pub subscriptions: Mutex<Vec<Arc<Subscription>>>,
-    /// Held while a change is made and told to subscribers, so that all of them see the same order.
-    pub order: Mutex<()>,
-    pub watch: Watch,
-    /// Of everything that is no method.
-    pub pace: Pace,
-    pub counters: Counters,
-}
+use super::statistics::Instrumentation;
 
 /// What an object does, and what it keeps.
 struct Code {
@@ -80,15 +21,6 @@ struct Code {
     on_set: HashMap<u32, Box<OnSet>>,
     values: HashMap<u32, Value>,
     origin: Option<Origin>,
-}
-
-#[derive(Default)]
-pub(super) struct Counters {
-    pub handled: AtomicU64,
-    pub refused_calls: AtomicU64,
-    pub dropped_posts: AtomicU64,
-    pub events_sent: AtomicU64,
-    pub events_dropped: AtomicU64,
 }
 
 pub(super) fn count(counter: &AtomicU64) {
@@ -160,7 +92,7 @@ impl Object {
             mailbox: Mailbox::new(limits),
             subscriptions: Mutex::default(),
             order: Mutex::default(),
-            watch: Watch::default(),
+            instrumentation: Instrumentation::default(),
             pace: Pace::default(),
             counters: Counters::default(),
         }))
@@ -215,10 +147,10 @@ impl fmt::Debug for Object {
 
 /// 12 bytes of this process, 8 of a counter.
 fn new_uid() -> Uid {
-    static PROCESS: LazyLock<[u8; 16]> = LazyLock::new(random);
+    static PROCESS: LazyLock<[u8; 12]> = LazyLock::new(random::bytes);
     static COUNTER: AtomicU64 = AtomicU64::new(1);
     let mut uid = [0; 20];
-    uid[..12].copy_from_slice(&PROCESS[..12]);
+    uid[..12].copy_from_slice(PROCESS.as_slice());
     uid[12..].copy_from_slice(&COUNTER.fetch_add(1, Ordering::Relaxed).to_le_bytes());
     uid
 }

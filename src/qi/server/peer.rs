@@ -1,22 +1,22 @@
 //! What the server knows of one connection.
 
-use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::qi::capability::Capabilities;
+use crate::qi::endpoint::Reason;
 use crate::qi::message::{Header, Message};
 use crate::qi::value::Text;
 use crate::sys::sync::Mutex;
 
 use super::auth::Auth;
-use super::call::{Found, Ticket};
 use super::connection::{Connection, Policy, SendError};
-use super::object::{Address, Object, count};
+use super::inbound::Found;
+use super::model::{Address, Common, InboundCall, Object, Peer};
+use super::object::count;
 use super::pace;
-use super::remote::Outgoing;
 use super::workers::Crew;
 
 /// Calls of one connection that may be without an answer.
@@ -28,20 +28,6 @@ const MAX_SUBSCRIPTIONS: usize = 64 * 1024;
 const MAX_WANTED: usize = 256 * 1024;
 
 const NO_ROOM: &str = "The answer was dropped: its caller does not read.";
-
-/// What all connections of a server share.
-pub(super) struct Common {
-    /// On which its objects run.
-    pub crew: Arc<Crew<Object>>,
-    /// Returned objects; 1 is the main object, and libqi does not use 2.
-    next_object: AtomicU32,
-    /// Objects that we pass as arguments.
-    next_passed: AtomicU32,
-    /// Threads that wait for a peer to read. Not all workers may, or one peer could stop them all.
-    waiting: AtomicUsize,
-    may_wait: usize,
-    answer_wait: Duration,
-}
 
 impl Common {
     pub fn new(crew: &Arc<Crew<Object>>, workers: usize, answer_wait: Duration) -> Common {
@@ -59,27 +45,6 @@ impl Common {
 /// Ids from here up belong to objects that were passed as arguments (qi-messaging.md 13).
 pub(super) const FIRST_PASSED: u32 = 0x8000_0000;
 
-/// The calls of one connection by their ids. libqi answers two calls of one id twice, and so do we.
-type Calls = HashMap<u32, VecDeque<Arc<Ticket>>>;
-
-/// One connection, from the first byte to the end.
-pub(super) struct Peer {
-    pub connection: Arc<dyn Connection>,
-    pub common: Arc<Common>,
-    /// `None`: we have dialled, and service 0 is at the other end.
-    pub auth: Mutex<Option<Auth>>,
-    authenticated: AtomicBool,
-    shared: Mutex<Capabilities>,
-    user: Mutex<Option<Text>>,
-    calls: Mutex<(Calls, usize)>,
-    exports: Mutex<HashMap<Address, Object>>,
-    pub outgoing: Mutex<Outgoing>,
-    subscriptions: AtomicUsize,
-    wanted: AtomicUsize,
-    closed: AtomicBool,
-    pub events_dropped: AtomicU64,
-}
-
 impl fmt::Debug for Peer {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Peer({})", self.id())
@@ -89,15 +54,15 @@ impl fmt::Debug for Peer {
 impl Peer {
     pub fn new(connection: Arc<dyn Connection>, common: &Arc<Common>, auth: Option<Auth>) -> Peer {
         Peer {
+            requester: connection.requester(),
             connection,
             common: Arc::clone(common),
             auth: Mutex::new(auth),
             authenticated: AtomicBool::new(false),
-            shared: Mutex::default(),
             user: Mutex::default(),
             calls: Mutex::default(),
             exports: Mutex::default(),
-            outgoing: Mutex::default(),
+            listeners: Mutex::default(),
             subscriptions: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -119,11 +84,11 @@ impl Peer {
 
     /// What both sides have announced.
     pub fn shared(&self) -> Capabilities {
-        *self.shared.lock()
+        self.requester.shared()
     }
 
     pub fn set_shared(&self, shared: Capabilities) {
-        *self.shared.lock() = shared;
+        self.requester.set_shared(shared);
     }
 
     pub fn user(&self) -> Option<Text> {
@@ -163,13 +128,6 @@ impl Peer {
         let _ = self.connection.send(message, Policy::Control);
     }
 
-    /// Asks the peer to end a call of ours, if it knows how to. The call still has its one answer.
-    pub fn ask_to_cancel(&self, call: &Header) {
-        if self.shared().remote_cancelable_calls {
-            self.control(Message::cancel(self.connection.next_id(), call));
-        }
-    }
-
     /// What a call ends with that was cancelled (qi-messaging.md 16).
     pub fn canceled(&self, call: &Header) -> Message {
         match self.shared().remote_cancelable_calls {
@@ -179,24 +137,24 @@ impl Peer {
     }
 
     /// Notes a call that can be cancelled. False: there are too many.
-    pub fn remember(&self, ticket: &Arc<Ticket>) -> bool {
+    pub fn remember(&self, inbound: &Arc<InboundCall>) -> bool {
         let mut calls = self.calls.lock();
         if calls.1 == MAX_CALLS {
             return false;
         }
-        calls.0.entry(ticket.header.id).or_default().push_back(Arc::clone(ticket));
+        calls.0.entry(inbound.header.id).or_default().push_back(Arc::clone(inbound));
         calls.1 += 1;
         true
     }
 
     /// A call has its answer.
-    pub fn forget(&self, ticket: &Ticket) {
+    pub fn forget(&self, inbound: &InboundCall) {
         let mut calls = self.calls.lock();
-        let Some(same) = calls.0.get_mut(&ticket.header.id) else { return };
-        let Some(at) = same.iter().position(|other| std::ptr::eq(&raw const **other, ticket)) else { return };
+        let Some(same) = calls.0.get_mut(&inbound.header.id) else { return };
+        let Some(at) = same.iter().position(|other| std::ptr::eq(&raw const **other, inbound)) else { return };
         let gone = same.remove(at);
         if same.is_empty() {
-            calls.0.remove(&ticket.header.id);
+            calls.0.remove(&inbound.header.id);
         }
         calls.1 -= 1;
         drop(calls);
@@ -205,13 +163,13 @@ impl Peer {
 
     /// Cancels the oldest call of this id, if there is one.
     pub fn cancel(&self, id: u32) {
-        let ticket = self.calls.lock().0.get(&id).and_then(|same| same.front().cloned());
-        let Some(ticket) = ticket else { return };
-        if ticket.cancel() == Found::Queued {
-            let task = ticket.object.0.mailbox.remove(|task| task.is_of(&ticket));
+        let inbound = self.calls.lock().0.get(&id).and_then(|same| same.front().cloned());
+        let Some(inbound) = inbound else { return };
+        if inbound.cancel() == Found::Queued {
+            let task = inbound.object.0.mailbox.remove(|task| task.is_of(&inbound));
             drop(task);
-            self.forget(&ticket);
-            self.answer(self.canceled(&ticket.header));
+            self.forget(&inbound);
+            self.answer(self.canceled(&inbound.header));
         }
     }
 
@@ -297,11 +255,14 @@ impl Peer {
             return None;
         }
         let (calls, _) = std::mem::take(&mut *self.calls.lock());
-        for ticket in calls.into_values().flatten() {
-            ticket.disconnect();
+        for inbound in calls.into_values().flatten() {
+            inbound.disconnect();
         }
         let exports = std::mem::take(&mut *self.exports.lock());
-        super::remote::end(self);
+        // Where there is an end point, it knows why, and has told them.
+        self.requester.ended(&Reason::PeerClosed);
+        let listeners = std::mem::take(&mut *self.listeners.lock());
+        drop(listeners);
         Some(exports.into_values().collect())
     }
 }

@@ -6,21 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::qi::actions::MAIN_OBJECT;
 use crate::qi::capability::Capabilities;
 use crate::qi::message::{Header, Message, Type};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 use super::auth::{Auth, Authenticator};
-use super::call::Ticket;
 use super::connection::Connection;
 use super::generic;
 use super::listening;
 use super::mailbox::Origin;
-use super::object::{Address, Object, count};
-use super::peer::{Common, Peer};
-use super::remote;
-use super::run::Task;
+use super::model::{Address, Common, InboundCall, Object, Peer, Task};
+use super::object::count;
 use super::workers::{Crew, Workers};
 
 /// libqi's text for what is not there, or not yet (qi-messaging.md 17).
@@ -127,7 +125,7 @@ impl Router {
     /// Calls of it end with an Error from now on; its subscribers hear no more.
     pub fn remove_service(&self, id: u32) -> Option<Object> {
         let object = self.services.lock().remove(&id)?;
-        object.unsubscribe_all(|subscription| subscription.address == Address { service: id, object: 1 });
+        object.unsubscribe_all(|subscription| subscription.address == Address { service: id, object: MAIN_OBJECT });
         Some(object)
     }
 
@@ -179,7 +177,7 @@ impl Router {
         match header.ty {
             Type::Call | Type::Post => self.request(peer, message),
             Type::Cancel => peer.cancel(message.canceled_id()),
-            Type::Reply | Type::Error | Type::Canceled => remote::answered(peer, message),
+            Type::Reply | Type::Error | Type::Canceled => peer.requester.answered(message),
             Type::Event => listening::event(peer, message),
             Type::None | Type::Capability | Type::Unknown(_) => {}
         }
@@ -210,7 +208,7 @@ impl Router {
 
     fn find(&self, peer: &Peer, address: Address) -> Option<Object> {
         let own = peer.exported(address);
-        own.or_else(|| self.service(address.service).filter(|_| address.object == 1))
+        own.or_else(|| self.service(address.service).filter(|_| address.object == MAIN_OBJECT))
     }
 
     fn request(&self, peer: &Arc<Peer>, message: &Message) {
@@ -230,14 +228,14 @@ impl Router {
             let Header { service, object, action, id, .. } = header;
             return refuse(peer, header, &format!("No such method {{{service}.{object}.{action}, id:{id}}}"));
         }
-        let ticket = Ticket::new(peer, &object, *header, is_post);
+        let inbound = InboundCall::new(peer, &object, *header, is_post);
         // Before it is queued: a worker may be done with it before we are.
-        if !is_post && !peer.remember(&ticket) {
+        if !is_post && !peer.remember(&inbound) {
             count(&object.0.counters.refused_calls);
             return refuse(peer, header, TOO_MANY);
         }
         let origin = Origin::Connection { id: peer.id(), bytes: message.payload.len() + OVERHEAD };
-        let task = Task::Message { ticket: Arc::clone(&ticket), message: message.clone() };
+        let task = Task::Message { inbound: Arc::clone(&inbound), message: message.clone() };
         match object.0.mailbox.push(origin, task) {
             Ok(false) => {}
             Ok(true) => self.workers.crew().submit(object),
@@ -245,7 +243,7 @@ impl Router {
                 drop(task);
                 if is_post {
                     count(&object.0.counters.dropped_posts);
-                } else if ticket.claim() {
+                } else if inbound.claim() {
                     count(&object.0.counters.refused_calls);
                     refuse(peer, header, FULL);
                 }

@@ -7,43 +7,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::qi::actions::TRACE;
 use crate::qi::capability::Capabilities;
 use crate::qi::convert::convert;
 use crate::qi::message::{Flags, HEADER_SIZE, Message};
 use crate::qi::payload::write_event;
 use crate::qi::signature::Signature;
-use crate::qi::value::{Value, Writer, encode};
+use crate::qi::value::{Reader, Value, Writer, encode};
 use crate::transport::coalescing::Coalescing;
 
-use super::call::Answer;
 use super::connection::Policy;
 use super::export::{Exported, refer};
-use super::object::{Address, Object, count};
-use super::peer::Peer;
-use super::watch::TRACE;
+use super::model::{Address, Answer, Object, Peer, Subscription, Wanted};
+use super::object::count;
 
 /// The link whose end always succeeds and does nothing.
 const NO_LINK: u64 = u64::MAX;
-
-/// One registration of one connection.
-#[derive(Debug)]
-pub(super) struct Subscription {
-    pub peer: Arc<Peer>,
-    /// Where the subscriber knows the object.
-    pub address: Address,
-    pub signal: u32,
-    pub link: u64,
-    pub wanted: Option<Wanted>,
-    pub dropped: AtomicU64,
-}
-
-/// The type in which a subscriber wants the arguments.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub ty: Signature,
-    /// The type in words: types are equal without their names, but conversions are not.
-    pub text: Arc<str>,
-}
 
 impl Subscription {
     pub fn is_of(&self, peer: &Peer, address: Address) -> bool {
@@ -56,7 +35,7 @@ impl Subscription {
 }
 
 /// What a registration asks for.
-pub(super) struct Wish {
+pub(super) struct SubscribeRequest {
     pub signal: u32,
     pub link: u64,
     pub wanted: Option<Wanted>,
@@ -125,7 +104,7 @@ impl Object {
         // Also if nobody listens: a mistake should not wait for the first subscriber.
         let value = convert(answer.value, &declared).map_err(|error| EmitError::Type(error.to_string()))?;
         if signal != TRACE {
-            self.0.watch.emitted(self, signal, &value);
+            self.trace_signal(signal, &value);
         }
         let subscriptions = self.0.subscriptions.lock().clone();
         // It is the thread that streams, if anybody does. Its connections cannot know: with a few subscribers there is too much time
@@ -180,8 +159,7 @@ impl Object {
     pub(super) fn set_converted(&self, id: u32, ty: &Signature, value: Value) -> Result<Emitted, EmitError> {
         // What came off the wire is a view into its message, which may be large and must not be kept for it.
         let bytes = encode(&value, ty).map_err(|error| EmitError::Type(error.to_string()))?;
-        let kept =
-            crate::qi::value::Reader::new(&bytes).read(ty).map_err(|error| EmitError::Type(error.to_string()))?;
+        let kept = Reader::new(&bytes).read(ty).map_err(|error| EmitError::Type(error.to_string()))?;
         let _order = self.0.order.lock();
         let old = self.0.values.lock().insert(id, kept);
         drop(old);
@@ -206,7 +184,7 @@ impl Object {
         &self,
         peer: &Arc<Peer>,
         address: Address,
-        Wish { signal, link, wanted }: Wish,
+        SubscribeRequest { signal, link, wanted }: SubscribeRequest,
     ) -> Result<(), &'static str> {
         if !self.0.signals.contains_key(&signal) {
             return Err("No such signal");
@@ -222,7 +200,7 @@ impl Object {
             self.unsubscribe_all(|subscription| Arc::ptr_eq(&subscription.peer, peer));
         }
         if signal == TRACE {
-            self.0.watch.set_tracing(true);
+            self.0.instrumentation.set_tracing(true);
         }
         Ok(())
     }
@@ -263,7 +241,7 @@ impl Object {
         }
         if gone.iter().any(|subscription| subscription.signal == TRACE) {
             let left = self.0.subscriptions.lock().iter().any(|subscription| subscription.signal == TRACE);
-            self.0.watch.set_tracing(left);
+            self.0.instrumentation.set_tracing(left);
         }
     }
 }

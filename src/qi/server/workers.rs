@@ -141,6 +141,6 @@ impl<J: Send + 'static> Crew<J> {
             return self.lookout.take_notice() || slept != Slept::TimedOut;
         };
         let deadline = Instant::now().checked_add(LOOK_OUT);
-        reactor.wait(&self.lookout, deadline, Manner::POLLING) != Waited::TimedOut
+        !matches!(reactor.wait(&self.lookout, deadline, Manner::POLLING), Waited::TimedOut | Waited::Failed)
     }
 }

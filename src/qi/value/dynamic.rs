@@ -1,12 +1,10 @@
 //! `m`: a value that brings its type along. One that was read stays bytes until somebody wants to look inside.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 
 use crate::qi::signature::Signature;
 
-use super::{DecodeError, Reader, Value};
+use super::Value;
 
 /// A value and its signature. An `m` with an empty signature was read as one of `v`, which is how we write nothing.
 #[derive(Clone, Debug)]
@@ -37,6 +35,11 @@ impl Dynamic {
         Dynamic { signature, content: Content::Encoded(bytes) }
     }
 
+    /// The signature, and what is inside as it is.
+    pub(super) fn into_parts(self) -> (Signature, Content) {
+        (self.signature, self.content)
+    }
+
     pub(super) fn content(&self) -> &Content {
         &self.content
     }
@@ -52,33 +55,5 @@ impl Dynamic {
             Content::Encoded(_) => None,
             Content::Value(value) => Some(value),
         }
-    }
-
-    /// What is inside; decoded now if it was not, and then with all dynamics in it. Fails only if that takes more
-    /// than the default [`Budget`](super::Budget).
-    pub fn value(&self) -> Result<Cow<'_, Value>, DecodeError> {
-        match &self.content {
-            Content::Encoded(bytes) => Reader::new(bytes).eager().read(&self.signature).map(Cow::Owned),
-            Content::Value(value) => Ok(Cow::Borrowed(value)),
-        }
-    }
-
-    /// [`value`](Dynamic::value) without a copy.
-    pub fn into_value(self) -> Result<Value, DecodeError> {
-        match self.content {
-            Content::Encoded(_) => self.value().map(Cow::into_owned),
-            Content::Value(value) => Ok(value),
-        }
-    }
-}
-
-/// Equal in type and content; whether that has been decoded makes no difference.
-impl PartialEq for Dynamic {
-    fn eq(&self, other: &Dynamic) -> bool {
-        self.signature == other.signature
-            && match (self.value(), other.value()) {
-                (Ok(ours), Ok(theirs)) => ours == theirs,
-                _ => false,
-            }
     }
 }

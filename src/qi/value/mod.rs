@@ -12,6 +12,7 @@ mod object;
 mod reader;
 mod references;
 mod text;
+mod undynamic;
 mod writer;
 
 pub use dynamic::Dynamic;

@@ -1,9 +1,10 @@
 //! From the bytes a pipe writes to what a WebSocket peer reads: the greeting becomes a client's request
 //! (and tells a server who it is), a prefix becomes the head of a frame, and a client masks.
 
-use std::hash::{BuildHasher, RandomState};
-
+use arrayvec::ArrayVec;
 use smallvec::SmallVec;
+
+use crate::sys::random;
 
 use super::frame::{self, Mask};
 use super::framing::{PREFIX, USUAL, split};
@@ -121,17 +122,19 @@ impl Encoder {
     }
 }
 
-/// Masks nobody can foresee: a keyed hash of a counter.
+/// Masks nobody can foresee (RFC 6455, 5.3), a few for each question to the system.
 #[derive(Debug, Default)]
 struct Masks {
-    random: RandomState,
-    count: u64,
+    left: ArrayVec<Mask, 16>,
 }
 
 impl Masks {
     fn next(&mut self) -> Mask {
-        self.count += 1;
-        (self.random.hash_one(self.count) as u32).to_ne_bytes()
+        self.left.pop().unwrap_or_else(|| {
+            let fresh: [u8; 16 * size_of::<Mask>()] = random::bytes();
+            self.left.extend(fresh.as_chunks().0.iter().copied());
+            self.left.pop().unwrap_or_default()
+        })
     }
 }
 
@@ -168,7 +171,7 @@ mod tests {
         encoder.encode(&GREETING, &mut out);
         assert!(out.starts_with(b"GET / HTTP/1.1\r\n"));
         let mut masks = Vec::new();
-        for _ in 0..2 {
+        for _ in 0..40 {
             out.clear();
             encoder.encode(&message(USUAL, b"Hello"), &mut out);
             assert_eq!((out[..2].to_vec(), out.len()), (vec![0x82, 0x85], 11));
@@ -177,7 +180,9 @@ mod tests {
             assert_eq!(out[6..], *b"Hello");
             masks.push(mask);
         }
-        assert_ne!(masks[0], masks[1]);
+        masks.sort_unstable();
+        masks.dedup();
+        assert_eq!(masks.len(), 40);
     }
 
     #[test]

@@ -249,6 +249,10 @@ impl Stream for WsStream {
         }
     }
 
+    fn is_ours(&self) -> bool {
+        self.wire.is_ours()
+    }
+
     fn fd(&self) -> RawFd {
         self.wire.fd()
     }

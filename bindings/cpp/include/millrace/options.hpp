@@ -49,10 +49,14 @@ inline constexpr option<std::string> name{NN_SOL_SOCKET, NN_SOCKET_NAME};
 inline constexpr option<int> recv_max_size{NN_SOL_SOCKET, NN_RCVMAXSIZE};
 inline constexpr option<int> max_ttl{NN_SOL_SOCKET, NN_MAXTTL};
 inline constexpr option<bool> spin{NN_SOL_SOCKET, NN_SPIN};
+/// These are told in millrace/options.h.
+inline constexpr option<milliseconds> connect_timeout{NN_SOL_SOCKET, NN_CONNECT_TIMEOUT};
+inline constexpr option<milliseconds> keepalive{NN_SOL_SOCKET, NN_KEEPALIVE};
 
 // Read only.
 inline constexpr option<int> domain{NN_SOL_SOCKET, NN_DOMAIN};
 inline constexpr option<int> protocol{NN_SOL_SOCKET, NN_PROTOCOL};
+inline constexpr option<std::string> last_endpoint{NN_SOL_SOCKET, NN_LAST_ENDPOINT};
 
 // Of one protocol.
 inline constexpr option<std::string> subscribe{NN_SUB, NN_SUB_SUBSCRIBE};

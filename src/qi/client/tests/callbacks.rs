@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::fake::*;
 use crate::qi::capability::Capabilities;
-use crate::qi::client::proxy::main_object;
-use crate::qi::client::{CallOptions, ClientError, Proxy};
+use crate::qi::client::place::main_object;
+use crate::qi::client::{CallError, CallOptions, Proxy};
 use crate::qi::message::{Message, Type};
 use crate::qi::signature::Kind;
 use crate::qi::value::{Object, Value, Writer};
@@ -27,14 +27,14 @@ fn a_connection_has_one_timer() {
     let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
     let call = |limit, done| proxy.call_then("add", &[1.into(), 2.into()], &CallOptions::within(limit), done);
     call(LIMIT * 1000, Box::new(drop)).unwrap();
-    let before = Arc::weak_count(&connection);
+    let before = Arc::weak_count(connection.requester());
     for _ in 0..20 {
         let (told, end) = mpsc::channel();
         call(Duration::from_millis(1), Box::new(move |outcome| drop(told.send(outcome)))).unwrap();
-        assert_eq!(end.recv_timeout(LIMIT).unwrap().unwrap_err(), ClientError::TimedOut);
+        assert_eq!(end.recv_timeout(LIMIT).unwrap().unwrap_err(), CallError::TimedOut);
     }
     // The last one that has rung may not be gone yet.
-    assert!(Arc::weak_count(&connection) <= before + 1);
+    assert!(Arc::weak_count(connection.requester()) <= before + 1);
     connection.close();
     drop((proxy, connection));
     fake.finish();
@@ -46,7 +46,7 @@ fn subscribing_takes_no_longer_than_a_call() {
     let connection = fake.connect().unwrap();
     let place = main_object(&connection, 2, Some(LIMIT)).unwrap();
     let proxy = Proxy::at(place, "S".into(), Some(Duration::from_millis(1)), None);
-    assert_eq!(proxy.subscribe("happened").unwrap_err(), ClientError::TimedOut);
+    assert_eq!(proxy.subscribe("happened").unwrap_err(), CallError::TimedOut);
     drop((proxy, connection));
     fake.finish();
 }
@@ -56,12 +56,12 @@ fn a_connection_that_has_ended_leaves_no_timer() {
     let fake = silent();
     let connection = fake.connect().unwrap();
     let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
-    let before = Arc::weak_count(&connection);
+    let before = Arc::weak_count(connection.requester());
     proxy.call_then("add", &[1.into(), 2.into()], &CallOptions::within(LIMIT * 1000), Box::new(drop)).unwrap();
-    assert_eq!(Arc::weak_count(&connection), before + 1);
+    assert_eq!(Arc::weak_count(connection.requester()), before + 1);
     connection.close();
-    // The handlers of the end point have gone, and the timer: its own is left.
-    assert_eq!(Arc::weak_count(&connection), 1);
+    // The handlers of the end point have gone, and the timer: its own is left, and that of the end point.
+    assert_eq!(Arc::weak_count(connection.requester()), 2);
     drop((proxy, connection));
     fake.finish();
 }
@@ -122,7 +122,7 @@ fn the_objects_of_a_property_are_where_its_answer_came_from() {
         go.send(()).unwrap();
         asking.join().unwrap()
     });
-    assert!(Arc::ptr_eq(value.objects()[0].connection(), &connection));
+    assert!(Arc::ptr_eq(value.objects()[0].connection().unwrap(), &connection));
     drop((value, proxy, connection, other));
     there.finish();
     elsewhere.finish();

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::qi::calls::alarm::Alarm;
+use crate::qi::calls::replies::{Counts, Entry, Match, Replies};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::alarm::Alarm;
 use crate::qi::client::authentication::{Authentication, Credentials, Step};
 use crate::qi::client::plan::{Book, Key as Place, endpoints};
-use crate::qi::client::replies::{Counts, Entry, Match, Replies};
 use crate::qi::client::retry::{Backoff, Retry};
 use crate::qi::message::{Header, Type};
 use crate::qi::meta::ServiceInfo;

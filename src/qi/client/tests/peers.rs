@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::fake::*;
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::{CallOptions, ClientError, Connection, Credentials, DialOptions, Proxy};
+use crate::qi::client::{CallError, CallOptions, Connection, Credentials, DialOptions, Proxy};
 use crate::qi::endpoint::{Failure, Reason};
 use crate::qi::message::{Flags, HEADER_SIZE, Header, Message, Type};
 use crate::qi::signature::Kind;
@@ -44,7 +44,7 @@ fn a_rejection_keeps_its_text() {
     });
     let credentials = Credentials { user: Some("nao".into()), token: Some("x".into()), authenticator: None };
     let error = fake.connect_with(&DialOptions { credentials, ..options() }).unwrap_err();
-    assert!(matches!(&error, ClientError::Rejected { reason, .. } if reason == "wrong token"), "{error}");
+    assert!(matches!(&error, CallError::Rejected { reason, .. } if reason == "wrong token"), "{error}");
     fake.finish();
 }
 
@@ -63,13 +63,13 @@ fn what_is_no_server_is_told_apart() {
             std::io::Write::write_all(&mut peer.0, greeting).unwrap();
         });
         let error = fake.connect().unwrap_err();
-        assert!(matches!(&error, ClientError::Connect { failure, .. } if wanted(failure)), "{greeting:?}: {error}");
+        assert!(matches!(&error, CallError::Connect { failure, .. } if wanted(failure)), "{greeting:?}: {error}");
         fake.finish();
     }
     let silent = Fake::new(1, |_, mut peer| while peer.next().is_some() {});
     let impatient = DialOptions { timeout: Some(Duration::from_millis(30)), ..options() };
     let error = silent.connect_with(&impatient).unwrap_err();
-    assert!(matches!(&error, ClientError::Connect { failure: Failure::TimedOut, .. }), "{error}");
+    assert!(matches!(&error, CallError::Connect { failure: Failure::TimedOut, .. }), "{error}");
     silent.finish();
 }
 
@@ -137,15 +137,15 @@ fn a_call_ends_once_for_all_who_wait() {
     let answered = start(CallOptions::default());
     assert_eq!(answered.wait_for(LIMIT).unwrap().unwrap(), Value::Int32(5));
     assert!(answered.is_done());
-    assert_eq!(answered.wait_for(LIMIT).unwrap().map(drop), Err(ClientError::Canceled));
+    assert_eq!(answered.wait_for(LIMIT).unwrap().map(drop), Err(CallError::Canceled));
     let late = start(CallOptions::within(Duration::from_millis(20)));
-    assert_eq!(late.wait_for(LIMIT).unwrap().map(drop), Err(ClientError::TimedOut));
+    assert_eq!(late.wait_for(LIMIT).unwrap().map(drop), Err(CallError::TimedOut));
     let forgotten = start(CallOptions::default());
     assert!(forgotten.wait_for(Duration::ZERO).is_none() && !forgotten.is_done());
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| forgotten.wait_for(LIMIT).map(|outcome| outcome.map(drop)));
         forgotten.forget();
-        assert_eq!(waiting.join().unwrap(), Some(Err(ClientError::Canceled)));
+        assert_eq!(waiting.join().unwrap(), Some(Err(CallError::Canceled)));
     });
     assert_eq!(connection.pending_calls(), 0);
     drop((answered, late, forgotten, proxy, connection));
@@ -178,9 +178,9 @@ fn errors_of_any_form_end_the_call() {
     let proxy = proxy(&connection);
     let call = || proxy.call("add", &[1.into(), 2.into()]).unwrap_err();
     for (_, text) in texts {
-        assert_eq!(call(), ClientError::Remote(text.into()));
+        assert_eq!(call(), CallError::Remote(text.into()));
     }
-    assert_eq!(call(), ClientError::Canceled);
+    assert_eq!(call(), CallError::Canceled);
     let short = call();
     assert!(short.to_string().contains("result of add::(ii)"), "{short}");
     drop((proxy, connection));
@@ -231,7 +231,7 @@ fn with_flags_the_server_is_left_to_convert() {
     let sum = proxy.call_as("add", &["2".into(), "3".into()], &Kind::Double.into()).unwrap();
     assert_eq!(sum, Value::Double(5.0));
     let late = proxy.call_with("add", &[1.into(), 1.into()], &CallOptions::within(Duration::from_millis(20)));
-    assert_eq!(late.map(drop), Err(ClientError::TimedOut));
+    assert_eq!(late.map(drop), Err(CallError::TimedOut));
     drop((proxy, connection));
     fake.finish();
 }
@@ -263,7 +263,7 @@ fn events_may_overtake_the_reply_to_register_event() {
         assert_eq!(event.arguments, Value::tuple(vec![number.into(), "x".into()]));
     }
     let broken = first.next(Some(LIMIT)).unwrap_err();
-    assert!(matches!(&broken, ClientError::Payload { member, .. } if member == "event happened"), "{broken}");
+    assert!(matches!(&broken, CallError::Payload { member, .. } if member == "event happened"), "{broken}");
     assert!(first.try_next().is_none() && second.try_next().is_none());
     drop((first, second, proxy, connection));
     fake.finish();
@@ -280,7 +280,7 @@ fn a_registration_that_is_refused_fails_for_all() {
     let connection = fake.connect().unwrap();
     let proxy = proxy(&connection);
     let error = proxy.subscribe("level").map(drop).unwrap_err();
-    assert_eq!(error, ClientError::Remote("No such signal".into()));
+    assert_eq!(error, CallError::Remote("No such signal".into()));
     drop((proxy, connection));
     fake.finish();
 }
@@ -360,7 +360,7 @@ fn a_connection_cut_at_any_byte_of_a_reply_fails_the_call() {
         let connection = fake.connect().unwrap();
         let error = proxy(&connection).call("add", &[2.into(), 3.into()]).unwrap_err();
         let reason = if cut == 0 { Reason::PeerClosed } else { Reason::Failed(Failure::Cut) };
-        assert_eq!(error, ClientError::Disconnected(reason), "after {cut} bytes");
+        assert_eq!(error, CallError::Disconnected(reason), "after {cut} bytes");
     }
     fake.finish();
 }
@@ -424,7 +424,7 @@ fn events_come_in_the_type_that_is_wanted() {
     let wanted = |one: i64, two: i64| Value::tuple(vec![Value::tuple(vec![one.into(), two.into()])]);
     assert_eq!(longs.next(Some(LIMIT)).unwrap().arguments, wanted(1, 2));
     assert_eq!(longs.next(Some(LIMIT)).unwrap().arguments, wanted(3, 4));
-    assert!(matches!(longs.next(Some(LIMIT)), Err(ClientError::Payload { .. })));
+    assert!(matches!(longs.next(Some(LIMIT)), Err(CallError::Payload { .. })));
     let doubles = proxy.subscribe_with("pair", in_type("([d])")).unwrap();
     let halves = Value::tuple(vec![Value::list(Kind::Double.into(), vec![1.0.into(), 2.0.into()])]);
     assert_eq!(doubles.next(Some(LIMIT)).unwrap().arguments, halves);

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use super::fake::directory::*;
 use super::fake::*;
+use crate::qi::bus::Provider;
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::{Backoff, ClientError, Connection, Provider, Proxy, Session, SessionOptions, SubscribeOptions};
+use crate::qi::client::{Backoff, CallError, Connection, Proxy, Session, SessionOptions, SubscribeOptions};
 use crate::qi::endpoint::Reason;
 use crate::qi::message::{Message, Type};
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
@@ -107,6 +108,31 @@ fn a_service_that_is_refused_once_is_registered_later_and_no_other_again() {
     }
 }
 
+#[test]
+fn a_provider_that_closes_waits_for_a_silent_directory_once() {
+    let (tell, told) = mpsc::channel();
+    let directory = Fake::new(1, move |_, mut peer| {
+        begin(&mut peer, LAYOUT);
+        for id in [3, 4, 5] {
+            register(&mut peer, |_| Some(id));
+        }
+        let mut asked = 0;
+        while let Some(message) = peer.next() {
+            asked += usize::from((message.header.ty, message.header.action) == (Type::Call, 107));
+        }
+        tell.send(asked).unwrap();
+    });
+    let options = SessionOptions { call_timeout: Some(std::time::Duration::from_secs(2)), ..persistent() };
+    let provider = Provider::start(&directory.url, &[], options, Options::default()).unwrap();
+    let (object, _) = counting();
+    for name in ["A", "B", "C"] {
+        provider.register(name, &object).unwrap();
+    }
+    provider.close();
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), 1, "the end of the connection does the rest");
+    directory.finish();
+}
+
 /// A program may register between the reconnection and the moment when all is as it was.
 #[test]
 fn what_is_registered_meanwhile_is_registered_once() {
@@ -165,8 +191,8 @@ fn what_is_taken_back_while_the_directory_is_lost_is_not_served() {
     lose.send(()).unwrap();
     there.wait_closed(LIMIT).unwrap();
     assert!(provider.unregister("A").unwrap_err().is_disconnection());
-    assert!(matches!(proxy.call("count", &[]), Err(ClientError::Remote(_))));
-    assert!(matches!(provider.unregister("A"), Err(ClientError::NoService { .. })), "the name is gone");
+    assert!(matches!(proxy.call("count", &[]), Err(CallError::Remote(_))));
+    assert!(matches!(provider.unregister("A"), Err(CallError::NoService { .. })), "the name is gone");
     directory.finish();
 }
 
@@ -232,7 +258,7 @@ fn a_subscription_ends_when_its_signal_does_not_come_back() {
     let session = Session::connect(&fake.url, persistent()).unwrap();
     let proxy = session.service("Old").unwrap();
     let subscription = proxy.subscribe("happened").unwrap();
-    assert_eq!(subscription.next(Some(LIMIT)).unwrap_err(), ClientError::Disconnected(Reason::Removed));
+    assert_eq!(subscription.next(Some(LIMIT)).unwrap_err(), CallError::Disconnected(Reason::Removed));
     session.close();
     fake.finish();
 }

@@ -3,7 +3,7 @@
 use super::fake::directory::*;
 use super::fake::*;
 use crate::qi::capability::Capabilities;
-use crate::qi::client::{ClientError, Session, SessionOptions};
+use crate::qi::client::{CallError, Session, SessionOptions};
 use crate::qi::message::{Message, Type};
 use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
@@ -67,7 +67,7 @@ fn a_service_out_of_reach_says_why() {
     assert!(text().contains("weird://x (of another kind)"));
     assert_eq!(text(), "no service \"Old\": Cannot find service 'Old' in index");
     session.close();
-    assert!(matches!(session.services(), Err(ClientError::Disconnected(_))));
+    assert!(matches!(session.services(), Err(CallError::Disconnected(_))));
     directory.finish();
 }
 
@@ -142,7 +142,7 @@ fn who_does_not_want_us_has_been_found() {
     let endpoints = vec![refusing.url.clone(), "tcp://127.0.0.1:1".to_owned()];
     let (session, directory) = session_with(endpoints, session_options());
     let error = session.service("Old").map(drop).unwrap_err();
-    assert!(matches!(&error, ClientError::Rejected { reason, .. } if reason == "not you"), "{error}");
+    assert!(matches!(&error, CallError::Rejected { reason, .. } if reason == "not you"), "{error}");
     session.close();
     refusing.finish();
     directory.finish();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::qi::tests::vectors;
+use crate::qi::value::Value;
 
 const INFO: &str = SERVICE_INFO_TEXT;
 

@@ -7,8 +7,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::qi::capability::Capabilities;
 use crate::qi::message::{Flags, Header, Message, Type};
-use crate::qi::server::call::{Answer, Call, CallError};
 use crate::qi::server::mailbox::Limits;
+use crate::qi::server::{Answer, Call, CallError};
 use crate::qi::server::{Object, ObjectBuilder};
 use crate::qi::value::{Value, encode};
 use crate::sys::sync::Mutex;

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use crate::qi::capability::Capabilities;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::server::ObjectBuilder;
-use crate::qi::server::call::{Answer, Call, CallError, Ticket, Token};
+use crate::qi::server::model::{InboundCall, Responder};
+use crate::qi::server::{Answer, Call, CallError};
 use crate::sys::sync::Mutex;
 
 use super::harness::*;
@@ -163,7 +164,7 @@ fn between_mailbox_and_method() {
     let object = world.router.service(SERVICE).unwrap();
     let header = Header::new(Type::Call, 5, SERVICE, 1, SLOW);
     let ticket = || {
-        let ticket = Ticket::new(&client.peer, &object, header, false);
+        let ticket = InboundCall::new(&client.peer, &object, header, false);
         assert!(client.peer.remember(&ticket));
         ticket
     };
@@ -171,12 +172,12 @@ fn between_mailbox_and_method() {
     client.cancel(5);
     assert_eq!(client.only().header.ty, Type::Canceled);
     assert!(!first.start(), "too late");
-    Token::new(first, signature("v"), None).answer(Ok(Answer::void()));
+    Responder::new(first, signature("v"), None).answer(Ok(Answer::void()));
     client.none();
     let second = ticket();
     assert!(second.start());
     client.cancel(5);
     client.none();
-    Token::new(second, signature("v"), None).answer(Ok(Answer::void()));
+    Responder::new(second, signature("v"), None).answer(Ok(Answer::void()));
     assert_eq!(client.only().header.ty, Type::Reply, "it did not stop");
 }

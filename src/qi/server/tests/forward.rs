@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::qi::capability::Capabilities;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
-use crate::qi::server::remote::Remote;
+use crate::qi::server::Remote;
 use crate::qi::server::{Answer, ObjectBuilder};
 use crate::qi::value::{self, Value};
 use crate::sys::sync::Mutex;

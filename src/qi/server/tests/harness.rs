@@ -1,19 +1,22 @@
 //! Connections without sockets, and a router whose objects run when the test says so.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::core::Error;
+use crate::qi::calls::channel::Channel;
+use crate::qi::calls::requester::Requester;
 use crate::qi::capability::{Capabilities, CapabilityMap};
+use crate::qi::endpoint::{Reason, WhenFull};
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::payload::read_result;
-use crate::qi::registrations::{Registrations, Told};
+use crate::qi::server::Object;
 use crate::qi::server::auth::Authenticator;
 use crate::qi::server::connection::{Connection, Policy, SendError};
-use crate::qi::server::object::Object;
-use crate::qi::server::peer::Peer;
+use crate::qi::server::model::Peer;
 use crate::qi::server::router::{Role, Router};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value, Writer, encode};
@@ -44,7 +47,8 @@ pub struct Fake {
     id: u64,
     next: AtomicU32,
     pub state: Mutex<State>,
-    registrations: Mutex<Registrations<Told>>,
+    requester: OnceLock<Arc<Requester>>,
+    me: Weak<Fake>,
 }
 
 impl Connection for Fake {
@@ -83,12 +87,42 @@ impl Connection for Fake {
         Some(format!("tcp://10.0.1.{}:9559", self.id))
     }
 
-    fn registrations(&self) -> &Mutex<Registrations<Told>> {
-        &self.registrations
+    fn requester(&self) -> Arc<Requester> {
+        let new = || Requester::over(self.me.upgrade().unwrap());
+        Arc::clone(self.requester.get_or_init(new))
     }
 
     fn authenticated(&self, shared: Capabilities) {
         self.state.lock().authenticated = Some(shared);
+    }
+}
+
+impl Channel for Fake {
+    fn next_id(&self) -> u32 {
+        Connection::next_id(self)
+    }
+
+    fn send(&self, message: &Message, _full: WhenFull) -> Result<(), Error> {
+        let sent = Connection::send(self, message.clone(), Policy::Answer(Duration::ZERO));
+        sent.map_err(|error| if error == SendError::Full { Error::AGAIN } else { Error::NOT_CONNECTED })
+    }
+
+    fn send_control(&self, message: &Message) {
+        let _ = Connection::send(self, message.clone(), Policy::Control);
+    }
+
+    fn is_open(&self) -> bool {
+        !self.is_closed()
+    }
+
+    fn end(&self) -> Option<Reason> {
+        self.is_closed().then_some(Reason::PeerClosed)
+    }
+}
+
+impl Fake {
+    pub fn is_closed(&self) -> bool {
+        self.state.lock().closed
     }
 }
 
@@ -199,8 +233,8 @@ impl World {
         let id = self.connections.fetch_add(1, Ordering::Relaxed);
         let state =
             State { sent: Vec::new(), room: usize::MAX, control_room: usize::MAX, closed: false, authenticated: None };
-        let fake =
-            Arc::new(Fake { id, next: AtomicU32::new(500), state: Mutex::new(state), registrations: Mutex::default() });
+        let (next, state) = (AtomicU32::new(500), Mutex::new(state));
+        let fake = Arc::new_cyclic(|me| Fake { id, next, state, requester: OnceLock::new(), me: Weak::clone(me) });
         let peer = self.router.connected(Arc::clone(&fake) as _, Role::Accepted);
         Client { fake, peer, router: Arc::clone(&self.router), next: AtomicU32::new(1000) }
     }

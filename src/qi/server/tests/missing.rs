@@ -104,7 +104,7 @@ fn message_flags_arguments_that_do_not_fit_fail_here_without_it() {
             raw.send(&Message::error_to(&call.header, "no number"));
         }
         let failed = told.recv_timeout(LONG).unwrap().unwrap_err();
-        assert_eq!(failed == CallError::Failed("no number".into()), flagged);
+        assert_eq!(failed == CallError::Remote("no number".into()), flagged);
         raw.works();
     }
 }

@@ -2,14 +2,17 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::qi::calls::Counts;
+use crate::qi::endpoint::Reason;
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
-use crate::qi::server::Given;
-use crate::qi::server::call::{Answer, CallError};
-use crate::qi::server::remote::Remote;
+use crate::qi::server::Received;
+use crate::qi::server::Remote;
+use crate::qi::server::{Answer, CallError};
 use crate::qi::server::{Object, ObjectBuilder};
 use crate::qi::value::{self, Value};
 use crate::sys::sync::Mutex;
@@ -239,9 +242,31 @@ fn a_clients_object_is_called_back_on_its_connection() {
     assert_eq!(*answers.lock(), [Ok(42.into())]);
     let answers = ask(&remote, "double", vec![21.into()]);
     client.message(Message::error_to(&client.only().header, "no"));
-    assert_eq!(*answers.lock(), [Err(CallError::Failed("no".into()))]);
+    assert_eq!(*answers.lock(), [Err(CallError::Remote("no".into()))]);
     let answers = ask(&remote, "nonsense", vec![]);
     assert_eq!(answers.lock().len(), 1, "known without asking");
+    client.none();
+}
+
+#[test]
+fn calls_to_a_silent_peer_that_are_given_up_leave_nothing_and_are_cancelled() {
+    let setting = setting();
+    let client = setting.world.client();
+    let remote = taken(&setting, &client, true).unwrap();
+    let mut calls = Vec::new();
+    for _ in 0..1000 {
+        let answer = remote.call("double", vec![21.into()], Duration::ZERO);
+        assert_eq!(answer.map(drop), Err(CallError::TimedOut));
+        let sent = client.take();
+        let [call, cancel] = &sent[..] else { panic!("{sent:?}") };
+        assert_eq!((call.header.ty, cancel.header.ty), (Type::Call, Type::Cancel));
+        assert_eq!(cancel.canceled_id(), call.header.id);
+        calls.push(call.header);
+    }
+    assert_eq!(client.peer.requester.pending_calls(), 0);
+    // What comes all the same is known, and nobody's.
+    calls.iter().for_each(|call| client.message(Message::reply_to(call, args("(i)", vec![42.into()]))));
+    assert_eq!(client.peer.requester.counts(), Counts { late: 1000, unknown: 0 });
     client.none();
 }
 
@@ -269,8 +294,8 @@ fn the_end_of_the_connection_fails_what_waits() {
     let answers = ask(&remote, "double", vec![1.into()]);
     client.take();
     client.end();
-    assert_eq!(*answers.lock(), [Err(CallError::Disconnected)]);
-    assert_eq!(*ask(&remote, "double", vec![1.into()]).lock(), [Err(CallError::Disconnected)]);
+    assert_eq!(*answers.lock(), [Err(CallError::Disconnected(Reason::PeerClosed))]);
+    assert_eq!(*ask(&remote, "double", vec![1.into()]).lock(), [Err(CallError::Disconnected(Reason::PeerClosed))]);
     drop(remote);
     client.none();
 }
@@ -326,7 +351,7 @@ fn events_of_a_clients_object() {
     let remote = taken(&setting, &client, true).unwrap();
     let sum = Arc::new(AtomicU32::new(0));
     let add = Arc::clone(&sum);
-    let listener = move |arguments: &Given| {
+    let listener = move |arguments: &Received| {
         let number = arguments.members().unwrap()[0].integer().unwrap() as u32;
         add.fetch_add(number, Ordering::Relaxed);
     };

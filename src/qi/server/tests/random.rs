@@ -7,8 +7,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use crate::qi::message::Type;
-use crate::qi::server::call::{Answer, Call, CallError};
 use crate::qi::server::mailbox::Limits;
+use crate::qi::server::{Answer, Call, CallError};
 use crate::qi::server::{Object, ObjectBuilder};
 use crate::sys::sync::Mutex;
 

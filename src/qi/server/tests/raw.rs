@@ -11,7 +11,7 @@ use crate::qi::capability::{Capabilities, CapabilityMap};
 use crate::qi::endpoint::Config;
 use crate::qi::message::{HEADER_SIZE, Header, Message, Type};
 use crate::qi::meta::{self, SERVICE_INFO_TEXT, ServiceInfo, ServiceInfoLayout};
-use crate::qi::server::remote::Remote;
+use crate::qi::server::Remote;
 use crate::qi::server::{Answer, CallError, Object, ObjectBuilder, Options, Server, ServerStatistics};
 use crate::qi::value::{self, Value};
 use crate::reactor::Reactor;

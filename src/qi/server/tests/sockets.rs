@@ -199,7 +199,7 @@ fn a_provider_is_called_on_the_connection_that_registered() {
         });
         let call = raw.next();
         raw.send(&Message::reply_to(&call.header, args("(i)", vec![3.into()])));
-        assert!(matches!(told.recv_timeout(LONG).unwrap(), Err(CallError::Failed(_))));
+        assert!(matches!(told.recv_timeout(LONG).unwrap(), Err(CallError::Remote(_))));
         raw.send(&Message::call(5, 1, 1, 108, Bytes::new()));
         assert_eq!(raw.next().header.id, 5);
     });

@@ -11,10 +11,10 @@ use proptest::sample::Index;
 
 use crate::qi::message::{HEADER_SIZE, Header, Message, Type};
 use crate::qi::meta;
-use crate::qi::server::bus;
-use crate::qi::server::call::{Answer, Call};
 use crate::qi::server::directory_object::DirectoryService;
 use crate::qi::server::mailbox::Limits;
+use crate::qi::server::serving;
+use crate::qi::server::{Answer, Call};
 use crate::qi::server::{Object, ObjectBuilder, Options};
 use crate::qi::tests::vectors;
 use crate::qi::value::{Reader, Value};
@@ -293,7 +293,7 @@ impl Storm {
         let objects = [(SERVICE, proof()), (THING, thing(&kept, &lent))];
         let worlds = [World::new(), World::new()];
         let options = Options { machine_id: Some("here".into()), ..Options::default() };
-        let directory = bus::directory(&worlds[0].router, &options).unwrap();
+        let directory = serving::directory(&worlds[0].router, &options).unwrap();
         for world in &worlds {
             objects.iter().for_each(|(id, object)| world.router.add_service(*id, object));
         }

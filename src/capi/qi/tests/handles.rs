@@ -1,0 +1,66 @@
+//! Handles: a number stands for one thing, once.
+
+use std::sync::Arc;
+
+use crate::core::Error;
+
+use super::super::error::Failure;
+use super::super::handles::{Handles, Kind};
+
+fn text<T: std::fmt::Debug>(outcome: Result<T, Failure>) -> String {
+    let failure = outcome.unwrap_err();
+    assert_eq!(failure.to_string(), failure.to_string());
+    let (errno, text) = failure.into_parts();
+    assert_eq!(errno, libc::EBADF);
+    text.into_string().unwrap()
+}
+
+#[test]
+fn a_number_is_given_out_once() {
+    let handles = Handles::new(Kind::Proxy);
+    let first = handles.add("first");
+    assert_eq!(handles.get(first).unwrap(), "first");
+    assert_eq!(handles.remove(first).unwrap(), "first");
+    let second = handles.add("second");
+    assert_ne!(first, second);
+    assert_eq!(text(handles.get(first)), "this proxy has been freed, or never was");
+    assert_eq!(text(handles.remove(first)), "this proxy has been freed, or never was");
+    assert_eq!(handles.get(second).unwrap(), "second");
+}
+
+#[test]
+fn what_is_no_handle_of_this_kind_is_said() {
+    let (sessions, pending) = (Handles::new(Kind::Session), Handles::new(Kind::Pending));
+    let (session, call) = (sessions.add(()), pending.add(()));
+    assert_eq!(text(pending.get(session)), "a session where a call under way is wanted");
+    assert_eq!(text(sessions.get(call)), "a call under way where a session is wanted");
+    assert_eq!(text(sessions.get(0)), "0 where a session is wanted");
+    for made_up in [1, u64::MAX, 13 << 56] {
+        assert_eq!(text(sessions.get(made_up)), "no handle where a session is wanted", "{made_up:x}");
+    }
+    assert_eq!(text(sessions.get(session + 1)), "this session has been freed, or never was");
+}
+
+/// Whoever waits is woken by a free, with an outcome of its own; what counts is that the handle is gone.
+#[test]
+fn a_wait_ends_with_why_the_handle_is_gone() {
+    let handles = Handles::new(Kind::Subscription);
+    let handle = handles.add(());
+    let ended = || Err::<(), _>(Failure::new(Error::NOT_CONNECTED, "the subscription has ended"));
+    assert_eq!(handles.waited(handle, ended()).unwrap_err().to_string(), "the subscription has ended");
+    assert!(handles.waited(handle, Ok(())).is_ok());
+    handles.remove(handle).unwrap();
+    assert_eq!(text(handles.waited(handle, ended())), "this subscription has been freed, or never was");
+    assert!(handles.waited(handle, Ok(())).is_ok(), "what came in time counts");
+}
+
+#[test]
+fn what_was_removed_is_dropped_by_who_removed_it() {
+    let handles = Handles::new(Kind::Object);
+    let thing = Arc::new(());
+    let handle = handles.add(Arc::clone(&thing));
+    let removed = handles.remove(handle).unwrap();
+    assert_eq!(Arc::strong_count(&thing), 2);
+    drop(removed);
+    assert_eq!(Arc::strong_count(&thing), 1);
+}

@@ -1,0 +1,81 @@
+//! Objects that are passed: ours in the arguments of a client's calls, and those of peers, as proxies and for other peers.
+
+use std::sync::Arc;
+
+use crate::core::Error;
+use crate::qi::calls::{Connection, RemoteObject, Result};
+use crate::qi::client::{Place, Proxy};
+use crate::qi::server::{Answer, Object, Remote, Server, passing};
+use crate::qi::value::Value;
+
+use super::shared::shared_server;
+
+impl Proxy {
+    /// An object that was handed to us; the proxy keeps it. [`CallError::Disconnected`].
+    pub fn of_object(object: &Arc<RemoteObject>) -> Result<Proxy> {
+        match (object.connection(), Remote::of(object)) {
+            (Some(connection), _) => Ok(Proxy::of(connection, object)),
+            (None, Some(remote)) => Proxy::of_remote(&remote),
+            (None, None) => Err(Error::NOT_CONNECTED.into()),
+        }
+    }
+
+    /// An object that a peer has passed to a method of ours ([`Call::remote`](crate::qi::server::Call::remote)); the proxy
+    /// keeps it. [`CallError::Disconnected`].
+    pub fn of_remote(remote: &Remote) -> Result<Proxy> {
+        let endpoint = remote.endpoint().ok_or(Error::NOT_CONNECTED)?;
+        let (connection, (service, object)) = (Connection::beside(&endpoint)?, remote.ids());
+        let (meta, held) = (Arc::clone(remote.meta()), remote.object().cloned());
+        let place = Place { connection, service, object, meta, held };
+        Ok(Proxy::at(place, format!("{service}.{object}"), None, None))
+    }
+
+    /// An object of ours that stands for this one, to be passed to anybody: it passes on what it is asked
+    /// ([`Server::forward`]).
+    pub fn forwarded(&self) -> Result<Object> {
+        Ok(shared_server()?.forward(self)?)
+    }
+
+    /// Hands an object of ours to the peer: gives the value to put into an argument of a call of *this* proxy. `server` serves
+    /// it; one made by [`Server::provider`] without addresses will do. When that closes, it closes this connection too.
+    pub fn pass(&self, server: &Server, object: &Object) -> Result<Value> {
+        let place = self.place();
+        let connection = &place.connection;
+        let passed = server.pass(connection.endpoint(), connection.shared(), place.service, object);
+        passed.map_err(|error| connection.gone(error))
+    }
+
+    /// Has `send` make a call of this proxy whose arguments refer to objects of ours ([`Object::to_value`]), which are all of
+    /// `objects`; it gets the arguments with the addresses that the objects have on this connection. The peer keeps each of them
+    /// until it releases it or the connection ends; if `send` fails it has never had them. Calls of them come on this
+    /// connection, and are served by a server that the process has for that, unless one is there ([`Proxy::pass`]).
+    pub fn passing<T>(
+        &self,
+        arguments: Vec<Value>,
+        objects: &[Object],
+        send: impl FnOnce(&[Value]) -> Result<T>,
+    ) -> Result<T> {
+        if objects.is_empty() {
+            return send(&arguments);
+        }
+        let place = self.place();
+        let (connection, endpoint) = (&place.connection, place.connection.endpoint());
+        let served = shared_server()?.serve_unless_served(endpoint, connection.shared());
+        served.map_err(|error| connection.gone(error))?;
+        let arguments = objects.iter().fold(Answer::from(Value::tuple(arguments)), Answer::carrying);
+        passing(endpoint, place.service, &arguments, send)
+    }
+}
+
+impl Server {
+    /// An object of another bus, or of another connection, for the peers of this server: to be returned, emitted, passed
+    /// ([`Server::pass`]), or added as a service. It passes on what it is asked, and keeps what the proxy holds, at the place
+    /// where that is now: after a reconnection of the proxy its calls fail. The proxy's connection is served from now on if it
+    /// was not. `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
+    pub fn forward(&self, proxy: &Proxy) -> std::result::Result<Object, Error> {
+        let place = proxy.place();
+        let connection = (place.connection.endpoint(), place.connection.shared());
+        let uid = place.held.as_ref().and_then(|object| object.uid);
+        self.forward_to(connection, (place.service, place.object), (&place.meta, uid), Arc::clone(&place) as _)
+    }
+}

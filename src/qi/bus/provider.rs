@@ -1,0 +1,205 @@
+//! A provider: services of our own on somebody else's bus (qi-messaging.md 11, 12, 23).
+//!
+//! ```text
+//!   register ──▶ Registered(id) ── the directory is lost ──▶ Unregistered ── restored ──▶ Registered(another id)
+//!                     └── unregister ──▶ gone ◀── unregister ──┘    ▲  └── refused: again later ─┐
+//!                                                                   └────────────────────────────┘
+//! ```
+//!
+//! Whoever talks with the directory has the turn (`Registered::turn`), so what is registered does not change in the meantime, and no id
+//! of one connection gets among those of the next. The table's own lock is held for moments only, and objects are dropped
+//! under neither.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::qi::calls::{CallError, Connection, Result};
+use crate::qi::client::{ConnectionObserver, Link, Session, SessionOptions};
+use crate::qi::endpoint::may_wait;
+use crate::qi::meta::ServiceInfo;
+use crate::qi::server::{Object, Options, Server, ServerError};
+use crate::sys::sync::Mutex;
+
+/// Registers services in a directory and serves them: to whoever dials, and on the directory's own connection, so that a
+/// directory reaches them through any firewall. Dropped, it takes them back and closes its connections. All methods may be
+/// called from any thread that may wait.
+pub struct Provider {
+    session: Session,
+    registered: Arc<Registered>,
+}
+
+/// What the session's reconnector looks after.
+struct Registered {
+    server: Server,
+    offers: Mutex<BTreeMap<String, Offer>>,
+    turn: Mutex<()>,
+}
+
+/// A service of ours.
+struct Offer {
+    object: Object,
+    /// What the directory has called it on this connection; `None`: it does not know it.
+    id: Option<u32>,
+}
+
+impl Provider {
+    /// Connects to the directory at `url` with a session of its own, and listens at `addresses` (as `tcp://127.0.0.1:0`). The
+    /// endpoints that are published are those, and what [`Options::advertise`] adds. With [`SessionOptions::reconnect`] the
+    /// services are registered again after a loss; what the directory refuses then is tried again until it is taken, or
+    /// [unregistered](Provider::unregister).
+    pub fn start(url: &str, addresses: &[&str], session: SessionOptions, options: Options) -> Result<Provider> {
+        let reactor = session.reactor()?;
+        let server = Server::provider(&reactor, addresses, options).map_err(listening)?;
+        let registered = Arc::new(Registered { server, offers: Mutex::default(), turn: Mutex::default() });
+        let observer = Arc::clone(&registered) as Arc<dyn ConnectionObserver>;
+        let session = Session::start(url, session, Some(observer))?;
+        Ok(Provider { session, registered })
+    }
+
+    /// Registers an object as the service `name`; gives its id. Everybody may call it when this returns. Fails with
+    /// [`CallError::Remote`] if the directory refuses, as it does while the name is taken, or like a call.
+    pub fn register(&self, name: &str, object: &Object) -> Result<u32> {
+        may_wait()?;
+        let (id, before) = {
+            let _turn = self.registered.turn.lock();
+            self.registered.register(&self.session.link()?, name, object)?
+        };
+        drop(before);
+        Ok(id)
+    }
+
+    /// Takes a service back. [`CallError::NoService`] if it is none of ours; whatever else fails, it is ours no more: it is
+    /// not served, nor registered again.
+    pub fn unregister(&self, name: &str) -> Result<()> {
+        may_wait()?;
+        let (gone, outcome) = {
+            let _turn = self.registered.turn.lock();
+            self.registered.unregister(self.session.link(), name)
+        };
+        drop(gone);
+        outcome
+    }
+
+    /// Takes the services back and closes all connections; waits for the code of methods. Closing twice is no error.
+    pub fn close(&self) {
+        // Without the turn: who has it may wait for a directory that does not answer, until the session is closed.
+        let offers = std::mem::take(&mut *self.registered.offers.lock());
+        if let Ok(directory) = self.session.directory() {
+            for id in offers.values().filter_map(|offer| offer.id) {
+                // If it fails, the end of the connection does the same; so a directory that is silent is waited for once.
+                if directory.unregister_service(id) == Err(CallError::TimedOut) {
+                    break;
+                }
+            }
+        }
+        self.session.close();
+        self.registered.server.close();
+    }
+
+    /// The session with the directory.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Vec<String> {
+        self.registered.server.addresses()
+    }
+}
+
+fn listening(error: ServerError) -> CallError {
+    match error {
+        ServerError::Listen(url, failure) => CallError::Connect { url, failure },
+        ServerError::Refused(text) => CallError::Remote(text),
+    }
+}
+
+impl Registered {
+    /// Registers and serves; gives what the name stood for before, which is to be dropped without the turn. For who has that.
+    fn register(&self, link: &Link, name: &str, object: &Object) -> Result<(u32, Option<Offer>)> {
+        let info = ServiceInfo {
+            name: name.into(),
+            service_id: 0,
+            // Whoever asks the same directory finds us on the same machine as that.
+            machine_id: link.machine.as_str().into(),
+            process_id: std::process::id(),
+            endpoints: self.server.published().into_iter().map(Into::into).collect(),
+            session_id: format!("millrace-{}-{self:p}", std::process::id()).into(),
+            object_uid: Some(object.uid()),
+        };
+        let id = link.directory.register_service(&info)?;
+        // Before anybody can know of it.
+        self.server.add_registered(id, object);
+        if let Err(error) = link.directory.service_ready(id) {
+            self.server.remove_registered(id);
+            // Else the name would be taken, by us, for as long as the connection lasts.
+            link.directory.forget_service(id);
+            return Err(error);
+        }
+        let offer = Offer { object: object.clone(), id: Some(id) };
+        let before = self.offers.lock().insert(name.to_owned(), offer);
+        if let Some(id) = before.as_ref().and_then(|before| before.id) {
+            // The directory has dropped it by itself.
+            self.server.remove_registered(id);
+        }
+        Ok((id, before))
+    }
+
+    fn unregister(&self, link: Result<Link>, name: &str) -> (Option<Offer>, Result<()>) {
+        let Some(offer) = self.offers.lock().remove(name) else {
+            return (None, Err(CallError::NoService { name: name.into(), text: "not registered here".into() }));
+        };
+        let outcome = match (link, offer.id) {
+            (Err(error), _) => Err(error),
+            (Ok(link), Some(id)) => link.directory.unregister_service(id),
+            // It was refused after a reconnection.
+            (Ok(_), None) => Ok(()),
+        };
+        if let Some(id) = offer.id {
+            self.server.remove_registered(id);
+        }
+        (Some(offer), outcome)
+    }
+
+    /// Registers a service again, if it is ours and nobody has done so meanwhile.
+    fn register_again(&self, link: &Link, name: &str) -> bool {
+        let _turn = self.turn.lock();
+        let is_lost = |offer: &&Offer| offer.id.is_none();
+        let object = self.offers.lock().get(name).filter(is_lost).map(|offer| offer.object.clone());
+        object.is_none_or(|object| self.register(link, name, &object).is_ok())
+    }
+}
+
+impl ConnectionObserver for Registered {
+    /// Serves the connection, once, before anything is registered through it. The ids of the last one mean nothing on this one,
+    /// and may be given to others.
+    fn arrive(&self, connection: &Arc<Connection>) -> Result<()> {
+        let _turn = self.turn.lock();
+        let stale: Vec<_> = self.offers.lock().values_mut().filter_map(|offer| offer.id.take()).collect();
+        stale.into_iter().for_each(|id| self.server.remove_registered(id));
+        let served = self.server.serve(connection.endpoint(), connection.shared());
+        served.map_err(|error| connection.gone(error))
+    }
+
+    /// What is refused does not hold up the others.
+    fn restore(&self, link: &Link) -> bool {
+        let offers = self.offers.lock();
+        let names: Vec<_> =
+            offers.iter().filter(|(_, offer)| offer.id.is_none()).map(|(name, _)| name.clone()).collect();
+        drop(offers);
+        names.iter().filter(|name| !self.register_again(link, name)).count() == 0
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl fmt::Debug for Provider {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Provider({:?})", self.session)
+    }
+}

@@ -1,0 +1,126 @@
+//! A connection as its users hold it.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::Error;
+use crate::qi::capability::Capabilities;
+use crate::qi::endpoint::{EndPoint, Reason};
+use crate::reactor::Reactor;
+
+use super::error::{CallError, Result};
+use super::replies::Counts;
+use super::requester::Requester;
+
+/// A connection to a peer, authenticated. All methods may be called from any thread. It closes when the last of its handles is
+/// dropped (proxies, objects and subscriptions hold it), unless it is one that a server has accepted.
+pub struct Connection {
+    requester: Arc<Requester>,
+    endpoint: Arc<EndPoint>,
+    url: String,
+    /// It is not ours to close.
+    beside: bool,
+}
+
+impl Connection {
+    /// The connection of an end point that we have dialled and that has not begun to read.
+    pub(in crate::qi) fn new(endpoint: &Arc<EndPoint>, url: &str) -> Result<Arc<Connection>> {
+        let (requester, endpoint, url) = (Requester::of(endpoint)?, Arc::clone(endpoint), url.to_owned());
+        Ok(Arc::new(Connection { requester, endpoint, url, beside: false }))
+    }
+
+    /// A handle of a connection that others look after, as a server does after those that it has accepted. It does not close with
+    /// this.
+    pub(in crate::qi) fn beside(endpoint: &Arc<EndPoint>) -> Result<Arc<Connection>> {
+        let ended = |_| CallError::Disconnected(endpoint.end().unwrap_or(Reason::Closed));
+        let (requester, url) = (Requester::of(endpoint).map_err(ended)?, endpoint.peer().to_owned());
+        Ok(Arc::new(Connection { requester, endpoint: Arc::clone(endpoint), url, beside: true }))
+    }
+
+    /// Authentication is done, and this is what both sides have.
+    pub(in crate::qi) fn agree(&self, shared: Capabilities) {
+        self.requester.set_shared(shared);
+        self.endpoint.set_authenticated();
+    }
+
+    /// What makes its calls.
+    pub(in crate::qi) fn requester(&self) -> &Arc<Requester> {
+        &self.requester
+    }
+
+    /// What it goes through.
+    pub fn endpoint(&self) -> &Arc<EndPoint> {
+        &self.endpoint
+    }
+
+    /// What it is read by.
+    pub fn reactor(&self) -> &Arc<Reactor> {
+        self.endpoint.reactor()
+    }
+
+    /// Where it was dialled.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The capabilities that both sides have; none before authentication.
+    pub fn shared(&self) -> Capabilities {
+        self.requester.shared()
+    }
+
+    /// Closed by neither side.
+    pub fn is_open(&self) -> bool {
+        self.endpoint.is_open()
+    }
+
+    /// Closes: everything that waits for the peer fails with [`CallError::Disconnected`].
+    pub fn close(&self) {
+        // Only a callback filter could not, and there is none here.
+        let _: std::result::Result<(), Error> = self.endpoint.close();
+    }
+
+    /// Answers that came too late, and that fitted nothing.
+    pub fn counts(&self) -> Counts {
+        self.requester.counts()
+    }
+
+    /// Calls under way.
+    pub fn pending_calls(&self) -> usize {
+        self.requester.pending_calls()
+    }
+
+    /// Objects of the peer's that are held here.
+    pub fn held_objects(&self) -> usize {
+        self.requester.held_objects()
+    }
+
+    /// Waits until the connection has ended and what was accepted before is with the kernel, at most so long.
+    pub fn wait_closed(&self, timeout: Duration) -> Result<()> {
+        Ok(self.endpoint.wait_closed(Some(timeout))?)
+    }
+}
+
+/// What leads to calls.
+impl Deref for Connection {
+    type Target = Requester;
+
+    fn deref(&self) -> &Requester {
+        &self.requester
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.beside {
+            self.close();
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Connection({})", self.url)
+    }
+}

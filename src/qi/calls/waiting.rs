@@ -1,0 +1,112 @@
+//! Waiting for what another thread, or this one while it polls, brings about.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::core::{Error, Result};
+use crate::qi::endpoint::{EndPoint, may_wait};
+use crate::reactor::parker::Parker;
+use crate::reactor::{Manner, Reactor, Waited};
+use crate::sys::sync::Mutex;
+
+/// The instant so far from now; `None` is never, and so is what lies beyond the clock.
+pub fn deadline_in(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
+/// Waits until `look` gives something; it registers the parker where news are told, and `forget` takes it out again.
+/// With an end point, what was sent is flushed first, and this thread polls while it waits: what it waits for is in a
+/// hurry. Without, the I/O thread does. `ETIMEDOUT`; `EDEADLK` on the thread that reads a connection. Signals do not end it.
+pub fn wait_for<T>(
+    reactor: &Reactor,
+    endpoint: Option<&EndPoint>,
+    deadline: Option<Instant>,
+    mut look: impl FnMut(&Arc<Parker>) -> Option<T>,
+    forget: impl FnOnce(&Arc<Parker>),
+) -> Result<T> {
+    let me = Parker::mine();
+    if let Some(found) = look(&me) {
+        return Ok(found);
+    }
+    if let Err(error) = may_wait() {
+        forget(&me);
+        return Err(error);
+    }
+    if let Some(endpoint) = endpoint {
+        endpoint.flush();
+    }
+    let mut waited = Waited::Noticed;
+    loop {
+        // Whatever notice came before this look is stale after it.
+        me.take_notice();
+        if let Some(found) = look(&me) {
+            return Ok(found);
+        }
+        if waited == Waited::TimedOut {
+            forget(&me);
+            return Err(Error::TIMED_OUT);
+        }
+        if waited == Waited::Failed {
+            forget(&me);
+            return Err(Error::BAD_FD);
+        }
+        waited = reactor.wait(&me, deadline, Manner { polls: endpoint.is_some(), ..Manner::POLLING });
+    }
+}
+
+/// A place for one thing that somebody waits for.
+#[derive(Debug)]
+pub struct Slot<T>(Mutex<State<T>>);
+
+#[derive(Debug)]
+struct State<T> {
+    content: Option<T>,
+    waiters: Vec<Arc<Parker>>,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Slot(Mutex::new(State { content: None, waiters: Vec::new() }))
+    }
+}
+
+impl<T> Slot<T> {
+    /// Fills it and wakes who waits, with the reactor of the connection. Only the first content counts.
+    pub fn fill(&self, reactor: Option<&Reactor>, content: T) {
+        let waiters = {
+            let mut state = self.0.lock();
+            state.content.get_or_insert(content);
+            std::mem::take(&mut state.waiters)
+        };
+        for waiter in &waiters {
+            match reactor {
+                Some(reactor) => reactor.notify(waiter),
+                None => drop(waiter.notify()),
+            }
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.0.lock().content.is_some()
+    }
+
+    pub fn take(&self) -> Option<T> {
+        self.0.lock().content.take()
+    }
+
+    /// Takes what it is filled with; see [`wait_for`].
+    pub fn wait(&self, reactor: &Reactor, endpoint: Option<&EndPoint>, deadline: Option<Instant>) -> Result<T> {
+        let look = |me: &Arc<Parker>| {
+            let mut state = self.0.lock();
+            state.waiters.retain(|other| !Arc::ptr_eq(other, me));
+            let content = state.content.take();
+            if content.is_none() {
+                state.waiters.push(Arc::clone(me));
+            }
+            content
+        };
+        wait_for(reactor, endpoint, deadline, look, |me| {
+            self.0.lock().waiters.retain(|other| !Arc::ptr_eq(other, me));
+        })
+    }
+}

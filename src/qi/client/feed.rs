@@ -1,0 +1,268 @@
+//! What a subscription and its handler at the end point share: the events that wait, and where they come from.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::qi::calls::registering::{join, leave};
+use crate::qi::calls::registrations::Key;
+use crate::qi::calls::waiting::{deadline_in, wait_for};
+use crate::qi::calls::{CallError, Connection, Received, Result};
+use crate::qi::endpoint::ring::{Ring, Wakes};
+use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken};
+use crate::qi::message::Message;
+use crate::qi::payload::{PayloadError, read_arguments};
+use crate::qi::signature::Signature;
+use crate::qi::value::Reader;
+use crate::reactor::Reactor;
+use crate::reactor::parker::Parker;
+use crate::sys::sync::Mutex;
+
+use super::origin::Origin;
+use super::place::Place;
+use super::retry::Retry;
+
+/// An event.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// The argument tuple; of a property, its value as the only member.
+    pub arguments: Received,
+    /// Events that were dropped just before this one because the queue was full.
+    pub missed: u64,
+}
+
+/// An event that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Arrived {
+    message: Message,
+    origin: Arc<Origin>,
+    missed: u64,
+    /// Where the order of decoding counts, it has happened.
+    decoded: Option<std::result::Result<Received, PayloadError>>,
+}
+
+/// A registration that this feed has a share in.
+#[derive(Debug)]
+struct Attached {
+    place: Arc<Place>,
+    key: Key,
+    link: u64,
+    handler: u64,
+}
+
+/// What a subscription and its handler share. It outlives a connection if its session reconnects.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub reactor: Arc<Reactor>,
+    pub signal: String,
+    wanted: Option<Signature>,
+    pub ring: Ring<Arrived>,
+    attached: Mutex<Option<Attached>>,
+    /// Events lost since the last one that was queued, and ever.
+    lost: AtomicU64,
+    pub missed: AtomicU64,
+    pub interruptions: AtomicU64,
+    /// The end of a connection is not the end.
+    survives: bool,
+    pub closed: AtomicBool,
+    /// No more events will come.
+    ended: AtomicBool,
+    /// When its session is to attach it again.
+    pub retry: Mutex<Retry>,
+}
+
+impl Feed {
+    /// One that does not listen yet; `queue` events may wait. It `survives` the end of a connection, or not.
+    pub fn new(reactor: &Arc<Reactor>, signal: &str, wanted: Option<Signature>, queue: usize, survives: bool) -> Feed {
+        Feed {
+            reactor: Arc::clone(reactor),
+            signal: signal.to_owned(),
+            wanted,
+            ring: Ring::new(queue),
+            attached: Mutex::new(None),
+            lost: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            interruptions: AtomicU64::new(0),
+            survives,
+            closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            retry: Mutex::default(),
+        }
+    }
+
+    /// Listens at this place from now on, and at no other.
+    pub fn attach(self: &Arc<Self>, place: &Arc<Place>, deadline: Option<Instant>) -> Result<()> {
+        // Before: the object may have come back on the same connection, where a registration of old is none of it.
+        if self.detach() {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
+        }
+        let connection = &place.connection;
+        let origin = Arc::new(Origin::new(place, &self.signal, self.wanted.as_ref())?);
+        let (key, from) = (origin.key.clone(), Weak::clone(&origin.connection));
+        let (sink, closer) = (Arc::clone(self), Arc::clone(self));
+        let handler = connection.endpoint().make_sink(
+            Pattern::events(key.service, key.object, key.signal),
+            Arc::new(move |_: &EndPoint, message: &Message| sink.arrived(message, &origin)),
+            Some(Box::new(move |reason: &Reason| closer.detached(&from, reason))),
+        );
+        let handler = handler.map_err(|error| connection.gone(error))?;
+        let link = match join(connection, &key, deadline) {
+            Ok(link) => link,
+            Err(error) => {
+                // It may have ended with the connection.
+                let _ = connection.endpoint().remove_handler(handler);
+                return Err(error);
+            }
+        };
+        let before = self.attached.lock().replace(Attached { place: Arc::clone(place), key, link, handler });
+        if let Some(before) = before {
+            before.leave();
+        }
+        // The end, or the subscriber's leave, may have come in between.
+        if (self.is_over() || !connection.is_open()) && self.detach() {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// It listens there.
+    pub fn is_attached(&self, place: &Arc<Place>) -> bool {
+        self.attached.lock().as_ref().is_some_and(|attached| Arc::ptr_eq(&attached.place, place))
+    }
+
+    /// It listens no more, and never will.
+    pub fn is_over(&self) -> bool {
+        self.closed.load(Ordering::Acquire) || self.ended.load(Ordering::Acquire)
+    }
+
+    /// Called by the reader for each event.
+    fn arrived(&self, message: &Message, origin: &Arc<Origin>) -> Taken {
+        let connection = origin.connection.upgrade();
+        if connection.as_ref().is_some_and(|connection| !origin.is_for_us(connection, message)) {
+            return Taken::Yes;
+        }
+        let in_order = connection.as_ref().filter(|connection| connection.shared().meta_object_cache);
+        let decoded = in_order.map(|connection| event_of(connection, message, origin));
+        let missed = self.lost.swap(0, Ordering::Relaxed);
+        let arrived = Arrived { message: message.clone(), origin: Arc::clone(origin), missed, decoded };
+        let mut wakes = Wakes::new();
+        if self.ring.push(&arrived, &mut wakes) {
+            wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+            return Taken::Yes;
+        }
+        self.lost.fetch_add(missed + 1, Ordering::Relaxed);
+        self.missed.fetch_add(1, Ordering::Relaxed);
+        // What objects were in it must be released.
+        if let Some(connection) = connection.filter(|_| may_hold_objects(&origin.declared)) {
+            drop(event_of(&connection, message, origin));
+        }
+        Taken::Full
+    }
+
+    /// The handler has ended: with its connection, or because nobody listens there any more.
+    fn detached(&self, from: &Weak<Connection>, reason: &Reason) {
+        if *reason == Reason::Removed {
+            return;
+        }
+        let attached = {
+            let mut attached = self.attached.lock();
+            let is_this = attached
+                .as_ref()
+                .is_some_and(|there| std::ptr::eq(Arc::as_ptr(&there.place.connection), from.as_ptr()));
+            if is_this { attached.take() } else { None }
+        };
+        // Else it listens elsewhere already.
+        if attached.is_some() {
+            self.interruptions.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(attached);
+        if !self.survives {
+            self.end(reason);
+        }
+    }
+
+    pub fn end(&self, reason: &Reason) {
+        self.ended.store(true, Ordering::Release);
+        let mut wakes = Wakes::new();
+        self.ring.end(reason.clone(), &mut wakes);
+        wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+    }
+
+    /// Listens no more, and tells the peer if nobody else here does. Does not wait for anybody. False: it did not listen.
+    fn detach(&self) -> bool {
+        let attached = self.attached.lock().take();
+        let listened = attached.is_some();
+        if let Some(attached) = attached {
+            attached.leave();
+        }
+        listened
+    }
+
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.detach();
+        self.end(&Reason::Removed);
+        // What waits may hold objects.
+        let mut wakes = Wakes::new();
+        while let Some(Next::Message(arrived)) = self.ring.take(None, &mut wakes) {
+            if may_hold_objects(&arrived.origin.declared) {
+                drop(event(arrived));
+            }
+        }
+    }
+
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Event> {
+        let mut wakes = Wakes::new();
+        let look = |me: &Arc<Parker>| self.ring.take(Some(me), &mut wakes);
+        let connection = self.attached.lock().as_ref().map(|attached| Arc::clone(&attached.place.connection));
+        let endpoint = connection.as_ref().map(|connection| &**connection.endpoint());
+        let next = wait_for(&self.reactor, endpoint, deadline_in(timeout), look, |me| self.ring.forget(me));
+        wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+        match next? {
+            Next::Message(arrived) => event(arrived),
+            Next::End(reason) => Err(CallError::Disconnected(reason)),
+        }
+    }
+}
+
+impl Attached {
+    fn leave(self) {
+        let Attached { place, key, link, handler } = self;
+        // It may have ended with the connection.
+        let _ = place.connection.endpoint().remove_handler(handler);
+        leave(&place.connection, &key, link, true);
+    }
+}
+
+/// Could a value of this type have objects in it?
+fn may_hold_objects(signature: &Signature) -> bool {
+    let text = signature.bare();
+    text.contains(['o', 'm'])
+}
+
+/// The arguments of an event.
+fn event_of(
+    connection: &Arc<Connection>,
+    message: &Message,
+    origin: &Origin,
+) -> std::result::Result<Received, PayloadError> {
+    let value = connection.decode_event(message, origin.sent_as(message))?;
+    Ok(Received::adopt(connection, value))
+}
+
+fn event(arrived: Arrived) -> Result<Event> {
+    let Arrived { message, origin, missed, decoded } = arrived;
+    let arguments = match (decoded, origin.connection.upgrade()) {
+        (Some(decoded), _) => decoded,
+        (None, Some(connection)) => event_of(&connection, &message, &origin),
+        // Objects in it died with the connection.
+        (None, None) => {
+            let mut reader = Reader::new(&message.payload);
+            let arguments = read_arguments(&mut reader, message.header.flags, origin.sent_as(&message));
+            arguments.map(|arguments| Received::plain(arguments.tuple))
+        }
+    };
+    let failed = |error| CallError::Payload { member: origin.member.clone(), error: Box::new(error) };
+    let arguments = arguments.and_then(|arguments| origin.finish(arguments));
+    Ok(Event { arguments: arguments.map_err(failed)?, missed })
+}

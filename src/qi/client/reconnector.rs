@@ -1,0 +1,125 @@
+//! Reconnection: what libqi's users have to restart their programs for. Off unless asked for.
+//!
+//! ```text
+//!   wait for news ──▶ directory lost? connect and authenticate again
+//!        ▲                 │ no
+//!        │            the observer's services: register what is not registered
+//!        │                 │
+//!        └──────────── proxies whose services are lost: find them again; subscriptions that are not where their
+//!                      proxies are: listen again
+//! ```
+//!
+//! What fails is tried again, later and later, each by itself ([`Retry`]): an Error is natural just after a loss, because
+//! the other side may not have come back itself, or not noticed that we were gone. Only what cannot mend ends.
+//!
+//! Calls that were under way at the loss have failed, and are not repeated: nobody knows whether they were carried out.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::qi::endpoint::{Reason, contained};
+use crate::sys::signals::spawn_without_signals;
+use crate::sys::sync::Mutex;
+
+use super::feed::Feed;
+use super::place::Place;
+use super::retry::{Backoff, Retry};
+use super::session_core::Core;
+use super::state::ProxyState;
+use crate::qi::calls::waiting::deadline_in;
+use crate::qi::calls::{CallError, Result};
+
+/// Starts the thread that looks after a session. It ends with it.
+pub(super) fn start(core: &Arc<Core>, backoff: Backoff) -> Result<()> {
+    let (session, news) = (Arc::downgrade(core), Arc::clone(&core.news));
+    let keep = move || {
+        let directory = Mutex::default();
+        loop {
+            let seen = news.count();
+            let Some(core) = session.upgrade().filter(|core| !core.is_closed()) else { return };
+            let mut round = Round { backoff, next: None };
+            restore(&core, &directory, &mut round);
+            // Not held while waiting: the session ends with its last handle.
+            drop(core);
+            // When the time is over, or news have come, it looks again. This thread may wait.
+            let _ = news.wait(seen, round.next);
+        }
+    };
+    spawn_without_signals("millrace-qi-reco", keep).map(drop).map_err(|error| crate::core::Error::from(error).into())
+}
+
+/// One look at all that may be lost.
+struct Round {
+    backoff: Backoff,
+    /// When something that has failed is to be tried again.
+    next: Option<Instant>,
+}
+
+impl Round {
+    /// Makes something good if it is time for that. `make` gives false if it failed. Attempts make news themselves, so what has
+    /// failed waits for its time whatever news there are.
+    fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> bool) {
+        if retry.lock().is_due(Instant::now()) {
+            // An authenticator is code of the program.
+            let made = contained(make).unwrap_or(false);
+            let mut retry = retry.lock();
+            match made {
+                true => retry.afresh(),
+                false => retry.failed(Instant::now(), &self.backoff),
+            }
+        }
+        self.next = self.next.into_iter().chain(retry.lock().at()).min();
+    }
+}
+
+/// Makes good what is lost.
+fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut Round) {
+    if core.link().is_err() {
+        round.mend(directory, || core.open().is_ok());
+    }
+    let Ok(link) = core.link() else { return };
+    if let Some(observer) = &core.observer {
+        round.mend(&core.observer_retry, || observer.restore(&link));
+    }
+    for proxy in core.proxies() {
+        if !proxy.is_current() {
+            round.mend(&proxy.retry, || find(core, &proxy, link.watching));
+        }
+        if !proxy.is_current() {
+            continue;
+        }
+        let place = proxy.place();
+        for feed in proxy.live_feeds().into_iter().filter(|feed| !feed.is_attached(&place)) {
+            round.mend(&feed.retry, || listen(core, &feed, &place));
+        }
+    }
+}
+
+/// Finds the object of a proxy again.
+fn find(core: &Arc<Core>, proxy: &ProxyState, watching: bool) -> bool {
+    match core.place(&proxy.name) {
+        Ok(place) => {
+            proxy.move_to(place);
+            proxy.live_feeds().iter().for_each(|feed| feed.retry.lock().afresh());
+            true
+        }
+        // It will be news when it comes back, if the directory tells of it.
+        Err(CallError::NoService { .. }) => watching,
+        Err(_) => false,
+    }
+}
+
+/// Has a subscription listen again.
+fn listen(core: &Arc<Core>, feed: &Arc<Feed>, place: &Arc<Place>) -> bool {
+    let deadline = deadline_in(core.options.call_timeout.or(core.options.dial.timeout));
+    match feed.attach(place, deadline) {
+        Ok(()) => true,
+        // What came back has no such signal, or none that can be understood, and waiting will not give it one.
+        Err(CallError::NoMember { .. } | CallError::Meta(_)) => {
+            feed.end(&Reason::Removed);
+            true
+        }
+        // The peer refuses, or is silent: it may be starting itself.
+        Err(_) => false,
+    }
+}

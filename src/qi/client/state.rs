@@ -1,0 +1,94 @@
+//! What all clones of a proxy share.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::qi::endpoint::Reason;
+use crate::sys::sync::Mutex;
+
+use super::feed::Feed;
+use super::news::News;
+use super::place::Place;
+use super::retry::Retry;
+
+/// What all clones of a proxy share. After a reconnection its object is in another place.
+pub(super) struct ProxyState {
+    pub name: String,
+    place: Mutex<Arc<Place>>,
+    feeds: Mutex<Vec<Weak<Feed>>>,
+    timeout: Option<Duration>,
+    /// Tells the reconnector of its session, which finds it again after a loss.
+    reconnector: Option<Arc<News>>,
+    /// When to look for it again.
+    pub retry: Mutex<Retry>,
+    /// The directory has said that the service is no more.
+    pub removed: AtomicBool,
+    /// Nobody finds it again.
+    closed: AtomicBool,
+}
+
+impl ProxyState {
+    /// `reconnector`: who finds the object again when its connection is lost, if anybody does.
+    pub fn new(place: Place, name: String, timeout: Option<Duration>, reconnector: Option<Arc<News>>) -> ProxyState {
+        let (place, removed) = (Mutex::new(Arc::new(place)), AtomicBool::new(false));
+        let (feeds, retry) = (Mutex::default(), Mutex::default());
+        let closed = AtomicBool::new(false);
+        ProxyState { name, place, feeds, timeout, reconnector, retry, removed, closed }
+    }
+
+    /// Where it is now.
+    pub fn place(&self) -> Arc<Place> {
+        Arc::clone(&self.place.lock())
+    }
+
+    /// Its object is there, as far as is known.
+    pub fn is_current(&self) -> bool {
+        !self.removed.load(Ordering::Acquire) && self.place().connection.is_open()
+    }
+
+    /// What calls have that say nothing else.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    pub fn survives(&self) -> bool {
+        self.reconnector.is_some()
+    }
+
+    /// A subscription that has begun follows the object from now on.
+    pub fn enrol(&self, feed: &Arc<Feed>) {
+        {
+            let mut feeds = self.feeds.lock();
+            feeds.retain(|feed| feed.strong_count() > 0);
+            feeds.push(Arc::downgrade(feed));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return feed.end(&Reason::Closed);
+        }
+        // The object may have moved since it began, and who moved it knew nothing of this.
+        if let Some(reconnector) = self.reconnector.as_ref().filter(|_| !feed.is_attached(&self.place())) {
+            reconnector.tell();
+        }
+    }
+
+    /// The session is closed: subscriptions that wait for another connection wait in vain.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.live_feeds().iter().for_each(|feed| feed.end(&Reason::Closed));
+    }
+
+    /// The subscriptions that somebody still holds.
+    pub fn live_feeds(&self) -> Vec<Arc<Feed>> {
+        let held: Vec<_> = self.feeds.lock().iter().filter_map(Weak::upgrade).collect();
+        held.into_iter().filter(|feed| !feed.is_over()).collect()
+    }
+
+    /// The object is here now.
+    pub fn move_to(&self, place: Place) {
+        self.removed.store(false, Ordering::Release);
+        let before = std::mem::replace(&mut *self.place.lock(), Arc::new(place));
+        // Under no lock: it may be the last that holds a connection.
+        drop(before);
+    }
+}

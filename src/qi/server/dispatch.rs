@@ -1,0 +1,212 @@
+//! What a worker does with one thing out of a mailbox: a method, a property, a signal that was posted.
+
+use std::sync::Arc;
+
+use crate::qi::actions::{PROPERTY, SET_PROPERTY};
+use crate::qi::calls::{CallError, Received};
+use crate::qi::convert::convert;
+use crate::qi::endpoint::contained;
+use crate::qi::message::Message;
+use crate::qi::payload::read_arguments;
+use crate::qi::signature::Signature;
+use crate::qi::value::{Reader, Value};
+
+use super::generic;
+use super::model::{
+    Address, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, Remote, Responder, Task,
+};
+use super::object::count;
+use super::pace::Pace;
+use super::reading::{members, reading_failed};
+use super::workers::Crew;
+
+impl Task {
+    pub fn is_of(&self, call: &Arc<InboundCall>) -> bool {
+        matches!(self, Task::Message { inbound, .. } if Arc::ptr_eq(inbound, call))
+    }
+
+    /// The workers of the server that it came by.
+    fn crew(&self) -> &Arc<Crew<Object>> {
+        match self {
+            Task::Message { inbound, .. } => &inbound.peer.common.crew,
+            Task::Run { crew, .. } => crew,
+        }
+    }
+}
+
+impl Object {
+    /// Whether there is something to do for a Call or Post of this action that is not answered at once.
+    pub(super) fn takes(&self, action: u32, is_post: bool) -> bool {
+        let core = &self.0;
+        let method = action != PROPERTY && action != SET_PROPERTY && !generic::is_immediate(action);
+        action == PROPERTY
+            || action == SET_PROPERTY
+            || (method && core.methods.contains_key(&action))
+            || (is_post && core.signals.contains_key(&action))
+    }
+
+    /// Does one thing, after `busy` if that may take long. True: there is more to be done, and the object must be run again.
+    pub(super) fn run_one(&self, busy: impl Fn()) -> bool {
+        let Some(task) = self.0.mailbox.take() else { return false };
+        let pace = self.pace(&task);
+        if !pace.is_quick() {
+            busy();
+        }
+        pace.measure(|| {
+            // Whatever it was about has been told by the responder that was dropped on the way.
+            contained(|| self.work(task));
+        });
+        self.0.mailbox.finish()
+    }
+
+    /// The workers who were to run it have stopped. What their server wanted of it is not done any more; what other servers
+    /// want is done by theirs.
+    pub(super) fn abandon(self) {
+        let (dropped, others) = self.0.mailbox.abandon(|task| task.crew().is_stopped(), |task| Arc::clone(task.crew()));
+        drop(dropped);
+        if let Some(crew) = others {
+            crew.submit(self);
+        }
+    }
+
+    fn work(&self, task: Task) {
+        match task {
+            Task::Run { run, .. } => run(),
+            Task::Message { inbound, message } => {
+                if inbound.start() {
+                    count(&self.0.counters.handled);
+                    self.handle(inbound, &message);
+                }
+            }
+        }
+    }
+
+    fn pace(&self, task: &Task) -> &Pace {
+        let method = match task {
+            Task::Message { message, .. } => self.0.methods.get(&message.header.action),
+            Task::Run { .. } => None,
+        };
+        method.map_or(&self.0.pace, |types| &types.pace)
+    }
+
+    fn handle(&self, inbound: Arc<InboundCall>, message: &Message) {
+        let action = message.header.action;
+        if let Some(origin) = &self.0.origin {
+            return self.pass_on(origin, inbound, message);
+        }
+        match self.0.methods.get(&action) {
+            _ if action == PROPERTY => self.generic(inbound, message, |arguments| self.read_property(arguments)),
+            _ if action == SET_PROPERTY => self.generic(inbound, message, |arguments| self.write_property(arguments)),
+            Some(types) => self.call(inbound, message, types),
+            // Only Posts get here: the object has said so.
+            None => self.post_signal(&inbound, message),
+        }
+    }
+
+    fn call(&self, inbound: Arc<InboundCall>, message: &Message, types: &MethodTypes) {
+        let header = message.header;
+        let Some((tuple, mut responder)) = self.open(inbound, message, types) else { return };
+        let peer = Arc::clone(&responder.inbound.peer);
+        responder.remotes = Remote::all_in(&peer, &tuple);
+        let arguments = members(tuple);
+        responder.traced = self.trace_call(header.action, &arguments);
+        let address = Address { service: header.service, object: header.object };
+        let caller = Caller { peer, address };
+        (self.0.handler)(Call { method: header.action, arguments, caller, responder });
+    }
+
+    /// The arguments of a call, and what it is answered by. `None`: they cannot be read, and it has been answered.
+    pub(super) fn open(
+        &self,
+        inbound: Arc<InboundCall>,
+        message: &Message,
+        types: &MethodTypes,
+    ) -> Option<(Value, Responder)> {
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
+        let result = types.result.clone();
+        match read_arguments(&mut reader, message.header.flags, &types.parameters) {
+            Ok(arguments) => Some((arguments.tuple, Responder::new(inbound, result, arguments.return_type))),
+            Err(error) => {
+                let text = format!("{}: {}", types.name, reading_failed(&error));
+                Responder::new(inbound, result, None).answer(Err(text.into()));
+                None
+            }
+        }
+    }
+
+    fn generic(
+        &self,
+        inbound: Arc<InboundCall>,
+        message: &Message,
+        work: impl FnOnce(Vec<Value>) -> Result<Answer, CallError>,
+    ) {
+        let Some((parameters, result)) = generic::types(message.header.action) else { return };
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
+        let arguments = read_arguments(&mut reader, message.header.flags, parameters);
+        match arguments {
+            Ok(arguments) => {
+                // A property does not keep objects of its setter's: they are released when this is done.
+                let _remotes = Remote::all_in(&inbound.peer, &arguments.tuple);
+                let responder = Responder::new(inbound, result.clone(), arguments.return_type);
+                let outcome = work(members(arguments.tuple));
+                responder.answer(outcome);
+            }
+            Err(error) => {
+                Responder::new(inbound, result.clone(), None).answer(Err(reading_failed(&error).into()));
+            }
+        }
+    }
+
+    fn read_property(&self, arguments: Vec<Value>) -> Result<Answer, CallError> {
+        let (id, _) = self.find_property(arguments.into_iter().next())?;
+        let value = self.0.values.lock().get(&id).cloned();
+        Ok(value.unwrap_or_default().into_dynamic().into())
+    }
+
+    fn write_property(&self, arguments: Vec<Value>) -> Result<Answer, CallError> {
+        let mut arguments = arguments.into_iter();
+        let (id, property) = self.find_property(arguments.next())?;
+        let value = arguments.next().unwrap_or_default().undynamic().map_err(|error| error.to_string())?;
+        let from = value.signature();
+        let converted = convert(value, &property.ty);
+        let value = converted.map_err(|_| format!("Failed converting {from} to {}", property.ty))?;
+        if let Some(on_set) = self.0.on_set.get(&id) {
+            on_set(&value)?;
+        }
+        self.set_converted(id, &property.ty, value).map_err(|error| error.to_string())?;
+        Ok(Answer::void())
+    }
+
+    /// The property of a key: its name, or its id in any kind of integer.
+    fn find_property(&self, key: Option<Value>) -> Result<(u32, &PropertyType), CallError> {
+        let key = key.unwrap_or_default().undynamic().map_err(|error| error.to_string())?;
+        let properties = &self.0.properties;
+        if let Value::String(name) = &key {
+            let found = properties.iter().find(|(_, property)| property.name == *name);
+            return found.map(|(id, ty)| (*id, ty)).ok_or_else(|| format!("property \"{name}\" was not found").into());
+        }
+        let Some(id) = key.integer() else { return Err("A property is named by a string or an id".into()) };
+        let found = u32::try_from(id).ok().and_then(|id| Some((id, properties.get(&id)?)));
+        found.ok_or_else(|| "Id is not id of a property".into())
+    }
+
+    fn post_signal(&self, inbound: &Arc<InboundCall>, message: &Message) {
+        inbound.claim();
+        if let Some((_, tuple)) = self.posted(inbound, message) {
+            // Kept until the lock is gone: what nobody was given is released after that.
+            let given = Received::served(&inbound.peer.requester, &inbound.peer, tuple);
+            let _order = self.0.order.lock();
+            // A Post is never answered.
+            let _ = self.emit_in_order(message.header.action, given.clone().into());
+        }
+    }
+
+    /// The declared type of a signal that was posted, and the arguments. A Post is never answered, not even if it is
+    /// nonsense.
+    pub(super) fn posted(&self, inbound: &InboundCall, message: &Message) -> Option<(&Signature, Value)> {
+        let declared = self.0.signals.get(&message.header.action)?;
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
+        let arguments = read_arguments(&mut reader, message.header.flags, declared).ok()?;
+        Some((declared, arguments.tuple))
+    }
+}

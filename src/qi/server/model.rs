@@ -1,0 +1,270 @@
+//! What a server consists of: objects, the calls of them, the connections they come by, and who listens. These know each other, so they
+//! stand here together; what they do is in the files named after them, each in one direction above this.
+
+use std::any::Any;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::qi::calls::requester::Requester;
+use crate::qi::calls::{Received, RemoteObject};
+use crate::qi::message::{Header, Message};
+use crate::qi::meta::MetaObject;
+use crate::qi::signature::Signature;
+use crate::qi::value::{Text, Uid, Value};
+use crate::sys::sync::Mutex;
+
+use super::auth::Auth;
+use super::connection::Connection;
+use super::mailbox::Mailbox;
+use super::pace::Pace;
+use super::statistics::{Begun, Instrumentation};
+use super::workers::Crew;
+
+/// Code that answers calls. It may keep the [`Call`] and answer later, from any thread.
+pub type Handler = dyn Fn(Call) + Send + Sync;
+/// Code that is asked before a property is set; its text becomes the Error.
+pub type OnSet = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
+
+/// Where an object is known on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Address {
+    pub service: u32,
+    pub object: u32,
+}
+
+/// An object of ours. Clones are the same object; it lives while anybody can reach it: a service, a peer that it was
+/// sent to, or a handle.
+#[derive(Clone)]
+pub struct Object(pub(super) Arc<Core>);
+
+pub(super) struct MethodTypes {
+    pub name: Text,
+    pub parameters: Signature,
+    pub result: Signature,
+    pub pace: Pace,
+}
+
+pub(super) struct PropertyType {
+    pub name: Text,
+    pub ty: Signature,
+}
+
+/// What all handles of an object share. Locks: see `server/mod.rs`.
+pub(super) struct Core {
+    pub meta: Arc<MetaObject>,
+    /// The meta object as the Reply to `metaObject` carries it.
+    pub encoded: Bytes,
+    pub uid: Uid,
+    pub methods: HashMap<u32, MethodTypes>,
+    pub signals: HashMap<u32, Signature>,
+    pub properties: BTreeMap<u32, PropertyType>,
+    pub handler: Box<Handler>,
+    /// Its code is not here but there.
+    pub origin: Option<Origin>,
+    pub on_set: HashMap<u32, Box<OnSet>>,
+    pub values: Mutex<HashMap<u32, Value>>,
+    pub mailbox: Mailbox<Task>,
+    pub subscriptions: Mutex<Vec<Arc<Subscription>>>,
+    /// Held while a change is made and told to subscribers, so that all of them see the same order.
+    pub order: Mutex<()>,
+    pub instrumentation: Instrumentation,
+    /// Of everything that is no method.
+    pub pace: Pace,
+    pub counters: Counters,
+}
+
+#[derive(Default)]
+pub(super) struct Counters {
+    pub handled: AtomicU64,
+    pub refused_calls: AtomicU64,
+    pub dropped_posts: AtomicU64,
+    pub events_sent: AtomicU64,
+    pub events_dropped: AtomicU64,
+}
+
+/// A value on its way to a peer, with the objects that it refers to ([`Object::to_value`]).
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    pub(super) value: Value,
+    pub(super) objects: Vec<Object>,
+}
+
+/// One call, or post, of a method. It is answered exactly once: dropped without an answer, it answers with an Error. The
+/// answer to a post goes nowhere.
+#[derive(Debug)]
+pub struct Call {
+    /// The method's id.
+    pub method: u32,
+    /// Of the declared types; for parameters `m`, of any.
+    pub arguments: Vec<Value>,
+    pub caller: Caller,
+    pub(super) responder: Responder,
+}
+
+/// Who calls.
+#[derive(Clone)]
+pub struct Caller {
+    pub(super) peer: Arc<Peer>,
+    pub(super) address: Address,
+}
+
+/// A call that may be cancelled, for who cannot answer it.
+#[derive(Clone, Debug)]
+pub struct Cancellation(pub(super) Arc<InboundCall>);
+
+/// The right, and the duty, to answer.
+#[derive(Debug)]
+pub(super) struct Responder {
+    pub inbound: Arc<InboundCall>,
+    pub declared: Signature,
+    pub wanted: Option<Signature>,
+    /// If it is measured.
+    pub begun: Option<Begun>,
+    /// What the call was traced with.
+    pub traced: Option<u32>,
+    /// The peer's objects among the arguments, until the answer: they may be in it.
+    pub remotes: Vec<Remote>,
+    pub answered: bool,
+}
+
+pub(super) enum Phase {
+    /// In the mailbox.
+    Queued,
+    /// Its method may be running.
+    Running,
+    /// Answered, or nobody is there to answer to.
+    Done,
+}
+
+pub(super) struct InboundState {
+    pub phase: Phase,
+    pub canceled: bool,
+    pub notice: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// One call from its arrival to its answer, known to its connection so that it can be cancelled.
+pub(super) struct InboundCall {
+    pub peer: Arc<Peer>,
+    pub object: Object,
+    pub header: Header,
+    pub post: bool,
+    pub state: Mutex<InboundState>,
+}
+
+/// What waits in a mailbox.
+pub(super) enum Task {
+    /// A Call or Post that has a meaning for the object.
+    Message { inbound: Arc<InboundCall>, message: Message },
+    /// Something of the server's own, in turn with the rest; whose it is.
+    Run { run: Box<dyn FnOnce() + Send>, crew: Arc<Crew<Object>> },
+}
+
+/// One registration of one connection.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub peer: Arc<Peer>,
+    /// Where the subscriber knows the object.
+    pub address: Address,
+    pub signal: u32,
+    pub link: u64,
+    pub wanted: Option<Wanted>,
+    pub dropped: AtomicU64,
+}
+
+/// The type in which a subscriber wants the arguments.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub ty: Signature,
+    /// The type in words: types are equal without their names, but conversions are not.
+    pub text: Arc<str>,
+}
+
+/// Where the code of an object is.
+pub(super) struct Origin {
+    pub remote: Remote,
+    pub followed: Mutex<HashMap<u32, Followed>>,
+}
+
+/// A signal that somebody here has subscribed to.
+pub(super) struct Followed {
+    pub subscribers: usize,
+    /// Our listener, and the registration that each subscriber has a share in.
+    pub id: u64,
+    pub link: u64,
+}
+
+/// An object that lives at a peer. Clones are the same object; with the last of them it is released. It can be passed on to
+/// other peers: as an [`Object`](super::Object) it is one whose code is at its peer.
+#[derive(Clone)]
+pub struct Remote(pub(super) Arc<RemoteCore>);
+
+pub(super) struct RemoteCore {
+    pub peer: Arc<Peer>,
+    pub meta: Arc<MetaObject>,
+    pub address: Address,
+    pub uid: Option<Uid>,
+    /// The reference that we were given, and give back in the end. Without, the object stays: it is the main one of a service, or
+    /// `_keep` sees to it.
+    pub object: Option<Arc<RemoteObject>>,
+    pub _keep: Option<Arc<dyn Any + Send + Sync>>,
+    /// What ends with this, where there is no reference to end it.
+    pub at_end: Mutex<Vec<Box<dyn FnOnce(bool) + Send>>>,
+}
+
+/// Called with the argument tuple of each event, on the thread that reads: it must not block.
+pub(super) type Listener = Arc<dyn Fn(&Received) + Send + Sync>;
+
+/// One that listens.
+#[derive(Clone)]
+pub(super) struct Listening {
+    pub id: u64,
+    pub declared: Signature,
+    pub listener: Listener,
+}
+
+/// All that listen to the objects of one peer, by object and signal.
+#[derive(Default)]
+pub(super) struct Listeners {
+    pub all: HashMap<(Address, u32), Vec<Listening>>,
+    pub ids: u64,
+}
+
+/// What all connections of a server share.
+pub(super) struct Common {
+    /// On which its objects run.
+    pub crew: Arc<Crew<Object>>,
+    /// Returned objects; 1 is the main object, and libqi does not use 2.
+    pub next_object: AtomicU32,
+    /// Objects that we pass as arguments.
+    pub next_passed: AtomicU32,
+    /// Threads that wait for a peer to read. Not all workers may, or one peer could stop them all.
+    pub waiting: AtomicUsize,
+    pub may_wait: usize,
+    pub answer_wait: Duration,
+}
+
+/// The calls of one connection by their ids. libqi answers two calls of one id twice, and so do we.
+pub(super) type Calls = HashMap<u32, VecDeque<Arc<InboundCall>>>;
+
+/// One connection, from the first byte to the end.
+pub(super) struct Peer {
+    pub connection: Arc<dyn Connection>,
+    /// What makes our calls of its objects.
+    pub requester: Arc<Requester>,
+    pub common: Arc<Common>,
+    /// `None`: we have dialled, and service 0 is at the other end.
+    pub auth: Mutex<Option<Auth>>,
+    pub authenticated: AtomicBool,
+    pub user: Mutex<Option<Text>>,
+    pub calls: Mutex<(Calls, usize)>,
+    pub exports: Mutex<HashMap<Address, Object>>,
+    pub listeners: Mutex<Listeners>,
+    pub subscriptions: AtomicUsize,
+    pub wanted: AtomicUsize,
+    pub closed: AtomicBool,
+    pub events_dropped: AtomicU64,
+}
