@@ -70,13 +70,14 @@ macro_rules! programs {
 // connection that waits for a descriptor, which is what fdlimit is about, never survives there. And in a forked child it
 // finds the I/O thread's thread-local memory (80 bytes) lost: that thread does not exist there to free it. What ends in exit
 // handlers and destructors (late) leaves to the system what it has open. valgrind also needs memory of its own, so that a limit
-// means nothing there, and the genuine library gives up when memory is short.
+// means nothing there, and the genuine library gives up when memory is short. What sends bursts (accepted)
+// sends none there.
 programs! {
     abi burst bus churn closing cmsg defects device direction dupbind empty fdoptions handles inproc_queue
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
-    not under valgrind: fdlimit fork held_up late stopped;
+    not under valgrind: accepted fdlimit fork held_up late qi_accepted stopped;
     only ours: cancel closed network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_objects qi_values;
     neither: memory
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use support::{Lib, ScratchDir, c_program, free_port, our_lib_dir, repo_root, require_tool, run};
 
-/// Bursts of 300 messages of 64 bytes. The difference of two runs has no share of starting, connecting and closing.
+/// Bursts of 300 messages of 64 bytes, by themselves or as the continuation of a stream. The difference of two runs has no share of starting, connecting and closing.
 const FEW: u64 = 3;
 const MANY: u64 = 13;
 const BURST: u64 = 300;
@@ -26,18 +26,18 @@ fn calls_cost_what_they_did() {
     require_tool("valgrind", "valgrind");
     let baseline = fs::read_to_string(repo_root().join("tests/instructions/baseline.txt")).expect("the baseline");
     let rows: Vec<_> = baseline.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(rows.len(), 6, "three transports, sending and receiving");
+    assert_eq!(rows.len(), 7, "a stream over three transports, sending and receiving, and two kinds of bursts");
     let mut report = String::new();
     let mut off = Vec::new();
     for row in rows {
-        let [transport, function, expected] = row.split_whitespace().collect::<Vec<_>>()[..] else {
+        let [manner, transport, function, expected] = row.split_whitespace().collect::<Vec<_>>()[..] else {
             panic!("not a row of the baseline: {row}");
         };
         let expected: f64 = expected.parse().expect("a number");
-        let counted = instructions(transport, function);
-        report += &format!("{transport} {function} {counted:.0}\n");
+        let counted = instructions(manner, transport, function);
+        report += &format!("{manner} {transport} {function} {counted:.0}\n");
         if (counted / expected - 1.0).abs() > TOLERANCE {
-            off.push(format!("{transport} {function}: {counted:.0} instructions instead of {expected}"));
+            off.push(format!("{manner} {transport} {function}: {counted:.0} instructions instead of {expected}"));
         }
     }
     println!("{report}");
@@ -45,12 +45,12 @@ fn calls_cost_what_they_did() {
 }
 
 /// Instructions per call of a function.
-fn instructions(transport: &str, function: &str) -> f64 {
-    let [few, many] = [FEW, MANY].map(|bursts| collected(transport, function, bursts));
+fn instructions(manner: &str, transport: &str, function: &str) -> f64 {
+    let [few, many] = [FEW, MANY].map(|bursts| collected(manner, transport, function, bursts));
     (many - few) as f64 / ((MANY - FEW) * BURST) as f64
 }
 
-fn collected(transport: &str, function: &str, bursts: u64) -> u64 {
+fn collected(manner: &str, transport: &str, function: &str, bursts: u64) -> u64 {
     let scratch = ScratchDir::new();
     let address = match transport {
         "tcp" => format!("tcp://127.0.0.1:{}", free_port()),
@@ -60,7 +60,8 @@ fn collected(transport: &str, function: &str, bursts: u64) -> u64 {
     let program = c_program("tests/instructions/count.c", Lib::Ours);
     let mut valgrind = Command::new("valgrind");
     valgrind.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]);
-    valgrind.arg(format!("--toggle-collect={function}")).arg(program).arg(address).arg(bursts.to_string());
+    valgrind.arg(format!("--toggle-collect=counted_{function}"));
+    valgrind.arg(program).arg(address).arg(bursts.to_string()).arg(manner);
     valgrind.env("LD_LIBRARY_PATH", our_lib_dir());
     let outcome = run(&mut valgrind, Duration::from_secs(60));
     let collected = outcome.stderr.lines().find_map(|line| line.split("Collected : ").nth(1));

@@ -323,7 +323,7 @@
 
 /**
  * int, milliseconds, 1000 by default: how long nn_close waits at most until what was accepted by nn_send
- * is handed to the kernel. Negative: no limit. 0: what is not yet sent is dropped.
+ * is handed to the kernel. Negative: no limit. 0: what the kernel does not take at once is dropped.
  */
 #define NN_LINGER 1
 

@@ -23,6 +23,7 @@ pub const RCVMAXSIZE: i32 = 16;
 pub const MAXTTL: i32 = 17;
 /// Ours; far from any number nanomsg may still give away.
 pub const SPIN: i32 = 0x4d52;
+pub const COALESCE: i32 = 0x4d53;
 pub const CONNECT_TIMEOUT: i32 = 0x4d58;
 pub const KEEPALIVE: i32 = 0x4d59;
 /// Of the facade's: the engine knows no addresses.
@@ -56,6 +57,7 @@ pub struct Options {
     pub rcvmaxsize: i32,
     pub maxttl: i32,
     pub spin: i32,
+    pub coalesce: i32,
     pub connect_timeout: i32,
     pub keepalive: i32,
     pub name: Vec<u8>,
@@ -77,6 +79,7 @@ impl Options {
             rcvmaxsize: 1024 * 1024,
             maxttl: 8,
             spin: 1,
+            coalesce: 1,
             connect_timeout: 10_000,
             keepalive: 60_000,
             name: name.as_bytes().to_vec(),
@@ -104,6 +107,7 @@ impl Options {
             RCVMAXSIZE => (&mut self.rcvmaxsize, value >= -1),
             MAXTTL => (&mut self.maxttl, (1..=255).contains(&value)),
             SPIN => (&mut self.spin, value == 0 || value == 1),
+            COALESCE => (&mut self.coalesce, value == 0 || value == 1),
             CONNECT_TIMEOUT => (&mut self.connect_timeout, value == -1 || value > 0),
             KEEPALIVE => (&mut self.keepalive, value >= 0),
             _ => return Err(Error::NO_PROTO_OPT),
@@ -131,6 +135,7 @@ impl Options {
             RCVMAXSIZE => self.rcvmaxsize,
             MAXTTL => self.maxttl,
             SPIN => self.spin,
+            COALESCE => self.coalesce,
             CONNECT_TIMEOUT => self.connect_timeout,
             KEEPALIVE => self.keepalive,
             _ => return Err(Error::NO_PROTO_OPT),
@@ -190,6 +195,7 @@ mod tests {
             (SNDPRIO, 0),
             (RCVPRIO, 17),
             (SPIN, 2),
+            (COALESCE, -1),
             (CONNECT_TIMEOUT, 0),
             (CONNECT_TIMEOUT, -2),
             (KEEPALIVE, -1),

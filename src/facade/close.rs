@@ -7,6 +7,7 @@ use crate::core::{Readiness, Result};
 use crate::reactor::parker::Parker;
 use crate::reactor::{Manner, Waited};
 
+use super::life::FLUSH;
 use super::socket::{Phase, Socket, State};
 
 impl Socket {
@@ -22,7 +23,7 @@ impl Socket {
     pub fn start_closing(self: &Arc<Self>) -> Result<Farewell> {
         let mut visit = self.visit_open()?;
         visit.phase = Phase::Closing;
-        let deadline = Instant::now().checked_add(visit.core.options.linger());
+        let deadline = Instant::now().checked_add(visit.core.options.linger().max(FLUSH));
         for id in visit.endpoints.ids() {
             if visit.end_endpoint(id) {
                 // Names are asked for only without a visit.

@@ -10,13 +10,16 @@ use std::time::{Duration, Instant};
 
 use crate::core::{Cmd, Error, PipeId};
 use crate::transport::inproc::Peer;
-use crate::transport::pipe::{Change, Ready};
+use crate::transport::pipe::{Change, Manner, Ready};
 use crate::transport::stream::Parting;
 
 use super::key::Key;
 use super::pipes::{Entry, Pipe, Stage};
 use super::socket::State;
 use super::work::Job;
+
+/// Time for a flush that is under way when a socket closes, also if it does not linger.
+pub const FLUSH: Duration = Duration::from_millis(100);
 
 impl State {
     /// Carries on after a pipe said what became of it.
@@ -182,9 +185,6 @@ impl State {
         let Some((entry, terms)) = self.pipes.with_terms(id) else { return };
         let gone = match &mut entry.pipe {
             Pipe::Inproc(pipe) => {
-                if linger.is_zero() {
-                    pipe.drop_unsent();
-                }
                 pipe.leave();
                 if let Some(peer) = pipe.peer() {
                     let job = Job::Tell(Peer::clone(peer), Ready { closed: true, ..Ready::default() });
@@ -192,7 +192,14 @@ impl State {
                 }
                 true
             }
-            Pipe::Stream { pipe, transport, .. } => pipe.leave(transport.half_close(), &terms) || linger.is_zero(),
+            Pipe::Stream { pipe, transport, .. } => {
+                let manner = match transport.half_close() {
+                    _ if linger.is_zero() => Manner::AtOnce,
+                    true => Manner::HalfClose,
+                    false => Manner::Close,
+                };
+                pipe.leave(manner, &terms)
+            }
         };
         if gone {
             self.pipes.remove(id);
@@ -201,7 +208,8 @@ impl State {
         if let Some(entry) = self.pipes.get(id) {
             entry.stage = Stage::Leaving;
         }
-        self.start_timer(id, linger);
+        // Somebody is writing at this moment, which is never long.
+        self.start_timer(id, linger.max(FLUSH));
         self.pipes.settle_writing(id);
         self.pipes.flush(id);
     }

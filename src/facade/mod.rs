@@ -12,7 +12,6 @@ mod key;
 mod life;
 mod listen;
 mod names;
-mod pace;
 mod pipes;
 mod poll;
 pub mod process;

@@ -10,13 +10,13 @@ use crate::core::socket::{Flow, Pipes};
 use crate::core::{Kind, Message, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
+use crate::transport::coalescing::Coalescing;
 use crate::transport::inproc::InprocPipe;
 use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
 use crate::transport::stream::Parting;
 use crate::transport::{SizeLimit, Transport};
 
 use super::key::{GENERATIONS, Key};
-use super::pace::Pace;
 use super::session::Session;
 use super::work::{Job, Work};
 
@@ -35,7 +35,7 @@ pub struct PipeTable {
     pub changed: SmallVec<[PipeId; 4]>,
     /// Pipes that the I/O thread looks after, among others that it did.
     watched: SmallVec<[PipeId; 4]>,
-    pace: Pace,
+    pub coalescing: Coalescing,
     /// What the protocol wants of its timer since the last look.
     pub alarm: Option<Option<Duration>>,
     pub work: Work,
@@ -94,7 +94,7 @@ impl PipeTable {
             limit: SizeLimit::default(),
             changed: SmallVec::new(),
             watched: SmallVec::new(),
-            pace: Pace::default(),
+            coalescing: Coalescing::default(),
             alarm: None,
             work: Work::new(),
         }
@@ -150,19 +150,14 @@ impl PipeTable {
         Some(entry)
     }
 
-    /// A flush has written something.
-    pub fn flushed(&mut self) {
-        self.pace.wrote();
-    }
-
     #[inline]
     pub fn is_unsettled(&self) -> bool {
-        !self.changed.is_empty() || self.alarm.is_some() || self.pace.is_decided()
+        !self.changed.is_empty() || self.alarm.is_some() || self.coalescing.is_decided()
     }
 
     /// A visit in which something may have been sent is over.
     pub fn end_of_turn(&mut self) {
-        self.pace.end_of_turn();
+        self.coalescing.end_of_call();
     }
 
     pub fn ids(&self) -> impl Iterator<Item = PipeId> {
@@ -244,7 +239,7 @@ impl PipeTable {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
-        let (flow, need) = pipe.send(message, again, || self.pace.in_stream(), &terms);
+        let (flow, need) = pipe.send(message, again, &mut self.coalescing, &terms);
         let key = Key::Pipe(id, entry.generation).pack();
         if pipe.is_closed_under_us() {
             self.changed.push(id);
@@ -281,7 +276,7 @@ impl Pipes for PipeTable {
 
     fn take(&mut self, id: PipeId, into: &mut Message<'_>) -> Option<bool> {
         let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
-        self.pace.received();
+        self.coalescing.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
         let (taken, change) = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.take(into, &terms),

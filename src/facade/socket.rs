@@ -259,6 +259,7 @@ impl State {
         self.pipes.limit.set(self.pipes.max_size);
         // In range: set() accepts positive values only.
         self.pipes.send_limit = self.core.options.sndbuf as usize;
+        self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 
     fn notification(&mut self, side: Side) -> Result<OptionValue> {

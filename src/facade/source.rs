@@ -6,14 +6,17 @@ use std::net::IpAddr;
 
 use crate::core::{PipeId, Result};
 use crate::reactor::{Request, Watched};
+use crate::transport::coalescing::pulse::Pulse;
 use crate::transport::outbox::Batch;
 use crate::transport::pipe::Ready;
-use crate::transport::pulse::Pulse;
-use crate::transport::source::Source;
+use crate::transport::source::{Source, Unsent};
 
 use super::key::Key;
 use super::pipes::{Entry, Pipe, Stage};
 use super::socket::{Socket, State};
+
+/// Flushes of one pipe in a row when the process ends: they write a megabyte each.
+const TURNS: usize = 16;
 
 impl Source for Socket {
     fn ready(&self, key: u64, ready: Ready) {
@@ -55,6 +58,21 @@ impl Source for Socket {
         match visit.pipes.find(id, generation).map(|entry| &mut entry.pipe) {
             Some(Pipe::Stream { pipe, .. }) => !pipe.unwatch(),
             _ => false,
+        }
+    }
+
+    fn hand_over(&self, key: u64) -> Unsent {
+        let Key::Pipe(id, generation) = Key::unpack(key) else { return Unsent::default() };
+        if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, .. }) = self.visit().pipes.find(id, generation) {
+            pipe.try_anew();
+        }
+        // A flush ends when the kernel is full, or after a while, so that others have their turn.
+        let _ = (0..TURNS).find(|_| !self.flush_pipe(key));
+        let mut visit = self.visit();
+        let linger = visit.core.options.linger();
+        match visit.pipes.find(id, generation).map(|entry| &entry.pipe) {
+            Some(Pipe::Stream { pipe, .. }) => Unsent { bytes: pipe.unsent() as u64, linger },
+            _ => Unsent::default(),
         }
     }
 
@@ -123,9 +141,10 @@ impl State {
     fn flushed(&mut self, id: PipeId, batch: Batch, outcome: io::Result<(usize, bool)>) {
         let Some((entry, terms)) = self.pipes.with_terms(id) else { return };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
+        let written = outcome.as_ref().map_or(0, |(written, _)| *written);
         match pipe.finish_flush(batch, outcome, &terms) {
             Ok((change, more)) => {
-                self.pipes.flushed();
+                self.pipes.coalescing.flushed(written);
                 self.apply(id, change);
                 if more {
                     self.pipes.flush(id);

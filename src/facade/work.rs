@@ -5,9 +5,9 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::reactor::parker::Parker;
+use crate::transport::coalescing::pulse::Pulse;
 use crate::transport::inproc::Peer;
 use crate::transport::pipe::Ready;
-use crate::transport::pulse::Pulse;
 
 pub enum Job {
     /// Somebody who waits may have got what it waits for.

@@ -4,6 +4,7 @@
 
 pub mod baton;
 mod deferred;
+mod ending;
 pub mod parker;
 mod poll;
 pub mod sources;
@@ -19,20 +20,22 @@ mod tests;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::RawFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
 use crate::sys::eventfd::Bell;
+use crate::sys::exit::{self, AtExit};
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
-use crate::transport::pulse::Pulse;
+use crate::transport::coalescing::pulse::Pulse;
 use crate::transport::source::Source;
 
 use baton::{Baton, Tenure, Wake};
 use deferred::{Busy, Deferred};
+use ending::Ending;
 use parker::Parker;
 use poll::Poll;
 use sources::Sources;
@@ -62,6 +65,7 @@ pub struct Reactor {
     /// It was told to look at whoever polls, since it has begun to watch.
     io_alarmed: AtomicBool,
     stopping: AtomicBool,
+    ending: Ending,
     /// The poll is of no use any more: the program has closed its descriptors.
     failed: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -127,6 +131,19 @@ impl std::fmt::Debug for Reactor {
     }
 }
 
+impl AtExit for Reactor {
+    fn process_ends(&self) {
+        if self.is_stopping() {
+            return;
+        }
+        if self.ending.is_served_here() {
+            self.ending.hand_over(self.sources.all(), &self.io);
+        } else {
+            self.ending.ask(|| drop(self.notify_io()));
+        }
+    }
+}
+
 impl Reactor {
     /// Makes the poll and starts the I/O thread.
     pub fn start() -> Result<Arc<Reactor>> {
@@ -144,6 +161,7 @@ impl Reactor {
             io_watches: AtomicBool::new(false),
             io_alarmed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            ending: Ending::default(),
             failed: AtomicBool::new(false),
             thread: Mutex::default(),
         });
@@ -157,6 +175,8 @@ impl Reactor {
             }
         })?;
         *reactor.thread.lock() = Some(thread);
+        let party: Weak<Reactor> = Arc::downgrade(&reactor);
+        exit::tell(party as Weak<dyn AtExit>);
         Ok(reactor)
     }
 

@@ -113,6 +113,11 @@ impl Sources {
         drop(all);
     }
 
+    /// Everybody who is watched, with the key.
+    pub fn all(&self) -> Vec<(Arc<dyn Source>, u64)> {
+        self.0.lock().slots.iter().map(|(_, slot)| (Arc::clone(&slot.source), slot.key)).collect()
+    }
+
     pub fn find(&self, token: u64) -> Option<(Arc<dyn Source>, u64)> {
         let wanted = Registration::of(token);
         let table = self.0.lock();

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::transport::coalescing::pulse::Beat;
 use crate::transport::outbox::BUFFER;
-use crate::transport::pulse::Beat;
 
 use super::Watched;
 

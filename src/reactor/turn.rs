@@ -109,6 +109,7 @@ impl Reactor {
     /// The I/O thread.
     pub(super) fn serve(&self) {
         set_timer_slack(LOOK / 10);
+        self.ending.serve_here();
         let mut streams = Streams::default();
         let mut lease = LEASE;
         while !self.is_stopping() {
@@ -182,6 +183,7 @@ impl Reactor {
     fn sleep_for_timers(&self) {
         let until_timer = time_left(self.timers.next()).unwrap_or(LONGEST);
         self.pause(until_timer);
+        self.end_if_wanted();
         let requests = std::mem::take(&mut *self.requests.lock());
         drop(requests);
     }
@@ -190,6 +192,7 @@ impl Reactor {
     /// meanwhile. If nobody polls, it does on the way.
     fn watch(&self, streams: &mut Streams) {
         loop {
+            self.end_if_wanted();
             let requests = std::mem::take(&mut *self.requests.lock());
             for Request::Watch(watched) in requests {
                 streams.add(watched, Instant::now());
@@ -200,6 +203,14 @@ impl Reactor {
             }
             self.look(Busy::Defer, Baton::hand_back);
             self.pause(if self.is_deferring() { LOOK } else { pause });
+        }
+    }
+
+    /// Hands over what waits if the process is about to end.
+    fn end_if_wanted(&self) {
+        if self.ending.is_wanted() {
+            self.ending.hand_over(self.sources.all(), &self.io);
+            self.ending.done();
         }
     }
 
@@ -215,7 +226,7 @@ impl Reactor {
     }
 
     pub(super) fn has_requests(&self) -> bool {
-        !self.requests.lock().is_empty()
+        self.ending.is_wanted() || !self.requests.lock().is_empty()
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -181,16 +181,6 @@ impl InprocPipe {
         lane.load.store(0, Ordering::Release);
     }
 
-    /// Drops what the peer has not taken (NN_LINGER 0).
-    pub fn drop_unsent(&mut self) {
-        let lane = self.out();
-        let mut out = lane.inner.lock();
-        out.parked = None;
-        lane.load.fetch_and(!Load::PARKED, Ordering::AcqRel);
-        let dropped = out.queue.drain(..).map(|message| Load::of(message.len())).sum();
-        lane.load.fetch_sub(dropped, Ordering::AcqRel);
-    }
-
     fn out(&self) -> &Lane {
         &self.link.lanes[1 - self.end]
     }

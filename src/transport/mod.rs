@@ -2,6 +2,7 @@
 //! queues. A new transport is one file (or folder) here, a row in `STREAMS` and a line in the conformance kit.
 
 pub mod blocks;
+pub mod coalescing;
 pub mod framing;
 pub mod inbox;
 pub mod inproc;
@@ -9,7 +10,6 @@ pub mod ipc;
 mod lock_file;
 pub mod outbox;
 pub mod pipe;
-pub mod pulse;
 pub mod resolve;
 pub mod source;
 pub mod stream;

@@ -16,10 +16,11 @@ use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
+use super::coalescing::Coalescing;
+use super::coalescing::pulse::Pulse;
 use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
 use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
-use super::pulse::Pulse;
 use super::stream::Stream;
 
 /// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
@@ -79,10 +80,19 @@ enum State {
     Greeting,
     Active,
     HungUp,
-    /// `half_close`: say end-of-file when all is written, and hold the descriptor until the peer does.
-    Leaving {
-        half_close: bool,
-    },
+    Leaving(Manner),
+}
+
+/// How a pipe leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manner {
+    /// When all is written.
+    Close,
+    /// Then it says end-of-file, and holds on until the peer has seen that: for peers that drop what they have not read when the
+    /// connection goes (ipc).
+    HalfClose,
+    /// What the kernel takes now is written, and no more.
+    AtOnce,
 }
 
 #[derive(Debug)]
@@ -105,6 +115,8 @@ pub struct StreamPipe {
     full: bool,
     /// The I/O thread looks after what is appended, until a look finds nothing.
     watched: bool,
+    /// Something was appended during a flush that must not wait for the next look.
+    urgent: bool,
     /// Looks since the last flush that found the kernel full. A receiver that reads at all is soon done with that.
     stuck: u8,
     /// A pipe that never streams needs none.
@@ -131,6 +143,7 @@ impl StreamPipe {
             room: false,
             full: false,
             watched: false,
+            urgent: false,
             stuck: 0,
             pulse: None,
             used: false,
@@ -183,7 +196,7 @@ impl StreamPipe {
             change.hung_up = self.state == State::HungUp;
             outcome?;
         }
-        if let State::Leaving { .. } = self.state {
+        if let State::Leaving(_) = self.state {
             change.gone = self.discard_input(terms);
         }
         if ready.writable {
@@ -195,11 +208,12 @@ impl StreamPipe {
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
+    #[inline]
     pub fn send(
         &mut self,
         message: &mut Message<'_>,
         again: bool,
-        in_stream: impl FnOnce() -> bool,
+        coalescing: &mut Coalescing,
         terms: &Terms<'_>,
     ) -> (Flow, Need) {
         if self.state != State::Active {
@@ -208,7 +222,8 @@ impl StreamPipe {
         self.used = true;
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
         let total = prefix.len() + message.len();
-        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !in_stream()) {
+        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !coalescing.in_stream(message.len()))
+        {
             let outcome = self.outbox.write(&*self.stream, &prefix, message, again);
             self.kernel_full = !self.outbox.is_empty();
             outcome
@@ -233,14 +248,18 @@ impl StreamPipe {
         }
         self.full = self.outbox.pending() >= terms.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.need(total))
+        (flow, self.need(total, coalescing))
     }
 
     /// Such as the last one, of `total` bytes, the next one will be.
-    fn need(&mut self, total: usize) -> Need {
-        if self.kernel_full || self.outbox.is_flushing() || self.outbox.is_empty() {
+    #[inline]
+    fn need(&mut self, total: usize, coalescing: &Coalescing) -> Need {
+        if self.kernel_full || self.outbox.is_empty() {
             Need::Nothing
-        } else if self.outbox.pending() + total > BUFFER || self.full {
+        } else if self.outbox.is_flushing() {
+            self.urgent |= coalescing.writes_through();
+            Need::Nothing
+        } else if self.outbox.pending() + total > BUFFER || self.full || coalescing.writes_through() {
             Need::Flush
         } else if !self.watched {
             self.watched = true;
@@ -318,9 +337,20 @@ impl StreamPipe {
         let writable = self.full && self.outbox.pending() <= terms.send_limit / 2;
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
-        let gone = self.outbox.is_empty() && self.finish_leaving(terms);
-        let more = (blocked || !self.watched) && self.wants_flush();
+        let gone = self.finish_leaving(terms);
+        let urgent = std::mem::take(&mut self.urgent);
+        let more = (blocked || urgent || !self.watched) && self.wants_flush();
         Ok((Change { writable, gone, ..Change::default() }, more))
+    }
+
+    /// Bytes accepted that the kernel has not.
+    pub fn unsent(&self) -> usize {
+        self.outbox.pending()
+    }
+
+    /// The next flush finds out by itself whether the kernel has room.
+    pub fn try_anew(&mut self) {
+        self.kernel_full = false;
     }
 
     /// Is there something that a flush would write?
@@ -349,15 +379,15 @@ impl StreamPipe {
         !self.watched
     }
 
-    /// Begins an orderly end. True if nothing is left to do. `half_close`: hold on until the peer has seen
-    /// the end-of-file, for peers that drop what they have not read when the connection goes (ipc).
-    pub fn leave(&mut self, half_close: bool, terms: &Terms<'_>) -> bool {
+    /// Begins an orderly end. True if nothing is left to do. Otherwise it is when all is written, or, in a hurry, as soon as the
+    /// flush that is under way has come back.
+    pub fn leave(&mut self, manner: Manner, terms: &Terms<'_>) -> bool {
         if self.state != State::Active || !self.stream.is_ours() {
             return true;
         }
-        self.state = State::Leaving { half_close: half_close && self.used };
+        self.state = State::Leaving(manner);
         self.whole = false;
-        self.outbox.is_empty() && self.finish_leaving(terms)
+        self.finish_leaving(terms)
     }
 
     fn greet(&mut self, terms: &Terms<'_>) -> Result<()> {
@@ -434,17 +464,32 @@ impl StreamPipe {
         self.kernel_full = false;
     }
 
-    /// The outbox of a leaving pipe is empty: is that all?
+    /// Has a leaving pipe nothing left to do?
     fn finish_leaving(&mut self, terms: &Terms<'_>) -> bool {
-        match self.state {
-            State::Leaving { half_close } => {
-                self.stream.say_goodbye();
-                let told = half_close && self.stream.shut_write().is_ok();
-                // Closing with unread input would reset the connection, and a reset may cost the peer what
-                // it has not read yet.
-                self.discard_input(terms) || !told
-            }
-            _ => false,
+        let State::Leaving(manner) = self.state else { return false };
+        if manner == Manner::AtOnce && !self.outbox.is_flushing() {
+            self.hand_over();
+        }
+        let written = self.outbox.is_empty();
+        if !written && (manner != Manner::AtOnce || self.outbox.is_flushing()) {
+            return false;
+        }
+        if written {
+            self.stream.say_goodbye();
+        }
+        let holds = manner == Manner::HalfClose && self.used && self.stream.shut_write().is_ok();
+        // Closing with unread input would reset the connection, and a reset may cost the peer what
+        // it has not read yet.
+        self.discard_input(terms) || !holds
+    }
+
+    /// Writes what the kernel takes now. What an error takes away, it takes away from a pipe that is about to go.
+    fn hand_over(&mut self) {
+        self.kernel_full = false;
+        while let Some(mut batch) = self.start_flush() {
+            let (written, blocked) = batch.write(&*self.stream).unwrap_or((0, true));
+            self.outbox.finish_flush(batch, written);
+            self.kernel_full = blocked;
         }
     }
 

@@ -1,6 +1,16 @@
 //! Who is told that something became ready: by the reactor, or by the other end of an inproc pipe.
 
+use std::time::Duration;
+
 use super::pipe::Ready;
+
+/// What is left of what was accepted.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Unsent {
+    pub bytes: u64,
+    /// For how long it may be waited for.
+    pub linger: Duration,
+}
 
 /// Whatever has registered descriptors or timers, or owns inproc pipes. `key` is the receiver's own name for
 /// the thing concerned; one that no longer exists is ignored. Called under no lock.
@@ -18,6 +28,12 @@ pub trait Source: Send + Sync {
     /// Write what the pipe of this key has pending. False: there was nothing, and the pipe asks again when there
     /// is.
     fn flush(&self, key: u64) -> bool;
+
+    /// The process is about to end: hands to the kernel what the pipe of this key has pending, as far as it has room, whatever it
+    /// said before.
+    fn hand_over(&self, _key: u64) -> Unsent {
+        Unsent::default()
+    }
 
     /// The name that was asked for has been resolved: its addresses, in the order in which they are to be tried.
     fn resolved(&self, _key: u64, _outcome: crate::core::Result<Vec<std::net::IpAddr>>) {}

@@ -45,6 +45,7 @@ mod tests {
             (nn::NN_RCVMAXSIZE, options::RCVMAXSIZE),
             (nn::NN_MAXTTL, options::MAXTTL),
             (super::options::NN_SPIN, options::SPIN),
+            (super::options::NN_COALESCE, options::COALESCE),
             (super::options::NN_CONNECT_TIMEOUT, options::CONNECT_TIMEOUT),
             (super::options::NN_KEEPALIVE, options::KEEPALIVE),
             (super::options::NN_LAST_ENDPOINT, options::LAST_ENDPOINT),

@@ -79,7 +79,7 @@ pub const NN_SOCKADDR_MAX: c_int = 128;
 pub const NN_SOL_SOCKET: c_int = 0;
 
 /// int, milliseconds, 1000 by default: how long nn_close waits at most until what was accepted by nn_send
-/// is handed to the kernel. Negative: no limit. 0: what is not yet sent is dropped.
+/// is handed to the kernel. Negative: no limit. 0: what the kernel does not take at once is dropped.
 pub const NN_LINGER: c_int = 1;
 /// int, bytes, 131072 by default, at least 1: send buffer of each connection made later.
 pub const NN_SNDBUF: c_int = 2;

@@ -6,6 +6,18 @@
 /// the process.
 pub const NN_SPIN: i32 = 19794;
 
+/// int, default 1: small messages of a stream that has lasted are put together and written some 64 KiB at a time. A stream
+/// has lasted when more than 256 messages and more than 16 KiB have followed each other by less than 10 microseconds each (a
+/// message counts as 16 bytes at least), and until 50 ms of quiet; whatever comes before has been handed to the system
+/// when nn_send returns, if that has room for it. What is put together waits for 2 ms at most, and is at most 65,000
+/// bytes for each connection; it is written when the process ends by exit() or by the end of main(), and lost if it ends by
+/// _exit(), exec or a signal in the midst of such a stream. 0: every message is handed to the system within nn_send, if that
+/// has room for it. It applies from the next message on. The environment variable MILLRACE_COALESCE=0 has the effect of 0 on
+/// all sockets and object bus connections of the process, and a thread with a real-time policy has it by itself.
+/// Messages for which the system has no room, because the peer does not read, wait in the process in any case, up to
+/// NN_SNDBUF bytes and a message.
+pub const NN_COALESCE: i32 = 19795;
+
 /// int, milliseconds, default 10000: what an attempt to connect over tcp or ws may take before it is given up and made anew, as after a
 /// refusal (NN_RECONNECT_IVL). The addresses of a name share it. -1: as long as the system tries, which is about two minutes, its
 /// repetitions coming ever more rarely. Other values below 1 are EINVAL. It applies to attempts begun later.

@@ -41,9 +41,8 @@ impl EndPoint {
         };
         wake_all(&self.reactor, senders);
         self.end_handlers(&Reason::Closed);
-        if lingers {
-            self.flush();
-        } else {
+        self.flush();
+        if !lingers {
             self.finish(Reason::Closed);
         }
         Ok(())

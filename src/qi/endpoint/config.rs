@@ -19,7 +19,8 @@ pub struct Config {
     pub send_limit: usize,
     /// Bytes of control answers that may wait beyond that; 64 KiB. When they are full the connection ends.
     pub send_reserve: usize,
-    /// How long [`EndPoint::close`](super::EndPoint::close) goes on writing what was accepted; 1 s. Zero: not at all.
+    /// How long [`EndPoint::close`](super::EndPoint::close) goes on writing what was accepted; 1 s. Zero: only what the
+    /// kernel takes at once.
     pub linger: Duration,
     /// The I/O thread serves this connection at once even if no caller waits (`reactor/baton.rs`, rule 4). For those that
     /// serve objects or hand messages to sinks; without it a message may wait for 8 ms when callers have just polled.

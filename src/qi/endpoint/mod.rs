@@ -65,7 +65,7 @@ use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
-use crate::transport::pulse::Pulse;
+use crate::transport::coalescing::pulse::Pulse;
 use crate::transport::stream::Stream;
 
 use calls::Calls;

@@ -2,7 +2,6 @@
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use smallvec::SmallVec;
 
@@ -10,7 +9,7 @@ use crate::core::Result;
 use crate::reactor::parker::Parker;
 use crate::reactor::timers::TimerId;
 use crate::reactor::{Reactor, Registration};
-use crate::transport::pulse::STREAM_GAP;
+use crate::transport::coalescing::Coalescing;
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
 
@@ -42,7 +41,9 @@ pub struct Output {
     /// The kernel took less than we had: wait for writability, which is watched then.
     pub kernel_full: bool,
     pub watching: bool,
-    pub last_write: Option<LastWrite>,
+    coalescing: Coalescing,
+    /// Messages that had been received when the last write ended.
+    received: Option<u64>,
     /// The I/O thread looks after what is appended, until it finds nothing.
     pub tended: bool,
     /// Writing failed. The reader finds out what the peer has still said, and ends the connection.
@@ -55,26 +56,6 @@ pub struct Output {
     /// Threads that wait for the end, and whether everything is done.
     pub close_waiters: Vec<Arc<Parker>>,
     pub done: bool,
-}
-
-/// The last write: when it ended, and how many messages had come before it.
-#[derive(Clone, Copy, Debug)]
-pub struct LastWrite {
-    pub end: Instant,
-    pub received: u64,
-}
-
-impl LastWrite {
-    /// Is what is to be sent now part of a stream, which the I/O thread looks after (as `facade/pace.rs` does it for sockets)? A
-    /// question that has come meanwhile makes it an answer.
-    pub fn is_followed(self, now: Instant, received: u64) -> bool {
-        !self.is_answered(received) && now.saturating_duration_since(self.end) < STREAM_GAP
-    }
-
-    /// Something has come since: what is sent now may be the answer that somebody waits for.
-    pub fn is_answered(self, received: u64) -> bool {
-        self.received != received
-    }
 }
 
 /// Who writes what has just been appended.
@@ -107,7 +88,8 @@ impl Output {
             writing: false,
             kernel_full: false,
             watching: false,
-            last_write: None,
+            coalescing: Coalescing::alone(),
+            received: None,
             tended: false,
             broken: None,
             shut: false,
@@ -142,21 +124,21 @@ impl Output {
         self.phase == Phase::Closing && self.broken.is_none() && !self.shut
     }
 
-    /// A message has been appended by a thread that does not read this connection.
-    pub fn appended(&mut self, was_empty: bool, received: u64, in_burst: bool) -> Writer {
+    /// A message of `size` bytes has been appended by a thread that does not read this connection.
+    pub fn appended(&mut self, size: usize, was_empty: bool, received: u64, in_stream: bool) -> Writer {
         if self.writing || self.kernel_full {
             return Writer::Other;
         }
-        if self.queue.queued() > CORKED {
+        if self.queue.queued() > CORKED || self.coalescing.writes_through() {
             return Writer::Appender;
         }
-        let answers = !in_burst && self.last_write.is_none_or(|last| last.is_answered(received));
+        // Something has come since the last write: this may be the answer that somebody waits for.
+        let answers = !in_stream && self.received != Some(received);
         if self.tended {
             // Events wait for the I/O thread's next look, an answer behind them does not.
             return if answers { Writer::Appender } else { Writer::Other };
         }
-        let follows = || self.last_write.is_some_and(|last| last.is_followed(Instant::now(), received));
-        if was_empty && (in_burst || follows()) {
+        if was_empty && (in_stream || (!answers && self.coalescing.in_stream(size))) {
             self.tended = true;
             return Writer::IoThread;
         }
@@ -190,7 +172,8 @@ impl Output {
             return Wakes::new();
         }
         self.queue.put_back(batch, written);
-        self.last_write = Some(LastWrite { end: Instant::now(), received });
+        self.coalescing.wrote(written);
+        self.received = Some(received);
         match wrote {
             Wrote::All => {}
             // Who reads the peer's part will flush after it, and cannot have done so yet: that needs this lock.
@@ -252,33 +235,21 @@ mod tests {
     use socket2::{Domain, Socket, Type};
 
     #[test]
-    fn an_answer_does_not_wait_behind_a_burst() {
+    fn an_answer_does_not_wait_behind_a_stream() {
         let (socket, _other) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         let wire = Arc::new(Wire::new(socket, Buffers::default()).unwrap());
         let mut output = Output::new(wire, &Config::default());
-        let mut append = |received, in_burst, wrote: Option<u64>| {
-            if let Some(received) = wrote {
-                output.last_write = Some(LastWrite { end: Instant::now(), received });
-            }
+        let mut append = |received, in_stream, wrote: Option<u64>| {
+            output.received = wrote.or(output.received);
             let was_empty = output.queue.is_empty();
             output.queue.push(&Message::post(1, 2, 3, 4, Bytes::new()), 0);
-            output.appended(was_empty, received, in_burst)
+            output.appended(28, was_empty, received, in_stream)
         };
-        assert_eq!(append(5, true, None), Writer::IoThread, "the burst begins");
+        assert_eq!(append(5, true, None), Writer::IoThread, "the stream begins");
         assert_eq!(append(5, true, None), Writer::Other);
         assert_eq!(append(6, true, None), Writer::Other, "a question alone does not hurry the events");
         assert_eq!(append(6, false, None), Writer::Appender, "its answer does");
         assert_eq!(append(6, false, Some(6)), Writer::Other, "one write for one question");
         assert_eq!(append(7, false, Some(6)), Writer::Appender);
-    }
-
-    #[test]
-    fn what_follows_closely_is_a_stream_unless_it_answers() {
-        let end = Instant::now();
-        let last = LastWrite { end, received: 7 };
-        assert!(last.is_followed(end, 7));
-        assert!(last.is_followed(end + STREAM_GAP / 2, 7));
-        assert!(!last.is_followed(end + STREAM_GAP, 7));
-        assert!(!last.is_followed(end, 8));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::qi::message::{Message, Type, VERSION};
 use crate::transport::pipe::Ready;
-use crate::transport::source::Source;
+use crate::transport::source::{Source, Unsent};
 
 use super::config::count;
 use super::decoder::Decoder;
@@ -58,6 +58,10 @@ impl Source for EndPoint {
         let wanted = self.output.lock().needs_tending();
         EndPoint::flush(self);
         wanted
+    }
+
+    fn hand_over(&self, _key: u64) -> Unsent {
+        Unsent { bytes: EndPoint::hand_over(self), linger: self.config.linger }
     }
 }
 

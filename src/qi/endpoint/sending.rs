@@ -48,8 +48,8 @@ impl EndPoint {
     }
 
     /// The same, also in a callback filter: that is no place to send from, but the answer to a call must not be lost there.
-    /// `in_burst`: others follow closely, so this may be written up to 50 µs later, together with them.
-    pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_burst: bool) -> Result<Sent> {
+    /// `in_stream`: it is part of a stream to several connections, so it may be written a little later, with what follows.
+    pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_stream: bool) -> Result<Sent> {
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
         let mut wait: Option<(Arc<Parker>, Option<Instant>)> = None;
         let mut waited = Waited::Noticed;
@@ -69,7 +69,7 @@ impl EndPoint {
                     let writer = match reentrancy::is_reading(self.address()) {
                         true if output.queue.queued() <= CORKED => Writer::Other,
                         true => Writer::Appender,
-                        false => output.appended(was_empty, self.received(), in_burst),
+                        false => output.appended(size as usize, was_empty, self.received(), in_stream),
                     };
                     drop(output);
                     count(&self.counters.sent, 1);
@@ -128,6 +128,15 @@ impl EndPoint {
         self.output.lock().queue.queued()
     }
 
+    /// Hands over what the kernel takes now, whatever it said before; gives the bytes that are left.
+    pub(super) fn hand_over(&self) -> u64 {
+        self.output.lock().kernel_full = false;
+        self.flush();
+        let output = self.output.lock();
+        let unwritten = output.stream.as_ref().is_some_and(|stream| stream.has_unwritten());
+        output.queue.queued() + u64::from(unwritten)
+    }
+
     /// The kernel has room again. True: writing has failed, so the reader must look.
     pub(super) fn writable(&self) -> bool {
         let mut output = self.output.lock();
@@ -135,8 +144,8 @@ impl EndPoint {
         output.broken.is_some()
     }
 
-    /// Writes what waits, unless somebody else does or the kernel is full; never blocks. Messages that follow each other closely
-    /// are written up to 50 µs later: who is about to wait for an answer says so by this. A [`Queue`](super::Queue) does.
+    /// Writes what waits, unless somebody else does or the kernel is full; never blocks. Messages of a stream that has lasted
+    /// (`transport/coalescing`) are written a little later: who is about to wait for an answer says so by this. A [`Queue`](super::Queue) does.
     pub fn flush(&self) {
         for _ in 0..ROUNDS {
             let Some((stream, mut batch)) = self.output.lock().start_write() else {

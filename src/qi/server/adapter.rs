@@ -42,7 +42,7 @@ impl Connection for Link {
             Policy::Answer(Duration::ZERO) => WhenFull::Fail,
             Policy::Answer(wait) => WhenFull::Block(Some(wait)),
         };
-        match self.endpoint.send_paced(&message, full, policy == Policy::Event { in_burst: true }) {
+        match self.endpoint.send_paced(&message, full, policy == Policy::Event { in_stream: true }) {
             Ok(Sent::Accepted) => Ok(()),
             Err(Error::NOT_CONNECTED) => Err(SendError::Closed),
             // Also one that no connection can carry: its caller is to hear of that.

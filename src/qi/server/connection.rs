@@ -16,9 +16,9 @@ pub enum Policy {
     Answer(Duration),
     /// A small answer that must get through: from a reserve, and if that is used up the connection ends.
     Control,
-    /// `Full` at once: dropped, and counted by whoever sends. Events that follow each other closely (`in_burst`) may be
+    /// `Full` at once: dropped, and counted by whoever sends. Events of a stream that has lasted (`in_stream`) may be
     /// written together, a little later.
-    Event { in_burst: bool },
+    Event { in_stream: bool },
 }
 
 /// Why a message was not sent.

@@ -1,22 +1,20 @@
 //! Signals and properties: who has subscribed, and telling them (qi-messaging.md 15).
 
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::qi::actions::TRACE;
 use crate::qi::capability::Capabilities;
 use crate::qi::convert::convert;
-use crate::qi::message::{Flags, Message};
+use crate::qi::message::{Flags, HEADER_SIZE, Message};
 use crate::qi::payload::write_event;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value, Writer, encode};
-use crate::transport::pulse::STREAM_GAP;
+use crate::transport::coalescing::Coalescing;
 
 use super::connection::Policy;
 use super::export::{Exported, refer};
@@ -41,12 +39,6 @@ pub(super) struct SubscribeRequest {
     pub signal: u32,
     pub link: u64,
     pub wanted: Option<Wanted>,
-}
-
-thread_local! {
-    /// When the last emission of this thread ended, if it went to anybody. One that begins soon afterwards is part of a burst. Its
-    /// connections cannot know: with a few subscribers there is more time than that between two events of one of them.
-    static LAST: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
 /// How an emission went.
@@ -115,13 +107,17 @@ impl Object {
             self.trace_signal(signal, &value);
         }
         let subscriptions = self.0.subscriptions.lock().clone();
+        // It is the thread that streams, if anybody does. Its connections cannot know: with a few subscribers there is too much time
+        // between two events of one of them.
+        let mut coalescing = Coalescing::default();
+        let in_stream = coalescing.in_stream(0);
         let mut emission = Emission {
             signal,
             declared,
             answer: Answer { value, objects: answer.objects },
             ids: Vec::new(),
             encodings: HashMap::new(),
-            policy: Policy::Event { in_burst: LAST.get().is_some_and(|last| last.elapsed() < STREAM_GAP) },
+            policy: Policy::Event { in_stream },
         };
         let mut emitted = Emitted::default();
         for subscription in subscriptions.iter().filter(|subscription| subscription.signal == signal) {
@@ -137,7 +133,9 @@ impl Object {
             }
         }
         if emitted.sent > 0 {
-            LAST.set(Some(Instant::now()));
+            let size = emission.size();
+            coalescing.set_size(size);
+            coalescing.wrote(size);
         }
         Ok(emitted)
     }
@@ -276,6 +274,11 @@ impl Emission {
             }
         };
         Ok(self.deliver(to, payload, flags, &self.ids))
+    }
+
+    /// Bytes of the event as it was sent, to one of the subscribers.
+    fn size(&self) -> usize {
+        self.encodings.values().next().map_or(0, |(payload, _)| HEADER_SIZE + payload.len())
     }
 
     fn encode(

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::source::Fake;
 use crate::reactor::Watched;
 use crate::reactor::streams::{LOOK, Streams};
+use crate::transport::coalescing::pulse::Pulse;
 use crate::transport::outbox::BUFFER;
-use crate::transport::pulse::Pulse;
 
 const MS: Duration = Duration::from_millis(1);
 

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
 use crate::transport::blocks::Blocks;
+use crate::transport::coalescing::Coalescing;
 use crate::transport::framing::{Framing, Prefix, Sp};
-use crate::transport::pipe::{Change, Need, Ready, StreamPipe, Terms};
+use crate::transport::pipe::{Change, Manner, Need, Ready, StreamPipe, Terms};
 use crate::transport::stream::Stream;
 
 pub const OWN: u16 = 0x50;
@@ -137,6 +138,8 @@ pub struct Rig {
     pub send_limit: usize,
     /// Messages follow each other fast.
     pub in_stream: bool,
+    /// The sender does not want anything to wait.
+    pub through: bool,
     blocks: Blocks,
     /// All changes so far, one upon another.
     pub seen: Change,
@@ -159,6 +162,7 @@ impl Rig {
             max_size: Some(1024 * 1024),
             send_limit: 128 * 1024,
             in_stream: false,
+            through: false,
             blocks: Blocks::default(),
             seen: Change::default(),
             received: Vec::new(),
@@ -233,8 +237,9 @@ impl Rig {
 
     pub fn send(&mut self, body: &[u8]) -> Flow {
         let terms = terms(&self.blocks, self.max_size, self.send_limit);
-        let in_stream = self.in_stream;
-        let (flow, need) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, || in_stream, &terms);
+        let mut coalescing = Coalescing::decided(self.in_stream);
+        coalescing.set_wanted(!self.through);
+        let (flow, need) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, &mut coalescing, &terms);
         assert!(need != Need::Watch || self.pipe.is_watched());
         if need == Need::Flush {
             self.flush().unwrap();
@@ -269,9 +274,9 @@ impl Rig {
         self.flush()
     }
 
-    pub fn leave(&mut self, half_close: bool) -> bool {
+    pub fn leave(&mut self, manner: Manner) -> bool {
         let terms = terms(&self.blocks, self.max_size, self.send_limit);
-        self.pipe.leave(half_close, &terms)
+        self.pipe.leave(manner, &terms)
     }
 
     /// Bytes of these messages on this wire.

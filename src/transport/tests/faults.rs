@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use crate::core::Result;
 use crate::transport::framing::{Framing, SP_IPC};
-use crate::transport::pipe::Ready;
+use crate::transport::pipe::{Manner, Ready};
 
 use super::fake::{CLOSED, EOF, OWN, PEER, Rig, bodies};
 
@@ -32,7 +32,7 @@ fn converse(rig: &mut Rig) -> Result<()> {
         rig.hear_all()?;
         rig.drain(4000)?;
     }
-    let mut gone = rig.leave(true);
+    let mut gone = rig.leave(Manner::HalfClose);
     for _ in 0..100 {
         if gone || rig.seen.gone {
             return Ok(());

@@ -40,6 +40,30 @@ fn messages_in_a_stream_leave_together() {
     assert!(!rig.pipe.is_watched());
 }
 
+/// Who writes through does not leave it to others either: what another sender has appended goes as well, and what is appended
+/// while somebody writes is written next.
+#[test]
+fn who_writes_through_waits_for_nobody() {
+    let blocks = Blocks::default();
+    let mut rig = Rig::active(&SP_TCP);
+    rig.in_stream = true;
+    let sent = bodies(&[10, 20, 30, 40]);
+    rig.send(&sent[0]);
+    assert_eq!(written(&rig), b"");
+    rig.through = true;
+    rig.send(&sent[1]);
+    assert_eq!(written(&rig), rig.wire(&sent[..2]));
+
+    rig.through = false;
+    rig.send(&sent[2]);
+    let mut batch = rig.pipe.start_flush().unwrap();
+    rig.through = true;
+    rig.send(&sent[3]);
+    let outcome = batch.write(&*rig.fake);
+    let (_, more) = rig.pipe.finish_flush(batch, outcome, &terms(&blocks, None, usize::MAX)).unwrap();
+    assert!(more, "although the I/O thread looks after it");
+}
+
 /// More than one segment of the loopback device would travel, and wake the peer, as two.
 #[test]
 fn messages_in_a_stream_leave_before_they_exceed_a_segment() {

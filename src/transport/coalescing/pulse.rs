@@ -3,10 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
-
-/// What follows the last write by less than this is part of a stream. A lone write costs about as much.
-pub const STREAM_GAP: Duration = Duration::from_micros(10);
 
 /// Counts of one pipe, modulo 2³²; kept by the pipe and by whoever looks after it.
 #[derive(Clone, Debug, Default)]

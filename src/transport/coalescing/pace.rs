@@ -1,0 +1,285 @@
+//! Is a message part of a stream that has lasted? A pure machine; time is an argument.
+//!
+//! ```text
+//!            past both marks, closely
+//!   Burst ───────────────────────────▶ Stream
+//!     ▲                                   │
+//!     └─ quiet for REST, or up to KEPT ───┘
+//! ```
+//!
+//! What does not follow closely on the last write is written at once, always. What follows closely is written at once as well
+//! and adds to what the burst has used, until that is past both marks; from then on it is coalesced. Quiet times take away from
+//! what has been used, in proportion to their length, and what is written of a stream adds to it: so a hitch of the sender
+//! does not end a stream, and bursts that come again and again are none.
+
+use std::time::{Duration, Instant};
+
+/// What follows the last write by less than this follows closely. A lone write costs about as much.
+const CLOSE: Duration = Duration::from_micros(10);
+
+/// The marks: messages and bytes of a burst that are written one by one, whatever happens.
+pub const BURST_MESSAGES: u32 = 256;
+pub const BURST_BYTES: u32 = 16 * 1024;
+
+/// A message counts as at least so many bytes: a stream of bytes would otherwise take very long to be seen.
+const LEAST: u32 = 16;
+
+/// A quiet time of this length makes up for a burst: bursts that come again and again are no stream.
+pub const REST: Duration = Duration::from_millis(10);
+
+/// A stream that goes on is kept over quiet times of up to this length: a sender that is preempted on a busy machine (for some
+/// slices of 4 ms), or waits until its receiver has read, is back before.
+pub const KEPT: Duration = Duration::from_millis(50);
+
+/// The pace of one socket, or of one thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// When the last write ended.
+    last: Option<Instant>,
+    /// Something has been received since: what comes next is an answer.
+    answers: bool,
+    /// The message under way follows closely.
+    close: bool,
+    /// Past both marks, and not quiet for long since.
+    streams: bool,
+    /// What has been used of each mark, as the time that makes up for it.
+    messages: Duration,
+    bytes: Duration,
+}
+
+impl Pace {
+    pub const fn new() -> Pace {
+        let none = Duration::ZERO;
+        Pace { last: None, answers: false, close: false, streams: false, messages: none, bytes: none }
+    }
+
+    /// Looks at the clock for the message under way: does it follow closely? Whoever answers does not, and needs no clock.
+    pub fn look(&mut self, now: impl FnOnce() -> Instant) -> bool {
+        self.close = !self.answers && self.last.is_some_and(|last| now().saturating_duration_since(last) < CLOSE);
+        self.close
+    }
+
+    /// Has the stream lasted?
+    pub fn streams(&self) -> bool {
+        self.streams
+    }
+
+    /// Who receives between his sends does not stream.
+    pub fn received(&mut self) {
+        self.answers = true;
+    }
+
+    /// The message under way has been written by itself; that ended `now`. `close`: it followed closely, by this or another pace.
+    pub fn wrote(&mut self, size: usize, close: bool, now: Instant) {
+        if let Some(last) = self.last.filter(|_| !self.close) {
+            self.rest(now.saturating_duration_since(last));
+        }
+        if close {
+            self.use_up(1, size);
+        }
+        self.ended(now);
+    }
+
+    /// What had been coalesced has been written.
+    pub fn flushed(&mut self, size: usize, now: Instant) {
+        if self.streams {
+            self.use_up(BURST_MESSAGES, size);
+        }
+        self.ended(now);
+    }
+
+    /// It is a stream, as another pace knows.
+    pub fn join(&mut self) {
+        *self = Pace { streams: true, messages: REST, bytes: REST, ..*self };
+    }
+
+    fn use_up(&mut self, messages: u32, size: usize) {
+        let bytes = u32::try_from(size).unwrap_or(u32::MAX).clamp(LEAST, BURST_BYTES);
+        // Rounded up, so that the marks are reached at the number that they say.
+        let share = |used, of| REST * used / of + Duration::from_nanos(1);
+        let most = if self.streams { KEPT } else { REST };
+        self.messages = (self.messages + share(messages, BURST_MESSAGES)).min(most);
+        self.bytes = (self.bytes + share(bytes, BURST_BYTES)).min(most);
+        self.streams |= self.messages == REST && self.bytes == REST;
+    }
+
+    fn rest(&mut self, time: Duration) {
+        self.messages = self.messages.saturating_sub(time);
+        self.bytes = self.bytes.saturating_sub(time);
+        if self.streams && self.bytes.is_zero() {
+            (self.streams, self.messages) = (false, Duration::ZERO);
+        }
+    }
+
+    fn ended(&mut self, now: Instant) {
+        self.last = Some(now);
+        self.answers = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: Duration = Duration::from_micros(1);
+    const MS: Duration = Duration::from_millis(1);
+
+    /// A sender on a pace, with a clock moved by hand. Each write takes 5 µs.
+    struct Sender {
+        pace: Pace,
+        now: Instant,
+        /// Messages that were coalesced and not flushed yet, in bytes.
+        waiting: usize,
+    }
+
+    impl Sender {
+        fn new() -> Sender {
+            Sender { pace: Pace::new(), now: Instant::now(), waiting: 0 }
+        }
+
+        /// After a `pause`, a message. Was it coalesced?
+        fn send(&mut self, size: usize, pause: Duration) -> bool {
+            self.now += pause;
+            if self.waiting > 0 {
+                self.waiting += size;
+                return true;
+            }
+            let close = self.pace.look(|| self.now);
+            if close && self.pace.streams() {
+                self.waiting = size;
+                return true;
+            }
+            self.now += 5 * US;
+            self.pace.wrote(size, close, self.now);
+            false
+        }
+
+        fn flush(&mut self) {
+            self.now += 5 * US;
+            self.pace.flushed(std::mem::take(&mut self.waiting), self.now);
+        }
+
+        /// Messages of a burst that were coalesced. What waits is flushed after each 900 and in the end.
+        fn burst(&mut self, count: usize, size: usize, pause: Duration) -> usize {
+            let mut coalesced = 0;
+            for i in 1..=count {
+                coalesced += usize::from(self.send(size, pause));
+                if self.waiting > 0 && (i % 900 == 0 || i == count) {
+                    self.flush();
+                }
+            }
+            coalesced
+        }
+
+        /// The same sender after a long stream.
+        fn streaming() -> Sender {
+            let mut sender = Sender::new();
+            assert!(sender.burst(100_000, 64, US) > 90_000);
+            sender
+        }
+    }
+
+    #[test]
+    fn a_burst_is_written_one_by_one_up_to_both_marks() {
+        // Count, size, and how many of them are coalesced. The first one follows nothing, and uses nothing.
+        for (count, size, coalesced) in [
+            (2, 64, 0),
+            (257, 64, 0),
+            (258, 64, 1),
+            (1000, 64, 1000 - 257),
+            (257, 1000, 0),
+            (300, 1000, 300 - 257),
+            (1025, 16, 0),
+            (1100, 16, 1100 - 1025),
+            (1025, 0, 0),
+            (2000, 1, 2000 - 1025),
+        ] {
+            assert_eq!(Sender::new().burst(count, size, US), coalesced, "{count} messages of {size} bytes");
+        }
+    }
+
+    #[test]
+    fn what_does_not_follow_closely_is_written_at_once_also_after_a_stream() {
+        for mut sender in [Sender::new(), Sender::streaming()] {
+            assert_eq!(sender.burst(100_000, 1000, CLOSE), 0);
+        }
+        for pause in [CLOSE, MS, KEPT, 1000 * KEPT] {
+            assert!(!Sender::streaming().send(64, pause), "{pause:?}");
+        }
+    }
+
+    #[test]
+    fn a_hitch_does_not_end_a_stream_and_a_rest_does() {
+        for (pause, coalesced) in
+            [(CLOSE, true), (MS, true), (4 * MS, true), (KEPT - MS, true), (KEPT, false), (KEPT * 100, false)]
+        {
+            let mut sender = Sender::streaming();
+            sender.send(64, pause);
+            assert_eq!(sender.send(64, US), coalesced, "{pause:?}");
+            sender.waiting = 0;
+            assert_eq!(sender.burst(100, 64, US) > 0, coalesced, "{pause:?}");
+        }
+    }
+
+    /// A sender that is preempted for as long as it runs is a stream all the same, and stays one.
+    #[test]
+    fn a_stream_on_a_busy_machine_is_one() {
+        for size in [4, 64, 1000] {
+            let mut sender = Sender::new();
+            let mut last = 0;
+            for _ in 0..10 {
+                let end = sender.now + 4 * MS;
+                last = 0;
+                while sender.now < end {
+                    last += sender.burst(900, size, US / 4);
+                }
+                sender.now += 4 * MS;
+            }
+            assert!(last > 5_000, "{last} messages of {size} bytes in the last slice");
+        }
+    }
+
+    #[test]
+    fn bursts_that_come_again_and_again_are_no_stream() {
+        // Ten messages in each millisecond, and a hundred in each hundredth of a second; also behind a stream.
+        for (count, pause) in [(10, MS), (100, 10 * MS)] {
+            for mut sender in [Sender::new(), Sender::streaming()] {
+                let mut coalesced = Vec::new();
+                for _ in 0..400 {
+                    sender.now += pause;
+                    coalesced.push(sender.burst(count, 64, US));
+                }
+                assert!(coalesced[200..].iter().all(|count| *count == 0), "{count} in {pause:?}: {coalesced:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_answers_is_not_coalesced() {
+        for mut sender in [Sender::new(), Sender::streaming()] {
+            for _ in 0..10_000 {
+                sender.pace.received();
+                assert!(!sender.send(1000, US));
+            }
+        }
+    }
+
+    /// The time in which only others were sent something counts as quiet.
+    #[test]
+    fn an_answer_after_a_rest_ends_a_stream_too() {
+        let mut sender = Sender::streaming();
+        sender.pace.received();
+        sender.send(64, KEPT);
+        assert_eq!(sender.burst(100, 64, US), 0);
+    }
+
+    #[test]
+    fn who_joins_a_stream_is_in_it_until_a_rest() {
+        let mut sender = Sender::new();
+        sender.send(64, US);
+        sender.pace.join();
+        assert_eq!(sender.burst(10, 64, US), 10);
+        assert_eq!(sender.burst(10, 64, REST), 0);
+        assert_eq!(sender.burst(100, 64, US), 0);
+    }
+}
