@@ -139,7 +139,9 @@ impl AtExit for Reactor {
         if self.ending.is_served_here() {
             self.ending.hand_over(self.sources.all(), &self.io);
         } else {
-            self.ending.ask(|| drop(self.notify_io()));
+            self.ending.ask(|| {
+                self.notify_io();
+            });
         }
     }
 }
