@@ -78,7 +78,7 @@ programs! {
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: fdlimit fork late;
     only ours: network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_objects qi_values;
-    neither: memory
+    neither: memory qi_memory
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.
