@@ -118,6 +118,7 @@ static void file_in_a_child(void) {
 int main(void) {
     start();
     for (int what = 0; what < 5; what++) {
+        alarm(slow() ? 240 : 20); /* each has its time: who is blocked may need some seconds to notice */
         pid_t child = fork();
         if (child == 0) {
             alarm(slow() ? 200 : 18);

@@ -5,6 +5,8 @@
 //!         | oslo 4 degrees
 //! Run:    cargo run --example feed -- publish tcp://127.0.0.1:5555
 
+#![expect(clippy::disallowed_methods, reason = "a count can only be looked at")]
+
 use std::error::Error;
 use std::thread::sleep;
 use std::time::Duration;
@@ -29,7 +31,6 @@ fn publish(address: &str) -> Result<(), Box<dyn Error>> {
     socket.bind(address.as_bytes())?;
     // What is published while nobody is connected is gone.
     while socket.statistic(NN_STAT_CURRENT_CONNECTIONS)? == 0 {
-        #[expect(clippy::disallowed_methods, reason = "a count can only be looked at")]
         sleep(Duration::from_millis(10));
     }
     for news in ["oslo 3 degrees", "berlin 11 degrees", "oslo 4 degrees", "end"] {

@@ -7,6 +7,8 @@
 //!         | found ...er
 //!         | the deadline has passed
 
+#![expect(clippy::disallowed_methods, reason = "a count can only be looked at")]
+
 use std::error::Error;
 use std::thread::sleep;
 use std::time::Duration;
@@ -41,7 +43,6 @@ fn find(address: &str, expected: u64) -> Result<(), Box<dyn Error>> {
     socket.set_option(SURVEYOR.id.into(), DEADLINE, &1500_i32.to_ne_bytes())?;
     socket.bind(address.as_bytes())?;
     while socket.statistic(NN_STAT_CURRENT_CONNECTIONS)? < expected {
-        #[expect(clippy::disallowed_methods, reason = "a count can only be looked at")]
         sleep(Duration::from_millis(10));
     }
     socket.send(&mut Message::new(Body::Borrowed(b"who")), Wait::Option)?;

@@ -79,7 +79,7 @@ programs! {
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: accepted fdlimit fork held_up late qi_accepted stopped;
     only ours: cancel closed network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_objects qi_values;
-    neither: memory
+    neither: memory qi_memory
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.

@@ -18,6 +18,15 @@ pub fn unfilled_words(count: usize) -> Option<Vec<u128>> {
     Some(words)
 }
 
+/// Whether there is memory for so many bytes: to be asked before a container grows that can only abort without. (Another thread may
+/// take it in between; but then it lacks a little, and not what somebody chose to send.)
+pub fn is_there(bytes: usize) -> bool {
+    bytes <= GRANTED || Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+}
+
+/// So much is not asked for.
+const GRANTED: usize = 2048;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,5 +39,10 @@ mod tests {
             assert_eq!(words, vec![7; count]);
         }
         assert!(unfilled_words(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn what_cannot_be_is_not_there() {
+        assert!(is_there(0) && is_there(1 << 20) && !is_there(isize::MAX as usize) && !is_there(usize::MAX));
     }
 }

@@ -1,7 +1,5 @@
 use std::ffi::{c_char, c_int, c_void};
 
-use bytes::Bytes;
-
 use crate::capi::pointers;
 use crate::qi::convert::convert;
 use crate::qi::signature::{Kind, Signature};
@@ -81,7 +79,7 @@ pub unsafe extern "C" fn nnqi_text(text: *const c_char) -> nnqi_value {
         }
         // SAFETY: a non-null `text` ends with a zero.
         let bytes = unsafe { pointers::text(text) }?;
-        Ok(view::add(Value::String(Text::from_bytes(Bytes::copy_from_slice(bytes)))))
+        Ok(view::add(Value::String(Text::from_bytes(view::copy(bytes)?))))
     })
 }
 
@@ -92,7 +90,7 @@ pub unsafe extern "C" fn nnqi_string(bytes: *const c_char, len: usize) -> nnqi_v
     guard(|| {
         // SAFETY: a non-null `bytes` has `len` bytes.
         let bytes = unsafe { pointers::bytes(bytes.cast(), len) }?;
-        Ok(view::add(Value::String(Text::from_bytes(Bytes::copy_from_slice(bytes)))))
+        Ok(view::add(Value::String(Text::from_bytes(view::copy(bytes)?))))
     })
 }
 
@@ -103,7 +101,7 @@ pub unsafe extern "C" fn nnqi_raw(bytes: *const c_void, len: usize) -> nnqi_valu
     guard(|| {
         // SAFETY: a non-null `bytes` has `len` bytes.
         let bytes = unsafe { pointers::bytes(bytes, len) }?;
-        Ok(view::add(Value::Raw(Bytes::copy_from_slice(bytes))))
+        Ok(view::add(Value::Raw(view::copy(bytes)?)))
     })
 }
 

@@ -1,7 +1,5 @@
 use std::ffi::{c_char, c_void};
 
-use bytes::Bytes;
-
 use crate::capi::pointers;
 use crate::core::Error;
 use crate::qi::convert::convert;
@@ -83,7 +81,7 @@ pub unsafe extern "C" fn nnqi_decode(signature: *const c_char, bytes: *const c_v
         // SAFETY: a non-null `signature` ends with a zero.
         let signature = unsafe { view::signature(signature) }?;
         // SAFETY: a non-null `bytes` has `len` bytes.
-        let bytes = Bytes::copy_from_slice(unsafe { pointers::bytes(bytes, len) }?);
+        let bytes = view::copy(unsafe { pointers::bytes(bytes, len) }?)?;
         let mut reader = Reader::new(&bytes);
         let value = reader.read(&signature).map_err(Failure::invalid)?;
         match reader.rest().len() {

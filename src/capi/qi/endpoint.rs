@@ -1,8 +1,6 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, LazyLock};
 
-use bytes::Bytes;
-
 use crate::capi::pointers;
 use crate::core::Error;
 use crate::qi::client::shared_reactor;
@@ -370,7 +368,7 @@ pub unsafe extern "C" fn nnqi_send(
         // SAFETY: a non-null `header` is one.
         let given = unsafe { pointers::read(header, Error::FAULT) }?;
         // SAFETY: a non-null `payload` has `len` bytes.
-        let payload = Bytes::copy_from_slice(unsafe { pointers::bytes(payload, len) }?);
+        let payload = view::copy(unsafe { pointers::bytes(payload, len) }?)?;
         if !(1..=8).contains(&given.r#type) {
             return Err(Failure::invalid("a message of no known type"));
         }

@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::sync::{Arc, LazyLock};
 
+use bytes::Bytes;
 use smallvec::SmallVec;
 
 use crate::capi::pointers;
@@ -10,6 +11,7 @@ use crate::core::Error;
 use crate::qi::client::Received;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Dynamic, Value};
+use crate::sys::memory;
 
 use super::error::{Failure, Result, last};
 use super::handles::{Handles, Kind};
@@ -104,6 +106,11 @@ fn depth(value: &Value) -> u32 {
         Value::Dynamic(dynamic) => deepest(&mut dynamic.decoded_value().into_iter()),
         _ => 0,
     }
+}
+
+/// What C passes, copied; `ENOMEM`.
+pub fn copy(bytes: &[u8]) -> Result<Bytes> {
+    if memory::is_there(bytes.len()) { Ok(Bytes::copy_from_slice(bytes)) } else { Err(Error::NO_MEMORY.into()) }
 }
 
 /// A handle for a value that was not built by C, or is flat.

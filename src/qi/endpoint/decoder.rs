@@ -10,9 +10,12 @@
 //! grows with what has arrived, never with what was announced, and is read into directly when much is missing.
 //! A short payload in a long block is copied out: whoever keeps it should not keep its neighbours.
 
+use std::io;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::qi::message::{HEADER_SIZE, Header, HeaderError, MAGIC, Message};
+use crate::sys::memory;
 
 /// A payload of which less is missing is not worth a read of its own.
 const DIRECT: usize = 16 * 1024;
@@ -44,25 +47,28 @@ struct Body {
 }
 
 impl Decoder {
-    /// Bytes that were read. All messages of those before must have been taken.
-    pub fn feed(&mut self, bytes: &[u8]) {
+    /// Bytes that were read. All messages of those before must have been taken. An error: there is no memory for them.
+    pub fn feed(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut bytes = bytes;
         if let Some(body) = &mut self.body {
             let count = body.missing().min(bytes.len());
-            body.append(&bytes[..count]);
+            body.append(&bytes[..count])?;
             bytes = &bytes[count..];
         }
         if !bytes.is_empty() {
+            granted(bytes.len())?;
             self.block = Bytes::copy_from_slice(bytes);
             self.is_long = bytes.len() > LONG;
         }
+        Ok(())
     }
 
-    /// Where the next bytes of a large payload belong, if one is under way; then [`Decoder::filled`].
-    pub fn room(&mut self) -> Option<&mut [u8]> {
-        let body = self.body.as_mut().filter(|body| body.missing() >= DIRECT)?;
-        body.make_room();
-        Some(&mut body.buffer[body.filled..])
+    /// Where the next bytes of a large payload belong, if one is under way; then [`Decoder::filled`]. An error: there is no memory
+    /// for them.
+    pub fn room(&mut self) -> io::Result<Option<&mut [u8]>> {
+        let Some(body) = self.body.as_mut().filter(|body| body.missing() >= DIRECT) else { return Ok(None) };
+        body.make_room()?;
+        Ok(Some(&mut body.buffer[body.filled..]))
     }
 
     /// So many bytes were read into [`Decoder::room`].
@@ -81,7 +87,9 @@ impl Decoder {
                 return Ok(Some(Message { header, payload: self.cut(size) }));
             }
             let mut body = Body { header, size, buffer: BytesMut::new(), filled: 0 };
-            body.append(&std::mem::take(&mut self.block));
+            // As much as it is a part of, and a little more.
+            body.buffer.extend_from_slice(&std::mem::take(&mut self.block));
+            body.filled = body.buffer.len();
             self.body = Some(body);
         }
         Ok(self.body.take_if(|body| body.missing() == 0).map(Body::finish))
@@ -129,28 +137,42 @@ impl Decoder {
     }
 }
 
+/// The connection ends if there is no memory for what the peer sends, and not the process.
+fn granted(bytes: usize) -> io::Result<()> {
+    if memory::is_there(bytes) { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
+}
+
 impl Body {
     fn missing(&self) -> usize {
         self.size - self.filled
     }
 
     /// Room for more: as much as has arrived already, but at least [`FIRST`], and at most what is missing.
-    fn make_room(&mut self) {
+    fn make_room(&mut self) -> io::Result<()> {
         if self.filled == self.buffer.len() {
             let more = self.filled.max(FIRST).min(self.missing());
-            self.buffer.reserve(more);
+            self.reserve(more)?;
             self.buffer.resize(self.filled + more, 0);
         }
+        Ok(())
     }
 
-    fn append(&mut self, bytes: &[u8]) {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.buffer.truncate(self.filled);
         if self.buffer.capacity() < self.filled + bytes.len() {
             // Doubling, within what was announced.
-            self.buffer.reserve(bytes.len().max(self.filled.min(self.missing())));
+            self.reserve(bytes.len().max(self.filled.min(self.missing())))?;
         }
         self.buffer.extend_from_slice(bytes);
         self.filled += bytes.len();
+        Ok(())
+    }
+
+    /// Room for so many more, in a buffer that may have to be a new one, and twice as large.
+    fn reserve(&mut self, more: usize) -> io::Result<()> {
+        granted((self.filled + more).max(self.buffer.capacity() * 2))?;
+        self.buffer.reserve(more);
+        Ok(())
     }
 
     fn finish(mut self) -> Message {

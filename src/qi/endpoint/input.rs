@@ -63,7 +63,7 @@ impl Slot {
 impl Input {
     /// Reads once; gives how much, and whether the kernel had no more than that.
     pub fn read(&mut self) -> io::Result<(usize, bool)> {
-        if let Some(room) = self.decoder.room() {
+        if let Some(room) = self.decoder.room()? {
             let wanted = room.len();
             let got = self.stream.read(room)?;
             self.decoder.filled(got);
@@ -71,7 +71,7 @@ impl Input {
         }
         with_scratch(|scratch| {
             let got = self.stream.read(scratch)?;
-            self.decoder.feed(&scratch[..got]);
+            self.decoder.feed(&scratch[..got])?;
             Ok((got, got < scratch.len()))
         })
     }
