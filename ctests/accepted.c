@@ -322,9 +322,9 @@ static void nobody_reads(void) {
     char byte;
     BIND(s, at.text);
     CHECK_EQ(read(ready[0], &byte, 1), 1);
-    int64_t since = now_ms();
+    alarm((unsigned)(patience() / 1000) + 1); /* an end that waits for ever ends this program */
     CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK_ELAPSED(since, 0, patience());
+    alarm(0);
     CHECK_EQ(status, 0);
     CLOSE(s);
     close(ready[0]);

@@ -5,16 +5,16 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use crate::sys::Owned;
 use crate::sys::descriptor::borrow;
 use crate::sys::eventfd::Bell;
+use crate::sys::{self, Owned};
 use crate::transport::pipe::Ready;
 
 /// The token of the poll's own bell. No registration has it.
@@ -72,10 +72,9 @@ impl Poll {
     /// Fetches what is there, after at most `timeout`; a signal ends that early, whether a handler ran or not. Any error means that
     /// the program has closed the poll under us.
     pub fn fetch<'r>(&self, room: &'r mut Room, timeout: Duration) -> io::Result<&'r [Event]> {
-        match epoll::wait(&*self.epoll, &mut room[..], Some(&timespec(timeout))) {
-            Ok((fetched, _)) => Ok(fetched),
-            Err(Errno::INTR) => Ok(&[]),
-            Err(error) => Err(error.into()),
+        match sys::epoll::fetch(self.epoll.as_raw_fd(), room, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(&[]),
+            outcome => outcome,
         }
     }
 

@@ -6,6 +6,7 @@
 pub mod cancel;
 pub mod clock;
 pub mod descriptor;
+pub mod epoll;
 pub mod eventfd;
 pub mod exit;
 pub mod fork;
