@@ -261,7 +261,7 @@ const COMMAND_LINES: &[(&str, i32, &str)] = &[
     ("--push -l PORT -D x --send-timeout 0.2", 3, "Can't send: Connection timed out"),
     ("--pair -x PATH -D x --send-timeout 0.2", 3, "Can't send: Connection timed out"),
     ("--pull --bind tcp://127.0.0.1", 3, "Can't bind: Invalid argument"),
-    ("--pull --bind tcp://localhost:PORT", 3, "Can't bind: No such device"),
+    ("--pull --bind tcp://no.such.name.invalid:PORT", 3, "Can't bind: No such device"),
     ("--pull --bind nonsense://x", 3, "Can't bind: Protocol not supported"),
     ("--pull --bind ipc://PATH/missing/directory", 3, "Can't bind: No such file or directory"),
     ("--pull --bind tcp://127.0.0.1:PORT --bind tcp://127.0.0.1:PORT", 3, "Can't bind: Address already in use"),

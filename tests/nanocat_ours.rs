@@ -130,7 +130,7 @@ const LINES: &[&str] = &[
     "--pair -i 1 -L PORT --recv-timeout 0",
     "--pull --bind tcp://127.0.0.1",
     "--pull --bind=",
-    "--pull --bind tcp://localhost:PORT",
+    "--pull --bind tcp://no.such.name.invalid:PORT",
     "--pull --bind nonsense://x",
     "--pull --bind ipc://PATH/missing/directory",
     "--pull --bind tcp://127.0.0.1:PORT --bind tcp://127.0.0.1:PORT",

@@ -178,7 +178,11 @@ impl Socket {
                 Evt::Refuse(pipe) => pipes.refuse(pipe),
             }
             // Of several pipes, those that lack memory miss the message as slow ones do.
-            if let (true, Some(pipe), false, Cmd::Send) = (events.is_empty(), lacking, taken, cmd) {
+            if let Some(pipe) = lacking
+                && !taken
+                && events.is_empty()
+                && cmd == Cmd::Send
+            {
                 lacking = None;
                 answer = Answer::Fail(Error::NO_MEMORY);
                 machine.handle(Cmd::Unsent(pipe), message, events);
