@@ -39,14 +39,14 @@ impl Ready {
     }
 }
 
-/// Where a caller is held up.
+/// Where a caller is held up: before it polls, or ...
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Place {
-    BeforePoll,
+    Polling,
     /// What it has fetched is not told.
-    BeforeTelling,
+    Telling,
     /// It was woken to take the baton.
-    BeforeAcquiring,
+    Acquiring,
 }
 
 /// A caller is held up here, until it is let go.
@@ -205,7 +205,7 @@ impl Model {
         self.parkers[me].end_poll();
         let Some((ready, rung)) = self.begin_step(tenure) else { return };
         if !ready.is_empty() {
-            self.pass(me, Place::BeforeTelling);
+            self.pass(me, Place::Telling);
         }
         for socket in ready {
             self.answer(socket);
@@ -291,7 +291,7 @@ impl Model {
                 continue;
             }
             parker.park(None);
-            self.pass(me, Place::BeforeAcquiring);
+            self.pass(me, Place::Acquiring);
         }
         self.carry_out(self.baton.leave(&me));
     }
@@ -302,7 +302,7 @@ impl Model {
                 return false;
             }
             if self.parkers[me].begin_poll() {
-                self.pass(me, Place::BeforePoll);
+                self.pass(me, Place::Polling);
                 self.poll_once(me, tenure);
             }
         }
@@ -553,7 +553,7 @@ fn others_are_served_while_a_caller_is_held_up(place: Place) {
         let model = Model::with(Some(place));
         let io = model.start(Model::serve);
         let held_up = model.start(|model| model.call(0));
-        if place == Place::BeforeTelling {
+        if place == Place::Telling {
             model.arrive(0);
         }
         // (If the I/O thread has told the news itself, nobody is held up.)
@@ -562,7 +562,7 @@ fn others_are_served_while_a_caller_is_held_up(place: Place) {
         model.arrive(1);
         other.join().unwrap();
         model.hold.let_go();
-        if place != Place::BeforeTelling {
+        if place != Place::Telling {
             model.arrive(0);
         }
         held_up.join().unwrap();
@@ -573,15 +573,15 @@ fn others_are_served_while_a_caller_is_held_up(place: Place) {
 
 #[test]
 fn others_are_served_while_a_caller_does_not_come_to_poll() {
-    others_are_served_while_a_caller_is_held_up(Place::BeforePoll);
+    others_are_served_while_a_caller_is_held_up(Place::Polling);
 }
 
 #[test]
 fn others_are_served_while_a_caller_does_not_tell_what_it_has_fetched() {
-    others_are_served_while_a_caller_is_held_up(Place::BeforeTelling);
+    others_are_served_while_a_caller_is_held_up(Place::Telling);
 }
 
 #[test]
 fn others_are_served_while_a_woken_caller_does_not_take_the_baton() {
-    others_are_served_while_a_caller_is_held_up(Place::BeforeAcquiring);
+    others_are_served_while_a_caller_is_held_up(Place::Acquiring);
 }

@@ -11,7 +11,7 @@ use crate::qi::value::Value;
 use super::shared::shared_server;
 
 impl Proxy {
-    /// An object that was handed to us; the proxy keeps it. [`CallError::Disconnected`].
+    /// An object that was handed to us; the proxy keeps it. Fails with [`crate::qi::calls::CallError::Disconnected`].
     pub fn of_object(object: &Arc<RemoteObject>) -> Result<Proxy> {
         match (object.connection(), Remote::of(object)) {
             (Some(connection), _) => Ok(Proxy::of(connection, object)),
@@ -21,7 +21,7 @@ impl Proxy {
     }
 
     /// An object that a peer has passed to a method of ours ([`Call::remote`](crate::qi::server::Call::remote)); the proxy
-    /// keeps it. [`CallError::Disconnected`].
+    /// keeps it. Fails with [`crate::qi::calls::CallError::Disconnected`].
     pub fn of_remote(remote: &Remote) -> Result<Proxy> {
         let endpoint = remote.endpoint().ok_or(Error::NOT_CONNECTED)?;
         let (connection, (service, object)) = (Connection::beside(&endpoint)?, remote.ids());

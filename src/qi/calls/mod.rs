@@ -35,5 +35,5 @@ mod tests;
 
 pub use connection::Connection;
 pub use error::{CallError, Result};
-pub use received::{Received, RemoteObject};
+pub use received::{AtEnd, Received, RemoteObject};
 pub use replies::Counts;

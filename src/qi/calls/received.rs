@@ -26,7 +26,7 @@ pub(in crate::qi) enum Via {
 }
 
 /// Done with the object; told whether the peer releases it now, and with it all that belongs to it.
-type AtEnd = Box<dyn FnOnce(bool) + Send>;
+pub type AtEnd = Box<dyn FnOnce(bool) + Send>;
 
 /// An object of the peer's that was handed to us. The peer keeps it until the last handle of it is dropped, or the connection
 /// ends, which makes all of them useless.

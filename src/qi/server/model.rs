@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::qi::calls::requester::Requester;
-use crate::qi::calls::{Received, RemoteObject};
+use crate::qi::calls::{AtEnd, Received, RemoteObject};
 use crate::qi::message::{Header, Message};
 use crate::qi::meta::MetaObject;
 use crate::qi::signature::Signature;
@@ -212,7 +212,7 @@ pub(super) struct RemoteCore {
     pub object: Option<Arc<RemoteObject>>,
     pub _keep: Option<Arc<dyn Any + Send + Sync>>,
     /// What ends with this, where there is no reference to end it.
-    pub at_end: Mutex<Vec<Box<dyn FnOnce(bool) + Send>>>,
+    pub at_end: Mutex<Vec<AtEnd>>,
 }
 
 /// Called with the argument tuple of each event, on the thread that reads: it must not block.

@@ -295,7 +295,7 @@ impl Server {
         if !peer.shared().client_server_socket {
             return Err(no_way("the connection that registered it takes no calls"));
         }
-        Ok(Remote::fetch_main(&peer, id, timeout)?)
+        Remote::fetch_main(&peer, id, timeout)
     }
 
     fn directory(&self) -> Result<&Arc<DirectoryService>, ServerError> {

@@ -47,6 +47,12 @@ pub struct Pace {
     bytes: Duration,
 }
 
+impl Default for Pace {
+    fn default() -> Self {
+        Pace::new()
+    }
+}
+
 impl Pace {
     pub const fn new() -> Pace {
         let none = Duration::ZERO;

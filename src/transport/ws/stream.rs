@@ -189,9 +189,9 @@ impl WsStream {
         inlet.state = Hearing::Over;
         inlet.raw = Raw::default();
         let _ = self.wire.shut_write();
-        // Not on the stack: callers' stacks may be small.
-        let mut block = vec![0; BLOCK / 4];
-        for _ in 0..LAST_BLOCKS {
+        // Small, since callers' stacks may be, and not allocated: there may be no memory.
+        let mut block = [0; 1024];
+        for _ in 0..LAST_BLOCKS * BLOCK / (4 * block.len()) {
             if !matches!(self.wire.read(&mut block), Ok(1..)) {
                 break;
             }
