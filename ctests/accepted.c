@@ -333,6 +333,8 @@ static void nobody_reads(void) {
 
 int main(void) {
     start();
+    if (!genuine())
+        nothing_is_put_together(); /* first: the environment is asked once, when a process first streams */
     bursts();
     patterns();
     streams();
@@ -346,7 +348,6 @@ int main(void) {
     if (!genuine()) {
         in_forked_children();
         option();
-        nothing_is_put_together();
     }
     return finish();
 }

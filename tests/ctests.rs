@@ -68,7 +68,7 @@ macro_rules! programs {
 
 // valgrind enforces the descriptor limit itself, by closing a connection that the kernel has accepted: so the
 // connection that waits for a descriptor, which is what fdlimit is about, never survives there. And in a forked child it
-// finds the I/O thread's thread-local memory (80 bytes) lost: that thread does not exist there to free it. What ends in exit
+// finds the I/O thread's thread-local memory (80 bytes) lost: that thread does not exist there to free it (fork, closed). What ends in exit
 // handlers and destructors (late) leaves to the system what it has open. valgrind also needs memory of its own, so that a limit
 // means nothing there, and the genuine library gives up when memory is short. What sends bursts (accepted)
 // sends none there.
@@ -78,8 +78,8 @@ programs! {
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: accepted fdlimit fork held_up late qi_accepted stopped;
-    only ours: cancel closed network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_objects qi_values;
-    neither: memory qi_memory
+    only ours: cancel network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_objects qi_values;
+    neither: closed memory qi_memory
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.

@@ -31,12 +31,13 @@ impl<'b> Request<'b> {
     /// `None`: not all of it is there. What cannot become a request is a fault at its first byte.
     pub fn parse(bytes: &'b [u8]) -> Result<Option<Request<'b>>, Fault> {
         let Some(start) = skip_request_line(bytes)? else { return unless_too_long(bytes) };
-        let mut room = vec![EMPTY_HEADER; FIELDS_MAX];
+        let mut room = room()?;
         match parse_headers(&bytes[start..], &mut room) {
             Ok(Status::Complete((used, _))) if start + used > HEAD_MAX => Err(Fault::TooLong),
             Ok(Status::Complete((used, fields))) => {
-                let fields = Fields(fields.to_vec());
-                Ok(Some(Request { used: start + used, fields }))
+                let count = fields.len();
+                room.truncate(count);
+                Ok(Some(Request { used: start + used, fields: Fields(room) }))
             }
             Ok(Status::Partial) => unless_too_long(bytes),
             Err(error) => Err(error.into()),
@@ -78,18 +79,27 @@ pub struct Reply<'b> {
 
 impl<'b> Reply<'b> {
     pub fn parse(bytes: &'b [u8]) -> Result<Option<Reply<'b>>, Fault> {
-        let mut room = vec![EMPTY_HEADER; FIELDS_MAX];
+        let mut room = room()?;
         let mut response = Response::new(&mut room);
         match response.parse(bytes) {
             Ok(Status::Complete(used)) if used > HEAD_MAX => Err(Fault::TooLong),
             Ok(Status::Complete(used)) => {
-                let fields = Fields(response.headers.to_vec());
-                Ok(Some(Reply { used, code: response.code.unwrap_or(0), fields }))
+                let (code, count) = (response.code.unwrap_or(0), response.headers.len());
+                room.truncate(count);
+                Ok(Some(Reply { used, code, fields: Fields(room) }))
             }
             Ok(Status::Partial) => unless_too_long(bytes),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Room for as many fields as there may be; without memory for it, they are too many.
+fn room<'b>() -> Result<Vec<Header<'b>>, Fault> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(FIELDS_MAX).map_err(|_| Fault::TooLong)?;
+    room.resize(FIELDS_MAX, EMPTY_HEADER);
+    Ok(room)
 }
 
 impl From<httparse::Error> for Fault {
