@@ -65,9 +65,10 @@ static void signals(nnqi_proxy proof) {
     GOOD(happened);
     GOOD(watching);
     is_json(call(proof, "fire", "[5, \"five\"]", "(is)"), "null");
+    /* libqi emits on threads of its own: of two events on their way the second may be the first. */
+    is_json(nnqi_next(happened, patience(), NULL), "[5,\"five\"]");
     /* The object emits what is posted to its signal. */
     CHECK_OK(nnqi_post(proof, "happened", TUPLE(nnqi_int('i', 6), nnqi_text("six"))));
-    is_json(nnqi_next(happened, patience(), NULL), "[5,\"five\"]");
     is_json(nnqi_next(happened, patience(), NULL), "[6,\"six\"]");
     WAIT(GET(heard) == 2);
     CHECK_OK(nnqi_unsubscribe(watching));
