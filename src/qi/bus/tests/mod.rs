@@ -65,7 +65,10 @@ fn who_listens_at_every_address_can_be_called() {
             let endpoints: Vec<_> = info.endpoints.iter().map(|text| text.lossy().into_owned()).collect();
             let own = endpoints.iter().filter(|text| text.starts_with("tcp://127.0.0.1:")).count();
             assert_eq!(own, 1, "{endpoints:?}");
-            assert!(!endpoints.iter().any(|text| text.contains("ffff:") || text.contains("//0.0.0.0")), "{endpoints:?}");
+            assert!(
+                !endpoints.iter().any(|text| text.contains("ffff:") || text.contains("//0.0.0.0")),
+                "{endpoints:?}"
+            );
         }
         drop(providers);
         server.close();
