@@ -3,16 +3,14 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use crate::core::lifecycle::Lifecycle;
 use crate::core::{Error, Result};
-use crate::reactor::Registration;
-use crate::reactor::timers::TimerId;
-use crate::transport::Listener;
 use crate::transport::pipe::{Ready, StreamPipe};
 
-use super::endpoint::{Means, TransportRef};
+use super::endpoints::{EndpointKind, Listening, TransportRef};
 use super::key::Key;
-use super::pipes::{Pipe, Stage};
-use super::socket::State;
+use super::pipes::Pipe;
+use super::state::SocketState;
 
 /// When descriptors or memory ran out, accepting is tried again after this long, not at once: the
 /// connection that could not be accepted would be reported again and again.
@@ -21,35 +19,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections accepted before others have their turn.
 const ACCEPTED_AT_ONCE: usize = 64;
 
-pub struct Listen {
-    listener: Box<dyn Listener>,
-    transport: TransportRef,
-    registration: Option<Registration>,
-    /// Running while accepting pauses.
-    pause: Option<TimerId>,
-}
-
-impl Listen {
-    pub fn new(listener: Box<dyn Listener>, transport: TransportRef) -> Listen {
-        Listen { listener, transport, registration: None, pause: None }
-    }
-}
-
-impl State {
+impl SocketState {
     /// Has a listener watched.
     pub fn start_listening(&mut self, id: i32) -> Result<()> {
         let Some(me) = self.me.upgrade() else { return Err(Error::BAD_FD) };
-        let session = self.session.clone();
-        let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) else {
+        let runtime = self.runtime.clone();
+        let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) else {
             return Ok(());
         };
-        let registration = session.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false)?;
+        let registration = runtime.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false)?;
         listen.registration = Some(registration);
         Ok(())
     }
 
-    pub fn stop_listening(&mut self, listen: Listen) {
-        let reactor = &self.session.reactor;
+    pub fn stop_listening(&mut self, listen: Listening) {
+        let reactor = &self.runtime.reactor;
         if let Some(registration) = listen.registration {
             reactor.deregister(registration);
         }
@@ -65,7 +49,7 @@ impl State {
             let setup = self.setup();
             // `setup` borrows the socket, so the listener is asked through a second look-up.
             let accepted = match self.endpoints.peek(id) {
-                Some(Means::Listen(listen)) if listen.pause.is_none() => {
+                Some(EndpointKind::Listen(listen)) if listen.pause.is_none() => {
                     listen.listener.accept(&setup).map(|stream| (stream, listen.transport))
                 }
                 _ => return,
@@ -82,15 +66,16 @@ impl State {
                 Err(error) => return self.pause_accepting(id, error.into()),
             }
         }
-        if let Some(Means::Listen(Listen { registration: Some(registration), .. })) = self.endpoints.peek(id) {
+        if let Some(EndpointKind::Listen(Listening { registration: Some(registration), .. })) = self.endpoints.peek(id)
+        {
             // It is registered and open: nothing but memory could fail, and then the next connection reports it.
-            let _ = self.session.reactor.watch_writable(*registration, false);
+            let _ = self.runtime.reactor.watch_writable(*registration, false);
         }
     }
 
     /// A pause, or a dialer's wait, is over.
     pub fn resume_accepting(&mut self, id: i32) {
-        if let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) {
+        if let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) {
             listen.pause = None;
             self.accept_all(id);
         }
@@ -102,9 +87,9 @@ impl State {
         let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
         let fd = pipe.stream().fd();
         let pipe = Pipe::Stream { pipe, registration: None, transport };
-        let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Stage::Connecting);
-        let session = self.session.clone();
-        match session.reactor.register(fd, me, key, false) {
+        let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
+        let runtime = self.runtime.clone();
+        match runtime.reactor.register(fd, me, key, false) {
             Ok(registration) => self.pipes.registered(pipe_id, registration, false),
             Err(error) => {
                 self.pipes.remove(pipe_id);
@@ -119,8 +104,8 @@ impl State {
         self.core.statistics.accept_errors += 1;
         self.endpoint_is_ill(id, error);
         let Some(me) = self.me.upgrade() else { return };
-        let timer = self.session.reactor.arm(Instant::now() + ACCEPT_PAUSE, me, Key::Endpoint(id).pack());
-        if let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) {
+        let timer = self.runtime.reactor.arm(Instant::now() + ACCEPT_PAUSE, me, Key::Endpoint(id).pack());
+        if let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) {
             listen.pause = Some(timer);
         }
     }
