@@ -55,6 +55,7 @@ impl Blocking {
 
     /// Under the lock, when a try has come to nothing: prepares to wait, or says what the call fails with. `polls`: the answer
     /// comes through the poll.
+    #[cold]
     pub fn prepare(&mut self, state: &mut SocketState, polls: bool) -> Result<()> {
         match &mut self.stage {
             Stage::First => match patience(self.side, self.wait, &state.core.options) {

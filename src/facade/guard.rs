@@ -2,6 +2,7 @@
 //! which settles the pipes that changed, brings the notification descriptors up to date, decides who is to be woken, lets go of
 //! the lock, and only then does what was left to be done: waking, telling peers, writing.
 
+use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -82,8 +83,8 @@ impl Monitor {
 impl SocketGuard<'_> {
     /// Ends the use of the socket: whatever has come of it is done now, and this is where a call writes to the network.
     #[inline]
-    pub fn finish(mut self) {
-        self.leave();
+    pub fn finish(self) {
+        ManuallyDrop::new(self).leave();
     }
 
     #[inline]

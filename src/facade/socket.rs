@@ -90,15 +90,19 @@ impl Socket {
             call.resume(&mut guard);
             let progress = if guard.is_open() { attempt(&mut guard) } else { Progress::Failed(Error::BAD_FD) };
             let outcome = match progress {
-                Progress::Done(value) => Some(Ok(value)),
-                Progress::Failed(error) => Some(Err(error)),
-                Progress::NotNow => call.prepare(&mut guard, self.polls()).err().map(Err),
+                Progress::Done(value) => Ok(value),
+                Progress::Failed(error) => Err(error),
+                Progress::NotNow => match call.prepare(&mut guard, self.polls()) {
+                    Err(error) => Err(error),
+                    Ok(()) => {
+                        guard.finish();
+                        call.wait(&self.runtime().reactor, self.polls());
+                        continue;
+                    }
+                },
             };
             guard.finish();
-            match outcome {
-                Some(outcome) => return outcome,
-                None => call.wait(&self.runtime().reactor, self.polls()),
-            }
+            return outcome;
         }
     }
 

@@ -239,7 +239,7 @@ impl Model {
         }
     }
 
-    /// Tells a socket's caller that its answer has come, as leaving a visit does.
+    /// Tells a socket's caller that its answer has come, as finishing a guard does.
     fn answer(&self, socket: usize) {
         let mut state = self.sockets[socket].state.lock().unwrap();
         state.answered = true;
