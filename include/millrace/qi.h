@@ -887,6 +887,12 @@ NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 NN_EXPORT nnqi_object nnqi_forward(nnqi_proxy proxy);
 
 /**
+ * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
+ * -1 with EBADF. Any thread. (13)
+ */
+NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
+
+/**
  * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread. (13)
  */
 NN_EXPORT int nnqi_object_free(nnqi_object object);
@@ -958,12 +964,6 @@ NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
  * EBADF. Any thread. (16)
  */
 NN_EXPORT int nnqi_reply_canceled(nnqi_request request);
-
-/**
- * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
- * -1 with EBADF. Any thread. (13)
- */
-NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
 
 /**
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.

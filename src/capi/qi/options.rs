@@ -15,7 +15,7 @@ use crate::qi::value::Value;
 
 use super::build::nnqi_value;
 use super::error::{Failure, Result};
-use super::objects::User;
+use super::user::User;
 use super::view;
 
 /// Milliseconds as C passes them; negative: for ever.
