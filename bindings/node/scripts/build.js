@@ -28,7 +28,7 @@ function build() {
   const metadata = spawnSync('cargo', ['metadata', '--no-deps', '--format-version=1', '--manifest-path', manifest], { encoding: 'utf8' });
   if (metadata.error) fail('cargo is needed to build it: install Rust from https://rustup.rs');
   if (metadata.status !== 0) fail(metadata.stderr);
-  const built = spawnSync('cargo', ['build', '--release', '--locked', '--manifest-path', manifest], { stdio: 'inherit' });
+  const built = spawnSync('cargo', ['build', '--release', '--manifest-path', manifest], { stdio: 'inherit' });
   if (built.status !== 0) fail('cargo build failed; see above');
   const library = path.join(JSON.parse(metadata.stdout).target_directory, 'release', 'libmillrace_node.so');
   // Not written over: a process may have the old one loaded.
