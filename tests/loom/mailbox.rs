@@ -235,7 +235,7 @@ struct Shared {
 
 impl Shared {
     fn push(&self, server: usize) {
-        if self.mailbox.push(Origin::Server, server).expect("room") {
+        if self.mailbox.push(Origin::Server { about: 0 }, server).expect("room") {
             self.submit(server);
         }
     }
@@ -278,6 +278,6 @@ fn what_one_server_wants_is_done_though_another_ends() {
         }
         assert!(done.contains(&1), "{done:?}");
         assert_eq!(shared.mailbox.waiting(), 0);
-        assert_eq!(shared.mailbox.push(Origin::Server, 1), Ok(true), "it is idle");
+        assert_eq!(shared.mailbox.push(Origin::Server { about: 0 }, 1), Ok(true), "it is idle");
     });
 }

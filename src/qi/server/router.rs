@@ -138,11 +138,11 @@ impl Router {
         self.services.lock().get(&id).cloned()
     }
 
-    /// Has an object do something of ours when what is in its mailbox is done.
-    pub fn run(&self, object: &Object, run: impl FnOnce() + Send + 'static) {
+    /// Has an object do something of ours about a connection, when what that has asked of it is done.
+    pub fn run(&self, object: &Object, about: u64, run: impl FnOnce() + Send + 'static) {
         let crew = self.workers.crew();
         let task = Task::Run { run: Box::new(run), crew: Arc::clone(crew) };
-        if let Ok(true) = object.0.mailbox.push(Origin::Server, task) {
+        if let Ok(true) = object.0.mailbox.push(Origin::Server { about }, task) {
             crew.submit(object.clone());
         }
     }

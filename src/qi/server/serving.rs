@@ -360,7 +360,7 @@ pub(super) fn directory(router: &Arc<Router>, options: &Options) -> Result<Arc<D
         if let Some(object) = directory.object().cloned() {
             // Weakly: the task waits in the directory's own mailbox, for ever if the workers have ended.
             let directory = Arc::downgrade(&directory);
-            router.run(&object, move || {
+            router.run(&object, connection, move || {
                 if let Some(directory) = directory.upgrade() {
                     directory.drop_connection(connection);
                 }

@@ -36,11 +36,33 @@ fn shares_are_half() {
 }
 
 #[test]
+fn connections_take_turns_and_each_keeps_its_order() {
+    let mailbox = Mailbox::new(Limits::default());
+    for task in 0..1000 {
+        assert!(mailbox.push(from(1, 1), task).is_ok());
+    }
+    assert_eq!(mailbox.take(), Some(0));
+    for task in 2000..2003 {
+        assert!(mailbox.push(from(2, 1), task).is_ok());
+    }
+    assert!(mailbox.push(from(3, 1), 3000).is_ok());
+    // About a connection: when its own is done, and not before.
+    assert!(mailbox.push(Origin::Server { about: 2 }, 4000).is_ok());
+    assert!(mailbox.push(Origin::Server { about: 9 }, 5000).is_ok());
+    let taken: Vec<_> = (0..9).filter_map(|_| mailbox.take()).collect();
+    assert_eq!(taken, [1, 2000, 3000, 5000, 2, 2001, 3, 2002, 4000]);
+    // Who has waited for nothing owes nothing.
+    assert!(mailbox.push(from(2, 1), 2003).is_ok());
+    assert_eq!([mailbox.take(), mailbox.take()], [Some(4), Some(2003)]);
+    assert_eq!(mailbox.waiting(), 995);
+}
+
+#[test]
 fn bytes_count_and_come_back() {
     let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 });
     assert_eq!(mailbox.push(from(1, 1000), 0), Ok(true), "an empty one takes anything");
     assert_eq!(mailbox.push(from(2, 1), 1), Err(1));
-    assert!(mailbox.push(Origin::Server, 2).is_ok(), "what is ours has no limit");
+    assert!(mailbox.push(Origin::Server { about: 0 }, 2).is_ok(), "what is ours has no limit");
     mailbox.take();
     assert!(mailbox.push(from(1, 50), 3).is_ok());
     assert_eq!(mailbox.push(from(1, 1), 4), Err(4));
@@ -52,7 +74,9 @@ fn bytes_count_and_come_back() {
 #[test]
 fn who_is_left_has_the_object_run_by_whose_the_next_task_is() {
     let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 });
-    for (origin, task) in [(from(1, 50), 10), (from(2, 1), 20), (Origin::Server, 11), (Origin::Server, 21)] {
+    for (origin, task) in
+        [(from(1, 50), 10), (from(2, 1), 20), (Origin::Server { about: 0 }, 11), (Origin::Server { about: 0 }, 21)]
+    {
         assert!(mailbox.push(origin, task).is_ok());
     }
     let whose = |task: &i32| task / 10;
