@@ -90,6 +90,13 @@ fn tick_until(world: &World, client: &Client, count: usize) -> Vec<Message> {
     all
 }
 
+fn meets(barrier: &Arc<Barrier>) -> Object {
+    let barrier = Arc::clone(barrier);
+    object(move |_| {
+        barrier.wait();
+    })
+}
+
 #[test]
 fn methods_that_wait_for_other_objects_do_not_wait_for_ever() {
     let world = World::with_threads(Threads { at_once: 1, limit: 4 }, None);
@@ -98,11 +105,9 @@ fn methods_that_wait_for_other_objects_do_not_wait_for_ever() {
     // Three that wait for what a fourth will do.
     let waiting = Arc::new(Barrier::new(4));
     for service in [2, 3, 4] {
-        let waiting = Arc::clone(&waiting);
-        world.router.add_service(service, &object(move |_| drop(waiting.wait())));
+        world.router.add_service(service, &meets(&waiting));
     }
-    let waiting = Arc::clone(&waiting);
-    world.router.add_service(5, &object(move |_| drop(waiting.wait())));
+    world.router.add_service(5, &meets(&waiting));
     world.router.add_service(6, &object(move |_| tell.send(()).unwrap()));
     let client = world.client();
     for service in [2, 3, 4, 5] {
