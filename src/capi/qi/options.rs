@@ -15,7 +15,7 @@ use crate::qi::value::Value;
 
 use super::build::nnqi_value;
 use super::error::{Failure, Result};
-use super::objects::User;
+use super::user::User;
 use super::view;
 
 /// Milliseconds as C passes them; negative: for ever.
@@ -54,7 +54,8 @@ pub struct nnqi_options {
     /// What answer gets. It must stay valid as long as the session may connect, which is wherever a service of it is found; when
     /// nnqi_close returns, a call may still be under way in another thread.
     pub context: *mut c_void,
-    /// For addresses with tcps: a file (PEM) with the certificates of the authorities that must have signed those of servers. NULL:
+    /// For addresses with tcps: a file (PEM) with the certificates that are believed themselves, as that of a robot which has signed its
+    /// own, and as those of authorities that have signed others. One without names is believed for any. NULL:
     /// every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
     pub authorities: *const c_char,
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.

@@ -7,7 +7,6 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::core::Error;
-use crate::qi::address::{Endpoint, Reach};
 use crate::qi::calls::CallError;
 use crate::qi::capability::Capabilities;
 use crate::qi::directory::Owner;
@@ -168,9 +167,8 @@ impl Server {
         let config = Config { attended: false, ..self.options.connection.clone() };
         let listener = Listener::bind(&self.reactor, url, config, welcome).map_err(failed)?;
         let address = listener.address();
-        // Nobody can dial 0.0.0.0: who has reached us that way is shown the address that worked.
-        if Endpoint::parse(&address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any) {
-            self.directory.iter().for_each(|directory| directory.add_endpoint(&address));
+        for endpoint in listener.endpoints() {
+            self.directory.iter().for_each(|directory| directory.add_endpoint(&endpoint));
         }
         self.listeners.lock().push(listener);
         Ok(address)
@@ -249,11 +247,11 @@ impl Server {
         self.listeners.lock().iter().map(Listener::address).collect()
     }
 
-    /// What a directory should list of us: where we listen, as far as it can be dialled, and what is advertised beside it.
-    pub fn published(&self) -> Vec<String> {
-        let can_be_dialled =
-            |address: &String| Endpoint::parse(address).is_ok_and(|endpoint| endpoint.reach() != Reach::Any);
-        self.addresses().into_iter().filter(can_be_dialled).chain(self.options.advertise.iter().cloned()).collect()
+    /// What a directory should list of us: where we can be dialled now, each address of the machine for `0.0.0.0` and `[::]`,
+    /// and what is advertised beside it.
+    pub fn endpoints(&self) -> Vec<String> {
+        let listeners = self.listeners.lock();
+        listeners.iter().flat_map(Listener::endpoints).chain(self.options.advertise.iter().cloned()).collect()
     }
 
     /// Adds a service of this process to its directory; gives its id. Everybody may call it when this returns.
