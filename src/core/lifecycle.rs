@@ -28,7 +28,7 @@ pub enum Lifecycle<T> {
     /// The peer is gone and the protocol must be told.
     HangingUp(T),
     /// The protocol knows that the peer is gone; unread messages wait.
-    HungUp,
+    HungUp(T),
     /// The protocol refused it.
     Refused(T),
     /// Detached; what was accepted is on its way to the kernel.
@@ -94,8 +94,18 @@ impl<T: Copy> Lifecycle<T> {
     /// Does CURRENT_CONNECTIONS count it? That is from its attachment until it is detached.
     pub fn is_counted(self) -> bool {
         match self {
-            Lifecycle::Attached(_) | Lifecycle::HangingUp(_) | Lifecycle::HungUp | Lifecycle::Refused(_) => true,
+            Lifecycle::Attached(_) | Lifecycle::HangingUp(_) | Lifecycle::HungUp(_) | Lifecycle::Refused(_) => true,
             Lifecycle::Connecting | Lifecycle::Greeting | Lifecycle::Leaving => false,
+        }
+    }
+
+    /// Since when the protocol has had it, if it has.
+    pub fn attached_at(self) -> Option<T> {
+        match self {
+            Lifecycle::Attached(at) | Lifecycle::HangingUp(at) | Lifecycle::HungUp(at) | Lifecycle::Refused(at) => {
+                Some(at)
+            }
+            Lifecycle::Connecting | Lifecycle::Greeting | Lifecycle::Leaving => None,
         }
     }
 
@@ -105,7 +115,7 @@ impl<T: Copy> Lifecycle<T> {
 
     /// Does the protocol hear what can be read or written?
     pub fn is_heard(self) -> bool {
-        matches!(self, Lifecycle::Attached(_) | Lifecycle::HungUp)
+        matches!(self, Lifecycle::Attached(_) | Lifecycle::HungUp(_))
     }
 
     pub fn is_leaving(self) -> bool {
@@ -141,10 +151,10 @@ impl<T: Copy> Lifecycle<T> {
         match *self {
             Lifecycle::Refused(_) => Settling::Lose,
             Lifecycle::HangingUp(since) => {
-                *self = Lifecycle::HungUp;
+                *self = Lifecycle::HungUp(since);
                 Settling::HangUp(since)
             }
-            Lifecycle::HungUp => Settling::DetachIfRead,
+            Lifecycle::HungUp(_) => Settling::DetachIfRead,
             _ => Settling::Nothing,
         }
     }
@@ -157,7 +167,7 @@ impl<T: Copy> Lifecycle<T> {
             Lifecycle::Attached(since) | Lifecycle::HangingUp(since) | Lifecycle::Refused(since) => {
                 Connection::Over(Some(since))
             }
-            Lifecycle::HungUp | Lifecycle::Leaving => Connection::Gone,
+            Lifecycle::HungUp(_) | Lifecycle::Leaving => Connection::Gone,
         };
         PipeEnd { hang_up: self.is_attached(), connection }
     }
@@ -248,7 +258,7 @@ mod tests {
             (Life::Greeting, false, Connection::Over(None)),
             (Life::Attached(3), true, Connection::Over(Some(3))),
             (Life::HangingUp(3), false, Connection::Over(Some(3))),
-            (Life::HungUp, false, Connection::Gone),
+            (Life::HungUp(3), false, Connection::Gone),
             (Life::Refused(3), false, Connection::Gone),
         ] {
             assert_eq!(life.leave(), Some(PipeEnd { hang_up, connection }));

@@ -6,6 +6,7 @@ use crate::core::{Error, Result};
 use crate::transport::url::{self, Target};
 
 use super::endpoints::{Dialing, Endpoint, EndpointKind, Listening};
+use super::monitor::EventKind;
 use super::names::Party;
 use super::socket::Socket;
 use super::state::SocketState;
@@ -14,22 +15,22 @@ impl Socket {
     /// Listens at a URL and gives the endpoint's id. URL errors as in nanomsg-api.md 2.3; what the OS refuses
     /// (`EADDRINUSE`, `EACCES`, …) is reported now.
     pub fn bind(self: &Arc<Self>, url: &[u8]) -> Result<i32> {
-        let ipv4only = self.with_open(|state| Ok(state.core.options.ipv4only != 0))?;
+        let options = self.with_open(|state| Ok(state.endpoint_options()))?;
         match url::parse(url)? {
             Target::Stream(transport, address) => {
                 self.now_polls();
                 // A name may have to be resolved, and nobody is to wait for that.
-                let listener = transport.listen(address, ipv4only)?;
+                let listener = transport.listen(address, &options)?;
                 let bound = url::with_port(url, listener.port());
                 self.with_open(|state| {
                     let kind = EndpointKind::Listen(Listening::new(listener, transport));
-                    let id = state.add_endpoint(address, kind);
+                    let id = state.add_endpoint(&bound, kind);
                     let listening = state.start_listening(id);
                     state.bound(id, bound, listening)
                 })
             }
             Target::Inproc(name) => {
-                let id = self.with_open(|state| Ok(state.add_endpoint(name, EndpointKind::InprocBind)))?;
+                let id = self.with_open(|state| Ok(state.add_endpoint(url, EndpointKind::InprocBind)))?;
                 let bound = self.runtime().names.bind(name, Arc::clone(self) as Arc<dyn Party>, id);
                 self.with(|state| state.bound(id, url.to_vec(), bound))
             }
@@ -44,10 +45,10 @@ impl Socket {
             Target::Stream(transport, address) => {
                 self.now_polls();
                 self.with_open(|state| {
+                    let dialer = transport.dialer(address, &state.endpoint_options())?;
                     let options = &state.core.options;
-                    let dialer = transport.dialer(address, options.ipv4only != 0)?;
                     let dial = Dialing::new(dialer, transport, options.reconnect_ivl, options.reconnect_ivl_max);
-                    let id = state.add_endpoint(address, EndpointKind::Dial(dial));
+                    let id = state.add_endpoint(url, EndpointKind::Dial(dial));
                     state.try_again(id);
                     Ok(id)
                 })
@@ -55,7 +56,7 @@ impl Socket {
             Target::Inproc(name) => {
                 let id = self.with_open(|state| {
                     state.core.statistics.inprogress_connections += 1;
-                    Ok(state.add_endpoint(name, EndpointKind::InprocConnect))
+                    Ok(state.add_endpoint(url, EndpointKind::InprocConnect))
                 })?;
                 self.runtime().names.connect(name, Arc::clone(self) as Arc<dyn Party>, id);
                 Ok(id)
@@ -84,17 +85,20 @@ impl Socket {
 }
 
 impl SocketState {
-    fn add_endpoint(&mut self, address: &[u8], kind: EndpointKind) -> i32 {
+    fn add_endpoint(&mut self, url: &[u8], kind: EndpointKind) -> i32 {
         let options = &self.core.options;
         // In range: set() accepts 1 to 16.
         let priorities = (options.sndprio as u8, options.rcvprio as u8);
-        self.endpoints.add(Endpoint { kind, address: address.to_vec(), priorities, error: None })
+        self.endpoints.add(Endpoint { kind, url: url.to_vec(), priorities, error: None })
     }
 
     /// Whether a new endpoint is bound.
     fn bound(&mut self, id: i32, url: Vec<u8>, outcome: Result<()>) -> Result<i32> {
         match outcome {
-            Ok(()) => self.endpoints.last_bound = url,
+            Ok(()) => {
+                self.endpoints.last_bound = url;
+                self.tell(EventKind::Listening, id, String::new);
+            }
             Err(_) => self.endpoints.undo(id),
         }
         outcome.map(|()| id)
@@ -102,6 +106,11 @@ impl SocketState {
 
     /// Stops an endpoint and its pipes. True if its name is to be forgotten by the session.
     pub fn end_endpoint(&mut self, id: i32) -> bool {
+        let pipes = self.pipes.of_endpoint(id);
+        for pipe in &pipes {
+            self.tell_of_leaving(*pipe);
+        }
+        self.tell(EventKind::Stopped, id, String::new);
         let Some(endpoint) = self.endpoints.remove(id) else { return false };
         if endpoint.error.is_some() {
             self.core.statistics.current_ep_errors -= 1;
@@ -117,7 +126,6 @@ impl SocketState {
             }
             EndpointKind::InprocBind | EndpointKind::InprocConnect => true,
         };
-        let pipes = self.pipes.of_endpoint(id);
         self.leave_all(pipes);
         inproc
     }

@@ -83,6 +83,7 @@ impl SocketState {
             self.forget(id);
         }
         self.phase = Phase::Drained;
+        self.monitors.end();
         self.waiters.close = None;
         self.disarm_alarm();
         if self.notify.is_wanted() {

@@ -21,8 +21,8 @@ pub struct Endpoints {
 
 pub struct Endpoint {
     pub kind: EndpointKind,
-    /// What follows `://`, for messages.
-    pub address: Vec<u8>,
+    /// As it was given, but with the port that the system chose.
+    pub url: Vec<u8>,
     /// NN_SNDPRIO and NN_RCVPRIO when it was made.
     pub priorities: (u8, u8),
     /// What last went wrong, until something goes right.
@@ -45,6 +45,11 @@ impl Endpoints {
     /// How an endpoint connects or listens.
     pub fn peek(&self, id: i32) -> Option<&EndpointKind> {
         self.live.get(&id).map(|endpoint| &endpoint.kind)
+    }
+
+    /// The address of an endpoint, as it was given but with the port that the system chose; empty if there is none.
+    pub fn url(&self, id: i32) -> Vec<u8> {
+        self.live.get(&id).map(|endpoint| endpoint.url.clone()).unwrap_or_default()
     }
 
     pub fn add(&mut self, endpoint: Endpoint) -> i32 {
@@ -86,6 +91,11 @@ pub struct Dialing {
 impl Dialing {
     pub fn new(dialer: Box<dyn Dialer>, transport: TransportRef, interval: i32, max: i32) -> Dialing {
         Dialing { dialer, transport, dialling: Dialling::new(interval, max), began: Instant::now(), wait: None }
+    }
+
+    /// How far the endpoint has come, in a word.
+    pub fn state(&self) -> &'static str {
+        self.dialling.name_of_state()
     }
 }
 

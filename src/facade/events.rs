@@ -30,7 +30,7 @@ impl Source for Socket {
     }
 
     fn is_busy(&self) -> bool {
-        self.monitor().is_locked()
+        self.state_lock().is_locked()
     }
 
     fn expired(&self, key: u64) {
@@ -48,12 +48,21 @@ impl Source for Socket {
     }
 
     fn flush(&self, key: u64) -> bool {
-        if self.monitor().flush(key) {
+        if self.state_lock().flush(key) {
             return true;
         }
         let Key::Pipe(id, generation) = Key::unpack(key) else { return false };
         self.with(|state| match state.pipes.find(id, generation).map(|entry| &mut entry.pipe) {
             Some(Pipe::Stream { pipe, .. }) => !pipe.unwatch(),
+            _ => false,
+        })
+    }
+
+    fn flush_before_wait(&self, key: u64) -> bool {
+        self.state_lock().flush(key);
+        let Key::Pipe(id, generation) = Key::unpack(key) else { return false };
+        self.with(|state| match state.pipes.find(id, generation).map(|entry| &entry.pipe) {
+            Some(Pipe::Stream { pipe, .. }) => pipe.is_watched(),
             _ => false,
         })
     }
@@ -66,7 +75,7 @@ impl Source for Socket {
             }
         });
         // A flush ends when the kernel is full, or after a while, so that others have their turn.
-        let _ = (0..TURNS).find(|_| !self.monitor().flush(key));
+        let _ = (0..TURNS).find(|_| !self.state_lock().flush(key));
         self.with(|state| {
             let linger = state.core.options.linger();
             match state.pipes.find(id, generation).map(|entry| &entry.pipe) {

@@ -16,26 +16,26 @@ use super::state::SocketState;
 use super::work::{Job, Work};
 
 /// A socket's state and its lock.
-pub struct Monitor {
+pub struct StateLock {
     state: Mutex<SocketState>,
     runtime: Arc<Runtime>,
 }
 
 /// The state, while the lock is held.
-pub struct SocketGuard<'m> {
-    monitor: &'m Monitor,
+pub struct SocketGuard<'l> {
+    lock_of_state: &'l StateLock,
     /// `None` when it is finished.
-    state: Option<MutexGuard<'m, SocketState>>,
+    state: Option<MutexGuard<'l, SocketState>>,
 }
 
-impl Monitor {
-    pub fn new(state: SocketState) -> Monitor {
-        Monitor { runtime: Arc::clone(&state.runtime), state: Mutex::new(state) }
+impl StateLock {
+    pub fn new(state: SocketState) -> StateLock {
+        StateLock { runtime: Arc::clone(&state.runtime), state: Mutex::new(state) }
     }
 
     #[inline]
     pub fn lock(&self) -> SocketGuard<'_> {
-        SocketGuard { monitor: self, state: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)) }
+        SocketGuard { lock_of_state: self, state: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)) }
     }
 
     pub fn is_locked(&self) -> bool {
@@ -99,7 +99,7 @@ impl SocketGuard<'_> {
         if !state.pipes.work.is_empty() {
             let work = std::mem::take(&mut state.pipes.work);
             drop(state);
-            self.monitor.carry_out(work);
+            self.lock_of_state.carry_out(work);
         }
     }
 }

@@ -41,7 +41,10 @@ impl Party for Socket {
     }
 
     fn detach(&self, pipe: PipeId) {
-        self.with(|state| state.leave_all(vec![pipe]));
+        self.with(|state| {
+            state.tell_of_leaving(pipe);
+            state.leave_all(vec![pipe]);
+        });
     }
 
     fn count(&self, pairing: Pairing) {

@@ -2,15 +2,16 @@
 //! (nanomsg-api.md 4).
 
 use std::io;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::core::lifecycle::{Connection, Ending, Settling};
+use crate::core::lifecycle::{Connection, Ending, Lifecycle, Settling};
 use crate::core::{Cmd, Error, PipeId};
 use crate::transport::inproc::Peer;
 use crate::transport::outbox::Batch;
 use crate::transport::pipe::{PipeEvents, Ready};
 use crate::transport::stream::Parting;
 
+use super::monitor::EventKind;
 use super::pipes::{AlarmWish, Entry, Pipe};
 use super::state::SocketState;
 use super::waiters::Phase;
@@ -111,6 +112,7 @@ impl SocketState {
     pub fn lose(&mut self, id: PipeId, error: Error) {
         let Some(entry) = self.pipes.get(id) else { return };
         let (end, endpoint) = (entry.life.lost(), entry.endpoint);
+        let obituary = self.obituary(id, error);
         if end.hang_up {
             self.feed(Cmd::Hangup(id));
         }
@@ -118,13 +120,20 @@ impl SocketState {
         let Some(entry) = self.forget(id) else { return };
         match end.connection {
             Connection::Failed => self.connect_failed(endpoint, error),
-            Connection::Over(since) => self.connection_over(endpoint, since, entry.parting()),
+            Connection::Over(since) => {
+                let retry = self.connection_over(endpoint, since, entry.parting());
+                self.publish(obituary, retry);
+            }
             Connection::Gone => {}
         }
     }
 
     /// A command changed this pipe; called once the command is done.
     fn settle_pipe(&mut self, id: PipeId) {
+        let obituary = match self.pipes.get(id).map(|entry| entry.life) {
+            Some(Lifecycle::HangingUp(_)) => self.obituary(id, Error::CONN_RESET),
+            _ => None,
+        };
         let Some(entry) = self.pipes.get(id) else { return };
         let is_stream = matches!(entry.pipe, Pipe::Stream { .. });
         match entry.life.settle() {
@@ -134,9 +143,8 @@ impl SocketState {
             Settling::HangUp(since) => {
                 let (endpoint, parting) = (entry.endpoint, entry.parting());
                 self.feed(Cmd::Hangup(id));
-                if is_stream {
-                    self.connection_over(endpoint, Some(since), parting);
-                }
+                let retry = if is_stream { self.connection_over(endpoint, Some(since), parting) } else { None };
+                self.publish(obituary, retry);
                 self.detach_if_read(id);
             }
             Settling::DetachIfRead => self.detach_if_read(id),
@@ -177,7 +185,13 @@ impl SocketState {
         }
         self.core.statistics.current_connections += 1;
         self.feed(Cmd::Attach { pipe: id, send_priority, recv_priority });
-        self.pipes.get(id).is_some_and(|entry| entry.life.is_attached())
+        if !self.pipes.get(id).is_some_and(|entry| entry.life.is_attached()) {
+            return false;
+        }
+        let peers = self.core.statistics.current_connections;
+        self.waiters.peer_came(peers, &mut self.pipes.work);
+        self.tell_of_pipe(EventKind::Greeted, id);
+        true
     }
 
     /// Lets go of a pipe, at whatever point of its life.
@@ -199,17 +213,19 @@ impl SocketState {
         self.start_timer(id, time);
         if dialed {
             self.dial_connected(endpoint);
+            self.tell_of_pipe(EventKind::Connected, id);
         }
     }
 
     /// A connection over the OS ended, and not by our wish; the protocol had it `since` then, if at all. It is broken if it ended
-    /// without a word, and a dialer replaces it unless the same would come of that.
-    fn connection_over(&mut self, endpoint: i32, since: Option<Instant>, parting: Option<Parting>) {
+    /// without a word, and a dialer replaces it unless the same would come of that: after how long, is given.
+    fn connection_over(&mut self, endpoint: i32, since: Option<Instant>, parting: Option<Parting>) -> Option<Duration> {
         if parting.is_none() {
             self.core.statistics.broken_connections += 1;
         }
-        if parting != Some(Parting::Violation) {
-            self.connection_lost(endpoint, since);
+        match parting {
+            Some(Parting::Violation) => None,
+            _ => self.connection_lost(endpoint, since),
         }
     }
 

@@ -4,9 +4,9 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, work, waiters, notify, names, runtime, endpoints, pipes ·
-//! state · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · binding, inproc, events, close, poll,
-//! device · session, process.
+//! The files stand in this order, each needing only those before it: key, work, waiters, notify, monitor, names, runtime, endpoints, pipes ·
+//! state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · binding, inproc, events, close, poll,
+//! device, snapshot · session, process.
 
 mod binding;
 mod blocking;
@@ -20,13 +20,16 @@ mod inproc;
 mod key;
 mod lifecycle;
 mod listen;
+mod monitor;
 mod names;
 mod notify;
 mod pipes;
 mod poll;
 pub mod process;
+mod report;
 mod runtime;
 mod session;
+mod snapshot;
 mod socket;
 mod state;
 mod waiters;
@@ -35,8 +38,10 @@ mod work;
 pub use blocking::Wait;
 pub use close::Closing;
 pub use device::{device, loopback};
+pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};
 pub use session::Session;
+pub use snapshot::metrics;
 pub use socket::Socket;
 
 pub use crate::core::options::OptionValue;

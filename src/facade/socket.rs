@@ -9,7 +9,7 @@ use crate::core::{Error, Kind, Message, Result, SocketCore};
 use crate::transport::source::Source;
 
 use super::blocking::{Blocking, Wait};
-use super::guard::{Monitor, SocketGuard};
+use super::guard::{SocketGuard, StateLock};
 use super::runtime::Runtime;
 use super::state::SocketState;
 use super::waiters::Side;
@@ -19,7 +19,7 @@ use super::waiters::Side;
 pub struct Socket {
     kind: &'static Kind,
     raw: bool,
-    monitor: Monitor,
+    state: StateLock,
     me: Weak<Socket>,
     /// Has, or had, an endpoint whose events come through the poll: its waiting callers should poll.
     on_wire: AtomicBool,
@@ -36,7 +36,7 @@ impl Socket {
         Arc::new_cyclic(|me| Socket {
             kind: core.kind(),
             raw: core.is_raw(),
-            monitor: Monitor::new(SocketState::new(runtime, core, Weak::clone(me) as Weak<dyn Source>)),
+            state: StateLock::new(SocketState::new(runtime, core, Weak::clone(me) as Weak<dyn Source>)),
             me: Weak::clone(me),
             on_wire: AtomicBool::new(false),
         })
@@ -146,7 +146,7 @@ impl Socket {
     /// Whoever locks a socket has to [finish](SocketGuard::finish).
     #[inline]
     pub(super) fn lock(&self) -> SocketGuard<'_> {
-        self.monitor.lock()
+        self.state.lock()
     }
 
     /// Looks at the state or changes it, and finishes.
@@ -172,12 +172,12 @@ impl Socket {
         self.on_wire.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn monitor(&self) -> &Monitor {
-        &self.monitor
+    pub(super) fn state_lock(&self) -> &StateLock {
+        &self.state
     }
 
     pub(super) fn runtime(&self) -> &Arc<Runtime> {
-        self.monitor.runtime()
+        self.state.runtime()
     }
 
     /// Itself, as whoever is told what happens. `None` if nobody holds it any more.

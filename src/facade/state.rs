@@ -9,10 +9,11 @@ use crate::core::{Cmd, Error, PipeId, Result, SocketCore};
 use crate::reactor::timers::TimerId;
 use crate::transport::source::Source;
 use crate::transport::stream::Buffers;
-use crate::transport::{Setup, TransportOptions};
+use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
 use super::endpoints::Endpoints;
 use super::key::Key;
+use super::monitor::Monitors;
 use super::notify::Notify;
 use super::pipes::PipeTable;
 use super::runtime::Runtime;
@@ -22,6 +23,7 @@ pub struct SocketState {
     pub core: SocketCore,
     pub pipes: PipeTable,
     pub endpoints: Endpoints,
+    pub monitors: Monitors,
     pub transport_options: TransportOptions,
     pub waiters: Waiters,
     pub notify: Notify,
@@ -46,6 +48,7 @@ impl SocketState {
             pipes: PipeTable::new(Weak::clone(&me), Arc::clone(&runtime), core.kind()),
             core,
             endpoints: Endpoints::default(),
+            monitors: Monitors::default(),
             transport_options: TransportOptions::default(),
             waiters: Waiters::default(),
             notify: Notify::default(),
@@ -121,6 +124,11 @@ impl SocketState {
         Ok(OptionValue::Int(fd))
     }
 
+    /// What a new endpoint takes from the options as they stand.
+    pub fn endpoint_options(&self) -> EndpointOptions {
+        EndpointOptions { ipv4only: self.core.options.ipv4only != 0, options: self.transport_options.clone() }
+    }
+
     /// What a new connection takes from the options as they stand.
     pub fn setup(&self) -> Setup<'_> {
         let options = &self.core.options;
@@ -161,7 +169,8 @@ impl SocketState {
     fn print_error(&mut self, id: i32, error: Error) {
         let name = String::from_utf8_lossy(&self.core.options.name).into_owned();
         let Some(endpoint) = self.endpoints.get(id) else { return };
-        let address = String::from_utf8_lossy(&endpoint.address);
+        let url = String::from_utf8_lossy(&endpoint.url);
+        let address = url.split_once("://").map_or(&*url, |(_, address)| address);
         // (`eprintln` panics if nobody can read it.)
         let _ = writeln!(io::stderr(), "nanomsg: socket.{name}[{address}]: Error: {}", error.text());
     }

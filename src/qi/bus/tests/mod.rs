@@ -12,6 +12,8 @@ use crate::sys::sync::Mutex;
 
 use super::Provider;
 
+mod typed;
+
 /// Nothing here takes this long; it ends a test that hangs.
 const LIMIT: Duration = Duration::from_secs(20);
 
