@@ -74,9 +74,10 @@ impl Socket {
             Target::Stream(transport, address) => {
                 self.now_polls();
                 let ipv4only = visit.core.options.ipv4only != 0;
+                let settings = visit.transport_options.clone();
                 // A name may have to be resolved, and nobody is to wait for that.
                 drop(visit);
-                let listener = transport.listen(address, ipv4only)?;
+                let listener = transport.listen(address, ipv4only, &settings)?;
                 let bound = url::with_port(url, listener.port());
                 let mut visit = self.visit_open()?;
                 let id = visit.add_endpoint(&bound, Means::Listen(Listen::new(listener, transport)));
@@ -107,7 +108,7 @@ impl Socket {
             Target::Stream(transport, address) => {
                 self.now_polls();
                 let options = &visit.core.options;
-                let dialer = transport.dialer(address, options.ipv4only != 0)?;
+                let dialer = transport.dialer(address, options.ipv4only != 0, &visit.transport_options)?;
                 let dial = Dial::new(dialer, transport, options.reconnect_ivl, options.reconnect_ivl_max);
                 let id = visit.add_endpoint(url, Means::Dial(dial));
                 visit.try_again(id);

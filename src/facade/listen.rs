@@ -101,12 +101,12 @@ impl State {
     fn welcome(&mut self, endpoint: i32, pipe: StreamPipe, transport: TransportRef) {
         let Some(me) = self.me.upgrade() else { return };
         let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
-        let fd = pipe.stream().fd();
+        let (fd, write) = (pipe.stream().fd(), pipe.stream().needs_preparing());
         let pipe = Pipe::Stream { pipe, registration: None, transport };
         let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Stage::Connecting);
         let session = self.session.clone();
-        match session.reactor.register(fd, me, key, false) {
-            Ok(registration) => self.pipes.registered(pipe_id, registration, false),
+        match session.reactor.register(fd, me, key, write) {
+            Ok(registration) => self.pipes.registered(pipe_id, registration, write),
             Err(error) => {
                 self.pipes.remove(pipe_id);
                 self.core.statistics.broken_connections += 1;

@@ -8,6 +8,7 @@ mod close;
 mod device;
 mod dial;
 mod endpoint;
+mod handshakes;
 mod key;
 mod life;
 mod listen;

@@ -218,6 +218,22 @@ impl PipeTable {
         }
     }
 
+    /// Has the handshake of a pipe gone on with.
+    pub fn prepare(&mut self, id: PipeId) {
+        if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) = self.entries.get(id.0 as usize) {
+            self.work.push(Job::Prepare(Key::Pipe(id, *generation).pack(), Arc::clone(pipe.stream())));
+        }
+    }
+
+    /// The pipe of a key, if its handshake is under way.
+    pub fn preparing(&mut self, key: u64) -> Option<PipeId> {
+        let Key::Pipe(id, generation) = Key::unpack(key) else { return None };
+        match &self.find(id, generation)?.pipe {
+            Pipe::Stream { pipe, .. } if pipe.is_preparing() => Some(id),
+            _ => None,
+        }
+    }
+
     /// Has a pipe flushed as soon as the lock is let go.
     pub fn flush(&mut self, id: PipeId) {
         if let Some(entry) = self.entries.get(id.0 as usize) {

@@ -8,6 +8,7 @@ use crate::reactor::Reactor;
 use crate::sys::random;
 use crate::transport::blocks::Blocks;
 
+use super::handshakes::Handshakes;
 use super::names::Names;
 use super::socket::Socket;
 
@@ -17,6 +18,7 @@ pub struct Session {
     pub(super) reactor: Arc<Reactor>,
     pub(super) blocks: Blocks,
     pub(super) names: Names,
+    pub(super) handshakes: Handshakes,
     /// NN_PRINT_ERRORS was set when the session started.
     pub(super) prints_errors: bool,
 }
@@ -28,6 +30,7 @@ impl Session {
             reactor: Reactor::start()?,
             blocks: Blocks::default(),
             names: Names::default(),
+            handshakes: Handshakes::default(),
             prints_errors: std::env::var_os("NN_PRINT_ERRORS").is_some_and(|value| !value.is_empty()),
         }))
     }
@@ -47,6 +50,7 @@ impl Session {
 
     /// Ends the I/O thread. All sockets must have been closed before.
     pub fn stop(&self) {
+        self.handshakes.stop();
         self.reactor.stop();
     }
 }

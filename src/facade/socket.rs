@@ -11,6 +11,7 @@ use crate::sys::eventfd::EventFd;
 use crate::transport::TransportOptions;
 
 use super::endpoint::Endpoints;
+use super::handshakes::Begun;
 use super::key::Key;
 use super::monitor::Monitors;
 use super::pipes::PipeTable;
@@ -34,6 +35,7 @@ pub struct State {
     pub pipes: PipeTable,
     pub endpoints: Endpoints,
     pub monitors: Monitors,
+    pub handshakes: Begun,
     pub transport_options: TransportOptions,
     pub waiters: Waiters,
     pub notify: Notify,
@@ -82,6 +84,7 @@ impl Socket {
                 core,
                 endpoints: Endpoints::default(),
                 monitors: Monitors::default(),
+                handshakes: Begun::default(),
                 transport_options: TransportOptions::default(),
                 waiters: Waiters::default(),
                 notify: Notify::default(),

@@ -8,6 +8,7 @@ use std::sync::MutexGuard;
 
 use crate::core::Readiness;
 
+use super::handshakes::News;
 use super::socket::{Socket, State};
 use super::work::{Job, Work};
 
@@ -80,6 +81,11 @@ impl Socket {
                     self.flush_pipe(key);
                 }
                 Job::Watch(key, pulse) => self.have_watched(key, pulse),
+                Job::Prepare(key, stream) => {
+                    if let Some(socket) = self.me.upgrade() {
+                        self.session.handshakes.go_on(News { socket, key, stream });
+                    }
+                }
             }
         }
     }

@@ -20,7 +20,7 @@ use crate::sys::Owned;
 use super::framing::{Framing, SP_IPC};
 use super::lock_file::{FileIdentity, LockFile, identity};
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{Dialer, Listener, Setup, Transport};
+use super::{Dialer, Listener, Setup, Transport, TransportOptions};
 
 pub const LEVEL: i32 = -2;
 pub const SEC_ATTR: i32 = 1;
@@ -53,7 +53,7 @@ impl Transport for Ipc {
         true
     }
 
-    fn listen(&self, address: &[u8], _ipv4only: bool) -> Result<Box<dyn Listener>> {
+    fn listen(&self, address: &[u8], _ipv4only: bool, _: &TransportOptions) -> Result<Box<dyn Listener>> {
         let (given, name) = name(address)?;
         let path = absolute(given);
         // Between its bind and its listen a socket looks just like a stale one: without a lock two binders at once could both
@@ -68,7 +68,7 @@ impl Transport for Ipc {
         Ok(Box::new(listener))
     }
 
-    fn dialer(&self, address: &[u8], _ipv4only: bool) -> Result<Box<dyn Dialer>> {
+    fn dialer(&self, address: &[u8], _ipv4only: bool, _: &TransportOptions) -> Result<Box<dyn Dialer>> {
         let (given, name) = name(address)?;
         Ok(Box::new(IpcDialer::new(given, name)))
     }

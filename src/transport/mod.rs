@@ -38,7 +38,7 @@ use resolve::Query;
 use stream::{Buffers, Stream};
 
 /// The transports over bytes.
-static STREAMS: [&dyn Transport; 3] = [&tcp::Tcp, &ipc::Ipc, &ws::Ws];
+static STREAMS: [&dyn Transport; 5] = [&tcp::Tcp, &ipc::Ipc, &ws::Ws, &tls::transport::TlsTcp, &ws::Wss];
 
 /// A transport over bytes.
 pub trait Transport: Sync + Debug {
@@ -63,16 +63,26 @@ pub trait Transport: Sync + Debug {
 
     /// Listens at an address (what follows `://`). Checks it in the order of the specification. May have to wait for the
     /// system's resolver.
-    fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>>;
+    fn listen(&self, address: &[u8], ipv4only: bool, options: &TransportOptions) -> Result<Box<dyn Listener>>;
 
     /// Checks an address and gives what can connect to it, again and again.
-    fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>>;
+    fn dialer(&self, address: &[u8], ipv4only: bool, options: &TransportOptions) -> Result<Box<dyn Dialer>>;
 
     /// The value of an option nobody has set.
     fn default_option(&self, option: i32) -> Result<OptionValue>;
 
     /// Checks what a caller wants to set.
     fn check_option(&self, option: i32, value: &[u8]) -> Result<OptionValue>;
+
+    /// The option whose value this one sets, where there are several ways to give one.
+    fn kept_as(&self, option: i32) -> i32 {
+        option
+    }
+
+    /// Secrets are not.
+    fn is_readable(&self, _option: i32) -> bool {
+        true
+    }
 }
 
 /// A listening endpoint. Dropping it stops listening and removes what it left in the file system.
@@ -135,20 +145,46 @@ pub fn find(scheme: &[u8]) -> Option<&'static dyn Transport> {
 }
 
 /// A socket's transport options: they exist on every socket, whatever its endpoints are.
-#[derive(Debug, Default)]
-pub struct TransportOptions(BTreeMap<(i32, i32), OptionValue>);
+#[derive(Clone, Default)]
+pub struct TransportOptions {
+    set: BTreeMap<(i32, i32), OptionValue>,
+    revision: u64,
+}
+
+impl Debug for TransportOptions {
+    /// Says nothing of keys.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_list().entries(self.set.keys()).finish()
+    }
+}
 
 impl TransportOptions {
     pub fn set(&mut self, level: i32, option: i32, value: &[u8]) -> Result<()> {
-        let value = of_level(level)?.check_option(option, value)?;
-        self.0.insert((level, option), value);
+        let transport = of_level(level)?;
+        let value = transport.check_option(option, value)?;
+        self.set.insert((level, transport.kept_as(option)), value);
+        self.revision += 1;
         Ok(())
     }
 
+    /// Counts the changes.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     pub fn get(&self, level: i32, option: i32) -> Result<OptionValue> {
-        match self.0.get(&(level, option)) {
-            Some(value) => Ok(value.clone()),
-            None => of_level(level)?.default_option(option),
+        let transport = of_level(level)?;
+        match self.set.get(&(level, option)) {
+            Some(value) if transport.is_readable(option) => Ok(value.clone()),
+            _ => transport.default_option(option),
+        }
+    }
+
+    /// A text that was set, also one that cannot be read back.
+    pub fn text(&self, level: i32, option: i32) -> Option<Vec<u8>> {
+        match self.set.get(&(level, option)) {
+            Some(OptionValue::Text(text)) => Some(text.clone()),
+            _ => None,
         }
     }
 

@@ -15,7 +15,7 @@ use crate::sys::{Owned, interface};
 use super::framing::{Framing, SP_TCP};
 use super::resolve::Query;
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{Dialer, Listener, Setup, Transport};
+use super::{Dialer, Listener, Setup, Transport, TransportOptions};
 
 pub const LEVEL: i32 = -3;
 pub const NODELAY: i32 = 1;
@@ -44,11 +44,11 @@ impl Transport for Tcp {
         &SP_TCP
     }
 
-    fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>> {
+    fn listen(&self, address: &[u8], ipv4only: bool, _: &TransportOptions) -> Result<Box<dyn Listener>> {
         Ok(Box::new(TcpListener(listen(address, ipv4only)?)))
     }
 
-    fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>> {
+    fn dialer(&self, address: &[u8], ipv4only: bool, _: &TransportOptions) -> Result<Box<dyn Dialer>> {
         Ok(Box::new(TcpDialer(Remote::parse(address, ipv4only)?)))
     }
 
@@ -74,7 +74,7 @@ struct TcpListener(Listening);
 
 impl Listener for TcpListener {
     fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        wire(self.0.accept()?, setup)
+        Ok(Arc::new(wire(self.0.accept()?, setup)?))
     }
 
     fn fd(&self) -> RawFd {
@@ -95,14 +95,15 @@ impl Dialer for TcpDialer {
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        wire(self.0.connect(resolved)?, setup)
+        Ok(Arc::new(wire(self.0.connect(resolved)?, setup)?))
     }
 }
 
-fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+/// A connection as the options want it.
+pub fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
     socket.set_tcp_nodelay(setup.options.int(LEVEL, NODELAY) != 0)?;
     keep_alive(&socket, setup);
-    Ok(Arc::new(Wire::new(socket, setup.buffers)?))
+    Wire::new(socket, setup.buffers)
 }
 
 /// Has the system ask a silent peer whether it is still there, so that who only receives learns that a peer is gone without a word.
@@ -223,6 +224,14 @@ impl Remote {
             Some(local) => Some(Local::parse(local, ipv4only)?),
         };
         Ok(Remote { local, host, port, ipv4only })
+    }
+
+    /// Whom it names, as certificates do: a name, or an address without brackets and scope.
+    pub fn host(&self) -> String {
+        match &self.host {
+            Host::Literal(literal) => literal.ip.to_string(),
+            Host::Name(name) => name.trim_end_matches('.').to_owned(),
+        }
     }
 
     /// The name that must be resolved first.

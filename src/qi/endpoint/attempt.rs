@@ -175,7 +175,7 @@ impl Drop for Attempt {
 }
 
 fn dial_unix(path: &str) -> Result<Arc<dyn Stream>, Failure> {
-    let dialer = Ipc.dialer(path.as_bytes(), true).map_err(Failure::Address)?;
+    let dialer = Ipc.dialer(path.as_bytes(), true, &TransportOptions::default()).map_err(Failure::Address)?;
     let setup = Setup {
         buffers: Buffers::default(),
         options: &TransportOptions::default(),

@@ -191,7 +191,7 @@ fn open(address: Endpoint, config: &Config) -> Result<(Door, Endpoint), Failure>
             Ok((Door::Tcp(Listening(Owned::new(socket)), identity), Endpoint::Host { scheme, host, port }))
         }
         Endpoint::Unix(path) => {
-            let listener = Ipc.listen(path.as_bytes(), true).map_err(Failure::Address)?;
+            let listener = Ipc.listen(path.as_bytes(), true, &TransportOptions::default()).map_err(Failure::Address)?;
             Ok((Door::Unix(listener), Endpoint::Unix(path)))
         }
     }
