@@ -38,7 +38,7 @@ const PLAIN: Header = Header {
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 14] = [
+const HEADERS: [Header; 15] = [
     Header {
         name: "nn",
         sources: &[
@@ -73,6 +73,7 @@ const HEADERS: [Header; 14] = [
     Header { name: "pipeline", sources: &["headers/pipeline.rs"], ..PLAIN },
     Header { name: "survey", sources: &["headers/survey.rs"], ..PLAIN },
     Header { name: "bus", sources: &["headers/bus.rs"], ..PLAIN },
+    Header { directory: "millrace", name: "tls", sources: &["headers/tls.rs"], ..PLAIN },
     Header { directory: "millrace", name: "options", sources: &["headers/options.rs"], ..PLAIN },
     Header {
         directory: "millrace",

@@ -10,6 +10,8 @@ macro_rules! conformance {
         conformance!(on ipc IPC: $($check)*);
         conformance!(on tcp TCP: $($check)*);
         conformance!(on ws WS: $($check)*);
+        conformance!(on tls TLS: $($check)*);
+        conformance!(on wss WSS: $($check)*);
     };
     (on $module:ident $transport:ident: $($check:ident)*) => {
         mod $module {

@@ -15,6 +15,7 @@ pub mod pubsub;
 pub mod reqrep;
 pub mod survey;
 pub mod tcp;
+pub mod tls;
 pub mod ws;
 
 #[cfg(test)]
