@@ -52,6 +52,12 @@ pub struct Transport {
     pub says_farewell: bool,
     /// It needs a certificate, and somebody to believe in.
     pub is_secure: bool,
+    /// Whether this machine has it.
+    is_here: fn() -> bool,
+}
+
+fn has_ipv6() -> bool {
+    std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 const NO_STREAM: Transport = Transport {
@@ -60,12 +66,21 @@ const NO_STREAM: Transport = Transport {
     is_stream: false,
     says_farewell: false,
     is_secure: false,
+    is_here: || true,
 };
 const STREAM: Transport = Transport { is_stream: true, ..NO_STREAM };
 
 pub const INPROC: Transport = NO_STREAM;
 pub const IPC: Transport = Transport { name: "ipc", address: ScratchDir::ipc_address, ..STREAM };
 pub const TCP: Transport = Transport { name: "tcp", address: |_| format!("tcp://127.0.0.1:{}", free_port()), ..STREAM };
+pub const UNIX: Transport =
+    Transport { name: "unix", address: |scratch| scratch.ipc_address().replace("ipc:", "unix:"), ..STREAM };
+pub const ABSTRACT: Transport =
+    Transport { name: "abstract", address: |scratch| scratch.ipc_address().replace("ipc:", "abstract:"), ..STREAM };
+pub const TCP4: Transport =
+    Transport { name: "tcp4", address: |_| format!("tcp4://localhost:{}", free_port()), ..STREAM };
+pub const TCP6: Transport =
+    Transport { name: "tcp6", address: |_| format!("tcp6://[::1%lo]:{}", free_port()), is_here: has_ipv6, ..STREAM };
 pub const WS: Transport =
     Transport { name: "ws", address: |_| format!("ws://127.0.0.1:{}", free_port()), says_farewell: true, ..STREAM };
 
@@ -235,6 +250,9 @@ pub fn pattern(number: usize, size: usize) -> Vec<u8> {
 
 /// Runs one check within its time, on a bench of its own.
 pub fn run(transport: Transport, check: fn(&Bench)) {
+    if !(transport.is_here)() {
+        return eprintln!("skipped: this machine has no {}", transport.name);
+    }
     let (done, outcome) = mpsc::channel();
     let runner = thread::spawn(move || {
         let bench = Bench {

@@ -10,10 +10,10 @@ use crate::core::Result;
 use crate::core::options::OptionValue;
 
 use super::super::framing::{Framing, SP_TCP};
-use super::super::resolve::Query;
+use super::super::resolve::{Families, Query};
 use super::super::stream::{Listening, Stream, Wire};
 use super::super::tcp::{self, Remote};
-use super::super::{Dialer, Listener, Setup, Transport, TransportOptions};
+use super::super::{Dialer, EndpointOptions, Listener, Setup, Transport, TransportOptions};
 use super::settings::{self, LEVEL};
 use super::{TlsClient, TlsServer, TlsStream, Tunnel};
 
@@ -40,14 +40,17 @@ impl Transport for TlsTcp {
         TIME
     }
 
-    fn listen(&self, address: &[u8], ipv4only: bool, options: &TransportOptions) -> Result<Box<dyn Listener>> {
-        let listening = tcp::listen(address, ipv4only)?;
-        Ok(Box::new(TlsListener { listening, server: Secure::new(TlsServer::configured(options)?, options) }))
+    fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
+        let listening = tcp::listen(address, Families::of(options.ipv4only))?;
+        Ok(Box::new(TlsListener {
+            listening,
+            server: Secure::new(TlsServer::configured(&options.options)?, &options.options),
+        }))
     }
 
-    fn dialer(&self, address: &[u8], ipv4only: bool, options: &TransportOptions) -> Result<Box<dyn Dialer>> {
-        let remote = Remote::parse(address, ipv4only)?;
-        Ok(Box::new(TlsDialer { client: SecureClient::new(remote.host(), options)?, remote }))
+    fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
+        let remote = Remote::parse(address, Families::of(options.ipv4only))?;
+        Ok(Box::new(TlsDialer { client: SecureClient::new(remote.host(), &options.options)?, remote }))
     }
 
     fn default_option(&self, option: i32) -> Result<OptionValue> {

@@ -10,11 +10,11 @@ use crate::core::Result;
 use crate::core::options::OptionValue;
 
 use super::super::framing::Framing;
-use super::super::resolve::Query;
+use super::super::resolve::{Families, Query};
 use super::super::stream::{Listening, Stream};
 use super::super::tls::TlsServer;
 use super::super::tls::transport::{Secure, SecureClient, TIME};
-use super::super::{Dialer, Listener, Setup, Transport, TransportOptions, tcp};
+use super::super::{Dialer, EndpointOptions, Listener, Setup, Transport, tcp};
 use super::framing::WsFraming;
 use super::stream::WsStream;
 use super::{LEVEL, Ws, WsDialer, kind, wire};
@@ -41,14 +41,14 @@ impl Transport for Wss {
         TIME
     }
 
-    fn listen(&self, address: &[u8], ipv4only: bool, options: &TransportOptions) -> Result<Box<dyn Listener>> {
-        let server = Secure::new(TlsServer::configured(options)?, options);
-        Ok(Box::new(WssListener { listening: tcp::listen(address, ipv4only)?, server }))
+    fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
+        let server = Secure::new(TlsServer::configured(&options.options)?, &options.options);
+        Ok(Box::new(WssListener { listening: tcp::listen(address, Families::of(options.ipv4only))?, server }))
     }
 
-    fn dialer(&self, address: &[u8], ipv4only: bool, options: &TransportOptions) -> Result<Box<dyn Dialer>> {
-        let dialer = WsDialer::parse(address, ipv4only, PORT)?;
-        let client = SecureClient::new(dialer.remote.host(), options)?;
+    fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
+        let dialer = WsDialer::parse(address, Families::of(options.ipv4only), PORT)?;
+        let client = SecureClient::new(dialer.remote.host(), &options.options)?;
         Ok(Box::new(WssDialer { dialer, client }))
     }
 
