@@ -404,7 +404,7 @@ mod tests {
     /// Of a hundred the rest would try again after a second.
     #[test]
     fn hundreds_may_wait_to_be_accepted() {
-        let listener = Tcp.listen(b"127.0.0.1:0", true).unwrap();
+        let listener = TcpListener(listen(b"127.0.0.1:0", Families::of(true)).unwrap());
         let address = SocketAddr::from(([127, 0, 0, 1], listener.port().unwrap()));
         let waiting = (0..300).map(|_| TcpStream::connect_timeout(&address, SECOND)).collect::<io::Result<Vec<_>>>();
         assert!(waiting.is_ok(), "{waiting:?}");

@@ -30,7 +30,7 @@ fn a_full_queue_keeps_the_oldest_the_newest_or_ends_the_subscription() {
     for number in 0..10 {
         object.emit("count", vec![Value::from(number)]).unwrap();
     }
-    let number = |event: &crate::qi::client::Event| event.arguments.items().unwrap()[0].integer().unwrap() as i32;
+    let number = |event: &crate::qi::client::Event| event.to::<(i32,)>().unwrap().0;
     for expected in 0..10 {
         assert_eq!(number(&all.next(Some(LIMIT)).unwrap()), expected);
     }
