@@ -11,6 +11,7 @@ use pyo3::types::PyTuple;
 
 use super::errors::{describe, raise_as};
 use super::future::{RawFuture, report};
+use super::pool::Held;
 use super::values::{self, Encoder, Objects};
 use super::{gate, hooks, pool};
 
@@ -60,6 +61,7 @@ impl RawObject {
                 description: description.into(),
                 ..MetaMethod::default()
             };
+            let code = Held::new(code);
             builder.method_as(method, move |call| {
                 // Without Python the call is dropped, which answers it.
                 gate::with_python(|py| match takes_call {
@@ -77,6 +79,7 @@ impl RawObject {
                 Some(value) => Encoder::default().typed(value.bind(py), &ty)?,
                 None => values::default(&ty),
             };
+            let told = Held::new(told);
             builder.property_checked(&name, &signature, value, move |value| tell(&told, value));
         }
         Ok(RawObject { object: builder.build().map_err(refused)? })
@@ -88,10 +91,10 @@ impl RawObject {
 }
 
 /// A peer sets a property: it is refused if that raises something.
-fn tell(told: &Py<PyAny>, value: &Value) -> Result<(), String> {
+fn tell(told: &Held, value: &Value) -> Result<(), String> {
     let told = gate::with_python(|py| {
         let value = values::to_python(py, value, &Objects::None)?;
-        told.call1(py, (value,)).map(drop).map_err(|error| PyErr::from_value(error.value(py).clone().into_any()))
+        told.get()?.call1(py, (value,)).map(drop)
     });
     match told {
         Some(Ok(())) => Ok(()),
@@ -105,8 +108,8 @@ fn arguments_of<'py>(py: Python<'py>, call: &Call) -> PyResult<Bound<'py, PyTupl
 }
 
 /// Code that gives the result, or a future of it.
-fn answer(py: Python<'_>, code: &Py<PyAny>, call: Call) {
-    let result = arguments_of(py, &call).and_then(|arguments| code.call1(py, arguments));
+fn answer(py: Python<'_>, code: &Held, call: Call) {
+    let result = arguments_of(py, &call).and_then(|arguments| code.get()?.call1(py, arguments));
     match result {
         Ok(result) => reply_with(py, call, result.into_bound(py)),
         Err(error) => fail(py, call, &error),
@@ -149,11 +152,11 @@ fn fail(py: Python<'_>, call: Call, error: &PyErr) {
 }
 
 /// Code that answers when it likes.
-fn hand_over(py: Python<'_>, code: &Py<PyAny>, call: Call) {
+fn hand_over(py: Python<'_>, code: &Held, call: Call) {
     match arguments_of(py, &call) {
         Ok(arguments) => {
             let call = RawCall { call: Mutex::new(Some(call)) };
-            let begun = Bound::new(py, call).and_then(|call| code.call1(py, (call, arguments)));
+            let begun = Bound::new(py, call).and_then(|call| code.get()?.call1(py, (call, arguments)));
             report(py, begun);
         }
         Err(error) => fail(py, call, &error),

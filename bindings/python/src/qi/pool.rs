@@ -100,6 +100,27 @@ pub fn run_python(job: impl FnOnce(Python<'_>) + Send + 'static) {
     });
 }
 
+/// A function of Python that a thread may drop which has nothing to do with Python: it is let go of elsewhere, and soon.
+pub struct Held(Option<Py<PyAny>>);
+
+impl Held {
+    pub fn new(function: Py<PyAny>) -> Held {
+        Held(Some(function))
+    }
+
+    pub fn get(&self) -> PyResult<&Py<PyAny>> {
+        self.0.as_ref().ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("it has ended"))
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(function) = self.0.take() {
+            run_python(move |_| drop(function));
+        }
+    }
+}
+
 fn work() {
     let mut pool = lock();
     loop {

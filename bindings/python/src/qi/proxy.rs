@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nanomsg::facade::process;
 use nanomsg::qi::calls::{CallError, Received, Result};
 use nanomsg::qi::client::{CallOptions, Event, PendingCall, Proxy, SubscribeOptions, Subscription, Watch};
 use nanomsg::qi::meta::Declared;
@@ -12,6 +11,7 @@ use pyo3::types::{PyDict, PyTuple};
 
 use super::errors::{raise, raise_as};
 use super::future::{RawFuture, SLICE, deadline, report};
+use super::pool::Held;
 use super::values::{self, Encoder, Objects};
 use super::{gate, hooks};
 
@@ -22,7 +22,7 @@ const QUEUE: usize = 1000;
 #[pyclass(subclass, frozen, module = "millrace._native")]
 pub struct RawProxy {
     proxy: Option<Proxy>,
-    generation: u64,
+    process: u32,
 }
 
 fn seconds(timeout: Option<f64>) -> Option<Duration> {
@@ -45,13 +45,13 @@ fn nothing<T>(py: Python<'_>, _: T) -> PyResult<Py<PyAny>> {
 impl RawProxy {
     /// A `millrace.qi.Proxy` of this.
     pub fn wrap<'py>(py: Python<'py>, proxy: Proxy) -> PyResult<Bound<'py, PyAny>> {
-        let raw = Bound::new(py, RawProxy { proxy: Some(proxy), generation: process::generation() })?;
+        let raw = Bound::new(py, RawProxy { proxy: Some(proxy), process: std::process::id() })?;
         hooks::get(py, "Proxy")?.call1((raw,))
     }
 
     pub fn proxy(&self, py: Python<'_>) -> PyResult<&Proxy> {
         match &self.proxy {
-            Some(proxy) if self.generation == process::generation() => Ok(proxy),
+            Some(proxy) if self.process == std::process::id() => Ok(proxy),
             Some(_) => Err(raise_as(py, "NotConnected", "this proxy was made before a fork and belongs to the parent")),
             None => Err(raise_as(py, "NotConnected", "a proxy is made by a session")),
         }
@@ -83,7 +83,7 @@ impl RawProxy {
     /// Takes over what another one is.
     #[new]
     fn new(py: Python<'_>, other: &RawProxy) -> PyResult<RawProxy> {
-        Ok(RawProxy { proxy: Some(other.proxy(py)?.clone()), generation: other.generation })
+        Ok(RawProxy { proxy: Some(other.proxy(py)?.clone()), process: other.process })
     }
 
     /// Calls a method and waits. A signal ends the wait if its handler raises something; the call is given up then.
@@ -166,6 +166,7 @@ impl RawProxy {
     /// Has a function called with each event; gives a future of the watch.
     fn _watch<'py>(&self, py: Python<'py>, name: String, callback: Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let proxy = self.proxy(py)?.clone();
+        let callback = Held::new(callback);
         let tell = move |event: Result<Event>| {
             // What cannot be decoded, and the end, a callback is not told.
             let Ok(event) = event else { return };
@@ -256,8 +257,8 @@ fn event_arguments<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, P
     }
 }
 
-fn call_with_event(py: Python<'_>, callback: &Py<PyAny>, event: &Event) -> PyResult<Py<PyAny>> {
-    callback.call1(py, event_arguments(py, event)?)
+fn call_with_event(py: Python<'_>, callback: &Held, event: &Event) -> PyResult<Py<PyAny>> {
+    callback.get()?.call1(py, event_arguments(py, event)?)
 }
 
 /// A callback that listens, until it is closed.

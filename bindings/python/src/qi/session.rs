@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use nanomsg::facade::process;
 use nanomsg::qi::bus::Provider;
 use nanomsg::qi::calls::{CallError, Result};
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
@@ -77,12 +76,12 @@ fn session_options((user, token, reconnect): Manner, timeout: Option<f64>) -> Se
 
 struct Connected {
     session: Session,
-    generation: u64,
+    process: u32,
 }
 
 impl Closing for Connected {
     fn close(&self) {
-        if self.generation == process::generation() {
+        if self.process == std::process::id() {
             self.session.close();
         }
     }
@@ -120,7 +119,7 @@ fn proxy(py: Python<'_>, proxy: nanomsg::qi::client::Proxy) -> PyResult<Py<PyAny
 
 impl RawSession {
     fn session(&self, py: Python<'_>) -> PyResult<Session> {
-        if self.connected.generation != process::generation() {
+        if self.connected.process != std::process::id() {
             let text = "this session was connected before a fork and belongs to the parent";
             return Err(raise_as(py, "NotConnected", text));
         }
@@ -137,7 +136,7 @@ impl RawSession {
         let options = session_options(manner, timeout);
         let connect = move || Session::connect(&url, options);
         RawFuture::of(py, connect, |py, session| {
-            let connected = Arc::new(Connected { session, generation: process::generation() });
+            let connected = Arc::new(Connected { session, process: std::process::id() });
             enlist(Arc::downgrade(&connected) as Weak<dyn Closing>);
             Ok(Bound::new(py, RawSession { connected })?.into_any().unbind())
         })
@@ -208,12 +207,12 @@ enum Served {
 
 struct Serving {
     served: Served,
-    generation: u64,
+    process: u32,
 }
 
 impl Closing for Serving {
     fn close(&self) {
-        if self.generation == process::generation() {
+        if self.process == std::process::id() {
             match &self.served {
                 Served::Directory(server) => server.close(),
                 Served::Provider(provider) => provider.close(),
@@ -249,7 +248,7 @@ pub struct RawServer {
 }
 
 fn wrap_server(py: Python<'_>, served: Served) -> PyResult<Py<PyAny>> {
-    let serving = Arc::new(Serving { served, generation: process::generation() });
+    let serving = Arc::new(Serving { served, process: std::process::id() });
     enlist(Arc::downgrade(&serving) as Weak<dyn Closing>);
     Ok(Bound::new(py, RawServer { serving })?.into_any().unbind())
 }

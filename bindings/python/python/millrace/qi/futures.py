@@ -152,7 +152,7 @@ class Future(_native.RawFuture, Generic[T]):
         if self.isRunning():
             loop = asyncio.get_running_loop()
             waiter: asyncio.Future[None] = loop.create_future()
-            self._when_done_in(_queue_of(loop), lambda: waiter.done() or waiter.set_result(None))
+            self._when_done_in(_queue_of(loop), lambda: _wake(waiter))
             try:
                 yield from waiter
             except asyncio.CancelledError:
@@ -162,6 +162,11 @@ class Future(_native.RawFuture, Generic[T]):
 
     def __repr__(self) -> str:
         return f"<Future {FutureState(self._state()).name}>"
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def settle(future: Future[U], function: Callable[..., U], *arguments: Any) -> None:
