@@ -6,9 +6,10 @@ fn main() -> Result<(), CallError> {
     let session = Session::connect("tcp://127.0.0.1:9559", SessionOptions::default())?;
     let greeter = session.service("Greeter")?;
     let said = greeter.subscribe("said")?;
-    let answer: String = greeter.call_to("greet", &["world".into()])?;
+    let answer: String = greeter.invoke("greet", ("world",))?;
     println!("{answer}");
     let event = said.next(None)?;
-    println!("event {:?}, {} lost before it", event.arguments.value(), event.missed);
+    let (text,): (String,) = event.to()?;
+    println!("event {text:?}, {} lost before it", event.missed);
     Ok(())
 }

@@ -501,6 +501,68 @@ fn libqi_reaches_libqi_through_us() {
     }
 }
 
+/// Half of the credentials would be an open door that its owner believes to be closed.
+#[test]
+fn nanoqi_serves_nobody_with_half_of_its_credentials() {
+    for (words, variable, wanted) in [
+        (&["serve", "tcp://127.0.0.1:0"][..], Some("secret"), "a token without --user"),
+        (&["serve", "tcp://127.0.0.1:0", "--token", "secret"], None, "a token without --user"),
+        (&["serve", "tcp://127.0.0.1:0", "--user", "nao"], None, "--user without a token"),
+        (&["serve", "tcp://127.0.0.1:0", "--user", "nao"], Some(""), "--user without a token"),
+        (&["serve", "tcps://127.0.0.1:0", "--cert", "x.pem"], None, "--cert and --key belong together"),
+        (&["serve", "tcps://127.0.0.1:0", "--cert", "Cargo.toml", "--key", "Cargo.toml"], None, "in PEM"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+        command.args(words).env_remove("NANOQI_TOKEN").envs(variable.map(|text| ("NANOQI_TOKEN", text)));
+        let outcome = run(command.current_dir(env!("CARGO_MANIFEST_DIR")), LIMIT);
+        assert_eq!(outcome.code, Some(1), "{words:?}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(wanted), "{words:?}: {}", outcome.stderr);
+    }
+}
+
+/// A directory with TLS whose certificate has signed itself, and who believes exactly that one. `NANOQI_URL` says where it is.
+#[test]
+fn nanoqi_serves_and_believes_a_certificate_that_has_signed_itself() {
+    let dir = support::ScratchDir::new();
+    let mut files = ["robot", "other"].map(|name| {
+        let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let key = rcgen::KeyPair::generate().unwrap();
+        let paths = ["cert", "key"].map(|part| dir.path(&format!("{name}.{part}")));
+        std::fs::write(&paths[0], params.self_signed(&key).unwrap().pem()).unwrap();
+        std::fs::write(&paths[1], key.serialize_pem()).unwrap();
+        paths.map(|path| path.to_str().unwrap().to_owned())
+    });
+    let [[certificate, key], [other, _]] = &mut files;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+    command.args(["serve", "tcps://127.0.0.1:0", "--cert", certificate, "--key", key]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut url = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let list = |authority: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+        run(command.args(["--ca", authority, "list"]).env("NANOQI_URL", url.trim()), LIMIT)
+    };
+    let known = list(certificate);
+    let unknown = list(other);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(known.code == Some(0) && known.stdout.contains("ServiceDirectory"), "{}", known.stderr);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("nobody who is believed has signed"), "{}", unknown.stderr);
+}
+
+/// Whoever reads has read enough.
+#[test]
+fn nanoqi_ends_silently_when_its_output_is_closed() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let child = child.arg("--help").stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let outcome = child.wait_with_output().unwrap();
+    assert_eq!((outcome.status.code(), String::from_utf8_lossy(&outcome.stderr).as_ref()), (Some(141), ""));
+}
+
 #[test]
 fn nanoqi_serves_a_directory() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));

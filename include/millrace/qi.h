@@ -266,7 +266,8 @@ struct nnqi_server_options {
    */
   const char *token;
   /**
-   * Threads that objects work on; 0: one for each processor, at least 2.
+   * Threads that objects work on at once; 0: one for each processor, at least 2. One that has been inside a method for 10 ms, because it
+   * waits or computes, does not count any more: while calls wait, others take its place, up to max_workers.
    */
   int workers;
   /**
@@ -308,6 +309,11 @@ struct nnqi_server_options {
    * They must be such as can be connected to.
    */
   const char *const *advertise;
+  /**
+   * Threads in all, those inside long methods included; at least workers; 0: 256. When all of them are inside methods and none has come
+   * back for a second, calls that wait for a thread end with an error.
+   */
+  int max_workers;
 };
 
 /**
@@ -380,7 +386,8 @@ struct nnqi_options {
    */
   void *context;
   /**
-   * For addresses with tcps: a file (PEM) with the certificates of the authorities that must have signed those of servers. NULL:
+   * For addresses with tcps: a file (PEM) with the certificates that are believed themselves, as that of a robot which has signed its
+   * own, and as those of authorities that have signed others. One without names is believed for any. NULL:
    * every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
    */
   const char *authorities;
@@ -886,6 +893,12 @@ NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 NN_EXPORT nnqi_object nnqi_forward(nnqi_proxy proxy);
 
 /**
+ * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
+ * -1 with EBADF. Any thread. (13)
+ */
+NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
+
+/**
  * Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread. (13)
  */
 NN_EXPORT int nnqi_object_free(nnqi_object object);
@@ -957,12 +970,6 @@ NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
  * EBADF. Any thread. (16)
  */
 NN_EXPORT int nnqi_reply_canceled(nnqi_request request);
-
-/**
- * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
- * -1 with EBADF. Any thread. (13)
- */
-NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
 
 /**
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
@@ -1172,7 +1179,9 @@ NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
 NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
 
 /**
- * Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services.
+ * Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services: at each
+ * address that the machine has when a service is registered. With count 0 only the directory's own process reaches them, on the
+ * connection that registers them (nnqi_server_reach).
  * options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
  * of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
  * which this returns 0. What the directory refuses after a loss, as a name that is taken by then, is tried again until it is taken, or
@@ -1183,7 +1192,7 @@ NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *a
 /**
  * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
  * -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
- * its text), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
+ * its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
  */
 NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_object object);
 

@@ -161,7 +161,7 @@ fn write(value: &Value, left: u32) -> Result<Json> {
         Value::UInt32(number) => json!(number),
         Value::Int64(number) => json!(number),
         Value::UInt64(number) => json!(number),
-        Value::Float(number) => float(f64::from(*number)),
+        Value::Float(number) => float(short(*number)),
         Value::Double(number) => float(*number),
         Value::String(text) => match text.as_str() {
             Some(text) => json!(text),
@@ -226,6 +226,12 @@ fn float(number: f64) -> Json {
         _ if number > 0.0 => json!({ "$float": "Infinity" }),
         _ => json!({ "$float": "-Infinity" }),
     }
+}
+
+/// The same number in as few digits as 32 bits need: 0.1, and not 0.10000000149011612.
+fn short(number: f32) -> f64 {
+    let exact = f64::from(number);
+    number.to_string().parse().ok().filter(|short: &f64| *short as f32 == number).unwrap_or(exact)
 }
 
 fn reference(object: &Object) -> Json {

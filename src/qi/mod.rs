@@ -22,6 +22,7 @@ pub mod meta;
 pub mod payload;
 pub mod server;
 pub mod signature;
+pub mod typed;
 pub mod value;
 
 #[cfg(test)]

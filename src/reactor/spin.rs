@@ -8,6 +8,10 @@
 //! must meet: they are made in certain ticks of the system's clock, which every process sees alike. A side that tries in
 //! every 16th tick and one that tries in every 4th meet in every 16th.
 //!
+//! Whoever spins uses up its share of the core, and is then displaced by another thread that wants it, for milliseconds; whoever
+//! sleeps is preferred when it wakes up. So a thread that was displaced in the midst of spinning stays apart as well, twice
+//! as long each time that it happens again.
+//!
 //! `MILLRACE_SPIN=0` in the environment turns spinning off for the process, the option `NN_SPIN` for a socket.
 
 use std::cell::Cell;
@@ -28,13 +32,38 @@ const TRIES: u32 = 4;
 
 const TICK: Duration = Duration::from_millis(4);
 
+/// Between two looks nothing takes so long, unless another thread has the core meanwhile.
+const DISPLACED: Duration = Duration::from_micros(200);
+
+/// After so many ticks without being displaced it is a matter of the past.
+const FORGET: u64 = 512;
+
 /// Which ticks are for trying: multiples of this, at first and at last (one in a second).
 const FIRST_PERIOD: u64 = 4;
 const LAST_PERIOD: u64 = 256;
 
+/// How a look for something ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Look {
+    Found,
+    Missed,
+    /// Found or not, another thread had the core in the midst of it.
+    Displaced {
+        found: bool,
+    },
+}
+
 /// What a thread knows of the use of spinning.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Spinner {
+struct Spinner {
+    stance: Stance,
+    /// How long it stays apart if it is displaced now, and when it was last.
+    penalty: u64,
+    displaced_at: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stance {
     /// It helps. After a second failure in a row it does not.
     InStep { missed: bool },
     /// It does not, but may again. `tick` is the last one in which there were tries, of which some are left.
@@ -42,11 +71,13 @@ enum Spinner {
 }
 
 impl Spinner {
+    const NEW: Spinner = Spinner { stance: Stance::InStep { missed: false }, penalty: FIRST_PERIOD, displaced_at: 0 };
+
     /// How long the wait that begins now should spin, if at all.
     fn plan(&mut self, tick: impl FnOnce() -> u64) -> Option<Duration> {
-        match self {
-            Spinner::InStep { .. } => Some(SPIN),
-            Spinner::Apart { period, tick: last, tries } => {
+        match &mut self.stance {
+            Stance::InStep { .. } => Some(SPIN),
+            Stance::Apart { period, tick: last, tries } => {
                 let tick = tick();
                 if !tick.is_multiple_of(*period) {
                     return None;
@@ -61,21 +92,33 @@ impl Spinner {
     }
 
     /// The wait has spun, in vain or not.
-    fn learn(&mut self, found: bool, tick: impl FnOnce() -> u64) {
-        *self = match *self {
-            _ if found => Spinner::InStep { missed: false },
-            Spinner::InStep { missed: false } => Spinner::InStep { missed: true },
-            Spinner::InStep { missed: true } => Spinner::Apart { period: FIRST_PERIOD, tick: tick(), tries: 0 },
-            Spinner::Apart { period, tick, tries: 0 } => {
-                Spinner::Apart { period: (period * 2).min(LAST_PERIOD), tick, tries: 0 }
+    fn learn(&mut self, look: Look, tick: impl FnOnce() -> u64) {
+        self.stance = match (look, self.stance) {
+            (Look::Displaced { .. }, _) => self.step_aside(tick()),
+            (Look::Found, _) => Stance::InStep { missed: false },
+            (Look::Missed, Stance::InStep { missed: false }) => Stance::InStep { missed: true },
+            (Look::Missed, Stance::InStep { missed: true }) => {
+                Stance::Apart { period: FIRST_PERIOD, tick: tick(), tries: 0 }
             }
-            apart => apart,
+            (Look::Missed, Stance::Apart { period, tick, tries: 0 }) => {
+                Stance::Apart { period: (period * 2).min(LAST_PERIOD), tick, tries: 0 }
+            }
+            (Look::Missed, apart) => apart,
         }
+    }
+
+    fn step_aside(&mut self, tick: u64) -> Stance {
+        if tick - self.displaced_at.min(tick) > FORGET {
+            self.penalty = FIRST_PERIOD;
+        }
+        self.displaced_at = tick;
+        self.penalty = (self.penalty * 2).min(LAST_PERIOD);
+        Stance::Apart { period: self.penalty, tick, tries: 0 }
     }
 }
 
 thread_local! {
-    static MINE: Cell<Spinner> = const { Cell::new(Spinner::InStep { missed: false }) };
+    static MINE: Cell<Spinner> = const { Cell::new(Spinner::NEW) };
 }
 
 /// Calls `look` until it finds something, for a short while, if that has been worth it lately. True if it found
@@ -85,12 +128,14 @@ pub fn spin(look: impl FnMut() -> bool) -> bool {
         return false;
     }
     let mut spinner = MINE.get();
-    let found = spinner.plan(tick).map(|time| look_for(time, look));
-    if let Some(found) = found {
-        spinner.learn(found, tick);
-    }
+    let Some(time) = spinner.plan(tick) else {
+        MINE.set(spinner);
+        return false;
+    };
+    let look = look_for(time, look);
+    spinner.learn(look, tick);
     MINE.set(spinner);
-    found.unwrap_or(false)
+    matches!(look, Look::Found | Look::Displaced { found: true })
 }
 
 /// Do so many others wait beside the caller that they will want every core as soon as they are told?
@@ -110,17 +155,22 @@ fn want_every_core(others: usize, cores: usize) -> bool {
     others > 0 && others + 1 >= cores
 }
 
-fn look_for(time: Duration, mut look: impl FnMut() -> bool) -> bool {
+fn look_for(time: Duration, mut look: impl FnMut() -> bool) -> Look {
     let start = Instant::now();
+    let mut last = start;
     loop {
-        for _ in 0..4 {
-            if look() {
-                return true;
-            }
+        let found = (0..4).any(|_| look());
+        let now = Instant::now();
+        if now - last >= DISPLACED {
+            return Look::Displaced { found };
         }
-        if start.elapsed() >= time {
-            return false;
+        if found {
+            return Look::Found;
         }
+        if now - start >= time {
+            return Look::Missed;
+        }
+        last = now;
     }
 }
 
@@ -138,20 +188,18 @@ pub fn is_enabled() -> bool {
 mod tests {
     use super::*;
 
-    const NEW: Spinner = Spinner::InStep { missed: false };
-
     /// One wait at a tick; how long it spun.
     fn wait(spinner: &mut Spinner, tick: u64, found: bool) -> Option<Duration> {
         let time = spinner.plan(|| tick);
         if time.is_some() {
-            spinner.learn(found, || tick);
+            spinner.learn(if found { Look::Found } else { Look::Missed }, || tick);
         }
         time
     }
 
     #[test]
     fn one_miss_is_forgiven_and_two_in_a_row_are_not() {
-        let mut spinner = NEW;
+        let mut spinner = Spinner::NEW;
         for found in [true, false, true, false] {
             assert_eq!(wait(&mut spinner, 1, found), Some(SPIN));
         }
@@ -161,7 +209,7 @@ mod tests {
 
     #[test]
     fn failures_make_tries_ever_rarer_and_a_success_ends_that() {
-        let mut spinner = NEW;
+        let mut spinner = Spinner::NEW;
         wait(&mut spinner, 0, false);
         wait(&mut spinner, 0, false);
         let mut tried = Vec::new();
@@ -177,6 +225,39 @@ mod tests {
         assert_eq!(wait(&mut spinner, 2049, true), Some(SPIN));
     }
 
+    /// How long a spinner that is displaced at this tick stays apart, in ticks.
+    fn displace(spinner: &mut Spinner, at: u64) -> u64 {
+        assert!(spinner.plan(|| at).is_some());
+        spinner.learn(Look::Displaced { found: true }, || at);
+        (at + 1..).find(|tick| spinner.plan(|| *tick).is_some()).unwrap() - at
+    }
+
+    #[test]
+    fn who_is_displaced_stays_apart_twice_as_long_each_time_until_it_is_forgotten() {
+        let mut spinner = Spinner::NEW;
+        let mut at = 256;
+        for apart in [8, 16, 32, 64, 128, 256, 256] {
+            assert_eq!(displace(&mut spinner, at), apart);
+            spinner.learn(Look::Found, || at);
+            at += 256;
+        }
+        at += FORGET;
+        assert_eq!(displace(&mut spinner, at), 8);
+    }
+
+    #[test]
+    fn a_long_look_is_told_from_a_miss() {
+        let mut looks = 0;
+        let look = look_for(Duration::from_secs(3600), || {
+            looks += 1;
+            let end = Instant::now() + DISPLACED;
+            while looks == 1 && Instant::now() < end {}
+            false
+        });
+        assert_eq!(look, Look::Displaced { found: false });
+        assert_eq!(look_for(Duration::ZERO, || true), Look::Found);
+    }
+
     #[test]
     fn others_want_every_core_if_there_are_others() {
         for (others, cores, crowded) in
@@ -189,7 +270,8 @@ mod tests {
     /// Two sides that are apart with different periods try in a common tick before long.
     #[test]
     fn tries_meet() {
-        let mut sides = [FIRST_PERIOD, LAST_PERIOD].map(|period| Spinner::Apart { period, tick: 0, tries: 0 });
+        let mut sides = [FIRST_PERIOD, LAST_PERIOD]
+            .map(|period| Spinner { stance: Stance::Apart { period, tick: 0, tries: 0 }, ..Spinner::NEW });
         let met = (1..=LAST_PERIOD).find(|tick| {
             let mut both = true;
             for side in &mut sides {

@@ -1,12 +1,12 @@
 //! The streams that the I/O thread looks after: what their senders have appended and left is written, without their having
 //! woken anybody.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::transport::coalescing::pulse::Beat;
+use crate::transport::coalescing::pulse::{Beat, Pulse};
 use crate::transport::outbox::BUFFER;
-
-use super::Watched;
+use crate::transport::source::Source;
 
 /// How soon the I/O thread looks again.
 pub const LOOK: Duration = Duration::from_micros(50);
@@ -22,6 +22,13 @@ const FILLING: Duration = Duration::from_millis(1);
 
 /// ... unless one has been filling for longer than this.
 const OLD: Duration = Duration::from_millis(2);
+
+/// A pipe on which messages stream.
+pub struct Watched {
+    pub source: Arc<dyn Source>,
+    pub key: u64,
+    pub pulse: Pulse,
+}
 
 #[derive(Default)]
 pub struct Streams {

@@ -1,22 +1,16 @@
-//! One turn of the poll, and the I/O thread's loop around it.
+//! One turn of the poll.
 
 use std::io;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::sys::cancel::Uncancelled;
-use crate::sys::signals::set_timer_slack;
 
-use super::baton::{Baton, IoTurn, Tenure};
+use super::baton::{Baton, Tenure, Wake};
 use super::deferred::{Busy, News};
 use super::parker::Parker;
 use super::poll::{BELL, Room, ready, room};
-use super::streams::{LOOK, Streams};
-use super::{Reactor, Request, time_left};
-
-/// How long the I/O thread stays out of the poll after a caller has polled; while they come again and again, up to the second.
-const LEASE: Duration = Duration::from_millis(1);
-const LONG_LEASE: Duration = Duration::from_millis(4);
+use super::{ByIdentity, Reactor, time_left};
 
 /// Longest sleep in the poll. Nobody is told when a program closes the poll under us, but the next poll fails.
 pub(super) const LONGEST: Duration = Duration::from_secs(5);
@@ -98,138 +92,36 @@ impl Reactor {
         }
     }
 
-    /// Tells everybody whose timer is due.
-    pub(super) fn expire(&self, now: Instant) {
-        while let Some((source, key)) = self.timers.pop_due(now) {
-            let _uncancelled = Uncancelled::hold();
-            source.expired(key);
+    /// A tenure begins to fetch and tell events. False: it is over, and what comes is its successor's.
+    pub(super) fn begin_step(&self, tenure: Option<Tenure>) -> bool {
+        let Some(tenure) = tenure else { return true };
+        if self.baton.is_over(tenure) {
+            return false;
+        }
+        // The watcher says that it sleeps, and then looks at the progress; here it is the other way round. One sees the other.
+        self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 2, Ordering::SeqCst);
+        if self.io_watches.load(Ordering::SeqCst) && !self.io_alarmed.swap(true, Ordering::Relaxed) {
+            // What is fetched now wakes it no more.
+            self.rung(self.poll.wake_watcher());
+        }
+        true
+    }
+
+    pub(super) fn end_step(&self, tenure: Option<Tenure>) {
+        // What a tenure does that is over says nothing of its successor.
+        if tenure.is_some_and(|tenure| !self.baton.is_over(tenure)) {
+            self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 1, Ordering::SeqCst);
         }
     }
 
-    /// The I/O thread.
-    pub(super) fn serve(&self) {
-        set_timer_slack(LOOK / 10);
-        self.ending.serve_here();
-        let mut streams = Streams::default();
-        let mut lease = LEASE;
-        while !self.is_stopping() {
-            if self.has_failed() {
-                self.sleep_for_timers();
-                continue;
-            }
-            self.watch(&mut streams);
-            if self.is_deferring() {
-                self.pause(LOOK);
-                self.look(Busy::Defer, Baton::hand_back);
-                continue;
-            }
-            match self.baton.io_turn() {
-                IoTurn::Poll(tenure) => {
-                    lease = LEASE;
-                    self.serve_poll(tenure);
-                }
-                IoTurn::Nap => {
-                    self.nap(lease);
-                    lease = (lease * 2).min(LONG_LEASE);
-                }
-                IoTurn::Watch => {
-                    lease = LEASE;
-                    if let Some(tenure) = self.watch_holder() {
-                        self.serve_poll(tenure);
-                    }
-                }
-            }
+    /// One turn without sleeping, if nobody else is polling.
+    pub(super) fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>, Tenure) -> Wake<ByIdentity>) {
+        if !self.has_failed()
+            && let Some(tenure) = self.baton.try_acquire()
+        {
+            // What does not sleep cannot be interrupted.
+            let _ = self.poll_once(Sleep::Not, Some(tenure), busy);
+            self.carry_out(give_back(&self.baton, tenure));
         }
-        // What was put off is told, if only to let go of whom it was for.
-        self.look(Busy::Wait, Baton::hand_back);
-    }
-
-    /// Polls until callers want to, or there is something else to do.
-    fn serve_poll(&self, tenure: Tenure) {
-        loop {
-            if self.is_stopping() || self.has_failed() || self.has_requests() || self.is_deferring() {
-                return self.carry_out(self.baton.hand_back(tenure));
-            }
-            if self.io.begin_poll() {
-                // Signals are blocked here; any other error is told by `has_failed`.
-                let _ = self.poll_once(Sleep::Io(&self.io), Some(tenure), Busy::Defer);
-            }
-            self.io.take_notice();
-            if let Some(wake) = self.baton.io_yield() {
-                return self.carry_out(wake);
-            }
-        }
-    }
-
-    /// Sleeps outside the poll, for timers only: for a whole lease, or until there is something to do.
-    fn nap(&self, lease: Duration) {
-        let end = Instant::now() + lease;
-        loop {
-            let now = Instant::now();
-            if now >= end || self.is_stopping() || self.has_requests() {
-                return;
-            }
-            let wake_at = self.timers.next().map_or(end, |timer| timer.min(end));
-            self.io.park(Some(wake_at.saturating_duration_since(now)));
-            self.io.take_notice();
-            if self.baton.is_attended() {
-                return;
-            }
-            self.expire(Instant::now());
-        }
-    }
-
-    /// All that is left to do without a poll.
-    fn sleep_for_timers(&self) {
-        let until_timer = time_left(self.timers.next()).unwrap_or(LONGEST);
-        self.pause(until_timer);
-        self.end_if_wanted();
-        let requests = std::mem::take(&mut *self.requests.lock());
-        drop(requests);
-    }
-
-    /// Looks after the pipes on which messages stream, until a look finds nothing: the senders need not wake anybody
-    /// meanwhile. If nobody polls, it does on the way.
-    fn watch(&self, streams: &mut Streams) {
-        loop {
-            self.end_if_wanted();
-            let requests = std::mem::take(&mut *self.requests.lock());
-            for Request::Watch(watched) in requests {
-                streams.add(watched, Instant::now());
-            }
-            let pause = streams.look(Instant::now());
-            if streams.is_empty() || self.is_stopping() {
-                return streams.clear();
-            }
-            self.look(Busy::Defer, Baton::hand_back);
-            self.pause(if self.is_deferring() { LOOK } else { pause });
-        }
-    }
-
-    /// Hands over what waits if the process is about to end.
-    fn end_if_wanted(&self) {
-        if self.ending.is_wanted() {
-            self.ending.hand_over(self.sources.all(), &self.io);
-            self.ending.done();
-        }
-    }
-
-    /// The I/O thread has nothing to do for a moment, unless it is told or a timer is due.
-    fn pause(&self, time: Duration) {
-        self.io.park(Some(time));
-        self.io.take_notice();
-        self.expire(Instant::now());
-    }
-
-    pub(super) fn is_deferring(&self) -> bool {
-        !self.deferred.is_empty()
-    }
-
-    pub(super) fn has_requests(&self) -> bool {
-        self.ending.is_wanted() || !self.requests.lock().is_empty()
-    }
-
-    pub(super) fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
     }
 }

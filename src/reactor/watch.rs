@@ -33,28 +33,6 @@ impl Progress {
 }
 
 impl Reactor {
-    /// A tenure begins to fetch and tell events. False: it is over, and what comes is its successor's.
-    pub(super) fn begin_step(&self, tenure: Option<Tenure>) -> bool {
-        let Some(tenure) = tenure else { return true };
-        if self.baton.is_over(tenure) {
-            return false;
-        }
-        // The watcher says that it sleeps, and then looks at the progress; here it is the other way round. One sees the other.
-        self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 2, Ordering::SeqCst);
-        if self.io_watches.load(Ordering::SeqCst) && !self.io_alarmed.swap(true, Ordering::Relaxed) {
-            // What is fetched now wakes it no more.
-            self.rung(self.poll.wake_watcher());
-        }
-        true
-    }
-
-    pub(super) fn end_step(&self, tenure: Option<Tenure>) {
-        // What a tenure does that is over says nothing of its successor.
-        if tenure.is_some_and(|tenure| !self.baton.is_over(tenure)) {
-            self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 1, Ordering::SeqCst);
-        }
-    }
-
     /// Sleeps while somebody else has the baton. Gives it if that one was held up; otherwise the I/O thread has been told, or
     /// there is another reason to ask anew what to do.
     pub(super) fn watch_holder(&self) -> Option<Tenure> {

@@ -17,29 +17,45 @@ pub fn index(name: &[u8]) -> Option<u32> {
 
 /// The addresses of an interface, with scope and with port 0. `None`: there is no such interface.
 pub fn addresses(name: &[u8]) -> io::Result<Option<Vec<SocketAddr>>> {
-    with_enough(|| listed(name))
+    with_enough(|| {
+        let mut found: Option<Vec<SocketAddr>> = None;
+        each(|interface, _, address| {
+            if interface == name {
+                found.get_or_insert_default().extend(address);
+            }
+        })?;
+        Ok(found)
+    })
 }
 
-fn listed(name: &[u8]) -> io::Result<Option<Vec<SocketAddr>>> {
+/// The addresses of all interfaces that are up, with scope and with port 0.
+pub fn all_addresses() -> io::Result<Vec<SocketAddr>> {
+    with_enough(|| {
+        let mut found = Vec::new();
+        each(|_, is_up, address| found.extend(address.filter(|_| is_up)))?;
+        Ok(found)
+    })
+}
+
+/// Shows every address of every interface: its name, whether it is up, and the address if it is one of IP.
+fn each(mut look: impl FnMut(&[u8], bool, Option<SocketAddr>)) -> io::Result<()> {
     let mut first = ptr::null_mut();
     // SAFETY: `first` is room for a pointer.
     if unsafe { libc::getifaddrs(&raw mut first) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    let mut found: Option<Vec<SocketAddr>> = None;
     let mut next: *const libc::ifaddrs = first;
     // SAFETY: each pointer of the list is null or leads to an entry, which stays until the list is freed.
     while let Some(entry) = unsafe { next.as_ref() } {
         next = entry.ifa_next;
-        // SAFETY: every entry has a name.
-        if unsafe { CStr::from_ptr(entry.ifa_name) }.to_bytes() == name {
-            // SAFETY: the address is null or one of the kind that its family tells.
-            found.get_or_insert_default().extend(unsafe { address(entry.ifa_addr) });
-        }
+        // SAFETY: every entry has a name, and its address is null or one of the kind that its family tells.
+        let (name, address) = unsafe { (CStr::from_ptr(entry.ifa_name), address(entry.ifa_addr)) };
+        let is_up = entry.ifa_flags & libc::IFF_UP as libc::c_uint != 0;
+        look(name.to_bytes(), is_up, address);
     }
     // SAFETY: the list is ours, and nothing of it is in use any more.
     unsafe { libc::freeifaddrs(first) };
-    Ok(found)
+    Ok(())
 }
 
 /// # Safety
@@ -72,6 +88,7 @@ mod tests {
         assert!(index(b"lo").is_some());
         let addresses = addresses(b"lo").unwrap().unwrap();
         assert!(addresses.contains(&(Ipv4Addr::LOCALHOST, 0).into()), "{addresses:?}");
+        assert!(all_addresses().unwrap().contains(&(Ipv4Addr::LOCALHOST, 0).into()));
     }
 
     #[test]

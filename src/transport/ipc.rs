@@ -20,15 +20,12 @@ use crate::sys::Owned;
 use super::framing::{Framing, SP_IPC};
 use super::lock_file::{FileIdentity, LockFile, identity};
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{Dialer, Listener, Setup, Transport};
+use super::{BACKLOG, Dialer, Listener, Setup, Transport};
 
 pub const LEVEL: i32 = -2;
 pub const SEC_ATTR: i32 = 1;
 pub const OUTBUFSZ: i32 = 2;
 pub const INBUFSZ: i32 = 3;
-
-/// More than the reference's 10: a full backlog only makes connectors try again.
-const BACKLOG: i32 = 100;
 
 /// Longest path, without the final NUL.
 const PATH_MAX: usize = 107;

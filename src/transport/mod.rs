@@ -37,6 +37,11 @@ use framing::Framing;
 use resolve::Query;
 use stream::{Buffers, Stream};
 
+/// How many connections may wait to be accepted: as many as the kernel allows (`somaxconn`), which takes less if this is more. The
+/// reference's 100, and 10 for ipc, are less than what comes when a server of a thousand clients has been started anew, and whoever finds no room
+/// over tcp tries again after a second.
+pub const BACKLOG: i32 = 4096;
+
 /// The transports over bytes.
 static STREAMS: [&dyn Transport; 3] = [&tcp::Tcp, &ipc::Ipc, &ws::Ws];
 

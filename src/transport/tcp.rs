@@ -15,12 +15,10 @@ use crate::sys::{Owned, interface};
 use super::framing::{Framing, SP_TCP};
 use super::resolve::Query;
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{Dialer, Listener, Setup, Transport};
+use super::{BACKLOG, Dialer, Listener, Setup, Transport};
 
 pub const LEVEL: i32 = -3;
 pub const NODELAY: i32 = 1;
-
-const BACKLOG: i32 = 100;
 
 /// A silent peer is asked so often before it counts as gone.
 const KEEPALIVE_PROBES: u32 = 4;
@@ -373,7 +371,18 @@ fn looks_like_an_address(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
+
+    /// Of a hundred the rest would try again after a second.
+    #[test]
+    fn hundreds_may_wait_to_be_accepted() {
+        let listener = Tcp.listen(b"127.0.0.1:0", true).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.port().unwrap()));
+        let waiting = (0..300).map(|_| TcpStream::connect_timeout(&address, SECOND)).collect::<io::Result<Vec<_>>>();
+        assert!(waiting.is_ok(), "{waiting:?}");
+    }
 
     #[test]
     fn listening_addresses_follow_the_table() {

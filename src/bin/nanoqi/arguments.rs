@@ -21,14 +21,16 @@ usage: nanoqi [options] COMMAND
   trace SERVICE               print every call, result and event of a service
   serve [URL]                 be a directory, at URL or where --qi-url says, until interrupted
 
-Arguments are JSON; what is not JSON is a string. {\"$type\": \"f\", \"$value\": 1} is a value of that signature.
+Arguments are JSON; what is not JSON, or stands where only a string fits, is a string. {\"$type\": \"f\", \"$value\": 1} is a value of that signature.
 METHOD may be a full name, as add::(ii), to choose among overloads.
 
 options:
-  --qi-url URL     where the directory is; tcp://127.0.0.1:9559. tcps:// is TLS
+  --qi-url URL     where the directory is; else what NANOQI_URL says, or tcp://127.0.0.1:9559. tcps:// is TLS
   --user NAME      who to be; with serve: who is let in
   --token TEXT     what proves it; better in the environment, as NANOQI_TOKEN
-  --ca FILE        with tcps: believe only certificates signed by these authorities (PEM); all are believed without
+  --ca FILE        with tcps: believe only these certificates (PEM) and those that they have signed; all without
+  --cert FILE      serve, at a tcps:// URL: the certificate (PEM) to show, with those that lead to its authority
+  --key FILE       its private key (PEM)
   --timeout SECS   for connecting and for each answer; 10. 0: for ever
   --count N        watch, trace: end after N events
   --wait           wait for the service to appear, within --timeout
@@ -72,6 +74,8 @@ pub struct Arguments {
     pub user: Option<String>,
     pub token: Option<String>,
     pub authorities: Option<String>,
+    pub certificate: Option<String>,
+    pub key: Option<String>,
     /// `None`: for ever.
     pub timeout: Option<Duration>,
     pub count: Option<u64>,
@@ -83,8 +87,13 @@ pub struct Arguments {
 impl Arguments {
     /// The token on the line, or else in the environment.
     pub fn token(&self) -> Option<String> {
-        self.token.clone().or_else(|| std::env::var("NANOQI_TOKEN").ok())
+        self.token.clone().or_else(|| variable("NANOQI_TOKEN"))
     }
+}
+
+/// One that is empty counts as none.
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 /// Reads the words behind the program's name; an error says what is wrong.
@@ -92,10 +101,12 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
     let mut parser = Parser::from_args(words);
     let mut arguments = Arguments {
         command: Command::Help,
-        url: "tcp://127.0.0.1:9559".into(),
+        url: variable("NANOQI_URL").unwrap_or_else(|| "tcp://127.0.0.1:9559".into()),
         user: None,
         token: None,
         authorities: None,
+        certificate: None,
+        key: None,
         timeout: Some(Duration::from_secs(10)),
         count: None,
         wait: false,
@@ -135,6 +146,8 @@ fn read(
             Arg::Long("user") => arguments.user = Some(parser.value()?.string()?),
             Arg::Long("token") => arguments.token = Some(parser.value()?.string()?),
             Arg::Long("ca") => arguments.authorities = Some(parser.value()?.string()?),
+            Arg::Long("cert") => arguments.certificate = Some(parser.value()?.string()?),
+            Arg::Long("key") => arguments.key = Some(parser.value()?.string()?),
             Arg::Long("count") => arguments.count = Some(parser.value()?.parse()?),
             Arg::Long("timeout") => {
                 let time = parser.value()?.parse_with(|text| match text.parse() {

@@ -5,14 +5,15 @@ use std::time::Duration;
 use nanomsg::qi::client::{
     CallError, CallOptions, Event, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
 };
-use nanomsg::qi::json::{dynamic_from_json, to_json};
 use nanomsg::qi::meta::{FIRST_USER_ID, MetaObject, ServiceInfo};
+use nanomsg::qi::signature::Kind;
 use nanomsg::qi::value::Value;
 use nanomsg::transport::tls::TlsClient;
 use serde_json::{Value as Json, json};
 
 use crate::arguments::{Arguments, Command, Member};
-use crate::outcome::{Failure, Outcome, line, refused};
+use crate::outcome::{Failure, Outcome, file, line, usage};
+use crate::values::{self, as_json};
 
 /// Events that may wait to be printed.
 const QUEUE: usize = 10_000;
@@ -30,10 +31,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     match &arguments.command {
         Command::List => list(&session.services()?, arguments),
         Command::Info(name) => info(name, &service(name)?, arguments),
-        Command::Call(member, values) => call(&service(&member.service)?, member, &parsed(values)?, arguments),
+        Command::Call(member, values) => call(&service(&member.service)?, member, values, arguments),
         Command::Post(member, values) => {
             let proxy = service(&member.service)?;
-            proxy.post(&member.name, &parsed(values)?)?;
+            proxy.post(&member.name, &values::arguments(&proxy.meta(), &member.name, values)?)?;
             // Posts have no answer to wait for; that they are with the kernel can be waited for.
             let connection = proxy.connection();
             session.close();
@@ -41,7 +42,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         }
         Command::Watch(member) => watch(&service(&member.service)?, member, arguments),
         Command::Get(member) => show(service(&member.service)?.property(&member.name)?.value()),
-        Command::Set(member, value) => Ok(service(&member.service)?.set_property(&member.name, value_of(value)?)?),
+        Command::Set(member, word) => set(&service(&member.service)?, member, word),
         Command::Trace(name) => trace(&service(name)?, arguments),
         Command::Serve(_) | Command::Help | Command::Version => Ok(()),
     }
@@ -53,27 +54,11 @@ fn connect(arguments: &Arguments) -> Result<Session, Failure> {
     options.dial.credentials.user.clone_from(&arguments.user);
     options.dial.credentials.token = arguments.token();
     if let Some(path) = &arguments.authorities {
-        let usage = |text: String| Failure { code: 1, text };
-        let authorities = std::fs::read(path).map_err(|error| usage(format!("{path}: {error}")))?;
-        let believed = TlsClient::verified(&authorities);
-        options.dial.config.tls_client = Some(believed.map_err(|_| usage(format!("{path}: no certificates in PEM")))?);
+        let believed = TlsClient::verified(&file(path)?);
+        options.dial.config.tls_client =
+            Some(believed.map_err(|_| usage(format!("{path}: no certificates in PEM, or a broken one")))?);
     }
     Ok(Session::connect(&arguments.url, options)?)
-}
-
-fn parsed(words: &[String]) -> Result<Vec<Value>, Failure> {
-    words.iter().map(|word| value_of(word)).collect()
-}
-
-/// JSON, or else a string.
-fn value_of(word: &str) -> Result<Value, Failure> {
-    let Ok(json) = serde_json::from_str::<Json>(word) else { return Ok(word.into()) };
-    let value = dynamic_from_json(&json).map_err(|error| refused(format!("{word}: {error}")))?;
-    value.undynamic().map_err(refused)
-}
-
-fn as_json(value: &Value) -> Result<Json, Failure> {
-    to_json(value).map_err(refused)
 }
 
 fn show(value: &Value) -> Outcome {
@@ -148,9 +133,18 @@ fn meta_json(name: &str, proxy: &Proxy, meta: &MetaObject, shown: impl Fn(u32, &
     })
 }
 
-fn call(proxy: &Proxy, member: &Member, values: &[Value], arguments: &Arguments) -> Outcome {
+fn set(proxy: &Proxy, member: &Member, word: &str) -> Outcome {
+    let meta = proxy.meta();
+    let declared = meta.property_named(&member.name).and_then(|property| property.value_type().ok());
+    // Whether there is such a property is for the call to say.
+    let ty = declared.unwrap_or(Kind::Dynamic.into());
+    Ok(proxy.set_property(&member.name, values::value(word, &ty, &format!("property {}", member.name))?)?)
+}
+
+fn call(proxy: &Proxy, member: &Member, words: &[String], arguments: &Arguments) -> Outcome {
     let options = CallOptions { timeout: arguments.timeout, wanted: None };
-    let result = proxy.call_with(&member.name, values, &options)?;
+    let values = values::arguments(&proxy.meta(), &member.name, words)?;
+    let result = proxy.call_with(&member.name, &values, &options)?;
     match result.value() {
         // Nothing to show to people.
         Value::Void if !arguments.json => Ok(()),

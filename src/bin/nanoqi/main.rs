@@ -7,6 +7,7 @@ mod arguments;
 mod commands;
 mod outcome;
 mod serve;
+mod values;
 
 use std::process::ExitCode;
 
@@ -20,15 +21,16 @@ fn main() -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    match arguments.command {
-        Command::Help => print!("{}", arguments::HELP),
-        Command::Version => println!("nanoqi {}", env!("CARGO_PKG_VERSION")),
-        _ => {
-            if let Err(failure) = commands::run(&arguments) {
-                eprintln!("nanoqi: {}", failure.text);
-                return ExitCode::from(failure.code);
-            }
+    let outcome = match arguments.command {
+        Command::Help => outcome::line(arguments::HELP.trim_end()),
+        Command::Version => outcome::line(format_args!("nanoqi {}", env!("CARGO_PKG_VERSION"))),
+        _ => commands::run(&arguments),
+    };
+    if let Err(failure) = outcome {
+        if !failure.text.is_empty() {
+            eprintln!("nanoqi: {}", failure.text);
         }
+        return ExitCode::from(failure.code);
     }
     ExitCode::SUCCESS
 }

@@ -29,11 +29,27 @@ impl From<CallError> for Failure {
     }
 }
 
-/// Whoever reads our output has gone: nothing more to do, and nothing to say.
+/// What a shell shows of a program that SIGPIPE ended.
+const PIPE: u8 = 128 + 13;
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        Failure { code: 4, text: format!("cannot write: {error}") }
+        match error.kind() {
+            // Whoever reads our output has gone: nothing more to do, and nothing to say.
+            io::ErrorKind::BrokenPipe => Failure { code: PIPE, text: String::new() },
+            _ => Failure { code: 4, text: format!("cannot write: {error}") },
+        }
     }
+}
+
+/// The command line is wrong.
+pub fn usage(text: impl ToString) -> Failure {
+    Failure { code: 1, text: text.to_string() }
+}
+
+/// What a file that the command line names holds.
+pub fn file(path: &str) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| usage(format!("{path}: {error}")))
 }
 
 pub fn refused(text: impl ToString) -> Failure {

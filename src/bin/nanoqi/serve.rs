@@ -2,20 +2,40 @@
 
 use nanomsg::qi::client::shared_reactor;
 use nanomsg::qi::server::{Options, Server, Verdict};
+use nanomsg::transport::tls::TlsServer;
 
 use crate::arguments::Arguments;
-use crate::outcome::{Failure, Outcome, line};
+use crate::outcome::{Failure, Outcome, file, line, usage};
 
-/// Serves until the process is ended. With `--user` and `--token`, only who knows both is let in.
+/// Serves until the process is ended. With `--user` and `--token`, only who knows both is let in; half of them is a mistake that
+/// would leave the door open.
 pub fn serve(url: &str, arguments: &Arguments) -> Outcome {
     let failed = |text: String| Failure { code: 2, text };
     let mut options = Options::default();
-    if let (Some(user), Some(token)) = (arguments.user.clone(), arguments.token()) {
-        options = options.authenticator(move |credentials| {
+    options = match (arguments.user.clone(), arguments.token()) {
+        (None, None) => options,
+        (Some(user), Some(token)) => options.authenticator(move |credentials| {
             let known = credentials.user == Some(user.as_bytes()) && credentials.token == Some(token.as_bytes());
             if known { Verdict::Accept(Vec::new()) } else { Verdict::Reject("unknown user or wrong token".into()) }
-        });
-    }
+        }),
+        (None, Some(_)) => {
+            return Err(usage("serve: a token without --user would let everybody in; give both, or none"));
+        }
+        (Some(_), None) => {
+            return Err(usage(
+                "serve: --user without a token would let everybody in; set NANOQI_TOKEN, or give neither",
+            ));
+        }
+    };
+    options.connection.tls_server = match (&arguments.certificate, &arguments.key) {
+        (None, None) => None,
+        (Some(chain), Some(key)) => {
+            let identity = TlsServer::from_pem(&file(chain)?, &file(key)?);
+            let wrong = |_| usage(format!("{chain}, {key}: not a certificate and its key, both in PEM"));
+            Some(identity.map_err(wrong)?)
+        }
+        _ => return Err(usage("serve: --cert and --key belong together")),
+    };
     let reactor = shared_reactor().map_err(|error| failed(error.to_string()))?;
     let server = Server::standalone(&reactor, &[url], options).map_err(|error| failed(error.to_string()))?;
     for address in server.addresses() {

@@ -13,8 +13,9 @@ use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
-use super::objects::{self, User};
+use super::objects;
 use super::options::timeout;
+use super::user::User;
 use super::view;
 
 /// A call under way: nnqi_call_start, nnqi_call_then. Any thread. Free it with nnqi_pending_free, also when it has ended.

@@ -14,8 +14,8 @@ use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
-use super::objects::User;
 use super::options::{connection_options, nnqi_options, timeout};
+use super::user::User;
 use super::view;
 
 /// One connection, shared by parties that know nothing of each other: each makes handlers for the messages that concern it. Any

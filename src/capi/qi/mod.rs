@@ -27,6 +27,7 @@ pub mod server;
 pub mod subscribe;
 #[cfg(test)]
 mod tests;
+mod user;
 mod view;
 
 pub use error::nnqi_error;

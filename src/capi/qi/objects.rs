@@ -3,7 +3,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::server::{Call, Limits, Object, ObjectBuilder};
+use crate::qi::server::{Answer, Call, Limits, Object, ObjectBuilder};
 use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
@@ -14,6 +14,7 @@ use super::handles::{Handles, Kind};
 use super::held::Held;
 use super::options::{NNQI_ACCEPT, words};
 use super::requests::{self, nnqi_request};
+use super::user::User;
 use super::view;
 
 /// An object that is being described, until nnqi_build or nnqi_builder_free. One thread at a time.
@@ -60,25 +61,6 @@ pub type nnqi_gone = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 static BUILDERS: LazyLock<Handles<Arc<Mutex<Option<ObjectBuilder>>>>> = LazyLock::new(|| Handles::new(Kind::Builder));
 static OBJECTS: LazyLock<Handles<Object>> = LazyLock::new(|| Handles::new(Kind::Object));
-
-/// What C wants to have back in its callbacks.
-#[derive(Clone, Copy)]
-pub struct User(*mut c_void);
-
-// SAFETY: the pointer is never followed here, only handed back to C, whose header says on which threads.
-unsafe impl Send for User {}
-// SAFETY: as above.
-unsafe impl Sync for User {}
-
-impl User {
-    pub fn new(user: *mut c_void) -> User {
-        User(user)
-    }
-
-    pub fn pointer(self) -> *mut c_void {
-        self.0
-    }
-}
 
 pub fn object(handle: nnqi_object) -> Result<Object> {
     OBJECTS.get(handle)
@@ -131,7 +113,7 @@ pub unsafe extern "C" fn nnqi_method(
         // SAFETY: as above.
         let (parameters, result) = unsafe { (view::utf8(parameters)?, view::utf8(result)?) };
         let code = code.ok_or(Error::FAULT)?;
-        let user = User(user);
+        let user = User::new(user);
         let run = move |call: Call| {
             // SAFETY: C promises a function of this kind, and that it can be called with `user` as long as the object lives.
             unsafe { code(requests::add(call), user.pointer()) };
@@ -178,7 +160,7 @@ pub unsafe extern "C" fn nnqi_property_checked(
 ) -> i64 {
     guard(|| {
         let checked = || {
-            let check = checking(check.ok_or(Error::FAULT)?, User(user));
+            let check = checking(check.ok_or(Error::FAULT)?, User::new(user));
             Ok(|builder: &mut ObjectBuilder, name: &str, signature: &str, value: Value| {
                 builder.property_checked(name, signature, value, check)
             })
@@ -246,7 +228,7 @@ pub extern "C" fn nnqi_limits(builder: nnqi_builder, requests: usize, bytes: usi
 pub extern "C" fn nnqi_when_gone(builder: nnqi_builder, gone: nnqi_gone, user: *mut c_void) -> c_int {
     guard(|| {
         let gone = gone.ok_or(Error::FAULT)?;
-        let user = User(user);
+        let user = User::new(user);
         with_builder(builder, |builder| {
             builder.keep(Gone { gone, user });
             0
@@ -303,6 +285,17 @@ pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_forward(proxy: nnqi_proxy) -> nnqi_object {
     guard(|| Ok(OBJECTS.add(client::proxy(proxy)?.forwarded()?)))
+}
+
+/// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
+/// -1 with EBADF. Any thread. (13)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
+    guard(|| {
+        let object = OBJECTS.get(object)?;
+        requests::take(request)?.reply(Ok(Answer::from(&object)));
+        Ok(0)
+    })
 }
 
 /// Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread. (13)

@@ -15,7 +15,7 @@ use crate::qi::value::Value;
 
 use super::build::nnqi_value;
 use super::error::{Failure, Result};
-use super::objects::User;
+use super::user::User;
 use super::view;
 
 /// Milliseconds as C passes them; negative: for ever.
@@ -54,7 +54,8 @@ pub struct nnqi_options {
     /// What answer gets. It must stay valid as long as the session may connect, which is wherever a service of it is found; when
     /// nnqi_close returns, a call may still be under way in another thread.
     pub context: *mut c_void,
-    /// For addresses with tcps: a file (PEM) with the certificates of the authorities that must have signed those of servers. NULL:
+    /// For addresses with tcps: a file (PEM) with the certificates that are believed themselves, as that of a robot which has signed its
+    /// own, and as those of authorities that have signed others. One without names is believed for any. NULL:
     /// every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
     pub authorities: *const c_char,
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
@@ -97,7 +98,8 @@ pub struct nnqi_server_options {
     pub user: *const c_char,
     /// What user must show; NULL: nothing is asked for.
     pub token: *const c_char,
-    /// Threads that objects work on; 0: one for each processor, at least 2.
+    /// Threads that objects work on at once; 0: one for each processor, at least 2. One that has been inside a method for 10 ms, because it
+    /// waits or computes, does not count any more: while calls wait, others take its place, up to max_workers.
     pub workers: c_int,
     /// Decides who is let in; NULL: user and token do. With a user it is EINVAL.
     pub authenticate: nnqi_authenticator,
@@ -120,6 +122,9 @@ pub struct nnqi_server_options {
     /// Addresses that are listed for services beside those that are listened on, as tcp://robot.local:9559, and then NULL; or NULL.
     /// They must be such as can be connected to.
     pub advertise: *const *const c_char,
+    /// Threads in all, those inside long methods included; at least workers; 0: 256. When all of them are inside methods and none has come
+    /// back for a second, calls that wait for a thread end with an error.
+    pub max_workers: c_int,
 }
 
 /// # Safety
@@ -214,6 +219,7 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
         Ok(workers) => options.workers = workers,
         Err(_) => return Err(Failure::invalid("a negative number of workers")),
     }
+    set(&mut options.max_workers, "max_workers", given.max_workers.into())?;
     // SAFETY: the caller's promise, of each text.
     let bytes = |text| some(text, |text| Ok(unsafe { pointers::text(text) }?.to_vec()));
     match (bytes(given.user)?, bytes(given.token)?, given.authenticate) {

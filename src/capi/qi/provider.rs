@@ -16,7 +16,9 @@ pub type nnqi_provider = u64;
 
 static PROVIDERS: LazyLock<Handles<Arc<Provider>>> = LazyLock::new(|| Handles::new(Kind::Provider));
 
-/// Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services.
+/// Connects to the directory at url and listens at count addresses, as tcp://0.0.0.0:0, where clients will reach the services: at each
+/// address that the machine has when a service is registered. With count 0 only the directory's own process reaches them, on the
+/// connection that registers them (nnqi_server_reach).
 /// options, of the session with the directory, may be NULL; with reconnect the services are registered again after a loss. serving,
 /// of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
 /// which this returns 0. What the directory refuses after a loss, as a name that is taken by then, is tried again until it is taken, or
@@ -40,7 +42,7 @@ pub unsafe extern "C" fn nnqi_provider_open(
 
 /// Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
 /// -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
-/// its text), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
+/// its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_register(provider: nnqi_provider, name: *const c_char, object: nnqi_object) -> i64 {
     guard(|| {

@@ -10,7 +10,7 @@ use super::build::nnqi_value;
 use super::error::{Result, guard};
 use super::handles::{Handles, Kind};
 use super::held::Held;
-use super::objects::{self, User, nnqi_object};
+use super::user::User;
 use super::view;
 
 /// A call that has come in and waits for its answer: nnqi_reply, nnqi_reply_error, nnqi_reply_canceled or
@@ -38,7 +38,7 @@ fn with_request<T>(handle: nnqi_request, look: impl FnOnce(&Call) -> T) -> Resul
 }
 
 /// Only one of several threads that answer gets it.
-fn take_request(handle: nnqi_request) -> Result<Call> {
+pub fn take(handle: nnqi_request) -> Result<Call> {
     REQUESTS.remove(handle)?.lock().take().ok_or_else(|| Error::BAD_FD.into())
 }
 
@@ -117,7 +117,7 @@ pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int
         let (result, inner) = view::take(result)?;
         let (result, objects) = inner.held.to_be_sent(result)?;
         let answer = objects.iter().fold(Answer::from(result), Answer::carrying);
-        take_request(request)?.reply(Ok(answer));
+        take(request)?.reply(Ok(answer));
         Ok(0)
     })
 }
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
     guard(|| {
         // SAFETY: a non-null `text` ends with a zero.
         let text = unsafe { view::utf8(text) }?;
-        take_request(request)?.reply(Err(CallError::from(text)));
+        take(request)?.reply(Err(CallError::from(text)));
         Ok(0)
     })
 }
@@ -139,18 +139,7 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
     guard(|| {
-        take_request(request)?.reply(Err(CallError::Canceled));
-        Ok(0)
-    })
-}
-
-/// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
-/// -1 with EBADF. Any thread. (13)
-#[unsafe(no_mangle)]
-pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
-    guard(|| {
-        let object = objects::object(object)?;
-        take_request(request)?.reply(Ok(Answer::from(&object)));
+        take(request)?.reply(Err(CallError::Canceled));
         Ok(0)
     })
 }

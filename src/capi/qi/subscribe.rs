@@ -9,8 +9,8 @@ use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
-use super::objects::User;
 use super::options::timeout;
+use super::user::User;
 use super::view;
 
 /// Listens to a signal, or to the changes of a property. Any thread. End it with nnqi_unsubscribe.

@@ -9,3 +9,4 @@ mod shared;
 mod tests;
 
 pub use provider::Provider;
+pub use shared::serve;

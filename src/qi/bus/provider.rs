@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::qi::calls::{CallError, Connection, Result};
 use crate::qi::client::{ConnectionObserver, Link, Session, SessionOptions};
 use crate::qi::endpoint::may_wait;
+use crate::qi::machine::{machine_id, random_uuid};
 use crate::qi::meta::ServiceInfo;
 use crate::qi::server::{Object, Options, Server, ServerError};
 use crate::sys::sync::Mutex;
@@ -34,6 +35,10 @@ struct Registered {
     server: Server,
     offers: Mutex<BTreeMap<String, Offer>>,
     turn: Mutex<()>,
+    /// Which machine this is, for a directory on another one.
+    machine: String,
+    /// Random: whoever asks the directory is told it, and it names this provider among all of all machines.
+    session_id: String,
 }
 
 /// A service of ours.
@@ -45,20 +50,29 @@ struct Offer {
 
 impl Provider {
     /// Connects to the directory at `url` with a session of its own, and listens at `addresses` (as `tcp://127.0.0.1:0`). The
-    /// endpoints that are published are those, and what [`Options::advertise`] adds. With [`SessionOptions::reconnect`] the
+    /// endpoints that are published are those, for `0.0.0.0` and `[::]` each address that the machine has when a service is
+    /// registered, and what [`Options::advertise`] adds. Without any, only the directory's own process reaches the services,
+    /// on the connection that registers them ([`Server::reach`]). With [`SessionOptions::reconnect`] the
     /// services are registered again after a loss; what the directory refuses then is tried again until it is taken, or
     /// [unregistered](Provider::unregister).
     pub fn start(url: &str, addresses: &[&str], session: SessionOptions, options: Options) -> Result<Provider> {
         let reactor = session.reactor()?;
         let server = Server::provider(&reactor, addresses, options).map_err(listening)?;
-        let registered = Arc::new(Registered { server, offers: Mutex::default(), turn: Mutex::default() });
+        let registered = Arc::new(Registered {
+            server,
+            offers: Mutex::default(),
+            turn: Mutex::default(),
+            machine: session.machine_id.clone().unwrap_or_else(machine_id),
+            session_id: random_uuid(),
+        });
         let observer = Arc::clone(&registered) as Arc<dyn ConnectionObserver>;
         let session = Session::start(url, session, Some(observer))?;
         Ok(Provider { session, registered })
     }
 
     /// Registers an object as the service `name`; gives its id. Everybody may call it when this returns. Fails with
-    /// [`CallError::Remote`] if the directory refuses, as it does while the name is taken, or like a call.
+    /// [`CallError::Remote`] if the directory refuses, as it does while the name is taken, with [`CallError::Unreachable`] if it
+    /// listens, but at no address that anybody can dial, or like a call.
     pub fn register(&self, name: &str, object: &Object) -> Result<u32> {
         may_wait()?;
         let (id, before) = {
@@ -118,14 +132,21 @@ fn listening(error: ServerError) -> CallError {
 impl Registered {
     /// Registers and serves; gives what the name stood for before, which is to be dropped without the turn. For who has that.
     fn register(&self, link: &Link, name: &str, object: &Object) -> Result<(u32, Option<Offer>)> {
+        let endpoints = self.server.endpoints();
+        let addresses = self.server.addresses();
+        if endpoints.is_empty() && !addresses.is_empty() {
+            let endpoints = addresses.iter().map(|at| format!("{at} (this machine has no address)")).collect();
+            return Err(CallError::Unreachable { name: name.into(), endpoints });
+        }
         let info = ServiceInfo {
             name: name.into(),
             service_id: 0,
-            // Whoever asks the same directory finds us on the same machine as that.
-            machine_id: link.machine.as_str().into(),
+            // On one machine with the directory, whoever asks that finds us there, by whatever rule it names machines. From another
+            // machine it would send its own clients to their own loopback.
+            machine_id: if link.is_here() { link.machine.as_str().into() } else { self.machine.as_str().into() },
             process_id: std::process::id(),
-            endpoints: self.server.published().into_iter().map(Into::into).collect(),
-            session_id: format!("millrace-{}-{self:p}", std::process::id()).into(),
+            endpoints: endpoints.into_iter().map(Into::into).collect(),
+            session_id: self.session_id.as_str().into(),
             object_uid: Some(object.uid()),
         };
         let id = link.directory.register_service(&info)?;

@@ -4,7 +4,14 @@ use std::sync::Arc;
 
 use crate::core::{Error, Result};
 use crate::qi::client::{PerProcess, shared_reactor};
-use crate::qi::server::{Options, Server};
+use crate::qi::server::{Options, Server, ServerError};
+
+/// Starts a directory at this address (`tcp://127.0.0.1:9559`) with the usual options, on the reactor that all sessions of the process
+/// share; [`Server::standalone`] has the choices, and the errors.
+pub fn serve(url: &str) -> std::result::Result<Server, ServerError> {
+    let reactor = shared_reactor().map_err(|error| ServerError::Refused(error.to_string()))?;
+    Server::standalone(&reactor, &[url], Options::default())
+}
 
 /// The server of objects that are passed to peers by clients. It listens nowhere, and is never closed: with it the connections
 /// would be.

@@ -13,6 +13,7 @@ use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken};
 use crate::qi::message::Message;
 use crate::qi::payload::{PayloadError, read_arguments};
 use crate::qi::signature::Signature;
+use crate::qi::typed::{FromValue, value_to};
 use crate::qi::value::Reader;
 use crate::reactor::Reactor;
 use crate::reactor::parker::Parker;
@@ -29,6 +30,15 @@ pub struct Event {
     pub arguments: Received,
     /// Events that were dropped just before this one because the queue was full.
     pub missed: u64,
+}
+
+impl Event {
+    /// The arguments as a Rust type: a tuple with a member for each, of a property the value alone in a tuple. Fails if they cannot
+    /// be had in it.
+    pub fn to<T: FromValue>(&self) -> Result<T> {
+        let arguments = value_to(self.arguments.value().clone());
+        arguments.map_err(|error| CallError::Result(Box::new(error)))
+    }
 }
 
 /// An event that waits.

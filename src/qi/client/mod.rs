@@ -10,7 +10,7 @@
 //! | `session`, `session_core`, `directory`, `plan` | from a name to a proxy |
 //! | `reconnector`, `retry` | reconnection |
 //! | `shared` | the reactor of a process |
-//! | `proxy`, `state`, `place`, `call`, `typed` | what to do with it |
+//! | `proxy`, `state`, `place`, `call` | what to do with it |
 //! | `subscribe`, `feed`, `origin` | signals and properties |
 //! | `dial`, `authentication` | from a URL to a connection |
 //!
@@ -34,10 +34,10 @@ mod session_core;
 mod shared;
 mod state;
 mod subscribe;
-mod typed;
 
 pub use crate::qi::calls::{CallError, Connection, Counts, Received, RemoteObject, Result};
 pub use crate::qi::machine::machine_ids;
+pub use crate::qi::typed::{FromValue, value_to};
 pub use authentication::{Authenticator, Credentials};
 pub use call::{CallOptions, Canceler, PendingCall};
 pub use dial::DialOptions;
@@ -52,7 +52,6 @@ pub(in crate::qi) use session_core::{ConnectionObserver, Link};
 pub(in crate::qi) use shared::PerProcess;
 pub use shared::shared_reactor;
 pub use subscribe::{SubscribeOptions, Subscription, Watch};
-pub use typed::{FromValue, value_to};
 
 #[cfg(test)]
 mod tests;

@@ -17,13 +17,13 @@ use crate::qi::message::Flags;
 use crate::qi::meta::{MetaMethod, MetaObject};
 use crate::qi::payload::PayloadError;
 use crate::qi::signature::{Kind, Signature};
+use crate::qi::typed::{Arguments, FromValue, value_to};
 use crate::qi::value::{Text, Value, Writer};
 
 use super::call::{CallOptions, Canceler, Expected, PendingCall};
 use super::news::News;
 use super::place::{Place, meta_object};
 use super::state::ProxyState;
-use super::typed::{FromValue, typed};
 
 /// Told how a call ended, on the thread that reads the connection: it must not block. A panic ends there.
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;
@@ -110,6 +110,17 @@ impl Proxy {
     /// [`Proxy::call`] with a result of a Rust type.
     pub fn call_to<T: FromValue>(&self, name: &str, arguments: &[Value]) -> Result<T> {
         typed(self.call(name, arguments)?)
+    }
+
+    /// Calls a method with arguments and a result of Rust types; otherwise as [`Proxy::call`].
+    ///
+    /// ```no_run
+    /// # fn sum(calculator: &nanomsg::qi::client::Proxy) -> nanomsg::qi::client::Result<i32> {
+    /// calculator.invoke("add", (1, 2))
+    /// # }
+    /// ```
+    pub fn invoke<T: FromValue>(&self, name: &str, arguments: impl Arguments) -> Result<T> {
+        self.call_to(name, &arguments.into_values())
     }
 
     /// [`Proxy::call`] with options.
@@ -249,6 +260,11 @@ impl fmt::Debug for Proxy {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Proxy({})", self.0.name)
     }
+}
+
+/// The result as a Rust type; fails if it cannot be had in it.
+pub(super) fn typed<T: FromValue>(received: Received) -> Result<T> {
+    value_to(received.into_value()).map_err(|error| CallError::Result(Box::new(error)))
 }
 
 /// What a call by name needs: where to, what it takes, and what comes back.

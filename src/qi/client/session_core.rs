@@ -1,6 +1,7 @@
 //! What the handles of a session share: the directory's connection, those to services, and what is known of them.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use crate::qi::meta::ServiceInfo;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Reader;
 use crate::reactor::Reactor;
+use crate::sys::interface::all_addresses;
 use crate::sys::sync::Mutex;
 
 use super::dial::DialOptions;
@@ -85,6 +87,13 @@ pub(in crate::qi) struct Link {
     pub machine: String,
     /// The directory tells us of changes, so its answers may be remembered.
     pub watching: bool,
+}
+
+impl Link {
+    /// The directory is reached by an address of this machine.
+    pub fn is_here(&self) -> bool {
+        is_here(self.connection.endpoint().peer())
+    }
 }
 
 /// Who lives on the directory's connection, and moves to the next one with the session. Called on the thread that connects.
@@ -299,8 +308,8 @@ impl Core {
     fn dial(self: &Arc<Self>, link: &Link, info: &ServiceInfo) -> Result<Arc<Connection>> {
         let name = info.name.lossy().into_owned();
         let mut ours = self.machines.clone();
-        // Who is reached by loopback is here, whatever it calls this machine.
-        if is_loopback(link.connection.endpoint().peer()) {
+        // Who is reached by an address of ours is here, whatever it calls this machine.
+        if link.is_here() {
             ours.push(link.machine.clone());
         }
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
@@ -363,7 +372,14 @@ impl Drop for Core {
     }
 }
 
-fn is_loopback(url: &str) -> bool {
-    let endpoint = Endpoint::parse(url);
-    endpoint.is_ok_and(|endpoint| endpoint.reach() == Reach::Loopback)
+/// Whether this is an address of this machine.
+fn is_here(url: &str) -> bool {
+    let Ok(endpoint) = Endpoint::parse(url) else { return false };
+    match (endpoint.reach(), endpoint) {
+        (Reach::Loopback, _) => true,
+        (Reach::Other, Endpoint::Host { host, .. }) => host.parse().is_ok_and(|host: IpAddr| {
+            all_addresses().unwrap_or_default().iter().any(|own| own.ip().to_canonical() == host.to_canonical())
+        }),
+        _ => false,
+    }
 }

@@ -14,6 +14,7 @@ use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Result};
 use crate::qi::endpoint::contained;
 use crate::qi::signature::Signature;
+use crate::qi::typed::FromValue;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
@@ -91,6 +92,23 @@ impl Proxy {
         })
         .map_err(Error::from)?;
         Ok(watch)
+    }
+
+    /// [`Proxy::watch`] for the arguments as a Rust type, a tuple with a member for each. Events that cannot be had in it are passed
+    /// over, and the end of the connection is not told.
+    ///
+    /// ```no_run
+    /// # fn listen(greeter: &nanomsg::qi::client::Proxy) -> nanomsg::qi::client::Result<()> {
+    /// let _said = greeter.on("said", |(text,): (String,)| println!("{text}"))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on<T: FromValue>(&self, name: &str, mut callback: impl FnMut(T) + Send + 'static) -> Result<Watch> {
+        self.watch(name, SubscribeOptions::default(), move |event| {
+            if let Ok(arguments) = event.and_then(|event| event.to()) {
+                callback(arguments);
+            }
+        })
     }
 
     fn feed(&self, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -13,6 +13,7 @@ use crate::qi::address::{AddressError, Endpoint, Scheme};
 use crate::reactor::timers::TimerId;
 use crate::reactor::{Reactor, Registration};
 use crate::sys::Owned;
+use crate::sys::interface::all_addresses;
 use crate::sys::sync::Mutex;
 use crate::transport::ipc::Ipc;
 use crate::transport::pipe::Ready;
@@ -83,7 +84,7 @@ impl Door {
             Door::Tcp(listening, tls) => {
                 let socket = listening.accept()?;
                 let scheme = if tls.is_some() { "tcps" } else { "tcp" };
-                let url = |address| socket_address(address).map(|address| format!("{scheme}://{address}"));
+                let url = |address| socket_address(address).map(|address| format!("{scheme}://{}", canonical(address)));
                 let (peer, local) = (url(socket.peer_addr()).unwrap_or_default(), url(socket.local_addr()));
                 configure(&socket, config)?;
                 let wire = Wire::new(socket, Buffers::default())?;
@@ -139,6 +140,13 @@ impl Listener {
     /// Where it listens, with the port that the kernel chose.
     pub fn address(&self) -> String {
         self.accepting.address.to_string()
+    }
+
+    /// Where it can be dialled: its address, but for `0.0.0.0` and `[::]` one for each address that the machine has now.
+    pub fn endpoints(&self) -> Vec<String> {
+        // A system that does not tell them leaves none, which is what becomes known then.
+        let own: Vec<_> = all_addresses().unwrap_or_default().iter().map(SocketAddr::ip).collect();
+        self.accepting.address.to_be_dialled(&own).iter().map(Endpoint::to_string).collect()
     }
 
     /// Accepts no more. A unix socket's file is removed.
@@ -202,6 +210,14 @@ fn listen(host: &str, port: u16) -> Result<Socket, Failure> {
         }
     }
     Err(failure)
+}
+
+/// A socket for both families tells of IPv4 addresses as mapped into IPv6; nobody has dialled that.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
+        IpAddr::V6(_) => address,
+    }
 }
 
 fn socket_address(address: io::Result<socket2::SockAddr>) -> Option<SocketAddr> {

@@ -95,6 +95,11 @@ impl Call {
         self.responder.answer(result);
     }
 
+    /// The object that is called: what its methods emit signals of and set properties of.
+    pub fn object(&self) -> &Object {
+        &self.responder.inbound.object
+    }
+
     /// Nobody wants the answer any more: the caller has cancelled the call, or is gone. Who notices may stop and answer
     /// [`CallError::Canceled`].
     pub fn is_canceled(&self) -> bool {

@@ -97,3 +97,23 @@ fn connecting_and_listening_have_defaults() {
     assert_eq!(Endpoint::to_listen("127.0.0.1:0"), Err(AddressError::NoScheme));
     assert_eq!(Endpoint::to_listen("qi:Proof"), Err(AddressError::Scheme));
 }
+
+#[test]
+fn where_one_listens_at_all_addresses_each_can_be_dialled_in_the_form_of_its_family() {
+    let own = ["127.0.0.1", "192.0.2.5", "::1", "fe80::1", "2001:db8::5", "::ffff:192.0.2.5"];
+    let own: Vec<std::net::IpAddr> = own.iter().map(|text| text.parse().unwrap()).collect();
+    for (listened, dialled) in [
+        ("tcp://0.0.0.0:7", &["tcp://127.0.0.1:7", "tcp://192.0.2.5:7"][..]),
+        ("tcps://0.0.0.0:7", &["tcps://127.0.0.1:7", "tcps://192.0.2.5:7"]),
+        ("tcp://[::ffff:0.0.0.0]:7", &["tcp://127.0.0.1:7", "tcp://192.0.2.5:7"]),
+        ("tcp://[::]:7", &["tcp://127.0.0.1:7", "tcp://192.0.2.5:7", "tcp://[::1]:7", "tcp://[2001:db8::5]:7"]),
+        ("tcp://192.0.2.5:7", &["tcp://192.0.2.5:7"]),
+        ("tcp://robot:7", &["tcp://robot:7"]),
+        ("unix:///x", &["unix:///x"]),
+    ] {
+        let found: Vec<_> =
+            Endpoint::parse(listened).unwrap().to_be_dialled(&own).iter().map(Endpoint::to_string).collect();
+        assert_eq!(found, dialled, "{listened}");
+    }
+    assert!(Endpoint::parse("tcp://0.0.0.0:7").unwrap().to_be_dialled(&[]).is_empty());
+}

@@ -24,7 +24,7 @@ fn values_and_their_json() {
     same(u64::MAX.into(), json!(18_446_744_073_709_551_615_u64));
     same(((1_i64 << 53) + 1).into(), json!(9_007_199_254_740_993_i64));
     same(0.1_f64.into(), json!(0.1));
-    same(0.1_f32.into(), json!(f64::from(0.1_f32)));
+    same(0.1_f32.into(), json!(0.1));
     same(f64::from_bits(0x004d_0000_0100_0090).into(), json!(f64::from_bits(0x004d_0000_0100_0090)));
     same(f64::INFINITY.into(), json!({ "$float": "Infinity" }));
     same(f32::NEG_INFINITY.into(), json!({ "$float": "-Infinity" }));
@@ -137,4 +137,14 @@ proptest! {
         prop_assert!(again.is_ok(), "{} {}", of, json);
         prop_assert_eq!(to_json(&again.unwrap()).unwrap().to_string(), json);
     }
+}
+
+#[test]
+fn floats_of_32_bits_are_as_short_as_they_are_and_come_back() {
+    for number in [0.1f32, -1.0 / 3.0, 1e-45, f32::MAX, f32::MIN_POSITIVE, 16_777_216.0, 5e-5] {
+        let json = to_json(&Value::Float(number)).unwrap();
+        assert!(json.to_string().len() <= format!("{number:e}").len().max(number.to_string().len()) + 2, "{json}");
+        assert_eq!(from_json(&json, &Kind::Float.into()), Ok(Value::Float(number)), "{json}");
+    }
+    assert_eq!(to_json(&Value::Float(0.1)).unwrap().to_string(), "0.1");
 }

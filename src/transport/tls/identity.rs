@@ -4,12 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
 use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, ServerConfig, ServerConnection,
-    SignatureScheme, SupportedProtocolVersion,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, ServerConfig,
+    ServerConnection, SignatureScheme, SupportedProtocolVersion,
 };
 
 use crate::core::{Error, Result};
@@ -44,17 +46,22 @@ impl TlsClient {
         Ok(TlsClient { config: Arc::new(config), name: None })
     }
 
-    /// Believes the certificates that these authorities (PEM, any number) have signed, for the name or address that is
-    /// dialled. `EINVAL` if there is none, or one is broken.
+    /// Believes the certificates that these authorities (PEM, any number) have signed, and these themselves, for the name or
+    /// address that is dialled: so one that has signed itself is believed as what it is, for any name if it has none.
+    /// `EINVAL` if there is none, or one is broken.
     pub fn verified(authorities: &[u8]) -> Result<TlsClient> {
+        let known = certificates(authorities)?;
         let mut roots = RootCertStore::empty();
-        for certificate in certificates(authorities)? {
-            roots.add(certificate).map_err(|_| Error::INVALID)?;
+        for certificate in &known {
+            roots.add(certificate.clone()).map_err(|_| Error::INVALID)?;
         }
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+        let chains = chains.build().map_err(|_| Error::INVALID)?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|_| Error::NOT_SUPPORTED)?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Knowing { chains, known }))
             .with_no_client_auth();
         Ok(TlsClient { config: Arc::new(config), name: None })
     }
@@ -103,6 +110,80 @@ fn provider() -> Arc<CryptoProvider> {
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let all: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     all.ok().filter(|all| !all.is_empty()).ok_or(Error::INVALID)
+}
+
+/// Believes what an authority has signed, and the certificates that it was given themselves.
+#[derive(Debug)]
+struct Knowing {
+    chains: Arc<WebPkiServerVerifier>,
+    known: Vec<CertificateDer<'static>>,
+}
+
+impl Knowing {
+    /// A server that shows the very certificate that is believed needs nobody to vouch for it. `why` is what it failed with as the
+    /// end of a chain. That of an authority (`openssl req -x509` makes no others) is refused there as what is no server's, but only
+    /// when its time is right; and what has no names cannot be for another one.
+    fn as_itself(
+        &self,
+        certificate: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        why: rustls::Error,
+    ) -> std::result::Result<(), rustls::Error> {
+        let for_name = match self.known.contains(certificate) && is_of_authority(&why) {
+            true => ParsedCertificate::try_from(certificate).and_then(|parsed| verify_server_name(&parsed, name)),
+            false => Err(why),
+        };
+        match for_name {
+            Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }))
+                if presented.is_empty() && self.known.contains(certificate) =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+}
+
+/// The certificate is an authority's, where one of a server is wanted.
+pub(super) fn is_of_authority(error: &rustls::Error) -> bool {
+    let rustls::Error::InvalidCertificate(CertificateError::Other(other)) = error else { return false };
+    other.0.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity)
+}
+
+impl ServerCertVerifier for Knowing {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let as_end_of_chain = self.chains.verify_server_cert(certificate, intermediates, name, ocsp, now);
+        as_end_of_chain.or_else(|why| self.as_itself(certificate, name, why).map(|()| ServerCertVerified::assertion()))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        self.chains.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chains.supported_verify_schemes()
+    }
 }
 
 /// Believes everything.

@@ -12,12 +12,12 @@ use std::net::Shutdown;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustls::Connection;
+use rustls::{CertificateError, Connection};
 
 use crate::core::Result;
 
 use super::super::stream::{Stream, Wire};
-use super::identity::{TlsClient, TlsServer};
+use super::identity::{TlsClient, TlsServer, is_of_authority};
 
 #[derive(Debug)]
 pub struct TlsStream {
@@ -82,7 +82,7 @@ impl State {
         if let Err(error) = self.tls.process_new_packets() {
             // The alert that tells the peer why, and what is spoken here; it may be gone.
             let _ = self.push(wire);
-            return Err(self.fail(foreign(&self.first).unwrap_or_else(|| error.to_string())));
+            return Err(self.fail(foreign(&self.first).unwrap_or_else(|| explained(&error))));
         }
         match self.push(wire) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
@@ -133,6 +133,26 @@ impl State {
         }
         Ok(())
     }
+}
+
+/// What is wrong with the peer's certificate, for people.
+fn explained(error: &rustls::Error) -> String {
+    let why = match error {
+        _ if is_of_authority(error) => "nobody who is believed has signed the peer's certificate",
+        rustls::Error::InvalidCertificate(error) => match error {
+            CertificateError::UnknownIssuer => "nobody who is believed has signed the peer's certificate",
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the peer's certificate has expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the peer's certificate is not valid yet: perhaps the clock here is wrong"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the peer's certificate is for another name or address"
+            }
+            _ => return error.to_string(),
+        },
+        _ => return error.to_string(),
+    };
+    format!("{why} ({error})")
 }
 
 /// What a peer is that does not begin as TLS does.
@@ -208,6 +228,10 @@ impl Stream for TlsStream {
 
     fn has_unread(&self) -> bool {
         self.state().full
+    }
+
+    fn complaint(&self) -> Option<String> {
+        self.state().fault.clone()
     }
 
     fn fd(&self) -> RawFd {

@@ -100,6 +100,44 @@ fn an_authority_is_believed_for_the_right_name_only() {
     }
 }
 
+/// As `openssl req -x509` makes it: signed by itself, and an authority's.
+fn of_a_robot(names: &[&str], end: (i32, u8, u8)) -> (String, String) {
+    let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+    let mut params = rcgen::CertificateParams::new(names).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(end.0, end.1, end.2);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+/// It is the only way to know a robot again.
+#[test]
+fn a_certificate_that_has_signed_itself_is_believed_as_what_it_is() {
+    let later = (4000, 1, 1);
+    let [named, nameless, other, expired] =
+        [(&["127.0.0.1"][..], later), (&[], later), (&["127.0.0.1"], later), (&["127.0.0.1"], (2001, 1, 1))]
+            .map(|(names, end)| of_a_robot(names, end));
+    for (believed, host, shown, wrong) in [
+        (&named, "127.0.0.1", &named, None),
+        (&named, "127.0.0.2", &named, Some("another name")),
+        (&nameless, "127.0.0.1", &nameless, None),
+        (&named, "127.0.0.1", &other, Some("nobody who is believed")),
+        (&named, "127.0.0.1", &nameless, Some("nobody who is believed")),
+        (&expired, "127.0.0.1", &expired, Some("expired")),
+    ] {
+        let client = TlsClient::verified(believed.0.as_bytes()).unwrap();
+        let outcome = shake_hands(&pair(&client, host, shown));
+        match (outcome, wrong) {
+            (Ok(()), None) => {}
+            (Err(error), Some(text)) if error.to_string().contains(text) => {}
+            (outcome, _) => panic!("{host}: {outcome:?}, and not {wrong:?}"),
+        }
+    }
+    // Somebody who has the certificate, which is no secret, and not its key.
+    let thief = (named.0.clone(), other.1.clone());
+    assert!(TlsServer::from_pem(thief.0.as_bytes(), thief.1.as_bytes()).is_err());
+}
+
 #[test]
 fn broken_identities_are_refused() {
     let (chain, key) = certificate();

@@ -10,6 +10,10 @@ use crate::qi::value::Value;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
+use super::Provider;
+
+mod typed;
+
 /// Nothing here takes this long; it ends a test that hangs.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -32,6 +36,45 @@ fn caller(lent: &Arc<Mutex<Option<Proxy>>>) -> Object {
         Ok(Answer::from((*twice).clone()))
     });
     builder.build().unwrap()
+}
+
+/// Services of a server and of a provider that listen at every address are called by whoever asks the directory, whichever
+/// family it came by; no two providers have the same id, and none tells where it is in memory.
+#[test]
+fn who_listens_at_every_address_can_be_called() {
+    for any in ["tcp://0.0.0.0:0", "tcp://[::]:0"] {
+        let reactor = Reactor::start().unwrap();
+        let server = Server::standalone(&reactor, &[any], Options::default()).unwrap();
+        server.add_service("Near", &doubler()).unwrap();
+        let port = server.addresses()[0].rsplit_once(':').unwrap().1.to_owned();
+        let url = format!("tcp://127.0.0.1:{port}");
+        let provide = || Provider::start(&url, &[any], SessionOptions::default(), Options::default()).unwrap();
+        let providers = [provide(), provide()];
+        providers[0].register("Far", &doubler()).unwrap();
+        providers[1].register("Further", &doubler()).unwrap();
+        let session = Session::connect(&url, SessionOptions::default()).unwrap();
+        for name in ["Near", "Far", "Further"] {
+            let answer = session.service(name).unwrap().call("double", &[5.into()]).unwrap();
+            assert_eq!(*answer, Value::from(10), "{name} at {any}");
+        }
+        let services = session.services().unwrap();
+        let mut ids: Vec<_> = services.iter().map(|info| info.session_id.lossy().into_owned()).collect();
+        assert!(ids.iter().all(|id| id.len() == 36 && !id.contains("0x")), "{ids:?}");
+        ids.sort();
+        ids.dedup();
+        assert_eq!(ids.len(), 3, "the directory's and two providers'");
+        for info in services {
+            let endpoints: Vec<_> = info.endpoints.iter().map(|text| text.lossy().into_owned()).collect();
+            let own = endpoints.iter().filter(|text| text.starts_with("tcp://127.0.0.1:")).count();
+            assert_eq!(own, 1, "{endpoints:?}");
+            assert!(
+                !endpoints.iter().any(|text| text.contains("ffff:") || text.contains("//0.0.0.0")),
+                "{endpoints:?}"
+            );
+        }
+        drop(providers);
+        server.close();
+    }
 }
 
 #[test]

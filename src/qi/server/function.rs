@@ -1,0 +1,176 @@
+//! Functions of Rust as methods: their types say what the method takes and gives.
+
+use crate::qi::calls::CallError;
+use crate::qi::signature::{Kind, Signature};
+use crate::qi::typed::{Arguments, FromValue, IntoValue, Typed};
+use crate::qi::value::Value;
+
+use super::builder::ObjectBuilder;
+use super::model::{Answer, Call, Object};
+use super::signals::{EmitError, Emitted};
+
+/// What a function gives that is a method: a value, an object, or a [`Result`] of one. Any error is what the caller is told; a
+/// [`CallError`] stays what it is.
+pub trait IntoAnswer {
+    /// The type of the answer.
+    fn signature() -> Signature;
+
+    /// The answer.
+    fn into_answer(self) -> Result<Answer, CallError>;
+}
+
+impl<T: IntoValue> IntoAnswer for T {
+    fn signature() -> Signature {
+        <T as Typed>::signature()
+    }
+
+    fn into_answer(self) -> Result<Answer, CallError> {
+        Ok(Answer::from(self.into_value()))
+    }
+}
+
+impl IntoAnswer for Object {
+    fn signature() -> Signature {
+        Kind::Object.into()
+    }
+
+    fn into_answer(self) -> Result<Answer, CallError> {
+        Ok(Answer::from(&self))
+    }
+}
+
+impl<T: IntoAnswer, E: Into<CallError>> IntoAnswer for Result<T, E> {
+    fn signature() -> Signature {
+        T::signature()
+    }
+
+    fn into_answer(self) -> Result<Answer, CallError> {
+        self.map_err(E::into)?.into_answer()
+    }
+}
+
+/// A function that can be a method: of up to eight arguments ([`FromValue`]), with a result that is [`IntoAnswer`].
+pub trait Function<Args>: Send + Sync + 'static {
+    /// The types of the arguments, as a tuple.
+    fn parameters() -> Signature;
+
+    /// The type of the result.
+    fn result() -> Signature;
+
+    /// Calls it; fails if the arguments are of other types.
+    fn apply(&self, call: &Call) -> Result<Answer, CallError>;
+}
+
+/// A [`Function`] that gets the call before its arguments: who calls, and the object itself.
+pub trait Method<Args>: Send + Sync + 'static {
+    /// The types of the arguments, as a tuple.
+    fn parameters() -> Signature;
+
+    /// The type of the result.
+    fn result() -> Signature;
+
+    /// Calls it; fails if the arguments are of other types.
+    fn apply(&self, call: &Call) -> Result<Answer, CallError>;
+}
+
+/// The next argument. They have been converted to what is declared.
+fn next<T: FromValue>(arguments: &mut impl Iterator<Item = Value>) -> Result<T, CallError> {
+    arguments.next().and_then(T::from_value).ok_or_else(|| "bad arguments".into())
+}
+
+macro_rules! functions {
+    ($($name:ident)*) => {
+        impl<Code, Given, $($name),*> Function<($($name,)*)> for Code
+        where
+            Code: Fn($($name),*) -> Given + Send + Sync + 'static,
+            Given: IntoAnswer,
+            $($name: FromValue,)*
+        {
+            fn parameters() -> Signature {
+                Signature::tuple([$(<$name as Typed>::signature()),*])
+            }
+
+            fn result() -> Signature {
+                Given::signature()
+            }
+
+            #[allow(unused_mut, unused_variables, reason = "without arguments")]
+            fn apply(&self, call: &Call) -> Result<Answer, CallError> {
+                let mut arguments = call.arguments.iter().cloned();
+                self($(next::<$name>(&mut arguments)?),*).into_answer()
+            }
+        }
+
+        impl<Code, Given, $($name),*> Method<($($name,)*)> for Code
+        where
+            Code: Fn(&Call, $($name),*) -> Given + Send + Sync + 'static,
+            Given: IntoAnswer,
+            $($name: FromValue,)*
+        {
+            fn parameters() -> Signature {
+                Signature::tuple([$(<$name as Typed>::signature()),*])
+            }
+
+            fn result() -> Signature {
+                Given::signature()
+            }
+
+            #[allow(unused_mut, unused_variables, reason = "without arguments")]
+            fn apply(&self, call: &Call) -> Result<Answer, CallError> {
+                let mut arguments = call.arguments.iter().cloned();
+                self(call, $(next::<$name>(&mut arguments)?),*).into_answer()
+            }
+        }
+    };
+}
+
+functions!();
+functions!(A);
+functions!(A B);
+functions!(A B C);
+functions!(A B C D);
+functions!(A B C D E);
+functions!(A B C D E F);
+functions!(A B C D E F G);
+functions!(A B C D E F G H);
+
+impl From<EmitError> for CallError {
+    fn from(error: EmitError) -> CallError {
+        CallError::Remote(error.to_string())
+    }
+}
+
+impl ObjectBuilder {
+    /// Adds a function as a method, with the types that it has; gives its id. Otherwise as [`ObjectBuilder::method`].
+    ///
+    /// ```
+    /// let mut builder = nanomsg::qi::server::ObjectBuilder::new();
+    /// builder.function("add", |a: i32, b: i32| a + b);
+    /// builder.function("parse", |text: String| text.parse::<i32>().map_err(|error| error.to_string()));
+    /// ```
+    pub fn function<Args, Code: Function<Args>>(&mut self, name: &str, code: Code) -> u32 {
+        let (parameters, result) = (Code::parameters().to_string(), Code::result().to_string());
+        self.method(name, &parameters, &result, move |call| code.apply(call))
+    }
+
+    /// The same for a function that takes the call before its arguments, and with it the object itself.
+    ///
+    /// ```
+    /// use nanomsg::qi::server::{Call, ObjectBuilder};
+    ///
+    /// let mut builder = ObjectBuilder::new();
+    /// builder.signal("said", "(s)");
+    /// builder.function_with("say", |call: &Call, text: String| call.object().fire("said", (text,)).map(drop));
+    /// ```
+    pub fn function_with<Args, Code: Method<Args>>(&mut self, name: &str, code: Code) -> u32 {
+        let (parameters, result) = (Code::parameters().to_string(), Code::result().to_string());
+        self.method(name, &parameters, &result, move |call| code.apply(call))
+    }
+}
+
+impl Object {
+    /// [`Object::emit`] with a tuple of Rust types.
+    pub fn fire(&self, signal: &str, arguments: impl Arguments) -> Result<Emitted, EmitError> {
+        self.emit(signal, arguments.into_values())
+    }
+}
