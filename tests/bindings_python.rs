@@ -95,7 +95,7 @@ fn scripts_of_robots_run_with_another_import_line() {
     let packages = [("qi", libqi::python()), ("millrace", PYTHON.clone())];
     let command = |(package, python): &(&str, PathBuf), what: &str| {
         let mut command = Command::new(python);
-        command.args([&script, package, what]).env("PYTHONDONTWRITEBYTECODE", "1").env("QI_LOG_LEVEL", "0");
+        command.args([script.as_str(), package, what]).env("PYTHONDONTWRITEBYTECODE", "1").env("QI_LOG_LEVEL", "0");
         command
     };
     for robot in &packages {
