@@ -138,14 +138,18 @@ struct nnqi_reference {
  */
 struct nnqi_slot {
   /**
-   * What it is: i, u or l, a number in integer; d, one in number; s, the text at pointer; r, integer bytes at pointer; m, the handle
-   * of a value in integer.
+   * What it is: i, u or l, a number in integer; d, one in number; s, the text at pointer; r, size bytes at pointer; m, the handle
+   * of a value in size.
    */
   int kind;
   /**
-   * A number; of uint64_t its bits. Or how many bytes, or a handle.
+   * A number; of uint64_t its bits.
    */
   int64_t integer;
+  /**
+   * How many bytes, or a handle.
+   */
+  uint64_t size;
   /**
    * A number.
    */
@@ -1411,7 +1415,7 @@ NN_EXPORT int nnqi_endpoint_statistics(nnqi_endpoint endpoint, struct nnqi_stati
 #endif  /* __cplusplus */
 
 /* What the two functions below need of a signature: the kind of its next value (see nnqi_slot), or 0 at its end. */
-static __inline__ int nnqi_next_kind(const char **signature)
+static __inline__ int nnqi_slot_kind(const char **signature)
 {
     const char *at = *signature;
     int depth = 0, kind = 0;
@@ -1476,19 +1480,20 @@ static __inline__ nnqi_value nnqi_pack(const char *signature, ...)
     va_list given;
     int kind;
     va_start(given, signature);
-    while (count < 61 && (kind = nnqi_next_kind(&at)) != 0) {
+    while (count < 61 && (kind = nnqi_slot_kind(&at)) != 0) {
         struct nnqi_slot *slot = &slots[count++];
         slot->kind = kind;
         slot->integer = 0;
+        slot->size = 0;
         slot->number = 0;
         slot->pointer = NULL;
         if (kind == 'i') slot->integer = va_arg(given, int);
         else if (kind == 'u') slot->integer = va_arg(given, unsigned int);
         else if (kind == 'l') slot->integer = va_arg(given, int64_t);
         else if (kind == 'd') slot->number = va_arg(given, double);
-        else if (kind == 'm') slot->integer = (int64_t)va_arg(given, nnqi_value);
+        else if (kind == 'm') slot->size = va_arg(given, nnqi_value);
         else slot->pointer = va_arg(given, void *);
-        if (kind == 'r') slot->integer = (int64_t)va_arg(given, size_t);
+        if (kind == 'r') slot->size = va_arg(given, size_t);
     }
     va_end(given);
     return nnqi_pack_slots(signature, slots, count);
@@ -1510,7 +1515,7 @@ static __inline__ int nnqi_unpack(nnqi_value value, const char *signature, ...)
     va_list given;
     int kind;
     va_start(given, signature);
-    while (count < 60 && (kind = nnqi_next_kind(&at)) != 0) {
+    while (count < 60 && (kind = nnqi_slot_kind(&at)) != 0) {
         places[count++] = va_arg(given, void *);
         if (kind == 'r') places[count++] = va_arg(given, void *);
     }

@@ -1,5 +1,5 @@
 /* What the two functions below need of a signature: the kind of its next value (see nnqi_slot), or 0 at its end. */
-static __inline__ int nnqi_next_kind(const char **signature)
+static __inline__ int nnqi_slot_kind(const char **signature)
 {
     const char *at = *signature;
     int depth = 0, kind = 0;
@@ -64,19 +64,20 @@ static __inline__ nnqi_value nnqi_pack(const char *signature, ...)
     va_list given;
     int kind;
     va_start(given, signature);
-    while (count < 61 && (kind = nnqi_next_kind(&at)) != 0) {
+    while (count < 61 && (kind = nnqi_slot_kind(&at)) != 0) {
         struct nnqi_slot *slot = &slots[count++];
         slot->kind = kind;
         slot->integer = 0;
+        slot->size = 0;
         slot->number = 0;
         slot->pointer = NULL;
         if (kind == 'i') slot->integer = va_arg(given, int);
         else if (kind == 'u') slot->integer = va_arg(given, unsigned int);
         else if (kind == 'l') slot->integer = va_arg(given, int64_t);
         else if (kind == 'd') slot->number = va_arg(given, double);
-        else if (kind == 'm') slot->integer = (int64_t)va_arg(given, nnqi_value);
+        else if (kind == 'm') slot->size = va_arg(given, nnqi_value);
         else slot->pointer = va_arg(given, void *);
-        if (kind == 'r') slot->integer = (int64_t)va_arg(given, size_t);
+        if (kind == 'r') slot->size = va_arg(given, size_t);
     }
     va_end(given);
     return nnqi_pack_slots(signature, slots, count);
@@ -98,7 +99,7 @@ static __inline__ int nnqi_unpack(nnqi_value value, const char *signature, ...)
     va_list given;
     int kind;
     va_start(given, signature);
-    while (count < 60 && (kind = nnqi_next_kind(&at)) != 0) {
+    while (count < 60 && (kind = nnqi_slot_kind(&at)) != 0) {
         places[count++] = va_arg(given, void *);
         if (kind == 'r') places[count++] = va_arg(given, void *);
     }

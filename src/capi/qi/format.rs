@@ -15,11 +15,13 @@ use super::view::{self, Inner, View};
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct nnqi_slot {
-    /// What it is: i, u or l, a number in integer; d, one in number; s, the text at pointer; r, integer bytes at pointer; m, the handle
-    /// of a value in integer.
+    /// What it is: i, u or l, a number in integer; d, one in number; s, the text at pointer; r, size bytes at pointer; m, the handle
+    /// of a value in size.
     pub kind: c_int,
-    /// A number; of uint64_t its bits. Or how many bytes, or a handle.
+    /// A number; of uint64_t its bits.
     pub integer: i64,
+    /// How many bytes, or a handle.
+    pub size: u64,
     /// A number.
     pub number: f64,
     /// A text that ends with a zero, or bytes.
@@ -64,13 +66,13 @@ unsafe fn taken(slot: &nnqi_slot, inner: &mut Inner) -> Result<Option<Value>> {
         // SAFETY: the caller's promise.
         b's' => unsafe { view::utf8(slot.pointer.cast()) }?.into(),
         b'r' => {
-            let len = usize::try_from(slot.integer).map_err(|_| Failure::invalid("bytes of no length"))?;
+            let len = usize::try_from(slot.size).map_err(|_| Failure::invalid("bytes of no length"))?;
             // SAFETY: the caller's promise.
             Value::Raw(view::copy(unsafe { pointers::bytes(slot.pointer, len) }?)?)
         }
-        b'm' if slot.integer == 0 => return Ok(None),
+        b'm' if slot.size == 0 => return Ok(None),
         b'm' => {
-            let (value, more) = view::take(slot.integer as u64)?;
+            let (value, more) = view::take(slot.size)?;
             *inner = std::mem::take(inner).and(more);
             value
         }
