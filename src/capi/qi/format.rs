@@ -1,4 +1,4 @@
-use std::ffi::{CString, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::vec;
 
 use crate::capi::pointers;
@@ -244,9 +244,4 @@ pub extern "C" fn nnqi_get_text(value: nnqi_value) -> *const c_char {
             other => Err(Failure::invalid(format!("a value of type {} where a string is wanted", other.signature()))),
         }
     })
-}
-
-/// A text as C has them: up to a zero in it.
-pub fn c_text(bytes: &[u8]) -> CString {
-    CString::new(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).unwrap_or_default()
 }

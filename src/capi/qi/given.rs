@@ -6,11 +6,10 @@ use crate::qi::value::Value;
 
 use super::build::nnqi_value;
 use super::error::{Failure, Result, guard};
-use super::format::c_text;
 use super::held::Held;
 use super::objects::{Lent, nnqi_object};
 use super::requests::{Kept, nnqi_request, with_all};
-use super::view;
+use super::view::{self, c_text};
 
 /// An argument, without dynamics around it. What is wrong with it is noted for the caller.
 fn argument<T>(

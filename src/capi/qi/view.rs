@@ -192,7 +192,7 @@ pub fn keep_text(handle: u64, text: &[u8]) -> Result<*const c_char> {
     if !memory::is_there(text.len()) {
         return Err(Error::NO_MEMORY.into());
     }
-    let text = Arc::new(super::format::c_text(text));
+    let text = Arc::new(c_text(text));
     let start = text.as_ptr();
     VALUES.change(handle, |view| view.kept.push(Kept::Text(text)))?;
     Ok(start)
@@ -317,4 +317,9 @@ pub unsafe fn copy_bytes(bytes: &[u8], buffer: *mut c_void, size: usize) -> Resu
         unsafe { pointers::store(buffer, bytes) }?;
     }
     Ok(bytes.len() as i64)
+}
+
+/// A text as C has them: up to a zero in it.
+pub fn c_text(bytes: &[u8]) -> CString {
+    CString::new(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).unwrap_or_default()
 }
