@@ -29,6 +29,7 @@ help:
 	@echo 'make run        builds, and runs C examples that move real data'
 	@echo 'make check      format, lints, unit tests, documentation: needs cargo alone, takes a minute'
 	@echo 'make test       builds everything and runs all tests'
+	@echo 'make bindings   tests of the bindings alone: C++, Python, Node.js'
 	@echo 'make install    library, headers, nanomsg.pc, CMake package, tools, manual pages, completions;'
 	@echo '                PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) BINDIR INCLUDEDIR DATADIR DESTDIR'
 	@echo 'make uninstall  takes them away again (the same variables)'
@@ -83,6 +84,12 @@ test:
 	tools/needs.sh
 	$(CARGO) test --release
 
+# The bindings' tests alone.
+bindings:
+	@tools/rust.sh $(CARGO)
+	tools/needs.sh
+	$(CARGO) test --release --test bindings_cpp --test bindings_python --test bindings_node
+
 # Writes what docs quotes of the headers, and docs/man, anew.
 manual:
 	$(CARGO) test --test manual -- --ignored --exact regenerate
@@ -108,4 +115,4 @@ deb: all
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run check test headers manual bench install uninstall deb clean
+.PHONY: all help build static run check test bindings headers manual bench install uninstall deb clean

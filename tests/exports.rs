@@ -166,9 +166,21 @@ const BUS: [&str; 126] = [
     "nnqi_when_gone",
 ];
 
+/// What sockets have beyond nanomsg's: `millrace/monitor.h`.
+const OURS: [&str; 8] = [
+    "nnx_describe",
+    "nnx_endpoint_address",
+    "nnx_metrics",
+    "nnx_monitor",
+    "nnx_monitor_close",
+    "nnx_monitor_fd",
+    "nnx_monitor_next",
+    "nnx_wait_peers",
+];
+
 /// Nothing else is exported.
 fn public() -> Vec<&'static str> {
-    PUBLIC.into_iter().chain(BUS).collect()
+    PUBLIC.into_iter().chain(BUS).chain(OURS).collect()
 }
 
 /// Cargo puts the libraries of a build beside its tests.

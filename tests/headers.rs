@@ -41,7 +41,7 @@ const PLAIN: Header = Header {
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 13] = [
+const HEADERS: [Header; 14] = [
     Header {
         name: "nn",
         sources: &[
@@ -77,6 +77,14 @@ const HEADERS: [Header; 13] = [
     Header { name: "survey", sources: &["headers/survey.rs"], ..PLAIN },
     Header { name: "bus", sources: &["headers/bus.rs"], ..PLAIN },
     Header { directory: "millrace", name: "options", sources: &["headers/options.rs"], ..PLAIN },
+    Header {
+        directory: "millrace",
+        name: "monitor",
+        sources: &["headers/monitor.rs", "calls/monitor.rs"],
+        system_includes: &["stddef.h", "stdint.h"],
+        text: Some("headers/monitor.text.h"),
+        ..PLAIN
+    },
     Header {
         directory: "millrace",
         name: "qi",

@@ -25,6 +25,8 @@ need libuv1-dev test -e /usr/include/uv.h
 need mandoc which mandoc
 need python3-venv python3 -c 'import ensurepip'
 need python3-dev python3 -c 'import os, sysconfig; os.stat(sysconfig.get_paths()["include"] + "/Python.h")'
+need nodejs node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 18)'
+need npm which npm
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && which apt-get > /dev/null 2>&1; then

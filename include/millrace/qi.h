@@ -294,7 +294,8 @@ struct nnqi_server_options {
    */
   const char *token;
   /**
-   * Threads that objects work on; 0: one for each processor, at least 2.
+   * Threads that objects work on at once; 0: one for each processor, at least 2. One that has been inside a method for 10 ms, because it
+   * waits or computes, does not count any more: while calls wait, others take its place, up to max_workers.
    */
   int workers;
   /**
@@ -336,6 +337,11 @@ struct nnqi_server_options {
    * They must be such as can be connected to.
    */
   const char *const *advertise;
+  /**
+   * Threads in all, those inside long methods included; at least workers; 0: 256. When all of them are inside methods and none has come
+   * back for a second, calls that wait for a thread end with an error.
+   */
+  int max_workers;
 };
 
 /**

@@ -9,6 +9,7 @@ pub mod calls;
 mod chunk;
 mod cmsg;
 mod errno;
+mod monitors;
 
 pub mod headers;
 mod msghdr;

@@ -82,6 +82,14 @@ pub fn terminate() {
     }
 }
 
+/// Every open socket with its handle.
+pub fn all() -> Vec<(c_int, Arc<Socket>)> {
+    let Some(table) = present() else { return Vec::new() };
+    let highest = table.registry().handles.fresh;
+    let open = |handle| Some((handle, table.hold(handle).ok()?.as_ref().map(Arc::clone)?));
+    (0..highest).filter_map(open).collect()
+}
+
 fn present() -> Option<&'static Table> {
     // SAFETY: the pointer is null or a table that is never freed.
     unsafe { TABLE.load(Ordering::Acquire).as_ref() }

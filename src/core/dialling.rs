@@ -62,6 +62,17 @@ impl<A> Dialling<A> {
         matches!(self.state, State::Resolving | State::Connecting)
     }
 
+    /// For people.
+    pub fn name_of_state(&self) -> &'static str {
+        match self.state {
+            State::Idle => "idle",
+            State::Resolving => "resolving",
+            State::Connecting => "connecting",
+            State::Connected => "connected",
+            State::Waiting => "waiting",
+        }
+    }
+
     /// Begins an attempt: the endpoint is new, or its wait is over. `limit`: what connecting may take in all. A name has to be
     /// resolved first.
     pub fn begin(&mut self, is_name: bool, limit: Option<Duration>) -> Step<A> {

@@ -82,6 +82,7 @@ impl State {
             self.pipes.remove(id);
         }
         self.phase = Phase::Drained;
+        self.monitors.end();
         self.waiters.close = None;
         self.disarm_alarm();
         if self.notify.is_wanted() {

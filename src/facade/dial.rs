@@ -12,6 +12,7 @@ use crate::transport::{Dialer, resolve};
 
 use super::endpoint::{Means, TransportRef};
 use super::key::Key;
+use super::monitor::EventKind;
 use super::pipes::{Pipe, Stage};
 use super::socket::State;
 
@@ -29,6 +30,11 @@ impl Dial {
     pub fn new(dialer: Box<dyn Dialer>, transport: TransportRef, interval: i32, max: i32) -> Dial {
         Dial { dialer, transport, dialling: Dialling::new(interval, max), began: Instant::now(), wait: None }
     }
+
+    /// How far the endpoint has come, in a word.
+    pub fn state(&self) -> &'static str {
+        self.dialling.name_of_state()
+    }
 }
 
 impl State {
@@ -42,27 +48,35 @@ impl State {
     }
 
     pub fn resolved(&mut self, id: i32, outcome: Result<Vec<IpAddr>>) {
-        let addresses = outcome.unwrap_or_else(|error| {
-            self.endpoint_is_ill(id, error);
-            Vec::new()
-        });
-        self.drive(id, |dialling| dialling.resolved(addresses));
+        match outcome {
+            Ok(addresses) => {
+                self.tell(EventKind::Resolved, id, || listed(&addresses));
+                self.drive(id, |dialling| dialling.resolved(addresses));
+            }
+            Err(error) => {
+                self.endpoint_is_ill(id, error);
+                let retry = self.drive(id, |dialling| dialling.resolved([]));
+                self.tell_of_failure(EventKind::ConnectFailed, id, error, retry);
+            }
+        }
     }
 
     /// A connect failed: nothing listens there, or it cannot be reached. It counts when no other address is left.
     pub fn connect_failed(&mut self, id: i32, error: Error) {
         let Some(dial) = self.dial(id) else { return };
         let took = dial.began.elapsed();
-        if self.drive(id, |dialling| dialling.failed(took)) == Outcome::Over {
+        let retry = self.drive(id, |dialling| dialling.failed(took));
+        self.tell_of_failure(EventKind::ConnectFailed, id, error, retry);
+        if retry.is_some() {
             self.core.statistics.connect_errors += 1;
             self.endpoint_is_ill(id, error);
         }
     }
 
-    /// An established connection ended. For a listener there is nothing to do.
-    pub fn connection_lost(&mut self, id: i32, attached_at: Option<Instant>) {
+    /// An established connection ended. For a listener there is nothing to do. Gives after how long it is made anew.
+    pub fn connection_lost(&mut self, id: i32, attached_at: Option<Instant>) -> Option<Duration> {
         let lasted = attached_at.map(|at| at.elapsed());
-        self.drive(id, |dialling| dialling.lost(lasted));
+        self.drive(id, |dialling| dialling.lost(lasted))
     }
 
     pub fn stop_dialing(&mut self, dial: Dial) {
@@ -81,9 +95,10 @@ impl State {
         self.drive(id, Dialling::connected);
     }
 
-    /// Has the machine go on, and does what it says.
-    fn drive(&mut self, id: i32, go_on: impl FnOnce(&mut Dialling<IpAddr>) -> Step<IpAddr>) -> Outcome {
-        let Some(dial) = self.dial(id) else { return Outcome::Pending };
+    /// Has the machine go on, and does what it says. If that is to wait, the attempt is over, or the connection that came of
+    /// it: gives for how long.
+    fn drive(&mut self, id: i32, go_on: impl FnOnce(&mut Dialling<IpAddr>) -> Step<IpAddr>) -> Option<Duration> {
+        let dial = self.dial(id)?;
         let was_in_progress = dial.dialling.is_in_progress();
         let step = go_on(&mut dial.dialling);
         match (was_in_progress, dial.dialling.is_in_progress()) {
@@ -97,10 +112,10 @@ impl State {
             Step::Connect(address, within) => self.connect_to(id, address, within),
             Step::Wait(time) => {
                 self.wait_to_retry(id, time);
-                return Outcome::Over;
+                return Some(time);
             }
         }
-        Outcome::Pending
+        None
     }
 
     fn resolve(&mut self, id: i32) {
@@ -164,9 +179,6 @@ impl State {
     }
 }
 
-/// Whether an attempt is over, or the connection that came of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Pending,
-    Over,
+fn listed(addresses: &[IpAddr]) -> String {
+    addresses.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ")
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::core::{Error, Result};
 use crate::transport::stream::Buffers;
 use crate::transport::url::{self, Target};
-use crate::transport::{Setup, Transport};
+use crate::transport::{EndpointOptions, Setup, Transport};
 
 use super::dial::Dial;
 use super::listen::Listen;
+use super::monitor::EventKind;
 use super::socket::{Socket, State};
 
 /// A socket's endpoints by id. Ids count from 1 and are never used again.
@@ -24,12 +25,12 @@ pub struct Endpoints {
 
 pub struct Endpoint {
     pub means: Means,
-    /// What follows `://`, for messages.
-    address: Vec<u8>,
+    /// As it was given, but with the port that the system chose.
+    url: Vec<u8>,
     /// NN_SNDPRIO and NN_RCVPRIO when it was made.
     pub priorities: (u8, u8),
     /// What last went wrong, until something goes right.
-    error: Option<Error>,
+    pub error: Option<Error>,
 }
 
 pub enum Means {
@@ -50,6 +51,11 @@ impl Endpoints {
         self.live.get(&id).map(|endpoint| &endpoint.means)
     }
 
+    /// The address of an endpoint, as it was given but with the port that the system chose; empty if there is none.
+    pub fn url(&self, id: i32) -> Vec<u8> {
+        self.live.get(&id).map(|endpoint| endpoint.url.clone()).unwrap_or_default()
+    }
+
     pub fn remove(&mut self, id: i32) -> Option<Endpoint> {
         self.live.remove(&id)
     }
@@ -67,25 +73,27 @@ impl Socket {
         match url::parse(url)? {
             Target::Stream(transport, address) => {
                 self.now_polls();
-                let ipv4only = visit.core.options.ipv4only != 0;
+                let options = visit.endpoint_options();
                 // A name may have to be resolved, and nobody is to wait for that.
                 drop(visit);
-                let listener = transport.listen(address, ipv4only)?;
+                let listener = transport.listen(address, &options)?;
                 let bound = url::with_port(url, listener.port());
                 let mut visit = self.visit_open()?;
-                let id = visit.add_endpoint(address, Means::Listen(Listen::new(listener, transport)));
+                let id = visit.add_endpoint(&bound, Means::Listen(Listen::new(listener, transport)));
                 let listening = visit.start_listening(id);
                 visit.keep_or_forget(id, listening)?;
                 visit.endpoints.last_bound = bound;
+                visit.tell(EventKind::Listening, id, String::new);
                 Ok(id)
             }
             Target::Inproc(name) => {
-                let id = visit.add_endpoint(name, Means::InprocBind);
+                let id = visit.add_endpoint(url, Means::InprocBind);
                 drop(visit);
                 let bound = self.session.names.bind(name, self, id);
                 let mut visit = self.visit();
                 visit.keep_or_forget(id, bound)?;
                 visit.endpoints.last_bound = url.to_vec();
+                visit.tell(EventKind::Listening, id, String::new);
                 Ok(id)
             }
         }
@@ -98,15 +106,15 @@ impl Socket {
         match url::parse(url)? {
             Target::Stream(transport, address) => {
                 self.now_polls();
+                let dialer = transport.dialer(address, &visit.endpoint_options())?;
                 let options = &visit.core.options;
-                let dialer = transport.dialer(address, options.ipv4only != 0)?;
                 let dial = Dial::new(dialer, transport, options.reconnect_ivl, options.reconnect_ivl_max);
-                let id = visit.add_endpoint(address, Means::Dial(dial));
+                let id = visit.add_endpoint(url, Means::Dial(dial));
                 visit.try_again(id);
                 Ok(id)
             }
             Target::Inproc(name) => {
-                let id = visit.add_endpoint(name, Means::InprocConnect);
+                let id = visit.add_endpoint(url, Means::InprocConnect);
                 visit.core.statistics.inprogress_connections += 1;
                 drop(visit);
                 self.session.names.connect(name, self, id);
@@ -132,13 +140,13 @@ impl Socket {
 }
 
 impl State {
-    fn add_endpoint(&mut self, address: &[u8], means: Means) -> i32 {
+    fn add_endpoint(&mut self, url: &[u8], means: Means) -> i32 {
         let options = &self.core.options;
         // In range: set() accepts 1 to 16.
         let priorities = (options.sndprio as u8, options.rcvprio as u8);
         self.endpoints.made += 1;
         let id = self.endpoints.made;
-        let endpoint = Endpoint { means, address: address.to_vec(), priorities, error: None };
+        let endpoint = Endpoint { means, url: url.to_vec(), priorities, error: None };
         self.endpoints.live.insert(id, endpoint);
         id
     }
@@ -156,6 +164,11 @@ impl State {
 
     /// Stops an endpoint and its pipes. True if its name is to be forgotten by the session.
     pub fn end_endpoint(&mut self, id: i32) -> bool {
+        let pipes = self.pipes.of_endpoint(id);
+        for pipe in &pipes {
+            self.tell_of_leaving(*pipe);
+        }
+        self.tell(EventKind::Stopped, id, String::new);
         let Some(endpoint) = self.endpoints.remove(id) else { return false };
         if endpoint.error.is_some() {
             self.core.statistics.current_ep_errors -= 1;
@@ -171,7 +184,6 @@ impl State {
             }
             Means::InprocBind | Means::InprocConnect => true,
         };
-        let pipes = self.pipes.of_endpoint(id);
         self.leave_all(pipes);
         inproc
     }
@@ -194,6 +206,11 @@ impl State {
         }
     }
 
+    /// What a new endpoint takes from the options as they stand.
+    fn endpoint_options(&self) -> EndpointOptions {
+        EndpointOptions { ipv4only: self.core.options.ipv4only != 0, options: self.transport_options.clone() }
+    }
+
     /// What a new connection takes from the options as they stand.
     pub fn setup(&self) -> Setup<'_> {
         let options = &self.core.options;
@@ -205,7 +222,8 @@ impl State {
     fn print_error(&mut self, id: i32, error: Error) {
         let name = String::from_utf8_lossy(&self.core.options.name).into_owned();
         let Some(endpoint) = self.endpoints.get(id) else { return };
-        let address = String::from_utf8_lossy(&endpoint.address);
+        let url = String::from_utf8_lossy(&endpoint.url);
+        let address = url.split_once("://").map_or(&*url, |(_, address)| address);
         // (`eprintln` panics if nobody can read it.)
         let _ = writeln!(io::stderr(), "nanomsg: socket.{name}[{address}]: Error: {}", error.text());
     }

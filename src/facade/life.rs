@@ -14,6 +14,7 @@ use crate::transport::pipe::{Change, Manner, Ready};
 use crate::transport::stream::Parting;
 
 use super::key::Key;
+use super::monitor::EventKind;
 use super::pipes::{Entry, Pipe, Stage};
 use super::socket::State;
 use super::work::Job;
@@ -59,6 +60,7 @@ impl State {
     pub fn lose(&mut self, id: PipeId, error: Error) {
         let Some(entry) = self.pipes.get(id) else { return };
         let (stage, endpoint) = (entry.stage, entry.endpoint);
+        let obituary = self.obituary(id, error);
         self.uncount(id);
         if stage == Stage::Attached {
             self.feed(Cmd::Hangup(id));
@@ -68,7 +70,8 @@ impl State {
         match stage {
             Stage::Connecting => self.connect_failed(endpoint, error),
             Stage::Greeting | Stage::Attached | Stage::HangingUp | Stage::Refused => {
-                self.connection_over(End::of(&entry));
+                let retry = self.connection_over(End::of(&entry));
+                self.publish(obituary, retry);
             }
             Stage::HungUp | Stage::Leaving => {}
         }
@@ -81,12 +84,13 @@ impl State {
         match entry.stage {
             Stage::Refused if is_stream => self.lose(id, Error::PROTO),
             Stage::HangingUp => {
+                let obituary = self.obituary(id, Error::CONN_RESET);
+                let Some(entry) = self.pipes.get(id) else { return };
                 entry.stage = Stage::HungUp;
                 let end = End::of(entry);
                 self.feed(Cmd::Hangup(id));
-                if is_stream {
-                    self.connection_over(end);
-                }
+                let retry = if is_stream { self.connection_over(end) } else { None };
+                self.publish(obituary, retry);
                 self.detach_if_empty(id);
             }
             Stage::HungUp => self.detach_if_empty(id),
@@ -132,6 +136,9 @@ impl State {
             Some(entry) if entry.stage == Stage::Attached => {
                 entry.counted = true;
                 self.core.statistics.current_connections += 1;
+                let peers = self.core.statistics.current_connections;
+                self.waiters.peer_came(peers, &mut self.pipes.work);
+                self.tell_of_pipe(EventKind::Greeted, id);
                 true
             }
             _ => false,
@@ -148,17 +155,19 @@ impl State {
         self.start_timer(id, time);
         if dialed {
             self.dial_connected(endpoint);
+            self.tell_of_pipe(EventKind::Connected, id);
         }
     }
 
     /// A connection over the OS ended, and not by our wish. It is broken if it ended without a word, and a dialer replaces
-    /// it unless the same would come of that.
-    fn connection_over(&mut self, end: End) {
+    /// it unless the same would come of that: after how long, is given.
+    fn connection_over(&mut self, end: End) -> Option<Duration> {
         if end.parting.is_none() {
             self.core.statistics.broken_connections += 1;
         }
-        if end.parting != Some(Parting::Violation) {
-            self.connection_lost(end.endpoint, end.attached_at);
+        match end.parting {
+            Some(Parting::Violation) => None,
+            _ => self.connection_lost(end.endpoint, end.attached_at),
         }
     }
 

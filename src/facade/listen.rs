@@ -11,6 +11,7 @@ use crate::transport::pipe::{Ready, StreamPipe};
 
 use super::endpoint::{Means, TransportRef};
 use super::key::Key;
+use super::monitor::EventKind;
 use super::pipes::{Pipe, Stage};
 use super::socket::State;
 
@@ -112,12 +113,14 @@ impl State {
                 return self.endpoint_is_ill(endpoint, error.into());
             }
         }
+        self.tell_of_pipe(EventKind::Accepted, pipe_id);
         self.pipe_ready(pipe_id, Ready { writable: true, ..Ready::default() });
     }
 
     fn pause_accepting(&mut self, id: i32, error: Error) {
         self.core.statistics.accept_errors += 1;
         self.endpoint_is_ill(id, error);
+        self.tell_of_failure(EventKind::AcceptFailed, id, error, Some(ACCEPT_PAUSE));
         let Some(me) = self.me.upgrade() else { return };
         let timer = self.session.reactor.arm(Instant::now() + ACCEPT_PAUSE, me, Key::Endpoint(id).pack());
         if let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) {

@@ -11,11 +11,14 @@ mod endpoint;
 mod key;
 mod life;
 mod listen;
+mod monitor;
 mod names;
 mod pipes;
 mod poll;
 pub mod process;
+mod report;
 mod session;
+mod snapshot;
 mod socket;
 mod source;
 mod visit;
@@ -24,8 +27,10 @@ mod work;
 
 pub use close::Farewell;
 pub use device::{device, loopback};
+pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};
 pub use session::Session;
+pub use snapshot::metrics;
 pub use socket::Socket;
 pub use wait::Wait;
 

@@ -143,6 +143,8 @@ impl End {
     }
 
     fn detach(&self, id: PipeId) {
-        self.socket.visit().leave_all(vec![id]);
+        let mut visit = self.socket.visit();
+        visit.tell_of_leaving(id);
+        visit.leave_all(vec![id]);
     }
 }

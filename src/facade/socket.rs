@@ -12,6 +12,7 @@ use crate::transport::TransportOptions;
 
 use super::endpoint::Endpoints;
 use super::key::Key;
+use super::monitor::Monitors;
 use super::pipes::PipeTable;
 use super::session::Session;
 use super::visit::Visit;
@@ -32,6 +33,7 @@ pub struct State {
     pub core: socket::Socket,
     pub pipes: PipeTable,
     pub endpoints: Endpoints,
+    pub monitors: Monitors,
     pub transport_options: TransportOptions,
     pub waiters: Waiters,
     pub notify: Notify,
@@ -79,6 +81,7 @@ impl Socket {
                 pipes: PipeTable::new(Arc::clone(&session), kind),
                 core,
                 endpoints: Endpoints::default(),
+                monitors: Monitors::default(),
                 transport_options: TransportOptions::default(),
                 waiters: Waiters::default(),
                 notify: Notify::default(),

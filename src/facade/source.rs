@@ -61,6 +61,15 @@ impl Source for Socket {
         }
     }
 
+    fn flush_before_wait(&self, key: u64) -> bool {
+        self.flush_pipe(key);
+        let Key::Pipe(id, generation) = Key::unpack(key) else { return false };
+        match self.visit().pipes.find(id, generation).map(|entry| &entry.pipe) {
+            Some(Pipe::Stream { pipe, .. }) => pipe.is_watched(),
+            _ => false,
+        }
+    }
+
     fn hand_over(&self, key: u64) -> Unsent {
         let Key::Pipe(id, generation) = Key::unpack(key) else { return Unsent::default() };
         if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, .. }) = self.visit().pipes.find(id, generation) {

@@ -35,12 +35,15 @@ pub struct Waiters {
     send: VecDeque<Arc<Parker>>,
     recv: VecDeque<Arc<Parker>>,
     poll: Vec<(Arc<Parker>, Readiness)>,
+    /// Who waits until there are so many peers.
+    peers: Vec<(Arc<Parker>, u64)>,
     pub close: Option<Arc<Parker>>,
 }
 
 impl Waiters {
     pub fn is_empty(&self) -> bool {
-        self.send.is_empty() && self.recv.is_empty() && self.poll.is_empty() && self.close.is_none()
+        let Waiters { send, recv, poll, peers, close } = self;
+        send.is_empty() && recv.is_empty() && poll.is_empty() && peers.is_empty() && close.is_none()
     }
 
     pub fn add(&mut self, side: Side, parker: &Arc<Parker>) {
@@ -59,6 +62,19 @@ impl Waiters {
         self.poll.retain(|(other, _)| !Arc::ptr_eq(other, parker));
     }
 
+    pub fn add_for_peers(&mut self, parker: &Arc<Parker>, count: u64) {
+        self.peers.push((Arc::clone(parker), count));
+    }
+
+    pub fn remove_for_peers(&mut self, parker: &Arc<Parker>) {
+        self.peers.retain(|(other, _)| !Arc::ptr_eq(other, parker));
+    }
+
+    /// There are so many peers now.
+    pub fn peer_came(&mut self, now: u64, work: &mut Work) {
+        work.extend(self.peers.extract_if(.., |(_, count)| *count <= now).map(|(parker, _)| Job::Wake(parker)));
+    }
+
     /// One sender or receiver is enough: it looks again when it leaves, and wakes the next if there is more.
     /// A closing socket wakes everybody.
     pub fn wake(&mut self, ready: Readiness, phase: Phase, work: &mut Work) {
@@ -73,6 +89,9 @@ impl Waiters {
         if !self.poll.is_empty() {
             let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
             work.extend(self.poll.extract_if(.., |(_, want)| hit(want)).map(|(parker, _)| Job::Wake(parker)));
+        }
+        if !open {
+            work.extend(self.peers.drain(..).map(|(parker, _)| Job::Wake(parker)));
         }
         if phase == Phase::Drained {
             work.extend(self.close.take().map(Job::Wake));

@@ -3,6 +3,7 @@
 //! It knows descriptors, keys and [`Source`]s, and no protocol. Read `baton.rs` for who polls when.
 
 pub mod baton;
+mod begun;
 mod deferred;
 mod ending;
 mod io_thread;
@@ -124,6 +125,8 @@ impl Reactor {
     }
 
     pub fn request(&self, request: Request) {
+        let Request::Watch(watched) = &request;
+        begun::remember(&watched.source, watched.key);
         self.requests.lock().push(request);
         let _ = self.notify_io();
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use crate::sys::futex::Slept;
 
 use super::baton::{Baton, Tenure};
+use super::begun;
 use super::deferred::Busy;
 use super::parker::Parker;
 use super::spin::{is_crowded, spin};
@@ -42,6 +43,7 @@ pub enum Waited {
 impl Reactor {
     /// Sleeps until the calling thread's parker is notified.
     pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, manner: Manner) -> Waited {
+        begun::flush_mine();
         let Manner { polls, spins } = manner;
         let me = ByIdentity(Arc::clone(me));
         let waited = loop {
@@ -126,6 +128,7 @@ impl Reactor {
 
     /// Dispatches what is ready now, if nobody else is polling.
     pub fn glance(&self) {
+        begun::flush_mine();
         self.look(Busy::Wait, Baton::release);
     }
 }

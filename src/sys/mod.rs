@@ -20,6 +20,7 @@ pub mod signals;
 pub mod stack;
 pub mod sync;
 pub mod thread;
+pub mod traffic;
 pub mod usage;
 
 pub use descriptor::Owned;

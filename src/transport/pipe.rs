@@ -125,6 +125,8 @@ pub struct StreamPipe {
     used: bool,
     /// Writing has shown that the descriptor is no longer ours. Nothing is reported of it any more.
     is_closed_under_us: bool,
+    /// With what reading ended, if not with the peer's end-of-file.
+    fault: Option<Error>,
 }
 
 impl StreamPipe {
@@ -148,6 +150,7 @@ impl StreamPipe {
             pulse: None,
             used: false,
             is_closed_under_us: false,
+            fault: None,
         }
     }
 
@@ -278,7 +281,8 @@ impl StreamPipe {
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, terms.blocks);
-        if self.read(false, terms).is_err() {
+        if let Err(error) = self.read(false, terms) {
+            self.fault = Some(error);
             self.whole = false;
             self.hang_up();
         }
@@ -294,6 +298,19 @@ impl StreamPipe {
     /// Has writing shown that the descriptor is no longer ours? Then the pipe has to be told of its end.
     pub fn is_closed_under_us(&self) -> bool {
         self.is_closed_under_us
+    }
+
+    /// With what reading ended, if not with the peer's end-of-file.
+    pub fn fault(&self) -> Option<Error> {
+        self.fault
+    }
+
+    /// What the peer has said so far, as long as it has not greeted as it should.
+    pub fn heard(&self) -> Parsed<u16> {
+        match self.state {
+            State::Greeting => self.framing.parse_greeting(self.inbox.bytes()),
+            _ => Parsed::Partial,
+        }
     }
 
     /// Is there a message to take?
@@ -439,7 +456,11 @@ impl StreamPipe {
                 Ok(Fill::Short) if to_the_end => {}
                 Ok(Fill::Short | Fill::Nothing) => self.kernel_readable = false,
                 // A reset takes nothing away that is here already.
-                Ok(Fill::Eof) | Err(_) => self.hang_up(),
+                Ok(Fill::Eof) => self.hang_up(),
+                Err(error) => {
+                    self.fault = Some(error.into());
+                    self.hang_up();
+                }
             }
         }
         if !self.whole {

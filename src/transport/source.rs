@@ -29,6 +29,12 @@ pub trait Source: Send + Sync {
     /// is.
     fn flush(&self, key: u64) -> bool;
 
+    /// The thread that began this stream is about to wait: write what the pipe of this key has pending. False: the stream has ended,
+    /// or whoever sends on it flushes by himself.
+    fn flush_before_wait(&self, _key: u64) -> bool {
+        false
+    }
+
     /// The process is about to end: hands to the kernel what the pipe of this key has pending, as far as it has room, whatever it
     /// said before.
     fn hand_over(&self, _key: u64) -> Unsent {

@@ -35,6 +35,11 @@ pub trait Stream: Send + Sync + Debug {
         None
     }
 
+    /// What a layer of its own found wrong with the peer, in words: a handshake that failed, a rule that was broken.
+    fn complaint(&self) -> Option<String> {
+        None
+    }
+
     /// Tells the peer that this end goes, where there is a word for it. All that was to be sent has been.
     fn say_goodbye(&self) {}
 

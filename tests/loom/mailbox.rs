@@ -12,7 +12,7 @@ use loom::thread::{self, JoinHandle};
 
 use crate::explore;
 use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
-use crate::qi::server::run_queue::{RunQueue, Wanted};
+use crate::qi::server::run_queue::{Place, RunQueue, Threads, Wanted};
 
 struct Object {
     mailbox: Mailbox<u32>,
@@ -30,10 +30,22 @@ struct House {
     tell: Condvar,
     /// Tasks that are not done yet; the last one ends the queue.
     left: AtomicUsize,
+    /// Whom task [`WAITS`] waits for: set by task [`OPENS`].
+    open: Mutex<bool>,
+    opened: Condvar,
 }
+
+/// A task that waits for another one.
+const WAITS: u32 = 100;
+/// That one.
+const OPENS: u32 = 101;
 
 impl House {
     fn new(objects: usize, workers: usize, tasks: usize) -> Arc<House> {
+        House::growing(objects, Threads { at_once: workers, limit: workers }, tasks)
+    }
+
+    fn growing(objects: usize, workers: Threads, tasks: usize) -> Arc<House> {
         let object = |_| Object {
             mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }),
             inside: AtomicUsize::new(0),
@@ -46,6 +58,8 @@ impl House {
             told: Mutex::default(),
             tell: Condvar::new(),
             left: AtomicUsize::new(tasks),
+            open: Mutex::new(false),
+            opened: Condvar::new(),
         })
     }
 
@@ -56,7 +70,8 @@ impl House {
             Wanted::Thread => {
                 let house = Arc::clone(self);
                 let thread = thread::spawn(move || {
-                    while let Some(object) = house.queue.next(|| house.look_out()) {
+                    let mut place = Place::default();
+                    while let Some(object) = house.queue.next(&mut place, || house.look_out()) {
                         // As if every task were slow.
                         house.provide(house.queue.busy());
                         house.run_one(object);
@@ -65,6 +80,25 @@ impl House {
                 self.threads.lock().unwrap().push(thread);
             }
             Wanted::Lookout => self.tell_lookout(),
+            // Time passes as fast as anything else.
+            Wanted::Clock => {
+                let house = Arc::clone(self);
+                let clock = thread::spawn(move || house.tick());
+                self.threads.lock().unwrap().push(clock);
+            }
+        }
+    }
+
+    /// `Crew::tick`, again and again.
+    fn tick(self: &Arc<Self>) {
+        loop {
+            let ticked = self.queue.tick();
+            (0..ticked.start).for_each(|_| self.provide(Wanted::Thread));
+            assert!(ticked.stuck.is_empty(), "the model is shorter than that");
+            if !ticked.again {
+                return;
+            }
+            thread::yield_now();
         }
     }
 
@@ -93,6 +127,19 @@ impl House {
         let object = &self.objects[index];
         let Some(task) = object.mailbox.take() else { return };
         assert_eq!(object.inside.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+        match task {
+            WAITS => {
+                let mut open = self.open.lock().unwrap();
+                while !*open {
+                    open = self.opened.wait(open).unwrap();
+                }
+            }
+            OPENS => {
+                *self.open.lock().unwrap() = true;
+                self.opened.notify_all();
+            }
+            _ => {}
+        }
         object.done.lock().unwrap().push(task);
         object.inside.fetch_sub(1, Ordering::SeqCst);
         if object.mailbox.finish() {
@@ -154,6 +201,17 @@ fn two_objects_share_two_workers() {
 }
 
 #[test]
+fn a_task_that_waits_for_another_has_a_thread_started_for_it() {
+    explore(2, || {
+        let house = House::growing(2, Threads { at_once: 1, limit: 2 }, 2);
+        house.push(0, 1, WAITS);
+        house.push(1, 1, OPENS);
+        house.join();
+        assert_eq!((house.done(0), house.done(1)), (vec![WAITS], vec![OPENS]));
+    });
+}
+
+#[test]
 fn what_is_taken_out_is_not_done_and_what_follows_is() {
     explore(3, || {
         let house = House::new(1, 1, 2);
@@ -177,7 +235,7 @@ struct Shared {
 
 impl Shared {
     fn push(&self, server: usize) {
-        if self.mailbox.push(Origin::Server, server).expect("room") {
+        if self.mailbox.push(Origin::Server { about: 0 }, server).expect("room") {
             self.submit(server);
         }
     }
@@ -185,7 +243,7 @@ impl Shared {
     /// `Crew::submit`.
     fn submit(&self, server: usize) {
         match self.queues[server].push(()) {
-            Ok(wanted) => assert_eq!(wanted, Wanted::Nobody, "there are no threads"),
+            Ok(wanted) => assert!(matches!(wanted, Wanted::Nobody | Wanted::Clock), "there are no threads"),
             Err(()) => self.abandon(),
         }
     }
@@ -202,7 +260,8 @@ impl Shared {
 #[test]
 fn what_one_server_wants_is_done_though_another_ends() {
     explore(3, || {
-        let queues = [RunQueue::new(0), RunQueue::new(0)];
+        let none = Threads { at_once: 0, limit: 0 };
+        let queues = [RunQueue::new(none), RunQueue::new(none)];
         let shared = Arc::new(Shared { mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }), queues });
         let (pusher, ender) = (Arc::clone(&shared), Arc::clone(&shared));
         let pusher = thread::spawn(move || pusher.push(0));
@@ -219,6 +278,6 @@ fn what_one_server_wants_is_done_though_another_ends() {
         }
         assert!(done.contains(&1), "{done:?}");
         assert_eq!(shared.mailbox.waiting(), 0);
-        assert_eq!(shared.mailbox.push(Origin::Server, 1), Ok(true), "it is idle");
+        assert_eq!(shared.mailbox.push(Origin::Server { about: 0 }, 1), Ok(true), "it is idle");
     });
 }

@@ -1,4 +1,4 @@
-//! The functions of libnanomsg, all of them and nothing else: their doc comments are the text of `nn.h`.
+//! The functions of libnanomsg: their doc comments are the text of `nn.h`; and in `monitor` those of `millrace/monitor.h`.
 //!
 //! What C must promise about its pointers is what the comment says about the arguments; that is the
 //! contract behind every `SAFETY` here.
@@ -12,6 +12,7 @@ pub mod device;
 pub mod endpoint;
 pub mod information;
 pub mod message;
+pub mod monitor;
 pub mod options;
 pub mod poll;
 pub mod socket;

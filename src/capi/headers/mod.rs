@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod inproc;
 pub mod ipc;
+pub mod monitor;
 pub mod nn;
 pub mod options;
 pub mod pair;

@@ -98,7 +98,8 @@ pub struct nnqi_server_options {
     pub user: *const c_char,
     /// What user must show; NULL: nothing is asked for.
     pub token: *const c_char,
-    /// Threads that objects work on; 0: one for each processor, at least 2.
+    /// Threads that objects work on at once; 0: one for each processor, at least 2. One that has been inside a method for 10 ms, because it
+    /// waits or computes, does not count any more: while calls wait, others take its place, up to max_workers.
     pub workers: c_int,
     /// Decides who is let in; NULL: user and token do. With a user it is EINVAL.
     pub authenticate: nnqi_authenticator,
@@ -121,6 +122,9 @@ pub struct nnqi_server_options {
     /// Addresses that are listed for services beside those that are listened on, as tcp://robot.local:9559, and then NULL; or NULL.
     /// They must be such as can be connected to.
     pub advertise: *const *const c_char,
+    /// Threads in all, those inside long methods included; at least workers; 0: 256. When all of them are inside methods and none has come
+    /// back for a second, calls that wait for a thread end with an error.
+    pub max_workers: c_int,
 }
 
 /// # Safety
@@ -215,6 +219,7 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
         Ok(workers) => options.workers = workers,
         Err(_) => return Err(Failure::invalid("a negative number of workers")),
     }
+    set(&mut options.max_workers, "max_workers", given.max_workers.into())?;
     // SAFETY: the caller's promise, of each text.
     let bytes = |text| some(text, |text| Ok(unsafe { pointers::text(text) }?.to_vec()));
     match (bytes(given.user)?, bytes(given.token)?, given.authenticate) {

@@ -95,6 +95,11 @@ impl Decoder {
         Ok(self.body.take_if(|body| body.missing() == 0).map(Body::finish))
     }
 
+    /// Is there something that was read and not looked at yet?
+    pub fn has_read(&self) -> bool {
+        !self.block.is_empty()
+    }
+
     /// Did the connection end in the middle of a message?
     pub fn is_amid(&self) -> bool {
         self.body.is_some() || !self.head.is_empty() || !self.block.is_empty()

@@ -39,6 +39,8 @@ pub struct Slot {
     pub input: Option<Input>,
     /// There was news while somebody read.
     pub again: bool,
+    /// The end is near: it is read up to that.
+    pub to_end: bool,
     /// The connection is over: who has the input drops it.
     pub over: bool,
 }
@@ -51,7 +53,7 @@ pub struct Input {
 
 impl Slot {
     pub fn new(stream: Arc<dyn Stream>) -> Slot {
-        Slot { input: Some(Input { stream, decoder: Decoder::default() }), again: false, over: false }
+        Slot { input: Some(Input { stream, decoder: Decoder::default() }), again: false, to_end: false, over: false }
     }
 
     pub fn end(&mut self) -> Option<Input> {

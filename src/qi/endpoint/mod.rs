@@ -89,6 +89,7 @@ pub use sending::{Sent, WhenFull};
 const STREAM: u64 = 0;
 const LINGER: u64 = 1;
 const AUTHENTICATION: u64 = 2;
+const RESUMED: u64 = 3;
 
 /// An internal consumer: called with each message on the thread that reads the connection, without a queue in between.
 ///

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use crate::qi::message::{Message, Type, VERSION};
 use crate::transport::pipe::Ready;
@@ -15,10 +16,15 @@ use super::handlers::{Aftermath, Answer, Round, Step, Taken};
 use super::input::Input;
 use super::queue::wake_all;
 use super::ring::Wakes;
-use super::{AUTHENTICATION, EndPoint, LINGER, Sink, reentrancy};
+use super::{AUTHENTICATION, EndPoint, LINGER, RESUMED, Sink, reentrancy};
 
-/// Reads before others have their turn.
+/// What a turn of reading may bring before others have theirs: reads, as long messages need them, and messages and time, as many short
+/// ones do.
 const READS: usize = 16;
+const MESSAGES: u32 = 1024;
+const TIME: Duration = Duration::from_millis(1);
+/// Messages between two looks at the clock.
+const LOOK: u32 = 32;
 
 /// The texts of Errors for Calls that nobody took. The first is libqi's own (section 17).
 const NOBODY: &str = "The call request could not be handled.";
@@ -30,7 +36,28 @@ enum Turn {
     Dry,
     /// It may have, but others want their turn.
     More,
+    /// There is more here, of which the kernel knows nothing.
+    Paused,
     End(Reason),
+}
+
+/// What a turn has brought so far.
+#[derive(Default)]
+struct Work {
+    messages: u32,
+    /// When it was first worth a look at the clock.
+    looked: Option<Instant>,
+}
+
+impl Work {
+    /// One more; false: the turn is over.
+    fn may_go_on(&mut self) -> bool {
+        self.messages += 1;
+        if self.messages.is_multiple_of(LOOK) && self.looked.get_or_insert_with(Instant::now).elapsed() >= TIME {
+            return false;
+        }
+        self.messages <= MESSAGES
+    }
 }
 
 impl Source for EndPoint {
@@ -48,6 +75,10 @@ impl Source for EndPoint {
         let _inside = reentrancy::enter_reading(self.address());
         match key {
             LINGER => self.finish(Reason::Closed),
+            RESUMED => {
+                self.read(false);
+                EndPoint::flush(self);
+            }
             AUTHENTICATION if !self.is_authenticated() => self.finish(Reason::Failed(Failure::TimedOut)),
             _ => {}
         }
@@ -66,12 +97,13 @@ impl Source for EndPoint {
 }
 
 impl EndPoint {
-    /// Reads what there is. `to_end`: the end is near, so nothing but the end is a reason to stop.
+    /// Reads what there is, for one turn. `to_end`: the end is near, so only that, or others' turns, are a reason to stop.
     fn read(&self, to_end: bool) {
-        let mut input = {
+        let (mut input, mut to_end) = {
             let mut slot = self.input.lock();
+            slot.to_end |= to_end;
             match slot.input.take() {
-                Some(input) => input,
+                Some(input) => (input, slot.to_end),
                 None => {
                     slot.again = true;
                     return;
@@ -89,22 +121,39 @@ impl EndPoint {
                 };
                 return if lingers { EndPoint::flush(self) } else { self.finish(reason) };
             }
-            let unread = matches!(turn, Turn::More) && input.stream.has_unread();
+            let paused = matches!(turn, Turn::Paused) || (matches!(turn, Turn::More) && input.stream.has_unread());
             let mut slot = self.input.lock();
-            if (std::mem::take(&mut slot.again) || unread) && !slot.over {
+            if std::mem::take(&mut slot.again) && !slot.over && !paused {
+                to_end = slot.to_end;
                 continue;
             }
             let leftover = if slot.over { Some(input) } else { slot.input.replace(input) };
             drop(slot);
             drop(leftover);
-            if matches!(turn, Turn::More) {
+            if paused {
+                self.resume_soon();
+            } else if matches!(turn, Turn::More) {
                 self.output.lock().rewatch(&self.reactor);
             }
             return;
         }
     }
 
+    /// Has this read on when others have had their turn.
+    fn resume_soon(&self) {
+        if let Some(me) = self.me.upgrade().filter(|_| !self.input.lock().over) {
+            self.reactor.arm(Instant::now(), me, RESUMED);
+        }
+    }
+
     fn read_turn(&self, input: &mut Input, to_end: bool) -> Turn {
+        let mut work = Work::default();
+        // What the last turn has left.
+        match self.deliver_all(&mut input.decoder, &mut work) {
+            Ok(true) => {}
+            Ok(false) => return Turn::Paused,
+            Err(reason) => return Turn::End(reason),
+        }
         for _ in 0..READS {
             let open = self.is_open();
             let (got, dry) = match if open { input.read() } else { input.forget() } {
@@ -116,8 +165,10 @@ impl EndPoint {
                 let cut = open && input.decoder.is_amid();
                 return Turn::End(self.ended_by(if cut { Reason::Failed(Failure::Cut) } else { Reason::PeerClosed }));
             }
-            if let Err(reason) = self.deliver_all(&mut input.decoder) {
-                return Turn::End(reason);
+            match self.deliver_all(&mut input.decoder, &mut work) {
+                Ok(true) => {}
+                Ok(false) => return Turn::Paused,
+                Err(reason) => return Turn::End(reason),
             }
             if dry && !to_end && !input.stream.has_unread() {
                 return self.dry();
@@ -126,17 +177,20 @@ impl EndPoint {
         Turn::More
     }
 
-    /// Delivers the messages that are whole.
-    fn deliver_all(&self, decoder: &mut Decoder) -> Result<(), Reason> {
+    /// Delivers the messages that are whole. False: the turn is over, and there may be more.
+    fn deliver_all(&self, decoder: &mut Decoder, work: &mut Work) -> Result<bool, Reason> {
         while self.is_open() {
+            if decoder.has_read() && !work.may_go_on() {
+                return Ok(false);
+            }
             let limit = if self.is_authenticated() { self.config.max_payload } else { self.config.max_payload_before };
             match decoder.next(limit) {
                 Ok(Some(message)) => self.deliver(&message),
-                Ok(None) => return Ok(()),
+                Ok(None) => return Ok(true),
                 Err(breach) => return Err(Reason::Failed(Failure::Protocol(breach))),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// There is nothing to read. If writing failed before, that is the end.

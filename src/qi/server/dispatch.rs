@@ -20,6 +20,10 @@ use super::pace::Pace;
 use super::reading::{members, reading_failed};
 use super::workers::Crew;
 
+/// What a call ends with that no worker came for.
+const STUCK: &str = "The call was dropped: all threads of the server (max_workers) are inside methods, and none has come back for long. \
+    Methods may be waiting for each other.";
+
 impl Task {
     pub fn is_of(&self, call: &Arc<InboundCall>) -> bool {
         matches!(self, Task::Message { inbound, .. } if Arc::ptr_eq(inbound, call))
@@ -64,6 +68,25 @@ impl Object {
     pub(super) fn abandon(self) {
         let (dropped, others) = self.0.mailbox.abandon(|task| task.crew().is_stopped(), |task| Arc::clone(task.crew()));
         drop(dropped);
+        if let Some(crew) = others {
+            crew.submit(self);
+        }
+    }
+
+    /// The workers of this crew are all inside methods, for long: the calls that wait for them end with an Error, which may be what the
+    /// methods wait for. What has no answer waits on.
+    pub(super) fn refuse_waiting(self, crew: &Arc<Crew<Object>>) {
+        let call_of_theirs = |task: &Task| {
+            Arc::ptr_eq(task.crew(), crew) && matches!(task, Task::Message { inbound, .. } if !inbound.post)
+        };
+        let (refused, others) = self.0.mailbox.abandon(call_of_theirs, |task| Arc::clone(task.crew()));
+        for task in refused {
+            let Task::Message { inbound, .. } = task else { continue };
+            if inbound.claim() {
+                count(&self.0.counters.refused_calls);
+                inbound.peer.control(Message::error_to(&inbound.header, STUCK));
+            }
+        }
         if let Some(crew) = others {
             crew.submit(self);
         }

@@ -1,4 +1,4 @@
-//! The mailbox of one object: what waits for it, in order, and whether somebody is at it.
+//! The mailbox of one object: what waits for it, in turns of the connections, and how many are at it.
 //!
 //! ```text
 //!   Idle ──push: says "schedule"──▶ Scheduled ──take──▶ a worker has one task ──finish──▶ Scheduled, or Idle if empty
@@ -8,6 +8,12 @@
 //! A worker that has taken a task calls [`Mailbox::finish`] when it is done with it. Until then nobody else is told to
 //! schedule, so an object does one thing at a time. It may belong to several servers: whoever finds it idle schedules it,
 //! and it does there what all of them want of it.
+//!
+//! # Turns
+//!
+//! Connections take turns, so that one with two thousand tasks does not keep another waiting for them. Each task has the number of the
+//! **round** that it is for: the present one, or the one after that of its connection's last task. The queue is in the order of the rounds,
+//! so in that of arrival for each connection.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -29,10 +35,11 @@ impl Default for Limits {
     }
 }
 
-/// Where a task comes from. What the server tells an object itself is not limited.
+/// Where a task comes from. What the server tells an object itself is not limited, and comes after what the connection has asked for
+/// that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    Server,
+    Server { about: u64 },
     Connection { id: u64, bytes: usize },
 }
 
@@ -58,20 +65,45 @@ impl Load {
     }
 }
 
+/// What one connection has in the mailbox.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    load: Load,
+    /// The round of its last task.
+    last: u64,
+}
+
+struct Entry<T> {
+    round: u64,
+    origin: Origin,
+    task: T,
+}
+
 struct State<T> {
-    queue: VecDeque<(Origin, T)>,
+    /// In the order of their rounds.
+    queue: VecDeque<Entry<T>>,
+    /// That of the task that was taken last.
+    round: u64,
     whole: Load,
-    shares: HashMap<u64, Load>,
+    shares: HashMap<u64, Share>,
     scheduled: bool,
 }
 
 impl<T> State<T> {
+    fn insert(&mut self, entry: Entry<T>) {
+        if self.queue.back().is_none_or(|last| last.round <= entry.round) {
+            return self.queue.push_back(entry);
+        }
+        let at = self.queue.partition_point(|other| other.round <= entry.round);
+        self.queue.insert(at, entry);
+    }
+
     fn left(&mut self, origin: Origin) {
         let Origin::Connection { id, bytes } = origin else { return };
         self.whole.subtract(bytes);
         if let Some(share) = self.shares.get_mut(&id) {
-            share.subtract(bytes);
-            if share.tasks == 0 {
+            share.load.subtract(bytes);
+            if share.load.tasks == 0 {
                 self.shares.remove(&id);
             }
         }
@@ -86,7 +118,8 @@ pub struct Mailbox<T> {
 
 impl<T> Mailbox<T> {
     pub fn new(limits: Limits) -> Mailbox<T> {
-        let state = State { queue: VecDeque::new(), whole: Load::default(), shares: HashMap::new(), scheduled: false };
+        let (whole, shares) = (Load::default(), HashMap::new());
+        let state = State { queue: VecDeque::new(), round: 0, whole, shares, scheduled: false };
         Mailbox { state: Mutex::new(state), limits }
     }
 
@@ -94,26 +127,34 @@ impl<T> Mailbox<T> {
     /// is no room.
     pub fn push(&self, origin: Origin, task: T) -> Result<bool, T> {
         let mut state = self.state.lock();
-        if let Origin::Connection { id, bytes } = origin {
-            let half = Limits { tasks: self.limits.tasks.div_ceil(2), bytes: self.limits.bytes / 2 };
-            let share = state.shares.get(&id).copied().unwrap_or_default();
-            if !state.whole.has_room(bytes, self.limits) || !share.has_room(bytes, half) {
-                return Err(task);
+        let now = state.round;
+        let round = match origin {
+            Origin::Server { about } => state.shares.get(&about).map_or(now + 1, |share| share.last.max(now)),
+            Origin::Connection { id, bytes } => {
+                let half = Limits { tasks: self.limits.tasks.div_ceil(2), bytes: self.limits.bytes / 2 };
+                let share = state.shares.get(&id).copied().unwrap_or_default();
+                if !state.whole.has_room(bytes, self.limits) || !share.load.has_room(bytes, half) {
+                    return Err(task);
+                }
+                state.whole.add(bytes);
+                let share = state.shares.entry(id).or_default();
+                share.load.add(bytes);
+                share.last = now.max(share.last) + 1;
+                share.last
             }
-            state.whole.add(bytes);
-            state.shares.entry(id).or_default().add(bytes);
-        }
-        state.queue.push_back((origin, task));
+        };
+        state.insert(Entry { round, origin, task });
         Ok(!std::mem::replace(&mut state.scheduled, true))
     }
 
     /// The next task, for the worker that was told to run the object. `None`: it has been taken away; the object is idle.
     pub fn take(&self) -> Option<T> {
         let mut state = self.state.lock();
-        let Some((origin, task)) = state.queue.pop_front() else {
+        let Some(Entry { round, origin, task }) = state.queue.pop_front() else {
             state.scheduled = false;
             return None;
         };
+        state.round = round;
         state.left(origin);
         Some(task)
     }
@@ -128,8 +169,8 @@ impl<T> Mailbox<T> {
     /// Takes out the first task that `is_it`.
     pub fn remove(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
         let mut state = self.state.lock();
-        let at = state.queue.iter().position(|(_, task)| is_it(task))?;
-        let (origin, task) = state.queue.remove(at)?;
+        let at = state.queue.iter().position(|entry| is_it(&entry.task))?;
+        let Entry { origin, task, .. } = state.queue.remove(at)?;
         state.left(origin);
         Some(task)
     }
@@ -139,12 +180,12 @@ impl<T> Mailbox<T> {
     pub fn abandon<W>(&self, nobodys: impl Fn(&T) -> bool, whose: impl FnOnce(&T) -> W) -> (Vec<T>, Option<W>) {
         let mut state = self.state.lock();
         let all = std::mem::take(&mut state.queue).into_iter();
-        let (dropped, kept): (VecDeque<_>, _) = all.partition(|(_, task)| nobodys(task));
+        let (dropped, kept): (VecDeque<_>, _) = all.partition(|entry| nobodys(&entry.task));
         state.queue = kept;
-        dropped.iter().for_each(|(origin, _)| state.left(*origin));
-        let whose = state.queue.front().map(|(_, task)| whose(task));
+        dropped.iter().for_each(|entry| state.left(entry.origin));
+        let whose = state.queue.front().map(|entry| whose(&entry.task));
         state.scheduled = whose.is_some();
-        (dropped.into_iter().map(|(_, task)| task).collect(), whose)
+        (dropped.into_iter().map(|entry| entry.task).collect(), whose)
     }
 
     /// Tasks that wait.

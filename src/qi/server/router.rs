@@ -19,7 +19,8 @@ use super::listening;
 use super::mailbox::Origin;
 use super::model::{Address, Common, InboundCall, Object, Peer, Task};
 use super::object::count;
-use super::workers::{Crew, Workers};
+use super::run_queue::Threads;
+use super::workers::{Crew, Left, Workers};
 
 /// libqi's text for what is not there, or not yet (qi-messaging.md 17).
 pub(super) const NOBODY: &str = "The call request could not be handled.";
@@ -55,19 +56,23 @@ pub(super) struct Router {
 impl Router {
     /// Without a reactor the workers leave the polling to others.
     pub fn new(
-        workers: usize,
+        workers: Threads,
         reactor: Option<Arc<Reactor>>,
         answer_wait: Duration,
         authenticator: Option<Arc<Authenticator>>,
     ) -> Arc<Router> {
         let run = |object: Object, crew: &Arc<Crew<Object>>| object.run_one(|| crew.busy()).then_some(object);
-        let pool = Workers::new(workers, reactor, run, Object::abandon);
+        let leave = |object: Object, why: Left, crew: &Arc<Crew<Object>>| match why {
+            Left::Stopped => object.abandon(),
+            Left::Stuck => object.refuse_waiting(crew),
+        };
+        let pool = Workers::new(workers, reactor, run, leave);
         Arc::new(Router {
             ours: Capabilities::OURS,
             authenticator,
             services: Mutex::default(),
             peers: Mutex::default(),
-            common: Arc::new(Common::new(pool.crew(), workers, answer_wait)),
+            common: Arc::new(Common::new(pool.crew(), workers.at_once, answer_wait)),
             workers: pool,
             on_end: Mutex::default(),
             stopped: AtomicBool::new(false),
@@ -133,11 +138,11 @@ impl Router {
         self.services.lock().get(&id).cloned()
     }
 
-    /// Has an object do something of ours when what is in its mailbox is done.
-    pub fn run(&self, object: &Object, run: impl FnOnce() + Send + 'static) {
+    /// Has an object do something of ours about a connection, when what that has asked of it is done.
+    pub fn run(&self, object: &Object, about: u64, run: impl FnOnce() + Send + 'static) {
         let crew = self.workers.crew();
         let task = Task::Run { run: Box::new(run), crew: Arc::clone(crew) };
-        if let Ok(true) = object.0.mailbox.push(Origin::Server, task) {
+        if let Ok(true) = object.0.mailbox.push(Origin::Server { about }, task) {
             crew.submit(object.clone());
         }
     }
@@ -156,6 +161,17 @@ impl Router {
     #[cfg(test)]
     pub fn step(&self) -> bool {
         self.workers.step()
+    }
+
+    /// As much time has passed as the workers look at ([`super::workers::TICK`]), in a test without a reactor.
+    #[cfg(test)]
+    pub fn tick(&self) -> bool {
+        self.workers.crew().tick()
+    }
+
+    /// Threads that objects work on now.
+    pub fn threads(&self) -> usize {
+        self.workers.crew().threads()
     }
 
     /// Ends the workers, after what they are doing now. Connections have been closed before: nobody waits for answers.

@@ -9,6 +9,19 @@
 //! The **lookout** reads connections while it waits, so a call needs no other thread to wake this one. When it goes off to a
 //! job nobody polls until it is back, or for as long as the reactor allows (`reactor/baton.rs`); before something that may
 //! take long it asks for a successor.
+//!
+//! # How many threads
+//!
+//! A job may wait for another job. So a thread that has been at one job for long is **held up** and does not count among those
+//! that may work at once; others are started in its place while jobs wait, up to a limit. There is no clock in here: [`RunQueue::tick`]
+//! says that some time has passed, and is called only while jobs wait.
+//!
+//! ```text
+//!   a job has begun ──tick──▶ has seen one ──tick──▶ held up ──▶ its thread comes for the next job
+//! ```
+//!
+//! If all there can be are inside jobs, and none has come for another for [`PATIENCE`] ticks, those that wait are given back. A thread
+//! that finds nothing to do ends if enough are there without it.
 
 use std::collections::VecDeque;
 
@@ -22,6 +35,35 @@ pub enum Wanted {
     /// Another thread, which is counted already.
     Thread,
     Lookout,
+    /// Somebody who calls [`RunQueue::tick`] when its time is over, until that says that it is enough.
+    Clock,
+}
+
+/// How many threads there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// That work at once, those not counted that are held up.
+    pub at_once: usize,
+    /// In all.
+    pub limit: usize,
+}
+
+/// Ticks without a thread that comes for a job, after which those that wait are given back.
+pub const PATIENCE: u64 = 200;
+
+/// What a thread of the queue remembers between jobs: the tick at which it began its last one.
+#[derive(Debug, Default)]
+pub struct Place(Option<u64>);
+
+/// What has to be done because time has passed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Ticked<J> {
+    /// Threads to be started, which are counted already.
+    pub start: usize,
+    /// Jobs that nobody will come for: all threads are inside others.
+    pub stuck: VecDeque<J>,
+    /// It is to be called when some time has passed once more.
+    pub again: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,20 +83,70 @@ struct State<J> {
     idle: usize,
     post: Post,
     threads: usize,
+    /// Of these, who have a job; of those, who have seen a tick in it; and of those again, who have seen more and are held up.
+    working: usize,
+    seen: usize,
+    held: usize,
+    tick: u64,
+    /// Somebody calls [`RunQueue::tick`].
+    ticking: bool,
+    /// The tick at which a thread last came for a job.
+    moved: u64,
     stopping: bool,
 }
 
-/// Jobs in order, for at most `limit` threads.
+/// Jobs in order, and how many threads do them.
 pub struct RunQueue<J> {
     state: Mutex<State<J>>,
     work: Condvar,
-    limit: usize,
+    threads: Threads,
+}
+
+impl<J> State<J> {
+    fn has_room(&self, threads: Threads) -> bool {
+        self.threads - self.held < threads.at_once && self.threads < threads.limit.max(threads.at_once)
+    }
+
+    fn start_clock(&mut self) -> Wanted {
+        if std::mem::replace(&mut self.ticking, true) {
+            return Wanted::Nobody;
+        }
+        self.moved = self.tick;
+        Wanted::Clock
+    }
+
+    fn begin(&mut self, place: &mut Place) {
+        self.working += 1;
+        self.moved = self.tick;
+        place.0 = Some(self.tick);
+    }
+
+    /// A thread is done with its job, if it had one.
+    fn came_back(&mut self, place: &mut Place) {
+        let Some(begun) = place.0.take() else { return };
+        let age = self.tick - begun;
+        self.working -= 1;
+        self.seen -= usize::from(age >= 1);
+        self.held -= usize::from(age >= 2);
+    }
 }
 
 impl<J> RunQueue<J> {
-    pub fn new(limit: usize) -> RunQueue<J> {
-        let state = State { jobs: VecDeque::new(), idle: 0, post: Post::Unused, threads: 0, stopping: false };
-        RunQueue { state: Mutex::new(state), work: Condvar::default(), limit }
+    pub fn new(threads: Threads) -> RunQueue<J> {
+        let state = State {
+            jobs: VecDeque::new(),
+            idle: 0,
+            post: Post::Unused,
+            threads: 0,
+            working: 0,
+            seen: 0,
+            held: 0,
+            tick: 0,
+            ticking: false,
+            moved: 0,
+            stopping: false,
+        };
+        RunQueue { state: Mutex::new(state), work: Condvar::default(), threads }
     }
 
     /// Adds a job. After [`RunQueue::stop`] it comes back.
@@ -88,16 +180,22 @@ impl<J> RunQueue<J> {
     }
 
     /// The next job; waits for it. `None`: the queue has stopped, and so must the thread. `look_out` waits as the lookout
-    /// until that is told, or for some time: then false.
-    pub fn next(&self, look_out: impl Fn() -> bool) -> Option<J> {
+    /// until that is told, or for some time: then false. `None` also: the thread is not needed any more.
+    pub fn next(&self, place: &mut Place, look_out: impl Fn() -> bool) -> Option<J> {
         let mut state = self.state.lock();
+        state.came_back(place);
         let mut rested = true;
         loop {
             if state.stopping {
                 return None;
             }
             if let Some(job) = state.jobs.pop_front() {
+                state.begin(place);
                 return Some(job);
+            }
+            if state.threads - state.held > self.threads.at_once {
+                state.threads -= 1;
+                return None;
             }
             state.idle += 1;
             if rested && !matches!(state.post, Post::Manned { .. }) {
@@ -114,6 +212,37 @@ impl<J> RunQueue<J> {
         }
     }
 
+    /// Some time has passed.
+    pub fn tick(&self) -> Ticked<J> {
+        let mut state = self.state.lock();
+        state.tick += 1;
+        state.held = state.seen;
+        state.seen = state.working;
+        let mut ticked = Ticked { start: 0, stuck: VecDeque::new(), again: false };
+        if state.jobs.is_empty() || state.stopping {
+            state.ticking = false;
+            return ticked;
+        }
+        let mut coming = state.threads - state.working;
+        if coming == 0 && state.tick - state.moved >= PATIENCE {
+            state.ticking = false;
+            ticked.stuck = std::mem::take(&mut state.jobs);
+            return ticked;
+        }
+        while coming < state.jobs.len() && state.has_room(self.threads) {
+            state.threads += 1;
+            coming += 1;
+            ticked.start += 1;
+        }
+        ticked.again = true;
+        ticked
+    }
+
+    /// Threads that there are, or that were asked for.
+    pub fn threads(&self) -> usize {
+        self.state.lock().threads
+    }
+
     /// The calling thread begins something that may take long: somebody else should look out, if it did.
     pub fn busy(&self) -> Wanted {
         let mut state = self.state.lock();
@@ -122,7 +251,8 @@ impl<J> RunQueue<J> {
         }
         state.post = Post::Unused;
         if state.idle == 0 {
-            return self.another(&mut state);
+            // Without room the I/O thread polls, as far as the reactor allows.
+            return if state.has_room(self.threads) { self.another(&mut state) } else { Wanted::Nobody };
         }
         drop(state);
         self.work.notify_one();
@@ -130,11 +260,11 @@ impl<J> RunQueue<J> {
     }
 
     fn another(&self, state: &mut State<J>) -> Wanted {
-        if state.threads == self.limit {
-            return Wanted::Nobody;
+        if state.has_room(self.threads) {
+            state.threads += 1;
+            return Wanted::Thread;
         }
-        state.threads += 1;
-        Wanted::Thread
+        state.start_clock()
     }
 
     /// The next job, if there is one: for who is no thread of this queue.
@@ -148,9 +278,11 @@ impl<J> RunQueue<J> {
         self.state.lock().stopping
     }
 
-    /// The thread that was asked for could not be started.
-    pub fn thread_failed(&self) {
-        self.state.lock().threads -= 1;
+    /// The thread that was asked for could not be started. Who will try again, if a job waits for it.
+    pub fn thread_failed(&self) -> Wanted {
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        if state.jobs.is_empty() || state.stopping { Wanted::Nobody } else { state.start_clock() }
     }
 
     /// Ends all threads when they are done with their jobs; gives the jobs that nobody will do. The caller tells the lookout.

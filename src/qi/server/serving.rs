@@ -22,12 +22,17 @@ use super::auth::{Authenticator, Credentials, Verdict};
 use super::directory_object::{DirectoryService, SERVICE};
 use super::model::{Address, Object, Peer, Remote};
 use super::router::{Role, Router};
+use super::run_queue::Threads;
 
 /// Settings of a server. The defaults suit a directory on a trusted network.
 #[derive(Clone)]
 pub struct Options {
-    /// Threads that objects work on, started when they are wanted. Default: one for each processor, at least 2.
+    /// Threads that objects work on at once, started when they are wanted. Default: one for each processor, at least 2. One that has been
+    /// inside a method for 10 ms, because it waits or computes, does not count any more: while calls wait, others take its place.
     pub workers: usize,
+    /// Threads in all, those inside long methods included; at least [`Options::workers`]. Default 256. When all of them are inside
+    /// methods and none has come back for a second, calls that wait for a thread end with an Error.
+    pub max_workers: usize,
     /// Who is let in; `None`, the default: everybody.
     pub authenticator: Option<Arc<Authenticator>>,
     /// Which machine this is. `None`, the default: as libqi's wheel has it, [`machine_id`].
@@ -49,6 +54,7 @@ impl Default for Options {
         let mib = 1024 * 1024;
         Options {
             workers: std::thread::available_parallelism().map_or(2, usize::from).max(2),
+            max_workers: 256,
             authenticator: None,
             machine_id: None,
             layout: ServiceInfoLayout::Seven,
@@ -135,7 +141,8 @@ impl Server {
     }
 
     fn start(reactor: &Arc<Reactor>, urls: &[&str], options: Options, is_bus: bool) -> Result<Server, ServerError> {
-        let (workers, reader) = (options.workers.max(1), Some(Arc::clone(reactor)));
+        let at_once = options.workers.max(1);
+        let (workers, reader) = (Threads { at_once, limit: options.max_workers }, Some(Arc::clone(reactor)));
         let router = Router::new(workers, reader, options.answer_wait, options.authenticator.clone());
         let directory = if is_bus { Some(directory(&router, &options)?) } else { None };
         let listeners = Mutex::default();
@@ -313,6 +320,11 @@ impl Server {
         statistics
     }
 
+    /// Threads that objects work on now, busy or idle.
+    pub fn workers(&self) -> usize {
+        self.router.threads()
+    }
+
     /// Closes listeners and connections, and ends the workers when they are done with what they are at. Not on the I/O
     /// thread. Closing twice is no error.
     pub fn close(&self) {
@@ -346,7 +358,7 @@ pub(super) fn directory(router: &Arc<Router>, options: &Options) -> Result<Arc<D
         if let Some(object) = directory.object().cloned() {
             // Weakly: the task waits in the directory's own mailbox, for ever if the workers have ended.
             let directory = Arc::downgrade(&directory);
-            router.run(&object, move || {
+            router.run(&object, connection, move || {
                 if let Some(directory) = directory.upgrade() {
                     directory.drop_connection(connection);
                 }

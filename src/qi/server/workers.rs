@@ -1,6 +1,6 @@
-//! The threads on which objects work: few, started when they are wanted, joined at the end.
+//! The threads on which objects work: few, started when they are wanted, more while some are held up, joined at the end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,13 @@ use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 use crate::sys::thread::is_current;
+use crate::transport::pipe::Ready;
+use crate::transport::source::Source;
 
-use super::run_queue::{RunQueue, Wanted};
+use super::run_queue::{Place, RunQueue, Threads, Wanted};
+
+/// While jobs wait, it is looked this often whether their threads are held up. It is long compared with starting a thread.
+pub const TICK: Duration = Duration::from_millis(5);
 
 /// How long a worker without a job polls. Later it leaves that to the I/O thread, also because callers in this process
 /// cannot poll meanwhile.
@@ -19,8 +24,17 @@ const LOOK_OUT: Duration = Duration::from_millis(10);
 
 /// Gives the job back if there is more of it. Before something that may take long it says so ([`Crew::busy`]).
 type Run<J> = dyn Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync;
-/// Gets what these threads will not do, because they have been stopped.
-type Leave<J> = dyn Fn(J) + Send + Sync;
+/// Gets what these threads will not do, and why.
+type Leave<J> = dyn Fn(J, Left, &Arc<Crew<J>>) + Send + Sync;
+
+/// Why a job is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// The threads have been stopped.
+    Stopped,
+    /// All threads there can be are inside jobs, and none has been done with one for long.
+    Stuck,
+}
 
 /// A pool of threads that calls `run` for each job.
 pub struct Workers<J: Send + 'static>(Arc<Crew<J>>);
@@ -29,6 +43,7 @@ pub struct Workers<J: Send + 'static>(Arc<Crew<J>>);
 pub struct Crew<J> {
     queue: RunQueue<J>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    me: Weak<Crew<J>>,
     run: Box<Run<J>>,
     leave: Box<Leave<J>>,
     reactor: Option<Arc<Reactor>>,
@@ -37,16 +52,18 @@ pub struct Crew<J> {
 }
 
 impl<J: Send + 'static> Workers<J> {
-    /// At most `limit` threads, of which one may poll this reactor. `run` must not panic. `leave` is called on the thread
-    /// that stops, works or submits.
+    /// At most so many threads, of which one may poll this reactor; without one, time passes by [`Crew::tick`]. `run` must not
+    /// panic. `leave` is called on the thread that stops, works, submits or polls, and must not block.
     pub fn new(
-        limit: usize,
+        limits: Threads,
         reactor: Option<Arc<Reactor>>,
         run: impl Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync + 'static,
-        leave: impl Fn(J) + Send + Sync + 'static,
+        leave: impl Fn(J, Left, &Arc<Crew<J>>) + Send + Sync + 'static,
     ) -> Workers<J> {
-        let (queue, threads, lookout) = (RunQueue::new(limit), Mutex::default(), Arc::default());
-        Workers(Arc::new(Crew { queue, threads, run: Box::new(run), leave: Box::new(leave), reactor, lookout }))
+        let (queue, threads, lookout) = (RunQueue::new(limits), Mutex::default(), Arc::default());
+        let (run, leave) = (Box::new(run), Box::new(leave));
+        let crew = |me: &Weak<_>| Crew { queue, threads, me: Weak::clone(me), run, leave, reactor, lookout };
+        Workers(Arc::new_cyclic(crew))
     }
 
     pub fn crew(&self) -> &Arc<Crew<J>> {
@@ -66,7 +83,7 @@ impl<J: Send + 'static> Workers<J> {
     pub fn stop(&self) {
         let left = self.0.queue.stop();
         self.0.provide(Wanted::Lookout);
-        left.into_iter().for_each(&self.0.leave);
+        left.into_iter().for_each(|job| self.0.leave(job, Left::Stopped));
         let threads = std::mem::take(&mut *self.0.threads.lock());
         for thread in threads {
             if !is_current(&thread) {
@@ -88,7 +105,7 @@ impl<J: Send + 'static> Crew<J> {
     pub fn submit(self: &Arc<Self>, job: J) {
         match self.queue.push(job) {
             Ok(wanted) => self.provide(wanted),
-            Err(job) => (self.leave)(job),
+            Err(job) => self.leave(job, Left::Stopped),
         }
     }
 
@@ -104,7 +121,30 @@ impl<J: Send + 'static> Crew<J> {
     fn work(self: &Arc<Self>, job: J) {
         if let Some(job) = (self.run)(job, self) {
             // Behind the others: none keeps a worker.
-            let _ = self.queue.put_back(job).map_err(&self.leave);
+            let _ = self.queue.put_back(job).map_err(|job| self.leave(job, Left::Stopped));
+        }
+    }
+
+    fn leave(self: &Arc<Self>, job: J, why: Left) {
+        (self.leave)(job, why, self);
+    }
+
+    /// Threads that there are now.
+    pub fn threads(&self) -> usize {
+        self.queue.threads()
+    }
+
+    /// As much time has passed as [`TICK`] says. True: this is to be told again.
+    pub fn tick(self: &Arc<Self>) -> bool {
+        let ticked = self.queue.tick();
+        (0..ticked.start).for_each(|_| self.start_thread());
+        ticked.stuck.into_iter().for_each(|job| self.leave(job, Left::Stuck));
+        ticked.again
+    }
+
+    fn wait_for_tick(self: &Arc<Self>) {
+        if let (Some(reactor), Some(at)) = (&self.reactor, Instant::now().checked_add(TICK)) {
+            reactor.arm(at, Arc::clone(self) as _, 0);
         }
     }
 
@@ -112,6 +152,7 @@ impl<J: Send + 'static> Crew<J> {
         match wanted {
             Wanted::Nobody => {}
             Wanted::Thread => self.start_thread(),
+            Wanted::Clock => self.wait_for_tick(),
             Wanted::Lookout => match &self.reactor {
                 Some(reactor) => reactor.notify(&self.lookout),
                 // It is not in a poll, so there is nothing more to do.
@@ -123,14 +164,20 @@ impl<J: Send + 'static> Crew<J> {
     fn start_thread(self: &Arc<Self>) {
         let crew = Arc::clone(self);
         let work = move || {
-            while let Some(job) = crew.queue.next(|| crew.look_out()) {
+            let mut place = Place::default();
+            while let Some(job) = crew.queue.next(&mut place, || crew.look_out()) {
                 crew.work(job);
             }
         };
         match spawn_without_signals("qi worker", work) {
-            Ok(thread) => self.threads.lock().push(thread),
-            // Others will come to it, or the next job will try again.
-            Err(_) => self.queue.thread_failed(),
+            Ok(thread) => {
+                let mut threads = self.threads.lock();
+                // Those that were not needed any more.
+                threads.retain(|thread| !thread.is_finished());
+                threads.push(thread);
+            }
+            // Others will come to it, or it is tried again.
+            Err(_) => self.provide(self.queue.thread_failed()),
         }
     }
 
@@ -142,5 +189,21 @@ impl<J: Send + 'static> Crew<J> {
         };
         let deadline = Instant::now().checked_add(LOOK_OUT);
         !matches!(reactor.wait(&self.lookout, deadline, Manner::POLLING), Waited::TimedOut | Waited::Failed)
+    }
+}
+
+/// The timer of the jobs that wait.
+impl<J: Send + 'static> Source for Crew<J> {
+    fn ready(&self, _key: u64, _ready: Ready) {}
+
+    fn expired(&self, _key: u64) {
+        let Some(crew) = self.me.upgrade() else { return };
+        if crew.tick() {
+            crew.wait_for_tick();
+        }
+    }
+
+    fn flush(&self, _key: u64) -> bool {
+        false
     }
 }

@@ -4,5 +4,5 @@
 mod baton;
 mod deferred;
 mod parker;
-mod source;
+pub mod source;
 mod streams;

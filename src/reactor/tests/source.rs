@@ -32,6 +32,10 @@ impl Source for Fake {
 
     fn expired(&self, _key: u64) {}
 
+    fn flush_before_wait(&self, key: u64) -> bool {
+        self.flush(key)
+    }
+
     fn flush(&self, key: u64) -> bool {
         self.told.lock().unwrap().push(key);
         !self.dry.load(Ordering::Relaxed)

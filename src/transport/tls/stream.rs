@@ -230,6 +230,10 @@ impl Stream for TlsStream {
         self.state().full
     }
 
+    fn complaint(&self) -> Option<String> {
+        self.state().fault.clone()
+    }
+
     fn fd(&self) -> RawFd {
         self.wire.fd()
     }

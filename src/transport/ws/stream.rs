@@ -41,6 +41,8 @@ pub struct WsStream {
     outlet: Mutex<Outlet>,
     /// Set when a close frame was received, or the peer broke the rules.
     parting: OnceLock<Parting>,
+    /// What was wrong with the peer.
+    complaint: OnceLock<String>,
 }
 
 #[derive(Debug)]
@@ -86,7 +88,13 @@ impl WsStream {
         let inlet = Inlet { state, raw: Raw::default(), decoder: Decoder::new(opening.is_none(), limit) };
         let encoder = Encoder::new(opening, kind);
         let outlet = Outlet { encoder, out: Vec::new(), written: 0, owed: 0, closed: false, is_silent: false };
-        WsStream { wire, inlet: Mutex::new(inlet), outlet: Mutex::new(outlet), parting: OnceLock::new() }
+        WsStream {
+            wire,
+            inlet: Mutex::new(inlet),
+            outlet: Mutex::new(outlet),
+            parting: OnceLock::new(),
+            complaint: OnceLock::new(),
+        }
     }
 
     /// Fills `room` until it is full, the wire has no more, or the connection is over: that it is less than
@@ -152,7 +160,10 @@ impl WsStream {
                     outlet.is_silent = value;
                     used
                 }
-                Parsed::Bad => return Err(io::Error::from_raw_os_error(libc::EPROTO)),
+                Parsed::Bad => {
+                    self.complain("the server's answer", inlet.raw.bytes());
+                    return Err(io::Error::from_raw_os_error(libc::EPROTO));
+                }
             },
             _ => match handshake::answer(inlet.raw.bytes(), own) {
                 None => return Ok(Ok(Step::Starved)),
@@ -162,6 +173,7 @@ impl WsStream {
                     used
                 }
                 Some(Answer::Refused { reply }) => {
+                    self.complain("our answer to the client", &reply);
                     outlet.say(&self.wire, &reply);
                     drop(outlet);
                     self.end(inlet);
@@ -179,8 +191,18 @@ impl WsStream {
     fn part(&self, inlet: &mut Inlet, parting: Parting, code: u16, reason: &str) {
         // The inlet hears no more after the first time.
         let _ = self.parting.set(parting);
+        if !reason.is_empty() {
+            let _ = self.complaint.set(format!("WebSocket: {reason}"));
+        }
         self.outlet().close(&self.wire, code, reason);
         self.end(inlet);
+    }
+
+    /// Remembers the first line of an answer that ended the handshake.
+    fn complain(&self, whose: &str, answer: &[u8]) {
+        let line = answer.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+        let line = String::from_utf8_lossy(&line[..line.len().min(80)]);
+        let _ = self.complaint.set(format!("no WebSocket for this protocol: {whose} is {line:?}"));
     }
 
     /// Has the pipe hear no more, and lets the peer read what was last said. Ending both directions makes sure
@@ -241,6 +263,10 @@ impl Stream for WsStream {
 
     fn parting(&self) -> Option<Parting> {
         self.parting.get().copied()
+    }
+
+    fn complaint(&self) -> Option<String> {
+        self.complaint.get().cloned()
     }
 
     fn say_goodbye(&self) {

@@ -39,6 +39,56 @@ fn messages_of_many_threads_stay_whole_and_in_order() {
     assert_eq!((next, queue.dropped()), ([EACH; THREADS as usize], 0));
 }
 
+#[test]
+fn who_floods_lets_others_have_their_turn() {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::mpsc;
+
+    const OTHERS: u32 = 7;
+    let (seen, of_other) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let ((start, started), (go, may_go)) = (mpsc::channel(), mpsc::channel::<()>());
+    let (start, may_go) = (std::sync::Mutex::new(start), std::sync::Mutex::new(may_go));
+    let sink = {
+        let (seen, of_other) = (Arc::clone(&seen), Arc::clone(&of_other));
+        move |_: &EndPoint, message: &Message| {
+            if message.header.action == OTHERS {
+                of_other.store(seen.load(Ordering::SeqCst), Ordering::SeqCst);
+            } else if seen.fetch_add(1, Ordering::SeqCst) == 0 {
+                // Nobody reads until the kernel has all that the two have sent.
+                start.lock().unwrap().send(()).unwrap();
+                may_go.lock().unwrap().recv_timeout(LIMIT).unwrap();
+            }
+            Taken::Yes
+        }
+    };
+    let sink = Arc::new(sink);
+    let config = Config { attended: true, ..Config::default() };
+    let server = Server::tcp(config, move |endpoint| {
+        endpoint.make_sink(Pattern::types(Types::ANY), Arc::clone(&sink) as _, None).unwrap();
+    });
+    let (mut flood, mut other) = (server.raw(), server.raw());
+    let kept = [server.accepted(), server.accepted()];
+    flood.write_all(&event(1, 1, vec![]).encode().unwrap()).unwrap();
+    started.recv_timeout(LIMIT).unwrap();
+    let many = event(1, 1, vec![]).encode().unwrap().repeat(1000);
+    flood.set_nonblocking(true).unwrap();
+    let mut sent = 0;
+    while sent < 20_000 && flood.write(&many).is_ok_and(|written| written == many.len()) {
+        sent += 1000;
+    }
+    assert!(sent >= 10_000, "the kernel has taken {sent} only");
+    other.write_all(&event(2, OTHERS, vec![]).encode().unwrap()).unwrap();
+    go.send(()).unwrap();
+    wait_until(|| of_other.load(Ordering::SeqCst) > 0);
+    let before = of_other.load(Ordering::SeqCst);
+    assert!(before < 3000, "{before} of {sent} came before it");
+    // And the rest comes without anything that the kernel could tell.
+    wait_until(|| seen.load(Ordering::SeqCst) > sent);
+    drop(flood);
+    wait_until(|| kept.iter().any(|endpoint| !endpoint.is_open()));
+}
+
 /// A connection whose peer reads nothing, and that is full.
 fn full(server: &Server) -> (std::net::TcpStream, Arc<EndPoint>) {
     let raw = server.raw();

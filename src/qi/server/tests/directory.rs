@@ -27,7 +27,7 @@ fn setting(layout: ServiceInfoLayout) -> Setting {
     world.router.on_end(move |connection| {
         let (directory, router) = (told.upgrade().unwrap(), runner.upgrade().unwrap());
         let object = directory.object().unwrap().clone();
-        router.run(&object, move || directory.drop_connection(connection));
+        router.run(&object, connection, move || directory.drop_connection(connection));
     });
     Setting { world, directory }
 }

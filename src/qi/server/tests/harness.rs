@@ -18,6 +18,7 @@ use crate::qi::server::auth::Authenticator;
 use crate::qi::server::connection::{Connection, Policy, SendError};
 use crate::qi::server::model::Peer;
 use crate::qi::server::router::{Role, Router};
+use crate::qi::server::run_queue::Threads;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value, Writer, encode};
 use crate::sys::sync::Mutex;
@@ -217,6 +218,10 @@ impl World {
     }
 
     pub fn with(workers: usize, authenticator: Option<Arc<Authenticator>>) -> World {
+        World::with_threads(Threads { at_once: workers, limit: workers }, authenticator)
+    }
+
+    pub fn with_threads(workers: Threads, authenticator: Option<Arc<Authenticator>>) -> World {
         let router = Router::new(workers, None, Duration::ZERO, authenticator);
         World { router, connections: AtomicU64::new(1) }
     }

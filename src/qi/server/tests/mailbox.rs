@@ -1,7 +1,7 @@
 //! The mailbox and the queue of the workers, without threads.
 
 use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
-use crate::qi::server::run_queue::{RunQueue, Wanted};
+use crate::qi::server::run_queue::{PATIENCE, Place, RunQueue, Threads, Wanted};
 
 fn from(id: u64, bytes: usize) -> Origin {
     Origin::Connection { id, bytes }
@@ -36,11 +36,33 @@ fn shares_are_half() {
 }
 
 #[test]
+fn connections_take_turns_and_each_keeps_its_order() {
+    let mailbox = Mailbox::new(Limits::default());
+    for task in 0..1000 {
+        assert!(mailbox.push(from(1, 1), task).is_ok());
+    }
+    assert_eq!(mailbox.take(), Some(0));
+    for task in 2000..2003 {
+        assert!(mailbox.push(from(2, 1), task).is_ok());
+    }
+    assert!(mailbox.push(from(3, 1), 3000).is_ok());
+    // About a connection: when its own is done, and not before.
+    assert!(mailbox.push(Origin::Server { about: 2 }, 4000).is_ok());
+    assert!(mailbox.push(Origin::Server { about: 9 }, 5000).is_ok());
+    let taken: Vec<_> = (0..9).filter_map(|_| mailbox.take()).collect();
+    assert_eq!(taken, [1, 2000, 3000, 5000, 2, 2001, 3, 2002, 4000]);
+    // Who has waited for nothing owes nothing.
+    assert!(mailbox.push(from(2, 1), 2003).is_ok());
+    assert_eq!([mailbox.take(), mailbox.take()], [Some(4), Some(2003)]);
+    assert_eq!(mailbox.waiting(), 995);
+}
+
+#[test]
 fn bytes_count_and_come_back() {
     let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 });
     assert_eq!(mailbox.push(from(1, 1000), 0), Ok(true), "an empty one takes anything");
     assert_eq!(mailbox.push(from(2, 1), 1), Err(1));
-    assert!(mailbox.push(Origin::Server, 2).is_ok(), "what is ours has no limit");
+    assert!(mailbox.push(Origin::Server { about: 0 }, 2).is_ok(), "what is ours has no limit");
     mailbox.take();
     assert!(mailbox.push(from(1, 50), 3).is_ok());
     assert_eq!(mailbox.push(from(1, 1), 4), Err(4));
@@ -52,7 +74,9 @@ fn bytes_count_and_come_back() {
 #[test]
 fn who_is_left_has_the_object_run_by_whose_the_next_task_is() {
     let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 });
-    for (origin, task) in [(from(1, 50), 10), (from(2, 1), 20), (Origin::Server, 11), (Origin::Server, 21)] {
+    for (origin, task) in
+        [(from(1, 50), 10), (from(2, 1), 20), (Origin::Server { about: 0 }, 11), (Origin::Server { about: 0 }, 21)]
+    {
         assert!(mailbox.push(origin, task).is_ok());
     }
     let whose = |task: &i32| task / 10;
@@ -84,53 +108,138 @@ fn nobody() -> bool {
 
 #[test]
 fn threads_are_asked_for_when_they_are_wanted() {
-    let queue = RunQueue::new(2);
+    let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
     assert_eq!(queue.push(1), Ok(Wanted::Thread), "the first");
     assert_eq!(queue.push(2), Ok(Wanted::Thread), "the second");
-    assert_eq!(queue.push(3), Ok(Wanted::Nobody), "no more");
-    assert_eq!((queue.next(nobody), queue.next(nobody)), (Some(1), Some(2)));
-    queue.thread_failed();
-    assert_eq!(queue.push(4), Ok(Wanted::Thread), "one of them did not come");
-    assert_eq!(queue.stop(), [3, 4]);
-    assert_eq!(queue.next(nobody), None);
+    assert_eq!(queue.push(3), Ok(Wanted::Clock), "no more");
+    assert_eq!(queue.push(4), Ok(Wanted::Nobody), "the clock runs");
+    assert_eq!((begin(&queue).0, begin(&queue).0), (Some(1), Some(2)));
+    assert_eq!(queue.thread_failed(), Wanted::Nobody, "the clock runs");
+    assert_eq!(queue.push(5), Ok(Wanted::Thread), "one of them did not come");
+    assert_eq!(queue.stop(), [3, 4, 5]);
+    assert_eq!(begin(&queue).0, None);
     assert_eq!(queue.push(5), Err(5));
     assert_eq!(queue.put_back(6), Err(6));
-    assert_eq!(queue.next(nobody), None);
+    assert_eq!(begin(&queue).0, None);
+}
+
+/// A thread comes and gets a job.
+fn begin<J>(queue: &RunQueue<J>) -> (Option<J>, Place) {
+    let mut place = Place::default();
+    (queue.next(&mut place, nobody), place)
+}
+
+#[test]
+fn who_is_held_up_is_replaced_while_jobs_wait() {
+    let queue = RunQueue::new(Threads { at_once: 1, limit: 3 });
+    assert_eq!(queue.push(1), Ok(Wanted::Thread));
+    let (job, mut first) = begin(&queue);
+    assert_eq!(job, Some(1));
+    assert_eq!(queue.push(2), Ok(Wanted::Clock));
+    let ticked = queue.tick();
+    assert_eq!((ticked.start, ticked.again), (0, true), "it may have begun a moment ago");
+    let ticked = queue.tick();
+    assert_eq!((ticked.start, ticked.again), (1, true), "held up");
+    assert_eq!(queue.tick().start, 0, "one is coming");
+    let (job, mut second) = begin(&queue);
+    assert_eq!(job, Some(2));
+    assert_eq!(queue.push(3), Ok(Wanted::Nobody), "the clock runs");
+    // The first comes back, and one works at once again.
+    assert_eq!(queue.next(&mut first, nobody), Some(3));
+    assert!(queue.push(4).is_ok());
+    assert_eq!(
+        [queue.tick().start, queue.tick().start, queue.tick().start],
+        [0, 1, 0],
+        "both are held up, and this is the limit"
+    );
+    let (job, mut third) = begin(&queue);
+    assert_eq!(job, Some(4));
+    let ticked = queue.tick();
+    assert_eq!((ticked.start, ticked.again), (0, false), "nothing waits");
+    // Who finds nothing to do goes, until so many are left as may work at once.
+    assert_eq!(queue.threads(), 3);
+    assert_eq!(queue.next(&mut second, nobody), None);
+    assert_eq!(queue.next(&mut first, nobody), None);
+    assert_eq!(queue.threads(), 1);
+    assert_eq!(queue.push(5), Ok(Wanted::Clock));
+    assert_eq!(queue.next(&mut third, nobody), Some(5));
+}
+
+#[test]
+fn at_the_limit_what_waits_comes_back_unless_somebody_does() {
+    let queue = RunQueue::new(Threads { at_once: 1, limit: 2 });
+    let mut places = Vec::new();
+    for job in [1, 2] {
+        assert!(queue.push(job).is_ok());
+        while queue.threads() < job {
+            assert!(queue.tick().stuck.is_empty());
+        }
+        let (begun, place) = begin(&queue);
+        assert_eq!(begun, Some(job));
+        places.push(place);
+    }
+    assert!(queue.push(3).is_ok());
+    assert!(queue.push(4).is_ok());
+    for _ in 0..PATIENCE - 1 {
+        assert!(queue.tick().stuck.is_empty());
+    }
+    // The other one takes its time, but is there.
+    assert_eq!(queue.next(&mut places[0], nobody), Some(3));
+    for _ in 0..PATIENCE - 1 {
+        assert!(queue.tick().stuck.is_empty());
+    }
+    let ticked = queue.tick();
+    assert_eq!((ticked.stuck, ticked.start, ticked.again), ([4].into(), 0, false));
+    assert_eq!(queue.push(5), Ok(Wanted::Clock), "and time begins anew");
+    assert!(queue.tick().stuck.is_empty());
+}
+
+#[test]
+fn a_thread_that_cannot_be_started_is_tried_again() {
+    let queue = RunQueue::new(Threads { at_once: 1, limit: 1 });
+    assert_eq!(queue.push(1), Ok(Wanted::Thread));
+    assert_eq!(queue.thread_failed(), Wanted::Clock);
+    for _ in 1..PATIENCE {
+        let ticked = queue.tick();
+        assert_eq!((ticked.start, ticked.stuck.len()), (1, 0));
+        assert_eq!(queue.thread_failed(), Wanted::Nobody, "the clock runs");
+    }
+    assert_eq!(queue.tick().stuck, [1], "and in the end given up");
 }
 
 #[test]
 fn the_lookout_is_told_once_and_the_second_job_needs_another() {
-    let queue = RunQueue::new(2);
+    let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
     assert_eq!(queue.push(1), Ok(Wanted::Thread));
-    assert_eq!(queue.next(nobody), Some(1));
+    assert_eq!(begin(&queue).0, Some(1));
     let look_out = || {
         assert_eq!((queue.push(2), queue.push(3)), (Ok(Wanted::Lookout), Ok(Wanted::Thread)));
         true
     };
-    assert_eq!(queue.next(look_out), Some(2));
+    assert_eq!(queue.next(&mut Place::default(), look_out), Some(2));
     assert_eq!(queue.put_back(2), Ok(()));
-    assert_eq!([queue.next(nobody), queue.next(nobody)], [Some(3), Some(2)]);
+    assert_eq!([begin(&queue).0, begin(&queue).0], [Some(3), Some(2)]);
 }
 
 #[test]
 fn only_who_leaves_the_lookout_has_a_successor_and_only_one() {
-    let queue = RunQueue::new(2);
+    let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
     assert_eq!(queue.push(1), Ok(Wanted::Thread));
-    assert_eq!(queue.next(nobody), Some(1));
+    assert_eq!(begin(&queue).0, Some(1));
     assert_eq!(queue.busy(), Wanted::Nobody, "the job came from elsewhere, where somebody polls");
     let look_out = || {
         assert_eq!(queue.push(2), Ok(Wanted::Lookout));
         true
     };
-    assert_eq!(queue.next(look_out), Some(2));
+    assert_eq!(queue.next(&mut Place::default(), look_out), Some(2));
     assert_eq!(queue.busy(), Wanted::Thread);
     assert_eq!(queue.busy(), Wanted::Nobody);
     // The successor takes the post, and both are there.
     let look_out = || {
         assert_eq!(queue.busy(), Wanted::Nobody);
-        assert_eq!((queue.push(3), queue.push(4)), (Ok(Wanted::Lookout), Ok(Wanted::Nobody)));
+        assert_eq!((queue.push(3), queue.push(4)), (Ok(Wanted::Lookout), Ok(Wanted::Clock)));
         true
     };
-    assert_eq!(queue.next(look_out), Some(3));
+    assert_eq!(queue.next(&mut Place::default(), look_out), Some(3));
     assert_eq!(queue.busy(), Wanted::Nobody, "there can be no more threads");
 }

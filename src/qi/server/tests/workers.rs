@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::qi::message::Message;
+use crate::qi::server::run_queue::{PATIENCE, Threads};
 use crate::qi::server::workers::{Crew, Workers};
 use crate::qi::server::{Answer, Call, Object, ObjectBuilder};
 
@@ -76,6 +77,104 @@ fn objects_do_not_wait_for_each_other() {
     world.router.stop();
 }
 
+/// Lets time pass until this many messages have come.
+fn tick_until(world: &World, client: &Client, count: usize) -> Vec<Message> {
+    let (_never, pause) = mpsc::channel::<()>();
+    let deadline = std::time::Instant::now() + LONG;
+    let mut all = Vec::new();
+    while all.len() < count {
+        assert!(std::time::Instant::now() < deadline, "{} of {count}", all.len());
+        world.router.tick();
+        all.extend(client.take());
+        // Time passes in the real world, too: threads must be able to start.
+        let _ = pause.recv_timeout(Duration::from_millis(1));
+    }
+    all
+}
+
+fn meets(barrier: &Arc<Barrier>) -> Object {
+    let barrier = Arc::clone(barrier);
+    object(move |_| {
+        barrier.wait();
+    })
+}
+
+#[test]
+fn methods_that_wait_for_other_objects_do_not_wait_for_ever() {
+    let world = World::with_threads(Threads { at_once: 1, limit: 4 }, None);
+    let (tell, told) = mpsc::channel::<()>();
+    let told = crate::sys::sync::Mutex::new(told);
+    // Three that wait for what a fourth will do.
+    let waiting = Arc::new(Barrier::new(4));
+    for service in [2, 3, 4] {
+        world.router.add_service(service, &meets(&waiting));
+    }
+    world.router.add_service(5, &meets(&waiting));
+    world.router.add_service(6, &object(move |_| tell.send(()).unwrap()));
+    let client = world.client();
+    for service in [2, 3, 4, 5] {
+        client.call_at((service, 1, 100), Bytes::new());
+    }
+    assert!(tick_until(&world, &client, 4).iter().all(|answer| answer.error_text().is_none()));
+    // All of them together are not too many for one that works, when they are done.
+    client.call_at((6, 1, 100), Bytes::new());
+    told.lock().recv_timeout(LONG).unwrap();
+    tick_until(&world, &client, 1);
+    let deadline = std::time::Instant::now() + LONG;
+    while world.router.threads() > 1 {
+        assert!(std::time::Instant::now() < deadline, "{} threads", world.router.threads());
+        std::thread::yield_now();
+    }
+    world.router.stop();
+}
+
+#[test]
+fn when_all_threads_are_inside_methods_a_call_is_told_so() {
+    let world = World::with_threads(Threads { at_once: 1, limit: 2 }, None);
+    let (release, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(crate::sys::sync::Mutex::new(wait));
+    let inside = Arc::new(AtomicUsize::new(0));
+    for service in [2, 3] {
+        let (wait, inside) = (Arc::clone(&wait), Arc::clone(&inside));
+        let code = move |_: &Call| {
+            inside.fetch_add(1, Ordering::SeqCst);
+            wait.lock().recv_timeout(LONG).unwrap();
+        };
+        world.router.add_service(service, &object(code));
+    }
+    let done = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&done);
+    let quick = object(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    world.router.add_service(4, &quick);
+    let client = world.client();
+    client.call_at((2, 1, 100), Bytes::new());
+    client.call_at((3, 1, 100), Bytes::new());
+    let deadline = std::time::Instant::now() + LONG;
+    while inside.load(Ordering::SeqCst) < 2 {
+        assert!(std::time::Instant::now() < deadline);
+        world.router.tick();
+        std::thread::yield_now();
+    }
+    client.message(Message::post(7, 4, 1, 100, Bytes::new()));
+    let refused = client.call_at((4, 1, 100), Bytes::new());
+    for _ in 0..=PATIENCE {
+        world.router.tick();
+    }
+    let answer = client.only();
+    assert_eq!(answer.header.id, refused);
+    assert!(answer.error_text().unwrap().contains("max_workers"), "{answer:?}");
+    assert_eq!((quick.statistics().refused_calls, quick.statistics().waiting), (1, 1), "what has no answer waits");
+    release.send(()).unwrap();
+    release.send(()).unwrap();
+    tick_until(&world, &client, 2);
+    client.call_at((4, 1, 100), Bytes::new());
+    tick_until(&world, &client, 1);
+    assert_eq!(done.load(Ordering::SeqCst), 2);
+    world.router.stop();
+}
+
 #[test]
 fn objects_run_in_parallel() {
     let barrier = Arc::new(Barrier::new(2));
@@ -110,7 +209,8 @@ fn the_end_waits_for_what_is_being_done_and_leaves_the_rest() {
         count.fetch_add(1, Ordering::SeqCst);
         Some(job + 10)
     };
-    let workers = Workers::new(1, None, run, move |job| leave.send(job).unwrap());
+    let limits = Threads { at_once: 1, limit: 1 };
+    let workers = Workers::new(limits, None, run, move |job, _, _| leave.send(job).unwrap());
     workers.crew().submit(1);
     assert_eq!(has_started.recv_timeout(LONG), Ok(1));
     workers.crew().submit(2);

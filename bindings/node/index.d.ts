@@ -1,0 +1,247 @@
+/// <reference types="node" />
+import { EventEmitter } from 'node:events';
+import { Readable, ReadableOptions, Writable, WritableOptions } from 'node:stream';
+
+/** What can be sent: bytes, or a string, which goes out as UTF-8. It must not be changed until the send's promise is kept. */
+export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike;
+
+export interface WaitOptions {
+  /** Ends the wait: the promise is rejected with an `AbortError`; nothing was sent or taken. */
+  signal?: AbortSignal;
+  /** Milliseconds; the promise is rejected with `ETIMEDOUT`. Else `sendTimeout` or `receiveTimeout` of the socket. */
+  timeout?: number;
+}
+
+/** Options, which are attributes of the socket as well. Times are milliseconds; `Infinity` is for ever. */
+export interface Options {
+  /** How long `close` waits until what was accepted is handed to the system; 1000 at first. */
+  linger?: number;
+  /** Bytes of the send buffer of each connection made later; 131072 at first. */
+  sendBuffer?: number;
+  /** Bytes of the receive buffer of each connection made later; 131072 at first. */
+  receiveBuffer?: number;
+  /** How long `send` waits for a peer that takes the message; `Infinity` at first. */
+  sendTimeout?: number;
+  /** How long `receive` waits for a message; `Infinity` at first. */
+  receiveTimeout?: number;
+  /** Pause before a lost connection is tried again; 100 at first. */
+  reconnectInterval?: number;
+  /** The pause doubles up to this; 0 at first: it stays the same. */
+  reconnectIntervalMax?: number;
+  /** 1 (first) to 16 (last): order of the peers of endpoints made later; 8 at first. */
+  sendPriority?: number;
+  /** 1 (first) to 16 (last): order of the peers of endpoints made later; 8 at first. */
+  receivePriority?: number;
+  /** False allows IPv6 addresses too; true at first. */
+  ipv4Only?: boolean;
+  /** At most 63 bytes; used in error output. */
+  name?: string;
+  /** Bytes; a peer that sends a larger message is disconnected. -1: no limit. 1048576 at first. */
+  receiveMaxSize?: number;
+  /** 1 to 255: a request that has crossed more devices is dropped; 8 at first. */
+  maxTtl?: number;
+  /** Whether calls that wait in other threads look a few times before they sleep; true at first. */
+  spin?: boolean;
+  /** Of connections over tcp made later; false at first. */
+  tcpNoDelay?: boolean;
+  /** Messages over ws are sent as text frames; false at first. */
+  wsText?: boolean;
+}
+
+export interface SocketOptions extends Options {
+  /** Addresses to listen at, as `tcp://127.0.0.1:5555`, `ipc:///tmp/x`, `inproc://name` or `ws://*:8080`. */
+  bind?: string | readonly string[];
+  /** Addresses to connect to, now and again whenever the connection is lost. */
+  connect?: string | readonly string[];
+  /** Whether the protocol's state and headers are left to the program. */
+  raw?: boolean;
+}
+
+/** Counted since the socket was opened. */
+export interface Statistics {
+  establishedConnections: number;
+  acceptedConnections: number;
+  droppedConnections: number;
+  brokenConnections: number;
+  connectErrors: number;
+  bindErrors: number;
+  acceptErrors: number;
+  currentConnections: number;
+  connectionsInProgress: number;
+  endpointErrors: number;
+  messagesSent: number;
+  messagesReceived: number;
+  bytesSent: number;
+  bytesReceived: number;
+}
+
+/** What this package throws and rejects with. */
+export class MillraceError extends Error {
+  /** As `EADDRINUSE`, `ETIMEDOUT`, `EBADF` (the socket is closed), `EFSM` (not possible in this state), `ENOTSUP`. */
+  readonly code: string;
+  /** The number of the C library. */
+  readonly errno: number;
+  private constructor(errno: number, what?: string);
+}
+
+/** One address that a socket is bound or connected to. */
+export class Endpoint {
+  private constructor();
+  /** The address; of a bind to port 0, with the port that the system has chosen. */
+  readonly address: string;
+  /** Takes the address away from the socket. What was accepted for its connections is still sent. */
+  close(): void;
+}
+
+/**
+ * A socket of the protocol with this number; the classes below are one for each protocol.
+ *
+ * It belongs to the thread that made it; workers have sockets of their own, and talk over `inproc` addresses too. While something
+ * waits for a socket (a `receive`, a `send`, a listener of 'message', an iterator) the process does not end, unless `unref` was
+ * called. What a program has sent is handed to the system also if it ends without `close`.
+ */
+export class Socket extends EventEmitter implements AsyncIterable<Buffer> {
+  constructor(protocol: number, options?: SocketOptions);
+
+  /** The number of the protocol, as NN_PAIR. */
+  readonly protocol: number;
+  readonly raw: boolean;
+  /** Whether `close` was called. */
+  readonly closed: boolean;
+
+  linger: number;
+  sendBuffer: number;
+  receiveBuffer: number;
+  sendTimeout: number;
+  receiveTimeout: number;
+  reconnectInterval: number;
+  reconnectIntervalMax: number;
+  sendPriority: number;
+  receivePriority: number;
+  ipv4Only: boolean;
+  name: string;
+  receiveMaxSize: number;
+  maxTtl: number;
+  spin: boolean;
+  tcpNoDelay: boolean;
+  wsText: boolean;
+
+  /** Listens at an address. Throws `EADDRINUSE`, `EINVAL`, `ENODEV`. */
+  bind(address: string): Endpoint;
+  /** Connects to an address, now and again whenever the connection is lost. */
+  connect(address: string): Endpoint;
+
+  /** Sends a message: at once if it can, else when a peer takes it. Then it is accepted: closing the socket sends it. */
+  send(data: Data, options?: WaitOptions): Promise<void>;
+  /** Sends at once, or gives false. */
+  trySend(data: Data): boolean;
+  /** Sends messages in their order, several times faster than one by one. An error has `sent`: how many were accepted. */
+  sendMany(messages: Iterable<Data>, options?: WaitOptions): Promise<void>;
+  /** Sends a message of a raw socket with the protocol's header, as `receiveRaw` gives it. */
+  sendRaw(header: Data, body: Data, options?: WaitOptions): Promise<void>;
+
+  /** Receives a message. Who calls first is served first; what is aborted or timed out has taken nothing. */
+  receive(options?: WaitOptions): Promise<Buffer>;
+  /** A message that is there, or null. */
+  tryReceive(): Buffer | null;
+  /** Waits for a message, and gives it with those that are there, up to a maximum (1000). */
+  receiveMany(maximum?: number, options?: WaitOptions): Promise<Buffer[]>;
+  /** Receives a message of a raw socket with the protocol's header. */
+  receiveRaw(options?: WaitOptions): Promise<{ header: Buffer; body: Buffer }>;
+
+  /** The messages that come; ends when the socket is closed. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>;
+  /** A stream of the messages that come, which ends when the socket is closed. Destroying it leaves the socket open. */
+  readable(options?: ReadableOptions): Readable;
+  /** A stream whose chunks are messages. Its end leaves the socket open. */
+  writable(options?: WritableOptions): Writable;
+
+  readonly statistics: Statistics;
+  /** Sets an option by its numbers in the C interface, for those that have no attribute. */
+  setOption(level: number, option: number, value: number | string | Uint8Array): void;
+  getOption(level: number, option: number): number | Buffer;
+
+  /** What waits for this socket keeps the process alive again. */
+  ref(): this;
+  /** What waits for this socket keeps the process alive no more. */
+  unref(): this;
+
+  /**
+   * Closes the socket: what waits for it is rejected with `EBADF`. Kept when what was accepted is handed to the system, or
+   * `linger` is over. Closing again gives the same promise.
+   */
+  close(): Promise<void>;
+
+  on(event: 'message', listener: (message: Buffer) => void): this;
+  on(event: 'close', listener: () => void): this;
+  on(event: 'error', listener: (error: Error) => void): this;
+  on(event: string | symbol, listener: (...rest: any[]) => void): this;
+  once(event: 'message', listener: (message: Buffer) => void): this;
+  once(event: 'close', listener: () => void): this;
+  once(event: 'error', listener: (error: Error) => void): this;
+  once(event: string | symbol, listener: (...rest: any[]) => void): this;
+}
+
+/** Talks to exactly one peer, both ways. */
+export class Pair extends Socket {
+  constructor(options?: SocketOptions);
+}
+
+/** Sends every message to all subscribers; one that does not keep up loses messages. */
+export class Pub extends Socket {
+  constructor(options?: SocketOptions);
+}
+
+/** Receives what begins with one of its topics; without one, nothing comes. */
+export class Sub extends Socket {
+  constructor(options?: SocketOptions & { subscribe?: string | Uint8Array | readonly (string | Uint8Array)[] });
+  /** Wants messages that begin with these bytes; '' is all messages. */
+  subscribe(topic: string | Uint8Array): void;
+  /** Takes back a subscription. */
+  unsubscribe(topic: string | Uint8Array): void;
+}
+
+/** Sends a request and receives its reply; another request forgets the first. */
+export class Req extends Socket {
+  constructor(options?: SocketOptions & { resendInterval?: number });
+  /** Milliseconds; a request without a reply is sent again after this; 60000 at first. */
+  resendInterval: number;
+}
+
+/** Receives a request and sends its reply, in turn. */
+export class Rep extends Socket {
+  constructor(options?: SocketOptions);
+}
+
+/** Gives each message to one of its peers, in turn. */
+export class Push extends Socket {
+  constructor(options?: SocketOptions);
+}
+
+/** Takes messages from all its peers, in turn. */
+export class Pull extends Socket {
+  constructor(options?: SocketOptions);
+}
+
+/** Asks all respondents and receives their answers until the deadline, when `receive` is rejected with `ETIMEDOUT`. */
+export class Surveyor extends Socket {
+  constructor(options?: SocketOptions & { deadline?: number });
+  /** Milliseconds; how long answers are waited for; 1000 at first. */
+  deadline: number;
+}
+
+/** Receives a survey and may send an answer. */
+export class Respondent extends Socket {
+  constructor(options?: SocketOptions);
+}
+
+/** Sends every message to all peers it is connected with, and receives theirs. */
+export class Bus extends Socket {
+  constructor(options?: SocketOptions);
+}
+
+/**
+ * Passes messages between two raw sockets, both ways if they can, until one is closed; with one, sends back to its peers what it
+ * receives. The library does it in a thread of its own.
+ */
+export function device(one: Socket, other?: Socket): Promise<void>;

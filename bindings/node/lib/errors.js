@@ -1,0 +1,49 @@
+'use strict';
+// Exceptions: one class, told apart by `code`, as Node does.
+
+const { constants } = require('node:os');
+const native = require('./native.js');
+
+// nanomsg's own numbers, and ENOTSUP, which Node calls by its other name.
+const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+NAMES.set(156384712 + 53, 'ETERM').set(156384712 + 54, 'EFSM').set(constants.errno.EOPNOTSUPP, 'ENOTSUP').set(constants.errno.EAGAIN, 'EAGAIN');
+
+/** What this package throws and rejects with. */
+class MillraceError extends Error {
+  constructor(errno, what) {
+    const text = native.errorText(errno);
+    super(what ? `${what}: ${text}` : text);
+    this.name = 'MillraceError';
+    this.errno = errno;
+    this.code = NAMES.get(errno) ?? `E${errno}`;
+  }
+}
+
+/** Passes a number on, or throws what a negative one stands for. */
+function check(number, what) {
+  if (number < 0) throw new MillraceError(-number, what);
+  return number;
+}
+
+/** Calls what throws with an errno as its code. */
+function translate(call, what) {
+  try {
+    return call();
+  } catch (error) {
+    const errno = Number(error.code);
+    throw errno ? new MillraceError(errno, what) : error;
+  }
+}
+
+/** What an aborted operation rejects with: as Node's own functions do. */
+function aborted(signal) {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  error.name = 'AbortError';
+  error.code = 'ABORT_ERR';
+  return error;
+}
+
+const { EAGAIN, ETIMEDOUT, EBADF } = constants.errno;
+const EFSM = 156384712 + 54;
+
+module.exports = { MillraceError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, EFSM };

@@ -1,0 +1,78 @@
+//! Bytes of JavaScript as slices, and messages as Buffers.
+
+use std::ffi::c_void;
+use std::ptr;
+
+use nanomsg::core::Message;
+use napi::bindgen_prelude::{Env, Result, ToNapiValue, Unknown};
+use napi::{Error, JsValue, Status, sys};
+
+/// Messages above this size are handed over as they are; copying less costs less than looking after foreign memory.
+const LARGE: usize = 16 * 1024;
+
+/// What a function gives that makes its values itself.
+pub struct Raw(pub sys::napi_value);
+
+impl ToNapiValue for Raw {
+    unsafe fn to_napi_value(_: sys::napi_env, value: Raw) -> Result<sys::napi_value> {
+        Ok(value.0)
+    }
+}
+
+/// Turns the status of a call of Node-API into a result.
+pub fn check(status: sys::napi_status, what: &str) -> Result<()> {
+    match status {
+        sys::Status::napi_ok => Ok(()),
+        other => Err(Error::new(Status::from(other), what.to_owned())),
+    }
+}
+
+/// The bytes of a Buffer, typed array or DataView. They may be looked at until JavaScript runs again.
+pub fn bytes<'a>(env: &Env, value: &'a Unknown<'_>) -> Result<&'a mut [u8]> {
+    let (mut data, mut length) = (ptr::null_mut(), 0);
+    // SAFETY: the value is alive, and the two places are ours.
+    let status = unsafe { sys::napi_get_buffer_info(env.raw(), value.raw(), &mut data, &mut length) };
+    check(status, "a message is a Buffer, a typed array or a DataView")?;
+    if length == 0 || data.is_null() {
+        return Ok(&mut []);
+    }
+    // SAFETY: Node keeps `length` bytes there while the value lives; nothing else of ours looks at them meanwhile.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), length) })
+}
+
+/// A Buffer of Node with a copy of these bytes.
+pub fn copy(env: &Env, bytes: &[u8]) -> Result<Raw> {
+    let mut value = ptr::null_mut();
+    // SAFETY: the bytes are copied by the call.
+    let status = unsafe {
+        sys::napi_create_buffer_copy(env.raw(), bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value)
+    };
+    check(status, "no memory for a message").map(|()| Raw(value))
+}
+
+/// A Buffer with a message's body: a large one in the memory that it came in, which nobody shares.
+pub fn hand_over(env: &Env, mut message: Message<'static>) -> Result<Raw> {
+    if message.body.len() < LARGE {
+        return copy(env, message.body.bytes());
+    }
+    let Ok(chunk) = message.body.take_chunk() else { return copy(env, message.body.bytes()) };
+    let mut chunk = Box::new(chunk);
+    let (data, length) = (chunk.bytes_mut().as_mut_ptr(), chunk.len());
+    let (hint, mut value) = (Box::into_raw(chunk), ptr::null_mut());
+    // SAFETY: the chunk keeps the bytes where they are until `release` gets it, which is called once, when the Buffer is gone.
+    let status = unsafe {
+        sys::napi_create_external_buffer(env.raw(), length, data.cast(), Some(release), hint.cast(), &mut value)
+    };
+    if status == sys::Status::napi_ok {
+        return Ok(Raw(value));
+    }
+    // Runtimes that allow no foreign memory (Electron).
+    // SAFETY: nobody else has got the chunk.
+    let chunk = unsafe { Box::from_raw(hint) };
+    copy(env, chunk.bytes())
+}
+
+unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
+    // SAFETY: `hint` is the chunk of `hand_over`, and this is the only call for it.
+    drop(unsafe { Box::from_raw(hint.cast::<nanomsg::core::Chunk>()) });
+}

@@ -1,0 +1,339 @@
+//! Sockets. Results that are small numbers are numbers: below 0 they are an errno, negated, which `lib` makes an exception of.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use nanomsg::core::options::OptionValue;
+use nanomsg::core::{Body, Error, Header, Message};
+use nanomsg::facade::{self, Farewell, Socket, Wait, process};
+use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
+use napi_derive::napi;
+
+use crate::buffers::{self, Raw};
+use crate::hub::{Core, Hub, Outcome, Poll, Post};
+
+/// Messages above this size get a Buffer of their own.
+const SMALL: usize = 4 * 1024;
+
+/// NN_RCVFD and NN_SNDFD: the sides of a socket are 0, receiving, and 1, sending.
+const DESCRIPTORS: [i32; 2] = [11, 10];
+
+/// What the classes of `lib` are made of.
+#[napi]
+pub struct NativeSocket {
+    socket: Arc<Socket>,
+    hub: Rc<Core>,
+    /// Received, but not handed over: it did not fit into a batch.
+    held: RefCell<Option<Message<'static>>>,
+    polls: [RefCell<Option<Poll>>; 2],
+    closed: Cell<bool>,
+}
+
+fn number(outcome: nanomsg::core::Result<i32>) -> i32 {
+    outcome.unwrap_or_else(|error| -error.errno())
+}
+
+/// A failure whose errno is in the exception's `code`.
+fn failure(error: Error) -> napi::Error<String> {
+    napi::Error::new(error.errno().to_string(), error.text())
+}
+
+#[napi]
+impl NativeSocket {
+    #[napi(factory)]
+    pub fn open(hub: &Hub, protocol: i32, raw: bool) -> std::result::Result<NativeSocket, napi::Error<String>> {
+        let socket = process::session().and_then(|session| session.socket(raw, protocol, "node")).map_err(failure)?;
+        Ok(NativeSocket {
+            socket,
+            hub: Rc::clone(&hub.core),
+            held: RefCell::default(),
+            polls: Default::default(),
+            closed: Cell::new(false),
+        })
+    }
+
+    /// The endpoint's number.
+    #[napi]
+    pub fn bind(&self, url: String) -> i32 {
+        number(self.socket.bind(url.as_bytes()))
+    }
+
+    #[napi]
+    pub fn connect(&self, url: String) -> i32 {
+        number(self.socket.connect(url.as_bytes()))
+    }
+
+    #[napi]
+    pub fn shutdown(&self, endpoint: i32) -> i32 {
+        number(self.socket.shutdown(endpoint).map(|()| 0))
+    }
+
+    /// The message's length.
+    #[napi]
+    pub fn send(&self, env: Env, data: Unknown<'_>) -> Result<i32> {
+        let mut message = Message::new(Body::Borrowed(buffers::bytes(&env, &data)?));
+        Ok(number(self.socket.send(&mut message, Wait::No).map(|length| length as i32)))
+    }
+
+    /// Sends messages that stand in one block, one behind the other; gives how many were taken, or what happened to the first.
+    #[napi]
+    pub fn send_batch(&self, env: Env, block: Unknown<'_>, lengths: Unknown<'_>, count: u32) -> Result<i32> {
+        let block = buffers::bytes(&env, &block)?;
+        let lengths = buffers::bytes(&env, &lengths)?;
+        let mut at = 0;
+        for (index, word) in lengths.chunks_exact(4).take(count as usize).enumerate() {
+            let length = u32::from_ne_bytes([word[0], word[1], word[2], word[3]]) as usize;
+            let Some(bytes) = block.get(at..at + length) else { return Ok(-Error::INVALID.errno()) };
+            at += length;
+            match self.socket.send(&mut Message::new(Body::Borrowed(bytes)), Wait::No) {
+                Ok(_) => {}
+                Err(error) if index == 0 => return Ok(-error.errno()),
+                // What was taken is told of first; the error comes again.
+                Err(_) => return Ok(index as i32),
+            }
+        }
+        Ok(count as i32)
+    }
+
+    #[napi]
+    pub fn send_raw(&self, env: Env, header: Unknown<'_>, body: Unknown<'_>) -> Result<i32> {
+        let mut message = Message::new(Body::Borrowed(buffers::bytes(&env, &body)?));
+        message.header = Header::from_slice(buffers::bytes(&env, &header)?);
+        Ok(number(self.socket.send(&mut message, Wait::No).map(|length| length as i32)))
+    }
+
+    /// A message, or what happened.
+    #[napi(ts_return_type = "Buffer | number")]
+    pub fn receive(&self, env: Env) -> Result<Either<Raw, i32>> {
+        match self.take() {
+            Ok(message) => buffers::hand_over(&env, message).map(Either::A),
+            Err(error) => Ok(Either::B(-error.errno())),
+        }
+    }
+
+    /// Header and body.
+    #[napi(ts_return_type = "[Buffer, Buffer] | number")]
+    pub fn receive_raw(&self, env: Env) -> Result<Either<Vec<Raw>, i32>> {
+        match self.take() {
+            Ok(message) => {
+                let header = buffers::copy(&env, &message.header)?;
+                Ok(Either::A(vec![header, buffers::hand_over(&env, message)?]))
+            }
+            Err(error) => Ok(Either::B(-error.errno())),
+        }
+    }
+
+    /// Fills a block with messages, one behind the other, and says how long each is. Gives how many they are; 0 when the next one
+    /// must be taken by itself: it is large, or the block is full.
+    #[napi]
+    pub fn receive_batch(&self, env: Env, block: Unknown<'_>, lengths: Unknown<'_>) -> Result<i32> {
+        let block = buffers::bytes(&env, &block)?;
+        let lengths = buffers::bytes(&env, &lengths)?;
+        let (mut at, mut count) = (0, 0);
+        for word in lengths.chunks_exact_mut(4) {
+            let message = match self.take() {
+                Ok(message) => message,
+                Err(error) if count == 0 => return Ok(-error.errno()),
+                // It comes again with the next call.
+                Err(_) => break,
+            };
+            let bytes = message.body.bytes();
+            match block.get_mut(at..at + bytes.len()) {
+                Some(place) if bytes.len() <= SMALL => place.copy_from_slice(bytes),
+                _ => {
+                    *self.held.borrow_mut() = Some(message);
+                    break;
+                }
+            }
+            word.copy_from_slice(&(bytes.len() as u32).to_ne_bytes());
+            at += bytes.len();
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    #[napi]
+    pub fn set_option(&self, level: i32, option: i32, value: Either<i32, Buffer>) -> i32 {
+        let outcome = match value {
+            Either::A(number) => self.socket.set_option(level, option, &number.to_ne_bytes()),
+            Either::B(bytes) => self.socket.set_option(level, option, &bytes),
+        };
+        number(outcome.map(|()| 0))
+    }
+
+    #[napi]
+    pub fn get_option(&self, level: i32, option: i32) -> std::result::Result<Either<i32, Buffer>, napi::Error<String>> {
+        match self.socket.option(level, option).map_err(failure)? {
+            OptionValue::Int(number) => Ok(Either::A(number)),
+            OptionValue::Text(text) => Ok(Either::B(Vec::from(&text[..]).into())),
+            OptionValue::Pointer(_) => Err(failure(Error::NO_PROTO_OPT)),
+        }
+    }
+
+    #[napi]
+    pub fn statistic(&self, number: i32) -> std::result::Result<f64, napi::Error<String>> {
+        self.socket.statistic(number).map(|count| count as f64).map_err(failure)
+    }
+
+    /// Starts watching one side; `slot` is the socket's number in `lib`. It is told `2 * slot + side` until it pauses.
+    #[napi]
+    pub fn watch(&self, side: u32, slot: i32) -> i32 {
+        let side = side as usize & 1;
+        let mut poll = self.polls[side].borrow_mut();
+        if let Some(poll) = &*poll {
+            poll.resume();
+            return 0;
+        }
+        let fd = match self.socket.option(0, DESCRIPTORS[side]) {
+            Ok(OptionValue::Int(fd)) => fd,
+            Ok(_) => return -Error::INVALID.errno(),
+            Err(error) => return -error.errno(),
+        };
+        match Poll::start(&self.hub, fd, 2 * slot + side as i32) {
+            Ok(started) => *poll = Some(started),
+            Err(_) => return -Error::TOO_MANY_FILES.errno(),
+        }
+        0
+    }
+
+    /// Stops watching.
+    #[napi]
+    pub fn pause(&self, side: u32) {
+        if let Some(poll) = &*self.polls[side as usize & 1].borrow() {
+            poll.pause();
+        }
+    }
+
+    /// Whether watching keeps the process alive.
+    #[napi]
+    pub fn keep_alive(&self, side: u32, yes: bool) {
+        if let Some(poll) = &*self.polls[side as usize & 1].borrow() {
+            poll.keep_alive(yes);
+        }
+    }
+
+    /// Closes the socket; `dispatch(operation, 0)` is called when what was accepted is with the system.
+    #[napi]
+    pub fn close(&self, operation: u32) -> i32 {
+        match self.start_closing() {
+            Ok(farewell) => {
+                wait_elsewhere(farewell, Some((self.hub.begin(), operation)));
+                0
+            }
+            Err(error) => -error.errno(),
+        }
+    }
+
+    /// Passes messages between two raw sockets, or back into one, in a thread of its own, until they are closed;
+    /// `dispatch(operation, errno)` tells why it ended.
+    #[napi]
+    pub fn device(&self, other: Option<&NativeSocket>, operation: u32) -> i32 {
+        let (first, second) = (Arc::clone(&self.socket), other.map(|other| Arc::clone(&other.socket)));
+        let post = self.hub.begin();
+        let told = post.clone();
+        let run = move || {
+            let error = loop {
+                let error = match &second {
+                    Some(second) => facade::device(&first, second),
+                    None => facade::loopback(&first),
+                };
+                if error != Error::INTERRUPTED {
+                    break error;
+                }
+            };
+            told.send(Outcome { operation, errno: error.errno() });
+        };
+        if thread::Builder::new().name("millrace-device".into()).spawn(run).is_err() {
+            post.send(Outcome { operation, errno: Error::AGAIN.errno() });
+        }
+        0
+    }
+}
+
+impl NativeSocket {
+    fn take(&self) -> nanomsg::core::Result<Message<'static>> {
+        match self.held.borrow_mut().take() {
+            Some(message) => Ok(message),
+            None => self.socket.recv(Wait::No),
+        }
+    }
+
+    fn start_closing(&self) -> nanomsg::core::Result<Farewell> {
+        if self.closed.replace(true) {
+            return Err(Error::BAD_FD);
+        }
+        // The event loop lets go of the descriptors before they are closed.
+        for poll in &self.polls {
+            poll.borrow_mut().take();
+        }
+        self.held.borrow_mut().take();
+        self.socket.start_closing()
+    }
+}
+
+impl Drop for NativeSocket {
+    /// A socket that was forgotten, or that the end of a worker closes. At the end of the process nobody waits here: what was
+    /// accepted is handed over by the library's own end.
+    fn drop(&mut self) {
+        if let Ok(farewell) = self.start_closing() {
+            wait_elsewhere(farewell, None);
+        }
+    }
+}
+
+type Closing = (Farewell, Option<(Post, u32)>);
+
+/// Sockets that are being closed, and whether a thread is seeing to it. They all linger at the same time; one thread waits for them, and ends
+/// when there are none.
+static CLOSING: Mutex<(Vec<Closing>, bool)> = Mutex::new((Vec::new(), false));
+
+fn wait_elsewhere(farewell: Farewell, then: Option<(Post, u32)>) {
+    let mut closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
+    closing.0.push((farewell, then));
+    if !closing.1 {
+        closing.1 = thread::Builder::new().name("millrace-close".into()).spawn(wait_for_all).is_ok();
+        if !closing.1 {
+            // Without a thread, here.
+            let left = std::mem::take(&mut closing.0);
+            drop(closing);
+            left.into_iter().for_each(finish);
+        }
+    }
+}
+
+fn wait_for_all() {
+    loop {
+        let mut closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = std::mem::take(&mut closing.0);
+        if next.is_empty() {
+            closing.1 = false;
+            return;
+        }
+        drop(closing);
+        next.into_iter().for_each(finish);
+    }
+}
+
+fn finish((farewell, then): Closing) {
+    farewell.wait();
+    if let Some((post, operation)) = then {
+        post.send(Outcome { operation, errno: 0 });
+    }
+}
+
+/// What an errno means, in words.
+#[napi]
+pub fn error_text(errno: i32) -> String {
+    Error::from_errno(errno).text()
+}
+
+/// Whether the protocol can send, and receive; null if there is none with this number.
+#[napi]
+pub fn abilities(protocol: i32) -> Either<Vec<bool>, Null> {
+    match nanomsg::protocol::find(protocol) {
+        Some(kind) => Either::A(vec![kind.can_send, kind.can_recv]),
+        None => Either::B(Null),
+    }
+}

@@ -1,0 +1,324 @@
+'use strict';
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { once } = require('node:events');
+const { test } = require('node:test');
+const { Bus, MillraceError, Pair, Pub, Pull, Push, Rep, Req, Respondent, Socket, Sub, Surveyor, device } = require('millrace-nanomsg');
+
+let names = 0;
+const name = () => `inproc://sockets-${++names}`;
+
+/** Two sockets that are connected. */
+function joined(Bound, Connected, boundOptions = {}, options = {}) {
+  const bound = new Bound(boundOptions);
+  const { address } = bound.bind('tcp://127.0.0.1:0');
+  return [bound, new Connected({ connect: address, ...options })];
+}
+
+/** Waits for a state, turn by turn of the event loop. */
+async function until(state) {
+  while (!state()) await new Promise(setImmediate);
+}
+
+const code = (code) => (error) => error instanceof MillraceError && error.code === code;
+
+test('a request and its reply, over each transport', async () => {
+  const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-'));
+  for (const address of ['tcp://127.0.0.1:0', name(), `ipc://${scratch}/sock`, 'ws://127.0.0.1:0']) {
+    const server = new Rep();
+    const client = new Req({ connect: server.bind(address).address });
+    const reply = client.send('what time is it?').then(() => client.receive());
+    assert.equal(String(await server.receive()), 'what time is it?');
+    await server.send(Buffer.from('time to go'));
+    assert.equal(String(await reply), 'time to go');
+    await Promise.all([server.close(), client.close()]);
+  }
+  fs.rmSync(scratch, { recursive: true });
+});
+
+test('what may be a message', async () => {
+  const [pull, push] = joined(Pull, Push);
+  const bytes = Uint8Array.of(1, 2, 3, 4);
+  const all = [bytes, bytes.buffer, new DataView(bytes.buffer, 1, 2), new Uint16Array(bytes.buffer, 2, 1), 'é', '', Buffer.alloc(0)];
+  const expected = ['01020304', '01020304', '0203', '0304', 'c3a9', '', ''];
+  for (const data of all) await push.send(data);
+  await push.sendMany(all);
+  for (let round = 0; round < 2; round++) {
+    for (const hex of expected) assert.equal((await pull.receive()).toString('hex'), hex);
+  }
+  for (const data of [undefined, null, 7, {}, ['x']]) await assert.rejects(push.send(data), TypeError);
+  assert.throws(() => push.trySend(7), TypeError);
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('sizes around every way of handing over', async () => {
+  const [pull, push] = joined(Pull, Push, { receiveMaxSize: -1 });
+  const sizes = [0, 1, 127, 128, 129, 4095, 4096, 4097, 16383, 16384, 65536, 1 << 20, (1 << 20) + 1, 5 << 20];
+  const messages = sizes.map((size) => Buffer.alloc(size, size % 251));
+  const sent = push.sendMany(messages);
+  for (const message of messages) assert.ok(message.equals(await pull.receive()), `${message.length} bytes`);
+  await sent;
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('a large message belongs to who received it', async () => {
+  const address = name();
+  const pub = new Pub({ bind: address });
+  const subs = [0, 1].map(() => new Sub({ connect: address, subscribe: '' }));
+  await until(() => pub.statistics.currentConnections === 2);
+  await pub.send(Buffer.alloc(100000, 1));
+  const [one, two] = await Promise.all(subs.map((sub) => sub.receive()));
+  one.fill(2);
+  assert.ok(two.every((byte) => byte === 1));
+  await Promise.all([pub, ...subs].map((socket) => socket.close()));
+});
+
+test('many messages keep their order, however they are received', async () => {
+  const [pull, push] = joined(Pull, Push);
+  const count = 20000;
+  const sent = (async () => {
+    for (let from = 0; from < count; from += 1000) await push.sendMany(Array.from({ length: 1000 }, (_, at) => String(from + at)));
+  })();
+  let next = 0;
+  const take = (message) => assert.equal(String(message), String(next++));
+  while (next < 5000) take(await pull.receive());
+  while (next < 10000) (await pull.receiveMany(100)).forEach(take);
+  for await (const message of pull) {
+    take(message);
+    if (next === 15000) break;
+  }
+  await new Promise((resolve) => {
+    pull.on('message', function listener(message) {
+      take(message);
+      if (next < count) return;
+      pull.off('message', listener);
+      resolve();
+    });
+  });
+  await sent;
+  assert.equal(pull.tryReceive(), null);
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('streams', async () => {
+  const [pull, push] = joined(Pull, Push);
+  const writable = push.writable();
+  for (let index = 0; index < 1000; index++) writable.write(`line ${index}`);
+  writable.end();
+  let index = 0;
+  for await (const message of pull.readable()) {
+    assert.equal(String(message), `line ${index++}`);
+    if (index === 1000) break;
+  }
+  const ended = once(pull.readable().resume(), 'end');
+  await pull.close();
+  await ended;
+  await push.close();
+});
+
+test('publish and subscribe', async () => {
+  const [pub, sub] = joined(Pub, Sub, {}, { subscribe: ['a.', Buffer.from('b.')] });
+  await until(() => pub.statistics.currentConnections === 1);
+  for (const text of ['a.1', 'c.2', 'b.3']) await pub.send(text);
+  assert.equal(String(await sub.receive()), 'a.1');
+  assert.equal(String(await sub.receive()), 'b.3');
+  sub.unsubscribe('a.');
+  for (const text of ['a.4', 'b.5']) await pub.send(text);
+  assert.equal(String(await sub.receive()), 'b.5');
+  await Promise.all([pub.close(), sub.close()]);
+});
+
+test('a survey ends with its deadline', async () => {
+  const [surveyor, respondent] = joined(Surveyor, Respondent, { deadline: 60000 });
+  await until(() => surveyor.statistics.currentConnections === 1);
+  await surveyor.send('who?');
+  await respondent.receive();
+  await respondent.send('me');
+  assert.equal(String(await surveyor.receive()), 'me');
+  surveyor.deadline = 10;
+  await surveyor.send('and who else?');
+  await assert.rejects(surveyor.receive(), code('ETIMEDOUT'));
+  await assert.rejects(surveyor.receive(), code('EFSM'));
+  await Promise.all([surveyor.close(), respondent.close()]);
+});
+
+test('a bus', async () => {
+  const [one, two] = joined(Bus, Bus);
+  await until(() => one.statistics.currentConnections === 1);
+  await one.send('hello');
+  assert.equal(String(await two.receive()), 'hello');
+  await Promise.all([one.close(), two.close()]);
+});
+
+test('a device between raw sockets', async () => {
+  const [front, back] = [name(), name()];
+  const [clients, servers] = [new Socket(49, { raw: true, bind: front }), new Socket(48, { raw: true, bind: back })];
+  const forwarding = device(clients, servers);
+  const [client, server] = [new Req({ connect: front }), new Rep({ connect: back })];
+  await client.send('through');
+  await server.send(await server.receive());
+  assert.equal(String(await client.receive()), 'through');
+  await Promise.all([clients, servers, client, server].map((socket) => socket.close()));
+  await forwarding;
+});
+
+test('raw messages have a header', async () => {
+  const address = name();
+  const [server, client] = [new Socket(49, { raw: true, bind: address }), new Req({ connect: address })];
+  await client.send('question');
+  const { header, body } = await server.receiveRaw();
+  assert.equal(String(body), 'question');
+  assert.ok(header.length >= 8);
+  await server.sendRaw(header, 'answer');
+  assert.equal(String(await client.receive()), 'answer');
+  await Promise.all([server.close(), client.close()]);
+});
+
+test('errors say what to do with them', async () => {
+  const rep = new Rep();
+  await assert.rejects(rep.send('to nobody'), code('EFSM'));
+  assert.throws(() => rep.bind('no address'), code('EINVAL'));
+  assert.throws(() => rep.bind('fax://1'), code('EPROTONOSUPPORT'));
+  const { address } = rep.bind('tcp://127.0.0.1:0');
+  assert.throws(() => new Rep({ bind: address }), (error) => error.code === 'EADDRINUSE' && error.message.includes(address));
+  await assert.rejects(new Push().receive(), code('ENOTSUP'));
+  await assert.rejects(new Pull().send('x'), code('ENOTSUP'));
+  assert.throws(() => new Socket(12345), code('EINVAL'));
+  assert.throws(() => new Rep({ recieveTimeout: 5 }), TypeError);
+  assert.throws(() => new Rep({ send: 5 }), TypeError);
+  assert.throws(() => (rep.receiveTimeout = -1), RangeError);
+  assert.throws(() => (rep.linger = 'long'), RangeError);
+  assert.throws(() => (rep.maxTtl = 1.5), TypeError);
+  assert.throws(() => (rep.maxTtl = 0), code('EINVAL'));
+  await rep.close();
+  await assert.rejects(rep.send('x'), code('EBADF'));
+  await assert.rejects(rep.receive(), code('EBADF'));
+  assert.throws(() => rep.bind('inproc://late'), code('EBADF'));
+  assert.equal(rep.close(), rep.close());
+});
+
+test('options are attributes', async () => {
+  const options = {
+    linger: 5, sendBuffer: 4096, receiveBuffer: 8192, sendTimeout: 10, receiveTimeout: 20, reconnectInterval: 30,
+    reconnectIntervalMax: 40, sendPriority: 2, receivePriority: 3, ipv4Only: false, name: 'me', receiveMaxSize: 100,
+    maxTtl: 4, spin: false, tcpNoDelay: true, wsText: true,
+  };
+  const socket = new Pair(options);
+  for (const [option, value] of Object.entries(options)) assert.equal(socket[option], value, option);
+  socket.receiveTimeout = Infinity;
+  assert.equal(socket.receiveTimeout, Infinity);
+  socket.linger = 0.2;
+  assert.equal(socket.linger, 1);
+  assert.equal(new Req({ resendInterval: 70 }).resendInterval, 70);
+  assert.equal(new Surveyor({ deadline: 80 }).deadline, 80);
+  assert.equal(socket.getOption(0, 13), 16);
+  await socket.close();
+});
+
+test('time limits', async () => {
+  const pull = new Pull({ receiveTimeout: 10 });
+  await assert.rejects(pull.receive(), code('ETIMEDOUT'));
+  await assert.rejects(pull.receive({ timeout: 1 }), code('ETIMEDOUT'));
+  await assert.rejects(new Push({ sendTimeout: 10 }).send('x'), code('ETIMEDOUT'));
+  await pull.close();
+});
+
+test('what is aborted has taken and sent nothing', async () => {
+  const [pull, push] = joined(Pull, Push);
+  const seen = [];
+  let aborts = 0;
+  for (let index = 0; index < 2000; index++) {
+    const control = new AbortController();
+    const received = pull.receive({ signal: control.signal }).then(
+      (message) => seen.push(Number(message)),
+      (error) => assert.equal(error.name, 'AbortError', error) ?? aborts++,
+    );
+    if (index % 2) await push.send(String(index));
+    if (index % 3) await new Promise(setImmediate);
+    control.abort('enough');
+    await received;
+  }
+  while (seen.length < 1000) seen.push(Number(await pull.receive()));
+  assert.deepEqual(seen, Array.from({ length: 1000 }, (_, index) => 2 * index + 1));
+  assert.ok(aborts > 0);
+  const alone = new Push();
+  const control = new AbortController();
+  const sent = alone.send('never', { signal: control.signal });
+  control.abort();
+  await assert.rejects(sent, (error) => error.name === 'AbortError' && error.code === 'ABORT_ERR');
+  await assert.rejects(alone.send('never', { signal: AbortSignal.abort() }), { name: 'AbortError' });
+  await Promise.all([pull.close(), push.close(), alone.close()]);
+});
+
+test('who waits first is served first', async () => {
+  const [pull, push] = joined(Pull, Push);
+  const waiting = Array.from({ length: 10 }, () => pull.receive());
+  for (let index = 0; index < 10; index++) await push.send(String(index));
+  assert.deepEqual((await Promise.all(waiting)).map(Number), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('a send waits for a peer', async () => {
+  const address = name();
+  const push = new Push({ bind: address });
+  const sent = push.sendMany(['one', 'two', 'three']);
+  assert.equal(push.trySend('never'), false);
+  const pull = new Pull({ connect: address });
+  for (const text of ['one', 'two', 'three']) assert.equal(String(await pull.receive()), text);
+  await sent;
+  const closing = new Push();
+  const lost = assert.rejects(closing.sendMany(['x']), (error) => error.code === 'EBADF' && error.sent === 0);
+  await closing.close();
+  await lost;
+  await Promise.all([push.close(), pull.close()]);
+});
+
+test('closing ends what waits, and hands over what was accepted', async () => {
+  const [pull, push] = joined(Pull, Push);
+  const idle = new Pull();
+  const iterated = (async () => {
+    for await (const _ of idle) assert.fail('nothing comes');
+  })();
+  const closed = once(idle, 'close');
+  await idle.close();
+  await closed;
+  await iterated;
+  const messages = Array.from({ length: 5000 }, (_, index) => `${index}`);
+  const received = (async () => {
+    for (const message of messages) assert.equal(String(await pull.receive()), message);
+  })();
+  await push.sendMany(messages);
+  await push.close();
+  await received;
+  await pull.close();
+});
+
+test('a flood does not keep the event loop', async () => {
+  const [pull, push] = joined(Pull, Push);
+  let turns = 0;
+  let going = true;
+  (function turn() {
+    turns++;
+    if (going) setImmediate(turn);
+  })();
+  const sent = (async () => {
+    for (let index = 0; index < 20000; index++) await push.send('x');
+  })();
+  for (let index = 0; index < 20000; index++) await pull.receive();
+  await sent;
+  going = false;
+  assert.ok(turns > 20, `${turns} turns`);
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('an endpoint goes', async () => {
+  const pair = new Pair();
+  const endpoint = pair.bind('tcp://127.0.0.1:0');
+  endpoint.close();
+  assert.throws(() => endpoint.close(), code('EINVAL'));
+  const other = new Pair({ bind: endpoint.address });
+  await Promise.all([pair.close(), other.close()]);
+});

@@ -1,0 +1,209 @@
+/* millrace/monitor.h: events, waiting for peers, addresses, descriptions and metrics. */
+#include "wire.h"
+
+#include <millrace/monitor.h>
+
+static struct nnx_event last;
+
+/* The next event that is not merely on the way to another one, which the system may leave out or tell in another order. */
+static void expect_at(const char *file, int line, int m, int kind, int error, const char *reason) {
+    CHECK_OK(nnx_monitor_next(m, &last, sizeof last, patience()));
+    check_at(file, line, last.kind == kind, "expected event %d, got %d (%s)", kind, last.kind, last.reason);
+    check_at(file, line, last.error == error, "expected error %d, got %d (%s)", error, last.error, last.reason);
+    check_at(file, line, strstr(last.reason, reason) != NULL, "expected \"%s\", got \"%s\"", reason, last.reason);
+}
+#define EXPECT(m, kind, error, reason) expect_at(__FILE__, __LINE__, m, kind, error, reason)
+
+static bool has_more(int m) { return readable(nnx_monitor_fd(m)); }
+
+static void a_life(enum transport t) {
+    CONTEXT("%s", transport_name[t]);
+    int a = open_socket(NN_PAIR), b = open_socket(NN_PAIR), ma = nnx_monitor(a), mb = nnx_monitor(b);
+    CHECK(ma > 0 && mb > 0 && ma != mb);
+    CHECK(!has_more(ma));
+    CHECK_ERR(nnx_monitor_next(ma, &last, sizeof last, 0), EAGAIN);
+    address at = bind_fresh(a, t);
+    EXPECT(ma, NN_EVENT_LISTENING, 0, "");
+    CHECK(strcmp(last.address, at.text) == 0 && last.endpoint == 1 && last.pipe == 0 && last.time > 1000000000000);
+    int connected = CONNECT(b, at.text);
+    if (t != INPROC) {
+        EXPECT(ma, NN_EVENT_ACCEPTED, 0, "");
+        EXPECT(mb, NN_EVENT_CONNECTED, 0, "");
+    }
+    EXPECT(ma, NN_EVENT_GREETED, 0, "");
+    EXPECT(mb, NN_EVENT_GREETED, 0, "");
+    CHECK(last.endpoint == connected && last.pipe != 0);
+    CHECK((last.peer[0] == 0) == (t == INPROC));
+    if (t == TCP)
+        CHECK(strcmp(last.peer, at.text + strlen("tcp://")) == 0);
+    if (t == IPC)
+        CHECK(strstr(last.peer, "pid ") == last.peer);
+    uint64_t pipe = last.pipe;
+    CHECK_OK(nnx_wait_peers(a, 1, 0));
+    CHECK_OK(nnx_wait_peers(b, 1, FOREVER));
+    CHECK_OK(nn_shutdown(b, connected));
+    EXPECT(mb, NN_EVENT_LOST, 0, "this side");
+    CHECK(last.pipe == pipe && last.retry == -1 && (last.peer[0] != 0) == (t != INPROC));
+    EXPECT(mb, NN_EVENT_STOPPED, 0, "");
+    EXPECT(ma, NN_EVENT_LOST, ECONNRESET, "peer closed");
+    CHECK_ERR(nnx_wait_peers(a, 1, 0), ETIMEDOUT);
+    CHECK(!has_more(ma) && !has_more(mb));
+    CLOSE(a);
+    CHECK(has_more(ma));
+    EXPECT(ma, NN_EVENT_STOPPED, 0, "");
+    CHECK_ERR(nnx_monitor_next(ma, &last, sizeof last, FOREVER), EBADF);
+    CHECK_OK(nnx_monitor_close(ma));
+    CHECK_ERR(nnx_monitor_close(ma), EBADF);
+    CLOSE(b);
+    CHECK_OK(nnx_monitor_close(mb));
+}
+
+static void who_is_refused(void) {
+    CONTEXT("refused");
+    int a = open_socket(NN_PAIR);
+    address at = bind_fresh(a, TCP);
+    int m = nnx_monitor(a);
+    int peer = peer_connect(at.text);
+    EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
+    char address[64];
+    strcpy(address, last.peer);
+    peer_write(peer, "GET / HTTP/1.1\r\n\r\n", 18);
+    EXPECT(m, NN_EVENT_REFUSED, EPROTO, "does not speak SP");
+    CHECK(strcmp(last.peer, address) == 0);
+    close(peer);
+    peer = peer_connect(at.text);
+    EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
+    peer_greet(peer, NN_PUB);
+    EXPECT(m, NN_EVENT_REFUSED, EPROTO, "NN_PUB");
+    close(peer);
+    peer = peer_connect(at.text);
+    EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
+    close(peer);
+    EXPECT(m, NN_EVENT_REFUSED, ECONNRESET, "before it greeted");
+    CONTEXT("PAIR is taken");
+    int first = peer_connect(at.text);
+    peer_handshake(first, NN_PAIR);
+    EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
+    EXPECT(m, NN_EVENT_GREETED, 0, "");
+    int second = peer_connect(at.text);
+    peer_greet(second, NN_PAIR);
+    EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
+    EXPECT(m, NN_EVENT_REFUSED, EPROTO, "a peer already");
+    close(second);
+    CONTEXT("too long");
+    set(a, NN_RCVMAXSIZE, 4);
+    peer_send(first, TCP, "12345", 5);
+    EXPECT(m, NN_EVENT_LOST, EMSGSIZE, "NN_RCVMAXSIZE");
+    close(first);
+    CLOSE(a);
+    CHECK_OK(nnx_monitor_close(m));
+}
+
+static void failing(void) {
+    CONTEXT("nobody listens");
+    int a = open_socket(NN_PAIR), m = nnx_monitor(a);
+    set(a, NN_RECONNECT_IVL, 50);
+    address at = fresh(TCP);
+    CONNECT(a, at.text);
+    EXPECT(m, NN_EVENT_CONNECT_FAILED, ECONNREFUSED, "");
+    CHECK_EQ(last.retry, 0);
+    EXPECT(m, NN_EVENT_CONNECT_FAILED, ECONNREFUSED, "");
+    CHECK_EQ(last.retry, 50);
+    char text[4096];
+    CHECK(nnx_describe(a, text, sizeof text) > 0);
+    CHECK(strstr(text, "\"last_error\":\"Connection refused\"") != NULL);
+    CLOSE(a);
+    CHECK_OK(nnx_monitor_close(m));
+}
+
+static void dropped(void) {
+    CONTEXT("nobody reads");
+    int a = open_socket(NN_PAIR), m = nnx_monitor(a);
+    address at = fresh(INPROC);
+    for (int i = 0; i < 600; i++)
+        CHECK_OK(nn_shutdown(a, BIND(a, at.text)));
+    CHECK_OK(nnx_monitor_next(m, &last, sizeof last, 0));
+    CHECK_EQ(last.dropped, 1200 - 1024);
+    CHECK_OK(nnx_monitor_next(m, &last, sizeof last, 0));
+    CHECK_EQ(last.dropped, 0);
+    CLOSE(a);
+    CHECK_OK(nnx_monitor_close(m));
+}
+
+static void *publish(void *argument) {
+    int s = *(int *)argument;
+    CHECK_OK(nnx_wait_peers(s, 2, FOREVER));
+    return NULL;
+}
+
+static void *closed_meanwhile(void *argument) {
+    CHECK_ERR(nnx_wait_peers(*(int *)argument, 3, FOREVER), EBADF);
+    return NULL;
+}
+
+static void waiting(enum transport t) {
+    CONTEXT("%s: waiting for peers", transport_name[t]);
+    int a = open_socket(NN_PUB), b = open_socket(NN_SUB), c = open_socket(NN_SUB);
+    pthread_t two = spawn(publish, &a), three = spawn(closed_meanwhile, &a);
+    address at = bind_fresh(a, t);
+    CONNECT(b, at.text);
+    CHECK_OK(nnx_wait_peers(b, 1, FOREVER));
+    CHECK_ERR(nnx_wait_peers(a, 2, 1), ETIMEDOUT);
+    CONNECT(c, at.text);
+    await(two);
+    CLOSE(a);
+    await(three);
+    CLOSE(b, c);
+    CHECK_OK(nnx_wait_peers(a = open_socket(NN_PAIR), 0, FOREVER));
+    CLOSE(a);
+}
+
+static void addresses_and_texts(void) {
+    CONTEXT("texts");
+    char text[64], whole[8192], room[4] = "xyz";
+    int a = open_socket(NN_REP);
+    int id = BIND(a, "tcp://127.0.0.1:0");
+    int length = nnx_endpoint_address(a, id, text, sizeof text);
+    CHECK_EQ(length, strlen(text));
+    CHECK(strncmp(text, "tcp://127.0.0.1:", 16) == 0 && strcmp(text, "tcp://127.0.0.1:0") != 0);
+    CHECK_EQ(nnx_endpoint_address(a, id, room, sizeof room), length);
+    CHECK(strcmp(room, "tcp") == 0);
+    CHECK_EQ(nnx_endpoint_address(a, id, NULL, 0), length);
+    CHECK_ERR(nnx_endpoint_address(a, id, NULL, 1), EFAULT);
+    CHECK_ERR(nnx_endpoint_address(a, id + 1, text, sizeof text), EINVAL);
+    CHECK_ERR(nnx_endpoint_address(77, id, text, sizeof text), EBADF);
+    int b = open_socket(NN_REQ);
+    CONNECT(b, text);
+    SEND(b, "question");
+    RECV(a, "question");
+    CHECK(nnx_describe(a, whole, sizeof whole) > 0);
+    CHECK(strstr(whole, "\"messages_received\":1") && strstr(whole, "\"state\":\"attached\"") && strstr(whole, text));
+    CHECK(strstr(whole, "\"received_bytes\":28")); /* greeting, length, request id, question */
+    CHECK_ERR(nnx_describe(77, whole, sizeof whole), EBADF);
+    CHECK_EQ(nn_setsockopt(a, NN_SOL_SOCKET, NN_SOCKET_NAME, "the \"rep\"", 9), 0);
+    CHECK(nnx_metrics(whole, sizeof whole) > 0);
+    CHECK(strstr(whole, "name=\"the \\\"rep\\\"\",protocol=\"REP\"} 1\n") != NULL);
+    CHECK(strstr(whole, "# TYPE millrace_received_bytes_total counter\n") != NULL);
+    CLOSE(a, b);
+    CHECK(nnx_metrics(whole, sizeof whole) > 0);
+    CHECK(strchr(whole, '{') == NULL);
+    CHECK_ERR(nnx_monitor(a), EBADF);
+    CHECK_ERR(nnx_monitor_fd(77), EBADF);
+    CHECK_ERR(nnx_monitor_next(77, &last, sizeof last, 0), EBADF);
+    CHECK_ERR(nnx_monitor_next(1, NULL, sizeof last, 0), EFAULT);
+    CHECK_ERR(nnx_monitor_next(1, &last, 4, 0), EINVAL);
+    CHECK_ERR(nnx_wait_peers(a, -1, 0), EINVAL);
+}
+
+int main(void) {
+    start();
+    for EACH_TRANSPORT(t) {
+        a_life(t);
+        waiting(t);
+    }
+    who_is_refused();
+    failing();
+    dropped();
+    addresses_and_texts();
+    return finish();
+}

@@ -1,0 +1,171 @@
+//! What a socket tells its monitors, put together where it happens. Nothing is, where nobody monitors.
+
+use std::os::fd::RawFd;
+use std::time::{Duration, SystemTime};
+
+use rustix::net::getpeername;
+use rustix::net::sockopt::socket_peercred;
+
+use crate::core::{Error, PipeId};
+use crate::protocol;
+use crate::sys::descriptor::borrow;
+use crate::transport::framing::Parsed;
+use crate::transport::pipe::StreamPipe;
+use crate::transport::stream::Parting;
+
+use super::monitor::{Event, EventKind};
+use super::pipes::{Entry, Pipe, Stage};
+use super::socket::State;
+
+impl State {
+    /// Tells of an endpoint. `reason` is asked only if somebody listens.
+    pub fn tell(&mut self, kind: EventKind, endpoint: i32, reason: impl FnOnce() -> String) {
+        if !self.monitors.is_empty() {
+            let event = Event { reason: reason(), ..self.event(kind, endpoint) };
+            self.monitors.tell(&event);
+        }
+    }
+
+    /// Tells of an attempt that failed: `retry` is when the next one follows, unless it does at once with another address.
+    pub fn tell_of_failure(&mut self, kind: EventKind, endpoint: i32, error: Error, retry: Option<Duration>) {
+        if !self.monitors.is_empty() {
+            let event = Event { reason: error.text(), error: Some(error), retry, ..self.event(kind, endpoint) };
+            self.monitors.tell(&event);
+        }
+    }
+
+    /// Tells that a connection has come so far.
+    pub fn tell_of_pipe(&mut self, kind: EventKind, id: PipeId) {
+        if let Some(event) = self.event_of_pipe(kind, id) {
+            self.monitors.tell(&event);
+        }
+    }
+
+    /// Tells that this side has ended a connection.
+    pub fn tell_of_leaving(&mut self, id: PipeId) {
+        let stage = self.pipes.get(id).map(|entry| entry.stage);
+        if let Some(Stage::Greeting | Stage::Attached | Stage::HangingUp) = stage
+            && let Some(event) = self.event_of_pipe(EventKind::Lost, id)
+        {
+            self.monitors.tell(&Event { reason: "closed by this side".to_owned(), ..event });
+        }
+    }
+
+    /// What is to be told of a connection that is about to end, once it is known when it is tried again. `None`: nobody
+    /// listens, or nothing that was told of has ended.
+    pub fn obituary(&mut self, id: PipeId, error: Error) -> Option<Event> {
+        if self.monitors.is_empty() {
+            return None;
+        }
+        let entry = self.pipes.get(id)?;
+        let kind = match entry.stage {
+            Stage::Greeting | Stage::Refused => EventKind::Refused,
+            Stage::Attached | Stage::HangingUp => EventKind::Lost,
+            Stage::Connecting | Stage::HungUp | Stage::Leaving => return None,
+        };
+        let (error, reason) = entry.why(error);
+        Some(Event { error: Some(error), reason, ..self.event_of_pipe(kind, id)? })
+    }
+
+    /// Tells what [`State::obituary`] had put together.
+    pub fn publish(&mut self, obituary: Option<Event>, retry: Option<Duration>) {
+        if let Some(event) = obituary {
+            self.monitors.tell(&Event { retry, ..event });
+        }
+    }
+
+    fn event_of_pipe(&mut self, kind: EventKind, id: PipeId) -> Option<Event> {
+        if self.monitors.is_empty() {
+            return None;
+        }
+        let entry = self.pipes.get(id)?;
+        let (endpoint, pipe, fd) = (entry.endpoint, entry.number(id), entry.fd());
+        let peer = self.monitors.peer(pipe, || fd.map(peer_of).unwrap_or_default());
+        Some(Event { pipe, peer, ..self.event(kind, endpoint) })
+    }
+
+    fn event(&self, kind: EventKind, endpoint: i32) -> Event {
+        Event {
+            kind,
+            time: SystemTime::now(),
+            dropped: 0,
+            endpoint,
+            address: self.endpoints.url(endpoint),
+            pipe: 0,
+            peer: String::new(),
+            error: None,
+            reason: String::new(),
+            retry: None,
+        }
+    }
+}
+
+impl Entry {
+    /// Tells a connection from all others of its socket for a long time.
+    pub fn number(&self, id: PipeId) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(id.0)
+    }
+
+    /// The descriptor of its connection, if it has one and it is ours.
+    pub fn fd(&self) -> Option<RawFd> {
+        match &self.pipe {
+            Pipe::Stream { pipe, .. } if pipe.stream().is_ours() => Some(pipe.stream().fd()),
+            _ => None,
+        }
+    }
+
+    /// Why a connection ends, as a number and in words.
+    fn why(&self, error: Error) -> (Error, String) {
+        let Pipe::Stream { pipe, .. } = &self.pipe else {
+            return (Error::CONN_RESET, "the peer closed the connection".to_owned());
+        };
+        if let Some(complaint) = pipe.stream().complaint() {
+            return (error, complaint);
+        }
+        let said = match self.stage {
+            Stage::Refused => Some("there is a peer already".to_owned()),
+            Stage::Greeting => misfit(pipe, error),
+            _ => None,
+        };
+        let error = pipe.fault().unwrap_or(error);
+        let reason = said.unwrap_or_else(|| match (error, pipe.stream().parting()) {
+            (_, Some(Parting::Goodbye)) => "the peer said that it goes".to_owned(),
+            (_, Some(Parting::Violation)) => "one side told the other that it has broken the rules".to_owned(),
+            (Error::CONN_RESET, _) => "the peer closed the connection".to_owned(),
+            (Error::MSG_SIZE, _) => "a message is longer than NN_RCVMAXSIZE allows".to_owned(),
+            (Error::PROTO, _) => "the peer does not follow the protocol".to_owned(),
+            (error, _) => error.text(),
+        });
+        (error, reason)
+    }
+}
+
+/// Why no peer came of a connection.
+fn misfit(pipe: &StreamPipe, error: Error) -> Option<String> {
+    match (pipe.heard(), error) {
+        (Parsed::Whole { value, .. }, _) => Some(match protocol::find(i32::from(value)) {
+            Some(kind) => format!("the peer's socket is NN_{}, which does not fit", kind.name),
+            None => format!("the peer's socket is of the unknown type {value:#x}"),
+        }),
+        (Parsed::Bad, _) => Some("the peer does not speak SP".to_owned()),
+        (Parsed::Partial, Error::TIMED_OUT) => Some("the peer did not greet in time".to_owned()),
+        (Parsed::Partial, Error::CONN_RESET) => Some("the peer closed the connection before it greeted".to_owned()),
+        (Parsed::Partial, _) => None,
+    }
+}
+
+/// The other end of a connection: an IP address and port, or the process at the other end of a unix socket.
+pub fn peer_of(fd: RawFd) -> String {
+    let fd = borrow(fd);
+    let address = getpeername(fd).ok().flatten();
+    match address.map(std::net::SocketAddr::try_from) {
+        Some(Ok(address)) => address.to_string(),
+        _ => match socket_peercred(fd) {
+            Ok(who) => {
+                let (pid, uid, gid) = (who.pid.as_raw_nonzero(), who.uid.as_raw(), who.gid.as_raw());
+                format!("pid {pid}, uid {uid}, gid {gid}")
+            }
+            Err(_) => String::new(),
+        },
+    }
+}

@@ -1,0 +1,274 @@
+//! What a socket is doing: its events, its peers, its endpoints, and all of it at once (docs/monitor.md).
+
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::core::options::{self, OptionValue};
+use crate::core::statistics::Statistics;
+use crate::core::{Error, PipeId, Result};
+use crate::reactor::parker::Parker;
+use crate::reactor::{Manner, Waited};
+use crate::sys::traffic;
+
+use super::endpoint::{Endpoint, Means};
+use super::monitor::Monitor;
+use super::pipes::{Entry, Pipe, Stage};
+use super::report::peer_of;
+use super::socket::{Socket, State};
+
+impl Socket {
+    /// The events of this socket from now on. Dropping it ends that. `EMFILE` without a descriptor for it.
+    pub fn monitor(&self) -> Result<Arc<Monitor>> {
+        self.now_polls();
+        self.visit_open()?.monitors.add()
+    }
+
+    /// Waits until at least `count` peers are there (greeted, and taken by the protocol), for at most `timeout` (`None`: for
+    /// ever). `ETIMEDOUT`, `EINTR`, `EBADF` when the socket is closed.
+    pub fn wait_peers(&self, count: u64, timeout: Option<Duration>) -> Result<()> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let me = Parker::mine();
+        let mut last = None;
+        loop {
+            let mut visit = self.visit_open()?;
+            if visit.core.statistics.current_connections >= count {
+                return Ok(());
+            }
+            match last {
+                Some(Waited::TimedOut) => return Err(Error::TIMED_OUT),
+                Some(Waited::Interrupted) => return Err(Error::INTERRUPTED),
+                Some(Waited::Failed) => return Err(Error::BAD_FD),
+                Some(Waited::Noticed) | None => {}
+            }
+            me.take_notice();
+            visit.waiters.add_for_peers(&me, count);
+            drop(visit);
+            last = Some(self.session.reactor.wait(&me, deadline, Manner { polls: self.polls(), spins: false }));
+            self.visit().waiters.remove_for_peers(&me);
+        }
+    }
+
+    /// The address of an endpoint as it was given, but with the port that the system chose for a 0. `EINVAL` if there is no such
+    /// endpoint.
+    pub fn endpoint_address(&self, endpoint: i32) -> Result<Vec<u8>> {
+        let visit = self.visit_open()?;
+        match visit.endpoints.peek(endpoint) {
+            Some(_) => Ok(visit.endpoints.url(endpoint)),
+            None => Err(Error::INVALID),
+        }
+    }
+
+    /// The socket as it is now, as a JSON object: what it is, its options, statistics, endpoints and connections. New members
+    /// may come.
+    pub fn describe(&self) -> Result<String> {
+        if self.polls() {
+            self.session.reactor.glance();
+        }
+        let mut visit = self.visit_open()?;
+        let description = json!({
+            "name": text(&visit.core.options.name),
+            "protocol": self.kind().name,
+            "raw": self.is_raw(),
+            "options": visit.options_as_json(),
+            "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&visit.core.statistics))).collect::<Value>(),
+            "endpoints": visit.endpoints_as_json(),
+            "pipes": visit.pipes_as_json(),
+        });
+        Ok(description.to_string())
+    }
+}
+
+impl State {
+    fn options_as_json(&self) -> Value {
+        let names = [
+            ("linger", options::LINGER),
+            ("sndbuf", options::SNDBUF),
+            ("rcvbuf", options::RCVBUF),
+            ("sndtimeo", options::SNDTIMEO),
+            ("rcvtimeo", options::RCVTIMEO),
+            ("reconnect_ivl", options::RECONNECT_IVL),
+            ("reconnect_ivl_max", options::RECONNECT_IVL_MAX),
+            ("sndprio", options::SNDPRIO),
+            ("rcvprio", options::RCVPRIO),
+            ("ipv4only", options::IPV4ONLY),
+            ("rcvmaxsize", options::RCVMAXSIZE),
+            ("maxttl", options::MAXTTL),
+            ("spin", options::SPIN),
+            ("coalesce", options::COALESCE),
+            ("connect_timeout", options::CONNECT_TIMEOUT),
+            ("keepalive", options::KEEPALIVE),
+        ];
+        let read = |option| match self.core.options.get(option) {
+            Ok(OptionValue::Int(value)) => json!(value),
+            _ => Value::Null,
+        };
+        names.into_iter().map(|(name, option)| (name, read(option))).collect()
+    }
+
+    fn endpoints_as_json(&mut self) -> Value {
+        let ids = self.endpoints.ids();
+        let described = ids.into_iter().filter_map(|id| {
+            let pipes = self.pipes.of_endpoint(id).len();
+            let address = text(&self.endpoints.url(id));
+            let endpoint = self.endpoints.get(id)?;
+            Some(json!({
+                "id": id,
+                "address": address,
+                "kind": endpoint.kind(),
+                "state": endpoint.state(),
+                "last_error": endpoint.error.map(Error::text),
+                "pipes": pipes,
+            }))
+        });
+        described.collect()
+    }
+
+    fn pipes_as_json(&mut self) -> Value {
+        let ids: Vec<_> = self.pipes.ids().collect();
+        ids.into_iter().filter_map(|id| Some(self.pipes.get(id)?.describe(id))).collect()
+    }
+}
+
+impl Endpoint {
+    fn kind(&self) -> &'static str {
+        match self.means {
+            Means::Listen(_) | Means::InprocBind => "bind",
+            Means::Dial(_) | Means::InprocConnect => "connect",
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match &self.means {
+            Means::Listen(_) | Means::InprocBind => "listening",
+            Means::Dial(dial) => dial.state(),
+            Means::InprocConnect => "connecting",
+        }
+    }
+}
+
+impl Entry {
+    fn describe(&self, id: PipeId) -> Value {
+        let traffic = self.fd().and_then(traffic::of);
+        json!({
+            "id": self.number(id),
+            "endpoint": self.endpoint,
+            "state": match self.stage {
+                Stage::Connecting => "connecting",
+                Stage::Greeting => "greeting",
+                Stage::Attached => "attached",
+                Stage::HangingUp | Stage::HungUp => "hung up",
+                Stage::Refused => "refused",
+                Stage::Leaving => "leaving",
+            },
+            "peer": self.fd().map(peer_of),
+            "age_ms": self.attached_at.map(|at| at.elapsed().as_millis() as u64),
+            "unsent_bytes": match &self.pipe {
+                Pipe::Stream { pipe, .. } => Some(pipe.unsent()),
+                Pipe::Inproc(_) => None,
+            },
+            "acknowledged_bytes": traffic.map(|traffic| traffic.acknowledged),
+            "received_bytes": traffic.map(|traffic| traffic.received),
+            "round_trip_us": traffic.map(|traffic| traffic.round_trip_us),
+        })
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A statistic, as the description and the metrics have it.
+struct Row {
+    name: &'static str,
+    /// Of the metric, without its prefix. What counts up ends with `_total`.
+    metric: &'static str,
+    help: &'static str,
+    value: fn(&Statistics) -> u64,
+}
+
+macro_rules! rows {
+    ($($name:ident $metric:literal $help:literal;)*) => {
+        [$(Row { name: stringify!($name), metric: $metric, help: $help, value: |statistics| statistics.$name }),*]
+    };
+}
+
+static STATISTICS: [Row; 14] = rows! {
+    established_connections "connections_established_total" "Connections that were made.";
+    accepted_connections "connections_accepted_total" "Connections that were accepted.";
+    dropped_connections "connections_dropped_total" "Connections that this side ended.";
+    broken_connections "connections_broken_total" "Connections that ended otherwise.";
+    connect_errors "connect_errors_total" "Attempts to connect that failed.";
+    bind_errors "bind_errors_total" "Attempts to bind that failed.";
+    accept_errors "accept_errors_total" "Connections that could not be accepted.";
+    current_connections "connections" "Peers that are there.";
+    inprogress_connections "connections_in_progress" "Endpoints that are connecting.";
+    current_ep_errors "endpoint_errors" "Endpoints that have failed and not recovered.";
+    messages_sent "sent_messages_total" "Messages that were sent.";
+    messages_received "received_messages_total" "Messages that were received.";
+    bytes_sent "sent_bytes_total" "Bytes of the messages that were sent.";
+    bytes_received "received_bytes_total" "Bytes of the messages that were received.";
+};
+
+/// The statistics of sockets in the text format of Prometheus (version 0.0.4), each socket under the number given with it.
+pub fn metrics(sockets: &[(i32, Arc<Socket>)]) -> String {
+    let snapshots = sockets.iter().filter_map(|(number, socket)| {
+        let visit = socket.visit_open().ok()?;
+        let name = escaped(&text(&visit.core.options.name));
+        let labels = format!("socket=\"{number}\",name=\"{name}\",protocol=\"{}\"", socket.kind().name);
+        Some((labels, visit.core.statistics.clone()))
+    });
+    let snapshots: Vec<_> = snapshots.collect();
+    let mut out = String::new();
+    for row in &STATISTICS {
+        let kind = if row.metric.ends_with("_total") { "counter" } else { "gauge" };
+        // (Writing to a string cannot fail.)
+        let _ = writeln!(out, "# HELP millrace_{} {}\n# TYPE millrace_{} {kind}", row.metric, row.help, row.metric);
+        for (labels, statistics) in &snapshots {
+            let _ = writeln!(out, "millrace_{}{{{labels}}} {}", row.metric, (row.value)(statistics));
+        }
+    }
+    out
+}
+
+/// The value of a label.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facade::Session;
+
+    #[test]
+    fn a_label_is_escaped() {
+        assert_eq!(escaped("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+    }
+
+    #[test]
+    fn a_socket_is_described() {
+        let session = Session::start().unwrap();
+        let socket = session.socket(false, 0x10, "me").unwrap();
+        let id = socket.bind(b"tcp://127.0.0.1:0").unwrap();
+        let address = String::from_utf8(socket.endpoint_address(id).unwrap()).unwrap();
+        assert!(!address.ends_with(":0"), "{address}");
+        assert_eq!(socket.endpoint_address(id + 1), Err(Error::INVALID));
+        let value: Value = serde_json::from_str(&socket.describe().unwrap()).unwrap();
+        assert_eq!(value["name"], "me");
+        assert_eq!(value["protocol"], "PAIR");
+        assert_eq!(value["endpoints"][0]["address"], address.as_str());
+        assert_eq!(value["endpoints"][0]["state"], "listening");
+        assert_eq!(value["options"]["linger"], 1000);
+        assert_eq!(value["statistics"]["current_connections"], 0);
+        let metrics = metrics(&[(7, Arc::clone(&socket))]);
+        assert!(metrics.contains("millrace_connections{socket=\"7\",name=\"me\",protocol=\"PAIR\"} 0\n"), "{metrics}");
+        assert_eq!(metrics.matches("# TYPE").count(), STATISTICS.len());
+        assert_eq!(socket.wait_peers(1, Some(Duration::ZERO)), Err(Error::TIMED_OUT));
+        socket.close().unwrap();
+        assert!(socket.describe().is_err());
+        session.stop();
+    }
+}
