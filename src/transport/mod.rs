@@ -14,6 +14,7 @@ pub mod pipe;
 pub mod resolve;
 pub mod source;
 pub mod stream;
+pub mod system;
 pub mod tcp;
 pub mod tls;
 pub mod url;
@@ -188,9 +189,14 @@ impl Debug for TransportOptions {
 
 impl TransportOptions {
     pub fn set(&mut self, level: i32, option: i32, value: &[u8]) -> Result<()> {
-        let transport = of_level(level)?;
-        let value = transport.check_option(option, value)?;
-        self.set.insert((level, transport.kept_as(option)), value);
+        let (kept, value) = match level {
+            system::LEVEL => (option, system::check(option, value)?),
+            _ => {
+                let transport = of_level(level)?;
+                (transport.kept_as(option), transport.check_option(option, value)?)
+            }
+        };
+        self.set.insert((level, kept), value);
         self.revision += 1;
         Ok(())
     }
@@ -201,8 +207,12 @@ impl TransportOptions {
     }
 
     pub fn get(&self, level: i32, option: i32) -> Result<OptionValue> {
+        let set = self.set.get(&(level, option));
+        if level == system::LEVEL {
+            return set.map_or_else(|| system::default(option), |value| Ok(value.clone()));
+        }
         let transport = of_level(level)?;
-        match self.set.get(&(level, option)) {
+        match set {
             Some(value) if transport.is_readable(option) => Ok(value.clone()),
             _ => transport.default_option(option),
         }

@@ -41,7 +41,7 @@ impl Transport for TlsTcp {
     }
 
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
-        let listening = tcp::listen(address, Families::of(options.ipv4only))?;
+        let listening = tcp::listen(address, Families::of(options.ipv4only), &options.options)?;
         Ok(Box::new(TlsListener {
             listening,
             server: Secure::new(TlsServer::configured(&options.options)?, &options.options),
@@ -103,7 +103,7 @@ impl Dialer for TlsDialer {
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        let wire = tcp::wire(self.remote.connect(resolved)?, setup)?;
+        let wire = tcp::wire(self.remote.connect(resolved, setup)?, setup)?;
         Ok(Arc::new(self.client.tunnel(wire, setup)?))
     }
 }

@@ -43,7 +43,10 @@ impl Transport for Wss {
 
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
         let server = Secure::new(TlsServer::configured(&options.options)?, &options.options);
-        Ok(Box::new(WssListener { listening: tcp::listen(address, Families::of(options.ipv4only))?, server }))
+        Ok(Box::new(WssListener {
+            listening: tcp::listen(address, Families::of(options.ipv4only), &options.options)?,
+            server,
+        }))
     }
 
     fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
@@ -94,7 +97,7 @@ impl Dialer for WssDialer {
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        let wire = wire(self.dialer.remote.connect(resolved)?, setup)?;
+        let wire = wire(self.dialer.remote.connect(resolved, setup)?, setup)?;
         let tunnel = self.client.tunnel(wire, setup)?;
         Ok(self.dialer.over(Arc::new(tunnel), setup))
     }
