@@ -162,7 +162,11 @@ impl Speaker {
         match self {
             Speaker::Program(_, peer) => {
                 peer.tell(line);
-                peer.hear().unwrap_or_else(|error| panic!("{error} (on \"{line}\")"))
+                match peer.hear() {
+                    Ok(value) => format!("ok {value}").trim().to_owned(),
+                    // NAME: ANSWER
+                    Err(answer) => answer.split_once(": ").map_or(answer.clone(), |(_, answer)| answer.to_owned()),
+                }
             }
             Speaker::Here(rust) => rust.answer(line),
         }

@@ -28,15 +28,21 @@ function millrace() {
 
 function zeromq() {
   const { Pair, Pull, Push } = require(require.resolve('zeromq', { paths: [process.cwd(), __dirname] }));
+  // Without limits, as nothing is lost here either.
+  const open = (Socket) => {
+    const socket = new Socket();
+    if (Socket !== Pull) socket.sendHighWaterMark = 0;
+    if (Socket !== Push) socket.receiveHighWaterMark = 0;
+    return socket;
+  };
   const one = (Socket) => ({
     bind: async () => {
-      // Without limits, as nothing is lost here either; immediate is not wanted by the others.
-      const socket = new Socket({ sendHighWaterMark: 0, receiveHighWaterMark: 0 });
+      const socket = open(Socket);
       await socket.bind('tcp://127.0.0.1:*');
       return [socket, socket.lastEndpoint];
     },
     connect: (address) => {
-      const socket = new Socket({ sendHighWaterMark: 0, receiveHighWaterMark: 0 });
+      const socket = open(Socket);
       socket.connect(address);
       return socket;
     },
