@@ -331,6 +331,38 @@ static void nobody_reads(void) {
     close(ready[1]);
 }
 
+/* A peer that pauses, as a collector of garbage makes one, still gets what was accepted, by exit as by nn_close. */
+static void reads_late(enum transport t) {
+    CONTEXT("exit, the peer reads after a while, %s", transport_name[t]);
+    address at = fresh(t);
+    int ready[2];
+    CHECK_OK(pipe(ready));
+    pid_t pid = fork();
+    if (pid == 0) {
+        int s = nn_socket(AF_SP, NN_PUSH), count = 0;
+        char *body = calloc(1000, 1);
+        nn_connect(s, at.text);
+        while (connections(s) == 0)
+            pause_ms(1);
+        while (nn_send(s, body, 1000, NN_DONTWAIT) == 1000)
+            count++;
+        (void)!write(ready[1], &count, sizeof(count));
+        exit(0);
+    }
+    int s = open_socket(NN_PULL), status = -1, count = 0;
+    BIND(s, at.text);
+    CHECK_EQ(read(ready[0], &count, sizeof(count)), (int)sizeof(count));
+    pause_ms(300);
+    for (int i = 0; i < count; i++)
+        CHECK_EQ(nn_recv(s, (char[1000]){0}, 1000, 0), 1000);
+    EMPTY(s);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    CLOSE(s);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 int main(void) {
     start();
     if (!genuine())
@@ -340,6 +372,10 @@ int main(void) {
     streams();
     handlers_of_exit();
     nobody_reads();
+    if (!genuine()) { /* over ipc the reference loses what it has not read when its peer is gone */
+        reads_late(TCP);
+        reads_late(IPC);
+    }
     for EACH_TRANSPORT (t)
         for (int by_endpoint = 0; by_endpoint < 2; by_endpoint++) {
             without_linger(t, 10, 4, by_endpoint);

@@ -8,7 +8,11 @@ macro_rules! conformance {
     ($($check:ident)*) => {
         conformance!(on inproc INPROC: $($check)*);
         conformance!(on ipc IPC: $($check)*);
+        conformance!(on unix UNIX: $($check)*);
+        conformance!(on abstract_name ABSTRACT: $($check)*);
         conformance!(on tcp TCP: $($check)*);
+        conformance!(on tcp4 TCP4: $($check)*);
+        conformance!(on tcp6 TCP6: $($check)*);
         conformance!(on ws WS: $($check)*);
     };
     (on $module:ident $transport:ident: $($check:ident)*) => {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::core::{Error, Result};
 use crate::transport::stream::Buffers;
 use crate::transport::url::{self, Target};
-use crate::transport::{Setup, Transport};
+use crate::transport::{EndpointOptions, Setup, Transport};
 
 use super::dial::Dial;
 use super::listen::Listen;
@@ -73,10 +73,10 @@ impl Socket {
         match url::parse(url)? {
             Target::Stream(transport, address) => {
                 self.now_polls();
-                let ipv4only = visit.core.options.ipv4only != 0;
+                let options = visit.endpoint_options();
                 // A name may have to be resolved, and nobody is to wait for that.
                 drop(visit);
-                let listener = transport.listen(address, ipv4only)?;
+                let listener = transport.listen(address, &options)?;
                 let bound = url::with_port(url, listener.port());
                 let mut visit = self.visit_open()?;
                 let id = visit.add_endpoint(&bound, Means::Listen(Listen::new(listener, transport)));
@@ -106,8 +106,8 @@ impl Socket {
         match url::parse(url)? {
             Target::Stream(transport, address) => {
                 self.now_polls();
+                let dialer = transport.dialer(address, &visit.endpoint_options())?;
                 let options = &visit.core.options;
-                let dialer = transport.dialer(address, options.ipv4only != 0)?;
                 let dial = Dial::new(dialer, transport, options.reconnect_ivl, options.reconnect_ivl_max);
                 let id = visit.add_endpoint(url, Means::Dial(dial));
                 visit.try_again(id);
@@ -204,6 +204,11 @@ impl State {
         if self.endpoints.get(id).and_then(|endpoint| endpoint.error.take()).is_some() {
             self.core.statistics.current_ep_errors -= 1;
         }
+    }
+
+    /// What a new endpoint takes from the options as they stand.
+    fn endpoint_options(&self) -> EndpointOptions {
+        EndpointOptions { ipv4only: self.core.options.ipv4only != 0, options: self.transport_options.clone() }
     }
 
     /// What a new connection takes from the options as they stand.

@@ -12,8 +12,12 @@ use crate::transport::source::Source;
 
 use super::parker::Parker;
 
-/// For so long nothing may change: no peer reads, or the thread that ends the process holds a lock.
+/// For so long a lock may be held that the thread which ends the process may have taken with it.
 const STALL: Duration = Duration::from_millis(100);
+
+/// For so long peers may read nothing: as long as a close waits unless told otherwise. Whoever lingers without a limit still has a
+/// process that ends.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How soon the kernel is asked again whether it has room.
 const STEP: Duration = Duration::from_millis(1);
@@ -70,7 +74,8 @@ impl Ending {
         let _ = self.waiter.notify();
     }
 
-    /// Hands everything to the kernel. Where it has no room this waits within each one's linger time, as long as peers read.
+    /// Hands everything to the kernel. Where it has no room this waits within each one's linger time, unless no peer reads
+    /// anything for [`PAUSE`].
     pub fn hand_over(&self, mut left: Vec<(Arc<dyn Source>, u64)>, me: &Parker) {
         let begun = Instant::now();
         let mut last = (u64::MAX, begun);
@@ -89,7 +94,7 @@ impl Ending {
             if unsent != last.0 {
                 last = (unsent, Instant::now());
             }
-            if left.is_empty() || last.1.elapsed() >= STALL {
+            if left.is_empty() || last.1.elapsed() >= PAUSE {
                 return;
             }
             me.park(Some(STEP));

@@ -20,25 +20,28 @@ use crate::sys::Owned;
 use super::framing::{Framing, SP_IPC};
 use super::lock_file::{FileIdentity, LockFile, identity};
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{Dialer, Listener, Setup, Transport};
+use super::{BACKLOG, Dialer, EndpointOptions, Listener, Setup, Transport};
 
 pub const LEVEL: i32 = -2;
 pub const SEC_ATTR: i32 = 1;
 pub const OUTBUFSZ: i32 = 2;
 pub const INBUFSZ: i32 = 3;
 
-/// More than the reference's 10: a full backlog only makes connectors try again.
-const BACKLOG: i32 = 100;
-
 /// Longest path, without the final NUL.
-const PATH_MAX: usize = 107;
+pub const PATH_MAX: usize = 107;
 
+/// `ipc`, and what others call it.
 #[derive(Debug)]
-pub struct Ipc;
+pub struct Ipc {
+    scheme: &'static str,
+}
+
+pub static IPC: Ipc = Ipc { scheme: "ipc" };
+pub static UNIX: Ipc = Ipc { scheme: "unix" };
 
 impl Transport for Ipc {
     fn scheme(&self) -> &'static str {
-        "ipc"
+        self.scheme
     }
 
     fn level(&self) -> i32 {
@@ -53,22 +56,20 @@ impl Transport for Ipc {
         true
     }
 
-    fn listen(&self, address: &[u8], _ipv4only: bool) -> Result<Box<dyn Listener>> {
+    fn listen(&self, address: &[u8], _options: &EndpointOptions) -> Result<Box<dyn Listener>> {
         let (given, name) = name(address)?;
         let path = absolute(given);
         // Between its bind and its listen a socket looks just like a stale one: without a lock two binders at once could both
         // succeed, and one never be found.
         let _alone = LockFile::take(&path);
         remove_stale(&path, &name)?;
-        let socket = open(Domain::UNIX)?;
-        socket.bind(&name)?;
-        let file = identity(&path);
-        let listener = IpcListener { socket: Listening(Owned::new(socket)), path, file };
+        let mut listener = IpcListener::bind(&name)?;
+        (listener.file, listener.path) = (identity(&path), path);
         listener.socket.0.listen(BACKLOG)?;
         Ok(Box::new(listener))
     }
 
-    fn dialer(&self, address: &[u8], _ipv4only: bool) -> Result<Box<dyn Dialer>> {
+    fn dialer(&self, address: &[u8], _options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
         let (given, name) = name(address)?;
         Ok(Box::new(IpcDialer::new(given, name)))
     }
@@ -94,11 +95,27 @@ impl Transport for Ipc {
 }
 
 #[derive(Debug)]
-struct IpcListener {
+pub struct IpcListener {
     socket: Listening,
     path: PathBuf,
-    /// Which file our name was. None for the abstract name, which has no file.
+    /// Which file our name was. None for abstract names, which have no file.
     file: Option<FileIdentity>,
+}
+
+impl IpcListener {
+    /// Listens at a name that has no file.
+    pub fn without_file(name: &SockAddr) -> Result<IpcListener> {
+        let listener = IpcListener::bind(name)?;
+        listener.socket.0.listen(BACKLOG)?;
+        Ok(listener)
+    }
+
+    /// Nobody can connect yet.
+    fn bind(name: &SockAddr) -> Result<IpcListener> {
+        let socket = open(Domain::UNIX)?;
+        socket.bind(name)?;
+        Ok(IpcListener { socket: Listening(Owned::new(socket)), path: PathBuf::new(), file: None })
+    }
 }
 
 impl Listener for IpcListener {
@@ -126,22 +143,26 @@ impl Drop for IpcListener {
 
 /// Finds the same file whatever becomes of the current directory.
 #[derive(Debug)]
-struct IpcDialer {
+pub struct IpcDialer {
     name: SockAddr,
     /// Kept open where the name leads through it.
     _directory: Option<Owned<File>>,
 }
 
 impl IpcDialer {
+    pub fn to(name: SockAddr) -> IpcDialer {
+        IpcDialer { name, _directory: None }
+    }
+
     fn new(given: &Path, name: SockAddr) -> IpcDialer {
         if given.as_os_str().is_empty() || given.is_absolute() {
-            return IpcDialer { name, _directory: None };
+            return IpcDialer::to(name);
         }
         let path = absolute(given);
         if path.is_absolute() && path.as_os_str().len() <= PATH_MAX {
-            return IpcDialer { name: SockAddr::unix(&path).unwrap_or(name), _directory: None };
+            return IpcDialer::to(SockAddr::unix(&path).unwrap_or(name));
         }
-        through_directory(given).unwrap_or(IpcDialer { name, _directory: None })
+        through_directory(given).unwrap_or(IpcDialer::to(name))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Transports. One over bytes is a stream (how to listen and dial) plus a framing; inproc is a pair of
 //! queues. A new transport is one file (or folder) here, a row in `STREAMS` and a line in the conformance kit.
 
+pub mod abstract_name;
 pub mod blocks;
 pub mod coalescing;
 pub mod framing;
@@ -37,15 +38,21 @@ use framing::Framing;
 use resolve::Query;
 use stream::{Buffers, Stream};
 
+/// How many connections may wait to be accepted: as many as the kernel allows (`somaxconn`), which takes less if this is more. The
+/// reference's 100, and 10 for ipc, are less than what comes when a server of a thousand clients has been started anew, and whoever finds no room
+/// over tcp tries again after a second.
+pub const BACKLOG: i32 = 4096;
+
 /// The transports over bytes.
-static STREAMS: [&dyn Transport; 3] = [&tcp::Tcp, &ipc::Ipc, &ws::Ws];
+static STREAMS: [&dyn Transport; 7] =
+    [&tcp::TCP, &tcp::TCP4, &tcp::TCP6, &ipc::IPC, &ipc::UNIX, &abstract_name::Abstract, &ws::Ws];
 
 /// A transport over bytes.
 pub trait Transport: Sync + Debug {
     /// What stands before `://`.
     fn scheme(&self) -> &'static str;
 
-    /// The level of its options (NN_TCP, …).
+    /// The level of its options (NN_TCP, …). The options of a level are told by the first transport of the table that has it.
     fn level(&self) -> i32;
 
     fn framing(&self) -> &'static dyn Framing;
@@ -63,16 +70,20 @@ pub trait Transport: Sync + Debug {
 
     /// Listens at an address (what follows `://`). Checks it in the order of the specification. May have to wait for the
     /// system's resolver.
-    fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>>;
+    fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>>;
 
     /// Checks an address and gives what can connect to it, again and again.
-    fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>>;
+    fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>>;
 
     /// The value of an option nobody has set.
-    fn default_option(&self, option: i32) -> Result<OptionValue>;
+    fn default_option(&self, _option: i32) -> Result<OptionValue> {
+        Err(Error::NO_PROTO_OPT)
+    }
 
     /// Checks what a caller wants to set.
-    fn check_option(&self, option: i32, value: &[u8]) -> Result<OptionValue>;
+    fn check_option(&self, _option: i32, _value: &[u8]) -> Result<OptionValue> {
+        Err(Error::NO_PROTO_OPT)
+    }
 }
 
 /// A listening endpoint. Dropping it stops listening and removes what it left in the file system.
@@ -97,6 +108,14 @@ pub trait Dialer: Send + Sync + Debug {
 
     /// Starts connecting, without waiting. `resolved` is one of the answers to [`Dialer::query`].
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
+}
+
+/// What a new endpoint takes from its socket's options.
+#[derive(Clone, Default, Debug)]
+pub struct EndpointOptions {
+    /// NN_IPV4ONLY.
+    pub ipv4only: bool,
+    pub options: TransportOptions,
 }
 
 /// What a new connection takes from its socket's options.
@@ -135,7 +154,7 @@ pub fn find(scheme: &[u8]) -> Option<&'static dyn Transport> {
 }
 
 /// A socket's transport options: they exist on every socket, whatever its endpoints are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TransportOptions(BTreeMap<(i32, i32), OptionValue>);
 
 impl TransportOptions {

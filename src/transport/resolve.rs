@@ -13,15 +13,37 @@ use super::source::Source;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
     pub name: String,
-    /// NN_IPV4ONLY: no IPv6 address is acceptable. Otherwise they come first.
-    pub ipv4only: bool,
+    pub families: Families,
+}
+
+/// Which addresses are acceptable. Where both are, those of IPv6 come first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Families {
+    V4,
+    V6,
+    Both,
+}
+
+impl Families {
+    /// As NN_IPV4ONLY has it.
+    pub fn of(ipv4only: bool) -> Families {
+        if ipv4only { Families::V4 } else { Families::Both }
+    }
+
+    pub fn admit(self, ip: IpAddr) -> bool {
+        match self {
+            Families::V4 => ip.is_ipv4(),
+            Families::V6 => ip.is_ipv6(),
+            Families::Both => true,
+        }
+    }
 }
 
 impl Query {
     /// The acceptable addresses, at least one, in the order in which they are to be tried. Blocks.
     pub fn answer(&self) -> Result<Vec<IpAddr>> {
         let mut addresses = look_up(&self.name)?;
-        addresses.retain(|ip| ip.is_ipv4() || !self.ipv4only);
+        addresses.retain(|ip| self.families.admit(*ip));
         addresses.sort_by_key(IpAddr::is_ipv4);
         if addresses.is_empty() { Err(Error::HOST_UNREACHABLE) } else { Ok(addresses) }
     }

@@ -13,14 +13,12 @@ use crate::core::{Error, Result};
 use crate::sys::{Owned, interface};
 
 use super::framing::{Framing, SP_TCP};
-use super::resolve::Query;
+use super::resolve::{Families, Query};
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{Dialer, Listener, Setup, Transport};
+use super::{BACKLOG, Dialer, EndpointOptions, Listener, Setup, Transport};
 
 pub const LEVEL: i32 = -3;
 pub const NODELAY: i32 = 1;
-
-const BACKLOG: i32 = 100;
 
 /// A silent peer is asked so often before it counts as gone.
 const KEEPALIVE_PROBES: u32 = 4;
@@ -28,12 +26,27 @@ const KEEPALIVE_PROBES: u32 = 4;
 const KEEPALIVE_MAX: u128 = 32767;
 const SECOND: Duration = Duration::from_secs(1);
 
+/// `tcp`, and its names for one family only.
 #[derive(Debug)]
-pub struct Tcp;
+pub struct Tcp {
+    scheme: &'static str,
+    /// Whatever NN_IPV4ONLY says.
+    only: Option<Families>,
+}
+
+pub static TCP: Tcp = Tcp { scheme: "tcp", only: None };
+pub static TCP4: Tcp = Tcp { scheme: "tcp4", only: Some(Families::V4) };
+pub static TCP6: Tcp = Tcp { scheme: "tcp6", only: Some(Families::V6) };
+
+impl Tcp {
+    fn families(&self, options: &EndpointOptions) -> Families {
+        self.only.unwrap_or(Families::of(options.ipv4only))
+    }
+}
 
 impl Transport for Tcp {
     fn scheme(&self) -> &'static str {
-        "tcp"
+        self.scheme
     }
 
     fn level(&self) -> i32 {
@@ -44,12 +57,12 @@ impl Transport for Tcp {
         &SP_TCP
     }
 
-    fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>> {
-        Ok(Box::new(TcpListener(listen(address, ipv4only)?)))
+    fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
+        Ok(Box::new(TcpListener(listen(address, self.families(options))?)))
     }
 
-    fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>> {
-        Ok(Box::new(TcpDialer(Remote::parse(address, ipv4only)?)))
+    fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
+        Ok(Box::new(TcpDialer(Remote::parse(address, self.families(options))?)))
     }
 
     fn default_option(&self, option: i32) -> Result<OptionValue> {
@@ -123,11 +136,13 @@ fn whole_seconds(time: Duration) -> Duration {
 
 /// Listens at `HOST:PORT`, where HOST is an address, an interface, a name or `*` for all addresses, and PORT may be 0 for any free
 /// one. No port: `EINVAL`; no such host: `ENODEV`. Asks the system's resolver if it is a name, and waits for that.
-pub fn listen(address: &[u8], ipv4only: bool) -> Result<Listening> {
+pub fn listen(address: &[u8], families: Families) -> Result<Listening> {
     let (host, port) = split_port(address)?;
     let mut outcome = Err(Error::NO_DEVICE);
-    for ip in listening_at(host, ipv4only)? {
-        outcome = listen_at(ip.with_port(port)).map(|socket| Listening(Owned::new(socket))).map_err(Error::from);
+    for ip in listening_at(host, families)? {
+        outcome = listen_only(ip.with_port(port), families == Families::V6)
+            .map(|socket| Listening(Owned::new(socket)))
+            .map_err(Error::from);
         // Only where this address is of no use, not where somebody else has it, another one will do.
         if !matches!(&outcome, Err(Error::AF_NO_SUPPORT | Error::ADDR_NOT_AVAILABLE)) {
             break;
@@ -137,30 +152,33 @@ pub fn listen(address: &[u8], ipv4only: bool) -> Result<Listening> {
 }
 
 /// The addresses that a host of a listener stands for, in the order in which they are to be tried.
-fn listening_at(host: &[u8], ipv4only: bool) -> Result<Vec<Literal>> {
+fn listening_at(host: &[u8], families: Families) -> Result<Vec<Literal>> {
     let (any4, any6) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into());
     if host == b"*" {
         // Where there is no IPv6, all addresses are those of IPv4.
-        let any: &[IpAddr] = if ipv4only { &[any4] } else { &[any6, any4] };
-        return Ok(any.iter().copied().map(Literal::from).collect());
+        return Ok([any6, any4].into_iter().filter(|ip| families.admit(*ip)).map(Literal::from).collect());
     }
-    if let Some(literal) = Literal::parse(host, ipv4only) {
+    if let Some(literal) = Literal::parse(host, families) {
         return Ok(vec![literal]);
     }
-    if let Some(addresses) = Literal::of_interface(host, ipv4only)? {
+    if let Some(addresses) = Literal::of_interface(host, families)? {
         return if addresses.is_empty() { Err(Error::ADDR_NOT_AVAILABLE) } else { Ok(addresses) };
     }
     let name = dns_name(host).filter(|name| !looks_like_an_address(name)).ok_or(Error::NO_DEVICE)?;
-    let addresses = Query { name, ipv4only }.answer().map_err(|_| Error::NO_DEVICE)?;
+    let addresses = Query { name, families }.answer().map_err(|_| Error::NO_DEVICE)?;
     Ok(addresses.into_iter().map(Literal::from).collect())
 }
 
 /// Listens on an address, with both families on the IPv6 wildcard.
 pub fn listen_at(address: SocketAddr) -> io::Result<Socket> {
+    listen_only(address, false)
+}
+
+fn listen_only(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
     let socket = open(Domain::for_address(address))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        socket.set_only_v6(false)?;
+        socket.set_only_v6(only_v6)?;
     }
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -181,7 +199,7 @@ pub struct Remote {
     local: Option<Local>,
     host: Host,
     port: u16,
-    ipv4only: bool,
+    families: Families,
 }
 
 #[derive(Debug)]
@@ -200,13 +218,13 @@ enum Local {
 
 impl Remote {
     /// Checks port, host and local part, in this order.
-    pub fn parse(address: &[u8], ipv4only: bool) -> Result<Remote> {
+    pub fn parse(address: &[u8], families: Families) -> Result<Remote> {
         let (hosts, port) = split_port(address)?;
-        Remote::new(hosts, port, ipv4only)
+        Remote::new(hosts, port, families)
     }
 
     /// From `[LOCAL;]HOST` and a port.
-    pub fn new(hosts: &[u8], port: u16, ipv4only: bool) -> Result<Remote> {
+    pub fn new(hosts: &[u8], port: u16, families: Families) -> Result<Remote> {
         if port == 0 {
             return Err(Error::INVALID);
         }
@@ -214,22 +232,26 @@ impl Remote {
             Some(at) => (Some(&hosts[..at]), &hosts[at + 1..]),
             None => (None, hosts),
         };
-        let host = match Literal::parse(host, ipv4only) {
+        let host = match Literal::parse(host, families) {
             Some(literal) => Host::Literal(literal),
+            // The system's resolver would take an IPv4 address for a name that has no other.
+            None if families == Families::V6 && Literal::parse(host, Families::V4).is_some() => {
+                return Err(Error::INVALID);
+            }
             None => Host::Name(dns_name(host).ok_or(Error::INVALID)?),
         };
         let local = match local {
             None | Some(b"*") => None,
-            Some(local) => Some(Local::parse(local, ipv4only)?),
+            Some(local) => Some(Local::parse(local, families)?),
         };
-        Ok(Remote { local, host, port, ipv4only })
+        Ok(Remote { local, host, port, families })
     }
 
     /// The name that must be resolved first.
     pub fn query(&self) -> Option<Query> {
         match &self.host {
             Host::Literal(_) => None,
-            Host::Name(name) => Some(Query { name: name.clone(), ipv4only: self.ipv4only }),
+            Host::Name(name) => Some(Query { name: name.clone(), families: self.families }),
         }
     }
 
@@ -250,11 +272,11 @@ impl Remote {
 }
 
 impl Local {
-    fn parse(text: &[u8], ipv4only: bool) -> Result<Local> {
-        if let Some(literal) = Literal::parse(text, ipv4only) {
+    fn parse(text: &[u8], families: Families) -> Result<Local> {
+        if let Some(literal) = Literal::parse(text, families) {
             return Ok(Local::Literal(literal));
         }
-        match Literal::of_interface(text, ipv4only)? {
+        match Literal::of_interface(text, families)? {
             Some(_) => Ok(Local::Interface(text.to_vec())),
             None => Err(Error::NO_DEVICE),
         }
@@ -282,13 +304,13 @@ pub struct Literal {
 
 impl Literal {
     /// An address, in brackets or not; IPv6 only where it is allowed.
-    pub fn parse(text: &[u8], ipv4only: bool) -> Option<Literal> {
+    pub fn parse(text: &[u8], families: Families) -> Option<Literal> {
         let text = std::str::from_utf8(text).ok()?;
         let text = text.strip_prefix('[').map_or(Some(text), |rest| rest.strip_suffix(']'))?;
         if let Ok(ip) = text.parse::<Ipv4Addr>() {
-            return Some(Literal::from(IpAddr::V4(ip)));
+            return Some(Literal::from(IpAddr::V4(ip))).filter(|_| families != Families::V6);
         }
-        if ipv4only {
+        if families == Families::V4 {
             return None;
         }
         let (address, zone) = text.split_once('%').map_or((text, None), |(ip, zone)| (ip, Some(zone)));
@@ -299,9 +321,9 @@ impl Literal {
 
     /// The addresses of an interface, those of IPv4 first, as they are what others can name without a scope. `None`: there is no such
     /// interface.
-    fn of_interface(name: &[u8], ipv4only: bool) -> Result<Option<Vec<Literal>>> {
+    fn of_interface(name: &[u8], families: Families) -> Result<Option<Vec<Literal>>> {
         let Some(mut addresses) = interface::addresses(name)? else { return Ok(None) };
-        addresses.retain(|address| address.is_ipv4() || !ipv4only);
+        addresses.retain(|address| families.admit(address.ip()));
         addresses.sort_by_key(|address| !address.is_ipv4());
         Ok(Some(addresses.into_iter().map(Literal::from).collect()))
     }
@@ -327,9 +349,11 @@ impl From<SocketAddr> for Literal {
     }
 }
 
-/// The index of a network interface, given as such or by its name.
+/// The index of a network interface, given as such or by its name, before which a URL may have `%25` for `%` (RFC 6874).
 fn scope_id(zone: &str) -> Option<u32> {
-    zone.parse().ok().or_else(|| interface::index(zone.as_bytes()))
+    let by_name = || interface::index(zone.as_bytes());
+    let escaped = || interface::index(zone.strip_prefix("25")?.as_bytes());
+    zone.parse().ok().or_else(by_name).or_else(escaped)
 }
 
 /// What precedes the last ':' and the port after it: decimal digits only, 0 to 65535.
@@ -373,13 +397,25 @@ fn looks_like_an_address(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpStream;
+
     use super::*;
+
+    /// Of a hundred the rest would try again after a second.
+    #[test]
+    fn hundreds_may_wait_to_be_accepted() {
+        let listener = Tcp.listen(b"127.0.0.1:0", true).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.port().unwrap()));
+        let waiting = (0..300).map(|_| TcpStream::connect_timeout(&address, SECOND)).collect::<io::Result<Vec<_>>>();
+        assert!(waiting.is_ok(), "{waiting:?}");
+    }
 
     #[test]
     fn listening_addresses_follow_the_table() {
         let listen_address = |address: &str, ipv4only| {
+            let families = Families::of(ipv4only);
             let (host, port) = split_port(address.as_bytes())?;
-            listening_at(host, ipv4only)
+            listening_at(host, families)
                 .map(|hosts| hosts.into_iter().map(|host| host.with_port(port)).collect::<Vec<_>>())
         };
         for good in ["127.0.0.1:5555", "[127.0.0.1]:5555", "*:5555", "127.0.0.1:05555", "lo:5555", "localhost:5555"] {
@@ -420,6 +456,30 @@ mod tests {
     }
 
     #[test]
+    fn one_family_may_be_asked_for() {
+        let wildcard = |families| listening_at(b"*", families).unwrap().len();
+        assert_eq!((wildcard(Families::V4), wildcard(Families::V6), wildcard(Families::Both)), (1, 1, 2));
+        assert!(listening_at(b"127.0.0.1", Families::V6).is_err());
+        assert!(listening_at(b"[::1]", Families::V6).unwrap()[0].with_port(1).is_ipv6());
+        for bad in ["127.0.0.1:1", "[127.0.0.1]:1", "127.0.0.1;[::1]:1"] {
+            assert!(Remote::parse(bad.as_bytes(), Families::V6).is_err(), "{bad}");
+        }
+        for good in ["[::1]:1", "::1:1", "example.org:1", "lo;[::1]:1"] {
+            assert!(Remote::parse(good.as_bytes(), Families::V6).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn scopes_are_indices_or_names_and_may_be_escaped() {
+        let lo = interface::index(b"lo");
+        assert!(lo.is_some());
+        assert_eq!([scope_id("lo"), scope_id("25lo"), scope_id("7")], [lo, lo, Some(7)]);
+        assert_eq!([scope_id("no-such-one"), scope_id("25no-such-one"), scope_id("")], [None; 3]);
+        let scoped = Literal::parse(b"[fe80::1%25lo]", Families::Both).unwrap().with_port(1);
+        assert!(matches!(scoped, SocketAddr::V6(address) if Some(address.scope_id()) == lo));
+    }
+
+    #[test]
     fn connecting_addresses_follow_the_table() {
         for good in [
             "127.0.0.1:1",
@@ -434,7 +494,7 @@ mod tests {
             "a_b:1",
             "lo;127.0.0.1:1",
         ] {
-            assert!(Remote::parse(good.as_bytes(), true).is_ok(), "{good}");
+            assert!(Remote::parse(good.as_bytes(), Families::V4).is_ok(), "{good}");
         }
         let long = format!("{}:1", "a".repeat(64));
         for bad in [
@@ -457,10 +517,10 @@ mod tests {
             "127.0.0.1:1/x",
             "x;y;127.0.0.1:1",
         ] {
-            assert_eq!(Remote::parse(bad.as_bytes(), true).unwrap_err(), Error::INVALID, "{bad}");
+            assert_eq!(Remote::parse(bad.as_bytes(), Families::V4).unwrap_err(), Error::INVALID, "{bad}");
         }
         for bad in ["localhost;127.0.0.1:1", "eth10000;127.0.0.1:1", ";127.0.0.1:1"] {
-            assert_eq!(Remote::parse(bad.as_bytes(), true).unwrap_err(), Error::NO_DEVICE, "{bad}");
+            assert_eq!(Remote::parse(bad.as_bytes(), Families::V4).unwrap_err(), Error::NO_DEVICE, "{bad}");
         }
     }
 }

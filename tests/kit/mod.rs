@@ -49,15 +49,34 @@ pub struct Transport {
     pub is_stream: bool,
     /// Who breaks a rule is told so, and takes it as a farewell: nothing is broken, nothing comes back.
     pub says_farewell: bool,
+    /// Whether this machine has it.
+    is_here: fn() -> bool,
 }
 
-const NO_STREAM: Transport =
-    Transport { name: "inproc", address: |_| "inproc://kit".into(), is_stream: false, says_farewell: false };
+fn has_ipv6() -> bool {
+    std::net::TcpListener::bind((std::net::Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+const NO_STREAM: Transport = Transport {
+    name: "inproc",
+    address: |_| "inproc://kit".into(),
+    is_stream: false,
+    says_farewell: false,
+    is_here: || true,
+};
 const STREAM: Transport = Transport { is_stream: true, ..NO_STREAM };
 
 pub const INPROC: Transport = NO_STREAM;
 pub const IPC: Transport = Transport { name: "ipc", address: ScratchDir::ipc_address, ..STREAM };
 pub const TCP: Transport = Transport { name: "tcp", address: |_| format!("tcp://127.0.0.1:{}", free_port()), ..STREAM };
+pub const UNIX: Transport =
+    Transport { name: "unix", address: |scratch| scratch.ipc_address().replace("ipc:", "unix:"), ..STREAM };
+pub const ABSTRACT: Transport =
+    Transport { name: "abstract", address: |scratch| scratch.ipc_address().replace("ipc:", "abstract:"), ..STREAM };
+pub const TCP4: Transport =
+    Transport { name: "tcp4", address: |_| format!("tcp4://localhost:{}", free_port()), ..STREAM };
+pub const TCP6: Transport =
+    Transport { name: "tcp6", address: |_| format!("tcp6://[::1%lo]:{}", free_port()), is_here: has_ipv6, ..STREAM };
 pub const WS: Transport =
     Transport { name: "ws", address: |_| format!("ws://127.0.0.1:{}", free_port()), says_farewell: true, ..STREAM };
 
@@ -202,6 +221,9 @@ pub fn pattern(number: usize, size: usize) -> Vec<u8> {
 
 /// Runs one check within its time, on a bench of its own.
 pub fn run(transport: Transport, check: fn(&Bench)) {
+    if !(transport.is_here)() {
+        return eprintln!("skipped: this machine has no {}", transport.name);
+    }
     let (done, outcome) = mpsc::channel();
     let runner = thread::spawn(move || {
         let bench = Bench {

@@ -11,14 +11,14 @@ use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, Registration};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
-use crate::transport::ipc::Ipc;
+use crate::transport::ipc::IPC;
 use crate::transport::pipe::Ready;
-use crate::transport::resolve::look_up;
+use crate::transport::resolve::{Families, look_up};
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Stream, Wire, begin_connect};
 use crate::transport::tcp::{Literal, outgoing};
 use crate::transport::tls::{TlsClient, TlsStream};
-use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
+use crate::transport::{EndpointOptions, Setup, SizeLimit, Transport, TransportOptions};
 
 use super::config::{Config, configure};
 use super::failure::Failure;
@@ -48,7 +48,7 @@ impl Way {
             Endpoint::Host { port: 0, .. } => Err(AddressError::NoPort.into()),
             Endpoint::Relative(_) | Endpoint::Host { scheme: Scheme::Tcpsm, .. } => Err(AddressError::Scheme.into()),
             Endpoint::Host { scheme, host: name, port } => {
-                let literal = Literal::parse(name.as_bytes(), false);
+                let literal = Literal::parse(name.as_bytes(), Families::Both);
                 let host = Host { name, port, secure: scheme == Scheme::Tcps };
                 Ok(match literal {
                     Some(literal) => Way::Address(literal.with_port(port), host),
@@ -175,7 +175,7 @@ impl Drop for Attempt {
 }
 
 fn dial_unix(path: &str) -> Result<Arc<dyn Stream>, Failure> {
-    let dialer = Ipc.dialer(path.as_bytes(), true).map_err(Failure::Address)?;
+    let dialer = IPC.dialer(path.as_bytes(), &EndpointOptions::default()).map_err(Failure::Address)?;
     let setup = Setup {
         buffers: Buffers::default(),
         options: &TransportOptions::default(),

@@ -15,14 +15,14 @@ use crate::reactor::{Reactor, Registration};
 use crate::sys::Owned;
 use crate::sys::interface::all_addresses;
 use crate::sys::sync::Mutex;
-use crate::transport::ipc::Ipc;
+use crate::transport::ipc::IPC;
 use crate::transport::pipe::Ready;
-use crate::transport::resolve::look_up;
+use crate::transport::resolve::{Families, look_up};
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
-use crate::transport::{Setup, SizeLimit, Transport, TransportOptions};
+use crate::transport::{EndpointOptions, Setup, SizeLimit, Transport, TransportOptions};
 
 use super::config::{Config, configure};
 use super::failure::{Failure, Reason};
@@ -191,7 +191,7 @@ fn open(address: Endpoint, config: &Config) -> Result<(Door, Endpoint), Failure>
             Ok((Door::Tcp(Listening(Owned::new(socket)), identity), Endpoint::Host { scheme, host, port }))
         }
         Endpoint::Unix(path) => {
-            let listener = Ipc.listen(path.as_bytes(), true).map_err(Failure::Address)?;
+            let listener = IPC.listen(path.as_bytes(), &EndpointOptions::default()).map_err(Failure::Address)?;
             Ok((Door::Unix(listener), Endpoint::Unix(path)))
         }
     }
@@ -199,7 +199,7 @@ fn open(address: Endpoint, config: &Config) -> Result<(Door, Endpoint), Failure>
 
 /// Listens on the first address of the host that can be listened on.
 fn listen(host: &str, port: u16) -> Result<Socket, Failure> {
-    if let Some(literal) = Literal::parse(host.as_bytes(), false) {
+    if let Some(literal) = Literal::parse(host.as_bytes(), Families::Both) {
         return Ok(listen_at(literal.with_port(port))?);
     }
     let mut failure = Failure::NoSuchHost;

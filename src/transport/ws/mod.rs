@@ -19,10 +19,10 @@ use std::time::Duration;
 use socket2::Socket;
 
 use super::framing::Framing;
-use super::resolve::Query;
+use super::resolve::{Families, Query};
 use super::stream::{Listening, Stream, Wire};
 use super::tcp::{self, Remote, keep_alive, port};
-use super::{Dialer, Listener, Setup, Transport};
+use super::{Dialer, EndpointOptions, Listener, Setup, Transport};
 use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
 use crate::sys::random;
@@ -60,12 +60,12 @@ impl Transport for Ws {
         Duration::from_millis(5000)
     }
 
-    fn listen(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Listener>> {
-        Ok(Box::new(WsListener(tcp::listen(address, ipv4only)?)))
+    fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
+        Ok(Box::new(WsListener(tcp::listen(address, Families::of(options.ipv4only))?)))
     }
 
-    fn dialer(&self, address: &[u8], ipv4only: bool) -> Result<Box<dyn Dialer>> {
-        Ok(Box::new(WsDialer::parse(address, ipv4only)?))
+    fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
+        Ok(Box::new(WsDialer::parse(address, Families::of(options.ipv4only))?))
     }
 
     fn default_option(&self, option: i32) -> Result<OptionValue> {
@@ -115,14 +115,14 @@ struct WsDialer {
 
 impl WsDialer {
     /// `[LOCAL;]HOST[:PORT][/PATH]`. The last ':' begins the port, wherever it stands.
-    fn parse(address: &[u8], ipv4only: bool) -> Result<WsDialer> {
+    fn parse(address: &[u8], families: Families) -> Result<WsDialer> {
         let colon = address.iter().rposition(|byte| *byte == b':');
         let from = colon.unwrap_or(0);
         let end = address[from..].iter().position(|byte| *byte == b'/').map_or(address.len(), |at| from + at);
         let (hosts, path) = address.split_at(end);
         let remote = match colon {
-            Some(at) => Remote::new(&hosts[..at], port(&hosts[at + 1..])?, ipv4only)?,
-            None => Remote::new(hosts, PORT, ipv4only)?,
+            Some(at) => Remote::new(&hosts[..at], port(&hosts[at + 1..])?, families)?,
+            None => Remote::new(hosts, PORT, families)?,
         };
         let host = hosts.rsplit(|byte| *byte == b';').next().unwrap_or_default();
         // A line break would end the request line early, and what follows would be another header field.
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     fn parse(address: &str) -> Result<(String, String)> {
-        WsDialer::parse(address.as_bytes(), true).map(|dialer| (dialer.host, dialer.path))
+        WsDialer::parse(address.as_bytes(), Families::V4).map(|dialer| (dialer.host, dialer.path))
     }
 
     #[test]
@@ -203,6 +203,6 @@ mod tests {
             assert_eq!(parse(bad), Err(Error::INVALID), "{bad}");
         }
         assert_eq!(parse("eth10000;127.0.0.1:80"), Err(Error::NO_DEVICE));
-        assert!(WsDialer::parse(b"[::1]:80/x", false).is_ok());
+        assert!(WsDialer::parse(b"[::1]:80/x", Families::Both).is_ok());
     }
 }
