@@ -425,8 +425,8 @@ struct nnqi_options {
   const char *server_name;
   /**
    * Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
-   * one is none), and for what the session asks its directory; 0 or negative: as long as it takes. It is not for objects that
-   * peers pass (nnqi_proxy_of).
+   * one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
+   * this and connect_timeout. It is not for objects that peers pass (nnqi_proxy_of).
    */
   int call_timeout;
   /**
@@ -1232,7 +1232,7 @@ NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 NN_EXPORT int nnqi_post(nnqi_proxy proxy, const char *method, nnqi_value arguments);
 
 /**
- * The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
+ * The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
  * (15)
  */
 NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
@@ -1244,8 +1244,9 @@ NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
 NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value value);
 
 /**
- * Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
- * Waits until the peer has accepted, without limit unless the session has a call_timeout: no event after that is lost but by
+ * Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any
+ * size may wait); later ones are dropped and counted.
+ * Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
  * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
  * thread that reads a connection). Any other thread. (15)
  */

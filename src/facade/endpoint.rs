@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::core::{Error, Result};
 use crate::transport::stream::Buffers;
+use crate::transport::system::Admission;
 use crate::transport::url::{self, Target};
 use crate::transport::{EndpointOptions, Setup, Transport};
 
@@ -79,7 +80,10 @@ impl Socket {
                 let listener = transport.listen(address, &options)?;
                 let bound = url::with_port(url, listener.port());
                 let mut visit = self.visit_open()?;
-                let id = visit.add_endpoint(&bound, Means::Listen(Listen::new(listener, transport)));
+                let id = visit.add_endpoint(
+                    &bound,
+                    Means::Listen(Listen::new(listener, transport, Admission::of(&options.options))),
+                );
                 let listening = visit.start_listening(id);
                 visit.keep_or_forget(id, listening)?;
                 visit.endpoints.last_bound = bound;

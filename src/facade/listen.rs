@@ -8,6 +8,7 @@ use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
 use crate::transport::Listener;
 use crate::transport::pipe::{Ready, StreamPipe};
+use crate::transport::system::Admission;
 
 use super::endpoint::{Means, TransportRef};
 use super::key::Key;
@@ -25,14 +26,16 @@ const ACCEPTED_AT_ONCE: usize = 64;
 pub struct Listen {
     listener: Box<dyn Listener>,
     transport: TransportRef,
+    /// Whom it lets in.
+    admission: Admission,
     registration: Option<Registration>,
     /// Running while accepting pauses.
     pause: Option<TimerId>,
 }
 
 impl Listen {
-    pub fn new(listener: Box<dyn Listener>, transport: TransportRef) -> Listen {
-        Listen { listener, transport, registration: None, pause: None }
+    pub fn new(listener: Box<dyn Listener>, transport: TransportRef, admission: Admission) -> Listen {
+        Listen { listener, transport, admission, registration: None, pause: None }
     }
 }
 
@@ -67,12 +70,19 @@ impl State {
             // `setup` borrows the socket, so the listener is asked through a second look-up.
             let accepted = match self.endpoints.peek(id) {
                 Some(Means::Listen(listen)) if listen.pause.is_none() => {
-                    listen.listener.accept(&setup).map(|stream| (stream, listen.transport))
+                    let admission = &listen.admission;
+                    let there = || self.pipes.of_endpoint(id).len();
+                    listen.listener.accept(&setup).map(|stream| {
+                        let is_welcome = admission.has_room(there) && admission.admits(stream.fd());
+                        (stream, listen.transport, is_welcome)
+                    })
                 }
                 _ => return,
             };
             match accepted {
-                Ok((stream, transport)) => {
+                // Closed again at once.
+                Ok((_, _, false)) => self.core.statistics.dropped_connections += 1,
+                Ok((stream, transport, true)) => {
                     self.core.statistics.accepted_connections += 1;
                     self.endpoint_is_well(id);
                     let pipe = StreamPipe::new(stream, transport.framing(), false);

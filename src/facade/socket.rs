@@ -8,7 +8,7 @@ use crate::core::options::{self, OptionValue};
 use crate::core::{Cmd, Error, Kind, Message, Readiness, Result, socket};
 use crate::reactor::timers::TimerId;
 use crate::sys::eventfd::EventFd;
-use crate::transport::TransportOptions;
+use crate::transport::{TransportOptions, system};
 
 use super::endpoint::Endpoints;
 use super::key::Key;
@@ -139,7 +139,7 @@ impl Socket {
     /// `EINVAL` for a bad value or length, `ENOPROTOOPT` for an option that is unknown here or read-only.
     pub fn set_option(&self, level: i32, option: i32, value: &[u8]) -> Result<()> {
         let mut visit = self.visit_open()?;
-        if level < 0 {
+        if level < 0 || system::has(level, option) {
             return visit.transport_options.set(level, option, value);
         }
         visit.core.set_option(level, option, value)?;
@@ -154,7 +154,7 @@ impl Socket {
             (0, options::SNDFD) if self.kind.can_send => visit.notification(Side::Send),
             (0, options::RCVFD) if self.kind.can_recv => visit.notification(Side::Recv),
             (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(visit.endpoints.last_bound.clone())),
-            _ if level < 0 => visit.transport_options.get(level, option),
+            _ if level < 0 || system::has(level, option) => visit.transport_options.get(level, option),
             _ => visit.core.option(level, option),
         }
     }

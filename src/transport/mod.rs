@@ -14,6 +14,7 @@ pub mod pipe;
 pub mod resolve;
 pub mod source;
 pub mod stream;
+pub mod system;
 pub mod tcp;
 pub mod tls;
 pub mod url;
@@ -159,7 +160,10 @@ pub struct TransportOptions(BTreeMap<(i32, i32), OptionValue>);
 
 impl TransportOptions {
     pub fn set(&mut self, level: i32, option: i32, value: &[u8]) -> Result<()> {
-        let value = of_level(level)?.check_option(option, value)?;
+        let value = match level {
+            system::LEVEL => system::check(option, value)?,
+            _ => of_level(level)?.check_option(option, value)?,
+        };
         self.0.insert((level, option), value);
         Ok(())
     }
@@ -167,6 +171,7 @@ impl TransportOptions {
     pub fn get(&self, level: i32, option: i32) -> Result<OptionValue> {
         match self.0.get(&(level, option)) {
             Some(value) => Ok(value.clone()),
+            None if level == system::LEVEL => system::default(option),
             None => of_level(level)?.default_option(option),
         }
     }

@@ -314,7 +314,7 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
     })
 }
 
-/// The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
+/// The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
 /// (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {

@@ -21,7 +21,7 @@ use socket2::Socket;
 use super::framing::Framing;
 use super::resolve::{Families, Query};
 use super::stream::{Listening, Stream, Wire};
-use super::tcp::{self, Remote, keep_alive, port};
+use super::tcp::{self, Remote, configure, port};
 use super::{Dialer, EndpointOptions, Listener, Setup, Transport};
 use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
@@ -61,7 +61,7 @@ impl Transport for Ws {
     }
 
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
-        Ok(Box::new(WsListener(tcp::listen(address, Families::of(options.ipv4only))?)))
+        Ok(Box::new(WsListener(tcp::listen(address, Families::of(options.ipv4only), &options.options)?)))
     }
 
     fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
@@ -142,7 +142,7 @@ impl Dialer for WsDialer {
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let kind = *self.kind.get_or_init(|| kind(setup));
-        let wire = wire(self.remote.connect(resolved)?, setup)?;
+        let wire = wire(self.remote.connect(resolved, setup)?, setup)?;
         let opening =
             Opening { host: self.host.clone(), path: self.path.clone(), key: handshake::key(random::bytes()) };
         Ok(Arc::new(WsStream::new(wire, Some(opening), kind, setup.limit.clone())))
@@ -152,7 +152,7 @@ impl Dialer for WsDialer {
 /// Frames leave whole, so waiting for more to send could only delay them; no option governs this.
 fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
     socket.set_tcp_nodelay(true)?;
-    keep_alive(&socket, setup);
+    configure(&socket, setup);
     Wire::new(socket, setup.buffers)
 }
 
