@@ -88,7 +88,7 @@ test:
 bindings:
 	@tools/rust.sh $(CARGO)
 	tools/needs.sh
-	$(CARGO) test --release --test bindings_cpp --test bindings_python --test bindings_node
+	$(CARGO) test --release --test bindings_cpp --test bindings_python --test bindings_node --test conformance
 
 # Writes what docs quotes of the headers, and docs/man, anew.
 manual:

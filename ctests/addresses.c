@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include <millrace/options.h>
+#include <netinet/tcp.h>
 
 static bool has_ipv6(void) {
     struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -148,8 +149,159 @@ static void families(void) {
     CLOSE(s, both);
 }
 
+/* ---- who may come, and how ---------------------------------------------------------------------------------------- */
+
+static void set_text(int s, int option, const char *text) {
+    CHECK_OK(nn_setsockopt(s, NN_SOL_SOCKET, option, text, strlen(text)));
+}
+
+static void set_ipc(int s, int option, int value) {
+    CHECK_OK(nn_setsockopt(s, NN_IPC, option, &value, sizeof(value)));
+}
+
+static void permissions(void) {
+    static const int modes[] = {0600, 0660, 0666, 0777, 0, -1};
+    mode_t before = umask(027);
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        CONTEXT("mode %o", (unsigned)modes[i]);
+        int s = open_socket(NN_PAIR), peer = open_socket(NN_PAIR);
+        address a = fresh(IPC);
+        struct stat status;
+        set_ipc(s, NN_IPC_MODE, modes[i]);
+        set_ipc(s, NN_IPC_OWNER, (int)geteuid());
+        set_ipc(s, NN_IPC_GROUP, (int)getegid());
+        BIND(s, a.text);
+        CHECK_OK(stat(a.text + strlen("ipc://"), &status));
+        CHECK_EQ(status.st_mode & 0777, modes[i] < 0 ? 0750 : modes[i]);
+        if (modes[i] != 0)
+            connect_and_wait(peer, s, a.text);
+        CLOSE(s, peer);
+    }
+    umask(before);
+    CONTEXT("owner");
+    int s = open_socket(NN_PAIR);
+    address a = fresh(IPC);
+    set_ipc(s, NN_IPC_OWNER, 12345);
+    set_ipc(s, NN_IPC_GROUP, 12346);
+    if (geteuid() == 0) {
+        struct stat status;
+        BIND(s, a.text);
+        CHECK_OK(stat(a.text + strlen("ipc://"), &status));
+        CHECK_EQ(status.st_uid, 12345);
+        CHECK_EQ(status.st_gid, 12346);
+    } else {
+        CHECK_ERR(nn_bind(s, a.text), EPERM);
+        CHECK_ERR(access(a.text + strlen("ipc://"), F_OK), ENOENT);
+    }
+    static const int bad[][2] = {{NN_IPC_MODE, -2}, {NN_IPC_MODE, 01000}, {NN_IPC_OWNER, -2}, {NN_IPC_GROUP, -2}};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        CHECK_ERR(nn_setsockopt(s, NN_IPC, bad[i][0], &bad[i][1], sizeof(int)), EINVAL);
+    CLOSE(s);
+}
+
+static void allowed_networks(void) {
+    for (int ws = 0; ws < 2; ws++) {
+        CONTEXT("allowed networks, %s", ws ? "ws" : "tcp");
+        int s = open_socket(NN_PAIR), peer = open_socket(NN_PAIR), other = open_socket(NN_PAIR), port = free_port();
+        char url[64], from[64], text[8];
+        size_t length = sizeof(text);
+        snprintf(url, sizeof(url), "%s://*:%d", ws ? "ws" : "tcp", port);
+        set_text(s, NN_ACCEPT_FROM, "10.0.0.0/8, 127.0.1.0/24");
+        BIND(s, url);
+        set_text(s, NN_ACCEPT_FROM, ""); /* it was taken over */
+        CHECK_OK(nn_getsockopt(s, NN_SOL_SOCKET, NN_ACCEPT_FROM, text, &length));
+        CHECK_EQ(length, 0);
+        snprintf(from, sizeof(from), "%s://127.0.0.1;127.0.0.1:%d", ws ? "ws" : "tcp", port);
+        set(other, NN_RECONNECT_IVL, 5);
+        CONNECT(other, from);
+        WAIT(statistic(s, NN_STAT_DROPPED_CONNECTIONS) >= 3);
+        CHECK_EQ(statistic(s, NN_STAT_ACCEPTED_CONNECTIONS), 0);
+        CHECK_EQ(connections(other), 0);
+        snprintf(from, sizeof(from), "%s://127.0.1.9;127.0.0.1:%d", ws ? "ws" : "tcp", port);
+        connect_and_wait(peer, s, from);
+        SEND(peer, "let in");
+        RECV(s, "let in");
+        CLOSE(s, peer, other);
+    }
+    int s = open_socket(NN_PAIR);
+    CHECK_ERR(nn_setsockopt(s, NN_SOL_SOCKET, NN_ACCEPT_FROM, "localhost", 9), EINVAL);
+    CLOSE(s);
+}
+
+static void limit_of_connections(void) {
+    for EACH_OS_TRANSPORT (t) {
+        CONTEXT("limit of connections, transport %d", t);
+        int s = open_socket(NN_PULL), two[2], third = open_socket(NN_PUSH);
+        set(s, NN_ACCEPT_MAX, 2);
+        address a = bind_fresh(s, t);
+        for (int i = 0; i < 2; i++) {
+            two[i] = open_socket(NN_PUSH);
+            CONNECT(two[i], a.text);
+            WAIT(connections(s) == i + 1);
+        }
+        set(third, NN_RECONNECT_IVL, 5);
+        CONNECT(third, a.text);
+        WAIT(statistic(s, NN_STAT_DROPPED_CONNECTIONS) >= 2);
+        CHECK_EQ(connections(s), 2);
+        CLOSE(two[0]); /* there is room */
+        SEND(third, "at last");
+        RECV(s, "at last");
+        CHECK_EQ(connections(s), 2);
+        CLOSE(s, two[1], third);
+    }
+    int s = open_socket(NN_PULL), bad = 0;
+    CHECK_EQ(get(s, NN_ACCEPT_MAX), -1);
+    CHECK_ERR(nn_setsockopt(s, NN_SOL_SOCKET, NN_ACCEPT_MAX, &bad, sizeof(bad)), EINVAL);
+    CLOSE(s);
+}
+
+/* What the system has been told of each of this process's connections over tcp. */
+static int count_connections_with(int level, int option, int wanted) {
+    int found = 0;
+    for (int fd = 3; fd < 200; fd++) {
+        struct sockaddr_in peer;
+        socklen_t length = sizeof(peer), size = sizeof(int);
+        int value = -1;
+        if (getpeername(fd, (struct sockaddr *)&peer, &length) == 0 && peer.sin_family == AF_INET &&
+            getsockopt(fd, level, option, &value, &size) == 0 && value == wanted)
+            found++;
+    }
+    return found;
+}
+
+static void kernel_options(void) {
+    for (int ws = 0; ws < 2; ws++) {
+        CONTEXT("kernel options, %s", ws ? "ws" : "tcp");
+        int s = open_socket(NN_PAIR), peer = open_socket(NN_PAIR);
+        char url[64];
+        snprintf(url, sizeof(url), "%s://127.0.0.1:%d", ws ? "ws" : "tcp", free_port());
+        for (int i = 0; i < 2; i++) {
+            int each = i == 0 ? s : peer;
+            CHECK_EQ(get(each, NN_DSCP), -1);
+            CHECK_EQ(get(each, NN_TCP_USER_TIMEOUT), 0);
+            set(each, NN_DSCP, 46);
+            set(each, NN_TCP_USER_TIMEOUT, 12345);
+            set_text(each, NN_BIND_DEVICE, "lo");
+        }
+        BIND(s, url);
+        connect_and_wait(peer, s, url);
+        CHECK_EQ(count_connections_with(IPPROTO_IP, IP_TOS, 46 << 2), 2);
+        CHECK_EQ(count_connections_with(IPPROTO_TCP, TCP_USER_TIMEOUT, 12345), 2);
+        int id = BIND(s, "tcp://127.0.0.1:0");
+        CHECK_OK(nn_shutdown(s, id));
+        set_text(s, NN_BIND_DEVICE, "no-such-one");
+        CHECK_ERR(nn_bind(s, "tcp://127.0.0.1:0"), ENODEV);
+        CHECK_ERR(nn_setsockopt(s, NN_SOL_SOCKET, NN_BIND_DEVICE, "a/b", 3), EINVAL);
+        CLOSE(s, peer);
+    }
+}
+
 int main(void) {
     start();
+    permissions();
+    allowed_networks();
+    limit_of_connections();
+    kernel_options();
     unix_paths();
     abstract_names();
     families();

@@ -12,12 +12,9 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <millrace/qi.h>
-
-static nnqi_object greeter;
 
 /* Every call fails in the same way: 0 or -1, and a text. */
 static uint64_t need(uint64_t handle, const char *what) {
@@ -36,23 +33,15 @@ static int64_t check(int64_t result, const char *what) {
     return result;
 }
 
-/* Handles that are handed over need not be freed, so calls can be nested. */
-static nnqi_value tuple_of(nnqi_value value) { return nnqi_tuple(&value, 1); }
-
 /* The code of the method, on a worker of the library. */
 static void greet(nnqi_request request, void *user) {
-    const char *greeting = user;
-    char name[64], text[128];
-    nnqi_value arguments = nnqi_arguments(request), first = nnqi_item(arguments, 0);
-    int64_t length = nnqi_copy_string(first, name, sizeof(name));
-    nnqi_free(first);
-    nnqi_free(arguments);
-    if (length >= (int64_t)sizeof(name)) {
+    const char *greeting = user, *name = nnqi_arg_text(request, 0);
+    char text[128];
+    if (snprintf(text, sizeof(text), "%s, %s!", greeting, name) >= (int)sizeof(text)) {
         nnqi_reply_error(request, "what a long name");
         return;
     }
-    snprintf(text, sizeof(text), "%s, %s!", greeting, name);
-    nnqi_emit(greeter, "greeted", tuple_of(nnqi_text(name)));
+    nnqi_emit(nnqi_request_object(request), "greeted", nnqi_pack("(s)", name));
     nnqi_reply(request, nnqi_text(text));
 }
 
@@ -76,10 +65,10 @@ static void use(const char *url) {
     nnqi_session session = need(nnqi_connect(url, NULL), url);
     nnqi_proxy proxy = need(nnqi_service(session, "Greeter", 1000), "Greeter");
     nnqi_subscription greeted = need(nnqi_subscribe(proxy, "greeted", 16), "greeted");
-    print("result", need(nnqi_call(proxy, "greet", tuple_of(nnqi_text("world")), 5000), "greet"));
+    print("result", need(nnqi_call(proxy, "greet", nnqi_pack("(s)", "world"), 5000), "greet"));
     print("signal", need(nnqi_next(greeted, 5000, NULL), "greeted"));
     print("property", need(nnqi_property_get(proxy, "language"), "language"));
-    if (nnqi_call(proxy, "greet", tuple_of(nnqi_tuple(NULL, 0)), 5000) == 0)
+    if (nnqi_call(proxy, "greet", nnqi_pack("(())"), 5000) == 0)
         printf("as it should be: %s\n", nnqi_error());
     nnqi_unsubscribe(greeted);
     nnqi_proxy_free(proxy);
@@ -90,7 +79,7 @@ int main(int argc, char **argv) {
     char url[128];
     const char *urls[] = {argc > 1 ? argv[1] : "tcp://127.0.0.1:0"};
     nnqi_server server = need(nnqi_server_open(urls, 1, NULL), urls[0]);
-    greeter = make_greeter();
+    nnqi_object greeter = make_greeter();
     check(nnqi_add_service(server, "Greeter", greeter), "nnqi_add_service");
     check(nnqi_server_address(server, 0, url, sizeof(url)), "nnqi_server_address");
     if (argc > 1) {

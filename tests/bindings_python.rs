@@ -4,40 +4,15 @@
 mod support;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::LazyLock;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{Outcome, ScratchDir, free_port, repo_root, run};
+use python_binding::{PYTHON, binding};
+use support::libqi::{self, Service};
+use support::{Outcome, ScratchDir, free_port, python_binding, run};
 
-/// The first build compiles the engine once more.
-const BUILD: Duration = Duration::from_secs(1500);
 const LIMIT: Duration = Duration::from_secs(300);
-
-fn binding() -> PathBuf {
-    repo_root().join("bindings/python")
-}
-
-/// An interpreter that has the wheel of this source tree, and what the tests need.
-static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
-    let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let dir = tmp.join("python-binding");
-    let python = dir.join("bin/python");
-    if !python.exists() {
-        let made = run(Command::new("python3").args(["-m", "venv"]).arg(&dir), LIMIT);
-        made.expect_success("python3 -m venv (Debian package python3-venv)");
-    }
-    let pip = |arguments: &[&str], limit| {
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(arguments);
-        pip.env("CARGO_TARGET_DIR", tmp.join("python-target"));
-        run(&mut pip, limit).expect_success(&format!("pip install {arguments:?}"));
-    };
-    pip(&["pytest>=8,<9", "mypy>=1.8,<2", "uvloop>=0.19"], LIMIT);
-    pip(&["--force-reinstall", "--no-deps", binding().to_str().expect("UTF-8 path")], BUILD);
-    python
-});
 
 /// Runs Python on what is installed, in a directory where nothing else is.
 fn python(arguments: &[&str]) -> Outcome {
@@ -63,8 +38,10 @@ fn its_own_tests() {
 fn docstrings_are_true() {
     python(&[
         "-c",
-        "import doctest, millrace, millrace.sockets as s, millrace.poller as p\n\
-                    results = [doctest.testmod(m) for m in (millrace, s, p)]\n\
+        "import doctest, importlib, millrace\n\
+                    names = 'sockets poller qi qi.futures qi.tasks qi.types qi.signals qi.sessions'.split()\n\
+                    modules = [millrace] + [importlib.import_module('millrace.' + name) for name in names]\n\
+                    results = [doctest.testmod(m) for m in modules]\n\
                     assert not any(r.failed for r in results) and all(r.attempted for r in results), results",
     ]);
 }
@@ -78,10 +55,33 @@ fn types_are_complete() {
 fn programs_of_the_readme_work_as_printed() {
     let readme = fs::read_to_string(binding().join("README.md")).expect("README.md");
     let programs: Vec<&str> = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let expected = ["b'what time is it?'\nb'time to go'\n", "b'HELLO'\n"];
+    let expected = ["b'what time is it?'\nb'time to go'\n", "b'HELLO'\n", "Hello world\n", "42\n3\n"];
     assert_eq!(programs.len(), expected.len(), "every program is run here");
     for (program, expected) in programs.iter().zip(expected) {
         assert_eq!(python(&["-c", program]).stdout, expected);
+    }
+}
+
+/// The lines that scripts of robots consist of, on libqi's package and on ours, each as the script and as the robot.
+#[test]
+fn scripts_of_robots_run_with_another_import_line() {
+    let script = below("tests/robot_script.py");
+    let packages = [("qi", libqi::python()), ("millrace", PYTHON.clone())];
+    let command = |(package, python): &(&str, PathBuf), what: &str| {
+        let mut command = Command::new(python);
+        command.args([script.as_str(), package, what]).env("PYTHONDONTWRITEBYTECODE", "1").env("QI_LOG_LEVEL", "0");
+        command
+    };
+    for robot in &packages {
+        for package in &packages {
+            let robot_runs = Service::run(command(robot, "serve").stderr(Stdio::null()));
+            let outcome = run(&mut command(package, &robot_runs.url), LIMIT);
+            outcome.expect_success(&format!("a script on {} at a robot of {}", package.0, robot.0));
+            assert!(outcome.stdout.contains("ok"), "{outcome:?}");
+            let ended = robot_runs.finish();
+            // libqi's package now and then aborts when it ends.
+            assert!(robot.0 == "qi" || ended.success(), "{ended}");
+        }
     }
 }
 
@@ -89,6 +89,8 @@ fn programs_of_the_readme_work_as_printed() {
 fn examples() {
     let printed = python(&[&below("examples/asyncio_server.py")]).stdout;
     assert_eq!(printed, "1000 answers, the last one: for client 999\n");
+    let answered = python(&[&below("examples/qi_service.py")]).stdout;
+    assert_eq!(answered, "level 5 was seen\n6 degrees\n");
     let [http, ws] = [free_port(), free_port()].map(|port| port.to_string());
     let browser = "import millrace, subprocess, sys, urllib.request\n\
         wall = subprocess.Popen([sys.executable] + sys.argv[1:], stdout=subprocess.PIPE, text=True)\n\

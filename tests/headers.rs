@@ -22,6 +22,8 @@ struct Header {
     includes: &'static [&'static str],
     /// Text of ours, put before what is generated: macros.
     text: Option<&'static str>,
+    /// Code of ours, put behind it: what is no function of the library.
+    tail: Option<&'static str>,
     /// Types that no function mentions.
     types: &'static [&'static str],
     style: Style,
@@ -34,11 +36,12 @@ const PLAIN: Header = Header {
     system_includes: &[],
     includes: &[],
     text: None,
+    tail: None,
     types: &[],
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 14] = [
+const HEADERS: [Header; 15] = [
     Header {
         name: "nn",
         sources: &[
@@ -73,6 +76,7 @@ const HEADERS: [Header; 14] = [
     Header { name: "pipeline", sources: &["headers/pipeline.rs"], ..PLAIN },
     Header { name: "survey", sources: &["headers/survey.rs"], ..PLAIN },
     Header { name: "bus", sources: &["headers/bus.rs"], ..PLAIN },
+    Header { directory: "millrace", name: "tls", sources: &["headers/tls.rs"], ..PLAIN },
     Header { directory: "millrace", name: "options", sources: &["headers/options.rs"], ..PLAIN },
     Header {
         directory: "millrace",
@@ -91,8 +95,10 @@ const HEADERS: [Header; 14] = [
             "qi/build.rs",
             "qi/read.rs",
             "qi/codec.rs",
+            "qi/format.rs",
             "qi/objects.rs",
             "qi/requests.rs",
+            "qi/given.rs",
             "qi/options.rs",
             "qi/server.rs",
             "qi/client.rs",
@@ -101,8 +107,9 @@ const HEADERS: [Header; 14] = [
             "qi/provider.rs",
             "qi/endpoint.rs",
         ],
-        system_includes: &["errno.h", "stddef.h", "stdint.h"],
+        system_includes: &["errno.h", "stdarg.h", "stddef.h", "stdint.h"],
         text: Some("headers/qi.text.h"),
+        tail: Some("headers/qi.tail.h"),
         ..PLAIN
     },
 ];
@@ -130,7 +137,11 @@ impl Header {
         let mut header = Vec::new();
         builder.with_config(config).generate().expect("generate a header").write(&mut header);
         // Those of cbindgen's own are comments that C89 does not know.
-        let header = String::from_utf8(header).expect("a header is text");
+        let mut header = String::from_utf8(header).expect("a header is text");
+        if let Some(file) = self.tail {
+            let end = header.rfind("#endif").expect("the end of the guard");
+            header.insert_str(end, &format!("{}\n", text(file)));
+        }
         header.replace("// __cplusplus", "/* __cplusplus */").replace("// extern \"C\"", "/* extern \"C\" */")
     }
 

@@ -14,6 +14,8 @@ macro_rules! conformance {
         conformance!(on tcp4 TCP4: $($check)*);
         conformance!(on tcp6 TCP6: $($check)*);
         conformance!(on ws WS: $($check)*);
+        conformance!(on tls TLS: $($check)*);
+        conformance!(on wss WSS: $($check)*);
     };
     (on $module:ident $transport:ident: $($check:ident)*) => {
         mod $module {

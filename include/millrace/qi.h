@@ -6,6 +6,7 @@
 #define MILLRACE_QI_H
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -130,6 +131,33 @@ struct nnqi_reference {
    * The object's identity on all connections.
    */
   uint8_t uid[20];
+};
+
+/**
+ * Something that nnqi_pack is given.
+ */
+struct nnqi_slot {
+  /**
+   * What it is: i, u or l, a number in integer; d, one in number; s, the text at pointer; r, size bytes at pointer; m, the handle
+   * of a value in size.
+   */
+  int kind;
+  /**
+   * A number; of uint64_t its bits.
+   */
+  int64_t integer;
+  /**
+   * How many bytes, or a handle.
+   */
+  uint64_t size;
+  /**
+   * A number.
+   */
+  double number;
+  /**
+   * A text that ends with a zero, or bytes.
+   */
+  const void *pointer;
 };
 
 /**
@@ -397,8 +425,8 @@ struct nnqi_options {
   const char *server_name;
   /**
    * Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
-   * one is none), and for what the session asks its directory; 0 or negative: as long as it takes. It is not for objects that
-   * peers pass (nnqi_proxy_of).
+   * one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
+   * this and connect_timeout. It is not for objects that peers pass (nnqi_proxy_of).
    */
   int call_timeout;
   /**
@@ -704,7 +732,7 @@ NN_EXPORT int nnqi_kind(nnqi_value value);
 NN_EXPORT int64_t nnqi_signature(nnqi_value value, char *buffer, size_t size);
 
 /**
- * Stores a bool as 0 or 1. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
+ * Stores a bool as 0 or 1. As all that read a value, it looks into dynamics: results of untyped methods are those. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
  */
 NN_EXPORT int nnqi_get_bool(nnqi_value value, int *flag);
 
@@ -820,6 +848,25 @@ NN_EXPORT int64_t nnqi_encode(nnqi_value value, const char *signature, void *buf
 NN_EXPORT nnqi_value nnqi_decode(const char *signature, const void *bytes, size_t len);
 
 /**
+ * What nnqi_pack does when it has gathered count slots for the values that the signature says, in its order; for languages without
+ * va_list. Returns, takes and fails as nnqi_pack. Any thread. (5)
+ */
+NN_EXPORT nnqi_value nnqi_pack_slots(const char *signature, const struct nnqi_slot *slots, size_t count);
+
+/**
+ * What nnqi_unpack does when it has gathered count places, in the order of the signature, r having two; for languages without va_list.
+ * Returns and fails as nnqi_unpack. Any thread. (5)
+ */
+NN_EXPORT int nnqi_unpack_places(nnqi_value value, const char *signature, void *const *places, size_t count);
+
+/**
+ * The text of a string as C has them, a zero behind it: nnqi_get_string with a copy that belongs to this handle of the value, and is
+ * valid until it is freed or taken. Bytes behind a zero in it are not seen. Returns NULL with EBADF or EINVAL (it is no string). Any
+ * thread. printf("%s\\n", nnqi_get_text(answer)) (6)
+ */
+NN_EXPORT const char *nnqi_get_text(nnqi_value value);
+
+/**
  * The description of an object without members. Returns 0 never but for want of memory. End it with nnqi_build or
  * nnqi_builder_free. (8)
  */
@@ -831,6 +878,13 @@ NN_EXPORT nnqi_builder nnqi_builder_new(void);
  * too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build. (8)
  */
 NN_EXPORT int64_t nnqi_method(nnqi_builder builder, const char *name, const char *parameters, const char *result, nnqi_code code, void *user);
+
+/**
+ * Documents a method by its id: what it does, what it returns, and names and descriptions of its parameters by turns up to NULL. NULL:
+ * nothing is said of that. With id 0, description is the object's own and the others do not count. Clients see it in the meta object
+ * (nanoqi info). Returns 0, or -1 with EBADF or EINVAL (no such method, no UTF-8, a parameter without a description). (8)
+ */
+NN_EXPORT int nnqi_document(nnqi_builder builder, uint32_t id, const char *description, const char *result, const char *const *parameters);
 
 /**
  * Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method. (8)
@@ -894,7 +948,7 @@ NN_EXPORT nnqi_object nnqi_forward(nnqi_proxy proxy);
 
 /**
  * Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
- * -1 with EBADF. Any thread. (13)
+ * -1 with EBADF, or EINVAL as nnqi_reply. Any thread. (13)
  */
 NN_EXPORT int nnqi_reply_object(nnqi_request request, nnqi_object object);
 
@@ -955,7 +1009,8 @@ NN_EXPORT int64_t nnqi_caller(nnqi_request request, char *buffer, size_t size);
 /**
  * Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
  * be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
- * stays open. Any thread. (14)
+ * stays open; or with EINVAL if nnqi_arg_int or its like has failed for the request: then the caller gets that as an Error. Any
+ * thread. (14)
  */
 NN_EXPORT int nnqi_reply(nnqi_request request, nnqi_value result);
 
@@ -970,6 +1025,40 @@ NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
  * EBADF. Any thread. (16)
  */
 NN_EXPORT int nnqi_reply_canceled(nnqi_request request);
+
+/**
+ * An argument of a request, from 0 on, as an integer, dynamics looked into. If there is no such argument, or it is none, returns -1 with
+ * EINVAL (EBADF: the request), and whatever nnqi_reply says then, the caller gets an Error with the reason. Any thread.
+ * nnqi_reply(request, nnqi_int((int32_t)(nnqi_arg_int(request, 0) + nnqi_arg_int(request, 1)))) (14)
+ */
+NN_EXPORT int64_t nnqi_arg_int(nnqi_request request, size_t index);
+
+/**
+ * The same for a bool: 0 or 1. (14)
+ */
+NN_EXPORT int nnqi_arg_bool(nnqi_request request, size_t index);
+
+/**
+ * The same for a number of any type; on failure not a number. (14)
+ */
+NN_EXPORT double nnqi_arg_double(nnqi_request request, size_t index);
+
+/**
+ * The same for a string. It ends with a zero (what comes behind a zero in it is not seen), and belongs to the request: it is
+ * valid until that is answered. On failure an empty one. (14)
+ */
+NN_EXPORT const char *nnqi_arg_text(nnqi_request request, size_t index);
+
+/**
+ * The same as a value, for everything else, as it came. On failure 0. Free it. (14)
+ */
+NN_EXPORT nnqi_value nnqi_arg(nnqi_request request, size_t index);
+
+/**
+ * The object that is asked, for nnqi_emit and nnqi_object_set in its own methods. The handle belongs to the request and ends when that is
+ * answered. Returns 0 with EBADF. Any thread. nnqi_emit(nnqi_request_object(request), "said", nnqi_pack("(s)", text)) (14)
+ */
+NN_EXPORT nnqi_object nnqi_request_object(nnqi_request request);
 
 /**
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
@@ -1034,6 +1123,12 @@ NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *
 NN_EXPORT int nnqi_close(nnqi_session session);
 
 /**
+ * 1 while there is a connection to the directory, 0 while there is none: it was lost, and with reconnect another one is being made; -1
+ * with EBADF. Any thread. (10)
+ */
+NN_EXPORT int nnqi_is_connected(nnqi_session session);
+
+/**
  * The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
  * sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
  * sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
@@ -1078,6 +1173,13 @@ NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
  * thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
+
+/**
+ * nnqi_call with a result of this signature, whatever the method declares: the peer is asked to convert it if it can, and what it does
+ * not is converted here. It is EINVAL too if the signature is none, and EINVAL or EPROTO if the result cannot be had in it. Free
+ * it. Any thread. nnqi_call_as(memory, "getData", nnqi_pack("(s)", "key"), "[f]", 1000) (14, 19)
+ */
+NN_EXPORT nnqi_value nnqi_call_as(nnqi_proxy proxy, const char *method, nnqi_value arguments, const char *signature, int milliseconds);
 
 /**
  * Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
@@ -1130,7 +1232,7 @@ NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 NN_EXPORT int nnqi_post(nnqi_proxy proxy, const char *method, nnqi_value arguments);
 
 /**
- * The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
+ * The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
  * (15)
  */
 NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
@@ -1142,8 +1244,9 @@ NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
 NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value value);
 
 /**
- * Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
- * Waits until the peer has accepted, without limit unless the session has a call_timeout: no event after that is lost but by
+ * Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any
+ * size may wait); later ones are dropped and counted.
+ * Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
  * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
  * thread that reads a connection). Any other thread. (15)
  */
@@ -1195,6 +1298,17 @@ NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *a
  * its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
  */
 NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_object object);
+
+/**
+ * An address that the provider listens at, from 0 on, with the port that the system has chosen; as nnqi_server_address. Any thread. (12)
+ */
+NN_EXPORT int64_t nnqi_provider_address(nnqi_provider provider, size_t index, char *buffer, size_t size);
+
+/**
+ * 1 while there is a connection to the directory, so that the services are registered or being registered, else 0; as
+ * nnqi_is_connected. Any thread. (11)
+ */
+NN_EXPORT int nnqi_provider_is_connected(nnqi_provider provider);
 
 /**
  * Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this),
@@ -1306,5 +1420,114 @@ NN_EXPORT int nnqi_endpoint_statistics(nnqi_endpoint endpoint, struct nnqi_stati
 #ifdef __cplusplus
 }  /* extern "C" */
 #endif  /* __cplusplus */
+
+/* What the two functions below need of a signature: the kind of its next value (see nnqi_slot), or 0 at its end. */
+static __inline__ int nnqi_slot_kind(const char **signature)
+{
+    const char *at = *signature;
+    int depth = 0, kind = 0;
+    for (; *at && !kind; at++) {
+        switch (*at) {
+        case '(': case ')':
+            break;
+        case '<':
+            for (depth = 0; *at; at++) {
+                depth += (*at == '<') - (*at == '>');
+                if (depth == 0) break;
+            }
+            if (!*at) at--;
+            break;
+        case 'b': case 'c': case 'w': case 'i':
+            kind = 'i';
+            break;
+        case 'C': case 'W': case 'I':
+            kind = 'u';
+            break;
+        case 'l': case 'L':
+            kind = 'l';
+            break;
+        case 'f': case 'd':
+            kind = 'd';
+            break;
+        case 's': case 'r':
+            kind = *at;
+            break;
+        case 'v':
+            break;
+        case '[': case '{': case '+': case '#': case '~':
+            /* A handle: the rest of this type says nothing of its own. */
+            while (*at == '+' || *at == '#' || *at == '~') at++;
+            for (depth = 0; *at; at++) {
+                depth += (*at == '[' || *at == '{' || *at == '(') - (*at == ']' || *at == '}' || *at == ')');
+                if (depth == 0) break;
+            }
+            if (!*at) at--;
+            kind = 'm';
+            break;
+        default:
+            kind = 'm';
+        }
+    }
+    *signature = at;
+    return kind;
+}
+
+/*
+ * A value of this signature, made of what follows: int for b, c, w, i; unsigned int for C, W, I; int64_t or uint64_t for l, L (so
+ * (int64_t)1, and not 1); double for f, d; const char * for s; const void * and size_t for r; nnqi_value for m, o, lists, maps and
+ * optionals (0: one without a value), which is converted, and taken, even on failure. Members of tuples and structs follow one
+ * another. At most 60 of them. Returns 0 with EINVAL (signature, a number that does not fit, another type) or EFAULT. Free it.
+ * Any thread. nnqi_pack("(isd)", 1, "a", 0.5)
+ */
+static __inline__ nnqi_value nnqi_pack(const char *signature, ...)
+{
+    struct nnqi_slot slots[62];
+    const char *at = signature ? signature : "";
+    size_t count = 0;
+    va_list given;
+    int kind;
+    va_start(given, signature);
+    while (count < 61 && (kind = nnqi_slot_kind(&at)) != 0) {
+        struct nnqi_slot *slot = &slots[count++];
+        slot->kind = kind;
+        slot->integer = 0;
+        slot->size = 0;
+        slot->number = 0;
+        slot->pointer = NULL;
+        if (kind == 'i') slot->integer = va_arg(given, int);
+        else if (kind == 'u') slot->integer = va_arg(given, unsigned int);
+        else if (kind == 'l') slot->integer = va_arg(given, int64_t);
+        else if (kind == 'd') slot->number = va_arg(given, double);
+        else if (kind == 'm') slot->size = va_arg(given, nnqi_value);
+        else slot->pointer = va_arg(given, void *);
+        if (kind == 'r') slot->size = va_arg(given, size_t);
+    }
+    va_end(given);
+    return nnqi_pack_slots(signature, slots, count);
+}
+
+/*
+ * Converts a value to this signature, dynamics looked into, and stores what it consists of where the pointers that follow lead: int
+ * for b; int8_t, uint8_t, int16_t, uint16_t, int32_t, uint32_t, int64_t, uint64_t for c, C, w, W, i, I, l, L; float for f, double
+ * for d; const char * for s, which ends with a zero and is valid until this handle of the value is freed or taken; const void * and,
+ * with a pointer of its own, size_t for r, valid as long; nnqi_value for m, o, lists, maps and optionals, to be freed. NULL: that one
+ * is not wanted. The value stays as it is. Returns 0, or -1 with EBADF, EFAULT or EINVAL (signature, no such conversion), and then
+ * nothing is stored. Any thread. nnqi_unpack(value, "(is)", &number, &text)
+ */
+static __inline__ int nnqi_unpack(nnqi_value value, const char *signature, ...)
+{
+    void *places[62];
+    const char *at = signature ? signature : "";
+    size_t count = 0;
+    va_list given;
+    int kind;
+    va_start(given, signature);
+    while (count < 60 && (kind = nnqi_slot_kind(&at)) != 0) {
+        places[count++] = va_arg(given, void *);
+        if (kind == 'r') places[count++] = va_arg(given, void *);
+    }
+    va_end(given);
+    return nnqi_unpack_places(value, signature, places, count);
+}
 
 #endif  /* MILLRACE_QI_H */

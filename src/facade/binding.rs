@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::core::{Error, Result};
+use crate::transport::system::Admission;
 use crate::transport::url::{self, Target};
 
 use super::endpoints::{Dialing, Endpoint, EndpointKind, Listening};
@@ -23,7 +24,8 @@ impl Socket {
                 let listener = transport.listen(address, &options)?;
                 let bound = url::with_port(url, listener.port());
                 self.with_open(|state| {
-                    let kind = EndpointKind::Listen(Listening::new(listener, transport));
+                    let admission = Admission::of(&options.options);
+                    let kind = EndpointKind::Listen(Listening::new(listener, transport, admission));
                     let id = state.add_endpoint(&bound, kind);
                     let listening = state.start_listening(id);
                     state.bound(id, bound, listening)

@@ -8,6 +8,7 @@ use crate::core::Error;
 use crate::core::dialling::Dialling;
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
+use crate::transport::system::Admission;
 use crate::transport::{Dialer, Listener, Transport};
 
 /// A socket's endpoints by id. Ids count from 1 and are never used again.
@@ -102,13 +103,15 @@ impl Dialing {
 pub struct Listening {
     pub listener: Box<dyn Listener>,
     pub transport: TransportRef,
+    /// Whom it lets in.
+    pub admission: Admission,
     pub registration: Option<Registration>,
     /// Running while accepting pauses.
     pub pause: Option<TimerId>,
 }
 
 impl Listening {
-    pub fn new(listener: Box<dyn Listener>, transport: TransportRef) -> Listening {
-        Listening { listener, transport, registration: None, pause: None }
+    pub fn new(listener: Box<dyn Listener>, transport: TransportRef, admission: Admission) -> Listening {
+        Listening { listener, transport, admission, registration: None, pause: None }
     }
 }

@@ -15,6 +15,12 @@ use super::socket::Socket;
 const TURNS: usize = 16;
 
 impl Source for Socket {
+    fn prepared(&self, key: u64, outcome: Result<()>) {
+        let mut guard = self.lock();
+        guard.prepared(key, outcome);
+        guard.finish();
+    }
+
     fn ready(&self, key: u64, ready: Ready) {
         let mut guard = self.lock();
         match Key::unpack(key) {

@@ -75,6 +75,7 @@ impl StateLock {
                 Job::Watch(source, key, counters) => {
                     reactor.request(Request::Watch(Watched { source, key, counters }));
                 }
+                Job::Prepare(news) => self.runtime.handshakes.go_on(news),
             }
         }
     }

@@ -5,12 +5,14 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::{Connection, Ending, Lifecycle, Settling};
-use crate::core::{Cmd, Error, PipeId};
+use crate::core::{Cmd, Error, PipeId, Result};
 use crate::transport::inproc::Peer;
 use crate::transport::outbox::Batch;
 use crate::transport::pipe::{PipeEvents, Ready};
 use crate::transport::stream::Parting;
 
+use super::handshakes;
+use super::key::Key;
 use super::monitor::EventKind;
 use super::pipes::{AlarmWish, Entry, Pipe};
 use super::state::SocketState;
@@ -84,6 +86,9 @@ impl SocketState {
     pub fn apply(&mut self, id: PipeId, change: PipeEvents) {
         if change.connected {
             self.connected(id);
+        }
+        if change.prepares {
+            self.pipes.prepare(id);
         }
         if change.greeted {
             self.attach(id);
@@ -210,10 +215,45 @@ impl SocketState {
         let endpoint = entry.endpoint;
         let Pipe::Stream { pipe, transport, .. } = &entry.pipe else { return };
         let (dialed, time) = (pipe.is_dialed(), transport.greeting_time());
+        let prepares = pipe.is_preparing();
         self.start_timer(id, time);
+        if prepares {
+            self.limit_handshakes(id);
+        }
         if dialed {
             self.dial_connected(endpoint);
             self.tell_of_pipe(EventKind::Connected, id);
+        }
+    }
+
+    /// Of too many handshakes the oldest is given up.
+    fn limit_handshakes(&mut self, id: PipeId) {
+        let Some(entry) = self.pipes.get(id) else { return };
+        self.handshakes.push_back(Key::Pipe(id, entry.generation).pack());
+        if self.handshakes.len() <= handshakes::MOST {
+            return;
+        }
+        let SocketState { handshakes, pipes, .. } = self;
+        handshakes.retain(|key| pipes.preparing(*key).is_some());
+        if self.handshakes.len() > handshakes::MOST
+            && let Some(oldest) = self.handshakes.pop_front().and_then(|key| self.pipes.preparing(key))
+        {
+            self.lose(oldest, Error::TIMED_OUT);
+        }
+    }
+
+    /// The handshake of a pipe is over.
+    pub fn prepared(&mut self, key: u64, outcome: Result<()>) {
+        let Some(id) = self.pipes.preparing(key) else { return };
+        let Some((entry, context)) = self.pipes.with_context(id) else { return };
+        let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
+        let (change, outcome) = match outcome {
+            Ok(()) => pipe.prepared(&context),
+            Err(error) => (PipeEvents::default(), Err(error)),
+        };
+        self.apply(id, change);
+        if let Err(error) = outcome {
+            self.lose(id, error);
         }
     }
 

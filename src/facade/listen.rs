@@ -51,12 +51,19 @@ impl SocketState {
             // `setup` borrows the socket, so the listener is asked through a second look-up.
             let accepted = match self.endpoints.peek(id) {
                 Some(EndpointKind::Listen(listen)) if listen.pause.is_none() => {
-                    listen.listener.accept(&setup).map(|stream| (stream, listen.transport))
+                    let admission = &listen.admission;
+                    let there = || self.pipes.of_endpoint(id).len();
+                    listen.listener.accept(&setup).map(|stream| {
+                        let is_welcome = admission.has_room(there) && admission.admits(stream.fd());
+                        (stream, listen.transport, is_welcome)
+                    })
                 }
                 _ => return,
             };
             match accepted {
-                Ok((stream, transport)) => {
+                // Closed again at once.
+                Ok((_, _, false)) => self.core.statistics.dropped_connections += 1,
+                Ok((stream, transport, true)) => {
                     self.core.statistics.accepted_connections += 1;
                     self.endpoint_is_well(id);
                     let pipe = StreamPipe::new(stream, transport.framing(), false);
@@ -86,12 +93,12 @@ impl SocketState {
     fn welcome(&mut self, endpoint: i32, pipe: StreamPipe, transport: TransportRef) {
         let Some(me) = self.me.upgrade() else { return };
         let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
-        let fd = pipe.stream().fd();
+        let (fd, write) = (pipe.stream().fd(), pipe.stream().needs_preparing());
         let pipe = Pipe::Stream { pipe, registration: None, transport };
         let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
         let runtime = self.runtime.clone();
-        match runtime.reactor.register(fd, me, key, false) {
-            Ok(registration) => self.pipes.registered(pipe_id, registration, false),
+        match runtime.reactor.register(fd, me, key, write) {
+            Ok(registration) => self.pipes.registered(pipe_id, registration, write),
             Err(error) => {
                 self.pipes.remove(pipe_id);
                 self.core.statistics.broken_connections += 1;

@@ -16,6 +16,7 @@ mod dial;
 mod endpoints;
 mod events;
 mod guard;
+mod handshakes;
 mod inproc;
 mod key;
 mod lifecycle;

@@ -19,6 +19,7 @@ use crate::transport::source::Source;
 use crate::transport::stream::{Parting, Stream};
 use crate::transport::{SizeLimit, Transport};
 
+use super::handshakes::News;
 use super::key::{GENERATIONS, Key};
 use super::runtime::Runtime;
 use super::work::{Job, Work};
@@ -212,6 +213,25 @@ impl PipeTable {
             entry.watches_write = wanted;
             // It is registered and open, so only memory could fail; then the next change tries again.
             let _ = self.runtime.reactor.watch_writable(*registration, wanted);
+        }
+    }
+
+    /// Has the handshake of a pipe gone on with.
+    pub fn prepare(&mut self, id: PipeId) {
+        if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) = self.entries.get(id.0 as usize)
+            && let Some(source) = self.owner.upgrade()
+        {
+            let (key, stream) = (Key::Pipe(id, *generation).pack(), Arc::clone(pipe.stream()));
+            self.work.push(Job::Prepare(News { source, key, stream }));
+        }
+    }
+
+    /// The pipe of a key, if its handshake is under way.
+    pub fn preparing(&mut self, key: u64) -> Option<PipeId> {
+        let Key::Pipe(id, generation) = Key::unpack(key) else { return None };
+        match &self.find(id, generation)?.pipe {
+            Pipe::Stream { pipe, .. } if pipe.is_preparing() => Some(id),
+            _ => None,
         }
     }
 

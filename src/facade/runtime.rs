@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::reactor::Reactor;
 use crate::transport::blocks::Blocks;
 
+use super::handshakes::Handshakes;
 use super::names::{Names, Party};
 
 pub struct Runtime {
@@ -12,6 +13,7 @@ pub struct Runtime {
     pub blocks: Blocks,
     /// inproc names.
     pub names: Names<dyn Party>,
+    pub handshakes: Handshakes,
     /// NN_PRINT_ERRORS was set when the session started.
     pub prints_errors: bool,
 }

@@ -8,6 +8,7 @@ use crate::reactor::Reactor;
 use crate::sys::random;
 use crate::transport::blocks::Blocks;
 
+use super::handshakes::Handshakes;
 use super::names::Names;
 use super::runtime::Runtime;
 use super::socket::Socket;
@@ -28,6 +29,7 @@ impl Session {
             reactor: Reactor::start()?,
             blocks: Blocks::default(),
             names: Names::default(),
+            handshakes: Handshakes::default(),
             prints_errors: std::env::var_os("NN_PRINT_ERRORS").is_some_and(|value| !value.is_empty()),
         }))))
     }
@@ -47,6 +49,7 @@ impl Session {
 
     /// Ends the I/O thread. All sockets must have been closed before.
     pub fn stop(&self) {
+        self.0.handshakes.stop();
         self.0.reactor.stop();
     }
 }

@@ -7,6 +7,7 @@ use crate::core::options::{self, OptionValue};
 use crate::core::socket::Progress;
 use crate::core::{Error, Kind, Message, Result, SocketCore};
 use crate::transport::source::Source;
+use crate::transport::system;
 
 use super::blocking::{Blocking, Wait};
 use super::guard::{SocketGuard, StateLock};
@@ -115,7 +116,7 @@ impl Socket {
     /// `EINVAL` for a bad value or length, `ENOPROTOOPT` for an option that is unknown here or read-only.
     pub fn set_option(&self, level: i32, option: i32, value: &[u8]) -> Result<()> {
         self.with_open(|state| {
-            if level < 0 {
+            if level < 0 || system::has(level, option) {
                 return state.transport_options.set(level, option, value);
             }
             state.core.set_option(level, option, value)?;
@@ -130,7 +131,7 @@ impl Socket {
             (0, options::SNDFD) if self.kind.can_send => state.notification(Side::Send),
             (0, options::RCVFD) if self.kind.can_recv => state.notification(Side::Recv),
             (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(state.endpoints.last_bound.clone())),
-            _ if level < 0 => state.transport_options.get(level, option),
+            _ if level < 0 || system::has(level, option) => state.transport_options.get(level, option),
             _ => state.core.option(level, option),
         })
     }

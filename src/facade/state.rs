@@ -12,6 +12,7 @@ use crate::transport::stream::Buffers;
 use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
 use super::endpoints::Endpoints;
+use super::handshakes::Begun;
 use super::key::Key;
 use super::monitor::Monitors;
 use super::notify::Notify;
@@ -24,6 +25,7 @@ pub struct SocketState {
     pub pipes: PipeTable,
     pub endpoints: Endpoints,
     pub monitors: Monitors,
+    pub handshakes: Begun,
     pub transport_options: TransportOptions,
     pub waiters: Waiters,
     pub notify: Notify,
@@ -49,6 +51,7 @@ impl SocketState {
             core,
             endpoints: Endpoints::default(),
             monitors: Monitors::default(),
+            handshakes: Begun::default(),
             transport_options: TransportOptions::default(),
             waiters: Waiters::default(),
             notify: Notify::default(),

@@ -10,6 +10,8 @@ use crate::transport::inproc::Peer;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
+use super::handshakes::News;
+
 pub enum Job {
     /// Somebody who waits may have got what it waits for.
     Wake(Arc<Parker>),
@@ -19,6 +21,8 @@ pub enum Job {
     Flush(u64),
     /// Have the I/O thread do so, and look after the pipe while more follows.
     Watch(Arc<dyn Source>, u64, WriteCounters),
+    /// Go on with the handshake of a pipe.
+    Prepare(News),
 }
 
 pub type Work = SmallVec<[Job; 4]>;

@@ -2,12 +2,12 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,12 +20,16 @@ use crate::sys::Owned;
 use super::framing::{Framing, SP_IPC};
 use super::lock_file::{FileIdentity, LockFile, identity};
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{BACKLOG, Dialer, EndpointOptions, Listener, Setup, Transport};
+use super::{BACKLOG, Dialer, EndpointOptions, Listener, Setup, Transport, TransportOptions};
 
 pub const LEVEL: i32 = -2;
 pub const SEC_ATTR: i32 = 1;
 pub const OUTBUFSZ: i32 = 2;
 pub const INBUFSZ: i32 = 3;
+/// Ours.
+pub const MODE: i32 = 19829;
+pub const OWNER: i32 = 19830;
+pub const GROUP: i32 = 19831;
 
 /// Longest path, without the final NUL.
 pub const PATH_MAX: usize = 107;
@@ -56,7 +60,7 @@ impl Transport for Ipc {
         true
     }
 
-    fn listen(&self, address: &[u8], _options: &EndpointOptions) -> Result<Box<dyn Listener>> {
+    fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
         let (given, name) = name(address)?;
         let path = absolute(given);
         // Between its bind and its listen a socket looks just like a stale one: without a lock two binders at once could both
@@ -65,6 +69,8 @@ impl Transport for Ipc {
         remove_stale(&path, &name)?;
         let mut listener = IpcListener::bind(&name)?;
         (listener.file, listener.path) = (identity(&path), path);
+        // Nobody can connect before it listens.
+        give_away(&listener.path, &options.options)?;
         listener.socket.0.listen(BACKLOG)?;
         Ok(Box::new(listener))
     }
@@ -78,6 +84,7 @@ impl Transport for Ipc {
         match option {
             SEC_ATTR => Ok(OptionValue::Pointer(0)),
             OUTBUFSZ | INBUFSZ => Ok(OptionValue::Int(4096)),
+            MODE | OWNER | GROUP => Ok(OptionValue::Int(-1)),
             _ => Err(Error::NO_PROTO_OPT),
         }
     }
@@ -85,10 +92,14 @@ impl Transport for Ipc {
     /// At least four bytes, checked before the option; without effect here, as in nanomsg on POSIX.
     fn check_option(&self, option: i32, value: &[u8]) -> Result<OptionValue> {
         let first = value.first_chunk::<4>().ok_or(Error::INVALID)?;
+        let number = i32::from_ne_bytes(*first);
         match option {
+            MODE if value.len() == 4 && (-1..=0o777).contains(&number) => Ok(OptionValue::Int(number)),
+            OWNER | GROUP if value.len() == 4 && number >= -1 => Ok(OptionValue::Int(number)),
+            MODE | OWNER | GROUP => Err(Error::INVALID),
             // The address itself is the value (nanomsg-api.md 3.1); it is handed back and never followed.
             SEC_ATTR => Ok(OptionValue::Pointer(value.as_ptr() as usize)),
-            OUTBUFSZ | INBUFSZ => Ok(OptionValue::Int(i32::from_ne_bytes(*first))),
+            OUTBUFSZ | INBUFSZ => Ok(OptionValue::Int(number)),
             _ => Err(Error::NO_PROTO_OPT),
         }
     }
@@ -172,6 +183,20 @@ impl Dialer for IpcDialer {
         begin_connect(socket.connect(&self.name))?;
         Ok(Arc::new(Wire::new(socket, setup.buffers)?))
     }
+}
+
+/// Gives a file the owner and the permissions that were asked for.
+fn give_away(path: &Path, options: &TransportOptions) -> io::Result<()> {
+    let chosen = |option| u32::try_from(options.int(LEVEL, option)).ok();
+    let (owner, group) = (chosen(OWNER), chosen(GROUP));
+    // The empty name has no file.
+    if path.as_os_str().is_empty() {
+        return Ok(());
+    }
+    if owner.is_some() || group.is_some() {
+        lchown(path, owner, group)?;
+    }
+    chosen(MODE).map_or(Ok(()), |mode| fs::set_permissions(path, Permissions::from_mode(mode)))
 }
 
 /// The path and its socket address. An empty path is the abstract name of NUL bytes only.

@@ -14,6 +14,7 @@ pub mod pipe;
 pub mod resolve;
 pub mod source;
 pub mod stream;
+pub mod system;
 pub mod tcp;
 pub mod tls;
 pub mod url;
@@ -44,8 +45,17 @@ use stream::{Buffers, Stream};
 pub const BACKLOG: i32 = 4096;
 
 /// The transports over bytes.
-static STREAMS: [&dyn Transport; 7] =
-    [&tcp::TCP, &tcp::TCP4, &tcp::TCP6, &ipc::IPC, &ipc::UNIX, &abstract_name::Abstract, &ws::Ws];
+static STREAMS: [&dyn Transport; 9] = [
+    &tcp::TCP,
+    &tcp::TCP4,
+    &tcp::TCP6,
+    &ipc::IPC,
+    &ipc::UNIX,
+    &abstract_name::Abstract,
+    &ws::Ws,
+    &tls::transport::TlsTcp,
+    &ws::Wss,
+];
 
 /// A transport over bytes.
 pub trait Transport: Sync + Debug {
@@ -83,6 +93,16 @@ pub trait Transport: Sync + Debug {
     /// Checks what a caller wants to set.
     fn check_option(&self, _option: i32, _value: &[u8]) -> Result<OptionValue> {
         Err(Error::NO_PROTO_OPT)
+    }
+
+    /// The option whose value this one sets, where there are several ways to give one.
+    fn kept_as(&self, option: i32) -> i32 {
+        option
+    }
+
+    /// Secrets are not.
+    fn is_readable(&self, _option: i32) -> bool {
+        true
     }
 }
 
@@ -154,20 +174,55 @@ pub fn find(scheme: &[u8]) -> Option<&'static dyn Transport> {
 }
 
 /// A socket's transport options: they exist on every socket, whatever its endpoints are.
-#[derive(Clone, Debug, Default)]
-pub struct TransportOptions(BTreeMap<(i32, i32), OptionValue>);
+#[derive(Clone, Default)]
+pub struct TransportOptions {
+    set: BTreeMap<(i32, i32), OptionValue>,
+    revision: u64,
+}
+
+impl Debug for TransportOptions {
+    /// Says nothing of keys.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_list().entries(self.set.keys()).finish()
+    }
+}
 
 impl TransportOptions {
     pub fn set(&mut self, level: i32, option: i32, value: &[u8]) -> Result<()> {
-        let value = of_level(level)?.check_option(option, value)?;
-        self.0.insert((level, option), value);
+        let (kept, value) = match level {
+            system::LEVEL => (option, system::check(option, value)?),
+            _ => {
+                let transport = of_level(level)?;
+                (transport.kept_as(option), transport.check_option(option, value)?)
+            }
+        };
+        self.set.insert((level, kept), value);
+        self.revision += 1;
         Ok(())
     }
 
+    /// Counts the changes.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
     pub fn get(&self, level: i32, option: i32) -> Result<OptionValue> {
-        match self.0.get(&(level, option)) {
-            Some(value) => Ok(value.clone()),
-            None => of_level(level)?.default_option(option),
+        let set = self.set.get(&(level, option));
+        if level == system::LEVEL {
+            return set.map_or_else(|| system::default(option), |value| Ok(value.clone()));
+        }
+        let transport = of_level(level)?;
+        match set {
+            Some(value) if transport.is_readable(option) => Ok(value.clone()),
+            _ => transport.default_option(option),
+        }
+    }
+
+    /// A text that was set, also one that cannot be read back.
+    pub fn text(&self, level: i32, option: i32) -> Option<Vec<u8>> {
+        match self.set.get(&(level, option)) {
+            Some(OptionValue::Text(text)) => Some(text.clone()),
+            _ => None,
         }
     }
 

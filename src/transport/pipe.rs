@@ -48,6 +48,8 @@ pub struct PipeEvents {
     pub writable: bool,
     /// The peer is gone; what is readable can still be taken.
     pub hung_up: bool,
+    /// There is news for the handshake that precedes the greeting.
+    pub prepares: bool,
     /// A leaving pipe has nothing left to do.
     pub gone: bool,
 }
@@ -78,6 +80,8 @@ pub struct PipeContext<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum State {
     Opening,
+    /// The stream shakes hands, elsewhere.
+    Preparing,
     Greeting,
     Active,
     HungUp,
@@ -149,12 +153,12 @@ impl StreamPipe {
 
     /// Whether writability matters: to learn the outcome of a connect, or to go on writing.
     pub fn wants_write(&self) -> bool {
-        self.state == State::Opening || (self.kernel_full && !self.outbox.is_flushing())
+        matches!(self.state, State::Opening | State::Preparing) || (self.kernel_full && !self.outbox.is_flushing())
     }
 
     /// Whether news of room changes anything: somebody waits for it, or is writing and may find the kernel full.
     pub fn waits_for_room(&self) -> bool {
-        self.state == State::Opening || self.kernel_full || self.outbox.is_flushing()
+        matches!(self.state, State::Opening | State::Preparing) || self.kernel_full || self.outbox.is_flushing()
     }
 
     /// Goes on after the kernel said something. An error ends the connection, after what changed before it.
@@ -174,8 +178,12 @@ impl StreamPipe {
                 self.stream.connected()?;
             }
             change.connected = true;
-            self.greet(context)?;
+            match self.stream.needs_preparing() {
+                true => self.state = State::Preparing,
+                false => self.greet(context)?,
+            }
         }
+        change.prepares = self.state == State::Preparing;
         if self.state == State::Greeting {
             self.hear_greeting(ready.closed, context)?;
             change.greeted = self.state == State::Active;
@@ -299,6 +307,19 @@ impl StreamPipe {
         match self.state {
             State::Greeting => self.framing.parse_greeting(self.inbox.bytes()),
             _ => Parsed::Partial,
+        }
+    }
+
+    /// Is its stream shaking hands?
+    pub fn is_preparing(&self) -> bool {
+        self.state == State::Preparing
+    }
+
+    /// The stream has shaken hands: goes on with the greeting. As [`StreamPipe::advance`].
+    pub fn prepared(&mut self, context: &PipeContext<'_>) -> (PipeEvents, Result<()>) {
+        match self.greet(context) {
+            Ok(()) => self.advance(Ready { readable: true, ..Ready::default() }, context),
+            Err(error) => (PipeEvents::default(), Err(error)),
         }
     }
 

@@ -43,6 +43,14 @@ pub trait Stream: Send + Sync + Debug {
     /// Tells the peer that this end goes, where there is a word for it. All that was to be sent has been.
     fn say_goodbye(&self) {}
 
+    /// Ends both directions, so that its end is reported even if the peer never hangs up.
+    fn shut_both(&self) {}
+
+    /// Whether [`Stream::prepare`] must have succeeded before the first byte of data: it may take long.
+    fn needs_preparing(&self) -> bool {
+        false
+    }
+
     /// Goes on with what must come before the first byte of data, once it is connected: a handshake. `WouldBlock`: the
     /// peer's turn, try again when there is news. Reading and writing do it on the way, for who has no time limit.
     fn prepare(&self) -> io::Result<()> {
@@ -137,6 +145,10 @@ impl Stream for Wire {
 
     fn shut_write(&self) -> io::Result<()> {
         self.shut(Shutdown::Write)
+    }
+
+    fn shut_both(&self) {
+        let _ = self.shut(Shutdown::Both);
     }
 
     fn connected(&self) -> io::Result<()> {

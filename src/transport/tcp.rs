@@ -15,7 +15,8 @@ use crate::sys::{Owned, interface};
 use super::framing::{Framing, SP_TCP};
 use super::resolve::{Families, Query};
 use super::stream::{Listening, Stream, Wire, begin_connect, open};
-use super::{BACKLOG, Dialer, EndpointOptions, Listener, Setup, Transport};
+use super::system;
+use super::{BACKLOG, Dialer, EndpointOptions, Listener, Setup, Transport, TransportOptions};
 
 pub const LEVEL: i32 = -3;
 pub const NODELAY: i32 = 1;
@@ -58,7 +59,7 @@ impl Transport for Tcp {
     }
 
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
-        Ok(Box::new(TcpListener(listen(address, self.families(options))?)))
+        Ok(Box::new(TcpListener(listen(address, self.families(options), &options.options)?)))
     }
 
     fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
@@ -87,7 +88,7 @@ struct TcpListener(Listening);
 
 impl Listener for TcpListener {
     fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        wire(self.0.accept()?, setup)
+        Ok(Arc::new(wire(self.0.accept()?, setup)?))
     }
 
     fn fd(&self) -> RawFd {
@@ -108,19 +109,26 @@ impl Dialer for TcpDialer {
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        wire(self.0.connect(resolved)?, setup)
+        Ok(Arc::new(wire(self.0.connect(resolved, setup)?, setup)?))
     }
 }
 
-fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+/// A connection as the options want it.
+pub fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
     socket.set_tcp_nodelay(setup.options.int(LEVEL, NODELAY) != 0)?;
-    keep_alive(&socket, setup);
-    Ok(Arc::new(Wire::new(socket, setup.buffers)?))
+    configure(&socket, setup);
+    Wire::new(socket, setup.buffers)
+}
+
+/// What every connection over the network has.
+pub fn configure(socket: &Socket, setup: &Setup<'_>) {
+    keep_alive(socket, setup);
+    system::configure(socket, setup.options);
 }
 
 /// Has the system ask a silent peer whether it is still there, so that who only receives learns that a peer is gone without a word.
-/// There is no TCP_USER_TIMEOUT: it would also end connections to peers that are there and have not read for long.
-pub fn keep_alive(socket: &Socket, setup: &Setup<'_>) {
+/// TCP_USER_TIMEOUT is off unless asked for: it would also end connections to peers that are there and have not read for long.
+fn keep_alive(socket: &Socket, setup: &Setup<'_>) {
     let Some(time) = setup.keepalive else { return };
     let time = whole_seconds(time);
     let interval = (time / KEEPALIVE_PROBES).max(SECOND);
@@ -136,13 +144,18 @@ fn whole_seconds(time: Duration) -> Duration {
 
 /// Listens at `HOST:PORT`, where HOST is an address, an interface, a name or `*` for all addresses, and PORT may be 0 for any free
 /// one. No port: `EINVAL`; no such host: `ENODEV`. Asks the system's resolver if it is a name, and waits for that.
-pub fn listen(address: &[u8], families: Families) -> Result<Listening> {
+pub fn listen(address: &[u8], families: Families, options: &TransportOptions) -> Result<Listening> {
     let (host, port) = split_port(address)?;
     let mut outcome = Err(Error::NO_DEVICE);
     for ip in listening_at(host, families)? {
-        outcome = listen_only(ip.with_port(port), families == Families::V6)
-            .map(|socket| Listening(Owned::new(socket)))
-            .map_err(Error::from);
+        outcome = listen_with(ip.with_port(port), |socket, address| {
+            if address.is_ipv6() {
+                socket.set_only_v6(families == Families::V6)?;
+            }
+            system::bind_device(socket, options)
+        })
+        .map(|socket| Listening(Owned::new(socket)))
+        .map_err(Error::from);
         // Only where this address is of no use, not where somebody else has it, another one will do.
         if !matches!(&outcome, Err(Error::AF_NO_SUPPORT | Error::ADDR_NOT_AVAILABLE)) {
             break;
@@ -171,15 +184,13 @@ fn listening_at(host: &[u8], families: Families) -> Result<Vec<Literal>> {
 
 /// Listens on an address, with both families on the IPv6 wildcard.
 pub fn listen_at(address: SocketAddr) -> io::Result<Socket> {
-    listen_only(address, false)
+    listen_with(address, |socket, address| if address.is_ipv6() { socket.set_only_v6(false) } else { Ok(()) })
 }
 
-fn listen_only(address: SocketAddr, only_v6: bool) -> io::Result<Socket> {
+fn listen_with(address: SocketAddr, prepare: impl FnOnce(&Socket, SocketAddr) -> io::Result<()>) -> io::Result<Socket> {
     let socket = open(Domain::for_address(address))?;
     socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(only_v6)?;
-    }
+    prepare(&socket, address)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket)
@@ -247,6 +258,14 @@ impl Remote {
         Ok(Remote { local, host, port, families })
     }
 
+    /// Whom it names, as certificates do: a name, or an address without brackets and scope.
+    pub fn host(&self) -> String {
+        match &self.host {
+            Host::Literal(literal) => literal.ip.to_string(),
+            Host::Name(name) => name.trim_end_matches('.').to_owned(),
+        }
+    }
+
     /// The name that must be resolved first.
     pub fn query(&self) -> Option<Query> {
         match &self.host {
@@ -256,13 +275,14 @@ impl Remote {
     }
 
     /// Starts connecting. `resolved` is one of the answers to [`Remote::query`].
-    pub fn connect(&self, resolved: Option<IpAddr>) -> io::Result<Socket> {
+    pub fn connect(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Socket> {
         let address = match (&self.host, resolved) {
             (Host::Literal(address), _) => address.with_port(self.port),
             (Host::Name(_), Some(ip)) => SocketAddr::new(ip, self.port),
             (Host::Name(_), None) => return Err(io::ErrorKind::HostUnreachable.into()),
         };
         let socket = outgoing(address)?;
+        system::bind_device(&socket, setup.options)?;
         if let Some(local) = &self.local {
             socket.bind(&local.for_peer(address)?.into())?;
         }
@@ -404,8 +424,7 @@ mod tests {
     /// Of a hundred the rest would try again after a second.
     #[test]
     fn hundreds_may_wait_to_be_accepted() {
-        let options = EndpointOptions { ipv4only: true, ..EndpointOptions::default() };
-        let listener = TCP.listen(b"127.0.0.1:0", &options).unwrap();
+        let listener = TcpListener(listen(b"127.0.0.1:0", Families::of(true), &TransportOptions::default()).unwrap());
         let address = SocketAddr::from(([127, 0, 0, 1], listener.port().unwrap()));
         let waiting = (0..300).map(|_| TcpStream::connect_timeout(&address, SECOND)).collect::<io::Result<Vec<_>>>();
         assert!(waiting.is_ok(), "{waiting:?}");

@@ -8,12 +8,13 @@ pub mod peers;
 
 use std::cell::RefCell;
 use std::ops::Deref;
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nanomsg::core::{Error, Message, Readiness, Result, options};
 use nanomsg::facade::{Probe, Session, Socket, Wait, poll};
+use nanomsg::transport::tls::settings as tls;
 
 use crate::support::{ScratchDir, free_port};
 
@@ -49,6 +50,8 @@ pub struct Transport {
     pub is_stream: bool,
     /// Who breaks a rule is told so, and takes it as a farewell: nothing is broken, nothing comes back.
     pub says_farewell: bool,
+    /// It needs a certificate, and somebody to believe in.
+    pub is_secure: bool,
     /// Whether this machine has it.
     is_here: fn() -> bool,
 }
@@ -62,6 +65,7 @@ const NO_STREAM: Transport = Transport {
     address: |_| "inproc://kit".into(),
     is_stream: false,
     says_farewell: false,
+    is_secure: false,
     is_here: || true,
 };
 const STREAM: Transport = Transport { is_stream: true, ..NO_STREAM };
@@ -79,6 +83,15 @@ pub const TCP6: Transport =
     Transport { name: "tcp6", address: |_| format!("tcp6://[::1%lo]:{}", free_port()), is_here: has_ipv6, ..STREAM };
 pub const WS: Transport =
     Transport { name: "ws", address: |_| format!("ws://127.0.0.1:{}", free_port()), says_farewell: true, ..STREAM };
+
+pub const TLS: Transport = Transport {
+    name: "tls+tcp",
+    address: |_| format!("tls+tcp://127.0.0.1:{}", free_port()),
+    is_secure: true,
+    ..STREAM
+};
+pub const WSS: Transport =
+    Transport { name: "wss", address: |_| format!("wss://127.0.0.1:{}", free_port()), is_secure: true, ..WS };
 
 /// One check's own session and addresses.
 pub struct Bench {
@@ -102,6 +115,12 @@ impl Bench {
             sock.set(option, STEP.as_millis() as i32);
         }
         sock.set(options::RECONNECT_IVL, 10);
+        if self.transport.is_secure {
+            let (certificate, key) = identity();
+            for (option, pem) in [(tls::CERT, certificate), (tls::KEY, key), (tls::CA, certificate)] {
+                sock.set_option(tls::LEVEL, option, pem.as_bytes()).expect("PEM");
+            }
+        }
         sock
     }
 
@@ -125,6 +144,16 @@ impl Bench {
         pair.1.until_connections(1);
         pair
     }
+}
+
+/// A certificate of this machine, and its key.
+fn identity() -> (&'static str, &'static str) {
+    static MADE: OnceLock<(String, String)> = OnceLock::new();
+    let (certificate, key) = MADE.get_or_init(|| {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("made");
+        (made.cert.pem(), made.key_pair.serialize_pem())
+    });
+    (certificate, key)
 }
 
 /// A socket that is closed when the check is done with it.

@@ -10,7 +10,7 @@ use super::python::environment;
 use super::{ScratchDir, repo_root, require_tool, run};
 
 /// Python with libqi.
-fn python() -> PathBuf {
+pub fn python() -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _alone = MAKING.lock().unwrap_or_else(|poison| poison.into_inner());
     require_tool("python3", "python3");

@@ -4,9 +4,11 @@
 pub mod devices;
 pub mod installed;
 pub mod libqi;
+pub mod node_binding;
 pub mod patterns;
 pub mod peer;
 pub mod python;
+pub mod python_binding;
 pub mod shell;
 
 use std::ffi::OsStr;

@@ -4,6 +4,7 @@
 mod buffers;
 mod errors;
 mod poller;
+mod qi;
 mod socket;
 
 use pyo3::prelude::*;
@@ -15,5 +16,5 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(poller::device, module)?)?;
     module.add_function(wrap_pyfunction!(socket::close_all, module)?)?;
     module.add_function(wrap_pyfunction!(errors::set_exceptions, module)?)?;
-    Ok(())
+    qi::register(module)
 }

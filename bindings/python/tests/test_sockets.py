@@ -259,3 +259,10 @@ def test_statistics(address):
         a.send(b"12345")
         b.recv()
         assert a.statistics["messages_sent"] == 1 and b.statistics["bytes_received"] == 5
+
+
+def test_ws_text_is_an_option():
+    with millrace.Pair() as socket:
+        assert socket.ws_text is False
+        socket.ws_text = True
+        assert socket.ws_text is True

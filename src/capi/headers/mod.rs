@@ -15,6 +15,7 @@ pub mod pubsub;
 pub mod reqrep;
 pub mod survey;
 pub mod tcp;
+pub mod tls;
 pub mod ws;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod tests {
     use crate::capi::symbols::symbol;
     use crate::core::{Error, options, statistics};
     use crate::protocol::KINDS;
+    use crate::transport::{ipc, system};
 
     /// The engine has its own names for the numbers it deals with.
     #[test]
@@ -50,6 +52,14 @@ mod tests {
             (super::options::NN_CONNECT_TIMEOUT, options::CONNECT_TIMEOUT),
             (super::options::NN_KEEPALIVE, options::KEEPALIVE),
             (super::options::NN_LAST_ENDPOINT, options::LAST_ENDPOINT),
+            (super::options::NN_ACCEPT_FROM, system::ACCEPT_FROM),
+            (super::options::NN_ACCEPT_MAX, system::ACCEPT_MAX),
+            (super::options::NN_DSCP, system::DSCP),
+            (super::options::NN_BIND_DEVICE, system::BIND_DEVICE),
+            (super::options::NN_TCP_USER_TIMEOUT, system::TCP_USER_TIMEOUT),
+            (super::options::NN_IPC_MODE, ipc::MODE),
+            (super::options::NN_IPC_OWNER, ipc::OWNER),
+            (super::options::NN_IPC_GROUP, ipc::GROUP),
             (nn::NN_STAT_CURRENT_SND_PRIORITY, statistics::CURRENT_SND_PRIORITY),
             (nn::ETERM, Error::TERM.errno()),
             (nn::EFSM, Error::FSM.errno()),

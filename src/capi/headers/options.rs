@@ -1,4 +1,4 @@
-//! `millrace/options.h`: socket options beyond nanomsg's, of level `NN_SOL_SOCKET`.
+//! `millrace/options.h`: socket options beyond nanomsg's, of level `NN_SOL_SOCKET` unless said otherwise.
 
 /// int, default 1: a call that waits looks a few times for what it waits for before it sleeps, for some microseconds, if
 /// that has been worth it lately. 0: it sleeps at once. It applies to nn_send, nn_recv and their kin from the next call on,
@@ -32,3 +32,39 @@ pub const NN_KEEPALIVE: i32 = 19801;
 /// string, read-only: the address that nn_bind was last successful with on this socket, empty before that. Where it had port 0, which
 /// has the system choose a free one, it has the port that was chosen: "tcp://127.0.0.1:0" reads "tcp://127.0.0.1:40123".
 pub const NN_LAST_ENDPOINT: i32 = 19802;
+
+/// string, empty by default: from which networks a listener over tcp or ws takes connections: addresses, each with or without the length of a
+/// prefix, separated by commas or spaces ("127.0.0.1, 10.0.0.0/8, 2001:db8::/32"), at most 4096 bytes. Empty: from everywhere. Others are closed as
+/// soon as they are accepted, and counted by NN_STAT_DROPPED_CONNECTIONS. Taken over by nn_bind; it does not concern ipc. What is no such list is
+/// EINVAL.
+pub const NN_ACCEPT_FROM: i32 = 19824;
+
+/// int, default -1, no limit: how many connections one listener has at a time, over any transport but inproc. One more is closed as soon as it is accepted, and
+/// counted by NN_STAT_DROPPED_CONNECTIONS; whoever made it tries again, by his NN_RECONNECT_IVL. Taken over by nn_bind. 0 and values
+/// below -1 are EINVAL.
+pub const NN_ACCEPT_MAX: i32 = 19825;
+
+/// int, 0 to 63, default -1, what the system has: class of the packets of a tcp or ws connection (DSCP, RFC 2474; 46 is expedited forwarding). It applies to
+/// connections made later. Others are EINVAL.
+pub const NN_DSCP: i32 = 19826;
+
+/// string of at most 15 bytes, empty by default: the network interface through which all packets of tcp and ws listeners and connections made
+/// later go, whatever their addresses (SO_BINDTODEVICE). One that does not exist makes nn_bind fail with ENODEV, and attempts to
+/// connect too. Blanks and '/' are EINVAL.
+pub const NN_BIND_DEVICE: i32 = 19827;
+
+/// int, milliseconds, default 0, the system's limit: how long what was sent over tcp or ws may stay unacknowledged, or find no room at the peer,
+/// before the connection counts as lost (TCP_USER_TIMEOUT). It also ends connections to peers that are there and do not read for so long. It applies to connections
+/// made later. Negative values are EINVAL.
+pub const NN_TCP_USER_TIMEOUT: i32 = 19828;
+
+/// int of level NN_IPC, 0 to 0777, default -1, what the umask leaves: permissions of the file of an ipc listener, which are set before
+/// anybody can connect. Who may write to the file may connect. Taken over by nn_bind; abstract names have no file. Others are EINVAL.
+pub const NN_IPC_MODE: i32 = 19829;
+
+/// int of level NN_IPC, default -1, who runs the process: user id of the owner of that file. nn_bind fails with EPERM where the process may not
+/// give it away. Taken over by nn_bind. Values below -1 are EINVAL.
+pub const NN_IPC_OWNER: i32 = 19830;
+
+/// int of level NN_IPC, default -1, the process's: group id of that file, as NN_IPC_OWNER.
+pub const NN_IPC_GROUP: i32 = 19831;

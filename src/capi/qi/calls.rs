@@ -149,6 +149,28 @@ pub unsafe extern "C" fn nnqi_call(
     })
 }
 
+/// nnqi_call with a result of this signature, whatever the method declares: the peer is asked to convert it if it can, and what it does
+/// not is converted here. It is EINVAL too if the signature is none, and EINVAL or EPROTO if the result cannot be had in it. Free
+/// it. Any thread. nnqi_call_as(memory, "getData", nnqi_pack("(s)", "key"), "[f]", 1000) (14, 19)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_call_as(
+    proxy: nnqi_proxy,
+    method: *const c_char,
+    arguments: nnqi_value,
+    signature: *const c_char,
+    milliseconds: c_int,
+) -> nnqi_value {
+    guard(|| {
+        // SAFETY: a non-null `method` ends with a zero. It takes the arguments, so it comes first.
+        let asked = unsafe { asked(proxy, method, arguments, milliseconds) };
+        // SAFETY: a non-null `signature` ends with a zero.
+        let wanted = unsafe { view::signature(signature) }?;
+        let mut asked = asked?;
+        asked.options.wanted = Some(wanted);
+        Ok(view::add_received(asked.send(Proxy::start_call)?.wait()?))
+    })
+}
+
 /// Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
 /// time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
 /// EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread. (14)
@@ -292,7 +314,7 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
     })
 }
 
-/// The value of a property; waits for the answer, without limit unless the session has a call_timeout. Returns 0 as nnqi_call. Free it. Any thread.
+/// The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
 /// (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {

@@ -56,6 +56,13 @@ pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
     })
 }
 
+/// 1 while there is a connection to the directory, 0 while there is none: it was lost, and with reconnect another one is being made; -1
+/// with EBADF. Any thread. (10)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_is_connected(session: nnqi_session) -> c_int {
+    guard(|| Ok(c_int::from(SESSIONS.get(session)?.connection().is_ok())))
+}
+
 /// The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
 /// sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
 /// sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
@@ -95,7 +102,7 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         Ok(PROXIES.add(view.held().proxy(view.value()?)?))
     })
 }

@@ -83,7 +83,12 @@ impl<T: Clone> Handles<T> {
         found.ok_or_else(|| self.missing(handle))
     }
 
-    /// The same, and the handle is none from now on. What is returned is dropped under no lock.
+    /// Changes what the handle stands for; `EBADF`.
+    pub fn change(&self, handle: u64, change: impl FnOnce(&mut T)) -> Result<()> {
+        self.table.lock().entries.get_mut(&handle).map(change).ok_or_else(|| self.missing(handle))
+    }
+
+    /// What the handle stands for, and the handle is none from now on. What is returned is dropped under no lock.
     pub fn remove(&self, handle: u64) -> Result<T> {
         let found = self.table.lock().entries.remove(&handle);
         if found.is_some() {

@@ -15,6 +15,8 @@ pub mod client;
 pub mod codec;
 pub mod endpoint;
 mod error;
+pub mod format;
+pub mod given;
 mod handles;
 mod held;
 pub mod objects;

@@ -66,6 +66,22 @@ pub fn object(handle: nnqi_object) -> Result<Object> {
     OBJECTS.get(handle)
 }
 
+/// A handle that belongs to something else: it is none when this is dropped, unless C has freed it before.
+pub struct Lent(nnqi_object);
+
+impl Lent {
+    pub fn new(object: &Object) -> (nnqi_object, Lent) {
+        let handle = OBJECTS.add(object.clone());
+        (handle, Lent(handle))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let _ = OBJECTS.remove(self.0);
+    }
+}
+
 /// Values for a method or signal, the members of a tuple, which is taken; and the objects of ours that they refer to.
 pub fn arguments(handle: nnqi_value) -> Result<(Vec<Value>, Vec<Object>)> {
     let (value, inner) = view::take(handle)?;
@@ -119,6 +135,38 @@ pub unsafe extern "C" fn nnqi_method(
             unsafe { code(requests::add(call), user.pointer()) };
         };
         with_builder(builder, |builder| builder.method_later(name, parameters, result, run)).map(i64::from)
+    })
+}
+
+/// Documents a method by its id: what it does, what it returns, and names and descriptions of its parameters by turns up to NULL. NULL:
+/// nothing is said of that. With id 0, description is the object's own and the others do not count. Clients see it in the meta object
+/// (nanoqi info). Returns 0, or -1 with EBADF or EINVAL (no such method, no UTF-8, a parameter without a description). (8)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_document(
+    builder: nnqi_builder,
+    id: u32,
+    description: *const c_char,
+    result: *const c_char,
+    parameters: *const *const c_char,
+) -> c_int {
+    guard(|| {
+        // SAFETY: those that are not NULL end with a zero.
+        let text = |text: *const c_char| if text.is_null() { Ok("") } else { unsafe { view::utf8(text) } };
+        let (description, result) = (text(description)?, text(result)?);
+        // SAFETY: a non-null `parameters` has texts up to NULL.
+        let words = unsafe { view::texts_to_null(parameters) }?;
+        let pairs: Vec<_> = words.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect();
+        if !words.len().is_multiple_of(2) {
+            return Err(Failure::invalid("a parameter without a description"));
+        }
+        let known = with_builder(builder, |builder| match id {
+            0 => {
+                builder.description(description);
+                true
+            }
+            _ => builder.document(id, description, result, &pairs),
+        })?;
+        if known { Ok(0) } else { Err(Failure::invalid("there is no such method")) }
     })
 }
 
@@ -288,13 +336,12 @@ pub extern "C" fn nnqi_forward(proxy: nnqi_proxy) -> nnqi_object {
 }
 
 /// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
-/// -1 with EBADF. Any thread. (13)
+/// -1 with EBADF, or EINVAL as nnqi_reply. Any thread. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
     guard(|| {
         let object = OBJECTS.get(object)?;
-        requests::take(request)?.reply(Ok(Answer::from(&object)));
-        Ok(0)
+        requests::answer(request, Answer::from(&object))
     })
 }
 

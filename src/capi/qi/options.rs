@@ -61,8 +61,8 @@ pub struct nnqi_options {
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
     pub server_name: *const c_char,
     /// Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
-    /// one is none), and for what the session asks its directory; 0 or negative: as long as it takes. It is not for objects that
-    /// peers pass (nnqi_proxy_of).
+    /// one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
+    /// this and connect_timeout. It is not for objects that peers pass (nnqi_proxy_of).
     pub call_timeout: c_int,
     /// Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
     pub max_payload: i64,
@@ -145,7 +145,9 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
         options.dial.timeout = timeout(given.connect_timeout);
     }
     options.reconnect = (given.reconnect != 0).then(Backoff::default);
-    options.call_timeout = timeout(given.call_timeout).filter(|limit| !limit.is_zero());
+    if given.call_timeout != 0 {
+        options.call_timeout = timeout(given.call_timeout);
+    }
     set(&mut options.dial.config.max_payload, "max_payload", given.max_payload)?;
     // SAFETY: the caller's promise.
     let authorities = some(given.authorities, |name| unsafe { file(name) })?;
@@ -165,11 +167,12 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
 pub unsafe fn connection_options(given: *const nnqi_options) -> Result<(Config, Option<Duration>)> {
     // SAFETY: the caller's promise.
     let SessionOptions { mut dial, reconnect, call_timeout, .. } = unsafe { session_options(given) }?;
+    let calls = call_timeout != SessionOptions::default().call_timeout;
     let Credentials { user, token, authenticator } = dial.credentials;
     if user.is_some() || token.is_some() || authenticator.is_some() {
         return Err(Failure::invalid("an end point by itself does not authenticate: no user, token or answer"));
     }
-    if reconnect.is_some() || call_timeout.is_some() {
+    if reconnect.is_some() || calls {
         return Err(Failure::invalid(
             "an end point by itself neither connects again nor calls: no reconnect or call_timeout",
         ));

@@ -26,10 +26,14 @@ macro_rules! as_it_is {
     };
 }
 
-as_it_is!(c_int, i64, *const std::ffi::c_char, *const std::ffi::c_void);
+as_it_is!(c_int, i64, f64, *const std::ffi::c_char, *const std::ffi::c_void);
 
 impl errno::Returned for i64 {
     const FAILED: i64 = -1;
+}
+
+impl errno::Returned for f64 {
+    const FAILED: f64 = f64::NAN;
 }
 
 /// A handle, or 0.

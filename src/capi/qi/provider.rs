@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 use crate::qi::bus::Provider;
 use crate::qi::endpoint::may_wait;
 
-use super::error::guard;
+use super::error::{Failure, guard};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
 use super::options::{nnqi_options, nnqi_server_options, server_options, session_options};
@@ -50,6 +50,29 @@ pub unsafe extern "C" fn nnqi_register(provider: nnqi_provider, name: *const c_c
         // SAFETY: a non-null `name` ends with a zero.
         Ok(provider.register(unsafe { view::utf8(name) }?, &object)?.into())
     })
+}
+
+/// An address that the provider listens at, from 0 on, with the port that the system has chosen; as nnqi_server_address. Any thread. (12)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_provider_address(
+    provider: nnqi_provider,
+    index: usize,
+    buffer: *mut c_char,
+    size: usize,
+) -> i64 {
+    guard(|| {
+        let addresses = PROVIDERS.get(provider)?.addresses();
+        let address = addresses.get(index).ok_or_else(|| Failure::invalid("there is no such address"))?;
+        // SAFETY: a non-null `buffer` has room for `size` bytes.
+        unsafe { view::copy_text(address.as_bytes(), buffer, size) }
+    })
+}
+
+/// 1 while there is a connection to the directory, so that the services are registered or being registered, else 0; as
+/// nnqi_is_connected. Any thread. (11)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_provider_is_connected(provider: nnqi_provider) -> c_int {
+    guard(|| Ok(c_int::from(PROVIDERS.get(provider)?.session().connection().is_ok())))
 }
 
 /// Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this),

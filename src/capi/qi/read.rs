@@ -68,10 +68,10 @@ pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, 
     })
 }
 
-/// Stores a bool as 0 or 1. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
+/// Stores a bool as 0 or 1. As all that read a value, it looks into dynamics: results of untyped methods are those. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c_int {
-    guard(|| match *view::get(value)?.value()? {
+    guard(|| match *view::looked_into(value)?.value()? {
         // SAFETY: a non-null `flag` has room for an int.
         Value::Bool(found) => Ok(unsafe { pointers::write(flag, c_int::from(found)) }.map(|()| 0)?),
         ref other => Err(wrong(other, "a bool")),
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn nnqi_get_uint(value: nnqi_value, number: *mut u64) -> c
 }
 
 fn integer<T: TryFrom<i128>>(value: nnqi_value) -> Result<T> {
-    let view = view::get(value)?;
+    let view = view::looked_into(value)?;
     let value = view.value()?;
     let number = value.integer().ok_or_else(|| wrong(value, "an integer"))?;
     T::try_from(number).map_err(|_| Failure::range(format!("{number} does not fit")))
@@ -109,7 +109,7 @@ fn integer<T: TryFrom<i128>>(value: nnqi_value) -> Result<T> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) -> c_int {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         let found = match *view.value()? {
             Value::Float(found) => f64::from(found),
             Value::Double(found) => found,
@@ -126,11 +126,12 @@ pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> *const c_char {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         let Value::String(text) = view.value()? else { return Err(wrong(view.value()?, "a string")) };
         // SAFETY: a non-null `len` has room for a size.
         unsafe { store_length(len, text.bytes().len()) }?;
-        // The table holds the value for as long as the handle is one, so the bytes stay.
+        // The table holds the value for as long as the handle is one, so the bytes stay. What is in a dynamic is a view of its bytes, or
+        // part of the value.
         Ok(text.bytes().as_ptr().cast::<c_char>())
     })
 }
@@ -139,7 +140,7 @@ pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_raw(value: nnqi_value, len: *mut usize) -> *const c_void {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         let Value::Raw(bytes) = view.value()? else { return Err(wrong(view.value()?, "raw data")) };
         // SAFETY: a non-null `len` has room for a size.
         unsafe { store_length(len, bytes.len()) }?;
@@ -163,7 +164,7 @@ unsafe fn store_length(place: *mut usize, len: usize) -> Result<()> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         let Value::String(text) = view.value()? else { return Err(wrong(view.value()?, "a string")) };
         // SAFETY: a non-null `buffer` has room for `size` bytes.
         unsafe { view::copy_text(text.bytes(), buffer, size) }
@@ -175,7 +176,7 @@ pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         let count = match view.value()? {
             Value::List(list) => list.items.len(),
             Value::Map(map) => map.entries.len(),
@@ -192,7 +193,7 @@ pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         match view.value()? {
             Value::List(_) | Value::Tuple(_) | Value::Optional(_) => Ok(view::add_view(view.child(index)?)),
             other => Err(wrong(other, "a list, tuple or optional")),
@@ -213,7 +214,7 @@ pub extern "C" fn nnqi_map_value(value: nnqi_value, index: usize) -> nnqi_value 
 }
 
 fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
-    let view = view::get(value)?;
+    let view = view::looked_into(value)?;
     if view.value()?.entries().is_none() {
         return Err(wrong(view.value()?, "a map"));
     }
@@ -226,7 +227,7 @@ fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_find(value: nnqi_value, name: *const c_char) -> nnqi_value {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
         let step = match view.value()? {
@@ -260,7 +261,7 @@ pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
     guard(|| {
         let view = view::get(value)?;
         match view.value()? {
-            Value::Dynamic(dynamic) => view::add_content(&view, dynamic),
+            Value::Dynamic(dynamic) => Ok(view::add_view(view::content(&view, dynamic)?)),
             other => Err(wrong(other, "a dynamic")),
         }
     })
@@ -271,7 +272,7 @@ pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_object(value: nnqi_value, reference: *mut nnqi_reference) -> c_int {
     guard(|| {
-        let view = view::get(value)?;
+        let view = view::looked_into(value)?;
         let Value::Object(object) = view.value()? else { return Err(wrong(view.value()?, "an object")) };
         let found = nnqi_reference {
             service: object.service,

@@ -1,4 +1,5 @@
-use std::ffi::{c_char, c_int, c_void};
+use std::any::Any;
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::{Arc, LazyLock};
 
 use crate::core::Error;
@@ -7,7 +8,7 @@ use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
-use super::error::{Result, guard};
+use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::held::Held;
 use super::user::User;
@@ -25,21 +26,59 @@ pub type nnqi_request = u64;
 /// around calls of this library, and must return: exceptions of C++ and longjmp must not leave it. It may answer the request.
 pub type nnqi_notice = Option<unsafe extern "C" fn(canceled: c_int, user: *mut c_void)>;
 
-static REQUESTS: LazyLock<Handles<Arc<Mutex<Option<Call>>>>> = LazyLock::new(|| Handles::new(Kind::Request));
+static REQUESTS: LazyLock<Handles<Arc<Mutex<Request>>>> = LazyLock::new(|| Handles::new(Kind::Request));
+
+/// A request, until it is answered.
+struct Request {
+    /// `None`: another thread is answering it.
+    call: Option<Call>,
+    kept: Kept,
+}
+
+/// What belongs to a request, beside its call.
+#[derive(Default)]
+pub struct Kept {
+    /// Texts among the arguments, for pointers of C's.
+    pub texts: Vec<CString>,
+    /// The handle of its object, if C has asked for it, and what ends that.
+    pub object: Option<(u64, Box<dyn Any + Send>)>,
+    /// Why an argument could not be had: what the caller is told.
+    pub wrong: Option<String>,
+}
 
 pub fn add(call: Call) -> nnqi_request {
-    REQUESTS.add(Arc::new(Mutex::new(Some(call))))
+    REQUESTS.add(Arc::new(Mutex::new(Request { call: Some(call), kept: Kept::default() })))
+}
+
+/// Looks at a request that is not answered yet, and at what belongs to it.
+pub fn with_all<T>(handle: nnqi_request, look: impl FnOnce(&Call, &mut Kept) -> T) -> Result<T> {
+    let request = REQUESTS.get(handle)?;
+    let Request { call, kept } = &mut *request.lock();
+    let call = call.as_ref().ok_or(Error::BAD_FD)?;
+    Ok(look(call, kept))
 }
 
 fn with_request<T>(handle: nnqi_request, look: impl FnOnce(&Call) -> T) -> Result<T> {
-    let call = REQUESTS.get(handle)?;
-    let call = call.lock();
-    call.as_ref().map(look).ok_or_else(|| Error::BAD_FD.into())
+    with_all(handle, |call, _| look(call))
 }
 
-/// Only one of several threads that answer gets it.
-pub fn take(handle: nnqi_request) -> Result<Call> {
-    REQUESTS.remove(handle)?.lock().take().ok_or_else(|| Error::BAD_FD.into())
+/// Only one of several threads that answer gets it; with what belongs to it, which ends under no lock.
+fn take(handle: nnqi_request) -> Result<(Call, Kept)> {
+    let request = REQUESTS.remove(handle)?;
+    let mut request = request.lock();
+    let call = request.call.take().ok_or(Error::BAD_FD)?;
+    Ok((call, std::mem::take(&mut request.kept)))
+}
+
+/// Answers with a result, unless it was made of arguments that were not what the code has asked for.
+pub fn answer(handle: nnqi_request, answer: Answer) -> Result<c_int> {
+    let (call, kept) = take(handle)?;
+    let Some(wrong) = kept.wrong else {
+        call.reply(Ok(answer));
+        return Ok(0);
+    };
+    call.reply(Err(CallError::from(wrong.as_str())));
+    Err(Failure::invalid(wrong))
 }
 
 /// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
@@ -110,15 +149,14 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 
 /// Answers a request with its result (nnqi_void() for none), which is taken, and converted to the declared type; if it cannot
 /// be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
-/// stays open. Any thread. (14)
+/// stays open; or with EINVAL if nnqi_arg_int or its like has failed for the request: then the caller gets that as an Error. Any
+/// thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
     guard(|| {
         let (result, inner) = view::take(result)?;
         let (result, objects) = inner.held.to_be_sent(result)?;
-        let answer = objects.iter().fold(Answer::from(result), Answer::carrying);
-        take(request)?.reply(Ok(answer));
-        Ok(0)
+        answer(request, objects.iter().fold(Answer::from(result), Answer::carrying))
     })
 }
 
@@ -129,7 +167,7 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
     guard(|| {
         // SAFETY: a non-null `text` ends with a zero.
         let text = unsafe { view::utf8(text) }?;
-        take(request)?.reply(Err(CallError::from(text)));
+        take(request)?.0.reply(Err(CallError::from(text)));
         Ok(0)
     })
 }
@@ -139,7 +177,7 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
     guard(|| {
-        take(request)?.reply(Err(CallError::Canceled));
+        take(request)?.0.reply(Err(CallError::Canceled));
         Ok(0)
     })
 }

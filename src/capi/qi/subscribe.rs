@@ -34,8 +34,9 @@ fn options(queue: usize) -> SubscribeOptions {
     SubscribeOptions { queue: queue.max(1), ..SubscribeOptions::default() }
 }
 
-/// Listens to a signal or property of this name, with a queue of so many events (at least 1; later ones are dropped and counted).
-/// Waits until the peer has accepted, without limit unless the session has a call_timeout: no event after that is lost but by
+/// Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any
+/// size may wait); later ones are dropped and counted.
+/// Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
 /// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
 /// thread that reads a connection). Any other thread. (15)
 #[unsafe(no_mangle)]

@@ -1,6 +1,6 @@
 //! Values as handles hold them: a whole value, or a place within one. Reading copies nothing.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CString, c_char, c_void};
 use std::sync::{Arc, LazyLock};
 
 use bytes::Bytes;
@@ -31,6 +31,15 @@ pub struct View {
     /// From the root: which child, which child of that, ...
     path: SmallVec<[usize; 3]>,
     held: Held,
+    /// What C has been given pointers into, beside the value itself.
+    kept: Vec<Kept>,
+}
+
+/// It is never looked at again.
+#[derive(Clone, Debug)]
+enum Kept {
+    Text(#[expect(dead_code, reason = "kept for a pointer of C's")] Arc<CString>),
+    Bytes(#[expect(dead_code, reason = "kept for a pointer of C's")] Bytes),
 }
 
 /// What values bring along to one that is around them.
@@ -60,7 +69,7 @@ impl View {
         if child(self.value()?, step).is_none() {
             return Err(Failure::invalid("there is no such item"));
         }
-        let mut view = self.clone();
+        let mut view = View { kept: Vec::new(), ..self.clone() };
         view.path.push(step);
         Ok(view)
     }
@@ -121,7 +130,7 @@ pub fn add(value: Value) -> u64 {
 /// The same with the objects in it.
 pub fn add_with(value: Value, held: Held) -> u64 {
     let depth = depth(&value);
-    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held })
+    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held, kept: Vec::new() })
 }
 
 /// A handle for a value from a peer, which keeps the objects in it.
@@ -137,7 +146,7 @@ pub fn add_around(value: Value, inner: Inner) -> Result<u64> {
     if depth > MAX_DEPTH {
         return Err(Failure::invalid("too many values within each other"));
     }
-    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: inner.held }))
+    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: inner.held, kept: Vec::new() }))
 }
 
 /// A handle for a place.
@@ -145,16 +154,53 @@ pub fn add_view(view: View) -> u64 {
     VALUES.add(view)
 }
 
-/// A handle for what is inside of a dynamic. Bytes are decoded now.
-pub fn add_content(view: &View, dynamic: &Dynamic) -> Result<u64> {
-    match dynamic.decoded_value() {
-        Some(_) => Ok(add_view(view.child(0)?)),
-        None => Ok(add(dynamic.value().map_err(Failure::invalid)?.into_owned())),
+/// What is inside of a dynamic. Bytes are decoded now; what is in them are views of the same bytes.
+pub fn content(view: &View, dynamic: &Dynamic) -> Result<View> {
+    if dynamic.decoded_value().is_some() {
+        return view.child(0);
     }
+    let value = dynamic.value().map_err(Failure::invalid)?.into_owned();
+    let depth = depth(&value);
+    Ok(View { root: Arc::new(value), depth, path: SmallVec::new(), held: Held::default(), kept: Vec::new() })
 }
 
 pub fn get(handle: u64) -> Result<View> {
     VALUES.get(handle)
+}
+
+/// The value of a handle, or what is inside if it is a dynamic.
+pub fn looked_into(handle: u64) -> Result<View> {
+    let mut view = get_result(handle)?;
+    while let Value::Dynamic(dynamic) = view.value()? {
+        view = content(&view, dynamic)?;
+    }
+    Ok(view)
+}
+
+/// A value that may be the 0 of a call that failed, which nobody has looked at: its reason is said again.
+pub fn get_result(handle: u64) -> Result<View> {
+    let said = if handle == 0 { last() } else { String::new() };
+    VALUES.get(handle).map_err(|failure| after(&said, failure))
+}
+
+fn after(said: &str, failure: Failure) -> Failure {
+    if said.is_empty() { failure } else { failure.about(format_args!("after \"{said}\"")) }
+}
+
+/// Keeps a text for C as long as the handle is one.
+pub fn keep_text(handle: u64, text: &[u8]) -> Result<*const c_char> {
+    if !memory::is_there(text.len()) {
+        return Err(Error::NO_MEMORY.into());
+    }
+    let text = Arc::new(c_text(text));
+    let start = text.as_ptr();
+    VALUES.change(handle, |view| view.kept.push(Kept::Text(text)))?;
+    Ok(start)
+}
+
+/// Keeps bytes.
+pub fn keep_bytes(handle: u64, bytes: Bytes) -> Result<()> {
+    VALUES.change(handle, |view| view.kept.push(Kept::Bytes(bytes)))
 }
 
 pub fn free(handle: u64) -> Result<()> {
@@ -166,7 +212,7 @@ pub fn take(handle: u64) -> Result<(Value, Inner)> {
     let said = if handle == 0 { last() } else { String::new() };
     let taken = VALUES.remove(handle).and_then(View::into_value);
     // 0 is what a call has returned whose failure nobody has looked at: say it here.
-    taken.map_err(|failure| if said.is_empty() { failure } else { failure.about(format_args!("after \"{said}\"")) })
+    taken.map_err(|failure| after(&said, failure))
 }
 
 /// The values of several handles, which are none from now on, whatever happens; and what they bring along.
@@ -271,4 +317,9 @@ pub unsafe fn copy_bytes(bytes: &[u8], buffer: *mut c_void, size: usize) -> Resu
         unsafe { pointers::store(buffer, bytes) }?;
     }
     Ok(bytes.len() as i64)
+}
+
+/// A text as C has them: up to a zero in it.
+pub fn c_text(bytes: &[u8]) -> CString {
+    CString::new(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).unwrap_or_default()
 }

@@ -42,9 +42,11 @@ impl Directory {
         infos.flatten().ok_or_else(|| odd("services", list.value()))
     }
 
-    /// One service by name; [`CallError::NoService`] with the directory's words if it is not ready.
-    pub fn service(&self, name: &str) -> Result<ServiceInfo> {
-        match self.proxy.call("service", &[name.into()]) {
+    /// One service by name; [`CallError::NoService`] with the directory's words if it is not ready. `timeout`: if not as long as for
+    /// the directory's other calls.
+    pub fn service(&self, name: &str, timeout: Option<Duration>) -> Result<ServiceInfo> {
+        let options = CallOptions { timeout, ..CallOptions::default() };
+        match self.proxy.call_with("service", &[name.into()], &options) {
             Ok(info) => ServiceInfo::from_value(&info).ok_or_else(|| odd("service", info.value())),
             Err(CallError::Remote(text)) => Err(CallError::NoService { name: name.into(), text }),
             Err(error) => Err(error),

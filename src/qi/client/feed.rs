@@ -4,12 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::core::Error;
 use crate::qi::calls::registering::{join, leave};
 use crate::qi::calls::registrations::Key;
 use crate::qi::calls::waiting::{deadline_in, wait_for};
 use crate::qi::calls::{CallError, Connection, Received, Result};
-use crate::qi::endpoint::ring::{Ring, Wakes};
-use crate::qi::endpoint::{EndPoint, Next, Pattern, Reason, Taken};
+use crate::qi::endpoint::ring::{Ring, Wakes, Weigh};
+use crate::qi::endpoint::{EndPoint, Failure, Next, Pattern, Reason, Taken};
 use crate::qi::message::Message;
 use crate::qi::payload::{PayloadError, read_arguments};
 use crate::qi::signature::Signature;
@@ -51,6 +52,32 @@ pub(super) struct Arrived {
     decoded: Option<std::result::Result<Received, PayloadError>>,
 }
 
+impl Weigh for Arrived {
+    fn weight(&self) -> usize {
+        self.message.weight()
+    }
+}
+
+/// What happens to events when a subscription's queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Overflow {
+    /// Those that come are dropped and counted. The default.
+    #[default]
+    KeepOldest,
+    /// The oldest are dropped and counted until there is room: for who wants the latest image of a camera.
+    KeepNewest,
+    /// The subscription ends, after what is queued: for who must not miss any.
+    End,
+}
+
+/// What a subscription keeps of events that nobody has taken yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    pub events: usize,
+    pub bytes: usize,
+    pub when_full: Overflow,
+}
+
 /// A registration that this feed has a share in.
 #[derive(Debug)]
 struct Attached {
@@ -72,6 +99,9 @@ pub(super) struct Feed {
     lost: AtomicU64,
     pub missed: AtomicU64,
     pub interruptions: AtomicU64,
+    when_full: Overflow,
+    /// Lost before what is taken next.
+    skipped: AtomicU64,
     /// The end of a connection is not the end.
     survives: bool,
     pub closed: AtomicBool,
@@ -82,17 +112,19 @@ pub(super) struct Feed {
 }
 
 impl Feed {
-    /// One that does not listen yet; `queue` events may wait. It `survives` the end of a connection, or not.
-    pub fn new(reactor: &Arc<Reactor>, signal: &str, wanted: Option<Signature>, queue: usize, survives: bool) -> Feed {
+    /// One that does not listen yet. It `survives` the end of a connection, or not.
+    pub fn new(reactor: &Arc<Reactor>, signal: &str, wanted: Option<Signature>, keep: Keep, survives: bool) -> Feed {
         Feed {
             reactor: Arc::clone(reactor),
             signal: signal.to_owned(),
             wanted,
-            ring: Ring::new(queue),
+            ring: Ring::bounded(keep.events, keep.bytes),
             attached: Mutex::new(None),
             lost: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             interruptions: AtomicU64::new(0),
+            when_full: keep.when_full,
+            skipped: AtomicU64::new(0),
             survives,
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
@@ -155,6 +187,9 @@ impl Feed {
         let decoded = in_order.map(|connection| event_of(connection, message, origin));
         let missed = self.lost.swap(0, Ordering::Relaxed);
         let arrived = Arrived { message: message.clone(), origin: Arc::clone(origin), missed, decoded };
+        if self.when_full == Overflow::KeepNewest {
+            self.skip(self.ring.make_room(arrived.weight()));
+        }
         let mut wakes = Wakes::new();
         if self.ring.push(&arrived, &mut wakes) {
             wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
@@ -166,7 +201,22 @@ impl Feed {
         if let Some(connection) = connection.filter(|_| may_hold_objects(&origin.declared)) {
             drop(event_of(&connection, message, origin));
         }
+        if self.when_full == Overflow::End {
+            self.detach();
+            self.end(&Reason::Failed(Failure::System(Error::NO_BUFFERS)));
+        }
         Taken::Full
+    }
+
+    /// These have been dropped to make room.
+    fn skip(&self, gone: Vec<Arrived>) {
+        for arrived in gone {
+            self.skipped.fetch_add(arrived.missed + 1, Ordering::Relaxed);
+            self.missed.fetch_add(1, Ordering::Relaxed);
+            if may_hold_objects(&arrived.origin.declared) {
+                drop(event(arrived));
+            }
+        }
     }
 
     /// The handler has ended: with its connection, or because nobody listens there any more.
@@ -229,7 +279,10 @@ impl Feed {
         let next = wait_for(&self.reactor, endpoint, deadline_in(timeout), look, |me| self.ring.forget(me));
         wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
         match next? {
-            Next::Message(arrived) => event(arrived),
+            Next::Message(mut arrived) => {
+                arrived.missed += self.skipped.swap(0, Ordering::Relaxed);
+                event(arrived)
+            }
             Next::End(reason) => Err(CallError::Disconnected(reason)),
         }
     }

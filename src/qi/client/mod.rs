@@ -42,7 +42,7 @@ pub use authentication::{Authenticator, Credentials};
 pub use call::{CallOptions, Canceler, PendingCall};
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
-pub use feed::Event;
+pub use feed::{Event, Overflow};
 pub(in crate::qi) use place::Place;
 pub use proxy::{Completion, Proxy};
 pub use retry::Backoff;

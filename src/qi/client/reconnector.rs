@@ -97,7 +97,7 @@ fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut Round) {
 
 /// Finds the object of a proxy again.
 fn find(core: &Arc<Core>, proxy: &ProxyState, watching: bool) -> bool {
-    match core.place(&proxy.name) {
+    match core.place(&proxy.name, None) {
         Ok(place) => {
             proxy.move_to(place);
             proxy.live_feeds().iter().for_each(|feed| feed.retry.lock().afresh());
@@ -111,7 +111,7 @@ fn find(core: &Arc<Core>, proxy: &ProxyState, watching: bool) -> bool {
 
 /// Has a subscription listen again.
 fn listen(core: &Arc<Core>, feed: &Arc<Feed>, place: &Arc<Place>) -> bool {
-    let deadline = deadline_in(core.options.call_timeout.or(core.options.dial.timeout));
+    let deadline = deadline_in(core.options.directory_timeout());
     match feed.attach(place, deadline) {
         Ok(()) => true,
         // What came back has no such signal, or none that can be understood, and waiting will not give it one.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Connection, Result};
@@ -63,16 +63,20 @@ impl Session {
     /// A service by name. A connection that leads there is used again; else its endpoints are dialled, and the first that
     /// answers is used (section 12). Fails with [`CallError::NoService`], [`CallError::Unreachable`], or as connecting does.
     pub fn service(&self, name: &str) -> Result<Proxy> {
-        self.0.service(name)
+        self.0.service(name, None)
     }
 
-    /// [`Session::service`], once it is ready; waits for that for at most `timeout` (`None`: for ever).
+    /// [`Session::service`], once it is ready; waits for that for at most `timeout` (`None`: for ever), reaching it included.
     pub fn wait_for_service(&self, name: &str, timeout: Option<Duration>) -> Result<Proxy> {
         let deadline = deadline_in(timeout);
         loop {
             let seen = self.0.news.count();
-            match self.service(name) {
+            match self.0.service(name, deadline) {
                 Err(CallError::NoService { .. }) => {}
+                // Whatever it was that had to be given up: the caller's time is over.
+                Err(_) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                    return Err(CallError::TimedOut);
+                }
                 Err(error) if error.is_disconnection() && self.0.options.reconnect.is_some() && !self.0.is_closed() => {
                 }
                 outcome => return outcome,

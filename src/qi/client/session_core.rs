@@ -18,7 +18,7 @@ use crate::qi::message::Message;
 use crate::qi::meta::ServiceInfo;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Reader;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, time_left};
 use crate::sys::interface::all_addresses;
 use crate::sys::sync::Mutex;
 
@@ -32,12 +32,16 @@ use super::retry::{Backoff, Retry};
 use super::shared::shared_reactor;
 use super::state::ProxyState;
 
+/// Long for a method that moves a robot, and an end all the same.
+const CALL_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// What a session is made with.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
     /// For every connection: credentials, TLS, limits, and the time that the directory has (10 s).
     pub dial: DialOptions,
-    /// Time limit of calls, and of subscribing, that have none of their own. `None` (the default): none.
+    /// Time limit of calls, and of subscribing, that have none of their own; 5 minutes. `None`: none. What the session asks its
+    /// directory has the shorter of this and the time of [`DialOptions::timeout`].
     pub call_timeout: Option<Duration>,
     /// Time in which one of a service's endpoints must be reached and let us in; 3 s. They are tried at the same time, each
     /// a little later than the one before. One that answers but is of no use costs the time anew for the rest.
@@ -51,11 +55,16 @@ pub struct SessionOptions {
     pub reactor: Option<Arc<Reactor>>,
 }
 
+/// A limit, or what is left until a deadline.
+fn shorter(limit: Option<Duration>, deadline: Option<Instant>) -> Option<Duration> {
+    limit.into_iter().chain(time_left(deadline)).min()
+}
+
 impl Default for SessionOptions {
     fn default() -> SessionOptions {
         SessionOptions {
             dial: DialOptions::default(),
-            call_timeout: None,
+            call_timeout: Some(CALL_TIMEOUT),
             endpoint_timeout: Duration::from_secs(3),
             machine_id: None,
             reconnect: None,
@@ -65,6 +74,11 @@ impl Default for SessionOptions {
 }
 
 impl SessionOptions {
+    /// For what a session asks by itself.
+    pub(super) fn directory_timeout(&self) -> Option<Duration> {
+        self.call_timeout.into_iter().chain(self.dial.timeout).min()
+    }
+
     /// With this user and token, for servers that ask for them.
     #[must_use]
     pub fn credentials(mut self, user: &str, token: &str) -> SessionOptions {
@@ -156,7 +170,7 @@ impl Core {
         if let Some(observer) = &self.observer {
             observer.arrive(&connection)?;
         }
-        let timeout = self.options.call_timeout.or(self.options.dial.timeout);
+        let timeout = self.options.directory_timeout();
         let directory = Directory::new(&connection, timeout)?;
         let watching = self.watch(&connection, &directory, deadline_in(timeout));
         // A directory that does not say which machine it is on is no reason to fail.
@@ -249,7 +263,8 @@ impl Core {
         let _ = connection.endpoint().on_close(move |_| news.tell());
     }
 
-    pub fn service(self: &Arc<Self>, name: &str) -> Result<Proxy> {
+    /// With a deadline, which counts beside the limits that each step has.
+    pub fn service(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Result<Proxy> {
         if name == DIRECTORY_NAME {
             return Ok(self.link()?.directory.proxy().clone());
         }
@@ -257,7 +272,7 @@ impl Core {
         if let Some(proxy) = self.proxies().into_iter().find(is_it) {
             return Ok(Proxy(proxy));
         }
-        let place = self.place(name)?;
+        let place = self.place(name, deadline)?;
         let reconnector = self.options.reconnect.map(|_| Arc::clone(&self.news));
         let proxy = Proxy::at(place, name.to_owned(), self.options.call_timeout, reconnector);
         let mut state = self.state.lock();
@@ -267,31 +282,30 @@ impl Core {
     }
 
     /// Where a service is now. What is remembered may be out of date, so a failure is tried again with news.
-    pub fn place(self: &Arc<Self>, name: &str) -> Result<Place> {
+    pub fn place(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Result<Place> {
         let link = self.link()?;
         let remembered = self.state.lock().services.get(name).cloned();
         if let Some(info) = remembered {
-            let place = self.reach(&link, &info);
+            let place = self.reach(&link, &info, deadline);
             if place.is_ok() {
                 return place;
             }
             self.state.lock().services.remove(name);
         }
-        let info = link.directory.service(name)?;
-        let place = self.reach(&link, &info)?;
+        let info = link.directory.service(name, shorter(self.options.directory_timeout(), deadline))?;
+        let place = self.reach(&link, &info, deadline)?;
         if link.watching {
             self.state.lock().services.insert(name.to_owned(), info);
         }
         Ok(place)
     }
 
-    fn reach(self: &Arc<Self>, link: &Link, info: &ServiceInfo) -> Result<Place> {
+    fn reach(self: &Arc<Self>, link: &Link, info: &ServiceInfo, deadline: Option<Instant>) -> Result<Place> {
         let connection = match self.known(info) {
             Some(connection) => connection,
-            None => self.dial(link, info)?,
+            None => self.dial(link, info, deadline)?,
         };
-        let timeout = self.options.call_timeout.or(self.options.dial.timeout);
-        main_object(&connection, info.service_id, timeout)
+        main_object(&connection, info.service_id, shorter(self.options.directory_timeout(), deadline))
     }
 
     /// A connection that leads to the service already.
@@ -305,7 +319,7 @@ impl Core {
         found
     }
 
-    fn dial(self: &Arc<Self>, link: &Link, info: &ServiceInfo) -> Result<Arc<Connection>> {
+    fn dial(self: &Arc<Self>, link: &Link, info: &ServiceInfo, deadline: Option<Instant>) -> Result<Arc<Connection>> {
         let name = info.name.lossy().into_owned();
         let mut ours = self.machines.clone();
         // Who is reached by an address of ours is here, whatever it calls this machine.
@@ -315,7 +329,7 @@ impl Core {
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
         let endpoints = plan::endpoints(info, &ours).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
-        options.timeout = Some(self.options.endpoint_timeout);
+        options.timeout = shorter(Some(self.options.endpoint_timeout), deadline);
         match Connection::open_first(&self.reactor, &endpoints, &options) {
             Ok(connection) => self.note(info, connection),
             Err(mut errors) if errors.len() == 1 => Err(errors.remove(0)),

@@ -18,9 +18,10 @@ use crate::qi::typed::FromValue;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
-use super::feed::{Event, Feed};
+use super::feed::{Event, Feed, Keep, Overflow};
 use super::place::Place;
 use super::proxy::Proxy;
+use crate::qi::endpoint::ring::DEFAULT_BYTES;
 
 /// Events that wait, unless somebody says otherwise.
 const DEFAULT_QUEUE: usize = 100;
@@ -28,8 +29,12 @@ const DEFAULT_QUEUE: usize = 100;
 /// How to listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// Events that may wait to be taken, at least 1; 100. Later ones are dropped and counted.
+    /// Events that may wait to be taken, at least 1; 100.
     pub queue: usize,
+    /// Bytes of their messages; 64 MiB. One event of any size may wait.
+    pub bytes: usize,
+    /// What happens to events when the queue is full; [`Overflow::KeepOldest`].
+    pub when_full: Overflow,
     /// How long to wait for the peer to accept; `None`: as long as for a call of the proxy.
     pub timeout: Option<Duration>,
     /// The type, a tuple, that the arguments are wanted in. They are converted here, or by the peer where the two types are
@@ -40,7 +45,13 @@ pub struct SubscribeOptions {
 
 impl Default for SubscribeOptions {
     fn default() -> SubscribeOptions {
-        SubscribeOptions { queue: DEFAULT_QUEUE, timeout: None, wanted: None }
+        SubscribeOptions {
+            queue: DEFAULT_QUEUE,
+            bytes: DEFAULT_BYTES,
+            when_full: Overflow::default(),
+            timeout: None,
+            wanted: None,
+        }
     }
 }
 
@@ -125,7 +136,8 @@ impl Proxy {
             return Err(Error::INVALID.into());
         }
         let (reactor, survives) = (place.connection.reactor(), self.0.survives());
-        Ok(Arc::new(Feed::new(reactor, name, options.wanted, options.queue, survives)))
+        let keep = Keep { events: options.queue, bytes: options.bytes, when_full: options.when_full };
+        Ok(Arc::new(Feed::new(reactor, name, options.wanted, keep, survives)))
     }
 }
 

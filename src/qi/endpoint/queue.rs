@@ -28,7 +28,8 @@ pub struct Queue {
 }
 
 impl EndPoint {
-    /// Makes a handler with a queue of `length` messages (at least 1). It sees the messages that arrive from now on, in
+    /// Makes a handler with a queue of `length` messages (at least 1) that are 64 MiB together (one of any size has room in an empty
+    /// queue). It sees the messages that arrive from now on, in
     /// their order, and is offered each after the handlers made before. `closer` is called exactly once, when the handler
     /// has ended and under no lock; then the queue ends. The id is never used again.
     ///

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::qi::message::Message;
+use crate::qi::message::{HEADER_SIZE, Message};
 use crate::reactor::parker::Parker;
 use crate::sys::eventfd::EventFd;
 use crate::sys::sync::Mutex;
@@ -29,6 +29,21 @@ use super::failure::Reason;
 /// Who must be woken once no lock is held.
 pub type Wakes = SmallVec<[Arc<Parker>; 2]>;
 
+/// Bytes that a queue holds, unless somebody says otherwise.
+pub const DEFAULT_BYTES: usize = 64 * 1024 * 1024;
+
+/// What has a weight in memory.
+pub trait Weigh {
+    /// Bytes, about.
+    fn weight(&self) -> usize;
+}
+
+impl Weigh for Message {
+    fn weight(&self) -> usize {
+        HEADER_SIZE + self.payload.len()
+    }
+}
+
 /// Of messages for a handler; the layers above queue what else must arrive in order.
 #[derive(Debug)]
 pub struct Ring<T = Message>(Mutex<State<T>>);
@@ -37,6 +52,9 @@ pub struct Ring<T = Message>(Mutex<State<T>>);
 struct State<T> {
     messages: VecDeque<T>,
     length: usize,
+    /// Of all that wait, and how many there may be.
+    bytes: usize,
+    most_bytes: usize,
     dropped: u64,
     end: Option<Reason>,
     waiters: VecDeque<Arc<Parker>>,
@@ -52,12 +70,19 @@ pub enum Next<T = Message> {
     End(Reason),
 }
 
-impl<T: Clone> Ring<T> {
-    /// For `length` messages, at least one.
+impl<T: Clone + Weigh> Ring<T> {
+    /// For `length` messages, at least one, of [`DEFAULT_BYTES`].
     pub fn new(length: usize) -> Ring<T> {
+        Ring::bounded(length, DEFAULT_BYTES)
+    }
+
+    /// For `length` messages of so many bytes together; a single one of any size has room in an empty queue.
+    pub fn bounded(length: usize, most_bytes: usize) -> Ring<T> {
         Ring(Mutex::new(State {
             messages: VecDeque::new(),
             length: length.max(1),
+            bytes: 0,
+            most_bytes,
             dropped: 0,
             end: None,
             waiters: VecDeque::new(),
@@ -69,15 +94,31 @@ impl<T: Clone> Ring<T> {
     /// False: it is full, or has ended; the message is dropped and counted.
     pub fn push(&self, message: &T, wakes: &mut Wakes) -> bool {
         let mut state = self.0.lock();
-        if state.messages.len() >= state.length || state.end.is_some() {
+        if !state.has_room(message.weight()) || state.end.is_some() {
             state.dropped += 1;
             return false;
         }
+        state.bytes += message.weight();
         state.messages.push_back(message.clone());
         state.settle();
         wakes.extend(state.waiters.pop_front());
         wakes.extend(state.pollers.drain(..));
         true
+    }
+
+    /// Takes out the oldest until one of this weight has room. They count as dropped.
+    pub fn make_room(&self, weight: usize) -> Vec<T> {
+        let mut state = self.0.lock();
+        let mut gone = Vec::new();
+        while !state.has_room(weight)
+            && let Some(oldest) = state.messages.pop_front()
+        {
+            state.bytes -= oldest.weight();
+            state.dropped += 1;
+            gone.push(oldest);
+        }
+        state.settle();
+        gone
     }
 
     /// Nothing is queued from now on. Only the first reason counts.
@@ -98,6 +139,7 @@ impl<T: Clone> Ring<T> {
             state.waiters.retain(|other| !Arc::ptr_eq(other, me));
         }
         if let Some(message) = state.messages.pop_front() {
+            state.bytes -= message.weight();
             state.settle();
             if !state.messages.is_empty() {
                 wakes.extend(state.waiters.pop_front());
@@ -149,6 +191,11 @@ impl<T: Clone> Ring<T> {
 }
 
 impl<T> State<T> {
+    fn has_room(&self, weight: usize) -> bool {
+        let fits = self.bytes.saturating_add(weight) <= self.most_bytes;
+        self.messages.is_empty() || (self.messages.len() < self.length && fits)
+    }
+
     fn is_ready(&self) -> bool {
         !self.messages.is_empty() || self.end.is_some()
     }

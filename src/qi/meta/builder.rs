@@ -7,7 +7,8 @@ use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Text;
 
 use super::{
-    Declared, FIRST_USER_ID, MetaError, MetaMethod, MetaObject, MetaProperty, MetaSignal, Problem, SIGNATURE_TEXT,
+    Declared, FIRST_USER_ID, MetaError, MetaMethod, MetaMethodParameter, MetaObject, MetaProperty, MetaSignal, Problem,
+    SIGNATURE_TEXT,
 };
 
 /// The ids of the generic members (section 9).
@@ -92,6 +93,17 @@ impl Builder {
         let uid = self.take_id();
         self.meta.methods.insert(uid, MetaMethod { uid, ..method });
         uid
+    }
+
+    /// Documents the method of this id; false if there is none.
+    pub fn document(&mut self, id: u32, description: &str, result: &str, parameters: &[(&str, &str)]) -> bool {
+        let Some(method) = self.meta.methods.get_mut(&id) else { return false };
+        method.description = description.into();
+        method.return_description = result.into();
+        let parameter =
+            |&(name, text): &(&str, &str)| MetaMethodParameter { name: name.into(), description: text.into() };
+        method.parameters = parameters.iter().map(parameter).collect();
+        true
     }
 
     /// Adds a signal; gives its id. `arguments` is a tuple or `m`.

@@ -99,6 +99,12 @@ impl ObjectBuilder {
         id
     }
 
+    /// Documents the method of this id, for people: what it does, what it gives, and the names and descriptions of its parameters.
+    /// False if there is none.
+    pub fn document(&mut self, id: u32, description: &str, result: &str, parameters: &[(&str, &str)]) -> bool {
+        self.meta.document(id, description, result, parameters)
+    }
+
     /// Adds a signal; gives its id. `arguments` is a tuple, or `m` for any.
     pub fn signal(&mut self, name: &str, arguments: &str) -> u32 {
         self.meta.signal(name, arguments)

@@ -61,7 +61,7 @@ pub use connection::{Connection, Policy, SendError};
 pub use function::{Function, IntoAnswer, Method};
 pub use mailbox::Limits;
 pub use model::{Answer, Call, Caller, Cancellation, Handler, Object, OnSet, Remote};
-pub use object::ObjectStatistics;
+pub use object::{ObjectStatistics, WeakObject};
 pub(in crate::qi) use passing::passing;
 pub use remote::Done;
 pub use serving::{Options, Server, ServerError, ServerStatistics};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Weak};
 
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::value::{self, Uid, Value, encode};
@@ -113,6 +113,11 @@ impl Object {
         Value::Object(self.reference())
     }
 
+    /// A handle that does not keep it, for what belongs to the object itself.
+    pub fn downgrade(&self) -> WeakObject {
+        WeakObject(Arc::downgrade(&self.0))
+    }
+
     /// Without an address, which it gets on its way.
     pub(super) fn reference(&self) -> Arc<value::Object> {
         let (service, object) = (0, 0);
@@ -136,6 +141,23 @@ impl Object {
     /// The id of a signal or property.
     pub(super) fn signal_id(&self, name: &str) -> Option<u32> {
         self.0.meta.signal_named(name).map(|signal| signal.uid)
+    }
+}
+
+/// An object, as long as somebody else keeps it: see [`Object::downgrade`].
+#[derive(Clone)]
+pub struct WeakObject(Weak<Core>);
+
+impl WeakObject {
+    /// The object, if it is still there.
+    pub fn upgrade(&self) -> Option<Object> {
+        self.0.upgrade().map(Object)
+    }
+}
+
+impl fmt::Debug for WeakObject {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "WeakObject({:?})", self.upgrade())
     }
 }
 

@@ -21,6 +21,10 @@ use super::export::{Exported, refer};
 use super::model::{Address, Answer, Object, Peer, Subscription, Wanted};
 use super::object::count;
 
+/// Registrations that one connection may have for one signal of an object: each is an event more, and all of them are sent before the
+/// emitter goes on.
+const MAX_SAME: usize = 100;
+
 /// The link whose end always succeeds and does nothing.
 const NO_LINK: u64 = u64::MAX;
 
@@ -194,7 +198,17 @@ impl Object {
         if !peer.begin_subscription(subscription.wanted_size()) {
             return Err("Too many subscriptions on this connection");
         }
-        self.0.subscriptions.lock().push(Arc::new(subscription));
+        {
+            let mut subscriptions = self.0.subscriptions.lock();
+            let same =
+                subscriptions.iter().filter(|other| other.signal == signal && other.is_of(peer, address)).count();
+            if same >= MAX_SAME {
+                drop(subscriptions);
+                peer.end_subscription(subscription.wanted_size());
+                return Err("Too many subscriptions of this connection to this signal");
+            }
+            subscriptions.push(Arc::new(subscription));
+        }
         // The end of the connection may have come between; whoever is later sweeps.
         if peer.is_closed() {
             self.unsubscribe_all(|subscription| Arc::ptr_eq(&subscription.peer, peer));

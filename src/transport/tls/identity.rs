@@ -35,35 +35,50 @@ impl TlsClient {
     }
 
     pub(super) fn unverified_with(versions: &[&'static SupportedProtocolVersion]) -> Result<TlsClient> {
-        let provider = provider();
-        let schemes = provider.signature_verification_algorithms.supported_schemes();
-        let config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(versions)
             .map_err(|_| Error::NOT_SUPPORTED)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Credulous(schemes)))
+            .with_custom_certificate_verifier(TlsClient::credulous())
             .with_no_client_auth();
-        Ok(TlsClient { config: Arc::new(config), name: None })
+        Ok(TlsClient::new(config))
     }
 
     /// Believes the certificates that these authorities (PEM, any number) have signed, and these themselves, for the name or
     /// address that is dialled: so one that has signed itself is believed as what it is, for any name if it has none.
     /// `EINVAL` if there is none, or one is broken.
     pub fn verified(authorities: &[u8]) -> Result<TlsClient> {
-        let known = certificates(authorities)?;
-        let mut roots = RootCertStore::empty();
-        for certificate in &known {
-            roots.add(certificate.clone()).map_err(|_| Error::INVALID)?;
-        }
-        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
-        let chains = chains.build().map_err(|_| Error::INVALID)?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .map_err(|_| Error::NOT_SUPPORTED)?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Knowing { chains, known }))
+            .with_custom_certificate_verifier(TlsClient::knowing(certificates(authorities)?)?)
             .with_no_client_auth();
-        Ok(TlsClient { config: Arc::new(config), name: None })
+        Ok(TlsClient::new(config))
+    }
+
+    pub(super) fn new(config: ClientConfig) -> TlsClient {
+        TlsClient { config: Arc::new(config), name: None }
+    }
+
+    /// Believes everything.
+    pub(super) fn credulous() -> Arc<dyn ServerCertVerifier> {
+        Arc::new(Credulous(provider().signature_verification_algorithms.supported_schemes()))
+    }
+
+    /// Believes what these authorities have signed, and themselves.
+    pub(super) fn knowing(known: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ServerCertVerifier>> {
+        let mut roots = RootCertStore::empty();
+        for certificate in &known {
+            roots.add(certificate.clone()).map_err(|_| Error::INVALID)?;
+        }
+        Ok(Arc::new(Knowing { chains: TlsClient::chains(roots)?, known }))
+    }
+
+    /// Believes what these authorities have signed.
+    pub(super) fn chains(roots: RootCertStore) -> Result<Arc<WebPkiServerVerifier>> {
+        let chains = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider());
+        chains.build().map_err(|_| Error::INVALID)
     }
 
     /// Expects this name or address in certificates, whatever is dialled. `EINVAL` if it is neither.
@@ -90,7 +105,11 @@ impl TlsServer {
             .with_no_client_auth()
             .with_single_cert(certificates(chain)?, key)
             .map_err(|_| Error::INVALID)?;
-        Ok(TlsServer(Arc::new(config)))
+        Ok(TlsServer::new(config))
+    }
+
+    pub(super) fn new(config: ServerConfig) -> TlsServer {
+        TlsServer(Arc::new(config))
     }
 
     pub(super) fn connection(&self) -> Result<rustls::Connection> {
@@ -99,15 +118,15 @@ impl TlsServer {
     }
 }
 
-fn server_name(text: &str) -> Result<ServerName<'static>> {
+pub(super) fn server_name(text: &str) -> Result<ServerName<'static>> {
     ServerName::try_from(text.to_owned()).map_err(|_| Error::INVALID)
 }
 
-fn provider() -> Arc<CryptoProvider> {
+pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
+pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let all: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     all.ok().filter(|all| !all.is_empty()).ok_or(Error::INVALID)
 }

@@ -2,13 +2,17 @@
 //! can speak over a [`TlsStream`].
 
 mod identity;
+pub mod settings;
 mod stream;
+pub mod transport;
+mod tunnel;
 
 #[cfg(test)]
 pub mod tests;
 
 pub use identity::{TlsClient, TlsServer};
 pub use stream::TlsStream;
+pub use tunnel::Tunnel;
 
 #[cfg(doc)]
 use super::stream::Wire;

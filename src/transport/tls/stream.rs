@@ -54,6 +54,10 @@ impl TlsStream {
         TlsStream { wire, state: Mutex::new(state) }
     }
 
+    pub fn shut(&self, how: Shutdown) -> io::Result<()> {
+        self.wire.shut(how)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -215,6 +219,16 @@ impl Stream for TlsStream {
         // What came together with the end of the handshake.
         state.full = true;
         Ok(())
+    }
+
+    fn say_goodbye(&self) {
+        let mut state = self.state();
+        state.tls.send_close_notify();
+        let _ = state.push(&self.wire);
+    }
+
+    fn is_ours(&self) -> bool {
+        self.wire.is_ours()
     }
 
     fn has_unwritten(&self) -> bool {

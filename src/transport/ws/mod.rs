@@ -7,6 +7,7 @@ mod frame;
 mod framing;
 mod handshake;
 mod head;
+mod secure;
 mod stream;
 mod utf8;
 
@@ -21,7 +22,7 @@ use socket2::Socket;
 use super::framing::Framing;
 use super::resolve::{Families, Query};
 use super::stream::{Listening, Stream, Wire};
-use super::tcp::{self, Remote, keep_alive, port};
+use super::tcp::{self, Remote, configure, port};
 use super::{Dialer, EndpointOptions, Listener, Setup, Transport};
 use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
@@ -30,6 +31,8 @@ use crate::sys::random;
 use framing::WsFraming;
 use handshake::Opening;
 use stream::WsStream;
+
+pub use secure::Wss;
 
 pub const LEVEL: i32 = -4;
 pub const MSG_TYPE: i32 = 1;
@@ -61,11 +64,11 @@ impl Transport for Ws {
     }
 
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
-        Ok(Box::new(WsListener(tcp::listen(address, Families::of(options.ipv4only))?)))
+        Ok(Box::new(WsListener(tcp::listen(address, Families::of(options.ipv4only), &options.options)?)))
     }
 
     fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
-        Ok(Box::new(WsDialer::parse(address, Families::of(options.ipv4only))?))
+        Ok(Box::new(WsDialer::parse(address, Families::of(options.ipv4only), PORT)?))
     }
 
     fn default_option(&self, option: i32) -> Result<OptionValue> {
@@ -91,7 +94,7 @@ struct WsListener(Listening);
 impl Listener for WsListener {
     fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let wire = wire(self.0.accept()?, setup)?;
-        Ok(Arc::new(WsStream::new(wire, None, kind(setup), setup.limit.clone())))
+        Ok(Arc::new(WsStream::new(Arc::new(wire), None, kind(setup), setup.limit.clone())))
     }
 
     fn fd(&self) -> RawFd {
@@ -115,14 +118,14 @@ struct WsDialer {
 
 impl WsDialer {
     /// `[LOCAL;]HOST[:PORT][/PATH]`. The last ':' begins the port, wherever it stands.
-    fn parse(address: &[u8], families: Families) -> Result<WsDialer> {
+    fn parse(address: &[u8], families: Families, default_port: u16) -> Result<WsDialer> {
         let colon = address.iter().rposition(|byte| *byte == b':');
         let from = colon.unwrap_or(0);
         let end = address[from..].iter().position(|byte| *byte == b'/').map_or(address.len(), |at| from + at);
         let (hosts, path) = address.split_at(end);
         let remote = match colon {
             Some(at) => Remote::new(&hosts[..at], port(&hosts[at + 1..])?, families)?,
-            None => Remote::new(hosts, PORT, families)?,
+            None => Remote::new(hosts, default_port, families)?,
         };
         let host = hosts.rsplit(|byte| *byte == b';').next().unwrap_or_default();
         // A line break would end the request line early, and what follows would be another header field.
@@ -141,18 +144,24 @@ impl Dialer for WsDialer {
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        Ok(self.over(Arc::new(wire(self.remote.connect(resolved, setup)?, setup)?), setup))
+    }
+}
+
+impl WsDialer {
+    /// A WebSocket over a connection to the host.
+    fn over(&self, wire: Arc<dyn Stream>, setup: &Setup<'_>) -> Arc<dyn Stream> {
         let kind = *self.kind.get_or_init(|| kind(setup));
-        let wire = wire(self.remote.connect(resolved)?, setup)?;
         let opening =
             Opening { host: self.host.clone(), path: self.path.clone(), key: handshake::key(random::bytes()) };
-        Ok(Arc::new(WsStream::new(wire, Some(opening), kind, setup.limit.clone())))
+        Arc::new(WsStream::new(wire, Some(opening), kind, setup.limit.clone()))
     }
 }
 
 /// Frames leave whole, so waiting for more to send could only delay them; no option governs this.
 fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
     socket.set_tcp_nodelay(true)?;
-    keep_alive(&socket, setup);
+    configure(&socket, setup);
     Wire::new(socket, setup.buffers)
 }
 
@@ -166,7 +175,7 @@ mod tests {
     use super::*;
 
     fn parse(address: &str) -> Result<(String, String)> {
-        WsDialer::parse(address.as_bytes(), Families::V4).map(|dialer| (dialer.host, dialer.path))
+        WsDialer::parse(address.as_bytes(), Families::V4, PORT).map(|dialer| (dialer.host, dialer.path))
     }
 
     #[test]
@@ -203,6 +212,6 @@ mod tests {
             assert_eq!(parse(bad), Err(Error::INVALID), "{bad}");
         }
         assert_eq!(parse("eth10000;127.0.0.1:80"), Err(Error::NO_DEVICE));
-        assert!(WsDialer::parse(b"[::1]:80/x", Families::Both).is_ok());
+        assert!(WsDialer::parse(b"[::1]:80/x", Families::Both, PORT).is_ok());
     }
 }

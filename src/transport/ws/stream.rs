@@ -9,13 +9,12 @@
 //! The inlet may lock the outlet, never the reverse.
 
 use std::io::{self, ErrorKind, IoSlice};
-use std::net::Shutdown;
 use std::os::fd::RawFd;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::super::SizeLimit;
 use super::super::framing::{Framing, Parsed};
-use super::super::stream::{Parting, Stream, Wire};
+use super::super::stream::{Parting, Stream};
 use super::decoder::{Decoder, Raw, Step};
 use super::encoder::Encoder;
 use super::frame::{self, Violation};
@@ -36,7 +35,7 @@ const LAST_BLOCKS: usize = 64;
 
 #[derive(Debug)]
 pub struct WsStream {
-    wire: Wire,
+    wire: Arc<dyn Stream>,
     inlet: Mutex<Inlet>,
     outlet: Mutex<Outlet>,
     /// Set when a close frame was received, or the peer broke the rules.
@@ -80,7 +79,7 @@ struct Outlet {
 
 impl WsStream {
     /// For a client if there is an opening, else for a server. `kind` is the opcode of messages that name none.
-    pub fn new(wire: Wire, opening: Option<Opening>, kind: u8, limit: SizeLimit) -> WsStream {
+    pub fn new(wire: Arc<dyn Stream>, opening: Option<Opening>, kind: u8, limit: SizeLimit) -> WsStream {
         let state = match &opening {
             Some(opening) => Hearing::Reply { key: opening.key.clone() },
             None => Hearing::Request,
@@ -110,7 +109,7 @@ impl WsStream {
             };
             match step {
                 Ok(Step::Made(count)) => made += count,
-                Ok(Step::Ping(payload)) => self.outlet().pong(&self.wire, &payload),
+                Ok(Step::Ping(payload)) => self.outlet().pong(&*self.wire, &payload),
                 Ok(Step::Close(code)) => self.part(inlet, frame::parting(code), code, ""),
                 Err(Violation(code, reason)) => self.part(inlet, Parting::Violation, code, reason),
                 Ok(Step::Starved) if dry => break,
@@ -169,12 +168,12 @@ impl WsStream {
                 None => return Ok(Ok(Step::Starved)),
                 Some(Answer::Welcome { used, reply, is_nanomsg }) => {
                     outlet.is_silent = is_nanomsg;
-                    outlet.say(&self.wire, &reply);
+                    outlet.say(&*self.wire, &reply);
                     used
                 }
                 Some(Answer::Refused { reply }) => {
                     self.complain("our answer to the client", &reply);
-                    outlet.say(&self.wire, &reply);
+                    outlet.say(&*self.wire, &reply);
                     drop(outlet);
                     self.end(inlet);
                     return Err(io::Error::from_raw_os_error(libc::EPROTO));
@@ -194,7 +193,7 @@ impl WsStream {
         if !reason.is_empty() {
             let _ = self.complaint.set(format!("WebSocket: {reason}"));
         }
-        self.outlet().close(&self.wire, code, reason);
+        self.outlet().close(&*self.wire, code, reason);
         self.end(inlet);
     }
 
@@ -218,7 +217,7 @@ impl WsStream {
                 break;
             }
         }
-        let _ = self.wire.shut(Shutdown::Both);
+        self.wire.shut_both();
     }
 
     fn outlet(&self) -> MutexGuard<'_, Outlet> {
@@ -244,10 +243,10 @@ impl Stream for WsStream {
     /// tell a farewell from a loss.
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut outlet = self.outlet();
-        match outlet.write(&self.wire, from) {
+        match outlet.write(&*self.wire, from) {
             Err(error) if error.kind() != ErrorKind::WouldBlock => {
                 outlet.closed = true;
-                outlet.write(&self.wire, from)
+                outlet.write(&*self.wire, from)
             }
             outcome => outcome,
         }
@@ -266,13 +265,21 @@ impl Stream for WsStream {
     }
 
     fn complaint(&self) -> Option<String> {
-        self.complaint.get().cloned()
+        self.complaint.get().cloned().or_else(|| self.wire.complaint())
+    }
+
+    fn needs_preparing(&self) -> bool {
+        self.wire.needs_preparing()
+    }
+
+    fn prepare(&self) -> io::Result<()> {
+        self.wire.prepare()
     }
 
     fn say_goodbye(&self) {
         let mut outlet = self.outlet();
         if !outlet.is_silent && !outlet.closed {
-            outlet.close(&self.wire, frame::GOING_AWAY, "");
+            outlet.close(&*self.wire, frame::GOING_AWAY, "");
         }
     }
 
@@ -287,7 +294,7 @@ impl Stream for WsStream {
 
 impl Outlet {
     /// Encodes and writes until all is written or the kernel takes no more.
-    fn write(&mut self, wire: &Wire, from: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write(&mut self, wire: &dyn Stream, from: &[IoSlice<'_>]) -> io::Result<usize> {
         let total = from.iter().map(|slice| slice.len()).sum();
         if self.closed {
             // What follows the end goes nowhere, and the pipe is about to hear of it.
@@ -326,7 +333,7 @@ impl Outlet {
     }
 
     /// Writes what is encoded. False if the kernel does not take all of it.
-    fn flush(&mut self, wire: &Wire) -> io::Result<bool> {
+    fn flush(&mut self, wire: &dyn Stream) -> io::Result<bool> {
         loop {
             while self.written < self.out.len() {
                 match wire.write(&[IoSlice::new(&self.out[self.written..])]) {
@@ -346,18 +353,18 @@ impl Outlet {
 
     /// Says something of our own. A fault of the wire is met again by whoever reads or writes next; what the
     /// kernel does not take now leaves with what is said next.
-    fn say(&mut self, wire: &Wire, bytes: &[u8]) {
+    fn say(&mut self, wire: &dyn Stream, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
         let _ = self.flush(wire);
     }
 
-    fn pong(&mut self, wire: &Wire, payload: &[u8]) {
+    fn pong(&mut self, wire: &dyn Stream, payload: &[u8]) {
         self.encoder.pong(payload);
         let _ = self.flush(wire);
     }
 
     /// The last word. It cannot be said in the middle of another.
-    fn close(&mut self, wire: &Wire, code: u16, reason: &str) {
+    fn close(&mut self, wire: &dyn Stream, code: u16, reason: &str) {
         if matches!(self.flush(wire), Ok(true)) && self.encoder.is_between_frames() {
             let bytes = self.encoder.control(frame::CLOSE, &frame::close_payload(code, reason));
             self.say(wire, &bytes);

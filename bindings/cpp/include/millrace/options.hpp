@@ -52,6 +52,14 @@ inline constexpr option<bool> spin{NN_SOL_SOCKET, NN_SPIN};
 /// These are told in millrace/options.h.
 inline constexpr option<milliseconds> connect_timeout{NN_SOL_SOCKET, NN_CONNECT_TIMEOUT};
 inline constexpr option<milliseconds> keepalive{NN_SOL_SOCKET, NN_KEEPALIVE};
+inline constexpr option<std::string> accept_from{NN_SOL_SOCKET, NN_ACCEPT_FROM};
+inline constexpr option<int> accept_max{NN_SOL_SOCKET, NN_ACCEPT_MAX};
+inline constexpr option<int> dscp{NN_SOL_SOCKET, NN_DSCP};
+inline constexpr option<std::string> bind_device{NN_SOL_SOCKET, NN_BIND_DEVICE};
+inline constexpr option<milliseconds> tcp_user_timeout{NN_SOL_SOCKET, NN_TCP_USER_TIMEOUT};
+inline constexpr option<int> ipc_mode{NN_IPC, NN_IPC_MODE};
+inline constexpr option<int> ipc_owner{NN_IPC, NN_IPC_OWNER};
+inline constexpr option<int> ipc_group{NN_IPC, NN_IPC_GROUP};
 
 // Read only.
 inline constexpr option<int> domain{NN_SOL_SOCKET, NN_DOMAIN};

@@ -54,6 +54,16 @@ class Flag(Option[bool]):
         return int(bool(value))
 
 
+class TextOrBinary(Option[bool]):
+    """NN_WS_MSG_TYPE: 1 is text, 2 binary."""
+
+    def _read(self, raw: Any) -> bool:
+        return bool(raw == 1)
+
+    def _write(self, value: Any) -> int:
+        return 1 if value else 2
+
+
 class Text(Option[str]):
     def _read(self, raw: Any) -> str:
         return bytes(raw).decode("utf-8", "replace")

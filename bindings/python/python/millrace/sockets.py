@@ -9,7 +9,7 @@ from typing import Any, Optional, TypeVar
 
 from . import _native
 from ._aio import Readiness
-from ._options import Flag, Integer, Seconds, Text
+from ._options import Flag, Integer, Seconds, Text, TextOrBinary
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
 
@@ -111,7 +111,7 @@ class Socket(_native.RawSocket):
     max_ttl = Integer(_SOL_SOCKET, 17, "1 to 255: a request that has crossed more devices is dropped; 8 at first.")
     spin = Flag(_SOL_SOCKET, 19794, "Whether waiting looks a few times before it sleeps; True at first.")
     tcp_nodelay = Flag(_TCP, 1, "Of connections over tcp made later; False at first.")
-    ws_text = Flag(_WS, 2, "Messages over ws are sent as text frames; False at first.")
+    ws_text = TextOrBinary(_WS, 1, "Messages over ws are sent as text frames; False at first.")
 
     def __new__(cls: type[Self], protocol: Optional[int] = None, *, raw: bool = False, **_: Any) -> Self:
         return super().__new__(cls, cls.protocol if protocol is None else protocol, raw)

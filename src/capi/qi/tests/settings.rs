@@ -39,7 +39,14 @@ fn all_zero_is_the_default() {
     let [absent, zero] = [null(), &nothing()].map(|given| unsafe { session_options(given) }.unwrap());
     assert_eq!(absent.dial.timeout, zero.dial.timeout);
     assert_eq!(absent.dial.config.max_payload, zero.dial.config.max_payload);
-    assert!(zero.reconnect.is_none() && zero.call_timeout.is_none());
+    assert!(zero.reconnect.is_none());
+    assert_eq!(
+        (absent.call_timeout, zero.call_timeout),
+        (Some(Duration::from_secs(300)), Some(Duration::from_secs(300)))
+    );
+    let unlimited = crate::capi::qi::options::nnqi_options { call_timeout: -1, ..nothing() };
+    // SAFETY: all of its texts are NULL.
+    assert_eq!(unsafe { session_options(&raw const unlimited) }.unwrap().call_timeout, None);
     // SAFETY: as above.
     let [absent, zero] = [null(), &no_server()].map(|given| unsafe { server_options(given) }.unwrap());
     assert_eq!(absent.workers, zero.workers);

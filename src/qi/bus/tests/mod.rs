@@ -12,6 +12,7 @@ use crate::sys::sync::Mutex;
 
 use super::Provider;
 
+mod queues;
 mod typed;
 
 /// Nothing here takes this long; it ends a test that hangs.

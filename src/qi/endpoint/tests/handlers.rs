@@ -311,3 +311,28 @@ fn exact_keys_are_found_without_looking_at_the_others() {
     assert_eq!(house.offer(&event), (1, 1));
     assert_eq!(house.called, ["event"]);
 }
+
+#[test]
+fn a_queue_is_bounded_in_bytes_and_takes_a_single_message_of_any_size() {
+    let message = |id: u32, size: usize| Message::event(id, 1, 1, 1, vec![0; size].into());
+    let ring = Ring::bounded(10, 1000);
+    let mut wakes = Wakes::new();
+    assert!(ring.push(&message(1, 5000), &mut wakes), "alone");
+    assert!(!ring.push(&message(2, 0), &mut wakes));
+    assert_eq!(ring.counts(), (1, 1));
+    let taken = || match ring.take(None, &mut Wakes::new()) {
+        Some(Next::Message(message)) => message.header.id,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(taken(), 1);
+    assert!(ring.push(&message(3, 400), &mut wakes) && ring.push(&message(4, 400), &mut wakes));
+    assert!(!ring.push(&message(5, 400), &mut wakes), "three headers and 1200 bytes");
+    // Who wants the newest has the oldest taken out, and no more than need be.
+    let gone = ring.make_room(message(6, 400).payload.len() + 28);
+    assert_eq!(gone.iter().map(|message| message.header.id).collect::<Vec<_>>(), [3]);
+    assert!(ring.push(&message(6, 400), &mut wakes));
+    assert_eq!([taken(), taken()], [4, 6]);
+    assert!(ring.make_room(5000).is_empty());
+    assert!(ring.push(&message(7, 5000), &mut wakes));
+    assert_eq!(taken(), 7, "the bytes have come back");
+}

@@ -31,6 +31,15 @@ fn key(value: impl Into<Value>) -> Value {
 }
 
 #[test]
+fn a_weak_handle_does_not_keep_the_object() {
+    let object = object();
+    let weak = object.downgrade();
+    assert_eq!(weak.upgrade().map(|there| there.uid()), Some(object.uid()));
+    drop(object);
+    assert!(weak.upgrade().is_none());
+}
+
+#[test]
 fn the_meta_object_needs_an_argument_but_not_its_value() {
     let world = World::serving(&object());
     let client = world.client();

@@ -187,6 +187,24 @@ fn a_wanted_signature_is_served_if_it_can_be() {
 }
 
 #[test]
+fn a_connection_has_so_many_registrations_for_a_signal_and_no_more() {
+    let object = object();
+    let world = World::serving(&object);
+    let (greedy, other) = (world.client(), world.client());
+    let want = |client: &Client, link: u64| {
+        register(client, 0, args("(IIL)", vec![SERVICE.into(), FIRED.into(), link.into()]))
+    };
+    let accepted = (0..1000).take_while(|link| want(&greedy, *link).header.ty == Type::Reply).count();
+    assert_eq!(accepted, 100);
+    assert_eq!(error(&want(&greedy, 2000)), "Too many subscriptions of this connection to this signal");
+    assert_eq!(greedy.peer.subscriptions(), 100, "what was refused does not count");
+    assert_eq!(want(&other, 1).header.ty, Type::Reply, "others have room");
+    greedy.call(1, args("(IIL)", vec![SERVICE.into(), FIRED.into(), 1u64.into()]));
+    greedy.only();
+    assert_eq!(want(&greedy, 2001).header.ty, Type::Reply, "given back");
+}
+
+#[test]
 fn wanted_types_are_bounded() {
     let object = object();
     let world = World::serving(&object);

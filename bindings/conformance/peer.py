@@ -1,0 +1,66 @@
+"""The peer of the conformance list for Python (see README.md)."""
+
+import sys
+
+import millrace
+
+TIMES = {"linger", "send_timeout", "recv_timeout", "reconnect_interval", "reconnect_interval_max", "resend_interval", "deadline"}
+NAMES = {"tcp_no_delay": "tcp_nodelay"}
+FLAGS = {"ipv4_only", "tcp_no_delay", "ws_text"}
+LAST_ENDPOINT = 0x4D5A
+
+
+def body(size, seed):
+    period = bytes((seed + 7 * i) % 251 for i in range(251))
+    return (period * (size // 251 + 1))[:size]
+
+
+def run(sockets, name, command, *arguments):
+    if command == "open":
+        sockets[name] = getattr(millrace, arguments[0].capitalize())()
+        return ""
+    socket = sockets[name]
+    if command == "bind":
+        socket.bind(arguments[0])
+        return socket.get_option(0, LAST_ENDPOINT).decode()
+    if command == "connect":
+        socket.connect(arguments[0])
+    elif command == "subscribe":
+        socket.subscribe("")
+    elif command == "send":
+        socket.send(body(*map(int, arguments)))
+    elif command == "recv":
+        message = socket.recv()
+        if message != body(*map(int, arguments)):
+            raise ValueError(f"{len(message)} bytes")
+    elif command == "connections":
+        return str(socket.statistics["current_connections"])
+    elif command == "set":
+        option, value = arguments[0], int(arguments[1])
+        if option in TIMES:
+            value = None if value < 0 else value / 1000
+        elif option in FLAGS:
+            value = bool(value)
+        setattr(socket, NAMES.get(option, option), value)
+    elif command == "get":
+        option = arguments[0]
+        value = getattr(socket, NAMES.get(option, option))
+        return str(-1 if value is None else round(value * 1000) if option in TIMES else int(value))
+    elif command == "close":
+        socket.close()
+    return ""
+
+
+def main():
+    sockets = {}
+    for line in sys.stdin:
+        try:
+            answer = f"ok {run(sockets, *line.split())}".strip()
+        except ValueError as error:
+            answer = f"wrong {error}"
+        except OSError as error:
+            answer = f"error {error.errno}"
+        print(answer, flush=True)
+
+
+main()

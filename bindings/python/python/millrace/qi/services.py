@@ -1,0 +1,233 @@
+"""Objects of Python as objects of the bus: methods, signals and properties of a class, with the types that its hints name."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import inspect
+import logging
+import threading
+import typing
+import weakref
+from typing import Any, Callable, Optional, TypeVar
+
+from .. import _native
+from .signals import Property, Signal
+from .types import AnyArguments, signature_of
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_Method = tuple[str, str, str, str, Callable[..., Any], bool]
+
+
+class bind:
+    """Names the types, and the name, that a method has on the bus; hints do the same.
+
+    ``paramsType`` is a tuple or list of types, or :class:`AnyArguments`.
+    """
+
+    def __init__(self, returnType: Any = None, paramsType: Any = None, methodName: Optional[str] = None) -> None:
+        self._given = (returnType, paramsType, methodName)
+
+    def __call__(self, function: F) -> F:
+        setattr(function, "__qi_bind__", self._given)
+        return function
+
+
+def nobind(function: F) -> F:
+    """A method that is not for the bus."""
+    setattr(function, "__qi_nobind__", True)
+    return function
+
+
+def _threading(parallel: bool) -> Callable[..., Any]:
+    def decorate(target: Any = None) -> Any:
+        if target is None:
+            return decorate
+        setattr(target, "__qi_parallel__", parallel)
+        return target
+
+    return decorate
+
+
+#: The methods of this class run one after the other; so do those of classes that say nothing. ``@qi.singleThreaded()``
+singleThreaded = _threading(False)
+#: The methods of this class, or this method, may run at the same time. ``@qi.multiThreaded()``
+multiThreaded = _threading(True)
+
+_made: weakref.WeakKeyDictionary[Any, _native.RawWeakObject] = weakref.WeakKeyDictionary()
+_making = threading.RLock()
+
+
+def object_of(instance: Any) -> Any:
+    """The object that stands for an instance of a class; a dict for a data class; None for what cannot be sent."""
+    if dataclasses.is_dataclass(instance) and not isinstance(instance, type):
+        return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+    if isinstance(instance, type) or inspect.isroutine(instance) or inspect.ismodule(instance):
+        return None
+    with _making:
+        try:
+            weak = _made.get(instance)
+        except TypeError:
+            return _make(instance)
+        there = None if weak is None else weak.object()
+        if there is None:
+            there = _make(instance)
+            _made[instance] = there.weak()
+        return there
+
+
+def _make(instance: Any) -> _native.RawObject:
+    methods: list[_Method] = []
+    signals: list[tuple[str, Signal]] = []
+    properties: list[tuple[str, Property]] = []
+    for name in dir(instance):
+        if name.startswith("__"):
+            continue
+        if isinstance(inspect.getattr_static(instance, name), property):
+            continue
+        member = getattr(instance, name)
+        if isinstance(member, Property):
+            properties.append((name, member))
+        elif isinstance(member, Signal):
+            signals.append((name, member))
+        elif inspect.isroutine(member) and not getattr(member, "__qi_nobind__", False):
+            methods.extend(_describe(instance, name, member))
+    holders: list[_Setter] = [_Setter(member) for _, member in properties]
+    raw = _native.RawObject(
+        inspect.getdoc(type(instance)) or "",
+        methods,
+        [(name, member.signature) for name, member in signals],
+        [(name, member.signature, member.value(), holder) for (name, member), holder in zip(properties, holders)],
+    )
+    weak = raw.weak()
+    for name, member in [*signals, *properties]:
+        member._export(weak, name)
+    for holder in holders:
+        holder.weak = weak
+    return raw
+
+
+class _Setter:
+    """Tells a property that a peer has set it."""
+
+    weak: _native.RawWeakObject
+
+    def __init__(self, member: Property) -> None:
+        self._member = member
+
+    def __call__(self, value: Any) -> None:
+        self._member._set_by_peer(self.weak, value)
+
+
+def _hints(function: Any) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:
+        # Of names that exist only while types are checked.
+        return dict(getattr(function, "__annotations__", {}))
+
+
+def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
+    result, given, renamed = getattr(function, "__qi_bind__", (None, None, None))
+    hints = _hints(function)
+    if result is None:
+        result = hints["return"] if "return" in hints else "m"
+    code, takes_call = _code(instance, function)
+    doc = inspect.getdoc(function) or ""
+
+    def method(parameters: str) -> _Method:
+        return (renamed or name, parameters, signature_of(result), doc, code, takes_call)
+
+    if given is not None:
+        if isinstance(given, AnyArguments) or given is AnyArguments:
+            return [method("m")]
+        return [method(f"({''.join(signature_of(hint) for hint in given)})")]
+    types, required = [], 0
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            return [method("m")]
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty:
+            raise TypeError(f"{name}: calls over the bus have no keyword arguments, but {parameter.name} needs one")
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            continue
+        hint = hints.get(parameter.name, "m")
+        types.append(signature_of("m" if isinstance(hint, str) else hint))
+        required += parameter.default is parameter.empty
+    return [method(f"({''.join(types[:count])})") for count in range(len(types), required - 1, -1)]
+
+
+def _code(instance: Any, function: Any) -> tuple[Callable[..., Any], bool]:
+    if inspect.iscoroutinefunction(function):
+        return _Coroutine(function), True
+    parallel = getattr(function, "__qi_parallel__", getattr(instance, "__qi_parallel__", False))
+    if parallel:
+        return _Parallel(function), True
+    return function, False
+
+
+class _Parallel:
+    """A method that does not wait for the others of its object."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, call: _native.RawCall, arguments: tuple[Any, ...]) -> None:
+        _native.qi_run(lambda: self._run(call, arguments), 0)
+
+    def _run(self, call: _native.RawCall, arguments: tuple[Any, ...]) -> None:
+        try:
+            result = self._function(*arguments)
+        except Exception as error:
+            call.fail(error)
+        else:
+            call.reply(result)
+
+
+class _Coroutine:
+    """A method that is a coroutine: it runs in the event loop in which its object was first used, or in one of our own."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        try:
+            self._loop: Optional[asyncio.AbstractEventLoop] = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+
+    def __call__(self, call: _native.RawCall, arguments: tuple[Any, ...]) -> None:
+        loop = self._loop or _own_loop()
+        try:
+            task = asyncio.run_coroutine_threadsafe(self._function(*arguments), loop)
+        except Exception as error:
+            call.fail(error)
+            return
+        call.on_cancel(task.cancel)
+
+        def done(_: Any) -> None:
+            try:
+                result = task.result()
+            except BaseException as error:
+                call.fail(error if isinstance(error, Exception) else RuntimeError("canceled"))
+            else:
+                call.reply(result)
+
+        task.add_done_callback(done)
+
+
+_loop: Optional[asyncio.AbstractEventLoop] = None
+
+
+def _own_loop() -> asyncio.AbstractEventLoop:
+    global _loop
+    with _making:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="millrace-qi-asyncio", daemon=True).start()
+        return _loop
+
+
+def method_failed(error: BaseException) -> None:
+    """The caller gets the type and the text; whoever runs the service can have the rest."""
+    logging.getLogger("millrace.qi").info("a method has failed: %s", error, exc_info=error)
+
+

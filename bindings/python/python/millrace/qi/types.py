@@ -1,0 +1,217 @@
+"""Types of the bus, and what hints of Python mean there."""
+
+from __future__ import annotations
+
+import collections.abc
+import dataclasses
+import sys
+import typing
+from typing import Any, Union
+
+
+class Type:
+    """A type of the bus. ``signature`` is how it is written on the wire; the class is as good as an instance of it."""
+
+    signature = "m"
+
+    def __str__(self) -> str:
+        return self.signature
+
+
+
+
+class Void(Type):
+    """No value: None."""
+
+    signature = "v"
+
+
+class Bool(Type):
+    """True or False."""
+
+    signature = "b"
+
+
+class Int8(Type):
+    """An integer of 8 bits."""
+
+    signature = "c"
+
+
+class UInt8(Type):
+    """An integer of 8 bits, not negative."""
+
+    signature = "C"
+
+
+class Int16(Type):
+    """An integer of 16 bits."""
+
+    signature = "w"
+
+
+class UInt16(Type):
+    """An integer of 16 bits, not negative."""
+
+    signature = "W"
+
+
+class Int32(Type):
+    """An integer of 32 bits."""
+
+    signature = "i"
+
+
+class UInt32(Type):
+    """An integer of 32 bits, not negative."""
+
+    signature = "I"
+
+
+class Int64(Type):
+    """An integer of 64 bits; what ``int`` is."""
+
+    signature = "l"
+
+
+class UInt64(Type):
+    """An integer of 64 bits, not negative."""
+
+    signature = "L"
+
+
+class Float(Type):
+    """A number of 32 bits."""
+
+    signature = "f"
+
+
+class Double(Type):
+    """A number of 64 bits; what ``float`` is."""
+
+    signature = "d"
+
+
+class String(Type):
+    """A text."""
+
+    signature = "s"
+
+
+class Buffer(Type):
+    """Bytes."""
+
+    signature = "r"
+
+
+class Object(Type):
+    """An object that can be called."""
+
+    signature = "o"
+
+
+class Dynamic(Type):
+    """Any value."""
+
+    signature = "m"
+
+
+class AnyArguments(Type):
+    """As the parameters of a method: any number of any values."""
+
+    signature = "m"
+
+
+class List(Type):
+    """A list of values of one type: ``List(Int32)``."""
+
+    def __init__(self, element: Any) -> None:
+        self.signature = f"[{signature_of(element)}]"
+
+
+class Map(Type):
+    """A dict: ``Map(String, Int32)``."""
+
+    def __init__(self, key: Any, value: Any) -> None:
+        self.signature = f"{{{signature_of(key)}{signature_of(value)}}}"
+
+
+class Struct(Type):
+    """A tuple of values of these types: ``Struct([Int32, String])``."""
+
+    def __init__(self, fields: collections.abc.Iterable[Any]) -> None:
+        self.signature = f"({''.join(signature_of(field) for field in fields)})"
+
+
+class Optional(Type):
+    """A value, or None: ``Optional(Int32)``."""
+
+    def __init__(self, value: Any) -> None:
+        self.signature = f"+{signature_of(value)}"
+
+
+_PLAIN: dict[Any, str] = {
+    None: "v",
+    type(None): "v",
+    bool: "b",
+    int: "l",
+    float: "d",
+    str: "s",
+    bytes: "r",
+    bytearray: "r",
+    memoryview: "r",
+    list: "[m]",
+    dict: "{mm}",
+}
+
+_LISTS = (list, collections.abc.Sequence, collections.abc.Iterable)
+_MAPS = (dict, collections.abc.Mapping)
+
+
+def _is_union(origin: Any) -> bool:
+    return origin is Union or (sys.version_info >= (3, 10) and origin is __import__("types").UnionType)
+
+
+def signature_of(hint: Any) -> str:
+    """The type on the bus that a hint means; ``m``, any value, if it means none.
+
+    >>> from millrace.qi.types import signature_of
+    >>> signature_of(dict[str, list[int]]), signature_of(Int32), signature_of("(is)")
+    ('{s[l]}', 'i', '(is)')
+    """
+    if isinstance(hint, str):
+        return hint
+    if isinstance(hint, Type) or (isinstance(hint, type) and issubclass(hint, Type)):
+        return hint.signature
+    try:
+        if hint in _PLAIN:
+            return _PLAIN[hint]
+    except TypeError:
+        return "m"
+    for extra in getattr(hint, "__metadata__", ()):
+        if isinstance(extra, Type) or (isinstance(extra, type) and issubclass(extra, Type)):
+            return extra.signature
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        hints = typing.get_type_hints(hint)
+        names = [field.name for field in dataclasses.fields(hint)]
+        members = "".join(signature_of(hints[name]) for name in names)
+        return f"({members})<{','.join([hint.__name__, *names])}>"
+    return _generic(typing.get_origin(hint), typing.get_args(hint))
+
+
+def _generic(origin: Any, inner: tuple[Any, ...]) -> str:
+    if origin in _LISTS and inner:
+        return f"[{signature_of(inner[0])}]"
+    if origin in _MAPS and len(inner) == 2:
+        return f"{{{signature_of(inner[0])}{signature_of(inner[1])}}}"
+    if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
+        return f"[{signature_of(inner[0])}]"
+    if origin is tuple:
+        return f"({''.join(signature_of(member) for member in inner)})"
+    if _is_union(origin):
+        others = [member for member in inner if member is not type(None)]
+        if len(others) == 1 and len(inner) == 2:
+            return f"+{signature_of(others[0])}"
+    if getattr(origin, "__name__", "") in ("Future", "Awaitable", "Coroutine") and inner:
+        return signature_of(inner[-1])
+    return "m"

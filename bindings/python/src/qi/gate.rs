@@ -1,0 +1,47 @@
+//! Threads that are not Python's and run Python code: they pass here, so that the end of the interpreter can wait for them.
+//!
+//! A thread that wants the interpreter when that is gone would be stopped in the middle of our frames, and libqi's binding dies of
+//! just that. So when the program ends the gate is closed first, and who is inside is waited for.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+
+static CLOSED: AtomicBool = AtomicBool::new(false);
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+
+/// How long the end of the program waits for code of its own that does not return.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+struct Inside;
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs this with the interpreter; `None` if there is none any more.
+pub fn with_python<T>(run: impl FnOnce(Python<'_>) -> T) -> Option<T> {
+    INSIDE.fetch_add(1, Ordering::SeqCst);
+    let _inside = Inside;
+    if CLOSED.load(Ordering::SeqCst) {
+        return None;
+    }
+    Python::try_attach(run)
+}
+
+/// Nobody passes any more; waits for who is inside. For the end of the interpreter, which must not be held.
+pub fn close() {
+    CLOSED.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    while INSIDE.load(Ordering::SeqCst) > 0 && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// In the child of a fork: the threads that were inside are not there.
+pub fn after_fork() {
+    INSIDE.store(0, Ordering::SeqCst);
+}

@@ -1,0 +1,332 @@
+//! Sessions, and what offers services: a directory of our own, or a provider for somebody else's.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use nanomsg::qi::bus::Provider;
+use nanomsg::qi::calls::{CallError, Result};
+use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
+use nanomsg::qi::meta::ServiceInfo;
+use nanomsg::qi::server::{Options, Server, Verdict};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::errors::raise_as;
+use super::future::{RawFuture, report};
+use super::object::RawObject;
+use super::proxy::RawProxy;
+use super::{gate, pool};
+
+/// Threads that call methods of services, at most. They are started when they are wanted; a method that waits for another
+/// service holds one.
+const WORKERS: usize = 128;
+
+/// What is to be closed before the interpreter ends.
+trait Closing: Send + Sync {
+    fn close(&self);
+}
+
+static OPEN: Mutex<Vec<Weak<dyn Closing>>> = Mutex::new(Vec::new());
+
+fn enlist(closing: Weak<dyn Closing>) {
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|closing| closing.strong_count() > 0);
+    open.push(closing);
+}
+
+/// At the end of the interpreter: ends everything that could still run Python code.
+#[pyfunction]
+pub fn qi_close_all(py: Python<'_>) {
+    py.detach(|| {
+        let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+        open.iter().filter_map(Weak::upgrade).for_each(|closing| closing.close());
+        gate::close();
+    });
+}
+
+/// In the child of a fork: what is open is the parent's.
+#[pyfunction]
+pub fn qi_after_fork() {
+    gate::after_fork();
+    std::mem::forget(std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner)));
+}
+
+/// Calls this on another thread, in so many seconds.
+#[pyfunction]
+pub fn qi_run(callback: Py<PyAny>, seconds: f64) {
+    let at = super::future::deadline(Some(seconds)).unwrap_or_else(std::time::Instant::now);
+    pool::run_at(at, move || {
+        let _ = gate::with_python(|py| report(py, callback.call0(py)));
+    });
+}
+
+/// User, token, and whether to connect again.
+type Manner = (Option<String>, Option<String>, bool);
+
+fn session_options((user, token, reconnect): Manner, timeout: Option<f64>) -> SessionOptions {
+    let mut options = SessionOptions::default();
+    options.dial.credentials.user = user;
+    options.dial.credentials.token = token;
+    options.reconnect = reconnect.then(Backoff::default);
+    if let Some(timeout) = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok()) {
+        options.dial.timeout = Some(timeout);
+    }
+    options
+}
+
+struct Connected {
+    session: Session,
+    process: u32,
+}
+
+impl Closing for Connected {
+    fn close(&self) {
+        if self.process == std::process::id() {
+            self.session.close();
+        }
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A connection to a directory.
+#[pyclass(frozen, module = "millrace._native")]
+pub struct RawSession {
+    connected: Arc<Connected>,
+}
+
+/// A service as the directory lists it.
+fn info(py: Python<'_>, info: &ServiceInfo) -> PyResult<Py<PyAny>> {
+    let entry = PyDict::new(py);
+    entry.set_item("name", info.name.lossy())?;
+    entry.set_item("serviceId", info.service_id)?;
+    entry.set_item("machineId", info.machine_id.lossy())?;
+    entry.set_item("processId", info.process_id)?;
+    let endpoints: Vec<_> = info.endpoints.iter().map(|endpoint| endpoint.lossy().into_owned()).collect();
+    entry.set_item("endpoints", endpoints)?;
+    entry.set_item("sessionId", info.session_id.lossy())?;
+    entry.set_item("objectUid", info.object_uid.map_or_else(Vec::new, |uid| uid.to_vec()).as_slice())?;
+    Ok(entry.into_any().unbind())
+}
+
+fn proxy(py: Python<'_>, proxy: nanomsg::qi::client::Proxy) -> PyResult<Py<PyAny>> {
+    RawProxy::wrap(py, proxy).map(Bound::unbind)
+}
+
+impl RawSession {
+    fn session(&self, py: Python<'_>) -> PyResult<Session> {
+        if self.connected.process != std::process::id() {
+            let text = "this session was connected before a fork and belongs to the parent";
+            return Err(raise_as(py, "NotConnected", text));
+        }
+        Ok(self.connected.session.clone())
+    }
+}
+
+#[pymethods]
+impl RawSession {
+    /// Connects to a directory; a future of the session.
+    #[staticmethod]
+    #[pyo3(signature = (url, manner, timeout = None))]
+    fn connect<'py>(py: Python<'py>, url: String, manner: Manner, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let options = session_options(manner, timeout);
+        let connect = move || Session::connect(&url, options);
+        RawFuture::of(py, connect, |py, session| {
+            let connected = Arc::new(Connected { session, process: std::process::id() });
+            enlist(Arc::downgrade(&connected) as Weak<dyn Closing>);
+            Ok(Bound::new(py, RawSession { connected })?.into_any().unbind())
+        })
+    }
+
+    /// A future of the proxy of a service.
+    fn service<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
+        let session = self.session(py)?;
+        RawFuture::of(py, move || session.service(&name), proxy)
+    }
+
+    /// The same, when it is there.
+    #[pyo3(signature = (name, timeout = None))]
+    fn wait_for_service<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let session = self.session(py)?;
+        let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
+        RawFuture::of(py, move || session.wait_for_service(&name, timeout), proxy)
+    }
+
+    /// A future of what the directory lists.
+    fn services<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let session = self.session(py)?;
+        RawFuture::of(
+            py,
+            move || session.services(),
+            |py, services| {
+                let list = services.iter().map(|service| info(py, service)).collect::<PyResult<Vec<_>>>()?;
+                Ok(list.into_pyobject(py)?.into_any().unbind())
+            },
+        )
+    }
+
+    fn is_connected(&self, py: Python<'_>) -> bool {
+        self.session(py).is_ok_and(|session| session.is_connected())
+    }
+
+    /// The address of ours on the directory's connection.
+    fn local_address(&self, py: Python<'_>) -> Option<String> {
+        let connection = self.session(py).ok()?.connection().ok()?;
+        connection.endpoint().local().map(str::to_owned)
+    }
+
+    /// Calls this on another thread, once, with the reason, when the directory's connection ends.
+    fn on_end(&self, py: Python<'_>, callback: Py<PyAny>) -> PyResult<()> {
+        let failed = |error: &CallError| super::errors::raise(py, error);
+        let connection = self.session(py)?.connection().map_err(|error| failed(&error))?;
+        let closer = move |reason: &nanomsg::qi::endpoint::Reason| {
+            let reason = reason.to_string();
+            pool::run_python(move |py| report(py, callback.call1(py, (reason,))));
+        };
+        connection.endpoint().on_close(closer).map(drop).map_err(|error| failed(&error.into()))
+    }
+
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.connected.close());
+    }
+}
+
+enum Served {
+    Directory(Server),
+    Provider(Provider),
+}
+
+struct Serving {
+    served: Served,
+    process: u32,
+}
+
+impl Closing for Serving {
+    fn close(&self) {
+        if self.process == std::process::id() {
+            match &self.served {
+                Served::Directory(server) => server.close(),
+                Served::Provider(provider) => provider.close(),
+            }
+        }
+    }
+}
+
+impl Serving {
+    fn register(&self, name: &str, object: &nanomsg::qi::server::Object) -> Result<u32> {
+        match &self.served {
+            Served::Directory(server) => {
+                server.add_service(name, object).map_err(|error| CallError::Remote(error.to_string()))
+            }
+            Served::Provider(provider) => provider.register(name, object),
+        }
+    }
+
+    fn unregister(&self, name: &str, id: u32) -> Result<()> {
+        match &self.served {
+            Served::Directory(server) => {
+                server.remove_service(id).map_err(|error| CallError::Remote(error.to_string()))
+            }
+            Served::Provider(provider) => provider.unregister(name),
+        }
+    }
+}
+
+/// What offers services.
+#[pyclass(frozen, module = "millrace._native")]
+pub struct RawServer {
+    serving: Arc<Serving>,
+}
+
+fn wrap_server(py: Python<'_>, served: Served) -> PyResult<Py<PyAny>> {
+    let serving = Arc::new(Serving { served, process: std::process::id() });
+    enlist(Arc::downgrade(&serving) as Weak<dyn Closing>);
+    Ok(Bound::new(py, RawServer { serving })?.into_any().unbind())
+}
+
+fn server_options() -> Options {
+    Options { workers: WORKERS, ..Options::default() }
+}
+
+/// Asks Python who is let in.
+fn let_in(judge: &Py<PyAny>, user: Option<&[u8]>, token: Option<&[u8]>) -> Verdict {
+    let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let verdict = gate::with_python(|py| judge.call1(py, (text(user), text(token)))?.is_truthy(py));
+    match verdict {
+        Some(Ok(true)) => Verdict::Accept(Vec::new()),
+        _ => Verdict::Reject("wrong user or token".to_owned()),
+    }
+}
+
+#[pymethods]
+impl RawServer {
+    /// A future of a directory that listens at these addresses. `judge(user, token)` says who is let in; None: everybody.
+    #[staticmethod]
+    fn standalone<'py>(py: Python<'py>, urls: Vec<String>, judge: Option<Py<PyAny>>) -> PyResult<Bound<'py, PyAny>> {
+        let start = move || {
+            let mut options = server_options();
+            if let Some(judge) = judge {
+                options = options.authenticator(move |shown| let_in(&judge, shown.user, shown.token));
+            }
+            let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+            let server = Server::standalone(&shared_reactor()?, &urls, options);
+            server.map(Served::Directory).map_err(|error| CallError::Remote(error.to_string()))
+        };
+        RawFuture::of(py, start, wrap_server)
+    }
+
+    /// A future of a provider for the directory at `url`, which listens at these addresses.
+    #[staticmethod]
+    fn provider<'py>(py: Python<'py>, url: String, urls: Vec<String>, manner: Manner) -> PyResult<Bound<'py, PyAny>> {
+        let start = move || {
+            let urls: Vec<_> = urls.iter().map(String::as_str).collect();
+            Provider::start(&url, &urls, session_options(manner, None), server_options()).map(Served::Provider)
+        };
+        RawFuture::of(py, start, wrap_server)
+    }
+
+    /// A future of the id.
+    fn register<'py>(&self, py: Python<'py>, name: String, object: &RawObject) -> PyResult<Bound<'py, PyAny>> {
+        let (serving, object) = (Arc::clone(&self.serving), object.object().clone());
+        RawFuture::of(
+            py,
+            move || serving.register(&name, &object),
+            |py, id| Ok(id.into_pyobject(py)?.into_any().unbind()),
+        )
+    }
+
+    /// A future of its being gone.
+    fn unregister<'py>(&self, py: Python<'py>, name: String, id: u32) -> PyResult<Bound<'py, PyAny>> {
+        let serving = Arc::clone(&self.serving);
+        RawFuture::of(py, move || serving.unregister(&name, id), |py, ()| Ok(py.None()))
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        match &self.serving.served {
+            Served::Directory(server) => server.addresses(),
+            Served::Provider(provider) => provider.addresses(),
+        }
+    }
+
+    /// Waits for methods that are under way.
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.serving.close());
+    }
+}
+
+impl Drop for RawServer {
+    /// Methods that are under way need the interpreter, which whoever drops this holds.
+    fn drop(&mut self) {
+        let serving = Arc::clone(&self.serving);
+        pool::run(move || serving.close());
+    }
+}

@@ -1,0 +1,654 @@
+"""The object bus: both sides in this process, each over its own connection."""
+
+import asyncio
+import gc
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from typing import Optional
+
+import pytest
+
+from millrace import qi
+
+LONG = 20
+
+
+class Desk:
+    """What the tests call."""
+
+    def __init__(self):
+        self.said = qi.Signal("(is)")
+        self.anything = qi.Signal()
+        self.level = qi.Property("i")
+        self.session = None
+
+    def add(self, a: int, b: int = 10) -> int:
+        return a + b
+
+    def echo(self, value):
+        return value
+
+    def count(self, *values):
+        return len(values)
+
+    def fail(self):
+        raise ValueError("a bad thing")
+
+    def refuse(self):
+        raise qi.RemoteError("no")
+
+    def halves(self, values: list[float]) -> list[float]:
+        return [value / 2 for value in values]
+
+    def maybe(self, value: Optional[int]) -> Optional[int]:
+        return None if value is None else value + 1
+
+    @qi.bind(returnType=qi.String, paramsType=(qi.Int32,), methodName="renamed")
+    def something(self, number):
+        return f"{number}"
+
+    @qi.nobind
+    def private(self):
+        return 1
+
+    @property
+    def forbidden(self):
+        raise AssertionError("properties of Python are not asked")
+
+    def give(self, name: str):
+        return Child(name)
+
+    def hear(self, other) -> str:
+        return other.hello()
+
+    async def slow(self, value: int) -> int:
+        await asyncio.sleep(0)
+        return value * 2
+
+    def later(self, value: int):
+        return qi.runAsync(lambda: value * 3, delay=1000)
+
+    def ask(self, value: int) -> int:
+        """Calls another service, and that calls this one's module."""
+        return self.session.service("Helper").help(value)
+
+
+class Child:
+    alive = 0
+
+    def __init__(self, name):
+        self.name = name
+        Child.alive += 1
+
+    def __del__(self):
+        Child.alive -= 1
+
+    def hello(self) -> str:
+        return "hello from " + self.name
+
+
+class Helper:
+    def help(self, value: int) -> int:
+        return value + 100
+
+
+class Bus:
+    def __init__(self):
+        self.server = qi.Session()
+        self.server.listenStandalone("tcp://127.0.0.1:0")
+        self.desk = Desk()
+        self.desk.session = self.server
+        self.number = self.server.registerService("Desk", self.desk)
+        self.client = qi.Session(self.server.url())
+        self.proxy = self.client.service("Desk")
+
+
+@pytest.fixture
+def bus():
+    bus = Bus()
+    with bus.server, bus.client:
+        yield bus
+
+
+def wait_until(holds):
+    end = time.monotonic() + LONG
+    while not holds():
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.002)
+
+
+def test_methods_have_the_types_of_their_hints(bus):
+    desk = bus.proxy
+    assert desk.add(1, 2) == 3 and desk.add(1) == 11
+    assert desk.count() == 0 and desk.count(1, "a", None) == 3
+    assert desk.halves([1, 2]) == [0.5, 1.0]
+    assert desk.maybe(4) == 5 and desk.maybe(None) is None
+    assert desk.renamed(7) == "7"
+    for hidden in ("something", "private", "forbidden", "session"):
+        assert not hasattr(desk, hidden)
+    described = {(m["name"], m["parametersSignature"], m["returnSignature"]) for m in desk.metaObject()["methods"].values()}
+    assert {("add", "(ll)", "l"), ("add", "(l)", "l"), ("echo", "(m)", "m"), ("halves", "([d])", "[d]")} <= described
+    assert "add" in dir(desk) and "add(ll) -> l" in desk.add.__doc__
+    assert desk.call("add::(ll)", 3, 4) == 7
+    with pytest.raises(TypeError):
+        desk.add(a=1, b=2)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, True, 0, -1, 2**62, 2**64 - 1, 1.5, "text", "", "é€", [], [1, 2], [1, "a"], (), (1, "a"), {"a": 1}, {1: "x", "b": 2.5},
+        {}, {"deep": [{"a": (1, [2.5])}]}, [[1], []], bytearray(b"\x00\xff"), {(1, 2): "tuple"},
+    ],
+)  # fmt: skip
+def test_values_come_back_as_they_went(bus, value):
+    back = bus.proxy.echo(value)
+    assert back == value and type(back) is type(value)
+
+
+def test_values_that_cannot_be(bus):
+    assert bus.proxy.echo(b"\xff") == b"\xff" and bus.proxy.echo(memoryview(b"ab")) == b"ab"
+    with pytest.raises(OverflowError):
+        bus.proxy.echo(2**64)
+    endless = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="within each other"):
+        bus.proxy.echo(endless)
+    with pytest.raises(TypeError):
+        bus.proxy.echo(len)
+    with pytest.raises(RuntimeError):
+        bus.proxy.add("not a number", 2)
+
+
+def test_failures_say_what_happened(bus):
+    with pytest.raises(qi.RemoteError, match="ValueError: a bad thing") as caught:
+        bus.proxy.fail()
+    assert isinstance(caught.value, RuntimeError)
+    with pytest.raises(qi.RemoteError, match="^no$"):
+        bus.proxy.refuse()
+    with pytest.raises(AttributeError, match="nothing"):
+        bus.proxy.nothing()
+    with pytest.raises(qi.ServiceNotFound, match="Nobody"):
+        bus.client.service("Nobody")
+    with pytest.raises(qi.Error, match="Desk"):
+        bus.server.registerService("Desk", Helper())
+    with pytest.raises(qi.Error):
+        bus.server.unregisterService(4711)
+    with pytest.raises(qi.NotConnected):
+        qi.Session().service("Desk")
+    with pytest.raises(ConnectionError):
+        qi.Session("tcp://127.0.0.1:1")
+    with pytest.raises(RuntimeError):
+        qi.Session("nonsense")
+    with pytest.raises(qi.Timeout):
+        bus.client.waitForService("Nobody", 20)
+    with pytest.raises(TypeError, match="class"):
+        bus.server.registerService("Wrong", len)
+
+
+def test_signals_and_properties(bus):
+    got = queue.Queue()
+    link = bus.proxy.said.connect(lambda number, text: got.put((number, text)))
+    assert isinstance(link, int)
+    for number in range(100):
+        bus.desk.said(number, "x")
+    assert [got.get(timeout=LONG) for _ in range(100)] == [(number, "x") for number in range(100)]
+    assert bus.proxy.said.disconnect(link) and not bus.proxy.said.disconnect(link)
+    with pytest.raises(ValueError):
+        bus.desk.said("no number", "x")
+
+    level = bus.proxy.level
+    assert level.value() == 0
+    here = queue.Queue()
+    bus.desk.level.connect(here.put)
+    level.connect(got.put)
+    level.setValue(5)
+    assert here.get(timeout=LONG) == 5 and got.get(timeout=LONG) == 5
+    assert bus.desk.level.value() == 5
+    bus.desk.level.setValue(6)
+    assert got.get(timeout=LONG) == 6 and level.value() == 6 and level.value(_async=True).value() == 6
+    with pytest.raises(RuntimeError):
+        level.setValue("many")
+    with pytest.raises(ValueError):
+        bus.desk.level.setValue("many")
+    assert level.value() == 6 and bus.desk.level.value() == 6
+
+
+def test_a_callback_that_fails_does_not_end_the_others(bus):
+    got = queue.Queue()
+    bus.proxy.anything.connect(lambda value: 1 / 0)
+    bus.proxy.anything.connect(got.put)
+    bus.desk.anything(1)
+    bus.desk.anything("two")
+    assert got.get(timeout=LONG) == 1 and got.get(timeout=LONG) == "two"
+
+
+def test_events_one_by_one(bus):
+    with bus.proxy.said.subscribe() as events:
+        bus.desk.said(1, "a")
+        bus.desk.said(2, "b")
+        assert events.get(timeout=LONG) == (1, "a") and next(events) == (2, "b") and events.missed == 0
+        with pytest.raises(TimeoutError):
+            events.get(timeout=0.001)
+        thread = threading.Timer(0.01, events.close)
+        thread.start()
+        assert list(events) == []
+    with bus.proxy.level.subscribe(queue=1) as events:
+        bus.desk.level.setValue(3)
+        assert events.get(timeout=LONG) == 3
+
+
+def test_objects_go_both_ways_and_end_with_their_users(bus):
+    before = Child.alive
+    child = bus.proxy.give("a child")
+    assert child.hello() == "hello from a child" and child.isValid() and Child.alive == before + 1
+    assert bus.proxy.hear(child) == "hello from a child"
+    assert bus.proxy.hear(Child("mine")) == "hello from mine"
+    del child
+
+    def all_gone():
+        gc.collect()
+        return Child.alive == before
+
+    wait_until(all_gone)
+
+
+def test_a_service_that_is_taken_back_is_freed(bus):
+    class Big:
+        def __init__(self):
+            self.signal = qi.Signal()
+            self.value = qi.Property("i")
+
+        def method(self):
+            return 1
+
+    big = Big()
+    gone = weakref.ref(big)
+    number = bus.server.registerService("Big", big)
+    assert bus.client.service("Big").method() == 1
+    bus.server.unregisterService(number)
+    del big
+
+    def freed():
+        gc.collect()
+        return gone() is None
+
+    wait_until(freed)
+    with pytest.raises(qi.ServiceNotFound):
+        bus.client.service("Big")
+
+
+def test_methods_of_services_call_others(bus):
+    helper = qi.Session(bus.server.url())
+    with helper:
+        number = helper.registerService("Helper", Helper())
+        assert bus.proxy.ask(5) == 105
+        assert {service["name"] for service in bus.client.services()} >= {"Desk", "Helper", "ServiceDirectory"}
+        futures = [bus.proxy.ask(n, _async=True) for n in range(50)]
+        assert [future.value() for future in futures] == [n + 100 for n in range(50)]
+        helper.unregisterService(number)
+
+
+def test_one_method_at_a_time_unless_it_is_said(bus):
+    class Single:
+        def __init__(self):
+            self.inside, self.most = 0, 0
+            self.barrier = threading.Barrier(2)
+
+        def work(self):
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            time.sleep(0.002)
+            self.inside -= 1
+            return self.most
+
+    @qi.multiThreaded()
+    class Many:
+        def __init__(self):
+            self.barrier = threading.Barrier(3, timeout=LONG)
+
+        def meet(self):
+            # Ends only if three calls are in here at the same time.
+            self.barrier.wait()
+            return True
+
+    bus.server.registerService("Single", Single())
+    bus.server.registerService("Many", Many())
+    single, many = bus.client.service("Single"), bus.client.service("Many")
+    assert [f.value() for f in [single.work(_async=True) for _ in range(10)]] == [1] * 10
+    assert [f.value() for f in [many.meet(_async=True) for _ in range(3)]] == [True] * 3
+
+
+def test_methods_that_answer_later(bus):
+    assert bus.proxy.slow(4) == 8
+    assert bus.proxy.later(4) == 12
+    assert [f.value() for f in [bus.proxy.slow(n, _async=True) for n in range(20)]] == [2 * n for n in range(20)]
+
+
+def test_a_call_that_is_given_up_is_told_to_the_method(bus):
+    told = threading.Event()
+
+    class Patient:
+        def wait(self):
+            promise = qi.Promise(lambda promise: (told.set(), promise.setCanceled()))
+            return promise.future()
+
+    bus.server.registerService("Patient", Patient())
+    patient = bus.client.service("Patient")
+    future = patient.wait(_async=True)
+    assert future.isRunning() and future.wait(1) == qi.FutureState.Running
+    future.cancel()
+    with pytest.raises(qi.Canceled):
+        future.value()
+    assert told.wait(LONG) and future.isCanceled()
+    with pytest.raises(TimeoutError):
+        patient.wait(_timeout=0.01)
+
+
+def test_a_connection_that_ends_is_told(bus):
+    ended = queue.Queue()
+    bus.client.disconnected.connect(ended.put)
+    events = bus.proxy.said.subscribe()
+    bus.server.close()
+    assert ended.get(timeout=LONG)
+    wait_until(lambda: not bus.client.isConnected())
+    with pytest.raises(qi.NotConnected):
+        bus.proxy.add(1, 2)
+    with pytest.raises(qi.NotConnected):
+        next(events)
+
+
+def test_news_of_services(bus):
+    came, went = queue.Queue(), queue.Queue()
+    bus.client.serviceRegistered.connect(lambda number, name: came.put(name))
+    bus.client.serviceUnregistered.connect(lambda number, name: went.put(name))
+    waiting = bus.client.waitForService("Late", _async=True)
+    number = bus.server.registerService("Late", Helper())
+    assert came.get(timeout=LONG) == "Late" and waiting.value().help(1) == 101
+    bus.server.unregisterService(number)
+    assert went.get(timeout=LONG) == "Late"
+
+
+def test_who_is_let_in():
+    with qi.Session() as server:
+        server.listenStandalone("tcp://127.0.0.1:0", authenticate=lambda user, token: (user, token) == ("nao", "secret"))
+        server.registerService("Desk", Desk())
+        with qi.Session(server.url(), user="nao", token="secret") as client:
+            assert client.service("Desk").add(1, 2) == 3
+        with pytest.raises(qi.AuthenticationError):
+            qi.Session(server.url(), user="nao", token="guess")
+
+        class Factory:
+            def newAuthenticator(self):
+                return self
+
+            def initialAuthData(self):
+                return {"user": "nao", "token": "secret"}
+
+        session = qi.Session()
+        session.setClientAuthenticatorFactory(Factory())
+        session.connect(server.url())
+        with session:
+            assert session.isConnected()
+
+
+def test_asyncio(bus):
+    async def main():
+        async with await qi.connect(bus.server.url()) as session:
+            desk = await session.service("Desk", _async=True)
+            assert await desk.add(1, 2, _async=True) == 3
+            assert await asyncio.gather(*(desk.slow(n, _async=True) for n in range(100))) == [2 * n for n in range(100)]
+            with pytest.raises(qi.RemoteError):
+                await desk.fail(_async=True)
+            seen = []
+            with await desk.said.subscribe(_async=True) as events:
+                bus.desk.said(1, "a")
+                bus.desk.said(2, "b")
+                async for event in events:
+                    seen.append(event)
+                    if len(seen) == 2:
+                        break
+            assert seen == [(1, "a"), (2, "b")]
+
+            class Patient:
+                def wait(self):
+                    return qi.Promise(lambda promise: promise.setCanceled()).future()
+
+            await session.registerService("Patient", Patient(), _async=True)
+            patient = await session.service("Patient", _async=True)
+            call = patient.wait(_async=True)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.ensure_future(wrap(call)), 0.01)
+            with pytest.raises(qi.Canceled):
+                await call
+
+    async def wrap(future):
+        return await future
+
+    asyncio.run(main())
+
+
+def test_uvloop(bus):
+    uvloop = pytest.importorskip("uvloop")
+
+    async def main():
+        desk = await bus.client.service("Desk", _async=True)
+        return [await desk.add(n, 1, _async=True) for n in range(100)]
+
+    loop = uvloop.new_event_loop()
+    try:
+        assert loop.run_until_complete(main()) == list(range(1, 101))
+    finally:
+        loop.close()
+
+
+def test_futures_and_promises():
+    promise = qi.Promise()
+    future = promise.future()
+    assert future.isRunning() and future.wait(0) == qi.FutureState.Running
+    with pytest.raises(RuntimeError, match="Future timeout."):
+        future.value(1)
+    following = future.then(lambda f: f.value() + 1)
+    value = future.andThen(lambda v: v * 2)
+    called = queue.Queue()
+    future.addCallback(called.put)
+    promise.setValue(5)
+    assert following.value() == 6 and value.value() == 10 and called.get(timeout=LONG) is future
+    with pytest.raises(RuntimeError, match="already been set"):
+        promise.setValue(6)
+    with pytest.raises(RuntimeError, match="no error"):
+        future.error()
+    with pytest.raises(RuntimeError, match="ZeroDivisionError") as caught:
+        qi.runAsync(lambda: 1 / 0).value()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    failed = qi.Promise()
+    failed.setError("text")
+    assert failed.future().andThen(lambda v: v).error() == "text" and failed.future().hasError()
+    assert qi.runAsync(lambda: future).unwrap().value() == 5
+    assert [f.value() for f in qi.futureBarrier([future, value]).value()] == [5, 10]
+    assert qi.futureBarrier([]).value() == []
+    asked = threading.Event()
+    canceled = qi.Promise(lambda p: (asked.set(), p.setCanceled()))
+    canceled.future().cancel()
+    with pytest.raises(RuntimeError, match="Future canceled."):
+        canceled.future().value()
+    assert asked.is_set() and canceled.future().isCanceled()
+    # As many that wait for one another as there is room for, and more.
+    first = qi.Promise()
+    chain = [first.future()]
+    for _ in range(500):
+        previous = chain[-1]
+        chain.append(previous.then(lambda f: f.value() + 1))
+    waiting = [qi.runAsync(lambda f=f: f.value()) for f in chain[:50]]
+    first.setValue(0)
+    assert chain[-1].value() == 500 and [f.value() for f in waiting] == list(range(50))
+
+
+def test_local_signals_have_an_instance_each():
+    class Two:
+        touched = qi.Signal("(i)")
+
+    one, other = Two(), Two()
+    got = queue.Queue()
+    one.touched.connect(got.put)
+    other.touched(1)
+    one.touched(2)
+    assert got.get(timeout=LONG) == 2 and one.touched is one.touched
+    connected = []
+    signal_ = qi.Signal(onConnect=connected.append)
+    link = signal_.connect(print)
+    signal_.connect(print)
+    signal_.disconnect(link)
+    signal_.disconnectAll()
+    assert connected == [True, False]
+
+
+def test_periodic_tasks():
+    calls = queue.Queue()
+    task = qi.PeriodicTask()
+    with pytest.raises(RuntimeError):
+        task.start(True)
+    task.setCallback(lambda: calls.put(1))
+    task.setUsPeriod(500)
+    task.start(True)
+    for _ in range(5):
+        calls.get(timeout=LONG)
+    task.stop()
+    assert not task.isRunning()
+    while not calls.empty():
+        calls.get()
+    assert calls.empty()
+
+
+def test_an_application_takes_its_options():
+    with qi.Session() as server:
+        server.listenStandalone("tcp://127.0.0.1:0")
+        args = ["name", "--qi-url=" + server.url(), "--mine"]
+        app = qi.Application(args)
+        assert args == ["name", "--mine"] and app.url == server.url()
+        app.atRun(lambda: qi.runAsync(app.stop))
+        app.run()
+        # The end of the session ends it, too.
+        app = qi.ApplicationSession(["name", "--qi-url", server.url()])
+        app.start()
+        assert app.session.isConnected()
+        ending = threading.Thread(target=app.run)
+        ending.start()
+        server.close()
+        ending.join(LONG)
+        assert not ending.is_alive()
+    with pytest.raises(ValueError, match="--qi-url"):
+        qi.Application(["name", "--qi-url"])
+
+
+SCRIPT = """
+import os, signal, sys, threading, time
+from millrace import qi
+class Slow:
+    def wait(self):
+        return qi.Promise().future()
+server = qi.Session()
+server.listenStandalone("tcp://127.0.0.1:0")
+server.registerService("Slow", Slow())
+slow = qi.Session(server.url()).service("Slow")
+"""
+
+
+def run(code, expected=0):
+    done = subprocess.run([sys.executable, "-c", SCRIPT + code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == expected, (done.returncode, done.stdout, done.stderr)
+    return done
+
+
+@pytest.mark.parametrize("wait", ["slow.wait()", "slow.wait(_async=True).value()", "qi.Session().connect(silent)"])
+def test_ctrl_c_ends_waits(wait):
+    run(f"""
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+silent = "tcp://127.0.0.1:%d" % listener.getsockname()[1]
+signal.signal(signal.SIGINT, signal.default_int_handler)
+def later():
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=later, daemon=True).start()
+try:
+    {wait}
+except KeyboardInterrupt:
+    print("interrupted")
+else:
+    sys.exit("not interrupted")
+""")
+
+
+def test_a_program_may_end_in_the_middle_of_everything():
+    # libqi's package aborts here now and then.
+    for _ in range(5):
+        run("""
+busy = qi.Signal()
+class Busy:
+    def work(self):
+        return sum(range(1000))
+    tick = qi.Signal()
+it = Busy()
+server.registerService("Busy", it)
+proxy = qi.Session(server.url()).service("Busy")
+proxy.tick.connect(lambda *a: sum(range(1000)))
+for _ in range(200):
+    proxy.work(_async=True).addCallback(lambda f: f.value())
+    it.tick(1)
+""")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_connects_anew():
+    run("""
+child = os.fork()
+if child == 0:
+    try:
+        try:
+            slow.wait()
+        except qi.NotConnected:
+            pass
+        else:
+            os._exit(1)
+        with qi.Session(server.url()) as session:
+            ok = session.service("ServiceDirectory") is not None and qi.runAsync(lambda: 5).value(5000) == 5
+        os._exit(0 if ok else 2)
+    except BaseException as error:
+        print(error, file=sys.stderr)
+        os._exit(3)
+_, status = os.waitpid(child, 0)
+assert status == 0, status
+assert server.isConnected()
+""")
+
+
+def test_nothing_is_left_of_many_sessions_and_calls(bus):
+    def use():
+        for _ in range(20):
+            with qi.Session(bus.server.url()) as session:
+                desk = session.service("Desk")
+                futures = [desk.echo([1, 2, 3], _async=True) for _ in range(50)]
+                assert all(f.value() == [1, 2, 3] for f in futures)
+                desk.said.disconnect(desk.said.connect(print))
+
+    def measure():
+        gc.collect()
+        return len(os.listdir("/proc/self/fd")), len(gc.get_objects())
+
+    use()
+    fds, objects = measure()
+    use()
+    use()
+
+    def settled():
+        now_fds, now_objects = measure()
+        return now_fds <= fds + 2 and now_objects < objects + 500
+
+    wait_until(settled)

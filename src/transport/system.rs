@@ -1,0 +1,184 @@
+//! Options of all sockets (level NN_SOL_SOCKET, `millrace/options.h`) that concern the system's sockets and whom listeners let in.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::RawFd;
+
+use rustix::net::getpeername;
+use socket2::Socket;
+use std::time::Duration;
+
+use crate::core::options::{OptionValue, int};
+use crate::core::{Error, Result};
+use crate::sys::descriptor::borrow;
+
+use super::TransportOptions;
+
+pub const LEVEL: i32 = 0;
+pub const ACCEPT_FROM: i32 = 19824;
+pub const ACCEPT_MAX: i32 = 19825;
+pub const DSCP: i32 = 19826;
+pub const BIND_DEVICE: i32 = 19827;
+pub const TCP_USER_TIMEOUT: i32 = 19828;
+
+/// Longest text of [`ACCEPT_FROM`] and name of [`BIND_DEVICE`].
+const LIST_MAX: usize = 4096;
+const DEVICE_MAX: usize = 15;
+
+pub fn has(level: i32, option: i32) -> bool {
+    level == LEVEL && default(option).is_ok()
+}
+
+pub fn default(option: i32) -> Result<OptionValue> {
+    match option {
+        ACCEPT_FROM | BIND_DEVICE => Ok(OptionValue::Text(Vec::new())),
+        ACCEPT_MAX | DSCP => Ok(OptionValue::Int(-1)),
+        TCP_USER_TIMEOUT => Ok(OptionValue::Int(0)),
+        _ => Err(Error::NO_PROTO_OPT),
+    }
+}
+
+pub fn check(option: i32, value: &[u8]) -> Result<OptionValue> {
+    match option {
+        ACCEPT_FROM => Networks::parse(value).map(|_| OptionValue::Text(value.to_vec())),
+        BIND_DEVICE => {
+            let is_name = value.len() <= DEVICE_MAX && !value.iter().any(|byte| *byte <= b' ' || *byte == b'/');
+            if is_name { Ok(OptionValue::Text(value.to_vec())) } else { Err(Error::INVALID) }
+        }
+        _ => {
+            let value = int(value)?;
+            let valid = match option {
+                ACCEPT_MAX => value == -1 || value > 0,
+                DSCP => (-1..64).contains(&value),
+                TCP_USER_TIMEOUT => value >= 0,
+                _ => return Err(Error::NO_PROTO_OPT),
+            };
+            if valid { Ok(OptionValue::Int(value)) } else { Err(Error::INVALID) }
+        }
+    }
+}
+
+/// Before a socket is bound or connected.
+pub fn bind_device(socket: &Socket, options: &TransportOptions) -> io::Result<()> {
+    match options.get(LEVEL, BIND_DEVICE) {
+        Ok(OptionValue::Text(name)) if !name.is_empty() => socket.bind_device(Some(&name)),
+        _ => Ok(()),
+    }
+}
+
+/// What the system does not take is no reason to refuse the connection.
+pub fn configure(socket: &Socket, options: &TransportOptions) {
+    if let Ok(class) = u32::try_from(options.int(LEVEL, DSCP)) {
+        // The lower two bits are those of congestion.
+        let _ = socket.set_tos_v4(class << 2);
+        let _ = socket.set_tclass_v6(class << 2);
+    }
+    match u64::try_from(options.int(LEVEL, TCP_USER_TIMEOUT)) {
+        Ok(time) if time > 0 => {
+            let _ = socket.set_tcp_user_timeout(Some(Duration::from_millis(time)));
+        }
+        _ => {}
+    }
+}
+
+/// Whom a listener lets in.
+#[derive(Debug, Default)]
+pub struct Admission {
+    from: Networks,
+    most: Option<usize>,
+}
+
+impl Admission {
+    pub fn of(options: &TransportOptions) -> Admission {
+        let from = match options.get(LEVEL, ACCEPT_FROM) {
+            Ok(OptionValue::Text(text)) => Networks::parse(&text).unwrap_or_default(),
+            _ => Networks::default(),
+        };
+        Admission { from, most: usize::try_from(options.int(LEVEL, ACCEPT_MAX)).ok() }
+    }
+
+    /// Whether one more may come, when so many are there.
+    pub fn has_room(&self, there: impl FnOnce() -> usize) -> bool {
+        self.most.is_none_or(|most| there() < most)
+    }
+
+    /// Whether the peer of a connection may come. Who is on this machine without an IP address is not asked.
+    pub fn admits(&self, fd: RawFd) -> bool {
+        self.from.0.is_empty() || peer(fd).is_none_or(|ip| self.from.contain(ip))
+    }
+}
+
+fn peer(fd: RawFd) -> Option<IpAddr> {
+    let address = getpeername(borrow(fd)).ok()??;
+    SocketAddr::try_from(address).ok().map(|address| address.ip())
+}
+
+/// Addresses with the lengths of their prefixes. None at all stands for everybody.
+#[derive(Debug, Default)]
+struct Networks(Vec<(IpAddr, u32)>);
+
+impl Networks {
+    /// `ADDRESS` or `ADDRESS/PREFIX`, separated by commas or spaces.
+    fn parse(text: &[u8]) -> Result<Networks> {
+        let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= LIST_MAX).ok_or(Error::INVALID)?;
+        let words = text.split([',', ' ']).filter(|word| !word.is_empty());
+        words.map(network).collect::<Option<_>>().map(Networks).ok_or(Error::INVALID)
+    }
+
+    fn contain(&self, ip: IpAddr) -> bool {
+        // An IPv4 peer of a listener of both families has an IPv6 address.
+        let (ip, width) = bits(ip.to_canonical());
+        self.0.iter().any(|(network, prefix)| {
+            let (network, of) = bits(*network);
+            of == width && (network ^ ip).checked_shr(width - prefix).unwrap_or(0) == 0
+        })
+    }
+}
+
+fn network(word: &str) -> Option<(IpAddr, u32)> {
+    let (address, prefix) = word.split_once('/').map_or((word, None), |(address, prefix)| (address, Some(prefix)));
+    let ip: IpAddr = address.parse().ok()?;
+    let width = bits(ip).1;
+    let prefix = prefix.map_or(Some(width), |prefix| prefix.parse().ok())?;
+    (prefix <= width).then_some((ip, prefix))
+}
+
+/// An address as a number, and how many bits it has.
+fn bits(ip: IpAddr) -> (u128, u32) {
+    match ip {
+        IpAddr::V4(ip) => (u128::from(ip.to_bits()), 32),
+        IpAddr::V6(ip) => (ip.to_bits(), 128),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_contain_what_begins_like_them() {
+        let networks = Networks::parse(b"10.1.0.0/16, 192.0.2.7 2001:db8::/32,").unwrap();
+        for inside in ["10.1.255.255", "192.0.2.7", "2001:db8::1", "::ffff:10.1.2.3"] {
+            assert!(networks.contain(inside.parse().unwrap()), "{inside}");
+        }
+        for outside in ["10.2.0.0", "192.0.2.6", "2001:db9::1", "::1", "::a01:203"] {
+            assert!(!networks.contain(outside.parse().unwrap()), "{outside}");
+        }
+        let all = Networks::parse(b"0.0.0.0/0").unwrap();
+        assert!(all.contain("1.2.3.4".parse().unwrap()) && !all.contain("::1".parse().unwrap()));
+        assert!(Networks::parse(b"::/0").unwrap().contain("::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for bad in ["x", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "1.2.3", "[::1]", "localhost"] {
+            assert_eq!(check(ACCEPT_FROM, bad.as_bytes()), Err(Error::INVALID), "{bad}");
+        }
+        assert_eq!(check(BIND_DEVICE, b"0123456789abcdef"), Err(Error::INVALID));
+        assert_eq!(check(BIND_DEVICE, b"a/b"), Err(Error::INVALID));
+        assert!(check(BIND_DEVICE, b"eth0").is_ok());
+        for (option, bad) in [(ACCEPT_MAX, 0), (ACCEPT_MAX, -2), (DSCP, 64), (DSCP, -2), (TCP_USER_TIMEOUT, -1)] {
+            assert_eq!(check(option, &i32::to_ne_bytes(bad)), Err(Error::INVALID));
+        }
+    }
+}

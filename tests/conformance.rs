@@ -1,0 +1,112 @@
+//! The one conformance list of all bindings, `bindings/conformance.json`: C, C++, Python, Node.js and Rust each do what it says,
+//! alone and with each of the others on the other side. The peer programs are in `bindings/conformance`.
+
+mod support;
+
+#[path = "support/conformance.rs"]
+mod conformance;
+
+use std::time::{Duration, Instant};
+
+use conformance::{LANGUAGES, List, Speaker};
+use support::{ScratchDir, until};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[test]
+fn errors() {
+    let list = List::read();
+    for language in LANGUAGES {
+        let mut peer = Speaker::start(language);
+        for case in list.errors() {
+            peer.ask(&format!("a open {}", case.socket));
+            let (last, before) = case.steps.split_last().expect("steps");
+            for step in before {
+                peer.ask(&format!("a {step}"));
+            }
+            let heard = peer.hear(&format!("a {last}"));
+            assert_eq!(heard, format!("error {}", case.errno), "{language}: {}", case.name);
+            peer.hear("a close");
+        }
+    }
+}
+
+#[test]
+fn options() {
+    let list = List::read();
+    for language in LANGUAGES {
+        let mut peer = Speaker::start(language);
+        for case in list.options() {
+            let name = &case.name;
+            peer.ask(&format!("a open {}", case.socket));
+            assert_eq!(peer.ask(&format!("a get {name}")), case.first.to_string(), "{language}: {name} at first");
+            peer.ask(&format!("a set {name} {}", case.set));
+            assert_eq!(peer.ask(&format!("a get {name}")), case.set.to_string(), "{language}: {name}");
+            if let Some(refused) = case.refused {
+                let heard = peer.hear(&format!("a set {name} {refused}"));
+                assert_eq!(heard, format!("error {}", conformance::errno("EINVAL")), "{language}: {name} {refused}");
+            }
+            peer.ask("a close");
+        }
+    }
+}
+
+/// Every language with itself in one process over inproc, and with every language over the rest.
+#[test]
+fn patterns() {
+    let list = List::read();
+    let scratch = ScratchDir::new();
+    for bound in LANGUAGES {
+        for connected in LANGUAGES {
+            let [mut b, mut c] = [bound, connected].map(Speaker::start);
+            for transport in list.transports() {
+                let url = match transport.as_str() {
+                    "inproc" if bound != connected => continue,
+                    "inproc" => "inproc://conformance".to_owned(),
+                    "ipc" => scratch.ipc_address(),
+                    other => format!("{other}://127.0.0.1:0"),
+                };
+                for pattern in list.patterns() {
+                    let what = format!("{} over {transport}, {bound} bound, {connected} connected", pattern.name);
+                    println!("{what}");
+                    // Names of inproc are known in one process.
+                    let c = if transport == "inproc" { None } else { Some(&mut c) };
+                    exchange(&mut b, c, &pattern, &url, &list.sizes());
+                }
+            }
+        }
+    }
+}
+
+fn exchange(b: &mut Speaker, mut c: Option<&mut Speaker>, pattern: &conformance::Pattern, url: &str, sizes: &[u64]) {
+    let mut tell = |side: char, line: &str| match (side, &mut c) {
+        ('C', Some(c)) => c.ask(&format!("c {line}")),
+        ('C', None) => b.ask(&format!("c {line}")),
+        _ => b.ask(&format!("b {line}")),
+    };
+    tell('B', &format!("open {}", pattern.bind));
+    tell('C', &format!("open {}", pattern.connect));
+    let address = tell('B', &format!("bind {url}"));
+    if pattern.connect == "sub" {
+        tell('C', "subscribe");
+    }
+    for (side, kind) in [('B', &pattern.bind), ('C', &pattern.connect)] {
+        if kind == "surveyor" {
+            tell(side, "set deadline 60000");
+        }
+    }
+    tell('C', &format!("connect {address}"));
+    let joined = until(Instant::now() + PATIENCE, || {
+        ['B', 'C'].iter().all(|side| tell(*side, "connections") == "1").then_some(())
+    });
+    assert!(joined.is_some(), "no connection: {} over {url}", pattern.name);
+    for (seed, size) in sizes.iter().enumerate() {
+        for step in &pattern.steps {
+            let (from, to) = step.split_once('>').expect("FROM>TO");
+            tell(from.chars().next().expect("a side"), &format!("send {size} {seed}"));
+            tell(to.chars().next().expect("a side"), &format!("recv {size} {seed}"));
+        }
+    }
+    tell('C', "close");
+    tell('B', "close");
+}
