@@ -6,11 +6,10 @@ use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::core::{Error, Result};
+use crate::core::Error;
 use crate::sys::signals::spawn_without_signals;
+use crate::transport::source::Source;
 use crate::transport::stream::Stream;
-
-use super::socket::Socket;
 
 /// Handshakes of one socket that are under way at a time. Of more, the oldest is given up: who opens connections and says nothing keeps
 /// nobody else out.
@@ -19,9 +18,9 @@ pub const MOST: usize = 256;
 /// The keys of pipes whose handshake was begun, the oldest first; others among them are done.
 pub type Begun = VecDeque<u64>;
 
-/// There is news for a handshake.
+/// There is news for a handshake; how it ends is told by [`Source::prepared`].
 pub struct News {
-    pub socket: Arc<Socket>,
+    pub source: Arc<dyn Source>,
     pub key: u64,
     pub stream: Arc<dyn Stream>,
 }
@@ -45,7 +44,7 @@ impl Handshakes {
         };
         drop(sender);
         if let Err((news, error)) = outcome {
-            news.socket.prepared(news.key, Err(error));
+            news.source.prepared(news.key, Err(error));
         }
     }
 
@@ -55,10 +54,10 @@ impl Handshakes {
 }
 
 fn serve(all: &Receiver<News>) {
-    for News { socket, key, stream } in all {
+    for News { source, key, stream } in all {
         match stream.prepare() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            outcome => socket.prepared(key, outcome.map_err(as_ours)),
+            outcome => source.prepared(key, outcome.map_err(as_ours)),
         }
     }
 }
@@ -66,11 +65,4 @@ fn serve(all: &Receiver<News>) {
 /// A fault of the peer's has no number of the system's.
 fn as_ours(error: std::io::Error) -> Error {
     error.raw_os_error().map_or(Error::PROTO, Error::from_errno)
-}
-
-impl Socket {
-    /// A handshake is over.
-    fn prepared(&self, key: u64, outcome: Result<()>) {
-        self.visit().prepared(key, outcome);
-    }
 }

@@ -90,6 +90,10 @@ impl Source for Socket {
             self.visit().resolved(id, outcome);
         }
     }
+
+    fn prepared(&self, key: u64, outcome: Result<()>) {
+        self.visit().prepared(key, outcome);
+    }
 }
 
 impl State {

@@ -82,8 +82,8 @@ impl Socket {
                 }
                 Job::Watch(key, pulse) => self.have_watched(key, pulse),
                 Job::Prepare(key, stream) => {
-                    if let Some(socket) = self.me.upgrade() {
-                        self.session.handshakes.go_on(News { socket, key, stream });
+                    if let Some(source) = self.me.upgrade() {
+                        self.session.handshakes.go_on(News { source, key, stream });
                     }
                 }
             }

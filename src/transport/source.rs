@@ -43,4 +43,7 @@ pub trait Source: Send + Sync {
 
     /// The name that was asked for has been resolved: its addresses, in the order in which they are to be tried.
     fn resolved(&self, _key: u64, _outcome: crate::core::Result<Vec<std::net::IpAddr>>) {}
+
+    /// The handshake of the pipe of this key is over.
+    fn prepared(&self, _key: u64, _outcome: crate::core::Result<()>) {}
 }
