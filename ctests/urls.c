@@ -20,7 +20,7 @@ static void errors(void) {
         {"://a", EPROTONOSUPPORT},
         {"INPROC://a", EPROTONOSUPPORT},
         {"Tcp://127.0.0.1:80", EPROTONOSUPPORT},
-        {"tcp4://127.0.0.1:80", EPROTONOSUPPORT},
+        {"tcp5://127.0.0.1:80", EPROTONOSUPPORT},
         {"inpro://a", EPROTONOSUPPORT},
         {"inprocs://a", EPROTONOSUPPORT},
         {" inproc://a", EPROTONOSUPPORT},

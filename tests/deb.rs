@@ -94,7 +94,9 @@ fn what_is_built_with_them_runs_on_nanomsg() {
     let symbols = control("symbols");
     assert!(symbols.contains("\nlibnanomsg.so.6 libnanomsg6 #MINVER#\n| libmillrace #MINVER#\n"), "{symbols}");
     assert!(
-        symbols.contains("\n nn_socket@Base 1.2\n") && symbols.contains("\n nnqi_call@Base 0.1.0 1\n"),
+        symbols.contains("\n nn_socket@Base 1.2\n")
+            && symbols.contains("\n nnqi_call@Base 0.1.0 1\n")
+            && symbols.contains("\n nnx_monitor@Base 0.1.0 1\n"),
         "{symbols}"
     );
     assert_eq!(control("shlibs"), "libnanomsg 5 libnanomsg5 (>= 1.1.5)\nlibnanomsg 6 libnanomsg6 (>= 1.2)\n");

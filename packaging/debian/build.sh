@@ -93,7 +93,7 @@ library=$work/libmillrace/usr/lib/$tuple/libnanomsg.so.6.0.1
 # The old name has no symbols of its own: nothing is linked with it any more.
 { printf 'libnanomsg.so.5 libnanomsg5 #MINVER#\n* Build-Depends-Package: libmillrace-dev\n'
   printf 'libnanomsg.so.6 libnanomsg6 #MINVER#\n| libmillrace #MINVER#\n* Build-Depends-Package: libmillrace-dev\n'
-  nm -P -D --defined-only "$library" | cut -d' ' -f1 | LC_ALL=C sort | sed -e 's/^nnqi_.*/ &@Base 0.1.0 1/' -e 's/^nn_.*/ &@Base 1.2/'
+  nm -P -D --defined-only "$library" | cut -d' ' -f1 | LC_ALL=C sort | sed -E -e 's/^nn(qi|x)_.*/ &@Base 0.1.0 1/' -e 's/^nn_.*/ &@Base 1.2/'
 } > "$work/libmillrace/DEBIAN/symbols"
 
 package libmillrace << END

@@ -18,7 +18,7 @@ pub const MOST: usize = 256;
 /// The keys of pipes whose handshake was begun, the oldest first; others among them are done.
 pub type Begun = VecDeque<u64>;
 
-/// There is news for a handshake.
+/// There is news for a handshake; how it ends is told by [`Source::prepared`].
 pub struct News {
     pub source: Arc<dyn Source>,
     pub key: u64,

@@ -193,11 +193,11 @@ impl Ready {
     /// The next place, or two, is NULL or leads to room for it.
     unsafe fn store(&self, places: &mut impl Iterator<Item = *mut c_void>) {
         let place = places.next().unwrap_or(std::ptr::null_mut());
-        if place.is_null() {
-            if let Ready::Handle(handle) = self {
-                // Nobody wants it.
-                let _ = view::free(*handle);
-            }
+        if place.is_null()
+            && let Ready::Handle(handle) = self
+        {
+            // Nobody wants it.
+            let _ = view::free(*handle);
         }
         // SAFETY: the caller's promise, for each.
         unsafe {
