@@ -3,7 +3,6 @@
 use std::os::fd::RawFd;
 use std::time::{Duration, SystemTime};
 
-use rustix::net::getpeername;
 use rustix::net::sockopt::socket_peercred;
 
 use crate::core::lifecycle::Lifecycle;
@@ -13,6 +12,7 @@ use crate::sys::descriptor::borrow;
 use crate::transport::framing::Parsed;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::stream::Parting;
+use crate::transport::system;
 
 use super::monitor::{Event, EventKind};
 use super::pipes::{Entry, Pipe};
@@ -157,16 +157,14 @@ fn misfit(pipe: &StreamPipe, error: Error) -> Option<String> {
 
 /// The other end of a connection: an IP address and port, or the process at the other end of a unix socket.
 pub fn peer_of(fd: RawFd) -> String {
-    let fd = borrow(fd);
-    let address = getpeername(fd).ok().flatten();
-    match address.map(std::net::SocketAddr::try_from) {
-        Some(Ok(address)) => address.to_string(),
-        _ => match socket_peercred(fd) {
-            Ok(who) => {
-                let (pid, uid, gid) = (who.pid.as_raw_nonzero(), who.uid.as_raw(), who.gid.as_raw());
-                format!("pid {pid}, uid {uid}, gid {gid}")
-            }
-            Err(_) => String::new(),
-        },
+    if let Some(address) = system::peer(fd) {
+        return address.to_string();
+    }
+    match socket_peercred(borrow(fd)) {
+        Ok(who) => {
+            let (pid, uid, gid) = (who.pid.as_raw_nonzero(), who.uid.as_raw(), who.gid.as_raw());
+            format!("pid {pid}, uid {uid}, gid {gid}")
+        }
+        Err(_) => String::new(),
     }
 }

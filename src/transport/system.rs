@@ -3,10 +3,10 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
+use std::time::Duration;
 
 use rustix::net::getpeername;
 use socket2::Socket;
-use std::time::Duration;
 
 use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
@@ -104,13 +104,14 @@ impl Admission {
 
     /// Whether the peer of a connection may come. Who is on this machine without an IP address is not asked.
     pub fn admits(&self, fd: RawFd) -> bool {
-        self.from.0.is_empty() || peer(fd).is_none_or(|ip| self.from.contain(ip))
+        self.from.0.is_empty() || peer(fd).is_none_or(|peer| self.from.contain(peer.ip()))
     }
 }
 
-fn peer(fd: RawFd) -> Option<IpAddr> {
+/// The other end of a connection, if it has an IP address.
+pub fn peer(fd: RawFd) -> Option<SocketAddr> {
     let address = getpeername(borrow(fd)).ok()??;
-    SocketAddr::try_from(address).ok().map(|address| address.ip())
+    SocketAddr::try_from(address).ok()
 }
 
 /// Addresses with the lengths of their prefixes. None at all stands for everybody.

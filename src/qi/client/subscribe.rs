@@ -13,6 +13,7 @@ use crate::core::Error;
 use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Result};
 use crate::qi::endpoint::contained;
+use crate::qi::endpoint::ring::DEFAULT_BYTES;
 use crate::qi::signature::Signature;
 use crate::qi::typed::FromValue;
 use crate::sys::signals::spawn_without_signals;
@@ -21,7 +22,6 @@ use crate::sys::sync::Mutex;
 use super::feed::{Event, Feed, Keep, Overflow};
 use super::place::Place;
 use super::proxy::Proxy;
-use crate::qi::endpoint::ring::DEFAULT_BYTES;
 
 /// Events that wait, unless somebody says otherwise.
 const DEFAULT_QUEUE: usize = 100;

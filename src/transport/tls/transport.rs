@@ -42,10 +42,7 @@ impl Transport for TlsTcp {
 
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
         let listening = tcp::listen(address, Families::of(options.ipv4only), &options.options)?;
-        Ok(Box::new(TlsListener {
-            listening,
-            server: Secure::new(TlsServer::configured(&options.options)?, &options.options),
-        }))
+        Ok(Box::new(TlsListener { listening, server: Secure::server(&options.options)? }))
     }
 
     fn dialer(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
@@ -114,7 +111,7 @@ impl Dialer for TlsDialer {
 pub struct Secure<T>(Mutex<(u64, T)>);
 
 impl<T: Clone> Secure<T> {
-    pub fn new(first: T, options: &TransportOptions) -> Secure<T> {
+    fn new(first: T, options: &TransportOptions) -> Secure<T> {
         Secure(Mutex::new((options.revision(), first)))
     }
 
@@ -131,6 +128,10 @@ impl<T: Clone> Secure<T> {
 }
 
 impl Secure<TlsServer> {
+    pub fn server(options: &TransportOptions) -> Result<Secure<TlsServer>> {
+        Ok(Secure::new(TlsServer::configured(options)?, options))
+    }
+
     pub fn tunnel(&self, wire: Wire, setup: &Setup<'_>) -> io::Result<Tunnel> {
         let server = self.current(setup.options, TlsServer::configured);
         TlsStream::server(wire, &server).map(Tunnel::new).map_err(os_error)

@@ -42,7 +42,7 @@ impl Transport for Wss {
     }
 
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
-        let server = Secure::new(TlsServer::configured(&options.options)?, &options.options);
+        let server = Secure::server(&options.options)?;
         Ok(Box::new(WssListener {
             listening: tcp::listen(address, Families::of(options.ipv4only), &options.options)?,
             server,
