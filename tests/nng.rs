@@ -6,10 +6,10 @@ mod support;
 use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
-use support::{ScratchDir, command, repo_root, require_tool, run};
 use support::devices::through_devices;
 use support::patterns::*;
 use support::peer::Kind;
+use support::{ScratchDir, command, repo_root, require_tool, run};
 
 /// NNG on either side of the library under test, all transports and directions.
 fn links() -> impl Iterator<Item = Link> {
