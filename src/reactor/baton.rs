@@ -13,7 +13,7 @@
 //!    it watches, asleep, until that one leaves, so an endless wait costs nothing.
 //!    Hence nobody polls for two leases at the most, without a clock read by any caller.
 //! 4. When callers queue up while the I/O thread polls, it gives the baton to the first of them, unless a socket
-//!    is *attended*: one that has handed out a descriptor is always served by the I/O thread.
+//!    is *keeps_polling*: one that has handed out a descriptor is always served by the I/O thread.
 //! 5. Whoever holds the baton may be held up by what is not ours: a signal handler, a debugger, the scheduler. Each time the baton
 //!    is taken is a **tenure** of its own. If there is something to do and a tenure makes no progress, the I/O thread ends it by
 //!    taking over (so it does with a baton that a woken caller does not come for). Who finds its tenure over behaves as if it had never
@@ -43,7 +43,7 @@ struct State<W> {
     seat: RawFd,
     queue: VecDeque<W>,
     /// Sockets that only the I/O thread may serve.
-    attended: usize,
+    keeps_polling: usize,
     /// Counts the callers that have polled.
     turns: u64,
     /// What `turns` was when the I/O thread last looked.
@@ -96,7 +96,7 @@ impl<W: Clone + PartialEq> Baton<W> {
                 tenures: 0,
                 seat,
                 queue: VecDeque::new(),
-                attended: 0,
+                keeps_polling: 0,
                 turns: 0,
                 turns_seen: 0,
                 io_watches: false,
@@ -157,7 +157,7 @@ impl<W: Clone + PartialEq> Baton<W> {
         let callers_came = state.turns != state.turns_seen;
         state.turns_seen = state.turns;
         state.io_watches = false;
-        if state.attended == 0 && callers_came {
+        if state.keeps_polling == 0 && callers_came {
             return IoTurn::Nap;
         }
         if state.holder.is_some() {
@@ -170,7 +170,7 @@ impl<W: Clone + PartialEq> Baton<W> {
     /// The I/O thread has polled once. `None`: it goes on.
     pub fn io_yield(&self) -> Option<Wake<W>> {
         let mut state = self.state.lock();
-        if state.attended > 0 || state.queue.is_empty() {
+        if state.keeps_polling > 0 || state.queue.is_empty() {
             return None;
         }
         state.holder = None;
@@ -210,18 +210,18 @@ impl<W: Clone + PartialEq> Baton<W> {
     }
 
     /// One socket more, or one less, that only the I/O thread serves.
-    pub fn attend(&self, more: bool) -> Wake<W> {
+    pub fn keep_polling(&self, more: bool) -> Wake<W> {
         let mut state = self.state.lock();
         match more {
-            true => state.attended += 1,
-            false => state.attended = state.attended.saturating_sub(1),
+            true => state.keeps_polling += 1,
+            false => state.keeps_polling = state.keeps_polling.saturating_sub(1),
         }
         if more && state.holder.is_none() { Wake::Io } else { Wake::Nobody }
     }
 
     /// Must the I/O thread poll whatever callers do?
-    pub fn is_attended(&self) -> bool {
-        self.state.lock().attended > 0
+    pub fn keeps_polling(&self) -> bool {
+        self.state.lock().keeps_polling > 0
     }
 
     /// Callers that wait for their turn.
@@ -242,12 +242,12 @@ impl<W> State<W> {
 
     /// The baton has become free: who is to take it?
     fn hand_on(&mut self) -> Wake<W> {
-        if self.attended == 0
+        if self.keeps_polling == 0
             && let Some(next) = self.queue.pop_front()
         {
             return Wake::Caller(next);
         }
-        if self.attended > 0 || self.io_watches {
+        if self.keeps_polling > 0 || self.io_watches {
             self.io_watches = false;
             return Wake::Io;
         }

@@ -159,7 +159,7 @@ impl Reactor {
             let wake_at = self.timers.next().map_or(end, |timer| timer.min(end));
             self.io.park(Some(wake_at.saturating_duration_since(now)));
             self.io.take_notice();
-            if self.baton.is_attended() {
+            if self.baton.keeps_polling() {
                 return;
             }
             self.expire(Instant::now());

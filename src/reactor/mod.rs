@@ -43,7 +43,7 @@ use timers::{TimerId, Timers};
 pub use crate::sys::sync;
 pub use sources::Registration;
 pub use streams::Watched;
-pub use waiting::{Manner, Waited};
+pub use waiting::{WaitMode, Waited};
 
 pub struct Reactor {
     poll: Poll,
@@ -151,8 +151,8 @@ impl Reactor {
     }
 
     /// One socket more or less that the I/O thread must serve without being asked.
-    pub fn attend(&self, more: bool) {
-        self.carry_out(self.baton.attend(more));
+    pub fn keep_polling(&self, more: bool) {
+        self.carry_out(self.baton.keep_polling(more));
         if more {
             self.nudge();
         }

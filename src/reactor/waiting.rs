@@ -16,16 +16,16 @@ use super::{ByIdentity, Reactor, time_left};
 
 /// What a caller does while it waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Manner {
+pub struct WaitMode {
     /// It polls, if nobody else does.
     pub polls: bool,
     /// It looks a few times before it sleeps, if that has been worth it lately (`spin.rs`).
     pub spins: bool,
 }
 
-impl Manner {
+impl WaitMode {
     /// Of a caller whose answer comes through the poll.
-    pub const POLLING: Manner = Manner { polls: true, spins: true };
+    pub const POLLING: WaitMode = WaitMode { polls: true, spins: true };
 }
 
 /// How a wait ended.
@@ -42,9 +42,9 @@ pub enum Waited {
 
 impl Reactor {
     /// Sleeps until the calling thread's parker is notified.
-    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, manner: Manner) -> Waited {
+    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, mode: WaitMode) -> Waited {
         begun::flush_mine();
-        let Manner { polls, spins } = manner;
+        let WaitMode { polls, spins } = mode;
         let me = ByIdentity(Arc::clone(me));
         let waited = loop {
             if me.0.take_notice() {
@@ -127,7 +127,7 @@ impl Reactor {
     }
 
     /// Dispatches what is ready now, if nobody else is polling.
-    pub fn glance(&self) {
+    pub fn poll_now(&self) {
         begun::flush_mine();
         self.look(Busy::Wait, Baton::release);
     }

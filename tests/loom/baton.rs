@@ -239,7 +239,7 @@ impl Model {
         }
     }
 
-    /// Tells a socket's caller that its answer has come, as leaving a visit does.
+    /// Tells a socket's caller that its answer has come, as finishing a guard does.
     fn answer(&self, socket: usize) {
         let mut state = self.sockets[socket].state.lock().unwrap();
         state.answered = true;
@@ -413,9 +413,9 @@ impl Model {
         self.kernel.arrive(socket);
     }
 
-    /// `Reactor::attend`.
-    fn attend(&self) {
-        self.carry_out(self.baton.attend(true));
+    /// `Reactor::keep_polling`.
+    fn keep_polling(&self) {
+        self.carry_out(self.baton.keep_polling(true));
         if self.baton.is_held() {
             self.kernel.wake();
         }
@@ -538,7 +538,7 @@ fn an_attended_socket_is_served_while_a_caller_waits_and_after_it() {
         let model = Model::new();
         let io = model.start(Model::serve);
         let caller = model.start(|model| model.call(0));
-        model.attend();
+        model.keep_polling();
         model.arrive(1);
         model.wait_seen(1);
         model.arrive(0);

@@ -60,9 +60,9 @@ fn the_io_thread_yields_to_queued_callers_unless_a_socket_is_attended() {
     assert!(matches!(baton.io_turn(), IoTurn::Poll(_)));
     assert_eq!(baton.io_yield(), None);
     assert_eq!(baton.acquire(&1), None);
-    baton.attend(true);
+    baton.keep_polling(true);
     assert_eq!(baton.io_yield(), None);
-    baton.attend(false);
+    baton.keep_polling(false);
     assert_eq!(baton.io_yield(), Some(Wake::Caller(1)));
     assert_eq!(baton.io_turn(), IoTurn::Nap);
 }
