@@ -5,16 +5,9 @@
 //!         | oslo 4 degrees
 //! Run:    cargo run --example feed -- publish tcp://127.0.0.1:5555
 
-#![expect(clippy::disallowed_methods, reason = "a count can only be looked at")]
-
 use std::error::Error;
-use std::thread::sleep;
-use std::time::Duration;
 
-use nanomsg::capi::headers::nn::NN_STAT_CURRENT_CONNECTIONS;
-use nanomsg::core::{Body, Message};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::pubsub::{PUB, SUB, SUBSCRIBE};
+use nanomsg::{Protocol, Socket};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,36 +19,26 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn publish(address: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, PUB.id.into(), "publisher")?;
-    socket.bind(address.as_bytes())?;
+    let socket = Socket::new(Protocol::Pub)?;
+    socket.bind(address)?;
     // What is published while nobody is connected is gone.
-    while socket.statistic(NN_STAT_CURRENT_CONNECTIONS)? == 0 {
-        sleep(Duration::from_millis(10));
-    }
+    socket.wait_peers(1, None)?;
     for news in ["oslo 3 degrees", "berlin 11 degrees", "oslo 4 degrees", "end"] {
-        socket.send(&mut Message::new(Body::Borrowed(news.as_bytes())), Wait::Option)?;
+        socket.send(news)?;
     }
-    socket.close()?;
-    session.stop();
     Ok(())
 }
 
 fn subscribe(address: &str, topic: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, SUB.id.into(), "subscriber")?;
-    for topic in [topic, "end"] {
-        socket.set_option(SUB.id.into(), SUBSCRIBE, topic.as_bytes())?;
-    }
-    socket.connect(address.as_bytes())?;
+    let socket = Socket::new(Protocol::Sub)?;
+    socket.subscribe(topic)?;
+    socket.subscribe("end")?;
+    socket.connect(address)?;
     loop {
-        let message = socket.recv(Wait::Option)?;
-        match message.body.bytes() {
-            b"end" => break,
-            news => println!("{}", String::from_utf8_lossy(news)),
+        let news = socket.recv()?;
+        if news == "end" {
+            return Ok(());
         }
+        println!("{}", String::from_utf8_lossy(&news));
     }
-    socket.close()?;
-    session.stop();
-    Ok(())
 }

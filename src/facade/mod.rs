@@ -5,7 +5,7 @@
 //! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
 //!
 //! The files stand in this order, each needing only those before it: key, work, waiters, notify, monitor, names, runtime, endpoints, pipes ·
-//! state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · binding, inproc, events, close, poll,
+//! state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · futures, binding, inproc, events, close, poll,
 //! device, snapshot · session, process.
 
 mod binding;
@@ -15,6 +15,7 @@ mod device;
 mod dial;
 mod endpoints;
 mod events;
+mod futures;
 mod guard;
 mod handshakes;
 mod inproc;
@@ -39,6 +40,7 @@ mod work;
 pub use blocking::Wait;
 pub use close::Closing;
 pub use device::{device, loopback};
+pub use futures::Place;
 pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};
 pub use session::Session;

@@ -6,6 +6,7 @@
 //!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
+#[doc(hidden)]
 pub mod actions;
 pub mod address;
 pub mod bus;

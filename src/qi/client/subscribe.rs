@@ -178,6 +178,7 @@ impl Subscription {
         self.feed.ring.counts().0
     }
 
+    /// Whether no event waits to be read.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

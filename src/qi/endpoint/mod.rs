@@ -35,20 +35,24 @@ mod attempt;
 mod calls;
 mod closing;
 mod config;
+#[doc(hidden)]
 pub mod decoder;
 mod dial;
 pub mod failure;
 pub mod filter;
+#[doc(hidden)]
 pub mod handlers;
 mod index;
 mod input;
 mod listen;
+#[doc(hidden)]
 pub mod outgoing;
 mod output;
 mod queue;
 mod race;
 mod reading;
 pub(in crate::qi) mod reentrancy;
+#[doc(hidden)]
 pub mod ring;
 mod sending;
 
@@ -259,6 +263,7 @@ impl EndPoint {
         self.authenticated.store(true, Ordering::Release);
     }
 
+    /// Whether the peer has been believed.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated.load(Ordering::Acquire)
     }
@@ -268,6 +273,7 @@ impl EndPoint {
         self.capabilities.load(Ordering::Acquire)
     }
 
+    /// What both sides can do, as bits.
     pub fn set_capabilities(&self, bits: u64) {
         self.capabilities.store(bits, Ordering::Release);
     }
@@ -310,6 +316,7 @@ impl EndPoint {
         self.local.get().map(String::as_str)
     }
 
+    /// Its counters now.
     pub fn statistics(&self) -> Statistics {
         self.counters.read()
     }

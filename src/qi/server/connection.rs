@@ -18,7 +18,10 @@ pub enum Policy {
     Control,
     /// `Full` at once: dropped, and counted by whoever sends. Events of a stream that has lasted (`in_stream`) may be
     /// written together, a little later.
-    Event { in_stream: bool },
+    Event {
+        /// Whether the stream has lasted.
+        in_stream: bool,
+    },
 }
 
 /// Why a message was not sent.

@@ -101,6 +101,7 @@ pub struct Call {
     pub method: u32,
     /// Of the declared types; for parameters `m`, of any.
     pub arguments: Vec<Value>,
+    /// Who calls.
     pub caller: Caller,
     pub(super) responder: Responder,
 }
