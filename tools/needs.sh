@@ -17,6 +17,7 @@ need g++ which g++
 need abigail-tools which abidiff
 need clang which clang
 need valgrind which valgrind
+need openssl which openssl
 need cmake which cmake
 need pkg-config which pkg-config
 need dpkg-dev which dpkg-shlibdeps
