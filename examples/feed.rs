@@ -39,6 +39,6 @@ fn subscribe(address: &str, topic: &str) -> Result<(), Box<dyn Error>> {
         if news == "end" {
             return Ok(());
         }
-        println!("{}", String::from_utf8_lossy(&news));
+        println!("{}", news.text());
     }
 }

@@ -38,7 +38,7 @@ fn find(address: &str, expected: u64) -> Result<(), Box<dyn Error>> {
     socket.send("who")?;
     loop {
         match socket.recv() {
-            Ok(name) => println!("found {}", String::from_utf8_lossy(&name)),
+            Ok(name) => println!("found {}", name.text()),
             Err(Errno::TIMED_OUT) => break,
             Err(error) => return Err(error.into()),
         }

@@ -40,7 +40,7 @@ fn ask(addresses: &[&str]) -> Result<(), Box<dyn Error>> {
     for n in 1..=3 {
         socket.send(n.to_string())?;
         let answer = socket.recv()?;
-        println!("{n} squared is {}", String::from_utf8_lossy(&answer));
+        println!("{n} squared is {}", answer.text());
     }
     Ok(())
 }

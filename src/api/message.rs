@@ -1,5 +1,6 @@
 //! A message.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 
@@ -35,6 +36,11 @@ impl Message {
     /// The protocol's header. Empty, unless the message was received from a raw socket or made with one.
     pub fn header(&self) -> &[u8] {
         &self.0.header
+    }
+
+    /// The body as text; what is not UTF-8 is replaced by �.
+    pub fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self)
     }
 
     /// The body as a `Vec`: one copy.

@@ -1,5 +1,8 @@
 //! TLS, for `tls+tcp://` and `wss://` endpoints.
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 use crate::core::Result;
 use crate::transport::tls::settings;
 
@@ -23,6 +26,17 @@ impl Socket {
     pub fn set_tls_identity(&self, chain_pem: &str, key_pem: &str) -> Result<()> {
         self.set_tls(settings::CERT, chain_pem.as_bytes())?;
         self.set_tls(settings::KEY, key_pem.as_bytes())
+    }
+
+    /// As [`Socket::set_tls_identity`], from two files, which are read when an endpoint is bound or connected. `ENOENT`, `EACCES`.
+    pub fn set_tls_identity_files(&self, chain: impl AsRef<Path>, key: impl AsRef<Path>) -> Result<()> {
+        self.set_tls(settings::CERT_FILE, chain.as_ref().as_os_str().as_bytes())?;
+        self.set_tls(settings::KEY_FILE, key.as_ref().as_os_str().as_bytes())
+    }
+
+    /// As [`Socket::set_tls_authorities`], from a file.
+    pub fn set_tls_authorities_file(&self, file: impl AsRef<Path>) -> Result<()> {
+        self.set_tls(settings::CA_FILE, file.as_ref().as_os_str().as_bytes())
     }
 
     /// Whom it believes: certificates of authorities, or of the peer itself. The system's authorities unless set.
