@@ -266,21 +266,6 @@ fn after_all(text: &str, what: &str) -> String {
     text.split_once(what).unwrap_or_else(|| panic!("no {what}")).1.to_owned()
 }
 
-#[test]
-fn cargo_installs_the_tools() {
-    let root = ScratchDir::new();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["install", "--path", ".", "--locked", "--offline", "--root"]).arg(root.path("it"));
-    if !env!("CARGO_BIN_EXE_nanocat").contains("/release/") {
-        cargo.arg("--debug");
-    }
-    run(cargo.current_dir(repo_root()), Duration::from_secs(600)).expect_success("cargo install");
-    for tool in ["nanobench", "nanocat", "nanoqi"] {
-        let said = succeed(Command::new(root.path("it/bin").join(tool)).arg("--help"));
-        assert!(said.to_lowercase().contains("usage:"), "{tool}: {said}");
-    }
-}
-
 /// Every header that `make install` has is among those of `cargo cinstall`.
 #[test]
 fn cargo_cinstall_has_every_header() {
