@@ -45,7 +45,9 @@ pub static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
     for part in ["tests", "examples"] {
         copy(&binding().join(part), &dir.join(part));
     }
-    fs::copy(repo_root().join("bindings/conformance/peer.js"), dir.join("peer.js")).expect("copy");
+    for program in ["peer.js", "bus.js"] {
+        fs::copy(repo_root().join("bindings/conformance").join(program), dir.join(program)).expect("copy");
+    }
     dir
 });
 
