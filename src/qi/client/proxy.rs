@@ -187,15 +187,15 @@ impl Proxy {
         let place = self.0.place();
         if let (None, Some(signal)) = (place.meta.methods_named(name).next(), place.meta.signal_named(name)) {
             let (target, declared) = (place.target(signal.uid, None), signal.arguments_type()?);
-            return place.connection.post(&target, full, |writer| {
-                encode_arguments(writer, &place, name, arguments, &declared, None)
-            });
+            return place
+                .connection
+                .post(&target, full, |writer| encode_arguments(writer, &place, name, arguments, &declared, None));
         }
         let method = resolve(&place.meta, name, arguments)?;
         let (target, declared) = (place.target(method.uid, None), method.parameters_type()?);
-        place.connection.post(&target, full, |writer| {
-            encode_arguments(writer, &place, name, arguments, &declared, None)
-        })
+        place
+            .connection
+            .post(&target, full, |writer| encode_arguments(writer, &place, name, arguments, &declared, None))
     }
 
     /// The value of a property.
