@@ -59,7 +59,7 @@ impl Default for SubscribeOptions {
 pub struct Subscription {
     feed: Arc<Feed>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
-    attended: Mutex<bool>,
+    keeps_polling: Mutex<bool>,
 }
 
 /// Listens to a signal with a callback, until it is dropped.
@@ -75,7 +75,7 @@ impl Proxy {
     /// [`Proxy::subscribe`] with options.
     pub fn subscribe_with(&self, name: &str, options: SubscribeOptions) -> Result<Subscription> {
         let feed = self.feed(name, options)?;
-        Ok(Subscription { feed, attended: Mutex::new(false) })
+        Ok(Subscription { feed, keeps_polling: Mutex::new(false) })
     }
 
     /// Has `callback` called with each event, in order, on a thread of its own, where it may do as it likes; after a
@@ -162,8 +162,8 @@ impl Subscription {
     pub fn descriptor(&self) -> Result<RawFd> {
         let (fd, is_new) = self.feed.ring.descriptor().map_err(Error::from)?;
         if is_new {
-            *self.attended.lock() = true;
-            self.feed.reactor.attend(true);
+            *self.keeps_polling.lock() = true;
+            self.feed.reactor.keep_polling(true);
         }
         Ok(fd)
     }
@@ -195,8 +195,8 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if *self.attended.lock() {
-            self.feed.reactor.attend(false);
+        if *self.keeps_polling.lock() {
+            self.feed.reactor.keep_polling(false);
         }
         self.close();
     }
