@@ -20,15 +20,15 @@ use crate::uv;
 pub type Make = Box<dyn FnOnce(&Rc<Core>) -> Option<(i32, Raw)> + Send>;
 
 /// What another thread has to say to whoever has this number in `lib`.
-pub struct Letter {
+pub struct Task {
     pub number: u32,
     pub make: Make,
 }
 
-impl Letter {
+impl Task {
     /// An operation has ended with this errno, or 0.
-    pub fn outcome(operation: u32, errno: i32) -> Letter {
-        Letter { number: operation, make: Box::new(move |core| Some((errno, undefined(core)))) }
+    pub fn outcome(operation: u32, errno: i32) -> Task {
+        Task { number: operation, make: Box::new(move |core| Some((errno, undefined(core)))) }
     }
 }
 
@@ -39,34 +39,34 @@ pub fn undefined(core: &Core) -> Raw {
     Raw(value)
 }
 
-/// The kind of a letter to whoever listens for as long as he likes, rather than for one outcome.
+/// The kind of a task to whoever listens for as long as he likes, rather than for one outcome.
 pub const NEWS: i32 = -2;
 /// A descriptor is ready.
 const READY: i32 = -1;
 
-/// Where other threads leave letters.
+/// Where other threads leave tasks.
 #[derive(Clone)]
-pub struct Post(Arc<Mutex<Letters>>);
+pub struct Post(Arc<Mutex<Tasks>>);
 
-struct Letters {
-    waiting: Vec<Letter>,
+struct Tasks {
+    waiting: Vec<Task>,
     /// The handle that wakes the loop; none when the environment is gone.
-    bell: Option<Bell>,
+    wakeup: Option<Wakeup>,
 }
 
-struct Bell(NonNull<uv::Handle>);
+struct Wakeup(NonNull<uv::Handle>);
 
 // SAFETY: `uv_async_send` may be called by any thread, and is the only thing done with it.
-unsafe impl Send for Bell {}
+unsafe impl Send for Wakeup {}
 
 impl Post {
-    /// Without an environment the letter is dropped.
-    pub fn send(&self, letter: Letter) {
-        let mut letters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bell) = &letters.bell {
+    /// Without an environment the task is dropped.
+    pub fn send(&self, task: Task) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wakeup) = &tasks.wakeup {
             // SAFETY: the handle is open: it is taken out of here, under the lock, before it is closed.
-            unsafe { uv::uv_async_send(bell.0.as_ptr()) };
-            letters.waiting.push(letter);
+            unsafe { uv::uv_async_send(wakeup.0.as_ptr()) };
+            tasks.waiting.push(task);
         }
     }
 }
@@ -77,7 +77,7 @@ pub struct Core {
     lp: *mut uv::Loop,
     dispatch: sys::napi_ref,
     context: sys::napi_async_context,
-    bell: Cell<*mut uv::Handle>,
+    wakeup: Cell<*mut uv::Handle>,
     post: Post,
     /// What the bus asks of `lib`.
     pub(crate) hooks: OnceCell<Hooks>,
@@ -110,19 +110,19 @@ impl Hub {
             check(sys::napi_create_string_utf8(raw, c"millrace".as_ptr(), 8, &mut name), "hub")?;
             check(sys::napi_async_init(raw, ptr::null_mut(), name, &mut context), "hub")?;
         }
-        let bell = uv::allocate(uv::ASYNC);
+        let wakeup = uv::allocate(uv::ASYNC);
         // SAFETY: fresh memory of the right size.
-        if unsafe { uv::uv_async_init(lp, bell.as_ptr(), rung) } != 0 {
+        if unsafe { uv::uv_async_init(lp, wakeup.as_ptr(), rung) } != 0 {
             return Err(Error::from_reason("no descriptors left to watch the event loop with"));
         }
-        let letters = Letters { waiting: Vec::new(), bell: Some(Bell(bell)) };
+        let tasks = Tasks { waiting: Vec::new(), wakeup: Some(Wakeup(wakeup)) };
         let core = Rc::new(Core {
             env: raw,
             lp,
             dispatch: reference,
             context,
-            bell: Cell::new(bell.as_ptr()),
-            post: Post(Arc::new(Mutex::new(letters))),
+            wakeup: Cell::new(wakeup.as_ptr()),
+            post: Post(Arc::new(Mutex::new(tasks))),
             hooks: OnceCell::new(),
             polls: RefCell::default(),
             closing: Cell::new(0),
@@ -131,8 +131,8 @@ impl Hub {
         });
         // SAFETY: the handle is open, and the reference that it gets is taken back when it is closed; so is the hook's when it runs.
         unsafe {
-            (*bell.as_ptr()).data = Rc::into_raw(Rc::clone(&core)).cast_mut().cast();
-            uv::uv_unref(bell.as_ptr());
+            (*wakeup.as_ptr()).data = Rc::into_raw(Rc::clone(&core)).cast_mut().cast();
+            uv::uv_unref(wakeup.as_ptr());
             let argument = Rc::into_raw(Rc::clone(&core)).cast_mut().cast();
             check(sys::napi_add_async_cleanup_hook(raw, Some(ending), argument, ptr::null_mut()), "hub")?;
         }
@@ -142,15 +142,15 @@ impl Hub {
 
 #[napi]
 impl Hub {
-    /// Whether letters are waited for: the process does not end then.
+    /// Whether tasks are waited for: the process does not end then.
     #[napi]
     pub fn keep_alive(&self, yes: bool) {
         if !self.core.over.get() {
             // SAFETY: the handle is open until `over`.
             unsafe {
                 match yes {
-                    true => uv::uv_ref(self.core.bell.get()),
-                    false => uv::uv_unref(self.core.bell.get()),
+                    true => uv::uv_ref(self.core.wakeup.get()),
+                    false => uv::uv_unref(self.core.wakeup.get()),
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Core {
         Env::from_raw(self.env)
     }
 
-    /// Where other threads leave letters.
+    /// Where other threads leave tasks.
     pub fn post(&self) -> Post {
         self.post.clone()
     }
@@ -307,9 +307,9 @@ unsafe extern "C" fn rung(handle: *mut uv::Handle) {
         Rc::increment_strong_count(data);
         Rc::from_raw(data)
     };
-    let letters = std::mem::take(&mut core.post.0.lock().unwrap_or_else(PoisonError::into_inner).waiting);
-    for letter in letters {
-        core.tell(letter.number, letter.make);
+    let tasks = std::mem::take(&mut core.post.0.lock().unwrap_or_else(PoisonError::into_inner).waiting);
+    for task in tasks {
+        core.tell(task.number, task.make);
     }
 }
 
@@ -319,20 +319,20 @@ unsafe extern "C" fn ending(hook: sys::napi_async_cleanup_hook_handle, argument:
     let core = unsafe { Rc::from_raw(argument.cast::<Core>()) };
     core.over.set(true);
     core.hook.set(hook);
-    let letters = {
-        let mut letters = core.post.0.lock().unwrap_or_else(PoisonError::into_inner);
-        letters.bell = None;
-        std::mem::take(&mut letters.waiting)
+    let tasks = {
+        let mut tasks = core.post.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.wakeup = None;
+        std::mem::take(&mut tasks.waiting)
     };
-    drop(letters);
+    drop(tasks);
     let polls = std::mem::take(&mut *core.polls.borrow_mut());
     polls.into_iter().for_each(|handle| core.close_poll(handle));
     core.closing.set(core.closing.get() + 1);
     // SAFETY: open until now.
-    unsafe { uv::uv_close(core.bell.get(), Some(bell_closed)) };
+    unsafe { uv::uv_close(core.wakeup.get(), Some(wakeup_closed)) };
 }
 
-unsafe extern "C" fn bell_closed(handle: *mut uv::Handle) {
+unsafe extern "C" fn wakeup_closed(handle: *mut uv::Handle) {
     // SAFETY: libuv is through with the handle; its data is the reference of `Hub::new`.
     let core = unsafe {
         let core = Rc::from_raw((*handle).data.cast::<Core>());

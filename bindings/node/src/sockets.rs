@@ -12,7 +12,7 @@ use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
 
 use crate::buffers::{self, Raw};
-use crate::hub::{Core, Hub, Letter, Poll, Post};
+use crate::hub::{Core, Hub, Task, Poll, Post};
 
 /// Messages above this size get a Buffer of their own.
 const SMALL: usize = 4 * 1024;
@@ -243,10 +243,10 @@ impl NativeSocket {
                     break error;
                 }
             };
-            told.send(Letter::outcome(operation, error.errno()));
+            told.send(Task::outcome(operation, error.errno()));
         };
         if thread::Builder::new().name("millrace-device".into()).spawn(run).is_err() {
-            post.send(Letter::outcome(operation, Error::AGAIN.errno()));
+            post.send(Task::outcome(operation, Error::AGAIN.errno()));
         }
         0
     }
@@ -319,7 +319,7 @@ fn wait_for_all() {
 fn finish((farewell, then): Waiting) {
     farewell.wait();
     if let Some((post, operation)) = then {
-        post.send(Letter::outcome(operation, 0));
+        post.send(Task::outcome(operation, 0));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Objects of ours, whose code is in JavaScript: calls are letters to the object's number.
+//! Objects of ours, whose code is in JavaScript: calls are tasks to the object's number.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -18,7 +18,7 @@ use super::pool::Backlog;
 use super::proxy::{Member, Method, instance};
 use super::values::{self, Decoder, Encoder, Objects};
 use crate::buffers::Raw;
-use crate::hub::{Core, Hub, Letter, NEWS, Post, undefined};
+use crate::hub::{Core, Hub, Task, NEWS, Post, undefined};
 
 /// Calls of an object that JavaScript has not taken yet. With more the object takes no further ones from its mailbox, which refuses what it
 /// has no room for: so a busy event loop does not gather calls without end.
@@ -69,11 +69,11 @@ impl Drop for Place {
 }
 
 /// Tells `lib` that no peer can reach the object any more.
-struct Farewell(Post, u32);
+struct Gone(Post, u32);
 
-impl Drop for Farewell {
+impl Drop for Gone {
     fn drop(&mut self) {
-        self.0.send(Letter { number: self.1, make: Box::new(|core| Some((NEWS, undefined(core)))) });
+        self.0.send(Task { number: self.1, make: Box::new(|core| Some((NEWS, undefined(core)))) });
     }
 }
 
@@ -117,7 +117,7 @@ impl NativeObject {
                     called(core, index, call)
                 };
                 // Without an environment the call is dropped, which answers it.
-                post.send(Letter { number, make: Box::new(make) });
+                post.send(Task { number, make: Box::new(make) });
             });
         }
         for signal in signals {
@@ -137,11 +137,11 @@ impl NativeObject {
                     let arguments = Decoder { core, objects: Objects::None }.array(&[value]);
                     told(core, index, arguments.map(Raw).ok()?, None)
                 };
-                post.send(Letter { number, make: Box::new(make) });
+                post.send(Task { number, make: Box::new(make) });
                 Ok(())
             });
         }
-        builder.keep(Farewell(core.post(), number));
+        builder.keep(Gone(core.post(), number));
         let object = builder.build().map_err(unfit)?;
         Ok(NativeObject { object, hub: Rc::clone(core) })
     }
@@ -234,7 +234,7 @@ impl NativeCall {
         if let Some(call) = &*self.call.borrow() {
             let post = self.hub.post();
             call.on_cancel(move || {
-                post.send(Letter { number, make: Box::new(|core| Some((NEWS, undefined(core)))) });
+                post.send(Task { number, make: Box::new(|core| Some((NEWS, undefined(core)))) });
             });
         }
     }

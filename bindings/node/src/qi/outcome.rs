@@ -8,13 +8,13 @@ use nanomsg::qi::calls::CallError;
 use napi::sys;
 
 use crate::buffers::Raw;
-use crate::hub::{Core, Letter, Post, undefined};
+use crate::hub::{Core, Task, Post, undefined};
 
 /// An exception: its code is an errno in digits, or a name; `PendingException` if it has been thrown already.
 pub type Failure = napi::Error<String>;
 pub type Outcome<T> = Result<T, Failure>;
 
-/// How an operation ends: the kinds of its letter.
+/// How an operation ends: the kinds of its task.
 const VALUE: i32 = 0;
 const FAILURE: i32 = 1;
 
@@ -47,7 +47,7 @@ pub fn check(status: sys::napi_status) -> Outcome<()> {
     }
 }
 
-/// The result of an operation that another thread has brought: a letter to its number. `convert` runs on the environment's thread.
+/// The result of an operation that another thread has brought: a task to its number. `convert` runs on the environment's thread.
 pub fn settle<T: Send + 'static>(
     post: &Post,
     operation: u32,
@@ -61,7 +61,7 @@ pub fn settle<T: Send + 'static>(
             Err(failure) => (FAILURE, described(core, &failure)),
         })
     };
-    post.send(Letter { number: operation, make: Box::new(make) });
+    post.send(Task { number: operation, make: Box::new(make) });
 }
 
 /// For operations that bring nothing.

@@ -17,7 +17,7 @@ use super::pool;
 use super::proxy::{instance, limit};
 use super::values::{Decoder, Objects};
 use crate::buffers::Raw;
-use crate::hub::{Core, Hub, Letter, NEWS};
+use crate::hub::{Core, Hub, Task, NEWS};
 
 /// How to connect.
 #[napi(object)]
@@ -126,7 +126,7 @@ impl NativeSession {
             let make = move |core: &Rc<Core>| {
                 Some((NEWS, Raw(Decoder { core, objects: Objects::None }.string(&reason).ok()?)))
             };
-            post.send(Letter { number, make: Box::new(make) });
+            post.send(Task { number, make: Box::new(make) });
         };
         let told = connection.endpoint().on_close(closer);
         told.map(drop).map_err(|error| failure(&error.into()))
