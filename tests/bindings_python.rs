@@ -51,8 +51,9 @@ fn types_are_complete() {
     python(&["-m", "mypy", "--strict", "--cache-dir=/dev/null", "-p", "millrace"]);
     // It runs on Node.js, and fetches itself from npm the first time.
     require_tool("node", "nodejs");
+    let installed = python(&["-c", "import millrace, os; print(os.path.dirname(millrace.__file__))"]).stdout;
     let mut pyright = Command::new(&*PYTHON);
-    pyright.args(["-m", "pyright", "--warnings", "--pythonpath"]).arg(&*PYTHON).arg(binding().join("python/millrace"));
+    pyright.args(["-m", "pyright", "--warnings", "--pythonpath"]).arg(&*PYTHON).arg(installed.trim());
     pyright.env("PYRIGHT_PYTHON_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/pyright"));
     run(&mut pyright, LIMIT).expect_success("pyright");
 }
