@@ -6,6 +6,9 @@ mod support;
 #[path = "support/conformance.rs"]
 mod conformance;
 
+#[path = "support/conformance_bus.rs"]
+mod rust_bus;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -116,11 +119,11 @@ fn exchange(b: &mut Speaker, mut c: Option<&mut Speaker>, pattern: &conformance:
     tell('B', "close");
 }
 
-/// The object bus: Python, Node.js and libqi's own package, each at each.
+/// The object bus: Python, Node.js, Rust and libqi's own package, each at each.
 #[test]
 fn services() {
     let programs = repo_root().join("bindings/conformance");
-    let list = repo_root().join("bindings/conformance.json");
+    let file = repo_root().join("bindings/conformance.json");
     let program = |language: &str| {
         let python = |python: &Path| {
             let mut command = Command::new(python);
@@ -138,17 +141,22 @@ fn services() {
             _ => python(&libqi::python()),
         }
     };
-    for server in ["node", "millrace", "qi"] {
-        let service = Service::run(program(server).arg("serve").stderr(Stdio::null()));
-        for client in ["node", "millrace", "qi"] {
-            let mut client_runs = program(client);
-            client_runs.args(["check", &service.url]).arg(&list);
-            let outcome = run(&mut client_runs, PATIENCE);
+    let others = ["node", "millrace", "qi"];
+    let check = |server: &str, url: &str| {
+        println!("Rust at {server}");
+        rust_bus::check(url, List::read().bus());
+        for client in others {
+            let outcome = run(program(client).args(["check", url]).arg(&file), PATIENCE);
             // libqi's package now and then aborts when it ends, after it has said that all was right.
             assert!(outcome.stdout.contains("ok"), "{client} at {server}: {outcome:?}");
             assert!(client == "qi" || outcome.code == Some(0), "{client} at {server}: {outcome:?}");
         }
+    };
+    for server in others {
+        let service = Service::run(program(server).arg("serve").stderr(Stdio::null()));
+        check(server, &service.url);
         let ended = service.finish();
         assert!(server == "qi" || ended.success(), "{server}: {ended}");
     }
+    check("Rust", &rust_bus::service().addresses()[0]);
 }

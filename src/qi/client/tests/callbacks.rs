@@ -7,7 +7,7 @@ use super::fake::*;
 use crate::core::Error;
 use crate::qi::capability::Capabilities;
 use crate::qi::client::place::main_object;
-use crate::qi::client::{CallError, CallOptions, Proxy};
+use crate::qi::client::{CallError, CallOptions, Canceler, Completion, Proxy};
 use crate::qi::endpoint::WhenFull;
 use crate::qi::message::{Message, Type};
 use crate::qi::signature::Kind;
@@ -151,9 +151,9 @@ fn at_once_or_not_at_all() {
     let options = CallOptions { at_once: true, ..CallOptions::default() };
     let large = [Value::Raw(vec![0; 1 << 20].into())];
     let (told, end) = mpsc::channel();
-    let tell = || {
+    let tell = || -> Completion {
         let told = told.clone();
-        Box::new(move |outcome| drop(told.send(outcome))) as crate::qi::client::Completion
+        Box::new(move |outcome: Result<_, CallError>| drop(told.send(outcome)))
     };
     // What the kernel takes is not known, but it is less than this.
     let full = (0..1000).find_map(|sent| Some((sent, proxy.call_then("any", &large, &options, tell()).err()?)));
@@ -162,7 +162,9 @@ fn at_once_or_not_at_all() {
     assert_eq!(proxy.post_when("any", &large, WhenFull::Fail).unwrap_err(), CallError::System(Error::AGAIN));
     let refused = proxy.set_property_then("level", large[0].clone(), &options, tell()).unwrap_err();
     assert_eq!(refused, CallError::System(Error::AGAIN));
-    let nothing = |outcome: Result<_, _>| assert!(matches!(outcome, Err(CallError::NoMember { what: "property", .. })));
+    let nothing = |outcome: Result<Canceler, CallError>| {
+        assert!(matches!(outcome, Err(CallError::NoMember { what: "property", .. })), "{outcome:?}");
+    };
     nothing(proxy.property_then("nothing", &options, tell()));
     nothing(proxy.set_property_then("nothing", 1.into(), &options, tell()));
     go.send(()).unwrap();
