@@ -12,7 +12,7 @@ use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
 
 use crate::buffers::{self, Raw};
-use crate::hub::{Core, Hub, Task, Poll, Post};
+use crate::hub::{Core, Hub, Poll, Post, Task};
 
 /// Messages above this size get a Buffer of their own.
 const SMALL: usize = 4 * 1024;

@@ -51,7 +51,7 @@ impl Proxy {
             meta: Arc::clone(&object.meta),
             held: Some(Arc::clone(object)),
         };
-        Proxy::at(place, format!("{}.{}", object.service, object.object), None, None)
+        Proxy::at(place, format!("{}.{}", object.service, object.object), connection.call_timeout(), None)
     }
 
     /// `reconnector`: who finds the object again when its connection is lost, if anybody does.
@@ -177,9 +177,9 @@ impl Proxy {
     }
 
     /// Posts: a call without an answer, not even on failure. The name may be a method's, or a signal's: then the object
-    /// emits it to all who listen (section 15).
+    /// emits it to all who listen (section 15). Waits for room to send at most as long as a call would.
     pub fn post(&self, name: &str, arguments: &[Value]) -> Result<()> {
-        self.post_when(name, arguments, WhenFull::Block(None))
+        self.post_when(name, arguments, WhenFull::Block(self.0.timeout()))
     }
 
     /// [`Proxy::post`], with what to do about a full connection: `EAGAIN` of [`WhenFull::Fail`] says that nothing was sent.

@@ -18,7 +18,7 @@ use super::pool::Backlog;
 use super::proxy::{Member, Method, instance};
 use super::values::{self, Decoder, Encoder, Objects};
 use crate::buffers::Raw;
-use crate::hub::{Core, Hub, Task, NEWS, Post, undefined};
+use crate::hub::{Core, Hub, NEWS, Post, Task, undefined};
 
 /// Calls of an object that JavaScript has not taken yet. With more the object takes no further ones from its mailbox, which refuses what it
 /// has no room for: so a busy event loop does not gather calls without end.

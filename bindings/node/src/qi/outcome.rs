@@ -8,7 +8,7 @@ use nanomsg::qi::calls::CallError;
 use napi::sys;
 
 use crate::buffers::Raw;
-use crate::hub::{Core, Task, Post, undefined};
+use crate::hub::{Core, Post, Task, undefined};
 
 /// An exception: its code is an errno in digits, or a name; `PendingException` if it has been thrown already.
 pub type Failure = napi::Error<String>;

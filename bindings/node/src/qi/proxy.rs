@@ -22,6 +22,9 @@ use super::values::{self, Decoder, Encoder, Objects};
 use crate::buffers::Raw;
 use crate::hub::{Core, Poll};
 
+/// How long a post waits for room, at most: as long as a call.
+const PATIENCE: Duration = Duration::from_secs(300);
+
 /// What the proxies of `lib/qi` are made of.
 #[napi]
 pub struct NativeProxy {
@@ -176,7 +179,7 @@ impl NativeProxy {
             }
         }
         let (proxy, post) = (self.proxy.clone(), self.hub.post());
-        self.backlog.push(move || settle(&post, operation, send(&proxy, WhenFull::Block(None)), nothing));
+        self.backlog.push(move || settle(&post, operation, send(&proxy, WhenFull::Block(Some(PATIENCE))), nothing));
         Ok(false)
     }
 

@@ -17,7 +17,7 @@ use super::pool;
 use super::proxy::{instance, limit};
 use super::values::{Decoder, Objects};
 use crate::buffers::Raw;
-use crate::hub::{Core, Hub, Task, NEWS};
+use crate::hub::{Core, Hub, NEWS, Task};
 
 /// How to connect.
 #[napi(object)]
