@@ -136,6 +136,8 @@ pub struct EndPoint {
     /// Messages are delivered. What `output.phase` says, for the reader to see without the lock.
     open: AtomicBool,
     authenticated: AtomicBool,
+    /// Its peer sends more than there is room for.
+    overrun: AtomicBool,
     capabilities: AtomicU64,
     /// Beats with every write, for the I/O thread to see without a lock.
     write_counters: WriteCounters,
@@ -168,6 +170,7 @@ impl EndPoint {
             counters: Counters::default(),
             open: AtomicBool::new(true),
             authenticated: AtomicBool::new(false),
+            overrun: AtomicBool::new(false),
             capabilities: AtomicU64::new(0),
             write_counters: WriteCounters::default(),
             attachment: Mutex::default(),
@@ -287,6 +290,12 @@ impl EndPoint {
     /// Whether the peer has been believed.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated.load(Ordering::Acquire)
+    }
+
+    /// For sinks, about a peer that sends more than there is room for: after this turn nothing of it is read for 2 ms. To refuse
+    /// costs as much as to serve, and that time belongs to others.
+    pub fn hold_back(&self) {
+        self.overrun.store(true, Ordering::Relaxed);
     }
 
     /// The capabilities that both sides have announced, as bits whose meaning is that of the layers above; 0 at first.

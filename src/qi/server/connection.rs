@@ -66,6 +66,9 @@ pub trait Connection: Send + Sync {
         Budget::default().account()
     }
 
+    /// The peer calls more than there is room for: it should be read a little more slowly.
+    fn hold_back(&self) {}
+
     /// What makes calls of the peer's objects through it.
     fn requester(&self) -> Arc<Requester>;
 

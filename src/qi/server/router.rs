@@ -262,6 +262,7 @@ impl Router {
             Ok(true) => self.workers.crew().submit(object),
             Err(task) => {
                 drop(task);
+                peer.connection.hold_back();
                 if is_post {
                     count(&object.0.counters.dropped_posts);
                 } else if inbound.claim() {
