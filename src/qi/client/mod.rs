@@ -12,6 +12,8 @@
 //! | `shared` | the reactor of a process |
 //! | `proxy`, `state`, `place`, `call` | what to do with it |
 //! | `subscribe`, `feed`, `origin` | signals and properties |
+//! | `notices` | what becomes of sessions and proxies |
+//! | `strand` | the threads on which functions are told of all that |
 //! | `dial`, `authentication` | from a URL to a connection |
 //!
 //! Machines without I/O: `authentication`, `retry`, `plan`. What is needed of the connection itself, and shared with servers, is in
@@ -23,6 +25,7 @@ mod dial;
 mod directory;
 mod feed;
 mod news;
+mod notices;
 mod origin;
 mod place;
 mod plan;
@@ -33,6 +36,7 @@ mod session;
 mod session_core;
 mod shared;
 mod state;
+mod strand;
 mod subscribe;
 
 pub use crate::qi::calls::{CallError, Connection, Counts, Received, RemoteObject, Result};
@@ -43,6 +47,7 @@ pub use call::{CallOptions, Canceler, PendingCall};
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 pub use feed::{Event, Overflow};
+pub use notices::Notice;
 pub(in crate::qi) use place::Place;
 pub use proxy::{Completion, Proxy};
 pub use retry::Backoff;

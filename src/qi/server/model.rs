@@ -17,17 +17,21 @@ use crate::qi::signature::Signature;
 use crate::qi::value::{Text, Uid, Value};
 use crate::sys::sync::Mutex;
 
+use super::audience::Audience;
 use super::auth::Auth;
 use super::connection::Connection;
 use super::mailbox::Mailbox;
-use super::pace::Pace;
 use super::statistics::{Begun, Instrumentation};
-use super::workers::Crew;
+use crate::qi::workers::Crew;
+use crate::qi::workers::pace::Pace;
 
 /// Code that answers calls. It may keep the [`Call`] and answer later, from any thread.
 pub type Handler = dyn Fn(Call) + Send + Sync;
 /// Code that is asked before a property is set; its text becomes the Error.
 pub type OnSet = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
+
+/// Code that is told whether anybody listens to a signal.
+pub type OnSubscribers = dyn Fn(&Object, bool) + Send + Sync;
 
 /// Where an object is known on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -66,6 +70,7 @@ pub(super) struct Core {
     /// Its code is not here but there.
     pub origin: Option<Origin>,
     pub on_set: HashMap<u32, Box<OnSet>>,
+    pub audiences: HashMap<u32, Audience>,
     pub values: Mutex<HashMap<u32, Value>>,
     pub mailbox: Mailbox<Task>,
     pub subscriptions: Mutex<Vec<Arc<Subscription>>>,

@@ -194,7 +194,7 @@ impl Object {
             return Err("No such signal");
         }
         let dropped = AtomicU64::new(0);
-        let subscription = Subscription { peer: Arc::clone(peer), address, signal, link, wanted, dropped };
+        let subscription = Arc::new(Subscription { peer: Arc::clone(peer), address, signal, link, wanted, dropped });
         if !peer.begin_subscription(subscription.wanted_size()) {
             return Err("Too many subscriptions on this connection");
         }
@@ -207,8 +207,9 @@ impl Object {
                 peer.end_subscription(subscription.wanted_size());
                 return Err("Too many subscriptions of this connection to this signal");
             }
-            subscriptions.push(Arc::new(subscription));
+            subscriptions.push(Arc::clone(&subscription));
         }
+        self.audience_changed(&subscription);
         // The end of the connection may have come between; whoever is later sweeps.
         if peer.is_closed() {
             self.unsubscribe_all(|subscription| Arc::ptr_eq(&subscription.peer, peer));
@@ -249,7 +250,10 @@ impl Object {
     }
 
     fn ended(&self, gone: &[Arc<Subscription>]) {
-        gone.iter().for_each(|subscription| subscription.peer.end_subscription(subscription.wanted_size()));
+        for subscription in gone {
+            subscription.peer.end_subscription(subscription.wanted_size());
+            self.audience_changed(subscription);
+        }
         if let Some(origin) = &self.0.origin {
             gone.iter().for_each(|subscription| origin.unfollow(subscription.signal));
         }
