@@ -13,6 +13,7 @@
 //! | `proxy`, `state`, `place`, `call` | what to do with it |
 //! | `subscribe`, `feed`, `origin` | signals and properties |
 //! | `notices` | what becomes of sessions and proxies |
+//! | `watch` | what ends a callback of either |
 //! | `strand` | the threads on which functions are told of all that |
 //! | `dial`, `authentication` | from a URL to a connection |
 //!
@@ -38,6 +39,7 @@ mod shared;
 mod state;
 mod strand;
 mod subscribe;
+mod watch;
 
 pub use crate::qi::calls::{CallError, Connection, Counts, Received, RemoteObject, Result};
 pub use crate::qi::machine::machine_ids;
@@ -56,7 +58,8 @@ pub use session_core::SessionOptions;
 pub(in crate::qi) use session_core::{ConnectionObserver, Link};
 pub(in crate::qi) use shared::PerProcess;
 pub use shared::shared_reactor;
-pub use subscribe::{SubscribeOptions, Subscription, Watch};
+pub use subscribe::{SubscribeOptions, Subscription};
+pub use watch::Watch;
 
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::qi::endpoint::{Reason, contained};
 use crate::sys::sync::Mutex;
 
 use super::strand::Strand;
-use super::subscribe::{Watch, Watched};
+use super::watch::{Watch, Watched};
 
 /// Notices that wait for one function. Beyond, the oldest are dropped.
 const MOST: usize = 10_000;

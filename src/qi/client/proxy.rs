@@ -25,7 +25,7 @@ use super::news::News;
 use super::notices::Notice;
 use super::place::{Place, meta_object};
 use super::state::ProxyState;
-use super::subscribe::Watch;
+use super::watch::Watch;
 
 /// Told how a call ended, on the thread that reads the connection: it must not block. A panic ends there.
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;

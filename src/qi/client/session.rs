@@ -13,7 +13,7 @@ use super::notices::Notice;
 use super::proxy::Proxy;
 use super::reconnector;
 use super::session_core::{ConnectionObserver, Core, Link, SessionOptions};
-use super::subscribe::Watch;
+use super::watch::Watch;
 
 /// A connection to a directory and to what it leads to. Clones are the same session; when the last is dropped, its
 /// connections live as long as proxies hold them. All methods may be called from any thread; those that wait are

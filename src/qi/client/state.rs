@@ -13,7 +13,7 @@ use super::news::News;
 use super::notices::{Notice, Notices};
 use super::place::Place;
 use super::retry::Retry;
-use super::subscribe::Watch;
+use super::watch::Watch;
 
 /// What all clones of a proxy share. After a reconnection its object is in another place.
 pub(super) struct ProxyState {

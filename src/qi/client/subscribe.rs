@@ -22,6 +22,7 @@ use super::feed::{Event, Feed, Keep, Overflow};
 use super::place::Place;
 use super::proxy::Proxy;
 use super::strand::Strand;
+use super::watch::{Watch, Watched};
 
 /// Events that wait, unless somebody says otherwise.
 const DEFAULT_QUEUE: usize = 100;
@@ -60,22 +61,6 @@ pub struct Subscription {
     feed: Arc<Feed>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
     attended: Mutex<bool>,
-}
-
-/// What a [`Watch`] ends.
-pub(super) trait Watched: fmt::Debug + Send + Sync {
-    /// Tells no more.
-    fn close(&self);
-
-    /// What was dropped because it was told too slowly.
-    fn missed(&self) -> u64;
-}
-
-/// Has a callback told of events ([`Proxy::watch`], [`Proxy::on`]) or notices, until it is dropped.
-pub struct Watch {
-    source: Arc<dyn Watched>,
-    /// Keeps the callback.
-    _strand: Arc<Strand>,
 }
 
 impl Proxy {
@@ -221,22 +206,6 @@ impl Drop for Subscription {
     }
 }
 
-impl Watch {
-    pub(super) fn new(source: Arc<dyn Watched>, strand: Arc<Strand>) -> Watch {
-        Watch { source, _strand: strand }
-    }
-
-    /// Listens no more; no call begins after this. One that is under way is not waited for.
-    pub fn close(&self) {
-        self.source.close();
-    }
-
-    /// Events dropped so far because the callback was too slow.
-    pub fn missed(&self) -> u64 {
-        self.source.missed()
-    }
-}
-
 impl Watched for Feed {
     fn close(&self) {
         Feed::close(self);
@@ -247,20 +216,8 @@ impl Watched for Feed {
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.close();
-    }
-}
-
 impl fmt::Debug for Subscription {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Subscription({})", self.feed.signal)
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Watch({:?})", self.source)
     }
 }

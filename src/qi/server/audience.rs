@@ -6,22 +6,7 @@ use crate::qi::endpoint::contained;
 use crate::sys::sync::Mutex;
 
 use super::mailbox::Origin;
-use super::model::{Object, OnSubscribers, Subscription, Task};
-
-/// Who is to be told about the subscribers of one signal.
-pub(super) struct Audience {
-    code: Box<OnSubscribers>,
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// What it knows.
-    told: bool,
-    /// A thread is telling it, and looks again before it leaves if another one asks: so the last that it hears is true.
-    telling: bool,
-    again: bool,
-}
+use super::model::{Audience, Object, OnSubscribers, Subscription, Task};
 
 impl Audience {
     pub fn new(code: Box<OnSubscribers>) -> Audience {

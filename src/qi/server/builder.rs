@@ -10,9 +10,8 @@ use crate::qi::meta::{self, MetaMethod, MetaObject};
 use crate::qi::signature::Signature;
 use crate::qi::value::Value;
 
-use super::audience::Audience;
 use super::mailbox::Limits;
-use super::model::{Answer, Call, Handler, Object, OnSet, OnSubscribers};
+use super::model::{Answer, Audience, Call, Handler, Object, OnSet, OnSubscribers};
 use super::object::Code;
 
 /// Builds an [`Object`]. Members get ids from 100 up in the order in which they are added. Every object has the generic

@@ -17,7 +17,6 @@ use crate::qi::signature::Signature;
 use crate::qi::value::{Text, Uid, Value};
 use crate::sys::sync::Mutex;
 
-use super::audience::Audience;
 use super::auth::Auth;
 use super::connection::Connection;
 use super::mailbox::Mailbox;
@@ -32,6 +31,21 @@ pub type OnSet = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
 
 /// Code that is told whether anybody listens to a signal.
 pub type OnSubscribers = dyn Fn(&Object, bool) + Send + Sync;
+
+/// Who is to be told about the subscribers of one signal.
+pub(super) struct Audience {
+    pub code: Box<OnSubscribers>,
+    pub state: Mutex<AudienceState>,
+}
+
+#[derive(Default)]
+pub(super) struct AudienceState {
+    /// What it knows.
+    pub told: bool,
+    /// A thread is telling it, and looks again before it leaves if another one asks: so the last that it hears is true.
+    pub telling: bool,
+    pub again: bool,
+}
 
 /// Where an object is known on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

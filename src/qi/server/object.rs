@@ -10,9 +10,8 @@ use crate::qi::value::{self, Uid, Value, encode};
 use crate::sys::random;
 use crate::sys::sync::Mutex;
 
-use super::audience::Audience;
 use super::mailbox::{Limits, Mailbox};
-use super::model::{Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType};
+use super::model::{Audience, Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType};
 use super::statistics::Instrumentation;
 use crate::qi::workers::pace::Pace;
 

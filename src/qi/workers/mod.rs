@@ -1,8 +1,8 @@
 //! Threads on which code of the program runs, methods of objects and callbacks: few, started when they are wanted, more while some
 //! are held up, joined at the end.
 
-pub(in crate::qi) mod pace;
-pub(in crate::qi) mod run_queue;
+pub mod pace;
+pub mod run_queue;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
