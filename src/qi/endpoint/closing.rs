@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::Result;
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Waited};
+use crate::reactor::{WaitMode, Waited};
 
 use super::failure::Reason;
 use super::handlers::Aftermath;
@@ -68,7 +68,7 @@ impl EndPoint {
                 me.take_notice();
                 output.close_waiters.push(Arc::clone(&me));
             }
-            waited = self.reactor.wait(&me, deadline, Manner::POLLING);
+            waited = self.reactor.wait(&me, deadline, WaitMode::POLLING);
         }
     }
 
@@ -98,7 +98,7 @@ impl EndPoint {
         wake_all(&self.reactor, senders);
         self.end_handlers(&reason);
         if registration.is_some() {
-            self.attend(false);
+            self.keep_polling(false);
         }
         let close_waiters: Wakes = {
             let mut output = self.output.lock();

@@ -11,7 +11,7 @@
 //!
 //! # Threads and locks
 //!
-//! The connection is read by whoever polls: the I/O thread, or a caller that waits (`reactor/baton.rs`). It is written
+//! The connection is read by whoever polls: the I/O thread, or a caller that waits (`reactor/leadership.rs`). It is written
 //! by whoever sends. The rules:
 //!
 //! 1. Locks: `table`, `output`, `input` and `calls` of an end point, and that of each ring. Never two of them at once, but
@@ -65,7 +65,7 @@ use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
-use crate::transport::coalescing::pulse::Pulse;
+use crate::transport::coalescing::counters::WriteCounters;
 use crate::transport::stream::Stream;
 
 use calls::Calls;
@@ -127,7 +127,7 @@ pub struct EndPoint {
     authenticated: AtomicBool,
     capabilities: AtomicU64,
     /// Beats with every write, for the I/O thread to see without a lock.
-    pulse: Pulse,
+    write_counters: WriteCounters,
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
     /// The part above that makes calls for all parties, while there is one.
     caller: Mutex<Weak<dyn Any + Send + Sync>>,
@@ -154,7 +154,7 @@ impl EndPoint {
             open: AtomicBool::new(true),
             authenticated: AtomicBool::new(false),
             capabilities: AtomicU64::new(0),
-            pulse: Pulse::default(),
+            write_counters: WriteCounters::default(),
             attachment: Mutex::default(),
             caller: Mutex::new(Weak::<()>::new()),
             config,
@@ -164,9 +164,9 @@ impl EndPoint {
     /// Has the stream watched: from now on messages are read. The handlers are there.
     pub(super) fn start(self: &Arc<Self>) -> Result<()> {
         // Before the end can come, which takes it back.
-        self.attend(true);
+        self.keep_polling(true);
         if let Err(error) = self.start_watching() {
-            self.attend(false);
+            self.keep_polling(false);
             return Err(error);
         }
         self.flush();
@@ -186,9 +186,9 @@ impl EndPoint {
         Ok(())
     }
 
-    fn attend(&self, more: bool) {
-        if self.config.attended {
-            self.reactor.attend(more);
+    fn keep_polling(&self, more: bool) {
+        if self.config.keeps_polling {
+            self.reactor.keep_polling(more);
         }
     }
 

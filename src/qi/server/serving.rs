@@ -164,7 +164,7 @@ impl Server {
             let _ = serve(&router, endpoint, Role::Accepted, limit);
         };
         // Workers without a job read, too.
-        let config = Config { attended: false, ..self.options.connection.clone() };
+        let config = Config { keeps_polling: false, ..self.options.connection.clone() };
         let listener = Listener::bind(&self.reactor, url, config, welcome).map_err(failed)?;
         let address = listener.address();
         for endpoint in listener.endpoints() {
