@@ -24,12 +24,13 @@ const ROOMS: [(&str, &[&str]); 10] = [
 ];
 
 /// The rooms inside `qi` and those they may enter. What lies beside the directories is the codec's.
-const QI_ROOMS: [(&str, &[&str]); 6] = [
+const QI_ROOMS: [(&str, &[&str]); 7] = [
     ("codec", &[]),
     ("endpoint", &["codec"]),
     ("calls", &["endpoint", "codec"]),
-    ("client", &["calls", "endpoint", "codec"]),
-    ("server", &["calls", "endpoint", "codec"]),
+    ("workers", &[]),
+    ("client", &["calls", "workers", "endpoint", "codec"]),
+    ("server", &["calls", "workers", "endpoint", "codec"]),
     ("bus", &["client", "server", "calls", "endpoint", "codec"]),
 ];
 
