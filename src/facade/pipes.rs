@@ -14,9 +14,10 @@ use crate::reactor::timers::TimerId;
 use crate::transport::coalescing::Coalescing;
 use crate::transport::inproc::InprocPipe;
 use crate::transport::outbox::Batch;
-use crate::transport::pipe::{FlushHint, PipeContext, Ready, StreamPipe};
+use crate::transport::pipe::{PipeContext, Ready, StreamPipe};
 use crate::transport::source::Source;
 use crate::transport::stream::{Parting, Stream};
+use crate::transport::writing::FlushHint;
 use crate::transport::{SizeLimit, Transport};
 
 use super::handshakes::PendingHandshake;
@@ -39,8 +40,6 @@ pub struct PipeTable {
     pub limit: SizeLimit,
     /// Pipes that a command has changed and that must be looked at when it is done.
     pub changed: SmallVec<[PipeId; 4]>,
-    /// Pipes that the I/O thread looks after, among others that it did.
-    watched: SmallVec<[PipeId; 4]>,
     pub coalescing: Coalescing,
     /// What the protocol wants of its timer since the last look.
     pub alarm: AlarmWish,
@@ -87,7 +86,6 @@ impl PipeTable {
             send_limit: 0,
             limit: SizeLimit::default(),
             changed: SmallVec::new(),
-            watched: SmallVec::new(),
             coalescing: Coalescing::default(),
             alarm: AlarmWish::Unchanged,
             work: Work::new(),
@@ -171,20 +169,6 @@ impl PipeTable {
         self.entries.is_empty()
     }
 
-    /// Has whatever was appended and not written yet written by this thread, which is about to wait.
-    pub fn flush_all(&mut self) {
-        let Self { watched, entries, work, .. } = self;
-        watched.retain(|id| match entries.get(id.0 as usize) {
-            Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) => {
-                if pipe.wants_flush() {
-                    work.push(Job::Flush(Key::Pipe(*id, *generation).pack()));
-                }
-                pipe.is_watched()
-            }
-            _ => false,
-        });
-    }
-
     /// Watches writability if the pipe now waits for it. Once watched it stays so for the next time: while a stream runs
     /// against a full kernel that is soon.
     pub fn settle_writing(&mut self, id: PipeId) {
@@ -264,7 +248,6 @@ impl PipeTable {
         match hint {
             FlushHint::Nothing => {}
             FlushHint::Watch => {
-                self.watched.push(id);
                 if let Some(source) = self.owner.upgrade() {
                     self.work.push(Job::Watch(source, key, pipe.counters()));
                 }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Any fault is an error, after which the owner drops the pipe. A hung-up pipe still holds what was received
-//! and not yet taken. A leaving pipe hands what was accepted for sending to the kernel.
+//! and not yet taken. A leaving pipe hands what was accepted for sending to the kernel. What becomes of what is sent is told in
+//! `writing.rs`; where a pipe stands with its socket, in `core/lifecycle.rs`.
 
 use std::io;
 use std::sync::Arc;
@@ -21,11 +22,9 @@ use super::coalescing::Coalescing;
 use super::coalescing::counters::WriteCounters;
 use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
-use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
+use super::outbox::Batch;
 use super::stream::Stream;
-
-/// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
-const PATIENCE: u8 = 16;
+use super::writing::{FlushHint, Writing};
 
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,16 +53,6 @@ pub struct PipeEvents {
     pub gone: bool,
 }
 
-/// What a pipe wants from the reactor after a send.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FlushHint {
-    Nothing,
-    /// The I/O thread to flush it now, and to look after it while the stream lasts.
-    Watch,
-    /// The sender itself to flush it as soon as it has let go of the lock: the buffer is full.
-    Flush,
-}
-
 /// What a pipe must know of its socket.
 #[derive(Clone, Copy, Debug)]
 pub struct PipeContext<'a> {
@@ -84,7 +73,8 @@ enum State {
     Preparing,
     Greeting,
     Active,
-    HungUp,
+    /// With what reading ended, if not with the peer's end-of-file.
+    HungUp(Option<Error>),
     Leaving(Ending),
 }
 
@@ -95,31 +85,11 @@ pub struct StreamPipe {
     dialed: bool,
     state: State,
     inbox: Inbox,
-    outbox: Outbox,
     /// The kernel may have bytes for us (readiness is edge-triggered: this remembers the edge).
     kernel_readable: bool,
     /// A whole message is in front of the inbox.
     whole: bool,
-    /// The kernel took less than we had: wait for writability.
-    kernel_full: bool,
-    /// The kernel said that it has room while a flush was under way: what that flush found is old news.
-    room: bool,
-    /// The outbox is over its limit; writable again when half of it has gone.
-    full: bool,
-    /// The I/O thread looks after what is appended, until a look finds nothing.
-    watched: bool,
-    /// Something was appended during a flush that must not wait for the next look.
-    urgent: bool,
-    /// Looks since the last flush that found the kernel full. A receiver that reads at all is soon done with that.
-    stuck: u8,
-    /// A pipe that never streams needs none.
-    counters: Option<WriteCounters>,
-    /// Something was ever sent: an end must be orderly.
-    used: bool,
-    /// Writing has shown that the descriptor is no longer ours. Nothing is reported of it any more.
-    is_closed_under_us: bool,
-    /// With what reading ended, if not with the peer's end-of-file.
-    fault: Option<Error>,
+    writing: Writing,
 }
 
 impl StreamPipe {
@@ -131,19 +101,9 @@ impl StreamPipe {
             dialed,
             state: State::Opening,
             inbox: Inbox::default(),
-            outbox: Outbox::default(),
             kernel_readable: false,
             whole: false,
-            kernel_full: false,
-            room: false,
-            full: false,
-            watched: false,
-            urgent: false,
-            stuck: 0,
-            counters: None,
-            used: false,
-            is_closed_under_us: false,
-            fault: None,
+            writing: Writing::default(),
         }
     }
 
@@ -153,12 +113,12 @@ impl StreamPipe {
 
     /// Whether writability matters: to learn the outcome of a connect, or to go on writing.
     pub fn wants_write(&self) -> bool {
-        matches!(self.state, State::Opening | State::Preparing) || (self.kernel_full && !self.outbox.is_flushing())
+        matches!(self.state, State::Opening | State::Preparing) || self.writing.is_kernel_full()
     }
 
     /// Whether news of room changes anything: somebody waits for it, or is writing and may find the kernel full.
     pub fn waits_for_room(&self) -> bool {
-        matches!(self.state, State::Opening | State::Preparing) || self.kernel_full || self.outbox.is_flushing()
+        self.wants_write() || self.writing.is_flushing()
     }
 
     /// Goes on after the kernel said something. An error ends the connection, after what changed before it.
@@ -193,15 +153,14 @@ impl StreamPipe {
             let before = self.whole;
             let outcome = self.read(ready.closed, context);
             change.readable = self.whole && !before;
-            change.hung_up = self.state == State::HungUp;
+            change.hung_up = self.is_hung_up();
             outcome?;
         }
         if let State::Leaving(_) = self.state {
             change.gone = self.discard_input(context);
         }
         if ready.writable {
-            self.kernel_full = false;
-            self.room = true;
+            self.writing.room();
         }
         Ok(())
     }
@@ -219,54 +178,8 @@ impl StreamPipe {
         if self.state != State::Active {
             return (Flow::Full, FlushHint::Nothing);
         }
-        self.used = true;
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
-        let total = prefix.len() + message.len();
-        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !coalescing.in_stream(message.len()))
-        {
-            let outcome = self.outbox.write(&*self.stream, &prefix, message, again);
-            self.kernel_full = !self.outbox.is_empty();
-            outcome
-        } else {
-            if let Some(counters) = &self.counters {
-                counters.appended(total);
-            }
-            self.outbox.push(&prefix, message, again)
-        };
-        match outcome {
-            Err(Failure::NoMemory) => return (Flow::NoMemory, FlushHint::Nothing),
-            // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
-            // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
-            Err(Failure::Broken(error)) => {
-                self.is_closed_under_us |= matches!(error.errno(), libc::EBADF | libc::ENOTSOCK);
-                self.give_up_writing();
-                if error == Error::NO_MEMORY {
-                    return (Flow::NoMemory, FlushHint::Nothing);
-                }
-            }
-            Ok(()) => {}
-        }
-        self.full = self.outbox.pending() >= context.send_limit;
-        let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.hint(total, coalescing))
-    }
-
-    /// Such as the last one, of `total` bytes, the next one will be.
-    #[inline]
-    fn hint(&mut self, total: usize, coalescing: &Coalescing) -> FlushHint {
-        if self.kernel_full || self.outbox.is_empty() {
-            FlushHint::Nothing
-        } else if self.outbox.is_flushing() {
-            self.urgent |= coalescing.writes_through();
-            FlushHint::Nothing
-        } else if self.outbox.pending() + total > BUFFER || self.full || coalescing.writes_through() {
-            FlushHint::Flush
-        } else if !self.watched {
-            self.watched = true;
-            FlushHint::Watch
-        } else {
-            FlushHint::Nothing
-        }
+        self.writing.send(&*self.stream, &prefix, (message, again), coalescing, context.send_limit)
     }
 
     /// Puts the next whole message into `into` if there is one, and tells what became of the pipe by looking for another
@@ -279,11 +192,10 @@ impl StreamPipe {
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, context.blocks);
         if let Err(error) = self.read(false, context) {
-            self.fault = Some(error);
             self.whole = false;
-            self.hang_up();
+            self.hang_up(Some(error));
         }
-        let hung_up = was_active && self.state == State::HungUp;
+        let hung_up = was_active && self.is_hung_up();
         (true, PipeEvents { readable: self.whole, hung_up, ..PipeEvents::default() })
     }
 
@@ -294,12 +206,15 @@ impl StreamPipe {
 
     /// Has writing shown that the descriptor is no longer ours? Then the pipe has to be told of its end.
     pub fn is_closed_under_us(&self) -> bool {
-        self.is_closed_under_us
+        self.writing.is_closed_under_us()
     }
 
     /// With what reading ended, if not with the peer's end-of-file.
     pub fn fault(&self) -> Option<Error> {
-        self.fault
+        match self.state {
+            State::HungUp(fault) => fault,
+            _ => None,
+        }
     }
 
     /// What the peer has said so far, as long as it has not greeted as it should.
@@ -330,14 +245,7 @@ impl StreamPipe {
 
     /// Something to flush, without a lock; to be ended with [`StreamPipe::finish_flush`].
     pub fn start_flush(&mut self) -> Option<Batch> {
-        let batch = if self.kernel_full { None } else { self.outbox.start_flush() }?;
-        // (Not if somebody else is flushing: the news is for him.)
-        self.room = false;
-        self.stuck = 0;
-        if let Some(counters) = &self.counters {
-            counters.flushed();
-        }
-        Some(batch)
+        self.writing.start_flush()
     }
 
     /// Takes back the rest of a flush. Says what became of the pipe, and whether more is to be flushed at
@@ -351,59 +259,47 @@ impl StreamPipe {
         let (written, blocked) = match outcome {
             Ok(progress) => progress,
             Err(error) => {
-                self.outbox.finish_flush(batch, 0);
-                self.give_up_writing();
+                self.writing.fail_flush(batch, &*self.stream);
                 return Err(error.into());
             }
         };
-        self.outbox.finish_flush(batch, written);
-        self.kernel_full = blocked && !self.room;
-        if self.state == State::HungUp {
-            self.give_up_writing();
+        let more = self.writing.finish_flush(batch, written, blocked);
+        if self.is_hung_up() {
+            self.writing.give_up(&*self.stream);
         }
-        let writable = self.full && self.outbox.pending() <= context.send_limit / 2;
-        self.full &= !writable;
-        let writable = writable && self.state == State::Active;
+        let writable = self.writing.has_room_again(context.send_limit) && self.state == State::Active;
         let gone = self.finish_leaving(context);
-        let urgent = std::mem::take(&mut self.urgent);
-        let more = (blocked || urgent || !self.watched) && self.wants_flush();
-        Ok((PipeEvents { writable, gone, ..PipeEvents::default() }, more))
+        Ok((PipeEvents { writable, gone, ..PipeEvents::default() }, more && self.wants_flush()))
     }
 
     /// Bytes accepted that the kernel has not.
     pub fn unsent(&self) -> usize {
-        self.outbox.pending()
+        self.writing.unsent()
     }
 
     /// The next flush finds out by itself whether the kernel has room.
     pub fn try_anew(&mut self) {
-        self.kernel_full = false;
+        self.writing.room();
     }
 
     /// Is there something that a flush would write?
     pub fn wants_flush(&self) -> bool {
-        !self.kernel_full && !self.outbox.is_empty() && !self.outbox.is_flushing()
+        self.writing.wants_flush()
     }
 
     /// By which whoever looks after it sees that more is coming.
     pub fn counters(&mut self) -> WriteCounters {
-        self.counters.get_or_insert_default().clone()
+        self.writing.counters()
     }
 
     /// Is the I/O thread looking after it?
     pub fn is_watched(&self) -> bool {
-        self.watched
+        self.writing.is_watched()
     }
 
     /// The I/O thread found nothing to flush. False: something has come meanwhile, go on watching.
     pub fn unwatch(&mut self) -> bool {
-        self.stuck = if self.kernel_full { self.stuck + 1 } else { 0 };
-        self.watched = self.wants_flush() || (1..PATIENCE).contains(&self.stuck);
-        if !self.watched {
-            self.stuck = 0;
-            self.outbox.relax();
-        }
-        !self.watched
+        self.writing.unwatch()
     }
 
     /// Begins an orderly end. True if nothing is left to do. Otherwise it is when all is written, or, in a hurry, as soon as the
@@ -419,8 +315,7 @@ impl StreamPipe {
 
     fn greet(&mut self, context: &PipeContext<'_>) -> Result<()> {
         let greeting = self.framing.greeting(context.own);
-        self.outbox.write(&*self.stream, &greeting, &mut Message::default(), false)?;
-        self.kernel_full = !self.outbox.is_empty();
+        self.writing.greet(&*self.stream, &greeting)?;
         self.state = State::Greeting;
         self.kernel_readable = true;
         Ok(())
@@ -466,11 +361,8 @@ impl StreamPipe {
                 Ok(Fill::Short) if to_the_end => {}
                 Ok(Fill::Short | Fill::Nothing) => self.kernel_readable = false,
                 // A reset takes nothing away that is here already.
-                Ok(Fill::Eof) => self.hang_up(),
-                Err(error) => {
-                    self.fault = Some(error.into());
-                    self.hang_up();
-                }
+                Ok(Fill::Eof) => self.hang_up(None),
+                Err(error) => self.hang_up(Some(error.into())),
             }
         }
         if !self.whole {
@@ -480,48 +372,39 @@ impl StreamPipe {
     }
 
     /// Says end-of-file back, so that a leaving peer need not wait until all is taken.
-    fn hang_up(&mut self) {
+    fn hang_up(&mut self, fault: Option<Error>) {
         self.kernel_readable = false;
-        if self.state == State::Active {
-            self.state = State::HungUp;
-            self.give_up_writing();
+        match &mut self.state {
+            State::Active => {
+                self.state = State::HungUp(fault);
+                self.writing.give_up(&*self.stream);
+            }
+            State::HungUp(known) => *known = fault.or(*known),
+            State::Opening | State::Preparing | State::Greeting | State::Leaving(_) => {}
         }
     }
 
-    /// Nobody will read what is pending.
-    fn give_up_writing(&mut self) {
-        let _ = self.stream.shut_write();
-        self.outbox.clear();
-        self.kernel_full = false;
+    fn is_hung_up(&self) -> bool {
+        matches!(self.state, State::HungUp(_))
     }
 
     /// Has a leaving pipe nothing left to do?
     fn finish_leaving(&mut self, context: &PipeContext<'_>) -> bool {
         let State::Leaving(ending) = self.state else { return false };
-        if ending == Ending::AtOnce && !self.outbox.is_flushing() {
-            self.hand_over();
+        if ending == Ending::AtOnce && !self.writing.is_flushing() {
+            self.writing.hand_over(&*self.stream);
         }
-        let written = self.outbox.is_empty();
-        if !written && (ending != Ending::AtOnce || self.outbox.is_flushing()) {
+        let written = self.unsent() == 0;
+        if !written && (ending != Ending::AtOnce || self.writing.is_flushing()) {
             return false;
         }
         if written {
             self.stream.say_goodbye();
         }
-        let holds = ending == Ending::HalfClose && self.used && self.stream.shut_write().is_ok();
+        let holds = ending == Ending::HalfClose && self.writing.was_used() && self.stream.shut_write().is_ok();
         // Closing with unread input would reset the connection, and a reset may cost the peer what
         // it has not read yet.
         self.discard_input(context) || !holds
-    }
-
-    /// Writes what the kernel takes now. What an error takes away, it takes away from a pipe that is about to go.
-    fn hand_over(&mut self) {
-        self.kernel_full = false;
-        while let Some(mut batch) = self.start_flush() {
-            let (written, blocked) = batch.write(&*self.stream).unwrap_or((0, true));
-            self.outbox.finish_flush(batch, written);
-            self.kernel_full = blocked;
-        }
     }
 
     /// Reads and forgets what a leaving pipe still receives. True at the peer's end-of-file.

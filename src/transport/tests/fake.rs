@@ -11,8 +11,9 @@ use crate::core::{Error, Message, Result};
 use crate::transport::blocks::Blocks;
 use crate::transport::coalescing::Coalescing;
 use crate::transport::framing::{Framing, Prefix, Sp};
-use crate::transport::pipe::{FlushHint, PipeContext, PipeEvents, Ready, StreamPipe};
+use crate::transport::pipe::{PipeContext, PipeEvents, Ready, StreamPipe};
 use crate::transport::stream::Stream;
+use crate::transport::writing::FlushHint;
 
 pub const OWN: u16 = 0x50;
 pub const PEER: u16 = 0x51;
