@@ -14,7 +14,7 @@ use crate::reactor::timers::TimerId;
 use crate::transport::coalescing::Coalescing;
 use crate::transport::inproc::InprocPipe;
 use crate::transport::outbox::Batch;
-use crate::transport::pipe::{PipeContext, Ready, StreamPipe};
+use crate::transport::pipe::{Behind, PipeContext, Ready, StreamPipe};
 use crate::transport::source::Source;
 use crate::transport::stream::{Parting, Stream};
 use crate::transport::writing::FlushHint;
@@ -280,25 +280,23 @@ impl Pipes for PipeTable {
         let context = context(&self.runtime, self.kind, self.max_size, self.send_limit);
         self.coalescing.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
-        let (taken, change) = match &mut entry.pipe {
+        let behind = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.take(into, &context),
             Pipe::Inproc(pipe) => {
-                let (taken, change) = pipe.take(into);
-                if change.writable
-                    && let Some(peer) = pipe.peer()
-                {
+                let (behind, writable) = pipe.take(into);
+                if writable && let Some(peer) = pipe.peer() {
                     self.work.push(Job::Tell(peer.clone(), Ready { writable: true, ..Ready::default() }));
                 }
-                (taken, change)
+                behind
             }
         };
-        if change.hung_up {
+        if behind == Some(Behind::HangUp) {
             entry.life.hang_up();
         }
         if !entry.life.is_attached() {
             self.changed.push(id);
         }
-        taken.then_some(change.readable)
+        behind.map(|behind| behind == Behind::Message)
     }
 
     fn refuse(&mut self, id: PipeId) {

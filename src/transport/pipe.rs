@@ -13,6 +13,8 @@
 use std::io;
 use std::sync::Arc;
 
+use arrayvec::ArrayVec;
+
 use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
@@ -35,22 +37,35 @@ pub struct Ready {
     pub closed: bool,
 }
 
-/// What became of a pipe by an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PipeEvents {
+/// What has become of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PipeEvent {
     /// The OS connection came about.
-    pub connected: bool,
-    /// The greeting is done: the pipe can be attached.
-    pub greeted: bool,
-    /// A whole message can be taken.
-    pub readable: bool,
-    pub writable: bool,
-    /// The peer is gone; what is readable can still be taken.
-    pub hung_up: bool,
+    Connected,
     /// There is news for the handshake that precedes the greeting.
-    pub prepares: bool,
+    Preparing,
+    /// The greeting is done: the pipe can be attached.
+    Greeted,
+    /// A whole message can be taken.
+    Readable,
+    Writable,
+    /// The peer is gone; what is readable can still be taken.
+    HungUp,
     /// A leaving pipe has nothing left to do.
-    pub gone: bool,
+    Gone,
+}
+
+/// Several at once, in their order; each at most once.
+pub type PipeEvents = ArrayVec<PipeEvent, 6>;
+
+/// What there is behind a message that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    Nothing,
+    /// Another whole message.
+    Message,
+    /// The end: the peer is gone.
+    HangUp,
 }
 
 /// What a pipe must know of its socket.
@@ -123,12 +138,12 @@ impl StreamPipe {
 
     /// Goes on after the kernel said something. An error ends the connection, after what changed before it.
     pub fn advance(&mut self, ready: Ready, context: &PipeContext<'_>) -> (PipeEvents, Result<()>) {
-        let mut change = PipeEvents::default();
-        let outcome = self.step(ready, context, &mut change);
-        (change, outcome)
+        let mut events = PipeEvents::new();
+        let outcome = self.step(ready, context, &mut events);
+        (events, outcome)
     }
 
-    fn step(&mut self, ready: Ready, context: &PipeContext<'_>, change: &mut PipeEvents) -> Result<()> {
+    fn step(&mut self, ready: Ready, context: &PipeContext<'_>, events: &mut PipeEvents) -> Result<()> {
         self.kernel_readable |= ready.readable || ready.closed;
         if self.state == State::Opening {
             if !ready.writable && !ready.closed {
@@ -137,27 +152,39 @@ impl StreamPipe {
             if self.dialed {
                 self.stream.connected()?;
             }
-            change.connected = true;
+            events.push(PipeEvent::Connected);
             match self.stream.needs_preparing() {
                 true => self.state = State::Preparing,
                 false => self.greet(context)?,
             }
         }
-        change.prepares = self.state == State::Preparing;
+        if self.state == State::Preparing {
+            events.push(PipeEvent::Preparing);
+        }
+        let mut greeted = false;
         if self.state == State::Greeting {
             self.hear_greeting(ready.closed, context)?;
-            change.greeted = self.state == State::Active;
-            change.writable = change.greeted;
+            greeted = self.state == State::Active;
+        }
+        if greeted {
+            events.push(PipeEvent::Greeted);
         }
         if self.state == State::Active {
             let before = self.whole;
             let outcome = self.read(ready.closed, context);
-            change.readable = self.whole && !before;
-            change.hung_up = self.is_hung_up();
+            if self.whole && !before {
+                events.push(PipeEvent::Readable);
+            }
+            if greeted {
+                events.push(PipeEvent::Writable);
+            }
+            if self.is_hung_up() {
+                events.push(PipeEvent::HungUp);
+            }
             outcome?;
         }
-        if let State::Leaving(_) = self.state {
-            change.gone = self.discard_input(context);
+        if matches!(self.state, State::Leaving(_)) && self.discard_input(context) {
+            events.push(PipeEvent::Gone);
         }
         if ready.writable {
             self.writing.room();
@@ -182,11 +209,10 @@ impl StreamPipe {
         self.writing.send(&*self.stream, &prefix, (message, again), coalescing, context.send_limit)
     }
 
-    /// Puts the next whole message into `into` if there is one, and tells what became of the pipe by looking for another
-    /// one behind it.
-    pub fn take(&mut self, into: &mut Message<'_>, context: &PipeContext<'_>) -> (bool, PipeEvents) {
+    /// Puts the next whole message into `into` if there is one, and tells what there is behind it.
+    pub fn take(&mut self, into: &mut Message<'_>, context: &PipeContext<'_>) -> Option<Behind> {
         if !std::mem::take(&mut self.whole) {
-            return (false, PipeEvents::default());
+            return None;
         }
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
@@ -195,8 +221,11 @@ impl StreamPipe {
             self.whole = false;
             self.hang_up(Some(error));
         }
-        let hung_up = was_active && self.is_hung_up();
-        (true, PipeEvents { readable: self.whole, hung_up, ..PipeEvents::default() })
+        Some(match self.whole {
+            true => Behind::Message,
+            false if was_active && self.is_hung_up() => Behind::HangUp,
+            false => Behind::Nothing,
+        })
     }
 
     /// Was it made by connecting?
@@ -234,7 +263,7 @@ impl StreamPipe {
     pub fn prepared(&mut self, context: &PipeContext<'_>) -> (PipeEvents, Result<()>) {
         match self.greet(context) {
             Ok(()) => self.advance(Ready { readable: true, ..Ready::default() }, context),
-            Err(error) => (PipeEvents::default(), Err(error)),
+            Err(error) => (PipeEvents::new(), Err(error)),
         }
     }
 
@@ -267,9 +296,14 @@ impl StreamPipe {
         if self.is_hung_up() {
             self.writing.give_up(&*self.stream);
         }
-        let writable = self.writing.has_room_again(context.send_limit) && self.state == State::Active;
-        let gone = self.finish_leaving(context);
-        Ok((PipeEvents { writable, gone, ..PipeEvents::default() }, more && self.wants_flush()))
+        let mut events = PipeEvents::new();
+        if self.writing.has_room_again(context.send_limit) && self.state == State::Active {
+            events.push(PipeEvent::Writable);
+        }
+        if self.finish_leaving(context) {
+            events.push(PipeEvent::Gone);
+        }
+        Ok((events, more && self.wants_flush()))
     }
 
     /// Bytes accepted that the kernel has not.
