@@ -62,8 +62,6 @@ pub struct PipeContext<'a> {
     pub peer: u16,
     /// NN_RCVMAXSIZE.
     pub max_size: Option<u64>,
-    /// NN_SNDBUF: bytes that may wait in the outbox before the pipe is full.
-    pub send_limit: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -168,18 +166,12 @@ impl StreamPipe {
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
     #[inline]
-    pub fn send(
-        &mut self,
-        message: &mut Message<'_>,
-        again: bool,
-        coalescing: &mut Coalescing,
-        context: &PipeContext<'_>,
-    ) -> (Flow, FlushHint) {
+    pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, FlushHint) {
         if self.state != State::Active {
             return (Flow::Full, FlushHint::Nothing);
         }
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
-        self.writing.send(&*self.stream, &prefix, (message, again), coalescing, context.send_limit)
+        self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
     }
 
     /// Puts the next whole message into `into` if there is one, and tells what became of the pipe by looking for another
@@ -267,7 +259,7 @@ impl StreamPipe {
         if self.is_hung_up() {
             self.writing.give_up(&*self.stream);
         }
-        let writable = self.writing.has_room_again(context.send_limit) && self.state == State::Active;
+        let writable = self.writing.has_room_again(&*self.stream, blocked) && self.state == State::Active;
         let gone = self.finish_leaving(context);
         Ok((PipeEvents { writable, gone, ..PipeEvents::default() }, more && self.wants_flush()))
     }
