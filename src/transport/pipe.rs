@@ -77,8 +77,6 @@ pub struct PipeContext<'a> {
     pub peer: u16,
     /// NN_RCVMAXSIZE.
     pub max_size: Option<u64>,
-    /// NN_SNDBUF: bytes that may wait in the outbox before the pipe is full.
-    pub send_limit: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -195,18 +193,12 @@ impl StreamPipe {
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
     #[inline]
-    pub fn send(
-        &mut self,
-        message: &mut Message<'_>,
-        again: bool,
-        coalescing: &mut Coalescing,
-        context: &PipeContext<'_>,
-    ) -> (Flow, FlushHint) {
+    pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, FlushHint) {
         if self.state != State::Active {
             return (Flow::Full, FlushHint::Nothing);
         }
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
-        self.writing.send(&*self.stream, &prefix, (message, again), coalescing, context.send_limit)
+        self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
     }
 
     /// Puts the next whole message into `into` if there is one, and tells what there is behind it.
@@ -297,7 +289,7 @@ impl StreamPipe {
             self.writing.give_up(&*self.stream);
         }
         let mut events = PipeEvents::new();
-        if self.writing.has_room_again(context.send_limit) && self.state == State::Active {
+        if self.writing.has_room_again(&*self.stream, blocked) && self.state == State::Active {
             events.push(PipeEvent::Writable);
         }
         if self.finish_leaving(context) {

@@ -72,8 +72,11 @@ pub struct Writing {
     progress: Progress,
     watch: Watch,
     history: History,
-    /// The outbox is over its limit; writable again when half of it has gone.
+    /// The kernel may not take what the outbox has and another message; writable again when that is written.
     full: bool,
+    /// Bytes that the kernel has room for, as it said since the last write. No stream is coalesced beyond them, so what is accepted is
+    /// with the kernel as soon as it is written, but for one message.
+    granted: usize,
     /// A pipe that never streams needs none.
     counters: Option<WriteCounters>,
 }
@@ -87,7 +90,7 @@ impl Writing {
     }
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is part of a stream, when it waits
-    /// for those that follow. `again`: another pipe gets the message as well. `limit`: bytes that may wait.
+    /// for those that follow. `again`: another pipe gets the message as well.
     #[inline]
     pub fn send(
         &mut self,
@@ -95,22 +98,23 @@ impl Writing {
         prefix: &[u8],
         (message, again): (&mut Message<'_>, bool),
         coalescing: &mut Coalescing,
-        limit: usize,
     ) -> (Flow, FlushHint) {
         if self.history == History::Unused {
             self.history = History::Used;
         }
         let total = prefix.len() + message.len();
-        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !coalescing.in_stream(message.len()))
-        {
-            let outcome = self.outbox.write(stream, prefix, message, again);
-            self.progress = self.after_write();
-            outcome
-        } else {
+        let waits = !self.outbox.is_empty()
+            || (message.len() < COALESCED && coalescing.in_stream(message.len()) && self.is_granted(stream, total));
+        let outcome = if waits {
             if let Some(counters) = &self.counters {
                 counters.appended(total);
             }
             self.outbox.push(prefix, message, again)
+        } else {
+            let outcome = self.outbox.write(stream, prefix, message, again);
+            self.progress = self.after_write();
+            self.granted = 0;
+            outcome
         };
         match outcome {
             Err(Failure::NoMemory) => return (Flow::NoMemory, FlushHint::Nothing),
@@ -127,9 +131,19 @@ impl Writing {
             }
             Ok(()) => {}
         }
-        self.full = self.outbox.pending() >= limit;
+        self.full = self.is_kernel_full() || (waits && !self.is_granted(stream, total));
         let flow = if self.full { Flow::Full } else { Flow::Open };
         (flow, self.hint(total, coalescing))
+    }
+
+    /// Whether the kernel has room for all that waits and as many bytes more. It is asked once per buffer; small writes take far more
+    /// of its room than they have bytes, so what it said before the last one is of no use.
+    fn is_granted(&mut self, stream: &dyn Stream, more: usize) -> bool {
+        let wanted = self.outbox.pending() + more;
+        if wanted > self.granted {
+            self.granted = stream.room();
+        }
+        wanted <= self.granted
     }
 
     /// Such as the last one, of `total` bytes, the next one will be.
@@ -165,6 +179,7 @@ impl Writing {
         }
         let batch = self.outbox.start_flush()?;
         self.progress = Progress::Flushing { room: false, urgent: false };
+        self.granted = 0;
         if self.watch != Watch::No {
             self.watch = Watch::Stuck(0);
         }
@@ -190,9 +205,10 @@ impl Writing {
         self.give_up(stream);
     }
 
-    /// Is there room for messages again, where there was none? Tells it once.
-    pub fn has_room_again(&mut self, limit: usize) -> bool {
-        let again = self.full && self.outbox.pending() <= limit / 2;
+    /// Behind a flush that was `blocked` or not: is there room for messages again, where there was none? Tells it once.
+    pub fn has_room_again(&mut self, stream: &dyn Stream, blocked: bool) -> bool {
+        let has_room = !blocked && (self.outbox.is_empty() || self.is_granted(stream, 0));
+        let again = self.full && has_room;
         self.full &= !again;
         again
     }

@@ -86,7 +86,7 @@ fn leaving_during_a_flush_waits_for_its_end() {
         assert!(!rig.fake.script().shut);
         let stream = Arc::clone(rig.pipe.stream());
         let outcome = batch.write(&*stream);
-        let (change, more) = rig.pipe.finish_flush(batch, outcome, &context(&blocks, None, 1000)).unwrap();
+        let (change, more) = rig.pipe.finish_flush(batch, outcome, &context(&blocks, None)).unwrap();
         let half_close = ending == Ending::HalfClose;
         assert_eq!((change.contains(&PipeEvent::Gone), more), (!half_close, false));
         assert_eq!(rig.fake.script().shut, half_close);
@@ -107,7 +107,7 @@ fn a_hung_up_pipe_leaves_at_once() {
 
 fn send_all(rig: &mut Rig, bodies: &[Vec<u8>]) {
     for body in bodies {
-        assert_eq!(rig.send(body), Flow::Open);
+        rig.send(body);
     }
 }
 
@@ -129,7 +129,7 @@ fn who_leaves_at_once_hands_over_what_the_kernel_takes() {
                 let outcome = batch.write(&*rig.fake);
                 assert!(
                     rig.pipe
-                        .finish_flush(batch, outcome, &context(&blocks, None, 1000))
+                        .finish_flush(batch, outcome, &context(&blocks, None))
                         .unwrap()
                         .0
                         .contains(&PipeEvent::Gone)
