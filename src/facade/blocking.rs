@@ -77,7 +77,6 @@ impl Blocking {
             me.take_notice();
             state.waiters.add(self.side, me);
         }
-        state.pipes.flush_all();
         Ok(())
     }
 

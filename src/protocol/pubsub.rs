@@ -49,21 +49,12 @@ struct Pub {
 
 impl Protocol for Pub {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.outlet.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
-            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
-                self.outlet.detach(pipe);
-            }
-            Cmd::Writable(pipe) => self.outlet.writable(pipe),
-            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
-            Cmd::Readable(pipe) => {
-                if self.outlet.detach(pipe) {
-                    out.push(Evt::Refuse(pipe));
-                }
-            }
+            Cmd::Readable(pipe) if self.outlet.detach(pipe) => out.push(Evt::Refuse(pipe)),
             Cmd::Send => return self.outlet.send(message, out),
-            Cmd::Incoming { .. } | Cmd::Unsent(_) | Cmd::Timer => {}
             Cmd::Recv => return Answer::NotNow,
+            _ => {}
         }
         Answer::Done
     }
@@ -81,20 +72,15 @@ struct Sub {
 
 impl Protocol for Sub {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.queue.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, recv_priority, .. } => self.queue.attach(pipe, recv_priority),
-            Cmd::Detach(pipe) => self.queue.detach(pipe),
-            Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, more } => {
-                self.queue.taken(pipe, more);
-                // Without memory for joining, the message is lost.
-                if message.join().is_ok() && self.subscriptions.matches(message.body.bytes()) {
-                    out.push(Evt::Deliver);
-                }
+            // Without memory for joining, the message is lost.
+            Cmd::Incoming { .. } if message.join().is_ok() && self.subscriptions.matches(message.body.bytes()) => {
+                out.push(Evt::Deliver);
             }
             Cmd::Recv => return self.queue.receive(out),
-            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Unsent(_) | Cmd::Timer => {}
             Cmd::Send => return Answer::NotNow,
+            _ => {}
         }
         Answer::Done
     }

@@ -95,17 +95,11 @@ struct Req {
 
 impl Protocol for Req {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.outlet.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
-            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
-                self.outlet.detach(pipe);
-                self.reroute(pipe, message, out);
-            }
-            Cmd::Writable(pipe) => {
-                self.outlet.writable(pipe);
-                self.transmit_delayed(message, out);
-            }
-            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
+            Cmd::Attach { .. } | Cmd::Unwritable(_) => {}
+            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => self.reroute(pipe, message, out),
+            Cmd::Writable(_) => self.transmit_delayed(message, out),
             // Replies are looked at as they come, so that useless ones never hold up others.
             Cmd::Readable(pipe) => out.push(Evt::Take(pipe)),
             Cmd::Incoming { pipe, more } => {
@@ -286,34 +280,24 @@ impl Rep {
 
 impl Protocol for Rep {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.raw.update(cmd);
         match cmd {
-            Cmd::Send => self.send(message, out),
-            Cmd::Unsent(pipe) => {
-                if self.raw.take_back(pipe, message) {
-                    self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
-                }
-                Answer::Done
+            Cmd::Send => return self.send(message, out),
+            Cmd::Unsent(pipe) if self.raw.take_back(pipe, message) => {
+                self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
             }
             Cmd::Recv => {
                 // Whoever receives gives up the request before, even if there is no other one.
                 self.state = RepState::Idle;
-                self.raw.handle(Cmd::Recv, message, out)
+                return self.raw.queue.receive(out);
             }
-            Cmd::Incoming { pipe, more } => {
-                if self.raw.accept(pipe, more, message) {
-                    self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
-                    out.push(Evt::Deliver);
-                }
-                Answer::Done
+            Cmd::Incoming { pipe, .. } if self.raw.accept(pipe, message) => {
+                self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
+                out.push(Evt::Deliver);
             }
-            cmd @ (Cmd::Attach { .. }
-            | Cmd::Hangup(_)
-            | Cmd::Detach(_)
-            | Cmd::Writable(_)
-            | Cmd::Unwritable(_)
-            | Cmd::Readable(_)
-            | Cmd::Timer) => self.raw.handle(cmd, message, out),
+            _ => {}
         }
+        Answer::Done
     }
 
     fn readiness(&self) -> Readiness {

@@ -16,7 +16,7 @@
 //! RESPONDENT is the machine of REP: see `reqrep.rs`.
 
 use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, Protocol, Readiness, Result};
-use crate::protocol::backtrace::{Ids, header_word, reply_id};
+use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::reqrep::Rep;
@@ -74,42 +74,30 @@ struct Surveyor {
 
 impl Protocol for Surveyor {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.raw.update(cmd);
         match cmd {
-            Cmd::Send => self.send(message, out),
+            Cmd::Send => return self.send(message, out),
             Cmd::Recv => match self.state {
-                State::Idle => Answer::Fail(Error::FSM),
+                State::Idle => return Answer::Fail(Error::FSM),
                 State::Expired => {
                     self.state = State::Idle;
-                    Answer::Fail(Error::TIMED_OUT)
+                    return Answer::Fail(Error::TIMED_OUT);
                 }
-                State::Open { .. } => self.raw.handle(Cmd::Recv, message, out),
+                State::Open { .. } => return self.raw.queue.receive(out),
             },
-            Cmd::Incoming { pipe, more } => {
-                if self.raw.accept(pipe, more, message) {
-                    self.deliver(message, out);
-                }
-                Answer::Done
-            }
+            Cmd::Incoming { .. } if split_reply(message) => self.deliver(message, out),
             Cmd::Unsent(_) => {
                 message.header.clear();
                 self.state = State::Idle;
                 out.push(Evt::Disarm);
-                Answer::Done
             }
-            Cmd::Timer => {
-                match self.state {
-                    State::Open { .. } => self.state = State::Expired,
-                    State::Idle | State::Expired => {}
-                }
-                Answer::Done
-            }
-            cmd @ (Cmd::Attach { .. }
-            | Cmd::Hangup(_)
-            | Cmd::Detach(_)
-            | Cmd::Writable(_)
-            | Cmd::Unwritable(_)
-            | Cmd::Readable(_)) => self.raw.handle(cmd, message, out),
+            Cmd::Timer => match self.state {
+                State::Open { .. } => self.state = State::Expired,
+                State::Idle | State::Expired => {}
+            },
+            _ => {}
         }
+        Answer::Done
     }
 
     /// Without a survey a receive fails at once, so a poll wakes up when the survey expires.

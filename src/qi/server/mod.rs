@@ -57,7 +57,7 @@ pub use crate::qi::machine::machine_id;
 pub use auth::{Authenticator, Credentials, Extra, Verdict};
 pub use builder::ObjectBuilder;
 pub use connection::{Connection, Policy, SendError};
-pub use function::{Function, IntoAnswer, Method};
+pub use function::{Function, IntoAnswer, WithCall};
 pub use mailbox::Limits;
 pub use model::{Answer, Call, Caller, Cancellation, Handler, Object, OnSet, OnSubscribers, Remote};
 pub use object::{ObjectStatistics, WeakObject};
