@@ -27,10 +27,16 @@ fn under_valgrind(name: &str) {
     valgrind
         .args(["--quiet", "--error-exitcode=99", "--leak-check=full", "--errors-for-leak-kinds=definite"])
         .args(["--fair-sched=yes", "--child-silent-after-fork=yes"])
+        .args(untrue_of(name))
         .arg(&program)
         .env("LD_LIBRARY_PATH", support::our_lib_dir())
         .env("CTEST_SLOW", "1");
     run(&mut valgrind, SLOW_LIMIT).expect_success(name);
+}
+
+/// memcheck takes what ring's assembly makes of a TLS 1.3 handshake for uninitialised, and with it everything that is encrypted.
+fn untrue_of(name: &str) -> &'static [&'static str] {
+    if name == "secure" { &["--undef-value-errors=no"] } else { &[] }
 }
 
 fn on_genuine(name: &str) {
@@ -77,8 +83,8 @@ programs! {
     inproc_rebind inproc_sync interruption iovec ipc_files lbfq linger malformed many_sockets mismatch names nnmsg options
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
-    not under valgrind: accepted fdlimit fork held_up late qi_accepted stopped;
-    only ours: addresses cancel monitor network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_notices qi_objects qi_short qi_values;
+    not under valgrind: accepted daemon fdlimit fork held_up late qi_accepted stopped;
+    only ours: addresses cancel monitor network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_notices qi_objects qi_short qi_values secure;
     neither: closed memory qi_memory
 }
 

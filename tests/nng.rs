@@ -3,10 +3,13 @@
 
 mod support;
 
-use support::ScratchDir;
+use std::time::Duration;
+
+use rcgen::{CertificateParams, KeyPair};
 use support::devices::through_devices;
 use support::patterns::*;
 use support::peer::Kind;
+use support::{ScratchDir, command, repo_root, require_tool, run};
 
 /// NNG on either side of the library under test, all transports and directions.
 fn links() -> impl Iterator<Item = Link> {
@@ -87,4 +90,28 @@ fn through_our_devices() {
         }
     }
     report.finish();
+}
+
+/// tls+tcp and wss, with the NNG that PyPI's pynng brings: Debian's has no TLS. Each side binds, and each begins.
+#[test]
+fn through_tls() {
+    require_tool("python3", "python3");
+    if genuine_only() {
+        return;
+    }
+    let python = support::python::environment("pynng", "pynng==0.9.0", "pynng");
+    let dir = ScratchDir::new();
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    std::fs::write(dir.path("cert.pem"), params.self_signed(&key).expect("a certificate").pem()).expect("cert.pem");
+    std::fs::write(dir.path("key.pem"), key.serialize_pem()).expect("key.pem");
+    for scheme in ["tls+tcp", "wss"] {
+        let mut python = command(&python, our_lib());
+        python.arg(repo_root().join("tests/python/pynng_tls.py"));
+        python.arg(scheme).arg(dir.path(""));
+        python.env("PYTHONDONTWRITEBYTECODE", "1");
+        let outcome = run(&mut python, Duration::from_secs(120));
+        outcome.expect_success(&format!("pynng_tls.py {scheme}"));
+        assert_eq!(outcome.stdout.trim(), "ok");
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use crate::core::{Error, Result};
-use crate::facade::{Farewell, Session, Socket};
+use crate::facade::{Closing, Session, Socket};
 use crate::sys::fork;
 
 /// Sockets that can be open at a time.
@@ -171,18 +171,18 @@ impl Table {
     }
 
     fn close(&self, handle: c_int) -> Result<()> {
-        let farewell = self.start_closing(handle)?;
-        self.finish_closing(handle, farewell);
+        let closing = self.start_closing(handle)?;
+        self.finish_closing(handle, closing);
         Ok(())
     }
 
     /// From here on the socket refuses every call, and those that wait are waking up.
-    fn start_closing(&self, handle: c_int) -> Result<Farewell> {
+    fn start_closing(&self, handle: c_int) -> Result<Closing> {
         self.hold(handle)?.as_ref().ok_or(Error::BAD_FD)?.start_closing()
     }
 
-    fn finish_closing(&self, handle: c_int, farewell: Farewell) {
-        farewell.wait();
+    fn finish_closing(&self, handle: c_int, closing: Closing) {
+        closing.wait();
         // Calls hold the slot, so this waits until the last of them has left.
         let socket = self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(socket);
@@ -200,8 +200,8 @@ impl Table {
         // `EBADF`: it is free, or another thread is closing it and waited for below. All linger at the same time.
         let start = |handle| Some((handle, self.start_closing(handle).ok()?));
         let leaving: Vec<_> = (0..highest).filter_map(start).collect();
-        for (handle, farewell) in leaving {
-            self.finish_closing(handle, farewell);
+        for (handle, closing) in leaving {
+            self.finish_closing(handle, closing);
         }
         let mut registry = self.registry();
         while registry.handles.open > 0 {

@@ -45,7 +45,7 @@ pub enum Progress<T> {
 }
 
 #[derive(Debug)]
-pub struct Socket {
+pub struct SocketCore {
     kind: &'static Kind,
     raw: bool,
     machine: Machine,
@@ -67,10 +67,10 @@ impl std::fmt::Debug for Machine {
     }
 }
 
-impl Socket {
+impl SocketCore {
     /// `seed` must be random: request ids and pipe keys start there.
-    pub fn new(kind: &'static Kind, raw: bool, seed: u64, name: &str) -> Socket {
-        Socket {
+    pub fn new(kind: &'static Kind, raw: bool, seed: u64, name: &str) -> SocketCore {
+        SocketCore {
             kind,
             raw,
             machine: Machine((kind.make)(raw, seed)),
@@ -151,7 +151,7 @@ impl Socket {
     /// Feeds one command and carries out all that follows from it. Events may lead to commands, and those to more
     /// events: a loop and not a recursion, since a peer decides how many there are.
     fn feed(&mut self, cmd: Cmd, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
-        let Socket { machine: Machine(machine), events, delivered, .. } = self;
+        let SocketCore { machine: Machine(machine), events, delivered, .. } = self;
         let mut answer = machine.handle(cmd, message, events);
         let (mut taken, mut lacking) = (false, None);
         while let Some(event) = events.pop() {

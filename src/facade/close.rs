@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::core::lifecycle::FLUSH;
 use crate::core::{Readiness, Result};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Waited};
+use crate::reactor::{WaitMode, Waited};
 
-use super::life::FLUSH;
-use super::socket::{Phase, Socket, State};
+use super::socket::Socket;
+use super::state::SocketState;
+use super::waiters::Phase;
 
 impl Socket {
     /// Closes the socket: blocked callers get `EBADF`, endpoints end, inproc peers lose their pipes, and what was
@@ -20,39 +22,38 @@ impl Socket {
     }
 
     /// The first half of [`Socket::close`], which does not wait. So several sockets linger at the same time.
-    pub fn start_closing(self: &Arc<Self>) -> Result<Farewell> {
-        let mut visit = self.visit_open()?;
-        visit.phase = Phase::Closing;
-        let deadline = Instant::now().checked_add(visit.core.options.linger().max(FLUSH));
-        for id in visit.endpoints.ids() {
-            if visit.end_endpoint(id) {
-                // Names are asked for only without a visit.
-                drop(visit);
-                self.session.names.forget(self, id);
-                visit = self.visit();
-            }
-        }
-        let left: Vec<_> = visit.pipes.ids().collect();
-        visit.leave_all(left);
-        drop(visit);
-        Ok(Farewell { socket: Arc::clone(self), deadline })
+    pub fn start_closing(self: &Arc<Self>) -> Result<Closing> {
+        let (deadline, inproc) = self.with_open(|state| {
+            state.phase = Phase::Closing;
+            let deadline = Instant::now().checked_add(state.core.options.linger().max(FLUSH));
+            let mut inproc = state.endpoints.ids();
+            inproc.retain(|id| state.end_endpoint(*id));
+            let left: Vec<_> = state.pipes.ids().collect();
+            state.leave_all(left);
+            Ok((deadline, inproc))
+        })?;
+        inproc.into_iter().for_each(|id| self.forget_name(id));
+        Ok(Closing { socket: Arc::clone(self), deadline })
     }
 
     /// Waits until every pipe has handed over what it had.
     fn drain(&self, deadline: Option<Instant>) {
         let me = Parker::mine();
         loop {
-            {
-                let mut visit = self.visit();
-                visit.settle();
-                if visit.phase == Phase::Drained {
-                    return;
+            let drained = self.with(|state| {
+                state.settle();
+                if state.phase == Phase::Drained {
+                    return true;
                 }
                 me.take_notice();
-                visit.waiters.close = Some(Arc::clone(&me));
+                state.waiters.close = Some(Arc::clone(&me));
+                false
+            });
+            if drained {
+                return;
             }
-            let waited = self.session.reactor.wait(&me, deadline, Manner { polls: self.polls(), ..Manner::POLLING });
-            if matches!(waited, Waited::TimedOut | Waited::Failed) {
+            let mode = WaitMode { polls: self.polls(), ..WaitMode::POLLING };
+            if matches!(self.runtime().reactor.wait(&me, deadline, mode), Waited::TimedOut | Waited::Failed) {
                 return;
             }
         }
@@ -61,25 +62,25 @@ impl Socket {
 
 /// A socket that is being closed, and must still be waited for.
 #[must_use]
-pub struct Farewell {
+pub struct Closing {
     socket: Arc<Socket>,
     deadline: Option<Instant>,
 }
 
-impl Farewell {
+impl Closing {
     /// Waits until what was accepted is with the kernel, or NN_LINGER is over; lets go of everything.
     pub fn wait(self) {
         self.socket.drain(self.deadline);
-        self.socket.visit().release();
+        self.socket.with(SocketState::release);
     }
 }
 
-impl State {
+impl SocketState {
     /// Drops what did not make it in time, and every descriptor.
     fn release(&mut self) {
         let late: Vec<_> = self.pipes.ids().collect();
         for id in late {
-            self.pipes.remove(id);
+            self.forget(id);
         }
         self.phase = Phase::Drained;
         self.monitors.end();
@@ -89,7 +90,7 @@ impl State {
             // Foreign loops that watch them wake up before they go.
             self.notify.set(Readiness { send: true, recv: true });
             self.notify = Default::default();
-            self.session.reactor.attend(false);
+            self.runtime.reactor.keep_polling(false);
         }
     }
 }

@@ -4,40 +4,19 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::core::dialling::{Dialling, Step};
+use crate::core::lifecycle::Lifecycle;
 use crate::core::options::Options;
 use crate::core::{Error, Result};
-use crate::reactor::timers::TimerId;
 use crate::transport::pipe::StreamPipe;
-use crate::transport::{Dialer, resolve};
+use crate::transport::resolve;
 
-use super::endpoint::{Means, TransportRef};
+use super::endpoints::{Dialing, EndpointKind, TransportRef};
 use super::key::Key;
 use super::monitor::EventKind;
-use super::pipes::{Pipe, Stage};
-use super::socket::State;
+use super::pipes::Pipe;
+use super::state::SocketState;
 
-pub struct Dial {
-    dialer: Box<dyn Dialer>,
-    transport: TransportRef,
-    dialling: Dialling<IpAddr>,
-    /// When the connect under way began.
-    began: Instant,
-    /// Running between two attempts.
-    wait: Option<TimerId>,
-}
-
-impl Dial {
-    pub fn new(dialer: Box<dyn Dialer>, transport: TransportRef, interval: i32, max: i32) -> Dial {
-        Dial { dialer, transport, dialling: Dialling::new(interval, max), began: Instant::now(), wait: None }
-    }
-
-    /// How far the endpoint has come, in a word.
-    pub fn state(&self) -> &'static str {
-        self.dialling.name_of_state()
-    }
-}
-
-impl State {
+impl SocketState {
     /// Begins an attempt: the endpoint is new, or its wait is over. For a listener: its pause is.
     pub fn try_again(&mut self, id: i32) {
         let limit = Options::timeout(self.core.options.connect_timeout);
@@ -79,12 +58,12 @@ impl State {
         self.drive(id, |dialling| dialling.lost(lasted))
     }
 
-    pub fn stop_dialing(&mut self, dial: Dial) {
+    pub fn stop_dialing(&mut self, dial: Dialing) {
         if dial.dialling.is_in_progress() {
             self.core.statistics.inprogress_connections -= 1;
         }
         if let Some(timer) = dial.wait {
-            self.session.reactor.disarm(timer);
+            self.runtime.reactor.disarm(timer);
         }
     }
 
@@ -133,7 +112,7 @@ impl State {
             dial.began = Instant::now();
         }
         let setup = self.setup();
-        let Some(Means::Dial(dial)) = self.endpoints.peek(id) else { return };
+        let Some(EndpointKind::Dial(dial)) = self.endpoints.peek(id) else { return };
         let transport = dial.transport;
         match dial.dialer.dial(address, &setup) {
             Ok(stream) => {
@@ -149,9 +128,9 @@ impl State {
         let Some(priorities) = self.endpoints.get(id).map(|endpoint| endpoint.priorities) else { return };
         let fd = pipe.stream().fd();
         let pipe = Pipe::Stream { pipe, registration: None, transport };
-        let (pipe_id, key) = self.pipes.insert(pipe, id, priorities, Stage::Connecting);
-        let session = self.session.clone();
-        match session.reactor.register(fd, me, key, true) {
+        let (pipe_id, key) = self.pipes.insert(pipe, id, priorities, Lifecycle::Connecting);
+        let runtime = self.runtime.clone();
+        match runtime.reactor.register(fd, me, key, true) {
             Ok(registration) => {
                 self.pipes.registered(pipe_id, registration, true);
                 if let Some(within) = within {
@@ -166,14 +145,14 @@ impl State {
     }
 
     fn wait_to_retry(&mut self, id: i32, time: Duration) {
-        let (me, session) = (self.me.upgrade(), self.session.clone());
+        let (me, runtime) = (self.me.upgrade(), self.runtime.clone());
         let (Some(dial), Some(me)) = (self.dial(id), me) else { return };
-        dial.wait = Some(session.reactor.arm(Instant::now() + time, me, Key::Endpoint(id).pack()));
+        dial.wait = Some(runtime.reactor.arm(Instant::now() + time, me, Key::Endpoint(id).pack()));
     }
 
-    fn dial(&mut self, id: i32) -> Option<&mut Dial> {
-        match &mut self.endpoints.get(id)?.means {
-            Means::Dial(dial) => Some(dial),
+    fn dial(&mut self, id: i32) -> Option<&mut Dialing> {
+        match &mut self.endpoints.get(id)?.kind {
+            EndpointKind::Dial(dial) => Some(dial),
             _ => None,
         }
     }

@@ -3,18 +3,15 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
+use crate::core::lifecycle::Lifecycle;
 use crate::core::{Error, Result};
-use crate::reactor::Registration;
-use crate::reactor::timers::TimerId;
-use crate::transport::Listener;
 use crate::transport::pipe::{Ready, StreamPipe};
-use crate::transport::system::Admission;
 
-use super::endpoint::{Means, TransportRef};
+use super::endpoints::{EndpointKind, Listening, TransportRef};
 use super::key::Key;
 use super::monitor::EventKind;
-use super::pipes::{Pipe, Stage};
-use super::socket::State;
+use super::pipes::Pipe;
+use super::state::SocketState;
 
 /// When descriptors or memory ran out, accepting is tried again after this long, not at once: the
 /// connection that could not be accepted would be reported again and again.
@@ -23,37 +20,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Connections accepted before others have their turn.
 const ACCEPTED_AT_ONCE: usize = 64;
 
-pub struct Listen {
-    listener: Box<dyn Listener>,
-    transport: TransportRef,
-    /// Whom it lets in.
-    admission: Admission,
-    registration: Option<Registration>,
-    /// Running while accepting pauses.
-    pause: Option<TimerId>,
-}
-
-impl Listen {
-    pub fn new(listener: Box<dyn Listener>, transport: TransportRef, admission: Admission) -> Listen {
-        Listen { listener, transport, admission, registration: None, pause: None }
-    }
-}
-
-impl State {
+impl SocketState {
     /// Has a listener watched.
     pub fn start_listening(&mut self, id: i32) -> Result<()> {
         let Some(me) = self.me.upgrade() else { return Err(Error::BAD_FD) };
-        let session = self.session.clone();
-        let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) else {
+        let runtime = self.runtime.clone();
+        let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) else {
             return Ok(());
         };
-        let registration = session.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false)?;
+        let registration = runtime.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false)?;
         listen.registration = Some(registration);
         Ok(())
     }
 
-    pub fn stop_listening(&mut self, listen: Listen) {
-        let reactor = &self.session.reactor;
+    pub fn stop_listening(&mut self, listen: Listening) {
+        let reactor = &self.runtime.reactor;
         if let Some(registration) = listen.registration {
             reactor.deregister(registration);
         }
@@ -69,7 +50,7 @@ impl State {
             let setup = self.setup();
             // `setup` borrows the socket, so the listener is asked through a second look-up.
             let accepted = match self.endpoints.peek(id) {
-                Some(Means::Listen(listen)) if listen.pause.is_none() => {
+                Some(EndpointKind::Listen(listen)) if listen.pause.is_none() => {
                     let admission = &listen.admission;
                     let there = || self.pipes.of_endpoint(id).len();
                     listen.listener.accept(&setup).map(|stream| {
@@ -93,15 +74,16 @@ impl State {
                 Err(error) => return self.pause_accepting(id, error.into()),
             }
         }
-        if let Some(Means::Listen(Listen { registration: Some(registration), .. })) = self.endpoints.peek(id) {
+        if let Some(EndpointKind::Listen(Listening { registration: Some(registration), .. })) = self.endpoints.peek(id)
+        {
             // It is registered and open: nothing but memory could fail, and then the next connection reports it.
-            let _ = self.session.reactor.watch_writable(*registration, false);
+            let _ = self.runtime.reactor.watch_writable(*registration, false);
         }
     }
 
     /// A pause, or a dialer's wait, is over.
     pub fn resume_accepting(&mut self, id: i32) {
-        if let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) {
+        if let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) {
             listen.pause = None;
             self.accept_all(id);
         }
@@ -113,9 +95,9 @@ impl State {
         let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
         let (fd, write) = (pipe.stream().fd(), pipe.stream().needs_preparing());
         let pipe = Pipe::Stream { pipe, registration: None, transport };
-        let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Stage::Connecting);
-        let session = self.session.clone();
-        match session.reactor.register(fd, me, key, write) {
+        let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
+        let runtime = self.runtime.clone();
+        match runtime.reactor.register(fd, me, key, write) {
             Ok(registration) => self.pipes.registered(pipe_id, registration, write),
             Err(error) => {
                 self.pipes.remove(pipe_id);
@@ -132,8 +114,8 @@ impl State {
         self.endpoint_is_ill(id, error);
         self.tell_of_failure(EventKind::AcceptFailed, id, error, Some(ACCEPT_PAUSE));
         let Some(me) = self.me.upgrade() else { return };
-        let timer = self.session.reactor.arm(Instant::now() + ACCEPT_PAUSE, me, Key::Endpoint(id).pack());
-        if let Some(Means::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.means) {
+        let timer = self.runtime.reactor.arm(Instant::now() + ACCEPT_PAUSE, me, Key::Endpoint(id).pack());
+        if let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) {
             listen.pause = Some(timer);
         }
     }

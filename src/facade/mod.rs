@@ -1,38 +1,48 @@
 //! The safe Rust API: sessions, sockets, polling, devices.
 //!
-//! A socket is a monitor: all its state is behind one lock, and whoever holds it is the engine for that
-//! socket. A call is a *visit* (`visit.rs`): it takes the lock, feeds the machine, lets go, and only then
-//! does what must not be done under a lock: waking, telling peers, large writes.
+//! A socket is a monitor: all its state (`state.rs`) is behind one lock (`guard.rs`), and whoever holds it is the engine for that
+//! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
+//! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
+//!
+//! The files stand in this order, each needing only those before it: key, work, waiters, notify, monitor, names, runtime, endpoints, pipes ·
+//! state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · binding, inproc, events, close, poll,
+//! device, snapshot · session, process.
 
+mod binding;
+mod blocking;
 mod close;
 mod device;
 mod dial;
-mod endpoint;
+mod endpoints;
+mod events;
+mod guard;
 mod handshakes;
+mod inproc;
 mod key;
-mod life;
+mod lifecycle;
 mod listen;
 mod monitor;
 mod names;
+mod notify;
 mod pipes;
 mod poll;
 pub mod process;
 mod report;
+mod runtime;
 mod session;
 mod snapshot;
 mod socket;
-mod source;
-mod visit;
-mod wait;
+mod state;
+mod waiters;
 mod work;
 
-pub use close::Farewell;
+pub use blocking::Wait;
+pub use close::Closing;
 pub use device::{device, loopback};
 pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};
 pub use session::Session;
 pub use snapshot::metrics;
 pub use socket::Socket;
-pub use wait::Wait;
 
 pub use crate::core::options::OptionValue;

@@ -1,30 +1,36 @@
 //! The pipes of one socket: what its protocol sends into and takes from.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 use smallvec::SmallVec;
 
+use crate::core::lifecycle::Lifecycle;
 use crate::core::socket::{Flow, Pipes};
 use crate::core::{Kind, Message, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
 use crate::transport::coalescing::Coalescing;
 use crate::transport::inproc::InprocPipe;
-use crate::transport::pipe::{Need, Ready, StreamPipe, Terms};
-use crate::transport::stream::Parting;
+use crate::transport::outbox::Batch;
+use crate::transport::pipe::{FlushHint, PipeContext, Ready, StreamPipe};
+use crate::transport::source::Source;
+use crate::transport::stream::{Parting, Stream};
 use crate::transport::{SizeLimit, Transport};
 
+use super::handshakes::PendingHandshake;
 use super::key::{GENERATIONS, Key};
-use super::session::Session;
+use super::runtime::Runtime;
 use super::work::{Job, Work};
 
 /// All pipes of a socket, attached, arriving or leaving.
 pub struct PipeTable {
     entries: Slab<Entry>,
     generation: u32,
-    session: Arc<Session>,
+    /// Whoever is told what happens to them: the socket.
+    owner: Weak<dyn Source>,
+    runtime: Arc<Runtime>,
     kind: &'static Kind,
     /// NN_RCVMAXSIZE and NN_SNDBUF as they stand.
     pub max_size: Option<u64>,
@@ -37,7 +43,7 @@ pub struct PipeTable {
     watched: SmallVec<[PipeId; 4]>,
     pub coalescing: Coalescing,
     /// What the protocol wants of its timer since the last look.
-    pub alarm: Option<Option<Duration>>,
+    pub alarm: AlarmWish,
     pub work: Work,
 }
 
@@ -47,12 +53,9 @@ pub struct Entry {
     pub endpoint: i32,
     pub send_priority: u8,
     pub recv_priority: u8,
-    pub stage: Stage,
+    pub life: Lifecycle<Instant>,
     /// While the time for connecting, for the greeting, or for lingering is running.
     pub timer: Option<TimerId>,
-    pub attached_at: Option<Instant>,
-    /// It is among CURRENT_CONNECTIONS.
-    pub counted: bool,
     /// Writability is being watched.
     watches_write: bool,
 }
@@ -63,31 +66,22 @@ pub enum Pipe {
     Inproc(InprocPipe),
 }
 
-/// How far a pipe has come in the life of its socket.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stage {
-    /// The OS connects.
-    Connecting,
-    /// Connected, not greeted yet.
-    Greeting,
-    /// The protocol knows it.
-    Attached,
-    /// The peer is gone and the protocol must be told.
-    HangingUp,
-    /// The protocol knows that the peer is gone; unread messages wait.
-    HungUp,
-    /// The protocol refused it.
-    Refused,
-    /// Detached; what was accepted is on its way to the kernel.
-    Leaving,
+/// What the protocol wants of its timer.
+#[derive(Clone, Copy, Default)]
+pub enum AlarmWish {
+    #[default]
+    Unchanged,
+    Off,
+    After(Duration),
 }
 
 impl PipeTable {
-    pub fn new(session: Arc<Session>, kind: &'static Kind) -> PipeTable {
+    pub fn new(owner: Weak<dyn Source>, runtime: Arc<Runtime>, kind: &'static Kind) -> PipeTable {
         PipeTable {
             entries: Slab::new(),
             generation: 0,
-            session,
+            owner,
+            runtime,
             kind,
             max_size: None,
             send_limit: 0,
@@ -95,13 +89,19 @@ impl PipeTable {
             changed: SmallVec::new(),
             watched: SmallVec::new(),
             coalescing: Coalescing::default(),
-            alarm: None,
+            alarm: AlarmWish::Unchanged,
             work: Work::new(),
         }
     }
 
     /// Adds a pipe at the beginning of its life and gives its id and key.
-    pub fn insert(&mut self, pipe: Pipe, endpoint: i32, priorities: (u8, u8), stage: Stage) -> (PipeId, u64) {
+    pub fn insert(
+        &mut self,
+        pipe: Pipe,
+        endpoint: i32,
+        priorities: (u8, u8),
+        life: Lifecycle<Instant>,
+    ) -> (PipeId, u64) {
         self.generation = (self.generation + 1) % GENERATIONS;
         let generation = self.generation;
         let (send_priority, recv_priority) = priorities;
@@ -111,10 +111,8 @@ impl PipeTable {
             endpoint,
             send_priority,
             recv_priority,
-            stage,
+            life,
             timer: None,
-            attached_at: None,
-            counted: false,
             watches_write: false,
         });
         let id = PipeId(index as u32);
@@ -130,32 +128,32 @@ impl PipeTable {
         self.get(id).filter(|entry| entry.generation == generation)
     }
 
-    /// An entry together with the terms it lives under.
-    pub fn with_terms(&mut self, id: PipeId) -> Option<(&mut Entry, Terms<'_>)> {
+    /// An entry together with the context it lives in.
+    pub fn with_context(&mut self, id: PipeId) -> Option<(&mut Entry, PipeContext<'_>)> {
         let entry = self.entries.get_mut(id.0 as usize)?;
-        Some((entry, terms(&self.session, self.kind, self.max_size, self.send_limit)))
+        Some((entry, context(&self.runtime, self.kind, self.max_size, self.send_limit)))
     }
 
     /// Forgets a pipe: it is watched no more, and its descriptor closes.
     pub fn remove(&mut self, id: PipeId) -> Option<Entry> {
         let mut entry = self.entries.try_remove(id.0 as usize)?;
         if let Some(timer) = entry.timer.take() {
-            self.session.reactor.disarm(timer);
+            self.runtime.reactor.disarm(timer);
         }
         if let Pipe::Stream { registration, .. } = &mut entry.pipe
             && let Some(registration) = registration.take()
         {
-            self.session.reactor.deregister(registration);
+            self.runtime.reactor.deregister(registration);
         }
         Some(entry)
     }
 
     #[inline]
     pub fn is_unsettled(&self) -> bool {
-        !self.changed.is_empty() || self.alarm.is_some() || self.coalescing.is_decided()
+        !self.changed.is_empty() || !matches!(self.alarm, AlarmWish::Unchanged) || self.coalescing.is_decided()
     }
 
-    /// A visit in which something may have been sent is over.
+    /// A use of the socket in which something may have been sent is over.
     pub fn end_of_turn(&mut self) {
         self.coalescing.end_of_call();
     }
@@ -214,14 +212,17 @@ impl PipeTable {
         if wanted != entry.watches_write {
             entry.watches_write = wanted;
             // It is registered and open, so only memory could fail; then the next change tries again.
-            let _ = self.session.reactor.watch_writable(*registration, wanted);
+            let _ = self.runtime.reactor.watch_writable(*registration, wanted);
         }
     }
 
     /// Has the handshake of a pipe gone on with.
     pub fn prepare(&mut self, id: PipeId) {
-        if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) = self.entries.get(id.0 as usize) {
-            self.work.push(Job::Prepare(Key::Pipe(id, *generation).pack(), Arc::clone(pipe.stream())));
+        if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) = self.entries.get(id.0 as usize)
+            && let Some(source) = self.owner.upgrade()
+        {
+            let (key, stream) = (Key::Pipe(id, *generation).pack(), Arc::clone(pipe.stream()));
+            self.work.push(Job::Prepare(PendingHandshake { source, key, stream }));
         }
     }
 
@@ -252,21 +253,23 @@ impl PipeTable {
     }
 
     fn send_stream(&mut self, id: PipeId, message: &mut Message<'_>, again: bool) -> Flow {
-        let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
+        let context = context(&self.runtime, self.kind, self.max_size, self.send_limit);
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
-        let (flow, need) = pipe.send(message, again, &mut self.coalescing, &terms);
+        let (flow, hint) = pipe.send(message, again, &mut self.coalescing, &context);
         let key = Key::Pipe(id, entry.generation).pack();
         if pipe.is_closed_under_us() {
             self.changed.push(id);
         }
-        match need {
-            Need::Nothing => {}
-            Need::Watch => {
+        match hint {
+            FlushHint::Nothing => {}
+            FlushHint::Watch => {
                 self.watched.push(id);
-                self.work.push(Job::Watch(key, pipe.pulse()));
+                if let Some(source) = self.owner.upgrade() {
+                    self.work.push(Job::Watch(source, key, pipe.counters()));
+                }
             }
-            Need::Flush => self.work.push(Job::Flush(key)),
+            FlushHint::Flush => self.work.push(Job::Flush(key)),
         }
         if !entry.watches_write {
             self.settle_writing(id);
@@ -291,11 +294,11 @@ impl Pipes for PipeTable {
     }
 
     fn take(&mut self, id: PipeId, into: &mut Message<'_>) -> Option<bool> {
-        let terms = terms(&self.session, self.kind, self.max_size, self.send_limit);
+        let context = context(&self.runtime, self.kind, self.max_size, self.send_limit);
         self.coalescing.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
         let (taken, change) = match &mut entry.pipe {
-            Pipe::Stream { pipe, .. } => pipe.take(into, &terms),
+            Pipe::Stream { pipe, .. } => pipe.take(into, &context),
             Pipe::Inproc(pipe) => {
                 let (taken, change) = pipe.take(into);
                 if change.writable
@@ -306,10 +309,10 @@ impl Pipes for PipeTable {
                 (taken, change)
             }
         };
-        if change.hung_up && entry.stage == Stage::Attached {
-            entry.stage = Stage::HangingUp;
+        if change.hung_up {
+            entry.life.hang_up();
         }
-        if entry.stage != Stage::Attached {
+        if !entry.life.is_attached() {
             self.changed.push(id);
         }
         taken.then_some(change.readable)
@@ -317,13 +320,13 @@ impl Pipes for PipeTable {
 
     fn refuse(&mut self, id: PipeId) {
         if let Some(entry) = self.get(id) {
-            entry.stage = Stage::Refused;
+            entry.life.refuse();
             self.changed.push(id);
         }
     }
 
     fn arm(&mut self, after: Option<Duration>) {
-        self.alarm = Some(after);
+        self.alarm = after.map_or(AlarmWish::Off, AlarmWish::After);
     }
 }
 
@@ -335,6 +338,13 @@ impl Entry {
         }
     }
 
+    /// Something to write without the lock, and where to; it comes back by [`StreamPipe::finish_flush`].
+    pub fn start_flush(&mut self) -> Option<(Arc<dyn Stream>, Batch)> {
+        let Pipe::Stream { pipe, .. } = &mut self.pipe else { return None };
+        let batch = pipe.start_flush()?;
+        Some((Arc::clone(pipe.stream()), batch))
+    }
+
     /// How its connection was ended in words, if it was.
     pub fn parting(&self) -> Option<Parting> {
         match &self.pipe {
@@ -344,6 +354,6 @@ impl Entry {
     }
 }
 
-fn terms<'a>(session: &'a Session, kind: &Kind, max_size: Option<u64>, send_limit: usize) -> Terms<'a> {
-    Terms { blocks: &session.blocks, own: kind.id, peer: kind.peer, max_size, send_limit }
+fn context<'a>(runtime: &'a Runtime, kind: &Kind, max_size: Option<u64>, send_limit: usize) -> PipeContext<'a> {
+    PipeContext { blocks: &runtime.blocks, own: kind.id, peer: kind.peer, max_size, send_limit }
 }

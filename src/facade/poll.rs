@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::{Error, Readiness, Result};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Waited, time_left};
+use crate::reactor::{WaitMode, Waited, time_left};
 use crate::sys::futex::Slept;
 
 use super::socket::Socket;
@@ -29,10 +29,9 @@ impl<'a> Probe<'a> {
 
     /// Looks; false if the socket is being closed.
     fn look(&mut self) -> bool {
-        let visit = self.socket.visit();
-        let now = visit.core.readiness();
+        let (now, is_open) = self.socket.with(|state| (state.core.readiness(), state.is_open()));
         self.ready = Readiness { send: self.want.send && now.send, recv: self.want.recv && now.recv };
-        visit.is_open()
+        is_open
     }
 
     fn is_ready(&self) -> bool {
@@ -44,7 +43,7 @@ impl<'a> Probe<'a> {
 /// that is closed meanwhile ends the wait. All probes must belong to one session.
 pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let Some(session) = probes.first().map(|probe| probe.socket.session.clone()) else {
+    let Some(runtime) = probes.first().map(|probe| probe.socket.runtime().clone()) else {
         return sleep_until(deadline);
     };
     let polls = probes.iter().any(|probe| probe.socket.polls());
@@ -52,24 +51,25 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
         return Ok(count);
     }
     if polls {
-        session.reactor.glance();
+        runtime.reactor.poll_now();
     }
     let me = Parker::mine();
     me.take_notice();
     loop {
         let mut spins = true;
         for probe in probes.iter() {
-            let mut visit = probe.socket.visit();
-            visit.waiters.add_poll(&me, probe.want);
-            spins &= visit.core.options.spin != 0;
+            spins &= probe.socket.with(|state| {
+                state.waiters.add_poll(&me, probe.want);
+                state.core.options.spin != 0
+            });
         }
         // What became ready before we were registered told nobody.
         let waited = match look_at(probes) {
             Some(_) => Waited::Noticed,
-            None => session.reactor.wait(&me, deadline, Manner { polls, spins }),
+            None => runtime.reactor.wait(&me, deadline, WaitMode { polls, spins }),
         };
         for probe in probes.iter() {
-            probe.socket.visit().waiters.remove_poll(&me);
+            probe.socket.with(|state| state.waiters.remove_poll(&me));
         }
         if let Some(count) = look_at(probes) {
             return Ok(count);

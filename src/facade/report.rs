@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use rustix::net::sockopt::socket_peercred;
 
+use crate::core::lifecycle::Lifecycle;
 use crate::core::{Error, PipeId};
 use crate::protocol;
 use crate::sys::descriptor::borrow;
@@ -14,10 +15,10 @@ use crate::transport::stream::Parting;
 use crate::transport::system;
 
 use super::monitor::{Event, EventKind};
-use super::pipes::{Entry, Pipe, Stage};
-use super::socket::State;
+use super::pipes::{Entry, Pipe};
+use super::state::SocketState;
 
-impl State {
+impl SocketState {
     /// Tells of an endpoint. `reason` is asked only if somebody listens.
     pub fn tell(&mut self, kind: EventKind, endpoint: i32, reason: impl FnOnce() -> String) {
         if !self.monitors.is_empty() {
@@ -43,8 +44,8 @@ impl State {
 
     /// Tells that this side has ended a connection.
     pub fn tell_of_leaving(&mut self, id: PipeId) {
-        let stage = self.pipes.get(id).map(|entry| entry.stage);
-        if let Some(Stage::Greeting | Stage::Attached | Stage::HangingUp) = stage
+        let life = self.pipes.get(id).map(|entry| entry.life);
+        if let Some(Lifecycle::Greeting | Lifecycle::Attached(_) | Lifecycle::HangingUp(_)) = life
             && let Some(event) = self.event_of_pipe(EventKind::Lost, id)
         {
             self.monitors.tell(&Event { reason: "closed by this side".to_owned(), ..event });
@@ -58,16 +59,16 @@ impl State {
             return None;
         }
         let entry = self.pipes.get(id)?;
-        let kind = match entry.stage {
-            Stage::Greeting | Stage::Refused => EventKind::Refused,
-            Stage::Attached | Stage::HangingUp => EventKind::Lost,
-            Stage::Connecting | Stage::HungUp | Stage::Leaving => return None,
+        let kind = match entry.life {
+            Lifecycle::Greeting | Lifecycle::Refused(_) => EventKind::Refused,
+            Lifecycle::Attached(_) | Lifecycle::HangingUp(_) => EventKind::Lost,
+            Lifecycle::Connecting | Lifecycle::HungUp(_) | Lifecycle::Leaving => return None,
         };
         let (error, reason) = entry.why(error);
         Some(Event { error: Some(error), reason, ..self.event_of_pipe(kind, id)? })
     }
 
-    /// Tells what [`State::obituary`] had put together.
+    /// Tells what [`SocketState::obituary`] had put together.
     pub fn publish(&mut self, obituary: Option<Event>, retry: Option<Duration>) {
         if let Some(event) = obituary {
             self.monitors.tell(&Event { retry, ..event });
@@ -122,9 +123,9 @@ impl Entry {
         if let Some(complaint) = pipe.stream().complaint() {
             return (error, complaint);
         }
-        let said = match self.stage {
-            Stage::Refused => Some("there is a peer already".to_owned()),
-            Stage::Greeting => misfit(pipe, error),
+        let said = match self.life {
+            Lifecycle::Refused(_) => Some("there is a peer already".to_owned()),
+            Lifecycle::Greeting => misfit(pipe, error),
             _ => None,
         };
         let error = pipe.fault().unwrap_or(error);

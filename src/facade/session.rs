@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::{Error, Result, socket};
+use crate::core::{Error, Result, SocketCore};
 use crate::protocol;
 use crate::reactor::Reactor;
 use crate::sys::random;
@@ -10,29 +10,28 @@ use crate::transport::blocks::Blocks;
 
 use super::handshakes::Handshakes;
 use super::names::Names;
+use super::runtime::Runtime;
 use super::socket::Socket;
 
 /// One I/O thread and the sockets it serves. inproc names are known within a session.
-#[derive(Debug)]
-pub struct Session {
-    pub(super) reactor: Arc<Reactor>,
-    pub(super) blocks: Blocks,
-    pub(super) names: Names,
-    pub(super) handshakes: Handshakes,
-    /// NN_PRINT_ERRORS was set when the session started.
-    pub(super) prints_errors: bool,
+pub struct Session(Arc<Runtime>);
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Session")
+    }
 }
 
 impl Session {
     /// Starts the I/O thread. `EMFILE` when the process has no descriptors left.
     pub fn start() -> Result<Arc<Session>> {
-        Ok(Arc::new(Session {
+        Ok(Arc::new(Session(Arc::new(Runtime {
             reactor: Reactor::start()?,
             blocks: Blocks::default(),
             names: Names::default(),
             handshakes: Handshakes::default(),
             prints_errors: std::env::var_os("NN_PRINT_ERRORS").is_some_and(|value| !value.is_empty()),
-        }))
+        }))))
     }
 
     /// Opens a socket; `protocol` is the endpoint type (`EINVAL` if there is none such), `name` the value of
@@ -40,17 +39,17 @@ impl Session {
     pub fn socket(self: &Arc<Self>, raw: bool, protocol: i32, name: &str) -> Result<Arc<Socket>> {
         let kind = protocol::find(protocol).ok_or(Error::INVALID)?;
         let seed = u64::from_ne_bytes(random::bytes());
-        Ok(Socket::new(Arc::clone(self), socket::Socket::new(kind, raw, seed, name)))
+        Ok(Socket::new(Arc::clone(&self.0), SocketCore::new(kind, raw, seed, name)))
     }
 
     /// The session's reactor, for what else is to live on its I/O thread: `qi::EndPoint`s.
     pub fn reactor(&self) -> &Arc<Reactor> {
-        &self.reactor
+        &self.0.reactor
     }
 
     /// Ends the I/O thread. All sockets must have been closed before.
     pub fn stop(&self) {
-        self.handshakes.stop();
-        self.reactor.stop();
+        self.0.handshakes.stop();
+        self.0.reactor.stop();
     }
 }

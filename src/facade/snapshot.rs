@@ -6,24 +6,26 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::core::lifecycle::Lifecycle;
 use crate::core::options::{self, OptionValue};
 use crate::core::statistics::Statistics;
 use crate::core::{Error, PipeId, Result};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Waited};
+use crate::reactor::{WaitMode, Waited};
 use crate::sys::traffic;
 
-use super::endpoint::{Endpoint, Means};
+use super::endpoints::{Endpoint, EndpointKind};
 use super::monitor::Monitor;
-use super::pipes::{Entry, Pipe, Stage};
+use super::pipes::{Entry, Pipe};
 use super::report::peer_of;
-use super::socket::{Socket, State};
+use super::socket::Socket;
+use super::state::SocketState;
 
 impl Socket {
     /// The events of this socket from now on. Dropping it ends that. `EMFILE` without a descriptor for it.
     pub fn monitor(&self) -> Result<Arc<Monitor>> {
         self.now_polls();
-        self.visit_open()?.monitors.add()
+        self.with_open(|state| state.monitors.add())
     }
 
     /// Waits until at least `count` peers are there (greeted, and taken by the protocol), for at most `timeout` (`None`: for
@@ -33,55 +35,59 @@ impl Socket {
         let me = Parker::mine();
         let mut last = None;
         loop {
-            let mut visit = self.visit_open()?;
-            if visit.core.statistics.current_connections >= count {
+            let are_there = self.with_open(|state| {
+                if state.core.statistics.current_connections >= count {
+                    return Ok(true);
+                }
+                match last {
+                    Some(Waited::TimedOut) => return Err(Error::TIMED_OUT),
+                    Some(Waited::Interrupted) => return Err(Error::INTERRUPTED),
+                    Some(Waited::Failed) => return Err(Error::BAD_FD),
+                    Some(Waited::Noticed) | None => {}
+                }
+                me.take_notice();
+                state.waiters.add_for_peers(&me, count);
+                Ok(false)
+            })?;
+            if are_there {
                 return Ok(());
             }
-            match last {
-                Some(Waited::TimedOut) => return Err(Error::TIMED_OUT),
-                Some(Waited::Interrupted) => return Err(Error::INTERRUPTED),
-                Some(Waited::Failed) => return Err(Error::BAD_FD),
-                Some(Waited::Noticed) | None => {}
-            }
-            me.take_notice();
-            visit.waiters.add_for_peers(&me, count);
-            drop(visit);
-            last = Some(self.session.reactor.wait(&me, deadline, Manner { polls: self.polls(), spins: false }));
-            self.visit().waiters.remove_for_peers(&me);
+            last = Some(self.runtime().reactor.wait(&me, deadline, WaitMode { polls: self.polls(), spins: false }));
+            self.with(|state| state.waiters.remove_for_peers(&me));
         }
     }
 
     /// The address of an endpoint as it was given, but with the port that the system chose for a 0. `EINVAL` if there is no such
     /// endpoint.
     pub fn endpoint_address(&self, endpoint: i32) -> Result<Vec<u8>> {
-        let visit = self.visit_open()?;
-        match visit.endpoints.peek(endpoint) {
-            Some(_) => Ok(visit.endpoints.url(endpoint)),
+        self.with_open(|state| match state.endpoints.peek(endpoint) {
+            Some(_) => Ok(state.endpoints.url(endpoint)),
             None => Err(Error::INVALID),
-        }
+        })
     }
 
     /// The socket as it is now, as a JSON object: what it is, its options, statistics, endpoints and connections. New members
     /// may come.
     pub fn describe(&self) -> Result<String> {
         if self.polls() {
-            self.session.reactor.glance();
+            self.runtime().reactor.poll_now();
         }
-        let mut visit = self.visit_open()?;
-        let description = json!({
-            "name": text(&visit.core.options.name),
+        let describe = |state: &mut SocketState| {
+            Ok(json!({
+            "name": text(&state.core.options.name),
             "protocol": self.kind().name,
             "raw": self.is_raw(),
-            "options": visit.options_as_json(),
-            "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&visit.core.statistics))).collect::<Value>(),
-            "endpoints": visit.endpoints_as_json(),
-            "pipes": visit.pipes_as_json(),
-        });
-        Ok(description.to_string())
+            "options": state.options_as_json(),
+            "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&state.core.statistics))).collect::<Value>(),
+            "endpoints": state.endpoints_as_json(),
+            "pipes": state.pipes_as_json(),
+        }).to_string())
+        };
+        self.with_open(describe)
     }
 }
 
-impl State {
+impl SocketState {
     fn options_as_json(&self) -> Value {
         let names = [
             ("linger", options::LINGER),
@@ -134,17 +140,17 @@ impl State {
 
 impl Endpoint {
     fn kind(&self) -> &'static str {
-        match self.means {
-            Means::Listen(_) | Means::InprocBind => "bind",
-            Means::Dial(_) | Means::InprocConnect => "connect",
+        match self.kind {
+            EndpointKind::Listen(_) | EndpointKind::InprocBind => "bind",
+            EndpointKind::Dial(_) | EndpointKind::InprocConnect => "connect",
         }
     }
 
     fn state(&self) -> &'static str {
-        match &self.means {
-            Means::Listen(_) | Means::InprocBind => "listening",
-            Means::Dial(dial) => dial.state(),
-            Means::InprocConnect => "connecting",
+        match &self.kind {
+            EndpointKind::Listen(_) | EndpointKind::InprocBind => "listening",
+            EndpointKind::Dial(dial) => dial.state(),
+            EndpointKind::InprocConnect => "connecting",
         }
     }
 }
@@ -155,16 +161,16 @@ impl Entry {
         json!({
             "id": self.number(id),
             "endpoint": self.endpoint,
-            "state": match self.stage {
-                Stage::Connecting => "connecting",
-                Stage::Greeting => "greeting",
-                Stage::Attached => "attached",
-                Stage::HangingUp | Stage::HungUp => "hung up",
-                Stage::Refused => "refused",
-                Stage::Leaving => "leaving",
+            "state": match self.life {
+                Lifecycle::Connecting => "connecting",
+                Lifecycle::Greeting => "greeting",
+                Lifecycle::Attached(_) => "attached",
+                Lifecycle::HangingUp(_) | Lifecycle::HungUp(_) => "hung up",
+                Lifecycle::Refused(_) => "refused",
+                Lifecycle::Leaving => "leaving",
             },
             "peer": self.fd().map(peer_of),
-            "age_ms": self.attached_at.map(|at| at.elapsed().as_millis() as u64),
+            "age_ms": self.life.attached_at().map(|at| at.elapsed().as_millis() as u64),
             "unsent_bytes": match &self.pipe {
                 Pipe::Stream { pipe, .. } => Some(pipe.unsent()),
                 Pipe::Inproc(_) => None,
@@ -215,10 +221,11 @@ static STATISTICS: [Row; 14] = rows! {
 /// The statistics of sockets in the text format of Prometheus (version 0.0.4), each socket under the number given with it.
 pub fn metrics(sockets: &[(i32, Arc<Socket>)]) -> String {
     let snapshots = sockets.iter().filter_map(|(number, socket)| {
-        let visit = socket.visit_open().ok()?;
-        let name = escaped(&text(&visit.core.options.name));
+        let read = |state: &mut SocketState| Ok((text(&state.core.options.name), state.core.statistics.clone()));
+        let (name, statistics) = socket.with_open(read).ok()?;
+        let name = escaped(&name);
         let labels = format!("socket=\"{number}\",name=\"{name}\",protocol=\"{}\"", socket.kind().name);
-        Some((labels, visit.core.statistics.clone()))
+        Some((labels, statistics))
     });
     let snapshots: Vec<_> = snapshots.collect();
     let mut out = String::new();

@@ -1,72 +1,29 @@
-//! A socket: the monitor around a protocol machine, its pipes and its endpoints.
+//! A socket, as its user sees it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
-use std::time::Instant;
+use std::sync::{Arc, Weak};
 
 use crate::core::options::{self, OptionValue};
-use crate::core::{Cmd, Error, Kind, Message, Readiness, Result, socket};
-use crate::reactor::timers::TimerId;
-use crate::sys::eventfd::EventFd;
-use crate::transport::{TransportOptions, system};
+use crate::core::socket::Progress;
+use crate::core::{Error, Kind, Message, Result, SocketCore};
+use crate::transport::source::Source;
+use crate::transport::system;
 
-use super::endpoint::Endpoints;
-use super::handshakes::Begun;
-use super::key::Key;
-use super::monitor::Monitors;
-use super::pipes::PipeTable;
-use super::session::Session;
-use super::visit::Visit;
-use super::wait::{Side, Wait, Waiters};
+use super::blocking::{Blocking, Wait};
+use super::guard::{SocketGuard, StateLock};
+use super::runtime::Runtime;
+use super::state::SocketState;
+use super::waiters::Side;
 
-/// A nanomsg socket. All methods may be called from any thread, also several at a time on one socket.
+/// A nanomsg socket. All methods may be called from any thread, also several at a time on one socket. Close it with
+/// [`Socket::close`]; one that is dropped keeps its descriptors until its session ends.
 pub struct Socket {
-    pub(super) session: Arc<Session>,
     kind: &'static Kind,
     raw: bool,
-    state: Mutex<State>,
-    pub(super) me: Weak<Socket>,
+    state: StateLock,
+    me: Weak<Socket>,
     /// Has, or had, an endpoint whose events come through the poll: its waiting callers should poll.
     on_wire: AtomicBool,
-}
-
-pub struct State {
-    pub core: socket::Socket,
-    pub pipes: PipeTable,
-    pub endpoints: Endpoints,
-    pub monitors: Monitors,
-    pub handshakes: Begun,
-    pub transport_options: TransportOptions,
-    pub waiters: Waiters,
-    pub notify: Notify,
-    pub phase: Phase,
-    pub session: Arc<Session>,
-    pub me: Weak<Socket>,
-    alarm: Alarm,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Phase {
-    Open,
-    /// Everybody is sent away; what was accepted is on its way.
-    Closing,
-    /// All pipes are gone.
-    Drained,
-}
-
-/// SNDFD and RCVFD, made when they are first asked for.
-#[derive(Default)]
-pub struct Notify {
-    send: Option<EventFd>,
-    recv: Option<EventFd>,
-}
-
-/// The protocol's timer. It is lazy: one that is set again and again to a later time, as every request does,
-/// costs no timer each time; when it expires too early it is armed anew.
-#[derive(Default)]
-struct Alarm {
-    wish: Option<Instant>,
-    armed: Option<(TimerId, Instant)>,
 }
 
 impl std::fmt::Debug for Socket {
@@ -76,27 +33,13 @@ impl std::fmt::Debug for Socket {
 }
 
 impl Socket {
-    pub(super) fn new(session: Arc<Session>, core: socket::Socket) -> Arc<Socket> {
-        Arc::new_cyclic(|me| {
-            let kind = core.kind();
-            let mut state = State {
-                pipes: PipeTable::new(Arc::clone(&session), kind),
-                core,
-                endpoints: Endpoints::default(),
-                monitors: Monitors::default(),
-                handshakes: Begun::default(),
-                transport_options: TransportOptions::default(),
-                waiters: Waiters::default(),
-                notify: Notify::default(),
-                phase: Phase::Open,
-                session: Arc::clone(&session),
-                me: Weak::clone(me),
-                alarm: Alarm::default(),
-            };
-            state.options_changed();
-            let raw = state.core.is_raw();
-            let me = Weak::clone(me);
-            Socket { session, kind, raw, state: Mutex::new(state), me, on_wire: AtomicBool::new(false) }
+    pub(super) fn new(runtime: Arc<Runtime>, core: SocketCore) -> Arc<Socket> {
+        Arc::new_cyclic(|me| Socket {
+            kind: core.kind(),
+            raw: core.is_raw(),
+            state: StateLock::new(SocketState::new(runtime, core, Weak::clone(me) as Weak<dyn Source>)),
+            me: Weak::clone(me),
+            on_wire: AtomicBool::new(false),
         })
     }
 
@@ -105,6 +48,7 @@ impl Socket {
         self.kind
     }
 
+    /// Whether it was opened raw (`AF_SP_RAW`): its user sees headers, and no state is kept between messages.
     pub fn is_raw(&self) -> bool {
         self.raw
     }
@@ -116,7 +60,7 @@ impl Socket {
         if !self.kind.can_send {
             return Err(Error::NOT_SUPPORTED);
         }
-        self.attempt(Side::Send, wait, |state| state.core.send(message, &mut state.pipes))
+        self.until_done(Side::Send, wait, |state| state.core.send(message, &mut state.pipes))
     }
 
     /// Receives a message. Errors as for [`Socket::send`] (nanomsg-api.md 2.6).
@@ -130,57 +74,97 @@ impl Socket {
         if !self.kind.can_recv {
             return Err(Error::NOT_SUPPORTED);
         }
-        self.attempt(Side::Recv, wait, |state| state.core.recv(into, &mut state.pipes))
+        self.until_done(Side::Recv, wait, |state| state.core.recv(into, &mut state.pipes))
+    }
+
+    /// Lock, try, leave, wait; until the try has an outcome.
+    #[inline]
+    fn until_done<T>(
+        &self,
+        side: Side,
+        wait: Wait,
+        mut attempt: impl FnMut(&mut SocketState) -> Progress<T>,
+    ) -> Result<T> {
+        let mut call = Blocking::new(side, wait);
+        loop {
+            let mut guard = self.lock();
+            call.resume(&mut guard);
+            let progress = if guard.is_open() { attempt(&mut guard) } else { Progress::Failed(Error::BAD_FD) };
+            let outcome = match progress {
+                Progress::Done(value) => Ok(value),
+                Progress::Failed(error) => Err(error),
+                Progress::NotNow => match call.prepare(&mut guard, self.polls()) {
+                    Err(error) => Err(error),
+                    Ok(()) => {
+                        guard.finish();
+                        call.wait(&self.runtime().reactor, self.polls());
+                        continue;
+                    }
+                },
+            };
+            guard.finish();
+            return outcome;
+        }
     }
 
     /// Gives back a message just received, as it was: the next receive gets it again. For who has no memory to hand it over.
     pub fn give_back(&self, message: Message<'static>) {
-        self.visit().core.give_back(message);
+        self.with(|state| state.core.give_back(message));
     }
 
     /// Sets an option: level 0 is generic, a socket type its protocol's, a negative number a transport's.
     /// `EINVAL` for a bad value or length, `ENOPROTOOPT` for an option that is unknown here or read-only.
     pub fn set_option(&self, level: i32, option: i32, value: &[u8]) -> Result<()> {
-        let mut visit = self.visit_open()?;
-        if level < 0 || system::has(level, option) {
-            return visit.transport_options.set(level, option, value);
-        }
-        visit.core.set_option(level, option, value)?;
-        visit.options_changed();
-        Ok(())
+        self.with_open(|state| {
+            if level < 0 || system::has(level, option) {
+                return state.transport_options.set(level, option, value);
+            }
+            state.core.set_option(level, option, value)?;
+            state.options_changed();
+            Ok(())
+        })
     }
 
     /// Reads an option. SNDFD and RCVFD make their descriptor when they are first read.
     pub fn option(&self, level: i32, option: i32) -> Result<OptionValue> {
-        let mut visit = self.visit_open()?;
-        match (level, option) {
-            (0, options::SNDFD) if self.kind.can_send => visit.notification(Side::Send),
-            (0, options::RCVFD) if self.kind.can_recv => visit.notification(Side::Recv),
-            (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(visit.endpoints.last_bound.clone())),
-            _ if level < 0 || system::has(level, option) => visit.transport_options.get(level, option),
-            _ => visit.core.option(level, option),
-        }
+        self.with_open(|state| match (level, option) {
+            (0, options::SNDFD) if self.kind.can_send => state.notification(Side::Send),
+            (0, options::RCVFD) if self.kind.can_recv => state.notification(Side::Recv),
+            (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(state.endpoints.last_bound.clone())),
+            _ if level < 0 || system::has(level, option) => state.transport_options.get(level, option),
+            _ => state.core.option(level, option),
+        })
     }
 
     /// The counter with nanomsg's number; `EINVAL` if there is none such.
     pub fn statistic(&self, stat: i32) -> Result<u64> {
         if self.polls() {
-            self.session.reactor.glance();
+            self.runtime().reactor.poll_now();
         }
-        self.visit_open()?.core.statistic(stat)
+        self.with_open(|state| state.core.statistic(stat))
     }
 
-    pub(super) fn visit(&self) -> Visit<'_> {
-        Visit::new(self, self.lock())
+    /// Whoever locks a socket has to [finish](SocketGuard::finish).
+    #[inline]
+    pub(super) fn lock(&self) -> SocketGuard<'_> {
+        self.state.lock()
     }
 
-    /// A visit to a socket that is not being closed.
-    pub(super) fn visit_open(&self) -> Result<Visit<'_>> {
-        let visit = self.visit();
-        if visit.is_open() { Ok(visit) } else { Err(Error::BAD_FD) }
+    /// Looks at the state or changes it, and finishes.
+    pub(super) fn with<T>(&self, look: impl FnOnce(&mut SocketState) -> T) -> T {
+        let mut guard = self.lock();
+        let outcome = look(&mut guard);
+        guard.finish();
+        outcome
+    }
+
+    /// As [`Socket::with`], for a socket that is not being closed.
+    pub(super) fn with_open<T>(&self, look: impl FnOnce(&mut SocketState) -> Result<T>) -> Result<T> {
+        self.with(|state| if state.is_open() { look(state) } else { Err(Error::BAD_FD) })
     }
 
     /// Should a waiting caller poll, rather than just sleep?
+    #[inline]
     pub(super) fn polls(&self) -> bool {
         self.on_wire.load(Ordering::Relaxed)
     }
@@ -189,116 +173,16 @@ impl Socket {
         self.on_wire.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_locked(&self) -> bool {
-        matches!(self.state.try_lock(), Err(TryLockError::WouldBlock))
+    pub(super) fn state_lock(&self) -> &StateLock {
+        &self.state
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open
+    pub(super) fn runtime(&self) -> &Arc<Runtime> {
+        self.state.runtime()
     }
 
-    pub fn feed(&mut self, cmd: Cmd) {
-        self.core.notice(cmd, &mut self.pipes);
-    }
-
-    /// Did a command leave anything to settle? Most do not.
-    #[inline]
-    pub fn is_unsettled(&self) -> bool {
-        self.pipes.is_unsettled() || self.phase == Phase::Closing
-    }
-
-    /// What must be done after commands before the lock is let go.
-    pub fn settle(&mut self) {
-        while let Some(id) = self.pipes.changed.pop() {
-            self.settle_pipe(id);
-        }
-        self.pipes.end_of_turn();
-        if let Some(after) = self.pipes.alarm.take() {
-            self.alarm.wish = after.map(|after| Instant::now() + after);
-            self.arm_alarm();
-        }
-        if self.phase == Phase::Closing && self.pipes.is_empty() {
-            self.phase = Phase::Drained;
-        }
-    }
-
-    /// The protocol's timer expired.
-    pub fn alarm(&mut self) {
-        self.alarm.armed = None;
-        match self.alarm.wish {
-            Some(wish) if wish <= Instant::now() => {
-                self.alarm.wish = None;
-                self.feed(Cmd::Timer);
-            }
-            _ => self.arm_alarm(),
-        }
-    }
-
-    pub fn disarm_alarm(&mut self) {
-        self.alarm.wish = None;
-        if let Some((timer, _)) = self.alarm.armed.take() {
-            self.session.reactor.disarm(timer);
-        }
-    }
-
-    fn arm_alarm(&mut self) {
-        let Some(wish) = self.alarm.wish else { return };
-        match self.alarm.armed {
-            Some((_, at)) if at <= wish => return,
-            Some((timer, _)) => self.session.reactor.disarm(timer),
-            None => {}
-        }
-        let Some(me) = self.me.upgrade() else { return };
-        let timer = self.session.reactor.arm(wish, me, Key::Protocol.pack());
-        self.alarm.armed = Some((timer, wish));
-    }
-
-    /// Hands the options on to where they are used for every message.
-    fn options_changed(&mut self) {
-        self.pipes.max_size = self.core.options.max_size();
-        self.pipes.limit.set(self.pipes.max_size);
-        // In range: set() accepts positive values only.
-        self.pipes.send_limit = self.core.options.sndbuf as usize;
-        self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
-    }
-
-    fn notification(&mut self, side: Side) -> Result<OptionValue> {
-        let first = !self.notify.is_wanted();
-        let fd = self.notify.descriptor(side)?;
-        if first {
-            self.session.reactor.attend(true);
-        }
-        Ok(OptionValue::Int(fd))
-    }
-}
-
-impl Notify {
-    pub fn is_wanted(&self) -> bool {
-        self.send.is_some() || self.recv.is_some()
-    }
-
-    pub fn set(&mut self, ready: Readiness) {
-        for (event, ready) in [(&mut self.send, ready.send), (&mut self.recv, ready.recv)] {
-            if let Some(event) = event {
-                event.set(ready);
-            }
-        }
-    }
-
-    fn descriptor(&mut self, side: Side) -> Result<i32> {
-        let slot = match side {
-            Side::Send => &mut self.send,
-            Side::Recv => &mut self.recv,
-        };
-        if slot.is_none() {
-            *slot = Some(EventFd::new()?);
-        }
-        Ok(slot.as_ref().map_or(-1, EventFd::fd))
+    /// Itself, as whoever is told what happens. `None` if nobody holds it any more.
+    pub(super) fn source(&self) -> Option<Arc<dyn Source>> {
+        self.me.upgrade().map(|me| me as Arc<dyn Source>)
     }
 }

@@ -1,14 +1,16 @@
-//! What a visit leaves to be done once the lock is released.
+//! What is left to be done once a socket's lock is released.
 
 use std::sync::Arc;
 
 use smallvec::SmallVec;
 
 use crate::reactor::parker::Parker;
-use crate::transport::coalescing::pulse::Pulse;
+use crate::transport::coalescing::counters::WriteCounters;
 use crate::transport::inproc::Peer;
 use crate::transport::pipe::Ready;
-use crate::transport::stream::Stream;
+use crate::transport::source::Source;
+
+use super::handshakes::PendingHandshake;
 
 pub enum Job {
     /// Somebody who waits may have got what it waits for.
@@ -18,9 +20,9 @@ pub enum Job {
     /// Write what the pipe of this key has pending.
     Flush(u64),
     /// Have the I/O thread do so, and look after the pipe while more follows.
-    Watch(u64, Pulse),
-    /// Go on with the handshake of the pipe of this key.
-    Prepare(u64, Arc<dyn Stream>),
+    Watch(Arc<dyn Source>, u64, WriteCounters),
+    /// Go on with the handshake of a pipe.
+    Prepare(PendingHandshake),
 }
 
 pub type Work = SmallVec<[Job; 4]>;

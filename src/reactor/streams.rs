@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::transport::coalescing::pulse::{Beat, Pulse};
+use crate::transport::coalescing::counters::{WriteCounters, WriteCounts};
 use crate::transport::outbox::BUFFER;
 use crate::transport::source::Source;
 
@@ -27,7 +27,7 @@ const OLD: Duration = Duration::from_millis(2);
 pub struct Watched {
     pub source: Arc<dyn Source>,
     pub key: u64,
-    pub pulse: Pulse,
+    pub counters: WriteCounters,
 }
 
 #[derive(Default)]
@@ -39,8 +39,8 @@ pub struct Streams {
 
 struct Stream {
     watched: Watched,
-    /// Its pulse at the last look.
-    beat: Beat,
+    /// Its counters at the last look.
+    counts: WriteCounts,
     /// The last look that found it flushed.
     flushed_at: Instant,
 }
@@ -56,7 +56,7 @@ impl Streams {
 
     /// A new stream is flushed by the next look, as if nothing followed: it may be a burst, and over.
     pub fn add(&mut self, watched: Watched, now: Instant) {
-        self.streams.push(Stream { beat: watched.pulse.feel(), flushed_at: now, watched });
+        self.streams.push(Stream { counts: watched.counters.counts(), flushed_at: now, watched });
     }
 
     /// Flushes what does not flow. Says when to look again.
@@ -82,15 +82,15 @@ impl Streams {
 impl Stream {
     /// Bytes since the last look.
     fn appended(&self) -> u32 {
-        self.watched.pulse.feel().bytes.wrapping_sub(self.beat.bytes)
+        self.watched.counters.counts().bytes.wrapping_sub(self.counts.bytes)
     }
 
     /// Takes note of what has happened since. Was anything appended?
     fn advance(&mut self, now: Instant) -> bool {
-        let last = std::mem::replace(&mut self.beat, self.watched.pulse.feel());
-        if self.beat.flushes != last.flushes {
+        let last = std::mem::replace(&mut self.counts, self.watched.counters.counts());
+        if self.counts.flushes != last.flushes {
             self.flushed_at = now;
         }
-        self.beat.bytes != last.bytes
+        self.counts.bytes != last.bytes
     }
 }

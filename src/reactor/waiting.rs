@@ -6,26 +6,26 @@ use std::time::Instant;
 
 use crate::sys::futex::Slept;
 
-use super::baton::{Baton, Tenure};
 use super::begun;
-use super::deferred::Busy;
+use super::leadership::{Leadership, Tenure};
 use super::parker::Parker;
+use super::pending_events::Busy;
 use super::spin::{is_crowded, spin};
 use super::turn::Sleep;
 use super::{ByIdentity, Reactor, time_left};
 
 /// What a caller does while it waits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Manner {
+pub struct WaitMode {
     /// It polls, if nobody else does.
     pub polls: bool,
     /// It looks a few times before it sleeps, if that has been worth it lately (`spin.rs`).
     pub spins: bool,
 }
 
-impl Manner {
+impl WaitMode {
     /// Of a caller whose answer comes through the poll.
-    pub const POLLING: Manner = Manner { polls: true, spins: true };
+    pub const POLLING: WaitMode = WaitMode { polls: true, spins: true };
 }
 
 /// How a wait ended.
@@ -42,9 +42,9 @@ pub enum Waited {
 
 impl Reactor {
     /// Sleeps until the calling thread's parker is notified.
-    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, manner: Manner) -> Waited {
+    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, mode: WaitMode) -> Waited {
         begun::flush_mine();
-        let Manner { polls, spins } = manner;
+        let WaitMode { polls, spins } = mode;
         let me = ByIdentity(Arc::clone(me));
         let waited = loop {
             if me.0.take_notice() {
@@ -57,10 +57,10 @@ impl Reactor {
             if left.is_some_and(|left| left.is_zero()) {
                 break self.out_of_time(&me.0, polls);
             }
-            if polls && let Some(tenure) = self.baton.acquire(&me) {
-                let spins = spins && !is_crowded(self.baton.queued());
+            if polls && let Some(tenure) = self.leadership.acquire(&me) {
+                let spins = spins && !is_crowded(self.leadership.queued());
                 let waited = self.poll_until_noticed(&me.0, deadline, spins, tenure);
-                self.carry_out(self.baton.release(tenure));
+                self.carry_out(self.leadership.release(tenure));
                 match waited {
                     Some(waited) => return waited,
                     None => continue,
@@ -76,7 +76,7 @@ impl Reactor {
             }
         };
         if polls {
-            self.carry_out(self.baton.leave(&me));
+            self.carry_out(self.leadership.leave(&me));
         }
         waited
     }
@@ -105,7 +105,7 @@ impl Reactor {
             if me.take_notice() {
                 return Some(Waited::Noticed);
             }
-            if self.baton.is_over(tenure) {
+            if self.leadership.is_over(tenure) {
                 return None;
             }
             let left = time_left(deadline);
@@ -127,8 +127,8 @@ impl Reactor {
     }
 
     /// Dispatches what is ready now, if nobody else is polling.
-    pub fn glance(&self) {
+    pub fn poll_now(&self) {
         begun::flush_mine();
-        self.look(Busy::Wait, Baton::release);
+        self.look(Busy::Wait, Leadership::release);
     }
 }

@@ -14,7 +14,7 @@ use crate::core::socket::Flow;
 use crate::core::{Body, Message};
 use crate::sys::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
-use super::pipe::{Change, Ready};
+use super::pipe::{PipeEvents, Ready};
 use super::source::Source;
 
 /// One end of a link. Ends are 0 and 1; end `e` receives from lane `e` and sends into lane `1 - e`.
@@ -125,14 +125,14 @@ impl InprocPipe {
         }
     }
 
-    /// Puts the next message into `into`, if there is one. [`Change::writable`] here means that the *peer* became writable
+    /// Puts the next message into `into`, if there is one. [`PipeEvents::writable`] here means that the *peer* became writable
     /// and must be told.
-    pub fn take(&mut self, into: &mut Message<'_>) -> (bool, Change) {
+    pub fn take(&mut self, into: &mut Message<'_>) -> (bool, PipeEvents) {
         let lane = &self.link.lanes[self.end];
         if self.taken.is_empty() {
             std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
         }
-        let Some(front) = self.taken.front_mut() else { return (false, Change::default()) };
+        let Some(front) = self.taken.front_mut() else { return (false, PipeEvents::default()) };
         let before = Load(lane.load.fetch_sub(Load::of(front.len()), Ordering::AcqRel));
         into.header = std::mem::take(&mut front.header);
         into.kind = front.kind;
@@ -141,7 +141,7 @@ impl InprocPipe {
             _ => into.body = std::mem::take(&mut front.body),
         }
         self.taken.pop_front();
-        let mut change = Change { readable: before.messages() > 1, ..Change::default() };
+        let mut change = PipeEvents { readable: before.messages() > 1, ..PipeEvents::default() };
         if before.is_parked() {
             change.writable = lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
             change.readable |= change.writable;
@@ -154,13 +154,13 @@ impl InprocPipe {
     }
 
     /// What an event from the peer's side means here.
-    pub fn advance(&mut self, ready: Ready) -> Change {
+    pub fn advance(&mut self, ready: Ready) -> PipeEvents {
         let ended = self.link.lanes[self.end].inner.lock().ended;
-        Change {
+        PipeEvents {
             readable: self.is_readable(),
             writable: ready.writable && !ended,
             hung_up: ready.closed || ended,
-            ..Change::default()
+            ..PipeEvents::default()
         }
     }
 

@@ -12,12 +12,13 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
 use super::coalescing::Coalescing;
-use super::coalescing::pulse::Pulse;
+use super::coalescing::counters::WriteCounters;
 use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
 use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
@@ -37,7 +38,7 @@ pub struct Ready {
 
 /// What became of a pipe by an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Change {
+pub struct PipeEvents {
     /// The OS connection came about.
     pub connected: bool,
     /// The greeting is done: the pipe can be attached.
@@ -55,7 +56,7 @@ pub struct Change {
 
 /// What a pipe wants from the reactor after a send.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Need {
+pub enum FlushHint {
     Nothing,
     /// The I/O thread to flush it now, and to look after it while the stream lasts.
     Watch,
@@ -65,7 +66,7 @@ pub enum Need {
 
 /// What a pipe must know of its socket.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct PipeContext<'a> {
     pub blocks: &'a Blocks,
     /// Own endpoint type, and the one acceptable type of a peer.
     pub own: u16,
@@ -84,19 +85,7 @@ enum State {
     Greeting,
     Active,
     HungUp,
-    Leaving(Manner),
-}
-
-/// How a pipe leaves.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Manner {
-    /// When all is written.
-    Close,
-    /// Then it says end-of-file, and holds on until the peer has seen that: for peers that drop what they have not read when the
-    /// connection goes (ipc).
-    HalfClose,
-    /// What the kernel takes now is written, and no more.
-    AtOnce,
+    Leaving(Ending),
 }
 
 #[derive(Debug)]
@@ -124,7 +113,7 @@ pub struct StreamPipe {
     /// Looks since the last flush that found the kernel full. A receiver that reads at all is soon done with that.
     stuck: u8,
     /// A pipe that never streams needs none.
-    pulse: Option<Pulse>,
+    counters: Option<WriteCounters>,
     /// Something was ever sent: an end must be orderly.
     used: bool,
     /// Writing has shown that the descriptor is no longer ours. Nothing is reported of it any more.
@@ -151,7 +140,7 @@ impl StreamPipe {
             watched: false,
             urgent: false,
             stuck: 0,
-            pulse: None,
+            counters: None,
             used: false,
             is_closed_under_us: false,
             fault: None,
@@ -173,13 +162,13 @@ impl StreamPipe {
     }
 
     /// Goes on after the kernel said something. An error ends the connection, after what changed before it.
-    pub fn advance(&mut self, ready: Ready, terms: &Terms<'_>) -> (Change, Result<()>) {
-        let mut change = Change::default();
-        let outcome = self.step(ready, terms, &mut change);
+    pub fn advance(&mut self, ready: Ready, context: &PipeContext<'_>) -> (PipeEvents, Result<()>) {
+        let mut change = PipeEvents::default();
+        let outcome = self.step(ready, context, &mut change);
         (change, outcome)
     }
 
-    fn step(&mut self, ready: Ready, terms: &Terms<'_>, change: &mut Change) -> Result<()> {
+    fn step(&mut self, ready: Ready, context: &PipeContext<'_>, change: &mut PipeEvents) -> Result<()> {
         self.kernel_readable |= ready.readable || ready.closed;
         if self.state == State::Opening {
             if !ready.writable && !ready.closed {
@@ -191,24 +180,24 @@ impl StreamPipe {
             change.connected = true;
             match self.stream.needs_preparing() {
                 true => self.state = State::Preparing,
-                false => self.greet(terms)?,
+                false => self.greet(context)?,
             }
         }
         change.prepares = self.state == State::Preparing;
         if self.state == State::Greeting {
-            self.hear_greeting(ready.closed, terms)?;
+            self.hear_greeting(ready.closed, context)?;
             change.greeted = self.state == State::Active;
             change.writable = change.greeted;
         }
         if self.state == State::Active {
             let before = self.whole;
-            let outcome = self.read(ready.closed, terms);
+            let outcome = self.read(ready.closed, context);
             change.readable = self.whole && !before;
             change.hung_up = self.state == State::HungUp;
             outcome?;
         }
         if let State::Leaving(_) = self.state {
-            change.gone = self.discard_input(terms);
+            change.gone = self.discard_input(context);
         }
         if ready.writable {
             self.kernel_full = false;
@@ -225,10 +214,10 @@ impl StreamPipe {
         message: &mut Message<'_>,
         again: bool,
         coalescing: &mut Coalescing,
-        terms: &Terms<'_>,
-    ) -> (Flow, Need) {
+        context: &PipeContext<'_>,
+    ) -> (Flow, FlushHint) {
         if self.state != State::Active {
-            return (Flow::Full, Need::Nothing);
+            return (Flow::Full, FlushHint::Nothing);
         }
         self.used = true;
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
@@ -239,63 +228,63 @@ impl StreamPipe {
             self.kernel_full = !self.outbox.is_empty();
             outcome
         } else {
-            if let Some(pulse) = &self.pulse {
-                pulse.appended(total);
+            if let Some(counters) = &self.counters {
+                counters.appended(total);
             }
             self.outbox.push(&prefix, message, again)
         };
         match outcome {
-            Err(Failure::NoMemory) => return (Flow::NoMemory, Need::Nothing),
+            Err(Failure::NoMemory) => return (Flow::NoMemory, FlushHint::Nothing),
             // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
             // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
             Err(Failure::Broken(error)) => {
                 self.is_closed_under_us |= matches!(error.errno(), libc::EBADF | libc::ENOTSOCK);
                 self.give_up_writing();
                 if error == Error::NO_MEMORY {
-                    return (Flow::NoMemory, Need::Nothing);
+                    return (Flow::NoMemory, FlushHint::Nothing);
                 }
             }
             Ok(()) => {}
         }
-        self.full = self.outbox.pending() >= terms.send_limit;
+        self.full = self.outbox.pending() >= context.send_limit;
         let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.need(total, coalescing))
+        (flow, self.hint(total, coalescing))
     }
 
     /// Such as the last one, of `total` bytes, the next one will be.
     #[inline]
-    fn need(&mut self, total: usize, coalescing: &Coalescing) -> Need {
+    fn hint(&mut self, total: usize, coalescing: &Coalescing) -> FlushHint {
         if self.kernel_full || self.outbox.is_empty() {
-            Need::Nothing
+            FlushHint::Nothing
         } else if self.outbox.is_flushing() {
             self.urgent |= coalescing.writes_through();
-            Need::Nothing
+            FlushHint::Nothing
         } else if self.outbox.pending() + total > BUFFER || self.full || coalescing.writes_through() {
-            Need::Flush
+            FlushHint::Flush
         } else if !self.watched {
             self.watched = true;
-            Need::Watch
+            FlushHint::Watch
         } else {
-            Need::Nothing
+            FlushHint::Nothing
         }
     }
 
     /// Puts the next whole message into `into` if there is one, and tells what became of the pipe by looking for another
     /// one behind it.
-    pub fn take(&mut self, into: &mut Message<'_>, terms: &Terms<'_>) -> (bool, Change) {
+    pub fn take(&mut self, into: &mut Message<'_>, context: &PipeContext<'_>) -> (bool, PipeEvents) {
         if !std::mem::take(&mut self.whole) {
-            return (false, Change::default());
+            return (false, PipeEvents::default());
         }
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
-        self.inbox.take(into, terms.blocks);
-        if let Err(error) = self.read(false, terms) {
+        self.inbox.take(into, context.blocks);
+        if let Err(error) = self.read(false, context) {
             self.fault = Some(error);
             self.whole = false;
             self.hang_up();
         }
         let hung_up = was_active && self.state == State::HungUp;
-        (true, Change { readable: self.whole, hung_up, ..Change::default() })
+        (true, PipeEvents { readable: self.whole, hung_up, ..PipeEvents::default() })
     }
 
     /// Was it made by connecting?
@@ -327,10 +316,10 @@ impl StreamPipe {
     }
 
     /// The stream has shaken hands: goes on with the greeting. As [`StreamPipe::advance`].
-    pub fn prepared(&mut self, terms: &Terms<'_>) -> (Change, Result<()>) {
-        match self.greet(terms) {
-            Ok(()) => self.advance(Ready { readable: true, ..Ready::default() }, terms),
-            Err(error) => (Change::default(), Err(error)),
+    pub fn prepared(&mut self, context: &PipeContext<'_>) -> (PipeEvents, Result<()>) {
+        match self.greet(context) {
+            Ok(()) => self.advance(Ready { readable: true, ..Ready::default() }, context),
+            Err(error) => (PipeEvents::default(), Err(error)),
         }
     }
 
@@ -345,8 +334,8 @@ impl StreamPipe {
         // (Not if somebody else is flushing: the news is for him.)
         self.room = false;
         self.stuck = 0;
-        if let Some(pulse) = &self.pulse {
-            pulse.flushed();
+        if let Some(counters) = &self.counters {
+            counters.flushed();
         }
         Some(batch)
     }
@@ -357,8 +346,8 @@ impl StreamPipe {
         &mut self,
         batch: Batch,
         outcome: io::Result<(usize, bool)>,
-        terms: &Terms<'_>,
-    ) -> Result<(Change, bool)> {
+        context: &PipeContext<'_>,
+    ) -> Result<(PipeEvents, bool)> {
         let (written, blocked) = match outcome {
             Ok(progress) => progress,
             Err(error) => {
@@ -372,13 +361,13 @@ impl StreamPipe {
         if self.state == State::HungUp {
             self.give_up_writing();
         }
-        let writable = self.full && self.outbox.pending() <= terms.send_limit / 2;
+        let writable = self.full && self.outbox.pending() <= context.send_limit / 2;
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
-        let gone = self.finish_leaving(terms);
+        let gone = self.finish_leaving(context);
         let urgent = std::mem::take(&mut self.urgent);
         let more = (blocked || urgent || !self.watched) && self.wants_flush();
-        Ok((Change { writable, gone, ..Change::default() }, more))
+        Ok((PipeEvents { writable, gone, ..PipeEvents::default() }, more))
     }
 
     /// Bytes accepted that the kernel has not.
@@ -397,8 +386,8 @@ impl StreamPipe {
     }
 
     /// By which whoever looks after it sees that more is coming.
-    pub fn pulse(&mut self) -> Pulse {
-        self.pulse.get_or_insert_default().clone()
+    pub fn counters(&mut self) -> WriteCounters {
+        self.counters.get_or_insert_default().clone()
     }
 
     /// Is the I/O thread looking after it?
@@ -419,17 +408,17 @@ impl StreamPipe {
 
     /// Begins an orderly end. True if nothing is left to do. Otherwise it is when all is written, or, in a hurry, as soon as the
     /// flush that is under way has come back.
-    pub fn leave(&mut self, manner: Manner, terms: &Terms<'_>) -> bool {
+    pub fn leave(&mut self, ending: Ending, context: &PipeContext<'_>) -> bool {
         if self.state != State::Active || !self.stream.is_ours() {
             return true;
         }
-        self.state = State::Leaving(manner);
+        self.state = State::Leaving(ending);
         self.whole = false;
-        self.finish_leaving(terms)
+        self.finish_leaving(context)
     }
 
-    fn greet(&mut self, terms: &Terms<'_>) -> Result<()> {
-        let greeting = self.framing.greeting(terms.own);
+    fn greet(&mut self, context: &PipeContext<'_>) -> Result<()> {
+        let greeting = self.framing.greeting(context.own);
         self.outbox.write(&*self.stream, &greeting, &mut Message::default(), false)?;
         self.kernel_full = !self.outbox.is_empty();
         self.state = State::Greeting;
@@ -437,10 +426,10 @@ impl StreamPipe {
         Ok(())
     }
 
-    fn hear_greeting(&mut self, to_the_end: bool, terms: &Terms<'_>) -> Result<()> {
+    fn hear_greeting(&mut self, to_the_end: bool, context: &PipeContext<'_>) -> Result<()> {
         loop {
             match self.framing.parse_greeting(self.inbox.bytes()) {
-                Parsed::Whole { used, value } if value == terms.peer => {
+                Parsed::Whole { used, value } if value == context.peer => {
                     self.inbox.consume(used);
                     self.state = State::Active;
                     return Ok(());
@@ -449,10 +438,10 @@ impl StreamPipe {
                 Parsed::Partial => {}
             }
             if !self.kernel_readable {
-                self.inbox.settle(terms.blocks);
+                self.inbox.settle(context.blocks);
                 return Ok(());
             }
-            match self.inbox.fill(&*self.stream, terms.blocks, false)? {
+            match self.inbox.fill(&*self.stream, context.blocks, false)? {
                 Fill::More => {}
                 // The end that was reported with these bytes will not be reported again.
                 Fill::Short if to_the_end => {}
@@ -464,15 +453,15 @@ impl StreamPipe {
 
     /// Reads until a whole message is there or the kernel has no more. `to_the_end`: the peer closed, so
     /// everything is brought in before the end is told; how much that can be, the kernel's buffers limit.
-    fn read(&mut self, to_the_end: bool, terms: &Terms<'_>) -> Result<()> {
+    fn read(&mut self, to_the_end: bool, context: &PipeContext<'_>) -> Result<()> {
         loop {
             if !self.whole {
-                self.whole = self.inbox.parse(self.framing, terms.max_size)?;
+                self.whole = self.inbox.parse(self.framing, context.max_size)?;
             }
             if !self.kernel_readable || (self.whole && !to_the_end) {
                 break;
             }
-            match self.inbox.fill(&*self.stream, terms.blocks, self.whole) {
+            match self.inbox.fill(&*self.stream, context.blocks, self.whole) {
                 Ok(Fill::More) => {}
                 Ok(Fill::Short) if to_the_end => {}
                 Ok(Fill::Short | Fill::Nothing) => self.kernel_readable = false,
@@ -485,7 +474,7 @@ impl StreamPipe {
             }
         }
         if !self.whole {
-            self.inbox.settle(terms.blocks);
+            self.inbox.settle(context.blocks);
         }
         Ok(())
     }
@@ -507,22 +496,22 @@ impl StreamPipe {
     }
 
     /// Has a leaving pipe nothing left to do?
-    fn finish_leaving(&mut self, terms: &Terms<'_>) -> bool {
-        let State::Leaving(manner) = self.state else { return false };
-        if manner == Manner::AtOnce && !self.outbox.is_flushing() {
+    fn finish_leaving(&mut self, context: &PipeContext<'_>) -> bool {
+        let State::Leaving(ending) = self.state else { return false };
+        if ending == Ending::AtOnce && !self.outbox.is_flushing() {
             self.hand_over();
         }
         let written = self.outbox.is_empty();
-        if !written && (manner != Manner::AtOnce || self.outbox.is_flushing()) {
+        if !written && (ending != Ending::AtOnce || self.outbox.is_flushing()) {
             return false;
         }
         if written {
             self.stream.say_goodbye();
         }
-        let holds = manner == Manner::HalfClose && self.used && self.stream.shut_write().is_ok();
+        let holds = ending == Ending::HalfClose && self.used && self.stream.shut_write().is_ok();
         // Closing with unread input would reset the connection, and a reset may cost the peer what
         // it has not read yet.
-        self.discard_input(terms) || !holds
+        self.discard_input(context) || !holds
     }
 
     /// Writes what the kernel takes now. What an error takes away, it takes away from a pipe that is about to go.
@@ -536,15 +525,15 @@ impl StreamPipe {
     }
 
     /// Reads and forgets what a leaving pipe still receives. True at the peer's end-of-file.
-    fn discard_input(&mut self, terms: &Terms<'_>) -> bool {
+    fn discard_input(&mut self, context: &PipeContext<'_>) -> bool {
         self.inbox = Inbox::default();
-        while let Ok(fill) = self.inbox.fill(&*self.stream, terms.blocks, false) {
+        while let Ok(fill) = self.inbox.fill(&*self.stream, context.blocks, false) {
             let end = self.inbox.bytes().len();
             self.inbox.consume(end);
             match fill {
                 Fill::More | Fill::Short => {}
                 Fill::Nothing => {
-                    self.inbox.settle(terms.blocks);
+                    self.inbox.settle(context.blocks);
                     return false;
                 }
                 Fill::Eof => return true,

@@ -7,7 +7,7 @@ use std::thread;
 
 use nanomsg::core::options::OptionValue;
 use nanomsg::core::{Body, Error, Header, Message};
-use nanomsg::facade::{self, Farewell, Socket, Wait, process};
+use nanomsg::facade::{self, Closing, Socket, Wait, process};
 use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
 
@@ -260,7 +260,7 @@ impl NativeSocket {
         }
     }
 
-    fn start_closing(&self) -> nanomsg::core::Result<Farewell> {
+    fn start_closing(&self) -> nanomsg::core::Result<Closing> {
         if self.closed.replace(true) {
             return Err(Error::BAD_FD);
         }
@@ -283,13 +283,13 @@ impl Drop for NativeSocket {
     }
 }
 
-type Closing = (Farewell, Option<(Post, u32)>);
+type Waiting = (Closing, Option<(Post, u32)>);
 
 /// Sockets that are being closed, and whether a thread is seeing to it. They all linger at the same time; one thread waits for them, and ends
 /// when there are none.
-static CLOSING: Mutex<(Vec<Closing>, bool)> = Mutex::new((Vec::new(), false));
+static CLOSING: Mutex<(Vec<Waiting>, bool)> = Mutex::new((Vec::new(), false));
 
-fn wait_elsewhere(farewell: Farewell, then: Option<(Post, u32)>) {
+fn wait_elsewhere(farewell: Closing, then: Option<(Post, u32)>) {
     let mut closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
     closing.0.push((farewell, then));
     if !closing.1 {
@@ -316,7 +316,7 @@ fn wait_for_all() {
     }
 }
 
-fn finish((farewell, then): Closing) {
+fn finish((farewell, then): Waiting) {
     farewell.wait();
     if let Some((post, operation)) = then {
         post.send(Outcome { operation, errno: 0 });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Error, Result};
 use crate::qi::endpoint::{EndPoint, may_wait};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Reactor, Waited};
+use crate::reactor::{Reactor, WaitMode, Waited};
 use crate::sys::sync::Mutex;
 
 /// The instant so far from now; `None` is never, and so is what lies beyond the clock.
@@ -50,7 +50,7 @@ pub fn wait_for<T>(
             forget(&me);
             return Err(Error::BAD_FD);
         }
-        waited = reactor.wait(&me, deadline, Manner { polls: endpoint.is_some(), ..Manner::POLLING });
+        waited = reactor.wait(&me, deadline, WaitMode { polls: endpoint.is_some(), ..WaitMode::POLLING });
     }
 }
 

@@ -60,7 +60,7 @@ impl Default for SubscribeOptions {
 pub struct Subscription {
     feed: Arc<Feed>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
-    attended: Mutex<bool>,
+    keeps_polling: Mutex<bool>,
 }
 
 impl Proxy {
@@ -73,7 +73,7 @@ impl Proxy {
     /// [`Proxy::subscribe`] with options.
     pub fn subscribe_with(&self, name: &str, options: SubscribeOptions) -> Result<Subscription> {
         let feed = self.feed(name, options)?;
-        Ok(Subscription { feed, attended: Mutex::new(false) })
+        Ok(Subscription { feed, keeps_polling: Mutex::new(false) })
     }
 
     /// Has `callback` called with each event, in order and never twice at once, on a thread that it shares with other callbacks and
@@ -140,7 +140,9 @@ impl Proxy {
             return Err(Error::INVALID.into());
         }
         let (reactor, survives) = (place.connection.reactor(), self.0.survives());
-        let keep = Keep { events: options.queue, bytes: options.bytes, when_full: options.when_full };
+        let budget = place.connection.endpoint().budget().clone();
+        let SubscribeOptions { queue: events, bytes, when_full, .. } = options;
+        let keep = Keep { events, bytes, budget, when_full };
         Ok(Arc::new(Feed::new(reactor, name, options.wanted, keep, survives)))
     }
 }
@@ -166,8 +168,8 @@ impl Subscription {
     pub fn descriptor(&self) -> Result<RawFd> {
         let (fd, is_new) = self.feed.ring.descriptor().map_err(Error::from)?;
         if is_new {
-            *self.attended.lock() = true;
-            self.feed.reactor.attend(true);
+            *self.keeps_polling.lock() = true;
+            self.feed.reactor.keep_polling(true);
         }
         Ok(fd)
     }
@@ -199,8 +201,8 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if *self.attended.lock() {
-            self.feed.reactor.attend(false);
+        if *self.keeps_polling.lock() {
+            self.feed.reactor.keep_polling(false);
         }
         self.close();
     }

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::qi::message::{DEFAULT_PAYLOAD_LIMIT, UNAUTHENTICATED_PAYLOAD_LIMIT};
 use crate::transport::tls::{TlsClient, TlsServer};
 
+use super::budget::Budget;
+
 /// The settings of one connection. The defaults are good for a client; a listener gives its own to what it accepts.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -22,12 +24,18 @@ pub struct Config {
     /// How long [`EndPoint::close`](super::EndPoint::close) goes on writing what was accepted; 1 s. Zero: only what the
     /// kernel takes at once.
     pub linger: Duration,
-    /// The I/O thread serves this connection at once even if no caller waits (`reactor/baton.rs`, rule 4). For those that
+    /// The I/O thread serves this connection at once even if no caller waits (`reactor/leadership.rs`, rule 4). For those that
     /// serve objects or hand messages to sinks; without it a message may wait for 8 ms when callers have just polled.
     /// Calls from threads are faster without. Off; a listener's own default is on.
-    pub attended: bool,
+    pub keeps_polling: bool,
     /// TCP_USER_TIMEOUT; keepalive begins after the same time. 30 s as in libqi (section 1). Zero: neither.
     pub ping_timeout: Duration,
+    /// The connection ends if a message that has begun to arrive gets on by less than 16 KiB in this time, and is not whole then; 30 s.
+    /// Zero: it may take as long as it likes.
+    pub stall_timeout: Duration,
+    /// What all connections that are made with it, or a clone of it, may keep in memory together; 256 MiB, for each
+    /// `Config::default()` anew.
+    pub budget: Budget,
     /// What a client of `tcps` believes; `None`: everything, as libqi does.
     pub tls_client: Option<TlsClient>,
     /// What a listener on `tcps` shows; it refuses to listen without.
@@ -43,8 +51,10 @@ impl Default for Config {
             send_limit: 4 * 1024 * 1024,
             send_reserve: 64 * 1024,
             linger: Duration::from_secs(1),
-            attended: false,
+            keeps_polling: false,
             ping_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
+            budget: Budget::default(),
             tls_client: None,
             tls_server: None,
         }
@@ -52,9 +62,9 @@ impl Default for Config {
 }
 
 impl Config {
-    /// For connections that a listener accepts: attended, and authenticated within 10 s.
+    /// For connections that a listener accepts: keeps_polling, and authenticated within 10 s.
     pub fn accepting() -> Config {
-        Config { attended: true, authentication_time: Some(Duration::from_secs(10)), ..Config::default() }
+        Config { keeps_polling: true, authentication_time: Some(Duration::from_secs(10)), ..Config::default() }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::core::Error;
 use crate::qi::address::Endpoint;
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Reactor, Waited};
+use crate::reactor::{Reactor, WaitMode, Waited};
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
@@ -124,7 +124,7 @@ impl<'d> Dialling<'d> {
             if self.race.is_due(now) {
                 continue;
             }
-            let error = match self.reactor.wait(&self.caller, self.race.wake(), Manner::POLLING) {
+            let error = match self.reactor.wait(&self.caller, self.race.wake(), WaitMode::POLLING) {
                 Waited::Noticed | Waited::TimedOut => continue,
                 Waited::Interrupted => Error::INTERRUPTED,
                 Waited::Failed => Error::BAD_FD,

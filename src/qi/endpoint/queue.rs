@@ -1,6 +1,6 @@
 //! The consumer's side of a handler's queue: take, wait, poll, or have a descriptor for a loop of one's own.
 //!
-//! A thread that waits polls for everybody meanwhile, as a socket's caller does (`reactor/baton.rs`).
+//! A thread that waits polls for everybody meanwhile, as a socket's caller does (`reactor/leadership.rs`).
 
 use std::fmt;
 use std::os::fd::RawFd;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::{Error, Result};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Reactor, Waited};
+use crate::reactor::{Reactor, WaitMode, Waited};
 use crate::sys::sync::Mutex;
 
 use super::filter::Filter;
@@ -24,7 +24,7 @@ pub struct Queue {
     reactor: Arc<Reactor>,
     endpoint: Weak<EndPoint>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
-    attended: Mutex<bool>,
+    keeps_polling: Mutex<bool>,
 }
 
 impl EndPoint {
@@ -40,7 +40,7 @@ impl EndPoint {
         length: usize,
         closer: Option<Closer>,
     ) -> Result<(u64, Queue)> {
-        let ring = Arc::new(Ring::new(length));
+        let ring = Arc::new(Ring::new(length, self.budget().account()));
         let id = self.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer)?;
         Ok((id, Queue::new(ring, Arc::clone(&self.reactor), Weak::clone(&self.me))))
     }
@@ -48,7 +48,7 @@ impl EndPoint {
 
 impl Queue {
     pub(super) fn new(ring: Arc<Ring>, reactor: Arc<Reactor>, endpoint: Weak<EndPoint>) -> Queue {
-        Queue { ring, reactor, endpoint, attended: Mutex::new(false) }
+        Queue { ring, reactor, endpoint, keeps_polling: Mutex::new(false) }
     }
 
     /// The next message or the end, if it is there.
@@ -83,7 +83,7 @@ impl Queue {
                 self.ring.forget(&me);
                 return Err(error);
             }
-            waited = self.reactor.wait(&me, deadline, Manner::POLLING);
+            waited = self.reactor.wait(&me, deadline, WaitMode::POLLING);
         }
     }
 
@@ -92,8 +92,8 @@ impl Queue {
     pub fn descriptor(&self) -> Result<RawFd> {
         let (fd, is_new) = self.ring.descriptor()?;
         if is_new {
-            *self.attended.lock() = true;
-            self.reactor.attend(true);
+            *self.keeps_polling.lock() = true;
+            self.reactor.keep_polling(true);
         }
         Ok(fd)
     }
@@ -127,8 +127,8 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        if *self.attended.lock() {
-            self.reactor.attend(false);
+        if *self.keeps_polling.lock() {
+            self.reactor.keep_polling(false);
         }
     }
 }
@@ -158,7 +158,7 @@ pub fn poll(queues: &[&Queue], timeout: Option<Duration>) -> Result<usize> {
         let ready = count(Some(&me));
         let failure = failed(waited);
         if ready == 0 && failure.is_none() {
-            waited = reactor.wait(&me, deadline, Manner::POLLING);
+            waited = reactor.wait(&me, deadline, WaitMode::POLLING);
         }
         queues.iter().for_each(|queue| queue.ring.forget(&me));
         match failure {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Request, Waited, Watched};
+use crate::reactor::{Request, WaitMode, Waited, Watched};
 
 use super::config::count;
 use super::failure::{Failure, Reason};
@@ -65,7 +65,7 @@ impl EndPoint {
                 if output.queue.has_room(message) {
                     let was_empty = output.queue.is_empty();
                     output.queue.push(message, size);
-                    self.pulse.appended(size as usize);
+                    self.write_counters.appended(size as usize);
                     let writer = match reentrancy::is_reading(self.address()) {
                         true if output.queue.queued() <= CORKED => Writer::Other,
                         true => Writer::Appender,
@@ -95,7 +95,7 @@ impl EndPoint {
                 output.senders.push(Arc::clone(me));
             }
             if let Some((me, deadline)) = &wait {
-                waited = self.reactor.wait(me, *deadline, Manner::POLLING);
+                waited = self.reactor.wait(me, *deadline, WaitMode::POLLING);
             }
         }
     }
@@ -154,7 +154,7 @@ impl EndPoint {
                 }
                 return;
             };
-            self.pulse.flushed();
+            self.write_counters.flushed();
             let received = self.received();
             let (written, wrote) = write(&*stream, &mut batch);
             let stuck = matches!(wrote, Wrote::Part);
@@ -168,7 +168,7 @@ impl EndPoint {
     }
 
     /// Messages that have come.
-    fn received(&self) -> u64 {
+    pub(super) fn received(&self) -> u64 {
         self.counters.received.load(Ordering::Relaxed)
     }
 
@@ -178,7 +178,7 @@ impl EndPoint {
             Writer::Appender => self.flush(),
             Writer::IoThread => {
                 if let Some(me) = self.me.upgrade() {
-                    let watched = Watched { source: me, key: STREAM, pulse: self.pulse.clone() };
+                    let watched = Watched { source: me, key: STREAM, counters: self.write_counters.clone() };
                     self.reactor.request(Request::Watch(watched));
                 }
             }

@@ -108,6 +108,8 @@ pub struct ServerStatistics {
     pub exports: usize,
     /// Events that the open connections have lost because they do not read.
     pub events_dropped: u64,
+    /// Bytes in use of what its connections may keep in memory ([`Budget`](crate::qi::endpoint::Budget)).
+    pub memory: usize,
 }
 
 /// A directory with services in this process. Dropped, it closes everything.
@@ -164,7 +166,7 @@ impl Server {
             let _ = serve(&router, endpoint, Role::Accepted, limit);
         };
         // Workers without a job read, too.
-        let config = Config { attended: false, ..self.options.connection.clone() };
+        let config = Config { keeps_polling: false, ..self.options.connection.clone() };
         let listener = Listener::bind(&self.reactor, url, config, welcome).map_err(failed)?;
         let address = listener.address();
         for endpoint in listener.endpoints() {
@@ -309,7 +311,8 @@ impl Server {
 
     /// Counts now.
     pub fn statistics(&self) -> ServerStatistics {
-        let mut statistics = ServerStatistics::default();
+        let memory = self.options.connection.budget.used();
+        let mut statistics = ServerStatistics { memory, ..ServerStatistics::default() };
         for peer in self.router.peers() {
             statistics.connections += 1;
             statistics.pending_calls += peer.pending_calls();

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::reactor::parker::Parker;
-use crate::reactor::{Manner, Reactor, Waited};
+use crate::reactor::{Reactor, WaitMode, Waited};
 use crate::sys::futex::Slept;
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
@@ -192,7 +192,7 @@ impl<J: Send + 'static> Crew<J> {
             return self.lookout.take_notice() || slept != Slept::TimedOut;
         };
         let deadline = Instant::now().checked_add(LOOK_OUT);
-        !matches!(reactor.wait(&self.lookout, deadline, Manner::POLLING), Waited::TimedOut | Waited::Failed)
+        !matches!(reactor.wait(&self.lookout, deadline, WaitMode::POLLING), Waited::TimedOut | Waited::Failed)
     }
 }
 

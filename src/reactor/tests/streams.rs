@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::source::Fake;
 use crate::reactor::Watched;
 use crate::reactor::streams::{LOOK, Streams};
-use crate::transport::coalescing::pulse::Pulse;
+use crate::transport::coalescing::counters::WriteCounters;
 use crate::transport::outbox::BUFFER;
 
 const MS: Duration = Duration::from_millis(1);
@@ -23,21 +23,22 @@ impl Rig {
     }
 
     /// With one stream, that has flowed for so many looks.
-    fn flowing(looks: usize) -> (Rig, Pulse) {
+    fn flowing(looks: usize) -> (Rig, WriteCounters) {
         let mut rig = Rig::new();
-        let pulse = rig.add(7);
+        let counters = rig.add(7);
         rig.look();
         for _ in 0..looks {
-            rig.stream(&pulse, 5.0);
+            rig.stream(&counters, 5.0);
             rig.look();
         }
-        (rig, pulse)
+        (rig, counters)
     }
 
-    fn add(&mut self, key: u64) -> Pulse {
-        let pulse = Pulse::default();
-        self.streams.add(Watched { source: Arc::<Fake>::clone(&self.source), key, pulse: pulse.clone() }, self.now);
-        pulse
+    fn add(&mut self, key: u64) -> WriteCounters {
+        let counters = WriteCounters::default();
+        self.streams
+            .add(Watched { source: Arc::<Fake>::clone(&self.source), key, counters: counters.clone() }, self.now);
+        counters
     }
 
     /// The look that is due; which pipes it flushed.
@@ -48,14 +49,14 @@ impl Rig {
     }
 
     /// What a sender appends until the next look at so many buffers a millisecond.
-    fn append(&self, pulse: &Pulse, buffers: f64) {
-        pulse.appended((BUFFER as f64 * buffers * self.pause.as_secs_f64() / MS.as_secs_f64()).ceil() as usize);
+    fn append(&self, counters: &WriteCounters, buffers: f64) {
+        counters.appended((BUFFER as f64 * buffers * self.pause.as_secs_f64() / MS.as_secs_f64()).ceil() as usize);
     }
 
     /// The same, and it flushes what it has appended.
-    fn stream(&self, pulse: &Pulse, buffers: f64) {
-        self.append(pulse, buffers);
-        pulse.flushed();
+    fn stream(&self, counters: &WriteCounters, buffers: f64) {
+        self.append(counters, buffers);
+        counters.flushed();
     }
 }
 
@@ -78,10 +79,10 @@ fn a_flush_that_finds_nothing_is_the_end() {
 
 #[test]
 fn what_flows_is_left_alone_and_looked_at_ever_more_rarely() {
-    let (mut rig, pulse) = Rig::flowing(0);
+    let (mut rig, counters) = Rig::flowing(0);
     let begin = rig.now;
     while rig.now - begin < 100 * MS {
-        rig.stream(&pulse, 1.01);
+        rig.stream(&counters, 1.01);
         assert!(rig.look().is_empty());
         assert!(rig.pause <= LOOK.max((rig.now - begin) / 32), "{:?} after {:?}", rig.pause, rig.now - begin);
     }
@@ -90,8 +91,8 @@ fn what_flows_is_left_alone_and_looked_at_ever_more_rarely() {
 
 #[test]
 fn the_end_of_a_stream_is_flushed_by_the_look_after_the_next_one() {
-    let (mut rig, pulse) = Rig::flowing(100);
-    rig.stream(&pulse, 5.0);
+    let (mut rig, counters) = Rig::flowing(100);
+    rig.stream(&counters, 5.0);
     assert!(rig.look().is_empty());
     assert_eq!(rig.look(), [7]);
     assert_eq!(rig.pause, LOOK);
@@ -99,9 +100,9 @@ fn the_end_of_a_stream_is_flushed_by_the_look_after_the_next_one() {
 
 #[test]
 fn what_trickles_is_flushed_by_every_look() {
-    let (mut rig, pulse) = Rig::flowing(0);
+    let (mut rig, counters) = Rig::flowing(0);
     for _ in 0..10 {
-        rig.stream(&pulse, 0.9);
+        rig.stream(&counters, 0.9);
         assert_eq!(rig.look(), [7]);
         assert_eq!(rig.pause, LOOK);
     }
@@ -111,13 +112,13 @@ fn what_trickles_is_flushed_by_every_look() {
 #[test]
 fn streams_flow_together_and_none_grows_old() {
     let mut rig = Rig::new();
-    let pulses: Vec<Pulse> = (0..8).map(|key| rig.add(key)).collect();
+    let pulses: Vec<WriteCounters> = (0..8).map(|key| rig.add(key)).collect();
     assert_eq!(rig.look().len(), 8);
     let begin = rig.now;
     let mut flushed = Vec::new();
     while rig.now - begin < 2 * MS + LOOK {
-        for pulse in &pulses {
-            rig.append(pulse, 1.01 / 8.0);
+        for counters in &pulses {
+            rig.append(counters, 1.01 / 8.0);
         }
         pulses[0].flushed();
         flushed = rig.look();
@@ -129,11 +130,11 @@ fn streams_flow_together_and_none_grows_old() {
 /// A sender that was held up for one look is not at its end: looks are soon as rare as before.
 #[test]
 fn a_hitch_halves_the_age_of_a_stream() {
-    let (mut rig, pulse) = Rig::flowing(200);
+    let (mut rig, counters) = Rig::flowing(200);
     assert_eq!(rig.pause, MS);
     assert_eq!(rig.look(), [7]);
     assert_eq!(rig.pause, LOOK);
-    rig.stream(&pulse, 5.0);
+    rig.stream(&counters, 5.0);
     rig.look();
     assert!(rig.pause > 2 * LOOK);
 }

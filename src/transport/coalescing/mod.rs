@@ -1,17 +1,17 @@
 //! Write coalescing: messages of a stream leave together in large writes, all others at once.
 //!
-//! - *When is a message part of a stream?* `pace.rs`, asked here once per call, so that all pipes of a broadcast fare alike, and
+//! - *When is a message part of a stream?* `stream_detector.rs`, asked here once per call, so that all pipes of a broadcast fare alike, and
 //!   only when a pipe has nothing waiting: reading the clock costs more than appending a small message. One socket makes a
 //!   stream (a publisher, a device), or one thread does, which may feed a hundred sockets in turn.
 //! - *Who flushes?* The sender when the buffer is full ([`BUFFER`](super::outbox::BUFFER)), the I/O thread otherwise
 //!   (`reactor/streams.rs`), and whoever is about to wait.
-//! - *When is it looked after?* From the first message that is coalesced until a look finds nothing (`pulse.rs`).
+//! - *When is it looked after?* From the first message that is coalesced until a look finds nothing (`counters.rs`).
 //! - *What if nobody comes to look?* When the process ends by `exit` or the end of `main`, the I/O thread hands over what waits
 //!   (`reactor/ending.rs`), and from then on everything is written through. Threads with a real-time policy, which may keep the
 //!   I/O thread from running, write through always, and so does whoever does not want any of this.
 
-pub mod pace;
-pub mod pulse;
+pub mod counters;
+pub mod stream_detector;
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -20,18 +20,18 @@ use std::time::Instant;
 
 use crate::sys::{exit, scheduling};
 
-use pace::Pace;
+use stream_detector::StreamDetector;
 
 /// What one thread has sent, to whatever.
 #[derive(Clone, Copy)]
 struct OfThread {
-    pace: Pace,
+    detector: StreamDetector,
     /// Its policy is a real-time one. Asked before its first message that would be coalesced, and again with each stream.
     real_time: Option<bool>,
 }
 
 thread_local! {
-    static THREAD: Cell<OfThread> = const { Cell::new(OfThread { pace: Pace::new(), real_time: None }) };
+    static THREAD: Cell<OfThread> = const { Cell::new(OfThread { detector: StreamDetector::new(), real_time: None }) };
 }
 
 /// Some thread of the process has a real-time policy.
@@ -40,7 +40,7 @@ static REAL_TIME: AtomicBool = AtomicBool::new(false);
 /// The coalescing of one socket, or connection.
 #[derive(Debug)]
 pub struct Coalescing {
-    pace: Pace,
+    detector: StreamDetector,
     /// What was decided for the call under way.
     decided: Option<Decision>,
     wanted: bool,
@@ -57,7 +57,7 @@ struct Decision {
 
 impl Default for Coalescing {
     fn default() -> Coalescing {
-        Coalescing { pace: Pace::new(), decided: None, wanted: true, with_thread: true }
+        Coalescing { detector: StreamDetector::new(), decided: None, wanted: true, with_thread: true }
     }
 }
 
@@ -92,11 +92,11 @@ impl Coalescing {
         let mut of_thread = THREAD.get();
         let mut clock = None;
         let mut now = || *clock.get_or_insert_with(Instant::now);
-        let mut close = self.pace.look(&mut now);
-        let mut streams = self.pace.streams();
+        let mut close = self.detector.look(&mut now);
+        let mut streams = self.detector.streams();
         if self.with_thread {
-            close |= of_thread.pace.look(&mut now);
-            streams |= of_thread.pace.streams();
+            close |= of_thread.detector.look(&mut now);
+            streams |= of_thread.detector.streams();
         }
         let mut in_stream = close && streams && self.wanted;
         if in_stream {
@@ -104,8 +104,8 @@ impl Coalescing {
         } else if !streams {
             of_thread.real_time = None;
         }
-        if in_stream && !self.pace.streams() {
-            self.pace.join();
+        if in_stream && !self.detector.streams() {
+            self.detector.join();
         }
         THREAD.set(of_thread);
         Decision { in_stream, close, size }
@@ -121,8 +121,8 @@ impl Coalescing {
 
     /// Who receives between his sends does not stream.
     pub fn received(&mut self) {
-        self.pace.received();
-        self.of_thread(Pace::received);
+        self.detector.received();
+        self.of_thread(StreamDetector::received);
     }
 
     /// The message under way, whose size was not known before, has this one.
@@ -135,8 +135,8 @@ impl Coalescing {
     /// This thread has written `size` bytes that had been waiting.
     pub fn flushed(&mut self, size: usize) {
         let now = Instant::now();
-        self.pace.flushed(size, now);
-        self.of_thread(|pace| pace.flushed(size, now));
+        self.detector.flushed(size, now);
+        self.of_thread(|detector| detector.flushed(size, now));
     }
 
     /// A write of `size` bytes has ended: that of the message under way, or of what had been waiting.
@@ -159,14 +159,14 @@ impl Coalescing {
     pub fn end_of_call(&mut self) {
         let Some(Decision { in_stream: false, close, size }) = self.decided.take() else { return };
         let now = Instant::now();
-        self.pace.wrote(size, close, now);
-        self.of_thread(|pace| pace.wrote(size, close, now));
+        self.detector.wrote(size, close, now);
+        self.of_thread(|detector| detector.wrote(size, close, now));
     }
 
-    fn of_thread(&self, tell: impl FnOnce(&mut Pace)) {
+    fn of_thread(&self, tell: impl FnOnce(&mut StreamDetector)) {
         if self.with_thread {
             let mut of_thread = THREAD.get();
-            tell(&mut of_thread.pace);
+            tell(&mut of_thread.detector);
             THREAD.set(of_thread);
         }
     }

@@ -3,34 +3,34 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
+use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
 use crate::transport::blocks::Blocks;
 use crate::transport::framing::{SP_IPC, SP_TCP};
-use crate::transport::pipe::Manner;
 
-use super::fake::{CLOSED, EOF, READABLE, Rig, WRITABLE, bodies, terms};
+use super::fake::{CLOSED, EOF, READABLE, Rig, WRITABLE, bodies, context};
 
 #[test]
 fn there_is_nothing_to_wait_for_where_nothing_was_sent() {
-    for manner in [Manner::Close, Manner::HalfClose, Manner::AtOnce] {
+    for ending in [Ending::Close, Ending::HalfClose, Ending::AtOnce] {
         let mut rig = Rig::active(&SP_IPC);
         rig.arrive(&rig.wire(&bodies(&[10])));
-        assert!(rig.leave(manner));
+        assert!(rig.leave(ending));
         assert!(rig.fake.script().incoming.is_empty(), "unread input would become a reset");
     }
-    assert!(Rig::new(&SP_TCP).leave(Manner::HalfClose), "nor before the greeting");
+    assert!(Rig::new(&SP_TCP).leave(Ending::HalfClose), "nor before the greeting");
 }
 
 #[test]
 fn a_tcp_pipe_goes_when_all_is_with_the_kernel() {
     let mut rig = Rig::active(&SP_TCP);
     rig.send(b"done");
-    assert!(rig.leave(Manner::Close));
+    assert!(rig.leave(Ending::Close));
 
     let mut rig = Rig::active(&SP_TCP);
     rig.fake.script().room = 3;
     rig.send(b"not done");
-    assert!(!rig.leave(Manner::Close));
+    assert!(!rig.leave(Ending::Close));
     assert_eq!(rig.send(b"too late"), Flow::Full);
     assert!(!rig.event(READABLE).0.gone);
     rig.drain(1).unwrap();
@@ -45,7 +45,7 @@ fn an_ipc_pipe_says_end_of_file_and_waits_for_the_peers() {
     let mut rig = Rig::active(&SP_IPC);
     rig.fake.script().room = 3;
     rig.send(b"not done");
-    assert!(!rig.leave(Manner::HalfClose));
+    assert!(!rig.leave(Ending::HalfClose));
     assert!(!rig.fake.script().shut, "not before all is written");
     rig.drain(usize::MAX).unwrap();
     assert!(rig.fake.script().shut && !rig.seen.gone);
@@ -61,7 +61,7 @@ fn an_ipc_pipe_says_end_of_file_and_waits_for_the_peers() {
 fn a_fault_while_leaving_is_the_end() {
     let mut rig = Rig::active(&SP_IPC);
     rig.send(b"x");
-    assert!(!rig.leave(Manner::HalfClose));
+    assert!(!rig.leave(Ending::HalfClose));
     rig.fake.script().end = Some(ErrorKind::ConnectionReset);
     assert!(rig.event(CLOSED).0.gone);
 
@@ -69,24 +69,24 @@ fn a_fault_while_leaving_is_the_end() {
     let mut rig = Rig::active(&SP_IPC);
     rig.send(b"x");
     rig.fake.script().fail = Some((2, ErrorKind::NotConnected));
-    assert!(rig.leave(Manner::HalfClose));
+    assert!(rig.leave(Ending::HalfClose));
 }
 
 #[test]
 fn leaving_during_a_flush_waits_for_its_end() {
-    for manner in [Manner::Close, Manner::HalfClose, Manner::AtOnce] {
+    for ending in [Ending::Close, Ending::HalfClose, Ending::AtOnce] {
         let (mut rig, blocks) = (Rig::active(&SP_IPC), Blocks::default());
         rig.fake.script().room = 0;
         rig.send(b"late");
         rig.fake.script().room = usize::MAX;
         rig.event(WRITABLE).1.unwrap();
         let mut batch = rig.pipe.start_flush().unwrap();
-        assert!(!rig.leave(manner));
+        assert!(!rig.leave(ending));
         assert!(!rig.fake.script().shut);
         let stream = Arc::clone(rig.pipe.stream());
         let outcome = batch.write(&*stream);
-        let (change, more) = rig.pipe.finish_flush(batch, outcome, &terms(&blocks, None, 1000)).unwrap();
-        let half_close = manner == Manner::HalfClose;
+        let (change, more) = rig.pipe.finish_flush(batch, outcome, &context(&blocks, None, 1000)).unwrap();
+        let half_close = ending == Ending::HalfClose;
         assert_eq!((change.gone, more), (!half_close, false));
         assert_eq!(rig.fake.script().shut, half_close);
         assert_eq!(rig.fake.script().written, rig.wire(&[b"late".to_vec()]));
@@ -101,7 +101,7 @@ fn a_hung_up_pipe_leaves_at_once() {
     rig.fake.script().end = Some(EOF);
     assert!(rig.event(CLOSED).0.hung_up);
     assert_eq!(rig.send(b"to nobody"), Flow::Full);
-    assert!(rig.leave(Manner::HalfClose));
+    assert!(rig.leave(Ending::HalfClose));
 }
 
 fn send_all(rig: &mut Rig, bodies: &[Vec<u8>]) {
@@ -124,11 +124,11 @@ fn who_leaves_at_once_hands_over_what_the_kernel_takes() {
             if appended > 0 {
                 let mut batch = rig.pipe.start_flush().unwrap();
                 send_all(&mut rig, second);
-                assert!(!rig.leave(Manner::AtOnce), "what is being written comes first");
+                assert!(!rig.leave(Ending::AtOnce), "what is being written comes first");
                 let outcome = batch.write(&*rig.fake);
-                assert!(rig.pipe.finish_flush(batch, outcome, &terms(&blocks, None, 1000)).unwrap().0.gone);
+                assert!(rig.pipe.finish_flush(batch, outcome, &context(&blocks, None, 1000)).unwrap().0.gone);
             } else {
-                assert!(rig.leave(Manner::AtOnce));
+                assert!(rig.leave(Ending::AtOnce));
             }
             let wire = rig.wire(&sent);
             assert!(rig.fake.script().written == wire[..room.min(wire.len())], "room {room}, {appended} appended");

@@ -5,12 +5,13 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
 use crate::transport::blocks::Blocks;
 use crate::transport::coalescing::Coalescing;
 use crate::transport::framing::{Framing, Prefix, Sp};
-use crate::transport::pipe::{Change, Manner, Need, Ready, StreamPipe, Terms};
+use crate::transport::pipe::{FlushHint, PipeContext, PipeEvents, Ready, StreamPipe};
 use crate::transport::stream::Stream;
 
 pub const OWN: u16 = 0x50;
@@ -142,7 +143,7 @@ pub struct Rig {
     pub through: bool,
     blocks: Blocks,
     /// All changes so far, one upon another.
-    pub seen: Change,
+    pub seen: PipeEvents,
     pub received: Vec<Vec<u8>>,
 }
 
@@ -164,7 +165,7 @@ impl Rig {
             in_stream: false,
             through: false,
             blocks: Blocks::default(),
-            seen: Change::default(),
+            seen: PipeEvents::default(),
             received: Vec::new(),
         }
     }
@@ -181,7 +182,7 @@ impl Rig {
         script.written.clear();
         script.calls = 0;
         drop(script);
-        rig.seen = Change::default();
+        rig.seen = PipeEvents::default();
         rig
     }
 
@@ -190,14 +191,14 @@ impl Rig {
     }
 
     /// One event, without taking anything.
-    pub fn event(&mut self, ready: Ready) -> (Change, Result<()>) {
-        let terms = terms(&self.blocks, self.max_size, self.send_limit);
-        let (change, outcome) = self.pipe.advance(ready, &terms);
+    pub fn event(&mut self, ready: Ready) -> (PipeEvents, Result<()>) {
+        let context = context(&self.blocks, self.max_size, self.send_limit);
+        let (change, outcome) = self.pipe.advance(ready, &context);
         self.note(change);
         (change, outcome)
     }
 
-    fn note(&mut self, change: Change) {
+    fn note(&mut self, change: PipeEvents) {
         let seen = &mut self.seen;
         seen.connected |= change.connected;
         seen.greeted |= change.greeted;
@@ -209,9 +210,9 @@ impl Rig {
     /// Takes what is whole.
     pub fn take_all(&mut self) {
         while self.pipe.is_readable() {
-            let terms = terms(&self.blocks, self.max_size, self.send_limit);
+            let context = context(&self.blocks, self.max_size, self.send_limit);
             let mut message = Message::default();
-            let (taken, change) = self.pipe.take(&mut message, &terms);
+            let (taken, change) = self.pipe.take(&mut message, &context);
             assert_eq!(change.readable, self.pipe.is_readable());
             self.note(change);
             self.received.extend(taken.then(|| message.body.bytes().to_vec()));
@@ -236,12 +237,12 @@ impl Rig {
     }
 
     pub fn send(&mut self, body: &[u8]) -> Flow {
-        let terms = terms(&self.blocks, self.max_size, self.send_limit);
+        let context = context(&self.blocks, self.max_size, self.send_limit);
         let mut coalescing = Coalescing::decided(self.in_stream);
         coalescing.set_wanted(!self.through);
-        let (flow, need) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, &mut coalescing, &terms);
-        assert!(need != Need::Watch || self.pipe.is_watched());
-        if need == Need::Flush {
+        let (flow, hint) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, &mut coalescing, &context);
+        assert!(hint != FlushHint::Watch || self.pipe.is_watched());
+        if hint == FlushHint::Flush {
             self.flush().unwrap();
         }
         flow
@@ -252,8 +253,8 @@ impl Rig {
         while let Some(mut batch) = self.pipe.start_flush() {
             let stream = Arc::clone(self.pipe.stream());
             let outcome = batch.write(&*stream);
-            let terms = terms(&self.blocks, self.max_size, self.send_limit);
-            let (change, more) = self.pipe.finish_flush(batch, outcome, &terms)?;
+            let context = context(&self.blocks, self.max_size, self.send_limit);
+            let (change, more) = self.pipe.finish_flush(batch, outcome, &context)?;
             self.note(change);
             assert_eq!(more, self.pipe.wants_flush() && !self.pipe.is_watched());
         }
@@ -274,9 +275,9 @@ impl Rig {
         self.flush()
     }
 
-    pub fn leave(&mut self, manner: Manner) -> bool {
-        let terms = terms(&self.blocks, self.max_size, self.send_limit);
-        self.pipe.leave(manner, &terms)
+    pub fn leave(&mut self, ending: Ending) -> bool {
+        let context = context(&self.blocks, self.max_size, self.send_limit);
+        self.pipe.leave(ending, &context)
     }
 
     /// Bytes of these messages on this wire.
@@ -286,8 +287,8 @@ impl Rig {
     }
 }
 
-pub fn terms(blocks: &Blocks, max_size: Option<u64>, send_limit: usize) -> Terms<'_> {
-    Terms { blocks, own: OWN, peer: PEER, max_size, send_limit }
+pub fn context(blocks: &Blocks, max_size: Option<u64>, send_limit: usize) -> PipeContext<'_> {
+    PipeContext { blocks, own: OWN, peer: PEER, max_size, send_limit }
 }
 
 /// Bodies of these sizes, each byte telling where it belongs.

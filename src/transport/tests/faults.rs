@@ -4,8 +4,9 @@
 use std::io::ErrorKind;
 
 use crate::core::Result;
+use crate::core::lifecycle::Ending;
 use crate::transport::framing::{Framing, SP_IPC};
-use crate::transport::pipe::{Manner, Ready};
+use crate::transport::pipe::Ready;
 
 use super::fake::{CLOSED, EOF, OWN, PEER, Rig, bodies};
 
@@ -32,7 +33,7 @@ fn converse(rig: &mut Rig) -> Result<()> {
         rig.hear_all()?;
         rig.drain(4000)?;
     }
-    let mut gone = rig.leave(Manner::HalfClose);
+    let mut gone = rig.leave(Ending::HalfClose);
     for _ in 0..100 {
         if gone || rig.seen.gone {
             return Ok(());

@@ -1,7 +1,7 @@
 use crate::core::Message;
 use crate::core::socket::Flow;
 use crate::transport::inproc::{InprocPipe, link};
-use crate::transport::pipe::{Change, Ready};
+use crate::transport::pipe::{PipeEvents, Ready};
 
 /// Sends a message of which other pipes get a copy, or not: that makes no difference here.
 fn send(sender: &mut InprocPipe, body: &[u8]) -> Flow {
@@ -13,7 +13,7 @@ fn send(sender: &mut InprocPipe, body: &[u8]) -> Flow {
 }
 
 /// The next message's body, and what became of the pipe.
-fn take(receiver: &mut InprocPipe) -> (Vec<u8>, Change) {
+fn take(receiver: &mut InprocPipe) -> (Vec<u8>, PipeEvents) {
     let mut message = Message::default();
     let (taken, change) = receiver.take(&mut message);
     assert!(taken);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::core::socket::Flow;
 use crate::transport::framing::{Framing, SP_IPC, SP_TCP};
 
-use super::fake::{Rig, WRITABLE, bodies, terms};
+use super::fake::{Rig, WRITABLE, bodies, context};
 use crate::transport::blocks::Blocks;
 
 const SIZES: [usize; 12] = [0, 1, 3, 100, 8183, 8184, 8192, 8193, 20_000, 65_536, 2, 150_000];
@@ -60,7 +60,7 @@ fn who_writes_through_waits_for_nobody() {
     rig.through = true;
     rig.send(&sent[3]);
     let outcome = batch.write(&*rig.fake);
-    let (_, more) = rig.pipe.finish_flush(batch, outcome, &terms(&blocks, None, usize::MAX)).unwrap();
+    let (_, more) = rig.pipe.finish_flush(batch, outcome, &context(&blocks, None, usize::MAX)).unwrap();
     assert!(more, "although the I/O thread looks after it");
 }
 
@@ -192,7 +192,7 @@ fn bytes_keep_their_order_when_senders_append_during_a_flush() {
         let outcome = batch.write(&*stream);
         rig.send(&sent[4]);
         assert!(!rig.pipe.wants_flush() && !rig.pipe.wants_write());
-        rig.pipe.finish_flush(batch, outcome, &terms(&blocks, None, usize::MAX)).unwrap();
+        rig.pipe.finish_flush(batch, outcome, &context(&blocks, None, usize::MAX)).unwrap();
         rig.send(&sent[5]);
         rig.drain(usize::MAX).unwrap();
         assert!(written(&rig) == rig.wire(&sent), "{taken} bytes in between");
@@ -203,7 +203,7 @@ fn bytes_keep_their_order_when_senders_append_during_a_flush() {
 #[test]
 fn news_of_room_reaches_whoever_is_flushing() {
     let blocks = Blocks::default();
-    let terms = terms(&blocks, None, usize::MAX);
+    let context = context(&blocks, None, usize::MAX);
     let mut rig = Rig::active(&SP_TCP);
     rig.in_stream = true;
     rig.send(b"message");
@@ -213,6 +213,6 @@ fn news_of_room_reaches_whoever_is_flushing() {
     assert_eq!(outcome.as_ref().unwrap(), &(0, true));
     rig.event(WRITABLE).1.unwrap();
     assert!(rig.pipe.start_flush().is_none());
-    let (_, more) = rig.pipe.finish_flush(batch, outcome, &terms).unwrap();
+    let (_, more) = rig.pipe.finish_flush(batch, outcome, &context).unwrap();
     assert!(more && rig.pipe.wants_flush(), "the kernel will not say it again");
 }

@@ -30,7 +30,9 @@ pub struct Request<'b> {
 impl<'b> Request<'b> {
     /// `None`: not all of it is there. What cannot become a request is a fault at its first byte.
     pub fn parse(bytes: &'b [u8]) -> Result<Option<Request<'b>>, Fault> {
-        let Some(start) = skip_request_line(bytes)? else { return unless_too_long(bytes) };
+        let begin = bytes.len() - skip_empty_lines(bytes).len();
+        let Some(line) = request_line(&bytes[begin..])? else { return unless_too_long(bytes) };
+        let start = begin + line;
         let mut room = room()?;
         match parse_headers(&bytes[start..], &mut room) {
             Ok(Status::Complete((used, _))) if start + used > HEAD_MAX => Err(Fault::TooLong),
@@ -45,23 +47,35 @@ impl<'b> Request<'b> {
     }
 }
 
-/// Where the fields of a request begin.
-fn skip_request_line(bytes: &[u8]) -> Result<Option<usize>, Fault> {
+/// What begins after lines that a client has put before its request; they are to be ignored (RFC 7230, 3.5).
+fn skip_empty_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")) {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// How long the request's first line is, with its end: a line feed, a carriage return before which may be missing (RFC 7230,
+/// 3.5). So it is in fields, as `httparse` reads them.
+fn request_line(bytes: &[u8]) -> Result<Option<usize>, Fault> {
     let begun = bytes.len().min(METHOD.len());
     let is_get = bytes[..begun] == METHOD[..begun];
     let method = bytes.split(|byte| *byte == b' ').next().unwrap_or_default();
-    if !is_get && !method.iter().all(u8::is_ascii_uppercase) {
+    let has_begun = !bytes.is_empty() && bytes != b"\r";
+    let is_method = !method.is_empty() && method.iter().all(u8::is_ascii_uppercase);
+    if has_begun && !is_get && !is_method {
         return Err(Fault::Malformed);
     }
-    let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") else { return Ok(None) };
+    let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else { return Ok(None) };
     let line = &bytes[..end];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let version = line.len().checked_sub(VERSION.len() + 1).ok_or(Fault::Malformed)?;
     // HTTP/1.1 or higher (RFC 6455, 4.2.1).
     let is_new = line[version..].strip_prefix(VERSION).is_some_and(|minor| minor != b"0" && minor[0].is_ascii_digit());
     let target = line[..version].splitn(2, |byte| *byte == b' ').nth(1);
     match target {
         Some(target) if is_new && !target.contains(&b' ') => match is_get {
-            true => Ok(Some(end + 2)),
+            true => Ok(Some(end + 1)),
             false => Err(Fault::Method),
         },
         _ => Err(Fault::Malformed),

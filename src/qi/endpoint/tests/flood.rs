@@ -63,7 +63,7 @@ fn who_floods_lets_others_have_their_turn() {
         }
     };
     let sink = Arc::new(sink);
-    let config = Config { attended: true, ..Config::default() };
+    let config = Config { keeps_polling: true, ..Config::default() };
     let server = Server::tcp(config, move |endpoint| {
         endpoint.make_sink(Pattern::types(Types::ANY), Arc::clone(&sink) as _, None).unwrap();
     });

@@ -88,6 +88,30 @@ fn spelling_is_free_where_it_may_be() {
     }
 }
 
+/// RFC 7230, 3.5: empty lines before a request are ignored, and a line feed ends a line as well. nanomsg aborts at the former.
+#[test]
+fn lines_end_and_begin_as_they_may() {
+    let unix = REQUEST.replace("\r\n", "\n");
+    let first_only = REQUEST.replacen("\r\n", "\n", 1);
+    let last_only = REQUEST.replace("\r\n\r\n", "\r\n\n");
+    for request in [REQUEST, &unix, &first_only, &last_only] {
+        for before in ["", "\r\n", "\n", "\r\n\r\n", "\n\r\n\n"] {
+            let request = format!("{before}{request}");
+            assert_eq!(status(&request), WELCOME_LINE, "{request:?}");
+            for cut in 0..request.len() {
+                assert_eq!(answer(&request.as_bytes()[..cut], PAIR), None, "{request:?} to {cut}");
+            }
+            let Some(Answer::Welcome { used, .. }) = answer(request.as_bytes(), PAIR) else { unreachable!() };
+            assert_eq!(used, request.len());
+        }
+    }
+    assert_eq!(status("GET / HTTP/1.1\n\n"), NO_UPGRADE, "whole, though nothing is asked for");
+    assert_eq!(status("hello\nworld\n\n"), BAD);
+    assert_eq!(status(&"\r\n".repeat(32 * 1024)), TOO_LONG, "not endless");
+    let reply = reply(REQUEST).replace("\r\n", "\n");
+    assert!(matches!(welcome(reply.as_bytes(), PAIR, KEY), Parsed::Whole { value: false, .. }));
+}
+
 /// Of the subprotocols that a client offers the server names the one it speaks, as it is written there.
 #[test]
 fn one_of_the_names_that_are_offered_is_chosen() {
@@ -160,7 +184,7 @@ fn refusals_say_what_would_do() {
         assert_eq!(said(&reply, "Upgrade").is_some(), refused == NO_UPGRADE, "{reply}");
         assert_eq!(said(&reply, "Allow").is_some(), refused.starts_with("405"), "{reply}");
     }
-    for rubbish in ["\u{1}\u{2}", "\0SP\0\0\u{10}\0\0", "hello", "\r\n"] {
+    for rubbish in ["\u{1}\u{2}", "\0SP\0\0\u{10}\0\0", "hello", "\rGET", "\r\n hello"] {
         assert_eq!(status(rubbish), BAD, "{rubbish:?}: refused as soon as it is there");
     }
 }

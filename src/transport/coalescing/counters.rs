@@ -4,25 +4,25 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts of one pipe, modulo 2³²; kept by the pipe and by whoever looks after it.
+/// Shared of one pipe, modulo 2³²; kept by the pipe and by whoever looks after it.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<Counts>);
+pub struct WriteCounters(Arc<Shared>);
 
 #[derive(Debug, Default)]
-struct Counts {
+struct Shared {
     bytes: AtomicU32,
     flushes: AtomicU32,
 }
 
-/// What a pulse said at some moment.
+/// What the counters said at some moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Beat {
+pub struct WriteCounts {
     /// Bytes appended.
     pub bytes: u32,
     pub flushes: u32,
 }
 
-impl Pulse {
+impl WriteCounters {
     pub fn appended(&self, bytes: usize) {
         add(&self.0.bytes, bytes as u32);
     }
@@ -31,8 +31,8 @@ impl Pulse {
         add(&self.0.flushes, 1);
     }
 
-    pub fn feel(&self) -> Beat {
-        Beat { bytes: self.0.bytes.load(Ordering::Relaxed), flushes: self.0.flushes.load(Ordering::Relaxed) }
+    pub fn counts(&self) -> WriteCounts {
+        WriteCounts { bytes: self.0.bytes.load(Ordering::Relaxed), flushes: self.0.flushes.load(Ordering::Relaxed) }
     }
 }
 

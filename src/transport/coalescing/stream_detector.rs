@@ -31,9 +31,9 @@ pub const REST: Duration = Duration::from_millis(10);
 /// slices of 4 ms), or waits until its receiver has read, is back before.
 pub const KEPT: Duration = Duration::from_millis(50);
 
-/// The pace of one socket, or of one thread.
+/// For one socket, or for one thread.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
+pub struct StreamDetector {
     /// When the last write ended.
     last: Option<Instant>,
     /// Something has been received since: what comes next is an answer.
@@ -47,16 +47,16 @@ pub struct Pace {
     bytes: Duration,
 }
 
-impl Default for Pace {
+impl Default for StreamDetector {
     fn default() -> Self {
-        Pace::new()
+        StreamDetector::new()
     }
 }
 
-impl Pace {
-    pub const fn new() -> Pace {
+impl StreamDetector {
+    pub const fn new() -> StreamDetector {
         let none = Duration::ZERO;
-        Pace { last: None, answers: false, close: false, streams: false, messages: none, bytes: none }
+        StreamDetector { last: None, answers: false, close: false, streams: false, messages: none, bytes: none }
     }
 
     /// Looks at the clock for the message under way: does it follow closely? Whoever answers does not, and needs no clock.
@@ -75,7 +75,7 @@ impl Pace {
         self.answers = true;
     }
 
-    /// The message under way has been written by itself; that ended `now`. `close`: it followed closely, by this or another pace.
+    /// The message under way has been written by itself; that ended `now`. `close`: it followed closely, as this detector saw it or another one.
     pub fn wrote(&mut self, size: usize, close: bool, now: Instant) {
         if let Some(last) = self.last.filter(|_| !self.close) {
             self.rest(now.saturating_duration_since(last));
@@ -94,9 +94,9 @@ impl Pace {
         self.ended(now);
     }
 
-    /// It is a stream, as another pace knows.
+    /// It is a stream, as another detector knows.
     pub fn join(&mut self) {
-        *self = Pace { streams: true, messages: REST, bytes: REST, ..*self };
+        *self = StreamDetector { streams: true, messages: REST, bytes: REST, ..*self };
     }
 
     fn use_up(&mut self, messages: u32, size: usize) {
@@ -130,9 +130,9 @@ mod tests {
     const US: Duration = Duration::from_micros(1);
     const MS: Duration = Duration::from_millis(1);
 
-    /// A sender on a pace, with a clock moved by hand. Each write takes 5 µs.
+    /// A sender with its detector, with a clock moved by hand. Each write takes 5 µs.
     struct Sender {
-        pace: Pace,
+        detector: StreamDetector,
         now: Instant,
         /// Messages that were coalesced and not flushed yet, in bytes.
         waiting: usize,
@@ -140,7 +140,7 @@ mod tests {
 
     impl Sender {
         fn new() -> Sender {
-            Sender { pace: Pace::new(), now: Instant::now(), waiting: 0 }
+            Sender { detector: StreamDetector::new(), now: Instant::now(), waiting: 0 }
         }
 
         /// After a `pause`, a message. Was it coalesced?
@@ -150,19 +150,19 @@ mod tests {
                 self.waiting += size;
                 return true;
             }
-            let close = self.pace.look(|| self.now);
-            if close && self.pace.streams() {
+            let close = self.detector.look(|| self.now);
+            if close && self.detector.streams() {
                 self.waiting = size;
                 return true;
             }
             self.now += 5 * US;
-            self.pace.wrote(size, close, self.now);
+            self.detector.wrote(size, close, self.now);
             false
         }
 
         fn flush(&mut self) {
             self.now += 5 * US;
-            self.pace.flushed(std::mem::take(&mut self.waiting), self.now);
+            self.detector.flushed(std::mem::take(&mut self.waiting), self.now);
         }
 
         /// Messages of a burst that were coalesced. What waits is flushed after each 900 and in the end.
@@ -264,7 +264,7 @@ mod tests {
     fn who_answers_is_not_coalesced() {
         for mut sender in [Sender::new(), Sender::streaming()] {
             for _ in 0..10_000 {
-                sender.pace.received();
+                sender.detector.received();
                 assert!(!sender.send(1000, US));
             }
         }
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn an_answer_after_a_rest_ends_a_stream_too() {
         let mut sender = Sender::streaming();
-        sender.pace.received();
+        sender.detector.received();
         sender.send(64, KEPT);
         assert_eq!(sender.burst(100, 64, US), 0);
     }
@@ -283,7 +283,7 @@ mod tests {
     fn who_joins_a_stream_is_in_it_until_a_rest() {
         let mut sender = Sender::new();
         sender.send(64, US);
-        sender.pace.join();
+        sender.detector.join();
         assert_eq!(sender.burst(10, 64, US), 10);
         assert_eq!(sender.burst(10, 64, REST), 0);
         assert_eq!(sender.burst(100, 64, US), 0);

@@ -1,0 +1,105 @@
+//! Calls that wait: try, wait, try again (nanomsg-api.md 2.8 and 9).
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::core::options::Options;
+use crate::core::{Error, Result};
+use crate::reactor::parker::Parker;
+use crate::reactor::{Reactor, WaitMode, Waited};
+
+use super::state::SocketState;
+use super::waiters::Side;
+
+/// Whether a call may wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// NN_DONTWAIT: `EAGAIN` instead.
+    No,
+    /// As long as NN_SNDTIMEO or NN_RCVTIMEO say.
+    Option,
+}
+
+/// A call that tries until it succeeds, fails, or may wait no longer.
+pub struct Blocking {
+    side: Side,
+    wait: Wait,
+    stage: Stage,
+}
+
+enum Stage {
+    First,
+    /// It may not wait, only see once more what the kernel has; it fails with this.
+    LastTry(Error),
+    Waiting {
+        me: Arc<Parker>,
+        deadline: Option<Instant>,
+        mode: WaitMode,
+        waited: Waited,
+    },
+}
+
+impl Blocking {
+    #[inline]
+    pub fn new(side: Side, wait: Wait) -> Blocking {
+        Blocking { side, wait, stage: Stage::First }
+    }
+
+    /// Under the lock, before a try.
+    #[inline]
+    pub fn resume(&self, state: &mut SocketState) {
+        if let Stage::Waiting { me, .. } = &self.stage {
+            state.waiters.remove(self.side, me);
+        }
+    }
+
+    /// Under the lock, when a try has come to nothing: prepares to wait, or says what the call fails with. `polls`: the answer
+    /// comes through the poll.
+    #[cold]
+    pub fn prepare(&mut self, state: &mut SocketState, polls: bool) -> Result<()> {
+        match &mut self.stage {
+            Stage::First => match patience(self.side, self.wait, &state.core.options) {
+                Err(not_now) => self.stage = Stage::LastTry(not_now),
+                Ok(deadline) => {
+                    let mode = WaitMode { polls, spins: state.core.options.spin != 0 };
+                    let me = Parker::mine();
+                    self.stage = Stage::Waiting { me, deadline, mode, waited: Waited::Noticed };
+                }
+            },
+            Stage::LastTry(not_now) => return Err(*not_now),
+            Stage::Waiting { waited: Waited::Noticed, .. } => {}
+            Stage::Waiting { waited: Waited::TimedOut, .. } => return Err(Error::TIMED_OUT),
+            Stage::Waiting { waited: Waited::Interrupted, .. } => return Err(Error::INTERRUPTED),
+            Stage::Waiting { waited: Waited::Failed, .. } => return Err(Error::BAD_FD),
+        }
+        if let Stage::Waiting { me, .. } = &self.stage {
+            // Whatever notice came before this is stale: the try has failed.
+            me.take_notice();
+            state.waiters.add(self.side, me);
+        }
+        state.pipes.flush_all();
+        Ok(())
+    }
+
+    /// Without the lock, between two tries.
+    pub fn wait(&mut self, reactor: &Reactor, polls: bool) {
+        match &mut self.stage {
+            Stage::Waiting { me, deadline, mode, waited } => *waited = reactor.wait(me, *deadline, *mode),
+            Stage::First | Stage::LastTry(_) if polls => reactor.poll_now(),
+            Stage::First | Stage::LastTry(_) => {}
+        }
+    }
+}
+
+/// Until when a call may wait, if at all; the error is what it fails with otherwise.
+fn patience(side: Side, wait: Wait, options: &Options) -> Result<Option<Instant>> {
+    let timeout = match side {
+        Side::Send => options.sndtimeo,
+        Side::Recv => options.rcvtimeo,
+    };
+    match (wait, timeout) {
+        (Wait::No, _) => Err(Error::AGAIN),
+        (Wait::Option, 0) => Err(Error::TIMED_OUT),
+        (Wait::Option, _) => Ok(Options::timeout(timeout).map(|time| Instant::now() + time)),
+    }
+}

@@ -1,0 +1,180 @@
+//! All that a socket is, but for its lock: the protocol machine, the pipes, the endpoints, who waits.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::core::options::OptionValue;
+use crate::core::{Cmd, Error, PipeId, Result, SocketCore};
+use crate::reactor::timers::TimerId;
+use crate::transport::source::Source;
+use crate::transport::stream::Buffers;
+use crate::transport::{EndpointOptions, Setup, TransportOptions};
+
+use super::endpoints::Endpoints;
+use super::handshakes::Begun;
+use super::key::Key;
+use super::monitor::Monitors;
+use super::notify::Notify;
+use super::pipes::PipeTable;
+use super::runtime::Runtime;
+use super::waiters::{Phase, Side, Waiters};
+
+pub struct SocketState {
+    pub core: SocketCore,
+    pub pipes: PipeTable,
+    pub endpoints: Endpoints,
+    pub monitors: Monitors,
+    pub handshakes: Begun,
+    pub transport_options: TransportOptions,
+    pub waiters: Waiters,
+    pub notify: Notify,
+    pub phase: Phase,
+    pub runtime: Arc<Runtime>,
+    /// Whoever is told what happens to descriptors, timers and peers: the socket.
+    pub me: Weak<dyn Source>,
+    pub alarm: Alarm,
+}
+
+/// The protocol's timer. It is lazy: one that is set again and again to a later time, as every request does,
+/// costs no timer each time; when it expires too early it is armed anew.
+#[derive(Default)]
+pub struct Alarm {
+    pub wish: Option<Instant>,
+    armed: Option<(TimerId, Instant)>,
+}
+
+impl SocketState {
+    pub fn new(runtime: Arc<Runtime>, core: SocketCore, me: Weak<dyn Source>) -> SocketState {
+        let mut state = SocketState {
+            pipes: PipeTable::new(Weak::clone(&me), Arc::clone(&runtime), core.kind()),
+            core,
+            endpoints: Endpoints::default(),
+            monitors: Monitors::default(),
+            handshakes: Begun::default(),
+            transport_options: TransportOptions::default(),
+            waiters: Waiters::default(),
+            notify: Notify::default(),
+            phase: Phase::Open,
+            runtime,
+            me,
+            alarm: Alarm::default(),
+        };
+        state.options_changed();
+        state
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    pub fn feed(&mut self, cmd: Cmd) {
+        self.core.notice(cmd, &mut self.pipes);
+    }
+
+    /// Did a command leave anything to settle? Most do not.
+    #[inline]
+    pub fn is_unsettled(&self) -> bool {
+        self.pipes.is_unsettled() || self.phase == Phase::Closing
+    }
+
+    /// The protocol's timer expired.
+    pub fn alarm(&mut self) {
+        self.alarm.armed = None;
+        match self.alarm.wish {
+            Some(wish) if wish <= Instant::now() => {
+                self.alarm.wish = None;
+                self.feed(Cmd::Timer);
+            }
+            _ => self.arm_alarm(),
+        }
+    }
+
+    pub fn disarm_alarm(&mut self) {
+        self.alarm.wish = None;
+        if let Some((timer, _)) = self.alarm.armed.take() {
+            self.runtime.reactor.disarm(timer);
+        }
+    }
+
+    pub fn arm_alarm(&mut self) {
+        let Some(wish) = self.alarm.wish else { return };
+        match self.alarm.armed {
+            Some((_, at)) if at <= wish => return,
+            Some((timer, _)) => self.runtime.reactor.disarm(timer),
+            None => {}
+        }
+        let Some(me) = self.me.upgrade() else { return };
+        let timer = self.runtime.reactor.arm(wish, me, Key::Protocol.pack());
+        self.alarm.armed = Some((timer, wish));
+    }
+
+    /// Hands the options on to where they are used for every message.
+    pub fn options_changed(&mut self) {
+        self.pipes.max_size = self.core.options.max_size();
+        self.pipes.limit.set(self.pipes.max_size);
+        // In range: set() accepts positive values only.
+        self.pipes.send_limit = self.core.options.sndbuf as usize;
+        self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
+    }
+
+    pub fn notification(&mut self, side: Side) -> Result<OptionValue> {
+        let first = !self.notify.is_wanted();
+        let fd = self.notify.descriptor(side)?;
+        if first {
+            self.runtime.reactor.keep_polling(true);
+        }
+        Ok(OptionValue::Int(fd))
+    }
+
+    /// What a new endpoint takes from the options as they stand.
+    pub fn endpoint_options(&self) -> EndpointOptions {
+        EndpointOptions { ipv4only: self.core.options.ipv4only != 0, options: self.transport_options.clone() }
+    }
+
+    /// What a new connection takes from the options as they stand.
+    pub fn setup(&self) -> Setup<'_> {
+        let options = &self.core.options;
+        let size = |size| usize::try_from(size).ok();
+        let buffers = Buffers { send: size(options.sndbuf), recv: size(options.rcvbuf) };
+        Setup { buffers, options: &self.transport_options, limit: &self.pipes.limit, keepalive: options.keepalive() }
+    }
+
+    /// One timer per pipe: that of connecting, then the greeting's, later that of lingering.
+    pub fn start_timer(&mut self, id: PipeId, after: Duration) {
+        let (runtime, me) = (self.runtime.clone(), self.me.upgrade());
+        let (Some(entry), Some(me)) = (self.pipes.get(id), me) else { return };
+        if let Some(timer) = entry.timer.take() {
+            runtime.reactor.disarm(timer);
+        }
+        let key = Key::Pipe(id, entry.generation).pack();
+        entry.timer = Some(runtime.reactor.arm(Instant::now() + after, me, key));
+    }
+
+    /// Notes that an endpoint failed, and says so once under NN_PRINT_ERRORS.
+    pub fn endpoint_is_ill(&mut self, id: i32, error: Error) {
+        let Some(endpoint) = self.endpoints.get(id) else { return };
+        let before = endpoint.error.replace(error);
+        if before.is_none() {
+            self.core.statistics.current_ep_errors += 1;
+        }
+        if before != Some(error) && self.runtime.prints_errors {
+            self.print_error(id, error);
+        }
+    }
+
+    pub fn endpoint_is_well(&mut self, id: i32) {
+        if self.endpoints.get(id).and_then(|endpoint| endpoint.error.take()).is_some() {
+            self.core.statistics.current_ep_errors -= 1;
+        }
+    }
+
+    fn print_error(&mut self, id: i32, error: Error) {
+        let name = String::from_utf8_lossy(&self.core.options.name).into_owned();
+        let Some(endpoint) = self.endpoints.get(id) else { return };
+        let url = String::from_utf8_lossy(&endpoint.url);
+        let address = url.split_once("://").map_or(&*url, |(_, address)| address);
+        // (`eprintln` panics if nobody can read it.)
+        let _ = writeln!(io::stderr(), "nanomsg: socket.{name}[{address}]: Error: {}", error.text());
+    }
+}

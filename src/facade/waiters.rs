@@ -1,0 +1,102 @@
+//! Who waits for what on a socket.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::core::Readiness;
+use crate::reactor::parker::Parker;
+
+use super::work::{Job, Work};
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    Send,
+    Recv,
+}
+
+/// How far a socket is from its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    Open,
+    /// Everybody is sent away; what was accepted is on its way.
+    Closing,
+    /// All pipes are gone.
+    Drained,
+}
+
+/// A waiter is taken out when it is woken, and comes back if it must go on waiting.
+#[derive(Default)]
+pub struct Waiters {
+    send: VecDeque<Arc<Parker>>,
+    recv: VecDeque<Arc<Parker>>,
+    poll: Vec<(Arc<Parker>, Readiness)>,
+    /// Who waits until there are so many peers.
+    peers: Vec<(Arc<Parker>, u64)>,
+    pub close: Option<Arc<Parker>>,
+}
+
+impl Waiters {
+    pub fn is_empty(&self) -> bool {
+        let Waiters { send, recv, poll, peers, close } = self;
+        send.is_empty() && recv.is_empty() && poll.is_empty() && peers.is_empty() && close.is_none()
+    }
+
+    pub fn add(&mut self, side: Side, parker: &Arc<Parker>) {
+        self.side(side).push_back(Arc::clone(parker));
+    }
+
+    pub fn remove(&mut self, side: Side, parker: &Arc<Parker>) {
+        self.side(side).retain(|other| !Arc::ptr_eq(other, parker));
+    }
+
+    pub fn add_poll(&mut self, parker: &Arc<Parker>, want: Readiness) {
+        self.poll.push((Arc::clone(parker), want));
+    }
+
+    pub fn remove_poll(&mut self, parker: &Arc<Parker>) {
+        self.poll.retain(|(other, _)| !Arc::ptr_eq(other, parker));
+    }
+
+    pub fn add_for_peers(&mut self, parker: &Arc<Parker>, count: u64) {
+        self.peers.push((Arc::clone(parker), count));
+    }
+
+    pub fn remove_for_peers(&mut self, parker: &Arc<Parker>) {
+        self.peers.retain(|(other, _)| !Arc::ptr_eq(other, parker));
+    }
+
+    /// There are so many peers now.
+    pub fn peer_came(&mut self, now: u64, work: &mut Work) {
+        work.extend(self.peers.extract_if(.., |(_, count)| *count <= now).map(|(parker, _)| Job::Wake(parker)));
+    }
+
+    /// One sender or receiver is enough: it looks again when it leaves, and wakes the next if there is more.
+    /// A closing socket wakes everybody.
+    pub fn wake(&mut self, ready: Readiness, phase: Phase, work: &mut Work) {
+        let open = phase == Phase::Open;
+        for (list, ready) in [(&mut self.send, ready.send), (&mut self.recv, ready.recv)] {
+            let count = if open { usize::from(ready) } else { list.len() };
+            for _ in 0..count {
+                let Some(parker) = list.pop_front() else { break };
+                work.push(Job::Wake(parker));
+            }
+        }
+        if !self.poll.is_empty() {
+            let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
+            work.extend(self.poll.extract_if(.., |(_, want)| hit(want)).map(|(parker, _)| Job::Wake(parker)));
+        }
+        if !open {
+            work.extend(self.peers.drain(..).map(|(parker, _)| Job::Wake(parker)));
+        }
+        if phase == Phase::Drained {
+            work.extend(self.close.take().map(Job::Wake));
+        }
+    }
+
+    fn side(&mut self, side: Side) -> &mut VecDeque<Arc<Parker>> {
+        match side {
+            Side::Send => &mut self.send,
+            Side::Recv => &mut self.recv,
+        }
+    }
+}
