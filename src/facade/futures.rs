@@ -56,11 +56,13 @@ impl Socket {
             Progress::NotNow => {
                 guard.keep_polling();
                 place.0 = Some(guard.waiters.add_task(side, task.waker().clone()));
-                guard.pipes.flush_all();
                 Poll::Pending
             }
         };
         guard.finish();
+        if outcome.is_pending() {
+            self.runtime().reactor.flush_begun();
+        }
         outcome
     }
 }

@@ -23,9 +23,19 @@ pub enum Notice {
     /// It is there again. Of a session: services may have come and gone in between that nobody has told of.
     Restored,
     /// A service is ready. Of a session only.
-    ServiceAdded { id: u32, name: String },
+    ServiceAdded {
+        /// Its id.
+        id: u32,
+        /// Its name.
+        name: String,
+    },
     /// A service is no more. Of a session only.
-    ServiceRemoved { id: u32, name: String },
+    ServiceRemoved {
+        /// Its id.
+        id: u32,
+        /// Its name.
+        name: String,
+    },
 }
 
 /// Who is told what becomes of one thing, and whether it is there, as far as they know.

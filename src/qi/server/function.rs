@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 
 use crate::qi::calls::CallError;
 use crate::qi::signature::{Kind, Signature};
-use crate::qi::typed::{Arguments, FromValue, IntoValue, Typed};
+use crate::qi::typed::{Arguments, FromValue, IntoValue, Typed, value_to};
 use crate::qi::value::Value;
 
 use super::builder::ObjectBuilder;
@@ -153,6 +153,12 @@ impl ObjectBuilder {
 }
 
 impl Object {
+    /// The value of a property as a Rust type; fails if there is no such property, or it cannot be had in it.
+    pub fn get_to<T: FromValue>(&self, property: &str) -> Result<T, EmitError> {
+        let value = self.get(property).ok_or_else(|| EmitError::Unknown(property.to_owned()))?;
+        value_to(value).map_err(|error| EmitError::Type(error.to_string()))
+    }
+
     /// [`Object::emit`] with a tuple of Rust types.
     pub fn fire(&self, signal: &str, arguments: impl Arguments) -> Result<Emitted, EmitError> {
         self.emit(signal, arguments.into_values())
