@@ -148,7 +148,7 @@ fn methods(meta: &MetaObject) -> Vec<(u32, String)> {
 
 /// Calls one method, or those that a pattern means. What fails of several is told, and the others are called all the same.
 fn call(session: &Session, member: &Member, words: &[String], arguments: &Arguments) -> Outcome {
-    let options = CallOptions { timeout: arguments.timeout, wanted: None };
+    let options = CallOptions { timeout: arguments.timeout, ..CallOptions::default() };
     let mut outcome = Ok(());
     for Target { label, proxy, name, .. } in &member.targets(session, arguments, methods)? {
         let result = values::arguments(&proxy.meta(), name, words)

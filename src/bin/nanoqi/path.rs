@@ -76,7 +76,7 @@ impl Member {
         };
         let (mut label, mut objects) = (service.to_owned(), Vec::new());
         for (method, words) in &self.steps {
-            let options = CallOptions { timeout: arguments.timeout, wanted: None };
+            let options = CallOptions { timeout: arguments.timeout, ..CallOptions::default() };
             let result = proxy.call_with(method, &values::arguments(&proxy.meta(), method, words)?, &options)?;
             proxy = result.proxy().ok_or_else(|| refused(format!("{label}.{method} returns no object")))?;
             label = format!("{label}.{method}({})", words.join(", "));
