@@ -24,8 +24,6 @@
 //!   [`Socket::recv_fd`] and [`Socket::send_fd`] are for event loops; [`device`] passes messages on.
 //! - [`Error`] is an errno, the same number that C sees.
 //! - [`qi`] is the object bus of robots (QiMessaging): sessions, proxies, services.
-//! - Features, all on by default: `ws` (ws:// and wss://), `tls` (tls+tcp:// and wss://), `qi` (the object bus), `tools` (nanocat, nanobench,
-//!   nanoqi).
 //!
 //! How it is made is told in `ARCHITECTURE.md`. `protocols.md 2.2` in a comment is section 2.2 of `docs/spec/protocols.md`, and so for the
 //! other files there. Modules that are not shown here are the engine's: they are visible to the project's own tools, bindings and tests, and
