@@ -143,13 +143,13 @@ impl SocketState {
     }
 }
 
-#[cfg(test)]
+// Only debug builds tell.
+#[cfg(all(test, debug_assertions))]
 mod tests {
     use crate::facade::Session;
     use crate::protocol::pair::PAIR;
 
     #[test]
-    #[cfg(debug_assertions)]
     #[should_panic(expected = "the socket's guard was not finished")]
     fn who_forgets_to_finish_is_told() {
         let session = Session::start().unwrap();
