@@ -144,7 +144,8 @@ impl SocketState {
 }
 
 // Only debug builds tell.
-#[cfg(all(test, debug_assertions))]
+#[cfg(test)]
+#[cfg(debug_assertions)]
 mod tests {
     use crate::facade::Session;
     use crate::protocol::pair::PAIR;
