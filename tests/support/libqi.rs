@@ -81,7 +81,9 @@ impl Service {
         loop {
             line.clear();
             assert_ne!(self.answers.read_line(&mut line).expect("its output"), 0, "the service has ended");
-            if let Some(answer) = line.strip_prefix("= ") {
+            // A program that people start prints its address alone.
+            let address = || line.starts_with("tcp://").then_some(line.as_str());
+            if let Some(answer) = line.strip_prefix("= ").or_else(address) {
                 return answer.trim().to_owned();
             }
         }
