@@ -14,14 +14,13 @@ mod support;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
+use support::examples::rust_example;
 use support::installed::Installed;
 use support::patterns::Report;
 use support::shell::{Terminal, Workshop};
-use support::{repo_root, run, until};
+use support::{repo_root, until};
 
 const LIMIT: Duration = Duration::from_secs(60);
 /// A comment for the shell, and for us. The expected lines must then have what sorts them before their first dots.
@@ -150,7 +149,8 @@ fn the_examples_in_rust_do_what_they_say() {
             continue;
         }
         let mut steps = steps(&source);
-        let result = built(&name).and_then(|program| {
+        let result = rust_example(&name).and_then(|program| {
+            let program = program.display().to_string();
             let start = format!("cargo run --example {name}");
             let in_place = |command: &mut String| {
                 *command = command.replace(&format!("{start} --"), &program).replace(&start, &program);
@@ -166,21 +166,6 @@ fn the_examples_in_rust_do_what_they_say() {
         report.row(name, result);
     }
     report.finish();
-}
-
-/// The program, built in the profile of this test.
-fn built(example: &str) -> Result<String, String> {
-    let profile = Path::new(env!("CARGO_BIN_EXE_nanoqi")).parent().expect("a directory");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", example]).current_dir(repo_root());
-    if profile.ends_with("release") {
-        cargo.arg("--release");
-    }
-    let outcome = run(&mut cargo, Duration::from_secs(600));
-    if outcome.code != Some(0) {
-        return Err(format!("cannot be built: {}", outcome.stderr));
-    }
-    Ok(profile.join("examples").join(example).display().to_string())
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use support::examples::rust_example;
 use support::libqi::{self, Service};
 use support::python_binding::PYTHON;
 use support::{Lib, ScratchDir, c_program, command, repo_root, run};
@@ -16,18 +17,6 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 const PRINTED: &str = "walked to 2.5\na route of 4.5\nbattery 75\ncharged to 100\nsensor head 0.5\nsensor position 2.5\nit said hello\n\
     the left arm is at 0.5\nrefused: backwards\nrefused: no such arm\n";
-
-/// An example in Rust, built in the profile of this test.
-fn rust(name: &str) -> PathBuf {
-    let profile = Path::new(env!("CARGO_BIN_EXE_nanoqi")).parent().expect("a directory");
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--example", name]).current_dir(repo_root());
-    if profile.ends_with("release") {
-        cargo.arg("--release");
-    }
-    run(&mut cargo, Duration::from_secs(600)).expect_success("cargo build");
-    profile.join("examples").join(name)
-}
 
 /// A program in Python as it is, on our package, or with the import line of libqi's.
 fn python(dir: &ScratchDir, name: &str, ours: bool) -> Command {
@@ -46,7 +35,7 @@ fn python(dir: &ScratchDir, name: &str, ours: bool) -> Command {
 fn all(dir: &ScratchDir, name: &str) -> [(&'static str, Command); 4] {
     let c = c_program(&format!("examples-c/{name}.c"), Lib::Ours);
     [
-        ("Rust", Command::new(rust(name))),
+        ("Rust", Command::new(rust_example(name).expect("an example in Rust"))),
         ("C", command(&c, Lib::Ours)),
         ("Python", python(dir, name, true)),
         ("Python on libqi", python(dir, name, false)),
@@ -54,7 +43,6 @@ fn all(dir: &ScratchDir, name: &str) -> [(&'static str, Command); 4] {
 }
 
 #[test]
-#[ignore = "it does not end yet: which pair waits is not known; by hand, six of the pairs print what they should"]
 fn every_pilot_flies_every_robot() {
     let dir = ScratchDir::new();
     for (robot_in, mut robot) in all(&dir, "qi_robot") {

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "every test crate uses its own subset")]
 
 pub mod devices;
+pub mod examples;
 pub mod installed;
 pub mod libqi;
 pub mod nanocat;
