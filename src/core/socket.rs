@@ -104,6 +104,7 @@ impl SocketCore {
 
     /// Sends the message if it answers `Done` (with the body's length; what is left of it means nothing then), and leaves
     /// it alone otherwise.
+    #[inline]
     pub fn send(&mut self, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
         let size = message.body.len();
         match self.feed(Cmd::Send, message, pipes) {
@@ -122,6 +123,7 @@ impl SocketCore {
     }
 
     /// Puts the next message for the user into `into`. Messages which the protocol drops on the way are not seen.
+    #[inline]
     pub fn recv(&mut self, into: &mut Message<'static>, pipes: &mut impl Pipes) -> Progress<()> {
         if let Some(message) = self.given_back.take() {
             *into = *message;

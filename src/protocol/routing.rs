@@ -168,8 +168,8 @@ pub trait Outlet: Send {
 
     fn unwritable(&mut self, pipe: PipeId);
 
-    /// Keeps up with what happens to pipes.
-    #[inline]
+    /// Keeps up with what happens to pipes. Always inlined, so that the machine and it look at a command once.
+    #[inline(always)]
     fn update(&mut self, cmd: Cmd) {
         match cmd {
             Cmd::Attach { pipe, send_priority, .. } => self.attach(pipe, send_priority),
@@ -275,7 +275,8 @@ impl FairQueue {
     }
 
     /// Keeps up with what happens to pipes, and with what was taken of them. A pipe that hung up may have more to take.
-    #[inline]
+    /// Always inlined, as [`Outlet::update`].
+    #[inline(always)]
     pub fn update(&mut self, cmd: Cmd) {
         match cmd {
             Cmd::Attach { pipe, recv_priority, .. } => self.attach(pipe, recv_priority),
