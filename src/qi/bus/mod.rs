@@ -8,5 +8,6 @@ mod shared;
 #[cfg(test)]
 mod tests;
 
+pub use objects::Objects;
 pub use provider::Provider;
 pub use shared::serve;

@@ -5,10 +5,37 @@ use std::sync::Arc;
 use crate::core::Error;
 use crate::qi::calls::{Connection, RemoteObject, Result};
 use crate::qi::client::{Place, Proxy};
-use crate::qi::server::{Answer, Object, Remote, Server, passing};
-use crate::qi::value::Value;
+use crate::qi::server::{Answer, Call, Object, Remote, Server, passing};
+use crate::qi::value::{Object as Reference, Value};
 
 use super::shared::shared_server;
+
+/// What references to objects in a received value lead to.
+#[derive(Clone, Copy, Debug)]
+pub enum Objects<'a> {
+    /// Nothing.
+    None,
+    /// Objects that came with a result or an event.
+    Received(&'a [Arc<RemoteObject>]),
+    /// Objects that came with a call of a method of ours.
+    Call(&'a Call),
+}
+
+impl Objects<'_> {
+    /// The object behind a reference, if it is there and its connection is.
+    pub fn find(&self, reference: &Arc<Reference>) -> Option<Proxy> {
+        match self {
+            Objects::None => None,
+            Objects::Received(objects) => {
+                let is_it = |object: &&Arc<RemoteObject>| {
+                    (object.service, object.object) == (reference.service, reference.object)
+                };
+                Proxy::of_object(objects.iter().find(is_it)?).ok()
+            }
+            Objects::Call(call) => Proxy::of_remote(&call.remote(&Value::Object(Arc::clone(reference)))?).ok(),
+        }
+    }
+}
 
 impl Proxy {
     /// An object that was handed to us; the proxy keeps it. Fails with [`crate::qi::calls::CallError::Disconnected`].

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
+use nanomsg::qi::bus::Objects;
 use nanomsg::qi::calls::CallError;
 use nanomsg::qi::meta::{Declared, MetaMethod};
 use nanomsg::qi::server::{Answer, Call, Object, ObjectBuilder, WeakObject};
@@ -16,7 +17,7 @@ use napi_derive::napi;
 use super::outcome::{Failure, clear_exception, unfit};
 use super::pool::Backlog;
 use super::proxy::{Member, Method, instance};
-use super::values::{self, Decoder, Encoder, Objects};
+use super::values::{self, Decoder, Encoder};
 use crate::buffers::Raw;
 use crate::hub::{Core, Hub, NEWS, Post, Task, undefined};
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use nanomsg::core::Error;
+use nanomsg::qi::bus::Objects;
 use nanomsg::qi::calls::{self, CallError, Received};
 use nanomsg::qi::client::{CallOptions, Canceler, Completion, Event, Proxy, SubscribeOptions, Subscription};
 use nanomsg::qi::endpoint::WhenFull;
@@ -18,7 +19,7 @@ use napi_derive::napi;
 
 use super::outcome::{Failure, Outcome, failure, nothing, settle, unfit};
 use super::pool::{self, Backlog};
-use super::values::{self, Decoder, Encoder, Objects};
+use super::values::{self, Decoder, Encoder};
 use crate::buffers::Raw;
 use crate::hub::{Core, Poll};
 

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use nanomsg::qi::bus::Provider;
+use nanomsg::qi::bus::{Objects, Provider};
 use nanomsg::qi::calls::{self, CallError};
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
 use nanomsg::qi::meta::ServiceInfo;
@@ -15,7 +15,7 @@ use super::object::NativeObject;
 use super::outcome::{Failure, Outcome, failure, nothing, settle};
 use super::pool;
 use super::proxy::{instance, limit};
-use super::values::{Decoder, Objects};
+use super::values::Decoder;
 use crate::buffers::Raw;
 use crate::hub::{Core, Hub, NEWS, Task};
 

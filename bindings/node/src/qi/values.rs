@@ -2,14 +2,14 @@
 
 use std::ptr;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use nanomsg::qi::calls::{Received, RemoteObject};
+use nanomsg::qi::bus::Objects;
+use nanomsg::qi::calls::Received;
 use nanomsg::qi::client::Proxy;
 use nanomsg::qi::convert::convert;
-use nanomsg::qi::server::{Call, Object};
+use nanomsg::qi::server::Object;
 use nanomsg::qi::signature::{Kind, Signature};
-use nanomsg::qi::value::{Map, Object as Reference, Value};
+use nanomsg::qi::value::{Map, Value};
 use napi::bindgen_prelude::{ClassInstance, FromNapiValue, ToNapiValue};
 use napi::sys;
 
@@ -363,28 +363,6 @@ fn unify(items: Vec<Value>) -> (Signature, Vec<Value>) {
         return (Kind::Double.into(), items.into_iter().map(double).collect());
     }
     (Kind::Dynamic.into(), items.into_iter().map(Value::into_dynamic).collect())
-}
-
-/// Where references to objects lead.
-pub enum Objects<'a> {
-    None,
-    Received(&'a [Arc<RemoteObject>]),
-    Call(&'a Call),
-}
-
-impl Objects<'_> {
-    fn find(&self, reference: &Arc<Reference>) -> Option<Proxy> {
-        match self {
-            Objects::None => None,
-            Objects::Received(objects) => {
-                let is_it = |object: &&Arc<RemoteObject>| {
-                    (object.service, object.object) == (reference.service, reference.object)
-                };
-                Proxy::of_object(objects.iter().find(is_it)?).ok()
-            }
-            Objects::Call(call) => Proxy::of_remote(&call.remote(&Value::Object(Arc::clone(reference)))?).ok(),
-        }
-    }
 }
 
 /// To JavaScript.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nanomsg::qi::bus::Objects;
 use nanomsg::qi::meta::{Declared, MetaMethod};
 use nanomsg::qi::server::{Answer, Call, Object, ObjectBuilder, WeakObject};
 use nanomsg::qi::signature::Signature;
@@ -12,7 +13,7 @@ use pyo3::types::PyTuple;
 use super::errors::{describe, raise_as};
 use super::future::{RawFuture, report};
 use super::pool::Held;
-use super::values::{self, Encoder, Objects};
+use super::values::{self, Encoder};
 use super::{gate, hooks, pool};
 
 /// An object that peers can call.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nanomsg::qi::bus::Objects;
 use nanomsg::qi::calls::{CallError, Received, Result};
 use nanomsg::qi::client::{CallOptions, Event, PendingCall, Proxy, SubscribeOptions, Subscription, Watch};
 use nanomsg::qi::meta::Declared;
@@ -12,7 +13,7 @@ use pyo3::types::{PyDict, PyTuple};
 use super::errors::{raise, raise_as};
 use super::future::{RawFuture, SLICE, deadline, report};
 use super::pool::Held;
-use super::values::{self, Encoder, Objects};
+use super::values::{self, Encoder};
 use super::{gate, hooks};
 
 /// Events that may wait for a subscriber, unless it says otherwise.

@@ -1,13 +1,11 @@
 //! Values of Python as values of the bus, and back.
 
-use std::sync::Arc;
-
-use nanomsg::qi::calls::{Received, RemoteObject};
-use nanomsg::qi::client::Proxy;
+use nanomsg::qi::bus::Objects;
+use nanomsg::qi::calls::Received;
 use nanomsg::qi::convert::convert;
-use nanomsg::qi::server::{Call, Object};
+use nanomsg::qi::server::Object;
 use nanomsg::qi::signature::{Kind, Signature};
-use nanomsg::qi::value::{Object as Reference, Value};
+use nanomsg::qi::value::Value;
 use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -146,28 +144,6 @@ fn unify(items: Vec<Value>) -> (Signature, Vec<Value>) {
         return (first, items);
     }
     (Kind::Dynamic.into(), items.into_iter().map(Value::into_dynamic).collect())
-}
-
-/// Where references to objects lead.
-pub enum Objects<'a> {
-    None,
-    Received(&'a [Arc<RemoteObject>]),
-    Call(&'a Call),
-}
-
-impl Objects<'_> {
-    fn find(&self, reference: &Arc<Reference>) -> Option<Proxy> {
-        match self {
-            Objects::None => None,
-            Objects::Received(objects) => {
-                let is_it = |object: &&Arc<RemoteObject>| {
-                    (object.service, object.object) == (reference.service, reference.object)
-                };
-                Proxy::of_object(objects.iter().find(is_it)?).ok()
-            }
-            Objects::Call(call) => Proxy::of_remote(&call.remote(&Value::Object(Arc::clone(reference)))?).ok(),
-        }
-    }
 }
 
 /// A result, or an event's arguments, in Python.
