@@ -47,77 +47,69 @@ impl Socket {
     /// # Ok::<(), nanomsg::Error>(())
     /// ```
     pub fn recv_async(&self) -> RecvFuture<'_> {
-        RecvFuture { socket: self, place: Place::default() }
+        RecvFuture(self.waiting())
     }
 
     /// Sends a message, in any async runtime: see [`Socket::recv_async`]. A future that is dropped before it is ready has sent nothing.
     pub fn send_async<B: AsRef<[u8]> + Unpin>(&self, body: B) -> SendFuture<'_, B> {
-        SendFuture { socket: self, body, place: Place::default() }
+        SendFuture { waiting: self.waiting(), body }
+    }
+
+    fn waiting(&self) -> Waiting<'_> {
+        Waiting { socket: self, place: Place::default() }
+    }
+}
+
+/// A call that may be waiting. Dropping it ends the wait.
+#[derive(Debug)]
+struct Waiting<'a> {
+    socket: &'a Socket,
+    place: Place,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Ok(engine) = self.socket.engine() {
+            engine.give_up(&mut self.place);
+        }
     }
 }
 
 /// What [`Socket::recv_async`] returns.
+#[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct RecvFuture<'a> {
-    socket: &'a Socket,
-    place: Place,
-}
+pub struct RecvFuture<'a>(Waiting<'a>);
 
 impl Future for RecvFuture<'_> {
     type Output = Result<Message>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<Message>> {
-        let RecvFuture { socket, place } = self.get_mut();
+        let Waiting { socket, place } = &mut self.get_mut().0;
         let mut message = core::Message::default();
-        match socket.engine()?.poll_recv(&mut message, place, task) {
-            Poll::Ready(outcome) => Poll::Ready(outcome.map(|()| Message::of(message))),
-            Poll::Pending => Poll::Pending,
-        }
+        let outcome = socket.engine()?.poll_recv(&mut message, place, task);
+        outcome.map_ok(|()| Message::of(message))
     }
 }
 
 /// What [`Socket::send_async`] returns.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct SendFuture<'a, B> {
-    socket: &'a Socket,
+    waiting: Waiting<'a>,
     body: B,
-    place: Place,
 }
 
 impl<B: AsRef<[u8]> + Unpin> Future for SendFuture<'_, B> {
     type Output = Result<()>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<()>> {
-        let SendFuture { socket, body, place } = self.get_mut();
+        let SendFuture { waiting: Waiting { socket, place }, body } = self.get_mut();
         let mut message = core::Message::new(Body::Borrowed(body.as_ref()));
         socket.engine()?.poll_send(&mut message, place, task).map_ok(drop)
     }
 }
 
-impl Drop for RecvFuture<'_> {
-    fn drop(&mut self) {
-        if let Ok(engine) = self.socket.engine() {
-            engine.give_up(&mut self.place);
-        }
-    }
-}
-
-impl<B> Drop for SendFuture<'_, B> {
-    fn drop(&mut self) {
-        if let Ok(engine) = self.socket.engine() {
-            engine.give_up(&mut self.place);
-        }
-    }
-}
-
-impl fmt::Debug for RecvFuture<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "RecvFuture({:?})", self.socket)
-    }
-}
-
 impl<B> fmt::Debug for SendFuture<'_, B> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "SendFuture({:?})", self.socket)
+        write!(out, "SendFuture({:?})", self.waiting.socket)
     }
 }

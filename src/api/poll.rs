@@ -18,17 +18,21 @@ pub struct PollItem<'a> {
 impl<'a> PollItem<'a> {
     /// Looks whether a message can be received.
     pub fn recv(socket: &'a Socket) -> PollItem<'a> {
-        PollItem { socket, want: Readiness { recv: true, send: false }, ready: Readiness::default() }
+        PollItem::new(socket, Readiness { recv: true, send: false })
     }
 
     /// Looks whether a message can be sent.
     pub fn send(socket: &'a Socket) -> PollItem<'a> {
-        PollItem { socket, want: Readiness { recv: false, send: true }, ready: Readiness::default() }
+        PollItem::new(socket, Readiness { recv: false, send: true })
     }
 
     /// Looks for both.
     pub fn both(socket: &'a Socket) -> PollItem<'a> {
-        PollItem { socket, want: Readiness { recv: true, send: true }, ready: Readiness::default() }
+        PollItem::new(socket, Readiness { recv: true, send: true })
+    }
+
+    fn new(socket: &'a Socket, want: Readiness) -> PollItem<'a> {
+        PollItem { socket, want, ready: Readiness::default() }
     }
 
     /// Whether the last [`poll`] found that a message can be received.

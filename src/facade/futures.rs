@@ -49,8 +49,7 @@ impl Socket {
         if let Some(id) = place.0.take() {
             guard.waiters.remove_task(id);
         }
-        let progress = if guard.is_open() { attempt(&mut guard) } else { Progress::Failed(Error::BAD_FD) };
-        let outcome = match progress {
+        let outcome = match guard.progress(attempt) {
             Progress::Done(value) => Poll::Ready(Ok(value)),
             Progress::Failed(error) => Poll::Ready(Err(error)),
             Progress::NotNow => {

@@ -90,8 +90,7 @@ impl Socket {
         loop {
             let mut guard = self.lock();
             call.resume(&mut guard);
-            let progress = if guard.is_open() { attempt(&mut guard) } else { Progress::Failed(Error::BAD_FD) };
-            let outcome = match progress {
+            let outcome = match guard.progress(&mut attempt) {
                 Progress::Done(value) => Ok(value),
                 Progress::Failed(error) => Err(error),
                 Progress::NotNow => match call.prepare(&mut guard, self.polls()) {

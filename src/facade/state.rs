@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::options::OptionValue;
+use crate::core::socket::Progress;
 use crate::core::{Cmd, Error, PipeId, Result, SocketCore};
 use crate::reactor::timers::TimerId;
 use crate::transport::source::Source;
@@ -69,6 +70,12 @@ impl SocketState {
 
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
+    }
+
+    /// What a call comes to now; a socket that is being closed fails it.
+    #[inline]
+    pub fn progress<T>(&mut self, attempt: impl FnOnce(&mut SocketState) -> Progress<T>) -> Progress<T> {
+        if self.is_open() { attempt(self) } else { Progress::Failed(Error::BAD_FD) }
     }
 
     pub fn feed(&mut self, cmd: Cmd) {

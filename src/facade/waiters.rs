@@ -25,13 +25,6 @@ pub enum Phase {
     Drained,
 }
 
-/// A task of an async runtime.
-struct Task {
-    id: u64,
-    side: Side,
-    waker: Waker,
-}
-
 /// A waiter is taken out when it is woken, and comes back if it must go on waiting.
 #[derive(Default)]
 pub struct Waiters {
@@ -40,7 +33,8 @@ pub struct Waiters {
     poll: Vec<(Arc<Parker>, Readiness)>,
     /// Who waits until there are so many peers.
     peers: Vec<(Arc<Parker>, u64)>,
-    tasks: Vec<Task>,
+    /// Tasks of async runtimes, with the numbers by which they are removed.
+    tasks: Vec<(u64, Waker, Readiness)>,
     tasks_seen: u64,
     pub close: Option<Arc<Parker>>,
 }
@@ -48,8 +42,8 @@ pub struct Waiters {
 impl Waiters {
     pub fn is_empty(&self) -> bool {
         let Waiters { send, recv, poll, peers, tasks, tasks_seen: _, close } = self;
-        let tasks = tasks.is_empty() && peers.is_empty();
-        send.is_empty() && recv.is_empty() && poll.is_empty() && tasks && close.is_none()
+        let parkers = send.is_empty() && recv.is_empty() && poll.is_empty() && peers.is_empty() && close.is_none();
+        parkers && tasks.is_empty()
     }
 
     pub fn add(&mut self, side: Side, parker: &Arc<Parker>) {
@@ -79,12 +73,12 @@ impl Waiters {
     /// The number by which it can be removed.
     pub fn add_task(&mut self, side: Side, waker: Waker) -> u64 {
         self.tasks_seen += 1;
-        self.tasks.push(Task { id: self.tasks_seen, side, waker });
+        self.tasks.push((self.tasks_seen, waker, Readiness { send: side == Side::Send, recv: side == Side::Recv }));
         self.tasks_seen
     }
 
     pub fn remove_task(&mut self, id: u64) {
-        self.tasks.retain(|task| task.id != id);
+        self.tasks.retain(|(other, ..)| *other != id);
     }
 
     /// There are so many peers now.
@@ -103,20 +97,13 @@ impl Waiters {
                 work.push(Job::Wake(parker));
             }
         }
+        let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
         if !self.poll.is_empty() {
-            let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
             work.extend(self.poll.extract_if(.., |(_, want)| hit(want)).map(|(parker, _)| Job::Wake(parker)));
         }
         if !self.tasks.is_empty() {
             // All of them: one that is woken may have been given up, and would not wake the next.
-            let hit = |side| {
-                !open
-                    || matches!(
-                        (side, ready),
-                        (Side::Send, Readiness { send: true, .. }) | (Side::Recv, Readiness { recv: true, .. })
-                    )
-            };
-            work.extend(self.tasks.extract_if(.., |task| hit(task.side)).map(|task| Job::WakeTask(task.waker)));
+            work.extend(self.tasks.extract_if(.., |(.., want)| hit(want)).map(|(_, waker, _)| Job::WakeTask(waker)));
         }
         if !open {
             work.extend(self.peers.drain(..).map(|(parker, _)| Job::Wake(parker)));
