@@ -166,8 +166,10 @@ const BUS: [&str; 126] = [
     "nnqi_when_gone",
 ];
 
-/// What sockets have beyond nanomsg's: `millrace/monitor.h`.
-const OURS: [&str; 8] = [
+/// What sockets have beyond nanomsg's: `millrace/monitor.h`, `millrace/context.h`.
+const OURS: [&str; 10] = [
+    "nnx_cancel",
+    "nnx_context",
     "nnx_describe",
     "nnx_endpoint_address",
     "nnx_metrics",

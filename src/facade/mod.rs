@@ -8,9 +8,12 @@
 //! state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · binding, inproc, events, close, poll,
 //! device, snapshot · session, process.
 
+mod alarm;
 mod binding;
 mod blocking;
 mod close;
+mod context;
+mod contexts;
 mod device;
 mod dial;
 mod endpoints;
@@ -38,6 +41,7 @@ mod work;
 
 pub use blocking::Wait;
 pub use close::Closing;
+pub use context::Context;
 pub use device::{device, loopback};
 pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};

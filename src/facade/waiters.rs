@@ -93,6 +93,10 @@ impl Waiters {
         }
     }
 
+    pub fn wake_receivers(&mut self, work: &mut Work) {
+        work.extend(self.recv.drain(..).map(Job::Wake));
+    }
+
     fn side(&mut self, side: Side) -> &mut VecDeque<Arc<Parker>> {
         match side {
             Side::Send => &mut self.send,

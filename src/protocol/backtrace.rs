@@ -160,6 +160,12 @@ impl Origins {
         self.origin(pipe)?.writable.then_some(pipe)
     }
 
+    /// Does the first word lead to a pipe that takes nothing now?
+    pub fn is_clogged(&self, header: &Header) -> bool {
+        let pipe = first_word(header).and_then(|word| self.by_key.get(&word));
+        pipe.and_then(|pipe| self.origin(*pipe)).is_some_and(|origin| !origin.writable)
+    }
+
     fn key(&self, pipe: PipeId) -> Option<u32> {
         self.origin(pipe).map(|origin| origin.key)
     }

@@ -11,7 +11,7 @@
 //!
 //! The states are those of the routers: the machine adds none.
 
-use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness};
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
 pub const BUS: Kind = Kind {
@@ -21,6 +21,7 @@ pub const BUS: Kind = Kind {
     can_send: true,
     can_recv: true,
     asks: false,
+    contexts: None,
     make: |raw, seed| Box::new(Bus::new(raw, seed)),
 };
 
@@ -60,14 +61,14 @@ impl Protocol for Bus {
                     out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send => return self.send(message, out),
-            Cmd::Recv => return self.queue.receive(out),
-            Cmd::Unsent(_) | Cmd::Timer => {}
+            Cmd::Send(_) => return self.send(message, out),
+            Cmd::Recv(_) => return self.queue.receive(out),
+            Cmd::Unsent(_) | Cmd::Timer(_) | Cmd::Open(_) | Cmd::Close(_) | Cmd::Cancel(_) | Cmd::GoOn => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: self.queue.is_ready() }
     }
 }

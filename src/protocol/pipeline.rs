@@ -11,7 +11,7 @@
 //!
 //! The states are those of the router: the machines add none.
 
-use crate::core::{Answer, Cmd, Events, Evt, Kind, Message, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, Protocol, Readiness};
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
 pub const PUSH: Kind = Kind {
@@ -21,6 +21,7 @@ pub const PUSH: Kind = Kind {
     can_send: true,
     can_recv: false,
     asks: false,
+    contexts: None,
     make: |_raw, _seed| Box::new(Push { outlet: LoadBalancer::default() }),
 };
 
@@ -31,6 +32,7 @@ pub const PULL: Kind = Kind {
     can_send: false,
     can_recv: true,
     asks: false,
+    contexts: None,
     make: |_raw, _seed| Box::new(Pull { queue: FairQueue::default() }),
 };
 
@@ -48,15 +50,22 @@ impl Protocol for Push {
             }
             Cmd::Writable(pipe) => self.outlet.writable(pipe),
             Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
-            Cmd::Send => return self.outlet.send(message, out),
+            Cmd::Send(_) => return self.outlet.send(message, out),
             // What a peer sends against the rules is never read.
-            Cmd::Readable(_) | Cmd::Incoming { .. } | Cmd::Unsent(_) | Cmd::Timer => {}
-            Cmd::Recv => return Answer::NotNow,
+            Cmd::Readable(_)
+            | Cmd::Incoming { .. }
+            | Cmd::Unsent(_)
+            | Cmd::Timer(_)
+            | Cmd::Open(_)
+            | Cmd::Close(_)
+            | Cmd::Cancel(_)
+            | Cmd::GoOn => {}
+            Cmd::Recv(_) => return Answer::NotNow,
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: self.outlet.is_ready(), recv: false }
     }
 
@@ -83,14 +92,22 @@ impl Protocol for Pull {
                     out.push(Evt::Deliver);
                 }
             }
-            Cmd::Recv => return self.queue.receive(out),
-            Cmd::Hangup(_) | Cmd::Writable(_) | Cmd::Unwritable(_) | Cmd::Unsent(_) | Cmd::Timer => {}
-            Cmd::Send => return Answer::NotNow,
+            Cmd::Recv(_) => return self.queue.receive(out),
+            Cmd::Hangup(_)
+            | Cmd::Writable(_)
+            | Cmd::Unwritable(_)
+            | Cmd::Unsent(_)
+            | Cmd::Timer(_)
+            | Cmd::Open(_)
+            | Cmd::Close(_)
+            | Cmd::Cancel(_)
+            | Cmd::GoOn => {}
+            Cmd::Send(_) => return Answer::NotNow,
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: false, recv: self.queue.is_ready() }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! The states are those of the routers: the machines add none.
 
-use crate::core::{Answer, Cmd, Events, Evt, Message, PipeId, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Events, Evt, Header, Message, PipeId, Protocol, Readiness};
 use crate::protocol::backtrace::{Origins, split_reply, split_request};
 use crate::protocol::routing::{FairQueue, Outlet};
 
@@ -54,14 +54,14 @@ impl<O: Outlet> Protocol for Asker<O> {
                     out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send => return self.outlet.send(message, out),
-            Cmd::Recv => return self.queue.receive(out),
-            Cmd::Unsent(_) | Cmd::Timer => {}
+            Cmd::Send(_) => return self.outlet.send(message, out),
+            Cmd::Recv(_) => return self.queue.receive(out),
+            Cmd::Unsent(_) | Cmd::Timer(_) | Cmd::Open(_) | Cmd::Close(_) | Cmd::Cancel(_) | Cmd::GoOn => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: self.outlet.is_ready(), recv: self.queue.is_ready() }
     }
 
@@ -97,6 +97,11 @@ impl Answerer {
         self.origins.push_key(pipe, &mut message.header)
     }
 
+    /// Would an answer find no room, and go if it waited?
+    pub fn is_clogged(&self, header: &Header) -> bool {
+        self.origins.is_clogged(header)
+    }
+
     /// Sends an answer the way its header tells; drops it if that way is closed.
     pub fn answer(&mut self, message: &mut Message<'_>, out: &mut Events) {
         if let Some(pipe) = self.origins.pop_key(&mut message.header) {
@@ -125,17 +130,17 @@ impl Protocol for Answerer {
                     out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send => self.answer(message, out),
-            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Send(_) => self.answer(message, out),
+            Cmd::Recv(_) => return self.queue.receive(out),
             Cmd::Unsent(pipe) => {
                 self.take_back(pipe, message);
             }
-            Cmd::Timer => {}
+            Cmd::Timer(_) | Cmd::Open(_) | Cmd::Close(_) | Cmd::Cancel(_) | Cmd::GoOn => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: self.queue.is_ready() }
     }
 

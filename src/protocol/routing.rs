@@ -284,6 +284,11 @@ impl FairQueue {
     pub fn is_ready(&self) -> bool {
         self.pipes.is_ready()
     }
+
+    /// Asks for all that waits, the best pipes first: who is told that a pipe has more asks for that, too.
+    pub fn receive_all(&self, out: &mut Events) {
+        (0..LEVELS).flat_map(|level| self.pipes.level(level)).for_each(|pipe| out.push(Evt::Take(pipe)));
+    }
 }
 
 /// A copy to every writable pipe (protocols.md 2.3): PUB, BUS and SURVEYOR.

@@ -114,7 +114,7 @@ fn reqrep() {
         let (reqs, reps) = (net.crowd("REQ", 1, 3), net.crowd("REP", 1, 3));
         let mut devices = chain(net, &reqs, &reps, "REP", "REQ");
         for req in &reqs {
-            net.sockets[*req].machine().set_option(RESEND_IVL, &50_i32.to_ne_bytes()).unwrap();
+            net.sockets[*req].set_option(RESEND_IVL, &50_i32.to_ne_bytes()).unwrap();
         }
         let mut reqs: Vec<_> = reqs.into_iter().map(|socket| Requester { socket, asked: None }).collect();
         let mut reps: Vec<_> = reps.into_iter().map(|socket| Answering { socket, question: None }).collect();
@@ -213,7 +213,7 @@ fn survey() {
         let (surveyors, respondents) = (net.crowd("SURVEYOR", 1, 3), net.crowd("RESPONDENT", 1, 4));
         let mut devices = chain(net, &surveyors, &respondents, "RESPONDENT", "SURVEYOR");
         for surveyor in &surveyors {
-            net.sockets[*surveyor].machine().set_option(DEADLINE, &SURVEY_MS.to_ne_bytes()).unwrap();
+            net.sockets[*surveyor].set_option(DEADLINE, &SURVEY_MS.to_ne_bytes()).unwrap();
         }
         let mut askers: Vec<_> = surveyors.into_iter().map(Asker::new).collect();
         let mut answering: Vec<_> =
