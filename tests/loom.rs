@@ -3,12 +3,12 @@
 //! The rules themselves are compiled from `src`, with stand-ins for the locks, the atomics and the futex they
 //! use. A thread that stays asleep for ever shows as a deadlock, which loom reports.
 
-#[path = "loom/baton.rs"]
-mod baton;
 #[path = "loom/handlers.rs"]
 mod handlers;
 #[path = "loom/lane.rs"]
 mod lane;
+#[path = "loom/leadership.rs"]
+mod leadership;
 #[path = "loom/mailbox.rs"]
 mod mailbox;
 #[path = "loom/parker.rs"]
@@ -24,7 +24,7 @@ pub mod core {
 #[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../src/reactor"]
 mod reactor {
-    pub mod baton;
+    pub mod leadership;
     pub mod parker;
 }
 

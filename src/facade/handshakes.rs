@@ -1,5 +1,5 @@
 //! Handshakes that cost time (TLS) are done by a thread of their own: neither under a socket's lock, where they would hold up its
-//! callers, nor by the I/O thread, where they would hold up everybody. The reactor tells as ever when there is news for one.
+//! callers, nor by the I/O thread, where they would hold up everybody. The reactor tells as ever when one can go on.
 
 use std::collections::VecDeque;
 use std::io::ErrorKind;
@@ -18,8 +18,8 @@ pub const MOST: usize = 256;
 /// The keys of pipes whose handshake was begun, the oldest first; others among them are done.
 pub type Begun = VecDeque<u64>;
 
-/// There is news for a handshake; how it ends is told by [`Source::prepared`].
-pub struct News {
+/// A handshake that can go on; how it ends is told by [`Source::prepared`].
+pub struct PendingHandshake {
     pub source: Arc<dyn Source>,
     pub key: u64,
     pub stream: Arc<dyn Stream>,
@@ -27,24 +27,24 @@ pub struct News {
 
 /// The thread, from the first handshake of a session to its end.
 #[derive(Debug, Default)]
-pub struct Handshakes(Mutex<Option<Sender<News>>>);
+pub struct Handshakes(Mutex<Option<Sender<PendingHandshake>>>);
 
 impl Handshakes {
-    pub fn go_on(&self, news: News) {
+    pub fn go_on(&self, handshake: PendingHandshake) {
         let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match &*sender {
-            Some(sender) => sender.send(news).map_err(|lost| (lost.0, Error::BAD_FD)),
+            Some(sender) => sender.send(handshake).map_err(|lost| (lost.0, Error::BAD_FD)),
             None => {
                 let (send, receive) = channel();
                 match spawn_without_signals("millrace-tls", move || serve(&receive)) {
-                    Ok(_) => sender.insert(send).send(news).map_err(|lost| (lost.0, Error::BAD_FD)),
-                    Err(error) => Err((news, error.into())),
+                    Ok(_) => sender.insert(send).send(handshake).map_err(|lost| (lost.0, Error::BAD_FD)),
+                    Err(error) => Err((handshake, error.into())),
                 }
             }
         };
         drop(sender);
-        if let Err((news, error)) = outcome {
-            news.source.prepared(news.key, Err(error));
+        if let Err((handshake, error)) = outcome {
+            handshake.source.prepared(handshake.key, Err(error));
         }
     }
 
@@ -53,8 +53,8 @@ impl Handshakes {
     }
 }
 
-fn serve(all: &Receiver<News>) {
-    for News { source, key, stream } in all {
+fn serve(all: &Receiver<PendingHandshake>) {
+    for PendingHandshake { source, key, stream } in all {
         match stream.prepare() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             outcome => source.prepared(key, outcome.map_err(as_ours)),

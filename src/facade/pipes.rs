@@ -19,7 +19,7 @@ use crate::transport::source::Source;
 use crate::transport::stream::{Parting, Stream};
 use crate::transport::{SizeLimit, Transport};
 
-use super::handshakes::News;
+use super::handshakes::PendingHandshake;
 use super::key::{GENERATIONS, Key};
 use super::runtime::Runtime;
 use super::work::{Job, Work};
@@ -230,7 +230,7 @@ impl PipeTable {
             && let Some(source) = self.owner.upgrade()
         {
             let (key, stream) = (Key::Pipe(id, *generation).pack(), Arc::clone(pipe.stream()));
-            self.work.push(Job::Prepare(News { source, key, stream }));
+            self.work.push(Job::Prepare(PendingHandshake { source, key, stream }));
         }
     }
 

@@ -10,7 +10,7 @@ use crate::transport::inproc::Peer;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
-use super::handshakes::News;
+use super::handshakes::PendingHandshake;
 
 pub enum Job {
     /// Somebody who waits may have got what it waits for.
@@ -22,7 +22,7 @@ pub enum Job {
     /// Have the I/O thread do so, and look after the pipe while more follows.
     Watch(Arc<dyn Source>, u64, WriteCounters),
     /// Go on with the handshake of a pipe.
-    Prepare(News),
+    Prepare(PendingHandshake),
 }
 
 pub type Work = SmallVec<[Job; 4]>;

@@ -10,9 +10,9 @@ use crate::sys::eventfd::Bell;
 use crate::sys::exit::{self, AtExit};
 use crate::sys::signals::{set_timer_slack, spawn_without_signals};
 
-use super::baton::{Baton, IoTurn, Tenure};
-use super::deferred::{Busy, Deferred};
 use super::ending::Ending;
+use super::leadership::{IoTurn, Leadership, Tenure};
+use super::pending_events::{Busy, PendingEvents};
 use super::poll::Poll;
 use super::sources::Sources;
 use super::streams::{LOOK, Streams};
@@ -46,8 +46,8 @@ impl Reactor {
         let seat = Bell::new()?;
         let reactor = Arc::new(Reactor {
             poll: Poll::new()?,
-            deferred: Deferred::default(),
-            baton: Baton::new(seat.fd()),
+            pending: PendingEvents::default(),
+            leadership: Leadership::new(seat.fd()),
             seats: Mutex::new(vec![seat]),
             progress: AtomicU64::new(0),
             sources: Sources::default(),
@@ -107,10 +107,10 @@ impl Reactor {
             self.watch(&mut streams);
             if self.is_deferring() {
                 self.pause(LOOK);
-                self.look(Busy::Defer, Baton::hand_back);
+                self.look(Busy::Defer, Leadership::hand_back);
                 continue;
             }
-            match self.baton.io_turn() {
+            match self.leadership.io_turn() {
                 IoTurn::Poll(tenure) => {
                     lease = LEASE;
                     self.serve_poll(tenure);
@@ -128,21 +128,21 @@ impl Reactor {
             }
         }
         // What was put off is told, if only to let go of whom it was for.
-        self.look(Busy::Wait, Baton::hand_back);
+        self.look(Busy::Wait, Leadership::hand_back);
     }
 
     /// Polls until callers want to, or there is something else to do.
     fn serve_poll(&self, tenure: Tenure) {
         loop {
             if self.is_stopping() || self.has_failed() || self.has_requests() || self.is_deferring() {
-                return self.carry_out(self.baton.hand_back(tenure));
+                return self.carry_out(self.leadership.hand_back(tenure));
             }
             if self.io.begin_poll() {
                 // Signals are blocked here; any other error is told by `has_failed`.
                 let _ = self.poll_once(Sleep::Io(&self.io), Some(tenure), Busy::Defer);
             }
             self.io.take_notice();
-            if let Some(wake) = self.baton.io_yield() {
+            if let Some(wake) = self.leadership.io_yield() {
                 return self.carry_out(wake);
             }
         }
@@ -159,7 +159,7 @@ impl Reactor {
             let wake_at = self.timers.next().map_or(end, |timer| timer.min(end));
             self.io.park(Some(wake_at.saturating_duration_since(now)));
             self.io.take_notice();
-            if self.baton.keeps_polling() {
+            if self.leadership.keeps_polling() {
                 return;
             }
             self.expire(Instant::now());
@@ -188,7 +188,7 @@ impl Reactor {
             if streams.is_empty() || self.is_stopping() {
                 return streams.clear();
             }
-            self.look(Busy::Defer, Baton::hand_back);
+            self.look(Busy::Defer, Leadership::hand_back);
             self.pause(if self.is_deferring() { LOOK } else { pause });
         }
     }

@@ -1,13 +1,13 @@
 //! The reactor: one poll, one I/O thread, timers, and callers that borrow the poll while they wait.
 //!
-//! It knows descriptors, keys and [`Source`]s, and no protocol. Read `baton.rs` for who polls when.
+//! It knows descriptors, keys and [`Source`]s, and no protocol. Read `leadership.rs` for who polls when.
 
-pub mod baton;
 mod begun;
-mod deferred;
 mod ending;
 mod io_thread;
+pub mod leadership;
 pub mod parker;
+mod pending_events;
 mod poll;
 pub mod sources;
 mod spin;
@@ -31,10 +31,10 @@ use crate::sys::cancel::Uncancelled;
 use crate::sys::eventfd::Bell;
 use crate::transport::source::Source;
 
-use baton::{Baton, Wake};
-use deferred::Deferred;
 use ending::Ending;
+use leadership::{Leadership, Wake};
 use parker::Parker;
+use pending_events::PendingEvents;
 use poll::Poll;
 use sources::Sources;
 use sync::Mutex;
@@ -47,11 +47,11 @@ pub use waiting::{WaitMode, Waited};
 
 pub struct Reactor {
     poll: Poll,
-    deferred: Deferred,
-    baton: Baton<ByIdentity>,
-    /// That of the baton's holders now, and those on which somebody still is who was taken over from.
+    pending: PendingEvents,
+    leadership: Leadership<ByIdentity>,
+    /// That of the lead's holders now, and those on which somebody still is who was taken over from.
     seats: Mutex<Vec<Bell>>,
-    /// How far whoever holds the baton is: it grows with each step, and is odd while events are fetched and told.
+    /// How far whoever holds the lead is: it grows with each step, and is odd while events are fetched and told.
     progress: AtomicU64,
     sources: Sources,
     timers: Timers,
@@ -80,7 +80,7 @@ pub fn time_left(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|at| at.saturating_duration_since(Instant::now()))
 }
 
-/// A parker in the baton's queue: the same one, not an equal one.
+/// A parker in the lead's queue: the same one, not an equal one.
 #[derive(Clone, Debug)]
 struct ByIdentity(Arc<Parker>);
 
@@ -152,7 +152,7 @@ impl Reactor {
 
     /// One socket more or less that the I/O thread must serve without being asked.
     pub fn keep_polling(&self, more: bool) {
-        self.carry_out(self.baton.keep_polling(more));
+        self.carry_out(self.leadership.keep_polling(more));
         if more {
             self.nudge();
         }
@@ -167,9 +167,9 @@ impl Reactor {
         }
     }
 
-    /// Somebody must look at the timers or the baton anew.
+    /// Somebody must look at the timers or the lead anew.
     fn nudge(&self) {
-        if self.baton.is_held() {
+        if self.leadership.is_held() {
             self.wake_poll();
         }
         let _ = self.notify_io();
@@ -198,7 +198,7 @@ impl Reactor {
     }
 
     pub(super) fn is_deferring(&self) -> bool {
-        !self.deferred.is_empty()
+        !self.pending.is_empty()
     }
 
     pub(super) fn has_requests(&self) -> bool {

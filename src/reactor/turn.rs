@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::sys::cancel::Uncancelled;
 
-use super::baton::{Baton, Tenure, Wake};
-use super::deferred::{Busy, News};
+use super::leadership::{Leadership, Tenure, Wake};
 use super::parker::Parker;
+use super::pending_events::{Busy, PendingEvent};
 use super::poll::{BELL, Room, ready, room};
 use super::{ByIdentity, Reactor, time_left};
 
@@ -25,8 +25,8 @@ pub(super) enum Sleep<'a> {
 }
 
 impl Reactor {
-    /// Fetches what there is, tells it, and lets due timers expire. `tenure`: of whom holds the baton; anybody may, once, without.
-    /// `busy`: only the I/O thread may put news off, for it looks again. Who sleeps is told what comes after the sleep without
+    /// Fetches what there is, tells it, and lets due timers expire. `tenure`: of whom holds the lead; anybody may, once, without.
+    /// `busy`: only the I/O thread may put events off, for it looks again. Who sleeps is told what comes after the sleep without
     /// the poll's bell: it is mostly the sleeper itself that dispatches its own notice. `Interrupted`: a signal handler ran.
     pub(super) fn poll_once(&self, sleep: Sleep<'_>, tenure: Option<Tenure>, busy: Busy) -> io::Result<()> {
         let next = self.timers.next();
@@ -35,7 +35,7 @@ impl Reactor {
             // Its number may be another poll's by now.
             return Err(io::ErrorKind::NotConnected.into());
         }
-        self.tell_deferred(busy);
+        self.tell_pending(busy);
         let (mut outcome, timeout) = match sleep {
             Sleep::Not => (Ok(()), Duration::ZERO),
             Sleep::Io(_) => (Ok(()), until_timer.unwrap_or(LONGEST).min(LONGEST)),
@@ -49,7 +49,7 @@ impl Reactor {
         let counted = tenure.filter(|_| !matches!(sleep, Sleep::Io(_)));
         if outcome.is_ok() && self.begin_step(counted) {
             outcome = self.tell_events(&mut room(), timeout, &sleep, busy).map(|rung| {
-                if rung && tenure.is_none_or(|tenure| self.baton.is_over(tenure)) {
+                if rung && tenure.is_none_or(|tenure| self.leadership.is_over(tenure)) {
                     // It was meant for somebody else, who may still be asleep.
                     self.wake_poll();
                 }
@@ -79,23 +79,23 @@ impl Reactor {
             let token = event.data.u64();
             rung |= token == BELL;
             if let Some((source, key)) = self.sources.find(token) {
-                self.deferred.tell(News { source, key, ready: ready(event), deferred: 0 }, busy);
+                self.pending.tell(PendingEvent { source, key, ready: ready(event), deferred: 0 }, busy);
             }
         }
         Ok(rung)
     }
 
-    fn tell_deferred(&self, busy: Busy) {
+    fn tell_pending(&self, busy: Busy) {
         if self.is_deferring() {
             let _uncancelled = Uncancelled::hold();
-            self.deferred.tell_all(busy);
+            self.pending.tell_all(busy);
         }
     }
 
     /// A tenure begins to fetch and tell events. False: it is over, and what comes is its successor's.
     pub(super) fn begin_step(&self, tenure: Option<Tenure>) -> bool {
         let Some(tenure) = tenure else { return true };
-        if self.baton.is_over(tenure) {
+        if self.leadership.is_over(tenure) {
             return false;
         }
         // The watcher says that it sleeps, and then looks at the progress; here it is the other way round. One sees the other.
@@ -109,19 +109,19 @@ impl Reactor {
 
     pub(super) fn end_step(&self, tenure: Option<Tenure>) {
         // What a tenure does that is over says nothing of its successor.
-        if tenure.is_some_and(|tenure| !self.baton.is_over(tenure)) {
+        if tenure.is_some_and(|tenure| !self.leadership.is_over(tenure)) {
             self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 1, Ordering::SeqCst);
         }
     }
 
     /// One turn without sleeping, if nobody else is polling.
-    pub(super) fn look(&self, busy: Busy, give_back: impl FnOnce(&Baton<ByIdentity>, Tenure) -> Wake<ByIdentity>) {
+    pub(super) fn look(&self, busy: Busy, give_back: impl FnOnce(&Leadership<ByIdentity>, Tenure) -> Wake<ByIdentity>) {
         if !self.has_failed()
-            && let Some(tenure) = self.baton.try_acquire()
+            && let Some(tenure) = self.leadership.try_acquire()
         {
             // What does not sleep cannot be interrupted.
             let _ = self.poll_once(Sleep::Not, Some(tenure), busy);
-            self.carry_out(give_back(&self.baton, tenure));
+            self.carry_out(give_back(&self.leadership, tenure));
         }
     }
 }

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use crate::sys::futex::Slept;
 
-use super::baton::{Baton, Tenure};
 use super::begun;
-use super::deferred::Busy;
+use super::leadership::{Leadership, Tenure};
 use super::parker::Parker;
+use super::pending_events::Busy;
 use super::spin::{is_crowded, spin};
 use super::turn::Sleep;
 use super::{ByIdentity, Reactor, time_left};
@@ -57,10 +57,10 @@ impl Reactor {
             if left.is_some_and(|left| left.is_zero()) {
                 break self.out_of_time(&me.0, polls);
             }
-            if polls && let Some(tenure) = self.baton.acquire(&me) {
-                let spins = spins && !is_crowded(self.baton.queued());
+            if polls && let Some(tenure) = self.leadership.acquire(&me) {
+                let spins = spins && !is_crowded(self.leadership.queued());
                 let waited = self.poll_until_noticed(&me.0, deadline, spins, tenure);
-                self.carry_out(self.baton.release(tenure));
+                self.carry_out(self.leadership.release(tenure));
                 match waited {
                     Some(waited) => return waited,
                     None => continue,
@@ -76,7 +76,7 @@ impl Reactor {
             }
         };
         if polls {
-            self.carry_out(self.baton.leave(&me));
+            self.carry_out(self.leadership.leave(&me));
         }
         waited
     }
@@ -105,7 +105,7 @@ impl Reactor {
             if me.take_notice() {
                 return Some(Waited::Noticed);
             }
-            if self.baton.is_over(tenure) {
+            if self.leadership.is_over(tenure) {
                 return None;
             }
             let left = time_left(deadline);
@@ -129,6 +129,6 @@ impl Reactor {
     /// Dispatches what is ready now, if nobody else is polling.
     pub fn poll_now(&self) {
         begun::flush_mine();
-        self.look(Busy::Wait, Baton::release);
+        self.look(Busy::Wait, Leadership::release);
     }
 }

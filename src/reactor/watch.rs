@@ -1,4 +1,4 @@
-//! The I/O thread watches whoever holds the baton, and takes over from who is held up.
+//! The I/O thread watches whoever holds the lead, and takes over from who is held up.
 //!
 //! A caller in the poll may run a signal handler, be stopped by a debugger, or be of a low priority beside somebody busy. Meanwhile
 //! nobody would be served. So the I/O thread sleeps on the same poll, without fetching anything: when something comes, both wake, and it
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::sys::eventfd::Bell;
 
-use super::baton::{Moment, Tenure};
+use super::leadership::{Moment, Tenure};
 use super::poll::Seen;
 use super::turn::LONGEST;
 use super::{Reactor, time_left};
@@ -18,7 +18,7 @@ use super::{Reactor, time_left};
 /// Who has not moved for so long is held up.
 const GRACE: Duration = Duration::from_millis(4);
 
-/// How far things are: the baton, and who holds it.
+/// How far things are: the lead, and who holds it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Progress {
     moment: Moment,
@@ -33,7 +33,7 @@ impl Progress {
 }
 
 impl Reactor {
-    /// Sleeps while somebody else has the baton. Gives it if that one was held up; otherwise the I/O thread has been told, or
+    /// Sleeps while somebody else has the lead. Gives it if that one was held up; otherwise the I/O thread has been told, or
     /// there is another reason to ask anew what to do.
     pub(super) fn watch_holder(&self) -> Option<Tenure> {
         while !self.is_stopping() && !self.has_failed() && !self.has_requests() && self.sleeps_until_events() {
@@ -92,13 +92,13 @@ impl Reactor {
     }
 
     fn now(&self) -> Progress {
-        Progress { moment: self.baton.moment(), steps: self.progress.load(Ordering::SeqCst) }
+        Progress { moment: self.leadership.moment(), steps: self.progress.load(Ordering::SeqCst) }
     }
 
     fn take_over(&self, held_up: Progress) -> Option<Tenure> {
         // Without a descriptor to be had it is tried again later.
         let seat = Bell::new().ok()?;
-        let tenure = self.baton.take_over(held_up.moment, seat.fd())?;
+        let tenure = self.leadership.take_over(held_up.moment, seat.fd())?;
         {
             let mut seats = self.seats.lock();
             match held_up.moment.holder {

@@ -7,7 +7,7 @@ use loom::thread;
 use crate::explore;
 use crate::reactor::parker::Parker;
 
-/// Sleeps until noticed, as a caller without the baton does.
+/// Sleeps until noticed, as a caller without the lead does.
 fn park_until_noticed(parker: &Parker) {
     while !parker.take_notice() {
         parker.park(None);

@@ -22,7 +22,7 @@ pub struct Config {
     /// How long [`EndPoint::close`](super::EndPoint::close) goes on writing what was accepted; 1 s. Zero: only what the
     /// kernel takes at once.
     pub linger: Duration,
-    /// The I/O thread serves this connection at once even if no caller waits (`reactor/baton.rs`, rule 4). For those that
+    /// The I/O thread serves this connection at once even if no caller waits (`reactor/leadership.rs`, rule 4). For those that
     /// serve objects or hand messages to sinks; without it a message may wait for 8 ms when callers have just polled.
     /// Calls from threads are faster without. Off; a listener's own default is on.
     pub keeps_polling: bool,

@@ -11,7 +11,7 @@
 //!
 //! # Threads and locks
 //!
-//! The connection is read by whoever polls: the I/O thread, or a caller that waits (`reactor/baton.rs`). It is written
+//! The connection is read by whoever polls: the I/O thread, or a caller that waits (`reactor/leadership.rs`). It is written
 //! by whoever sends. The rules:
 //!
 //! 1. Locks: `table`, `output`, `input` and `calls` of an end point, and that of each ring. Never two of them at once, but

@@ -1,6 +1,6 @@
 //! The consumer's side of a handler's queue: take, wait, poll, or have a descriptor for a loop of one's own.
 //!
-//! A thread that waits polls for everybody meanwhile, as a socket's caller does (`reactor/baton.rs`).
+//! A thread that waits polls for everybody meanwhile, as a socket's caller does (`reactor/leadership.rs`).
 
 use std::fmt;
 use std::os::fd::RawFd;

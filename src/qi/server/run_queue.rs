@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The **lookout** reads connections while it waits, so a call needs no other thread to wake this one. When it goes off to a
-//! job nobody polls until it is back, or for as long as the reactor allows (`reactor/baton.rs`); before something that may
+//! job nobody polls until it is back, or for as long as the reactor allows (`reactor/leadership.rs`); before something that may
 //! take long it asks for a successor.
 //!
 //! # How many threads

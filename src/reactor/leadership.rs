@@ -1,10 +1,10 @@
 //! Who polls: the rules by which waiting callers and the I/O thread share one poll.
 //!
-//! At most one thread has the duty to poll: it holds the **baton**. All decisions are made here, under one small
+//! At most one thread has the duty to poll: the **leader** (as in the leader/followers pattern); it holds the lead. All decisions are made here, under one small
 //! lock; carrying them out (polling, sleeping, waking) is the reactor's business. The rules:
 //!
-//! 1. A caller that must wait takes the baton if it is free; otherwise it queues and sleeps on its own
-//!    parker. It first registers with its socket as a waiter and looks again after taking the baton, so an
+//! 1. A caller that must wait takes the lead if it is free; otherwise it queues and sleeps on its own
+//!    parker. It first registers with its socket as a waiter and looks again after taking the lead, so an
 //!    answer that comes in between is not lost.
 //! 2. A caller that leaves hands on: to the first queued caller, or else to the I/O thread if that watches.
 //!    A caller that was woken to poll but has no need to any more hands on too.
@@ -12,12 +12,12 @@
 //!    lease at a time; if none came back during a whole nap it polls again. If one has been polling during all of it,
 //!    it watches, asleep, until that one leaves, so an endless wait costs nothing.
 //!    Hence nobody polls for two leases at the most, without a clock read by any caller.
-//! 4. When callers queue up while the I/O thread polls, it gives the baton to the first of them, unless a socket
+//! 4. When callers queue up while the I/O thread polls, it gives the lead to the first of them, unless a socket
 //!    is *keeps_polling*: one that has handed out a descriptor is always served by the I/O thread.
-//! 5. Whoever holds the baton may be held up by what is not ours: a signal handler, a debugger, the scheduler. Each time the baton
+//! 5. Whoever holds the lead may be held up by what is not ours: a signal handler, a debugger, the scheduler. Each time the lead
 //!    is taken is a **tenure** of its own. If there is something to do and a tenure makes no progress, the I/O thread ends it by
-//!    taking over (so it does with a baton that a woken caller does not come for). Who finds its tenure over behaves as if it had never
-//!    had the baton: two may poll for a moment, and neither minds. So that it does find out, each holder also sleeps on the **seat** of
+//!    taking over (so it does with a lead that a woken caller does not come for). Who finds its tenure over behaves as if it had never
+//!    had the lead: two may poll for a moment, and neither minds. So that it does find out, each holder also sleeps on the **seat** of
 //!    its time, a bell that is rung for good when it is taken over from; the next ones have another seat.
 //!
 //! `W` is what wakes a caller. The model in `tests/loom.rs` runs these rules with threads of its own.
@@ -28,7 +28,7 @@ use std::os::fd::RawFd;
 use crate::sys::sync::{AtomicU64, Mutex, Ordering};
 
 #[derive(Debug)]
-pub struct Baton<W> {
+pub struct Leadership<W> {
     state: Mutex<State<W>>,
     /// The last tenure, for those who ask whether theirs is over.
     last: AtomicU64,
@@ -52,14 +52,14 @@ struct State<W> {
     io_watches: bool,
 }
 
-/// Holding the baton, once.
+/// Holding the lead, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tenure {
     number: u64,
     pub seat: RawFd,
 }
 
-/// The baton at one moment: whether it is held, and how often it has been taken.
+/// The lead at one moment: whether it is held, and how often it has been taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     pub holder: Option<Tenure>,
@@ -80,7 +80,7 @@ pub enum Wake<W> {
 /// What the I/O thread does next.
 #[derive(Debug, PartialEq, Eq)]
 pub enum IoTurn {
-    /// It holds the baton: poll.
+    /// It holds the lead: poll.
     Poll(Tenure),
     /// Sleep for one lease, then ask again.
     Nap,
@@ -88,9 +88,9 @@ pub enum IoTurn {
     Watch,
 }
 
-impl<W: Clone + PartialEq> Baton<W> {
-    pub fn new(seat: RawFd) -> Baton<W> {
-        Baton {
+impl<W: Clone + PartialEq> Leadership<W> {
+    pub fn new(seat: RawFd) -> Leadership<W> {
+        Leadership {
             state: Mutex::new(State {
                 holder: None,
                 tenures: 0,
@@ -105,7 +105,7 @@ impl<W: Clone + PartialEq> Baton<W> {
         }
     }
 
-    /// `Some`: the caller holds the baton. Otherwise it is queued and will be woken when its turn comes.
+    /// `Some`: the caller holds the lead. Otherwise it is queued and will be woken when its turn comes.
     pub fn acquire(&self, me: &W) -> Option<Tenure> {
         let mut state = self.state.lock();
         if state.holder.is_some() {
@@ -117,7 +117,7 @@ impl<W: Clone + PartialEq> Baton<W> {
         Some(self.begin(&mut state))
     }
 
-    /// The baton if it is free, for somebody who does not wait for it.
+    /// The lead if it is free, for somebody who does not wait for it.
     pub fn try_acquire(&self) -> Option<Tenure> {
         let mut state = self.state.lock();
         if state.holder.is_some() { None } else { Some(self.begin(&mut state)) }
@@ -134,7 +134,7 @@ impl<W: Clone + PartialEq> Baton<W> {
         state.hand_on()
     }
 
-    /// Somebody who only had a look gives the baton back; that is no reason for the I/O thread to stay away.
+    /// Somebody who only had a look gives the lead back; that is no reason for the I/O thread to stay away.
     pub fn hand_back(&self, tenure: Tenure) -> Wake<W> {
         let mut state = self.state.lock();
         if state.holder != Some(tenure) {
@@ -151,7 +151,7 @@ impl<W: Clone + PartialEq> Baton<W> {
         if state.holder.is_some() { Wake::Nobody } else { state.hand_on() }
     }
 
-    /// The I/O thread asks what to do. It does not hold the baton.
+    /// The I/O thread asks what to do. It does not hold the lead.
     pub fn io_turn(&self) -> IoTurn {
         let mut state = self.state.lock();
         let callers_came = state.turns != state.turns_seen;
@@ -184,7 +184,7 @@ impl<W: Clone + PartialEq> Baton<W> {
         self.state.lock().moment()
     }
 
-    /// The I/O thread takes the baton, whoever holds it, unless somebody else has taken it since that moment, or let go of it.
+    /// The I/O thread takes the lead, whoever holds it, unless somebody else has taken it since that moment, or let go of it.
     /// From now on holders have the new seat.
     pub fn take_over(&self, since: Moment, seat: RawFd) -> Option<Tenure> {
         let mut state = self.state.lock();
@@ -229,7 +229,7 @@ impl<W: Clone + PartialEq> Baton<W> {
         self.state.lock().queue.len()
     }
 
-    /// Whoever holds the baton: is there one?
+    /// Whoever holds the lead: is there one?
     pub fn is_held(&self) -> bool {
         self.state.lock().holder.is_some()
     }
@@ -240,7 +240,7 @@ impl<W> State<W> {
         Moment { holder: self.holder, seat: self.seat, tenures: self.tenures }
     }
 
-    /// The baton has become free: who is to take it?
+    /// The lead has become free: who is to take it?
     fn hand_on(&mut self) -> Wake<W> {
         if self.keeps_polling == 0
             && let Some(next) = self.queue.pop_front()

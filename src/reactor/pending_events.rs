@@ -1,5 +1,5 @@
-//! News that the I/O thread puts off. A socket in the midst of a call needs none before the call is done; to wait for that
-//! would make the call wait for us next. So whoever polls next tells it: the caller itself, if it comes to that, or the I/O
+//! PendingEvent that the I/O thread puts off. A socket in the midst of a call needs to know of none before the call is done; to wait for that
+//! would make the call wait for us next. So whoever polls next tells them: the caller itself, if it comes to that, or the I/O
 //! thread a moment later.
 
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::transport::source::Source;
 
 use super::sync::Mutex;
 
-/// How often news is put off.
+/// How often an event is put off.
 const PATIENCE: u8 = 4;
 
-/// What becomes of news for somebody who is busy.
+/// What becomes of an event for somebody who is busy.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Busy {
     Wait,
@@ -21,7 +21,7 @@ pub enum Busy {
     Defer,
 }
 
-pub struct News {
+pub struct PendingEvent {
     pub source: Arc<dyn Source>,
     pub key: u64,
     pub ready: Ready,
@@ -31,12 +31,12 @@ pub struct News {
 
 /// Nothing is told under its lock: the one who tells may be held up.
 #[derive(Default)]
-pub struct Deferred {
-    news: Mutex<Vec<News>>,
+pub struct PendingEvents {
+    events: Mutex<Vec<PendingEvent>>,
     some: AtomicBool,
 }
 
-impl Deferred {
+impl PendingEvents {
     pub fn is_empty(&self) -> bool {
         !self.some.load(Ordering::Relaxed)
     }
@@ -47,22 +47,22 @@ impl Deferred {
             return;
         }
         let all = {
-            let mut news = self.news.lock();
+            let mut events = self.events.lock();
             self.some.store(false, Ordering::Relaxed);
-            std::mem::take(&mut *news)
+            std::mem::take(&mut *events)
         };
-        for news in all {
-            self.tell(news, busy);
+        for event in all {
+            self.tell(event, busy);
         }
     }
 
-    pub fn tell(&self, news: News, busy: Busy) {
-        if busy == Busy::Defer && news.deferred < PATIENCE && news.source.is_busy() {
-            let mut all = self.news.lock();
+    pub fn tell(&self, event: PendingEvent, busy: Busy) {
+        if busy == Busy::Defer && event.deferred < PATIENCE && event.source.is_busy() {
+            let mut all = self.events.lock();
             self.some.store(true, Ordering::Relaxed);
-            all.push(News { deferred: news.deferred + 1, ..news });
+            all.push(PendingEvent { deferred: event.deferred + 1, ..event });
         } else {
-            news.source.ready(news.key, news.ready);
+            event.source.ready(event.key, event.ready);
         }
     }
 }

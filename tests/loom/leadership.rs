@@ -12,7 +12,7 @@ use loom::sync::{Condvar, Mutex};
 use loom::thread::{self, JoinHandle};
 
 use crate::explore;
-use crate::reactor::baton::{Baton, IoTurn, Moment, Tenure, Wake};
+use crate::reactor::leadership::{IoTurn, Leadership, Moment, Tenure, Wake};
 use crate::reactor::parker::Parker;
 
 /// The poll: what has happened and was not fetched yet.
@@ -45,7 +45,7 @@ enum Place {
     Polling,
     /// What it has fetched is not told.
     Telling,
-    /// It was woken to take the baton.
+    /// It was woken to take the lead.
     Acquiring,
 }
 
@@ -88,7 +88,7 @@ struct Waiting {
 
 struct Model {
     kernel: Kernel,
-    baton: Baton<usize>,
+    leadership: Leadership<usize>,
     /// The third has no caller; somebody else wants to see it served.
     sockets: [Socket; 3],
     parkers: [Parker; 2],
@@ -163,7 +163,7 @@ impl Model {
     fn with(held_up: Option<Place>) -> Arc<Model> {
         Arc::new(Model {
             kernel: Kernel::default(),
-            baton: Baton::new(0),
+            leadership: Leadership::new(0),
             sockets: Default::default(),
             parkers: Default::default(),
             io: Parker::default(),
@@ -210,10 +210,10 @@ impl Model {
         for socket in ready {
             self.answer(socket);
         }
-        if rung && self.baton.is_over(tenure) {
+        if rung && self.leadership.is_over(tenure) {
             self.kernel.wake();
         }
-        if !self.baton.is_over(tenure) {
+        if !self.leadership.is_over(tenure) {
             self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 1, Ordering::SeqCst);
         }
     }
@@ -222,7 +222,7 @@ impl Model {
     /// from, and held up again once it has fetched, would have news with it that nobody tells.
     fn begin_step(&self, tenure: Tenure) -> Option<(Vec<usize>, bool)> {
         let mut ready = self.kernel.ready.lock().unwrap();
-        if self.baton.is_over(tenure) {
+        if self.leadership.is_over(tenure) {
             return None;
         }
         self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 2, Ordering::SeqCst);
@@ -269,9 +269,9 @@ impl Model {
     /// A call whose time is over as soon as it would have to sleep, or to poll without an end.
     fn impatient_call(&self, me: usize) {
         self.sockets[me].state.lock().unwrap().caller = Some(me);
-        match self.baton.acquire(&me) {
-            Some(tenure) => self.carry_out(self.baton.release(tenure)),
-            None => self.carry_out(self.baton.leave(&me)),
+        match self.leadership.acquire(&me) {
+            Some(tenure) => self.carry_out(self.leadership.release(tenure)),
+            None => self.carry_out(self.leadership.leave(&me)),
         }
     }
 
@@ -282,9 +282,9 @@ impl Model {
             if parker.take_notice() {
                 break;
             }
-            if let Some(tenure) = self.baton.acquire(&me) {
+            if let Some(tenure) = self.leadership.acquire(&me) {
                 let noticed = self.poll_until_noticed(me, tenure);
-                self.carry_out(self.baton.release(tenure));
+                self.carry_out(self.leadership.release(tenure));
                 if noticed {
                     return;
                 }
@@ -293,12 +293,12 @@ impl Model {
             parker.park(None);
             self.pass(me, Place::Acquiring);
         }
-        self.carry_out(self.baton.leave(&me));
+        self.carry_out(self.leadership.leave(&me));
     }
 
     fn poll_until_noticed(&self, me: usize, tenure: Tenure) -> bool {
         while !self.parkers[me].take_notice() {
-            if self.baton.is_over(tenure) {
+            if self.leadership.is_over(tenure) {
                 return false;
             }
             if self.parkers[me].begin_poll() {
@@ -312,7 +312,7 @@ impl Model {
     /// `Reactor::serve`.
     fn serve(&self) {
         while !self.is_stopping() {
-            match self.baton.io_turn() {
+            match self.leadership.io_turn() {
                 IoTurn::Poll(tenure) => self.serve_poll(tenure),
                 IoTurn::Nap => {}
                 IoTurn::Watch => {
@@ -327,7 +327,7 @@ impl Model {
     fn serve_poll(&self, tenure: Tenure) {
         loop {
             if self.is_stopping() {
-                return self.carry_out(self.baton.hand_back(tenure));
+                return self.carry_out(self.leadership.hand_back(tenure));
             }
             if self.io.begin_poll() {
                 let ready = self.kernel.poll();
@@ -337,7 +337,7 @@ impl Model {
                 }
             }
             self.io.take_notice();
-            if let Some(wake) = self.baton.io_yield() {
+            if let Some(wake) = self.leadership.io_yield() {
                 return self.carry_out(wake);
             }
         }
@@ -379,14 +379,14 @@ impl Model {
     }
 
     fn now(&self) -> (Moment, u64) {
-        (self.baton.moment(), self.progress.load(Ordering::SeqCst))
+        (self.leadership.moment(), self.progress.load(Ordering::SeqCst))
     }
 
     fn take_over(&self, (held_up, steps): (Moment, u64)) -> Option<Tenure> {
         let seat = self.kernel.new_seat();
         let tenure = {
             let mut ready = self.kernel.ready.lock().unwrap();
-            let tenure = self.baton.take_over(held_up, seat)?;
+            let tenure = self.leadership.take_over(held_up, seat)?;
             ready.rung.extend(held_up.holder.map(|holder| holder.seat));
             self.kernel.bell.notify_all();
             tenure
@@ -415,8 +415,8 @@ impl Model {
 
     /// `Reactor::keep_polling`.
     fn keep_polling(&self) {
-        self.carry_out(self.baton.keep_polling(true));
-        if self.baton.is_held() {
+        self.carry_out(self.leadership.keep_polling(true));
+        if self.leadership.is_held() {
             self.kernel.wake();
         }
         self.notify_io();
@@ -547,7 +547,7 @@ fn an_attended_socket_is_served_while_a_caller_waits_and_after_it() {
     });
 }
 
-/// Caller 0 is held up, with the baton; what comes for the other one gets there, and afterwards its own.
+/// Caller 0 is held up, with the lead; what comes for the other one gets there, and afterwards its own.
 fn others_are_served_while_a_caller_is_held_up(place: Place) {
     explore(1, move || {
         let model = Model::with(Some(place));
@@ -582,6 +582,6 @@ fn others_are_served_while_a_caller_does_not_tell_what_it_has_fetched() {
 }
 
 #[test]
-fn others_are_served_while_a_woken_caller_does_not_take_the_baton() {
+fn others_are_served_while_a_woken_caller_does_not_take_the_lead() {
     others_are_served_while_a_caller_is_held_up(Place::Acquiring);
 }

@@ -1,0 +1,68 @@
+use crate::reactor::leadership::{IoTurn, Leadership, Wake};
+
+#[test]
+fn a_leaving_caller_wakes_the_next_in_the_queue() {
+    let leadership = Leadership::new(0);
+    let tenure = leadership.acquire(&1).unwrap();
+    assert_eq!(leadership.acquire(&2), None);
+    assert_eq!(leadership.acquire(&3), None);
+    assert_eq!(leadership.release(tenure), Wake::Caller(2));
+    assert_eq!(leadership.leave(&2), Wake::Caller(3));
+}
+
+#[test]
+fn the_io_thread_naps_after_a_caller_and_polls_when_none_came_back() {
+    let leadership = Leadership::new(0);
+    let tenure = leadership.acquire(&1).unwrap();
+    assert_eq!(leadership.release(tenure), Wake::Nobody);
+    assert_eq!(leadership.io_turn(), IoTurn::Nap);
+    assert!(matches!(leadership.io_turn(), IoTurn::Poll(_)));
+}
+
+/// Callers that come and go need not wake it each time; one that stays is watched.
+#[test]
+fn the_io_thread_naps_while_callers_come_and_watches_when_one_stays() {
+    let leadership = Leadership::new(0);
+    for _ in 0..3 {
+        let tenure = leadership.acquire(&1).unwrap();
+        assert_eq!(leadership.release(tenure), Wake::Nobody);
+        let tenure = leadership.acquire(&1).unwrap();
+        assert_eq!(leadership.io_turn(), IoTurn::Nap);
+        assert_eq!(leadership.release(tenure), Wake::Nobody);
+    }
+    let tenure = leadership.acquire(&1).unwrap();
+    assert_eq!(leadership.io_turn(), IoTurn::Nap);
+    assert_eq!(leadership.io_turn(), IoTurn::Watch);
+    assert_eq!(leadership.release(tenure), Wake::Io);
+}
+
+#[test]
+fn an_io_thread_that_watches_is_woken_by_the_caller_it_watches() {
+    let leadership = Leadership::new(0);
+    let tenure = leadership.acquire(&1).unwrap();
+    assert_eq!(leadership.io_turn(), IoTurn::Watch);
+    assert_eq!(leadership.release(tenure), Wake::Io);
+}
+
+#[test]
+fn an_unused_turn_goes_to_the_io_thread_that_watches() {
+    let leadership = Leadership::new(0);
+    let tenure = leadership.acquire(&1).unwrap();
+    assert_eq!(leadership.acquire(&2), None);
+    assert_eq!(leadership.io_turn(), IoTurn::Watch);
+    assert_eq!(leadership.release(tenure), Wake::Caller(2));
+    assert_eq!(leadership.leave(&2), Wake::Io);
+}
+
+#[test]
+fn the_io_thread_yields_to_queued_callers_unless_a_socket_is_attended() {
+    let leadership = Leadership::new(0);
+    assert!(matches!(leadership.io_turn(), IoTurn::Poll(_)));
+    assert_eq!(leadership.io_yield(), None);
+    assert_eq!(leadership.acquire(&1), None);
+    leadership.keep_polling(true);
+    assert_eq!(leadership.io_yield(), None);
+    leadership.keep_polling(false);
+    assert_eq!(leadership.io_yield(), Some(Wake::Caller(1)));
+    assert_eq!(leadership.io_turn(), IoTurn::Nap);
+}
