@@ -4,9 +4,9 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, work, waiters, notify, monitor, names, runtime, endpoints, pipes ·
-//! state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · binding, inproc, events, close, poll,
-//! device, snapshot · session, process.
+//! The files stand in this order, each needing only those before it: key, work, waiters, notify, monitor, names, runtime, endpoints, pipes,
+//! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, binding,
+//! inproc, events, close, poll, device, snapshot · session, process.
 
 mod alarm;
 mod binding;
