@@ -54,16 +54,19 @@ impl SocketState {
                     let admission = &listen.admission;
                     let there = || self.pipes.of_endpoint(id).len();
                     listen.listener.accept(&setup).map(|stream| {
-                        let is_welcome = admission.has_room(there) && admission.admits(stream.fd());
-                        (stream, listen.transport, is_welcome)
+                        let refusal = admission.refuses(stream.fd(), there);
+                        (stream, listen.transport, refusal)
                     })
                 }
                 _ => return,
             };
             match accepted {
                 // Closed again at once.
-                Ok((_, _, false)) => self.core.statistics.dropped_connections += 1,
-                Ok((stream, transport, true)) => {
+                Ok((stream, _, Some(why))) => {
+                    self.core.statistics.dropped_connections += 1;
+                    self.tell_of_stranger(id, stream.fd(), why);
+                }
+                Ok((stream, transport, None)) => {
                     self.core.statistics.accepted_connections += 1;
                     self.endpoint_is_well(id);
                     let pipe = StreamPipe::new(stream, transport.framing(), false);

@@ -35,6 +35,19 @@ impl SocketState {
         }
     }
 
+    /// Tells of a connection that is not let in.
+    pub fn tell_of_stranger(&mut self, endpoint: i32, fd: RawFd, why: &str) {
+        if !self.monitors.is_empty() {
+            let event = self.event(EventKind::Refused, endpoint);
+            self.monitors.tell(&Event {
+                peer: peer_of(fd),
+                error: Some(Error::ACCESS),
+                reason: why.to_owned(),
+                ..event
+            });
+        }
+    }
+
     /// Tells that a connection has come so far.
     pub fn tell_of_pipe(&mut self, kind: EventKind, id: PipeId) {
         if let Some(event) = self.event_of_pipe(kind, id) {
