@@ -166,12 +166,13 @@ const BUS: [&str; 126] = [
     "nnqi_when_gone",
 ];
 
-/// What sockets have beyond nanomsg's: `millrace/monitor.h`, `millrace/context.h`.
-const OURS: [&str; 10] = [
+/// What sockets have beyond nanomsg's: `millrace/monitor.h`, `millrace/context.h`, `millrace/log.h`.
+const OURS: [&str; 11] = [
     "nnx_cancel",
     "nnx_context",
     "nnx_describe",
     "nnx_endpoint_address",
+    "nnx_log",
     "nnx_metrics",
     "nnx_monitor",
     "nnx_monitor_close",

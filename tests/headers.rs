@@ -41,7 +41,7 @@ const PLAIN: Header = Header {
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 16] = [
+const HEADERS: [Header; 17] = [
     Header {
         name: "nn",
         sources: &[
@@ -83,6 +83,13 @@ const HEADERS: [Header; 16] = [
         name: "context",
         sources: &["calls/context.rs"],
         text: Some("headers/context.text.h"),
+        ..PLAIN
+    },
+    Header {
+        directory: "millrace",
+        name: "log",
+        sources: &["headers/log.rs", "calls/log.rs"],
+        text: Some("headers/log.text.h"),
         ..PLAIN
     },
     Header {

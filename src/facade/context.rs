@@ -89,7 +89,7 @@ impl Context {
         if self.id == ContextId::SOCKET {
             return self.socket.set_option(level, option, value);
         }
-        self.socket.with_open(|state| {
+        self.socket.with_context(self.id, |state| {
             if level == i32::from(state.core.kind().id) {
                 return state.core.set_protocol_option(self.id, option, value);
             }
@@ -106,7 +106,7 @@ impl Context {
     /// Reads an option: its own, or one of its socket. NN_SNDFD and NN_RCVFD are its own.
     pub fn option(&self, level: i32, option: i32) -> Result<OptionValue> {
         let own = |read: fn(&super::contexts::ContextState) -> i32| {
-            self.socket.with_open(|state| Ok(state.contexts.get(self.id).map(read)))
+            self.socket.with_context(self.id, |state| Ok(state.contexts.get(self.id).map(read)))
         };
         let limit = match (level, option) {
             (0, options::SNDTIMEO) => own(|own| own.sndtimeo)?,

@@ -20,9 +20,13 @@ pub struct ContextState {
     pub rcvtimeo: i32,
 }
 
-/// Context n is in place n - 1.
 #[derive(Default)]
-pub struct ContextTable(Slab<Box<ContextState>>);
+pub struct ContextTable {
+    /// Context n is in place n - 1.
+    all: Slab<Box<ContextState>>,
+    /// Those that somebody polled, or whose descriptors somebody has.
+    watched: Vec<ContextId>,
+}
 
 impl ContextTable {
     /// Adds one with these time limits.
@@ -35,35 +39,47 @@ impl ContextTable {
             sndtimeo,
             rcvtimeo,
         };
-        ContextId(self.0.insert(Box::new(state)) as u32 + 1)
+        ContextId(self.all.insert(Box::new(state)) as u32 + 1)
     }
 
     pub fn remove(&mut self, context: ContextId) {
         if let Some(place) = place(context) {
-            self.0.try_remove(place);
+            self.all.try_remove(place);
         }
     }
 
     pub fn get(&self, context: ContextId) -> Option<&ContextState> {
-        self.0.get(place(context)?).map(|state| &**state)
+        self.all.get(place(context)?).map(|state| &**state)
     }
 
     pub fn get_mut(&mut self, context: ContextId) -> Option<&mut ContextState> {
-        self.0.get_mut(place(context)?).map(|state| &mut **state)
+        self.all.get_mut(place(context)?).map(|state| &mut **state)
     }
 
     pub fn ids(&self) -> Vec<ContextId> {
-        self.0.iter().map(|(place, _)| ContextId(place as u32 + 1)).collect()
+        self.all.iter().map(|(place, _)| ContextId(place as u32 + 1)).collect()
+    }
+
+    /// Somebody is about to poll it, or to get a descriptor of it.
+    pub fn watch(&mut self, context: ContextId) {
+        if !self.watched.contains(&context) {
+            self.watched.push(context);
+        }
     }
 
     /// Those that somebody polls, or whose descriptors somebody has.
-    pub fn watched(&mut self) -> impl Iterator<Item = (ContextId, &mut ContextState)> {
-        let all = self.0.iter_mut().map(|(place, state)| (ContextId(place as u32 + 1), &mut **state));
-        all.filter(|(_, state)| state.notify.is_wanted() || !state.waiters.is_empty())
+    pub fn for_each_watched(&mut self, mut tell: impl FnMut(ContextId, &mut ContextState)) {
+        let ContextTable { all, watched } = self;
+        watched.retain(|context| {
+            let own = place(*context).and_then(|place| all.get_mut(place));
+            let Some(own) = own.filter(|own| own.is_open && own.is_watched()) else { return false };
+            tell(*context, own);
+            true
+        });
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all.is_empty()
     }
 }
 
@@ -83,6 +99,10 @@ impl ContextState {
             self.notify = Notify::default();
             runtime.reactor.keep_polling(false);
         }
+    }
+
+    fn is_watched(&self) -> bool {
+        self.notify.is_wanted() || !self.waiters.is_empty()
     }
 
     pub fn time_limit(&self, side: Side) -> i32 {

@@ -10,6 +10,7 @@ use crate::core::{Arrivals, ContextId, Readiness};
 use crate::reactor::{Request, Watched};
 
 use super::key::Key;
+use super::logging;
 use super::pipes::Entry;
 use super::runtime::Runtime;
 use super::state::SocketState;
@@ -76,6 +77,7 @@ impl StateLock {
                     reactor.request(Request::Watch(Watched { source, key, counters }));
                 }
                 Job::Prepare(news) => self.runtime.handshakes.go_on(news),
+                Job::Log(level, line) => logging::log(level, &line),
             }
         }
     }
@@ -154,9 +156,9 @@ impl SocketState {
             }
         }
         if core.kind().contexts == Some(Arrivals::Shared) {
-            for (context, own) in contexts.watched().filter(|(_, own)| own.is_open) {
+            contexts.for_each_watched(|context, own| {
                 own.announce(core.readiness(context), *phase, &mut pipes.work);
-            }
+            });
         }
     }
 }

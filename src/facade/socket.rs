@@ -116,7 +116,7 @@ impl Socket {
     }
 
     pub(super) fn cancel_in(&self, context: ContextId) -> Result<()> {
-        self.with_open(|state| {
+        self.with_context(context, |state| {
             state.core.cancel(context, &mut state.pipes)?;
             // Whoever waits for an answer is told that there will be none.
             let mut work = Work::new();
@@ -127,7 +127,7 @@ impl Socket {
     }
 
     pub(super) fn option_in(&self, context: ContextId, level: i32, option: i32) -> Result<OptionValue> {
-        self.with_open(|state| match (level, option) {
+        self.with_context(context, |state| match (level, option) {
             (0, options::SNDFD) if self.kind.can_send => state.notification(context, Side::Send),
             (0, options::RCVFD) if self.kind.can_recv => state.notification(context, Side::Recv),
             (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(state.endpoints.last_bound.clone())),
@@ -193,6 +193,15 @@ impl Socket {
     /// As [`Socket::with`], for a socket that is not being closed.
     pub(super) fn with_open<T>(&self, look: impl FnOnce(&mut SocketState) -> Result<T>) -> Result<T> {
         self.with(|state| if state.is_open() { look(state) } else { Err(Error::BAD_FD) })
+    }
+
+    /// As [`Socket::with_open`], for a context that is not being closed either.
+    pub(super) fn with_context<T>(
+        &self,
+        context: ContextId,
+        look: impl FnOnce(&mut SocketState) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|state| if state.has_open(context) { look(state) } else { Err(Error::BAD_FD) })
     }
 
     /// Should a waiting caller poll, rather than just sleep?

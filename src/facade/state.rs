@@ -112,6 +112,9 @@ impl SocketState {
 
     /// Those who poll a context.
     pub fn pollers_of(&mut self, context: ContextId) -> &mut Waiters {
+        if context != ContextId::SOCKET {
+            self.contexts.watch(context);
+        }
         match self.contexts.get_mut(context) {
             Some(own) => &mut own.waiters,
             None => &mut self.waiters,
@@ -150,6 +153,7 @@ impl SocketState {
         let first = !notify.is_wanted();
         let fd = notify.descriptor(side)?;
         if context != ContextId::SOCKET {
+            self.contexts.watch(context);
             self.pipes.changed_contexts.push(context);
         }
         if first {
