@@ -5,6 +5,7 @@ pub mod abstract_name;
 pub mod blocks;
 pub mod coalescing;
 pub mod framing;
+pub mod given;
 pub mod inbox;
 pub mod inproc;
 pub mod ipc;
