@@ -56,10 +56,11 @@ extern "C" {
 #endif /* __cplusplus */
 
 /**
- * Sets what is logged, one of NN_LOG_, and where it goes: callback is called for each line with user, or it is written to the standard
- * error output if callback is NULL. What is logged are the events of all sockets (millrace/monitor.h) as text. Without a call, the
- * environment variable MILLRACE_LOG (off, error, warn, info, debug, trace) says what is logged; by default nothing is, and costs nothing. The
- * callback may be called until the next nnx_log has returned, and, on another thread, shortly after. Returns 0. Fails with EINVAL (no such level). Any thread.
+ * Sets what is logged, one of NN_LOG_, and where it goes: callback is called for each line with user, or it is written to the
+ * standard error output if callback is NULL. What is logged are the events of all sockets (millrace/monitor.h) as text. Without a
+ * call, the environment variable MILLRACE_LOG (off, error, warn, info, debug, trace) says what is logged; by default nothing is,
+ * and costs nothing. A callback that is replaced may be under way on another thread until shortly after. Returns 0. Fails with
+ * EINVAL (no such level). Any thread.
  */
 NN_EXPORT int nnx_log(int level, nnx_log_callback callback, void *user);
 

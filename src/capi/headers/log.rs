@@ -1,7 +1,5 @@
 //! `millrace/log.h`: what happens, line by line.
 
-use std::ffi::{c_char, c_int, c_void};
-
 /// Nothing.
 pub const NN_LOG_OFF: i32 = 0;
 /// What will not mend by itself: no descriptors or memory to accept a connection.
@@ -14,8 +12,3 @@ pub const NN_LOG_INFO: i32 = 3;
 pub const NN_LOG_DEBUG: i32 = 4;
 /// The same as NN_LOG_DEBUG today.
 pub const NN_LOG_TRACE: i32 = 5;
-
-/// What nnx_log calls for each line: its level, and the line without an end, which is good until the function returns. Called from any
-/// thread, also several at a time; it may call any function of the library but must not wait for another thread that does.
-#[allow(non_camel_case_types, reason = "C's name")]
-pub type nnx_log_callback = Option<unsafe extern "C" fn(level: c_int, text: *const c_char, user: *mut c_void)>;

@@ -274,10 +274,11 @@ fn survey() {
             any(askers, |asker| asker.receive(net)) || served || forwarded
         };
         net.settle(|net| go_on(net, &mut askers));
-        for (number, asker) in askers.iter_mut().enumerate() {
-            asker.ask(net, (STEPS + number) as u32);
+        // One after the other, since a survey has as much room in each pipe as the others leave.
+        for number in 0..askers.len() {
+            askers[number].ask(net, (STEPS + number) as u32);
+            net.settle(|net| go_on(net, &mut askers));
         }
-        net.settle(|net| go_on(net, &mut askers));
         assert!(askers.iter().all(|asker| asker.answers.len() == respondents.len()), "an answer is missing");
     });
 }
