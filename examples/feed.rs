@@ -5,13 +5,8 @@
 //!         | oslo 4 degrees
 //! Run:    cargo run --example feed -- publish tcp://127.0.0.1:5555
 
-#![expect(clippy::disallowed_methods, reason = "a count can only be looked at")]
-
 use std::error::Error;
-use std::thread::sleep;
-use std::time::Duration;
 
-use nanomsg::capi::headers::nn::NN_STAT_CURRENT_CONNECTIONS;
 use nanomsg::core::{Body, Message};
 use nanomsg::facade::{Session, Wait};
 use nanomsg::protocol::pubsub::{PUB, SUB, SUBSCRIBE};
@@ -30,9 +25,7 @@ fn publish(address: &str) -> Result<(), Box<dyn Error>> {
     let socket = session.socket(false, PUB.id.into(), "publisher")?;
     socket.bind(address.as_bytes())?;
     // What is published while nobody is connected is gone.
-    while socket.statistic(NN_STAT_CURRENT_CONNECTIONS)? == 0 {
-        sleep(Duration::from_millis(10));
-    }
+    socket.wait_peers(1, None)?;
     for news in ["oslo 3 degrees", "berlin 11 degrees", "oslo 4 degrees", "end"] {
         socket.send(&mut Message::new(Body::Borrowed(news.as_bytes())), Wait::Option)?;
     }

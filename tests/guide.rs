@@ -176,10 +176,19 @@ fn commands_in_the_manual_run() {
 fn links_lead_somewhere() {
     let mut paths = vec![];
     markdown(&repo_root().join("docs"), &mut paths);
-    paths.extend(
-        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "DESIGN.md", "bench/README.md"]
-            .map(|name| repo_root().join(name)),
-    );
+    for directory in ["bindings/cpp", "bindings/python", "bindings/node"] {
+        paths.push(repo_root().join(directory).join("README.md"));
+    }
+    let files = [
+        "README.md",
+        "ARCHITECTURE.md",
+        "CONTRIBUTING.md",
+        "DESIGN.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "bench/README.md",
+    ];
+    paths.extend(files.map(|name| repo_root().join(name)));
     let read = |path: &PathBuf| Page { path: path.clone(), text: fs::read_to_string(path).unwrap_or_default() };
     let mut report = Report::default();
     for page in paths.iter().map(read) {
@@ -206,6 +215,22 @@ fn the_table_of_contents_has_every_page() {
     for page in pages().iter().filter(|page| page.path.starts_with(&docs) && page.path != docs.join("README.md")) {
         let path = page.path.strip_prefix(&docs).expect("in docs").display().to_string();
         assert!(contents.contains(&format!("({path})")), "docs/README.md has no link to {path}");
+    }
+}
+
+/// The page of examples has all of them, and no table of a forge's directory is needed to find one.
+#[test]
+fn the_list_of_examples_has_every_example() {
+    let page = fs::read_to_string(repo_root().join("docs/examples.md")).expect("the list");
+    for (directory, endings) in [("examples-c", &["c", "html"][..]), ("examples", &["rs"])] {
+        for entry in fs::read_dir(repo_root().join(directory)).expect(directory).flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_example = name.rsplit('.').next().is_some_and(|ending| endings.contains(&ending));
+            assert!(
+                !is_example || page.contains(&format!("(../{directory}/{name})")),
+                "docs/examples.md has no {name}"
+            );
+        }
     }
 }
 

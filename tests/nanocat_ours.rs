@@ -1,43 +1,14 @@
-//! Our nanocat beside Debian's: the same command line, the same bytes on standard output, the same exit code; and what only ours
-//! can do.
+//! Our nanocat beside Debian's: the same command line, the same bytes on standard output, the same exit code. What only ours
+//! can do is in nanocat_more.rs.
 
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use support::nanocat::{Background, GENUINE, LIMIT, OURS, outcome, tool, words};
 use support::patterns::Report;
-use support::{Outcome, ScratchDir, free_port, repo_root, run};
-
-const LIMIT: Duration = Duration::from_secs(30);
-const OURS: &str = env!("CARGO_BIN_EXE_nanocat");
-const GENUINE: &str = "/usr/bin/nanocat";
-
-fn tool(path: &str) -> Command {
-    assert!(Path::new(path).exists(), "{path} is missing: install the Debian package nanomsg-utils");
-    let mut command = Command::new(path);
-    // The genuine tool on the genuine library.
-    command.env_remove("LD_LIBRARY_PATH");
-    command
-}
-
-/// Words of a command line; PORT and PATH stand for unused ones.
-fn words(line: &str, dir: &ScratchDir) -> Vec<String> {
-    let line =
-        line.replace("PORT", &free_port().to_string()).replace("PATH", dir.path("x").to_str().expect("a plain name"));
-    line.split_whitespace().map(str::to_owned).collect()
-}
-
-/// Runs it under a name that both can have.
-fn outcome(path: &str, line: &str) -> Outcome {
-    use std::os::unix::process::CommandExt;
-    let dir = ScratchDir::new();
-    run(tool(path).arg0("nanocat").args(words(line, &dir)), LIMIT)
-}
+use support::{ScratchDir, free_port, run};
 
 // What is said about command lines, and how they end.
 
@@ -207,74 +178,6 @@ fn the_name_of_the_program_chooses_the_type() {
 
 // Two of them.
 
-/// One that runs beside the test; killed when dropped.
-struct Background {
-    child: Child,
-    output: Receiver<Vec<u8>>,
-    seen: Vec<u8>,
-}
-
-impl Background {
-    fn start(path: &str, line: &str) -> Background {
-        Background::start_with(tool(path).args(line.split_whitespace()))
-    }
-
-    fn start_with(command: &mut Command) -> Background {
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child = command.spawn().expect("start nanocat");
-        let mut stdout = child.stdout.take().expect("its output");
-        let (tell, output) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 1 << 16];
-            while let Ok(length @ 1..) = stdout.read(&mut buffer) {
-                if tell.send(buffer[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        Background { child, output, seen: Vec::new() }
-    }
-
-    /// The first `length` bytes it prints, or what there is of them in time.
-    fn output(&mut self, length: usize) -> Vec<u8> {
-        let deadline = Instant::now() + LIMIT;
-        while self.seen.len() < length {
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(more) => self.seen.extend(more),
-                Err(_) => break,
-            }
-        }
-        self.seen[..length.min(self.seen.len())].to_vec()
-    }
-
-    fn input(&mut self) -> ChildStdin {
-        self.child.stdin.take().expect("its input")
-    }
-
-    /// Its exit code and all its output, once it has ended by itself.
-    fn finish(mut self) -> (Option<i32>, String) {
-        drop(self.child.stdin.take());
-        let deadline = Instant::now() + LIMIT;
-        // The output ends with the program.
-        loop {
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(more) => self.seen.extend(more),
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-                Err(mpsc::RecvTimeoutError::Timeout) => panic!("nanocat did not end in time"),
-            }
-        }
-        let status = self.child.wait().expect("wait for nanocat");
-        (status.code(), String::from_utf8_lossy(&self.seen).into_owned())
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn pairings() -> [[&'static str; 2]; 3] {
     [[OURS, OURS], [OURS, GENUINE], [GENUINE, OURS]]
 }
@@ -302,6 +205,43 @@ fn the_same_bytes_in_every_format() {
                 Err(format!("{} and {} bytes", genuine.len(), ours.len()))
             };
             report.row(format!("{} bytes {format}", body.len()), result);
+        }
+    }
+    report.finish();
+}
+
+/// Every role that prints, in every format, as the genuine one prints it.
+#[test]
+fn every_role_in_every_format() {
+    let roles = [
+        ("--pull", "--push -i 0.05"),
+        ("--sub", "--pub -i 0.05"),
+        ("--rep -D r", "--req -i 0.05"),
+        ("--req -D q -i 0.05", "--rep"),
+        ("--respondent -D r", "--surveyor -i 0.05"),
+        ("--surveyor -D q -i 0.05", "--respondent"),
+        ("--pair", "--pair -i 0.05"),
+        ("--bus -D q -i 0.05", "--bus -i 0.05"),
+    ];
+    let body = b"a\"\\\n\r\t\x01\xff".to_vec();
+    let formats = [("raw", 8), ("ascii", 9), ("quoted", 24), ("hex", 35), ("msgpack", 10)];
+    let dir = ScratchDir::new();
+    let file = dir.path("body");
+    fs::write(&file, &body).expect("write a file");
+    let mut report = Report::default();
+    for (prints, speaks) in roles {
+        for (format, length) in formats {
+            let [genuine, ours] = [GENUINE, OURS].map(|path| {
+                let port = free_port();
+                let mut prints = Background::start(path, &format!("{prints} -L {port} --format {format}"));
+                let _speaks = Background::start(OURS, &format!("{speaks} -l {port} -F {}", file.display()));
+                prints.output(2 * length)
+            });
+            let same = genuine == ours && ours.len() == 2 * length && ours[..length] == ours[length..];
+            report.row(
+                format!("{prints} {format}"),
+                if same { Ok(()) } else { Err(format!("{genuine:?}\nours {ours:?}")) },
+            );
         }
     }
     report.finish();
@@ -373,137 +313,4 @@ fn fractions_of_a_second() {
     let outcome = outcome(OURS, "--pull -L PORT --recv-timeout 0.7");
     assert_eq!(outcome.code, Some(0));
     assert!(start.elapsed() >= Duration::from_millis(700), "after {:?}", start.elapsed());
-}
-
-// What only ours can do.
-
-#[test]
-fn lines_of_input_are_messages() {
-    let port = free_port();
-    let pull = Background::start(OURS, &format!("--pull -L {port} -Q --count 4"));
-    let mut push = Background::start(OURS, &format!("--push -l {port} --lines"));
-    push.input().write_all(b"one\n\ntwo words\nlast, without an end").expect("write lines");
-    assert_eq!(push.finish().0, Some(0));
-    assert_eq!(pull.finish(), (Some(0), "\"one\"\n\"\"\n\"two words\"\n\"last, without an end\"\n".into()));
-
-    // Each request is answered before the next.
-    let port = free_port();
-    let rep = Background::start(OURS, &format!("--rep -L {port} -D r -A --count 2"));
-    let mut req = Background::start(OURS, &format!("--req -l {port} --lines -A"));
-    req.input().write_all(b"a\nb\n").expect("write lines");
-    assert_eq!(req.finish(), (Some(0), "r\nr\n".into()));
-    assert_eq!(rep.finish(), (Some(0), "a\nb\n".into()));
-}
-
-/// A chat: either side speaks while it listens.
-#[test]
-fn a_pair_speaks_and_listens() {
-    let port = free_port();
-    let mut left = Background::start(OURS, &format!("--pair -L {port} --lines -A"));
-    let mut right = Background::start(OURS, &format!("--pair -l {port} --lines -A"));
-    let (mut left_input, mut right_input) = (left.input(), right.input());
-    for word in ["one", "two"] {
-        left_input.write_all(format!("{word}\n").as_bytes()).expect("type");
-        right_input.write_all(format!("{word}!\n").as_bytes()).expect("type");
-    }
-    assert_eq!((left.output(10), right.output(8)), (b"one!\ntwo!\n".to_vec(), b"one\ntwo\n".to_vec()));
-    drop((left_input, right_input));
-    assert_eq!((left.finish().0, right.finish().0), (Some(0), Some(0)));
-
-    // With a time limit it goes on listening after the last line.
-    let port = free_port();
-    let mut asks = Background::start(OURS, &format!("--bus -L {port} --lines -A --recv-timeout 20 --count 1"));
-    drop(asks.input());
-    let _answers = Background::start(OURS, &format!("--bus -l {port} -D late -i 0.05"));
-    assert_eq!(asks.finish(), (Some(0), "late\n".into()));
-}
-
-#[test]
-fn counts_end_it() {
-    let port = free_port();
-    let pull = Background::start(OURS, &format!("--pull -L {port} --raw --count 1001"));
-    assert_eq!(Background::start(OURS, &format!("--push -l {port} -D x --count 1000")).finish().0, Some(0));
-    assert_eq!(Background::start(OURS, &format!("--push -l {port} -D y -i 0.01 --count 1")).finish().0, Some(0));
-    assert_eq!(pull.finish(), (Some(0), "x".repeat(1000) + "y"));
-}
-
-#[test]
-fn json_and_statistics() {
-    let port = free_port();
-    let pull = Background::start(OURS, &format!("--pull -L {port} --json --count 2"));
-    let mut push = tool(OURS);
-    push.args(["--push", "-l", &port.to_string(), "--stats", "--lines"]);
-    push.stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null());
-    let mut push = push.spawn().expect("start nanocat");
-    push.stdin.take().expect("its input").write_all(b"text\n\xff\n").expect("write lines");
-    let said = push.wait_with_output().expect("its output").stderr;
-    assert_eq!(pull.finish(), (Some(0), "{\"data\":\"text\"}\n{\"base64\":\"/w==\"}\n".into()));
-    let said = String::from_utf8(said).expect("text");
-    let last = said.lines().last().expect("statistics");
-    assert!(last.starts_with("sent 2 (5 B), ") && last.contains("; peers "), "{said}");
-    assert!(!said.contains('\x1b'), "no colours where there is no terminal: {said}");
-}
-
-#[test]
-fn a_reader_that_goes_ends_it_quietly() {
-    let port = free_port();
-    let mut pull = tool(OURS);
-    pull.args(["--pull", "-L", &port.to_string(), "-A"]).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut pull = pull.spawn().expect("start nanocat");
-    drop(pull.stdout.take());
-    let _push = Background::start(OURS, &format!("--push -l {port} -D x -i 0.05"));
-    let ended = pull.wait_with_output().expect("the end");
-    assert_eq!((ended.status.code(), &*ended.stderr), (Some(141), &b""[..]));
-}
-
-#[test]
-fn it_says_which_version_it_is() {
-    let outcome = outcome(OURS, "--version");
-    assert_eq!(
-        (outcome.code, outcome.stdout),
-        (Some(0), format!("nanocat (Millrace) {}\n", env!("CARGO_PKG_VERSION")))
-    );
-}
-
-// What goes with it.
-
-/// `nanocat --completions SHELL > packaging/completions/NAME` writes them anew.
-#[test]
-fn the_completions_are_those_of_the_tool() {
-    for (shell, file) in [("bash", "nanocat"), ("zsh", "_nanocat"), ("fish", "nanocat.fish")] {
-        let path = repo_root().join("packaging/completions").join(file);
-        let script = outcome(OURS, &format!("--completions {shell}")).stdout;
-        let kept = fs::read_to_string(&path).unwrap_or_default();
-        assert!(kept == script, "{}: write it anew with nanocat --completions {shell}", path.display());
-    }
-}
-
-#[test]
-fn bash_completes() {
-    let script = repo_root().join("packaging/completions/nanocat");
-    let reply = |words: &str| {
-        let text = format!(
-            ". {}; COMP_WORDS=(nanocat {words}); COMP_CWORD=$((${{#COMP_WORDS[@]}}-1)); _nanocat; echo ${{COMPREPLY[*]}}",
-            script.display()
-        );
-        let outcome = run(Command::new("bash").args(["-c", &text]), LIMIT);
-        outcome.expect_success("bash");
-        outcome.stdout
-    };
-    assert_eq!(reply("--su"), "--sub --surveyor --subscribe\n");
-    assert_eq!(reply("--pull --format a"), "ascii\n");
-    assert_eq!(reply("--recv-timeout ''"), "\n");
-}
-
-/// Every option is in the manual page.
-#[test]
-fn the_page_has_every_option() {
-    let page = fs::read_to_string(repo_root().join("docs/man/nanocat.1")).expect("the page");
-    let help = outcome(OURS, "--help").stdout;
-    let options =
-        help.lines().filter_map(|line| line.strip_prefix(" --")).filter_map(|rest| rest.split([',', ' ']).next());
-    let missing: Vec<_> = options
-        .filter(|name| !page.contains(&format!(".It Fl -{name}\n")) && !page.contains(&format!("Fl -{name} ")))
-        .collect();
-    assert!(missing.is_empty(), "{missing:?}");
 }

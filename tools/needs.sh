@@ -24,6 +24,8 @@ need dpkg-dev which dpkg-shlibdeps
 need lintian which lintian
 need libuv1-dev test -e /usr/include/uv.h
 need mandoc which mandoc
+need zsh which zsh
+need fish which fish
 need python3-venv python3 -c 'import ensurepip'
 need python3-dev python3 -c 'import os, sysconfig; os.stat(sysconfig.get_paths()["include"] + "/Python.h")'
 need nodejs node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 18)'

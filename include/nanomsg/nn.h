@@ -721,8 +721,8 @@ NN_EXPORT int nn_setsockopt(int s, int level, int option, const void *optval, si
 NN_EXPORT int nn_getsockopt(int s, int level, int option, void *optval, size_t *optvallen);
 
 /**
- * Makes a socket reachable at addr: "inproc://name", "ipc://path", "tcp://interface:port" (* for all
- * interfaces) or "ws://interface:port". A socket can have any number of endpoints. Returns the endpoint's
+ * Makes a socket reachable at addr: "inproc://name", "ipc://path", "abstract://name", "tcp://interface:port" (* for
+ * all interfaces, 0 for a free port), "ws://interface:port", or "tls+tcp://" and "wss://", which are tcp and ws inside TLS. A socket can have any number of endpoints. Returns the endpoint's
  * id for nn_shutdown, 1 or more. NN_SNDPRIO and NN_RCVPRIO are taken over from the socket. Fails with -1
  * and EBADF, EINVAL (addr is NULL or malformed), ENAMETOOLONG (NN_SOCKADDR_MAX bytes or more),
  * EPROTONOSUPPORT (scheme), EADDRINUSE, EADDRNOTAVAIL, ENODEV (no such interface), or the system's reason,
@@ -731,8 +731,8 @@ NN_EXPORT int nn_getsockopt(int s, int level, int option, void *optval, size_t *
 NN_EXPORT int nn_bind(int s, const char *addr);
 
 /**
- * Connects a socket to addr: "inproc://name", "ipc://path", "tcp://[interface;]host:port" or
- * "ws://[interface;]host:port[/path]". Never waits: the connection is made, and made again whenever it is
+ * Connects a socket to addr: "inproc://name", "ipc://path", "abstract://name", "tcp://[interface;]host:port",
+ * "ws://[interface;]host:port[/path]", or "tls+tcp://" and "wss://", which are tcp and ws inside TLS. Never waits: the connection is made, and made again whenever it is
  * lost, in the background until nn_shutdown or nn_close; the pauses are NN_RECONNECT_IVL and
  * NN_RECONNECT_IVL_MAX. Returns the endpoint's id, 1 or more. NN_SNDPRIO and NN_RCVPRIO are taken over from
  * the socket. Fails with -1 and EBADF, EINVAL (addr is NULL or malformed), ENAMETOOLONG (NN_SOCKADDR_MAX

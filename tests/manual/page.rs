@@ -119,7 +119,7 @@ fn marked(text: &str) -> String {
         }
         for word in piece.split_inclusive([' ', '\n', ',', '.', ')', '(', ';', ':', '=', '*']) {
             let name = word.trim_end_matches([' ', '\n', ',', '.', ')', '(', ';', ':', '=', '*']);
-            let is_name = ["NN_", "nn_", "AF_SP", "SP_HDR", "PROTO_SP", "msg_", "MILLRACE_"];
+            let is_name = ["NN_", "nn_", "nnx_", "AF_SP", "SP_HDR", "PROTO_SP", "msg_", "MILLRACE_"];
             if is_name.iter().any(|start| name.starts_with(start)) {
                 out += &format!("`{name}`{}", &word[name.len()..]);
             } else {

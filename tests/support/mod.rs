@@ -4,6 +4,7 @@
 pub mod devices;
 pub mod installed;
 pub mod libqi;
+pub mod nanocat;
 pub mod node_binding;
 pub mod patterns;
 pub mod peer;

@@ -2,7 +2,7 @@
 //! `packaging/completions`; a test sees to it that they are these.
 
 use crate::format::Format;
-use crate::table::{CHOICES, Choice, Effect};
+use crate::table::{CHOICES, Choice, Effect, TLS_AUTH, TLS_VERSIONS};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Shell {
@@ -28,6 +28,8 @@ fn argument(choice: &Choice) -> Argument {
     match choice.effect {
         _ if choice.meta.is_none() => Argument::None,
         Effect::Format => words(Format::ALL.map(|(name, _)| name).to_vec()),
+        Effect::TlsAuth => words(TLS_AUTH.map(|(name, _)| name).to_vec()),
+        Effect::TlsMinVersion => words(TLS_VERSIONS.map(|(name, _)| name).to_vec()),
         Effect::Completions => words(Shell::ALL.map(|(name, _)| name).to_vec()),
         _ if choice.meta == Some("PATH") => Argument::Files,
         _ => Argument::Free,

@@ -5,6 +5,7 @@ mod chat;
 mod check;
 mod colour;
 mod completions;
+mod events;
 mod feed;
 mod format;
 mod help;

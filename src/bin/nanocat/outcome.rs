@@ -37,6 +37,10 @@ impl Failure {
         Failure { code: CALL, text: format!("Can't {what}: {error}") }
     }
 
+    pub fn with_hint(self, hint: &str) -> Failure {
+        Failure { text: format!("{} ({hint})", self.text), ..self }
+    }
+
     /// Output cannot be written. Whoever read it has gone: then there is nothing to say.
     pub fn from_output(error: io::Error) -> Failure {
         match error.kind() {

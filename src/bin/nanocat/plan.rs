@@ -33,6 +33,16 @@ pub struct Plan {
     pub delay: Option<Duration>,
     pub count: Option<u64>,
     pub stats: bool,
+    pub events: bool,
+    /// In order.
+    pub tls: Vec<Setting>,
+}
+
+/// An option of the socket as it was written, and its value.
+pub struct Setting {
+    pub option: i32,
+    pub value: Vec<u8>,
+    pub written: String,
 }
 
 /// What is sent.

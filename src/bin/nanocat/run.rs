@@ -8,9 +8,11 @@ use nanomsg::core::message::{Body, Message};
 use nanomsg::core::{Error, Kind, options};
 use nanomsg::facade::{Session, Socket, Wait, poll};
 use nanomsg::protocol::{pubsub, reqrep, survey};
+use nanomsg::transport::tls::settings as tls;
 
 use crate::chat;
 use crate::colour;
+use crate::events::Events;
 use crate::feed::Feed;
 use crate::format::Format;
 use crate::outcome::{Failure, note};
@@ -24,14 +26,17 @@ pub fn run(mut plan: Plan) -> Result<(), Failure> {
         session.socket(false, i32::from(kind.id), "0").map_err(|error| Failure::call("create socket", error))?;
     let data = std::mem::take(&mut plan.data);
     let cat = Arc::new(Cat { socket: Arc::clone(&socket), kind, tally: Arc::default(), plan });
-    cat.prepare()?;
-    let outcome = {
-        let start = || Reporter::start(Arc::clone(&socket), Arc::clone(&cat.tally), cat.plan.format == Format::Json);
+    let json = cat.plan.format == Format::Json;
+    let events = cat.plan.events.then(|| Events::start(&socket, json, cat.plan.stats)).transpose()?;
+    let outcome = cat.prepare().and_then(|()| {
+        let start = || Reporter::start(Arc::clone(&socket), Arc::clone(&cat.tally), json);
         let _reporter = cat.plan.stats.then(start);
         cat.act(data)
-    };
+    });
     // What was accepted is still sent, within NN_LINGER.
     let _ = socket.close();
+    // The last of them is the end of the socket.
+    drop(events);
     session.stop();
     outcome
 }
@@ -59,14 +64,29 @@ impl Cat {
                 subscribed.map_err(|error| Failure::call("subscribe", error))?;
             }
         }
+        for setting in &self.plan.tls {
+            let set = self.socket.set_option(tls::LEVEL, setting.option, &setting.value);
+            set.map_err(|error| Failure::call(&format!("use {}", setting.written), error))?;
+        }
         for address in &self.plan.binds {
-            self.socket.bind(address).map_err(|error| Failure::call("bind", error))?;
+            self.socket.bind(address).map_err(|error| self.not_bound(address, error))?;
         }
         for address in &self.plan.connects {
             self.socket.connect(address).map_err(|error| Failure::call("connect", error))?;
         }
         sleep(self.plan.delay.unwrap_or_default());
         Ok(())
+    }
+
+    /// Of TLS the most likely mistake is told.
+    fn not_bound(&self, address: &[u8], error: Error) -> Failure {
+        let is_tls = [&b"tls+tcp://"[..], b"wss://"].iter().any(|scheme| address.starts_with(scheme));
+        let shows = |option| self.plan.tls.iter().any(|setting| setting.option == option);
+        let failure = Failure::call("bind", error);
+        if error == Error::INVALID && is_tls && !(shows(tls::CERT_FILE) && shows(tls::KEY_FILE)) {
+            return failure.with_hint("TLS: --tls-cert and --tls-key are needed");
+        }
+        failure
     }
 
     fn set(&self, what: &str, option: i32, value: &[u8]) -> Result<(), Failure> {

@@ -3,6 +3,7 @@
 
 use nanomsg::core::Kind;
 use nanomsg::protocol::{bus, pair, pipeline, pubsub, reqrep, survey};
+use nanomsg::transport::tls::settings as tls;
 
 use crate::format::Format;
 
@@ -47,6 +48,12 @@ pub enum Effect {
     Lines,
     Count,
     Stats,
+    Events,
+    /// An option of level NN_TLS whose value is the argument.
+    Tls(i32),
+    TlsAuth,
+    TlsMinVersion,
+    TlsInsecure,
 }
 
 pub struct Choice {
@@ -137,7 +144,7 @@ const fn output(long: &'static str, effect: Effect, help: &'static str) -> Choic
 
 const BOTH: u32 = READABLE | WRITABLE;
 
-pub static CHOICES: [Choice; 39] = [
+pub static CHOICES: [Choice; 47] = [
     Choice::new(Group::Generic, "verbose", Effect::Nothing, "Increase verbosity of the nanocat").short('v'),
     Choice::new(Group::Generic, "silent", Effect::Nothing, "Decrease verbosity of the nanocat").short('q'),
     Choice::new(Group::Generic, "help", Effect::Help, "This help text").short('h'),
@@ -250,8 +257,8 @@ pub static CHOICES: [Choice; 39] = [
         Group::Ours,
         "json",
         Effect::As(Format::Json),
-        "Print each message as a line of JSON: {\"data\":TEXT}, or {\"base64\":TEXT} if it is not UTF-8. With --stats, those \
-         are JSON, too.",
+        "Print each message as a line of JSON: {\"data\":TEXT}, or {\"base64\":TEXT} if it is not UTF-8. With --stats and \
+         --events, those are JSON, too.",
     )
     .needs(READABLE),
     Choice::new(
@@ -260,10 +267,53 @@ pub static CHOICES: [Choice; 39] = [
         Effect::Stats,
         "Say on standard error every second how many messages and bytes went, how fast, and how many peers there are.",
     ),
+    Choice::new(
+        Group::Ours,
+        "events",
+        Effect::Events,
+        "Say on standard error what happens: who comes and goes, who is refused and why, which connections fail.",
+    ),
+    Choice::new(Group::Ours, "tls-cert", Effect::Tls(tls::CERT_FILE), "For tls+tcp and wss: show this certificate (PEM).")
+        .takes("PATH"),
+    Choice::new(Group::Ours, "tls-key", Effect::Tls(tls::KEY_FILE), "The key of that certificate (PEM).").takes("PATH"),
+    Choice::new(
+        Group::Ours,
+        "tls-ca",
+        Effect::Tls(tls::CA_FILE),
+        "Believe peers whose certificates these authorities have signed (PEM). Without it those of the system.",
+    )
+    .takes("PATH"),
+    Choice::new(
+        Group::Ours,
+        "tls-name",
+        Effect::Tls(tls::SERVER_NAME),
+        "The server's certificate must be for HOST. Without it for the host of the address.",
+    )
+    .takes("HOST"),
+    Choice::new(
+        Group::Ours,
+        "tls-auth",
+        Effect::TlsAuth,
+        "Whether clients of --bind must show certificates: none, optional or required.",
+    )
+    .takes("WHICH"),
+    Choice::new(Group::Ours, "tls-min", Effect::TlsMinVersion, "The oldest version of TLS that is spoken: 1.2 or 1.3.")
+        .takes("VERSION"),
+    Choice::new(
+        Group::Ours,
+        "tls-insecure",
+        Effect::TlsInsecure,
+        "Believe whoever is at the other end of --connect. For tests.",
+    ),
     Choice::new(Group::Ours, "completions", Effect::Completions, "Print completions for SHELL: bash, zsh or fish.")
         .takes("SHELL"),
     Choice::new(Group::Ours, "version", Effect::Version, "Print which version this is."),
 ];
+
+/// Values of options, by what they are called on the command line.
+pub const TLS_AUTH: [(&str, i32); 3] =
+    [("none", tls::AUTH_NONE), ("optional", tls::AUTH_OPTIONAL), ("required", tls::AUTH_REQUIRED)];
+pub const TLS_VERSIONS: [(&str, i32); 2] = [("1.2", 12), ("1.3", 13)];
 
 /// Programs that are called so have chosen their type.
 pub fn preset(program: &str) -> Option<usize> {

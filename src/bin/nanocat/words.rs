@@ -7,13 +7,14 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
+use nanomsg::transport::tls::settings as tls;
 
 use crate::check::Seen;
 use crate::completions::Shell;
 use crate::format::Format;
 use crate::outcome::Failure;
-use crate::plan::{Asked, Data, Plan};
-use crate::table::{CHOICES, Choice, Effect, preset};
+use crate::plan::{Asked, Data, Plan, Setting};
+use crate::table::{CHOICES, Choice, Effect, TLS_AUTH, TLS_VERSIONS, preset};
 
 /// Reads the words that follow the program's name, in order.
 pub fn read(program: &str, words: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
@@ -118,8 +119,22 @@ impl Reader<'_> {
             Effect::Lines => self.plan.data = Data::Lines,
             Effect::Count => self.plan.count = Some(self.count(written, &argument)?),
             Effect::Stats => self.plan.stats = true,
+            Effect::Events => self.plan.events = true,
+            Effect::Tls(option) => {
+                let written = format!("{written} {}", argument.to_string_lossy());
+                self.set_tls(option, argument.into_vec(), &written);
+            }
+            Effect::TlsAuth => self.set_tls(tls::AUTH, bytes(self.named(&TLS_AUTH, written, &argument)?), written),
+            Effect::TlsMinVersion => {
+                self.set_tls(tls::MIN_VERSION, bytes(self.named(&TLS_VERSIONS, written, &argument)?), written);
+            }
+            Effect::TlsInsecure => self.set_tls(tls::INSECURE, bytes(1), written),
         }
         Ok(None)
+    }
+
+    fn set_tls(&mut self, option: i32, value: Vec<u8>, written: &str) {
+        self.plan.tls.push(Setting { option, value, written: written.to_owned() });
     }
 
     /// The argument, empty where there is none to be.
@@ -183,6 +198,11 @@ fn find(name: &str) -> Result<(usize, Option<String>), Unclear> {
 
 fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("\n    {name}")).collect()
+}
+
+/// An int, as options take it.
+fn bytes(value: i32) -> Vec<u8> {
+    value.to_ne_bytes().to_vec()
 }
 
 /// A time to wait: none if it is not above zero, and for practical purposes for ever if it is larger than times can be.

@@ -3,8 +3,8 @@ use std::ffi::{c_char, c_int};
 use crate::capi::errno::guard_slow;
 use crate::capi::{pointers, table};
 
-/// Makes a socket reachable at addr: "inproc://name", "ipc://path", "tcp://interface:port" (* for all
-/// interfaces) or "ws://interface:port". A socket can have any number of endpoints. Returns the endpoint's
+/// Makes a socket reachable at addr: "inproc://name", "ipc://path", "abstract://name", "tcp://interface:port" (* for
+/// all interfaces, 0 for a free port), "ws://interface:port", or "tls+tcp://" and "wss://", which are tcp and ws inside TLS. A socket can have any number of endpoints. Returns the endpoint's
 /// id for nn_shutdown, 1 or more. NN_SNDPRIO and NN_RCVPRIO are taken over from the socket. Fails with -1
 /// and EBADF, EINVAL (addr is NULL or malformed), ENAMETOOLONG (NN_SOCKADDR_MAX bytes or more),
 /// EPROTONOSUPPORT (scheme), EADDRINUSE, EADDRNOTAVAIL, ENODEV (no such interface), or the system's reason,
@@ -19,8 +19,8 @@ pub unsafe extern "C" fn nn_bind(s: c_int, addr: *const c_char) -> c_int {
     })
 }
 
-/// Connects a socket to addr: "inproc://name", "ipc://path", "tcp://[interface;]host:port" or
-/// "ws://[interface;]host:port[/path]". Never waits: the connection is made, and made again whenever it is
+/// Connects a socket to addr: "inproc://name", "ipc://path", "abstract://name", "tcp://[interface;]host:port",
+/// "ws://[interface;]host:port[/path]", or "tls+tcp://" and "wss://", which are tcp and ws inside TLS. Never waits: the connection is made, and made again whenever it is
 /// lost, in the background until nn_shutdown or nn_close; the pauses are NN_RECONNECT_IVL and
 /// NN_RECONNECT_IVL_MAX. Returns the endpoint's id, 1 or more. NN_SNDPRIO and NN_RCVPRIO are taken over from
 /// the socket. Fails with -1 and EBADF, EINVAL (addr is NULL or malformed), ENAMETOOLONG (NN_SOCKADDR_MAX

@@ -1,0 +1,62 @@
+//! Watches a socket: who comes, who goes, who does not fit. A publisher that waits for its subscriber instead of sleeping.
+//!
+//! Run:    cargo run --example watch
+//!         | news
+//!         | Listening tcp://127.0.0.1:...
+//!         | Accepted 127.0.0.1:...
+//!         | Greeted 127.0.0.1:...
+//!         | Lost 127.0.0.1:... the peer closed the connection
+//!         | Accepted 127.0.0.1:...
+//!         | Refused 127.0.0.1:... the peer's socket is NN_PUSH, which does not fit
+
+use std::error::Error;
+use std::time::Duration;
+
+use nanomsg::core::{Body, Message, Result};
+use nanomsg::facade::{EventKind, Monitor, Session, Wait};
+use nanomsg::protocol::pipeline::PUSH;
+use nanomsg::protocol::pubsub::{PUB, SUB, SUBSCRIBE};
+
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
+
+/// Prints events until one of this kind.
+fn print_until(monitor: &Monitor, kind: EventKind) -> Result<()> {
+    loop {
+        let event = monitor.next(PATIENCE)?;
+        let whom = if event.pipe == 0 { String::from_utf8_lossy(&event.address) } else { event.peer.as_str().into() };
+        println!("{:?} {whom} {}", event.kind, event.reason);
+        if event.kind == kind {
+            return Ok(());
+        }
+    }
+}
+
+fn main() -> std::result::Result<(), Box<dyn Error>> {
+    let session = Session::start()?;
+    let publisher = session.socket(false, PUB.id.into(), "publisher")?;
+    let monitor = publisher.monitor()?;
+
+    // A free port, and which it is.
+    let endpoint = publisher.bind(b"tcp://127.0.0.1:0")?;
+    let address = publisher.endpoint_address(endpoint)?;
+
+    let subscriber = session.socket(false, SUB.id.into(), "subscriber")?;
+    subscriber.set_option(SUB.id.into(), SUBSCRIBE, b"")?;
+    subscriber.connect(&address)?;
+
+    // Who publishes before anybody is there, publishes to nobody.
+    publisher.wait_peers(1, PATIENCE)?;
+    publisher.send(&mut Message::new(Body::Borrowed(b"news")), Wait::Option)?;
+    println!("{}", String::from_utf8_lossy(subscriber.recv(Wait::Option)?.body.bytes()));
+    subscriber.close()?;
+    print_until(&monitor, EventKind::Lost)?;
+
+    // Not every socket fits.
+    let stranger = session.socket(false, PUSH.id.into(), "stranger")?;
+    stranger.connect(&address)?;
+    print_until(&monitor, EventKind::Refused)?;
+    stranger.close()?;
+    publisher.close()?;
+    session.stop();
+    Ok(())
+}
