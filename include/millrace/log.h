@@ -45,12 +45,6 @@
  */
 #define NN_LOG_TRACE 5
 
-/**
- * What nnx_log calls for each line: its level, and the line without an end, which is good until the function returns. Called from any
- * thread, also several at a time; it may call any function of the library but must not wait for another thread that does.
- */
-typedef void (*nnx_log_callback)(int level, const char *text, void *user);
-
 #ifdef __cplusplus
 extern "C" {
 #endif /* __cplusplus */
@@ -59,10 +53,12 @@ extern "C" {
  * Sets what is logged, one of NN_LOG_, and where it goes: callback is called for each line with user, or it is written to the
  * standard error output if callback is NULL. What is logged are the events of all sockets (millrace/monitor.h) as text. Without a
  * call, the environment variable MILLRACE_LOG (off, error, warn, info, debug, trace) says what is logged; by default nothing is,
- * and costs nothing. A callback that is replaced may be under way on another thread until shortly after. Returns 0. Fails with
- * EINVAL (no such level). Any thread.
+ * and costs nothing. The callback gets the level of a line and the line, without an end of line, which is good until it returns. It is
+ * called from any thread, also several at a time; it may call any function of the library, but must not wait for another thread
+ * that does. One that is replaced may be under way on another thread until shortly after. Returns 0. Fails with EINVAL (no such
+ * level). Any thread.
  */
-NN_EXPORT int nnx_log(int level, nnx_log_callback callback, void *user);
+NN_EXPORT int nnx_log(int level, void (*callback)(int level, const char *text, void *user), void *user);
 
 #ifdef __cplusplus
 }  /* extern "C" */
