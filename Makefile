@@ -34,6 +34,7 @@ help:
 	@echo '                PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) BINDIR INCLUDEDIR DATADIR DESTDIR'
 	@echo 'make uninstall  takes them away again (the same variables)'
 	@echo 'make deb        Debian packages, in $(OUT)/deb'
+	@echo 'make trial      tries those in a fresh Debian beside programs that need nanomsg: root, debootstrap, 5 minutes'
 	@echo 'make bench      measures, and compares with other libraries'
 	@echo 'make headers    writes include/ anew from src/capi'
 	@echo 'make manual     writes docs/man anew from docs and include/'
@@ -42,7 +43,7 @@ help:
 build: $(BUILT)
 
 $(BUILT): Cargo.toml Cargo.lock build.rs $(shell find src)
-	@command -v $(CARGO) > /dev/null || { \
+	@[ -z '$(filter install,$(MAKECMDGOALS))' ] || command -v $(CARGO) > /dev/null || { \
 	    echo 'There is no $(CARGO) in PATH, and something changed since the last build: run make, then sudo make install.' >&2; exit 1; }
 	@tools/rust.sh $(CARGO)
 	$(CARGO) build --release
@@ -112,7 +113,12 @@ uninstall:
 deb: all
 	packaging/debian/build.sh $(OUT) $(OUT)/deb
 
+# Takes ROOT, a directory for the Debian that it makes and leaves behind.
+ROOT ?= $(OUT)/trial
+trial: deb
+	packaging/debian/trial.sh $(OUT)/deb $(ROOT)
+
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run check test bindings headers manual bench install uninstall deb clean
+.PHONY: all help build static run check test bindings headers manual bench install uninstall deb trial clean

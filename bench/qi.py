@@ -220,4 +220,5 @@ def main():
             print(f"  {name}: {min(values):.1f} to {max(values):.1f}", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()

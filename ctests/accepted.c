@@ -2,6 +2,7 @@
  * linger, costs nothing that the system has room for. Bursts are with the system when nn_send returns, also for a process
  * that is killed; what ours puts together in a stream that has lasted is written when the process ends in an orderly way. */
 #include "ctest.h"
+#include "wire.h"
 #if __has_include(<millrace/options.h>)
 #include <millrace/options.h>
 #else
@@ -363,6 +364,45 @@ static void reads_late(enum transport t) {
     close(ready[1]);
 }
 
+/* Whoever sends until the system has no room left, to a peer that does not read, may lose the message that it has no room for. What
+ * is accepted beyond that is none: neither by _exit nor by nn_shutdown, which waits for nobody. */
+static void no_room(enum transport t, size_t size, bool by_endpoint) {
+    CONTEXT("%s, %zu bytes, nobody reads, %s", transport_name[t], size, by_endpoint ? "nn_shutdown, _exit" : "_exit");
+    address at = fresh(t);
+    int told[2], listener = peer_listen(at.text), status = -1, count = 0;
+    CHECK_OK(pipe(told));
+    pid_t pid = fork();
+    if (pid == 0) {
+        int s = nn_socket(AF_SP, NN_PUSH), endpoint = nn_connect(s, at.text);
+        char *body = calloc(size, 1);
+        while (connections(s) == 0)
+            pause_ms(1);
+        set(s, NN_SNDTIMEO, 200);
+        while (nn_send(s, body, size, 0) == (int)size)
+            count++;
+        (void)!write(told[1], &count, sizeof(count));
+        if (by_endpoint && nn_shutdown(s, endpoint))
+            _exit(9);
+        _exit(0);
+    }
+    int fd = peer_accept(listener);
+    peer_handshake(fd, 0x51);
+    CHECK_EQ(read(told[0], &count, sizeof(count)), (int)sizeof(count));
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    size_t bytes = 0, got;
+    char *block = malloc(1 << 16);
+    while ((got = peer_read(fd, block, 1 << 16)) > 0)
+        bytes += got;
+    free(block);
+    int arrived = (int)(bytes / (size + (t == IPC ? 9 : 8)));
+    CHECK(count > 0 && arrived >= count - 1);
+    close(fd);
+    close(listener);
+    close(told[0]);
+    close(told[1]);
+}
+
 int main(void) {
     start();
     if (!genuine())
@@ -372,6 +412,11 @@ int main(void) {
     streams();
     handlers_of_exit();
     nobody_reads();
+    for (int by_endpoint = 0; by_endpoint < 2; by_endpoint++)
+        for (size_t size = 64; size <= 20000; size *= 17) { /* 64, 1088, 18496 */
+            no_room(TCP, size, by_endpoint);
+            no_room(IPC, size, by_endpoint);
+        }
     if (!genuine()) { /* over ipc the reference loses what it has not read when its peer is gone */
         reads_late(TCP);
         reads_late(IPC);

@@ -384,6 +384,17 @@ static inline int fill(int s, size_t length, int limit) {
     return count;
 }
 
+/* Sends until nothing has been accepted for a while: tcp goes on taking some when the last seems to have been too much. */
+static inline void fill_up(int s) {
+    char *data = calloc(100000, 1);
+    set(s, NN_SNDTIMEO, 300);
+    while (nn_send(s, data, 100000, 0) == 100000)
+        ;
+    CHECK_EQ(errno, ETIMEDOUT);
+    set(s, NN_SNDTIMEO, -1);
+    free(data);
+}
+
 /* A large body with recognisable content; free() it. */
 static inline char *pattern(size_t length) {
     char *data = malloc(length + 1);

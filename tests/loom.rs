@@ -40,6 +40,7 @@ mod transport {
 mod qi {
     pub use nanomsg::qi::message;
     pub mod endpoint {
+        pub mod budget;
         pub mod failure;
         pub mod filter;
         pub mod handlers;

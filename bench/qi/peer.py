@@ -11,6 +11,7 @@ import qi
 class Bench:
     def __init__(self):
         self.fired = qi.Signal("(i)")
+        self.image = qi.Signal("(r)")
 
     @qi.bind(returnType=qi.Int32, paramsType=[qi.Int32, qi.Int32])
     def add(self, a, b):
@@ -20,6 +21,21 @@ class Bench:
     def fire(self, count):
         for number in range(count):
             self.fired(number)
+
+    # For bench/attacks.py.
+    @qi.bind(returnType=qi.Void, paramsType=[qi.Int32])
+    def shoot(self, count):
+        self.image(bytes(count))
+
+    @qi.bind(returnType=qi.Void, paramsType=[qi.Int32])
+    def work(self, microseconds):
+        time.sleep(microseconds / 1e6)
+
+
+class Sleeper:
+    @qi.bind(returnType=qi.Void, paramsType=[qi.Int32])
+    def nap(self, milliseconds):
+        time.sleep(milliseconds / 1e3)
 
 
 def say(text):
@@ -36,6 +52,8 @@ def serve(url):
     session = qi.Session()
     session.listenStandalone(url)
     session.registerService("Bench", Bench())
+    for number in range(16):
+        session.registerService("Sleeper%d" % number, Sleeper())
     say(session.endpoints()[-1])
     sys.stdin.read()
 

@@ -1,6 +1,6 @@
 //! Our side of `bench/qi.py`: what `bench/qi/peer.py` is on libqi, with the same commands and output.
 //!
-//!     qi_bench serve URL                                a directory with the service Bench; prints where it listens
+//!     qi_bench serve URL                                a directory with the services Bench and Sleeper0 to 15; prints where it listens
 //!     qi_bench call URL SERVICE METHOD SECONDS ARG...   median round trip of calls one after the other, in µs
 //!     qi_bench events URL SUBSCRIBERS BURST SECONDS     events delivered per second, and in all; a connection each
 //!     qi_bench clients URL COUNT                        connects that often, one call each, and stays until stdin ends
@@ -19,9 +19,16 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Nothing takes this long: what does has gone wrong.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Services beside Bench, whose methods are long.
+const SLEEPERS: usize = 16;
 
 fn integer(value: &Value) -> i32 {
     value.integer().and_then(|number| number.try_into().ok()).unwrap_or_default()
+}
+
+#[expect(clippy::disallowed_methods, reason = "a method that takes its time is what is measured")]
+fn be_long(time: Duration) {
+    std::thread::sleep(time);
 }
 
 fn bench() -> Outcome<Object> {
@@ -37,7 +44,28 @@ fn bench() -> Outcome<Object> {
         }
         Ok(Answer::void())
     });
+    // For bench/attacks.py.
+    builder.signal("image", "(r)");
+    let me = Arc::clone(&this);
+    builder.method("shoot", "(i)", "v", move |call| {
+        let image = Value::Raw(vec![0; integer(&call.arguments[0]) as usize].into());
+        me.get().ok_or("not yet")?.emit("image", vec![image]).map_err(|error| error.to_string())?;
+        Ok(Answer::void())
+    });
+    builder.method("work", "(i)", "v", |call| {
+        be_long(Duration::from_micros(integer(&call.arguments[0]) as u64));
+        Ok(Answer::void())
+    });
     Ok(this.get_or_init(|| builder.build().expect("a valid object")).clone())
+}
+
+fn sleeper() -> Outcome<Object> {
+    let mut builder = ObjectBuilder::new();
+    builder.method("nap", "(i)", "v", |call| {
+        be_long(Duration::from_millis(integer(&call.arguments[0]) as u64));
+        Ok(Answer::void())
+    });
+    Ok(builder.build()?)
 }
 
 fn until_stdin_ends() {
@@ -47,6 +75,9 @@ fn until_stdin_ends() {
 fn serve(url: &str) -> Outcome {
     let server = Server::standalone(&shared_reactor()?, &[url], Options::default())?;
     server.add_service("Bench", &bench()?)?;
+    for number in 0..SLEEPERS {
+        server.add_service(&format!("Sleeper{number}"), &sleeper()?)?;
+    }
     println!("= {}", server.addresses()[0]);
     until_stdin_ends();
     Ok(())

@@ -22,8 +22,8 @@
  * _exit(), exec or a signal in the midst of such a stream. 0: every message is handed to the system within nn_send, if that
  * has room for it. It applies from the next message on. The environment variable MILLRACE_COALESCE=0 has the effect of 0 on
  * all sockets and object bus connections of the process, and a thread with a real-time policy has it by itself.
- * Messages for which the system has no room, because the peer does not read, wait in the process in any case, up to
- * NN_SNDBUF bytes and a message.
+ * Where the system has no room, because the peer does not read, nothing is put together: one message waits in the process, as it does
+ * with 0.
  */
 #define NN_COALESCE 19795
 

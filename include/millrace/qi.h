@@ -342,6 +342,17 @@ struct nnqi_server_options {
    * back for a second, calls that wait for a thread end with an error.
    */
   int max_workers;
+  /**
+   * Bytes that may wait in memory over all connections: messages that have not wholly arrived, calls without an answer, what is
+   * to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection may have as much as is left free, so one by itself
+   * half of it. What has no room is dropped and counted; a call ends with an error, and a new connection is closed at once.
+   */
+  int64_t memory_limit;
+  /**
+   * Milliseconds in which a message that has begun to arrive must get on by 16 KiB, or be whole; 0: 30000; negative: no limit. If it
+   * does not, the connection ends.
+   */
+  int stall_timeout;
 };
 
 /**
@@ -424,15 +435,26 @@ struct nnqi_options {
    */
   const char *server_name;
   /**
-   * Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
-   * one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
-   * this and connect_timeout. It is not for objects that peers pass (nnqi_proxy_of).
+   * Milliseconds for each call, property and subscription of the session's services, and of objects that came from them, that is
+   * given no time of its own (a negative one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
+   * this and connect_timeout. Objects that came to a method of a server (nnqi_proxy_of) have 5 minutes.
    */
   int call_timeout;
   /**
    * Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
    */
   int64_t max_payload;
+  /**
+   * Bytes that may wait in memory over all connections of the session: messages that have not wholly arrived, events that nobody has
+   * taken, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection and subscription may have as much as is left
+   * free, so one by itself half of it; what has no room is dropped and counted, or is an error of the call.
+   */
+  int64_t memory_limit;
+  /**
+   * Milliseconds in which a message that has begun to arrive must get on by 16 KiB, or be whole; 0: 30000; negative: no limit. If it
+   * does not, the connection ends.
+   */
+  int stall_timeout;
 };
 
 /**
@@ -1165,8 +1187,8 @@ NN_EXPORT int nnqi_proxy_free(nnqi_proxy proxy);
 NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
 
 /**
- * Calls a method, and waits for its result for at most milliseconds (negative: as long as call_timeout of nnqi_options says, else
- * for ever). arguments is a tuple (without arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by
+ * Calls a method, and waits for its result for at most milliseconds (negative: as long as call_timeout of nnqi_options says).
+ * arguments is a tuple (without arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by
  * name and arguments, or by its full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF,
  * EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
  * peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O

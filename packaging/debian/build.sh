@@ -6,6 +6,9 @@
 # Needed are dpkg-deb and dpkg-shlibdeps (package dpkg-dev). MAINTAINER in the environment says who answers for the packages.
 set -eu
 
+for tool in dpkg-deb dpkg-architecture dpkg-shlibdeps; do
+    command -v $tool > /dev/null || { echo "There is no $tool: install dpkg-dev (on Debian: apt-get install dpkg-dev)" >&2; exit 1; }
+done
 built=$1
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
@@ -48,7 +51,7 @@ take millrace-utils usr/bin usr/share
 left=$(find "$work/all" ! -type d)
 [ -z "$left" ] || { printf 'in no package:\n%s\n' "$left" >&2; exit 1; }
 mkdir -p "$work/libmillrace-dev/usr/share/doc/libmillrace-dev/examples"
-cp examples-c/*.c "$work/libmillrace-dev/usr/share/doc/libmillrace-dev/examples"
+cp examples-c/*.c examples-c/*.html "$work/libmillrace-dev/usr/share/doc/libmillrace-dev/examples"
 
 # What a program's libraries are called among packages; those of our own making are left out.
 needed() {

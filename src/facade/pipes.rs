@@ -32,9 +32,8 @@ pub struct PipeTable {
     owner: Weak<dyn Source>,
     runtime: Arc<Runtime>,
     kind: &'static Kind,
-    /// NN_RCVMAXSIZE and NN_SNDBUF as they stand.
+    /// NN_RCVMAXSIZE as it stands.
     pub max_size: Option<u64>,
-    pub send_limit: usize,
     /// `max_size` for those who look without the lock.
     pub limit: SizeLimit,
     /// Pipes that a command has changed and that must be looked at when it is done.
@@ -87,7 +86,6 @@ impl PipeTable {
             runtime,
             kind,
             max_size: None,
-            send_limit: 0,
             limit: SizeLimit::default(),
             changed: SmallVec::new(),
             watched: SmallVec::new(),
@@ -136,7 +134,7 @@ impl PipeTable {
     /// An entry together with the context it lives in.
     pub fn with_context(&mut self, id: PipeId) -> Option<(&mut Entry, PipeContext<'_>)> {
         let entry = self.entries.get_mut(id.0 as usize)?;
-        Some((entry, context(&self.runtime, self.kind, self.max_size, self.send_limit)))
+        Some((entry, context(&self.runtime, self.kind, self.max_size)))
     }
 
     /// Forgets a pipe: it is watched no more, and its descriptor closes.
@@ -261,10 +259,9 @@ impl PipeTable {
     }
 
     fn send_stream(&mut self, id: PipeId, message: &mut Message<'_>, again: bool) -> Flow {
-        let context = context(&self.runtime, self.kind, self.max_size, self.send_limit);
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
-        let (flow, hint) = pipe.send(message, again, &mut self.coalescing, &context);
+        let (flow, hint) = pipe.send(message, again, &mut self.coalescing);
         let key = Key::Pipe(id, entry.generation).pack();
         if pipe.is_closed_under_us() {
             self.changed.push(id);
@@ -302,7 +299,7 @@ impl Pipes for PipeTable {
     }
 
     fn take(&mut self, id: PipeId, into: &mut Message<'_>) -> Option<bool> {
-        let context = context(&self.runtime, self.kind, self.max_size, self.send_limit);
+        let context = context(&self.runtime, self.kind, self.max_size);
         self.coalescing.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
         let (taken, change) = match &mut entry.pipe {
@@ -369,6 +366,6 @@ impl Entry {
     }
 }
 
-fn context<'a>(runtime: &'a Runtime, kind: &Kind, max_size: Option<u64>, send_limit: usize) -> PipeContext<'a> {
-    PipeContext { blocks: &runtime.blocks, own: kind.id, peer: kind.peer, max_size, send_limit }
+fn context<'a>(runtime: &'a Runtime, kind: &Kind, max_size: Option<u64>) -> PipeContext<'a> {
+    PipeContext { blocks: &runtime.blocks, own: kind.id, peer: kind.peer, max_size }
 }

@@ -140,8 +140,6 @@ impl SocketState {
     pub fn options_changed(&mut self) {
         self.pipes.max_size = self.core.options.max_size();
         self.pipes.limit.set(self.pipes.max_size);
-        // In range: set() accepts positive values only.
-        self.pipes.send_limit = self.core.options.sndbuf as usize;
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 

@@ -27,11 +27,30 @@ pub fn of(fd: RawFd) -> Option<Traffic> {
     })
 }
 
+/// Bytes that a connection's kernel buffer for sending has room for: a write of so many is taken at once. An eighth is left for what
+/// the kernel keeps beside them; and the last piece of a write may exceed the limit. `None`: the kernel does not tell (Linux does since 4.12), or it is no socket.
+pub fn room(fd: RawFd) -> Option<usize> {
+    // As many as there are (linux/sock_diag.h).
+    let mut info = [0_u32; libc::SK_MEMINFO_DROPS as usize + 1];
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, which is the size of what the pointer leads to.
+    let outcome =
+        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, info.as_mut_ptr().cast(), &raw mut len) };
+    // What tcp goes by, and what unix sockets do.
+    let told = |place: libc::c_int| info[place as usize] as usize;
+    let used = told(libc::SK_MEMINFO_WMEM_QUEUED).max(told(libc::SK_MEMINFO_WMEM_ALLOC));
+    let room = told(libc::SK_MEMINFO_SNDBUF).saturating_sub(used);
+    (outcome == 0).then_some(room - room / 8)
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
+    use socket2::Socket;
 
     use super::*;
 
@@ -48,5 +67,35 @@ mod tests {
         assert_eq!((ours.acknowledged, ours.received), (1001, 10));
         assert_eq!(of(server.as_raw_fd()).unwrap().received, 1000);
         assert!(of(std::fs::File::open("/dev/null").unwrap().as_raw_fd()).is_none());
+    }
+
+    /// Whatever was written before, down to the last byte, as long as there is room at all.
+    #[test]
+    fn what_there_is_room_for_is_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        for step in [1, 72, 1000, 20_000, 65_000, usize::MAX] {
+            let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (unix, _peer) = UnixStream::pair().unwrap();
+            let _reader = listener.accept().unwrap();
+            for socket in [Socket::from(tcp), Socket::from(unix)] {
+                socket.set_nonblocking(true).unwrap();
+                socket.set_send_buffer_size(128 * 1024).unwrap();
+                let mut total = 0;
+                loop {
+                    let most = room(socket.as_raw_fd()).unwrap().min(step);
+                    if most == 0 {
+                        break;
+                    }
+                    assert_eq!(
+                        socket.send(&vec![7; most]).unwrap(),
+                        most,
+                        "{socket:?} after {total}, {step} at a time"
+                    );
+                    total += most;
+                }
+                assert!(total > 200, "it holds some: {total}");
+            }
+        }
+        assert!(room(std::fs::File::open("/dev/null").unwrap().as_raw_fd()).is_none());
     }
 }

@@ -73,8 +73,6 @@ pub struct PipeContext<'a> {
     pub peer: u16,
     /// NN_RCVMAXSIZE.
     pub max_size: Option<u64>,
-    /// NN_SNDBUF: bytes that may wait in the outbox before the pipe is full.
-    pub send_limit: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,8 +102,11 @@ pub struct StreamPipe {
     kernel_full: bool,
     /// The kernel said that it has room while a flush was under way: what that flush found is old news.
     room: bool,
-    /// The outbox is over its limit; writable again when half of it has gone.
+    /// The kernel may not take what the outbox has and another message; writable again when that is written.
     full: bool,
+    /// Bytes that the kernel has room for, as it said since the last write. No stream is coalesced beyond them, so what is accepted is
+    /// with the kernel as soon as it is written, but for one message.
+    granted: usize,
     /// The I/O thread looks after what is appended, until a look finds nothing.
     watched: bool,
     /// Something was appended during a flush that must not wait for the next look.
@@ -137,6 +138,7 @@ impl StreamPipe {
             kernel_full: false,
             room: false,
             full: false,
+            granted: 0,
             watched: false,
             urgent: false,
             stuck: 0,
@@ -209,29 +211,25 @@ impl StreamPipe {
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
     #[inline]
-    pub fn send(
-        &mut self,
-        message: &mut Message<'_>,
-        again: bool,
-        coalescing: &mut Coalescing,
-        context: &PipeContext<'_>,
-    ) -> (Flow, FlushHint) {
+    pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, FlushHint) {
         if self.state != State::Active {
             return (Flow::Full, FlushHint::Nothing);
         }
         self.used = true;
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
         let total = prefix.len() + message.len();
-        let outcome = if self.outbox.is_empty() && (message.len() >= COALESCED || !coalescing.in_stream(message.len()))
-        {
-            let outcome = self.outbox.write(&*self.stream, &prefix, message, again);
-            self.kernel_full = !self.outbox.is_empty();
-            outcome
-        } else {
+        let waits = !self.outbox.is_empty()
+            || (message.len() < COALESCED && coalescing.in_stream(message.len()) && self.is_granted(total));
+        let outcome = if waits {
             if let Some(counters) = &self.counters {
                 counters.appended(total);
             }
             self.outbox.push(&prefix, message, again)
+        } else {
+            let outcome = self.outbox.write(&*self.stream, &prefix, message, again);
+            self.kernel_full = !self.outbox.is_empty();
+            self.granted = 0;
+            outcome
         };
         match outcome {
             Err(Failure::NoMemory) => return (Flow::NoMemory, FlushHint::Nothing),
@@ -246,9 +244,19 @@ impl StreamPipe {
             }
             Ok(()) => {}
         }
-        self.full = self.outbox.pending() >= context.send_limit;
+        self.full = self.kernel_full || (waits && !self.is_granted(total));
         let flow = if self.full { Flow::Full } else { Flow::Open };
         (flow, self.hint(total, coalescing))
+    }
+
+    /// Whether the kernel has room for all that waits and as many bytes more. It is asked once per buffer; small writes take far more
+    /// of its room than they have bytes, so what it said before the last one is of no use.
+    fn is_granted(&mut self, more: usize) -> bool {
+        let wanted = self.outbox.pending() + more;
+        if wanted > self.granted {
+            self.granted = self.stream.room();
+        }
+        wanted <= self.granted
     }
 
     /// Such as the last one, of `total` bytes, the next one will be.
@@ -333,6 +341,7 @@ impl StreamPipe {
         let batch = if self.kernel_full { None } else { self.outbox.start_flush() }?;
         // (Not if somebody else is flushing: the news is for him.)
         self.room = false;
+        self.granted = 0;
         self.stuck = 0;
         if let Some(counters) = &self.counters {
             counters.flushed();
@@ -361,7 +370,8 @@ impl StreamPipe {
         if self.state == State::HungUp {
             self.give_up_writing();
         }
-        let writable = self.full && self.outbox.pending() <= context.send_limit / 2;
+        let has_room = !blocked && (self.outbox.is_empty() || self.is_granted(0));
+        let writable = self.full && has_room;
         self.full &= !writable;
         let writable = writable && self.state == State::Active;
         let gone = self.finish_leaving(context);

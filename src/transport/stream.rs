@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use socket2::{Domain, Socket, Type};
 
-use crate::sys::Owned;
 use crate::sys::descriptor::receive;
+use crate::sys::{Owned, traffic};
 
 /// A connected (or connecting) byte stream. Calls never block; they take `&self` because one thread may
 /// write while another reads.
@@ -22,6 +22,11 @@ pub trait Stream: Send + Sync + Debug {
     /// Whether a write that took less than all means that there is no room for more (as it does in the kernel).
     fn part_means_full(&self) -> bool {
         false
+    }
+
+    /// Bytes that one write of them is sure to find room for. Where nobody can tell, as many as you like.
+    fn room(&self) -> usize {
+        traffic::room(self.fd()).unwrap_or(usize::MAX)
     }
 
     /// Says end-of-file to the peer; reading goes on.

@@ -11,6 +11,7 @@ use loom::thread;
 use nanomsg::qi::message::Message;
 
 use crate::explore;
+use crate::qi::endpoint::budget::Budget;
 use crate::qi::endpoint::failure::Reason;
 use crate::qi::endpoint::filter::{Filter, Pattern, Verdict};
 use crate::qi::endpoint::handlers::{Aftermath, Answer, Step, Table, Taken, Target};
@@ -35,7 +36,7 @@ fn wake(wakes: Wakes) {
 
 impl House {
     fn new(filter: Filter, sink: bool, length: usize) -> Arc<House> {
-        let ring = Arc::new(Ring::new(length));
+        let ring = Arc::new(Ring::new(length, Budget::default().account()));
         let told = Arc::new(AtomicUsize::new(0));
         let mut table = Table::default();
         let target = if sink { Target::Sink(()) } else { Target::Queue(Arc::clone(&ring)) };

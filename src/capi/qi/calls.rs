@@ -129,8 +129,8 @@ impl Asked<'_> {
     }
 }
 
-/// Calls a method, and waits for its result for at most milliseconds (negative: as long as call_timeout of nnqi_options says, else
-/// for ever). arguments is a tuple (without arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by
+/// Calls a method, and waits for its result for at most milliseconds (negative: as long as call_timeout of nnqi_options says).
+/// arguments is a tuple (without arguments nnqi_tuple(NULL, 0)), which is taken, even on failure. The method is chosen by
 /// name and arguments, or by its full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF,
 /// EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
 /// peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O

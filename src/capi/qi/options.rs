@@ -9,7 +9,7 @@ use crate::qi::address::Endpoint;
 use crate::qi::capability::CapabilityMap;
 use crate::qi::client::{Authenticator, Backoff, Credentials, SessionOptions};
 use crate::qi::convert::convert;
-use crate::qi::endpoint::{Config, TlsClient, TlsServer};
+use crate::qi::endpoint::{Budget, Config, TlsClient, TlsServer};
 use crate::qi::server::{Credentials as Shown, Options, Verdict};
 use crate::qi::value::Value;
 
@@ -60,12 +60,19 @@ pub struct nnqi_options {
     pub authorities: *const c_char,
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
     pub server_name: *const c_char,
-    /// Milliseconds for each call, property and subscription of the session's services that is given no time of its own (a negative
-    /// one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
-    /// this and connect_timeout. It is not for objects that peers pass (nnqi_proxy_of).
+    /// Milliseconds for each call, property and subscription of the session's services, and of objects that came from them, that is
+    /// given no time of its own (a negative one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
+    /// this and connect_timeout. Objects that came to a method of a server (nnqi_proxy_of) have 5 minutes.
     pub call_timeout: c_int,
     /// Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
     pub max_payload: i64,
+    /// Bytes that may wait in memory over all connections of the session: messages that have not wholly arrived, events that nobody has
+    /// taken, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection and subscription may have as much as is left
+    /// free, so one by itself half of it; what has no room is dropped and counted, or is an error of the call.
+    pub memory_limit: i64,
+    /// Milliseconds in which a message that has begun to arrive must get on by 16 KiB, or be whole; 0: 30000; negative: no limit. If it
+    /// does not, the connection ends.
+    pub stall_timeout: c_int,
 }
 
 /// What a peer shows to be let in.
@@ -125,6 +132,13 @@ pub struct nnqi_server_options {
     /// Threads in all, those inside long methods included; at least workers; 0: 256. When all of them are inside methods and none has come
     /// back for a second, calls that wait for a thread end with an error.
     pub max_workers: c_int,
+    /// Bytes that may wait in memory over all connections: messages that have not wholly arrived, calls without an answer, what is
+    /// to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection may have as much as is left free, so one by itself
+    /// half of it. What has no room is dropped and counted; a call ends with an error, and a new connection is closed at once.
+    pub memory_limit: i64,
+    /// Milliseconds in which a message that has begun to arrive must get on by 16 KiB, or be whole; 0: 30000; negative: no limit. If it
+    /// does not, the connection ends.
+    pub stall_timeout: c_int,
 }
 
 /// # Safety
@@ -149,6 +163,7 @@ pub unsafe fn session_options(given: *const nnqi_options) -> Result<SessionOptio
         options.call_timeout = timeout(given.call_timeout);
     }
     set(&mut options.dial.config.max_payload, "max_payload", given.max_payload)?;
+    memory(&mut options.dial.config, given.memory_limit, given.stall_timeout)?;
     // SAFETY: the caller's promise.
     let authorities = some(given.authorities, |name| unsafe { file(name) })?;
     options.dial.config.tls_client = match (authorities, text(given.server_name)?) {
@@ -246,6 +261,7 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
         _ => return Err(Failure::invalid("a certificate without a key, or a key without one")),
     };
     set(&mut options.connection.max_payload, "max_payload", given.max_payload)?;
+    memory(&mut options.connection, given.memory_limit, given.stall_timeout)?;
     set(&mut options.event_limit, "event_limit", given.event_limit)?;
     let mut wait = options.answer_wait.as_millis() as u64; // a second
     set(&mut wait, "answer_wait", given.answer_wait.into())?;
@@ -258,6 +274,17 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
         options.advertise.push(address.to_owned());
     }
     Ok(options)
+}
+
+/// What connections may keep in memory, and for how long.
+fn memory(config: &mut Config, memory_limit: i64, stall_timeout: c_int) -> Result<()> {
+    let mut limit = config.budget.limit();
+    set(&mut limit, "memory_limit", memory_limit)?;
+    config.budget = Budget::new(limit);
+    if stall_timeout != 0 {
+        config.stall_timeout = timeout(stall_timeout).unwrap_or(Duration::ZERO);
+    }
+    Ok(())
 }
 
 /// Sets what C has given as another number than 0; `EINVAL` if it does not fit.

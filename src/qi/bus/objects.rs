@@ -27,7 +27,8 @@ impl Proxy {
         let (connection, (service, object)) = (Connection::beside(&endpoint)?, remote.ids());
         let (meta, held) = (Arc::clone(remote.meta()), remote.object().cloned());
         let place = Place { connection, service, object, meta, held };
-        Ok(Proxy::at(place, format!("{service}.{object}"), None, None))
+        let timeout = place.connection.call_timeout();
+        Ok(Proxy::at(place, format!("{service}.{object}"), timeout, None))
     }
 
     /// An object of ours that stands for this one, to be passed to anybody: it passes on what it is asked

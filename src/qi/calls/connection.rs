@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::core::Error;
@@ -14,6 +14,9 @@ use super::error::{CallError, Result};
 use super::replies::Counts;
 use super::requester::Requester;
 
+/// Time limit of calls that nothing else is said of: long for a method that moves a robot, and an end all the same.
+pub(in crate::qi) const CALL_TIMEOUT: Duration = Duration::from_secs(300);
+
 /// A connection to a peer, authenticated. All methods may be called from any thread. It closes when the last of its handles is
 /// dropped (proxies, objects and subscriptions hold it), unless it is one that a server has accepted.
 pub struct Connection {
@@ -22,13 +25,15 @@ pub struct Connection {
     url: String,
     /// It is not ours to close.
     beside: bool,
+    /// That of its session, if it has one.
+    call_timeout: OnceLock<Option<Duration>>,
 }
 
 impl Connection {
     /// The connection of an end point that we have dialled and that has not begun to read.
     pub(in crate::qi) fn new(endpoint: &Arc<EndPoint>, url: &str) -> Result<Arc<Connection>> {
         let (requester, endpoint, url) = (Requester::of(endpoint)?, Arc::clone(endpoint), url.to_owned());
-        Ok(Arc::new(Connection { requester, endpoint, url, beside: false }))
+        Ok(Arc::new(Connection { requester, endpoint, url, beside: false, call_timeout: OnceLock::new() }))
     }
 
     /// A handle of a connection that others look after, as a server does after those that it has accepted. It does not close with
@@ -36,13 +41,25 @@ impl Connection {
     pub(in crate::qi) fn beside(endpoint: &Arc<EndPoint>) -> Result<Arc<Connection>> {
         let ended = |_| CallError::Disconnected(endpoint.end().unwrap_or(Reason::Closed));
         let (requester, url) = (Requester::of(endpoint).map_err(ended)?, endpoint.peer().to_owned());
-        Ok(Arc::new(Connection { requester, endpoint: Arc::clone(endpoint), url, beside: true }))
+        let (endpoint, call_timeout) = (Arc::clone(endpoint), OnceLock::new());
+        Ok(Arc::new(Connection { requester, endpoint, url, beside: true, call_timeout }))
     }
 
     /// Authentication is done, and this is what both sides have.
     pub(in crate::qi) fn agree(&self, shared: Capabilities) {
         self.requester.set_shared(shared);
         self.endpoint.set_authenticated();
+    }
+
+    /// The time that calls of objects have which came by it; only the first word counts.
+    pub(in crate::qi) fn set_call_timeout(&self, timeout: Option<Duration>) {
+        self.call_timeout.get_or_init(|| timeout);
+    }
+
+    /// The time that calls have, and subscribing, of objects that the peer has passed: as its session's, else 5 minutes. `None`: no
+    /// limit.
+    pub fn call_timeout(&self) -> Option<Duration> {
+        self.call_timeout.get().copied().unwrap_or(Some(CALL_TIMEOUT))
     }
 
     /// What makes its calls.

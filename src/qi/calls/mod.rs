@@ -33,6 +33,7 @@ pub(in crate::qi) mod waiting;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::qi) use connection::CALL_TIMEOUT;
 pub use connection::Connection;
 pub use error::{CallError, Result};
 pub use received::{AtEnd, Received, RemoteObject};

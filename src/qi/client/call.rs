@@ -16,7 +16,8 @@ use crate::qi::signature::Signature;
 /// How a call is made.
 #[derive(Clone, Debug, Default)]
 pub struct CallOptions {
-    /// How long to wait for the answer. `None` (the default): for ever, or as long as the proxy says. When the time is
+    /// How long to wait for the answer. `None` (the default): as long as the proxy says, by default 5 minutes
+    /// ([`SessionOptions::call_timeout`](super::SessionOptions::call_timeout)). When the time is
     /// over the peer is asked to cancel, if it can, and the call fails with [`CallError::TimedOut`].
     pub timeout: Option<Duration>,
     /// The type that the result is wanted in: the server is asked to convert if it can, and what it does not is converted

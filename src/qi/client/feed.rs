@@ -10,7 +10,7 @@ use crate::qi::calls::registrations::Key;
 use crate::qi::calls::waiting::{deadline_in, wait_for};
 use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::endpoint::ring::{Ring, Wakes, Weigh};
-use crate::qi::endpoint::{EndPoint, Failure, Next, Pattern, Reason, Taken};
+use crate::qi::endpoint::{Budget, EndPoint, Failure, Next, Pattern, Reason, Taken};
 use crate::qi::message::Message;
 use crate::qi::payload::{PayloadError, read_arguments};
 use crate::qi::signature::Signature;
@@ -71,10 +71,12 @@ pub enum Overflow {
 }
 
 /// What a subscription keeps of events that nobody has taken yet.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Keep {
     pub events: usize,
     pub bytes: usize,
+    /// Of which all of it is a part.
+    pub budget: Budget,
     pub when_full: Overflow,
 }
 
@@ -118,7 +120,7 @@ impl Feed {
             reactor: Arc::clone(reactor),
             signal: signal.to_owned(),
             wanted,
-            ring: Ring::bounded(keep.events, keep.bytes),
+            ring: Ring::bounded(keep.events, keep.bytes, keep.budget.account()),
             attached: Mutex::new(None),
             lost: AtomicU64::new(0),
             missed: AtomicU64::new(0),

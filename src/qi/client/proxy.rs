@@ -51,7 +51,7 @@ impl Proxy {
             meta: Arc::clone(&object.meta),
             held: Some(Arc::clone(object)),
         };
-        Proxy::at(place, format!("{}.{}", object.service, object.object), None, None)
+        Proxy::at(place, format!("{}.{}", object.service, object.object), connection.call_timeout(), None)
     }
 
     /// `reconnector`: who finds the object again when its connection is lost, if anybody does.
@@ -164,18 +164,18 @@ impl Proxy {
     }
 
     /// Posts: a call without an answer, not even on failure. The name may be a method's, or a signal's: then the object
-    /// emits it to all who listen (section 15).
+    /// emits it to all who listen (section 15). Waits for room to send at most as long as a call would.
     pub fn post(&self, name: &str, arguments: &[Value]) -> Result<()> {
         let place = self.0.place();
         if let (None, Some(signal)) = (place.meta.methods_named(name).next(), place.meta.signal_named(name)) {
             let (target, declared) = (place.target(signal.uid, None), signal.arguments_type()?);
-            return place.connection.post(&target, WhenFull::Block(None), |writer| {
+            return place.connection.post(&target, WhenFull::Block(self.0.timeout()), |writer| {
                 encode_arguments(writer, &place, name, arguments, &declared, None)
             });
         }
         let method = resolve(&place.meta, name, arguments)?;
         let (target, declared) = (place.target(method.uid, None), method.parameters_type()?);
-        place.connection.post(&target, WhenFull::Block(None), |writer| {
+        place.connection.post(&target, WhenFull::Block(self.0.timeout()), |writer| {
             encode_arguments(writer, &place, name, arguments, &declared, None)
         })
     }

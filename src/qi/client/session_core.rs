@@ -11,7 +11,7 @@ use crate::qi::address::{Endpoint, Reach};
 use crate::qi::calls::registering::join;
 use crate::qi::calls::registrations::Key as Registration;
 use crate::qi::calls::waiting::deadline_in;
-use crate::qi::calls::{CallError, Connection, Result};
+use crate::qi::calls::{CALL_TIMEOUT, CallError, Connection, Result};
 use crate::qi::endpoint::{EndPoint, Pattern, Taken};
 use crate::qi::machine::machine_ids;
 use crate::qi::message::Message;
@@ -32,15 +32,12 @@ use super::retry::{Backoff, Retry};
 use super::shared::shared_reactor;
 use super::state::ProxyState;
 
-/// Long for a method that moves a robot, and an end all the same.
-const CALL_TIMEOUT: Duration = Duration::from_secs(300);
-
 /// What a session is made with.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
     /// For every connection: credentials, TLS, limits, and the time that the directory has (10 s).
     pub dial: DialOptions,
-    /// Time limit of calls, and of subscribing, that have none of their own; 5 minutes. `None`: none. What the session asks its
+    /// Time limit of calls, and of subscribing, that have none of their own, also of objects that peers pass; 5 minutes. `None`: none. What the session asks its
     /// directory has the shorter of this and the time of [`DialOptions::timeout`].
     pub call_timeout: Option<Duration>,
     /// Time in which one of a service's endpoints must be reached and let us in; 3 s. They are tried at the same time, each
@@ -167,6 +164,7 @@ impl Core {
     /// Connects to the directory, for the first time or again.
     pub fn open(self: &Arc<Self>) -> Result<()> {
         let connection = Connection::open(&self.reactor, &self.url, &self.options.dial)?;
+        connection.set_call_timeout(self.options.call_timeout);
         if let Some(observer) = &self.observer {
             observer.arrive(&connection)?;
         }
@@ -331,7 +329,10 @@ impl Core {
         let mut options = self.options.dial.clone();
         options.timeout = shorter(Some(self.options.endpoint_timeout), deadline);
         match Connection::open_first(&self.reactor, &endpoints, &options) {
-            Ok(connection) => self.note(info, connection),
+            Ok(connection) => {
+                connection.set_call_timeout(self.options.call_timeout);
+                self.note(info, connection)
+            }
             Err(mut errors) if errors.len() == 1 => Err(errors.remove(0)),
             Err(errors) => Err(unreachable(errors.iter().map(CallError::to_string).collect())),
         }

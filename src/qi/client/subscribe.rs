@@ -136,7 +136,9 @@ impl Proxy {
             return Err(Error::INVALID.into());
         }
         let (reactor, survives) = (place.connection.reactor(), self.0.survives());
-        let keep = Keep { events: options.queue, bytes: options.bytes, when_full: options.when_full };
+        let budget = place.connection.endpoint().budget().clone();
+        let SubscribeOptions { queue: events, bytes, when_full, .. } = options;
+        let keep = Keep { events, bytes, budget, when_full };
         Ok(Arc::new(Feed::new(reactor, name, options.wanted, keep, survives)))
     }
 }

@@ -14,6 +14,7 @@ use crate::core::Result;
 use crate::reactor::parker::Parker;
 use crate::reactor::{WaitMode, Waited};
 
+use super::budget::QUANTUM;
 use super::failure::Reason;
 use super::handlers::Aftermath;
 use super::output::Phase;
@@ -82,6 +83,7 @@ impl EndPoint {
             output.phase = Phase::Over;
             self.open.store(false, Ordering::Release);
             output.queue.clear();
+            self.account.give(QUANTUM);
             let timers = std::mem::take(&mut output.timers);
             let senders: Wakes = output.senders.drain(..).collect();
             (output.stream.take(), output.registration.take(), timers, senders)
@@ -92,7 +94,8 @@ impl EndPoint {
         for timer in timers {
             self.reactor.disarm(timer);
         }
-        let input = self.input.lock().end();
+        let (input, stall) = self.input.lock().end();
+        stall.into_iter().for_each(|timer| self.reactor.disarm(timer));
         // The descriptor is closed when the last of these goes: here, or with who is reading or writing.
         drop((stream, input));
         wake_all(&self.reactor, senders);

@@ -6,6 +6,8 @@ use std::time::Duration;
 use crate::qi::message::{DEFAULT_PAYLOAD_LIMIT, UNAUTHENTICATED_PAYLOAD_LIMIT};
 use crate::transport::tls::{TlsClient, TlsServer};
 
+use super::budget::Budget;
+
 /// The settings of one connection. The defaults are good for a client; a listener gives its own to what it accepts.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -28,6 +30,12 @@ pub struct Config {
     pub keeps_polling: bool,
     /// TCP_USER_TIMEOUT; keepalive begins after the same time. 30 s as in libqi (section 1). Zero: neither.
     pub ping_timeout: Duration,
+    /// The connection ends if a message that has begun to arrive gets on by less than 16 KiB in this time, and is not whole then; 30 s.
+    /// Zero: it may take as long as it likes.
+    pub stall_timeout: Duration,
+    /// What all connections that are made with it, or a clone of it, may keep in memory together; 256 MiB, for each
+    /// `Config::default()` anew.
+    pub budget: Budget,
     /// What a client of `tcps` believes; `None`: everything, as libqi does.
     pub tls_client: Option<TlsClient>,
     /// What a listener on `tcps` shows; it refuses to listen without.
@@ -45,6 +53,8 @@ impl Default for Config {
             linger: Duration::from_secs(1),
             keeps_polling: false,
             ping_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
+            budget: Budget::default(),
             tls_client: None,
             tls_server: None,
         }

@@ -24,6 +24,8 @@ pub enum Failure {
     Cut,
     /// `ECONNRESET`: the peer closed before the connection was of use.
     PeerClosed,
+    /// `ETIMEDOUT`: the peer has begun a message and does not go on with it.
+    Stalled,
     /// `ENOBUFS`: the peer takes no answers, and the reserve for them is full.
     Overflow,
     /// Whatever else the kernel says.
@@ -37,7 +39,7 @@ impl Failure {
             Failure::Address(error) | Failure::System(error) => *error,
             Failure::NoSuchHost => Error::HOST_UNREACHABLE,
             Failure::Refused => Error::CONN_REFUSED,
-            Failure::TimedOut => Error::TIMED_OUT,
+            Failure::TimedOut | Failure::Stalled => Error::TIMED_OUT,
             Failure::Protocol(HeaderError::TooLarge { .. }) => Error::MSG_SIZE,
             Failure::Tls(_) | Failure::Protocol(_) => Error::PROTO,
             Failure::Cut | Failure::PeerClosed => Error::CONN_RESET,
@@ -68,6 +70,7 @@ impl fmt::Display for Failure {
             Failure::Tls(text) => write!(out, "TLS: {text}"),
             Failure::Protocol(breach) => breach.fmt(out),
             Failure::Cut => out.write_str("the connection ended in the middle of a message"),
+            Failure::Stalled => out.write_str("the peer has begun a message and does not go on with it"),
             Failure::PeerClosed => out.write_str("the peer closed the connection"),
             Failure::Overflow => out.write_str("the peer does not read its answers"),
             Failure::System(error) => error.fmt(out),

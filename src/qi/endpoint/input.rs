@@ -3,14 +3,19 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
+use std::time::Instant;
 
+use crate::reactor::timers::TimerId;
 use crate::sys::memory::unfilled_words;
 use crate::transport::stream::Stream;
 
+use super::budget::Account;
 use super::decoder::Decoder;
 
 /// One read brings at most this much, if it does not go straight to its message.
 const READ: usize = 64 * 1024;
+/// A message that has got on by this much is not stalled.
+const PROGRESS: usize = 16 * 1024;
 thread_local! {
     /// What a read brings before it is looked at. Per thread that polls, so that an idle connection owns nothing.
     /// Not cleared, so what small reads never reach is not resident.
@@ -43,26 +48,50 @@ pub struct Slot {
     pub to_end: bool,
     /// The connection is over: who has the input drops it.
     pub over: bool,
+    /// It is looked then whether the message that is under way gets on.
+    pub stall: Option<TimerId>,
 }
 
 #[derive(Debug)]
 pub struct Input {
     pub stream: Arc<dyn Stream>,
     pub decoder: Decoder,
+    under_way: Option<UnderWay>,
+}
+
+/// A message that has begun to arrive.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    /// After so many others.
+    number: u64,
+    /// Steps of [`PROGRESS`] that have come.
+    steps: usize,
+    since: Instant,
 }
 
 impl Slot {
-    pub fn new(stream: Arc<dyn Stream>) -> Slot {
-        Slot { input: Some(Input { stream, decoder: Decoder::default() }), again: false, to_end: false, over: false }
+    pub fn new(stream: Arc<dyn Stream>, account: Arc<Account>) -> Slot {
+        let input = Input { stream, decoder: Decoder::new(account), under_way: None };
+        Slot { input: Some(input), again: false, to_end: false, over: false, stall: None }
     }
 
-    pub fn end(&mut self) -> Option<Input> {
+    pub fn end(&mut self) -> (Option<Input>, Option<TimerId>) {
         self.over = true;
-        self.input.take()
+        (self.input.take(), self.stall.take())
     }
 }
 
 impl Input {
+    /// Since when the message that is under way has not got on, if there is one. It comes after `number` others.
+    pub fn stands_since(&mut self, number: u64) -> Option<Instant> {
+        let steps = self.decoder.unfinished().map(|bytes| bytes / PROGRESS);
+        self.under_way = steps.map(|steps| match self.under_way {
+            Some(before) if before.number == number && before.steps == steps => before,
+            _ => UnderWay { number, steps, since: Instant::now() },
+        });
+        self.under_way.map(|message| message.since)
+    }
+
     /// Reads once; gives how much, and whether the kernel had no more than that.
     pub fn read(&mut self) -> io::Result<(usize, bool)> {
         if let Some(room) = self.decoder.room()? {

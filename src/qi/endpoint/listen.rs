@@ -24,6 +24,7 @@ use crate::transport::tcp::{Literal, listen_at};
 use crate::transport::tls::{TlsServer, TlsStream};
 use crate::transport::{EndpointOptions, Setup, SizeLimit, Transport, TransportOptions};
 
+use super::budget::QUANTUM;
 use super::config::{Config, configure};
 use super::failure::{Failure, Reason};
 use super::{EndPoint, reentrancy};
@@ -267,6 +268,10 @@ impl Accepting {
     }
 
     fn greet(&self, Accepted { stream, peer, local }: Accepted) {
+        if !self.config.budget.account().has_room(QUANTUM) {
+            // There is no room for one more: it is closed.
+            return;
+        }
         let endpoint = EndPoint::new(&self.reactor, stream, Arc::clone(&self.config), peer);
         if let Some(local) = local {
             endpoint.local.get_or_init(|| local);

@@ -32,6 +32,7 @@
 //! 6. The thread knows where it is (`reentrancy.rs`): no waiting on the reading thread, no changes from a filter.
 
 mod attempt;
+pub mod budget;
 mod calls;
 mod closing;
 mod config;
@@ -51,6 +52,7 @@ mod reading;
 pub(in crate::qi) mod reentrancy;
 pub mod ring;
 mod sending;
+pub(in crate::qi) mod turn;
 
 #[cfg(test)]
 mod tests;
@@ -68,6 +70,7 @@ use crate::sys::sync::Mutex;
 use crate::transport::coalescing::counters::WriteCounters;
 use crate::transport::stream::Stream;
 
+use budget::{Account, QUANTUM};
 use calls::Calls;
 use config::Counters;
 use handlers::{Aftermath, Closer, Table, Target};
@@ -75,6 +78,7 @@ use input::Slot;
 use output::Output;
 
 pub use crate::transport::tls::{TlsClient, TlsServer};
+pub use budget::Budget;
 pub use config::{Config, Statistics};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
@@ -90,6 +94,7 @@ const STREAM: u64 = 0;
 const LINGER: u64 = 1;
 const AUTHENTICATION: u64 = 2;
 const RESUMED: u64 = 3;
+const STALLED: u64 = 4;
 
 /// An internal consumer: called with each message on the thread that reads the connection, without a queue in between.
 ///
@@ -122,6 +127,8 @@ pub struct EndPoint {
     output: Mutex<Output>,
     calls: Mutex<Calls>,
     counters: Counters,
+    /// What waits in memory because of it.
+    account: Arc<Account>,
     /// Messages are delivered. What `output.phase` says, for the reader to see without the lock.
     open: AtomicBool,
     authenticated: AtomicBool,
@@ -141,14 +148,18 @@ impl EndPoint {
         config: Arc<Config>,
         peer: String,
     ) -> Arc<EndPoint> {
+        let account = config.budget.account();
+        // For itself, and for what it has below the first step of the account; until its end.
+        account.charge(QUANTUM);
         Arc::new_cyclic(|me| EndPoint {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),
             peer,
             local: OnceLock::new(),
             table: Mutex::default(),
-            input: Mutex::new(Slot::new(Arc::clone(&stream))),
-            output: Mutex::new(Output::new(stream, &config)),
+            input: Mutex::new(Slot::new(Arc::clone(&stream), Arc::clone(&account))),
+            output: Mutex::new(Output::new(stream, &config, Arc::clone(&account))),
+            account,
             calls: Mutex::default(),
             counters: Counters::default(),
             open: AtomicBool::new(true),
@@ -195,6 +206,16 @@ impl EndPoint {
     /// What it is read by.
     pub(in crate::qi) fn reactor(&self) -> &Arc<Reactor> {
         &self.reactor
+    }
+
+    /// What all connections of its kind may keep in memory together.
+    pub(in crate::qi) fn budget(&self) -> &Budget {
+        &self.config.budget
+    }
+
+    /// Its share in that.
+    pub(in crate::qi) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
     /// A handle to keep.

@@ -5,10 +5,13 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::qi::message::{HEADER_SIZE, Message};
+
+use super::budget::Account;
 
 /// A payload up to this length is copied behind its header.
 const COPIED: usize = 4 * 1024;
@@ -29,6 +32,7 @@ pub struct Outgoing {
     /// Where each control answer ends, and its length.
     control: VecDeque<(u64, usize)>,
     control_queued: usize,
+    account: Arc<Account>,
 }
 
 /// What is being written.
@@ -36,8 +40,8 @@ pub struct Outgoing {
 pub struct Batch(VecDeque<Bytes>);
 
 impl Outgoing {
-    /// For `limit` bytes, and `reserve` bytes more for control answers.
-    pub fn new(limit: usize, reserve: usize) -> Outgoing {
+    /// For `limit` bytes, and `reserve` bytes more for control answers, which count on this account.
+    pub fn new(limit: usize, reserve: usize, account: Arc<Account>) -> Outgoing {
         Outgoing {
             pieces: VecDeque::new(),
             tail: BytesMut::new(),
@@ -47,6 +51,7 @@ impl Outgoing {
             written: 0,
             control: VecDeque::new(),
             control_queued: 0,
+            account,
         }
     }
 
@@ -59,9 +64,11 @@ impl Outgoing {
         self.queued() == 0
     }
 
-    /// Is there room for a message? An empty queue takes one of any length.
+    /// Is there room for a message? An empty queue takes one of any length: it is in memory anyway.
     pub fn has_room(&self, message: &Message) -> bool {
-        self.is_empty() || self.queued() + (HEADER_SIZE + message.payload.len()) as u64 <= self.limit as u64
+        let length = HEADER_SIZE + message.payload.len();
+        let fits = self.queued() + length as u64 <= self.limit as u64;
+        self.is_empty() || (fits && self.account.has_room(length))
     }
 
     /// Who waits for room may try again: half of it is there.
@@ -82,6 +89,7 @@ impl Outgoing {
             self.end_tail();
         }
         self.accepted += (HEADER_SIZE + message.payload.len()) as u64;
+        self.account.charge(HEADER_SIZE + message.payload.len());
     }
 
     /// Appends a control answer, for which there is a reserve when there is no room. False: that is used up.
@@ -122,6 +130,7 @@ impl Outgoing {
     /// `written` bytes of the batch are with the kernel, the rest comes first again.
     pub fn put_back(&mut self, batch: Batch, written: usize) {
         self.written += written as u64;
+        self.account.give(written);
         for piece in batch.0.into_iter().rev() {
             self.pieces.push_front(piece);
         }
@@ -136,7 +145,8 @@ impl Outgoing {
 
     /// Nothing will be written any more.
     pub fn clear(&mut self) {
-        *self = Outgoing::new(self.limit, self.reserve);
+        self.account.give(self.queued() as usize);
+        *self = Outgoing::new(self.limit, self.reserve, Arc::clone(&self.account));
     }
 
     fn end_tail(&mut self) {

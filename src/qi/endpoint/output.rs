@@ -13,6 +13,7 @@ use crate::transport::coalescing::Coalescing;
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
 
+use super::budget::Account;
 use super::config::Config;
 use super::failure::Failure;
 use super::outgoing::{Batch, Outgoing};
@@ -78,9 +79,9 @@ pub enum Wrote {
 }
 
 impl Output {
-    pub fn new(stream: Arc<dyn Stream>, config: &Config) -> Output {
+    pub fn new(stream: Arc<dyn Stream>, config: &Config, account: Arc<Account>) -> Output {
         Output {
-            queue: Outgoing::new(config.send_limit, config.send_reserve),
+            queue: Outgoing::new(config.send_limit, config.send_reserve, account),
             stream: Some(stream),
             registration: None,
             timers: SmallVec::new(),
@@ -238,7 +239,7 @@ mod tests {
     fn an_answer_does_not_wait_behind_a_stream() {
         let (socket, _other) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
         let wire = Arc::new(Wire::new(socket, Buffers::default()).unwrap());
-        let mut output = Output::new(wire, &Config::default());
+        let mut output = Output::new(wire, &Config::default(), Config::default().budget.account());
         let mut append = |received, in_stream, wrote: Option<u64>| {
             output.received = wrote.or(output.received);
             let was_empty = output.queue.is_empty();

@@ -40,7 +40,7 @@ impl EndPoint {
         length: usize,
         closer: Option<Closer>,
     ) -> Result<(u64, Queue)> {
-        let ring = Arc::new(Ring::new(length));
+        let ring = Arc::new(Ring::new(length, self.budget().account()));
         let id = self.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer)?;
         Ok((id, Queue::new(ring, Arc::clone(&self.reactor), Weak::clone(&self.me))))
     }

@@ -3,35 +3,33 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::qi::message::{Message, Type, VERSION};
 use crate::transport::pipe::Ready;
 use crate::transport::source::{Source, Unsent};
 
 use super::config::count;
-use super::decoder::Decoder;
+use super::decoder::{Decoder, Incoming, Refused};
 use super::failure::{Failure, Reason};
 use super::handlers::{Aftermath, Answer, Round, Step, Taken};
-use super::input::Input;
+use super::input::{Input, Slot};
 use super::queue::wake_all;
 use super::ring::Wakes;
-use super::{AUTHENTICATION, EndPoint, LINGER, RESUMED, Sink, reentrancy};
+use super::turn::Turn;
+use super::{AUTHENTICATION, EndPoint, LINGER, RESUMED, STALLED, Sink, reentrancy};
 
 /// What a turn of reading may bring before others have theirs: reads, as long messages need them, and messages and time, as many short
 /// ones do.
 const READS: usize = 16;
 const MESSAGES: u32 = 1024;
-const TIME: Duration = Duration::from_millis(1);
-/// Messages between two looks at the clock.
-const LOOK: u32 = 32;
 
 /// The texts of Errors for Calls that nobody took. The first is libqi's own (section 17).
 const NOBODY: &str = "The call request could not be handled.";
 const FULL: &str = "The call was dropped: its consumer is busy and the queue is full.";
 
 /// How a turn of reading ended.
-enum Turn {
+enum Ended {
     /// The kernel has no more.
     Dry,
     /// It may have, but others want their turn.
@@ -39,25 +37,6 @@ enum Turn {
     /// There is more here, of which the kernel knows nothing.
     Paused,
     End(Reason),
-}
-
-/// What a turn has brought so far.
-#[derive(Default)]
-struct Work {
-    messages: u32,
-    /// When it was first worth a look at the clock.
-    looked: Option<Instant>,
-}
-
-impl Work {
-    /// One more; false: the turn is over.
-    fn may_go_on(&mut self) -> bool {
-        self.messages += 1;
-        if self.messages.is_multiple_of(LOOK) && self.looked.get_or_insert_with(Instant::now).elapsed() >= TIME {
-            return false;
-        }
-        self.messages <= MESSAGES
-    }
 }
 
 impl Source for EndPoint {
@@ -79,6 +58,7 @@ impl Source for EndPoint {
                 self.read(false);
                 EndPoint::flush(self);
             }
+            STALLED => self.look_for_progress(),
             AUTHENTICATION if !self.is_authenticated() => self.finish(Reason::Failed(Failure::TimedOut)),
             _ => {}
         }
@@ -112,7 +92,7 @@ impl EndPoint {
         };
         loop {
             let turn = self.read_turn(&mut input, to_end);
-            if let Turn::End(reason) = turn {
+            if let Ended::End(reason) = turn {
                 drop(input);
                 let lingers = {
                     let mut output = self.output.lock();
@@ -121,22 +101,49 @@ impl EndPoint {
                 };
                 return if lingers { EndPoint::flush(self) } else { self.finish(reason) };
             }
-            let paused = matches!(turn, Turn::Paused) || (matches!(turn, Turn::More) && input.stream.has_unread());
+            let paused = matches!(turn, Ended::Paused) || (matches!(turn, Ended::More) && input.stream.has_unread());
+            let since = input.stands_since(self.received());
             let mut slot = self.input.lock();
             if std::mem::take(&mut slot.again) && !slot.over && !paused {
                 to_end = slot.to_end;
                 continue;
             }
             let leftover = if slot.over { Some(input) } else { slot.input.replace(input) };
+            self.expect_progress(&mut slot, since);
             drop(slot);
             drop(leftover);
             if paused {
                 self.resume_soon();
-            } else if matches!(turn, Turn::More) {
+            } else if matches!(turn, Ended::More) {
                 self.output.lock().rewatch(&self.reactor);
             }
             return;
         }
+    }
+
+    /// Has it looked whether the message gets on that is under way since then, unless that is so already.
+    fn expect_progress(&self, slot: &mut Slot, since: Option<Instant>) {
+        let limit = self.config.stall_timeout;
+        let Some(at) = since.and_then(|since| since.checked_add(limit)).filter(|_| !limit.is_zero()) else { return };
+        if slot.stall.is_none()
+            && !slot.over
+            && let Some(me) = self.me.upgrade()
+        {
+            slot.stall = Some(self.reactor.arm(at, me, STALLED));
+        }
+    }
+
+    fn look_for_progress(&self) {
+        let received = self.received();
+        let mut slot = self.input.lock();
+        slot.stall = None;
+        // Who reads looks when the turn is over.
+        let Some(since) = slot.input.as_mut().and_then(|input| input.stands_since(received)) else { return };
+        if since.elapsed() < self.config.stall_timeout {
+            return self.expect_progress(&mut slot, Some(since));
+        }
+        drop(slot);
+        self.finish(Reason::Failed(Failure::Stalled));
     }
 
     /// Has this read on when others have had their turn.
@@ -146,46 +153,50 @@ impl EndPoint {
         }
     }
 
-    fn read_turn(&self, input: &mut Input, to_end: bool) -> Turn {
-        let mut work = Work::default();
+    fn read_turn(&self, input: &mut Input, to_end: bool) -> Ended {
+        let mut turn = Turn::of(MESSAGES);
         // What the last turn has left.
-        match self.deliver_all(&mut input.decoder, &mut work) {
+        match self.deliver_all(&mut input.decoder, &mut turn) {
             Ok(true) => {}
-            Ok(false) => return Turn::Paused,
-            Err(reason) => return Turn::End(reason),
+            Ok(false) => return Ended::Paused,
+            Err(reason) => return Ended::End(reason),
         }
         for _ in 0..READS {
             let open = self.is_open();
             let (got, dry) = match if open { input.read() } else { input.forget() } {
                 Ok(read) => read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return self.dry(),
-                Err(error) => return Turn::End(self.ended_by(Reason::Failed(error.into()))),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    // Nothing has come, but for something there was no room.
+                    return self.deliver_all(&mut input.decoder, &mut turn).map_or_else(Ended::End, |_| self.dry());
+                }
+                Err(error) => return Ended::End(self.ended_by(Reason::Failed(error.into()))),
             };
             if got == 0 {
                 let cut = open && input.decoder.is_amid();
-                return Turn::End(self.ended_by(if cut { Reason::Failed(Failure::Cut) } else { Reason::PeerClosed }));
+                return Ended::End(self.ended_by(if cut { Reason::Failed(Failure::Cut) } else { Reason::PeerClosed }));
             }
-            match self.deliver_all(&mut input.decoder, &mut work) {
+            match self.deliver_all(&mut input.decoder, &mut turn) {
                 Ok(true) => {}
-                Ok(false) => return Turn::Paused,
-                Err(reason) => return Turn::End(reason),
+                Ok(false) => return Ended::Paused,
+                Err(reason) => return Ended::End(reason),
             }
             if dry && !to_end && !input.stream.has_unread() {
                 return self.dry();
             }
         }
-        Turn::More
+        Ended::More
     }
 
     /// Delivers the messages that are whole. False: the turn is over, and there may be more.
-    fn deliver_all(&self, decoder: &mut Decoder, work: &mut Work) -> Result<bool, Reason> {
+    fn deliver_all(&self, decoder: &mut Decoder, turn: &mut Turn) -> Result<bool, Reason> {
         while self.is_open() {
-            if decoder.has_read() && !work.may_go_on() {
+            if decoder.has_read() && !turn.may_go_on() {
                 return Ok(false);
             }
             let limit = if self.is_authenticated() { self.config.max_payload } else { self.config.max_payload_before };
             match decoder.next(limit) {
-                Ok(Some(message)) => self.deliver(&message),
+                Ok(Some(Incoming::Message(message))) => self.deliver(&message),
+                Ok(Some(Incoming::Refused(refused))) => self.deliver_refusal(refused),
                 Ok(None) => return Ok(true),
                 Err(breach) => return Err(Reason::Failed(Failure::Protocol(breach))),
             }
@@ -194,10 +205,10 @@ impl EndPoint {
     }
 
     /// There is nothing to read. If writing failed before, that is the end.
-    fn dry(&self) -> Turn {
+    fn dry(&self) -> Ended {
         match &self.output.lock().broken {
-            Some(failure) => Turn::End(Reason::Failed(failure.clone())),
-            None => Turn::Dry,
+            Some(failure) => Ended::End(Reason::Failed(failure.clone())),
+            None => Ended::Dry,
         }
     }
 
@@ -228,6 +239,26 @@ impl EndPoint {
         }
     }
 
+    /// A message for which there is no memory: its caller, there or here, is told in its place.
+    fn deliver_refusal(&self, Refused { header, size }: Refused) {
+        let budget = &self.config.budget;
+        let text = format!(
+            "No memory for a message of {size} bytes now: {} of {} bytes are in use.",
+            budget.used(),
+            budget.limit()
+        );
+        count(&self.counters.dropped, 1);
+        let notice = Message::error_to(&header, &text);
+        match header.ty {
+            Type::Call => {
+                count(&self.counters.received, 1);
+                self.refuse_with(notice);
+            }
+            Type::Reply | Type::Error | Type::Canceled => self.deliver(&notice),
+            _ => count(&self.counters.received, 1),
+        }
+    }
+
     fn go_round(&self, message: &Message) -> Round {
         let mut round = self.table.lock().begin(&message.header);
         let mut answer = Answer::Start;
@@ -251,8 +282,12 @@ impl EndPoint {
 
     /// The Error for a Call that nobody took.
     fn refuse(&self, call: &Message, text: &str) {
+        self.refuse_with(Message::error_to(&call.header, text));
+    }
+
+    fn refuse_with(&self, error: Message) {
         // If there is no connection any more, nobody waits for it.
-        if self.send_control(&Message::error_to(&call.header, text)).is_ok() {
+        if self.send_control(&error).is_ok() {
             count(&self.counters.refused, 1);
         }
     }

@@ -24,6 +24,7 @@ use crate::reactor::parker::Parker;
 use crate::sys::eventfd::EventFd;
 use crate::sys::sync::Mutex;
 
+use super::budget::Account;
 use super::failure::Reason;
 
 /// Who must be woken once no lock is held.
@@ -55,6 +56,8 @@ struct State<T> {
     /// Of all that wait, and how many there may be.
     bytes: usize,
     most_bytes: usize,
+    /// What it counts on.
+    account: Arc<Account>,
     dropped: u64,
     end: Option<Reason>,
     waiters: VecDeque<Arc<Parker>>,
@@ -72,17 +75,19 @@ pub enum Next<T = Message> {
 
 impl<T: Clone + Weigh> Ring<T> {
     /// For `length` messages, at least one, of [`DEFAULT_BYTES`].
-    pub fn new(length: usize) -> Ring<T> {
-        Ring::bounded(length, DEFAULT_BYTES)
+    pub fn new(length: usize, account: Arc<Account>) -> Ring<T> {
+        Ring::bounded(length, DEFAULT_BYTES, account)
     }
 
-    /// For `length` messages of so many bytes together; a single one of any size has room in an empty queue.
-    pub fn bounded(length: usize, most_bytes: usize) -> Ring<T> {
+    /// For `length` messages of so many bytes together; a single one of any size has room in an empty queue, as far as this account
+    /// has room. That should be its own.
+    pub fn bounded(length: usize, most_bytes: usize, account: Arc<Account>) -> Ring<T> {
         Ring(Mutex::new(State {
             messages: VecDeque::new(),
             length: length.max(1),
             bytes: 0,
             most_bytes,
+            account,
             dropped: 0,
             end: None,
             waiters: VecDeque::new(),
@@ -94,11 +99,12 @@ impl<T: Clone + Weigh> Ring<T> {
     /// False: it is full, or has ended; the message is dropped and counted.
     pub fn push(&self, message: &T, wakes: &mut Wakes) -> bool {
         let mut state = self.0.lock();
-        if !state.has_room(message.weight()) || state.end.is_some() {
+        let weight = message.weight();
+        if !state.has_room(weight) || state.end.is_some() || !state.account.take(weight) {
             state.dropped += 1;
             return false;
         }
-        state.bytes += message.weight();
+        state.bytes += weight;
         state.messages.push_back(message.clone());
         state.settle();
         wakes.extend(state.waiters.pop_front());
@@ -110,10 +116,10 @@ impl<T: Clone + Weigh> Ring<T> {
     pub fn make_room(&self, weight: usize) -> Vec<T> {
         let mut state = self.0.lock();
         let mut gone = Vec::new();
-        while !state.has_room(weight)
+        while !(state.has_room(weight) && state.account.has_room(weight))
             && let Some(oldest) = state.messages.pop_front()
         {
-            state.bytes -= oldest.weight();
+            state.took(oldest.weight());
             state.dropped += 1;
             gone.push(oldest);
         }
@@ -139,7 +145,7 @@ impl<T: Clone + Weigh> Ring<T> {
             state.waiters.retain(|other| !Arc::ptr_eq(other, me));
         }
         if let Some(message) = state.messages.pop_front() {
-            state.bytes -= message.weight();
+            state.took(message.weight());
             state.settle();
             if !state.messages.is_empty() {
                 wakes.extend(state.waiters.pop_front());
@@ -194,6 +200,11 @@ impl<T> State<T> {
     fn has_room(&self, weight: usize) -> bool {
         let fits = self.bytes.saturating_add(weight) <= self.most_bytes;
         self.messages.is_empty() || (self.messages.len() < self.length && fits)
+    }
+
+    fn took(&mut self, weight: usize) {
+        self.bytes -= weight;
+        self.account.give(weight);
     }
 
     fn is_ready(&self) -> bool {

@@ -168,7 +168,7 @@ impl EndPoint {
     }
 
     /// Messages that have come.
-    fn received(&self) -> u64 {
+    pub(super) fn received(&self) -> u64 {
         self.counters.received.load(Ordering::Relaxed)
     }
 

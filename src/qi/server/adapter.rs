@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::core::Error;
 use crate::qi::calls::requester::Requester;
 use crate::qi::capability::Capabilities;
+use crate::qi::endpoint::budget::Account;
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Sent, Taken, Types, WhenFull};
-use crate::qi::message::Message;
+use crate::qi::message::{HEADER_SIZE, Message};
 
 use super::connection::{Connection, Policy, SendError};
 use super::model::Peer;
@@ -35,8 +36,11 @@ impl Connection for Link {
     }
 
     fn send(&self, message: Message, policy: Policy) -> Result<(), SendError> {
+        let room = self.endpoint.account().has_room(HEADER_SIZE + message.payload.len());
         let full = match policy {
             Policy::Control => return self.endpoint.send_control(&message).map_err(|_| SendError::Closed),
+            // Nobody tells when others leave more of the budget, so this does not wait for it.
+            _ if !room => return Err(SendError::Full),
             Policy::Event { .. } if self.endpoint.unsent_bytes() > self.event_limit => return Err(SendError::Full),
             Policy::Event { .. } => WhenFull::Drop,
             Policy::Answer(Duration::ZERO) => WhenFull::Fail,
@@ -65,6 +69,10 @@ impl Connection for Link {
 
     fn endpoint(&self) -> Option<Arc<EndPoint>> {
         Some(Arc::clone(&self.endpoint))
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(self.endpoint.account())
     }
 
     fn requester(&self) -> Arc<Requester> {

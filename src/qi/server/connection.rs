@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::qi::calls::requester::Requester;
 use crate::qi::capability::Capabilities;
-use crate::qi::endpoint::EndPoint;
+use crate::qi::endpoint::budget::Account;
+use crate::qi::endpoint::{Budget, EndPoint};
 use crate::qi::message::Message;
 
 /// What to do with a message for which the peer leaves no room.
@@ -55,6 +56,11 @@ pub trait Connection: Send + Sync {
     /// What is under it, if it is a connection of this kind.
     fn endpoint(&self) -> Option<Arc<EndPoint>> {
         None
+    }
+
+    /// Its share of what all of a server may keep in memory.
+    fn account(&self) -> Arc<Account> {
+        Budget::default().account()
     }
 
     /// What makes calls of the peer's objects through it.

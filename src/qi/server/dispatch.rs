@@ -218,9 +218,8 @@ impl Object {
         if let Some((_, tuple)) = self.posted(inbound, message) {
             // Kept until the lock is gone: what nobody was given is released after that.
             let given = Received::served(&inbound.peer.requester, &inbound.peer, tuple);
-            let _order = self.0.order.lock();
             // A Post is never answered.
-            let _ = self.emit_in_order(message.header.action, given.clone().into());
+            let _ = self.emit_answer(message.header.action, given.clone().into());
         }
     }
 

@@ -43,7 +43,8 @@ impl Object {
         }
         let method = Method { action, parameters: types.parameters.clone(), result: types.result.clone() };
         let done = Box::new(move |result: Result<Received, CallError>| responder.answer(result.map(Answer::from)));
-        let Some(call) = origin.remote.send_call(method, arguments, done) else { return };
+        // How long it may take is the caller's business, who cancels it then.
+        let Some(call) = origin.remote.send_call(method, arguments, None, done) else { return };
         let there = Arc::clone(origin.remote.peer());
         inbound.on_cancel(Box::new(move || there.requester.cancel(&call)));
     }
@@ -110,9 +111,8 @@ impl Object {
         move |event| {
             if let Some(core) = me.upgrade() {
                 let object = Object(core);
-                let _order = object.0.order.lock();
                 // What is of another type than declared is dropped.
-                let _ = object.emit_in_order(signal, event.clone().into());
+                let _ = object.emit_answer(signal, event.clone().into());
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::qi::endpoint::budget::Charge;
 use crate::qi::endpoint::contained;
 use crate::qi::message::Header;
 use crate::sys::sync::Mutex;
@@ -26,9 +27,20 @@ pub(super) enum Found {
 }
 
 impl InboundCall {
-    pub fn new(peer: &Arc<Peer>, object: &Object, header: Header, post: bool) -> Arc<InboundCall> {
-        let state = InboundState { phase: Phase::Queued, canceled: false, notice: None };
-        Arc::new(InboundCall { peer: Arc::clone(peer), object: object.clone(), header, post, state: Mutex::new(state) })
+    /// One whose message costs so many bytes until it has its answer. `None`: there is no room for it now.
+    pub fn new(
+        (peer, object): (&Arc<Peer>, &Object),
+        header: Header,
+        post: bool,
+        bytes: usize,
+    ) -> Option<Arc<InboundCall>> {
+        let mut charge = Charge::on(&peer.account);
+        if !charge.grow_to(bytes) {
+            return None;
+        }
+        let state = InboundState { phase: Phase::Queued, canceled: false, notice: None, charge: Some(charge) };
+        let (peer, object, state) = (Arc::clone(peer), object.clone(), Mutex::new(state));
+        Some(Arc::new(InboundCall { peer, object, header, post, state }))
     }
 
     /// A worker begins. False: it was cancelled.
@@ -49,7 +61,7 @@ impl InboundCall {
                 return false;
             }
             state.phase = Phase::Done;
-            state.notice.take()
+            (state.notice.take(), state.charge.take())
         };
         drop(notice);
         self.peer.forget(self);
@@ -64,6 +76,7 @@ impl InboundCall {
             match state.phase {
                 Phase::Queued => {
                     state.phase = Phase::Done;
+                    state.charge = None;
                     (Found::Queued, None)
                 }
                 Phase::Running => (Found::Running, state.notice.take()),

@@ -14,7 +14,7 @@
 //! Everything has a small lock of its own, and code of others (methods, notices, listeners, what a dropped object does) is
 //! called under none of them. Only these are held while others are taken:
 //!
-//! 1. `order` of an object while an event goes to its subscribers, so that all see the same order. Under it are taken:
+//! 1. `order` of an object while an event goes to its subscribers, for a turn, so that all see the same order. Under it are taken:
 //!    values, subscriptions and exports, and those of a connection that sends an event, which never waits.
 //! 2. `auth` of a connection while the authenticator decides. Only the reading thread takes it.
 //! 3. The directory's own, while a change is made and told: as 1.
@@ -28,6 +28,7 @@ mod call;
 mod connection;
 mod directory_object;
 mod dispatch;
+mod emission;
 mod export;
 mod forward;
 mod function;

@@ -11,14 +11,16 @@ use bytes::Bytes;
 
 use crate::qi::calls::requester::Requester;
 use crate::qi::calls::{AtEnd, Received, RemoteObject};
-use crate::qi::message::{Header, Message};
+use crate::qi::capability::Capabilities;
+use crate::qi::endpoint::budget::{Account, Charge};
+use crate::qi::message::{Flags, Header, Message};
 use crate::qi::meta::MetaObject;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Text, Uid, Value};
 use crate::sys::sync::Mutex;
 
 use super::auth::Auth;
-use super::connection::Connection;
+use super::connection::{Connection, Policy};
 use super::mailbox::Mailbox;
 use super::pace::Pace;
 use super::statistics::{Begun, Instrumentation};
@@ -70,7 +72,8 @@ pub(super) struct Core {
     pub mailbox: Mailbox<Task>,
     pub subscriptions: Mutex<Vec<Arc<Subscription>>>,
     /// Held while a change is made and told to subscribers, so that all of them see the same order.
-    pub order: Mutex<()>,
+    /// What of the last event has not been sent yet.
+    pub order: Mutex<Option<Emission>>,
     pub instrumentation: Instrumentation,
     /// Of everything that is no method.
     pub pace: Pace,
@@ -144,6 +147,8 @@ pub(super) struct InboundState {
     pub phase: Phase,
     pub canceled: bool,
     pub notice: Option<Box<dyn FnOnce() + Send>>,
+    /// For its message, until it has its answer.
+    pub charge: Option<Charge>,
 }
 
 /// One call from its arrival to its answer, known to its connection so that it can be cancelled.
@@ -173,6 +178,24 @@ pub(super) struct Subscription {
     pub link: u64,
     pub wanted: Option<Wanted>,
     pub dropped: AtomicU64,
+    /// Nothing is sent to it any more.
+    pub ended: AtomicBool,
+}
+
+/// An event, encoded, by what makes the bytes differ between subscribers: capabilities, wanted type, service.
+pub(super) type Encodings = HashMap<(Capabilities, Option<Arc<str>>, Option<u32>), (Bytes, Flags)>;
+
+/// One event while it goes round.
+pub(super) struct Emission {
+    pub signal: u32,
+    pub declared: Signature,
+    pub answer: Answer,
+    /// Ids for the objects that the arguments refer to, the same on all connections.
+    pub ids: Vec<u32>,
+    pub encodings: Encodings,
+    pub policy: Policy,
+    /// Who has not been told yet.
+    pub left: std::vec::IntoIter<Arc<Subscription>>,
 }
 
 /// The type in which a subscriber wants the arguments.
@@ -253,6 +276,8 @@ pub(super) type Calls = HashMap<u32, VecDeque<Arc<InboundCall>>>;
 /// One connection, from the first byte to the end.
 pub(super) struct Peer {
     pub connection: Arc<dyn Connection>,
+    /// What its calls count on.
+    pub account: Arc<Account>,
     /// What makes our calls of its objects.
     pub requester: Arc<Requester>,
     pub common: Arc<Common>,

@@ -27,7 +27,7 @@ const MAX_EXPORTS: usize = 64 * 1024;
 const MAX_SUBSCRIPTIONS: usize = 64 * 1024;
 const MAX_WANTED: usize = 256 * 1024;
 
-const NO_ROOM: &str = "The answer was dropped: its caller does not read.";
+const NO_ROOM: &str = "The answer was dropped: its caller does not read, or the server has no memory for it now.";
 
 impl Common {
     pub fn new(crew: &Arc<Crew<Object>>, workers: usize, answer_wait: Duration) -> Common {
@@ -55,6 +55,7 @@ impl Peer {
     pub fn new(connection: Arc<dyn Connection>, common: &Arc<Common>, auth: Option<Auth>) -> Peer {
         Peer {
             requester: connection.requester(),
+            account: connection.account(),
             connection,
             common: Arc::clone(common),
             auth: Mutex::new(auth),

@@ -4,14 +4,15 @@
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::qi::actions::{MAIN_OBJECT, META_OBJECT};
 use crate::qi::calls::coding::encode_arguments;
 use crate::qi::calls::requester::{Outcome, Requester, Target};
-use crate::qi::calls::{CallError, Received, RemoteObject};
+use crate::qi::calls::waiting::deadline_in;
+use crate::qi::calls::{CALL_TIMEOUT, CallError, Received, RemoteObject};
 use crate::qi::convert::resolve;
 use crate::qi::endpoint::{EndPoint, WhenFull, may_wait};
 use crate::qi::message::{Flags, Header};
@@ -97,7 +98,7 @@ impl Remote {
         let value = nameless.wait(timeout, |done| {
             let question = Value::tuple(vec![Value::UInt32(0)]);
             let method = Method { action: META_OBJECT, parameters: question.signature(), result: SIGNATURE.clone() };
-            nameless.send_call(method, question.into(), done)
+            nameless.send_call(method, question.into(), None, done)
         })?;
         let meta = MetaObject::from_value(&value).ok_or_else(|| CallError::from("not a meta object"))?;
         Ok(Remote::at(peer, address, &Arc::new(meta), None, None))
@@ -136,26 +137,27 @@ impl Remote {
         &self.0.meta
     }
 
-    /// Calls a method (`name`, or `name::(signature)` for one of several) and has `done` called with the result.
+    /// Calls a method (`name`, or `name::(signature)` for one of several) and has `done` called with the result, or after 5 minutes
+    /// with [`CallError::TimedOut`].
     pub fn call_then(
         &self,
         name: &str,
         arguments: Vec<Answer>,
         done: impl FnOnce(Result<Received, CallError>) + Send + 'static,
     ) {
-        self.start_call(name, arguments, Box::new(done));
+        self.start_call(name, arguments, deadline_in(Some(CALL_TIMEOUT)), Box::new(done));
     }
 
     /// Calls a method and waits for the result for at most `timeout`; then the peer is asked to end the call, and it is given up.
     /// On the thread that reads it fails at once instead; on a worker it keeps one of them from other objects.
     pub fn call(&self, name: &str, arguments: Vec<Answer>, timeout: Duration) -> Result<Received, CallError> {
         may_wait().map_err(|error| error.to_string())?;
-        self.wait(timeout, |done| self.start_call(name, arguments, done))
+        self.wait(timeout, |done| self.start_call(name, arguments, None, done))
     }
 
-    fn start_call(&self, name: &str, arguments: Vec<Answer>, done: Done) -> Option<Header> {
+    fn start_call(&self, name: &str, arguments: Vec<Answer>, deadline: Option<Instant>, done: Done) -> Option<Header> {
         match self.method(name, &arguments) {
-            Ok(method) => self.send_call(method, Answer::tuple(arguments), done),
+            Ok(method) => self.send_call(method, Answer::tuple(arguments), deadline, done),
             Err(error) => {
                 done(Err(error));
                 None
@@ -190,8 +192,15 @@ impl Remote {
         Method::declared(resolve(&self.0.meta, name, &values).map_err(|error| error.to_string())?)
     }
 
-    /// `arguments` is the tuple of all. Gives what was sent, if anything was; `done` is told in any case.
-    pub(super) fn send_call(&self, method: Method, arguments: Answer, done: Done) -> Option<Header> {
+    /// `arguments` is the tuple of all. Gives what was sent, if anything was; `done` is told in any case. Without a deadline the caller
+    /// sees to it that there is an end.
+    pub(super) fn send_call(
+        &self,
+        method: Method,
+        arguments: Answer,
+        deadline: Option<Instant>,
+        done: Done,
+    ) -> Option<Header> {
         let (value, granted) = match self.grant(&arguments) {
             Ok(granted) => granted,
             Err(text) => {
@@ -209,7 +218,7 @@ impl Remote {
             done(outcome.map_err(unsent).and_then(read));
         };
         let encode = |writer: &mut Writer<'_>| self.encode(writer, value, &parameters);
-        let call = self.0.peer.requester.start_then(target, (None, WhenFull::Fail), encode, Box::new(done));
+        let call = self.0.peer.requester.start_then(target, (deadline, WhenFull::Fail), encode, Box::new(done));
         if call.is_some() {
             granted.keep();
         }

@@ -25,6 +25,7 @@ use super::workers::{Crew, Left, Workers};
 /// libqi's text for what is not there, or not yet (qi-messaging.md 17).
 pub(super) const NOBODY: &str = "The call request could not be handled.";
 const FULL: &str = "The call was dropped: the object is busy and its queue is full.";
+const NO_MEMORY: &str = "The call was dropped: the server has no memory for it now.";
 const TOO_MANY: &str = "The call was dropped: too many of this connection have no answer yet.";
 
 /// What a message costs in a mailbox beside its payload.
@@ -244,13 +245,17 @@ impl Router {
             let Header { service, object, action, id, .. } = header;
             return refuse(peer, header, &format!("No such method {{{service}.{object}.{action}, id:{id}}}"));
         }
-        let inbound = InboundCall::new(peer, &object, *header, is_post);
+        let bytes = message.payload.len() + OVERHEAD;
+        let Some(inbound) = InboundCall::new((peer, &object), *header, is_post, bytes) else {
+            count(if is_post { &object.0.counters.dropped_posts } else { &object.0.counters.refused_calls });
+            return refuse(peer, header, NO_MEMORY);
+        };
         // Before it is queued: a worker may be done with it before we are.
         if !is_post && !peer.remember(&inbound) {
             count(&object.0.counters.refused_calls);
             return refuse(peer, header, TOO_MANY);
         }
-        let origin = Origin::Connection { id: peer.id(), bytes: message.payload.len() + OVERHEAD };
+        let origin = Origin::Connection { id: peer.id(), bytes };
         let task = Task::Message { inbound: Arc::clone(&inbound), message: message.clone() };
         match object.0.mailbox.push(origin, task) {
             Ok(false) => {}

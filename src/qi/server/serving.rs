@@ -108,6 +108,8 @@ pub struct ServerStatistics {
     pub exports: usize,
     /// Events that the open connections have lost because they do not read.
     pub events_dropped: u64,
+    /// Bytes in use of what its connections may keep in memory ([`Budget`](crate::qi::endpoint::Budget)).
+    pub memory: usize,
 }
 
 /// A directory with services in this process. Dropped, it closes everything.
@@ -309,7 +311,8 @@ impl Server {
 
     /// Counts now.
     pub fn statistics(&self) -> ServerStatistics {
-        let mut statistics = ServerStatistics::default();
+        let memory = self.options.connection.budget.used();
+        let mut statistics = ServerStatistics { memory, ..ServerStatistics::default() };
         for peer in self.router.peers() {
             statistics.connections += 1;
             statistics.pending_calls += peer.pending_calls();

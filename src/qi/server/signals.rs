@@ -1,25 +1,15 @@
 //! Signals and properties: who has subscribed, and telling them (qi-messaging.md 15).
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use bytes::Bytes;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::qi::actions::TRACE;
-use crate::qi::capability::Capabilities;
 use crate::qi::convert::convert;
-use crate::qi::message::{Flags, HEADER_SIZE, Message};
-use crate::qi::payload::write_event;
 use crate::qi::signature::Signature;
-use crate::qi::value::{Reader, Value, Writer, encode};
-use crate::transport::coalescing::Coalescing;
+use crate::qi::value::{Reader, Value, encode};
 
-use super::connection::Policy;
-use super::export::{Exported, refer};
 use super::model::{Address, Answer, Object, Peer, Subscription, Wanted};
-use super::object::count;
 
 /// Registrations that one connection may have for one signal of an object: each is an event more, and all of them are sent before the
 /// emitter goes on.
@@ -45,11 +35,13 @@ pub(super) struct SubscribeRequest {
     pub wanted: Option<Wanted>,
 }
 
-/// How an emission went.
+/// How an emission went, so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Emitted {
     /// Events sent.
     pub sent: usize,
+    /// Subscribers that are told later, by workers: there are so many that the emitter would be held up for long.
+    pub waiting: usize,
     /// Events dropped because the subscriber does not read.
     pub dropped: usize,
 }
@@ -74,22 +66,9 @@ impl fmt::Display for EmitError {
 
 impl std::error::Error for EmitError {}
 
-/// An event, encoded, by what makes the bytes differ between subscribers: capabilities, wanted type, service.
-type Encodings = HashMap<(Capabilities, Option<Arc<str>>, Option<u32>), (Bytes, Flags)>;
-
-/// One emission while it goes round.
-struct Emission {
-    signal: u32,
-    declared: Signature,
-    answer: Answer,
-    /// Ids for the objects that the arguments refer to, the same on all connections.
-    ids: Vec<u32>,
-    encodings: Encodings,
-    policy: Policy,
-}
-
 impl Object {
-    /// Emits a signal to all subscribers. One that does not read loses the event, which is counted.
+    /// Emits a signal to all subscribers. One that does not read loses the event, which is counted. After a millisecond, or 512
+    /// subscribers, the rest is told in turn with what else the object has to do, and before the next event.
     pub fn emit(&self, signal: &str, arguments: Vec<Value>) -> Result<Emitted, EmitError> {
         self.emit_with(signal, arguments, &[])
     }
@@ -97,51 +76,7 @@ impl Object {
     /// The same with objects that the arguments refer to ([`Object::to_value`]).
     pub fn emit_with(&self, signal: &str, arguments: Vec<Value>, objects: &[Object]) -> Result<Emitted, EmitError> {
         let id = self.signal_id(signal).ok_or_else(|| EmitError::Unknown(signal.to_owned()))?;
-        let answer = Answer { value: Value::tuple(arguments), objects: objects.to_vec() };
-        let _order = self.0.order.lock();
-        self.emit_in_order(id, answer)
-    }
-
-    /// Emits what a peer has posted, or a property's new value. The caller holds `order`, or does not mind.
-    pub(super) fn emit_in_order(&self, signal: u32, answer: Answer) -> Result<Emitted, EmitError> {
-        let declared = self.0.signals.get(&signal).ok_or_else(|| EmitError::Unknown(signal.to_string()))?.clone();
-        // Also if nobody listens: a mistake should not wait for the first subscriber.
-        let value = convert(answer.value, &declared).map_err(|error| EmitError::Type(error.to_string()))?;
-        if signal != TRACE {
-            self.trace_signal(signal, &value);
-        }
-        let subscriptions = self.0.subscriptions.lock().clone();
-        // It is the thread that streams, if anybody does. Its connections cannot know: with a few subscribers there is too much time
-        // between two events of one of them.
-        let mut coalescing = Coalescing::default();
-        let in_stream = coalescing.in_stream(0);
-        let mut emission = Emission {
-            signal,
-            declared,
-            answer: Answer { value, objects: answer.objects },
-            ids: Vec::new(),
-            encodings: HashMap::new(),
-            policy: Policy::Event { in_stream },
-        };
-        let mut emitted = Emitted::default();
-        for subscription in subscriptions.iter().filter(|subscription| subscription.signal == signal) {
-            let sent = emission.send(subscription).map_err(EmitError::Type)?;
-            if sent {
-                emitted.sent += 1;
-                count(&self.0.counters.events_sent);
-            } else if !subscription.peer.is_closed() {
-                emitted.dropped += 1;
-                count(&self.0.counters.events_dropped);
-                count(&subscription.dropped);
-                subscription.peer.count_dropped_event();
-            }
-        }
-        if emitted.sent > 0 {
-            let size = emission.size();
-            coalescing.set_size(size);
-            coalescing.wrote(size);
-        }
-        Ok(emitted)
+        self.emit_answer(id, Answer { value: Value::tuple(arguments), objects: objects.to_vec() })
     }
 
     /// The value of a property.
@@ -164,10 +99,7 @@ impl Object {
         // What came off the wire is a view into its message, which may be large and must not be kept for it.
         let bytes = encode(&value, ty).map_err(|error| EmitError::Type(error.to_string()))?;
         let kept = Reader::new(&bytes).read(ty).map_err(|error| EmitError::Type(error.to_string()))?;
-        let _order = self.0.order.lock();
-        let old = self.0.values.lock().insert(id, kept);
-        drop(old);
-        self.emit_in_order(id, Value::tuple(vec![value]).into())
+        self.emit_after(id, Value::tuple(vec![value]).into(), || self.0.values.lock().insert(id, kept))
     }
 
     /// Registrations for a signal or property, of all connections.
@@ -194,7 +126,9 @@ impl Object {
             return Err("No such signal");
         }
         let dropped = AtomicU64::new(0);
-        let subscription = Subscription { peer: Arc::clone(peer), address, signal, link, wanted, dropped };
+        let (peer, ended) = (Arc::clone(peer), AtomicBool::new(false));
+        let subscription = Subscription { peer, address, signal, link, wanted, dropped, ended };
+        let peer = &subscription.peer.clone();
         if !peer.begin_subscription(subscription.wanted_size()) {
             return Err("Too many subscriptions on this connection");
         }
@@ -249,7 +183,10 @@ impl Object {
     }
 
     fn ended(&self, gone: &[Arc<Subscription>]) {
-        gone.iter().for_each(|subscription| subscription.peer.end_subscription(subscription.wanted_size()));
+        for subscription in gone {
+            subscription.ended.store(true, Ordering::Relaxed);
+            subscription.peer.end_subscription(subscription.wanted_size());
+        }
         if let Some(origin) = &self.0.origin {
             gone.iter().for_each(|subscription| origin.unfollow(subscription.signal));
         }
@@ -257,69 +194,5 @@ impl Object {
             let left = self.0.subscriptions.lock().iter().any(|subscription| subscription.signal == TRACE);
             self.0.instrumentation.set_tracing(left);
         }
-    }
-}
-
-impl Emission {
-    /// Whether it was sent. An error concerns all subscribers.
-    fn send(&mut self, to: &Subscription) -> Result<bool, String> {
-        let (peer, address) = (&to.peer, to.address);
-        let shared = peer.shared();
-        if self.ids.is_empty() {
-            self.ids = self.answer.objects.iter().map(|_| peer.new_object_id()).collect();
-        }
-        let wanted = to.wanted.as_ref().filter(|_| shared.message_flags);
-        let ty = wanted.map(|wanted| &wanted.ty);
-        let objects = !self.ids.is_empty();
-        let taken = |&object: &u32| peer.exported(Address { service: address.service, object }).is_some();
-        // A second registration of one connection gets objects of its own, since it releases them by itself.
-        if objects && self.ids.iter().all(taken) {
-            let ids: Vec<_> = self.ids.iter().map(|_| peer.new_object_id()).collect();
-            let (payload, flags) = self.encode(shared, address.service, &ids, ty)?;
-            return Ok(self.deliver(to, payload, flags, &ids));
-        }
-        let key = (shared, wanted.map(|wanted| Arc::clone(&wanted.text)), objects.then_some(address.service));
-        let (payload, flags) = match self.encodings.get(&key) {
-            Some(encoded) => encoded.clone(),
-            None => {
-                let written = self.encode(shared, address.service, &self.ids, ty)?;
-                self.encodings.insert(key, written.clone());
-                written
-            }
-        };
-        Ok(self.deliver(to, payload, flags, &self.ids))
-    }
-
-    /// Bytes of the event as it was sent, to one of the subscribers.
-    fn size(&self) -> usize {
-        self.encodings.values().next().map_or(0, |(payload, _)| HEADER_SIZE + payload.len())
-    }
-
-    fn encode(
-        &self,
-        shared: Capabilities,
-        service: u32,
-        ids: &[u32],
-        wanted: Option<&Signature>,
-    ) -> Result<(Bytes, Flags), String> {
-        let value = refer(&self.answer, service, ids);
-        write_event(&mut Writer::new(shared), value, &self.declared, wanted).map_err(|error| error.to_string())
-    }
-
-    fn deliver(&self, to: &Subscription, payload: Bytes, flags: Flags, ids: &[u32]) -> bool {
-        let (peer, address) = (&to.peer, to.address);
-        let message = Message::event(peer.connection.next_id(), address.service, address.object, self.signal, payload);
-        let message = message.with_flags(flags);
-        if ids.is_empty() {
-            return peer.connection.send(message, self.policy).is_ok();
-        }
-        // Before the event is sent: the answer to it may come at once.
-        let Ok(exported) = Exported::with_ids(peer, address.service, &self.answer, ids) else { return false };
-        let (_, granted) = exported.into_parts();
-        let sent = peer.connection.send(message, self.policy).is_ok();
-        if sent {
-            granted.keep();
-        }
-        sent
     }
 }

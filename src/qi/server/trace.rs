@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::qi::actions::TRACE;
 use crate::qi::calls::CallError;
 use crate::qi::message::Header;
 use crate::qi::value::Value;
@@ -79,5 +78,5 @@ fn trace(object: &Object, id: u32, (kind, slot): (TraceKind, u32), content: Valu
         0u32.into(),
     ]);
     // An object without the signal has no traces.
-    let _ = object.emit_in_order(TRACE, Value::tuple(vec![record]).into());
+    let _ = object.emit_trace(Value::tuple(vec![record]).into());
 }

@@ -33,6 +33,8 @@ pub struct Script {
     pub written: Vec<u8>,
     /// Bytes that the kernel takes before it is full.
     pub room: usize,
+    /// How often it was asked how many these are.
+    pub asked: usize,
     /// Most that one write takes.
     pub write_at_most: usize,
     pub shut: bool,
@@ -50,6 +52,7 @@ impl Default for Script {
             largest_room: 0,
             written: Vec::new(),
             room: usize::MAX,
+            asked: 0,
             write_at_most: usize::MAX,
             shut: false,
             calls: 0,
@@ -114,6 +117,12 @@ impl Stream for Fake {
         Ok(bytes.len())
     }
 
+    fn room(&self) -> usize {
+        let mut script = self.script();
+        script.asked += 1;
+        script.room
+    }
+
     fn shut_write(&self) -> io::Result<()> {
         let mut script = self.script();
         script.count()?;
@@ -136,7 +145,6 @@ pub struct Rig {
     pub fake: Arc<Fake>,
     pub framing: &'static Sp,
     pub max_size: Option<u64>,
-    pub send_limit: usize,
     /// Messages follow each other fast.
     pub in_stream: bool,
     /// The sender does not want anything to wait.
@@ -161,7 +169,6 @@ impl Rig {
             fake,
             framing,
             max_size: Some(1024 * 1024),
-            send_limit: 128 * 1024,
             in_stream: false,
             through: false,
             blocks: Blocks::default(),
@@ -192,7 +199,7 @@ impl Rig {
 
     /// One event, without taking anything.
     pub fn event(&mut self, ready: Ready) -> (PipeEvents, Result<()>) {
-        let context = context(&self.blocks, self.max_size, self.send_limit);
+        let context = context(&self.blocks, self.max_size);
         let (change, outcome) = self.pipe.advance(ready, &context);
         self.note(change);
         (change, outcome)
@@ -210,7 +217,7 @@ impl Rig {
     /// Takes what is whole.
     pub fn take_all(&mut self) {
         while self.pipe.is_readable() {
-            let context = context(&self.blocks, self.max_size, self.send_limit);
+            let context = context(&self.blocks, self.max_size);
             let mut message = Message::default();
             let (taken, change) = self.pipe.take(&mut message, &context);
             assert_eq!(change.readable, self.pipe.is_readable());
@@ -237,10 +244,9 @@ impl Rig {
     }
 
     pub fn send(&mut self, body: &[u8]) -> Flow {
-        let context = context(&self.blocks, self.max_size, self.send_limit);
         let mut coalescing = Coalescing::decided(self.in_stream);
         coalescing.set_wanted(!self.through);
-        let (flow, hint) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, &mut coalescing, &context);
+        let (flow, hint) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, &mut coalescing);
         assert!(hint != FlushHint::Watch || self.pipe.is_watched());
         if hint == FlushHint::Flush {
             self.flush().unwrap();
@@ -253,7 +259,7 @@ impl Rig {
         while let Some(mut batch) = self.pipe.start_flush() {
             let stream = Arc::clone(self.pipe.stream());
             let outcome = batch.write(&*stream);
-            let context = context(&self.blocks, self.max_size, self.send_limit);
+            let context = context(&self.blocks, self.max_size);
             let (change, more) = self.pipe.finish_flush(batch, outcome, &context)?;
             self.note(change);
             assert_eq!(more, self.pipe.wants_flush() && !self.pipe.is_watched());
@@ -276,7 +282,7 @@ impl Rig {
     }
 
     pub fn leave(&mut self, ending: Ending) -> bool {
-        let context = context(&self.blocks, self.max_size, self.send_limit);
+        let context = context(&self.blocks, self.max_size);
         self.pipe.leave(ending, &context)
     }
 
@@ -287,8 +293,8 @@ impl Rig {
     }
 }
 
-pub fn context(blocks: &Blocks, max_size: Option<u64>, send_limit: usize) -> PipeContext<'_> {
-    PipeContext { blocks, own: OWN, peer: PEER, max_size, send_limit }
+pub fn context(blocks: &Blocks, max_size: Option<u64>) -> PipeContext<'_> {
+    PipeContext { blocks, own: OWN, peer: PEER, max_size }
 }
 
 /// Bodies of these sizes, each byte telling where it belongs.

@@ -80,7 +80,6 @@ proptest! {
         let mut cable = Cable { ends: [Rig::active(framing), Rig::active(framing)], sent: Default::default() };
         for end in &mut cable.ends {
             end.fake.script().room = room;
-            end.send_limit = usize::MAX;
         }
         for step in steps {
             cable.apply(step);

@@ -60,7 +60,7 @@ fn who_writes_through_waits_for_nobody() {
     rig.through = true;
     rig.send(&sent[3]);
     let outcome = batch.write(&*rig.fake);
-    let (_, more) = rig.pipe.finish_flush(batch, outcome, &context(&blocks, None, usize::MAX)).unwrap();
+    let (_, more) = rig.pipe.finish_flush(batch, outcome, &context(&blocks, None)).unwrap();
     assert!(more, "although the I/O thread looks after it");
 }
 
@@ -70,7 +70,6 @@ fn messages_in_a_stream_leave_before_they_exceed_a_segment() {
     for size in [50, 1000, 5000] {
         let mut rig = Rig::active(&SP_TCP);
         rig.in_stream = true;
-        rig.send_limit = usize::MAX;
         let mut sizes = Vec::new();
         for body in bodies(&vec![size; 200_000 / size]) {
             let before = rig.fake.script().written.len();
@@ -87,9 +86,9 @@ fn messages_in_a_stream_leave_before_they_exceed_a_segment() {
 fn a_pipe_against_a_full_kernel_is_watched_on_for_a_while() {
     let mut rig = Rig::active(&SP_TCP);
     rig.in_stream = true;
-    rig.fake.script().room = 0;
     rig.send(b"first");
     assert!(rig.pipe.is_watched());
+    rig.fake.script().room = 0;
     assert!(rig.flush().is_ok() && rig.pipe.waits_for_room());
     for _ in 0..3 {
         // (The last flush has looked once already.)
@@ -117,7 +116,6 @@ fn the_wire_carries_exactly_the_messages_whatever_the_kernel_takes() {
         for ((room, at_most), in_stream) in kernels.into_iter().flat_map(|kernel| [(kernel, false), (kernel, true)]) {
             let mut rig = Rig::active(framing);
             rig.in_stream = in_stream;
-            rig.send_limit = usize::MAX;
             let sent = bodies(&SIZES);
             rig.fake.script().room = room;
             rig.fake.script().write_at_most = at_most;
@@ -152,25 +150,49 @@ fn every_split_of_the_first_write_keeps_the_rest() {
     }
 }
 
+/// What is accepted is with the kernel as soon as it is written, but for one message: no stream is coalesced beyond the room there is.
 #[test]
-fn a_full_pipe_is_writable_again_when_half_of_it_has_gone() {
-    let mut rig = Rig::active(&SP_TCP);
-    rig.send_limit = 10_000;
-    rig.fake.script().room = 0;
-    let mut count = 0;
-    while rig.send(&[7; 92]) == Flow::Open {
-        count += 1;
-        assert!(count < 100);
+fn no_more_is_accepted_than_the_kernel_has_room_for() {
+    for in_stream in [false, true] {
+        let mut rig = Rig::active(&SP_TCP);
+        rig.in_stream = in_stream;
+        rig.fake.script().room = 10_050;
+        let mut count = 0;
+        while rig.send(&[7; 92]) == Flow::Open || std::mem::take(&mut rig.seen.writable) {
+            count += 1;
+            assert!(count < 1000);
+        }
+        assert_eq!(count, 100, "messages of 100 bytes each, and half of one that has begun; in a stream: {in_stream}");
+        assert_eq!(written(&rig).len(), 10_050);
+        rig.drain(49).unwrap();
+        assert!(!rig.seen.writable);
+        rig.drain(1).unwrap();
+        assert!(rig.seen.writable, "all is with the kernel");
+        rig.seen.writable = false;
+        rig.drain(usize::MAX).unwrap();
+        assert!(!rig.seen.writable, "told once");
+        assert_eq!(written(&rig).len(), 10_100);
     }
-    assert_eq!(count, 99, "a hundred messages of 100 bytes each are the limit");
-    rig.drain(4_999).unwrap();
-    assert!(!rig.seen.writable);
-    rig.drain(1).unwrap();
-    assert!(rig.seen.writable);
-    rig.seen.writable = false;
-    rig.drain(usize::MAX).unwrap();
-    assert!(!rig.seen.writable, "told once");
-    assert_eq!(written(&rig).len(), 10_000);
+}
+
+/// The kernel is asked once per buffer, not for each message.
+#[test]
+fn a_stream_waits_for_no_more_than_there_is_room_for() {
+    let mut rig = Rig::active(&SP_TCP);
+    rig.in_stream = true;
+    rig.fake.script().room = 1000;
+    for _ in 0..9 {
+        assert_eq!(rig.send(&[7; 92]), Flow::Open);
+        assert_eq!(written(&rig).len(), 0, "it waits for more");
+    }
+    assert_eq!(rig.send(&[7; 92]), Flow::Full, "another one might not fit");
+    assert_eq!(written(&rig).len(), 1000);
+    rig.fake.script().room = 1_000_000;
+    let asked = rig.fake.script().asked;
+    for _ in 0..600 {
+        rig.send(&[7; 92]);
+    }
+    assert_eq!(rig.fake.script().asked, asked + 1);
 }
 
 #[test]
@@ -192,7 +214,7 @@ fn bytes_keep_their_order_when_senders_append_during_a_flush() {
         let outcome = batch.write(&*stream);
         rig.send(&sent[4]);
         assert!(!rig.pipe.wants_flush() && !rig.pipe.wants_write());
-        rig.pipe.finish_flush(batch, outcome, &context(&blocks, None, usize::MAX)).unwrap();
+        rig.pipe.finish_flush(batch, outcome, &context(&blocks, None)).unwrap();
         rig.send(&sent[5]);
         rig.drain(usize::MAX).unwrap();
         assert!(written(&rig) == rig.wire(&sent), "{taken} bytes in between");
@@ -203,7 +225,7 @@ fn bytes_keep_their_order_when_senders_append_during_a_flush() {
 #[test]
 fn news_of_room_reaches_whoever_is_flushing() {
     let blocks = Blocks::default();
-    let context = context(&blocks, None, usize::MAX);
+    let context = context(&blocks, None);
     let mut rig = Rig::active(&SP_TCP);
     rig.in_stream = true;
     rig.send(b"message");

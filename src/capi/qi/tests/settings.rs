@@ -59,22 +59,26 @@ fn what_is_given_is_set() {
     let mut given = nothing();
     (given.user, given.token) = (c"nao".as_ptr(), c"secret".as_ptr());
     (given.connect_timeout, given.call_timeout, given.reconnect) = (-1, 250, 1);
-    given.max_payload = 1000;
+    (given.max_payload, given.memory_limit, given.stall_timeout) = (1000, 1 << 20, -1);
     // SAFETY: the texts end with a zero.
     let options = unsafe { session_options(&raw const given) }.unwrap();
     assert_eq!(options.dial.credentials.user.as_deref(), Some("nao"));
     assert_eq!(options.dial.credentials.token.as_deref(), Some("secret"));
     assert_eq!((options.dial.timeout, options.call_timeout), (None, Some(Duration::from_millis(250))));
     assert!(options.reconnect.is_some());
-    assert_eq!(options.dial.config.max_payload, 1000);
+    assert_eq!((options.dial.config.max_payload, options.dial.config.budget.limit()), (1000, 1 << 20));
+    assert_eq!(options.dial.config.stall_timeout, Duration::ZERO);
     let mut given = no_server();
     (given.workers, given.event_limit, given.answer_wait) = (3, 4096, 20);
+    (given.memory_limit, given.stall_timeout) = (1 << 21, 500);
     let addresses = [c"tcp://robot.local:9559".as_ptr(), null()];
     given.advertise = addresses.as_ptr();
     // SAFETY: the array ends with NULL, its text with a zero.
     let options = unsafe { server_options(&raw const given) }.unwrap();
     assert_eq!((options.workers, options.event_limit), (3, 4096));
     assert_eq!(options.answer_wait, Duration::from_millis(20));
+    assert_eq!(options.connection.budget.limit(), 1 << 21);
+    assert_eq!(options.connection.stall_timeout, Duration::from_millis(500));
     assert_eq!(options.advertise, ["tcp://robot.local:9559"]);
 }
 
@@ -111,7 +115,8 @@ fn what_makes_no_sense_for_a_server_is_said() {
     ) -> c_int {
         0
     }
-    let changes: [(Change, &str); 6] = [
+    let changes: [(Change, &str); 7] = [
+        (|given| given.memory_limit = -1, "memory_limit cannot be -1"),
         (|given| given.workers = -1, "a negative number of workers"),
         (|given| given.token = c"secret".as_ptr(), "a token without a user"),
         (

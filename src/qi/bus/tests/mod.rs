@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::qi::calls::Counts;
+use crate::qi::calls::{CallError, Counts};
 use crate::qi::client::{Proxy, Session, SessionOptions};
 use crate::qi::server::{Answer, Object, ObjectBuilder, Options, Server};
 use crate::qi::value::Value;
@@ -96,5 +96,31 @@ fn no_answer_is_unknown_to_a_connection_that_is_used_both_ways() {
     }
     drop((proxy, there));
     session.close();
+    server.close();
+}
+
+#[test]
+fn calls_of_objects_that_peers_pass_have_the_limit_of_their_session() {
+    let reactor = Reactor::start().unwrap();
+    let server = Server::standalone(&reactor, &["tcp://127.0.0.1:0"], Options::default()).unwrap();
+    let kept: Arc<Mutex<Vec<_>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let mut silent = ObjectBuilder::new();
+    silent.method_later("never", "()", "v", move |call| keep.lock().push(call));
+    let silent = silent.build().unwrap();
+    let mut builder = ObjectBuilder::new();
+    builder.method("make", "()", "o", move |_| Ok(Answer::from(&silent)));
+    server.add_service("Maker", &builder.build().unwrap()).unwrap();
+    let limit = Duration::from_millis(50);
+    let options = SessionOptions { call_timeout: Some(limit), ..SessionOptions::default() };
+    let session = Session::connect(&server.addresses()[0], options).unwrap();
+    let made = session.service("Maker").unwrap().call("make", &[]).unwrap();
+    for object in [made.proxy().unwrap(), Proxy::of_object(&made.objects()[0]).unwrap()] {
+        let begun = std::time::Instant::now();
+        assert_eq!(object.call("never", &[]).unwrap_err(), CallError::TimedOut);
+        assert!(begun.elapsed() >= limit);
+    }
+    session.close();
+    kept.lock().clear();
     server.close();
 }

@@ -3,14 +3,24 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use crate::qi::endpoint::decoder::Decoder;
+use crate::qi::endpoint::Budget;
+use crate::qi::endpoint::decoder::{Decoder, Incoming, Refused};
 use crate::qi::message::{HEADER_SIZE, HeaderError, Message};
 
 const LIMIT: u32 = 1 << 20;
 
 /// Feeds bytes in pieces of the given lengths (the last one for the rest), partly through the room for large payloads.
 fn decode(bytes: &[u8], cuts: &[usize]) -> Result<(Vec<Message>, Decoder), HeaderError> {
-    let mut decoder = Decoder::default();
+    let (incoming, decoder) = decode_within(&Budget::default(), bytes, cuts)?;
+    let message = |incoming| match incoming {
+        Incoming::Message(message) => message,
+        Incoming::Refused(refused) => panic!("{refused:?}"),
+    };
+    Ok((incoming.into_iter().map(message).collect(), decoder))
+}
+
+fn decode_within(budget: &Budget, bytes: &[u8], cuts: &[usize]) -> Result<(Vec<Incoming>, Decoder), HeaderError> {
+    let mut decoder = Decoder::new(budget.account());
     let mut messages = Vec::new();
     let mut rest = bytes;
     let mut cuts = cuts.iter().copied().chain(std::iter::repeat(usize::MAX));
@@ -95,7 +105,7 @@ fn faults_are_seen_as_soon_as_their_bytes_are_there() {
 #[test]
 fn what_is_announced_costs_nothing() {
     let header = Message::call(1, 2, 1, 100, Bytes::new()).header.encode(50_000_000);
-    let mut decoder = Decoder::default();
+    let mut decoder = Decoder::new(Budget::default().account());
     decoder.feed(&header).unwrap();
     assert_eq!(decoder.next(u32::MAX), Ok(None));
     let mut largest = 0;
@@ -118,6 +128,30 @@ fn long_payloads_share_the_block_and_short_ones_do_not_keep_it() {
     let gap = got[1].payload.as_ptr().addr() - got[0].payload.as_ptr().addr();
     assert_eq!(gap, 3000 + HEADER_SIZE, "views of one block");
     assert!(got[2].payload.as_ptr().addr().abs_diff(got[1].payload.as_ptr().addr()) != gap);
+    // A mailbox counts the payload, so that must be about what it keeps in memory.
+    let (_, bytes) = stream(&[300, 20_000]);
+    let (got, _) = decode(&bytes, &[]).unwrap();
+    let apart = got[1].payload.as_ptr().addr().wrapping_sub(got[0].payload.as_ptr().addr());
+    assert!(apart != 300 + HEADER_SIZE, "300 bytes that keep 20,000");
+}
+
+#[test]
+fn a_payload_that_the_budget_has_no_room_for_is_passed_over() {
+    let (messages, bytes) = stream(&[10, 500_000, 20, 100_000, 30]);
+    let budget = Budget::new(600_000);
+    for cuts in [&[60_000; 12][..], &[37, 100, 70_000, 1, 1, 65_536], &[64 * 1024; 12]] {
+        let (got, decoder) = decode_within(&budget, &bytes, cuts).unwrap();
+        let mut expected: Vec<_> = messages.iter().cloned().map(Incoming::Message).collect();
+        expected[1] = Incoming::Refused(Refused { header: messages[1].header, size: 500_000 });
+        assert!(got == expected, "more than half of the budget, after {cuts:?}");
+        assert!(!decoder.is_amid());
+        drop(decoder);
+        assert_eq!(budget.used(), 0);
+    }
+    let (_, decoder) = decode_within(&budget, &bytes[..60_000], &[]).unwrap();
+    assert!(budget.used() > 0, "what has come of a message that is not whole");
+    drop(decoder);
+    assert_eq!(budget.used(), 0);
 }
 
 proptest! {

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 
 use crate::core::Error;
-use crate::qi::endpoint::Reason;
 use crate::qi::endpoint::filter::{Filter, Pattern, Types, Verdict};
 use crate::qi::endpoint::handlers::{Aftermath, Answer, Closer, Round, Step, Table, Taken, Target};
 use crate::qi::endpoint::ring::{Next, Ring, Wakes};
+use crate::qi::endpoint::{Budget, Reason};
 use crate::qi::message::{Message, Type};
 
 /// Who was told what, in order.
@@ -34,7 +34,7 @@ impl House {
     }
 
     pub fn queue(&mut self, name: &'static str, filter: impl Into<Filter>, length: usize) -> (u64, Arc<Ring>) {
-        let ring = Arc::new(Ring::new(length));
+        let ring = Arc::new(Ring::new(length, Budget::default().account()));
         let closer = self.closer(name);
         (self.table.add(filter.into(), Target::Queue(Arc::clone(&ring)), closer).unwrap(), ring)
     }
@@ -315,7 +315,7 @@ fn exact_keys_are_found_without_looking_at_the_others() {
 #[test]
 fn a_queue_is_bounded_in_bytes_and_takes_a_single_message_of_any_size() {
     let message = |id: u32, size: usize| Message::event(id, 1, 1, 1, vec![0; size].into());
-    let ring = Ring::bounded(10, 1000);
+    let ring = Ring::bounded(10, 1000, Budget::default().account());
     let mut wakes = Wakes::new();
     assert!(ring.push(&message(1, 5000), &mut wakes), "alone");
     assert!(!ring.push(&message(2, 0), &mut wakes));

@@ -6,6 +6,7 @@ mod ends;
 mod faults;
 mod flood;
 mod handlers;
+mod memory;
 mod outgoing;
 mod random;
 mod secure;

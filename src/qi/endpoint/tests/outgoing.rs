@@ -3,8 +3,13 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use crate::qi::endpoint::Budget;
 use crate::qi::endpoint::outgoing::Outgoing;
 use crate::qi::message::{HEADER_SIZE, Message};
+
+fn outgoing(limit: usize, reserve: usize) -> Outgoing {
+    Outgoing::new(limit, reserve, Budget::default().account())
+}
 
 fn message(id: u32, size: usize) -> Message {
     Message::post(id, 2, 1, 100, vec![id as u8; size].into())
@@ -26,7 +31,7 @@ fn write(queue: &mut Outgoing, most: usize) -> Vec<u8> {
 
 #[test]
 fn an_empty_queue_takes_anything_and_a_full_one_nothing() {
-    let mut queue = Outgoing::new(100, 0);
+    let mut queue = outgoing(100, 0);
     let large = message(1, 1_000_000);
     assert!(queue.has_room(&large));
     push(&mut queue, &large);
@@ -43,7 +48,7 @@ fn an_empty_queue_takes_anything_and_a_full_one_nothing() {
 
 #[test]
 fn control_answers_have_a_reserve_that_is_given_back_when_they_are_written() {
-    let mut queue = Outgoing::new(HEADER_SIZE, 3 * HEADER_SIZE);
+    let mut queue = outgoing(HEADER_SIZE, 3 * HEADER_SIZE);
     push(&mut queue, &message(1, 1000));
     let control = message(2, 0);
     for _ in 0..3 {
@@ -61,7 +66,7 @@ fn control_answers_have_a_reserve_that_is_given_back_when_they_are_written() {
 
 #[test]
 fn control_answers_use_the_reserve_only_when_there_is_no_room() {
-    let mut queue = Outgoing::new(10 * HEADER_SIZE, 2 * HEADER_SIZE);
+    let mut queue = outgoing(10 * HEADER_SIZE, 2 * HEADER_SIZE);
     let control = message(1, 0);
     for _ in 0..12 {
         assert!(queue.push_control(&control, 0));
@@ -74,7 +79,7 @@ fn control_answers_use_the_reserve_only_when_there_is_no_room() {
 fn long_payloads_are_shared_with_every_receiver() {
     let payload = Bytes::from(vec![7; 10_000]);
     let event = Message::event(1, 2, 1, 100, payload.clone());
-    let mut queue = Outgoing::new(1 << 20, 0);
+    let mut queue = outgoing(1 << 20, 0);
     push(&mut queue, &event);
     assert!(queue.take_batch().slices().iter().any(|slice| slice.as_ptr() == payload.as_ptr()));
 }
@@ -86,7 +91,7 @@ proptest! {
     fn bytes_leave_whole_and_in_order(
         steps in prop::collection::vec((prop_oneof![0usize..100, 4090usize..4100, 60_000usize..70_000], 0usize..200_000), 1..40),
     ) {
-        let mut queue = Outgoing::new(1 << 30, 0);
+        let mut queue = outgoing(1 << 30, 0);
         let (mut expected, mut got) = (Vec::new(), Vec::new());
         for (id, (size, most)) in steps.into_iter().enumerate() {
             let message = message(id as u32, size);
@@ -100,4 +105,18 @@ proptest! {
         }
         prop_assert!(got == expected);
     }
+}
+
+#[test]
+fn what_waits_counts_until_it_is_written_or_forgotten() {
+    let budget = Budget::new(1_000_000);
+    let mut queue = Outgoing::new(usize::MAX / 2, 0, budget.account());
+    push(&mut queue, &message(1, 700_000));
+    assert!(!queue.has_room(&message(2, 100_000)), "the budget, not the limit of the queue");
+    write(&mut queue, 600_000);
+    assert!(queue.has_room(&message(2, 100_000)));
+    push(&mut queue, &message(2, 100_000));
+    assert!((150_000..=200_000 + 2 * HEADER_SIZE).contains(&budget.used()), "{budget:?}");
+    queue.clear();
+    assert_eq!(budget.used(), 0);
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::qi::capability::Capabilities;
+use crate::qi::endpoint::Budget;
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::server::mailbox::Limits;
 use crate::qi::server::{Answer, Call, CallError};
@@ -332,4 +333,46 @@ fn objects_with_all_code_in_one_place() {
     assert_eq!(result(&client.only(), "i"), 42.into());
     meta.signal("bad", "i");
     assert!(meta.build().is_err());
+}
+
+#[test]
+fn calls_of_all_connections_share_one_budget_until_they_are_answered() {
+    let mut builder = ObjectBuilder::new();
+    builder.limits(Limits { tasks: 1000, bytes: usize::MAX });
+    let kept: Arc<Mutex<Vec<Call>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    builder.method_later("keep", "(r)", "v", move |call| keep.lock().push(call));
+    let object = builder.build().unwrap();
+    let mut world = World::new();
+    world.budget = Budget::new(1 << 20);
+    world.router.add_service(SERVICE, &object);
+    let clients = [world.client(), world.client(), world.client()];
+    let image = || args("(r)", vec![Value::Raw(vec![7; 100_000].into())]);
+    let mut shares = [0; 3];
+    for (client, share) in clients.iter().zip(&mut shares) {
+        for _ in 0..20 {
+            client.call(object.meta().methods_named("keep").next().unwrap().uid, image());
+        }
+        let refused = client.take();
+        assert!(refused.iter().all(|message| error(message).contains("no memory")), "{refused:?}");
+        *share = 20 - refused.len();
+    }
+    assert_eq!(shares, [5, 2, 1], "half of it, half of the rest, and so on");
+    assert!(world.budget.used() <= world.budget.limit());
+    assert_eq!(object.statistics().refused_calls, 60 - 8);
+    // A method that keeps its call keeps the memory, too.
+    let used = world.budget.used();
+    world.run();
+    assert_eq!(world.budget.used(), used);
+    let calls = std::mem::take(&mut *kept.lock());
+    calls.into_iter().for_each(|call| call.reply(Ok(Answer::void())));
+    assert_eq!(world.budget.used(), 0);
+    assert_eq!(clients.iter().map(|client| client.take().len()).sum::<usize>(), 8);
+    clients[0].call(object.meta().methods_named("keep").next().unwrap().uid, image());
+    assert!(world.budget.used() > 0);
+    // Nobody waits for it, but what it does is still done.
+    clients[0].end();
+    world.run();
+    drop(std::mem::take(&mut *kept.lock()));
+    assert_eq!(world.budget.used(), 0);
 }

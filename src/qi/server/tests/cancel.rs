@@ -164,7 +164,7 @@ fn between_mailbox_and_method() {
     let object = world.router.service(SERVICE).unwrap();
     let header = Header::new(Type::Call, 5, SERVICE, 1, SLOW);
     let ticket = || {
-        let ticket = InboundCall::new(&client.peer, &object, header, false);
+        let ticket = InboundCall::new((&client.peer, &object), header, false, 0).unwrap();
         assert!(client.peer.remember(&ticket));
         ticket
     };

@@ -49,6 +49,8 @@ fn busy(running: &Running) -> Raw {
         subscriptions: before.subscriptions + 1,
         exports: 1,
         events_dropped: 0,
+        // A connection.
+        memory: before.memory + 16 * 1024,
     };
     assert_eq!(running.server.statistics(), expected);
     raw

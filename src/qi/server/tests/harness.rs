@@ -10,6 +10,8 @@ use crate::core::Error;
 use crate::qi::calls::channel::Channel;
 use crate::qi::calls::requester::Requester;
 use crate::qi::capability::{Capabilities, CapabilityMap};
+use crate::qi::endpoint::Budget;
+use crate::qi::endpoint::budget::Account;
 use crate::qi::endpoint::{Reason, WhenFull};
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::payload::read_result;
@@ -49,6 +51,7 @@ pub struct Fake {
     next: AtomicU32,
     pub state: Mutex<State>,
     requester: OnceLock<Arc<Requester>>,
+    account: Arc<Account>,
     me: Weak<Fake>,
 }
 
@@ -91,6 +94,10 @@ impl Connection for Fake {
     fn requester(&self) -> Arc<Requester> {
         let new = || Requester::over(self.me.upgrade().unwrap());
         Arc::clone(self.requester.get_or_init(new))
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(&self.account)
     }
 
     fn authenticated(&self, shared: Capabilities) {
@@ -208,6 +215,7 @@ impl Client {
 
 pub struct World {
     pub router: Arc<Router>,
+    pub budget: Budget,
     connections: AtomicU64,
 }
 
@@ -223,7 +231,7 @@ impl World {
 
     pub fn with_threads(workers: Threads, authenticator: Option<Arc<Authenticator>>) -> World {
         let router = Router::new(workers, None, Duration::ZERO, authenticator);
-        World { router, connections: AtomicU64::new(1) }
+        World { router, budget: Budget::default(), connections: AtomicU64::new(1) }
     }
 
     /// With this object as [`SERVICE`].
@@ -239,7 +247,8 @@ impl World {
         let state =
             State { sent: Vec::new(), room: usize::MAX, control_room: usize::MAX, closed: false, authenticated: None };
         let (next, state) = (AtomicU32::new(500), Mutex::new(state));
-        let fake = Arc::new_cyclic(|me| Fake { id, next, state, requester: OnceLock::new(), me: Weak::clone(me) });
+        let (requester, account) = (OnceLock::new(), self.budget.account());
+        let fake = Arc::new_cyclic(|me| Fake { id, next, state, requester, account, me: Weak::clone(me) });
         let peer = self.router.connected(Arc::clone(&fake) as _, Role::Accepted);
         Client { fake, peer, router: Arc::clone(&self.router), next: AtomicU32::new(1000) }
     }

@@ -35,8 +35,9 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Waits until the server has no more than this.
+    /// Waits until the server has no more than this, and all memory but that of connections is given back.
     pub fn settles(&self, expected: ServerStatistics) {
+        let expected = ServerStatistics { memory: expected.connections * 16 * 1024, ..expected };
         wait_until(|| self.server.statistics() == expected, || format!("{:?}", self.server.statistics()));
     }
 

@@ -48,7 +48,7 @@ fn an_event_goes_to_every_subscriber() {
     one.subscribe(FIRED, LINK);
     two.subscribe(FIRED, LINK);
     idle.subscribe(ANY, LINK);
-    assert_eq!(fire(&object), Emitted { sent: 2, dropped: 0 });
+    assert_eq!(fire(&object), Emitted { sent: 2, dropped: 0, waiting: 0 });
     let events = [one.only(), two.only()];
     for event in &events {
         let Header { ty, service, object, action, flags, .. } = event.header;
@@ -113,7 +113,7 @@ fn the_end_of_a_connection_ends_its_subscriptions() {
     two.subscribe(FIRED, LINK);
     one.end();
     world.router.ended(&one.peer);
-    assert_eq!(fire(&object), Emitted { sent: 1, dropped: 0 });
+    assert_eq!(fire(&object), Emitted { sent: 1, dropped: 0, waiting: 0 });
     assert_eq!((one.peer.subscriptions(), two.peer.subscriptions()), (0, 1));
     one.none();
 }
@@ -261,9 +261,9 @@ fn who_does_not_read_loses_events_and_they_are_counted() {
     quick.subscribe(FIRED, 1);
     slow.room(3);
     let emitted: Vec<_> = (0..5).map(|_| fire(&object)).collect();
-    assert_eq!(emitted[0], Emitted { sent: 3, dropped: 0 });
-    assert_eq!(emitted[1], Emitted { sent: 2, dropped: 1 });
-    assert_eq!(emitted[2], Emitted { sent: 1, dropped: 2 });
+    assert_eq!(emitted[0], Emitted { sent: 3, dropped: 0, waiting: 0 });
+    assert_eq!(emitted[1], Emitted { sent: 2, dropped: 1, waiting: 0 });
+    assert_eq!(emitted[2], Emitted { sent: 1, dropped: 2, waiting: 0 });
     assert_eq!((slow.take().len(), quick.take().len()), (3, 5));
     let statistics = object.statistics();
     assert_eq!((statistics.events_sent, statistics.events_dropped), (8, 7));
@@ -289,4 +289,71 @@ fn a_service_that_is_removed_tells_no_more() {
     assert_eq!(client.only().header.service, 3);
     client.call(METHOD, Bytes::new());
     assert_eq!(error(&client.only()), "The call request could not be handled.");
+}
+
+fn numbers(events: &[Message]) -> Vec<i32> {
+    events.iter().map(|event| i32::from_le_bytes(event.payload[..4].try_into().unwrap())).collect()
+}
+
+fn fire_number(object: &Object, number: i32) -> Emitted {
+    object.emit("fired", vec![number.into(), "".into()]).unwrap()
+}
+
+#[test]
+fn an_event_for_very_many_takes_turns_with_what_else_the_object_does() {
+    let object = object();
+    let world = World::serving(&object);
+    let clients: Vec<_> = (0..20).map(|_| world.client()).collect();
+    for client in &clients {
+        (0..100).for_each(|link| client.subscribe(FIRED, link));
+    }
+    let emitted = fire_number(&object, 1);
+    assert_eq!(emitted.sent + emitted.waiting, 2000);
+    assert!(emitted.sent <= 512, "a turn: {emitted:?}");
+    let caller = world.client();
+    caller.call(METHOD, Bytes::new());
+    // A turn for the event, and one for the call.
+    assert!(world.router.step() && world.router.step());
+    assert_eq!(caller.only().header.ty, Type::Reply);
+    let told = clients.iter().map(|client| client.fake.state.lock().sent.len()).sum::<usize>();
+    assert!((1..2000).contains(&told), "{told}");
+    // Who has gone is not told any more.
+    clients[19].end();
+    world.run();
+    assert_eq!(object.statistics().events_sent, 1900);
+    assert!(clients[..19].iter().all(|client| numbers(&client.take()) == [1; 100]));
+    clients[19].none();
+}
+
+#[test]
+fn the_next_event_comes_after_the_last_one_for_everybody() {
+    let object = object();
+    let world = World::serving(&object);
+    let clients: Vec<_> = (0..10).map(|_| world.client()).collect();
+    for client in &clients {
+        (0..100).for_each(|link| client.subscribe(FIRED, link));
+    }
+    for number in 1..=3 {
+        assert!(fire_number(&object, number).waiting > 0);
+    }
+    world.run();
+    let expected: Vec<_> = [1, 2, 3].into_iter().flat_map(|number| [number; 100]).collect();
+    for client in &clients {
+        assert_eq!(numbers(&client.take()), expected);
+    }
+}
+
+#[test]
+fn an_event_is_told_whole_if_the_workers_end_before_it() {
+    let object = object();
+    let (ending, world) = (World::serving(&object), World::serving(&object));
+    let clients = [ending.client(), world.client()];
+    let many: Vec<_> = (0..9).map(|_| ending.client()).collect();
+    for client in many.iter().chain(&clients) {
+        (0..100).for_each(|link| client.subscribe(FIRED, link));
+    }
+    assert!(fire_number(&object, 1).waiting > 0);
+    ending.router.stop();
+    world.run();
+    assert_eq!(clients[1].take().len(), 100);
 }

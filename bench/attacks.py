@@ -1,0 +1,296 @@
+#!/usr/bin/env python3
+"""What a bystander and a server feel while one client misbehaves: our object bus and the genuine libqi; prints a table.
+
+The attackers and the bystander speak the protocol by themselves, so they are the same for both servers. libqi comes as for bench/qi.py.
+"""
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import pathlib
+import socket
+import struct
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+specification = importlib.util.spec_from_file_location("qi_bench", HERE / "qi.py")
+qi_bench = importlib.util.module_from_spec(specification)
+specification.loader.exec_module(qi_bench)
+
+HEAD = struct.Struct("<IIIHBBIII")
+MAGIC = 0x42ADDE42
+CALL, REPLY, ERROR = 1, 2, 3
+MAIN = 1
+REGISTER, META = 0, 2
+PATIENCE = 10
+MIB = 1 << 20
+
+
+def message(identity, service, action, payload=b"", ty=CALL, size=None):
+    size = len(payload) if size is None else size
+    return HEAD.pack(MAGIC, identity, size, 0, ty, 0, service, 0 if service == 0 else MAIN, action) + payload
+
+
+class Client:
+    """A connection that is let in, and knows the service Bench."""
+
+    def __init__(self, address):
+        host, port = address.rsplit("/", 1)[1].split(":")
+        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.identity = 1
+        self.call(0, 8, struct.pack("<I", 0))
+
+    def exactly(self, count):
+        got = bytearray()
+        while len(got) < count:
+            piece = self.socket.recv(min(count - len(got), 1 << 20))
+            if not piece:
+                raise ConnectionError("closed by the server")
+            got += piece
+        return bytes(got)
+
+    def next(self):
+        _, identity, size, _, ty, _, _, _, _ = HEAD.unpack(self.exactly(HEAD.size))
+        return identity, ty, self.exactly(size)
+
+    def call(self, service, action, payload=b""):
+        self.identity += 1
+        self.socket.sendall(message(self.identity, service, action, payload))
+        while True:
+            identity, ty, answer = self.next()
+            if identity == self.identity and ty in (REPLY, ERROR):
+                if ty == ERROR:
+                    raise RuntimeError(answer[9:].decode(errors="replace"))
+                return answer
+
+    def know(self, name="Bench"):
+        """The service's id, and those of its methods and signals."""
+        wanted = name.encode()
+        info = self.call(1, 100, struct.pack("<I", len(wanted)) + wanted)
+        self.service = struct.unpack_from("<I", info, 4 + len(wanted))[0]
+        text = self.call(self.service, META, struct.pack("<I", 0))
+        at = 0
+
+        def number():
+            nonlocal at
+            at += 4
+            return struct.unpack_from("<I", text, at - 4)[0]
+
+        def words():
+            nonlocal at
+            length = number()
+            at += length
+            return text[at - length : at].decode()
+
+        self.members = {}
+        for _ in range(number()):
+            number()
+            uid, _, name, _, _ = number(), words(), words(), words(), words()
+            for _ in range(number()):
+                words(), words()
+            words()
+            self.members.setdefault(name, uid)
+        for _ in range(number()):
+            number()
+            uid, name, _ = number(), words(), words()
+            self.members["signal " + name] = uid
+        return self
+
+    def register(self, signal, link):
+        payload = struct.pack("<IIQ", self.service, self.members["signal " + signal], link)
+        self.identity += 1
+        self.socket.sendall(message(self.identity, self.service, REGISTER, payload))
+
+
+def swallow(client):
+    def read():
+        buffer = bytearray(1 << 20)
+        while client.socket.recv_into(buffer):
+            pass
+
+    client.socket.settimeout(None)
+    threading.Thread(target=read, daemon=True).start()
+
+
+def flooding(client, action, payload=b""):
+    one = b"".join(message(1000 + number, client.service, action, payload) for number in range(2000))
+    client.socket.settimeout(None)
+    while True:
+        client.socket.sendall(one)
+
+
+# Each of these is a process; it says "ready" by the event and goes on until it is killed.
+
+
+def flood(address, ready):
+    client = Client(address).know()
+    swallow(client)
+    ready.set()
+    flooding(client, client.members["add"], struct.pack("<ii", 1, 2))
+
+
+def flood_and_not_read(address, ready):
+    client = Client(address).know()
+    ready.set()
+    flooding(client, client.members["add"], struct.pack("<ii", 1, 2))
+
+
+def slow_calls(address, ready):
+    client = Client(address).know()
+    swallow(client)
+    burst = b"".join(message(1000 + n, client.service, client.members["work"], struct.pack("<i", 200)) for n in range(2048))
+    ready.set()
+    while True:
+        client.socket.sendall(burst)
+        time.sleep(0.1)
+
+
+def sleepers(address, ready):
+    clients = [Client(address).know(f"Sleeper{number}") for number in range(16)]
+    ready.set()
+    for client in clients:
+        client.socket.sendall(message(1000, client.service, client.members["nap"], struct.pack("<i", 60_000)))
+    time.sleep(3600)
+
+
+def registrations(address, ready):
+    client = Client(address).know()
+    swallow(client)
+    for link in range(1, 65_537):
+        client.register("fired", link)
+    time.sleep(1)
+    ready.set()
+    time.sleep(3600)
+
+
+def unfinished(address, ready):
+    clients = [Client(address).know() for _ in range(20)]
+    part = bytes(47_900_000)
+    senders = []
+    for client in clients:
+        client.socket.sendall(message(1000, client.service, client.members["add"], b"", size=48_000_000))
+        client.socket.settimeout(None)
+        senders.append(threading.Thread(target=client.socket.sendall, args=(part,), daemon=True))
+        senders[-1].start()
+    for sender in senders:
+        sender.join(10)
+    ready.set()
+    time.sleep(3600)
+
+
+def connections(address, ready):
+    there = [Client(address) for _ in range(400)]
+    ready.set()
+    time.sleep(3600 if there else 0)
+
+
+def blind_subscribers(address, ready):
+    clients = [Client(address).know() for _ in range(20)]
+    for client in clients:
+        client.register("image", 1)
+    ready.set()
+    caller = Client(address).know()
+    while True:
+        caller.call(caller.service, caller.members["shoot"], struct.pack("<i", MIB))
+        time.sleep(0.02)
+
+
+ATTACKS = [
+    ("nothing", None, "add"),
+    ("calls without a pause", flood, "add"),
+    ("the same, and no answer is read", flood_and_not_read, "add"),
+    ("2,048 calls of 0.2 ms each, for the bystander's object", slow_calls, "add"),
+    ("16 methods that sleep for a minute, of as many other objects", sleepers, "add"),
+    ("65,536 registrations for a signal that the bystander's call emits", registrations, "fire"),
+    ("20 messages of 48 MB, all but the last bytes", unfinished, "add"),
+    ("400 connections", connections, "add"),
+    ("20 subscribers to images of 1 MiB that do not read", blind_subscribers, "add"),
+]
+
+
+def resident(process):
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    return int(dict(line.split(":", 1) for line in status.splitlines())["VmRSS"].split()[0]) / 1024
+
+
+def feel(address, method, seconds, watch):
+    """The bystander's times in ms, one call after the other with a pause of a millisecond."""
+    client = Client(address).know()
+    arguments = struct.pack("<ii", 1, 2) if method == "add" else struct.pack("<i", 1)
+    times, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        begun = time.perf_counter()
+        client.call(client.service, client.members[method], arguments)
+        times.append((time.perf_counter() - begun) * 1e3)
+        watch()
+        time.sleep(0.001)
+    return sorted(times)
+
+
+def suffer(bench, side, attack, method, seconds):
+    with qi_bench.Program(bench, side, "serve", "tcp://127.0.0.1:0") as server:
+        address = server.answer()
+        Client(address).know().call(1, 101)
+        peak = resident(server.process)
+
+        def watch():
+            nonlocal peak
+            peak = max(peak, resident(server.process))
+
+        attacker = None
+        if attack:
+            ready = multiprocessing.Event()
+            attacker = multiprocessing.Process(target=attack, args=(address, ready), daemon=True)
+            attacker.start()
+            ready.wait(60)
+            time.sleep(0.3)
+            watch()
+        try:
+            times = feel(address, method, seconds, watch)
+            felt = [times[len(times) // 2], times[len(times) * 99 // 100]]
+        except (OSError, RuntimeError) as error:
+            print(f"{side}: {error}", file=sys.stderr)
+            felt = None
+        watch()
+        if attacker:
+            attacker.kill()
+            attacker.join()
+        time.sleep(2)
+        return felt, peak, resident(server.process)
+
+
+def row(title, sides):
+    cells = []
+    for felt, peak, after in sides:
+        cells += [f"{felt[0]:.2f}", f"{felt[1]:.1f}"] if felt else ["none", "none"]
+        cells += [f"{peak:.0f}", f"{after:.0f}"]
+    return f"| {title} | " + " | ".join(cells) + " |"
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--time", type=float, default=4.0, help="seconds that the bystander calls, default 4")
+    p.add_argument("--only", type=int, help="the attack of this number, from 0")
+    p.add_argument("--side", choices=["libqi", "ours"], action="append", help="default: both")
+    p.add_argument("--python", type=pathlib.Path, help="a Python that has the package qi")
+    p.add_argument("--program", type=pathlib.Path, help="our side; default: build it")
+    args = p.parse_args()
+    args.static = pathlib.Path("/bin/true")
+    sides = args.side or ["libqi", "ours"]
+    with tempfile.TemporaryDirectory() as directory:
+        bench = qi_bench.Bench(args, directory)
+        each = "p50, ms | p99, ms | peak, MiB | after, MiB"
+        print("| one client's attack | " + " | ".join(f"{side}: {each}" for side in sides) + " |")
+        print("|---|" + "---|" * 4 * len(sides))
+        for number, (title, attack, method) in enumerate(ATTACKS):
+            if args.only in (None, number):
+                print(row(title, [suffer(bench, side, attack, method, args.time) for side in sides]), flush=True)
+
+
+if __name__ == "__main__":
+    main()

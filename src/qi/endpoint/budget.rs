@@ -1,0 +1,200 @@
+//! What connections may keep in memory together: one number of bytes for all of a server, or of a client.
+//!
+//! Each connection, and each queue of a subscriber, has an **account**. It may have as much as is left free for the others (a dynamic
+//! threshold, as switches share their buffers): one by itself gets half of the budget, four get a fifth each and leave a fifth. So
+//! nobody can use it up, and who has little always gets some more.
+//!
+//! Only whole [`QUANTUM`]s are counted, so small messages change nothing that connections share.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes of a budget, unless somebody says otherwise.
+const DEFAULT: usize = 256 * 1024 * 1024;
+
+/// What an account has is counted in steps of so many bytes.
+pub const QUANTUM: usize = 16 * 1024;
+
+/// How many bytes may wait in memory, over all connections that are made with it (`Config::budget`): messages that have not wholly
+/// arrived, calls that have no answer yet, events that nobody has taken, and what is to be sent; and 16 KiB for each connection.
+/// Each connection, and each subscription, may have as much as is left free, so one by itself half of it. Messages longer than
+/// that are refused, as are those for which there is no room at the time: a call ends with an Error, an event counts as
+/// dropped. Clones are the same budget, so a server and a client can share one.
+#[derive(Clone)]
+pub struct Budget(Arc<Shared>);
+
+struct Shared {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Budget {
+    /// Of so many bytes.
+    pub fn new(bytes: usize) -> Budget {
+        Budget(Arc::new(Shared { limit: bytes, used: AtomicUsize::new(0) }))
+    }
+
+    /// All there is.
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// What is in use now, in steps of 16 KiB.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// An account that has nothing yet.
+    pub fn account(&self) -> Arc<Account> {
+        Arc::new(Account { budget: self.clone(), used: AtomicUsize::new(0) })
+    }
+}
+
+impl Default for Budget {
+    /// 256 MiB.
+    fn default() -> Budget {
+        Budget::new(DEFAULT)
+    }
+}
+
+impl fmt::Debug for Budget {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "Budget({} of {})", self.used(), self.limit())
+    }
+}
+
+/// The share of one connection or queue. What it still has is given back with it.
+#[derive(Debug)]
+pub struct Account {
+    budget: Budget,
+    used: AtomicUsize,
+}
+
+impl Account {
+    /// Takes so many bytes; false: they are too many now, and nothing is taken.
+    pub fn take(&self, bytes: usize) -> bool {
+        let (before, counted) = self.add(bytes);
+        let own = whole(before.saturating_add(bytes));
+        let all = self.budget.used();
+        if counted == 0 || own <= self.budget.limit().saturating_sub(all) {
+            return true;
+        }
+        self.give(bytes);
+        false
+    }
+
+    /// Would [`Account::take`] take them?
+    pub fn has_room(&self, bytes: usize) -> bool {
+        let before = self.used.load(Ordering::Relaxed);
+        let own = whole(before.saturating_add(bytes));
+        let all = self.budget.used().saturating_add(own - whole(before));
+        own == whole(before) || own <= self.budget.limit().saturating_sub(all)
+    }
+
+    /// Takes them whether there is room or not: for what is there already.
+    pub fn charge(&self, bytes: usize) {
+        self.add(bytes);
+    }
+
+    /// Gives back what was taken.
+    pub fn give(&self, bytes: usize) {
+        let before = self.used.fetch_sub(bytes, Ordering::Relaxed);
+        let counted = whole(before) - whole(before.saturating_sub(bytes));
+        if counted > 0 {
+            self.budget.0.used.fetch_sub(counted, Ordering::Relaxed);
+        }
+    }
+
+    /// What it had before, and what that has added to the budget.
+    fn add(&self, bytes: usize) -> (usize, usize) {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        let counted = whole(before.saturating_add(bytes)) - whole(before);
+        if counted > 0 {
+            self.budget.0.used.fetch_add(counted, Ordering::Relaxed);
+        }
+        (before, counted)
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let left = *self.used.get_mut();
+        self.give(left);
+    }
+}
+
+fn whole(bytes: usize) -> usize {
+    bytes / QUANTUM * QUANTUM
+}
+
+/// Bytes taken from an account, until it is dropped.
+#[derive(Debug)]
+pub struct Charge {
+    account: Arc<Account>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Nothing yet.
+    pub fn on(account: &Arc<Account>) -> Charge {
+        Charge { account: Arc::clone(account), bytes: 0 }
+    }
+
+    /// As many in all, if it has less; false: they are too many now.
+    pub fn grow_to(&mut self, bytes: usize) -> bool {
+        let more = bytes.saturating_sub(self.bytes);
+        let taken = more == 0 || self.account.take(more);
+        self.bytes += if taken { more } else { 0 };
+        taken
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.account.give(self.bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_may_have_what_is_left_free() {
+        let budget = Budget::new(100 * QUANTUM);
+        let accounts: Vec<_> = (0..5).map(|_| budget.account()).collect();
+        let mut shares = Vec::new();
+        for account in &accounts {
+            let mut share = 0;
+            while account.take(QUANTUM) {
+                share += 1;
+            }
+            shares.push(share);
+        }
+        assert_eq!(shares, [50, 25, 12, 6, 3], "who comes first, and half of the rest");
+        assert!(!accounts[4].has_room(QUANTUM) && !accounts[4].take(QUANTUM));
+        assert!(accounts[4].take(QUANTUM - 1), "what is too little to be counted is always there");
+        assert_eq!(budget.used(), 96 * QUANTUM);
+        drop(accounts);
+        assert_eq!(budget.used(), 0, "all of it is given back");
+    }
+
+    #[test]
+    fn what_is_charged_ends_with_it() {
+        let budget = Budget::new(4 * QUANTUM);
+        let account = budget.account();
+        let mut charge = Charge::on(&account);
+        assert!(charge.grow_to(2 * QUANTUM) && charge.grow_to(QUANTUM), "it has that much");
+        assert!(!charge.grow_to(3 * QUANTUM), "more than the others would have");
+        assert_eq!(budget.used(), 2 * QUANTUM);
+        drop(charge);
+        assert_eq!(budget.used(), 0);
+        account.charge(9 * QUANTUM);
+        assert!(!account.has_room(QUANTUM), "it has more than there is");
+        account.give(9 * QUANTUM);
+        assert!(account.has_room(QUANTUM));
+    }
+}
