@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use python_binding::{PYTHON, binding};
 use support::libqi::{self, Service};
-use support::{Outcome, ScratchDir, free_port, python_binding, run};
+use support::{Outcome, ScratchDir, free_port, python_binding, require_tool, run};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -49,6 +49,13 @@ fn docstrings_are_true() {
 #[test]
 fn types_are_complete() {
     python(&["-m", "mypy", "--strict", "--cache-dir=/dev/null", "-p", "millrace"]);
+    // It runs on Node.js, and fetches itself from npm the first time.
+    require_tool("node", "nodejs");
+    let installed = python(&["-c", "import millrace, os; print(os.path.dirname(millrace.__file__))"]).stdout;
+    let mut pyright = Command::new(&*PYTHON);
+    pyright.args(["-m", "pyright", "--warnings", "--pythonpath"]).arg(&*PYTHON).arg(installed.trim());
+    pyright.env("PYRIGHT_PYTHON_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/pyright"));
+    run(&mut pyright, LIMIT).expect_success("pyright");
 }
 
 #[test]

@@ -6,10 +6,18 @@ mod support;
 #[path = "support/conformance.rs"]
 mod conformance;
 
+#[path = "support/conformance_bus.rs"]
+mod rust_bus;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use conformance::{LANGUAGES, List, Speaker};
-use support::{ScratchDir, until};
+use support::libqi::{self, Service};
+use support::node_binding::INSTALLED;
+use support::python_binding::PYTHON;
+use support::{ScratchDir, repo_root, run, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -109,4 +117,46 @@ fn exchange(b: &mut Speaker, mut c: Option<&mut Speaker>, pattern: &conformance:
     }
     tell('C', "close");
     tell('B', "close");
+}
+
+/// The object bus: Python, Node.js, Rust and libqi's own package, each at each.
+#[test]
+fn services() {
+    let programs = repo_root().join("bindings/conformance");
+    let file = repo_root().join("bindings/conformance.json");
+    let program = |language: &str| {
+        let python = |python: &Path| {
+            let mut command = Command::new(python);
+            command.arg(programs.join("bus.py")).arg(language);
+            command.env("PYTHONDONTWRITEBYTECODE", "1").env("QI_LOG_LEVEL", "0");
+            command
+        };
+        match language {
+            "node" => {
+                let mut command = Command::new("node");
+                command.arg("bus.js").current_dir(&*INSTALLED);
+                command
+            }
+            "millrace" => python(&PYTHON),
+            _ => python(&libqi::python()),
+        }
+    };
+    let others = ["node", "millrace", "qi"];
+    let check = |server: &str, url: &str| {
+        println!("Rust at {server}");
+        rust_bus::check(url, List::read().bus());
+        for client in others {
+            let outcome = run(program(client).args(["check", url]).arg(&file), PATIENCE);
+            // libqi's package now and then aborts when it ends, after it has said that all was right.
+            assert!(outcome.stdout.contains("ok"), "{client} at {server}: {outcome:?}");
+            assert!(client == "qi" || outcome.code == Some(0), "{client} at {server}: {outcome:?}");
+        }
+    };
+    for server in others {
+        let service = Service::run(program(server).arg("serve").stderr(Stdio::null()));
+        check(server, &service.url);
+        let ended = service.finish();
+        assert!(server == "qi" || ended.success(), "{server}: {ended}");
+    }
+    check("Rust", &rust_bus::service().addresses()[0]);
 }

@@ -11,6 +11,7 @@ need() { # PACKAGE TEST...
 }
 need libnanomsg-dev test -e /usr/include/nanomsg/nn.h
 need nanomsg-utils which nanocat
+need libnanomsg-raw-perl perl -MNanoMsg::Raw -e 1
 need libnng-dev test -e /usr/include/nng/nng.h
 need libzmq3-dev test -e /usr/include/zmq.h
 need g++ which g++

@@ -77,7 +77,10 @@ export interface Statistics {
 
 /** What this package throws and rejects with. */
 export class MillraceError extends Error {
-  /** As `EADDRINUSE`, `ETIMEDOUT`, `EBADF` (the socket is closed), `EFSM` (not possible in this state), `ENOTSUP`. */
+  /**
+   * As `EADDRINUSE`, `ETIMEDOUT`, `EBADF` (the socket is closed), `EFSM` (not possible in this state), `ENOTSUP`. Of the object bus also
+   * `ERR_REMOTE` (the method has failed; the text is its own), `ERR_NO_SERVICE`, `ENOTCONN`, `EINVAL` (a value of a wrong type, no such member).
+   */
   readonly code: string;
   /** The number of the C library. */
   readonly errno: number;

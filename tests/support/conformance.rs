@@ -77,6 +77,11 @@ impl List {
         self.0[key].as_array().expect("a list").iter()
     }
 
+    /// What the list says of the object bus.
+    pub fn bus(&self) -> &Value {
+        &self.0["bus"]
+    }
+
     pub fn sizes(&self) -> Vec<u64> {
         self.rows("sizes").map(|size| size.as_u64().expect("a size")).collect()
     }

@@ -45,14 +45,21 @@ pub static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
     for part in ["tests", "examples"] {
         copy(&binding().join(part), &dir.join(part));
     }
-    fs::copy(repo_root().join("bindings/conformance/peer.js"), dir.join("peer.js")).expect("copy");
+    for program in ["peer.js", "bus.js"] {
+        fs::copy(repo_root().join("bindings/conformance").join(program), dir.join(program)).expect("copy");
+    }
     dir
 });
 
+/// A directory and all in it.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("directory");
     for entry in fs::read_dir(from).expect("directory to copy") {
         let path = entry.expect("entry").path();
-        fs::copy(&path, to.join(path.file_name().expect("name"))).expect("copy");
+        let copied = to.join(path.file_name().expect("name"));
+        match path.is_dir() {
+            true => copy(&path, &copied),
+            false => drop(fs::copy(&path, copied).expect("copy")),
+        }
     }
 }

@@ -9,12 +9,13 @@ const { once } = require('node:events');
 
 function millrace() {
   const { Pair, Pull, Push } = require('..');
+  const sizes = (buffers) => ({ receiveMaxSize: -1, sendBuffer: buffers, receiveBuffer: buffers });
   const one = (Socket) => ({
-    bind: (options) => {
-      const socket = new Socket({ receiveMaxSize: -1, ...options });
+    bind: (buffers) => {
+      const socket = new Socket(sizes(buffers));
       return [socket, socket.bind('tcp://127.0.0.1:0').address];
     },
-    connect: (address) => new Socket({ receiveMaxSize: -1, connect: address }),
+    connect: (address, buffers) => new Socket({ ...sizes(buffers), connect: address }),
   });
   return {
     pair: one(Pair),
@@ -29,20 +30,21 @@ function millrace() {
 function zeromq() {
   const { Pair, Pull, Push } = require(require.resolve('zeromq', { paths: [process.cwd(), __dirname] }));
   // Without limits, as nothing is lost here either.
-  const open = (Socket) => {
+  const open = (Socket, buffers) => {
     const socket = new Socket();
+    if (buffers) socket.sendBufferSize = socket.receiveBufferSize = buffers;
     if (Socket !== Pull) socket.sendHighWaterMark = 0;
     if (Socket !== Push) socket.receiveHighWaterMark = 0;
     return socket;
   };
   const one = (Socket) => ({
-    bind: async () => {
-      const socket = open(Socket);
+    bind: async (buffers) => {
+      const socket = open(Socket, buffers);
       await socket.bind('tcp://127.0.0.1:*');
       return [socket, socket.lastEndpoint];
     },
-    connect: (address) => {
-      const socket = open(Socket);
+    connect: (address, buffers) => {
+      const socket = open(Socket, buffers);
       socket.connect(address);
       return socket;
     },
@@ -64,15 +66,17 @@ const LIBRARIES = { millrace, zeromq };
 const ROWS = {
   'round trip, 64 B (µs)': { kind: 'pingpong', size: 64, count: 10000 },
   'round trip, 1 MiB (µs)': { kind: 'pingpong', size: 1 << 20, count: 300 },
+  'round trip, 1 MiB, buffers of 4 MiB (µs)': { kind: 'pingpong', size: 1 << 20, count: 300, buffers: 4 << 20 },
   'one way, 64 B (messages/s)': { kind: 'oneway', size: 64, count: 200000 },
   'one way, 64 B, lists of 1000 (messages/s)': { kind: 'batches', size: 64, count: 500000 },
   'one way, 1 MiB (messages/s)': { kind: 'oneway', size: 1 << 20, count: 1000 },
+  'one way, 1 MiB, buffers of 4 MiB (messages/s)': { kind: 'oneway', size: 1 << 20, count: 1000, buffers: 4 << 20 },
 };
 
 /** The other process: sends back, or takes and says when it has everything. */
-async function peer({ library, kind, count }) {
+async function peer({ library, kind, count, buffers }) {
   const { pair, pull, send, receive } = LIBRARIES[library]();
-  const [socket, address] = await (kind === 'pingpong' ? pair : pull).bind();
+  const [socket, address] = await (kind === 'pingpong' ? pair : pull).bind(buffers);
   process.send(address);
   for (let index = 0; index < count + 1; index++) {
     const message = await receive(socket);
@@ -85,12 +89,12 @@ async function peer({ library, kind, count }) {
   process.exit();
 }
 
-async function measure(library, { kind, size, count }) {
-  const child = fork(__filename, [JSON.stringify({ library, kind, count })]);
+async function measure(library, { kind, size, count, buffers }) {
+  const child = fork(__filename, [JSON.stringify({ library, kind, count, buffers })]);
   const said = async () => (await once(child, 'message'))[0];
   const address = await said();
   const { pair, push, send, receive, sendMany } = LIBRARIES[library]();
-  const socket = await (kind === 'pingpong' ? pair : push).connect(address);
+  const socket = await (kind === 'pingpong' ? pair : push).connect(address, buffers);
   const data = Buffer.alloc(size, 1);
   const ready = kind === 'pingpong' ? null : said();
   await send(socket, data);

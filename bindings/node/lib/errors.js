@@ -10,13 +10,19 @@ NAMES.set(156384712 + 53, 'ETERM').set(156384712 + 54, 'EFSM').set(constants.err
 
 /** What this package throws and rejects with. */
 class MillraceError extends Error {
-  constructor(errno, what) {
-    const text = native.errorText(errno);
+  constructor(errno, what, text = native.errorText(errno)) {
     super(what ? `${what}: ${text}` : text);
     this.name = 'MillraceError';
     this.errno = errno;
     this.code = NAMES.get(errno) ?? `E${errno}`;
   }
+}
+
+/** A failure of the bus: its code is an errno in digits, or a name of its own. */
+function busError(code, text) {
+  const error = new MillraceError(Number(code) || constants.errno.EPROTO, '', text);
+  if (!Number(code)) error.code = code;
+  return error;
 }
 
 /** Passes a number on, or throws what a negative one stands for. */
@@ -46,4 +52,4 @@ function aborted(signal) {
 const { EAGAIN, ETIMEDOUT, EBADF } = constants.errno;
 const EFSM = 156384712 + 54;
 
-module.exports = { MillraceError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, EFSM };
+module.exports = { MillraceError, busError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, EFSM };

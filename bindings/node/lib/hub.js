@@ -8,19 +8,66 @@ const watched = new Map();
 /** What somebody waits for, and so must stay. */
 const held = new Set();
 const forgotten = new FinalizationRegistry((number) => watched.delete(number));
+/** What is to be told how an operation ends, and what is told whenever there is news, by number. */
 const operations = new Map();
+const listeners = new Map();
 let nextSlot = 1;
-let nextOperation = 1;
+let nextNumber = 1;
 
-const hub = new native.Hub((first, second) => {
-  if (second < 0) {
-    watched.get(first)?.deref()?.ready();
-    return;
-  }
-  const done = operations.get(first);
-  operations.delete(first);
-  done?.(second);
+const READY = -1;
+const NEWS = -2;
+
+const hub = new native.Hub((number, kind, value) => {
+  if (kind === READY) return watched.get(number)?.deref()?.ready();
+  if (kind === NEWS) return listeners.get(number)?.(value);
+  const done = operations.get(number);
+  if (!forget(number)) return;
+  done(kind, value);
 });
+
+// Reasons to stay alive: operations under way, and what `hold` was called for.
+let reasons = 0;
+
+function hold() {
+  if (reasons++ === 0) hub.keepAlive(true);
+}
+
+function release() {
+  if (--reasons === 0) hub.keepAlive(false);
+}
+
+function newNumber() {
+  do {
+    nextNumber = (nextNumber % 0x3fffffff) + 1;
+  } while (operations.has(nextNumber) || listeners.has(nextNumber));
+  return nextNumber;
+}
+
+/** `done(kind, value)` is called once for this operation; gives its number. */
+function begin(done) {
+  const number = newNumber();
+  operations.set(number, done);
+  hold();
+  return number;
+}
+
+/** Nobody wants to know any more. False: it has ended already. */
+function forget(number) {
+  if (!operations.delete(number)) return false;
+  release();
+  return true;
+}
+
+/** `told(value)` is called with news until `unlisten`; gives its number. */
+function listen(told) {
+  const number = newNumber();
+  listeners.set(number, told);
+  return number;
+}
+
+function unlisten(number) {
+  listeners.delete(number);
+}
 
 function watch(number, waiting) {
   if (watched.has(number)) return;
@@ -39,13 +86,11 @@ function newSlot() {
 /** Runs `start(number)`, which begins an operation; resolves to its errno or 0. */
 function operation(start) {
   return new Promise((resolve, reject) => {
-    const number = nextOperation;
-    nextOperation = (nextOperation % 0x3fffffff) + 1;
-    operations.set(number, resolve);
+    const number = begin(resolve);
     try {
       start(number);
     } catch (error) {
-      operations.delete(number);
+      forget(number);
       reject(error);
     }
   });
@@ -69,4 +114,4 @@ function turnDue() {
   return turn;
 }
 
-module.exports = { hub, held, watch, unwatch, newSlot, operation, turnDue };
+module.exports = { hub, held, watch, unwatch, newSlot, operation, begin, forget, listen, unlisten, hold, release, turnDue };

@@ -1,48 +1,72 @@
 //! What one Node environment (the main thread, or a worker) has in its event loop: the descriptors that are waited for, and
 //! a place where other threads leave results.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashSet;
 use std::ffi::{c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use napi::bindgen_prelude::{Env, Function, Result};
+use napi::bindgen_prelude::{Env, Function, Result, Unknown};
 use napi::{Error, JsValue, sys};
 use napi_derive::napi;
 
-use crate::buffers::check;
+use crate::buffers::{Raw, check};
+use crate::qi::Hooks;
 use crate::uv;
 
-/// What another thread has found out, as arguments for `dispatch`: number of the operation, an errno or 0, and a value.
-pub struct Outcome {
-    pub operation: u32,
-    pub errno: i32,
+/// Makes what another thread has to say, on the environment's own thread: the kind, and a value of JavaScript. `None`: nobody is told.
+pub type Make = Box<dyn FnOnce(&Rc<Core>) -> Option<(i32, Raw)> + Send>;
+
+/// What another thread has to say to whoever has this number in `lib`.
+pub struct Task {
+    pub number: u32,
+    pub make: Make,
 }
 
-/// Where other threads leave outcomes.
+impl Task {
+    /// An operation has ended with this errno, or 0.
+    pub fn outcome(operation: u32, errno: i32) -> Task {
+        Task { number: operation, make: Box::new(move |core| Some((errno, undefined(core)))) }
+    }
+}
+
+pub fn undefined(core: &Core) -> Raw {
+    let mut value = ptr::null_mut();
+    // SAFETY: the place is ours.
+    unsafe { sys::napi_get_undefined(core.env, &mut value) };
+    Raw(value)
+}
+
+/// The kind of a task to whoever listens for as long as he likes, rather than for one outcome.
+pub const NEWS: i32 = -2;
+/// A descriptor is ready.
+const READY: i32 = -1;
+
+/// Where other threads leave tasks.
 #[derive(Clone)]
-pub struct Post(Arc<Mutex<Letters>>);
+pub struct Post(Arc<Mutex<Tasks>>);
 
-struct Letters {
-    waiting: Vec<Outcome>,
+struct Tasks {
+    waiting: Vec<Task>,
     /// The handle that wakes the loop; none when the environment is gone.
-    bell: Option<Bell>,
+    wakeup: Option<Wakeup>,
 }
 
-struct Bell(NonNull<uv::Handle>);
+struct Wakeup(NonNull<uv::Handle>);
 
 // SAFETY: `uv_async_send` may be called by any thread, and is the only thing done with it.
-unsafe impl Send for Bell {}
+unsafe impl Send for Wakeup {}
 
 impl Post {
-    pub fn send(&self, outcome: Outcome) {
-        let mut letters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bell) = &letters.bell {
+    /// Without an environment the task is dropped.
+    pub fn send(&self, task: Task) {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(wakeup) = &tasks.wakeup {
             // SAFETY: the handle is open: it is taken out of here, under the lock, before it is closed.
-            unsafe { uv::uv_async_send(bell.0.as_ptr()) };
-            letters.waiting.push(outcome);
+            unsafe { uv::uv_async_send(wakeup.0.as_ptr()) };
+            tasks.waiting.push(task);
         }
     }
 }
@@ -53,10 +77,10 @@ pub struct Core {
     lp: *mut uv::Loop,
     dispatch: sys::napi_ref,
     context: sys::napi_async_context,
-    bell: Cell<*mut uv::Handle>,
+    wakeup: Cell<*mut uv::Handle>,
     post: Post,
-    /// Operations under way; while there are some, the process does not end.
-    pending: Cell<usize>,
+    /// What the bus asks of `lib`.
+    pub(crate) hooks: OnceCell<Hooks>,
     polls: RefCell<HashSet<*mut uv::Handle>>,
     /// How many handles are being closed; and whom to tell when none is, at the end of the environment.
     closing: Cell<usize>,
@@ -72,9 +96,10 @@ pub struct Hub {
 
 #[napi]
 impl Hub {
-    /// `dispatch(first, second)` is called with (number of a poll, -1), or with (number of an operation, errno or 0).
+    /// `dispatch(number, kind, value)` is called with the number of a poll and -1, of who listens and -2, or of an operation and its errno
+    /// or 0.
     #[napi(constructor)]
-    pub fn new(env: Env, dispatch: Function<'_, (i32, i32), ()>) -> Result<Hub> {
+    pub fn new(env: Env, dispatch: Function<'_, (i32, i32, Unknown), ()>) -> Result<Hub> {
         let raw = env.raw();
         let mut lp: *mut uv::Loop = ptr::null_mut();
         let (mut reference, mut context, mut name) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
@@ -85,20 +110,20 @@ impl Hub {
             check(sys::napi_create_string_utf8(raw, c"millrace".as_ptr(), 8, &mut name), "hub")?;
             check(sys::napi_async_init(raw, ptr::null_mut(), name, &mut context), "hub")?;
         }
-        let bell = uv::allocate(uv::ASYNC);
+        let wakeup = uv::allocate(uv::ASYNC);
         // SAFETY: fresh memory of the right size.
-        if unsafe { uv::uv_async_init(lp, bell.as_ptr(), rung) } != 0 {
+        if unsafe { uv::uv_async_init(lp, wakeup.as_ptr(), rung) } != 0 {
             return Err(Error::from_reason("no descriptors left to watch the event loop with"));
         }
-        let letters = Letters { waiting: Vec::new(), bell: Some(Bell(bell)) };
+        let tasks = Tasks { waiting: Vec::new(), wakeup: Some(Wakeup(wakeup)) };
         let core = Rc::new(Core {
             env: raw,
             lp,
             dispatch: reference,
             context,
-            bell: Cell::new(bell.as_ptr()),
-            post: Post(Arc::new(Mutex::new(letters))),
-            pending: Cell::new(0),
+            wakeup: Cell::new(wakeup.as_ptr()),
+            post: Post(Arc::new(Mutex::new(tasks))),
+            hooks: OnceCell::new(),
             polls: RefCell::default(),
             closing: Cell::new(0),
             hook: Cell::new(ptr::null_mut()),
@@ -106,8 +131,8 @@ impl Hub {
         });
         // SAFETY: the handle is open, and the reference that it gets is taken back when it is closed; so is the hook's when it runs.
         unsafe {
-            (*bell.as_ptr()).data = Rc::into_raw(Rc::clone(&core)).cast_mut().cast();
-            uv::uv_unref(bell.as_ptr());
+            (*wakeup.as_ptr()).data = Rc::into_raw(Rc::clone(&core)).cast_mut().cast();
+            uv::uv_unref(wakeup.as_ptr());
             let argument = Rc::into_raw(Rc::clone(&core)).cast_mut().cast();
             check(sys::napi_add_async_cleanup_hook(raw, Some(ending), argument, ptr::null_mut()), "hub")?;
         }
@@ -115,13 +140,30 @@ impl Hub {
     }
 }
 
-impl Core {
-    /// Where other threads leave the outcome of an operation that has begun now.
-    pub fn begin(&self) -> Post {
-        if self.pending.replace(self.pending.get() + 1) == 0 && !self.over.get() {
+#[napi]
+impl Hub {
+    /// Whether tasks are waited for: the process does not end then.
+    #[napi]
+    pub fn keep_alive(&self, yes: bool) {
+        if !self.core.over.get() {
             // SAFETY: the handle is open until `over`.
-            unsafe { uv::uv_ref(self.bell.get()) };
+            unsafe {
+                match yes {
+                    true => uv::uv_ref(self.core.wakeup.get()),
+                    false => uv::uv_unref(self.core.wakeup.get()),
+                }
+            }
         }
+    }
+}
+
+impl Core {
+    pub fn env(&self) -> Env {
+        Env::from_raw(self.env)
+    }
+
+    /// Where other threads leave tasks.
+    pub fn post(&self) -> Post {
         self.post.clone()
     }
 
@@ -129,45 +171,41 @@ impl Core {
         self.over.get()
     }
 
-    fn ended(&self, count: usize) {
-        self.pending.set(self.pending.get().saturating_sub(count));
-        if self.pending.get() == 0 && !self.over.get() {
-            // SAFETY: as in `begin`.
-            unsafe { uv::uv_unref(self.bell.get()) };
-        }
-    }
-
     /// Calls JavaScript, which then also runs what it has promised.
-    fn tell(&self, first: i32, second: i32) {
+    fn tell(self: &Rc<Self>, number: u32, make: impl FnOnce(&Rc<Core>) -> Option<(i32, Raw)>) {
         if self.over.get() {
             return;
         }
         let env = self.env;
-        let (mut scope, mut function, mut this) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
-        let mut arguments = [ptr::null_mut(); 2];
-        // SAFETY: called on the environment's thread by its event loop, in a scope of its own; all places are ours. An exception
-        // is Node's "uncaught exception", which `napi_make_callback` leaves pending.
+        let mut scope = ptr::null_mut();
+        // SAFETY: called on the environment's thread by its event loop, in a scope of its own.
+        unsafe { sys::napi_open_handle_scope(env, &mut scope) };
+        if let Some((kind, value)) = make(self) {
+            self.dispatch(number, kind, value);
+        }
+        // SAFETY: opened above.
+        unsafe { sys::napi_close_handle_scope(env, scope) };
+    }
+
+    fn dispatch(&self, number: u32, kind: i32, value: Raw) {
+        let env = self.env;
+        let (mut function, mut this) = (ptr::null_mut(), ptr::null_mut());
+        let mut arguments = [ptr::null_mut(), ptr::null_mut(), value.0];
+        // SAFETY: called on the environment's thread in a scope; all places are ours. An exception is Node's "uncaught exception", which
+        // `napi_make_callback` leaves pending.
         unsafe {
-            sys::napi_open_handle_scope(env, &mut scope);
             sys::napi_get_reference_value(env, self.dispatch, &mut function);
             sys::napi_get_global(env, &mut this);
-            sys::napi_create_int32(env, first, &mut arguments[0]);
-            sys::napi_create_int32(env, second, &mut arguments[1]);
-            let status = sys::napi_make_callback(
-                env,
-                self.context,
-                this,
-                function,
-                arguments.len(),
-                arguments.as_ptr(),
-                ptr::null_mut(),
-            );
+            sys::napi_create_uint32(env, number, &mut arguments[0]);
+            sys::napi_create_int32(env, kind, &mut arguments[1]);
+            let count = arguments.len();
+            let status =
+                sys::napi_make_callback(env, self.context, this, function, count, arguments.as_ptr(), ptr::null_mut());
             if status == sys::Status::napi_pending_exception {
                 let mut exception = ptr::null_mut();
                 sys::napi_get_and_clear_last_exception(env, &mut exception);
                 sys::napi_fatal_exception(env, exception);
             }
-            sys::napi_close_handle_scope(env, scope);
         }
     }
 }
@@ -179,13 +217,13 @@ pub struct Poll {
 }
 
 struct Watched {
-    number: i32,
+    number: u32,
     hub: Rc<Core>,
 }
 
 impl Poll {
-    /// Watches from now on whether the descriptor is readable; `dispatch(number, -1)` is called as long as it is.
-    pub fn start(hub: &Rc<Core>, fd: c_int, number: i32) -> Result<Poll> {
+    /// Watches from now on whether the descriptor is readable; `dispatch` is told READY as long as it is.
+    pub fn start(hub: &Rc<Core>, fd: c_int, number: u32) -> Result<Poll> {
         let handle = uv::allocate(uv::POLL).as_ptr();
         let data = Box::new(Watched { number, hub: Rc::clone(hub) });
         // SAFETY: fresh memory of the right size; the data is taken back in `closed`.
@@ -248,7 +286,7 @@ unsafe extern "C" fn ready(handle: *mut uv::Handle, _status: c_int, _events: c_i
         let watched = &*(*handle).data.cast::<Watched>();
         (watched.number, Rc::clone(&watched.hub))
     };
-    hub.tell(number, -1);
+    hub.tell(number, |core| Some((READY, undefined(core))));
 }
 
 unsafe extern "C" fn poll_closed(handle: *mut uv::Handle) {
@@ -269,10 +307,9 @@ unsafe extern "C" fn rung(handle: *mut uv::Handle) {
         Rc::increment_strong_count(data);
         Rc::from_raw(data)
     };
-    let outcomes = std::mem::take(&mut core.post.0.lock().unwrap_or_else(PoisonError::into_inner).waiting);
-    core.ended(outcomes.len());
-    for outcome in outcomes {
-        core.tell(outcome.operation as i32, outcome.errno);
+    let tasks = std::mem::take(&mut core.post.0.lock().unwrap_or_else(PoisonError::into_inner).waiting);
+    for task in tasks {
+        core.tell(task.number, task.make);
     }
 }
 
@@ -282,15 +319,20 @@ unsafe extern "C" fn ending(hook: sys::napi_async_cleanup_hook_handle, argument:
     let core = unsafe { Rc::from_raw(argument.cast::<Core>()) };
     core.over.set(true);
     core.hook.set(hook);
-    core.post.0.lock().unwrap_or_else(PoisonError::into_inner).bell = None;
+    let tasks = {
+        let mut tasks = core.post.0.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.wakeup = None;
+        std::mem::take(&mut tasks.waiting)
+    };
+    drop(tasks);
     let polls = std::mem::take(&mut *core.polls.borrow_mut());
     polls.into_iter().for_each(|handle| core.close_poll(handle));
     core.closing.set(core.closing.get() + 1);
     // SAFETY: open until now.
-    unsafe { uv::uv_close(core.bell.get(), Some(bell_closed)) };
+    unsafe { uv::uv_close(core.wakeup.get(), Some(wakeup_closed)) };
 }
 
-unsafe extern "C" fn bell_closed(handle: *mut uv::Handle) {
+unsafe extern "C" fn wakeup_closed(handle: *mut uv::Handle) {
     // SAFETY: libuv is through with the handle; its data is the reference of `Hub::new`.
     let core = unsafe {
         let core = Rc::from_raw((*handle).data.cast::<Core>());

@@ -12,7 +12,7 @@ use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
 
 use crate::buffers::{self, Raw};
-use crate::hub::{Core, Hub, Outcome, Poll, Post};
+use crate::hub::{Core, Hub, Poll, Post, Task};
 
 /// Messages above this size get a Buffer of their own.
 const SMALL: usize = 4 * 1024;
@@ -179,7 +179,7 @@ impl NativeSocket {
 
     /// Starts watching one side; `slot` is the socket's number in `lib`. It is told `2 * slot + side` until it pauses.
     #[napi]
-    pub fn watch(&self, side: u32, slot: i32) -> i32 {
+    pub fn watch(&self, side: u32, slot: u32) -> i32 {
         let side = side as usize & 1;
         let mut poll = self.polls[side].borrow_mut();
         if let Some(poll) = &*poll {
@@ -191,7 +191,7 @@ impl NativeSocket {
             Ok(_) => return -Error::INVALID.errno(),
             Err(error) => return -error.errno(),
         };
-        match Poll::start(&self.hub, fd, 2 * slot + side as i32) {
+        match Poll::start(&self.hub, fd, 2 * slot + side as u32) {
             Ok(started) => *poll = Some(started),
             Err(_) => return -Error::TOO_MANY_FILES.errno(),
         }
@@ -219,7 +219,7 @@ impl NativeSocket {
     pub fn close(&self, operation: u32) -> i32 {
         match self.start_closing() {
             Ok(farewell) => {
-                wait_elsewhere(farewell, Some((self.hub.begin(), operation)));
+                wait_elsewhere(farewell, Some((self.hub.post(), operation)));
                 0
             }
             Err(error) => -error.errno(),
@@ -231,7 +231,7 @@ impl NativeSocket {
     #[napi]
     pub fn device(&self, other: Option<&NativeSocket>, operation: u32) -> i32 {
         let (first, second) = (Arc::clone(&self.socket), other.map(|other| Arc::clone(&other.socket)));
-        let post = self.hub.begin();
+        let post = self.hub.post();
         let told = post.clone();
         let run = move || {
             let error = loop {
@@ -243,10 +243,10 @@ impl NativeSocket {
                     break error;
                 }
             };
-            told.send(Outcome { operation, errno: error.errno() });
+            told.send(Task::outcome(operation, error.errno()));
         };
         if thread::Builder::new().name("millrace-device".into()).spawn(run).is_err() {
-            post.send(Outcome { operation, errno: Error::AGAIN.errno() });
+            post.send(Task::outcome(operation, Error::AGAIN.errno()));
         }
         0
     }
@@ -319,7 +319,7 @@ fn wait_for_all() {
 fn finish((farewell, then): Waiting) {
     farewell.wait();
     if let Some((post, operation)) = then {
-        post.send(Outcome { operation, errno: 0 });
+        post.send(Task::outcome(operation, 0));
     }
 }
 

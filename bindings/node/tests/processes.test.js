@@ -7,9 +7,11 @@ const { once } = require('node:events');
 const { test } = require('node:test');
 const { Worker } = require('node:worker_threads');
 const { Pair, Pull, Push, Rep, Req } = require('millrace-nanomsg');
+const qi = require('millrace-nanomsg/qi');
 
-const root = require.resolve('millrace-nanomsg');
-const prelude = `const millrace = require(${JSON.stringify(root)});`;
+const prelude = `
+  const millrace = require(${JSON.stringify(require.resolve('millrace-nanomsg'))});
+  const qi = require(${JSON.stringify(require.resolve('millrace-nanomsg/qi'))});`;
 
 /** Runs a program; gives what it prints. It must end by itself. */
 async function run(program, status = 0) {
@@ -97,15 +99,127 @@ test('no thread for each socket', async () => {
   assert.ok((await Promise.all(waiting)).every((code) => code === 'EBADF'));
 });
 
-test('nothing leaks', async () => {
+/** Descriptors and memory when the collector has done its work. */
+async function settle() {
   assert.ok(global.gc, 'run with --expose-gc');
-  const settle = async () => {
-    for (let round = 0; round < 10; round++) {
-      global.gc();
-      await new Promise(setImmediate);
+  for (let round = 0; round < 10; round++) {
+    global.gc();
+    await new Promise(setImmediate);
+  }
+  return [fs.readdirSync('/proc/self/fd').length, process.memoryUsage().rss];
+}
+
+class Desk {
+  said = new qi.Signal('(i)');
+  echo(value) {
+    return value;
+  }
+  never() {
+    return new Promise(() => {});
+  }
+}
+
+test('a process ends when nothing of the bus is under way, however it ends', async (t) => {
+  const session = await qi.serve('tcp://127.0.0.1:0');
+  t.after(() => session.close());
+  await session.register('Desk', new Desk());
+  const client = (then) => `(async () => {
+    const session = await qi.connect(${JSON.stringify(session.url)});
+    const desk = await session.service('Desk');
+    ${then}
+  })();`;
+  await run(client(''));
+  await run(client(`await desk.echo(1);`));
+  await run(client(`desk.on('said', () => {}); await desk.subscribed(); desk.unref();`));
+  await run(client(`desk.never().catch(() => {}); desk.on('said', () => {}); process.exit(3);`), 3);
+  await run(client(`await session.register('Other', { method() {} }); session.unref();`));
+  await run(client(`await session.register('Other', { method() {} }); await session.close();`));
+  await run(client(`session.service('Nobody', { timeout: 0 }).catch(() => {});`));
+  const printed = await run(client(`
+    desk.once('said', (number) => console.log(number));
+    await desk.subscribed();
+    setTimeout(() => desk.said.emit(7), 20).unref();`));
+  assert.equal(printed, '7\n');
+  const served = await run(`(async () => {
+    const session = await qi.serve('tcp://127.0.0.1:0');
+    setTimeout(() => session.close().then(() => console.log('closed')), 20).unref();
+  })();`);
+  assert.equal(served, 'closed\n');
+});
+
+test('workers with services end in every state', async (t) => {
+  const session = await qi.serve('tcp://127.0.0.1:0');
+  t.after(() => session.close());
+  const source = `${prelude}
+    const { workerData, parentPort } = require('node:worker_threads');
+    class Desk { echo(value) { return value; } never() { return new Promise(() => {}); } }
+    (async () => {
+      const session = await qi.connect(workerData.url);
+      await session.register(workerData.name, new Desk());
+      parentPort.postMessage('ready');
+    })();`;
+  for (let round = 0; round < 3; round++) {
+    const worker = new Worker(source, { eval: true, workerData: { url: session.url, name: `Desk${round}` } });
+    const exit = once(worker, 'exit');
+    await once(worker, 'message');
+    const desk = await session.service(`Desk${round}`);
+    assert.deepEqual(await Promise.all([1, 2, 3].map((value) => desk.echo(value))), [1, 2, 3]);
+    // Calls that have no answer yet get one, whatever it is.
+    const calls = [desk.never(), ...Array.from({ length: 100 }, () => desk.echo(1))].map((call) => call.catch((error) => error.code));
+    await worker.terminate();
+    await exit;
+    const [never] = await Promise.all(calls);
+    assert.ok(['ERR_REMOTE', 'ENOTCONN'].includes(never), never);
+  }
+});
+
+test('no thread for each call, listener or service', async (t) => {
+  const session = await qi.serve('tcp://127.0.0.1:0');
+  t.after(() => session.close());
+  const desk = new Desk();
+  await session.register('Desk', desk);
+  const proxy = await session.service('Desk');
+  const threads = () => fs.readdirSync('/proc/self/task').length;
+  await proxy.echo(1);
+  const subscriptions = await Promise.all(Array.from({ length: 100 }, () => proxy.said.subscribe()));
+  const calls = Array.from({ length: 1000 }, () => proxy.never().catch((error) => error.code));
+  for (let number = 0; number < 100; number++) await session.register(`Desk${number}`, new Desk());
+  await Promise.all(Array.from({ length: 500 }, () => proxy.echo(1)));
+  // Node's own, the engine's, and a bounded number that wait for what cannot be asked without waiting.
+  assert.ok(threads() < 60, `${threads()} threads`);
+  for (const events of subscriptions) events.close();
+  await session.close();
+  assert.ok((await Promise.all(calls)).every((code) => code === 'ERR_REMOTE' || code === 'ENOTCONN'));
+});
+
+test('the bus leaks nothing', async (t) => {
+  const session = await qi.serve('tcp://127.0.0.1:0');
+  t.after(() => session.close());
+  const desk = new Desk();
+  await session.register('Desk', desk);
+  const proxy = await session.service('Desk');
+  const work = async (count) => {
+    for (let index = 0; index < count; index++) {
+      await proxy.echo({ index, data: 'x'.repeat(100) });
+      if (index % 20 === 0) {
+        const events = await proxy.said.subscribe();
+        desk.said.emit(index);
+        await events.next();
+        events.close();
+        await (await qi.connect(session.url)).close();
+      }
+      if (index % 100 === 0) await settle();
     }
-    return [fs.readdirSync('/proc/self/fd').length, process.memoryUsage().rss];
+    return settle();
   };
+  await work(1000);
+  const [descriptors, memory] = await work(200);
+  const [descriptorsLater, memoryLater] = await work(10000);
+  assert.ok(descriptorsLater <= descriptors + 8, `${descriptors} descriptors, later ${descriptorsLater}`);
+  assert.ok(memoryLater - memory < 32 << 20, `${memory} bytes, later ${memoryLater}`);
+});
+
+test('nothing leaks', async () => {
   const sockets = async (count, close) => {
     for (let index = 0; index < count; index++) {
       const address = `inproc://leak-${index}`;

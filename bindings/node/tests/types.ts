@@ -1,5 +1,52 @@
 // Looked at by `tsc --strict` (tests/bindings_node.rs), never run.
 import { Bus, Endpoint, MillraceError, Pair, Pub, Req, Socket, Sub, Surveyor, device } from 'millrace-nanomsg';
+import * as qi from 'millrace-nanomsg/qi';
+
+class Heater {
+  static qi = { methods: { warm: '(i)s' } };
+  level = new qi.Property<number>('i', 3);
+  burnt = new qi.Signal<[part: string]>('(s)');
+
+  warm(degrees: number): string {
+    this.burnt.emit('plug');
+    return `${(this.level.value += degrees)}`;
+  }
+
+  async cool(): Promise<number> {
+    const signal: AbortSignal | undefined = qi.context()?.signal;
+    return signal?.aborted ? 0 : 1;
+  }
+}
+
+async function bus(): Promise<void> {
+  const server: qi.Session = await qi.serve(['tcp://127.0.0.1:0'], { users: { robot: 'secret' } });
+  const number: number = await server.register('Heater', new Heater());
+  const session = await qi.connect(server.url, { user: 'robot', token: 'secret', reconnect: true, signal: AbortSignal.timeout(5) });
+  session.on('disconnected', (reason) => reason.trim()).unref().ref();
+  const heater = await session.service<Heater>('Heater');
+  const text: string = await heater.warm(3);
+  const cooled: number = await heater.cool();
+  const level: number = await heater.level.get({ timeout: 3 });
+  for await (const [part] of heater.burnt) part.trim();
+  const events = await heater.level.subscribe({ queue: 3 });
+  const next = await events.next({ timeout: 3 });
+  if (!next.done) next.value.toFixed(events.missed);
+  heater.on('burnt', (part) => part).unref();
+  await heater.subscribed();
+  const any = await session.waitForService('Other', { timeout: 3 });
+  await any.method(1, qi.typed('f', 1), qi.tuple(1, 'a'));
+  await any.call('method', [1], { signal: AbortSignal.timeout(5) });
+  await any.post('method');
+  const names: string[] = (await session.services()).map((service) => service.name);
+  await server.unregister(number);
+  console.log(text, cooled, level, names, heater.meta.methods[0]?.result);
+  // @ts-expect-error the argument is a number
+  await heater.warm('x');
+  // @ts-expect-error there is no such method
+  await heater.boil();
+  // @ts-expect-error a service is an object
+  await server.register('Wrong', 3);
+}
 
 async function all(): Promise<void> {
   const req = new Req({ connect: ['tcp://127.0.0.1:1', 'inproc://x'], resendInterval: 5, receiveTimeout: Infinity });
@@ -35,3 +82,4 @@ async function all(): Promise<void> {
 }
 
 void all;
+void bus;

@@ -9,10 +9,12 @@ import sys
 import textwrap
 import threading
 import time
+import tracemalloc
 
 import pytest
 
 import millrace
+from millrace import qi
 
 
 def run(program, *arguments, **options):
@@ -137,12 +139,30 @@ def test_forgotten_sockets_are_closed_without_waiting(address):
         pass
 
 
-def test_nothing_is_left_behind(address):
-    def memory():
-        with open("/proc/self/statm") as file:
-            return int(file.read().split()[1]) * 4096
+def memory():
+    """Bytes that the process has resident, and that Python's own objects take."""
+    gc.collect()
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096, tracemalloc.get_traced_memory()[0]
 
-    def work(count):
+
+def left_behind(work, few, many):
+    """What `many` leave that `few` have not left before them; and descriptors."""
+    tracemalloc.start()
+    try:
+        work(few)
+        work(few)
+        before, descriptors = memory(), len(os.listdir("/proc/self/fd"))
+        work(many)
+        after = memory()
+    finally:
+        tracemalloc.stop()
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+    return after[0] - before[0], after[1] - before[1]
+
+
+def test_nothing_is_left_behind(address):
+    def sockets(count):
         for _ in range(count):
             with millrace.Pair(bind=address) as a, millrace.Pair(connect=address) as b:
                 a.send(b"x" * 1000)
@@ -150,15 +170,40 @@ def test_nothing_is_left_behind(address):
                 a.recv_timeout = 1
                 a.try_recv()
 
-    work(2000)
-    gc.collect()
-    before, descriptors = memory(), len(os.listdir("/proc/self/fd"))
-    work(10_000)
-    with millrace.Pair(bind=address) as a, millrace.Pair(connect=address) as b:
-        for _ in range(100_000):
-            a.send(b"y" * 100)
-            b.recv()
-    gc.collect()
-    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
-    # 10,000 pairs of sockets would be tens of megabytes.
-    assert memory() - before < 8 << 20
+    def messages(count):
+        with millrace.Pair(bind=address) as a, millrace.Pair(connect=address) as b:
+            for _ in range(count):
+                a.send(b"y" * 100)
+                b.recv()
+
+    # 100,000 sockets would be hundreds of megabytes, and a Python object for each of them megabytes.
+    for work, many in ((sockets, 50_000), (messages, 100_000)):
+        resident, objects = left_behind(work, 2000, many)
+        assert resident < 8 << 20 and objects < 100_000
+
+
+def test_the_bus_leaves_nothing_behind():
+    class Desk:
+        def __init__(self):
+            self.said = qi.Signal("(i)")
+
+        def echo(self, value):
+            return value
+
+    with qi.Session() as server:
+        server.listenStandalone("tcp://127.0.0.1:0")
+        desk = Desk()
+        server.registerService("Desk", desk)
+
+        def work(count):
+            for _ in range(count // 50):
+                with qi.Session(server.url()) as session:
+                    proxy = session.service("Desk")
+                    with proxy.said.subscribe() as events:
+                        desk.said(1)
+                        assert events.get(timeout=20) == (1,)
+                    for number in range(50):
+                        assert proxy.echo({"number": number, "data": "x" * 100})["number"] == number
+
+        resident, objects = left_behind(work, 2000, 20_000)
+        assert resident < 8 << 20 and objects < 200_000

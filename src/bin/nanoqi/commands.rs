@@ -142,7 +142,7 @@ fn set(proxy: &Proxy, member: &Member, word: &str) -> Outcome {
 }
 
 fn call(proxy: &Proxy, member: &Member, words: &[String], arguments: &Arguments) -> Outcome {
-    let options = CallOptions { timeout: arguments.timeout, wanted: None };
+    let options = CallOptions { timeout: arguments.timeout, ..CallOptions::default() };
     let values = values::arguments(&proxy.meta(), &member.name, words)?;
     let result = proxy.call_with(&member.name, &values, &options)?;
     match result.value() {

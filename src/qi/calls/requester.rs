@@ -233,12 +233,21 @@ impl Requester {
         deadline: Option<Instant>,
         encode: impl FnOnce(&mut Writer<'_>) -> Result<(Bytes, Flags)>,
     ) -> Result<Header> {
-        let full = WhenFull::Block(time_left(deadline));
-        self.try_start(target, waiter, (deadline, full), encode).map_err(|(error, _)| error)
+        self.start_when(target, waiter, (deadline, WhenFull::Block(time_left(deadline))), encode)
     }
 
-    /// [`Requester::start`], with a deadline and what to do about a full connection. `done` is told in any case; gives the call if
-    /// it was sent.
+    /// [`Requester::start`], with a deadline and what to do about a full connection.
+    pub fn start_when(
+        &self,
+        target: Target,
+        waiter: Waiter,
+        times: (Option<Instant>, WhenFull),
+        encode: impl FnOnce(&mut Writer<'_>) -> Result<(Bytes, Flags)>,
+    ) -> Result<Header> {
+        self.try_start(target, waiter, times, encode).map_err(|(error, _)| error)
+    }
+
+    /// [`Requester::start_when`]; `done` is told in any case. Gives the call if it was sent.
     pub fn start_then(
         self: &Arc<Self>,
         target: Target,

@@ -9,9 +9,11 @@ use crate::qi::calls::requester::{Outcome, Reply, Requester};
 use crate::qi::calls::waiting::{Slot, deadline_in};
 use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::convert::convert;
+use crate::qi::endpoint::WhenFull;
 use crate::qi::message::Header;
 use crate::qi::payload::PayloadError;
 use crate::qi::signature::Signature;
+use crate::reactor::time_left;
 
 /// How a call is made.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +25,17 @@ pub struct CallOptions {
     /// The type that the result is wanted in: the server is asked to convert if it can, and what it does not is converted
     /// here.
     pub wanted: Option<Signature>,
+    /// If the connection takes no more now, the call fails with `EAGAIN` and has not been sent; else it waits for room. For threads
+    /// that may not wait.
+    pub at_once: bool,
 }
 
 impl CallOptions {
+    /// What to do about a full connection.
+    pub(super) fn when_full(&self, deadline: Option<Instant>) -> WhenFull {
+        if self.at_once { WhenFull::Fail } else { WhenFull::Block(time_left(deadline)) }
+    }
+
     /// With this time limit.
     pub fn within(timeout: Duration) -> CallOptions {
         CallOptions { timeout: Some(timeout), ..CallOptions::default() }

@@ -150,14 +150,27 @@ impl Proxy {
     ) -> Result<Canceler> {
         let place = self.0.place();
         let (target, parameters, expected) = method_call(&place, name, arguments, options)?;
+        let wanted = options.wanted.as_ref();
+        let encode = |writer: &mut Writer<'_>| encode_arguments(writer, &place, name, arguments, &parameters, wanted);
+        self.begin_then(&place, target, expected, options, encode, done)
+    }
+
+    /// Sends a Call; `done` is told how it ends, unless this fails.
+    fn begin_then(
+        &self,
+        place: &Place,
+        target: Target,
+        expected: Expected,
+        options: &CallOptions,
+        encode: impl FnOnce(&mut Writer<'_>) -> Result<(Bytes, Flags)>,
+        done: Completion,
+    ) -> Result<Canceler> {
         let deadline = deadline_in(options.timeout.or(self.0.timeout()));
         let keep = Arc::clone(&place.connection);
         let waiter = Waiter::Callback(Box::new(move |_, outcome| {
             done(outcome.and_then(|reply| expected.read(&keep, reply)));
         }));
-        let wanted = options.wanted.as_ref();
-        let encode = |writer: &mut Writer<'_>| encode_arguments(writer, &place, name, arguments, &parameters, wanted);
-        let call = place.connection.start(target, waiter, deadline, encode)?;
+        let call = place.connection.start_when(target, waiter, (deadline, options.when_full(deadline)), encode)?;
         // Nobody may wait for this soon, so nobody else flushes.
         place.connection.endpoint().flush();
         Ok(Canceler::new(&place.connection, call))
@@ -166,26 +179,58 @@ impl Proxy {
     /// Posts: a call without an answer, not even on failure. The name may be a method's, or a signal's: then the object
     /// emits it to all who listen (section 15). Waits for room to send at most as long as a call would.
     pub fn post(&self, name: &str, arguments: &[Value]) -> Result<()> {
+        self.post_when(name, arguments, WhenFull::Block(self.0.timeout()))
+    }
+
+    /// [`Proxy::post`], with what to do about a full connection: `EAGAIN` of [`WhenFull::Fail`] says that nothing was sent.
+    pub fn post_when(&self, name: &str, arguments: &[Value], full: WhenFull) -> Result<()> {
         let place = self.0.place();
         if let (None, Some(signal)) = (place.meta.methods_named(name).next(), place.meta.signal_named(name)) {
             let (target, declared) = (place.target(signal.uid, None), signal.arguments_type()?);
-            return place.connection.post(&target, WhenFull::Block(self.0.timeout()), |writer| {
-                encode_arguments(writer, &place, name, arguments, &declared, None)
-            });
+            return place
+                .connection
+                .post(&target, full, |writer| encode_arguments(writer, &place, name, arguments, &declared, None));
         }
         let method = resolve(&place.meta, name, arguments)?;
         let (target, declared) = (place.target(method.uid, None), method.parameters_type()?);
-        place.connection.post(&target, WhenFull::Block(self.0.timeout()), |writer| {
-            encode_arguments(writer, &place, name, arguments, &declared, None)
-        })
+        place
+            .connection
+            .post(&target, full, |writer| encode_arguments(writer, &place, name, arguments, &declared, None))
     }
 
     /// The value of a property.
     pub fn property(&self, name: &str) -> Result<Received> {
-        if self.0.place().meta.property_named(name).is_none() {
-            return Err(CallError::NoMember { what: "property", name: name.into() });
-        }
+        self.property_exists(name)?;
         self.property_of_key(name.into(), name)
+    }
+
+    /// [`Proxy::property`] for who is told how it ends, as by [`Proxy::call_then`].
+    pub fn property_then(&self, name: &str, options: &CallOptions, done: Completion) -> Result<Canceler> {
+        self.property_exists(name)?;
+        let told = name.to_owned();
+        let done = Box::new(move |outcome: Result<Received>| done(outcome.and_then(|value| content(value, &told))));
+        let arguments = vec![Value::from(name).into_dynamic()];
+        self.generic_then((PROPERTY, name), arguments, Kind::Dynamic.into(), options, done)
+    }
+
+    /// [`Proxy::set_property`] for who is told how it ends.
+    pub fn set_property_then(
+        &self,
+        name: &str,
+        value: Value,
+        options: &CallOptions,
+        done: Completion,
+    ) -> Result<Canceler> {
+        self.property_exists(name)?;
+        let arguments = vec![Value::from(name).into_dynamic(), value.into_dynamic()];
+        self.generic_then((SET_PROPERTY, name), arguments, Kind::Void.into(), options, done)
+    }
+
+    fn property_exists(&self, name: &str) -> Result<()> {
+        match self.0.place().meta.property_named(name) {
+            Some(_) => Ok(()),
+            None => Err(CallError::NoMember { what: "property", name: name.into() }),
+        }
     }
 
     /// The value of the property of this id.
@@ -200,9 +245,7 @@ impl Proxy {
 
     /// Sets a property; the server converts the value.
     pub fn set_property(&self, name: &str, value: Value) -> Result<()> {
-        if self.0.place().meta.property_named(name).is_none() {
-            return Err(CallError::NoMember { what: "property", name: name.into() });
-        }
+        self.property_exists(name)?;
         self.set_property_of_key(name.into(), name, value)
     }
 
@@ -223,9 +266,7 @@ impl Proxy {
     }
 
     fn property_of_key(&self, key: Value, name: &str) -> Result<Received> {
-        let value = self.generic(PROPERTY, name, vec![key.into_dynamic()], Kind::Dynamic.into())?;
-        let failed = |error| CallError::Payload { member: name.into(), error: Box::new(PayloadError::Decode(error)) };
-        value.undynamic().map_err(failed)
+        content(self.generic(PROPERTY, name, vec![key.into_dynamic()], Kind::Dynamic.into())?, name)
     }
 
     fn set_property_of_key(&self, key: Value, name: &str, value: Value) -> Result<()> {
@@ -244,16 +285,42 @@ impl Proxy {
         let place = self.0.place();
         let expected = Expected { member: member.into(), declared: result.clone(), wanted: None };
         let deadline = deadline_in(self.0.timeout());
-        let tuple = Value::tuple(arguments);
-        place
-            .begin(place.target(action, Some(result)), expected, deadline, |writer| {
-                let payload = writer.encode(&tuple, &tuple.signature());
-                let encoding = |error| Box::new(PayloadError::Encode(error));
-                let failed = |error| CallError::Payload { member: member.into(), error: encoding(error) };
-                Ok((payload.map_err(failed)?, Flags::NONE))
-            })?
-            .wait()
+        let target = place.target(action, Some(result));
+        place.begin(target, expected, deadline, generic_arguments(member, arguments))?.wait()
     }
+
+    fn generic_then(
+        &self,
+        (action, member): (u32, &str),
+        arguments: Vec<Value>,
+        result: Signature,
+        options: &CallOptions,
+        done: Completion,
+    ) -> Result<Canceler> {
+        let place = self.0.place();
+        let expected = Expected { member: member.into(), declared: result.clone(), wanted: None };
+        let target = place.target(action, Some(result));
+        self.begin_then(&place, target, expected, options, generic_arguments(member, arguments), done)
+    }
+}
+
+/// Writes the arguments of a generic method with the types that they have.
+fn generic_arguments(
+    member: &str,
+    arguments: Vec<Value>,
+) -> impl FnOnce(&mut Writer<'_>) -> Result<(Bytes, Flags)> + use<> {
+    let (member, tuple) = (member.to_owned(), Value::tuple(arguments));
+    move |writer| {
+        let payload = writer.encode(&tuple, &tuple.signature());
+        let failed = |error| CallError::Payload { member, error: Box::new(PayloadError::Encode(error)) };
+        Ok((payload.map_err(failed)?, Flags::NONE))
+    }
+}
+
+/// The value of a property, which came in a dynamic.
+fn content(value: Received, name: &str) -> Result<Received> {
+    let failed = |error| CallError::Payload { member: name.into(), error: Box::new(PayloadError::Decode(error)) };
+    value.undynamic().map_err(failed)
 }
 
 impl fmt::Debug for Proxy {

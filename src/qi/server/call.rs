@@ -77,6 +77,11 @@ impl Caller {
         self.peer.user()
     }
 
+    /// Bytes that wait to be sent to the caller: many say that it does not read as fast as it is answered.
+    pub fn unsent_bytes(&self) -> u64 {
+        self.peer.connection.endpoint().map_or(0, |endpoint| endpoint.unsent_bytes())
+    }
+
     /// The peer can still be told something.
     pub fn is_connected(&self) -> bool {
         !self.peer.is_closed()

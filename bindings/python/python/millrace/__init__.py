@@ -40,7 +40,10 @@ from .sockets import (
     device,
 )
 
-__all__ = [*errors.__all__, *poller.__all__, *sockets.__all__]
+__all__: list[str] = []
+__all__ += errors.__all__
+__all__ += poller.__all__
+__all__ += sockets.__all__
 __version__ = "0.1.0"
 
 # What was accepted is sent, however the program ends, but for a kill.

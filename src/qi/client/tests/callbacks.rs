@@ -4,9 +4,11 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::fake::*;
+use crate::core::Error;
 use crate::qi::capability::Capabilities;
 use crate::qi::client::place::main_object;
-use crate::qi::client::{CallError, CallOptions, Proxy};
+use crate::qi::client::{CallError, CallOptions, Canceler, Completion, Proxy};
+use crate::qi::endpoint::WhenFull;
 use crate::qi::message::{Message, Type};
 use crate::qi::signature::Kind;
 use crate::qi::value::{Object, Value, Writer};
@@ -126,4 +128,55 @@ fn the_objects_of_a_property_are_where_its_answer_came_from() {
     drop((value, proxy, connection, other));
     there.finish();
     elsewhere.finish();
+}
+
+/// For threads that may not wait: what there is no room for is not sent, and everything else has its answer.
+#[test]
+fn at_once_or_not_at_all() {
+    let (go, may_go) = mpsc::channel();
+    let fake = Fake::friendly(Capabilities::OURS, move |mut peer| {
+        peer.describe(&meta());
+        may_go.recv_timeout(LIMIT).unwrap();
+        while let Some(message) = peer.next() {
+            match (message.header.ty, message.header.action) {
+                (Type::Call, 102) => peer.reply(&message, &Value::from("any").into_dynamic()),
+                (Type::Call, 5) => peer.reply(&message, &Value::Int32(7).into_dynamic()),
+                (Type::Call, 6) => peer.send(&Message::reply_to(&message.header, bytes::Bytes::new())),
+                (ty, action) => assert_eq!((ty, action), (Type::Post, 102)),
+            }
+        }
+    });
+    let connection = fake.connect().unwrap();
+    let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
+    let options = CallOptions { at_once: true, ..CallOptions::default() };
+    let large = [Value::Raw(vec![0; 1 << 20].into())];
+    let (told, end) = mpsc::channel();
+    let tell = || -> Completion {
+        let told = told.clone();
+        Box::new(move |outcome: Result<_, CallError>| drop(told.send(outcome)))
+    };
+    // What the kernel takes is not known, but it is less than this.
+    let full = (0..1000).find_map(|sent| Some((sent, proxy.call_then("any", &large, &options, tell()).err()?)));
+    let (sent, error) = full.expect("a connection that nobody reads is full");
+    assert_eq!(error, CallError::System(Error::AGAIN));
+    assert_eq!(proxy.post_when("any", &large, WhenFull::Fail).unwrap_err(), CallError::System(Error::AGAIN));
+    let refused = proxy.set_property_then("level", large[0].clone(), &options, tell()).unwrap_err();
+    assert_eq!(refused, CallError::System(Error::AGAIN));
+    let nothing = |outcome: Result<Canceler, CallError>| {
+        assert!(matches!(outcome, Err(CallError::NoMember { what: "property", .. })), "{outcome:?}");
+    };
+    nothing(proxy.property_then("nothing", &options, tell()));
+    nothing(proxy.set_property_then("nothing", 1.into(), &options, tell()));
+    go.send(()).unwrap();
+    for _ in 0..sent {
+        assert_eq!(end.recv_timeout(LIMIT).unwrap().unwrap().value(), &Value::from("any").into_dynamic());
+    }
+    proxy.property_then("level", &options, tell()).unwrap();
+    assert_eq!(end.recv_timeout(LIMIT).unwrap().unwrap().value(), &Value::Int32(7));
+    proxy.set_property_then("level", 5.into(), &options, tell()).unwrap();
+    assert_eq!(end.recv_timeout(LIMIT).unwrap().unwrap().value(), &Value::Void);
+    proxy.post_when("any", &[1.into()], WhenFull::Fail).unwrap();
+    drop((proxy, connection));
+    fake.finish();
+    assert!(end.try_recv().is_err(), "what was refused is not told of");
 }
