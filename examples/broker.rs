@@ -11,9 +11,7 @@
 
 use std::error::Error;
 
-use nanomsg::core::{Body, Message};
-use nanomsg::facade::{Session, Wait, device};
-use nanomsg::protocol::reqrep::{REP, REQ};
+use nanomsg::{Protocol, Socket, device};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,34 +24,28 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn run(clients: &str, workers: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
     // Raw sockets pass messages on with the way back in their headers.
-    let front = session.socket(true, REP.id.into(), "front")?;
-    let back = session.socket(true, REQ.id.into(), "back")?;
-    front.bind(clients.as_bytes())?;
-    back.bind(workers.as_bytes())?;
+    let front = Socket::raw(Protocol::Rep)?;
+    let back = Socket::raw(Protocol::Req)?;
+    front.bind(clients)?;
+    back.bind(workers)?;
     // Returns only when something fails, or when another thread closes the sockets.
     Err(device(&front, &back).into())
 }
 
 fn work(address: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, REP.id.into(), "worker")?;
-    socket.connect(address.as_bytes())?;
+    let socket = Socket::new(Protocol::Rep)?;
+    socket.connect(address)?;
     loop {
-        let question = socket.recv(Wait::Option)?;
-        let answer = question.body.bytes().to_ascii_uppercase();
-        socket.send(&mut Message::new(Body::Borrowed(&answer)), Wait::Option)?;
+        let question = socket.recv()?;
+        socket.send(question.to_ascii_uppercase())?;
     }
 }
 
 fn ask(address: &str, question: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, REQ.id.into(), "client")?;
-    socket.connect(address.as_bytes())?;
-    socket.send(&mut Message::new(Body::Borrowed(question.as_bytes())), Wait::Option)?;
-    println!("{}", String::from_utf8_lossy(socket.recv(Wait::Option)?.body.bytes()));
-    socket.close()?;
-    session.stop();
+    let socket = Socket::new(Protocol::Req)?;
+    socket.connect(address)?;
+    socket.send(question)?;
+    println!("{}", socket.recv()?.text());
     Ok(())
 }

@@ -13,9 +13,7 @@
 
 use std::error::Error;
 
-use nanomsg::core::{Body, Message};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::bus::BUS;
+use nanomsg::{Protocol, Socket};
 
 const OTHERS: u64 = 2;
 
@@ -24,20 +22,16 @@ fn main() -> Result<(), Box<dyn Error>> {
     let [name, own, peers @ ..] = &arguments[..] else {
         return Err("usage: bus NAME OWN-ADDRESS PEER-ADDRESS...".into());
     };
-    let session = Session::start()?;
-    let socket = session.socket(false, BUS.id.into(), name)?;
-    socket.bind(own.as_bytes())?;
+    let socket = Socket::new(Protocol::Bus)?;
+    socket.bind(own)?;
     for peer in peers {
-        socket.connect(peer.as_bytes())?;
+        socket.connect(peer)?;
     }
     // Sending never waits, so without this the first words would reach nobody.
     socket.wait_peers(OTHERS, None)?;
-    socket.send(&mut Message::new(Body::Borrowed(name.as_bytes())), Wait::Option)?;
+    socket.send(name)?;
     for _ in 0..OTHERS {
-        let other = socket.recv(Wait::Option)?;
-        println!("{name} heard {}", String::from_utf8_lossy(other.body.bytes()));
+        println!("{name} heard {}", socket.recv()?.text());
     }
-    socket.close()?;
-    session.stop();
     Ok(())
 }

@@ -7,9 +7,7 @@
 
 use std::error::Error;
 
-use nanomsg::core::{Body, Message};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::pubsub::{PUB, SUB, SUBSCRIBE};
+use nanomsg::{Protocol, Socket};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -21,34 +19,26 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn publish(address: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, PUB.id.into(), "publisher")?;
-    socket.bind(address.as_bytes())?;
+    let socket = Socket::new(Protocol::Pub)?;
+    socket.bind(address)?;
     // What is published while nobody is connected is gone.
     socket.wait_peers(1, None)?;
     for news in ["oslo 3 degrees", "berlin 11 degrees", "oslo 4 degrees", "end"] {
-        socket.send(&mut Message::new(Body::Borrowed(news.as_bytes())), Wait::Option)?;
+        socket.send(news)?;
     }
-    socket.close()?;
-    session.stop();
     Ok(())
 }
 
 fn subscribe(address: &str, topic: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, SUB.id.into(), "subscriber")?;
-    for topic in [topic, "end"] {
-        socket.set_option(SUB.id.into(), SUBSCRIBE, topic.as_bytes())?;
-    }
-    socket.connect(address.as_bytes())?;
+    let socket = Socket::new(Protocol::Sub)?;
+    socket.subscribe(topic)?;
+    socket.subscribe("end")?;
+    socket.connect(address)?;
     loop {
-        let message = socket.recv(Wait::Option)?;
-        match message.body.bytes() {
-            b"end" => break,
-            news => println!("{}", String::from_utf8_lossy(news)),
+        let news = socket.recv()?;
+        if news == "end" {
+            return Ok(());
         }
+        println!("{}", news.text());
     }
-    socket.close()?;
-    session.stop();
-    Ok(())
 }

@@ -5,31 +5,28 @@
 
 use std::thread;
 
-use nanomsg::core::{Body, Message, Result};
-use nanomsg::facade::{Session, Socket, Wait};
-use nanomsg::protocol::pipeline::{PULL, PUSH};
+use nanomsg::{Protocol, Result, Socket};
 
 const TASKS: u64 = 1000;
 
 fn main() -> Result<()> {
-    let session = Session::start()?;
-    let socket = |kind: &nanomsg::core::Kind| session.socket(false, kind.id.into(), "pipeline");
-    let (out, tasks, done, results) = (socket(&PUSH)?, socket(&PULL)?, socket(&PUSH)?, socket(&PULL)?);
-    out.bind(b"inproc://tasks")?;
-    tasks.connect(b"inproc://tasks")?;
-    results.bind(b"inproc://results")?;
-    done.connect(b"inproc://results")?;
+    let (out, tasks) = (Socket::new(Protocol::Push)?, Socket::new(Protocol::Pull)?);
+    out.bind("inproc://tasks")?;
+    tasks.connect("inproc://tasks")?;
+    let (done, results) = (Socket::new(Protocol::Push)?, Socket::new(Protocol::Pull)?);
+    results.bind("inproc://results")?;
+    done.connect("inproc://results")?;
 
     let sum = thread::scope(|scope| {
         for _ in 0..4 {
             // Sockets may be shared by any number of threads; each message goes to one of them.
             scope.spawn(|| {
                 while let Ok(task) = receive(&tasks) {
-                    send(&done, task * task).expect("the results are still wanted");
+                    done.send((task * task).to_ne_bytes()).expect("the results are still wanted");
                 }
             });
         }
-        let splitter = scope.spawn(|| (1..=TASKS).try_for_each(|task| send(&out, task)));
+        let splitter = scope.spawn(|| (1..=TASKS).try_for_each(|task| out.send(task.to_ne_bytes())));
         let sum = (0..TASKS).map(|_| receive(&results)).sum::<Result<u64>>();
         splitter.join().expect("it does not panic")?;
         // Whoever waits in a socket that is closed is sent away, which ends the threads.
@@ -37,18 +34,10 @@ fn main() -> Result<()> {
         sum
     })?;
     println!("{TASKS} results, their sum is {sum}");
-    for socket in [out, done, results] {
-        socket.close()?;
-    }
-    session.stop();
     Ok(())
 }
 
-fn send(socket: &Socket, number: u64) -> Result<()> {
-    socket.send(&mut Message::new(Body::Borrowed(&number.to_ne_bytes())), Wait::Option).map(drop)
-}
-
 fn receive(socket: &Socket) -> Result<u64> {
-    let message = socket.recv(Wait::Option)?;
-    Ok(u64::from_ne_bytes(message.body.bytes().try_into().expect("eight bytes: they are our own")))
+    let message = socket.recv()?;
+    Ok(u64::from_ne_bytes(message.to_vec().try_into().expect("eight bytes: they are our own")))
 }

@@ -7,35 +7,24 @@
 //!         | client 2 got: an answer to question 2
 //!         | client 1 got: an answer to question 1
 
-use std::error::Error;
+use nanomsg::{Message, Protocol, Result, Socket};
 
-use nanomsg::core::{Body, Message};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::reqrep::{REP, REQ};
-
-fn main() -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let server = session.socket(true, REP.id.into(), "server")?;
-    server.bind(b"inproc://raw")?;
+fn main() -> Result<()> {
+    let server = Socket::raw(Protocol::Rep)?;
+    server.bind("inproc://raw")?;
 
     let mut waiting = Vec::new();
     for number in 1..=3 {
-        let client = session.socket(false, REQ.id.into(), "client")?;
-        client.connect(b"inproc://raw")?;
-        let question = format!("question {number}");
-        client.send(&mut Message::new(Body::Borrowed(question.as_bytes())), Wait::Option)?;
-        waiting.push((number, client, server.recv(Wait::Option)?));
+        let client = Socket::new(Protocol::Req)?;
+        client.connect("inproc://raw")?;
+        client.send(format!("question {number}"))?;
+        waiting.push((number, client, server.recv()?));
     }
     while let Some((number, client, request)) = waiting.pop() {
-        let text = format!("an answer to {}", String::from_utf8_lossy(request.body.bytes()));
         // The header of the request is the way back.
-        let mut answer = Message { header: request.header, ..Message::new(Body::Borrowed(text.as_bytes())) };
-        server.send(&mut answer, Wait::Option)?;
-        let answer = client.recv(Wait::Option)?;
-        println!("client {number} got: {}", String::from_utf8_lossy(answer.body.bytes()));
-        client.close()?;
+        let mut answer = Message::with_header(request.header(), format!("an answer to {}", request.text()))?;
+        server.send_message(&mut answer)?;
+        println!("client {number} got: {}", client.recv()?.text());
     }
-    server.close()?;
-    session.stop();
     Ok(())
 }

@@ -9,11 +9,9 @@
 //! Run:    for i in 1 2 3; do cargo run --example reconnect -- serve tcp://127.0.0.1:5555; done
 
 use std::error::Error;
+use std::time::Duration;
 
-use nanomsg::capi::headers::nn::{NN_STAT_BROKEN_CONNECTIONS, NN_STAT_CONNECT_ERRORS, NN_STAT_ESTABLISHED_CONNECTIONS};
-use nanomsg::core::{Body, Message, options};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::reqrep::{REP, REQ, RESEND_IVL};
+use nanomsg::{Protocol, Socket};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -26,38 +24,30 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Answers one request and ends, as a server does that crashes a lot.
 fn serve(address: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, REP.id.into(), "server")?;
-    socket.bind(address.as_bytes())?;
-    let mut question = socket.recv(Wait::Option)?;
-    socket.send(&mut question, Wait::Option)?;
-    socket.close()?;
-    session.stop();
+    let socket = Socket::new(Protocol::Rep)?;
+    socket.bind(address)?;
+    let mut question = socket.recv()?;
+    socket.send_message(&mut question)?;
     Ok(())
 }
 
 fn ask(address: &str, questions: u32) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, REQ.id.into(), "client")?;
-    let set = |level: u16, option: i32, value: i32| socket.set_option(level.into(), option, &value.to_ne_bytes());
+    let socket = Socket::new(Protocol::Req)?;
     // The pause between attempts: 20 ms at first, then longer and longer, up to a second. Set before `connect`.
-    set(0, options::RECONNECT_IVL, 20)?;
-    set(0, options::RECONNECT_IVL_MAX, 1000)?;
+    socket.set_reconnect_interval(Duration::from_millis(20))?;
+    socket.set_reconnect_interval_max(Duration::from_secs(1))?;
     // A request that was lost without a trace is sent again after two seconds instead of a minute.
-    set(REQ.id, RESEND_IVL, 2000)?;
+    socket.set_resend_interval(Duration::from_secs(2))?;
     // How long we are patient. After this, `recv` says ETIMEDOUT.
-    set(0, options::RCVTIMEO, 30000)?;
-    socket.connect(address.as_bytes())?;
+    socket.set_recv_timeout(Some(Duration::from_secs(30)))?;
+    socket.connect(address)?;
 
     for number in 1..=questions {
-        let question = number.to_string();
-        socket.send(&mut Message::new(Body::Borrowed(question.as_bytes())), Wait::Option)?;
-        println!("answer {}", String::from_utf8_lossy(socket.recv(Wait::Option)?.body.bytes()));
+        socket.send(number.to_string())?;
+        println!("answer {}", socket.recv()?.text());
     }
-    let [made, lost, failed] = [NN_STAT_ESTABLISHED_CONNECTIONS, NN_STAT_BROKEN_CONNECTIONS, NN_STAT_CONNECT_ERRORS]
-        .map(|s| socket.statistic(s));
-    println!("made {} connections, lost {}, {} attempts failed", made?, lost?, failed?);
-    socket.close()?;
-    session.stop();
+    let counts = socket.statistics()?;
+    let (made, lost) = (counts.established_connections, counts.broken_connections);
+    println!("made {made} connections, lost {lost}, {} attempts failed", counts.connect_errors);
     Ok(())
 }

@@ -7,16 +7,10 @@
 //!         | found ...er
 //!         | the deadline has passed
 
-#![expect(clippy::disallowed_methods, reason = "a count can only be looked at")]
-
 use std::error::Error;
-use std::thread::sleep;
 use std::time::Duration;
 
-use nanomsg::capi::headers::nn::NN_STAT_CURRENT_CONNECTIONS;
-use nanomsg::core::{Body, Error as Errno, Message};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::survey::{DEADLINE, RESPONDENT, SURVEYOR};
+use nanomsg::{Error as Errno, Protocol, Socket};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,33 +22,27 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn serve(address: &str, name: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, RESPONDENT.id.into(), name)?;
-    socket.connect(address.as_bytes())?;
+    let socket = Socket::new(Protocol::Respondent)?;
+    socket.connect(address)?;
     loop {
-        socket.recv(Wait::Option)?;
-        socket.send(&mut Message::new(Body::Borrowed(name.as_bytes())), Wait::Option)?;
+        socket.recv()?;
+        socket.send(name)?;
     }
 }
 
 fn find(address: &str, expected: u64) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, SURVEYOR.id.into(), "find")?;
-    socket.set_option(SURVEYOR.id.into(), DEADLINE, &1500_i32.to_ne_bytes())?;
-    socket.bind(address.as_bytes())?;
-    while socket.statistic(NN_STAT_CURRENT_CONNECTIONS)? < expected {
-        sleep(Duration::from_millis(10));
-    }
-    socket.send(&mut Message::new(Body::Borrowed(b"who")), Wait::Option)?;
+    let socket = Socket::new(Protocol::Surveyor)?;
+    socket.set_survey_deadline(Duration::from_millis(1500))?;
+    socket.bind(address)?;
+    socket.wait_peers(expected, None)?;
+    socket.send("who")?;
     loop {
-        match socket.recv(Wait::Option) {
-            Ok(name) => println!("found {}", String::from_utf8_lossy(name.body.bytes())),
+        match socket.recv() {
+            Ok(name) => println!("found {}", name.text()),
             Err(Errno::TIMED_OUT) => break,
             Err(error) => return Err(error.into()),
         }
     }
     println!("the deadline has passed");
-    socket.close()?;
-    session.stop();
     Ok(())
 }

@@ -10,42 +10,38 @@
 use std::error::Error;
 use std::thread;
 
-use nanomsg::core::{self, Body, Message};
-use nanomsg::facade::{Session, Socket, Wait};
-use nanomsg::protocol::pipeline::{PULL, PUSH};
+use nanomsg::{Error as Errno, Protocol, Socket};
 
 const THREADS: usize = 4;
 const MESSAGES: u32 = 1000;
 
 /// How many messages it took.
-fn work(tasks: &Socket, done: &Socket) -> core::Result<usize> {
+fn work(tasks: &Socket, done: &Socket) -> nanomsg::Result<usize> {
     let mut count = 0;
     loop {
-        let mut task = match tasks.recv(Wait::Option) {
+        let mut task = match tasks.recv() {
             Ok(task) => task,
-            Err(core::Error::BAD_FD) => return Ok(count), // closed: nothing more will come
+            Err(Errno::BAD_FD) => return Ok(count), // closed: nothing more will come
             Err(error) => return Err(error),
         };
         count += 1;
-        done.send(&mut task, Wait::Option)?;
+        done.send_message(&mut task)?;
     }
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let open = |kind: u16, name: &str| session.socket(false, kind.into(), name);
-    let (out, tasks) = (open(PUSH.id, "out")?, open(PULL.id, "tasks")?);
-    let (done, results) = (open(PUSH.id, "done")?, open(PULL.id, "results")?);
-    out.bind(b"inproc://tasks")?;
-    tasks.connect(b"inproc://tasks")?;
-    results.bind(b"inproc://done")?;
-    done.connect(b"inproc://done")?;
+    let (out, tasks) = (Socket::new(Protocol::Push)?, Socket::new(Protocol::Pull)?);
+    let (done, results) = (Socket::new(Protocol::Push)?, Socket::new(Protocol::Pull)?);
+    out.bind("inproc://tasks")?;
+    tasks.connect("inproc://tasks")?;
+    results.bind("inproc://done")?;
+    done.connect("inproc://done")?;
 
     let total = thread::scope(|scope| -> Result<usize, Box<dyn Error>> {
         let workers: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| work(&tasks, &done))).collect();
         for number in 0..MESSAGES {
-            out.send(&mut Message::new(Body::Borrowed(&number.to_ne_bytes())), Wait::Option)?;
-            results.recv(Wait::Option)?;
+            out.send(number.to_ne_bytes())?;
+            results.recv()?;
         }
         tasks.close()?; // wakes the threads
         let mut total = 0;
@@ -55,9 +51,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         Ok(total)
     })?;
     println!("{THREADS} threads took {total} messages");
-    for socket in [&out, &done, &results] {
-        socket.close()?;
-    }
-    session.stop();
     Ok(())
 }

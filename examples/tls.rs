@@ -5,29 +5,20 @@
 
 use std::error::Error;
 
-use nanomsg::core::{Body, Message};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::pair::PAIR;
-use nanomsg::transport::tls::settings as tls;
+use nanomsg::{Protocol, Socket};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [certificate, key] = &arguments[..] else { return Err("usage: tls CERTIFICATE KEY".into()) };
-    let session = Session::start()?;
-    let server = session.socket(false, PAIR.id.into(), "server")?;
-    let client = session.socket(false, PAIR.id.into(), "client")?;
+    let (server, client) = (Socket::new(Protocol::Pair)?, Socket::new(Protocol::Pair)?);
 
     // Who binds shows a certificate; who connects believes those who have signed it.
-    server.set_option(tls::LEVEL, tls::CERT_FILE, certificate.as_bytes())?;
-    server.set_option(tls::LEVEL, tls::KEY_FILE, key.as_bytes())?;
-    client.set_option(tls::LEVEL, tls::CA_FILE, certificate.as_bytes())?;
-    server.bind(b"tls+tcp://127.0.0.1:5557")?;
-    client.connect(b"tls+tcp://127.0.0.1:5557")?;
+    server.set_tls_identity_files(certificate, key)?;
+    client.set_tls_authorities_file(certificate)?;
+    server.bind("tls+tcp://127.0.0.1:5557")?;
+    client.connect("tls+tcp://127.0.0.1:5557")?;
 
-    client.send(&mut Message::new(Body::Borrowed(b"a secret")), Wait::Option)?;
-    println!("{}", String::from_utf8_lossy(server.recv(Wait::Option)?.body.bytes()));
-    client.close()?;
-    server.close()?;
-    session.stop();
+    client.send("a secret")?;
+    println!("{}", server.recv()?.text());
     Ok(())
 }

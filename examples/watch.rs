@@ -9,13 +9,9 @@
 //!         | Accepted 127.0.0.1:...
 //!         | Refused 127.0.0.1:... the peer's socket is NN_PUSH, which does not fit
 
-use std::error::Error;
 use std::time::Duration;
 
-use nanomsg::core::{Body, Message, Result};
-use nanomsg::facade::{EventKind, Monitor, Session, Wait};
-use nanomsg::protocol::pipeline::PUSH;
-use nanomsg::protocol::pubsub::{PUB, SUB, SUBSCRIBE};
+use nanomsg::{EventKind, Monitor, Protocol, Result, Socket};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(5));
 
@@ -31,32 +27,27 @@ fn print_until(monitor: &Monitor, kind: EventKind) -> Result<()> {
     }
 }
 
-fn main() -> std::result::Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let publisher = session.socket(false, PUB.id.into(), "publisher")?;
+fn main() -> Result<()> {
+    let publisher = Socket::new(Protocol::Pub)?;
     let monitor = publisher.monitor()?;
 
     // A free port, and which it is.
-    let endpoint = publisher.bind(b"tcp://127.0.0.1:0")?;
-    let address = publisher.endpoint_address(endpoint)?;
+    let endpoint = publisher.bind("tcp://127.0.0.1:0")?;
+    let address = publisher.address(endpoint)?;
 
-    let subscriber = session.socket(false, SUB.id.into(), "subscriber")?;
-    subscriber.set_option(SUB.id.into(), SUBSCRIBE, b"")?;
+    let subscriber = Socket::new(Protocol::Sub)?;
+    subscriber.subscribe("")?;
     subscriber.connect(&address)?;
 
     // Who publishes before anybody is there, publishes to nobody.
     publisher.wait_peers(1, PATIENCE)?;
-    publisher.send(&mut Message::new(Body::Borrowed(b"news")), Wait::Option)?;
-    println!("{}", String::from_utf8_lossy(subscriber.recv(Wait::Option)?.body.bytes()));
+    publisher.send("news")?;
+    println!("{}", subscriber.recv()?.text());
     subscriber.close()?;
     print_until(&monitor, EventKind::Lost)?;
 
     // Not every socket fits.
-    let stranger = session.socket(false, PUSH.id.into(), "stranger")?;
+    let stranger = Socket::new(Protocol::Push)?;
     stranger.connect(&address)?;
-    print_until(&monitor, EventKind::Refused)?;
-    stranger.close()?;
-    publisher.close()?;
-    session.stop();
-    Ok(())
+    print_until(&monitor, EventKind::Refused)
 }

@@ -8,10 +8,9 @@
 //!         | 3 squared is 9, says ...
 
 use std::error::Error;
+use std::time::Duration;
 
-use nanomsg::core::{Body, Message, options};
-use nanomsg::facade::{Session, Wait};
-use nanomsg::protocol::reqrep::{REP, REQ};
+use nanomsg::{Protocol, Socket};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -23,32 +22,25 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn work(address: &str, name: &str) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, REP.id.into(), name)?;
-    socket.bind(address.as_bytes())?;
+    let socket = Socket::new(Protocol::Rep)?;
+    socket.bind(address)?;
     loop {
-        let question = socket.recv(Wait::Option)?;
-        let n: i64 = std::str::from_utf8(question.body.bytes())?.parse()?;
-        let answer = format!("{}, says {name}", n * n);
-        socket.send(&mut Message::new(Body::Borrowed(answer.as_bytes())), Wait::Option)?;
+        let question = socket.recv()?;
+        let n: i64 = std::str::from_utf8(&question)?.parse()?;
+        socket.send(format!("{}, says {name}", n * n))?;
     }
 }
 
 fn ask(addresses: &[&str]) -> Result<(), Box<dyn Error>> {
-    let session = Session::start()?;
-    let socket = session.socket(false, REQ.id.into(), "ask")?;
-    // Options are what they are in C: a level, a number, and the bytes of an int.
-    socket.set_option(0, options::RCVTIMEO, &5000_i32.to_ne_bytes())?;
+    let socket = Socket::new(Protocol::Req)?;
+    socket.set_recv_timeout(Some(Duration::from_secs(5)))?;
     for address in addresses {
-        socket.connect(address.as_bytes())?;
+        socket.connect(address)?;
     }
     for n in 1..=3 {
-        let question = n.to_string();
-        socket.send(&mut Message::new(Body::Borrowed(question.as_bytes())), Wait::Option)?;
-        let answer = socket.recv(Wait::Option)?;
-        println!("{n} squared is {}", String::from_utf8_lossy(answer.body.bytes()));
+        socket.send(n.to_string())?;
+        let answer = socket.recv()?;
+        println!("{n} squared is {}", answer.text());
     }
-    socket.close()?;
-    session.stop();
     Ok(())
 }

@@ -1,15 +1,54 @@
-//! Millrace: nanomsg's C library on a Rust engine. Start reading at `ARCHITECTURE.md`.
+//! Millrace: nanomsg's C library on a Rust engine, for programs in Rust.
 //!
-//! `protocols.md 2.2` in a comment is section 2.2 of `docs/spec/protocols.md`, and so for the other files there.
+//! The Scalability Protocols are patterns of messaging (request and reply, publish and subscribe, pipeline, survey, bus, pair) over tcp, ipc,
+//! inproc, WebSocket and TLS. A [`Socket`] has one of these [protocols](Protocol); it is bound and connected to addresses, in any number
+//! and any order, and sends and receives whole messages. Peers may be anything that speaks nanomsg's protocols.
+//!
+//! ```
+//! use nanomsg::{Protocol, Socket};
+//!
+//! let server = Socket::new(Protocol::Rep)?;
+//! let endpoint = server.bind("tcp://127.0.0.1:0")?;
+//!
+//! let client = Socket::new(Protocol::Req)?;
+//! client.connect(&server.address(endpoint)?)?;
+//! client.send("6 times 7?")?;
+//!
+//! assert_eq!(server.recv()?, "6 times 7?");
+//! server.send("42")?;
+//! assert_eq!(client.recv()?, "42");
+//! # Ok::<(), nanomsg::Error>(())
+//! ```
+//!
+//! - [`Socket::recv_async`] and [`Socket::send_async`] are futures for any async runtime; [`poll`] waits for several sockets;
+//!   [`Socket::recv_fd`] and [`Socket::send_fd`] are for event loops; [`device`] passes messages on.
+//! - [`Error`] is an errno, the same number that C sees.
+//! - [`qi`] is the object bus of robots (QiMessaging): sessions, proxies, services.
+//! - Features, all on by default: `ws` (ws:// and wss://), `tls` (tls+tcp:// and wss://), `qi` (the object bus), `tools` (nanocat, nanobench,
+//!   nanoqi).
+//!
+//! How it is made is told in `ARCHITECTURE.md`. `protocols.md 2.2` in a comment is section 2.2 of `docs/spec/protocols.md`, and so for the
+//! other files there. Modules that are not shown here are the engine's: they are visible to the project's own tools, bindings and tests, and
+//! change without notice.
 
 #![deny(unsafe_code)]
+#![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
 
+mod api;
+#[doc(hidden)]
 pub mod capi;
+#[doc(hidden)]
 pub mod core;
+#[doc(hidden)]
 pub mod facade;
+#[doc(hidden)]
 pub mod protocol;
 pub mod qi;
+#[doc(hidden)]
 pub mod reactor;
 mod sys;
+#[doc(hidden)]
 pub mod transport;
+
+pub use api::*;

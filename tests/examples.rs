@@ -139,8 +139,8 @@ fn the_examples_in_c_build_with_installed_files() {
     assert!(loaded.contains(&libraries.display().to_string()) && loaded.contains("hello yourself"), "{loaded}");
 }
 
-/// Those of the bus need one another, or a robot; `cargo test` sees that they compile, and tests/qi_client.rs plays such scenes.
-const OF_THE_BUS: [&str; 3] = ["qi_client", "qi_forward", "qi_service"];
+/// Those of the bus need one another, or a robot; `cargo test` sees that they compile, and tests/qi_client.rs and tests/qi_programs.rs play such scenes.
+const OF_THE_BUS: [&str; 5] = ["qi_client", "qi_forward", "qi_pilot", "qi_robot", "qi_service"];
 
 #[test]
 fn the_examples_in_rust_do_what_they_say() {

@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 126] = [
+const BUS: [&str; 133] = [
     "nnqi_add_service",
     "nnqi_arg",
     "nnqi_arg_bool",
@@ -57,6 +57,7 @@ const BUS: [&str; 126] = [
     "nnqi_caller",
     "nnqi_cancel",
     "nnqi_close",
+    "nnqi_concurrency",
     "nnqi_connect",
     "nnqi_convert",
     "nnqi_copy",
@@ -116,6 +117,7 @@ const BUS: [&str; 126] = [
     "nnqi_object_statistics",
     "nnqi_object_value",
     "nnqi_on_cancel",
+    "nnqi_on_subscribers",
     "nnqi_optional",
     "nnqi_pack_slots",
     "nnqi_pending_free",
@@ -129,6 +131,7 @@ const BUS: [&str; 126] = [
     "nnqi_provider_is_connected",
     "nnqi_provider_open",
     "nnqi_proxy_free",
+    "nnqi_proxy_is_connected",
     "nnqi_proxy_of",
     "nnqi_raw",
     "nnqi_register",
@@ -152,6 +155,7 @@ const BUS: [&str; 126] = [
     "nnqi_string",
     "nnqi_struct",
     "nnqi_subscribe",
+    "nnqi_subscribe_with",
     "nnqi_text",
     "nnqi_to_json",
     "nnqi_tuple",
@@ -163,6 +167,9 @@ const BUS: [&str; 126] = [
     "nnqi_void",
     "nnqi_wait",
     "nnqi_watch",
+    "nnqi_watch_proxy",
+    "nnqi_watch_session",
+    "nnqi_watch_with",
     "nnqi_when_gone",
 ];
 

@@ -64,6 +64,7 @@ fn collected(manner: &str, transport: &str, function: &str, bursts: u64) -> u64 
     valgrind.arg(program).arg(address).arg(bursts.to_string()).arg(manner);
     valgrind.env("LD_LIBRARY_PATH", our_lib_dir());
     let outcome = run(&mut valgrind, Duration::from_secs(60));
+    assert!(outcome.code == Some(0), "{transport} {function}: {outcome:?}");
     let collected = outcome.stderr.lines().find_map(|line| line.split("Collected : ").nth(1));
     let collected = collected.and_then(|count| count.trim().parse().ok());
     collected.unwrap_or_else(|| panic!("callgrind of {transport} {function}: {outcome:?}"))

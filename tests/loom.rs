@@ -50,6 +50,8 @@ mod qi {
     }
     pub mod server {
         pub mod mailbox;
+    }
+    pub mod workers {
         pub mod run_queue;
     }
 }

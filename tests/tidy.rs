@@ -10,8 +10,9 @@ use circles::Graph;
 use source::{Source, all_below, end_of_block, is_word, line_of, lines_of_code};
 
 /// The rooms and those they may enter (ARCHITECTURE.md). A new room is a new row.
-const ROOMS: [(&str, &[&str]); 9] = [
+const ROOMS: [(&str, &[&str]); 10] = [
     ("bin", &[]),
+    ("api", &["facade", "protocol", "transport", "core", "sys"]),
     ("capi", &["facade", "qi", "core", "sys"]),
     ("facade", &["protocol", "reactor", "transport", "core", "sys"]),
     ("qi", &["reactor", "transport", "core", "sys"]),
@@ -23,12 +24,13 @@ const ROOMS: [(&str, &[&str]); 9] = [
 ];
 
 /// The rooms inside `qi` and those they may enter. What lies beside the directories is the codec's.
-const QI_ROOMS: [(&str, &[&str]); 6] = [
+const QI_ROOMS: [(&str, &[&str]); 7] = [
     ("codec", &[]),
     ("endpoint", &["codec"]),
     ("calls", &["endpoint", "codec"]),
-    ("client", &["calls", "endpoint", "codec"]),
-    ("server", &["calls", "endpoint", "codec"]),
+    ("workers", &[]),
+    ("client", &["calls", "workers", "endpoint", "codec"]),
+    ("server", &["calls", "workers", "endpoint", "codec"]),
     ("bus", &["client", "server", "calls", "endpoint", "codec"]),
 ];
 

@@ -45,6 +45,41 @@
 #define NNQI_CONTINUE 2
 
 /**
+ * For nnqi_told: the connection has ended, or the service of a proxy has gone.
+ */
+#define NNQI_LOST 1
+
+/**
+ * For nnqi_told: it is there again, which happens with reconnect. Services may have come and gone in between.
+ */
+#define NNQI_RESTORED 2
+
+/**
+ * For nnqi_told, of a session: a service is ready.
+ */
+#define NNQI_SERVICE_ADDED 3
+
+/**
+ * For nnqi_told, of a session: a service is no more.
+ */
+#define NNQI_SERVICE_REMOVED 4
+
+/**
+ * When the queue of a subscription is full: events that come are dropped and counted.
+ */
+#define NNQI_KEEP_OLDEST 0
+
+/**
+ * When the queue of a subscription is full: the oldest are dropped and counted, for who wants the latest image of a camera.
+ */
+#define NNQI_KEEP_NEWEST 1
+
+/**
+ * When the queue of a subscription is full: it ends, after what is queued, with ENOTCONN. For who must not miss any.
+ */
+#define NNQI_END 2
+
+/**
  * For nnqi_filter.fields: service must be equal.
  */
 #define NNQI_SERVICE 1
@@ -172,12 +207,20 @@ typedef uint64_t nnqi_builder;
 typedef uint64_t nnqi_request;
 
 /**
- * The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
+ * The code of a method. It is called on a worker thread, for one request of the object at a time (nnqi_concurrency: for several), and owns the request,
  * which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
  * longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is, which nnqi_when_gone
  * tells: until its handle and its values are freed, every server that has it is closed, and no peer has it.
  */
 typedef void (*nnqi_code)(nnqi_request request, void *user);
+
+/**
+ * Told whether anybody listens to a signal of an object: listened is 1 when it has got its first subscriber, 0 when it has lost its
+ * last one. It is called on a worker thread, as the code of methods is and in turn with them, so it may take its time and use
+ * everything of this header; when the object's server is closed, on the thread that does that. It must return: exceptions of C++ and
+ * longjmp must not leave it. user is what nnqi_on_subscribers was given; it must be valid as long as that of nnqi_code.
+ */
+typedef void (*nnqi_audience)(int listened, void *user);
 
 /**
  * Is asked before a peer sets a property: returns NNQI_ACCEPT, or NNQI_REJECT; whatever else it returns rejects. value is the new
@@ -477,12 +520,47 @@ typedef void (*nnqi_done)(nnqi_value result, int error, const char *text, void *
 typedef uint64_t nnqi_subscription;
 
 /**
+ * How to listen. All zero, as {0}, is the default.
+ */
+struct nnqi_subscribe_options {
+  /**
+   * Events that may wait to be taken; 0: 100.
+   */
+  size_t queue;
+  /**
+   * Bytes of their messages; 0: 64 MiB. One event of any size may wait.
+   */
+  int64_t bytes;
+  /**
+   * What happens when either is full: NNQI_KEEP_OLDEST, NNQI_KEEP_NEWEST or NNQI_END.
+   */
+  int when_full;
+  /**
+   * Milliseconds for the peer to accept; 0: as for calls of the proxy; negative: as long as it takes.
+   */
+  int timeout;
+  /**
+   * The signature of a tuple that the arguments are wanted in, as (d); NULL: what the signal declares. They are converted; an event
+   * that cannot be is EPROTO of nnqi_next, and passed over by callbacks.
+   */
+  const char *wanted;
+};
+
+/**
  * Told of events: their arguments, a tuple, which the library frees afterwards (nnqi_copy keeps it), and how many events were
  * lost just before because the callback was slow. arguments is 0 when the connection has ended: then no event comes any more. It
- * is called on a thread of the subscription's own, in order, may use everything of this header, and must return:
+ * is called in order and never twice at once, on a thread that the callbacks of a process share, where it may take its time and use
+ * everything of this header: others have other threads meanwhile, as long as not more than 256 are held up. It must return:
  * exceptions of C++ and longjmp must not leave it.
  */
 typedef void (*nnqi_callback)(nnqi_value arguments, uint64_t missed, void *user);
+
+/**
+ * Told what becomes of a session or proxy: what is NNQI_LOST, NNQI_RESTORED, NNQI_SERVICE_ADDED or NNQI_SERVICE_REMOVED. text, which
+ * is valid until this returns, says why it is lost, or is the name of the service, whose id id is; else it is empty and id 0.
+ * It is called as nnqi_callback is.
+ */
+typedef void (*nnqi_told)(int what, uint32_t id, const char *text, void *user);
 
 /**
  * Services of this process on the bus of another: registered with its directory, and reached at addresses of ours. Any thread.
@@ -914,6 +992,21 @@ NN_EXPORT int nnqi_document(nnqi_builder builder, uint32_t id, const char *descr
 NN_EXPORT int64_t nnqi_signal(nnqi_builder builder, const char *name, const char *arguments);
 
 /**
+ * Has callback told when a signal or property, by the id that nnqi_signal or nnqi_property has returned, has got its first subscriber
+ * and lost its last one: to run a camera only while somebody looks. It is called shortly after the change, and not if that has been
+ * undone meanwhile. Returns 0, or -1 with EBADF or EFAULT; of an id that is none, nnqi_build tells. (15)
+ * nnqi_on_subscribers(builder, (uint32_t)nnqi_signal(builder, "image", "(r)"), run, &camera)
+ */
+NN_EXPORT int nnqi_on_subscribers(nnqi_builder builder, uint32_t id, nnqi_audience callback, void *user);
+
+/**
+ * Lets so many requests of the object be worked on at once; 1 without this. With more its code must be ready for that, and the calls
+ * of one connection may overtake each other. Threads are those of the server (workers, max_workers). Returns 0, or -1 with EBADF or
+ * EINVAL (less than 1). (13)
+ */
+NN_EXPORT int nnqi_concurrency(nnqi_builder builder, int requests);
+
+/**
  * Adds a property with its signature and first value, which is taken. Peers may read, set and watch it. Returns and fails as
  * nnqi_method. (8)
  */
@@ -1181,6 +1274,12 @@ NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
 NN_EXPORT int nnqi_proxy_free(nnqi_proxy proxy);
 
 /**
+ * 1 while the object is there as far as is known, 0 while it is not: its connection has ended, or its service has gone; with
+ * reconnect it is looked for. -1 with EBADF. Any thread. (10)
+ */
+NN_EXPORT int nnqi_proxy_is_connected(nnqi_proxy proxy);
+
+/**
  * What the object can do: its meta object, a struct with the fields methods, signals, properties (maps by id) and description.
  * Asks nobody. Returns 0 with EBADF. Free it. Any thread. (8)
  */
@@ -1275,10 +1374,34 @@ NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value v
 NN_EXPORT nnqi_subscription nnqi_subscribe(nnqi_proxy proxy, const char *signal, size_t queue);
 
 /**
- * The same, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
+ * nnqi_subscribe with options, which may be NULL; EINVAL also for what is wrong about them. (15)
+ * nnqi_subscribe_with(camera, "image", &(struct nnqi_subscribe_options){.queue = 1, .when_full = NNQI_KEEP_NEWEST})
+ */
+NN_EXPORT nnqi_subscription nnqi_subscribe_with(nnqi_proxy proxy, const char *signal, const struct nnqi_subscribe_options *options);
+
+/**
+ * The same as nnqi_subscribe, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
  * it may still be running when nnqi_unsubscribe returns. (15)
  */
 NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, size_t queue, nnqi_callback callback, void *user);
+
+/**
+ * nnqi_watch with options, which may be NULL; EINVAL also for what is wrong about them. (15)
+ */
+NN_EXPORT nnqi_subscription nnqi_watch_with(nnqi_proxy proxy, const char *signal, const struct nnqi_subscribe_options *options, nnqi_callback callback, void *user);
+
+/**
+ * Has callback told what becomes of a session: NNQI_LOST when the directory's connection has ended, also by nnqi_close; NNQI_RESTORED
+ * when there is another one, with reconnect; and which services come and go. What is lost already is told at once. user is handed to
+ * it, as of nnqi_watch. End it with nnqi_unsubscribe. Returns 0 with EBADF or EFAULT. Any thread. (11)
+ */
+NN_EXPORT nnqi_subscription nnqi_watch_session(nnqi_session session, nnqi_told callback, void *user);
+
+/**
+ * The same for a proxy: NNQI_LOST when its connection has ended or its service has gone, NNQI_RESTORED when it is there again, with
+ * reconnect. (11)
+ */
+NN_EXPORT nnqi_subscription nnqi_watch_proxy(nnqi_proxy proxy, nnqi_told callback, void *user);
 
 /**
  * The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,

@@ -20,10 +20,9 @@ impl Backoff {
     }
 
     pub fn next_wait(&mut self) -> Duration {
-        // Beyond 2^20 intervals the cap (24 days at most) holds anyway.
-        let factor = (1u32 << self.attempt.min(20)) - 1;
+        let wait = doubled(self.interval, self.attempt).saturating_sub(self.interval);
         self.attempt = self.attempt.saturating_add(1);
-        (self.interval * factor).min(self.max)
+        wait.min(self.max)
     }
 
     /// A connection came about and was lost. If it had been `steady`, the first retry is at once again; a peer
@@ -33,9 +32,22 @@ impl Backoff {
     }
 }
 
+/// An interval that has been doubled so many times, as far as there are such times.
+pub fn doubled(interval: Duration, times: u32) -> Duration {
+    interval.saturating_mul(1u32.checked_shl(times).unwrap_or(u32::MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn doubling_has_an_end() {
+        let ms = Duration::from_millis;
+        assert_eq!([0, 1, 5].map(|times| doubled(ms(3), times)), [ms(3), ms(6), ms(96)]);
+        assert!(doubled(ms(1), u32::MAX) >= Duration::from_secs(4_000_000));
+        assert_eq!(doubled(Duration::MAX, 1), Duration::MAX);
+    }
 
     fn waits(interval: i32, max: i32, count: usize) -> Vec<u128> {
         let mut backoff = Backoff::new(interval, max);

@@ -226,6 +226,13 @@ pub struct Kind {
     pub make: fn(raw: bool, seed: u64) -> Box<dyn Protocol>,
 }
 
+impl Kind {
+    /// Do raw sockets of these two make a device? They are of one protocol, and each takes what the other gives.
+    pub fn fits(&self, other: &Kind) -> bool {
+        self.id / 16 == other.id / 16 && self.can_recv == other.can_send && self.can_send == other.can_recv
+    }
+}
+
 impl std::fmt::Debug for Kind {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(self.name)

@@ -63,6 +63,16 @@ impl From<std::io::Error> for Error {
     }
 }
 
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> std::io::Error {
+        match error {
+            // The platform knows nothing of these two.
+            Error::TERM | Error::FSM => std::io::Error::other(error),
+            Error(errno) => std::io::Error::from_raw_os_error(errno),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

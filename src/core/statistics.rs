@@ -2,25 +2,41 @@
 
 use crate::core::{Error, Result};
 
-/// Message and byte counters move in core::Socket; connection counters where connections live.
+/// The counters of a socket since it was opened. Message and byte counters move in [`SocketCore`](super::SocketCore); connection
+/// counters where connections live.
 #[derive(Debug, Default, Clone)]
 pub struct Statistics {
+    /// Connections that this side made, and whose peer greeted.
     pub established_connections: u64,
+    /// Connections that bound endpoints accepted.
     pub accepted_connections: u64,
+    /// Connections that this side ended: refused peers, endpoints shut down.
     pub dropped_connections: u64,
+    /// Connections that the peer or the network ended.
     pub broken_connections: u64,
+    /// Attempts to connect that failed.
     pub connect_errors: u64,
+    /// Endpoints that could not be bound.
     pub bind_errors: u64,
+    /// Connections that could not be accepted.
     pub accept_errors: u64,
+    /// Peers that are there.
     pub current_connections: u64,
+    /// Connections that are being made.
     pub inprogress_connections: u64,
+    /// Endpoints whose last attempt failed.
     pub current_ep_errors: u64,
+    /// Messages that `send` accepted.
     pub messages_sent: u64,
+    /// Messages that `recv` gave.
     pub messages_received: u64,
+    /// Their bytes, without headers.
     pub bytes_sent: u64,
+    /// Their bytes, without headers.
     pub bytes_received: u64,
 }
 
+/// The number of the best send priority at which there is a peer, which is no counter.
 pub const CURRENT_SND_PRIORITY: i32 = 401;
 
 impl Statistics {

@@ -78,7 +78,6 @@ impl Blocking {
             me.take_notice();
             state.waiters_of(self.context, self.side).add(self.side, me);
         }
-        state.pipes.flush_all();
         Ok(())
     }
 

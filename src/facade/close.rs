@@ -99,6 +99,8 @@ impl SocketState {
             // Foreign loops that watch them wake up before they go.
             self.notify.set(Readiness { send: true, recv: true });
             self.notify = Default::default();
+        }
+        if std::mem::take(&mut self.keeps_polling) {
             self.runtime.reactor.keep_polling(false);
         }
     }

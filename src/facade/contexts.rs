@@ -95,10 +95,7 @@ impl ContextState {
         self.is_open = false;
         self.announce(Readiness { send: true, recv: true }, Phase::Drained, work);
         self.alarm.disarm(runtime);
-        if self.notify.is_wanted() {
-            self.notify = Notify::default();
-            runtime.reactor.keep_polling(false);
-        }
+        self.notify = Notify::default();
     }
 
     fn is_watched(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::{Error, Message, Result};
+use crate::core::{Error, Message};
 use crate::sys::signals::spawn_without_signals;
 
 use super::blocking::Wait;
@@ -11,17 +11,14 @@ use super::socket::Socket;
 /// Forwards between two raw sockets, both ways if they can, until it fails; gives the error. `EINVAL` if the sockets
 /// are not raw, not of one protocol, or not each other's complement.
 pub fn device(first: &Arc<Socket>, second: &Arc<Socket>) -> Error {
-    if let Err(error) = check(first, second) {
-        return error;
-    }
     let (one, two) = (first.kind(), second.kind());
-    if one.can_recv && one.can_send {
-        return both_ways(first, second);
+    if !first.is_raw() || !second.is_raw() || !one.fits(two) {
+        return Error::INVALID;
     }
-    debug_assert!(one.can_recv != two.can_recv);
-    match one.can_recv {
-        true => forward(first, second),
-        false => forward(second, first),
+    match (one.can_recv, one.can_send) {
+        (true, true) => both_ways(first, second),
+        (true, false) => forward(first, second),
+        (false, _) => forward(second, first),
     }
 }
 
@@ -31,18 +28,6 @@ pub fn loopback(socket: &Arc<Socket>) -> Error {
         true => forward(socket, socket),
         false => Error::INVALID,
     }
-}
-
-fn check(first: &Socket, second: &Socket) -> Result<()> {
-    let (one, two) = (first.kind(), second.kind());
-    let fits = first.is_raw()
-        && second.is_raw()
-        && one.id / 16 == two.id / 16
-        && one.can_recv <= two.can_send
-        && one.can_send <= two.can_recv
-        && two.can_recv <= one.can_send
-        && two.can_send <= one.can_recv;
-    if fits { Ok(()) } else { Err(Error::INVALID) }
 }
 
 /// Each direction has a thread, as in nanomsg, so that a signal handler does not end one of them. Ends

@@ -101,7 +101,7 @@ impl SocketState {
         let me = self.me.upgrade();
         let query = self.dial(id).and_then(|dial| dial.dialer.query());
         if let (Some(query), Some(me)) = (query, me)
-            && let Err(error) = resolve::start(query, me, Key::Endpoint(id).pack())
+            && let Err(error) = resolve::start(move || query.answer(), me, Key::Endpoint(id).pack())
         {
             self.resolved(id, Err(error));
         }

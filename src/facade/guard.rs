@@ -69,6 +69,7 @@ impl StateLock {
         for job in work {
             match job {
                 Job::Wake(parker) => reactor.notify(&parker),
+                Job::WakeTask(waker) => waker.wake(),
                 Job::Tell(peer, ready) => peer.source.ready(peer.key, ready),
                 Job::Flush(key) => {
                     self.flush(key);

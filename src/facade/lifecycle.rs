@@ -8,7 +8,7 @@ use crate::core::lifecycle::{Connection, Ending, Lifecycle, Settling};
 use crate::core::{Cmd, ContextId, Error, PipeId, Result};
 use crate::transport::inproc::Peer;
 use crate::transport::outbox::Batch;
-use crate::transport::pipe::{PipeEvents, Ready};
+use crate::transport::pipe::{PipeEvent, PipeEvents, Ready};
 use crate::transport::stream::Parting;
 
 use super::handshakes;
@@ -47,13 +47,13 @@ impl SocketState {
             self.pipes.heard_of_room(id);
         }
         let Some((entry, context)) = self.pipes.with_context(id) else { return };
-        let (change, outcome) = match &mut entry.pipe {
+        let (events, outcome) = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.advance(ready, &context),
             // Until it is attached, whoever pairs looks after it.
             Pipe::Inproc(pipe) if entry.life.is_attached() => (pipe.advance(ready), Ok(())),
             Pipe::Inproc(_) => return,
         };
-        self.apply(id, change);
+        self.apply(id, events);
         if let Err(error) = outcome {
             return self.lose(id, error);
         }
@@ -71,9 +71,9 @@ impl SocketState {
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
         let written = outcome.as_ref().map_or(0, |(written, _)| *written);
         match pipe.finish_flush(batch, outcome, &context) {
-            Ok((change, more)) => {
+            Ok((events, more)) => {
                 self.pipes.coalescing.flushed(written);
-                self.apply(id, change);
+                self.apply(id, events);
                 if more {
                     self.pipes.flush(id);
                 }
@@ -85,34 +85,35 @@ impl SocketState {
     }
 
     /// Carries on after a pipe said what became of it.
-    pub fn apply(&mut self, id: PipeId, change: PipeEvents) {
-        if change.connected {
-            self.connected(id);
-        }
-        if change.prepares {
-            self.pipes.prepare(id);
-        }
-        if change.greeted {
-            self.attach(id);
-        }
-        let Some(entry) = self.pipes.get(id) else { return };
-        if entry.life.is_heard() {
-            if change.readable {
-                self.feed(Cmd::Readable(id));
-            }
-            if change.writable {
-                self.feed(Cmd::Writable(id));
-            }
-            if change.hung_up
-                && let Some(entry) = self.pipes.get(id)
-                && entry.life.hang_up()
-            {
-                self.pipes.changed.push(id);
-            }
-        } else if entry.life.is_leaving() && change.gone {
-            self.forget(id);
+    pub fn apply(&mut self, id: PipeId, events: PipeEvents) {
+        for event in events {
+            self.apply_one(id, event);
         }
         self.pipes.settle_writing(id);
+    }
+
+    fn apply_one(&mut self, id: PipeId, event: PipeEvent) {
+        let Some(entry) = self.pipes.get(id) else { return };
+        let is_heard = entry.life.is_heard();
+        match event {
+            PipeEvent::Connected => self.connected(id),
+            PipeEvent::Preparing => self.pipes.prepare(id),
+            PipeEvent::Greeted => {
+                self.attach(id);
+            }
+            PipeEvent::Readable if is_heard => self.feed(Cmd::Readable(id)),
+            PipeEvent::Writable if is_heard => self.feed(Cmd::Writable(id)),
+            PipeEvent::HungUp if is_heard => {
+                if entry.life.hang_up() {
+                    self.pipes.changed.push(id);
+                }
+            }
+            PipeEvent::Gone if entry.life.is_leaving() => {
+                self.forget(id);
+            }
+            // Of a pipe that the protocol does not have, or has no more.
+            PipeEvent::Readable | PipeEvent::Writable | PipeEvent::HungUp | PipeEvent::Gone => {}
+        }
     }
 
     /// A fault of the connection or of the peer: the pipe is gone, and it is never the user's error.
@@ -249,11 +250,11 @@ impl SocketState {
         let Some(id) = self.pipes.preparing(key) else { return };
         let Some((entry, context)) = self.pipes.with_context(id) else { return };
         let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return };
-        let (change, outcome) = match outcome {
+        let (events, outcome) = match outcome {
             Ok(()) => pipe.prepared(&context),
-            Err(error) => (PipeEvents::default(), Err(error)),
+            Err(error) => (PipeEvents::new(), Err(error)),
         };
-        self.apply(id, change);
+        self.apply(id, events);
         if let Err(error) = outcome {
             self.lose(id, error);
         }

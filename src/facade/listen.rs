@@ -1,10 +1,11 @@
 //! Listening endpoints (transports.md 1.3).
 
-use std::io::ErrorKind;
-use std::time::{Duration, Instant};
+use std::io::{self, ErrorKind};
+use std::time::Instant;
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::{Error, Result};
+use crate::transport::accepting::{self, Accepted, accept_all};
 use crate::transport::pipe::{Ready, StreamPipe};
 
 use super::endpoints::{EndpointKind, Listening, TransportRef};
@@ -12,13 +13,6 @@ use super::key::Key;
 use super::monitor::EventKind;
 use super::pipes::Pipe;
 use super::state::SocketState;
-
-/// When descriptors or memory ran out, accepting is tried again after this long, not at once: the
-/// connection that could not be accepted would be reported again and again.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// Connections accepted before others have their turn.
-const ACCEPTED_AT_ONCE: usize = 64;
 
 impl SocketState {
     /// Has a listener watched.
@@ -46,37 +40,37 @@ impl SocketState {
     /// Takes the connections that wait: not endlessly, or a storm of them would keep everybody else out. What is left
     /// is reported again, because the listener is watched anew (readiness is edge-triggered).
     pub fn accept_all(&mut self, id: i32) {
-        for _ in 0..ACCEPTED_AT_ONCE {
-            let setup = self.setup();
-            // `setup` borrows the socket, so the listener is asked through a second look-up.
-            let accepted = match self.endpoints.peek(id) {
-                Some(EndpointKind::Listen(listen)) if listen.pause.is_none() => {
-                    let admission = &listen.admission;
-                    let there = || self.pipes.of_endpoint(id).len();
-                    listen.listener.accept(&setup).map(|stream| {
-                        let refusal = admission.refuses(stream.fd(), there);
-                        (stream, listen.transport, refusal)
-                    })
-                }
-                _ => return,
-            };
-            match accepted {
-                // Closed again at once.
-                Ok((stream, _, Some(why))) => {
-                    self.core.statistics.dropped_connections += 1;
-                    self.tell_of_stranger(id, stream.fd(), why);
-                }
-                Ok((stream, transport, None)) => {
-                    self.core.statistics.accepted_connections += 1;
-                    self.endpoint_is_well(id);
-                    let pipe = StreamPipe::new(stream, transport.framing(), false);
-                    self.welcome(id, pipe, transport);
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => {}
-                Err(error) => return self.pause_accepting(id, error.into()),
-            }
+        match accept_all(|| self.accept(id)) {
+            Accepted::All => {}
+            Accepted::Some => self.watch_anew(id),
+            Accepted::Failed(error) => self.pause_accepting(id, error.into()),
         }
+    }
+
+    /// The next connection; `WouldBlock` when there is none, or nobody accepts any more.
+    fn accept(&mut self, id: i32) -> io::Result<()> {
+        let setup = self.setup();
+        // `setup` borrows the socket, so the listener is asked through a second look-up.
+        let Some(EndpointKind::Listen(listen)) = self.endpoints.peek(id) else { return nobody() };
+        if listen.pause.is_some() {
+            return nobody();
+        }
+        let stream = listen.listener.accept(&setup)?;
+        let (transport, admission) = (listen.transport, &listen.admission);
+        if let Some(why) = admission.refuses(stream.fd(), || self.pipes.of_endpoint(id).len()) {
+            // Closed again at once.
+            self.core.statistics.dropped_connections += 1;
+            self.tell_of_stranger(id, stream.fd(), why);
+            return Ok(());
+        }
+        self.core.statistics.accepted_connections += 1;
+        self.endpoint_is_well(id);
+        let pipe = StreamPipe::new(stream, transport.framing(), false);
+        self.welcome(id, pipe, transport);
+        Ok(())
+    }
+
+    fn watch_anew(&mut self, id: i32) {
         if let Some(EndpointKind::Listen(Listening { registration: Some(registration), .. })) = self.endpoints.peek(id)
         {
             // It is registered and open: nothing but memory could fail, and then the next connection reports it.
@@ -115,11 +109,15 @@ impl SocketState {
     fn pause_accepting(&mut self, id: i32, error: Error) {
         self.core.statistics.accept_errors += 1;
         self.endpoint_is_ill(id, error);
-        self.tell_of_failure(EventKind::AcceptFailed, id, error, Some(ACCEPT_PAUSE));
+        self.tell_of_failure(EventKind::AcceptFailed, id, error, Some(accepting::PAUSE));
         let Some(me) = self.me.upgrade() else { return };
-        let timer = self.runtime.reactor.arm(Instant::now() + ACCEPT_PAUSE, me, Key::Endpoint(id).pack());
+        let timer = self.runtime.reactor.arm(Instant::now() + accepting::PAUSE, me, Key::Endpoint(id).pack());
         if let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) {
             listen.pause = Some(timer);
         }
     }
+}
+
+fn nobody() -> io::Result<()> {
+    Err(ErrorKind::WouldBlock.into())
 }

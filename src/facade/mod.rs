@@ -5,7 +5,7 @@
 //! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
 //!
 //! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes,
-//! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, binding,
+//! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, futures, binding,
 //! inproc, events, close, poll, device, snapshot · session, process.
 
 mod alarm;
@@ -18,6 +18,7 @@ mod device;
 mod dial;
 mod endpoints;
 mod events;
+mod futures;
 mod guard;
 mod handshakes;
 mod inproc;
@@ -44,6 +45,7 @@ pub use blocking::Wait;
 pub use close::Closing;
 pub use context::Context;
 pub use device::{device, loopback};
+pub use futures::Place;
 pub use logging::{Level, Sink, set_logging};
 pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};

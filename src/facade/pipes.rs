@@ -14,9 +14,10 @@ use crate::reactor::timers::TimerId;
 use crate::transport::coalescing::Coalescing;
 use crate::transport::inproc::InprocPipe;
 use crate::transport::outbox::Batch;
-use crate::transport::pipe::{FlushHint, PipeContext, Ready, StreamPipe};
+use crate::transport::pipe::{Behind, PipeContext, Ready, StreamPipe};
 use crate::transport::source::Source;
 use crate::transport::stream::{Parting, Stream};
+use crate::transport::writing::FlushHint;
 use crate::transport::{SizeLimit, Transport};
 
 use super::handshakes::PendingHandshake;
@@ -38,8 +39,6 @@ pub struct PipeTable {
     pub limit: SizeLimit,
     /// Pipes that a command has changed and that must be looked at when it is done.
     pub changed: SmallVec<[PipeId; 4]>,
-    /// Pipes that the I/O thread looks after, among others that it did.
-    watched: SmallVec<[PipeId; 4]>,
     pub coalescing: Coalescing,
     /// What the protocol wants of its timer since the last look.
     pub alarm: AlarmWish,
@@ -88,7 +87,6 @@ impl PipeTable {
             max_size: None,
             limit: SizeLimit::default(),
             changed: SmallVec::new(),
-            watched: SmallVec::new(),
             coalescing: Coalescing::default(),
             alarm: AlarmWish::Unchanged,
             context_alarms: Vec::new(),
@@ -177,20 +175,6 @@ impl PipeTable {
         self.entries.is_empty()
     }
 
-    /// Has whatever was appended and not written yet written by this thread, which is about to wait.
-    pub fn flush_all(&mut self) {
-        let Self { watched, entries, work, .. } = self;
-        watched.retain(|id| match entries.get(id.0 as usize) {
-            Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) => {
-                if pipe.wants_flush() {
-                    work.push(Job::Flush(Key::Pipe(*id, *generation).pack()));
-                }
-                pipe.is_watched()
-            }
-            _ => false,
-        });
-    }
-
     /// Watches writability if the pipe now waits for it. Once watched it stays so for the next time: while a stream runs
     /// against a full kernel that is soon.
     pub fn settle_writing(&mut self, id: PipeId) {
@@ -269,7 +253,6 @@ impl PipeTable {
         match hint {
             FlushHint::Nothing => {}
             FlushHint::Watch => {
-                self.watched.push(id);
                 if let Some(source) = self.owner.upgrade() {
                     self.work.push(Job::Watch(source, key, pipe.counters()));
                 }
@@ -302,25 +285,23 @@ impl Pipes for PipeTable {
         let context = context(&self.runtime, self.kind, self.max_size);
         self.coalescing.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
-        let (taken, change) = match &mut entry.pipe {
+        let behind = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.take(into, &context),
             Pipe::Inproc(pipe) => {
-                let (taken, change) = pipe.take(into);
-                if change.writable
-                    && let Some(peer) = pipe.peer()
-                {
+                let (behind, writable) = pipe.take(into);
+                if writable && let Some(peer) = pipe.peer() {
                     self.work.push(Job::Tell(peer.clone(), Ready { writable: true, ..Ready::default() }));
                 }
-                (taken, change)
+                behind
             }
         };
-        if change.hung_up {
+        if behind == Some(Behind::HangUp) {
             entry.life.hang_up();
         }
         if !entry.life.is_attached() {
             self.changed.push(id);
         }
-        taken.then_some(change.readable)
+        behind.map(|behind| behind == Behind::Message)
     }
 
     fn refuse(&mut self, id: PipeId) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 
 use crate::core::options::{self, OptionValue};
 use crate::core::socket::Progress;
+use crate::core::statistics::Statistics;
 use crate::core::{ContextId, Error, Kind, Message, Result, SocketCore};
 use crate::transport::source::Source;
 use crate::transport::system;
@@ -174,6 +175,14 @@ impl Socket {
             self.runtime().reactor.poll_now();
         }
         self.with_open(|state| state.core.statistic(stat))
+    }
+
+    /// All counters at once.
+    pub fn statistics(&self) -> Result<Statistics> {
+        if self.polls() {
+            self.runtime().reactor.poll_now();
+        }
+        self.with_open(|state| Ok(state.core.statistics.clone()))
     }
 
     /// Whoever locks a socket has to [finish](SocketGuard::finish).

@@ -30,6 +30,8 @@ pub struct SocketState {
     pub transport_options: TransportOptions,
     pub waiters: Waiters,
     pub notify: Notify,
+    /// Whether the I/O thread was asked to poll also while callers do.
+    pub keeps_polling: bool,
     pub phase: Phase,
     pub runtime: Arc<Runtime>,
     /// Whoever is told what happens to descriptors, timers and peers: the socket.
@@ -49,6 +51,7 @@ impl SocketState {
             transport_options: TransportOptions::default(),
             waiters: Waiters::default(),
             notify: Notify::default(),
+            keeps_polling: false,
             phase: Phase::Open,
             runtime,
             me,
@@ -148,16 +151,20 @@ impl SocketState {
             Some(own) => &mut own.notify,
             None => &mut self.notify,
         };
-        let first = !notify.is_wanted();
         let fd = notify.descriptor(side)?;
         if context != ContextId::SOCKET {
             self.contexts.watch(context);
             self.pipes.changed_contexts.push(context);
         }
-        if first {
+        self.keep_polling();
+        Ok(OptionValue::Int(fd))
+    }
+
+    /// Who is told by a descriptor or a waker does not poll: from now on the I/O thread does.
+    pub fn keep_polling(&mut self) {
+        if !std::mem::replace(&mut self.keeps_polling, true) {
             self.runtime.reactor.keep_polling(true);
         }
-        Ok(OptionValue::Int(fd))
     }
 
     /// What a new endpoint takes from the options as they stand.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::core::Readiness;
 use crate::reactor::parker::Parker;
@@ -24,6 +25,13 @@ pub enum Phase {
     Drained,
 }
 
+/// A task of an async runtime.
+struct Task {
+    id: u64,
+    side: Side,
+    waker: Waker,
+}
+
 /// A waiter is taken out when it is woken, and comes back if it must go on waiting.
 #[derive(Default)]
 pub struct Waiters {
@@ -32,13 +40,16 @@ pub struct Waiters {
     poll: Vec<(Arc<Parker>, Readiness)>,
     /// Who waits until there are so many peers.
     peers: Vec<(Arc<Parker>, u64)>,
+    tasks: Vec<Task>,
+    tasks_seen: u64,
     pub close: Option<Arc<Parker>>,
 }
 
 impl Waiters {
     pub fn is_empty(&self) -> bool {
-        let Waiters { send, recv, poll, peers, close } = self;
-        send.is_empty() && recv.is_empty() && poll.is_empty() && peers.is_empty() && close.is_none()
+        let Waiters { send, recv, poll, peers, tasks, tasks_seen: _, close } = self;
+        let tasks = tasks.is_empty() && peers.is_empty();
+        send.is_empty() && recv.is_empty() && poll.is_empty() && tasks && close.is_none()
     }
 
     pub fn add(&mut self, side: Side, parker: &Arc<Parker>) {
@@ -65,6 +76,17 @@ impl Waiters {
         self.peers.retain(|(other, _)| !Arc::ptr_eq(other, parker));
     }
 
+    /// The number by which it can be removed.
+    pub fn add_task(&mut self, side: Side, waker: Waker) -> u64 {
+        self.tasks_seen += 1;
+        self.tasks.push(Task { id: self.tasks_seen, side, waker });
+        self.tasks_seen
+    }
+
+    pub fn remove_task(&mut self, id: u64) {
+        self.tasks.retain(|task| task.id != id);
+    }
+
     /// There are so many peers now.
     pub fn peer_came(&mut self, now: u64, work: &mut Work) {
         work.extend(self.peers.extract_if(.., |(_, count)| *count <= now).map(|(parker, _)| Job::Wake(parker)));
@@ -85,6 +107,17 @@ impl Waiters {
             let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
             work.extend(self.poll.extract_if(.., |(_, want)| hit(want)).map(|(parker, _)| Job::Wake(parker)));
         }
+        if !self.tasks.is_empty() {
+            // All of them: one that is woken may have been given up, and would not wake the next.
+            let hit = |side| {
+                !open
+                    || matches!(
+                        (side, ready),
+                        (Side::Send, Readiness { send: true, .. }) | (Side::Recv, Readiness { recv: true, .. })
+                    )
+            };
+            work.extend(self.tasks.extract_if(.., |task| hit(task.side)).map(|task| Job::WakeTask(task.waker)));
+        }
         if !open {
             work.extend(self.peers.drain(..).map(|(parker, _)| Job::Wake(parker)));
         }
@@ -93,8 +126,11 @@ impl Waiters {
         }
     }
 
+    /// All of them, whether or not there is something to receive.
     pub fn wake_receivers(&mut self, work: &mut Work) {
         work.extend(self.recv.drain(..).map(Job::Wake));
+        let tasks = self.tasks.extract_if(.., |task| task.side == Side::Recv);
+        work.extend(tasks.map(|task| Job::WakeTask(task.waker)));
     }
 
     fn side(&mut self, side: Side) -> &mut VecDeque<Arc<Parker>> {

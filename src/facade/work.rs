@@ -1,6 +1,7 @@
 //! What is left to be done once a socket's lock is released.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use smallvec::SmallVec;
 
@@ -16,6 +17,8 @@ use super::logging::Level;
 pub enum Job {
     /// Somebody who waits may have got what it waits for.
     Wake(Arc<Parker>),
+    /// As well, but it is a task of an async runtime.
+    WakeTask(Waker),
     /// The other end of an inproc pipe must know.
     Tell(Peer, Ready),
     /// Write what the pipe of this key has pending.

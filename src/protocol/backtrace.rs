@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use crate::core::{Header, Message, PipeId};
+use crate::core::{Cmd, Header, Message, PipeId};
 
 /// Bytes of a header word.
 pub const WORD: usize = 4;
@@ -144,6 +144,19 @@ impl Origins {
     pub fn set_writable(&mut self, pipe: PipeId, writable: bool) {
         if let Some(Some(origin)) = self.table.get_mut(pipe.0 as usize) {
             origin.writable = writable;
+        }
+    }
+
+    /// Keeps up with what happens to pipes.
+    #[inline]
+    pub fn update(&mut self, cmd: Cmd) {
+        match cmd {
+            Cmd::Attach { pipe, .. } => self.attach(pipe),
+            Cmd::Hangup(pipe) => self.hangup(pipe),
+            Cmd::Detach(pipe) => self.detach(pipe),
+            Cmd::Writable(pipe) => self.set_writable(pipe, true),
+            Cmd::Unwritable(pipe) => self.set_writable(pipe, false),
+            _ => {}
         }
     }
 

@@ -37,33 +37,18 @@ struct Bus {
 
 impl Protocol for Bus {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.outlet.update(cmd);
+        self.queue.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, send_priority, recv_priority } => {
-                self.outlet.attach(pipe, send_priority);
-                self.queue.attach(pipe, recv_priority);
-                self.tag(pipe);
-            }
-            Cmd::Hangup(pipe) => {
-                self.outlet.detach(pipe);
-            }
-            Cmd::Detach(pipe) => {
-                self.outlet.detach(pipe);
-                self.queue.detach(pipe);
-            }
-            Cmd::Writable(pipe) => self.outlet.writable(pipe),
-            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
-            Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, more } => {
-                self.queue.taken(pipe, more);
-                // Without memory for joining, the message is lost.
-                if message.join().is_ok() {
-                    message.header = self.header(pipe);
-                    out.push(Evt::Deliver);
-                }
+            Cmd::Attach { pipe, .. } => self.tag(pipe),
+            // Without memory for joining, the message is lost.
+            Cmd::Incoming { pipe, .. } if message.join().is_ok() => {
+                message.header = self.header(pipe);
+                out.push(Evt::Deliver);
             }
             Cmd::Send(_) => return self.send(message, out),
             Cmd::Recv(_) => return self.queue.receive(out),
-            Cmd::Unsent(_) | Cmd::Timer(_) | Cmd::Open(_) | Cmd::Close(_) | Cmd::Cancel(_) | Cmd::GoOn => {}
+            _ => {}
         }
         Answer::Done
     }

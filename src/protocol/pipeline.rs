@@ -43,26 +43,13 @@ struct Push {
 
 impl Protocol for Push {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.outlet.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
-            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
-                self.outlet.detach(pipe);
-            }
-            Cmd::Writable(pipe) => self.outlet.writable(pipe),
-            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
-            Cmd::Send(_) => return self.outlet.send(message, out),
+            Cmd::Send(_) => self.outlet.send(message, out),
+            Cmd::Recv(_) => Answer::NotNow,
             // What a peer sends against the rules is never read.
-            Cmd::Readable(_)
-            | Cmd::Incoming { .. }
-            | Cmd::Unsent(_)
-            | Cmd::Timer(_)
-            | Cmd::Open(_)
-            | Cmd::Close(_)
-            | Cmd::Cancel(_)
-            | Cmd::GoOn => {}
-            Cmd::Recv(_) => return Answer::NotNow,
+            _ => Answer::Done,
         }
-        Answer::Done
     }
 
     fn readiness(&self, _context: ContextId) -> Readiness {
@@ -81,28 +68,13 @@ struct Pull {
 
 impl Protocol for Pull {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.queue.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, recv_priority, .. } => self.queue.attach(pipe, recv_priority),
-            Cmd::Detach(pipe) => self.queue.detach(pipe),
-            Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, more } => {
-                self.queue.taken(pipe, more);
-                // Without memory for joining, the message is lost.
-                if message.join().is_ok() {
-                    out.push(Evt::Deliver);
-                }
-            }
+            // Without memory for joining, the message is lost.
+            Cmd::Incoming { .. } if message.join().is_ok() => out.push(Evt::Deliver),
             Cmd::Recv(_) => return self.queue.receive(out),
-            Cmd::Hangup(_)
-            | Cmd::Writable(_)
-            | Cmd::Unwritable(_)
-            | Cmd::Unsent(_)
-            | Cmd::Timer(_)
-            | Cmd::Open(_)
-            | Cmd::Close(_)
-            | Cmd::Cancel(_)
-            | Cmd::GoOn => {}
             Cmd::Send(_) => return Answer::NotNow,
+            _ => {}
         }
         Answer::Done
     }

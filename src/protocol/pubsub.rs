@@ -14,7 +14,9 @@
 //! The states are those of the router: the machines add none. Each context of a SUB has its own subscriptions. As soon as there is
 //! one, messages are looked at as they come, and wait with each context that has subscribed them.
 
-use crate::core::{Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, Protocol, Readiness, Result};
+use crate::core::{
+    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result,
+};
 use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::matching::Subscriptions;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
@@ -53,27 +55,12 @@ struct Pub {
 
 impl Protocol for Pub {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.outlet.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
-            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
-                self.outlet.detach(pipe);
-            }
-            Cmd::Writable(pipe) => self.outlet.writable(pipe),
-            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
-            Cmd::Readable(pipe) => {
-                if self.outlet.detach(pipe) {
-                    out.push(Evt::Refuse(pipe));
-                }
-            }
+            Cmd::Readable(pipe) if self.outlet.detach(pipe) => out.push(Evt::Refuse(pipe)),
             Cmd::Send(_) => return self.outlet.send(message, out),
-            Cmd::Incoming { .. }
-            | Cmd::Unsent(_)
-            | Cmd::Timer(_)
-            | Cmd::Open(_)
-            | Cmd::Close(_)
-            | Cmd::Cancel(_)
-            | Cmd::GoOn => {}
             Cmd::Recv(_) => return Answer::NotNow,
+            _ => {}
         }
         Answer::Done
     }
@@ -100,26 +87,10 @@ struct Sub {
 
 impl Protocol for Sub {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.queue.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, recv_priority, .. } => self.queue.attach(pipe, recv_priority),
-            Cmd::Detach(pipe) => self.queue.detach(pipe),
             Cmd::Readable(pipe) if self.sorts => out.push(Evt::Take(pipe)),
-            Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, more } => {
-                self.queue.taken(pipe, more);
-                // Without memory for joining, the message is lost.
-                let is_whole = message.join().is_ok();
-                if self.sorts {
-                    if is_whole {
-                        self.sort(message, out);
-                    }
-                    if more {
-                        out.push(Evt::Take(pipe));
-                    }
-                } else if is_whole && self.contexts.socket().subscriptions.matches(message.body.bytes()) {
-                    out.push(Evt::Deliver);
-                }
-            }
+            Cmd::Incoming { pipe, more } => self.accept(pipe, more, message, out),
             Cmd::Open(context) => {
                 self.contexts.open(context, Subscriber::default());
                 if !std::mem::replace(&mut self.sorts, true) {
@@ -129,14 +100,8 @@ impl Protocol for Sub {
             Cmd::Close(context) => drop(self.contexts.close(context)),
             Cmd::Recv(_) if !self.sorts => return self.queue.receive(out),
             Cmd::Recv(context) => return self.receive(context, message, out),
-            Cmd::Hangup(_)
-            | Cmd::Writable(_)
-            | Cmd::Unwritable(_)
-            | Cmd::Unsent(_)
-            | Cmd::Cancel(_)
-            | Cmd::Timer(_)
-            | Cmd::GoOn => {}
             Cmd::Send(_) => return Answer::NotNow,
+            _ => {}
         }
         Answer::Done
     }
@@ -161,6 +126,23 @@ impl Protocol for Sub {
 }
 
 impl Sub {
+    fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>, out: &mut Events) {
+        // Without memory for joining, the message is lost.
+        let is_whole = message.join().is_ok();
+        if !self.sorts {
+            if is_whole && self.contexts.socket().subscriptions.matches(message.body.bytes()) {
+                out.push(Evt::Deliver);
+            }
+            return;
+        }
+        if is_whole {
+            self.sort(message, out);
+        }
+        if more {
+            out.push(Evt::Take(pipe));
+        }
+    }
+
     /// To everybody who has subscribed it.
     fn sort(&mut self, message: &mut Message<'_>, out: &mut Events) {
         for (context, subscriber) in self.contexts.iter_mut() {

@@ -25,38 +25,22 @@ impl<O: Outlet> Asker<O> {
         Asker { outlet, queue: FairQueue::default() }
     }
 
-    /// Makes the first word of an arrived answer its header; false if it is malformed.
-    pub fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>) -> bool {
-        self.queue.taken(pipe, more);
-        split_reply(message)
+    /// Keeps up with what happens to pipes.
+    #[inline]
+    pub fn update(&mut self, cmd: Cmd) {
+        self.outlet.update(cmd);
+        self.queue.update(cmd);
     }
 }
 
 impl<O: Outlet> Protocol for Asker<O> {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, send_priority, recv_priority } => {
-                self.outlet.attach(pipe, send_priority);
-                self.queue.attach(pipe, recv_priority);
-            }
-            Cmd::Hangup(pipe) => {
-                self.outlet.detach(pipe);
-            }
-            Cmd::Detach(pipe) => {
-                self.outlet.detach(pipe);
-                self.queue.detach(pipe);
-            }
-            Cmd::Writable(pipe) => self.outlet.writable(pipe),
-            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
-            Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, more } => {
-                if self.accept(pipe, more, message) {
-                    out.push(Evt::Deliver);
-                }
-            }
+            Cmd::Incoming { .. } if split_reply(message) => out.push(Evt::Deliver),
             Cmd::Send(_) => return self.outlet.send(message, out),
             Cmd::Recv(_) => return self.queue.receive(out),
-            Cmd::Unsent(_) | Cmd::Timer(_) | Cmd::Open(_) | Cmd::Close(_) | Cmd::Cancel(_) | Cmd::GoOn => {}
+            _ => {}
         }
         Answer::Done
     }
@@ -73,7 +57,7 @@ impl<O: Outlet> Protocol for Asker<O> {
 /// Raw REP and raw RESPONDENT.
 #[derive(Debug)]
 pub struct Answerer {
-    queue: FairQueue,
+    pub queue: FairQueue,
     origins: Origins,
     max_ttl: u8,
 }
@@ -86,9 +70,15 @@ impl Answerer {
         Answerer { queue: FairQueue::default(), origins: Origins::new(seed), max_ttl: MAX_TTL }
     }
 
+    /// Keeps up with what happens to pipes.
+    #[inline]
+    pub fn update(&mut self, cmd: Cmd) {
+        self.origins.update(cmd);
+        self.queue.update(cmd);
+    }
+
     /// Makes the way back of an arrived request its header; false if it is malformed or came too far.
-    pub fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>) -> bool {
-        self.queue.taken(pipe, more);
+    pub fn accept(&mut self, pipe: PipeId, message: &mut Message<'_>) -> bool {
         split_request(message, self.max_ttl) && self.origins.push_key(pipe, &mut message.header)
     }
 
@@ -112,30 +102,15 @@ impl Answerer {
 
 impl Protocol for Answerer {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, recv_priority, .. } => {
-                self.origins.attach(pipe);
-                self.queue.attach(pipe, recv_priority);
-            }
-            Cmd::Hangup(pipe) => self.origins.hangup(pipe),
-            Cmd::Detach(pipe) => {
-                self.origins.detach(pipe);
-                self.queue.detach(pipe);
-            }
-            Cmd::Writable(pipe) => self.origins.set_writable(pipe, true),
-            Cmd::Unwritable(pipe) => self.origins.set_writable(pipe, false),
-            Cmd::Readable(pipe) => self.queue.readable(pipe),
-            Cmd::Incoming { pipe, more } => {
-                if self.accept(pipe, more, message) {
-                    out.push(Evt::Deliver);
-                }
-            }
+            Cmd::Incoming { pipe, .. } if self.accept(pipe, message) => out.push(Evt::Deliver),
             Cmd::Send(_) => self.answer(message, out),
             Cmd::Recv(_) => return self.queue.receive(out),
             Cmd::Unsent(pipe) => {
                 self.take_back(pipe, message);
             }
-            Cmd::Timer(_) | Cmd::Open(_) | Cmd::Close(_) | Cmd::Cancel(_) | Cmd::GoOn => {}
+            _ => {}
         }
         Answer::Done
     }

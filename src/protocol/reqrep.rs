@@ -132,18 +132,11 @@ struct Req {
 
 impl Protocol for Req {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.outlet.update(cmd);
         match cmd {
-            Cmd::Attach { pipe, send_priority, .. } => self.outlet.attach(pipe, send_priority),
-            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
-                self.outlet.detach(pipe);
-                self.reroute(pipe, message, out);
-            }
-            Cmd::Writable(pipe) => {
-                self.outlet.writable(pipe);
-                self.transmit_delayed(message, out);
-            }
-            Cmd::GoOn => self.transmit_delayed(message, out),
-            Cmd::Unwritable(pipe) => self.outlet.unwritable(pipe),
+            Cmd::Attach { .. } | Cmd::Unwritable(_) => {}
+            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => self.reroute(pipe, message, out),
+            Cmd::Writable(_) | Cmd::GoOn => self.transmit_delayed(message, out),
             // Replies are looked at as they come, so that useless ones never hold up others.
             Cmd::Readable(pipe) => out.push(Evt::Take(pipe)),
             Cmd::Incoming { pipe, more } => {
@@ -424,6 +417,13 @@ impl Rep {
         }
     }
 
+    /// The header of the message is the way back.
+    fn keep(&mut self, context: ContextId, message: &mut Message<'_>) {
+        if let Some(state) = self.contexts.get_mut(context) {
+            *state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
+        }
+    }
+
     /// Whoever receives gives up the request before, even if there is no other one.
     fn give_up(&mut self, context: ContextId) {
         if let Some(state) = self.contexts.get_mut(context) {
@@ -439,6 +439,7 @@ impl Rep {
 
 impl Protocol for Rep {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.raw.update(cmd);
         match cmd {
             Cmd::Open(context) => self.contexts.open(context, RepState::Idle),
             Cmd::Close(context) => {
@@ -447,33 +448,18 @@ impl Protocol for Rep {
             }
             Cmd::Cancel(context) => self.give_up(context),
             Cmd::Send(context) => return self.send(context, message, out),
-            Cmd::Unsent(pipe) => {
-                if self.raw.take_back(pipe, message)
-                    && let Some(state) = self.contexts.get_mut(self.sender)
-                {
-                    *state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
-                }
-            }
+            Cmd::Unsent(pipe) if self.raw.take_back(pipe, message) => self.keep(self.sender, message),
             Cmd::Recv(context) => {
                 self.give_up(context);
                 self.receiver = context;
-                return self.raw.handle(cmd, message, out);
+                return self.raw.queue.receive(out);
             }
-            Cmd::Incoming { pipe, more } => {
-                if self.raw.accept(pipe, more, message)
-                    && let Some(state) = self.contexts.get_mut(self.receiver)
-                {
-                    *state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
-                    out.push(Evt::Deliver);
-                }
+            Cmd::Incoming { pipe, .. } if self.raw.accept(pipe, message) => {
+                self.keep(self.receiver, message);
+                out.push(Evt::Deliver);
             }
-            Cmd::Hangup(_) | Cmd::Detach(_) | Cmd::Writable(_) => {
-                self.raw.handle(cmd, message, out);
-                self.unclog(out);
-            }
-            Cmd::Attach { .. } | Cmd::Unwritable(_) | Cmd::Readable(_) | Cmd::Timer(_) | Cmd::GoOn => {
-                self.raw.handle(cmd, message, out);
-            }
+            Cmd::Hangup(_) | Cmd::Detach(_) | Cmd::Writable(_) => self.unclog(out),
+            _ => {}
         }
         Answer::Done
     }

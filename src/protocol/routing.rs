@@ -5,7 +5,7 @@
 //! lists linked through a table indexed by [`PipeId`]: joining, leaving and advancing are O(1) and
 //! allocate nothing.
 
-use crate::core::{Answer, Events, Evt, Message, PipeId};
+use crate::core::{Answer, Cmd, Events, Evt, Message, PipeId};
 
 /// Pipe priorities are 1 (best) to 16.
 const LEVELS: usize = 16;
@@ -168,6 +168,20 @@ pub trait Outlet: Send {
 
     fn unwritable(&mut self, pipe: PipeId);
 
+    /// Keeps up with what happens to pipes.
+    #[inline]
+    fn update(&mut self, cmd: Cmd) {
+        match cmd {
+            Cmd::Attach { pipe, send_priority, .. } => self.attach(pipe, send_priority),
+            Cmd::Hangup(pipe) | Cmd::Detach(pipe) => {
+                self.detach(pipe);
+            }
+            Cmd::Writable(pipe) => self.writable(pipe),
+            Cmd::Unwritable(pipe) => self.unwritable(pipe),
+            _ => {}
+        }
+    }
+
     fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer;
 
     /// Would a send not block?
@@ -258,6 +272,18 @@ impl FairQueue {
 
     pub fn readable(&mut self, pipe: PipeId) {
         self.pipes.ready(pipe);
+    }
+
+    /// Keeps up with what happens to pipes, and with what was taken of them. A pipe that hung up may have more to take.
+    #[inline]
+    pub fn update(&mut self, cmd: Cmd) {
+        match cmd {
+            Cmd::Attach { pipe, recv_priority, .. } => self.attach(pipe, recv_priority),
+            Cmd::Detach(pipe) => self.detach(pipe),
+            Cmd::Readable(pipe) => self.readable(pipe),
+            Cmd::Incoming { pipe, more } => self.taken(pipe, more),
+            _ => {}
+        }
     }
 
     /// Asks for a message of the pipe whose turn it is.

@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use crate::core::{
     Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
 };
-use crate::protocol::backtrace::{Ids, header_word, reply_id};
+use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
 use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
@@ -114,6 +114,7 @@ struct Surveyor {
 
 impl Protocol for Surveyor {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.raw.update(cmd);
         match cmd {
             Cmd::Open(context) => self.open(context, out),
             Cmd::Close(context) => {
@@ -135,15 +136,7 @@ impl Protocol for Surveyor {
                     self.turn(context, State::Expired, out);
                 }
             }
-            Cmd::Attach { .. }
-            | Cmd::Hangup(_)
-            | Cmd::Detach(_)
-            | Cmd::Writable(_)
-            | Cmd::Unwritable(_)
-            | Cmd::Readable(_)
-            | Cmd::GoOn => {
-                self.raw.handle(cmd, message, out);
-            }
+            _ => {}
         }
         Answer::Done
     }
@@ -258,7 +251,7 @@ impl Surveyor {
 
     /// Answers to another survey than a context's newest are stale, and dropped.
     fn accept(&mut self, pipe: PipeId, more: bool, answer: &mut Message<'_>, out: &mut Events) {
-        let id = self.raw.accept(pipe, more, answer).then(|| reply_id(&answer.header)).flatten();
+        let id = split_reply(answer).then(|| reply_id(&answer.header)).flatten();
         let Some(owners) = &self.owners else {
             match self.contexts.socket().state {
                 State::Open { id: open } if id == Some(open) => {

@@ -11,6 +11,7 @@ pub const DEFAULT_PORT: u16 = 9559;
 /// How to get to an address with a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scheme {
+    /// `tcp://`: without encryption.
     Tcp,
     /// TLS.
     Tcps,
@@ -34,7 +35,14 @@ impl Scheme {
 pub enum Endpoint {
     /// `tcp://host:port` and its kin. The host is a name or an address, an IPv6 one without its brackets but with its
     /// scope, if it has one: `fe80::1%eth0`.
-    Host { scheme: Scheme, host: String, port: u16 },
+    Host {
+        /// With or without TLS.
+        scheme: Scheme,
+        /// A name or an address.
+        host: String,
+        /// 1 to 65535; 0 lets the system choose one to listen at.
+        port: u16,
+    },
     /// `unix://path`, which only qiloop has.
     Unix(String),
     /// `qi:Name`: the connection that is used for this service. Not dialled.

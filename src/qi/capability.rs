@@ -115,12 +115,14 @@ pub struct Announced {
 }
 
 impl Announced {
+    /// Adds what a later message of the peer announces.
     pub fn add(&mut self, later: Announced) {
         let new = later.on.zip(self.named, |on, named| on && !named);
         self.on = self.on.zip(new, |old, new| old || new);
         self.named = self.named.zip(later.named, |old, new| old || new);
     }
 
+    /// What both sides can do.
     pub fn capabilities(self) -> Capabilities {
         self.on
     }
@@ -131,7 +133,9 @@ impl Announced {
 pub enum AuthState {
     /// Never to be sent: who rejects sends an Error and closes.
     Error = 1,
+    /// More rounds are to come.
     Continue = 2,
+    /// The peer is believed.
     Done = 3,
 }
 

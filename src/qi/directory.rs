@@ -31,7 +31,9 @@ pub enum Owner {
 /// What subscribers must be told: `serviceAdded` or `serviceRemoved`, with id and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// A service came: its id and its name.
     Added(u32, Text),
+    /// A service went: its id and its name.
     Removed(u32, Text),
 }
 
@@ -40,6 +42,7 @@ pub enum Change {
 pub enum DirectoryError {
     /// Not registered, or not ready.
     NoName(Text),
+    /// No service has this id.
     NoId(u32),
     /// Only the connection that has registered a service may change it.
     NotOwner(u32),

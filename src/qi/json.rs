@@ -46,6 +46,7 @@ pub enum JsonError {
     Base64,
     /// A number that neither 64 bits nor a float can hold.
     Number,
+    /// Values are nested too deeply.
     TooDeep,
 }
 

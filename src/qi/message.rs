@@ -27,14 +27,19 @@ pub enum Type {
     None,
     /// Wants exactly one [`Reply`](Type::Reply), [`Error`](Type::Error) or [`Canceled`](Type::Canceled).
     Call,
+    /// The result of a call.
     Reply,
+    /// A call has failed.
     Error,
     /// A call without an answer, not even on failure.
     Post,
     /// A signal or property change, to a subscriber.
     Event,
+    /// What the sender can do.
     Capability,
+    /// A call is given up.
     Cancel,
+    /// A call was given up.
     Canceled,
     /// A byte above 8.
     Unknown(u8),
@@ -112,7 +117,12 @@ pub enum HeaderError {
     /// The bytes do not begin a QiMessaging message; what stands there, as a little-endian number.
     Magic(u32),
     /// A payload of so many bytes is more than the limit.
-    TooLarge { size: u64, limit: u32 },
+    TooLarge {
+        /// How many bytes it has.
+        size: u64,
+        /// How many it may have.
+        limit: u32,
+    },
     /// Fewer than [`HEADER_SIZE`] bytes: more must come first.
     Short(usize),
 }
@@ -144,9 +154,13 @@ pub struct Header {
     pub id: u32,
     /// [`VERSION`] in what we send; not checked when read.
     pub version: u16,
+    /// What it is.
     pub ty: Type,
+    /// How it is to be read.
     pub flags: Flags,
+    /// Whom it is for, or from: the service.
     pub service: u32,
+    /// The object of that service.
     pub object: u32,
     /// Method, signal or property.
     pub action: u32,
@@ -205,6 +219,7 @@ impl Header {
 /// A whole message. Clones share the payload: handing one message to many copies no bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
+    /// Its header.
     pub header: Header,
     /// What follows the header, not decoded; its length goes into the header when it is written.
     pub payload: Bytes,

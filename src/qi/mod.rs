@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!   codec (this directory, value, convert, meta) ◀── endpoint ◀── calls ◀── client, server ◀── bus
+//!                                                              workers ◀──┘
 //! ```
 //!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
+#[doc(hidden)]
 pub mod actions;
 pub mod address;
 pub mod bus;
@@ -24,6 +26,7 @@ pub mod server;
 pub mod signature;
 pub mod typed;
 pub mod value;
+pub(crate) mod workers;
 
 #[cfg(test)]
 mod tests;

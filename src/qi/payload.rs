@@ -13,8 +13,11 @@ use super::value::{DecodeError, EncodeError, Reader, Value, Writer};
 /// Why a payload cannot be read or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayloadError {
+    /// It cannot be read.
     Decode(DecodeError),
+    /// It cannot be written.
     Encode(EncodeError),
+    /// It is of another type.
     Convert(ConvertError),
     /// The type that a caller wants back is none.
     ReturnType(SignatureError),

@@ -309,12 +309,14 @@ impl fmt::Debug for Signature {
 pub struct SignatureError {
     /// Bytes into the text.
     pub position: usize,
+    /// What is wrong there.
     pub reason: Reason,
 }
 
 /// What is wrong with a signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// There is nothing.
     Empty,
     /// More than [`MAX_TEXT`] bytes.
     TooLong,

@@ -41,6 +41,11 @@ pub enum Waited {
 }
 
 impl Reactor {
+    /// For who waits without sleeping here, as tasks do: writes what this thread's streams have left.
+    pub fn flush_begun(&self) {
+        begun::flush_mine();
+    }
+
     /// Sleeps until the calling thread's parker is notified.
     pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, mode: WaitMode) -> Waited {
         begun::flush_mine();

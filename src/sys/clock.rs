@@ -1,19 +1,13 @@
 //! The system's cheap clock.
 
-use std::mem::MaybeUninit;
 use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
 
 /// Time since the system started, the same for all processes, as of the last timer tick (1 to 10 ms ago at most). Costs
 /// a fraction of what an exact clock does.
 pub fn coarse() -> Duration {
-    let mut time = MaybeUninit::<libc::timespec>::uninit();
-    // SAFETY: the pointer is to room for a timespec, which the call fills if it succeeds.
-    let filled = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, time.as_mut_ptr()) } == 0;
-    if !filled {
-        return Duration::ZERO;
-    }
-    // SAFETY: filled just now.
-    let time = unsafe { time.assume_init() };
+    let time = clock_gettime(ClockId::MonotonicCoarse);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 

@@ -14,7 +14,7 @@ use crate::core::socket::Flow;
 use crate::core::{Body, Message};
 use crate::sys::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
-use super::pipe::{PipeEvents, Ready};
+use super::pipe::{Behind, PipeEvent, PipeEvents, Ready};
 use super::source::Source;
 
 /// One end of a link. Ends are 0 and 1; end `e` receives from lane `e` and sends into lane `1 - e`.
@@ -125,14 +125,14 @@ impl InprocPipe {
         }
     }
 
-    /// Puts the next message into `into`, if there is one. [`PipeEvents::writable`] here means that the *peer* became writable
-    /// and must be told.
-    pub fn take(&mut self, into: &mut Message<'_>) -> (bool, PipeEvents) {
+    /// Puts the next message into `into` if there is one, and tells what there is behind it; and whether the peer became writable
+    /// by that, and must be told.
+    pub fn take(&mut self, into: &mut Message<'_>) -> (Option<Behind>, bool) {
         let lane = &self.link.lanes[self.end];
         if self.taken.is_empty() {
             std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
         }
-        let Some(front) = self.taken.front_mut() else { return (false, PipeEvents::default()) };
+        let Some(front) = self.taken.front_mut() else { return (None, false) };
         let before = Load(lane.load.fetch_sub(Load::of(front.len()), Ordering::AcqRel));
         into.header = std::mem::take(&mut front.header);
         into.kind = front.kind;
@@ -141,12 +141,9 @@ impl InprocPipe {
             _ => into.body = std::mem::take(&mut front.body),
         }
         self.taken.pop_front();
-        let mut change = PipeEvents { readable: before.messages() > 1, ..PipeEvents::default() };
-        if before.is_parked() {
-            change.writable = lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
-            change.readable |= change.writable;
-        }
-        (true, change)
+        let writable = before.is_parked() && lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
+        let another = writable || before.messages() > 1;
+        (Some(if another { Behind::Message } else { Behind::Nothing }), writable)
     }
 
     pub fn is_readable(&self) -> bool {
@@ -156,12 +153,17 @@ impl InprocPipe {
     /// What an event from the peer's side means here.
     pub fn advance(&mut self, ready: Ready) -> PipeEvents {
         let ended = self.link.lanes[self.end].inner.lock().ended;
-        PipeEvents {
-            readable: self.is_readable(),
-            writable: ready.writable && !ended,
-            hung_up: ready.closed || ended,
-            ..PipeEvents::default()
+        let mut events = PipeEvents::new();
+        if self.is_readable() {
+            events.push(PipeEvent::Readable);
         }
+        if ready.writable && !ended {
+            events.push(PipeEvent::Writable);
+        }
+        if ready.closed || ended {
+            events.push(PipeEvent::HungUp);
+        }
+        events
     }
 
     /// Leaves the link: the peer keeps what was sent to it, including the message that did not fit.

@@ -2,6 +2,7 @@
 //! queues. A new transport is one file (or folder) here, a row in `STREAMS` and a line in the conformance kit.
 
 pub mod abstract_name;
+pub mod accepting;
 pub mod blocks;
 pub mod coalescing;
 pub mod framing;
@@ -19,6 +20,7 @@ pub mod system;
 pub mod tcp;
 pub mod tls;
 pub mod url;
+pub mod writing;
 pub mod ws;
 
 #[cfg(test)]

@@ -7,10 +7,13 @@
 //! ```
 //!
 //! Any fault is an error, after which the owner drops the pipe. A hung-up pipe still holds what was received
-//! and not yet taken. A leaving pipe hands what was accepted for sending to the kernel.
+//! and not yet taken. A leaving pipe hands what was accepted for sending to the kernel. What becomes of what is sent is told in
+//! `writing.rs`; where a pipe stands with its socket, in `core/lifecycle.rs`.
 
 use std::io;
 use std::sync::Arc;
+
+use arrayvec::ArrayVec;
 
 use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
@@ -21,11 +24,9 @@ use super::coalescing::Coalescing;
 use super::coalescing::counters::WriteCounters;
 use super::framing::{Framing, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
-use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
+use super::outbox::Batch;
 use super::stream::Stream;
-
-/// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
-const PATIENCE: u8 = 16;
+use super::writing::{FlushHint, Writing};
 
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -36,32 +37,35 @@ pub struct Ready {
     pub closed: bool,
 }
 
-/// What became of a pipe by an event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PipeEvents {
+/// What has become of a pipe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PipeEvent {
     /// The OS connection came about.
-    pub connected: bool,
-    /// The greeting is done: the pipe can be attached.
-    pub greeted: bool,
-    /// A whole message can be taken.
-    pub readable: bool,
-    pub writable: bool,
-    /// The peer is gone; what is readable can still be taken.
-    pub hung_up: bool,
+    Connected,
     /// There is news for the handshake that precedes the greeting.
-    pub prepares: bool,
+    Preparing,
+    /// The greeting is done: the pipe can be attached.
+    Greeted,
+    /// A whole message can be taken.
+    Readable,
+    Writable,
+    /// The peer is gone; what is readable can still be taken.
+    HungUp,
     /// A leaving pipe has nothing left to do.
-    pub gone: bool,
+    Gone,
 }
 
-/// What a pipe wants from the reactor after a send.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FlushHint {
+/// Several at once, in their order; each at most once.
+pub type PipeEvents = ArrayVec<PipeEvent, 6>;
+
+/// What there is behind a message that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
     Nothing,
-    /// The I/O thread to flush it now, and to look after it while the stream lasts.
-    Watch,
-    /// The sender itself to flush it as soon as it has let go of the lock: the buffer is full.
-    Flush,
+    /// Another whole message.
+    Message,
+    /// The end: the peer is gone.
+    HangUp,
 }
 
 /// What a pipe must know of its socket.
@@ -82,7 +86,8 @@ enum State {
     Preparing,
     Greeting,
     Active,
-    HungUp,
+    /// With what reading ended, if not with the peer's end-of-file.
+    HungUp(Option<Error>),
     Leaving(Ending),
 }
 
@@ -93,34 +98,11 @@ pub struct StreamPipe {
     dialed: bool,
     state: State,
     inbox: Inbox,
-    outbox: Outbox,
     /// The kernel may have bytes for us (readiness is edge-triggered: this remembers the edge).
     kernel_readable: bool,
     /// A whole message is in front of the inbox.
     whole: bool,
-    /// The kernel took less than we had: wait for writability.
-    kernel_full: bool,
-    /// The kernel said that it has room while a flush was under way: what that flush found is old news.
-    room: bool,
-    /// The kernel may not take what the outbox has and another message; writable again when that is written.
-    full: bool,
-    /// Bytes that the kernel has room for, as it said since the last write. No stream is coalesced beyond them, so what is accepted is
-    /// with the kernel as soon as it is written, but for one message.
-    granted: usize,
-    /// The I/O thread looks after what is appended, until a look finds nothing.
-    watched: bool,
-    /// Something was appended during a flush that must not wait for the next look.
-    urgent: bool,
-    /// Looks since the last flush that found the kernel full. A receiver that reads at all is soon done with that.
-    stuck: u8,
-    /// A pipe that never streams needs none.
-    counters: Option<WriteCounters>,
-    /// Something was ever sent: an end must be orderly.
-    used: bool,
-    /// Writing has shown that the descriptor is no longer ours. Nothing is reported of it any more.
-    is_closed_under_us: bool,
-    /// With what reading ended, if not with the peer's end-of-file.
-    fault: Option<Error>,
+    writing: Writing,
 }
 
 impl StreamPipe {
@@ -132,20 +114,9 @@ impl StreamPipe {
             dialed,
             state: State::Opening,
             inbox: Inbox::default(),
-            outbox: Outbox::default(),
             kernel_readable: false,
             whole: false,
-            kernel_full: false,
-            room: false,
-            full: false,
-            granted: 0,
-            watched: false,
-            urgent: false,
-            stuck: 0,
-            counters: None,
-            used: false,
-            is_closed_under_us: false,
-            fault: None,
+            writing: Writing::default(),
         }
     }
 
@@ -155,22 +126,22 @@ impl StreamPipe {
 
     /// Whether writability matters: to learn the outcome of a connect, or to go on writing.
     pub fn wants_write(&self) -> bool {
-        matches!(self.state, State::Opening | State::Preparing) || (self.kernel_full && !self.outbox.is_flushing())
+        matches!(self.state, State::Opening | State::Preparing) || self.writing.is_kernel_full()
     }
 
     /// Whether news of room changes anything: somebody waits for it, or is writing and may find the kernel full.
     pub fn waits_for_room(&self) -> bool {
-        matches!(self.state, State::Opening | State::Preparing) || self.kernel_full || self.outbox.is_flushing()
+        self.wants_write() || self.writing.is_flushing()
     }
 
     /// Goes on after the kernel said something. An error ends the connection, after what changed before it.
     pub fn advance(&mut self, ready: Ready, context: &PipeContext<'_>) -> (PipeEvents, Result<()>) {
-        let mut change = PipeEvents::default();
-        let outcome = self.step(ready, context, &mut change);
-        (change, outcome)
+        let mut events = PipeEvents::new();
+        let outcome = self.step(ready, context, &mut events);
+        (events, outcome)
     }
 
-    fn step(&mut self, ready: Ready, context: &PipeContext<'_>, change: &mut PipeEvents) -> Result<()> {
+    fn step(&mut self, ready: Ready, context: &PipeContext<'_>, events: &mut PipeEvents) -> Result<()> {
         self.kernel_readable |= ready.readable || ready.closed;
         if self.state == State::Opening {
             if !ready.writable && !ready.closed {
@@ -179,31 +150,42 @@ impl StreamPipe {
             if self.dialed {
                 self.stream.connected()?;
             }
-            change.connected = true;
+            events.push(PipeEvent::Connected);
             match self.stream.needs_preparing() {
                 true => self.state = State::Preparing,
                 false => self.greet(context)?,
             }
         }
-        change.prepares = self.state == State::Preparing;
+        if self.state == State::Preparing {
+            events.push(PipeEvent::Preparing);
+        }
+        let mut greeted = false;
         if self.state == State::Greeting {
             self.hear_greeting(ready.closed, context)?;
-            change.greeted = self.state == State::Active;
-            change.writable = change.greeted;
+            greeted = self.state == State::Active;
+        }
+        if greeted {
+            events.push(PipeEvent::Greeted);
         }
         if self.state == State::Active {
             let before = self.whole;
             let outcome = self.read(ready.closed, context);
-            change.readable = self.whole && !before;
-            change.hung_up = self.state == State::HungUp;
+            if self.whole && !before {
+                events.push(PipeEvent::Readable);
+            }
+            if greeted {
+                events.push(PipeEvent::Writable);
+            }
+            if self.is_hung_up() {
+                events.push(PipeEvent::HungUp);
+            }
             outcome?;
         }
-        if let State::Leaving(_) = self.state {
-            change.gone = self.discard_input(context);
+        if matches!(self.state, State::Leaving(_)) && self.discard_input(context) {
+            events.push(PipeEvent::Gone);
         }
         if ready.writable {
-            self.kernel_full = false;
-            self.room = true;
+            self.writing.room();
         }
         Ok(())
     }
@@ -215,84 +197,27 @@ impl StreamPipe {
         if self.state != State::Active {
             return (Flow::Full, FlushHint::Nothing);
         }
-        self.used = true;
         let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
-        let total = prefix.len() + message.len();
-        let waits = !self.outbox.is_empty()
-            || (message.len() < COALESCED && coalescing.in_stream(message.len()) && self.is_granted(total));
-        let outcome = if waits {
-            if let Some(counters) = &self.counters {
-                counters.appended(total);
-            }
-            self.outbox.push(&prefix, message, again)
-        } else {
-            let outcome = self.outbox.write(&*self.stream, &prefix, message, again);
-            self.kernel_full = !self.outbox.is_empty();
-            self.granted = 0;
-            outcome
-        };
-        match outcome {
-            Err(Failure::NoMemory) => return (Flow::NoMemory, FlushHint::Nothing),
-            // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
-            // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
-            Err(Failure::Broken(error)) => {
-                self.is_closed_under_us |= matches!(error.errno(), libc::EBADF | libc::ENOTSOCK);
-                self.give_up_writing();
-                if error == Error::NO_MEMORY {
-                    return (Flow::NoMemory, FlushHint::Nothing);
-                }
-            }
-            Ok(()) => {}
-        }
-        self.full = self.kernel_full || (waits && !self.is_granted(total));
-        let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.hint(total, coalescing))
+        self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
     }
 
-    /// Whether the kernel has room for all that waits and as many bytes more. It is asked once per buffer; small writes take far more
-    /// of its room than they have bytes, so what it said before the last one is of no use.
-    fn is_granted(&mut self, more: usize) -> bool {
-        let wanted = self.outbox.pending() + more;
-        if wanted > self.granted {
-            self.granted = self.stream.room();
-        }
-        wanted <= self.granted
-    }
-
-    /// Such as the last one, of `total` bytes, the next one will be.
-    #[inline]
-    fn hint(&mut self, total: usize, coalescing: &Coalescing) -> FlushHint {
-        if self.kernel_full || self.outbox.is_empty() {
-            FlushHint::Nothing
-        } else if self.outbox.is_flushing() {
-            self.urgent |= coalescing.writes_through();
-            FlushHint::Nothing
-        } else if self.outbox.pending() + total > BUFFER || self.full || coalescing.writes_through() {
-            FlushHint::Flush
-        } else if !self.watched {
-            self.watched = true;
-            FlushHint::Watch
-        } else {
-            FlushHint::Nothing
-        }
-    }
-
-    /// Puts the next whole message into `into` if there is one, and tells what became of the pipe by looking for another
-    /// one behind it.
-    pub fn take(&mut self, into: &mut Message<'_>, context: &PipeContext<'_>) -> (bool, PipeEvents) {
+    /// Puts the next whole message into `into` if there is one, and tells what there is behind it.
+    pub fn take(&mut self, into: &mut Message<'_>, context: &PipeContext<'_>) -> Option<Behind> {
         if !std::mem::take(&mut self.whole) {
-            return (false, PipeEvents::default());
+            return None;
         }
         let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, context.blocks);
         if let Err(error) = self.read(false, context) {
-            self.fault = Some(error);
             self.whole = false;
-            self.hang_up();
+            self.hang_up(Some(error));
         }
-        let hung_up = was_active && self.state == State::HungUp;
-        (true, PipeEvents { readable: self.whole, hung_up, ..PipeEvents::default() })
+        Some(match self.whole {
+            true => Behind::Message,
+            false if was_active && self.is_hung_up() => Behind::HangUp,
+            false => Behind::Nothing,
+        })
     }
 
     /// Was it made by connecting?
@@ -302,12 +227,15 @@ impl StreamPipe {
 
     /// Has writing shown that the descriptor is no longer ours? Then the pipe has to be told of its end.
     pub fn is_closed_under_us(&self) -> bool {
-        self.is_closed_under_us
+        self.writing.is_closed_under_us()
     }
 
     /// With what reading ended, if not with the peer's end-of-file.
     pub fn fault(&self) -> Option<Error> {
-        self.fault
+        match self.state {
+            State::HungUp(fault) => fault,
+            _ => None,
+        }
     }
 
     /// What the peer has said so far, as long as it has not greeted as it should.
@@ -327,7 +255,7 @@ impl StreamPipe {
     pub fn prepared(&mut self, context: &PipeContext<'_>) -> (PipeEvents, Result<()>) {
         match self.greet(context) {
             Ok(()) => self.advance(Ready { readable: true, ..Ready::default() }, context),
-            Err(error) => (PipeEvents::default(), Err(error)),
+            Err(error) => (PipeEvents::new(), Err(error)),
         }
     }
 
@@ -338,15 +266,7 @@ impl StreamPipe {
 
     /// Something to flush, without a lock; to be ended with [`StreamPipe::finish_flush`].
     pub fn start_flush(&mut self) -> Option<Batch> {
-        let batch = if self.kernel_full { None } else { self.outbox.start_flush() }?;
-        // (Not if somebody else is flushing: the news is for him.)
-        self.room = false;
-        self.granted = 0;
-        self.stuck = 0;
-        if let Some(counters) = &self.counters {
-            counters.flushed();
-        }
-        Some(batch)
+        self.writing.start_flush()
     }
 
     /// Takes back the rest of a flush. Says what became of the pipe, and whether more is to be flushed at
@@ -360,60 +280,52 @@ impl StreamPipe {
         let (written, blocked) = match outcome {
             Ok(progress) => progress,
             Err(error) => {
-                self.outbox.finish_flush(batch, 0);
-                self.give_up_writing();
+                self.writing.fail_flush(batch, &*self.stream);
                 return Err(error.into());
             }
         };
-        self.outbox.finish_flush(batch, written);
-        self.kernel_full = blocked && !self.room;
-        if self.state == State::HungUp {
-            self.give_up_writing();
+        let more = self.writing.finish_flush(batch, written, blocked);
+        if self.is_hung_up() {
+            self.writing.give_up(&*self.stream);
         }
-        let has_room = !blocked && (self.outbox.is_empty() || self.is_granted(0));
-        let writable = self.full && has_room;
-        self.full &= !writable;
-        let writable = writable && self.state == State::Active;
-        let gone = self.finish_leaving(context);
-        let urgent = std::mem::take(&mut self.urgent);
-        let more = (blocked || urgent || !self.watched) && self.wants_flush();
-        Ok((PipeEvents { writable, gone, ..PipeEvents::default() }, more))
+        let mut events = PipeEvents::new();
+        if self.writing.has_room_again(&*self.stream, blocked) && self.state == State::Active {
+            events.push(PipeEvent::Writable);
+        }
+        if self.finish_leaving(context) {
+            events.push(PipeEvent::Gone);
+        }
+        Ok((events, more && self.wants_flush()))
     }
 
     /// Bytes accepted that the kernel has not.
     pub fn unsent(&self) -> usize {
-        self.outbox.pending()
+        self.writing.unsent()
     }
 
     /// The next flush finds out by itself whether the kernel has room.
     pub fn try_anew(&mut self) {
-        self.kernel_full = false;
+        self.writing.room();
     }
 
     /// Is there something that a flush would write?
     pub fn wants_flush(&self) -> bool {
-        !self.kernel_full && !self.outbox.is_empty() && !self.outbox.is_flushing()
+        self.writing.wants_flush()
     }
 
     /// By which whoever looks after it sees that more is coming.
     pub fn counters(&mut self) -> WriteCounters {
-        self.counters.get_or_insert_default().clone()
+        self.writing.counters()
     }
 
     /// Is the I/O thread looking after it?
     pub fn is_watched(&self) -> bool {
-        self.watched
+        self.writing.is_watched()
     }
 
     /// The I/O thread found nothing to flush. False: something has come meanwhile, go on watching.
     pub fn unwatch(&mut self) -> bool {
-        self.stuck = if self.kernel_full { self.stuck + 1 } else { 0 };
-        self.watched = self.wants_flush() || (1..PATIENCE).contains(&self.stuck);
-        if !self.watched {
-            self.stuck = 0;
-            self.outbox.relax();
-        }
-        !self.watched
+        self.writing.unwatch()
     }
 
     /// Begins an orderly end. True if nothing is left to do. Otherwise it is when all is written, or, in a hurry, as soon as the
@@ -429,8 +341,7 @@ impl StreamPipe {
 
     fn greet(&mut self, context: &PipeContext<'_>) -> Result<()> {
         let greeting = self.framing.greeting(context.own);
-        self.outbox.write(&*self.stream, &greeting, &mut Message::default(), false)?;
-        self.kernel_full = !self.outbox.is_empty();
+        self.writing.greet(&*self.stream, &greeting)?;
         self.state = State::Greeting;
         self.kernel_readable = true;
         Ok(())
@@ -476,11 +387,8 @@ impl StreamPipe {
                 Ok(Fill::Short) if to_the_end => {}
                 Ok(Fill::Short | Fill::Nothing) => self.kernel_readable = false,
                 // A reset takes nothing away that is here already.
-                Ok(Fill::Eof) => self.hang_up(),
-                Err(error) => {
-                    self.fault = Some(error.into());
-                    self.hang_up();
-                }
+                Ok(Fill::Eof) => self.hang_up(None),
+                Err(error) => self.hang_up(Some(error.into())),
             }
         }
         if !self.whole {
@@ -490,48 +398,39 @@ impl StreamPipe {
     }
 
     /// Says end-of-file back, so that a leaving peer need not wait until all is taken.
-    fn hang_up(&mut self) {
+    fn hang_up(&mut self, fault: Option<Error>) {
         self.kernel_readable = false;
-        if self.state == State::Active {
-            self.state = State::HungUp;
-            self.give_up_writing();
+        match &mut self.state {
+            State::Active => {
+                self.state = State::HungUp(fault);
+                self.writing.give_up(&*self.stream);
+            }
+            State::HungUp(known) => *known = fault.or(*known),
+            State::Opening | State::Preparing | State::Greeting | State::Leaving(_) => {}
         }
     }
 
-    /// Nobody will read what is pending.
-    fn give_up_writing(&mut self) {
-        let _ = self.stream.shut_write();
-        self.outbox.clear();
-        self.kernel_full = false;
+    fn is_hung_up(&self) -> bool {
+        matches!(self.state, State::HungUp(_))
     }
 
     /// Has a leaving pipe nothing left to do?
     fn finish_leaving(&mut self, context: &PipeContext<'_>) -> bool {
         let State::Leaving(ending) = self.state else { return false };
-        if ending == Ending::AtOnce && !self.outbox.is_flushing() {
-            self.hand_over();
+        if ending == Ending::AtOnce && !self.writing.is_flushing() {
+            self.writing.hand_over(&*self.stream);
         }
-        let written = self.outbox.is_empty();
-        if !written && (ending != Ending::AtOnce || self.outbox.is_flushing()) {
+        let written = self.unsent() == 0;
+        if !written && (ending != Ending::AtOnce || self.writing.is_flushing()) {
             return false;
         }
         if written {
             self.stream.say_goodbye();
         }
-        let holds = ending == Ending::HalfClose && self.used && self.stream.shut_write().is_ok();
+        let holds = ending == Ending::HalfClose && self.writing.was_used() && self.stream.shut_write().is_ok();
         // Closing with unread input would reset the connection, and a reset may cost the peer what
         // it has not read yet.
         self.discard_input(context) || !holds
-    }
-
-    /// Writes what the kernel takes now. What an error takes away, it takes away from a pipe that is about to go.
-    fn hand_over(&mut self) {
-        self.kernel_full = false;
-        while let Some(mut batch) = self.start_flush() {
-            let (written, blocked) = batch.write(&*self.stream).unwrap_or((0, true));
-            self.outbox.finish_flush(batch, written);
-            self.kernel_full = blocked;
-        }
     }
 
     /// Reads and forgets what a leaving pipe still receives. True at the peer's end-of-file.

@@ -49,9 +49,13 @@ impl Query {
     }
 }
 
-/// Looks a name up in the background; the answer goes to [`Source::resolved`].
-pub fn start(query: Query, source: Arc<dyn Source>, key: u64) -> Result<()> {
-    spawn_without_signals("millrace-dns", move || source.resolved(key, query.answer()))?;
+/// Has the system asked in the background; the answer goes to [`Source::resolved`].
+pub fn start(
+    ask: impl FnOnce() -> Result<Vec<IpAddr>> + Send + 'static,
+    source: Arc<dyn Source>,
+    key: u64,
+) -> Result<()> {
+    spawn_without_signals("millrace-dns", move || source.resolved(key, ask()))?;
     Ok(())
 }
 

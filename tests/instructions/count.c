@@ -28,6 +28,9 @@ int main(int argc, char **argv) {
     check(argc == 4, "usage");
     int before = strcmp(argv[3], "stream") == 0 ? BEFORE : 0;
     int pull = nn_socket(AF_SP, NN_PULL), push = nn_socket(AF_SP, NN_PUSH);
+    /* Nobody receives while a burst is sent: the kernel is to have room for all of it. */
+    int room = 1 << 20;
+    check(nn_setsockopt(push, NN_SOL_SOCKET, NN_SNDBUF, &room, sizeof(room)) == 0, "NN_SNDBUF");
     check(nn_bind(pull, argv[1]) > 0, "nn_bind");
     check(nn_connect(push, argv[1]) > 0, "nn_connect");
     while (nn_get_statistic(push, NN_STAT_CURRENT_CONNECTIONS) == 0)

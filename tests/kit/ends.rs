@@ -51,7 +51,8 @@ pub fn a_close_waits_no_longer_than_it_may(bench: &Bench) {
         push.fill(20_000, |number| pattern(number, 5000));
         let start = Instant::now();
         push.close().expect("close");
-        assert!(start.elapsed() < STEP / 4, "linger {linger}: {:?}", start.elapsed());
+        // Nobody will read: a close that waits for that is never done.
+        assert!(start.elapsed() < STEP, "linger {linger}: {:?}", start.elapsed());
         drop(pull);
     }
 }

@@ -13,7 +13,7 @@ use nanomsg::core::socket::Flow;
 
 use crate::explore;
 use crate::transport::inproc::{InprocPipe, Peer, link};
-use crate::transport::pipe::Ready;
+use crate::transport::pipe::{Behind, PipeEvent, Ready};
 use crate::transport::source::Source;
 
 struct Socket {
@@ -51,10 +51,10 @@ fn tell(peer: Option<Peer>, ready: Ready) {
 impl Source for Socket {
     fn ready(&self, _key: u64, ready: Ready) {
         let mut state = self.state.lock().unwrap();
-        let change = state.pipe.advance(ready);
-        state.readable |= change.readable;
-        state.writable |= change.writable;
-        state.hung_up |= change.hung_up;
+        let events = state.pipe.advance(ready);
+        state.readable |= events.contains(&PipeEvent::Readable);
+        state.writable |= events.contains(&PipeEvent::Writable);
+        state.hung_up |= events.contains(&PipeEvent::HungUp);
         drop(state);
         self.changed.notify_all();
     }
@@ -89,12 +89,12 @@ impl Socket {
             state = self.changed.wait(state).unwrap();
         }
         let mut message = Message::default();
-        let (taken, change) = state.pipe.take(&mut message);
-        state.readable = change.readable;
-        let peer = state.pipe.peer().filter(|_| change.writable).cloned();
+        let (behind, writable) = state.pipe.take(&mut message);
+        state.readable = behind == Some(Behind::Message);
+        let peer = state.pipe.peer().filter(|_| writable).cloned();
         drop(state);
         tell(peer, Ready { writable: true, ..Ready::default() });
-        taken.then(|| message.body.bytes()[0])
+        behind.map(|_| message.body.bytes()[0])
     }
 
     fn leave(&self) {

@@ -12,7 +12,7 @@ use loom::thread::{self, JoinHandle};
 
 use crate::explore;
 use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
-use crate::qi::server::run_queue::{Place, RunQueue, Threads, Wanted};
+use crate::qi::workers::run_queue::{Place, RunQueue, Threads, Wanted};
 
 struct Object {
     mailbox: Mailbox<u32>,
@@ -47,7 +47,7 @@ impl House {
 
     fn growing(objects: usize, workers: Threads, tasks: usize) -> Arc<House> {
         let object = |_| Object {
-            mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }),
+            mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }, 1),
             inside: AtomicUsize::new(0),
             done: Mutex::default(),
         };
@@ -262,7 +262,7 @@ fn what_one_server_wants_is_done_though_another_ends() {
     explore(3, || {
         let none = Threads { at_once: 0, limit: 0 };
         let queues = [RunQueue::new(none), RunQueue::new(none)];
-        let shared = Arc::new(Shared { mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }), queues });
+        let shared = Arc::new(Shared { mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }, 1), queues });
         let (pusher, ender) = (Arc::clone(&shared), Arc::clone(&shared));
         let pusher = thread::spawn(move || pusher.push(0));
         let ender = thread::spawn(move || ender.queues[0].stop().into_iter().for_each(|()| ender.abandon()));

@@ -32,7 +32,9 @@ function zeromq() {
   // Without limits, as nothing is lost here either.
   const open = (Socket, buffers) => {
     const socket = new Socket();
-    if (buffers) socket.sendBufferSize = socket.receiveBufferSize = buffers;
+    // Only who sends has a size to send with.
+    if (buffers && Socket !== Pull) socket.sendBufferSize = buffers;
+    if (buffers && Socket !== Push) socket.receiveBufferSize = buffers;
     if (Socket !== Pull) socket.sendHighWaterMark = 0;
     if (Socket !== Push) socket.receiveHighWaterMark = 0;
     return socket;

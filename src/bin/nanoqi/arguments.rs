@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::log::level;
+use crate::path::Member;
+
 /// What `--help` says.
 pub const HELP: &str = "\
 nanoqi: talk to a QiMessaging bus (libqi, NAOqi)
@@ -15,14 +18,19 @@ usage: nanoqi [options] COMMAND
   info SERVICE                its methods, signals and properties, with signatures
   call SERVICE.METHOD ARG...  call a method, print its result
   post SERVICE.METHOD ARG...  call without waiting for an answer; a signal's name emits it
-  watch SERVICE.SIGNAL        print the events of a signal, or the changes of a property
+  watch SERVICE.SIGNAL...     print the events of signals, or the changes of properties
   get SERVICE.PROPERTY        print the value of a property
   set SERVICE.PROPERTY VALUE  set it
   trace SERVICE               print every call, result and event of a service
+  top [SERVICE...]            print which methods are called, and what they cost, again and again
+  log                         print what the LogManager is told
+  log send CATEGORY TEXT      tell it something
   serve [URL]                 be a directory, at URL or where --qi-url says, until interrupted
 
 Arguments are JSON; what is not JSON, or stands where only a string fits, is a string. {\"$type\": \"f\", \"$value\": 1} is a value of that signature.
 METHOD may be a full name, as add::(ii), to choose among overloads.
+In watch, call and top, * and ? stand for any text and any letter: nanoqi watch 'AL*.*'. Results and events then tell whose they are.
+'SERVICE.METHOD(ARG, ...).MEMBER' is a member of the object that the method returns; its arguments are JSON.
 
 options:
   --qi-url URL     where the directory is; else what NANOQI_URL says, or tcp://127.0.0.1:9559. tcps:// is TLS
@@ -32,7 +40,10 @@ options:
   --cert FILE      serve, at a tcps:// URL: the certificate (PEM) to show, with those that lead to its authority
   --key FILE       its private key (PEM)
   --timeout SECS   for connecting and for each answer; 10. 0: for ever
-  --count N        watch, trace: end after N events
+  --count N        watch, trace, log: end after N events; top: after N tables
+  --time           watch: print when each event came
+  --interval SECS  top: between two tables; 1
+  --level LEVEL    log: silent, fatal, error, warning, info, verbose or debug; what is printed, or sent: info
   --wait           wait for the service to appear, within --timeout
   --all            list private members, too
   --json           for programs: one JSON value a line
@@ -50,20 +61,16 @@ pub enum Command {
     Info(String),
     Call(Member, Vec<String>),
     Post(Member, Vec<String>),
-    Watch(Member),
+    Watch(Vec<Member>),
     Get(Member),
     Set(Member, String),
     Trace(String),
+    Top(Vec<String>),
+    Log,
+    LogSend(String, String),
     Serve(Option<String>),
     Help,
     Version,
-}
-
-/// `SERVICE.MEMBER`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    pub service: String,
-    pub name: String,
 }
 
 /// The whole line.
@@ -79,6 +86,10 @@ pub struct Arguments {
     /// `None`: for ever.
     pub timeout: Option<Duration>,
     pub count: Option<u64>,
+    pub interval: Duration,
+    /// Of a log.
+    pub level: i32,
+    pub time: bool,
     pub wait: bool,
     pub all: bool,
     pub json: bool,
@@ -109,6 +120,9 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
         key: None,
         timeout: Some(Duration::from_secs(10)),
         count: None,
+        interval: Duration::from_secs(1),
+        level: 4, // info
+        time: false,
         wait: false,
         all: false,
         json: false,
@@ -142,6 +156,13 @@ fn read(
             Arg::Long("json") => arguments.json = true,
             Arg::Long("all") => arguments.all = true,
             Arg::Long("wait") => arguments.wait = true,
+            Arg::Long("time") => arguments.time = true,
+            Arg::Long("level") => arguments.level = parser.value()?.parse_with(level)?,
+            Arg::Long("interval") => {
+                let time = parser.value()?.parse_with(seconds)?;
+                let none = || lexopt::Error::Custom("--interval must be longer than 0".into());
+                arguments.interval = Some(time).filter(|time| !time.is_zero()).ok_or_else(none)?;
+            }
             Arg::Long("qi-url") => arguments.url = parser.value()?.string()?,
             Arg::Long("user") => arguments.user = Some(parser.value()?.string()?),
             Arg::Long("token") => arguments.token = Some(parser.value()?.string()?),
@@ -150,16 +171,23 @@ fn read(
             Arg::Long("key") => arguments.key = Some(parser.value()?.string()?),
             Arg::Long("count") => arguments.count = Some(parser.value()?.parse()?),
             Arg::Long("timeout") => {
-                let time = parser.value()?.parse_with(|text| match text.parse() {
-                    Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string()),
-                    Err(_) => Err("not a number of seconds".to_owned()),
-                })?;
+                let time = parser.value()?.parse_with(seconds)?;
                 arguments.timeout = Some(time).filter(|time| !time.is_zero());
             }
             Arg::Value(word) => plain.push(word.string()?),
             other => return Err(other.unexpected()),
         }
     }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// Those that mean several members, or one each.
+fn members(words: impl Iterator<Item = String>) -> Result<Vec<Member>, String> {
+    words.map(|word| Member::parse(&word)).collect()
 }
 
 fn command(words: Vec<String>) -> Result<Command, String> {
@@ -170,11 +198,23 @@ fn command(words: Vec<String>) -> Result<Command, String> {
         "list" => Command::List,
         "info" => Command::Info(next("a service")?),
         "trace" => Command::Trace(next("a service")?),
-        "call" => Command::Call(member(&next("SERVICE.METHOD")?)?, words.by_ref().collect()),
-        "post" => Command::Post(member(&next("SERVICE.METHOD")?)?, words.by_ref().collect()),
-        "watch" => Command::Watch(member(&next("SERVICE.SIGNAL")?)?),
-        "get" => Command::Get(member(&next("SERVICE.PROPERTY")?)?),
-        "set" => Command::Set(member(&next("SERVICE.PROPERTY")?)?, next("a value")?),
+        "call" => Command::Call(Member::parse(&next("SERVICE.METHOD")?)?, words.by_ref().collect()),
+        "post" => Command::Post(one(&next("SERVICE.METHOD")?)?, words.by_ref().collect()),
+        "watch" => Command::Watch(members(std::iter::once(next("SERVICE.SIGNAL")?).chain(words.by_ref()))?),
+        "get" => Command::Get(one(&next("SERVICE.PROPERTY")?)?),
+        "set" => Command::Set(one(&next("SERVICE.PROPERTY")?)?, next("a value")?),
+        "top" => Command::Top(words.by_ref().collect()),
+        "log" => match words.next().as_deref() {
+            None => Command::Log,
+            Some("send") => {
+                let (category, text) = (words.next(), words.next());
+                category
+                    .zip(text)
+                    .map(|(category, text)| Command::LogSend(category, text))
+                    .ok_or("log send needs a category and a text")?
+            }
+            Some(word) => return Err(format!("log does not take \"{word}\": log, or log send CATEGORY TEXT")),
+        },
         "serve" => Command::Serve(words.next()),
         "help" => Command::Help,
         _ => return Err(format!("no such command: {name}")),
@@ -185,13 +225,12 @@ fn command(words: Vec<String>) -> Result<Command, String> {
     }
 }
 
-/// The last dot counts: services may have dots in their names, members and signatures have none.
-fn member(text: &str) -> Result<Member, String> {
-    match text.rsplit_once('.') {
-        Some((service, name)) if !service.is_empty() && !name.is_empty() => {
-            Ok(Member { service: service.into(), name: name.into() })
-        }
-        _ => Err(format!("\"{text}\" is not SERVICE.MEMBER")),
+/// A member that is no pattern.
+fn one(text: &str) -> Result<Member, String> {
+    let member = Member::parse(text)?;
+    match member.is_pattern() {
+        true => Err(format!("\"{text}\": * and ? are for watch and call")),
+        false => Ok(member),
     }
 }
 
@@ -206,14 +245,18 @@ mod tests {
     #[test]
     fn commands_and_options_mix() {
         let line = words("--qi-url tcp://h:1 call A.b.add::(ii) 1 -2 --json --timeout=0.5").unwrap();
-        let member = Member { service: "A.b".into(), name: "add::(ii)".into() };
+        let member = Member::parse("A.b.add::(ii)").unwrap();
         assert_eq!(line.command, Command::Call(member, vec!["1".into(), "-2".into()]));
         assert_eq!((line.url.as_str(), line.json, line.timeout), ("tcp://h:1", true, Some(Duration::from_millis(500))));
         assert_eq!(words("post S.m -- --json").unwrap().command, {
-            Command::Post(Member { service: "S".into(), name: "m".into() }, vec!["--json".into()])
+            Command::Post(Member::parse("S.m").unwrap(), vec!["--json".into()])
         });
         assert_eq!(words("list --timeout 0").unwrap().timeout, None);
         assert_eq!(words("list --help").unwrap().command, Command::Help);
+        let all = ["A.*", "B.c().d"].map(|text| Member::parse(text).unwrap());
+        assert_eq!(words("watch A.* B.c().d --time").unwrap().command, Command::Watch(all.into()));
+        assert_eq!(words("log send c t --level error").unwrap().command, Command::LogSend("c".into(), "t".into()));
+        assert_eq!(words("log --level debug").unwrap().level, 6);
         assert_eq!(words("--version").unwrap().command, Command::Version);
     }
 
@@ -232,8 +275,19 @@ mod tests {
         ] {
             assert!(words(line).is_err(), "{line}");
         }
-        for line in ["--timeout -1 list", "--timeout 1e99 list", "set S.p", "watch S.s more", "list --count", "--user"]
-        {
+        for line in [
+            "--timeout -1 list",
+            "--timeout 1e99 list",
+            "set S.p",
+            "watch S.s more",
+            "get S.*",
+            "log what",
+            "log send c",
+            "log --level loud",
+            "top --interval 0",
+            "list --count",
+            "--user",
+        ] {
             assert!(words(line).is_err(), "{line}");
         }
     }

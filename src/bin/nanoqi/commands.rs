@@ -2,21 +2,18 @@
 
 use std::time::Duration;
 
-use nanomsg::qi::client::{
-    CallError, CallOptions, Event, Proxy, Session, SessionOptions, SubscribeOptions, Subscription,
-};
+use nanomsg::qi::client::{CallOptions, Proxy, Session, SessionOptions};
 use nanomsg::qi::meta::{FIRST_USER_ID, MetaObject, ServiceInfo};
 use nanomsg::qi::signature::Kind;
 use nanomsg::qi::value::Value;
 use nanomsg::transport::tls::TlsClient;
 use serde_json::{Value as Json, json};
 
-use crate::arguments::{Arguments, Command, Member};
+use crate::arguments::{Arguments, Command};
 use crate::outcome::{Failure, Outcome, file, line, usage};
+use crate::path::{Member, Target};
 use crate::values::{self, as_json};
-
-/// Events that may wait to be printed.
-const QUEUE: usize = 10_000;
+use crate::{log, top, watching};
 
 /// Does what the line says.
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -31,19 +28,22 @@ pub fn run(arguments: &Arguments) -> Outcome {
     match &arguments.command {
         Command::List => list(&session.services()?, arguments),
         Command::Info(name) => info(name, &service(name)?, arguments),
-        Command::Call(member, values) => call(&service(&member.service)?, member, values, arguments),
+        Command::Call(member, values) => call(&session, member, values, arguments),
         Command::Post(member, values) => {
-            let proxy = service(&member.service)?;
+            let Target { proxy, .. } = &member.object(&session, arguments)?;
             proxy.post(&member.name, &values::arguments(&proxy.meta(), &member.name, values)?)?;
             // Posts have no answer to wait for; that they are with the kernel can be waited for.
             let connection = proxy.connection();
             session.close();
             Ok(connection.wait_closed(arguments.timeout.unwrap_or(Duration::from_secs(60)))?)
         }
-        Command::Watch(member) => watch(&service(&member.service)?, member, arguments),
-        Command::Get(member) => show(service(&member.service)?.property(&member.name)?.value()),
-        Command::Set(member, word) => set(&service(&member.service)?, member, word),
-        Command::Trace(name) => trace(&service(name)?, arguments),
+        Command::Watch(members) => watching::watch(&session, members, arguments),
+        Command::Get(member) => show(member.object(&session, arguments)?.proxy.property(&member.name)?.value()),
+        Command::Set(member, word) => set(&member.object(&session, arguments)?.proxy, member, word),
+        Command::Trace(name) => watching::trace(&service(name)?, arguments),
+        Command::Top(patterns) => top::top(&session, patterns, arguments),
+        Command::Log => log::view(&session, arguments),
+        Command::LogSend(category, text) => log::send(&session, category, text, arguments),
         Command::Serve(_) | Command::Help | Command::Version => Ok(()),
     }
 }
@@ -82,7 +82,7 @@ fn list(services: &[ServiceInfo], arguments: &Arguments) -> Outcome {
 }
 
 /// Whether a member is one of those that people look for.
-fn is_public(id: u32, name: &str) -> bool {
+pub fn is_public(id: u32, name: &str) -> bool {
     id >= FIRST_USER_ID && !name.starts_with('_')
 }
 
@@ -141,75 +141,34 @@ fn set(proxy: &Proxy, member: &Member, word: &str) -> Outcome {
     Ok(proxy.set_property(&member.name, values::value(word, &ty, &format!("property {}", member.name))?)?)
 }
 
-fn call(proxy: &Proxy, member: &Member, words: &[String], arguments: &Arguments) -> Outcome {
+/// Methods, each name once.
+fn methods(meta: &MetaObject) -> Vec<(u32, String)> {
+    meta.methods.values().map(|method| (method.uid, method.name.lossy().into_owned())).collect()
+}
+
+/// Calls one method, or those that a pattern means. What fails of several is told, and the others are called all the same.
+fn call(session: &Session, member: &Member, words: &[String], arguments: &Arguments) -> Outcome {
     let options = CallOptions { timeout: arguments.timeout, ..CallOptions::default() };
-    let values = values::arguments(&proxy.meta(), &member.name, words)?;
-    let result = proxy.call_with(&member.name, &values, &options)?;
-    match result.value() {
-        // Nothing to show to people.
-        Value::Void if !arguments.json => Ok(()),
-        value => show(value),
-    }
-}
-
-fn subscribe(proxy: &Proxy, name: &str, arguments: &Arguments) -> Result<Subscription, Failure> {
-    let subscription = proxy.subscribe_with(
-        name,
-        SubscribeOptions { queue: QUEUE, timeout: arguments.timeout, ..SubscribeOptions::default() },
-    )?;
-    // For who must know when to begin.
-    eprintln!("nanoqi: watching");
-    Ok(subscription)
-}
-
-/// Prints events until there are enough, or no more.
-fn each(subscription: &Subscription, arguments: &Arguments, print: impl Fn(&Event) -> Outcome) -> Outcome {
-    let mut left = arguments.count;
-    while left != Some(0) {
-        let event = match subscription.next(None) {
-            Err(error @ CallError::Payload { .. }) => {
-                eprintln!("nanoqi: {error}");
-                continue;
+    let mut outcome = Ok(());
+    for Target { label, proxy, name, .. } in &member.targets(session, arguments, methods)? {
+        let result = values::arguments(&proxy.meta(), name, words)
+            .and_then(|values| Ok(proxy.call_with(name, &values, &options)?));
+        match result {
+            Err(failure) if member.is_pattern() => {
+                eprintln!("nanoqi: {label}: {}", failure.text);
+                outcome = Err(Failure { code: failure.code, text: String::new() });
             }
-            event => event?,
-        };
-        if event.missed > 0 {
-            eprintln!("nanoqi: {} events missed", event.missed);
+            Err(failure) => return Err(failure),
+            Ok(result) if member.is_pattern() => match arguments.json {
+                true => line(json!({ "member": label, "value": as_json(result.value())? }))?,
+                false => line(format!("{label}: {}", as_json(result.value())?))?,
+            },
+            Ok(result) => match result.value() {
+                // Nothing to show to people.
+                Value::Void if !arguments.json => {}
+                value => show(value)?,
+            },
         }
-        print(&event)?;
-        left = left.map(|left| left - 1);
     }
-    Ok(())
-}
-
-fn watch(proxy: &Proxy, member: &Member, arguments: &Arguments) -> Outcome {
-    let is_property = proxy.meta().property_named(&member.name).is_some();
-    let subscription = subscribe(proxy, &member.name, arguments)?;
-    each(&subscription, arguments, |event| match event.arguments.members() {
-        // A property's value is what people want to see, not a tuple of it.
-        Some([value]) if is_property => show(value),
-        _ => show(&event.arguments),
-    })
-}
-
-/// Number in a trace, and what it means (section 9).
-const KINDS: [(i128, &str); 4] = [(1, "call"), (2, "result"), (3, "error"), (4, "signal")];
-
-fn trace(proxy: &Proxy, arguments: &Arguments) -> Outcome {
-    let meta = proxy.meta();
-    let subscription = subscribe(proxy, "traceObject", arguments)?;
-    each(&subscription, arguments, |event| {
-        let Some([record]) = event.arguments.members() else { return show(&event.arguments) };
-        let Some([id, kind, slot, content, time, ..]) = record.members() else { return show(record) };
-        if arguments.json {
-            return show(record);
-        }
-        let number = |value: &Value| value.integer().unwrap_or_default();
-        let kind = KINDS.iter().find(|(known, _)| *known == number(kind)).map_or("?", |(_, name)| name);
-        let slot = u32::try_from(number(slot)).unwrap_or_default();
-        let name = meta.method(slot).map(|method| &method.name).or(meta.signal(slot).map(|signal| &signal.name));
-        let name = name.map_or_else(|| slot.to_string(), |name| name.lossy().into_owned());
-        let [seconds, micros] = [0, 1].map(|at| time.members().and_then(|time| time.get(at)).map_or(0, number));
-        line(format!("{seconds}.{micros:06}  {:>6}  {kind:<6}  {name} {}", number(id), as_json(content)?))
-    })
+    outcome
 }

@@ -5,9 +5,13 @@
 
 mod arguments;
 mod commands;
+mod log;
 mod outcome;
+mod path;
 mod serve;
+mod top;
 mod values;
+mod watching;
 
 use std::process::ExitCode;
 

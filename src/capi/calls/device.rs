@@ -16,13 +16,9 @@ pub extern "C" fn nn_device(s1: c_int, s2: c_int) -> c_int {
     guard_slow(|| {
         // The sockets are not held, or nn_close of the one would wait for the close of the other.
         match (s1 >= 0, s2 >= 0) {
-            (true, true) => {
-                let (a, b) = (socket(s1)?, socket(s2)?);
-                fit(&a, &b)?;
-                Err(facade::device(&a, &b))
-            }
-            (true, false) => Err(facade::loopback(&raw(socket(s1)?)?)),
-            (false, true) => Err(facade::loopback(&raw(socket(s2)?)?)),
+            (true, true) => Err(facade::device(&socket(s1)?, &socket(s2)?)),
+            (true, false) => Err(facade::loopback(&socket(s1)?)),
+            (false, true) => Err(facade::loopback(&socket(s2)?)),
             (false, false) => Err(Error::BAD_FD),
         }
     })
@@ -30,19 +26,4 @@ pub extern "C" fn nn_device(s1: c_int, s2: c_int) -> c_int {
 
 fn socket(handle: c_int) -> Result<Arc<Socket>> {
     table::with_socket(handle, |socket| Ok(Arc::clone(socket)))
-}
-
-fn raw(socket: Arc<Socket>) -> Result<Arc<Socket>> {
-    if socket.is_raw() { Ok(socket) } else { Err(Error::INVALID) }
-}
-
-/// Two raw sockets of one protocol, each taking what the other gives.
-fn fit(a: &Socket, b: &Socket) -> Result<()> {
-    let (one, other) = (a.kind(), b.kind());
-    let fits = a.is_raw()
-        && b.is_raw()
-        && one.id / 16 == other.id / 16
-        && one.can_recv == other.can_send
-        && other.can_recv == one.can_send;
-    if fits { Ok(()) } else { Err(Error::INVALID) }
 }

@@ -24,6 +24,10 @@ pub fn proxy(handle: nnqi_proxy) -> Result<Proxy> {
     PROXIES.get(handle)
 }
 
+pub fn session(handle: nnqi_session) -> Result<Session> {
+    SESSIONS.get(handle)
+}
+
 pub fn add_proxy(proxy: Proxy) -> nnqi_proxy {
     PROXIES.add(proxy)
 }
@@ -112,6 +116,13 @@ pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_free(proxy: nnqi_proxy) -> c_int {
     guard(|| PROXIES.remove(proxy).map(|_| 0))
+}
+
+/// 1 while the object is there as far as is known, 0 while it is not: its connection has ended, or its service has gone; with
+/// reconnect it is looked for. -1 with EBADF. Any thread. (10)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_proxy_is_connected(proxy: nnqi_proxy) -> c_int {
+    guard(|| Ok(c_int::from(PROXIES.get(proxy)?.is_connected())))
 }
 
 /// What the object can do: its meta object, a struct with the fields methods, signals, properties (maps by id) and description.

@@ -23,7 +23,7 @@ pub type nnqi_builder = u64;
 /// while a server has it. Any thread.
 pub type nnqi_object = u64;
 
-/// The code of a method. It is called on a worker thread, for one request of the object at a time, and owns the request,
+/// The code of a method. It is called on a worker thread, for one request of the object at a time (nnqi_concurrency: for several), and owns the request,
 /// which it may answer after it has returned. Then the object takes its next one. It must return: exceptions of C++ and
 /// longjmp must not leave it. user is what nnqi_method was given; it must be valid as long as the object is, which nnqi_when_gone
 /// tells: until its handle and its values are freed, every server that has it is closed, and no peer has it.
@@ -37,6 +37,12 @@ pub type nnqi_code = Option<unsafe extern "C" fn(request: nnqi_request, user: *m
 /// valid as long as that of nnqi_code.
 pub type nnqi_check =
     Option<unsafe extern "C" fn(value: nnqi_value, told: *mut nnqi_value, user: *mut c_void) -> c_int>;
+
+/// Told whether anybody listens to a signal of an object: listened is 1 when it has got its first subscriber, 0 when it has lost its
+/// last one. It is called on a worker thread, as the code of methods is and in turn with them, so it may take its time and use
+/// everything of this header; when the object's server is closed, on the thread that does that. It must return: exceptions of C++ and
+/// longjmp must not leave it. user is what nnqi_on_subscribers was given; it must be valid as long as that of nnqi_code.
+pub type nnqi_audience = Option<unsafe extern "C" fn(listened: c_int, user: *mut c_void)>;
 
 /// What an object has seen so far.
 #[repr(C)]
@@ -177,6 +183,44 @@ pub unsafe extern "C" fn nnqi_signal(builder: nnqi_builder, name: *const c_char,
         // SAFETY: those that are not NULL end with a zero.
         let (name, _, arguments) = unsafe { (view::utf8(name)?, view::signature(arguments)?, view::utf8(arguments)?) };
         with_builder(builder, |builder| builder.signal(name, arguments)).map(i64::from)
+    })
+}
+
+/// Has callback told when a signal or property, by the id that nnqi_signal or nnqi_property has returned, has got its first subscriber
+/// and lost its last one: to run a camera only while somebody looks. It is called shortly after the change, and not if that has been
+/// undone meanwhile. Returns 0, or -1 with EBADF or EFAULT; of an id that is none, nnqi_build tells. (15)
+/// nnqi_on_subscribers(builder, (uint32_t)nnqi_signal(builder, "image", "(r)"), run, &camera)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_on_subscribers(
+    builder: nnqi_builder,
+    id: u32,
+    callback: nnqi_audience,
+    user: *mut c_void,
+) -> c_int {
+    guard(|| {
+        let callback = callback.ok_or(Error::FAULT)?;
+        let user = User::new(user);
+        let tell = move |_: &Object, listened: bool| {
+            // SAFETY: C promises a function of this kind, and that it can be called with `user` as long as the object lives.
+            unsafe { callback(listened.into(), user.pointer()) };
+        };
+        with_builder(builder, |builder| builder.on_subscribers(id, tell))?;
+        Ok(0)
+    })
+}
+
+/// Lets so many requests of the object be worked on at once; 1 without this. With more its code must be ready for that, and the calls
+/// of one connection may overtake each other. Threads are those of the server (workers, max_workers). Returns 0, or -1 with EBADF or
+/// EINVAL (less than 1). (13)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_concurrency(builder: nnqi_builder, requests: c_int) -> c_int {
+    guard(|| {
+        let requests = usize::try_from(requests).ok().filter(|&requests| requests > 0);
+        let requests = requests.ok_or_else(|| Failure::invalid("an object must do at least one thing at once"))?;
+        with_builder(builder, |builder| {
+            builder.concurrency(requests);
+        })?;
+        Ok(0)
     })
 }
 

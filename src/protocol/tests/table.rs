@@ -82,3 +82,21 @@ fn only_some_kinds_have_options() {
         }
     }
 }
+
+#[test]
+fn a_device_joins_the_two_sides_of_one_protocol() {
+    let fits = |one: &str, other: &str| {
+        let find = |name| KINDS.iter().find(|kind| kind.name == name).unwrap();
+        let (one, other) = (find(one), find(other));
+        assert_eq!(one.fits(other), other.fits(one));
+        one.fits(other)
+    };
+    for kind in &KINDS {
+        let peer = KINDS.iter().find(|other| other.id == kind.peer).unwrap();
+        assert!(kind.fits(peer), "{}", kind.name);
+    }
+    assert!(fits("REQ", "REQ"), "both take what the other gives");
+    for (one, other) in [("PUSH", "PUSH"), ("SUB", "SUB"), ("PUSH", "SUB"), ("REQ", "RESPONDENT"), ("PAIR", "BUS")] {
+        assert!(!fits(one, other), "{one} {other}");
+    }
+}

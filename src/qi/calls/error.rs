@@ -14,13 +14,33 @@ use crate::qi::payload::PayloadError;
 #[derive(Clone, Debug, PartialEq)]
 pub enum CallError {
     /// The text is not an address to connect to.
-    Address { url: String, error: AddressError },
+    Address {
+        /// The text.
+        url: String,
+        /// What is wrong with it.
+        error: AddressError,
+    },
     /// No connection to `url` came about.
-    Connect { url: String, failure: Failure },
+    Connect {
+        /// Where to.
+        url: String,
+        /// Why not.
+        failure: Failure,
+    },
     /// The server does not want this user: its own text (section 10).
-    Rejected { url: String, reason: String },
+    Rejected {
+        /// Whose.
+        url: String,
+        /// What it said.
+        reason: String,
+    },
     /// The server's part of authentication makes no sense, or it hung up in the middle of it.
-    Authentication { url: String, problem: String },
+    Authentication {
+        /// Whose.
+        url: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// The peer answered with an Error: its own text (section 17). Of a method of ours: the text that its caller gets.
     Remote(String),
     /// The call was cancelled.
@@ -32,17 +52,37 @@ pub enum CallError {
     /// No such method, or not for these arguments (section 18).
     Resolve(Box<ResolveError>),
     /// No such signal or property.
-    NoMember { what: &'static str, name: String },
+    NoMember {
+        /// Signal or property.
+        what: &'static str,
+        /// Its name.
+        name: String,
+    },
     /// The meta object's member cannot be used.
     Meta(Box<MetaError>),
     /// What was sent or received is not of the type it should be; `member` is what it was for.
-    Payload { member: String, error: Box<PayloadError> },
+    Payload {
+        /// What it was for.
+        member: String,
+        /// What is wrong with it.
+        error: Box<PayloadError>,
+    },
     /// The result is not of the type that the program wants.
     Result(Box<ConvertError>),
     /// The directory does not know the service: its own text.
-    NoService { name: String, text: String },
+    NoService {
+        /// Its name.
+        name: String,
+        /// What the directory said.
+        text: String,
+    },
     /// The service is known, but none of its endpoints can be used from here: each, and why (section 12).
-    Unreachable { name: String, endpoints: Vec<String> },
+    Unreachable {
+        /// Its name.
+        name: String,
+        /// Each, and why.
+        endpoints: Vec<String>,
+    },
     /// The peer answers what no peer of this protocol answers.
     Protocol(String),
     /// What the system says; `EDEADLK`: waiting is impossible on the thread that reads the connection.

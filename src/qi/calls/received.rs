@@ -132,6 +132,7 @@ impl Received {
         Received { value, objects: Vec::new() }
     }
 
+    /// The value itself.
     pub fn value(&self) -> &Value {
         &self.value
     }

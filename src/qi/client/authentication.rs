@@ -23,6 +23,7 @@ pub type Authenticator = dyn Fn(&CapabilityMap) -> Vec<(String, Value)> + Send +
 pub struct Credentials {
     /// Sent with the first message: `auth_user`, `auth_token`.
     pub user: Option<String>,
+    /// What proves it; `None` for who comes without.
     pub token: Option<String>,
     /// For servers that ask further. Without, they get an empty answer, as from libqi.
     pub authenticator: Option<Arc<Authenticator>>,

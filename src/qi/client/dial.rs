@@ -24,6 +24,7 @@ use crate::qi::calls::{CallError, Result};
 pub struct DialOptions {
     /// What we announce. [`Capabilities::OURS`] and relative endpoints, which a client can follow.
     pub capabilities: Capabilities,
+    /// Who the session says it is.
     pub credentials: Credentials,
     /// Settings of the end point: limits, TLS.
     pub config: Config,

@@ -1,7 +1,7 @@
 //! What a subscription and its handler at the end point share: the events that wait, and where they come from.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::Error;
@@ -23,6 +23,7 @@ use crate::sys::sync::Mutex;
 use super::origin::Origin;
 use super::place::Place;
 use super::retry::Retry;
+use super::strand::Strand;
 
 /// An event.
 #[derive(Clone, Debug)]
@@ -111,6 +112,8 @@ pub(super) struct Feed {
     ended: AtomicBool,
     /// When its session is to attach it again.
     pub retry: Mutex<Retry>,
+    /// What takes events as they come, if nobody waits for them.
+    pub watcher: OnceLock<Weak<Strand>>,
 }
 
 impl Feed {
@@ -131,6 +134,7 @@ impl Feed {
             closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             retry: Mutex::default(),
+            watcher: OnceLock::new(),
         }
     }
 
@@ -194,7 +198,7 @@ impl Feed {
         }
         let mut wakes = Wakes::new();
         if self.ring.push(&arrived, &mut wakes) {
-            wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+            self.wake(&wakes);
             return Taken::Yes;
         }
         self.lost.fetch_add(missed + 1, Ordering::Relaxed);
@@ -247,7 +251,15 @@ impl Feed {
         self.ended.store(true, Ordering::Release);
         let mut wakes = Wakes::new();
         self.ring.end(reason.clone(), &mut wakes);
+        self.wake(&wakes);
+    }
+
+    /// There is something to take.
+    fn wake(&self, wakes: &Wakes) {
         wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+        if let Some(watcher) = self.watcher.get().and_then(Weak::upgrade) {
+            watcher.wake();
+        }
     }
 
     /// Listens no more, and tells the peer if nobody else here does. Does not wait for anybody. False: it did not listen.
@@ -280,7 +292,19 @@ impl Feed {
         let endpoint = connection.as_ref().map(|connection| &**connection.endpoint());
         let next = wait_for(&self.reactor, endpoint, deadline_in(timeout), look, |me| self.ring.forget(me));
         wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
-        match next? {
+        self.told(next?)
+    }
+
+    /// The next event, or the end, if it is there.
+    pub fn take(&self) -> Option<Result<Event>> {
+        let mut wakes = Wakes::new();
+        let next = self.ring.take(None, &mut wakes);
+        wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
+        next.map(|next| self.told(next))
+    }
+
+    fn told(&self, next: Next<Arrived>) -> Result<Event> {
+        match next {
             Next::Message(mut arrived) => {
                 arrived.missed += self.skipped.swap(0, Ordering::Relaxed);
                 event(arrived)

@@ -12,6 +12,9 @@
 //! | `shared` | the reactor of a process |
 //! | `proxy`, `state`, `place`, `call` | what to do with it |
 //! | `subscribe`, `feed`, `origin` | signals and properties |
+//! | `notices` | what becomes of sessions and proxies |
+//! | `watch` | what ends a callback of either |
+//! | `strand` | the threads on which functions are told of all that |
 //! | `dial`, `authentication` | from a URL to a connection |
 //!
 //! Machines without I/O: `authentication`, `retry`, `plan`. What is needed of the connection itself, and shared with servers, is in
@@ -23,6 +26,7 @@ mod dial;
 mod directory;
 mod feed;
 mod news;
+mod notices;
 mod origin;
 mod place;
 mod plan;
@@ -33,7 +37,9 @@ mod session;
 mod session_core;
 mod shared;
 mod state;
+mod strand;
 mod subscribe;
+mod watch;
 
 pub use crate::qi::calls::{CallError, Connection, Counts, Received, RemoteObject, Result};
 pub use crate::qi::machine::machine_ids;
@@ -43,6 +49,7 @@ pub use call::{CallOptions, Canceler, PendingCall};
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 pub use feed::{Event, Overflow};
+pub use notices::Notice;
 pub(in crate::qi) use place::Place;
 pub use proxy::{Completion, Proxy};
 pub use retry::Backoff;
@@ -51,7 +58,8 @@ pub use session_core::SessionOptions;
 pub(in crate::qi) use session_core::{ConnectionObserver, Link};
 pub(in crate::qi) use shared::PerProcess;
 pub use shared::shared_reactor;
-pub use subscribe::{SubscribeOptions, Subscription, Watch};
+pub use subscribe::{SubscribeOptions, Subscription};
+pub use watch::Watch;
 
 #[cfg(test)]
 mod tests;

@@ -22,8 +22,10 @@ use crate::qi::value::{Text, Value, Writer};
 
 use super::call::{CallOptions, Canceler, Expected, PendingCall};
 use super::news::News;
+use super::notices::Notice;
 use super::place::{Place, meta_object};
 use super::state::ProxyState;
+use super::watch::Watch;
 
 /// Told how a call ended, on the thread that reads the connection: it must not block. A panic ends there.
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;
@@ -93,6 +95,18 @@ impl Proxy {
     /// The object's handle, if we have received it.
     pub fn object(&self) -> Option<Arc<RemoteObject>> {
         self.0.place().held.clone()
+    }
+
+    /// Has `callback` told when the object is lost ([`Notice::Lost`]: its connection has ended, or its service has gone), and, if the
+    /// session reconnects, when it is there again ([`Notice::Restored`]). What is lost already is told at once. It is called as that of
+    /// [`Proxy::watch`] is.
+    pub fn on_notice(&self, callback: impl FnMut(Notice) + Send + 'static) -> Result<Watch> {
+        self.0.on_notice(callback)
+    }
+
+    /// The object is there, as far as is known.
+    pub fn is_connected(&self) -> bool {
+        self.0.is_current()
     }
 
     /// Calls a method and waits for its result. `name` is a method's name, chosen among overloads by the arguments (section

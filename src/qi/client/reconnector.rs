@@ -96,7 +96,7 @@ fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut Round) {
 }
 
 /// Finds the object of a proxy again.
-fn find(core: &Arc<Core>, proxy: &ProxyState, watching: bool) -> bool {
+fn find(core: &Arc<Core>, proxy: &Arc<ProxyState>, watching: bool) -> bool {
     match core.place(&proxy.name, None) {
         Ok(place) => {
             proxy.move_to(place);

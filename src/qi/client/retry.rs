@@ -10,6 +10,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::core::backoff::doubled;
+
 /// How long to wait between attempts: each twice as long as the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
@@ -28,8 +30,7 @@ impl Default for Backoff {
 impl Backoff {
     /// The time to wait after so many failures in a row, at least one.
     pub fn delay(&self, failures: u32) -> Duration {
-        let factor = 1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.first.saturating_mul(factor).min(self.longest)
+        doubled(self.first, failures.saturating_sub(1)).min(self.longest)
     }
 }
 

@@ -9,9 +9,11 @@ use crate::qi::calls::{CallError, Connection, Result};
 use crate::qi::meta::ServiceInfo;
 
 use super::directory::Directory;
+use super::notices::Notice;
 use super::proxy::Proxy;
 use super::reconnector;
 use super::session_core::{ConnectionObserver, Core, Link, SessionOptions};
+use super::watch::Watch;
 
 /// A connection to a directory and to what it leads to. Clones are the same session; when the last is dropped, its
 /// connections live as long as proxies hold them. All methods may be called from any thread; those that wait are
@@ -93,6 +95,26 @@ impl Session {
     /// How often the directory has been connected to again after a loss.
     pub fn reconnections(&self) -> u64 {
         self.0.reconnections()
+    }
+
+    /// Has `callback` told what becomes of the session: [`Notice::Lost`] when the directory's connection has ended, also by
+    /// [`Session::close`]; [`Notice::Restored`] when there is another one, if the session reconnects; and which services come and go
+    /// meanwhile. What is lost already is told at once. It is called as that of [`Proxy::watch`] is; of notices that wait for it 10,000 are
+    /// kept.
+    ///
+    /// ```no_run
+    /// # use nanomsg::qi::client::{Notice, Session, SessionOptions};
+    /// # fn main() -> nanomsg::qi::client::Result<()> {
+    /// let session = Session::connect("tcp://robot.local:9559", SessionOptions::default())?;
+    /// let _notices = session.on_notice(|notice| match notice {
+    ///     Notice::ServiceAdded { name, .. } => println!("{name} is there"),
+    ///     other => println!("{other:?}"),
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_notice(&self, callback: impl FnMut(Notice) + Send + 'static) -> Result<Watch> {
+        self.0.notices.listen(callback)
     }
 
     pub(in crate::qi) fn link(&self) -> Result<Link> {

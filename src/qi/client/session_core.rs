@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,7 @@ use crate::qi::calls::registering::join;
 use crate::qi::calls::registrations::Key as Registration;
 use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CALL_TIMEOUT, CallError, Connection, Result};
-use crate::qi::endpoint::{EndPoint, Pattern, Taken};
+use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken};
 use crate::qi::machine::machine_ids;
 use crate::qi::message::Message;
 use crate::qi::meta::ServiceInfo;
@@ -25,6 +24,7 @@ use crate::sys::sync::Mutex;
 use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 use super::news::News;
+use super::notices::{Notice, Notices};
 use super::place::{Place, main_object};
 use super::plan::{self, Book, Key};
 use super::proxy::Proxy;
@@ -134,6 +134,7 @@ pub(super) struct Core {
     machines: Vec<String>,
     state: Mutex<State>,
     pub news: Arc<News>,
+    pub notices: Notices,
     pub observer: Option<Arc<dyn ConnectionObserver>>,
     /// When to ask it again.
     pub observer_retry: Mutex<Retry>,
@@ -145,7 +146,8 @@ impl Core {
         let machines = options.machine_id.clone().map_or_else(machine_ids, |id| vec![id]);
         let news = Arc::new(News::new(&reactor));
         let (state, observer_retry, url) = (Mutex::default(), Mutex::default(), url.to_owned());
-        Ok(Arc::new(Core { reactor, options, url, machines, state, news, observer, observer_retry }))
+        let notices = Notices::default();
+        Ok(Arc::new(Core { reactor, options, url, machines, state, news, notices, observer, observer_retry }))
     }
 
     pub fn is_closed(&self) -> bool {
@@ -177,6 +179,16 @@ impl Core {
             machine => machine.unwrap_or_default(),
         };
         self.file(&connection);
+        let core = Arc::downgrade(self);
+        let _ = connection.endpoint().on_close(move |why| {
+            if let Some(core) = core.upgrade() {
+                core.look(why);
+            }
+        });
+        // That the last connection was lost is told before there is another.
+        if self.state.lock().link.is_some() {
+            self.look(&Reason::Closed);
+        }
         let link = Link { connection: Arc::clone(&connection), directory, machine: machine.clone(), watching };
         let mut state = self.state.lock();
         if state.closed {
@@ -196,8 +208,14 @@ impl Core {
             self.begin_anew();
         }
         drop(again);
+        self.look(&Reason::Closed);
         self.news.tell();
         Ok(())
+    }
+
+    /// Tells if the directory has gone, or come back.
+    fn look(&self, why: &Reason) {
+        self.notices.look(|| self.link().is_ok(), why);
     }
 
     /// After a reconnection. The directory may be another one, which gives the ids of old to other services: all are looked for
@@ -206,7 +224,7 @@ impl Core {
         let connections = self.state.lock().book.all();
         connections.iter().for_each(|connection| connection.metas().lock().clear());
         for proxy in self.proxies() {
-            proxy.removed.store(true, Ordering::Release);
+            proxy.remove();
             proxy.retry.lock().afresh();
         }
         self.observer_retry.lock().afresh();
@@ -224,9 +242,10 @@ impl Core {
             let sink = move |_: &EndPoint, message: &Message| {
                 let event = Reader::new(&message.payload).read(&arguments);
                 if let (Some(core), Ok(event)) = (core.upgrade(), event)
-                    && let Some([_, name]) = event.members()
+                    && let Some([id, name]) = event.members()
                 {
-                    core.changed(name.as_str().unwrap_or_default(), removed);
+                    let id = id.integer().and_then(|id| u32::try_from(id).ok()).unwrap_or_default();
+                    core.changed(id, name.as_str().unwrap_or_default(), removed);
                 }
                 Taken::Yes
             };
@@ -241,16 +260,24 @@ impl Core {
     }
 
     /// A service has come or gone.
-    fn changed(&self, name: &str, removed: bool) {
+    fn changed(&self, id: u32, name: &str, removed: bool) {
         self.state.lock().services.remove(name);
         for proxy in self.proxies().into_iter().filter(|proxy| proxy.name == name) {
-            proxy.removed.fetch_or(removed, Ordering::AcqRel);
+            if removed {
+                proxy.remove();
+            }
             proxy.retry.lock().afresh();
         }
         if removed {
             // The name may be one that was not free for us.
             self.observer_retry.lock().afresh();
         }
+        let name = name.to_owned();
+        self.notices.tell(&if removed {
+            Notice::ServiceRemoved { id, name }
+        } else {
+            Notice::ServiceAdded { id, name }
+        });
         self.news.tell();
     }
 

@@ -4,13 +4,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use crate::qi::calls::Result;
 use crate::qi::endpoint::Reason;
 use crate::sys::sync::Mutex;
 
 use super::feed::Feed;
 use super::news::News;
+use super::notices::{Notice, Notices};
 use super::place::Place;
 use super::retry::Retry;
+use super::watch::Watch;
 
 /// What all clones of a proxy share. After a reconnection its object is in another place.
 pub(super) struct ProxyState {
@@ -26,6 +29,9 @@ pub(super) struct ProxyState {
     pub removed: AtomicBool,
     /// Nobody finds it again.
     closed: AtomicBool,
+    notices: Notices,
+    /// Somebody wants them, so the ends of its connections must be told.
+    noticed: AtomicBool,
 }
 
 impl ProxyState {
@@ -33,8 +39,8 @@ impl ProxyState {
     pub fn new(place: Place, name: String, timeout: Option<Duration>, reconnector: Option<Arc<News>>) -> ProxyState {
         let (place, removed) = (Mutex::new(Arc::new(place)), AtomicBool::new(false));
         let (feeds, retry) = (Mutex::default(), Mutex::default());
-        let closed = AtomicBool::new(false);
-        ProxyState { name, place, feeds, timeout, reconnector, retry, removed, closed }
+        let (closed, noticed, notices) = (AtomicBool::new(false), AtomicBool::new(false), Notices::default());
+        ProxyState { name, place, feeds, timeout, reconnector, retry, removed, closed, notices, noticed }
     }
 
     /// Where it is now.
@@ -85,10 +91,47 @@ impl ProxyState {
     }
 
     /// The object is here now.
-    pub fn move_to(&self, place: Place) {
+    pub fn move_to(self: &Arc<Self>, place: Place) {
+        // Where it was it may be lost without anybody having noticed.
+        self.look(&Reason::Closed);
         self.removed.store(false, Ordering::Release);
         let before = std::mem::replace(&mut *self.place.lock(), Arc::new(place));
         // Under no lock: it may be the last that holds a connection.
         drop(before);
+        if self.noticed.load(Ordering::SeqCst) {
+            self.follow();
+        }
+        self.look(&Reason::Closed);
+    }
+
+    /// Has somebody told when the object is lost, and when it is back.
+    pub fn on_notice(self: &Arc<Self>, callback: impl FnMut(Notice) + Send + 'static) -> Result<Watch> {
+        if !self.noticed.swap(true, Ordering::SeqCst) {
+            self.follow();
+        }
+        self.look(&Reason::Closed);
+        self.notices.listen(callback)
+    }
+
+    /// The directory says, or it is to be assumed, that the service is no more.
+    pub fn remove(&self) {
+        self.removed.store(true, Ordering::Release);
+        self.look(&Reason::Removed);
+    }
+
+    /// Tells if the object has gone, or come; `why` it would have gone.
+    fn look(&self, why: &Reason) {
+        self.notices.look(|| self.is_current(), why);
+    }
+
+    /// Looks again when the connection ends. If that has happened, whoever calls this looks by itself.
+    fn follow(self: &Arc<Self>) {
+        let me = Arc::downgrade(self);
+        let told = move |why: &Reason| {
+            if let Some(me) = me.upgrade() {
+                me.look(why);
+            }
+        };
+        let _ = self.place().connection.endpoint().on_close(told);
     }
 }

@@ -16,12 +16,13 @@ use crate::qi::endpoint::contained;
 use crate::qi::endpoint::ring::DEFAULT_BYTES;
 use crate::qi::signature::Signature;
 use crate::qi::typed::FromValue;
-use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
 use super::feed::{Event, Feed, Keep, Overflow};
 use super::place::Place;
 use super::proxy::Proxy;
+use super::strand::Strand;
+use super::watch::{Watch, Watched};
 
 /// Events that wait, unless somebody says otherwise.
 const DEFAULT_QUEUE: usize = 100;
@@ -62,9 +63,6 @@ pub struct Subscription {
     keeps_polling: Mutex<bool>,
 }
 
-/// Listens to a signal with a callback, until it is dropped.
-pub struct Watch(Arc<Feed>);
-
 impl Proxy {
     /// Listens to a signal, or to the changes of a property. When this returns the peer has accepted, and no event after
     /// that is lost but by overflow. Fails with [`CallError::NoMember`], or like a call.
@@ -78,30 +76,31 @@ impl Proxy {
         Ok(Subscription { feed, keeps_polling: Mutex::new(false) })
     }
 
-    /// Has `callback` called with each event, in order, on a thread of its own, where it may do as it likes; after a
-    /// panic in it comes the next event. Dropping the [`Watch`] does not wait for a callback under way; none begins after it.
+    /// Has `callback` called with each event, in order and never twice at once, on a thread that it shares with other callbacks and
+    /// where it may do as it likes, wait and call too: while it does, others have their threads, as long as there are not more than 256
+    /// that wait. After a panic in it comes the next event. Dropping the [`Watch`] does not wait for a callback under way; none
+    /// begins after it.
     pub fn watch(
         &self,
         name: &str,
         options: SubscribeOptions,
         mut callback: impl FnMut(Result<Event>) + Send + 'static,
     ) -> Result<Watch> {
-        let feed = self.feed(name, options)?;
-        let watch = Watch(Arc::clone(&feed));
-        spawn_without_signals("millrace-qi-watch", move || {
-            loop {
-                let event = feed.next(None);
-                if feed.closed.load(Ordering::Acquire) {
-                    return;
-                }
-                let end = matches!(event, Err(CallError::Disconnected(_) | CallError::System(_)));
-                contained(|| callback(event));
-                if end {
-                    return;
-                }
-            }
-        })
-        .map_err(Error::from)?;
+        let (place, timeout) = (self.0.place(), options.timeout.or(self.0.timeout()));
+        let feed = self.new_feed(&place, name, options)?;
+        let (source, mut ended) = (Arc::clone(&feed), false);
+        let strand = Strand::new(move || {
+            let Some(event) = source.take().filter(|_| !ended && !source.closed.load(Ordering::Acquire)) else {
+                return false;
+            };
+            ended = matches!(event, Err(CallError::Disconnected(_)));
+            contained(|| callback(event));
+            !ended
+        })?;
+        // Before the first event can come.
+        let _ = feed.watcher.set(Arc::downgrade(&strand));
+        let watch = Watch::new(Arc::clone(&feed) as _, strand);
+        self.listen(&feed, &place, timeout)?;
         Ok(watch)
     }
 
@@ -125,9 +124,14 @@ impl Proxy {
     fn feed(&self, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
         let (place, timeout) = (self.0.place(), options.timeout.or(self.0.timeout()));
         let feed = self.new_feed(&place, name, options)?;
-        feed.attach(&place, deadline_in(timeout))?;
-        self.0.enrol(&feed);
+        self.listen(&feed, &place, timeout)?;
         Ok(feed)
+    }
+
+    fn listen(&self, feed: &Arc<Feed>, place: &Arc<Place>, timeout: Option<Duration>) -> Result<()> {
+        feed.attach(place, deadline_in(timeout))?;
+        self.0.enrol(feed);
+        Ok(())
     }
 
     /// One that does not listen yet.
@@ -180,6 +184,7 @@ impl Subscription {
         self.feed.ring.counts().0
     }
 
+    /// Whether no event waits to be read.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -204,32 +209,18 @@ impl Drop for Subscription {
     }
 }
 
-impl Watch {
-    /// Listens no more; no call begins after this. One that is under way is not waited for.
-    pub fn close(&self) {
-        self.0.close();
+impl Watched for Feed {
+    fn close(&self) {
+        Feed::close(self);
     }
 
-    /// Events dropped so far because the callback was too slow.
-    pub fn missed(&self) -> u64 {
-        self.0.missed.load(Ordering::Relaxed)
-    }
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        self.close();
+    fn missed(&self) -> u64 {
+        self.missed.load(Ordering::Relaxed)
     }
 }
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "Subscription({})", self.feed.signal)
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Watch({})", self.0.signal)
     }
 }

@@ -19,6 +19,7 @@ pub struct ConvertError {
     pub from: Signature,
     /// What it was to become.
     pub to: Signature,
+    /// Why it cannot be.
     pub why: Why,
 }
 

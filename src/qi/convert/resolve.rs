@@ -12,9 +12,19 @@ pub enum ResolveError {
     /// There is no method of this name.
     Unknown(String),
     /// None of this name takes these arguments.
-    Arguments { name: String, given: Signature },
+    Arguments {
+        /// The name.
+        name: String,
+        /// The types of the arguments.
+        given: Signature,
+    },
     /// Several take these arguments equally well; their full names.
-    Ambiguous { given: Signature, methods: Vec<String> },
+    Ambiguous {
+        /// The types of the arguments.
+        given: Signature,
+        /// Their full names.
+        methods: Vec<String>,
+    },
 }
 
 impl fmt::Display for ResolveError {

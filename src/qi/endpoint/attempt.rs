@@ -9,11 +9,10 @@ use crate::core::{Error, Result as CoreResult};
 use crate::qi::address::{AddressError, Endpoint, Scheme};
 use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, Registration};
-use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 use crate::transport::ipc::IPC;
 use crate::transport::pipe::Ready;
-use crate::transport::resolve::{Families, look_up};
+use crate::transport::resolve::{self, Families, look_up};
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Stream, Wire, begin_connect};
 use crate::transport::tcp::{Literal, outgoing};
@@ -80,6 +79,8 @@ struct Bell {
     reactor: Arc<Reactor>,
     caller: Arc<Parker>,
     rung: AtomicBool,
+    /// What the resolver has said.
+    answer: Mutex<Option<CoreResult<Vec<IpAddr>>>>,
 }
 
 impl Bell {
@@ -101,13 +102,15 @@ impl Source for Bell {
     fn flush(&self, _key: u64) -> bool {
         false
     }
+
+    fn resolved(&self, _key: u64, outcome: CoreResult<Vec<IpAddr>>) {
+        *self.answer.lock() = Some(outcome);
+        self.ring();
+    }
 }
 
-/// What the resolver says in the end.
-type Answer = Arc<Mutex<Option<CoreResult<Vec<IpAddr>>>>>;
-
 enum Stage {
-    LookingUp(Host, Answer),
+    LookingUp(Host),
     Connecting { stream: Arc<dyn Stream>, registration: Registration, connected: bool, peer: String },
 }
 
@@ -120,12 +123,18 @@ pub struct Attempt {
 impl Attempt {
     /// Begins; `caller` is notified when there is something to look at.
     pub fn begin(reactor: &Arc<Reactor>, caller: &Arc<Parker>, way: Way, config: &Config) -> Result<Attempt, Failure> {
-        let bell = Bell { reactor: Arc::clone(reactor), caller: Arc::clone(caller), rung: AtomicBool::new(false) };
-        let bell = Arc::new(bell);
+        let bell = Arc::new(Bell {
+            reactor: Arc::clone(reactor),
+            caller: Arc::clone(caller),
+            rung: AtomicBool::new(false),
+            answer: Mutex::default(),
+        });
         let (stream, peer) = match way {
             Way::Name(host) => {
-                let answer = resolve(&host.name, &bell)?;
-                return Ok(Attempt { stage: Stage::LookingUp(host, answer), bell });
+                // It cannot be interrupted: when nobody waits for it any more it is left to itself.
+                let name = host.name.clone();
+                resolve::start(move || look_up(&name), Arc::clone(&bell) as _, 0).map_err(Failure::System)?;
+                return Ok(Attempt { stage: Stage::LookingUp(host), bell });
             }
             Way::Unix(path) => (dial_unix(&path)?, format!("unix://{path}")),
             Way::Address(address, host) => {
@@ -143,7 +152,7 @@ impl Attempt {
             return Progress::Pending;
         }
         match &mut self.stage {
-            Stage::LookingUp(host, answer) => match answer.lock().take() {
+            Stage::LookingUp(host) => match self.bell.answer.lock().take() {
                 None => Progress::Pending,
                 Some(Err(_)) => Progress::Failed(Failure::NoSuchHost),
                 Some(Ok(addresses)) => {
@@ -202,17 +211,4 @@ fn believed(config: &Config) -> Result<TlsClient, Failure> {
         Some(tls) => Ok(tls.clone()),
         None => TlsClient::unverified().map_err(Failure::System),
     }
-}
-
-/// Has the system's resolver asked, on a thread: it cannot be interrupted, and when nobody waits for it any more it is left
-/// to itself.
-fn resolve(name: &str, bell: &Arc<Bell>) -> Result<Answer, Failure> {
-    let answer = Answer::default();
-    let (name, theirs, bell) = (name.to_owned(), Arc::clone(&answer), Arc::clone(bell));
-    spawn_without_signals("millrace-dns", move || {
-        let addresses = look_up(&name);
-        *theirs.lock() = Some(addresses);
-        bell.ring();
-    })?;
-    Ok(answer)
 }

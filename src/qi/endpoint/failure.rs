@@ -91,6 +91,7 @@ pub enum Reason {
     Closed,
     /// The peer did, between two messages.
     PeerClosed,
+    /// It failed.
     Failed(Failure),
 }
 

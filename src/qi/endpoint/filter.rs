@@ -26,15 +26,18 @@ impl Types {
     }
 
     #[must_use]
+    /// Types that are in one of the two.
     pub fn or(self, other: Types) -> Types {
         Types(self.0 | other.0)
     }
 
     #[must_use]
+    /// Types that are in both.
     pub fn and(self, other: Types) -> Types {
         Types(self.0 & other.0)
     }
 
+    /// Whether a type is among them.
     pub fn contains(self, ty: Type) -> bool {
         self.and(Types::of(ty)) != Types(0)
     }
@@ -43,9 +46,13 @@ impl Types {
 /// A filter without code: what it names must be equal, what is `None` may be anything.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pattern {
+    /// Messages of these types.
     pub types: Types,
+    /// Of this service; `None`: of any.
     pub service: Option<u32>,
+    /// Of this object; `None`: of any.
     pub object: Option<u32>,
+    /// With this action; `None`: with any.
     pub action: Option<u32>,
     /// The message id, as for the answer to a call.
     pub id: Option<u32>,
@@ -92,6 +99,7 @@ impl Pattern {
         Pattern { service: Some(service), object: Some(object), action: Some(action), ..Pattern::ANY }
     }
 
+    /// Whether a message with this header is meant.
     pub fn matches(&self, header: &Header) -> bool {
         let equal = |wanted: Option<u32>, is: u32| wanted.is_none_or(|wanted| wanted == is);
         self.types.contains(header.ty)
@@ -120,13 +128,16 @@ pub type FilterFn = dyn Fn(&Header) -> Verdict + Send + Sync;
 /// Which messages a handler wants.
 #[derive(Clone)]
 pub enum Filter {
+    /// By its header.
     Pattern(Pattern),
+    /// By a function that looks at its header.
     Callback(Arc<FilterFn>),
     /// None: the handler exists for its closer.
     Nothing,
 }
 
 impl Filter {
+    /// A filter that asks a function.
     pub fn callback(filter: impl Fn(&Header) -> Verdict + Send + Sync + 'static) -> Filter {
         Filter::Callback(Arc::new(filter))
     }

@@ -48,6 +48,8 @@ pub struct Slot {
     pub to_end: bool,
     /// The connection is over: who has the input drops it.
     pub over: bool,
+    /// What comes is read only when it is resumed.
+    pub held_back: bool,
     /// It is looked then whether the message that is under way gets on.
     pub stall: Option<TimerId>,
 }
@@ -72,7 +74,7 @@ struct UnderWay {
 impl Slot {
     pub fn new(stream: Arc<dyn Stream>, account: Arc<Account>) -> Slot {
         let input = Input { stream, decoder: Decoder::new(account), under_way: None };
-        Slot { input: Some(input), again: false, to_end: false, over: false, stall: None }
+        Slot { input: Some(input), again: false, to_end: false, over: false, held_back: false, stall: None }
     }
 
     pub fn end(&mut self) -> (Option<Input>, Option<TimerId>) {

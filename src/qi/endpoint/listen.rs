@@ -1,11 +1,11 @@
 //! Accepting: a listener makes an end point of each connection and has it welcomed before its first byte is read.
 
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use socket2::Socket;
 
@@ -15,6 +15,7 @@ use crate::reactor::{Reactor, Registration};
 use crate::sys::Owned;
 use crate::sys::interface::all_addresses;
 use crate::sys::sync::Mutex;
+use crate::transport::accepting::{self, accept_all};
 use crate::transport::ipc::IPC;
 use crate::transport::pipe::Ready;
 use crate::transport::resolve::{Families, look_up};
@@ -28,11 +29,6 @@ use super::budget::QUANTUM;
 use super::config::{Config, configure};
 use super::failure::{Failure, Reason};
 use super::{EndPoint, reentrancy};
-
-/// When descriptors ran out, accepting is tried again after this long.
-const PAUSE: Duration = Duration::from_millis(100);
-/// Connections accepted before others have their turn.
-const AT_ONCE: usize = 64;
 
 /// Called for each new connection on the thread that accepts, before its first byte is read: makes the handlers, keeps the
 /// end point if it wants to, or closes it. It must not block.
@@ -251,19 +247,15 @@ impl Accepting {
                 _ => return,
             }
         };
-        for _ in 0..AT_ONCE {
-            match door.accept(&self.config) {
-                Ok(accepted) => self.greet(accepted),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(error) if error.raw_os_error().is_some_and(is_shortage) => return self.pause(),
-                // That connection is gone already; the next may be well.
-                Err(_) => {}
+        match accept_all(|| door.accept(&self.config).map(|accepted| self.greet(accepted))) {
+            accepting::Accepted::All => {}
+            accepting::Accepted::Some => {
+                if let Some(registration) = self.state.lock().registration {
+                    // What is left is reported again. Only memory could fail here.
+                    let _ = self.reactor.watch_writable(registration, false);
+                }
             }
-        }
-        let state = self.state.lock();
-        if let Some(registration) = state.registration {
-            // Readiness is edge-triggered: what is left is reported again. Only memory could fail here.
-            let _ = self.reactor.watch_writable(registration, false);
+            accepting::Accepted::Failed(_) => self.pause(),
         }
     }
 
@@ -287,12 +279,7 @@ impl Accepting {
     fn pause(&self) {
         let mut state = self.state.lock();
         if let Some(me) = self.me.upgrade().filter(|_| state.door.is_some()) {
-            state.pause = Some(self.reactor.arm(Instant::now() + PAUSE, me, 0));
+            state.pause = Some(self.reactor.arm(Instant::now() + accepting::PAUSE, me, 0));
         }
     }
-}
-
-/// Descriptors or memory ran out.
-fn is_shortage(errno: i32) -> bool {
-    matches!(errno, libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::ENOBUFS)
 }

@@ -36,20 +36,24 @@ pub mod budget;
 mod calls;
 mod closing;
 mod config;
+#[doc(hidden)]
 pub mod decoder;
 mod dial;
 pub mod failure;
 pub mod filter;
+#[doc(hidden)]
 pub mod handlers;
 mod index;
 mod input;
 mod listen;
+#[doc(hidden)]
 pub mod outgoing;
 mod output;
 mod queue;
 mod race;
 mod reading;
 pub(in crate::qi) mod reentrancy;
+#[doc(hidden)]
 pub mod ring;
 mod sending;
 pub(in crate::qi) mod turn;
@@ -132,6 +136,8 @@ pub struct EndPoint {
     /// Messages are delivered. What `output.phase` says, for the reader to see without the lock.
     open: AtomicBool,
     authenticated: AtomicBool,
+    /// Its peer sends more than there is room for.
+    overrun: AtomicBool,
     capabilities: AtomicU64,
     /// Beats with every write, for the I/O thread to see without a lock.
     write_counters: WriteCounters,
@@ -164,6 +170,7 @@ impl EndPoint {
             counters: Counters::default(),
             open: AtomicBool::new(true),
             authenticated: AtomicBool::new(false),
+            overrun: AtomicBool::new(false),
             capabilities: AtomicU64::new(0),
             write_counters: WriteCounters::default(),
             attachment: Mutex::default(),
@@ -280,8 +287,15 @@ impl EndPoint {
         self.authenticated.store(true, Ordering::Release);
     }
 
+    /// Whether the peer has been believed.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated.load(Ordering::Acquire)
+    }
+
+    /// For sinks, about a peer that sends more than there is room for: after this turn nothing of it is read for 2 ms. To refuse
+    /// costs as much as to serve, and that time belongs to others.
+    pub fn hold_back(&self) {
+        self.overrun.store(true, Ordering::Relaxed);
     }
 
     /// The capabilities that both sides have announced, as bits whose meaning is that of the layers above; 0 at first.
@@ -289,6 +303,7 @@ impl EndPoint {
         self.capabilities.load(Ordering::Acquire)
     }
 
+    /// What both sides can do, as bits.
     pub fn set_capabilities(&self, bits: u64) {
         self.capabilities.store(bits, Ordering::Release);
     }
@@ -331,6 +346,7 @@ impl EndPoint {
         self.local.get().map(String::as_str)
     }
 
+    /// Its counters now.
     pub fn statistics(&self) -> Statistics {
         self.counters.read()
     }

@@ -103,6 +103,7 @@ impl Queue {
         self.ring.counts().0
     }
 
+    /// Whether no message waits.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

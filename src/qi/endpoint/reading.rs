@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::qi::message::{Message, Type, VERSION};
 use crate::transport::pipe::Ready;
@@ -23,6 +23,8 @@ use super::{AUTHENTICATION, EndPoint, LINGER, RESUMED, STALLED, Sink, reentrancy
 /// ones do.
 const READS: usize = 16;
 const MESSAGES: u32 = 1024;
+/// How long a peer is not read that has sent more than there was room for.
+const HELD_BACK: Duration = Duration::from_millis(2);
 
 /// The texts of Errors for Calls that nobody took. The first is libqi's own (section 17).
 const NOBODY: &str = "The call request could not be handled.";
@@ -55,6 +57,7 @@ impl Source for EndPoint {
         match key {
             LINGER => self.finish(Reason::Closed),
             RESUMED => {
+                self.input.lock().held_back = false;
                 self.read(false);
                 EndPoint::flush(self);
             }
@@ -82,6 +85,9 @@ impl EndPoint {
         let (mut input, mut to_end) = {
             let mut slot = self.input.lock();
             slot.to_end |= to_end;
+            if slot.held_back && !slot.to_end {
+                return;
+            }
             match slot.input.take() {
                 Some(input) => (input, slot.to_end),
                 None => {
@@ -102,9 +108,11 @@ impl EndPoint {
                 return if lingers { EndPoint::flush(self) } else { self.finish(reason) };
             }
             let paused = matches!(turn, Ended::Paused) || (matches!(turn, Ended::More) && input.stream.has_unread());
+            let held_back = self.overrun.swap(false, Ordering::Relaxed);
             let since = input.stands_since(self.received());
             let mut slot = self.input.lock();
-            if std::mem::take(&mut slot.again) && !slot.over && !paused {
+            slot.held_back = held_back;
+            if std::mem::take(&mut slot.again) && !slot.over && !paused && !held_back {
                 to_end = slot.to_end;
                 continue;
             }
@@ -112,8 +120,8 @@ impl EndPoint {
             self.expect_progress(&mut slot, since);
             drop(slot);
             drop(leftover);
-            if paused {
-                self.resume_soon();
+            if held_back || paused {
+                self.resume(if held_back { HELD_BACK } else { Duration::ZERO });
             } else if matches!(turn, Ended::More) {
                 self.output.lock().rewatch(&self.reactor);
             }
@@ -146,10 +154,10 @@ impl EndPoint {
         self.finish(Reason::Failed(Failure::Stalled));
     }
 
-    /// Has this read on when others have had their turn.
-    fn resume_soon(&self) {
+    /// Has this read on after a time; none: when others have had their turn.
+    fn resume(&self, after: Duration) {
         if let Some(me) = self.me.upgrade().filter(|_| !self.input.lock().over) {
-            self.reactor.arm(Instant::now(), me, RESUMED);
+            self.reactor.arm(Instant::now() + after, me, RESUMED);
         }
     }
 

@@ -35,6 +35,7 @@ pub enum WhenFull {
 pub enum Sent {
     /// It will be written whole, after those accepted before, if the connection lasts.
     Accepted,
+    /// It was dropped.
     Dropped,
 }
 

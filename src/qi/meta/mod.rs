@@ -47,7 +47,9 @@ impl Declared {
 /// `MetaMethodParameter`: documentation only.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MetaMethodParameter {
+    /// Its name.
     pub name: Text,
+    /// For people.
     pub description: Text,
 }
 
@@ -56,19 +58,26 @@ pub struct MetaMethodParameter {
 pub struct MetaMethod {
     /// The action id, which Calls carry.
     pub uid: u32,
+    /// The type of its result.
     pub return_signature: Declared,
+    /// Its name.
     pub name: Text,
     /// A tuple, or `m` for any arguments.
     pub parameters_signature: Declared,
+    /// For people.
     pub description: Text,
+    /// What its parameters are called, for people.
     pub parameters: Vec<MetaMethodParameter>,
+    /// What its result is, for people.
     pub return_description: Text,
 }
 
 /// `MetaSignal`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MetaSignal {
+    /// Its id, which messages carry.
     pub uid: u32,
+    /// Its name.
     pub name: Text,
     /// A tuple, or `m` for any arguments.
     pub signature: Declared,
@@ -77,17 +86,24 @@ pub struct MetaSignal {
 /// `MetaProperty`. There is a signal of the same id and name, of one argument.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MetaProperty {
+    /// Its id, which messages carry.
     pub uid: u32,
+    /// Its name.
     pub name: Text,
+    /// Its type.
     pub signature: Declared,
 }
 
 /// `MetaObject`. The keys are those of the wire; what counts is the uid inside, which valid ones equal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MetaObject {
+    /// Its methods, by id.
     pub methods: BTreeMap<u32, MetaMethod>,
+    /// Its signals, by id.
     pub signals: BTreeMap<u32, MetaSignal>,
+    /// Its properties, by id.
     pub properties: BTreeMap<u32, MetaProperty>,
+    /// For people.
     pub description: Text,
 }
 
@@ -96,6 +112,7 @@ pub struct MetaObject {
 pub struct MetaError {
     /// Method, signal or property, by id and name.
     pub member: String,
+    /// What is wrong.
     pub problem: Problem,
 }
 
@@ -103,7 +120,12 @@ pub struct MetaError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Problem {
     /// Its signature is none.
-    Signature { text: Text, error: SignatureError },
+    Signature {
+        /// What stands there.
+        text: Text,
+        /// What is wrong with it.
+        error: SignatureError,
+    },
     /// Parameters, or those of a signal, are neither a tuple nor `m`.
     NotArguments(Text),
     /// The type `X` cannot be sent.

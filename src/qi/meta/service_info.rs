@@ -23,6 +23,7 @@ static SIX: LazyLock<Signature> = LazyLock::new(|| constant(SERVICE_INFO_6_TEXT)
 pub enum ServiceInfoLayout {
     /// Without the object's uid.
     Six,
+    /// Seven members.
     Seven,
 }
 
@@ -50,13 +51,17 @@ impl ServiceInfoLayout {
 /// A service as the directory lists it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServiceInfo {
+    /// Its name in the directory.
     pub name: Text,
     /// 0 in the argument of `registerService`.
     pub service_id: u32,
+    /// The machine it runs on, as its process tells it.
     pub machine_id: Text,
+    /// The process it runs in.
     pub process_id: u32,
     /// Texts of URLs, as they came; see [`Endpoint`](crate::qi::address::Endpoint).
     pub endpoints: Vec<Text>,
+    /// The session that registered it.
     pub session_id: Text,
     /// Identity of the main object. Anything but 20 bytes is read as none.
     pub object_uid: Option<Uid>,

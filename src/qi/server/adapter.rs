@@ -75,6 +75,10 @@ impl Connection for Link {
         Arc::clone(self.endpoint.account())
     }
 
+    fn hold_back(&self) {
+        self.endpoint.hold_back();
+    }
+
     fn requester(&self) -> Arc<Requester> {
         // Of an end point that has ended, one that fails.
         Requester::of(&self.endpoint).unwrap_or_else(|_| Requester::over(Arc::clone(&self.endpoint) as _))

@@ -11,7 +11,8 @@ use crate::qi::signature::Signature;
 use crate::qi::value::Value;
 
 use super::mailbox::Limits;
-use super::model::{Answer, Call, Handler, Object, OnSet};
+use super::model::{Answer, Audience, Call, Handler, Object, OnSet, OnSubscribers};
+use super::object::Code;
 
 /// Builds an [`Object`]. Members get ids from 100 up in the order in which they are added. Every object has the generic
 /// members, statistics and traces.
@@ -20,7 +21,9 @@ pub struct ObjectBuilder {
     methods: HashMap<u32, Arc<Handler>>,
     values: Vec<(u32, String, Value)>,
     on_set: HashMap<u32, Box<OnSet>>,
+    audiences: Vec<(u32, Box<OnSubscribers>)>,
     limits: Limits,
+    at_once: usize,
     kept: Vec<Box<dyn Any + Send + Sync>>,
 }
 
@@ -40,7 +43,9 @@ impl ObjectBuilder {
             methods: HashMap::new(),
             values: Vec::new(),
             on_set: HashMap::new(),
+            audiences: Vec::new(),
             limits: Limits::default(),
+            at_once: 1,
             kept: Vec::new(),
         }
     }
@@ -57,6 +62,14 @@ impl ObjectBuilder {
         self
     }
 
+    /// How many calls of it may run at once, and whatever else its code is called for; at least 1, which is the default. With more its
+    /// code must be ready for that, and calls of one connection may overtake each other. It needs as many workers
+    /// ([`super::Options::workers`]); those that a method holds up are replaced.
+    pub fn concurrency(&mut self, calls: usize) -> &mut ObjectBuilder {
+        self.at_once = calls;
+        self
+    }
+
     /// Keeps this as long as the object is: it is dropped when no code of the object's will run any more.
     pub fn keep(&mut self, kept: impl Any + Send + Sync) -> &mut ObjectBuilder {
         self.kept.push(Box::new(kept));
@@ -64,7 +77,7 @@ impl ObjectBuilder {
     }
 
     /// Adds a method; gives its id. `parameters` is a tuple, or `m` for any arguments. `code` runs on a worker, one call
-    /// of the object at a time; the arguments have the declared types, and its result is converted to `result`.
+    /// of the object at a time unless [`ObjectBuilder::concurrency`] says otherwise; the arguments have the declared types, and its result is converted to `result`.
     pub fn method(
         &mut self,
         name: &str,
@@ -110,6 +123,20 @@ impl ObjectBuilder {
         self.meta.signal(name, arguments)
     }
 
+    /// Has `code` told when a signal or property, by its id, has got its first subscriber (true) and lost its last one (false): to run a
+    /// camera only while somebody looks. It runs on a worker, like a method and in turn with them, shortly after the change; if
+    /// that has been undone meanwhile, it is not told. When its server is closed it is told by the
+    /// thread that does that.
+    ///
+    /// ```
+    /// # let mut builder = nanomsg::qi::server::ObjectBuilder::new();
+    /// let image = builder.signal("image", "(r)");
+    /// builder.on_subscribers(image, |camera, watched| println!("{camera:?} runs: {watched}"));
+    /// ```
+    pub fn on_subscribers(&mut self, signal: u32, code: impl Fn(&Object, bool) + Send + Sync + 'static) {
+        self.audiences.push((signal, Box::new(code)));
+    }
+
     /// Adds a property with its first value; gives its id.
     pub fn property(&mut self, name: &str, signature: &str, value: impl Into<Value>) -> u32 {
         let id = self.meta.property(name, signature);
@@ -132,7 +159,7 @@ impl ObjectBuilder {
 
     /// The object. The text says which member may not be published, and why.
     pub fn build(self) -> Result<Object, String> {
-        let ObjectBuilder { meta, methods, values, on_set, limits, kept } = self;
+        let ObjectBuilder { meta, methods, values, on_set, audiences, limits, at_once, kept } = self;
         let meta = meta.build().map_err(|error| error.to_string())?;
         let mut converted = HashMap::new();
         for (id, signature, value) in values {
@@ -146,7 +173,15 @@ impl ObjectBuilder {
                 None => call.reply(Err("No such method".into())),
             }
         };
-        Object::assemble(meta, Box::new(handler), converted, on_set, limits)
+        let mut told = HashMap::new();
+        for (id, code) in audiences {
+            if meta.signal(id).is_none() {
+                return Err(format!("who is told of the subscribers of {id}: there is no such signal or property"));
+            }
+            told.insert(id, Audience::new(code));
+        }
+        let code = Code::of(Box::new(handler));
+        Object::assemble(meta, Code { values: converted, on_set, audiences: told, limits, at_once, ..code })
     }
 }
 
@@ -157,6 +192,6 @@ impl Object {
         if !meta.properties.is_empty() {
             return Err("properties need values: use the builder".to_owned());
         }
-        Object::assemble(meta, Box::new(handler), HashMap::new(), HashMap::new(), Limits::default())
+        Object::assemble(meta, Code::of(Box::new(handler)))
     }
 }

@@ -19,7 +19,10 @@ pub enum Policy {
     Control,
     /// `Full` at once: dropped, and counted by whoever sends. Events of a stream that has lasted (`in_stream`) may be
     /// written together, a little later.
-    Event { in_stream: bool },
+    Event {
+        /// Whether the stream has lasted.
+        in_stream: bool,
+    },
 }
 
 /// Why a message was not sent.
@@ -62,6 +65,9 @@ pub trait Connection: Send + Sync {
     fn account(&self) -> Arc<Account> {
         Budget::default().account()
     }
+
+    /// The peer calls more than there is room for: it should be read a little more slowly.
+    fn hold_back(&self) {}
 
     /// What makes calls of the peer's objects through it.
     fn requester(&self) -> Arc<Requester>;

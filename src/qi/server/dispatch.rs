@@ -16,9 +16,9 @@ use super::model::{
     Address, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, Remote, Responder, Task,
 };
 use super::object::count;
-use super::pace::Pace;
 use super::reading::{members, reading_failed};
-use super::workers::Crew;
+use crate::qi::workers::Crew;
+use crate::qi::workers::pace::Pace;
 
 /// What a call ends with that no worker came for.
 const STUCK: &str = "The call was dropped: all threads of the server (max_workers) are inside methods, and none has come back for long. \

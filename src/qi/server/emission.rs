@@ -31,7 +31,7 @@ use super::mailbox::Origin;
 use super::model::{Address, Answer, Emission, Object, Subscription, Task};
 use super::object::count;
 use super::signals::{EmitError, Emitted};
-use super::workers::Crew;
+use crate::qi::workers::Crew;
 
 /// Subscribers that are told in one turn.
 const AT_ONCE: u32 = 512;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! A worker that has taken a task calls [`Mailbox::finish`] when it is done with it. Until then nobody else is told to
-//! schedule, so an object does one thing at a time. It may belong to several servers: whoever finds it idle schedules it,
+//! schedule, so an object does one thing at a time; or as many as it has **runs** for, each of which goes this way. It may belong to several servers: whoever finds it idle schedules it,
 //! and it does there what all of them want of it.
 //!
 //! # Turns
@@ -86,7 +86,8 @@ struct State<T> {
     round: u64,
     whole: Load,
     shares: HashMap<u64, Share>,
-    scheduled: bool,
+    /// Of the object that are with workers, or told to be.
+    runs: usize,
 }
 
 impl<T> State<T> {
@@ -114,13 +115,15 @@ impl<T> State<T> {
 pub struct Mailbox<T> {
     state: Mutex<State<T>>,
     limits: Limits,
+    at_once: usize,
 }
 
 impl<T> Mailbox<T> {
-    pub fn new(limits: Limits) -> Mailbox<T> {
+    /// For an object that does so many things at once, at least one.
+    pub fn new(limits: Limits, at_once: usize) -> Mailbox<T> {
         let (whole, shares) = (Load::default(), HashMap::new());
-        let state = State { queue: VecDeque::new(), round: 0, whole, shares, scheduled: false };
-        Mailbox { state: Mutex::new(state), limits }
+        let state = State { queue: VecDeque::new(), round: 0, whole, shares, runs: 0 };
+        Mailbox { state: Mutex::new(state), limits, at_once: at_once.max(1) }
     }
 
     /// Adds a task. `Ok(true)`: the caller must have the object run, for nobody else will. The task comes back if there
@@ -144,14 +147,16 @@ impl<T> Mailbox<T> {
             }
         };
         state.insert(Entry { round, origin, task });
-        Ok(!std::mem::replace(&mut state.scheduled, true))
+        let another = state.runs < self.at_once;
+        state.runs += usize::from(another);
+        Ok(another)
     }
 
-    /// The next task, for the worker that was told to run the object. `None`: it has been taken away; the object is idle.
+    /// The next task, for the worker that was told to run the object. `None`: it has been taken away, or others have it; this run is over.
     pub fn take(&self) -> Option<T> {
         let mut state = self.state.lock();
         let Some(Entry { round, origin, task }) = state.queue.pop_front() else {
-            state.scheduled = false;
+            state.runs -= 1;
             return None;
         };
         state.round = round;
@@ -159,11 +164,12 @@ impl<T> Mailbox<T> {
         Some(task)
     }
 
-    /// The task that was taken is done. True: there is more, and the caller must have the object run.
+    /// The task that was taken is done. True: there is more, and the caller must have the object run; else this run is over.
     pub fn finish(&self) -> bool {
         let mut state = self.state.lock();
-        state.scheduled = !state.queue.is_empty();
-        state.scheduled
+        let more = !state.queue.is_empty();
+        state.runs -= usize::from(!more);
+        more
     }
 
     /// Takes out the first task that `is_it`.
@@ -176,7 +182,7 @@ impl<T> Mailbox<T> {
     }
 
     /// Those whom the caller had run the object do not any more. Takes out the tasks that nobody will do, and gives those,
-    /// and `whose` the first of the rest is: the caller must have these run the object. `None`: it is idle.
+    /// and `whose` the first of the rest is: the caller must have these run the object. `None`: this run is over.
     pub fn abandon<W>(&self, nobodys: impl Fn(&T) -> bool, whose: impl FnOnce(&T) -> W) -> (Vec<T>, Option<W>) {
         let mut state = self.state.lock();
         let all = std::mem::take(&mut state.queue).into_iter();
@@ -184,7 +190,7 @@ impl<T> Mailbox<T> {
         state.queue = kept;
         dropped.iter().for_each(|entry| state.left(entry.origin));
         let whose = state.queue.front().map(|entry| whose(&entry.task));
-        state.scheduled = whose.is_some();
+        state.runs -= usize::from(whose.is_none());
         (dropped.into_iter().map(|entry| entry.task).collect(), whose)
     }
 

@@ -22,6 +22,7 @@
 //! 5. `followed` of an object that is passed on, while a share in a registration is taken.
 
 mod adapter;
+mod audience;
 mod auth;
 mod builder;
 mod call;
@@ -38,18 +39,15 @@ mod listening;
 mod mailbox;
 mod model;
 mod object;
-mod pace;
 mod passing;
 mod peer;
 mod reading;
 mod remote;
 mod router;
-mod run_queue;
 mod serving;
 mod signals;
 mod statistics;
 mod trace;
-mod workers;
 
 #[cfg(test)]
 mod tests;
@@ -59,9 +57,9 @@ pub use crate::qi::machine::machine_id;
 pub use auth::{Authenticator, Credentials, Extra, Verdict};
 pub use builder::ObjectBuilder;
 pub use connection::{Connection, Policy, SendError};
-pub use function::{Function, IntoAnswer, Method};
+pub use function::{Function, IntoAnswer, WithCall};
 pub use mailbox::Limits;
-pub use model::{Answer, Call, Caller, Cancellation, Handler, Object, OnSet, Remote};
+pub use model::{Answer, Call, Caller, Cancellation, Handler, Object, OnSet, OnSubscribers, Remote};
 pub use object::{ObjectStatistics, WeakObject};
 pub(in crate::qi) use passing::passing;
 pub use remote::Done;

@@ -22,14 +22,32 @@ use crate::sys::sync::Mutex;
 use super::auth::Auth;
 use super::connection::{Connection, Policy};
 use super::mailbox::Mailbox;
-use super::pace::Pace;
 use super::statistics::{Begun, Instrumentation};
-use super::workers::Crew;
+use crate::qi::workers::Crew;
+use crate::qi::workers::pace::Pace;
 
 /// Code that answers calls. It may keep the [`Call`] and answer later, from any thread.
 pub type Handler = dyn Fn(Call) + Send + Sync;
 /// Code that is asked before a property is set; its text becomes the Error.
 pub type OnSet = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
+
+/// Code that is told whether anybody listens to a signal.
+pub type OnSubscribers = dyn Fn(&Object, bool) + Send + Sync;
+
+/// Who is to be told about the subscribers of one signal.
+pub(super) struct Audience {
+    pub code: Box<OnSubscribers>,
+    pub state: Mutex<AudienceState>,
+}
+
+#[derive(Default)]
+pub(super) struct AudienceState {
+    /// What it knows.
+    pub told: bool,
+    /// A thread is telling it, and looks again before it leaves if another one asks: so the last that it hears is true.
+    pub telling: bool,
+    pub again: bool,
+}
 
 /// Where an object is known on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +86,7 @@ pub(super) struct Core {
     /// Its code is not here but there.
     pub origin: Option<Origin>,
     pub on_set: HashMap<u32, Box<OnSet>>,
+    pub audiences: HashMap<u32, Audience>,
     pub values: Mutex<HashMap<u32, Value>>,
     pub mailbox: Mailbox<Task>,
     pub subscriptions: Mutex<Vec<Arc<Subscription>>>,
@@ -104,6 +123,7 @@ pub struct Call {
     pub method: u32,
     /// Of the declared types; for parameters `m`, of any.
     pub arguments: Vec<Value>,
+    /// Who calls.
     pub caller: Caller,
     pub(super) responder: Responder,
 }

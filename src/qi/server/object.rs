@@ -11,16 +11,30 @@ use crate::sys::random;
 use crate::sys::sync::Mutex;
 
 use super::mailbox::{Limits, Mailbox};
-use super::model::{Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType};
-use super::pace::Pace;
+use super::model::{Audience, Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType};
 use super::statistics::Instrumentation;
+use crate::qi::workers::pace::Pace;
 
 /// What an object does, and what it keeps.
-struct Code {
-    handler: Box<Handler>,
-    on_set: HashMap<u32, Box<OnSet>>,
-    values: HashMap<u32, Value>,
-    origin: Option<Origin>,
+pub(super) struct Code {
+    /// Gets every call of a method that the meta object declares, with arguments of the declared types.
+    pub handler: Box<Handler>,
+    pub on_set: HashMap<u32, Box<OnSet>>,
+    /// Of all properties.
+    pub values: HashMap<u32, Value>,
+    pub audiences: HashMap<u32, Audience>,
+    pub origin: Option<Origin>,
+    pub limits: Limits,
+    /// Things that it may do at once.
+    pub at_once: usize,
+}
+
+impl Code {
+    /// One thing at a time, and nothing beside methods.
+    pub fn of(handler: Box<Handler>) -> Code {
+        let (on_set, values, audiences) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Code { handler, on_set, values, audiences, origin: None, limits: Limits::default(), at_once: 1 }
+    }
 }
 
 pub(super) fn count(counter: &AtomicU64) {
@@ -45,28 +59,20 @@ pub struct ObjectStatistics {
 }
 
 impl Object {
-    /// An object with all its code in one place: `handler` gets every call of a method that `meta` declares, with
-    /// arguments of the declared types. `values` are those of the properties; all of them must be there.
-    pub(super) fn assemble(
-        meta: MetaObject,
-        handler: Box<Handler>,
-        values: HashMap<u32, Value>,
-        on_set: HashMap<u32, Box<OnSet>>,
-        limits: Limits,
-    ) -> Result<Object, String> {
+    /// An object; the text says what is wrong with `meta`.
+    pub(super) fn assemble(meta: MetaObject, code: Code) -> Result<Object, String> {
         meta.validate().map_err(|error| error.to_string())?;
-        Ok(Object::of(meta, Code { handler, on_set, values, origin: None }, limits))
+        Ok(Object::of(meta, code))
     }
 
     /// An object whose code is elsewhere; what of `meta` may not be published has been left out.
     pub(super) fn passing(meta: MetaObject, origin: Origin) -> Object {
-        let handler = Box::new(drop);
-        let code = Code { handler, on_set: HashMap::new(), values: HashMap::new(), origin: Some(origin) };
-        Object::of(meta, code, Limits::default())
+        Object::of(meta, Code { origin: Some(origin), ..Code::of(Box::new(drop)) })
     }
 
     /// Of a valid meta object: so every signature in it is one.
-    fn of(meta: MetaObject, Code { handler, on_set, values, origin }: Code, limits: Limits) -> Object {
+    fn of(meta: MetaObject, code: Code) -> Object {
+        let Code { handler, on_set, values, audiences, origin, limits, at_once } = code;
         let encoded = encode(&meta.to_value(), &SIGNATURE).unwrap_or_default();
         let methods = meta.methods.values().filter_map(|method| {
             let (parameters, result) = (method.parameters_type().ok()?, method.return_type().ok()?);
@@ -89,7 +95,8 @@ impl Object {
             origin,
             on_set,
             values: Mutex::new(values),
-            mailbox: Mailbox::new(limits),
+            mailbox: Mailbox::new(limits, at_once),
+            audiences,
             subscriptions: Mutex::default(),
             order: Mutex::default(),
             instrumentation: Instrumentation::default(),

@@ -16,8 +16,8 @@ use super::connection::{Connection, Policy, SendError};
 use super::inbound::Found;
 use super::model::{Address, Common, InboundCall, Object, Peer};
 use super::object::count;
-use super::pace;
-use super::workers::Crew;
+use crate::qi::workers::Crew;
+use crate::qi::workers::pace;
 
 /// Calls of one connection that may be without an answer.
 pub(super) const MAX_CALLS: usize = 64 * 1024;

@@ -19,8 +19,8 @@ use super::listening;
 use super::mailbox::Origin;
 use super::model::{Address, Common, InboundCall, Object, Peer, Task};
 use super::object::count;
-use super::run_queue::Threads;
-use super::workers::{Crew, Left, Workers};
+use crate::qi::workers::run_queue::Threads;
+use crate::qi::workers::{Crew, Left, Workers};
 
 /// libqi's text for what is not there, or not yet (qi-messaging.md 17).
 pub(super) const NOBODY: &str = "The call request could not be handled.";
@@ -164,7 +164,7 @@ impl Router {
         self.workers.step()
     }
 
-    /// As much time has passed as the workers look at ([`super::workers::TICK`]), in a test without a reactor.
+    /// As much time has passed as the workers look at ([`crate::qi::workers::TICK`]), in a test without a reactor.
     #[cfg(test)]
     pub fn tick(&self) -> bool {
         self.workers.crew().tick()
@@ -262,6 +262,7 @@ impl Router {
             Ok(true) => self.workers.crew().submit(object),
             Err(task) => {
                 drop(task);
+                peer.connection.hold_back();
                 if is_post {
                     count(&object.0.counters.dropped_posts);
                 } else if inbound.claim() {

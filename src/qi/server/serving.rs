@@ -22,7 +22,7 @@ use super::auth::{Authenticator, Credentials, Verdict};
 use super::directory_object::{DirectoryService, SERVICE};
 use super::model::{Address, Object, Peer, Remote};
 use super::router::{Role, Router};
-use super::run_queue::Threads;
+use crate::qi::workers::run_queue::Threads;
 
 /// Settings of a server. The defaults suit a directory on a trusted network.
 #[derive(Clone)]

@@ -127,7 +127,7 @@ impl Object {
         }
         let dropped = AtomicU64::new(0);
         let (peer, ended) = (Arc::clone(peer), AtomicBool::new(false));
-        let subscription = Subscription { peer, address, signal, link, wanted, dropped, ended };
+        let subscription = Arc::new(Subscription { peer, address, signal, link, wanted, dropped, ended });
         let peer = &subscription.peer.clone();
         if !peer.begin_subscription(subscription.wanted_size()) {
             return Err("Too many subscriptions on this connection");
@@ -141,8 +141,9 @@ impl Object {
                 peer.end_subscription(subscription.wanted_size());
                 return Err("Too many subscriptions of this connection to this signal");
             }
-            subscriptions.push(Arc::new(subscription));
+            subscriptions.push(Arc::clone(&subscription));
         }
+        self.audience_changed(&subscription);
         // The end of the connection may have come between; whoever is later sweeps.
         if peer.is_closed() {
             self.unsubscribe_all(|subscription| Arc::ptr_eq(&subscription.peer, peer));
@@ -186,6 +187,7 @@ impl Object {
         for subscription in gone {
             subscription.ended.store(true, Ordering::Relaxed);
             subscription.peer.end_subscription(subscription.wanted_size());
+            self.audience_changed(subscription);
         }
         if let Some(origin) = &self.0.origin {
             gone.iter().for_each(|subscription| origin.unfollow(subscription.signal));

@@ -9,6 +9,7 @@ use crate::qi::signature::{Signature, SignatureError};
 pub struct DecodeError {
     /// Bytes into the payload; inside of a dynamic that was kept encoded, into its content.
     pub position: usize,
+    /// What is wrong there.
     pub reason: DecodeReason,
 }
 
@@ -64,7 +65,12 @@ impl std::error::Error for DecodeError {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EncodeError {
     /// The value is of another type. What differs in width or wrapping must be converted first.
-    Mismatch { expected: Signature, found: Signature },
+    Mismatch {
+        /// The type it should have.
+        expected: Signature,
+        /// The type it has.
+        found: Signature,
+    },
     /// `X` has no bytes.
     Unknown,
     /// More values within each other than anybody would read.

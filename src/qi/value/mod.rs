@@ -71,6 +71,7 @@ pub enum Value {
 /// `[T]`, and `#T`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct List {
+    /// The type of its elements.
     pub element: Signature,
     /// All of type `element`.
     pub items: Vec<Value>,
@@ -79,8 +80,11 @@ pub struct List {
 /// `{KV}`, and `~V`. The order has no meaning on the wire; it is kept, and so are keys that come twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Map {
+    /// The type of its keys.
     pub key: Signature,
+    /// The type of its values.
     pub value: Signature,
+    /// Its entries, in their order.
     pub entries: Vec<(Value, Value)>,
 }
 
@@ -89,13 +93,16 @@ pub struct Map {
 pub struct Tuple {
     /// Of the tuple itself, one member for each of `members`.
     pub signature: Signature,
+    /// Its members, in their order.
     pub members: Vec<Value>,
 }
 
 /// `+T`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optional {
+    /// The type of its value.
     pub element: Signature,
+    /// The value, if there is one.
     pub value: Option<Value>,
 }
 

@@ -19,7 +19,9 @@ const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// A reference to an object. Service and object id name it on the connection it came through, and on no other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
+    /// What it can do.
     pub meta: Arc<MetaObject>,
+    /// The service it belongs to.
     pub service: u32,
     /// 0 for the null object.
     pub object: u32,

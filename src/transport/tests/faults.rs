@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use crate::core::Result;
 use crate::core::lifecycle::Ending;
 use crate::transport::framing::{Framing, SP_IPC};
-use crate::transport::pipe::Ready;
+use crate::transport::pipe::{PipeEvent, Ready};
 
 use super::fake::{CLOSED, EOF, OWN, PEER, Rig, bodies};
 
@@ -19,7 +19,7 @@ fn converse(rig: &mut Rig) -> Result<()> {
     rig.fake.script().read_at_most = 30_000;
     rig.event(Ready { readable: true, writable: true, closed: false }).1?;
     // After a call that would have blocked, the kernel reports again.
-    while !rig.seen.greeted {
+    while !rig.seen.contains(&PipeEvent::Greeted) {
         rig.event(Ready { readable: true, writable: true, closed: false }).1?;
     }
     let mut wire = rig.wire(&bodies(&IN));
@@ -35,13 +35,13 @@ fn converse(rig: &mut Rig) -> Result<()> {
     }
     let mut gone = rig.leave(Ending::HalfClose);
     for _ in 0..100 {
-        if gone || rig.seen.gone {
+        if gone || rig.seen.contains(&PipeEvent::Gone) {
             return Ok(());
         }
         rig.drain(20_000)?;
         if rig.fake.script().shut {
             rig.fake.script().end = Some(EOF);
-            gone = rig.event(CLOSED).0.gone;
+            gone = rig.event(CLOSED).0.contains(&PipeEvent::Gone);
         }
     }
     panic!("the conversation never ends");

@@ -1,7 +1,7 @@
 use crate::core::Message;
 use crate::core::socket::Flow;
 use crate::transport::inproc::{InprocPipe, link};
-use crate::transport::pipe::{PipeEvents, Ready};
+use crate::transport::pipe::{Behind, PipeEvent, Ready};
 
 /// Sends a message of which other pipes get a copy, or not: that makes no difference here.
 fn send(sender: &mut InprocPipe, body: &[u8]) -> Flow {
@@ -12,12 +12,12 @@ fn send(sender: &mut InprocPipe, body: &[u8]) -> Flow {
     flow
 }
 
-/// The next message's body, and what became of the pipe.
-fn take(receiver: &mut InprocPipe) -> (Vec<u8>, PipeEvents) {
+/// The next message's body, what is behind it, and whether the sender is writable by that.
+fn take(receiver: &mut InprocPipe) -> (Vec<u8>, Option<Behind>, bool) {
     let mut message = Message::default();
-    let (taken, change) = receiver.take(&mut message);
-    assert!(taken);
-    (message.body.bytes().to_vec(), change)
+    let (behind, writable) = receiver.take(&mut message);
+    assert!(behind.is_some());
+    (message.body.bytes().to_vec(), behind, writable)
 }
 
 /// Sends until full; gives how many were accepted.
@@ -45,9 +45,9 @@ fn the_queue_is_accounted_to_the_byte() {
         let [mut a, mut b] = link([1, limit]);
         assert_eq!(fill(&mut a, size), accepted, "limit {limit}, size {size}");
         if size > 0 {
-            let (body, change) = take(&mut b);
+            let (body, _, writable) = take(&mut b);
             assert_eq!(body.len(), size);
-            assert!(change.writable);
+            assert!(writable);
             assert_eq!(fill(&mut a, size), 1, "after one receive: limit {limit}, size {size}");
         }
     }
@@ -60,12 +60,12 @@ fn what_was_accepted_outlives_the_sender() {
         send(&mut a, body);
     }
     a.leave();
-    let change = b.advance(Ready { closed: true, ..Ready::default() });
-    assert!(change.readable && change.hung_up);
+    let events = b.advance(Ready { closed: true, ..Ready::default() });
+    assert_eq!(events[..], [PipeEvent::Readable, PipeEvent::HungUp]);
     assert_eq!(take(&mut b).0, b"first");
-    let (last, change) = take(&mut b);
-    assert_eq!((&last[..], change.readable), (&b"parked"[..], false));
-    assert!(!b.take(&mut Message::default()).0, "nothing is left");
+    let (last, behind, _) = take(&mut b);
+    assert_eq!((&last[..], behind), (&b"parked"[..], Some(Behind::Nothing)));
+    assert!(b.take(&mut Message::default()).0.is_none(), "nothing is left");
 }
 
 #[test]
@@ -73,5 +73,5 @@ fn nothing_is_accepted_for_a_receiver_that_has_gone() {
     let [mut a, mut b] = link([1, 100]);
     b.leave();
     assert_eq!(send(&mut a, b"x"), Flow::Full);
-    assert!(a.advance(Ready { closed: true, ..Ready::default() }).hung_up);
+    assert_eq!(a.advance(Ready { closed: true, ..Ready::default() })[..], [PipeEvent::HungUp]);
 }

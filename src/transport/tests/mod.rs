@@ -1,7 +1,7 @@
 //! Tests of the transports' parts, none of which needs a network: `fake` is the stream under a pipe.
 
 mod ends;
-mod fake;
+pub mod fake;
 mod faults;
 mod greeting;
 mod inbox;

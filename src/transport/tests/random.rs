@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use crate::transport::framing::{SP_IPC, SP_TCP};
+use crate::transport::pipe::PipeEvent;
 
 use super::fake::{EOF, Rig};
 
@@ -93,7 +94,7 @@ proptest! {
         }
         cable.ends[1].fake.script().end = Some(EOF);
         cable.ends[1].hear_all().unwrap();
-        prop_assert!(cable.ends[1].seen.hung_up);
+        prop_assert!(cable.ends[1].seen.contains(&PipeEvent::HungUp));
         for side in [0, 1] {
             prop_assert!(cable.ends[1 - side].received == cable.sent[side]);
         }

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use crate::core::Error;
 use crate::transport::blocks::BLOCK;
 use crate::transport::framing::{Framing, Prefix, SP_IPC, SP_TCP};
+use crate::transport::pipe::PipeEvent;
 
 use super::fake::{CLOSED, EOF, READABLE, Rig, bodies};
 
@@ -22,7 +23,7 @@ fn messages_come_out_whole_and_in_order_in_pieces_of_any_size() {
             rig.fake.script().read_at_most = piece;
             rig.hear_all().unwrap();
             assert!(rig.received == sent, "pieces of {piece}");
-            assert!(!rig.seen.hung_up);
+            assert!(!rig.seen.contains(&PipeEvent::HungUp));
         }
     }
 }
@@ -51,7 +52,7 @@ fn a_cut_anywhere_costs_only_what_was_not_whole() {
             rig.hear_all().unwrap();
             let whole = (0..=3).rev().find(|&count| rig.wire(&sent[..count]).len() <= cut).unwrap();
             assert_eq!(rig.received, sent[..whole], "cut at {cut}");
-            assert!(rig.seen.hung_up && rig.fake.script().shut, "the end is told and answered");
+            assert!(rig.seen.contains(&PipeEvent::HungUp) && rig.fake.script().shut, "the end is told and answered");
         }
     }
 }
@@ -66,7 +67,7 @@ fn a_cut_in_a_large_message_costs_only_that() {
         rig.fake.script().end = Some(EOF);
         rig.hear_all().unwrap();
         assert_eq!(rig.received, sent[..1], "cut at {cut}");
-        assert!(rig.seen.hung_up);
+        assert!(rig.seen.contains(&PipeEvent::HungUp));
     }
 }
 
@@ -80,11 +81,11 @@ fn what_the_kernel_holds_at_a_hang_up_piles_up() {
         rig.arrive(&rig.wire(&sent));
         rig.fake.script().end = Some(EOF);
         let (change, outcome) = rig.event(CLOSED);
-        assert!(outcome.is_ok() && change.readable);
+        assert!(outcome.is_ok() && change.contains(&PipeEvent::Readable));
         rig.take_all();
         // A large message behind the first is read when its turn comes.
         assert!(rig.received == sent);
-        assert!(change.hung_up || rig.seen.hung_up);
+        assert!(change.contains(&PipeEvent::HungUp) || rig.seen.contains(&PipeEvent::HungUp));
         assert!(rig.event(CLOSED).1.is_ok(), "an echo of the end");
     }
 }
@@ -112,7 +113,7 @@ fn what_came_before_an_oversized_message_is_not_lost() {
     rig.arrive(&SP_TCP.prefix(Prefix::of_length(11)));
     rig.hear_all().unwrap();
     assert_eq!(rig.received, sent);
-    assert!(rig.seen.hung_up);
+    assert!(rig.seen.contains(&PipeEvent::HungUp));
 }
 
 #[test]
@@ -151,17 +152,17 @@ fn only_one_type_of_message_exists_on_ipc() {
     rig.arrive(&[2]);
     rig.hear_all().unwrap();
     assert_eq!(rig.received, sent);
-    assert!(rig.seen.hung_up, "what follows cannot be understood");
+    assert!(rig.seen.contains(&PipeEvent::HungUp), "what follows cannot be understood");
 }
 
 #[test]
 fn a_message_waits_until_it_is_taken() {
     let mut rig = Rig::active(&SP_TCP);
     rig.arrive(&rig.wire(&bodies(&[1, 2, 3])));
-    assert!(rig.event(READABLE).0.readable);
+    assert!(rig.event(READABLE).0.contains(&PipeEvent::Readable));
     let calls = rig.fake.script().calls;
     // Told once; and nothing more is read while it waits.
-    assert!(!rig.event(READABLE).0.readable);
+    assert!(!rig.event(READABLE).0.contains(&PipeEvent::Readable));
     assert_eq!(rig.fake.script().calls, calls);
     rig.take_all();
     assert_eq!(rig.received, bodies(&[1, 2, 3]));
@@ -176,10 +177,10 @@ fn there_is_nothing_to_take_where_nothing_is_whole() {
     rig.arrive(&[1; 99]);
     rig.event(READABLE).1.unwrap();
     rig.take_all();
-    assert!(rig.received.is_empty() && !rig.seen.hung_up);
+    assert!(rig.received.is_empty() && !rig.seen.contains(&PipeEvent::HungUp));
     rig.arrive(&[1]);
     rig.hear_all().unwrap();
     assert_eq!(rig.received, [vec![1; 100]]);
     rig.fake.script().end = Some(EOF);
-    assert!(rig.event(CLOSED).0.hung_up);
+    assert!(rig.event(CLOSED).0.contains(&PipeEvent::HungUp));
 }

@@ -278,7 +278,7 @@ impl Stream for WsStream {
 
     fn say_goodbye(&self) {
         let mut outlet = self.outlet();
-        if !outlet.is_silent && !outlet.closed {
+        if !outlet.is_silent {
             outlet.close(&*self.wire, frame::GOING_AWAY, "");
         }
     }
@@ -363,12 +363,44 @@ impl Outlet {
         let _ = self.flush(wire);
     }
 
-    /// The last word. It cannot be said in the middle of another.
+    /// The last word, so not said again when the peer says it back. It cannot be said in the middle of another.
     fn close(&mut self, wire: &dyn Stream, code: u16, reason: &str) {
+        if self.closed {
+            return;
+        }
         if matches!(self.flush(wire), Ok(true)) && self.encoder.is_between_frames() {
             let bytes = self.encoder.control(frame::CLOSE, &frame::close_payload(code, reason));
             self.say(wire, &bytes);
         }
         self.closed = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::fake::Fake;
+    use super::*;
+
+    const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    const PAIR: u16 = 0x10;
+
+    /// Browsers take anything that follows a close frame for a fault, another one as well, and report 1006.
+    #[test]
+    fn goodbye_is_said_once() {
+        let wire = Arc::new(Fake::default());
+        let stream = WsStream::new(Arc::clone(&wire) as Arc<dyn Stream>, None, frame::BINARY, SizeLimit::default());
+        stream.write(&[IoSlice::new(&WsFraming.greeting(PAIR))]).unwrap();
+        wire.script().incoming.extend(REQUEST);
+        stream.read(&mut [0; 100]).unwrap();
+        wire.script().written.clear();
+        stream.say_goodbye();
+        let goodbye = [0x88, 2, 0x03, 0xe9];
+        assert_eq!(wire.script().written, goodbye);
+        // The same, masked: the peer's answer, or a goodbye of its own that crosses ours.
+        wire.script().incoming.extend([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe9]);
+        let _ = stream.read(&mut [0; 100]);
+        assert_eq!(wire.script().written, goodbye);
+        assert_eq!(stream.parting(), Some(Parting::Goodbye));
     }
 }

@@ -12,6 +12,7 @@ use crate::sys::sync::Mutex;
 
 use super::Provider;
 
+mod notices;
 mod queues;
 mod typed;
 

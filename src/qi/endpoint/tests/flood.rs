@@ -1,7 +1,7 @@
 //! More than fits: full queues, full kernels, many threads.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::ends::*;
 use crate::core::Error;
@@ -242,4 +242,32 @@ fn a_burst_is_written_though_nobody_waits() {
             wait_until(|| client.unsent_bytes() == 0);
         }
     }
+}
+
+#[test]
+fn who_sends_more_than_there_is_room_for_is_read_more_slowly() {
+    let arrivals: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let keep = Arc::clone(&arrivals);
+    let server = Server::tcp(Config::accepting(), move |endpoint| {
+        endpoint.set_authenticated();
+        let keep = Arc::clone(&keep);
+        let sink = move |endpoint: &EndPoint, _: &Message| {
+            keep.lock().unwrap().push(Instant::now());
+            endpoint.hold_back();
+            Taken::Yes
+        };
+        endpoint.make_sink(Pattern::ANY, Arc::new(sink), None).unwrap();
+    });
+    let mut raw = server.raw();
+    for count in 1..=5 {
+        write_message(&mut raw, &event(count, 1, ""));
+        wait_until(|| arrivals.lock().unwrap().len() == count as usize);
+    }
+    let arrivals = arrivals.lock().unwrap();
+    let apart = arrivals.windows(2).map(|two| two[1] - two[0]);
+    assert!(apart.min().unwrap() >= std::time::Duration::from_millis(2), "{arrivals:?}");
+    // The end is heard all the same.
+    let there = server.accepted();
+    drop(raw);
+    there.wait_closed(FOREVER).unwrap();
 }

@@ -20,9 +20,9 @@ use crate::qi::server::auth::Authenticator;
 use crate::qi::server::connection::{Connection, Policy, SendError};
 use crate::qi::server::model::Peer;
 use crate::qi::server::router::{Role, Router};
-use crate::qi::server::run_queue::Threads;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value, Writer, encode};
+use crate::qi::workers::run_queue::Threads;
 use crate::sys::sync::Mutex;
 
 /// The service of most tests.

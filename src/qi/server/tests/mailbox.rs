@@ -1,7 +1,7 @@
 //! The mailbox and the queue of the workers, without threads.
 
 use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
-use crate::qi::server::run_queue::{PATIENCE, Place, RunQueue, Threads, Wanted};
+use crate::qi::workers::run_queue::{PATIENCE, Place, RunQueue, Threads, Wanted};
 
 fn from(id: u64, bytes: usize) -> Origin {
     Origin::Connection { id, bytes }
@@ -9,7 +9,7 @@ fn from(id: u64, bytes: usize) -> Origin {
 
 #[test]
 fn one_thing_at_a_time() {
-    let mailbox = Mailbox::new(Limits::default());
+    let mailbox = Mailbox::new(Limits::default(), 1);
     assert_eq!(mailbox.push(from(1, 1), "a"), Ok(true), "schedule it");
     assert_eq!(mailbox.push(from(1, 1), "b"), Ok(false));
     assert_eq!(mailbox.take(), Some("a"));
@@ -23,8 +23,28 @@ fn one_thing_at_a_time() {
 }
 
 #[test]
+fn several_at_a_time_if_the_object_may() {
+    let mailbox = Mailbox::new(Limits::default(), 2);
+    assert_eq!(mailbox.push(from(1, 1), "a"), Ok(true));
+    assert_eq!(mailbox.push(from(1, 1), "b"), Ok(true), "the second run");
+    assert_eq!(mailbox.push(from(1, 1), "c"), Ok(false), "there is no third");
+    assert_eq!((mailbox.take(), mailbox.take()), (Some("a"), Some("b")));
+    assert!(mailbox.finish(), "this one goes on with the third");
+    assert_eq!(mailbox.take(), Some("c"));
+    assert!(!mailbox.finish() && !mailbox.finish());
+    assert_eq!(mailbox.push(from(1, 1), "d"), Ok(true));
+    assert_eq!(mailbox.remove(|&task| task == "d"), Some("d"));
+    assert_eq!(mailbox.push(from(1, 1), "e"), Ok(true), "the first run is on its way, and finds this, or nothing");
+    assert_eq!((mailbox.take(), mailbox.take()), (Some("e"), None));
+    assert!(!mailbox.finish());
+    for task in ["f", "g"] {
+        assert_eq!(mailbox.push(from(1, 1), task), Ok(true), "both runs are free again");
+    }
+}
+
+#[test]
 fn shares_are_half() {
-    let mailbox = Mailbox::new(Limits { tasks: 5, bytes: 1000 });
+    let mailbox = Mailbox::new(Limits { tasks: 5, bytes: 1000 }, 1);
     for task in 0..3 {
         assert!(mailbox.push(from(1, 0), task).is_ok());
     }
@@ -37,7 +57,7 @@ fn shares_are_half() {
 
 #[test]
 fn connections_take_turns_and_each_keeps_its_order() {
-    let mailbox = Mailbox::new(Limits::default());
+    let mailbox = Mailbox::new(Limits::default(), 1);
     for task in 0..1000 {
         assert!(mailbox.push(from(1, 1), task).is_ok());
     }
@@ -59,7 +79,7 @@ fn connections_take_turns_and_each_keeps_its_order() {
 
 #[test]
 fn bytes_count_and_come_back() {
-    let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 });
+    let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 }, 1);
     assert_eq!(mailbox.push(from(1, 1000), 0), Ok(true), "an empty one takes anything");
     assert_eq!(mailbox.push(from(2, 1), 1), Err(1));
     assert!(mailbox.push(Origin::Server { about: 0 }, 2).is_ok(), "what is ours has no limit");
@@ -73,7 +93,7 @@ fn bytes_count_and_come_back() {
 
 #[test]
 fn who_is_left_has_the_object_run_by_whose_the_next_task_is() {
-    let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 });
+    let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 }, 1);
     for (origin, task) in
         [(from(1, 50), 10), (from(2, 1), 20), (Origin::Server { about: 0 }, 11), (Origin::Server { about: 0 }, 21)]
     {
@@ -89,7 +109,7 @@ fn who_is_left_has_the_object_run_by_whose_the_next_task_is() {
 
 #[test]
 fn what_was_taken_out_leaves_the_object_idle() {
-    let mailbox = Mailbox::new(Limits::default());
+    let mailbox = Mailbox::new(Limits::default(), 1);
     assert_eq!(mailbox.push(from(1, 1), "a"), Ok(true));
     mailbox.remove(|_| true);
     assert_eq!(mailbox.push(from(1, 1), "b"), Ok(false), "whoever was told comes for this one");

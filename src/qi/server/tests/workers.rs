@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::qi::message::Message;
-use crate::qi::server::run_queue::{PATIENCE, Threads};
-use crate::qi::server::workers::{Crew, Workers};
 use crate::qi::server::{Answer, Call, Object, ObjectBuilder};
+use crate::qi::workers::run_queue::{PATIENCE, Threads};
+use crate::qi::workers::{Crew, Workers};
 
 use super::harness::*;
 

@@ -1,4 +1,8 @@
-//! The threads on which objects work: few, started when they are wanted, more while some are held up, joined at the end.
+//! Threads on which code of the program runs, methods of objects and callbacks: few, started when they are wanted, more while some
+//! are held up, joined at the end.
+
+pub mod pace;
+pub mod run_queue;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -13,7 +17,7 @@ use crate::sys::thread::is_current;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
-use super::run_queue::{Place, RunQueue, Threads, Wanted};
+use self::run_queue::{Place, RunQueue, Threads, Wanted};
 
 /// While jobs wait, it is looked this often whether their threads are held up. It is long compared with starting a thread.
 pub const TICK: Duration = Duration::from_millis(5);

@@ -12,7 +12,7 @@ const PROBATION: u8 = 8;
 
 /// Quick until it proves slow.
 #[derive(Debug, Default)]
-pub(super) struct Pace(AtomicU8);
+pub struct Pace(AtomicU8);
 
 thread_local! {
     /// What the thread has spent on answers.
@@ -20,7 +20,7 @@ thread_local! {
 }
 
 /// Sends an answer. That is not the method's time: the kernel likes to give the core to whom it wakes.
-pub(super) fn apart(send: impl FnOnce()) {
+pub fn apart(send: impl FnOnce()) {
     let begun = Instant::now();
     send();
     APART.set(APART.get() + begun.elapsed());

@@ -1,0 +1,158 @@
+//! `nanoqi top`: which methods are called, and what they cost.
+
+use std::collections::HashMap;
+use std::thread;
+
+use nanomsg::qi::client::{Proxy, Session};
+use nanomsg::qi::value::Value;
+use serde_json::json;
+
+use crate::arguments::Arguments;
+use crate::outcome::{Failure, Outcome, line};
+use crate::path::{is_pattern, matches};
+
+/// Methods shown, unless all are wanted.
+const MOST: usize = 20;
+
+/// What the calls of one method have cost, in seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Cost {
+    calls: i128,
+    wall: f64,
+    longest: f64,
+    processor: f64,
+}
+
+struct Row {
+    method: String,
+    /// In the last interval.
+    cost: Cost,
+    /// Calls ever.
+    calls: i128,
+}
+
+struct Service {
+    name: String,
+    proxy: Proxy,
+    /// It counted before.
+    counted: bool,
+    before: HashMap<u32, Cost>,
+}
+
+/// Prints a table each interval, as often as `--count` says or until interrupted.
+pub fn top(session: &Session, patterns: &[String], arguments: &Arguments) -> Outcome {
+    let mut services = chosen(session, patterns)?;
+    let mut left = arguments.count;
+    while left != Some(0) {
+        #[expect(clippy::disallowed_methods, reason = "a table in each interval is what is wanted")]
+        thread::sleep(arguments.interval);
+        let mut rows = Vec::new();
+        services.retain_mut(|service| service.look().map(|new| rows.extend(new)).is_ok());
+        rows.sort_by(|one, other| other.cost.wall.total_cmp(&one.cost.wall).then(one.method.cmp(&other.method)));
+        print(&rows, arguments)?;
+        left = left.map(|left| left - 1);
+    }
+    for service in services.iter().filter(|service| !service.counted) {
+        // As it was before.
+        let _ = service.proxy.call("enableStats", &[false.into()]);
+    }
+    Ok(())
+}
+
+/// Services of these names, or all, which count from now on.
+fn chosen(session: &Session, patterns: &[String]) -> Result<Vec<Service>, Failure> {
+    let all: Vec<_> = session.services()?.into_iter().map(|info| info.name.lossy().into_owned()).collect();
+    let plain = patterns.iter().filter(|name| !is_pattern(name) && !all.contains(name));
+    if let Some(name) = plain.into_iter().next() {
+        return Err(Failure { code: 3, text: format!("no service {name}") });
+    }
+    let wanted = |name: &String| patterns.is_empty() || patterns.iter().any(|pattern| matches(pattern, name));
+    let mut services = Vec::new();
+    for name in all.into_iter().filter(wanted) {
+        let begun = session.service(&name).and_then(|proxy| {
+            let counted = proxy.call_to("isStatsEnabled", &[])?;
+            proxy.call("enableStats", &[true.into()])?;
+            let mut service = Service { name: name.clone(), proxy, counted, before: HashMap::new() };
+            service.look()?;
+            Ok(service)
+        });
+        match begun {
+            Ok(service) => services.push(service),
+            Err(error) => eprintln!("nanoqi: {name}: {error}"),
+        }
+    }
+    match services.is_empty() {
+        true => Err(Failure { code: 3, text: "no service counts its calls".into() }),
+        false => Ok(services),
+    }
+}
+
+impl Service {
+    /// What has happened since the last look.
+    fn look(&mut self) -> Result<Vec<Row>, nanomsg::qi::client::CallError> {
+        let (statistics, meta) = (self.proxy.call("stats", &[])?, self.proxy.meta());
+        let mut rows = Vec::new();
+        for (id, value) in statistics.entries().unwrap_or_default() {
+            let id = id.integer().and_then(|id| u32::try_from(id).ok()).unwrap_or_default();
+            let Some(now) = cost(value) else { continue };
+            let before = self.before.insert(id, now).unwrap_or_default();
+            // Somebody may have cleared them.
+            let since = if now.calls >= before.calls { before } else { Cost::default() };
+            let method = meta.method(id).map_or_else(|| id.to_string(), |method| method.name.lossy().into_owned());
+            let cost = Cost {
+                calls: now.calls - since.calls,
+                wall: now.wall - since.wall,
+                longest: now.longest,
+                processor: now.processor - since.processor,
+            };
+            if cost.calls > 0 {
+                rows.push(Row { method: format!("{}.{method}", self.name), cost, calls: now.calls });
+            }
+        }
+        Ok(rows)
+    }
+}
+
+/// Of an entry: count, and least, most and sum of wall, user and system time.
+fn cost(value: &Value) -> Option<Cost> {
+    let [calls, wall, user, system] = value.members()? else { return None };
+    let number = |value: &Value, at: usize| match value.members()?.get(at)? {
+        Value::Float(number) => Some(f64::from(*number)),
+        Value::Double(number) => Some(*number),
+        _ => None,
+    };
+    Some(Cost {
+        calls: calls.integer()?,
+        wall: number(wall, 2)?,
+        longest: number(wall, 1)?,
+        processor: number(user, 2)? + number(system, 2)?,
+    })
+}
+
+fn print(rows: &[Row], arguments: &Arguments) -> Outcome {
+    let most = if arguments.all || arguments.json { rows.len() } else { MOST };
+    if !arguments.json {
+        line(format!(
+            "{:>9} {:>10} {:>10} {:>7} {:>10}  method",
+            "calls/s", "mean ms", "longest ms", "cpu %", "calls"
+        ))?;
+    }
+    let seconds = arguments.interval.as_secs_f64();
+    for Row { method, cost, calls } in rows.iter().take(most) {
+        let rate = cost.calls as f64 / seconds;
+        let mean = cost.wall / cost.calls as f64;
+        if arguments.json {
+            line(json!({
+                "method": method, "calls": calls, "calls_per_second": rate, "mean_seconds": mean,
+                "longest_seconds": cost.longest, "processor_seconds": cost.processor,
+            }))?;
+            continue;
+        }
+        let (mean, longest, processor) = (mean * 1e3, cost.longest * 1e3, cost.processor / seconds * 100.0);
+        line(format!("{rate:>9.1} {mean:>10.3} {longest:>10.3} {processor:>7.1} {calls:>10}  {method}"))?;
+    }
+    match arguments.json {
+        true => Ok(()),
+        false => line(""),
+    }
+}

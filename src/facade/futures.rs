@@ -1,0 +1,68 @@
+//! Calls that a task of an async runtime waits for, of whichever: it is woken through its own waker, and no thread waits.
+
+use std::task::{Context, Poll};
+
+use crate::core::socket::Progress;
+use crate::core::{ContextId, Error, Message, Result};
+
+use super::socket::Socket;
+use super::state::SocketState;
+use super::waiters::Side;
+
+/// The place of a task among those that wait for a socket, from one poll to the next.
+#[derive(Debug, Default)]
+pub struct Place(Option<u64>);
+
+impl Socket {
+    /// Sends a message, or has the task woken when that may succeed; the message is then left as it was. Errors as for
+    /// [`Socket::send`], but that NN_SNDTIMEO means nothing: runtimes have time limits of their own.
+    pub fn poll_send(&self, message: &mut Message<'_>, place: &mut Place, task: &Context<'_>) -> Poll<Result<usize>> {
+        if !self.kind().can_send {
+            return Poll::Ready(Err(Error::NOT_SUPPORTED));
+        }
+        self.poll_once(Side::Send, place, task, |state| state.core.send(ContextId::SOCKET, message, &mut state.pipes))
+    }
+
+    /// Receives a message, or has the task woken when there may be one.
+    pub fn poll_recv(&self, into: &mut Message<'static>, place: &mut Place, task: &Context<'_>) -> Poll<Result<()>> {
+        if !self.kind().can_recv {
+            return Poll::Ready(Err(Error::NOT_SUPPORTED));
+        }
+        self.poll_once(Side::Recv, place, task, |state| state.core.recv(ContextId::SOCKET, into, &mut state.pipes))
+    }
+
+    /// The task does not wait any more.
+    pub fn give_up(&self, place: &mut Place) {
+        if let Some(id) = place.0.take() {
+            self.with(|state| state.waiters.remove_task(id));
+        }
+    }
+
+    fn poll_once<T>(
+        &self,
+        side: Side,
+        place: &mut Place,
+        task: &Context<'_>,
+        attempt: impl FnOnce(&mut SocketState) -> Progress<T>,
+    ) -> Poll<Result<T>> {
+        let mut guard = self.lock();
+        if let Some(id) = place.0.take() {
+            guard.waiters.remove_task(id);
+        }
+        let progress = if guard.is_open() { attempt(&mut guard) } else { Progress::Failed(Error::BAD_FD) };
+        let outcome = match progress {
+            Progress::Done(value) => Poll::Ready(Ok(value)),
+            Progress::Failed(error) => Poll::Ready(Err(error)),
+            Progress::NotNow => {
+                guard.keep_polling();
+                place.0 = Some(guard.waiters.add_task(side, task.waker().clone()));
+                Poll::Pending
+            }
+        };
+        guard.finish();
+        if outcome.is_pending() {
+            self.runtime().reactor.flush_begun();
+        }
+        outcome
+    }
+}

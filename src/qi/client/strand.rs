@@ -1,0 +1,95 @@
+//! Functions of the program that are told what has happened: one thing after the other, never two at once, on threads that all such
+//! functions of a process share. So a thousand of them need no thousand threads.
+//!
+//! ```text
+//!   Idle ── wake ──▶ Queued: the threads will take a step ── wake ──▶ Woken
+//!    ▲                  │ it was the last                     │ after the step
+//!    └──────────────────┘      ▲──────────────────────────────┘
+//! ```
+//!
+//! The threads are those of [`Workers`]: as many as processors, and others for those that are held up inside a function.
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use crate::core::Result;
+use crate::qi::workers::pace::Pace;
+use crate::qi::workers::run_queue::Threads;
+use crate::qi::workers::{Crew, Workers};
+use crate::sys::sync::Mutex;
+
+use super::shared::{PerProcess, shared_reactor};
+
+/// Functions that may be held up at once. While so many are, the others wait.
+const MOST_THREADS: usize = 256;
+
+/// Tells one thing; false: there was none.
+type Step = dyn FnMut() -> bool + Send;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    Queued,
+    Woken,
+}
+
+pub(super) struct Strand {
+    state: Mutex<State>,
+    /// Locked by the one thread that takes a step.
+    step: Mutex<Box<Step>>,
+    pace: Pace,
+    crew: Arc<Crew<Arc<Strand>>>,
+}
+
+impl fmt::Debug for Strand {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Strand")
+    }
+}
+
+impl Strand {
+    /// `step` must not panic. It is taken whenever [`Strand::wake`] has been called since it gave false.
+    pub fn new(step: impl FnMut() -> bool + Send + 'static) -> Result<Arc<Strand>> {
+        static POOL: PerProcess<Workers<Arc<Strand>>> = PerProcess::new();
+        let pool = POOL.get(|| {
+            let at_once = available_parallelism().map_or(2, |processors| processors.get().max(2));
+            let threads = Threads { at_once, limit: MOST_THREADS };
+            // What waits for a thread that never comes back waits on: nothing but the end of the process stops the pool.
+            let leave = |strand, _, crew: &Arc<Crew<Arc<Strand>>>| {
+                if !crew.is_stopped() {
+                    crew.submit(strand);
+                }
+            };
+            Ok(Arc::new(Workers::new(threads, Some(shared_reactor()?), Strand::run, leave)))
+        })?;
+        let (state, step, crew) = (Mutex::new(State::Idle), Mutex::new(Box::new(step) as _), Arc::clone(pool.crew()));
+        Ok(Arc::new(Strand { state, step, pace: Pace::default(), crew }))
+    }
+
+    /// There may be something to tell. Never waits.
+    pub fn wake(self: &Arc<Self>) {
+        let before = {
+            let mut state = self.state.lock();
+            let next = if *state == State::Idle { State::Queued } else { State::Woken };
+            std::mem::replace(&mut *state, next)
+        };
+        if before == State::Idle {
+            self.crew.submit(Arc::clone(self));
+        }
+    }
+
+    /// One step, then the others have theirs.
+    fn run(self: Arc<Self>, crew: &Arc<Crew<Arc<Strand>>>) -> Option<Arc<Strand>> {
+        if !self.pace.is_quick() {
+            crew.busy();
+        }
+        let mut more = false;
+        self.pace.measure(|| more = (self.step.lock())());
+        let mut state = self.state.lock();
+        *state = if more || *state == State::Woken { State::Queued } else { State::Idle };
+        let again = *state == State::Queued;
+        drop(state);
+        again.then_some(self)
+    }
+}

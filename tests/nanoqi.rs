@@ -1,0 +1,173 @@
+//! nanoqi with a bus of ours: what it tells of several members, of objects that methods return, of costs, and of logs.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nanomsg::qi::bus::serve;
+use nanomsg::qi::server::{Call, Object, ObjectBuilder, Server};
+use nanomsg::qi::value::Value;
+use serde_json::Value as Json;
+use support::run;
+
+const LIMIT: Duration = Duration::from_secs(30);
+/// As NAOqi has them, with a date alone in a struct.
+const MESSAGE: &str = "(s(i)<LogLevel,level>ssssI(L)<Date,ns>L)<LogMessage,source,level,category,location,message,extra,id,date,systemDate>";
+
+fn greeter(name: &'static str) -> Object {
+    let mut builder = ObjectBuilder::new();
+    builder.signal("said", "(s)");
+    builder.property("level", "i", 1);
+    builder.function("name", move || name);
+    builder.function_with("say", |call: &Call, text: String| call.object().fire("said", (text.as_str(),)).map(drop));
+    builder.build().unwrap()
+}
+
+fn listener() -> Object {
+    let mut builder = ObjectBuilder::new();
+    builder.signal("onLogMessages", &format!("([{MESSAGE}])"));
+    builder.property("verbosity", "i", 0);
+    builder.build().unwrap()
+}
+
+/// Tells its one listener what it is told.
+fn log_manager(listener: &Object) -> Object {
+    let mut builder = ObjectBuilder::new();
+    let (given, told) = (listener.clone(), listener.clone());
+    builder.function("createListener", move || given.clone());
+    builder.method("log", &format!("([{MESSAGE}])"), "v", move |call| {
+        told.emit("onLogMessages", call.arguments.clone()).map_err(|error| error.to_string())?;
+        Ok(Value::Void.into())
+    });
+    builder.build().unwrap()
+}
+
+/// Two greeters, one of which returns another, and a log manager.
+fn bus() -> (Server, String, [Object; 2], Object) {
+    let server = serve("tcp://127.0.0.1:0").unwrap();
+    let (one, two, logs) = (greeter("one"), greeter("two"), listener());
+    let mut builder = ObjectBuilder::new();
+    let child = two.clone();
+    builder
+        .function("child", move |name: String| if name == "x).y" { Ok(child.clone()) } else { Err("no such child") });
+    server.add_service("GreeterOne", &one).unwrap();
+    server.add_service("GreeterTwo", &two).unwrap();
+    server.add_service("Parent", &builder.build().unwrap()).unwrap();
+    server.add_service("LogManager", &log_manager(&logs)).unwrap();
+    let url = server.addresses()[0].clone();
+    (server, url, [one, two], logs)
+}
+
+fn nanoqi(url: &str, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+    let outcome = run(command.args(["--qi-url", url]).args(arguments), LIMIT);
+    (outcome.code.unwrap_or(-1), outcome.stdout.trim().to_owned(), outcome.stderr.trim().to_owned())
+}
+
+/// One that has said that it watches.
+fn watching(url: &str, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+    command.args(["--qi-url", url]).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "nanoqi: watching\n");
+    child
+}
+
+fn printed(child: Child) -> Vec<String> {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn several_members_are_watched_and_called() {
+    let (server, url, [one, two], _) = bus();
+    let all = watching(&url, &["watch", "Greeter*.said", "GreeterOne.level", "--count", "3"]);
+    let json = watching(&url, &["watch", "G*.said", "--count", "1", "--json", "--time"]);
+    let alone = watching(&url, &["watch", "GreeterOne.said", "--count", "1"]);
+    let child = watching(&url, &["watch", "Parent.child(\"x).y\").said", "--count", "1"]);
+    one.fire("said", ("a",)).unwrap();
+    assert_eq!(printed(alone), ["[\"a\"]"]);
+    let line: Json = serde_json::from_str(&printed(json)[0]).unwrap();
+    assert_eq!((&line["member"], &line["value"]), (&"GreeterOne.said".into(), &serde_json::json!(["a"])));
+    assert!(line["time"].as_str().unwrap().ends_with('Z'), "{line}");
+    two.fire("said", ("b",)).unwrap();
+    assert_eq!(printed(child), ["[\"b\"]"]);
+    one.set("level", 2).unwrap();
+    let mut lines = printed(all);
+    lines.sort();
+    assert_eq!(lines, ["GreeterOne.level: 2", "GreeterOne.said: [\"a\"]", "GreeterTwo.said: [\"b\"]"]);
+    let (code, out, _) = nanoqi(&url, &["call", "Greeter*.name"]);
+    assert_eq!((code, out.as_str()), (0, "GreeterOne.name: \"one\"\nGreeterTwo.name: \"two\""));
+    assert_eq!(nanoqi(&url, &["call", "Parent.child(\"x).y\").name"]).1, "\"two\"");
+    let (code, _, error) = nanoqi(&url, &["call", "Parent.child(\"z\").name"]);
+    assert!(code == 4 && error.contains("no such child"), "{error}");
+    let (code, _, error) = nanoqi(&url, &["call", "GreeterOne.name().x"]);
+    assert!(code == 4 && error.contains("GreeterOne.name returns no object"), "{error}");
+    let (code, _, error) = nanoqi(&url, &["watch", "Nobody*.said"]);
+    assert!(code == 3 && error.contains("nothing matches Nobody*.said"), "{error}");
+    server.close();
+}
+
+#[test]
+fn what_methods_cost_is_told() {
+    let (server, url, ..) = bus();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+    command.args(["--qi-url", &url, "--json", "--interval", "0.2", "top", "Greeter*"]).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let session = nanomsg::qi::client::Session::connect(&url, Default::default()).unwrap();
+    let greeter = session.service("GreeterTwo").unwrap();
+    let counts = || greeter.call_to::<bool>("isStatsEnabled", &[]).unwrap();
+    while !counts() {
+        std::thread::yield_now();
+    }
+    // It has begun to count, but the first look may be still to come.
+    let caller = std::thread::spawn(move || while greeter.call_to::<String>("name", &[]).is_ok() {});
+    let line = loop {
+        let mut text = String::new();
+        out.read_line(&mut text).unwrap();
+        let line: Json = serde_json::from_str(&text).unwrap();
+        if line["method"] == "GreeterTwo.name" {
+            break line;
+        }
+    };
+    assert!(line["calls"].as_u64().unwrap() > 0 && line["calls_per_second"].as_f64().unwrap() > 0.0, "{line}");
+    assert!(line["mean_seconds"].as_f64().unwrap() <= line["longest_seconds"].as_f64().unwrap(), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    session.close();
+    caller.join().unwrap();
+    // Afterwards it is as it was.
+    let session = nanomsg::qi::client::Session::connect(&url, Default::default()).unwrap();
+    let greeter = session.service("GreeterOne").unwrap();
+    greeter.call("enableStats", &[false.into()]).unwrap();
+    let (code, out, error) = nanoqi(&url, &["top", "--count", "1", "--interval", "0.01"]);
+    assert!(code == 0 && out.contains("calls/s"), "{out} {error}");
+    assert!(!greeter.call_to::<bool>("isStatsEnabled", &[]).unwrap());
+    let (code, _, error) = nanoqi(&url, &["top", "Nobody"]);
+    assert!(code == 3 && error.contains("no service Nobody"), "{error}");
+    server.close();
+}
+
+#[test]
+fn logs_are_sent_and_viewed() {
+    let (server, url, _, listener) = bus();
+    let view = watching(&url, &["log", "--level", "warning", "--count", "1"]);
+    let json = watching(&url, &["log", "--level", "debug", "--count", "2", "--json"]);
+    assert_eq!(listener.get("verbosity").unwrap().integer(), Some(6), "what the second one wants");
+    for (level, text) in [("info", "by the way"), ("error", "on fire")] {
+        let (code, _, error) = nanoqi(&url, &["log", "send", "motion", text, "--level", level]);
+        assert_eq!(code, 0, "{error}");
+    }
+    let [line] = &printed(view)[..] else { panic!("one line") };
+    assert!(line.ends_with("Z [error] motion: on fire"), "{line}");
+    let lines: Vec<Json> = printed(json).iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["message"], "by the way");
+    assert!(lines[0]["source"].as_str().unwrap().starts_with("nanoqi:"), "{}", lines[0]);
+    server.close();
+}

@@ -1,0 +1,231 @@
+//! The Rust API, as a program sees it.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use nanomsg::{Error, EventKind, Message, OptionValue, PollItem, Protocol, Result, Session, Socket, loopback, poll};
+
+const SOON: Option<Duration> = Some(Duration::from_secs(10));
+
+fn pair(address: &str) -> Result<(Socket, Socket)> {
+    let (one, other) = (Socket::new(Protocol::Pair)?, Socket::new(Protocol::Pair)?);
+    let endpoint = one.bind(address)?;
+    other.connect(&one.address(endpoint)?)?;
+    one.wait_peers(1, SOON)?;
+    other.wait_peers(1, SOON)?;
+    Ok((one, other))
+}
+
+#[test]
+fn messages_come_whole_and_can_be_passed_on() -> Result<()> {
+    for address in ["tcp://127.0.0.1:0", "inproc://passed-on"] {
+        let (one, other) = pair(address)?;
+        let large = vec![7; 300_000];
+        one.send(&large)?;
+        let mut message = other.recv()?;
+        assert_eq!(message, large);
+        other.send_message(&mut message)?;
+        assert!(message.is_empty());
+        assert_eq!(one.recv()?, large);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_done_says_so_and_leaves_the_message() -> Result<()> {
+    let socket = Socket::new(Protocol::Push)?;
+    let mut message = Message::new("kept")?;
+    assert_eq!(socket.try_send_message(&mut message), Err(Error::AGAIN));
+    assert_eq!(message, "kept");
+    socket.set_send_timeout(Some(Duration::from_micros(1)))?;
+    assert_eq!(socket.send_timeout()?, Some(Duration::from_millis(1)));
+    assert_eq!(socket.send("x"), Err(Error::TIMED_OUT));
+    assert_eq!(socket.recv().map(drop), Err(Error::NOT_SUPPORTED));
+    assert_eq!(socket.connect("nothing").map(drop), Err(Error::INVALID));
+    assert_eq!(socket.subscribe("x"), Err(Error::NO_PROTO_OPT));
+    assert_eq!(socket.option(0, 9999), Err(Error::NO_PROTO_OPT));
+    socket.close()?;
+    assert_eq!(socket.close(), Err(Error::BAD_FD));
+    assert_eq!(socket.try_send("x"), Err(Error::BAD_FD));
+    let error: std::io::Error = Error::FSM.into();
+    assert_eq!(error.to_string(), Error::FSM.to_string());
+    Ok(())
+}
+
+#[test]
+fn options_read_as_they_were_set() -> Result<()> {
+    let socket = Socket::new(Protocol::Req)?;
+    assert_eq!(socket.recv_timeout()?, None);
+    assert_eq!(socket.max_message_size()?, Some(1024 * 1024));
+    socket.set_max_message_size(None)?;
+    assert_eq!(socket.max_message_size()?, None);
+    socket.set_resend_interval(Duration::from_millis(50))?;
+    assert_eq!(socket.resend_interval()?, Duration::from_millis(50));
+    socket.set_name("asker".into())?;
+    assert_eq!(socket.name()?, "asker");
+    socket.set_accept_from("127.0.0.0/8".into())?;
+    assert_eq!(socket.accept_from()?, "127.0.0.0/8");
+    socket.set_tcp_no_delay(true)?;
+    assert!(socket.tcp_no_delay()?);
+    assert_eq!(socket.set_max_hops(256), Err(Error::INVALID));
+    assert_eq!(socket.option(0, 8), Ok(OptionValue::Int(8)));
+    // Every row of the table is an option that the engine knows.
+    let numbers = [socket.linger().map(drop), socket.send_buffer().map(drop), socket.recv_buffer().map(drop)];
+    let times =
+        [socket.reconnect_interval(), socket.reconnect_interval_max(), socket.keepalive()].map(|time| time.map(drop));
+    let priorities = [socket.send_priority(), socket.recv_priority()].map(|number| number.map(drop));
+    let others = [
+        socket.ipv4_only().map(drop),
+        socket.accept_max().map(drop),
+        socket.spin().map(drop),
+        socket.coalesce().map(drop),
+        socket.connect_timeout().map(drop),
+        socket.ipc_mode().map(drop),
+        socket.ws_message_type().map(drop),
+        Socket::new(Protocol::Surveyor)?.survey_deadline().map(drop),
+    ];
+    for outcome in numbers.into_iter().chain(times).chain(priorities).chain(others) {
+        assert_eq!(outcome, Ok(()));
+    }
+    Ok(())
+}
+
+#[test]
+fn raw_sockets_show_headers() -> Result<()> {
+    let (server, client) = (Socket::raw(Protocol::Rep)?, Socket::new(Protocol::Req)?);
+    assert!(server.is_raw() && server.protocol() == Protocol::Rep);
+    client.connect(&server.address(server.bind("tcp://127.0.0.1:0")?)?)?;
+    client.send("question")?;
+    let question = server.recv()?;
+    assert_eq!(question.header().len(), 8);
+    server.send_message(&mut Message::with_header(question.header(), "answer")?)?;
+    assert_eq!(client.recv()?, "answer");
+    assert_eq!(loopback(&client), Error::INVALID);
+    Ok(())
+}
+
+#[test]
+fn polling_monitoring_counting() -> Result<()> {
+    let (one, other) = (Socket::new(Protocol::Pair)?, Socket::new(Protocol::Pair)?);
+    let monitor = one.monitor()?;
+    other.connect(&one.address(one.bind("tcp://127.0.0.1:0")?)?)?;
+    one.wait_peers(1, SOON)?;
+    assert_eq!(monitor.next(SOON)?.kind, EventKind::Listening);
+    let mut items = [PollItem::recv(&one), PollItem::send(&other)];
+    other.wait_peers(1, SOON)?;
+    assert_eq!(poll(&mut items, SOON)?, 1);
+    assert!(!items[0].can_recv() && items[1].can_send());
+    other.send("x")?;
+    assert_eq!(one.recv()?, "x");
+    assert_eq!(one.statistics()?.messages_received, 1);
+    assert!(one.describe()?.starts_with('{'));
+    assert_eq!(poll(&mut [PollItem::send(&Socket::new(Protocol::Sub)?)], SOON), Err(Error::NO_PROTO_OPT));
+    Ok(())
+}
+
+#[test]
+fn sessions_have_names_of_their_own() -> Result<()> {
+    let (here, there) = (Session::start()?, Session::start()?);
+    let open = |session| -> Result<Socket> {
+        let socket = Socket::in_session(session, Protocol::Pair)?;
+        socket.bind("inproc://same-name")?;
+        Ok(socket)
+    };
+    let (_one, _other) = (open(&here)?, open(&there)?);
+    assert_eq!(open(&here).map(drop), Err(Error::ADDR_IN_USE));
+    Ok(())
+}
+
+/// Counts wakes, and lets a thread wait for them.
+struct Counted(Thread, AtomicUsize);
+
+impl Wake for Counted {
+    fn wake(self: Arc<Self>) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.unpark();
+    }
+}
+
+fn counted() -> (Arc<Counted>, Waker) {
+    let counted = Arc::new(Counted(thread::current(), AtomicUsize::new(0)));
+    (Arc::clone(&counted), Waker::from(counted))
+}
+
+fn poll_once<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(waker))
+}
+
+fn woken(counted: &Counted) -> usize {
+    while counted.1.load(Ordering::SeqCst) == 0 {
+        thread::park_timeout(Duration::from_secs(30));
+    }
+    counted.1.swap(0, Ordering::SeqCst)
+}
+
+#[test]
+fn futures_try_at_once_and_are_woken_later() -> Result<()> {
+    for address in ["tcp://127.0.0.1:0", "inproc://futures"] {
+        let (one, other) = pair(address)?;
+        let (wakes, waker) = counted();
+        let mut message = pin!(one.recv_async());
+        assert!(poll_once(message.as_mut(), &waker).is_pending());
+        assert_eq!(wakes.1.load(Ordering::SeqCst), 0);
+        other.send("late")?;
+        loop {
+            woken(&wakes);
+            if let Poll::Ready(message) = poll_once(message.as_mut(), &waker) {
+                assert_eq!(message?, "late");
+                break;
+            }
+        }
+        let mut sent = pin!(one.send_async("at once"));
+        assert_eq!(poll_once(sent.as_mut(), &waker), Poll::Ready(Ok(())));
+        assert_eq!(other.recv()?, "at once");
+    }
+    Ok(())
+}
+
+/// A task that is given up takes no message with it, and is not woken.
+#[test]
+fn futures_that_are_dropped_lose_nothing() -> Result<()> {
+    let (one, other) = pair("tcp://127.0.0.1:0")?;
+    let (wakes, waker) = counted();
+    {
+        let mut given_up = pin!(one.recv_async());
+        assert!(poll_once(given_up.as_mut(), &waker).is_pending());
+    }
+    let (more, other_waker) = counted();
+    let mut second = pin!(one.recv_async());
+    assert!(poll_once(second.as_mut(), &other_waker).is_pending());
+    other.send("for the second")?;
+    loop {
+        woken(&more);
+        if let Poll::Ready(message) = poll_once(second.as_mut(), &other_waker) {
+            assert_eq!(message?, "for the second");
+            break;
+        }
+    }
+    assert_eq!(wakes.1.load(Ordering::SeqCst), 0);
+    Ok(())
+}
+
+/// A sender waits for room, and a socket that is closed ends every wait.
+#[test]
+fn futures_end_with_their_socket() -> Result<()> {
+    let socket = Socket::new(Protocol::Push)?;
+    let (wakes, waker) = counted();
+    let mut sent = pin!(socket.send_async("nobody takes it"));
+    assert!(poll_once(sent.as_mut(), &waker).is_pending());
+    socket.close()?;
+    woken(&wakes);
+    assert_eq!(poll_once(sent.as_mut(), &waker), Poll::Ready(Err(Error::BAD_FD)));
+    let only_sends = Socket::new(Protocol::Push)?;
+    let mut received = pin!(only_sends.recv_async());
+    assert!(matches!(poll_once(received.as_mut(), &waker), Poll::Ready(Err(Error::NOT_SUPPORTED))));
+    Ok(())
+}
