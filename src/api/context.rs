@@ -1,7 +1,7 @@
 //! Contexts.
 
 use std::fmt;
-use std::mem;
+use std::mem::ManuallyDrop;
 
 use crate::core::{self, Body, Error, Result};
 use crate::facade::{self, OptionValue, Wait, process};
@@ -107,7 +107,7 @@ impl Drop for Context {
     fn drop(&mut self) {
         if self.generation != process::generation() {
             // It is the parent's, whose threads may have held its locks when this process was forked.
-            mem::forget(self.engine.take());
+            let _kept = ManuallyDrop::new(self.engine.take());
         }
     }
 }
