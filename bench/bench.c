@@ -145,6 +145,12 @@ static int burner_count; /* the first of the children, which only keep the cores
 static char urls[MAX_PEERS][128];
 static int url_count;
 
+/* tcp, or TLS over it. */
+static bool tcp(void)
+{
+    return is(arg.transport, "tcp") || is(arg.transport, "tls+tcp");
+}
+
 static bool inproc(void)
 {
     return is(arg.transport, "inproc");
@@ -322,20 +328,20 @@ static void make_urls(int count)
     const char *dir = getenv("TMPDIR");
     int fds[MAX_PEERS];
     for (int i = 0; i < count; i++) {
-        if (is(arg.transport, "tcp")) {
+        if (tcp()) {
             struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
             socklen_t len = sizeof address;
             fds[i] = socket(AF_INET, SOCK_STREAM, 0);
             if (bind(fds[i], (struct sockaddr *)&address, len) < 0 || getsockname(fds[i], (struct sockaddr *)&address, &len) < 0)
                 die("no free port");
-            snprintf(urls[i], sizeof urls[i], "tcp://127.0.0.1:%d", ntohs(address.sin_port));
+            snprintf(urls[i], sizeof urls[i], "%s://127.0.0.1:%d", arg.transport, ntohs(address.sin_port));
         } else if (is(arg.transport, "ipc")) {
             snprintf(urls[i], sizeof urls[i], "ipc://%s/bench-%d-%d", dir ? dir : "/tmp", getpid(), i);
         } else {
             snprintf(urls[i], sizeof urls[i], "inproc://bench-%d", i);
         }
     }
-    for (int i = 0; i < count && is(arg.transport, "tcp"); i++)
+    for (int i = 0; i < count && tcp(); i++)
         close(fds[i]);
     url_count = count;
 }
@@ -915,7 +921,7 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: %s SCENARIO [key=value ...]\nscenarios:", argv[0]);
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         fprintf(stderr, " %s", scenarios[i].name);
-    fprintf(stderr, "\nkeys: transport=tcp|ipc|inproc size= n= time= rate= busy= pin=none|one|two pattern=pair|req|own|one\n"
+    fprintf(stderr, "\nkeys: transport=tcp|tls+tcp|ipc|inproc size= n= time= rate= busy= pin=none|one|two pattern=pair|req|own|one\n"
                     "      form=copy|msg wait=block|epoll\n");
     return 2;
 }

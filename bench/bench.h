@@ -15,6 +15,7 @@ typedef intptr_t sock_t;
 
 /* Each function either succeeds or ends the program, except where a result is described. */
 sock_t lib_open(enum kind kind);
+/* Over tls+tcp the environment names a certificate for 127.0.0.1, which has signed itself, and its key: BENCH_CERT, BENCH_KEY. */
 void lib_bind(sock_t s, const char *url);
 void lib_connect(sock_t s, const char *url);
 void lib_subscribe(sock_t s, const void *prefix, size_t len);

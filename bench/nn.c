@@ -2,6 +2,7 @@
 #include "bench.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pair.h>
 #include <nanomsg/pipeline.h>
@@ -33,13 +34,38 @@ sock_t lib_open(enum kind kind)
     return s;
 }
 
+#if __has_include(<millrace/tls.h>)
+#include <millrace/tls.h>
+
+static void secure(sock_t s, const char *url)
+{
+    const struct {
+        int option;
+        const char *file;
+    } files[] = {{NN_TLS_CERT_FILE, "BENCH_CERT"}, {NN_TLS_KEY_FILE, "BENCH_KEY"}, {NN_TLS_CA_FILE, "BENCH_CERT"}};
+    for (size_t i = 0; i < 3 && strncmp(url, "tls", 3) == 0; i++) {
+        const char *name = getenv(files[i].file);
+        check(nn_setsockopt((int)s, NN_TLS, files[i].option, name, strlen(name)), name);
+    }
+}
+#else
+static void secure(sock_t s, const char *url)
+{
+    (void)s;
+    if (strncmp(url, "tls", 3) == 0)
+        unsupported();
+}
+#endif
+
 void lib_bind(sock_t s, const char *url)
 {
+    secure(s, url);
     check(nn_bind((int)s, url), "nn_bind");
 }
 
 void lib_connect(sock_t s, const char *url)
 {
+    secure(s, url);
     check(nn_connect((int)s, url), "nn_connect");
 }
 

@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <nng/nng.h>
 #include <nng/protocol/pair0/pair.h>
 #include <nng/protocol/pipeline0/pull.h>
@@ -11,6 +12,7 @@
 #include <nng/protocol/pubsub0/sub.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
+#include <nng/supplemental/tls/tls.h>
 
 static void check(int error, const char *what)
 {
@@ -38,14 +40,37 @@ sock_t lib_open(enum kind kind)
     return (sock_t)s.id;
 }
 
+static bool is_secure(const char *url)
+{
+    return strncmp(url, "tls", 3) == 0;
+}
+
 void lib_bind(sock_t s, const char *url)
 {
-    check(nng_listen(sock(s), url, NULL, 0), "nng_listen");
+    nng_listener listener;
+    check(nng_listener_create(&listener, sock(s), url), "nng_listener_create");
+    if (is_secure(url)) {
+        nng_tls_config *tls;
+        check(nng_tls_config_alloc(&tls, NNG_TLS_MODE_SERVER), "nng_tls_config_alloc");
+        /* It wants both in one file. */
+        check(nng_tls_config_cert_key_file(tls, getenv("BENCH_CERT_AND_KEY"), NULL), "nng_tls_config_cert_key_file");
+        check(nng_listener_set_ptr(listener, NNG_OPT_TLS_CONFIG, tls), "NNG_OPT_TLS_CONFIG");
+    }
+    check(nng_listener_start(listener, 0), "nng_listener_start");
 }
 
 void lib_connect(sock_t s, const char *url)
 {
-    check(nng_dial(sock(s), url, NULL, NNG_FLAG_NONBLOCK), "nng_dial");
+    nng_dialer dialer;
+    check(nng_dialer_create(&dialer, sock(s), url), "nng_dialer_create");
+    if (is_secure(url)) {
+        nng_tls_config *tls;
+        check(nng_tls_config_alloc(&tls, NNG_TLS_MODE_CLIENT), "nng_tls_config_alloc");
+        check(nng_tls_config_ca_file(tls, getenv("BENCH_CERT")), "nng_tls_config_ca_file");
+        check(nng_tls_config_server_name(tls, "localhost"), "nng_tls_config_server_name");
+        check(nng_dialer_set_ptr(dialer, NNG_OPT_TLS_CONFIG, tls), "NNG_OPT_TLS_CONFIG");
+    }
+    check(nng_dialer_start(dialer, NNG_FLAG_NONBLOCK), "nng_dialer_start");
 }
 
 void lib_subscribe(sock_t s, const void *prefix, size_t len)

@@ -114,17 +114,36 @@ def build(impl, lib_dir):
     return program
 
 
+def build_pump():
+    """rustls by itself, which is "raw" for rows over TLS."""
+    run_or_exit(["cargo", "build", "--release", "--example", "tls_pump"], cwd=ROOT)
+    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "examples" / "tls_pump"
+
+
+def is_secure(command):
+    return "transport=tls" in command
+
+
 # ---- Measuring -----------------------------------------------------------------------------------------------------
 
 
 def environment(impl, lib_dir, tmp):
     env = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "BENCH_SPIN")}
     env["TMPDIR"] = tmp
+    env.update({f"BENCH_{name}": f"{tmp}/{name}" for name in ("CERT", "KEY", "CERT_AND_KEY")})
     if impl == "ours":
         env["LD_LIBRARY_PATH"] = str(lib_dir)
     if impl == "rawspin":
         env["BENCH_SPIN"] = "1"
     return env
+
+
+def make_certificate(directory):
+    run_or_exit(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+                 "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+                 "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", directory / "KEY", "-out", directory / "CERT"],
+                stderr=subprocess.DEVNULL)
+    (directory / "CERT_AND_KEY").write_text((directory / "CERT").read_text() + (directory / "KEY").read_text())
 
 
 def check_origin(impl, origin, lib_dir):
@@ -173,7 +192,9 @@ def measure_all(rows, args, programs, lib_dir, tmp):
         for impl in [i for _ in range(rounds) for i in runs]:
             if impl not in running:
                 continue
-            values = measure(impl, programs[impl], f"{command} time={seconds:g}", environment(impl, lib_dir, tmp), lib_dir)
+            program = programs["pump" if impl == "raw" and is_secure(command) else impl]
+            env = environment(impl, lib_dir, tmp)
+            values = measure(impl, program, f"{command} time={seconds:g}", env, lib_dir)
             if values:
                 runs[impl].append(values)
             else:
@@ -308,7 +329,10 @@ def main():
     install_peers(args.impl)
     lib_dir = our_library(args) if "ours" in args.impl else None
     programs = {impl: build(impl, lib_dir) for impl in args.impl}
+    if "raw" in args.impl and any(is_secure(r.command) for r in rows):
+        programs["pump"] = build_pump()
     with tempfile.TemporaryDirectory(prefix="bench-") as tmp:
+        make_certificate(pathlib.Path(tmp))
         results = measure_all(rows, args, programs, lib_dir, tmp)
     table = {r.name: medians(r, results) for r in rows}
     print(plain(rows, table))

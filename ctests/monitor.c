@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include <millrace/monitor.h>
+#include <millrace/options.h>
 
 static struct nnx_event last;
 
@@ -56,6 +57,31 @@ static void a_life(enum transport t) {
     CHECK_ERR(nnx_monitor_close(ma), EBADF);
     CLOSE(b);
     CHECK_OK(nnx_monitor_close(mb));
+}
+
+/* Who is not let in never was a connection, and so has no number. */
+static void who_is_not_let_in(void) {
+    CONTEXT("not let in");
+    int a = open_socket(NN_PAIR), m = nnx_monitor(a);
+    CHECK_OK(nn_setsockopt(a, NN_SOL_SOCKET, NN_ACCEPT_FROM, "10.0.0.0/8", 10));
+    address strict = bind_fresh(a, TCP);
+    CHECK_OK(nn_setsockopt(a, NN_SOL_SOCKET, NN_ACCEPT_FROM, "", 0));
+    set(a, NN_ACCEPT_MAX, 1);
+    address small = bind_fresh(a, TCP);
+    EXPECT(m, NN_EVENT_LISTENING, 0, "");
+    EXPECT(m, NN_EVENT_LISTENING, 0, "");
+    int stranger = peer_connect(strict.text);
+    EXPECT(m, NN_EVENT_REFUSED, EACCES, "NN_ACCEPT_FROM");
+    CHECK(last.pipe == 0 && strncmp(last.peer, "127.0.0.1:", 10) == 0 && strcmp(last.address, strict.text) == 0);
+    int first = peer_connect(small.text);
+    EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
+    int second = peer_connect(small.text);
+    EXPECT(m, NN_EVENT_REFUSED, EACCES, "NN_ACCEPT_MAX");
+    close(stranger);
+    close(first);
+    close(second);
+    CLOSE(a);
+    CHECK_OK(nnx_monitor_close(m));
 }
 
 static void who_is_refused(void) {
@@ -202,6 +228,7 @@ int main(void) {
         waiting(t);
     }
     who_is_refused();
+    who_is_not_let_in();
     failing();
     dropped();
     addresses_and_texts();

@@ -22,6 +22,7 @@
 //!
 //! - [`Socket::recv_async`] and [`Socket::send_async`] are futures for any async runtime; [`poll`] waits for several sockets;
 //!   [`Socket::recv_fd`] and [`Socket::send_fd`] are for event loops; [`device`] passes messages on.
+//! - [`Socket::context`] has many requests, answers or subscriptions at a time on one socket.
 //! - [`Error`] is an errno, the same number that C sees.
 //! - [`qi`] is the object bus of robots (QiMessaging): sessions, proxies, services.
 //!

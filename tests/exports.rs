@@ -173,10 +173,13 @@ const BUS: [&str; 133] = [
     "nnqi_when_gone",
 ];
 
-/// What sockets have beyond nanomsg's: `millrace/monitor.h`.
-const OURS: [&str; 8] = [
+/// What sockets have beyond nanomsg's: `millrace/monitor.h`, `millrace/context.h`, `millrace/log.h`.
+const OURS: [&str; 11] = [
+    "nnx_cancel",
+    "nnx_context",
     "nnx_describe",
     "nnx_endpoint_address",
+    "nnx_log",
     "nnx_metrics",
     "nnx_monitor",
     "nnx_monitor_close",

@@ -41,7 +41,7 @@ const PLAIN: Header = Header {
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 15] = [
+const HEADERS: [Header; 17] = [
     Header {
         name: "nn",
         sources: &[
@@ -78,6 +78,20 @@ const HEADERS: [Header; 15] = [
     Header { name: "bus", sources: &["headers/bus.rs"], ..PLAIN },
     Header { directory: "millrace", name: "tls", sources: &["headers/tls.rs"], ..PLAIN },
     Header { directory: "millrace", name: "options", sources: &["headers/options.rs"], ..PLAIN },
+    Header {
+        directory: "millrace",
+        name: "context",
+        sources: &["calls/context.rs"],
+        text: Some("headers/context.text.h"),
+        ..PLAIN
+    },
+    Header {
+        directory: "millrace",
+        name: "log",
+        sources: &["headers/log.rs", "calls/log.rs"],
+        text: Some("headers/log.text.h"),
+        ..PLAIN
+    },
     Header {
         directory: "millrace",
         name: "monitor",

@@ -229,3 +229,68 @@ fn futures_end_with_their_socket() -> Result<()> {
     assert!(matches!(poll_once(received.as_mut(), &waker), Poll::Ready(Err(Error::NOT_SUPPORTED))));
     Ok(())
 }
+
+/// Who waits for an answer to what was given up is told that there will be none.
+#[test]
+fn futures_end_when_their_question_is_given_up() -> Result<()> {
+    let client = Socket::new(Protocol::Req)?;
+    client.send("nobody is there")?;
+    let (wakes, waker) = counted();
+    let mut answer = pin!(client.recv_async());
+    assert!(poll_once(answer.as_mut(), &waker).is_pending());
+    client.cancel()?;
+    assert_eq!(wakes.1.load(Ordering::SeqCst), 1);
+    assert!(matches!(poll_once(answer.as_mut(), &waker), Poll::Ready(Err(Error::FSM))));
+    assert_eq!(Socket::new(Protocol::Pair)?.cancel(), Err(Error::NOT_SUPPORTED));
+    Ok(())
+}
+
+#[test]
+fn contexts_ask_and_answer_for_themselves() -> Result<()> {
+    let (server, client) = (Socket::new(Protocol::Rep)?, Socket::new(Protocol::Req)?);
+    client.connect(&server.address(server.bind("tcp://127.0.0.1:0")?)?)?;
+    server.set_recv_timeout(SOON)?;
+    client.set_recv_timeout(SOON)?;
+    let (asks, answers) = ([client.context()?, client.context()?], [server.context()?, server.context()?]);
+    assert_eq!(asks[0].recv_timeout()?, SOON);
+    let mut questions = Vec::new();
+    for (asking, question) in asks.iter().zip(["one", "two"]) {
+        asking.send(question)?;
+        questions.push(question);
+    }
+    // The second to be asked is the first to be answered.
+    let asked: Vec<Message> = answers.iter().map(|context| context.recv()).collect::<Result<_>>()?;
+    for (context, question) in answers.iter().zip(&asked).rev() {
+        context.send(&**question)?;
+    }
+    for (asking, question) in asks.iter().zip(questions) {
+        assert_eq!(asking.recv()?, question);
+    }
+    assert!(matches!(asks[0].try_recv(), Err(Error::FSM)));
+    client.close()?;
+    assert!(matches!(asks[0].send("late"), Err(Error::BAD_FD)));
+    Ok(())
+}
+
+#[test]
+fn contexts_have_options_and_subscriptions_of_their_own() -> Result<()> {
+    let (publisher, subscriber) = (Socket::new(Protocol::Pub)?, Socket::new(Protocol::Sub)?);
+    subscriber.connect(&publisher.address(publisher.bind("tcp://127.0.0.1:0")?)?)?;
+    publisher.wait_peers(1, SOON)?;
+    let (oslo, all) = (subscriber.context()?, subscriber.context()?);
+    oslo.set_recv_timeout(SOON)?;
+    all.set_recv_timeout(SOON)?;
+    oslo.subscribe("oslo")?;
+    all.subscribe("")?;
+    publisher.send("berlin 11")?;
+    publisher.send("oslo 3")?;
+    assert_eq!(oslo.recv()?, "oslo 3");
+    assert_eq!(all.recv()?, "berlin 11");
+    assert_eq!(all.recv()?, "oslo 3");
+    oslo.unsubscribe("oslo")?;
+    assert_eq!(oslo.unsubscribe("oslo"), Err(Error::INVALID));
+    assert_eq!(oslo.set_resend_interval(Duration::from_secs(1)), Err(Error::NO_PROTO_OPT));
+    assert!(matches!(Socket::new(Protocol::Pub)?.context(), Err(Error::NOT_SUPPORTED)));
+    assert!(matches!(Socket::raw(Protocol::Rep)?.context(), Err(Error::NOT_SUPPORTED)));
+    Ok(())
+}

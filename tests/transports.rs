@@ -43,6 +43,7 @@ conformance! {
     messages_keep_their_order
     every_size_arrives_whole
     requests_get_their_replies
+    contexts_share_a_connection
     both_ways_at_once
     a_limit_on_size_keeps_the_rest_alive
 

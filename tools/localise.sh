@@ -12,7 +12,7 @@ headers=$(dirname "$0")/../include
 work=$(mktemp -d "${TMPDIR:-/tmp}/localise.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-sed -n 's/^NN_EXPORT [^(]*[ *]\(nn_[a-z_]*\|nnx_[a-z_]*\|nnqi_[a-z_]*\)(.*/\1/p' "$headers/nanomsg/nn.h" "$headers/millrace/monitor.h" "$headers/millrace/qi.h" > "$work/public"
+sed -n 's/^NN_EXPORT [^(]*[ *]\(nn_[a-z_]*\|nnx_[a-z_]*\|nnqi_[a-z_]*\)(.*/\1/p' "$headers"/*/*.h > "$work/public"
 [ -s "$work/public" ] || { echo "no functions in $headers" >&2; exit 1; }
 
 # Groups shared between objects (COMDAT) go by name as well, so they are dissolved.

@@ -49,8 +49,8 @@
 #define NN_EVENT_GREETED 6
 
 /**
- * No peer came of a connection: another pattern, no SP, a failed TLS or WebSocket handshake, a PAIR that has its peer already...
- * error and reason say which.
+ * No peer came of a connection: another pattern, no SP, a failed TLS or WebSocket handshake, a PAIR that has its peer already, not let
+ * in by NN_ACCEPT_FROM or NN_ACCEPT_MAX... error and reason say which.
  */
 #define NN_EVENT_REFUSED 7
 

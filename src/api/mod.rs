@@ -1,7 +1,8 @@
 //! The Rust API: what `lib.rs` shows at the top of the crate. It adds types and manners to the facade, and no behaviour.
 //!
-//! Its order: protocol, message, session · socket, endpoint · options, tls, futures, poll, device, observe.
+//! Its order: protocol, message, session · socket, context, endpoint · options, tls, futures, poll, device, observe.
 
+mod context;
 mod device;
 mod endpoint;
 mod futures;
@@ -18,6 +19,7 @@ pub use crate::core::options::OptionValue;
 pub use crate::core::statistics::Statistics;
 pub use crate::core::{Error, Result};
 pub use crate::facade::{Event, EventKind, Monitor};
+pub use context::Context;
 pub use device::{device, loopback};
 pub use endpoint::Endpoint;
 pub use futures::{RecvFuture, SendFuture};

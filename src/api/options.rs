@@ -7,6 +7,7 @@ use crate::facade::OptionValue;
 use crate::protocol::{pubsub, reqrep, survey};
 use crate::transport::{ipc, system, tcp, ws};
 
+use super::context::Context;
 use super::protocol::Protocol;
 use super::socket::Socket;
 
@@ -85,15 +86,15 @@ impl Form for String {
 
 /// A row: what it is; its getter and its setter; its type; its level and number.
 macro_rules! options {
-    ($($(#[$about:meta])+ $get:ident, $set:ident: $type:ty = $level:expr, $number:expr;)*) => {
-        impl Socket {
+    (impl $owner:ident; $($(#[$about:meta])+ $get:ident, $set:ident: $type:ty = $level:expr, $number:expr;)*) => {
+        impl $owner {
             $(
                 $(#[$about])+
                 pub fn $get(&self) -> Result<$type> {
                     <$type>::of(self.option($level, $number)?)
                 }
 
-                #[doc = concat!("Sets [`", stringify!($get), "`](Socket::", stringify!($get), "). `EINVAL` for a value out of its range; `ENOPROTOOPT` if this type of socket has no such option.")]
+                #[doc = concat!("Sets [`", stringify!($get), "`](", stringify!($owner), "::", stringify!($get), "). `EINVAL` for a value out of its range; `ENOPROTOOPT` if this type of socket has no such option.")]
                 pub fn $set(&self, value: $type) -> Result<()> {
                     self.set_option($level, $number, &value.bytes()?)
                 }
@@ -103,6 +104,8 @@ macro_rules! options {
 }
 
 options! {
+    impl Socket;
+
     /// How long closing the socket may wait for peers that do not read. 1 s unless set; `None`: as long as it takes.
     linger, set_linger: Option<Duration> = 0, options::LINGER;
     /// Bytes of messages that wait to be sent to a peer, in the process and in the kernel each. 128 KiB unless set; at least 1.
@@ -151,6 +154,31 @@ options! {
     resend_interval, set_resend_interval: Duration = Protocol::Req.number(), reqrep::RESEND_IVL;
     /// SURVEYOR: how long answers are gathered. 1 s unless set.
     survey_deadline, set_survey_deadline: Duration = Protocol::Surveyor.number(), survey::DEADLINE;
+}
+
+options! {
+    impl Context;
+
+    /// How long [`Context::send`] waits. What the socket has when the context is opened, unless set; `None`: for ever.
+    send_timeout, set_send_timeout: Option<Duration> = 0, options::SNDTIMEO;
+    /// How long [`Context::recv`] waits. What the socket has when the context is opened, unless set; `None`: for ever.
+    recv_timeout, set_recv_timeout: Option<Duration> = 0, options::RCVTIMEO;
+    /// REQ: after how long without an answer a question is asked again. What the socket has when the context is opened, unless set.
+    resend_interval, set_resend_interval: Duration = Protocol::Req.number(), reqrep::RESEND_IVL;
+    /// SURVEYOR: how long answers are gathered. What the socket has when the context is opened, unless set.
+    survey_deadline, set_survey_deadline: Duration = Protocol::Surveyor.number(), survey::DEADLINE;
+}
+
+impl Context {
+    /// SUB: as [`Socket::subscribe`], for this context alone.
+    pub fn subscribe(&self, topic: impl AsRef<[u8]>) -> Result<()> {
+        self.set_option(Protocol::Sub.number(), pubsub::SUBSCRIBE, topic.as_ref())
+    }
+
+    /// SUB: as [`Socket::unsubscribe`], for this context alone.
+    pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<()> {
+        self.set_option(Protocol::Sub.number(), pubsub::UNSUBSCRIBE, topic.as_ref())
+    }
 }
 
 impl Socket {

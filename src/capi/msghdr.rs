@@ -7,7 +7,7 @@ use super::cmsg::{self, Control};
 use super::headers::nn::{NN_MSG, nn_iovec, nn_msghdr};
 use super::{chunk, pointers};
 use crate::core::{Body, Chunk, Error, Message, Result};
-use crate::facade::{Socket, Wait};
+use crate::facade::{Context, Wait};
 use crate::sys::memory::unfilled_words;
 
 /// The parts of the body.
@@ -61,7 +61,7 @@ pub unsafe fn gather<'a>(parts: &[nn_iovec]) -> Result<Body<'a>> {
 ///
 /// # Safety
 /// As for [`chunk::from_raw`], unless the result is an error.
-pub unsafe fn send_whole(socket: &Socket, data: *mut c_void, rest: Message<'static>, wait: Wait) -> Result<usize> {
+pub unsafe fn send_whole(socket: &Context, data: *mut c_void, rest: Message<'static>, wait: Wait) -> Result<usize> {
     // SAFETY: the caller's promise is the same; on an error it gets the pointer back below.
     let body = Body::Owned(unsafe { chunk::from_raw(data) }?);
     // A panic must not free what the caller still holds: it leaks instead.

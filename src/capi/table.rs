@@ -1,4 +1,4 @@
-//! Handles: small dense integers that stand for sockets.
+//! Handles: small dense integers that stand for sockets, and for their contexts.
 //!
 //! A call looks its socket up without a lock or a cache line that callers on other sockets write to:
 //! every slot is a line of its own, held for reading as long as the call lasts. Only opening and
@@ -10,21 +10,21 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use crate::core::{Error, Result};
-use crate::facade::{Closing, Session, Socket};
+use crate::facade::{Closing, Context, Session, Socket};
 use crate::sys::fork;
 
-/// Sockets that can be open at a time.
+/// Sockets and contexts that can be open at a time.
 pub const MAX_SOCKETS: usize = SEGMENTS * SEGMENT;
 const SEGMENTS: usize = 256;
 const SEGMENT: usize = 256;
 
-/// A socket held for the length of a call. There is none if the handle was never opened or is closed.
-pub type Held<'t> = RwLockReadGuard<'t, Option<Arc<Socket>>>;
+/// A socket, or a context, held for the length of a call. There is none if the handle was never opened or is closed.
+pub type Held<'t> = RwLockReadGuard<'t, Option<Context>>;
 
 /// On a cache line of its own: a call writes to the lock's counter.
 #[derive(Default)]
 #[repr(align(64))]
-struct Slot(RwLock<Option<Arc<Socket>>>);
+struct Slot(RwLock<Option<Context>>);
 
 pub struct Table {
     /// On the heap, and made there: callers' stacks may be small.
@@ -57,12 +57,24 @@ pub fn open(raw: Result<bool>, protocol: c_int) -> Result<c_int> {
     table().open(raw, protocol)
 }
 
-/// Runs a call on the socket of a handle; `EBADF` if there is none or it is being closed.
-pub fn with<T>(handle: c_int, call: impl FnOnce(&Arc<Socket>) -> Result<T>) -> Result<T> {
+/// Opens a context of a socket, and returns its handle.
+pub fn open_context(handle: c_int) -> Result<c_int> {
+    let table = present().ok_or(Error::BAD_FD)?;
+    let context = with_socket(handle, Context::open)?;
+    table.add(context)
+}
+
+/// Runs a call on the socket or the context of a handle; `EBADF` if there is none or it is being closed.
+pub fn with<T>(handle: c_int, call: impl FnOnce(&Context) -> Result<T>) -> Result<T> {
     match &*hold(handle)? {
-        Some(socket) => call(socket),
+        Some(context) => call(context),
         None => Err(Error::BAD_FD),
     }
+}
+
+/// The same for what only whole sockets can do: `ENOTSUP` on a context.
+pub fn with_socket<T>(handle: c_int, call: impl FnOnce(&Arc<Socket>) -> Result<T>) -> Result<T> {
+    with(handle, |context| call(context.as_socket().ok_or(Error::NOT_SUPPORTED)?))
 }
 
 /// Keeps the socket of a handle from being closed completely.
@@ -86,7 +98,7 @@ pub fn terminate() {
 pub fn all() -> Vec<(c_int, Arc<Socket>)> {
     let Some(table) = present() else { return Vec::new() };
     let highest = table.registry().handles.fresh;
-    let open = |handle| Some((handle, table.hold(handle).ok()?.as_ref().map(Arc::clone)?));
+    let open = |handle| Some((handle, Arc::clone(table.hold(handle).ok()?.as_ref()?.as_socket()?)));
     (0..highest).filter_map(open).collect()
 }
 
@@ -148,7 +160,7 @@ impl Table {
         let handle = registry.handles.take().ok_or(Error::TOO_MANY_FILES)?;
         match registry.socket(raw, protocol, handle) {
             Ok(socket) => {
-                *self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner) = Some(socket);
+                self.fill(handle, Context::of(socket));
                 Ok(handle)
             }
             Err(error) => {
@@ -156,6 +168,20 @@ impl Table {
                 Err(error)
             }
         }
+    }
+
+    fn add(&self, context: Context) -> Result<c_int> {
+        let mut registry = self.registry();
+        if registry.terminated {
+            return Err(Error::TERM);
+        }
+        let handle = registry.handles.take().ok_or(Error::TOO_MANY_FILES)?;
+        self.fill(handle, context);
+        Ok(handle)
+    }
+
+    fn fill(&self, handle: c_int, context: Context) {
+        *self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner) = Some(context);
     }
 
     fn hold(&self, handle: c_int) -> Result<Held<'_>> {
@@ -176,16 +202,23 @@ impl Table {
         Ok(())
     }
 
-    /// From here on the socket refuses every call, and those that wait are waking up.
-    fn start_closing(&self, handle: c_int) -> Result<Closing> {
-        self.hold(handle)?.as_ref().ok_or(Error::BAD_FD)?.start_closing()
+    /// From here on it refuses every call, and those that wait are waking up. A context has nothing to be waited for.
+    fn start_closing(&self, handle: c_int) -> Result<Option<Closing>> {
+        let held = self.hold(handle)?;
+        let context = held.as_ref().ok_or(Error::BAD_FD)?;
+        match context.as_socket() {
+            Some(socket) => socket.start_closing().map(Some),
+            None => context.close().map(|()| None),
+        }
     }
 
-    fn finish_closing(&self, handle: c_int, closing: Closing) {
-        closing.wait();
+    fn finish_closing(&self, handle: c_int, closing: Option<Closing>) {
+        if let Some(closing) = closing {
+            closing.wait();
+        }
         // Calls hold the slot, so this waits until the last of them has left.
-        let socket = self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner).take();
-        drop(socket);
+        let context = self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner).take();
+        drop(context);
         self.release(&mut self.registry(), handle);
     }
 

@@ -16,6 +16,16 @@ use crate::core::{Error, Message, Result};
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct PipeId(pub u32);
 
+/// Who sends and receives on a socket: the socket itself, or one of its contexts, each of which asks or answers as a socket of its
+/// own would, over the same pipes. Reused after [`Cmd::Close`], never before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ContextId(pub u32);
+
+impl ContextId {
+    /// The socket itself. Contexts are counted from 1.
+    pub const SOCKET: ContextId = ContextId(0);
+}
+
 /// What happens to a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cmd {
@@ -35,17 +45,49 @@ pub enum Cmd {
     /// The answer to [`Evt::Take`]: the message under way came on this pipe. Its header is what preceded the body on
     /// an inproc pipe; bytes from a wire are all body. `more`: another message can be taken from the same pipe.
     Incoming { pipe: PipeId, more: bool },
+    /// A new context, with the options that the socket has now. Only kinds that have contexts get this, and not if they are raw.
+    Open(ContextId),
+    /// The context is gone, and whatever it asked or was to answer is given up.
+    Close(ContextId),
+    /// The user gives up what was asked, or is to be answered.
+    Cancel(ContextId),
     /// The user sends the message under way. If the machine answers `Done` it has been sent, kept or dropped;
     /// otherwise the machine leaves it as it is.
-    Send,
+    Send(ContextId),
     /// The message of the [`Cmd::Send`] just answered was to be transmitted on this pipe, and there was no memory for it; nor did any
     /// other pipe get it. The send fails, and the machine is to be as if it had not been.
     Unsent(PipeId),
     /// The user receives. `Done` means that an `Evt::Deliver` or an `Evt::Take` is among the events; if
     /// what was taken is not delivered, the socket asks again.
-    Recv,
-    /// The time of the last `Evt::Arm` is over.
-    Timer,
+    Recv(ContextId),
+    /// The time of the last `Evt::Arm` of this context is over.
+    Timer(ContextId),
+    /// The answer to [`Evt::GoOn`].
+    GoOn,
+}
+
+impl Cmd {
+    /// Whom it is about.
+    #[inline]
+    pub fn context(self) -> ContextId {
+        match self {
+            Cmd::Open(context)
+            | Cmd::Close(context)
+            | Cmd::Cancel(context)
+            | Cmd::Send(context)
+            | Cmd::Recv(context)
+            | Cmd::Timer(context) => context,
+            Cmd::Attach { .. }
+            | Cmd::Hangup(_)
+            | Cmd::Detach(_)
+            | Cmd::Writable(_)
+            | Cmd::Unwritable(_)
+            | Cmd::Readable(_)
+            | Cmd::Incoming { .. }
+            | Cmd::Unsent(_)
+            | Cmd::GoOn => ContextId::SOCKET,
+        }
+    }
 }
 
 /// What a machine wants done.
@@ -57,14 +99,19 @@ pub enum Evt {
     Take(PipeId),
     /// Hand the message under way to the user whose `Cmd::Recv` asks for it.
     Deliver,
-    /// Feed [`Cmd::Timer`] after so many milliseconds, counted from now, instead of any earlier wish. So a machine never
-    /// needs to know what time it is.
+    /// What follows is about this context, which may have become ready for something, or is no more. Until it is said, events are
+    /// about the context of the command, or the socket itself.
+    Context(ContextId),
+    /// Feed [`Cmd::Timer`] after so many milliseconds, counted from now, instead of any earlier wish of the context. So a
+    /// machine never needs to know what time it is.
     Arm(u32),
     /// No timer any more.
     Disarm,
     /// Close the pipe: the protocol does not want this peer, or the peer broke the protocol.
     /// The machine forgets the pipe at once; a `Detach` for it may still follow and is ignored.
     Refuse(PipeId),
+    /// Feed [`Cmd::GoOn`] when all before is carried out: another message is to be put under way. The last event of a command.
+    GoOn,
 }
 
 /// Events in the order in which they are to be carried out. Most commands lead to one.
@@ -131,15 +178,15 @@ pub trait Protocol: Send {
     /// in; with every other command it is empty, for the machine to put there what it wants to transmit or deliver.
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer;
 
-    fn readiness(&self) -> Readiness;
+    fn readiness(&self, context: ContextId) -> Readiness;
 
     /// Sets a protocol option (level = the socket type). `ENOPROTOOPT` if there is none such.
-    fn set_option(&mut self, _option: i32, _value: &[u8]) -> Result<()> {
+    fn set_option(&mut self, _context: ContextId, _option: i32, _value: &[u8]) -> Result<()> {
         Err(Error::NO_PROTO_OPT)
     }
 
     /// Reads an integer protocol option.
-    fn option(&self, _option: i32) -> Result<i32> {
+    fn option(&self, _context: ContextId, _option: i32) -> Result<i32> {
         Err(Error::NO_PROTO_OPT)
     }
 
@@ -150,6 +197,15 @@ pub trait Protocol: Send {
     fn send_priority(&self) -> i32 {
         0
     }
+}
+
+/// To which context does a message go that arrives?
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Arrivals {
+    /// To the one that asked, or to those that have subscribed.
+    Addressed,
+    /// To whichever receives first: all are ready to receive as long as something waits.
+    Shared,
 }
 
 /// One socket type: a row of the protocol table.
@@ -164,6 +220,8 @@ pub struct Kind {
     pub can_recv: bool,
     /// What it receives are answers to what it sent last.
     pub asks: bool,
+    /// How its contexts get what arrives; `None`: it has none.
+    pub contexts: Option<Arrivals>,
     /// Makes the machine of a full or raw socket. `seed` is random: ids and pipe keys start there.
     pub make: fn(raw: bool, seed: u64) -> Box<dyn Protocol>,
 }

@@ -16,7 +16,7 @@ pub mod statistics;
 
 pub use backoff::Backoff;
 pub use chunk::Chunk;
-pub use contract::{Answer, Cmd, Events, Evt, Kind, PipeId, Protocol, Readiness};
+pub use contract::{Answer, Arrivals, Cmd, ContextId, Events, Evt, Kind, PipeId, Protocol, Readiness};
 pub use error::{Error, Result};
 pub use message::{Body, Header, Message};
 pub use socket::SocketCore;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::core::contract::Kind;
 use crate::core::options::{self, OptionValue, Options};
 use crate::core::statistics::{self, Statistics};
-use crate::core::{Answer, Cmd, Error, Events, Evt, Message, PipeId, Protocol, Readiness, Result};
+use crate::core::{Answer, Cmd, ContextId, Error, Events, Evt, Message, PipeId, Protocol, Readiness, Result};
 
 /// What a pipe says after it has taken a message for sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,8 +32,11 @@ pub trait Pipes {
     /// Closes a pipe which the protocol does not want.
     fn refuse(&mut self, pipe: PipeId);
 
-    /// Wants [`Cmd::Timer`] after this long, instead of any earlier wish.
-    fn arm(&mut self, after: Option<Duration>);
+    /// Wants [`Cmd::Timer`] after this long, instead of any earlier wish of the context.
+    fn arm(&mut self, context: ContextId, after: Option<Duration>);
+
+    /// The readiness of a context, which is not the socket itself, may have changed.
+    fn context_changed(&mut self, context: ContextId);
 }
 
 /// How an attempt to send or receive went.
@@ -53,8 +56,8 @@ pub struct SocketCore {
     events: Events,
     /// The machine gives the message under way to the user.
     delivered: bool,
-    /// A message that was delivered, but could not be handed over to the user.
-    given_back: Option<Box<Message<'static>>>,
+    /// Messages that were delivered, but could not be handed over to the user, at most one to a context.
+    given_back: Vec<(ContextId, Message<'static>)>,
     pub options: Options,
     pub statistics: Statistics,
 }
@@ -76,7 +79,7 @@ impl SocketCore {
             machine: Machine((kind.make)(raw, seed)),
             events: Events::new(),
             delivered: false,
-            given_back: None,
+            given_back: Vec::new(),
             options: Options::new(name),
             statistics: Statistics::default(),
         }
@@ -90,30 +93,58 @@ impl SocketCore {
         self.raw
     }
 
-    pub fn readiness(&self) -> Readiness {
-        let readiness = self.machine.0.readiness();
-        Readiness { recv: readiness.recv || self.given_back.is_some(), ..readiness }
+    /// `ENOTSUP` if the kind has no contexts, or the socket is raw.
+    pub fn check_contexts(&self) -> Result<()> {
+        if self.raw || self.kind.contexts.is_none() { Err(Error::NOT_SUPPORTED) } else { Ok(()) }
+    }
+
+    /// [`SocketCore::check_contexts`] has allowed it.
+    pub fn open_context(&mut self, context: ContextId, pipes: &mut impl Pipes) {
+        self.notice(Cmd::Open(context), pipes);
+    }
+
+    /// The context is one that is open.
+    pub fn close_context(&mut self, context: ContextId, pipes: &mut impl Pipes) {
+        self.notice(Cmd::Close(context), pipes);
+        self.given_back.retain(|(owner, _)| *owner != context);
+    }
+
+    /// Gives up what was asked, or is to be answered, as if it had not been. `ENOTSUP` where that is not a thing that can be.
+    pub fn cancel(&mut self, context: ContextId, pipes: &mut impl Pipes) -> Result<()> {
+        self.check_contexts()?;
+        if !self.kind.can_send {
+            return Err(Error::NOT_SUPPORTED);
+        }
+        self.notice(Cmd::Cancel(context), pipes);
+        self.given_back.retain(|(owner, _)| *owner != context);
+        Ok(())
+    }
+
+    pub fn readiness(&self, context: ContextId) -> Readiness {
+        let readiness = self.machine.0.readiness(context);
+        let has_back = || self.given_back.iter().any(|(owner, _)| *owner == context);
+        Readiness { recv: readiness.recv || has_back(), ..readiness }
     }
 
     /// Takes back a message just received, for the next one who receives: there was no memory to hand it over.
-    pub fn give_back(&mut self, message: Message<'static>) {
+    pub fn give_back(&mut self, context: ContextId, message: Message<'static>) {
         self.statistics.messages_received -= 1;
         self.statistics.bytes_received -= message.body.len() as u64;
-        self.given_back = Some(Box::new(message));
+        self.given_back.push((context, message));
     }
 
     /// Sends the message if it answers `Done` (with the body's length; what is left of it means nothing then), and leaves
     /// it alone otherwise.
     #[inline]
-    pub fn send(&mut self, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
+    pub fn send(&mut self, context: ContextId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
         let size = message.body.len();
-        match self.feed(Cmd::Send, message, pipes) {
+        match self.feed(Cmd::Send(context), message, pipes) {
             Answer::NotNow => Progress::NotNow,
             Answer::Fail(error) => Progress::Failed(error),
             Answer::Done => {
                 if self.kind.asks && !self.raw {
                     // An answer to what was asked before is none any more.
-                    self.given_back = None;
+                    self.given_back.retain(|(owner, _)| *owner != context);
                 }
                 self.statistics.messages_sent += 1;
                 self.statistics.bytes_sent += size as u64;
@@ -124,15 +155,15 @@ impl SocketCore {
 
     /// Puts the next message for the user into `into`. Messages which the protocol drops on the way are not seen.
     #[inline]
-    pub fn recv(&mut self, into: &mut Message<'static>, pipes: &mut impl Pipes) -> Progress<()> {
-        if let Some(message) = self.given_back.take() {
-            *into = *message;
+    pub fn recv(&mut self, context: ContextId, into: &mut Message<'static>, pipes: &mut impl Pipes) -> Progress<()> {
+        if let Some(at) = self.given_back.iter().position(|(owner, _)| *owner == context) {
+            *into = self.given_back.remove(at).1;
             self.statistics.messages_received += 1;
             self.statistics.bytes_received += into.body.len() as u64;
             return Progress::Done(());
         }
         loop {
-            match self.feed(Cmd::Recv, into, pipes) {
+            match self.feed(Cmd::Recv(context), into, pipes) {
                 Answer::NotNow => return Progress::NotNow,
                 Answer::Fail(error) => return Progress::Failed(error),
                 Answer::Done => {}
@@ -156,6 +187,11 @@ impl SocketCore {
         let SocketCore { machine: Machine(machine), events, delivered, .. } = self;
         let mut answer = machine.handle(cmd, message, events);
         let (mut taken, mut lacking) = (false, None);
+        let own = cmd.context();
+        let mut context = own;
+        if context != ContextId::SOCKET {
+            pipes.context_changed(context);
+        }
         while let Some(event) = events.pop() {
             match event {
                 Evt::Transmit(pipe) => match pipes.transmit(pipe, message, events.transmits_again()) {
@@ -175,16 +211,27 @@ impl SocketCore {
                     machine.handle(cmd, message, events);
                 }
                 Evt::Deliver => *delivered = true,
-                Evt::Arm(milliseconds) => pipes.arm(Some(Duration::from_millis(u64::from(milliseconds)))),
-                Evt::Disarm => pipes.arm(None),
+                Evt::Context(other) => {
+                    context = other;
+                    if context != ContextId::SOCKET {
+                        pipes.context_changed(context);
+                    }
+                }
+                Evt::Arm(milliseconds) => pipes.arm(context, Some(Duration::from_millis(u64::from(milliseconds)))),
+                Evt::Disarm => pipes.arm(context, None),
                 Evt::Refuse(pipe) => pipes.refuse(pipe),
+                Evt::GoOn => {
+                    *message = Message::default();
+                    machine.handle(Cmd::GoOn, message, events);
+                }
             }
             // Of several pipes, those that lack memory miss the message as slow ones do.
             if let Some(pipe) = lacking
                 && !taken
                 && events.is_empty()
-                && cmd == Cmd::Send
+                && matches!(cmd, Cmd::Send(_))
             {
+                context = own;
                 lacking = None;
                 answer = Answer::Fail(Error::NO_MEMORY);
                 machine.handle(Cmd::Unsent(pipe), message, events);
@@ -193,10 +240,15 @@ impl SocketCore {
         answer
     }
 
+    /// Sets an option of the protocol (level = socket type), which is the context's own.
+    pub fn set_protocol_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {
+        self.machine.0.set_option(context, option, value)
+    }
+
     /// Sets a generic option (level 0) or one of the protocol's own (level = socket type).
     pub fn set_option(&mut self, level: i32, option: i32, value: &[u8]) -> Result<()> {
         if level == i32::from(self.kind.id) {
-            return self.machine.0.set_option(option, value);
+            return self.set_protocol_option(ContextId::SOCKET, option, value);
         }
         if level != 0 {
             return Err(Error::NO_PROTO_OPT);
@@ -209,12 +261,12 @@ impl SocketCore {
         Ok(())
     }
 
-    pub fn option(&self, level: i32, option: i32) -> Result<OptionValue> {
+    pub fn option(&self, context: ContextId, level: i32, option: i32) -> Result<OptionValue> {
         match (level, option) {
             (0, options::DOMAIN) => Ok(OptionValue::Int(if self.raw { 2 } else { 1 })),
             (0, options::PROTOCOL) => Ok(OptionValue::Int(i32::from(self.kind.id))),
             (0, _) => self.options.get(option),
-            _ if level == i32::from(self.kind.id) => self.machine.0.option(option).map(OptionValue::Int),
+            _ if level == i32::from(self.kind.id) => self.machine.0.option(context, option).map(OptionValue::Int),
             _ => Err(Error::NO_PROTO_OPT),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::core::options::Options;
-use crate::core::{Error, Result};
+use crate::core::{ContextId, Error, Result};
 use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, WaitMode, Waited};
 
@@ -22,6 +22,7 @@ pub enum Wait {
 
 /// A call that tries until it succeeds, fails, or may wait no longer.
 pub struct Blocking {
+    context: ContextId,
     side: Side,
     wait: Wait,
     stage: Stage,
@@ -41,15 +42,15 @@ enum Stage {
 
 impl Blocking {
     #[inline]
-    pub fn new(side: Side, wait: Wait) -> Blocking {
-        Blocking { side, wait, stage: Stage::First }
+    pub fn new(context: ContextId, side: Side, wait: Wait) -> Blocking {
+        Blocking { context, side, wait, stage: Stage::First }
     }
 
     /// Under the lock, before a try.
     #[inline]
     pub fn resume(&self, state: &mut SocketState) {
         if let Stage::Waiting { me, .. } = &self.stage {
-            state.waiters.remove(self.side, me);
+            state.waiters_of(self.context, self.side).remove(self.side, me);
         }
     }
 
@@ -58,7 +59,7 @@ impl Blocking {
     #[cold]
     pub fn prepare(&mut self, state: &mut SocketState, polls: bool) -> Result<()> {
         match &mut self.stage {
-            Stage::First => match patience(self.side, self.wait, &state.core.options) {
+            Stage::First => match patience(self.wait, state.time_limit(self.context, self.side)) {
                 Err(not_now) => self.stage = Stage::LastTry(not_now),
                 Ok(deadline) => {
                     let mode = WaitMode { polls, spins: state.core.options.spin != 0 };
@@ -75,7 +76,7 @@ impl Blocking {
         if let Stage::Waiting { me, .. } = &self.stage {
             // Whatever notice came before this is stale: the try has failed.
             me.take_notice();
-            state.waiters.add(self.side, me);
+            state.waiters_of(self.context, self.side).add(self.side, me);
         }
         Ok(())
     }
@@ -91,11 +92,7 @@ impl Blocking {
 }
 
 /// Until when a call may wait, if at all; the error is what it fails with otherwise.
-fn patience(side: Side, wait: Wait, options: &Options) -> Result<Option<Instant>> {
-    let timeout = match side {
-        Side::Send => options.sndtimeo,
-        Side::Recv => options.rcvtimeo,
-    };
+fn patience(wait: Wait, timeout: i32) -> Result<Option<Instant>> {
     match (wait, timeout) {
         (Wait::No, _) => Err(Error::AGAIN),
         (Wait::Option, 0) => Err(Error::TIMED_OUT),

@@ -30,6 +30,7 @@ impl Socket {
             inproc.retain(|id| state.end_endpoint(*id));
             let left: Vec<_> = state.pipes.ids().collect();
             state.leave_all(left);
+            state.end_contexts();
             Ok((deadline, inproc))
         })?;
         inproc.into_iter().for_each(|id| self.forget_name(id));
@@ -76,6 +77,14 @@ impl Closing {
 }
 
 impl SocketState {
+    fn end_contexts(&mut self) {
+        for context in self.contexts.ids() {
+            if let Some(own) = self.contexts.get_mut(context).filter(|own| own.is_open) {
+                own.end(&self.runtime, &mut self.pipes.work);
+            }
+        }
+    }
+
     /// Drops what did not make it in time, and every descriptor.
     fn release(&mut self) {
         let late: Vec<_> = self.pipes.ids().collect();

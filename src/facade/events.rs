@@ -30,7 +30,7 @@ impl Source for Socket {
                 }
             }
             Key::Endpoint(id) => guard.accept_all(id),
-            Key::Protocol => {}
+            Key::Protocol(_) => {}
         }
         guard.finish();
     }
@@ -48,7 +48,7 @@ impl Source for Socket {
                 }
             }
             Key::Endpoint(id) => guard.try_again(id),
-            Key::Protocol => guard.alarm(),
+            Key::Protocol(context) => guard.alarm(context),
         }
         guard.finish();
     }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use crate::core::socket::Progress;
-use crate::core::{Error, Message, Result};
+use crate::core::{ContextId, Error, Message, Result};
 
 use super::socket::Socket;
 use super::state::SocketState;
@@ -20,7 +20,7 @@ impl Socket {
         if !self.kind().can_send {
             return Poll::Ready(Err(Error::NOT_SUPPORTED));
         }
-        self.poll_once(Side::Send, place, task, |state| state.core.send(message, &mut state.pipes))
+        self.poll_once(Side::Send, place, task, |state| state.core.send(ContextId::SOCKET, message, &mut state.pipes))
     }
 
     /// Receives a message, or has the task woken when there may be one.
@@ -28,7 +28,7 @@ impl Socket {
         if !self.kind().can_recv {
             return Poll::Ready(Err(Error::NOT_SUPPORTED));
         }
-        self.poll_once(Side::Recv, place, task, |state| state.core.recv(into, &mut state.pipes))
+        self.poll_once(Side::Recv, place, task, |state| state.core.recv(ContextId::SOCKET, into, &mut state.pipes))
     }
 
     /// The task does not wait any more.
@@ -49,7 +49,7 @@ impl Socket {
         if let Some(id) = place.0.take() {
             guard.waiters.remove_task(id);
         }
-        let outcome = match guard.progress(attempt) {
+        let outcome = match guard.progress(ContextId::SOCKET, attempt) {
             Progress::Done(value) => Poll::Ready(Ok(value)),
             Progress::Failed(error) => Poll::Ready(Err(error)),
             Progress::NotNow => {

@@ -6,10 +6,11 @@ use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use crate::core::Readiness;
+use crate::core::{Arrivals, ContextId, Readiness};
 use crate::reactor::{Request, Watched};
 
 use super::key::Key;
+use super::logging;
 use super::pipes::Entry;
 use super::runtime::Runtime;
 use super::state::SocketState;
@@ -77,6 +78,7 @@ impl StateLock {
                     reactor.request(Request::Watch(Watched { source, key, counters }));
                 }
                 Job::Prepare(news) => self.runtime.handshakes.go_on(news),
+                Job::Log(level, line) => logging::log(level, &line),
             }
         }
     }
@@ -97,6 +99,9 @@ impl SocketGuard<'_> {
         }
         if !state.waiters.is_empty() || state.notify.is_wanted() {
             state.announce();
+        }
+        if !state.contexts.is_empty() {
+            state.announce_contexts();
         }
         if !state.pipes.work.is_empty() {
             let work = std::mem::take(&mut state.pipes.work);
@@ -135,11 +140,27 @@ impl SocketState {
     /// Brings descriptors and waiters up to date with what the protocol says now.
     fn announce(&mut self) {
         let ready = match self.is_open() {
-            true => self.core.readiness(),
+            true => self.core.readiness(ContextId::SOCKET),
             false => Readiness { send: true, recv: true },
         };
         self.notify.set(ready);
         self.waiters.wake(ready, self.phase, &mut self.pipes.work);
+    }
+
+    /// The same for contexts that may have become ready.
+    #[cold]
+    fn announce_contexts(&mut self) {
+        let SocketState { core, contexts, pipes, phase, .. } = self;
+        for context in pipes.changed_contexts.drain(..) {
+            if let Some(own) = contexts.get_mut(context).filter(|own| own.is_open) {
+                own.announce(core.readiness(context), *phase, &mut pipes.work);
+            }
+        }
+        if core.kind().contexts == Some(Arrivals::Shared) {
+            contexts.for_each_watched(|context, own| {
+                own.announce(core.readiness(context), *phase, &mut pipes.work);
+            });
+        }
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! [`Source`]: crate::transport::source::Source
 
-use crate::core::PipeId;
+use crate::core::{ContextId, PipeId};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Key {
     /// A pipe; the generation tells it from those that had the slot before.
     Pipe(PipeId, u32),
     Endpoint(i32),
-    /// The protocol's timer.
-    Protocol,
+    /// The protocol's timer, of the socket itself or of a context.
+    Protocol(ContextId),
 }
 
 const KIND_SHIFT: u32 = 62;
@@ -24,7 +24,7 @@ impl Key {
                 1 << KIND_SHIFT | u64::from(generation % GENERATIONS) << 32 | u64::from(pipe.0)
             }
             Key::Endpoint(id) => 2 << KIND_SHIFT | u64::from(id as u32),
-            Key::Protocol => 0,
+            Key::Protocol(context) => u64::from(context.0),
         }
     }
 
@@ -32,7 +32,7 @@ impl Key {
         match key >> KIND_SHIFT {
             1 => Key::Pipe(PipeId(key as u32), (key >> 32) as u32 % GENERATIONS),
             2 => Key::Endpoint(key as u32 as i32),
-            _ => Key::Protocol,
+            _ => Key::Protocol(ContextId(key as u32)),
         }
     }
 }
@@ -44,7 +44,8 @@ mod tests {
     #[test]
     fn every_kind_is_found_again() {
         for key in [
-            Key::Protocol,
+            Key::Protocol(ContextId::SOCKET),
+            Key::Protocol(ContextId(u32::MAX)),
             Key::Endpoint(1),
             Key::Endpoint(i32::MAX),
             Key::Pipe(PipeId(7), 9),

@@ -5,7 +5,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::{Connection, Ending, Lifecycle, Settling};
-use crate::core::{Cmd, Error, PipeId, Result};
+use crate::core::{Cmd, ContextId, Error, PipeId, Result};
 use crate::transport::inproc::Peer;
 use crate::transport::outbox::Batch;
 use crate::transport::pipe::{PipeEvent, PipeEvents, Ready};
@@ -28,10 +28,12 @@ impl SocketState {
         self.pipes.end_of_turn();
         match std::mem::take(&mut self.pipes.alarm) {
             AlarmWish::Unchanged => {}
-            AlarmWish::Off => self.alarm.wish = None,
-            AlarmWish::After(time) => {
-                self.alarm.wish = Some(Instant::now() + time);
-                self.arm_alarm();
+            AlarmWish::Off => self.set_alarm(ContextId::SOCKET, None),
+            AlarmWish::After(time) => self.set_alarm(ContextId::SOCKET, Some(time)),
+        }
+        if !self.pipes.context_alarms.is_empty() {
+            for (context, after) in std::mem::take(&mut self.pipes.context_alarms) {
+                self.set_alarm(context, after);
             }
         }
         if self.phase == Phase::Closing && self.pipes.is_empty() {

@@ -57,9 +57,10 @@ impl SocketState {
         }
         let stream = listen.listener.accept(&setup)?;
         let (transport, admission) = (listen.transport, &listen.admission);
-        if !admission.has_room(|| self.pipes.of_endpoint(id).len()) || !admission.admits(stream.fd()) {
+        if let Some(why) = admission.refuses(stream.fd(), || self.pipes.of_endpoint(id).len()) {
             // Closed again at once.
             self.core.statistics.dropped_connections += 1;
+            self.tell_of_stranger(id, stream.fd(), why);
             return Ok(());
         }
         self.core.statistics.accepted_connections += 1;

@@ -4,13 +4,16 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, work, waiters, notify, monitor, names, runtime, endpoints, pipes ·
-//! state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · futures, binding, inproc, events, close, poll,
-//! device, snapshot · session, process.
+//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes,
+//! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, futures, binding,
+//! inproc, events, close, poll, device, snapshot · session, process.
 
+mod alarm;
 mod binding;
 mod blocking;
 mod close;
+mod context;
+mod contexts;
 mod device;
 mod dial;
 mod endpoints;
@@ -22,6 +25,7 @@ mod inproc;
 mod key;
 mod lifecycle;
 mod listen;
+mod logging;
 mod monitor;
 mod names;
 mod notify;
@@ -39,8 +43,10 @@ mod work;
 
 pub use blocking::Wait;
 pub use close::Closing;
+pub use context::Context;
 pub use device::{device, loopback};
 pub use futures::Place;
+pub use logging::{Level, Sink, set_logging};
 pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};
 pub use session::Session;

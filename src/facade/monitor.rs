@@ -13,6 +13,8 @@ use crate::core::{Error, Result};
 use crate::sys::descriptor::borrow;
 use crate::sys::eventfd::EventFd;
 
+use super::logging;
+
 /// Events that wait for a reader; of more, the oldest are dropped, and the next one read says how many.
 pub const CAPACITY: usize = 1024;
 
@@ -189,7 +191,7 @@ impl Monitors {
             None => false,
         });
         let is_over = matches!(event.kind, EventKind::Lost | EventKind::Refused | EventKind::ConnectFailed);
-        if self.list.is_empty() {
+        if self.list.is_empty() && !logging::is_on() {
             self.peers.clear();
         } else if is_over {
             self.peers.remove(&event.pipe);

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::socket::{Flow, Pipes};
-use crate::core::{Kind, Message, PipeId};
+use crate::core::{ContextId, Kind, Message, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
 use crate::transport::coalescing::Coalescing;
@@ -42,6 +42,9 @@ pub struct PipeTable {
     pub coalescing: Coalescing,
     /// What the protocol wants of its timer since the last look.
     pub alarm: AlarmWish,
+    /// The same of contexts, and which of them may have become ready, or are no more.
+    pub context_alarms: Vec<(ContextId, Option<Duration>)>,
+    pub changed_contexts: Vec<ContextId>,
     pub work: Work,
 }
 
@@ -86,6 +89,8 @@ impl PipeTable {
             changed: SmallVec::new(),
             coalescing: Coalescing::default(),
             alarm: AlarmWish::Unchanged,
+            context_alarms: Vec::new(),
+            changed_contexts: Vec::new(),
             work: Work::new(),
         }
     }
@@ -146,7 +151,10 @@ impl PipeTable {
 
     #[inline]
     pub fn is_unsettled(&self) -> bool {
-        !self.changed.is_empty() || !matches!(self.alarm, AlarmWish::Unchanged) || self.coalescing.is_decided()
+        !self.changed.is_empty()
+            || !matches!(self.alarm, AlarmWish::Unchanged)
+            || self.coalescing.is_decided()
+            || !self.context_alarms.is_empty()
     }
 
     /// A use of the socket in which something may have been sent is over.
@@ -303,8 +311,15 @@ impl Pipes for PipeTable {
         }
     }
 
-    fn arm(&mut self, after: Option<Duration>) {
-        self.alarm = after.map_or(AlarmWish::Off, AlarmWish::After);
+    fn arm(&mut self, context: ContextId, after: Option<Duration>) {
+        match context {
+            ContextId::SOCKET => self.alarm = after.map_or(AlarmWish::Off, AlarmWish::After),
+            context => self.context_alarms.push((context, after)),
+        }
+    }
+
+    fn context_changed(&mut self, context: ContextId) {
+        self.changed_contexts.push(context);
     }
 }
 

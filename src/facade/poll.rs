@@ -2,17 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-use crate::core::{Error, Readiness, Result};
+use crate::core::{ContextId, Error, Readiness, Result};
 use crate::reactor::parker::Parker;
 use crate::reactor::{WaitMode, Waited, time_left};
 use crate::sys::futex::Slept;
 
+use super::context::Context;
 use super::socket::Socket;
 
-/// One socket, what its user wants to know of it, and the answer.
+/// One socket or context, what its user wants to know of it, and the answer.
 #[derive(Debug)]
 pub struct Probe<'a> {
     pub socket: &'a Socket,
+    context: ContextId,
     pub want: Readiness,
     pub ready: Readiness,
 }
@@ -20,16 +22,26 @@ pub struct Probe<'a> {
 impl<'a> Probe<'a> {
     /// `ENOPROTOOPT` if the socket's type cannot do what is asked about.
     pub fn new(socket: &'a Socket, want: Readiness) -> Result<Probe<'a>> {
+        Probe::about(socket, ContextId::SOCKET, want)
+    }
+
+    /// The same for a context.
+    pub fn of(context: &'a Context, want: Readiness) -> Result<Probe<'a>> {
+        Probe::about(context.socket(), context.id(), want)
+    }
+
+    fn about(socket: &'a Socket, context: ContextId, want: Readiness) -> Result<Probe<'a>> {
         let kind = socket.kind();
         if (want.send && !kind.can_send) || (want.recv && !kind.can_recv) {
             return Err(Error::NO_PROTO_OPT);
         }
-        Ok(Probe { socket, want, ready: Readiness::default() })
+        Ok(Probe { socket, context, want, ready: Readiness::default() })
     }
 
     /// Looks; false if the socket is being closed.
     fn look(&mut self) -> bool {
-        let (now, is_open) = self.socket.with(|state| (state.core.readiness(), state.is_open()));
+        let context = self.context;
+        let (now, is_open) = self.socket.with(|state| (state.core.readiness(context), state.has_open(context)));
         self.ready = Readiness { send: self.want.send && now.send, recv: self.want.recv && now.recv };
         is_open
     }
@@ -59,7 +71,7 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
         let mut spins = true;
         for probe in probes.iter() {
             spins &= probe.socket.with(|state| {
-                state.waiters.add_poll(&me, probe.want);
+                state.pollers_of(probe.context).add_poll(&me, probe.want);
                 state.core.options.spin != 0
             });
         }
@@ -69,7 +81,7 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
             None => runtime.reactor.wait(&me, deadline, WaitMode { polls, spins }),
         };
         for probe in probes.iter() {
-            probe.socket.with(|state| state.waiters.remove_poll(&me));
+            probe.socket.with(|state| state.pollers_of(probe.context).remove_poll(&me));
         }
         if let Some(count) = look_at(probes) {
             return Ok(count);

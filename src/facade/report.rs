@@ -14,31 +14,41 @@ use crate::transport::pipe::StreamPipe;
 use crate::transport::stream::Parting;
 use crate::transport::system;
 
+use super::logging::{self, Level};
 use super::monitor::{Event, EventKind};
 use super::pipes::{Entry, Pipe};
 use super::state::SocketState;
+use super::work::Job;
 
 impl SocketState {
     /// Tells of an endpoint. `reason` is asked only if somebody listens.
     pub fn tell(&mut self, kind: EventKind, endpoint: i32, reason: impl FnOnce() -> String) {
-        if !self.monitors.is_empty() {
+        if self.is_heard() {
             let event = Event { reason: reason(), ..self.event(kind, endpoint) };
-            self.monitors.tell(&event);
+            self.say(&event);
         }
     }
 
     /// Tells of an attempt that failed: `retry` is when the next one follows, unless it does at once with another address.
     pub fn tell_of_failure(&mut self, kind: EventKind, endpoint: i32, error: Error, retry: Option<Duration>) {
-        if !self.monitors.is_empty() {
+        if self.is_heard() {
             let event = Event { reason: error.text(), error: Some(error), retry, ..self.event(kind, endpoint) };
-            self.monitors.tell(&event);
+            self.say(&event);
+        }
+    }
+
+    /// Tells of a connection that is not let in.
+    pub fn tell_of_stranger(&mut self, endpoint: i32, fd: RawFd, why: &str) {
+        if self.is_heard() {
+            let event = self.event(EventKind::Refused, endpoint);
+            self.say(&Event { peer: peer_of(fd), error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
         }
     }
 
     /// Tells that a connection has come so far.
     pub fn tell_of_pipe(&mut self, kind: EventKind, id: PipeId) {
         if let Some(event) = self.event_of_pipe(kind, id) {
-            self.monitors.tell(&event);
+            self.say(&event);
         }
     }
 
@@ -48,14 +58,14 @@ impl SocketState {
         if let Some(Lifecycle::Greeting | Lifecycle::Attached(_) | Lifecycle::HangingUp(_)) = life
             && let Some(event) = self.event_of_pipe(EventKind::Lost, id)
         {
-            self.monitors.tell(&Event { reason: "closed by this side".to_owned(), ..event });
+            self.say(&Event { reason: "closed by this side".to_owned(), ..event });
         }
     }
 
     /// What is to be told of a connection that is about to end, once it is known when it is tried again. `None`: nobody
     /// listens, or nothing that was told of has ended.
     pub fn obituary(&mut self, id: PipeId, error: Error) -> Option<Event> {
-        if self.monitors.is_empty() {
+        if !self.is_heard() {
             return None;
         }
         let entry = self.pipes.get(id)?;
@@ -71,12 +81,27 @@ impl SocketState {
     /// Tells what [`SocketState::obituary`] had put together.
     pub fn publish(&mut self, obituary: Option<Event>, retry: Option<Duration>) {
         if let Some(event) = obituary {
-            self.monitors.tell(&Event { retry, ..event });
+            self.say(&Event { retry, ..event });
         }
     }
 
+    /// Does anybody want to know?
+    #[inline]
+    fn is_heard(&self) -> bool {
+        !self.monitors.is_empty() || logging::is_on()
+    }
+
+    fn say(&mut self, event: &Event) {
+        if logging::is_on()
+            && let Some((level, line)) = line(&String::from_utf8_lossy(&self.core.options.name), event)
+        {
+            self.pipes.work.push(Job::Log(level, line));
+        }
+        self.monitors.tell(event);
+    }
+
     fn event_of_pipe(&mut self, kind: EventKind, id: PipeId) -> Option<Event> {
-        if self.monitors.is_empty() {
+        if !self.is_heard() {
             return None;
         }
         let entry = self.pipes.get(id)?;
@@ -152,6 +177,46 @@ fn misfit(pipe: &StreamPipe, error: Error) -> Option<String> {
         (Parsed::Partial, Error::TIMED_OUT) => Some("the peer did not greet in time".to_owned()),
         (Parsed::Partial, Error::CONN_RESET) => Some("the peer closed the connection before it greeted".to_owned()),
         (Parsed::Partial, _) => None,
+    }
+}
+
+/// The line of an event, if it is wanted.
+fn line(socket: &str, event: &Event) -> Option<(Level, String)> {
+    let level = level_of(event.kind);
+    if !logging::wants(level) {
+        return None;
+    }
+    let what = match event.kind {
+        EventKind::Listening => "listens",
+        EventKind::Stopped => "stopped",
+        EventKind::Resolved => "resolved to",
+        EventKind::Connected => "connected",
+        EventKind::Accepted => "accepted",
+        EventKind::Greeted => "is joined by",
+        EventKind::Refused => "refused",
+        EventKind::Lost => "lost",
+        EventKind::ConnectFailed => "cannot connect",
+        EventKind::AcceptFailed => "cannot accept",
+    };
+    let mut line = format!("socket {socket}, {}: {what}", String::from_utf8_lossy(&event.address));
+    for (separator, part) in [(" ", &event.peer), (": ", &event.reason)] {
+        if !part.is_empty() {
+            line.push_str(separator);
+            line.push_str(part);
+        }
+    }
+    if let Some(retry) = event.retry {
+        line.push_str(&format!("; tried again in {} ms", retry.as_millis()));
+    }
+    Some((level, line))
+}
+
+fn level_of(kind: EventKind) -> Level {
+    match kind {
+        EventKind::AcceptFailed => Level::Error,
+        EventKind::Refused | EventKind::ConnectFailed => Level::Warn,
+        EventKind::Listening | EventKind::Stopped | EventKind::Greeted | EventKind::Lost => Level::Info,
+        EventKind::Resolved | EventKind::Connected | EventKind::Accepted => Level::Debug,
     }
 }
 

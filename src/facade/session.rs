@@ -9,6 +9,7 @@ use crate::sys::random;
 use crate::transport::blocks::Blocks;
 
 use super::handshakes::Handshakes;
+use super::logging;
 use super::names::Names;
 use super::runtime::Runtime;
 use super::socket::Socket;
@@ -25,6 +26,7 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// Starts the I/O thread. `EMFILE` when the process has no descriptors left.
     pub fn start() -> Result<Arc<Session>> {
+        logging::read_environment();
         Ok(Arc::new(Session(Arc::new(Runtime {
             reactor: Reactor::start()?,
             blocks: Blocks::default(),

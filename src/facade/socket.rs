@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use crate::core::options::{self, OptionValue};
 use crate::core::socket::Progress;
 use crate::core::statistics::Statistics;
-use crate::core::{Error, Kind, Message, Result, SocketCore};
+use crate::core::{ContextId, Error, Kind, Message, Result, SocketCore};
 use crate::transport::source::Source;
 use crate::transport::system;
 
@@ -15,6 +15,7 @@ use super::guard::{SocketGuard, StateLock};
 use super::runtime::Runtime;
 use super::state::SocketState;
 use super::waiters::Side;
+use super::work::Work;
 
 /// A nanomsg socket. All methods may be called from any thread, also several at a time on one socket. Close it with
 /// [`Socket::close`]; one that is dropped keeps its descriptors until its session ends.
@@ -58,10 +59,7 @@ impl Socket {
     /// left as it was.
     /// `ENOTSUP`, `EAGAIN`, `ETIMEDOUT`, `EINTR`, `EBADF`, `EFSM`, `EINVAL` (nanomsg-api.md 2.5).
     pub fn send(&self, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        if !self.kind.can_send {
-            return Err(Error::NOT_SUPPORTED);
-        }
-        self.until_done(Side::Send, wait, |state| state.core.send(message, &mut state.pipes))
+        self.send_in(ContextId::SOCKET, message, wait)
     }
 
     /// Receives a message. Errors as for [`Socket::send`] (nanomsg-api.md 2.6).
@@ -72,44 +70,18 @@ impl Socket {
 
     /// Receives a message where the caller has a place for it; what is there means nothing on an error.
     pub fn recv_into(&self, into: &mut Message<'static>, wait: Wait) -> Result<()> {
-        if !self.kind.can_recv {
-            return Err(Error::NOT_SUPPORTED);
-        }
-        self.until_done(Side::Recv, wait, |state| state.core.recv(into, &mut state.pipes))
-    }
-
-    /// Lock, try, leave, wait; until the try has an outcome.
-    #[inline]
-    fn until_done<T>(
-        &self,
-        side: Side,
-        wait: Wait,
-        mut attempt: impl FnMut(&mut SocketState) -> Progress<T>,
-    ) -> Result<T> {
-        let mut call = Blocking::new(side, wait);
-        loop {
-            let mut guard = self.lock();
-            call.resume(&mut guard);
-            let outcome = match guard.progress(&mut attempt) {
-                Progress::Done(value) => Ok(value),
-                Progress::Failed(error) => Err(error),
-                Progress::NotNow => match call.prepare(&mut guard, self.polls()) {
-                    Err(error) => Err(error),
-                    Ok(()) => {
-                        guard.finish();
-                        call.wait(&self.runtime().reactor, self.polls());
-                        continue;
-                    }
-                },
-            };
-            guard.finish();
-            return outcome;
-        }
+        self.recv_in(ContextId::SOCKET, into, wait)
     }
 
     /// Gives back a message just received, as it was: the next receive gets it again. For who has no memory to hand it over.
     pub fn give_back(&self, message: Message<'static>) {
-        self.with(|state| state.core.give_back(message));
+        self.with(|state| state.core.give_back(ContextId::SOCKET, message));
+    }
+
+    /// Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been.
+    /// `ENOTSUP` (not of the types REQ, REP, SURVEYOR and RESPONDENT, or raw), `EBADF`.
+    pub fn cancel(&self) -> Result<()> {
+        self.cancel_in(ContextId::SOCKET)
     }
 
     /// Sets an option: level 0 is generic, a socket type its protocol's, a negative number a transport's.
@@ -127,13 +99,72 @@ impl Socket {
 
     /// Reads an option. SNDFD and RCVFD make their descriptor when they are first read.
     pub fn option(&self, level: i32, option: i32) -> Result<OptionValue> {
-        self.with_open(|state| match (level, option) {
-            (0, options::SNDFD) if self.kind.can_send => state.notification(Side::Send),
-            (0, options::RCVFD) if self.kind.can_recv => state.notification(Side::Recv),
+        self.option_in(ContextId::SOCKET, level, option)
+    }
+
+    pub(super) fn send_in(&self, context: ContextId, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
+        if !self.kind.can_send {
+            return Err(Error::NOT_SUPPORTED);
+        }
+        self.until_done(context, Side::Send, wait, |state| state.core.send(context, message, &mut state.pipes))
+    }
+
+    pub(super) fn recv_in(&self, context: ContextId, into: &mut Message<'static>, wait: Wait) -> Result<()> {
+        if !self.kind.can_recv {
+            return Err(Error::NOT_SUPPORTED);
+        }
+        self.until_done(context, Side::Recv, wait, |state| state.core.recv(context, into, &mut state.pipes))
+    }
+
+    pub(super) fn cancel_in(&self, context: ContextId) -> Result<()> {
+        self.with_context(context, |state| {
+            state.core.cancel(context, &mut state.pipes)?;
+            // Whoever waits for an answer is told that there will be none.
+            let mut work = Work::new();
+            state.waiters_of(context, Side::Recv).wake_receivers(&mut work);
+            state.pipes.work.extend(work);
+            Ok(())
+        })
+    }
+
+    pub(super) fn option_in(&self, context: ContextId, level: i32, option: i32) -> Result<OptionValue> {
+        self.with_context(context, |state| match (level, option) {
+            (0, options::SNDFD) if self.kind.can_send => state.notification(context, Side::Send),
+            (0, options::RCVFD) if self.kind.can_recv => state.notification(context, Side::Recv),
             (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(state.endpoints.last_bound.clone())),
             _ if level < 0 || system::has(level, option) => state.transport_options.get(level, option),
-            _ => state.core.option(level, option),
+            _ => state.core.option(context, level, option),
         })
+    }
+
+    /// Lock, try, leave, wait; until the try has an outcome.
+    #[inline]
+    fn until_done<T>(
+        &self,
+        context: ContextId,
+        side: Side,
+        wait: Wait,
+        mut attempt: impl FnMut(&mut SocketState) -> Progress<T>,
+    ) -> Result<T> {
+        let mut call = Blocking::new(context, side, wait);
+        loop {
+            let mut guard = self.lock();
+            call.resume(&mut guard);
+            let outcome = match guard.progress(context, &mut attempt) {
+                Progress::Done(value) => Ok(value),
+                Progress::Failed(error) => Err(error),
+                Progress::NotNow => match call.prepare(&mut guard, self.polls()) {
+                    Err(error) => Err(error),
+                    Ok(()) => {
+                        guard.finish();
+                        call.wait(&self.runtime().reactor, self.polls());
+                        continue;
+                    }
+                },
+            };
+            guard.finish();
+            return outcome;
+        }
     }
 
     /// The counter with nanomsg's number; `EINVAL` if there is none such.
@@ -169,6 +200,15 @@ impl Socket {
     /// As [`Socket::with`], for a socket that is not being closed.
     pub(super) fn with_open<T>(&self, look: impl FnOnce(&mut SocketState) -> Result<T>) -> Result<T> {
         self.with(|state| if state.is_open() { look(state) } else { Err(Error::BAD_FD) })
+    }
+
+    /// As [`Socket::with_open`], for a context that is not being closed either.
+    pub(super) fn with_context<T>(
+        &self,
+        context: ContextId,
+        look: impl FnOnce(&mut SocketState) -> Result<T>,
+    ) -> Result<T> {
+        self.with(|state| if state.has_open(context) { look(state) } else { Err(Error::BAD_FD) })
     }
 
     /// Should a waiting caller poll, rather than just sleep?

@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use crate::core::options::OptionValue;
 use crate::core::socket::Progress;
-use crate::core::{Cmd, Error, PipeId, Result, SocketCore};
-use crate::reactor::timers::TimerId;
+use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
 use crate::transport::source::Source;
 use crate::transport::stream::Buffers;
 use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
+use super::alarm::{Alarm, Owner};
+use super::contexts::ContextTable;
 use super::endpoints::Endpoints;
 use super::handshakes::Begun;
 use super::key::Key;
@@ -36,15 +37,8 @@ pub struct SocketState {
     pub runtime: Arc<Runtime>,
     /// Whoever is told what happens to descriptors, timers and peers: the socket.
     pub me: Weak<dyn Source>,
-    pub alarm: Alarm,
-}
-
-/// The protocol's timer. It is lazy: one that is set again and again to a later time, as every request does,
-/// costs no timer each time; when it expires too early it is armed anew.
-#[derive(Default)]
-pub struct Alarm {
-    pub wish: Option<Instant>,
-    armed: Option<(TimerId, Instant)>,
+    alarm: Alarm,
+    pub contexts: ContextTable,
 }
 
 impl SocketState {
@@ -63,6 +57,7 @@ impl SocketState {
             runtime,
             me,
             alarm: Alarm::default(),
+            contexts: ContextTable::default(),
         };
         state.options_changed();
         state
@@ -72,10 +67,14 @@ impl SocketState {
         self.phase == Phase::Open
     }
 
-    /// What a call comes to now; a socket that is being closed fails it.
+    /// What a call comes to now; a socket, or a context, that is being closed fails it.
     #[inline]
-    pub fn progress<T>(&mut self, attempt: impl FnOnce(&mut SocketState) -> Progress<T>) -> Progress<T> {
-        if self.is_open() { attempt(self) } else { Progress::Failed(Error::BAD_FD) }
+    pub fn progress<T>(
+        &mut self,
+        context: ContextId,
+        attempt: impl FnOnce(&mut SocketState) -> Progress<T>,
+    ) -> Progress<T> {
+        if self.has_open(context) { attempt(self) } else { Progress::Failed(Error::BAD_FD) }
     }
 
     pub fn feed(&mut self, cmd: Cmd) {
@@ -88,35 +87,67 @@ impl SocketState {
         self.pipes.is_unsettled() || self.phase == Phase::Closing
     }
 
-    /// The protocol's timer expired.
-    pub fn alarm(&mut self) {
-        self.alarm.armed = None;
-        match self.alarm.wish {
-            Some(wish) if wish <= Instant::now() => {
-                self.alarm.wish = None;
-                self.feed(Cmd::Timer);
-            }
-            _ => self.arm_alarm(),
+    /// The protocol's timer of the socket itself, or of a context, expired.
+    pub fn alarm(&mut self, context: ContextId) {
+        let (alarm, owner) = self.alarm_of(context);
+        if alarm.is_some_and(|alarm| alarm.expired(&owner)) {
+            self.feed(Cmd::Timer(context));
+        }
+    }
+
+    pub fn set_alarm(&mut self, context: ContextId, after: Option<Duration>) {
+        let (alarm, owner) = self.alarm_of(context);
+        if let Some(alarm) = alarm {
+            alarm.set(after, &owner);
         }
     }
 
     pub fn disarm_alarm(&mut self) {
-        self.alarm.wish = None;
-        if let Some((timer, _)) = self.alarm.armed.take() {
-            self.runtime.reactor.disarm(timer);
+        self.alarm.disarm(&self.runtime);
+    }
+
+    fn alarm_of(&mut self, context: ContextId) -> (Option<&mut Alarm>, Owner<'_>) {
+        let owner = Owner { source: &self.me, context, runtime: &self.runtime };
+        let alarm = match context {
+            ContextId::SOCKET => Some(&mut self.alarm),
+            context => self.contexts.get_mut(context).map(|context| &mut context.alarm),
+        };
+        (alarm, owner)
+    }
+
+    /// Those who wait to send or to receive in a context; if any of them may have what arrives, they wait in one line.
+    pub fn waiters_of(&mut self, context: ContextId, side: Side) -> &mut Waiters {
+        let in_line = side == Side::Recv && self.core.kind().contexts == Some(Arrivals::Shared);
+        match self.contexts.get_mut(context) {
+            Some(own) if !in_line => &mut own.waiters,
+            _ => &mut self.waiters,
         }
     }
 
-    pub fn arm_alarm(&mut self) {
-        let Some(wish) = self.alarm.wish else { return };
-        match self.alarm.armed {
-            Some((_, at)) if at <= wish => return,
-            Some((timer, _)) => self.runtime.reactor.disarm(timer),
-            None => {}
+    /// Those who poll a context.
+    pub fn pollers_of(&mut self, context: ContextId) -> &mut Waiters {
+        if context != ContextId::SOCKET {
+            self.contexts.watch(context);
         }
-        let Some(me) = self.me.upgrade() else { return };
-        let timer = self.runtime.reactor.arm(wish, me, Key::Protocol.pack());
-        self.alarm.armed = Some((timer, wish));
+        match self.contexts.get_mut(context) {
+            Some(own) => &mut own.waiters,
+            None => &mut self.waiters,
+        }
+    }
+
+    /// How long a call may wait, in milliseconds; negative: for ever.
+    pub fn time_limit(&self, context: ContextId, side: Side) -> i32 {
+        match (self.contexts.get(context), side) {
+            (Some(own), side) => own.time_limit(side),
+            (None, Side::Send) => self.core.options.sndtimeo,
+            (None, Side::Recv) => self.core.options.rcvtimeo,
+        }
+    }
+
+    /// Is a context, or the socket itself, not closed?
+    #[inline]
+    pub fn has_open(&self, context: ContextId) -> bool {
+        self.is_open() && (context == ContextId::SOCKET || self.contexts.get(context).is_some_and(|own| own.is_open))
     }
 
     /// Hands the options on to where they are used for every message.
@@ -126,8 +157,16 @@ impl SocketState {
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 
-    pub fn notification(&mut self, side: Side) -> Result<OptionValue> {
-        let fd = self.notify.descriptor(side)?;
+    pub fn notification(&mut self, context: ContextId, side: Side) -> Result<OptionValue> {
+        let notify = match self.contexts.get_mut(context) {
+            Some(own) => &mut own.notify,
+            None => &mut self.notify,
+        };
+        let fd = notify.descriptor(side)?;
+        if context != ContextId::SOCKET {
+            self.contexts.watch(context);
+            self.pipes.changed_contexts.push(context);
+        }
         self.keep_polling();
         Ok(OptionValue::Int(fd))
     }

@@ -113,6 +113,12 @@ impl Waiters {
         }
     }
 
+    /// All of them, whether or not there is something to receive.
+    pub fn wake_receivers(&mut self, work: &mut Work) {
+        work.extend(self.recv.drain(..).map(Job::Wake));
+        work.extend(self.tasks.extract_if(.., |(.., want)| want.recv).map(|(_, waker, _)| Job::WakeTask(waker)));
+    }
+
     fn side(&mut self, side: Side) -> &mut VecDeque<Arc<Parker>> {
         match side {
             Side::Send => &mut self.send,

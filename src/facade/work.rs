@@ -12,6 +12,7 @@ use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
 use super::handshakes::PendingHandshake;
+use super::logging::Level;
 
 pub enum Job {
     /// Somebody who waits may have got what it waits for.
@@ -26,6 +27,8 @@ pub enum Job {
     Watch(Arc<dyn Source>, u64, WriteCounters),
     /// Go on with the handshake of a pipe.
     Prepare(PendingHandshake),
+    /// Tell people.
+    Log(Level, String),
 }
 
 pub type Work = SmallVec<[Job; 4]>;

@@ -156,7 +156,7 @@ impl Origins {
             Cmd::Detach(pipe) => self.detach(pipe),
             Cmd::Writable(pipe) => self.set_writable(pipe, true),
             Cmd::Unwritable(pipe) => self.set_writable(pipe, false),
-            Cmd::Readable(_) | Cmd::Incoming { .. } | Cmd::Send | Cmd::Unsent(_) | Cmd::Recv | Cmd::Timer => {}
+            _ => {}
         }
     }
 
@@ -171,6 +171,12 @@ impl Origins {
         let pipe = *self.by_key.get(&first_word(header)?)?;
         header.drain(..WORD);
         self.origin(pipe)?.writable.then_some(pipe)
+    }
+
+    /// Does the first word lead to a pipe that takes nothing now?
+    pub fn is_clogged(&self, header: &Header) -> bool {
+        let pipe = first_word(header).and_then(|word| self.by_key.get(&word));
+        pipe.and_then(|pipe| self.origin(*pipe)).is_some_and(|origin| !origin.writable)
     }
 
     fn key(&self, pipe: PipeId) -> Option<u32> {

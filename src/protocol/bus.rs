@@ -11,7 +11,7 @@
 //!
 //! The states are those of the routers: the machine adds none.
 
-use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness};
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
 pub const BUS: Kind = Kind {
@@ -21,6 +21,7 @@ pub const BUS: Kind = Kind {
     can_send: true,
     can_recv: true,
     asks: false,
+    contexts: None,
     make: |raw, seed| Box::new(Bus::new(raw, seed)),
 };
 
@@ -45,14 +46,14 @@ impl Protocol for Bus {
                 message.header = self.header(pipe);
                 out.push(Evt::Deliver);
             }
-            Cmd::Send => return self.send(message, out),
-            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Send(_) => return self.send(message, out),
+            Cmd::Recv(_) => return self.queue.receive(out),
             _ => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: self.queue.is_ready() }
     }
 }

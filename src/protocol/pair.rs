@@ -11,7 +11,7 @@
 //! A peer that hung up leaves its place at once, but what came from it is received before anything from
 //! its successor.
 
-use crate::core::{Answer, Cmd, Events, Evt, Kind, Message, PipeId, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, PipeId, Protocol, Readiness};
 
 pub const PAIR: Kind = Kind {
     id: 16,
@@ -20,6 +20,7 @@ pub const PAIR: Kind = Kind {
     can_send: true,
     can_recv: true,
     asks: false,
+    contexts: None,
     make: |_raw, _seed| Box::new(Pair { state: State::Alone, leaving: Vec::new() }),
 };
 
@@ -59,20 +60,20 @@ impl Protocol for Pair {
                     out.push(Evt::Deliver);
                 }
             }
-            Cmd::Send => match self.state {
+            Cmd::Send(_) => match self.state {
                 State::Paired { pipe, writable: true, .. } => out.push(Evt::Transmit(pipe)),
                 State::Paired { writable: false, .. } | State::Alone => return Answer::NotNow,
             },
-            Cmd::Recv => match self.readable_pipe() {
+            Cmd::Recv(_) => match self.readable_pipe() {
                 Some(pipe) => out.push(Evt::Take(pipe)),
                 None => return Answer::NotNow,
             },
-            Cmd::Unsent(_) | Cmd::Timer => {}
+            Cmd::Unsent(_) | Cmd::Timer(_) | Cmd::Open(_) | Cmd::Close(_) | Cmd::Cancel(_) | Cmd::GoOn => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness {
             send: matches!(self.state, State::Paired { writable: true, .. }),
             recv: self.readable_pipe().is_some(),

@@ -11,7 +11,7 @@
 //!
 //! The states are those of the router: the machines add none.
 
-use crate::core::{Answer, Cmd, Events, Evt, Kind, Message, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, Protocol, Readiness};
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
 pub const PUSH: Kind = Kind {
@@ -21,6 +21,7 @@ pub const PUSH: Kind = Kind {
     can_send: true,
     can_recv: false,
     asks: false,
+    contexts: None,
     make: |_raw, _seed| Box::new(Push { outlet: LoadBalancer::default() }),
 };
 
@@ -31,6 +32,7 @@ pub const PULL: Kind = Kind {
     can_send: false,
     can_recv: true,
     asks: false,
+    contexts: None,
     make: |_raw, _seed| Box::new(Pull { queue: FairQueue::default() }),
 };
 
@@ -43,14 +45,14 @@ impl Protocol for Push {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.outlet.update(cmd);
         match cmd {
-            Cmd::Send => self.outlet.send(message, out),
-            Cmd::Recv => Answer::NotNow,
+            Cmd::Send(_) => self.outlet.send(message, out),
+            Cmd::Recv(_) => Answer::NotNow,
             // What a peer sends against the rules is never read.
             _ => Answer::Done,
         }
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: self.outlet.is_ready(), recv: false }
     }
 
@@ -70,14 +72,14 @@ impl Protocol for Pull {
         match cmd {
             // Without memory for joining, the message is lost.
             Cmd::Incoming { .. } if message.join().is_ok() => out.push(Evt::Deliver),
-            Cmd::Recv => return self.queue.receive(out),
-            Cmd::Send => return Answer::NotNow,
+            Cmd::Recv(_) => return self.queue.receive(out),
+            Cmd::Send(_) => return Answer::NotNow,
             _ => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: false, recv: self.queue.is_ready() }
     }
 }

@@ -11,9 +11,13 @@
 //!                                                                        matches, else drop
 //! ```
 //!
-//! The states are those of the router: the machines add none.
+//! The states are those of the router: the machines add none. Each context of a SUB has its own subscriptions. As soon as there is
+//! one, messages are looked at as they come, and wait with each context that has subscribed them.
 
-use crate::core::{Answer, Cmd, Error, Events, Evt, Kind, Message, Protocol, Readiness, Result};
+use crate::core::{
+    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result,
+};
+use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::matching::Subscriptions;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
@@ -24,6 +28,7 @@ pub const PUB: Kind = Kind {
     can_send: true,
     can_recv: false,
     asks: false,
+    contexts: None,
     make: |_raw, _seed| Box::new(Pub { outlet: Broadcast::default() }),
 };
 
@@ -34,7 +39,8 @@ pub const SUB: Kind = Kind {
     can_send: false,
     can_recv: true,
     asks: false,
-    make: |_raw, _seed| Box::new(Sub { queue: FairQueue::default(), subscriptions: Subscriptions::default() }),
+    contexts: Some(Arrivals::Addressed),
+    make: |_raw, _seed| Box::<Sub>::default(),
 };
 
 /// `NN_SUB_SUBSCRIBE`: a topic, any bytes.
@@ -52,49 +58,111 @@ impl Protocol for Pub {
         self.outlet.update(cmd);
         match cmd {
             Cmd::Readable(pipe) if self.outlet.detach(pipe) => out.push(Evt::Refuse(pipe)),
-            Cmd::Send => return self.outlet.send(message, out),
-            Cmd::Recv => return Answer::NotNow,
+            Cmd::Send(_) => return self.outlet.send(message, out),
+            Cmd::Recv(_) => return Answer::NotNow,
             _ => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: false }
     }
 }
 
-#[derive(Debug)]
-struct Sub {
-    queue: FairQueue,
+/// What the socket, or a context of it, wants.
+#[derive(Debug, Default)]
+struct Subscriber {
     subscriptions: Subscriptions,
+    waiting: Waiting,
+}
+
+#[derive(Debug, Default)]
+struct Sub {
+    contexts: Contexts<Subscriber>,
+    /// There is, or was, a context: until then messages stay in their pipes until they are received.
+    sorts: bool,
+    queue: FairQueue,
 }
 
 impl Protocol for Sub {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.queue.update(cmd);
         match cmd {
-            // Without memory for joining, the message is lost.
-            Cmd::Incoming { .. } if message.join().is_ok() && self.subscriptions.matches(message.body.bytes()) => {
-                out.push(Evt::Deliver);
+            Cmd::Readable(pipe) if self.sorts => out.push(Evt::Take(pipe)),
+            Cmd::Incoming { pipe, more } => self.accept(pipe, more, message, out),
+            Cmd::Open(context) => {
+                self.contexts.open(context, Subscriber::default());
+                if !std::mem::replace(&mut self.sorts, true) {
+                    self.queue.receive_all(out);
+                }
             }
-            Cmd::Recv => return self.queue.receive(out),
-            Cmd::Send => return Answer::NotNow,
+            Cmd::Close(context) => drop(self.contexts.close(context)),
+            Cmd::Recv(_) if !self.sorts => return self.queue.receive(out),
+            Cmd::Recv(context) => return self.receive(context, message, out),
+            Cmd::Send(_) => return Answer::NotNow,
             _ => {}
         }
         Answer::Done
     }
 
-    /// Tells arrival, not match: what it announces may be dropped by the filter.
-    fn readiness(&self) -> Readiness {
-        Readiness { send: false, recv: self.queue.is_ready() }
+    /// Without contexts it tells arrival, not match: what it announces may be dropped by the filter.
+    fn readiness(&self, context: ContextId) -> Readiness {
+        let recv = match self.sorts {
+            true => self.contexts.get(context).is_some_and(|subscriber| !subscriber.waiting.is_empty()),
+            false => self.queue.is_ready(),
+        };
+        Readiness { send: false, recv }
     }
 
-    fn set_option(&mut self, option: i32, value: &[u8]) -> Result<()> {
+    fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {
+        let subscriptions = &mut self.contexts.get_mut(context).ok_or(Error::BAD_FD)?.subscriptions;
         match option {
-            SUBSCRIBE => self.subscriptions.subscribe(value),
-            UNSUBSCRIBE => self.subscriptions.unsubscribe(value),
+            SUBSCRIBE => subscriptions.subscribe(value),
+            UNSUBSCRIBE => subscriptions.unsubscribe(value),
             _ => Err(Error::NO_PROTO_OPT),
+        }
+    }
+}
+
+impl Sub {
+    fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>, out: &mut Events) {
+        // Without memory for joining, the message is lost.
+        let is_whole = message.join().is_ok();
+        if !self.sorts {
+            if is_whole && self.contexts.socket().subscriptions.matches(message.body.bytes()) {
+                out.push(Evt::Deliver);
+            }
+            return;
+        }
+        if is_whole {
+            self.sort(message, out);
+        }
+        if more {
+            out.push(Evt::Take(pipe));
+        }
+    }
+
+    /// To everybody who has subscribed it.
+    fn sort(&mut self, message: &mut Message<'_>, out: &mut Events) {
+        for (context, subscriber) in self.contexts.iter_mut() {
+            if subscriber.subscriptions.matches(message.body.bytes())
+                && let Ok(own) = message.share()
+            {
+                subscriber.waiting.push(own);
+                out.push(Evt::Context(context));
+            }
+        }
+    }
+
+    fn receive(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        match self.contexts.get_mut(context).and_then(|subscriber| subscriber.waiting.pop()) {
+            Some(own) => {
+                *message = own;
+                out.push(Evt::Deliver);
+                Answer::Done
+            }
+            None => Answer::NotNow,
         }
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! The states are those of the routers: the machines add none.
 
-use crate::core::{Answer, Cmd, Events, Evt, Message, PipeId, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Events, Evt, Header, Message, PipeId, Protocol, Readiness};
 use crate::protocol::backtrace::{Origins, split_reply, split_request};
 use crate::protocol::routing::{FairQueue, Outlet};
 
@@ -38,14 +38,14 @@ impl<O: Outlet> Protocol for Asker<O> {
         self.update(cmd);
         match cmd {
             Cmd::Incoming { .. } if split_reply(message) => out.push(Evt::Deliver),
-            Cmd::Send => return self.outlet.send(message, out),
-            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Send(_) => return self.outlet.send(message, out),
+            Cmd::Recv(_) => return self.queue.receive(out),
             _ => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: self.outlet.is_ready(), recv: self.queue.is_ready() }
     }
 
@@ -87,6 +87,11 @@ impl Answerer {
         self.origins.push_key(pipe, &mut message.header)
     }
 
+    /// Would an answer find no room, and go if it waited?
+    pub fn is_clogged(&self, header: &Header) -> bool {
+        self.origins.is_clogged(header)
+    }
+
     /// Sends an answer the way its header tells; drops it if that way is closed.
     pub fn answer(&mut self, message: &mut Message<'_>, out: &mut Events) {
         if let Some(pipe) = self.origins.pop_key(&mut message.header) {
@@ -100,8 +105,8 @@ impl Protocol for Answerer {
         self.update(cmd);
         match cmd {
             Cmd::Incoming { pipe, .. } if self.accept(pipe, message) => out.push(Evt::Deliver),
-            Cmd::Send => self.answer(message, out),
-            Cmd::Recv => return self.queue.receive(out),
+            Cmd::Send(_) => self.answer(message, out),
+            Cmd::Recv(_) => return self.queue.receive(out),
             Cmd::Unsent(pipe) => {
                 self.take_back(pipe, message);
             }
@@ -110,7 +115,7 @@ impl Protocol for Answerer {
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
+    fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: self.queue.is_ready() }
     }
 

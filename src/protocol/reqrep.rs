@@ -26,11 +26,19 @@
 //!                    └──────┘ ◀────────────────────────────────────── └─────────┘
 //!                                Send: answer; Recv: abandon
 //!
-//! Unsent: a REQ is Idle again, a REP Pending.
+//! Unsent: a REQ is Idle again, a REP Pending. Cancel: both are Idle.
 //! ```
+//!
+//! Each context has these states for itself. Requests that wait for a pipe are sent in the order in which they began to, one at a
+//! time (`GoOn`). A context of a REP whose answer finds no room waits for it: there are others, whose answers fill the pipe.
 
-use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result};
+use std::collections::{HashMap, VecDeque};
+
+use crate::core::{
+    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
+};
 use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
+use crate::protocol::contexts::Contexts;
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::routing::{LoadBalancer, Outlet};
@@ -42,6 +50,7 @@ pub const REQ: Kind = Kind {
     can_send: true,
     can_recv: true,
     asks: true,
+    contexts: Some(Arrivals::Addressed),
     make: |raw, seed| match raw {
         true => Box::new(Asker::new(LoadBalancer::default())),
         false => Box::new(Req::new(seed)),
@@ -55,6 +64,7 @@ pub const REP: Kind = Kind {
     can_send: true,
     can_recv: true,
     asks: false,
+    contexts: Some(Arrivals::Shared),
     make: |raw, seed| match raw {
         true => Box::new(Answerer::new(seed)),
         false => Box::new(Rep::new(seed)),
@@ -82,15 +92,42 @@ enum ReqState {
     },
 }
 
+/// What the socket, or a context of it, asks.
 #[derive(Debug)]
-struct Req {
+struct Asking {
     state: ReqState,
-    outlet: LoadBalancer,
-    ids: Ids,
     /// Id of the newest request, as its header word.
     id: u32,
     /// Milliseconds.
     resend_ivl: u32,
+    /// It is among those that wait for a pipe, or was lately.
+    is_queued: bool,
+}
+
+impl Asking {
+    fn new(resend_ivl: u32) -> Asking {
+        Asking { state: ReqState::Idle, id: 0, resend_ivl, is_queued: false }
+    }
+
+    fn awaits_reply(&self) -> bool {
+        match self.state {
+            ReqState::Delayed { .. } | ReqState::Active { .. } => true,
+            ReqState::Idle | ReqState::Done { .. } => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Req {
+    contexts: Contexts<Asking>,
+    /// Whose requests they are, by their ids; the socket's own is not here.
+    owners: HashMap<u32, ContextId>,
+    /// Who waits for a pipe, in this order.
+    delayed: VecDeque<ContextId>,
+    /// Who sent last.
+    sender: ContextId,
+    outlet: LoadBalancer,
+    ids: Ids,
 }
 
 impl Protocol for Req {
@@ -99,7 +136,7 @@ impl Protocol for Req {
         match cmd {
             Cmd::Attach { .. } | Cmd::Unwritable(_) => {}
             Cmd::Hangup(pipe) | Cmd::Detach(pipe) => self.reroute(pipe, message, out),
-            Cmd::Writable(_) => self.transmit_delayed(message, out),
+            Cmd::Writable(_) | Cmd::GoOn => self.transmit_delayed(message, out),
             // Replies are looked at as they come, so that useless ones never hold up others.
             Cmd::Readable(pipe) => out.push(Evt::Take(pipe)),
             Cmd::Incoming { pipe, more } => {
@@ -108,33 +145,39 @@ impl Protocol for Req {
                     out.push(Evt::Take(pipe));
                 }
             }
-            Cmd::Send => return self.send(message, out),
+            Cmd::Open(context) => self.contexts.open(context, Asking::new(self.contexts.socket().resend_ivl)),
+            Cmd::Close(context) => {
+                self.give_up(context, out);
+                self.contexts.close(context);
+            }
+            Cmd::Cancel(context) => self.give_up(context, out),
+            Cmd::Send(context) => return self.send(context, message, out),
             Cmd::Unsent(_) => {
                 message.header.clear();
-                self.state = ReqState::Idle;
-                out.push(Evt::Disarm);
+                self.give_up(self.sender, out);
             }
-            Cmd::Recv => return self.receive(message, out),
-            Cmd::Timer => self.resend(message, out),
+            Cmd::Recv(context) => return self.receive(context, message, out),
+            Cmd::Timer(context) => self.resend(context, message, out),
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
-        Readiness { send: true, recv: matches!(self.state, ReqState::Done { .. }) }
+    fn readiness(&self, context: ContextId) -> Readiness {
+        let asking = self.contexts.get(context);
+        Readiness { send: true, recv: asking.is_some_and(|asking| matches!(asking.state, ReqState::Done { .. })) }
     }
 
-    fn set_option(&mut self, option: i32, value: &[u8]) -> Result<()> {
+    fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {
         match option {
-            RESEND_IVL => self.resend_ivl = milliseconds(value)?,
+            RESEND_IVL => self.contexts.get_mut(context).ok_or(Error::BAD_FD)?.resend_ivl = milliseconds(value)?,
             _ => return Err(Error::NO_PROTO_OPT),
         }
         Ok(())
     }
 
-    fn option(&self, option: i32) -> Result<i32> {
+    fn option(&self, context: ContextId, option: i32) -> Result<i32> {
         match option {
-            RESEND_IVL => Ok(self.resend_ivl as i32),
+            RESEND_IVL => Ok(self.contexts.get(context).ok_or(Error::BAD_FD)?.resend_ivl as i32),
             _ => Err(Error::NO_PROTO_OPT),
         }
     }
@@ -147,16 +190,17 @@ impl Protocol for Req {
 impl Req {
     fn new(seed: u64) -> Req {
         Req {
-            state: ReqState::Idle,
+            contexts: Contexts::new(Asking::new(DEFAULT_RESEND_IVL)),
+            owners: HashMap::new(),
+            delayed: VecDeque::new(),
+            sender: ContextId::SOCKET,
             outlet: LoadBalancer::default(),
             ids: Ids::new(seed),
-            id: 0,
-            resend_ivl: DEFAULT_RESEND_IVL,
         }
     }
 
-    /// A new request takes the place of whatever was there.
-    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
+    /// A new request takes the place of whatever the context had asked.
+    fn send(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) -> Answer {
         if !message.header.is_empty() {
             return Answer::Fail(Error::INVALID);
         }
@@ -164,14 +208,34 @@ impl Req {
             Ok(request) => request,
             Err(error) => return Answer::Fail(error),
         };
-        self.id = self.ids.advance();
-        request.header = Header::from_slice(&header_word(self.id));
-        self.transmit(request, message, out);
+        let id = self.new_id();
+        let Some(asking) = self.contexts.get_mut(context) else { return Answer::Fail(Error::BAD_FD) };
+        let before = std::mem::replace(&mut asking.id, id);
+        if context != ContextId::SOCKET {
+            self.owners.remove(&before);
+            self.owners.insert(id, context);
+        }
+        self.sender = context;
+        request.header = Header::from_slice(&header_word(id));
+        self.transmit(context, request, message, out);
         Answer::Done
     }
 
-    fn receive(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
-        match std::mem::replace(&mut self.state, ReqState::Idle) {
+    /// One that nobody waits for: after 2³¹ requests the ids begin again.
+    fn new_id(&mut self) -> u32 {
+        loop {
+            let id = self.ids.advance();
+            let is_taken =
+                !self.owners.is_empty() && (self.owners.contains_key(&id) || self.contexts.socket().id == id);
+            if !is_taken {
+                return id;
+            }
+        }
+    }
+
+    fn receive(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        let Some(asking) = self.contexts.get_mut(context) else { return Answer::Fail(Error::BAD_FD) };
+        match std::mem::replace(&mut asking.state, ReqState::Idle) {
             ReqState::Idle => Answer::Fail(Error::FSM),
             ReqState::Done { reply } => {
                 *message = reply;
@@ -179,63 +243,118 @@ impl Req {
                 Answer::Done
             }
             waiting @ (ReqState::Delayed { .. } | ReqState::Active { .. }) => {
-                self.state = waiting;
+                asking.state = waiting;
                 Answer::NotNow
             }
         }
     }
 
-    /// Sends the request to whose turn it is, keeping a second one for later.
-    fn transmit(&mut self, mut request: Message<'static>, message: &mut Message<'_>, out: &mut Events) {
+    /// The context is as if it had not asked.
+    fn give_up(&mut self, context: ContextId, out: &mut Events) {
+        let Some(asking) = self.contexts.get_mut(context) else { return };
+        asking.state = ReqState::Idle;
+        if context != ContextId::SOCKET {
+            self.owners.remove(&asking.id);
+        }
+        out.push(Evt::Disarm);
+    }
+
+    /// Sends the request to whose turn it is, keeping a second one for later. The events are about this context.
+    fn transmit(
+        &mut self,
+        context: ContextId,
+        mut request: Message<'static>,
+        message: &mut Message<'_>,
+        out: &mut Events,
+    ) {
+        let Some(asking) = self.contexts.get_mut(context) else { return };
         // Without memory for a second one it waits, as if there were nobody to send it to.
-        self.state = match self.outlet.choose().zip(request.share().ok()) {
+        asking.state = match self.outlet.choose().zip(request.share().ok()) {
             Some((pipe, twin)) => {
                 *message = twin;
                 out.push(Evt::Transmit(pipe));
-                out.push(Evt::Arm(self.resend_ivl));
+                out.push(Evt::Arm(asking.resend_ivl));
                 ReqState::Active { request, pipe }
             }
             None => {
                 out.push(Evt::Disarm);
+                if !std::mem::replace(&mut asking.is_queued, true) {
+                    self.delayed.push_back(context);
+                }
                 ReqState::Delayed { request }
             }
         };
     }
 
+    /// Sends the request that has waited longest for a pipe. If there are more, the socket asks again.
     fn transmit_delayed(&mut self, message: &mut Message<'_>, out: &mut Events) {
-        match std::mem::replace(&mut self.state, ReqState::Idle) {
-            ReqState::Delayed { request } => self.transmit(request, message, out),
-            other @ (ReqState::Idle | ReqState::Active { .. } | ReqState::Done { .. }) => self.state = other,
+        while self.outlet.is_ready()
+            && let Some(context) = self.delayed.pop_front()
+        {
+            let Some(asking) = self.contexts.get_mut(context) else { continue };
+            asking.is_queued = false;
+            match std::mem::replace(&mut asking.state, ReqState::Idle) {
+                ReqState::Delayed { request } => {
+                    out.push(Evt::Context(context));
+                    self.transmit(context, request, message, out);
+                    if !self.delayed.is_empty() {
+                        out.push(Evt::GoOn);
+                    }
+                    return;
+                }
+                // It was given up, or answered, meanwhile.
+                other @ (ReqState::Idle | ReqState::Active { .. } | ReqState::Done { .. }) => asking.state = other,
+            }
         }
     }
 
-    fn resend(&mut self, message: &mut Message<'_>, out: &mut Events) {
-        match std::mem::replace(&mut self.state, ReqState::Idle) {
-            ReqState::Active { request, .. } => self.transmit(request, message, out),
-            other @ (ReqState::Idle | ReqState::Delayed { .. } | ReqState::Done { .. }) => self.state = other,
+    fn resend(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) {
+        let Some(asking) = self.contexts.get_mut(context) else { return };
+        match std::mem::replace(&mut asking.state, ReqState::Idle) {
+            ReqState::Active { request, .. } => self.transmit(context, request, message, out),
+            other @ (ReqState::Idle | ReqState::Delayed { .. } | ReqState::Done { .. }) => asking.state = other,
         }
     }
 
-    /// The pipe was lost. If it had the request, another one gets it at once.
+    /// The pipe was lost. The requests that it had go to others at once.
     fn reroute(&mut self, lost: PipeId, message: &mut Message<'_>, out: &mut Events) {
-        match self.state {
-            ReqState::Active { pipe, .. } if pipe == lost => self.resend(message, out),
-            ReqState::Idle | ReqState::Delayed { .. } | ReqState::Active { .. } | ReqState::Done { .. } => {}
+        for (context, asking) in self.contexts.iter_mut() {
+            match std::mem::replace(&mut asking.state, ReqState::Idle) {
+                ReqState::Active { request, pipe } if pipe == lost => {
+                    asking.state = ReqState::Delayed { request };
+                    if !std::mem::replace(&mut asking.is_queued, true) {
+                        self.delayed.push_back(context);
+                    }
+                    out.push(Evt::Context(context));
+                    out.push(Evt::Disarm);
+                }
+                other => asking.state = other,
+            }
         }
+        self.transmit_delayed(message, out);
     }
 
-    /// Takes the reply to the newest request, from whichever pipe it comes; drops every other one.
+    /// Takes the reply to a context's newest request, from whichever pipe it comes; drops every other one.
     fn accept(&mut self, mut reply: Message<'_>, out: &mut Events) {
-        match self.state {
-            ReqState::Delayed { .. } | ReqState::Active { .. } => {}
-            ReqState::Idle | ReqState::Done { .. } => return,
-        }
-        if !split_reply(&mut reply) || reply_id(&reply.header) != Some(self.id) {
+        if !split_reply(&mut reply) {
             return;
         }
+        let Some(id) = reply_id(&reply.header) else { return };
+        let own = self.contexts.socket();
+        let context = match own.id == id && own.awaits_reply() {
+            true => ContextId::SOCKET,
+            false => match self.owners.get(&id) {
+                Some(&context) => context,
+                None => return,
+            },
+        };
+        let Some(asking) = self.contexts.get_mut(context).filter(|asking| asking.awaits_reply()) else { return };
         // Without memory for it the reply is lost, and comes again when the request is resent.
         if let Ok(body) = reply.body.into_unshared() {
-            self.state = ReqState::Done { reply: Message::new(body) };
+            asking.state = ReqState::Done { reply: Message::new(body) };
+            if context != ContextId::SOCKET {
+                out.push(Evt::Context(context));
+            }
             out.push(Evt::Disarm);
         }
     }
@@ -253,28 +372,68 @@ enum RepState {
 /// REP, and just as well RESPONDENT.
 #[derive(Debug)]
 pub struct Rep {
-    state: RepState,
+    contexts: Contexts<RepState>,
+    /// Who receives the message that was asked for.
+    receiver: ContextId,
+    /// Who sent last.
+    sender: ContextId,
+    /// Contexts whose answers found no room.
+    clogged: Vec<ContextId>,
     raw: Answerer,
 }
 
 impl Rep {
     pub fn new(seed: u64) -> Rep {
-        Rep { state: RepState::Idle, raw: Answerer::new(seed) }
+        Rep {
+            contexts: Contexts::new(RepState::Idle),
+            receiver: ContextId::SOCKET,
+            sender: ContextId::SOCKET,
+            clogged: Vec::new(),
+            raw: Answerer::new(seed),
+        }
     }
 
-    /// Answers the request, once. If the answer cannot be sent now it never will be, and is dropped.
-    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
+    /// Answers the request, once. If the answer of the socket itself cannot be sent now it never will be, and is dropped.
+    fn send(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) -> Answer {
         if !message.header.is_empty() {
             return Answer::Fail(Error::INVALID);
         }
-        match std::mem::replace(&mut self.state, RepState::Idle) {
+        let Some(state) = self.contexts.get_mut(context) else { return Answer::Fail(Error::BAD_FD) };
+        match std::mem::replace(state, RepState::Idle) {
             RepState::Idle => Answer::Fail(Error::FSM),
+            RepState::Pending { backtrace } if context != ContextId::SOCKET && self.raw.is_clogged(&backtrace) => {
+                *state = RepState::Pending { backtrace };
+                if !self.clogged.contains(&context) {
+                    self.clogged.push(context);
+                }
+                Answer::NotNow
+            }
             RepState::Pending { backtrace } => {
                 message.header = backtrace;
+                self.sender = context;
                 self.raw.answer(message, out);
                 Answer::Done
             }
         }
+    }
+
+    /// The header of the message is the way back.
+    fn keep(&mut self, context: ContextId, message: &mut Message<'_>) {
+        if let Some(state) = self.contexts.get_mut(context) {
+            *state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
+        }
+    }
+
+    /// Whoever receives gives up the request before, even if there is no other one.
+    fn give_up(&mut self, context: ContextId) {
+        if let Some(state) = self.contexts.get_mut(context) {
+            *state = RepState::Idle;
+        }
+    }
+
+    /// There may be room for those whose answers found none.
+    fn unclog(&mut self, out: &mut Events) {
+        self.clogged.drain(..).for_each(|context| out.push(Evt::Context(context)));
     }
 }
 
@@ -282,26 +441,35 @@ impl Protocol for Rep {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.raw.update(cmd);
         match cmd {
-            Cmd::Send => return self.send(message, out),
-            Cmd::Unsent(pipe) if self.raw.take_back(pipe, message) => {
-                self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
+            Cmd::Open(context) => self.contexts.open(context, RepState::Idle),
+            Cmd::Close(context) => {
+                self.contexts.close(context);
+                self.clogged.retain(|other| *other != context);
             }
-            Cmd::Recv => {
-                // Whoever receives gives up the request before, even if there is no other one.
-                self.state = RepState::Idle;
+            Cmd::Cancel(context) => self.give_up(context),
+            Cmd::Send(context) => return self.send(context, message, out),
+            Cmd::Unsent(pipe) if self.raw.take_back(pipe, message) => self.keep(self.sender, message),
+            Cmd::Recv(context) => {
+                self.give_up(context);
+                self.receiver = context;
                 return self.raw.queue.receive(out);
             }
             Cmd::Incoming { pipe, .. } if self.raw.accept(pipe, message) => {
-                self.state = RepState::Pending { backtrace: std::mem::take(&mut message.header) };
+                self.keep(self.receiver, message);
                 out.push(Evt::Deliver);
             }
+            Cmd::Hangup(_) | Cmd::Detach(_) | Cmd::Writable(_) => self.unclog(out),
             _ => {}
         }
         Answer::Done
     }
 
-    fn readiness(&self) -> Readiness {
-        Readiness { send: matches!(self.state, RepState::Pending { .. }), ..self.raw.readiness() }
+    fn readiness(&self, context: ContextId) -> Readiness {
+        let send = match self.contexts.get(context) {
+            Some(RepState::Pending { backtrace }) => context == ContextId::SOCKET || !self.raw.is_clogged(backtrace),
+            Some(RepState::Idle) | None => false,
+        };
+        Readiness { send, ..self.raw.readiness(context) }
     }
 
     fn set_max_ttl(&mut self, ttl: u8) {

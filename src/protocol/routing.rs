@@ -178,7 +178,7 @@ pub trait Outlet: Send {
             }
             Cmd::Writable(pipe) => self.writable(pipe),
             Cmd::Unwritable(pipe) => self.unwritable(pipe),
-            Cmd::Readable(_) | Cmd::Incoming { .. } | Cmd::Send | Cmd::Unsent(_) | Cmd::Recv | Cmd::Timer => {}
+            _ => {}
         }
     }
 
@@ -283,13 +283,7 @@ impl FairQueue {
             Cmd::Detach(pipe) => self.detach(pipe),
             Cmd::Readable(pipe) => self.readable(pipe),
             Cmd::Incoming { pipe, more } => self.taken(pipe, more),
-            Cmd::Hangup(_)
-            | Cmd::Writable(_)
-            | Cmd::Unwritable(_)
-            | Cmd::Send
-            | Cmd::Unsent(_)
-            | Cmd::Recv
-            | Cmd::Timer => {}
+            _ => {}
         }
     }
 
@@ -316,6 +310,11 @@ impl FairQueue {
 
     pub fn is_ready(&self) -> bool {
         self.pipes.is_ready()
+    }
+
+    /// Asks for all that waits, the best pipes first: who is told that a pipe has more asks for that, too.
+    pub fn receive_all(&self, out: &mut Events) {
+        (0..LEVELS).flat_map(|level| self.pipes.level(level)).for_each(|pipe| out.push(Evt::Take(pipe)));
     }
 }
 

@@ -13,10 +13,20 @@
 //!                                        Send
 //! ```
 //!
+//! Cancel: Idle.
+//!
+//! Each context has these states for itself. As soon as there is one, answers are looked at as they come, and wait with the context
+//! whose survey they answer.
+//!
 //! RESPONDENT is the machine of REP: see `reqrep.rs`.
 
-use crate::core::{Answer, Cmd, Error, Events, Evt, Header, Kind, Message, Protocol, Readiness, Result};
+use std::collections::HashMap;
+
+use crate::core::{
+    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
+};
 use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
+use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::reqrep::Rep;
@@ -29,6 +39,7 @@ pub const SURVEYOR: Kind = Kind {
     can_send: true,
     can_recv: true,
     asks: true,
+    contexts: Some(Arrivals::Addressed),
     make: |raw, seed| match raw {
         true => Box::new(Asker::new(Broadcast::default())),
         false => Box::new(Surveyor::new(seed)),
@@ -42,6 +53,7 @@ pub const RESPONDENT: Kind = Kind {
     can_send: true,
     can_recv: true,
     asks: false,
+    contexts: Some(Arrivals::Shared),
     make: |raw, seed| match raw {
         true => Box::new(Answerer::new(seed)),
         false => Box::new(Rep::new(seed)),
@@ -63,60 +75,93 @@ enum State {
     },
 }
 
+/// What the socket, or a context of it, asks.
 #[derive(Debug)]
-struct Surveyor {
+struct Survey {
     state: State,
-    raw: Asker<Broadcast>,
-    ids: Ids,
     /// Milliseconds.
     deadline: u32,
+    /// Answers to the survey that is open.
+    answers: Waiting,
+}
+
+impl Survey {
+    fn new(deadline: u32) -> Survey {
+        Survey { state: State::Idle, deadline, answers: Waiting::default() }
+    }
+
+    /// The id of the survey that is open, or was.
+    fn turn(&mut self, state: State) -> Option<u32> {
+        self.answers.clear();
+        match std::mem::replace(&mut self.state, state) {
+            State::Open { id } => Some(id),
+            State::Idle | State::Expired => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Surveyor {
+    contexts: Contexts<Survey>,
+    /// Whose surveys they are, by the ids of those that are open. Kept from the first context on; until then answers stay in their
+    /// pipes until they are received.
+    owners: Option<HashMap<u32, ContextId>>,
+    /// Who sent last.
+    sender: ContextId,
+    raw: Asker<Broadcast>,
+    ids: Ids,
 }
 
 impl Protocol for Surveyor {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.raw.update(cmd);
         match cmd {
-            Cmd::Send => return self.send(message, out),
-            Cmd::Recv => match self.state {
-                State::Idle => return Answer::Fail(Error::FSM),
-                State::Expired => {
-                    self.state = State::Idle;
-                    return Answer::Fail(Error::TIMED_OUT);
-                }
-                State::Open { .. } => return self.raw.queue.receive(out),
-            },
-            Cmd::Incoming { .. } if split_reply(message) => self.deliver(message, out),
+            Cmd::Open(context) => self.open(context, out),
+            Cmd::Close(context) => {
+                self.turn(context, State::Idle, out);
+                self.contexts.close(context);
+            }
+            Cmd::Cancel(context) => self.turn(context, State::Idle, out),
+            Cmd::Send(context) => return self.send(context, message, out),
             Cmd::Unsent(_) => {
                 message.header.clear();
-                self.state = State::Idle;
-                out.push(Evt::Disarm);
+                self.turn(self.sender, State::Idle, out);
             }
-            Cmd::Timer => match self.state {
-                State::Open { .. } => self.state = State::Expired,
-                State::Idle | State::Expired => {}
-            },
+            Cmd::Recv(context) => return self.receive(context, message, out),
+            Cmd::Readable(pipe) if self.owners.is_some() => out.push(Evt::Take(pipe)),
+            Cmd::Incoming { pipe, more } => self.accept(pipe, more, message, out),
+            Cmd::Timer(context) => {
+                let survey = self.contexts.get(context);
+                if survey.is_some_and(|survey| matches!(survey.state, State::Open { .. })) {
+                    self.turn(context, State::Expired, out);
+                }
+            }
             _ => {}
         }
         Answer::Done
     }
 
     /// Without a survey a receive fails at once, so a poll wakes up when the survey expires.
-    fn readiness(&self) -> Readiness {
-        let open = matches!(self.state, State::Open { .. });
-        Readiness { send: true, recv: !open || self.raw.queue.is_ready() }
+    fn readiness(&self, context: ContextId) -> Readiness {
+        let Some(survey) = self.contexts.get(context) else { return Readiness { send: true, recv: true } };
+        let waits = match self.owners {
+            Some(_) => !survey.answers.is_empty(),
+            None => self.raw.queue.is_ready(),
+        };
+        Readiness { send: true, recv: waits || !matches!(survey.state, State::Open { .. }) }
     }
 
-    fn set_option(&mut self, option: i32, value: &[u8]) -> Result<()> {
+    fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {
         match option {
-            DEADLINE => self.deadline = milliseconds(value)?,
+            DEADLINE => self.contexts.get_mut(context).ok_or(Error::BAD_FD)?.deadline = milliseconds(value)?,
             _ => return Err(Error::NO_PROTO_OPT),
         }
         Ok(())
     }
 
-    fn option(&self, option: i32) -> Result<i32> {
+    fn option(&self, context: ContextId, option: i32) -> Result<i32> {
         match option {
-            DEADLINE => Ok(self.deadline as i32),
+            DEADLINE => Ok(self.contexts.get(context).ok_or(Error::BAD_FD)?.deadline as i32),
             _ => Err(Error::NO_PROTO_OPT),
         }
     }
@@ -125,42 +170,108 @@ impl Protocol for Surveyor {
 impl Surveyor {
     fn new(seed: u64) -> Surveyor {
         Surveyor {
-            state: State::Idle,
+            contexts: Contexts::new(Survey::new(DEFAULT_DEADLINE)),
+            owners: None,
+            sender: ContextId::SOCKET,
             raw: Asker::new(Broadcast::default()),
             ids: Ids::new(seed),
-            deadline: DEFAULT_DEADLINE,
         }
     }
 
+    fn open(&mut self, context: ContextId, out: &mut Events) {
+        let own = self.contexts.socket();
+        if self.owners.is_none() {
+            self.owners = Some(match own.state {
+                State::Open { id } => HashMap::from([(id, ContextId::SOCKET)]),
+                State::Idle | State::Expired => HashMap::new(),
+            });
+            // What waits in the pipes is sorted from now on.
+            self.raw.queue.receive_all(out);
+        }
+        let deadline = own.deadline;
+        self.contexts.open(context, Survey::new(deadline));
+    }
+
+    /// The survey of a context, if it has one, is over.
+    fn turn(&mut self, context: ContextId, state: State, out: &mut Events) {
+        let over = self.contexts.get_mut(context).and_then(|survey| survey.turn(state));
+        if let (Some(owners), Some(id)) = (&mut self.owners, over) {
+            owners.remove(&id);
+        }
+        out.push(Evt::Disarm);
+    }
+
     /// A new survey ends the one before.
-    fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
+    fn send(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) -> Answer {
         if !message.header.is_empty() {
             return Answer::Fail(Error::INVALID);
         }
+        let Some(survey) = self.contexts.get_mut(context) else { return Answer::Fail(Error::BAD_FD) };
         let id = self.ids.advance();
         message.header = Header::from_slice(&header_word(id));
         let answer = self.raw.outlet.send(message, out);
         if answer != Answer::Done {
             message.header.clear();
-        } else if self.deadline == 0 {
-            // It expires now, not at the next turn of whoever drives the timer.
-            self.state = State::Expired;
-            out.push(Evt::Disarm);
-        } else {
-            self.state = State::Open { id };
-            out.push(Evt::Arm(self.deadline));
+            return answer;
         }
+        self.sender = context;
+        let deadline = survey.deadline;
+        // A deadline of 0 is over now, not at the next turn of whoever drives the timer.
+        let state = if deadline == 0 { State::Expired } else { State::Open { id } };
+        let before = survey.turn(state);
+        if let Some(owners) = &mut self.owners {
+            before.map(|id| owners.remove(&id));
+            if deadline > 0 {
+                owners.insert(id, context);
+            }
+        }
+        out.push(if deadline == 0 { Evt::Disarm } else { Evt::Arm(deadline) });
         answer
     }
 
-    /// Answers to another survey are stale, and dropped.
-    fn deliver(&mut self, answer: &mut Message<'_>, out: &mut Events) {
-        match self.state {
-            State::Open { id } if reply_id(&answer.header) == Some(id) => {
-                answer.header.clear();
-                out.push(Evt::Deliver);
+    fn receive(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        let Some(survey) = self.contexts.get_mut(context) else { return Answer::Fail(Error::BAD_FD) };
+        match survey.state {
+            State::Idle => Answer::Fail(Error::FSM),
+            State::Expired => {
+                survey.state = State::Idle;
+                Answer::Fail(Error::TIMED_OUT)
             }
-            State::Open { .. } | State::Idle | State::Expired => {}
+            State::Open { .. } if self.owners.is_none() => self.raw.queue.receive(out),
+            State::Open { .. } => match survey.answers.pop() {
+                Some(answer) => {
+                    *message = answer;
+                    out.push(Evt::Deliver);
+                    Answer::Done
+                }
+                None => Answer::NotNow,
+            },
+        }
+    }
+
+    /// Answers to another survey than a context's newest are stale, and dropped.
+    fn accept(&mut self, pipe: PipeId, more: bool, answer: &mut Message<'_>, out: &mut Events) {
+        let id = split_reply(answer).then(|| reply_id(&answer.header)).flatten();
+        let Some(owners) = &self.owners else {
+            match self.contexts.socket().state {
+                State::Open { id: open } if id == Some(open) => {
+                    answer.header.clear();
+                    out.push(Evt::Deliver);
+                }
+                State::Open { .. } | State::Idle | State::Expired => {}
+            }
+            return;
+        };
+        let owner = id.and_then(|id| owners.get(&id)).copied();
+        if let Some(context) = owner
+            && let Some(survey) = self.contexts.get_mut(context)
+            && let Ok(body) = answer.take().body.into_unshared()
+        {
+            survey.answers.push(Message::new(body));
+            out.push(Evt::Context(context));
+        }
+        if more {
+            out.push(Evt::Take(pipe));
         }
     }
 }

@@ -6,6 +6,7 @@ pub mod accepting;
 pub mod blocks;
 pub mod coalescing;
 pub mod framing;
+pub mod given;
 pub mod inbox;
 pub mod inproc;
 pub mod ipc;

@@ -97,14 +97,13 @@ impl Admission {
         Admission { from, most: usize::try_from(options.int(LEVEL, ACCEPT_MAX)).ok() }
     }
 
-    /// Whether one more may come, when so many are there.
-    pub fn has_room(&self, there: impl FnOnce() -> usize) -> bool {
-        self.most.is_none_or(|most| there() < most)
-    }
-
-    /// Whether the peer of a connection may come. Who is on this machine without an IP address is not asked.
-    pub fn admits(&self, fd: RawFd) -> bool {
-        self.from.0.is_empty() || peer(fd).is_none_or(|peer| self.from.contain(peer.ip()))
+    /// Why a connection may not come, when so many are there. Who is on this machine without an IP address is not asked for it.
+    pub fn refuses(&self, fd: RawFd, there: impl FnOnce() -> usize) -> Option<&'static str> {
+        if self.most.is_some_and(|most| there() >= most) {
+            return Some("as many connections are there as NN_ACCEPT_MAX allows");
+        }
+        let is_foreign = || peer(fd).is_some_and(|peer| !self.from.contain(peer.ip()));
+        (!self.from.0.is_empty() && is_foreign()).then_some("the peer's address is not one of NN_ACCEPT_FROM")
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::thread;
 
-use nanomsg::core::{Error, options};
-use nanomsg::facade::{OptionValue, Wait};
+use nanomsg::core::{Body, Error, Message, options};
+use nanomsg::facade::{Context, OptionValue, Wait};
 
 use super::*;
 
@@ -58,6 +58,29 @@ pub fn requests_get_their_replies(bench: &Bench) {
         rep.say(&request);
         assert_eq!(req.hear(), pattern(number, number * 10));
     }
+}
+
+/// Many requests are under way over one connection, and answered in the reverse order.
+pub fn contexts_share_a_connection(bench: &Bench) {
+    const COUNT: usize = 50;
+    let (rep, req) = bench.linked(REP, REQ);
+    let open = |socket| -> Vec<_> { (0..COUNT).map(|_| Context::open(socket).expect("a context")).collect() };
+    let (asking, answering) = (open(&req), open(&rep));
+    let say = |context: &Context, body: &[u8]| {
+        context.send(&mut Message::new(Body::Borrowed(body)), Wait::Option).expect("send");
+    };
+    for (number, (asks, answers)) in asking.iter().zip(&answering).enumerate() {
+        say(asks, &pattern(number, 3000));
+        assert_eq!(answers.recv(Wait::Option).expect("a request").body.bytes(), pattern(number, 3000));
+    }
+    assert_eq!(asking[0].recv(Wait::No).err(), Some(Error::AGAIN));
+    for (number, answers) in answering.iter().enumerate().rev() {
+        say(answers, &pattern(number, 2000));
+    }
+    for (number, asks) in asking.iter().enumerate() {
+        assert_eq!(asks.recv(Wait::Option).expect("a reply").body.bytes(), pattern(number, 2000));
+    }
+    assert_eq!((req.stat(CONNECTIONS), req.stat(ESTABLISHED)), (1, 1));
 }
 
 /// Both fill the wire before either reads: no deadlock, nothing mixed up.

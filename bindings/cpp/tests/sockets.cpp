@@ -28,6 +28,33 @@ static void request_and_reply() {
     other.join();
 }
 
+static void contexts() {
+    const std::string address = fresh_address("ipc");
+    mr::rep server;
+    mr::req client;
+    server.bind(address);
+    client.connect(address);
+    mr::socket one = client.context(), two = client.context();
+    mr::socket first = server.context(), second = server.context();
+    one.send("one");
+    CHECK(first.recv().view() == "one");
+    two.send("two");
+    CHECK(second.recv().view() == "two");
+    second.send("to two");
+    CHECK(two.recv().view() == "to two");
+    first.send("to one");
+    CHECK(one.recv().view() == "to one");
+    one.send("never mind");
+    one.cancel();
+    bool refused = false;
+    try {
+        one.recv();
+    } catch (const mr::error& error) {
+        refused = error.code() == mr::errc::wrong_state;
+    }
+    CHECK(refused);
+}
+
 static void buffers_of_all_kinds() {
     const std::string address = fresh_address();
     mr::pair a, b;
@@ -221,6 +248,7 @@ static void sockets_move() {
 
 int main() {
     request_and_reply();
+    contexts();
     buffers_of_all_kinds();
     messages_move();
     what_fails_stays();

@@ -25,5 +25,5 @@ pub extern "C" fn nn_device(s1: c_int, s2: c_int) -> c_int {
 }
 
 fn socket(handle: c_int) -> Result<Arc<Socket>> {
-    table::with(handle, |socket| Ok(Arc::clone(socket)))
+    table::with_socket(handle, |socket| Ok(Arc::clone(socket)))
 }

@@ -12,7 +12,7 @@ use crate::capi::{pointers, table};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_bind(s: c_int, addr: *const c_char) -> c_int {
     guard_slow(|| {
-        table::with(s, |socket| {
+        table::with_socket(s, |socket| {
             // SAFETY: a non-null `addr` is a string that nobody changes meanwhile.
             socket.bind(unsafe { pointers::text(addr) }?)
         })
@@ -29,7 +29,7 @@ pub unsafe extern "C" fn nn_bind(s: c_int, addr: *const c_char) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_connect(s: c_int, addr: *const c_char) -> c_int {
     guard_slow(|| {
-        table::with(s, |socket| {
+        table::with_socket(s, |socket| {
             // SAFETY: a non-null `addr` is a string that nobody changes meanwhile.
             socket.connect(unsafe { pointers::text(addr) }?)
         })
@@ -41,5 +41,5 @@ pub unsafe extern "C" fn nn_connect(s: c_int, addr: *const c_char) -> c_int {
 /// (no such endpoint). Any thread. (2.4)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_shutdown(s: c_int, how: c_int) -> c_int {
-    guard_slow(|| table::with(s, |socket| socket.shutdown(how).map(|()| 0)))
+    guard_slow(|| table::with_socket(s, |socket| socket.shutdown(how).map(|()| 0)))
 }

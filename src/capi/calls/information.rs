@@ -69,5 +69,5 @@ pub unsafe extern "C" fn nn_symbol_info(i: c_int, buf: *mut nn_symbol_properties
 /// alone. Any thread. (2.12)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_get_statistic(s: c_int, stat: c_int) -> u64 {
-    guard(|| table::with(s, |socket| socket.statistic(stat)))
+    guard(|| table::with_socket(s, |socket| socket.statistic(stat)))
 }

@@ -1,4 +1,5 @@
-//! The functions of libnanomsg: their doc comments are the text of `nn.h`; and in `monitor` those of `millrace/monitor.h`.
+//! The functions of libnanomsg: their doc comments are the text of `nn.h`; and in `monitor` those of `millrace/monitor.h`,
+//! in `context` those of `millrace/context.h`, in `log` that of `millrace/log.h`.
 //!
 //! What C must promise about its pointers is what the comment says about the arguments; that is the
 //! contract behind every `SAFETY` here.
@@ -8,9 +9,11 @@
     reason = "the comments are C's: what they say of a pointer is the contract behind every SAFETY"
 )]
 
+pub mod context;
 pub mod device;
 pub mod endpoint;
 pub mod information;
+pub mod log;
 pub mod message;
 pub mod monitor;
 pub mod options;

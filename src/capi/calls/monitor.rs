@@ -12,7 +12,7 @@ use crate::facade::{Event, EventKind, metrics};
 /// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_monitor(s: c_int) -> c_int {
-    guard_slow(|| table::with(s, |socket| monitors::add(socket.monitor()?)))
+    guard_slow(|| table::with_socket(s, |socket| monitors::add(socket.monitor()?)))
 }
 
 /// Stores the next event in event, whose size is size (sizeof *event); waits for it for at most timeout milliseconds, negative: for
@@ -55,7 +55,7 @@ pub extern "C" fn nnx_monitor_close(m: c_int) -> c_int {
 pub extern "C" fn nnx_wait_peers(s: c_int, n: c_int, timeout: c_int) -> c_int {
     guard_slow(|| {
         let count = u64::try_from(n).map_err(|_| Error::INVALID)?;
-        table::with(s, |socket| socket.wait_peers(count, milliseconds(timeout)).map(|()| 0))
+        table::with_socket(s, |socket| socket.wait_peers(count, milliseconds(timeout)).map(|()| 0))
     })
 }
 
@@ -66,7 +66,7 @@ pub extern "C" fn nnx_wait_peers(s: c_int, n: c_int, timeout: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_endpoint_address(s: c_int, endpoint: c_int, buf: *mut c_char, len: usize) -> c_int {
     guard_slow(|| {
-        let address = table::with(s, |socket| socket.endpoint_address(endpoint))?;
+        let address = table::with_socket(s, |socket| socket.endpoint_address(endpoint))?;
         // SAFETY: `buf` has room for `len` bytes.
         unsafe { store_text(buf, len, &address) }
     })
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn nnx_endpoint_address(s: c_int, endpoint: c_int, buf: *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_describe(s: c_int, buf: *mut c_char, len: usize) -> c_int {
     guard_slow(|| {
-        let description = table::with(s, |socket| socket.describe())?;
+        let description = table::with_socket(s, |socket| socket.describe())?;
         // SAFETY: `buf` has room for `len` bytes.
         unsafe { store_text(buf, len, description.as_bytes()) }
     })

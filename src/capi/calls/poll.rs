@@ -40,7 +40,7 @@ fn poll(entries: &mut [nn_pollfd], timeout: Option<Duration>) -> Result<c_int> {
     let mut bad_handle = Ok(());
     for entry in watched(entries) {
         match table::hold(entry.fd) {
-            Ok(socket) => held.push(socket),
+            Ok(context) => held.push(context),
             Err(error) => {
                 bad_handle = Err(error);
                 break;
@@ -49,9 +49,9 @@ fn poll(entries: &mut [nn_pollfd], timeout: Option<Duration>) -> Result<c_int> {
     }
     let mut probes: SmallVec<[Probe<'_>; USUAL]> = SmallVec::new();
     probes.try_reserve(count).map_err(|_| Error::NO_MEMORY)?;
-    for (entry, socket) in watched(entries).zip(&held) {
-        let socket = socket.as_ref().ok_or(Error::BAD_FD)?;
-        probes.push(Probe::new(socket, wanted(entry))?);
+    for (entry, context) in watched(entries).zip(&held) {
+        let context = context.as_ref().ok_or(Error::BAD_FD)?;
+        probes.push(Probe::of(context, wanted(entry))?);
     }
     bad_handle?;
 

@@ -6,6 +6,7 @@
 pub mod bus;
 pub mod inproc;
 pub mod ipc;
+pub mod log;
 pub mod monitor;
 pub mod nn;
 pub mod options;

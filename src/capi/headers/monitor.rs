@@ -14,8 +14,8 @@ pub const NN_EVENT_CONNECTED: i32 = 4;
 pub const NN_EVENT_ACCEPTED: i32 = 5;
 /// The peer has greeted and fits: it is there.
 pub const NN_EVENT_GREETED: i32 = 6;
-/// No peer came of a connection: another pattern, no SP, a failed TLS or WebSocket handshake, a PAIR that has its peer already...
-/// error and reason say which.
+/// No peer came of a connection: another pattern, no SP, a failed TLS or WebSocket handshake, a PAIR that has its peer already, not let
+/// in by NN_ACCEPT_FROM or NN_ACCEPT_MAX... error and reason say which.
 pub const NN_EVENT_REFUSED: i32 = 7;
 /// A peer is gone; error and reason say why. error is 0 if this side ended the connection.
 pub const NN_EVENT_LOST: i32 = 8;

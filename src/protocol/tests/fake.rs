@@ -1,11 +1,13 @@
 //! A socket without a wire: it feeds a machine and carries out its events on pipes that are two queues,
 //! by a clock moved by hand. On the way it watches that machine and contract agree.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::core::{Answer, Body, Chunk, Cmd, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness, Result};
+use crate::core::{
+    Answer, Body, Chunk, Cmd, ContextId, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness, Result,
+};
 use crate::protocol::KINDS;
 
 /// What `recv` gives: header and body.
@@ -38,8 +40,13 @@ pub struct FakeSocket {
     pipes: Vec<FakePipe>,
     serials: usize,
     pub now: Duration,
-    /// When the machine wants its timer.
-    pub alarm: Option<Duration>,
+    /// When the machine wants its timer, by context.
+    alarms: BTreeMap<ContextId, Duration>,
+    /// Who uses it.
+    pub context: ContextId,
+    /// Contexts of which it was said that their readiness may have changed.
+    pub changed: Vec<ContextId>,
+    opened: u32,
     delivered: usize,
     /// Serial of the pipe from which a message was last taken.
     pub last_taken: usize,
@@ -70,7 +77,10 @@ impl FakeSocket {
             pipes: Vec::new(),
             serials: 0,
             now: Duration::ZERO,
-            alarm: None,
+            alarms: BTreeMap::new(),
+            context: ContextId::SOCKET,
+            changed: Vec::new(),
+            opened: 0,
             delivered: 0,
             last_taken: 0,
             transmissions: Vec::new(),
@@ -225,10 +235,10 @@ impl FakeSocket {
     }
 
     pub fn send_with(&mut self, header: &[u8], body: &[u8]) -> Result<()> {
-        let ready = self.machine.readiness().send;
+        let ready = self.machine.readiness(self.context).send;
         let header = Header::from_slice(header);
         let mut message = Message { header: header.clone(), ..Message::new(Body::Borrowed(body)) };
-        let answer = self.feed_with(Cmd::Send, &mut message);
+        let answer = self.feed_with(Cmd::Send(self.context), &mut message);
         if answer == Answer::Done {
             assert!(ready, "a send succeeded that was not announced");
             return Ok(());
@@ -244,11 +254,11 @@ impl FakeSocket {
     }
 
     pub fn recv(&mut self) -> Result<Received> {
-        let ready = self.machine.readiness().recv;
+        let ready = self.machine.readiness(self.context).recv;
         let mut first = true;
         loop {
             let mut message = Message::default();
-            match self.feed_with(Cmd::Recv, &mut message) {
+            match self.feed_with(Cmd::Recv(self.context), &mut message) {
                 Answer::Done => assert!(ready, "a receive succeeded that was not announced"),
                 Answer::NotNow => {
                     assert!(!(ready && first), "an announced receive would block");
@@ -269,22 +279,57 @@ impl FakeSocket {
     }
 
     pub fn ready(&self) -> Readiness {
-        self.machine.readiness()
+        self.machine.readiness(self.context)
     }
 
     pub fn machine(&mut self) -> &mut dyn Protocol {
         &mut *self.machine
     }
 
+    /// When the machine wants its timer for the context that uses it.
+    pub fn alarm(&self) -> Option<Duration> {
+        self.alarms.get(&self.context).copied()
+    }
+
     /// Moves the clock; timers fire at their times.
     pub fn pass(&mut self, time: Duration) {
         let then = self.now + time;
-        while let Some(alarm) = self.alarm.filter(|alarm| *alarm <= then) {
+        let next = |alarms: &BTreeMap<ContextId, Duration>| {
+            alarms.iter().map(|(context, alarm)| (*alarm, *context)).min().filter(|(alarm, _)| *alarm <= then)
+        };
+        while let Some((alarm, context)) = next(&self.alarms) {
             self.now = alarm;
-            self.alarm = None;
-            self.feed(Cmd::Timer);
+            self.alarms.remove(&context);
+            self.feed(Cmd::Timer(context));
         }
         self.now = then;
+    }
+
+    // ---- contexts
+
+    /// A new context, which uses the socket from now on.
+    pub fn open(&mut self) -> ContextId {
+        self.opened += 1;
+        self.context = ContextId(self.opened);
+        self.feed(Cmd::Open(self.context));
+        self.context
+    }
+
+    pub fn close(&mut self, context: ContextId) {
+        self.feed(Cmd::Close(context));
+        assert!(!self.alarms.contains_key(&context), "a closed context wants its timer");
+    }
+
+    pub fn set_option(&mut self, option: i32, value: &[u8]) -> Result<()> {
+        self.machine.set_option(self.context, option, value)
+    }
+
+    pub fn option(&self, option: i32) -> Result<i32> {
+        self.machine.option(self.context, option)
+    }
+
+    pub fn cancel(&mut self) {
+        self.feed(Cmd::Cancel(self.context));
     }
 
     pub fn pass_ms(&mut self, milliseconds: u64) {
@@ -300,27 +345,37 @@ impl FakeSocket {
     fn feed_with(&mut self, cmd: Cmd, message: &mut Message<'_>) -> Answer {
         let mut events = Events::new();
         let answer = self.machine.handle(cmd, message, &mut events);
-        let mut served = false;
+        let (mut served, mut context) = (false, cmd.context());
+        self.changed.extend(Some(context));
         while let Some(event) = events.pop() {
             served |= matches!(event, Evt::Deliver | Evt::Take(_));
-            self.carry_out(event, message, &mut events);
+            self.carry_out(event, &mut context, message, &mut events);
         }
-        assert!(
-            cmd != Cmd::Recv || served == (answer == Answer::Done),
-            "a receive is done if and only if something comes"
-        );
-        assert!(self.delivered == 0 || cmd == Cmd::Recv, "delivered to nobody");
+        let receives = matches!(cmd, Cmd::Recv(_));
+        assert!(!receives || served == (answer == Answer::Done), "a receive is done if and only if something comes");
+        assert!(self.delivered == 0 || receives, "delivered to nobody");
         assert!(self.delivered <= 1, "two messages delivered to one receive");
         answer
     }
 
-    fn carry_out(&mut self, event: Evt, message: &mut Message<'_>, events: &mut Events) {
+    fn carry_out(&mut self, event: Evt, context: &mut ContextId, message: &mut Message<'_>, events: &mut Events) {
         match event {
             Evt::Transmit(pipe) => self.transmit(pipe, message, events),
             Evt::Take(pipe) => self.take(pipe, message, events),
             Evt::Deliver => self.delivered += 1,
-            Evt::Arm(milliseconds) => self.alarm = Some(self.now + Duration::from_millis(u64::from(milliseconds))),
-            Evt::Disarm => self.alarm = None,
+            Evt::Context(other) => {
+                *context = other;
+                self.changed.push(other);
+            }
+            Evt::Arm(milliseconds) => {
+                let at = self.now + Duration::from_millis(u64::from(milliseconds));
+                self.alarms.insert(*context, at);
+            }
+            Evt::Disarm => drop(self.alarms.remove(context)),
+            Evt::GoOn => {
+                *message = Message::default();
+                self.machine.handle(Cmd::GoOn, message, events);
+            }
             Evt::Refuse(pipe) => {
                 self.refused.push(pipe);
                 self.detach(pipe);

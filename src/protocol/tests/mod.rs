@@ -2,6 +2,7 @@
 
 mod backtrace;
 mod bus;
+mod contexts;
 mod fake;
 mod matching;
 mod pair;

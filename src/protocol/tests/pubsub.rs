@@ -5,11 +5,11 @@ use crate::core::Error;
 use crate::protocol::pubsub::{SUBSCRIBE, UNSUBSCRIBE};
 
 fn subscribe(sub: &mut FakeSocket, topic: &[u8]) {
-    sub.machine().set_option(SUBSCRIBE, topic).unwrap();
+    sub.set_option(SUBSCRIBE, topic).unwrap();
 }
 
 fn unsubscribe(sub: &mut FakeSocket, topic: &[u8]) {
-    sub.machine().set_option(UNSUBSCRIBE, topic).unwrap();
+    sub.set_option(UNSUBSCRIBE, topic).unwrap();
 }
 
 #[test]
@@ -123,14 +123,14 @@ fn two_subscriptions_need_two_unsubscriptions() {
     unsubscribe(&mut sub, b"t");
     sub.arrive(publisher, b"t2");
     assert_eq!(sub.recv(), Err(Error::AGAIN));
-    assert_eq!(sub.machine().set_option(UNSUBSCRIBE, b"t"), Err(Error::INVALID));
+    assert_eq!(sub.set_option(UNSUBSCRIBE, b"t"), Err(Error::INVALID));
 }
 
 #[test]
 fn topics_cannot_be_read() {
-    let mut sub = full("SUB");
-    assert_eq!(sub.machine().option(SUBSCRIBE), Err(Error::NO_PROTO_OPT));
-    assert_eq!(sub.machine().option(UNSUBSCRIBE), Err(Error::NO_PROTO_OPT));
+    let sub = full("SUB");
+    assert_eq!(sub.option(SUBSCRIBE), Err(Error::NO_PROTO_OPT));
+    assert_eq!(sub.option(UNSUBSCRIBE), Err(Error::NO_PROTO_OPT));
 }
 
 #[test]

@@ -10,7 +10,7 @@ fn req() -> FakeSocket {
 }
 
 fn set_resend(req: &mut FakeSocket, milliseconds: i32) {
-    req.machine().set_option(RESEND_IVL, &milliseconds.to_ne_bytes()).unwrap();
+    req.set_option(RESEND_IVL, &milliseconds.to_ne_bytes()).unwrap();
 }
 
 /// The id in front of what was sent last on this pipe.
@@ -122,10 +122,10 @@ fn an_unsent_request_goes_to_the_first_peer_and_only_the_newest() {
     req.send(b"old").unwrap();
     req.send(b"new").unwrap();
     assert_eq!(req.recv(), Err(Error::AGAIN));
-    assert_eq!(req.alarm, None);
+    assert_eq!(req.alarm(), None);
     let rep = req.attach();
     assert_eq!(req.sent_one(rep)[4..], *b"new");
-    assert!(req.alarm.is_some());
+    assert!(req.alarm().is_some());
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn a_request_is_resent_with_the_same_id_until_it_is_answered() {
         assert_eq!(req.sent_one(rep), first);
     }
     answer(&mut req, rep, &first[..4], b"a");
-    assert_eq!(req.alarm, None);
+    assert_eq!(req.alarm(), None);
     req.pass_ms(1000);
     assert!(req.sent(rep).is_empty());
 }
@@ -170,7 +170,7 @@ fn a_resent_request_goes_to_the_next_peer() {
 #[test]
 fn by_default_a_minute_passes_before_a_request_is_resent() {
     let mut req = req();
-    assert_eq!(req.machine().option(RESEND_IVL), Ok(60_000));
+    assert_eq!(req.option(RESEND_IVL), Ok(60_000));
     let rep = req.attach();
     req.send(b"q").unwrap();
     req.pass_ms(59_999);
@@ -201,7 +201,7 @@ fn a_resend_without_a_writable_peer_waits_for_one() {
     req.send(b"q").unwrap();
     req.pass_ms(500);
     assert_eq!(req.transmissions.len(), 1);
-    assert_eq!(req.alarm, None);
+    assert_eq!(req.alarm(), None);
     req.carry(rep);
     assert_eq!(req.transmissions.len(), 2, "as soon as there is room");
     req.pass_ms(100);
@@ -239,7 +239,7 @@ fn a_lost_peer_passes_the_request_on_once() {
         req.detach(reps[2]);
         assert_eq!(req.transmissions.len(), 2, "it did not have the request");
         req.detach(reps[1]);
-        assert_eq!((req.transmissions.len(), req.alarm), (2, None));
+        assert_eq!((req.transmissions.len(), req.alarm()), (2, None));
         let next = req.attach();
         assert_eq!(req.transmissions[2], next);
         assert_eq!(req.sent_one(next), b"\xda\x10\x88\x45q", "the same id");
@@ -270,12 +270,12 @@ fn a_request_takes_no_header() {
 fn the_resend_interval_is_checked() {
     let mut req = req();
     for bad in [&(-1_i32).to_ne_bytes()[..], &i32::MIN.to_ne_bytes(), &[], &[0; 3], &[0; 8]] {
-        assert_eq!(req.machine().set_option(RESEND_IVL, bad), Err(Error::INVALID));
+        assert_eq!(req.set_option(RESEND_IVL, bad), Err(Error::INVALID));
     }
-    assert_eq!(req.machine().option(RESEND_IVL), Ok(60_000));
+    assert_eq!(req.option(RESEND_IVL), Ok(60_000));
     for good in [0, 1, i32::MAX] {
         set_resend(&mut req, good);
-        assert_eq!(req.machine().option(RESEND_IVL), Ok(good));
+        assert_eq!(req.option(RESEND_IVL), Ok(good));
     }
 }
 

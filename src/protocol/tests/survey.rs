@@ -5,7 +5,7 @@ use crate::core::{Error, PipeId};
 use crate::protocol::survey::DEADLINE;
 
 fn set_deadline(surveyor: &mut FakeSocket, milliseconds: i32) {
-    surveyor.machine().set_option(DEADLINE, &milliseconds.to_ne_bytes()).unwrap();
+    surveyor.set_option(DEADLINE, &milliseconds.to_ne_bytes()).unwrap();
 }
 
 /// The id of the survey sent last, as this respondent sees it.
@@ -139,13 +139,13 @@ fn a_survey_takes_no_header() {
 #[test]
 fn the_deadline_is_read_when_the_survey_is_sent() {
     let mut surveyor = full("SURVEYOR");
-    assert_eq!(surveyor.machine().option(DEADLINE), Ok(1000));
+    assert_eq!(surveyor.option(DEADLINE), Ok(1000));
     set_deadline(&mut surveyor, 50);
     surveyor.send(b"?").unwrap();
     set_deadline(&mut surveyor, 5000);
     surveyor.pass_ms(50);
     assert_eq!(surveyor.recv(), Err(Error::TIMED_OUT));
-    assert_eq!(surveyor.machine().option(DEADLINE), Ok(5000));
+    assert_eq!(surveyor.option(DEADLINE), Ok(5000));
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn a_deadline_of_zero_expires_at_once() {
     set_deadline(&mut surveyor, 0);
     surveyor.send(b"?").unwrap();
     assert_eq!(surveyor.sent(respondent).len(), 2);
-    assert_eq!(surveyor.alarm, None);
+    assert_eq!(surveyor.alarm(), None);
     assert_eq!(surveyor.recv(), Err(Error::TIMED_OUT));
     assert_eq!(surveyor.recv(), Err(Error::FSM));
 }
@@ -165,9 +165,9 @@ fn a_deadline_of_zero_expires_at_once() {
 fn the_deadline_is_checked() {
     let mut surveyor = full("SURVEYOR");
     for bad in [&(-1_i32).to_ne_bytes()[..], &[], &[0; 3], &[0; 8]] {
-        assert_eq!(surveyor.machine().set_option(DEADLINE, bad), Err(Error::INVALID));
+        assert_eq!(surveyor.set_option(DEADLINE, bad), Err(Error::INVALID));
     }
-    assert_eq!(surveyor.machine().option(DEADLINE), Ok(1000));
+    assert_eq!(surveyor.option(DEADLINE), Ok(1000));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn a_raw_surveyor_has_neither_ids_nor_deadlines() {
     let respondents = [surveyor.attach(), surveyor.attach()];
     assert_eq!(surveyor.recv(), Err(Error::AGAIN));
     surveyor.send_with(b"\x80\0\0\x09", b"?").unwrap();
-    assert_eq!(surveyor.alarm, None);
+    assert_eq!(surveyor.alarm(), None);
     for respondent in respondents {
         assert_eq!(surveyor.sent_one(respondent), b"\x80\0\0\x09?");
     }

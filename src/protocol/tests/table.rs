@@ -71,14 +71,14 @@ fn only_some_kinds_have_options() {
                 "REQ" | "SURVEYOR" => !raw,
                 _ => false,
             };
-            let set = socket.machine().set_option(1, &7_i32.to_ne_bytes());
+            let set = socket.set_option(1, &7_i32.to_ne_bytes());
             assert_eq!(set.is_ok(), has_first, "{} {raw}", kind.name);
             // An unknown option is that, whatever its length.
             for length in [0, 4, 8] {
-                let set = socket.machine().set_option(99, &vec![0; length]);
+                let set = socket.set_option(99, &vec![0; length]);
                 assert_eq!(set, Err(Error::NO_PROTO_OPT), "{} {raw}", kind.name);
             }
-            assert_eq!(socket.machine().option(99), Err(Error::NO_PROTO_OPT));
+            assert_eq!(socket.option(99), Err(Error::NO_PROTO_OPT));
         }
     }
 }

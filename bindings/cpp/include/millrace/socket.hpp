@@ -9,6 +9,7 @@
 #define MILLRACE_SOCKET_HPP
 
 #include <millrace/buffer.hpp>
+#include <millrace/context.h>
 #include <millrace/error.hpp>
 #include <millrace/message.hpp>
 #include <millrace/options.hpp>
@@ -179,6 +180,15 @@ public:
     /// The messages that come, as a range: for (millrace::message& m : socket.messages()). It ends when the socket is
     /// closed or the library terminated, and when nothing came within recv_timeout; other errors are thrown.
     incoming messages() noexcept;
+
+    // ---- contexts (millrace/context.h)
+
+    /// A context: it asks, answers or subscribes over the connections of this socket as one of its own would, and is used as a
+    /// socket is, but for what concerns connections. To be closed before or after the socket. Of req, rep, surveyor, respondent, sub.
+    socket context() const { return adopt(detail::check(nnx_context(handle_), "nnx_context")); }
+
+    /// Gives up the request or survey that was sent last, or the request that was received last.
+    void cancel() { detail::check(nnx_cancel(handle_), "nnx_cancel"); }
 
     // ---- options, statistics, descriptors
 

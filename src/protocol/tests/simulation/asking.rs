@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Device, Net, Tag, simulate};
-use crate::core::Error;
+use super::{Device, FakeSocket, Net, Tag, simulate};
+use crate::core::{ContextId, Error};
 use crate::protocol::reqrep::RESEND_IVL;
 use crate::protocol::survey::DEADLINE;
 
@@ -23,6 +23,27 @@ fn chain(net: &mut Net, askers: &[usize], answerers: &[usize], front: &str, back
     devices
 }
 
+/// Who uses these sockets: each itself, and half of them in some contexts, too.
+fn users(net: &mut Net, sockets: &[usize]) -> Vec<(usize, ContextId)> {
+    let mut users = Vec::new();
+    for socket in sockets {
+        users.push((*socket, ContextId::SOCKET));
+        if net.rng.chance(50) {
+            for _ in 0..net.rng.between(1, 4) {
+                users.push((*socket, net.sockets[*socket].open()));
+            }
+        }
+    }
+    users
+}
+
+/// The socket of a user, as that one uses it.
+fn as_used_by(net: &mut Net, (socket, context): (usize, ContextId)) -> &mut FakeSocket {
+    let socket = &mut net.sockets[socket];
+    socket.context = context;
+    socket
+}
+
 /// Lets everybody act, also after one did; did any?
 fn any<T>(users: &mut [T], mut act: impl FnMut(&mut T) -> bool) -> bool {
     let mut acted = false;
@@ -38,14 +59,14 @@ fn step_all(devices: &mut [Device], net: &mut Net) -> bool {
 
 /// A user of REP or RESPONDENT.
 struct Answering {
-    socket: usize,
+    user: (usize, ContextId),
     question: Option<Vec<u8>>,
 }
 
 impl Answering {
     /// Receives; a question that was not answered is given up.
     fn receive(&mut self, net: &mut Net) -> bool {
-        let received = net.sockets[self.socket].recv();
+        let received = as_used_by(net, self.user).recv();
         if let Err(error) = received {
             assert_eq!(error, Error::AGAIN);
         }
@@ -56,13 +77,17 @@ impl Answering {
         self.question.is_some()
     }
 
-    /// The answer says who gives it, then repeats the question.
+    /// The answer says who gives it, then repeats the question. In a context it may have to wait for room.
     fn answer(&mut self, net: &mut Net) {
-        let socket = &mut net.sockets[self.socket];
+        let socket = as_used_by(net, self.user);
         match self.question.take() {
             Some(question) => {
-                let answer = [&(self.socket as u16).to_be_bytes()[..], &question].concat();
-                socket.send(&answer).expect("an answer never blocks");
+                let answer = [&(self.user.0 as u16).to_be_bytes()[..], &question].concat();
+                if let Err(error) = socket.send(&answer) {
+                    assert_eq!(error, Error::AGAIN);
+                    assert_ne!(self.user.1, ContextId::SOCKET, "an answer never blocks");
+                    self.question = Some(question);
+                }
             }
             None => assert_eq!(socket.send(b"?"), Err(Error::FSM)),
         }
@@ -76,19 +101,24 @@ fn parse(answer: &[u8]) -> (u16, Tag) {
 
 /// A user of REQ.
 struct Requester {
-    socket: usize,
+    user: (usize, ContextId),
     asked: Option<Tag>,
 }
 
 impl Requester {
     fn ask(&mut self, net: &mut Net, number: u32) {
-        let tag = Tag { sender: self.socket as u16, number };
-        net.sockets[self.socket].send(&tag.bytes()).expect("a request never blocks");
+        let tag = Tag { sender: self.user.0 as u16, number };
+        as_used_by(net, self.user).send(&tag.bytes()).expect("a request never blocks");
         self.asked = Some(tag);
     }
 
+    fn give_up(&mut self, net: &mut Net) {
+        as_used_by(net, self.user).cancel();
+        self.asked = None;
+    }
+
     fn receive(&mut self, net: &mut Net) -> bool {
-        match (net.sockets[self.socket].recv(), self.asked) {
+        match (as_used_by(net, self.user).recv(), self.asked) {
             (Ok((header, answer)), Some(tag)) => {
                 assert!(header.is_empty());
                 assert_eq!(parse(&answer).1, tag, "a reply to something else");
@@ -114,14 +144,16 @@ fn reqrep() {
         let (reqs, reps) = (net.crowd("REQ", 1, 3), net.crowd("REP", 1, 3));
         let mut devices = chain(net, &reqs, &reps, "REP", "REQ");
         for req in &reqs {
-            net.sockets[*req].machine().set_option(RESEND_IVL, &50_i32.to_ne_bytes()).unwrap();
+            net.sockets[*req].set_option(RESEND_IVL, &50_i32.to_ne_bytes()).unwrap();
         }
-        let mut reqs: Vec<_> = reqs.into_iter().map(|socket| Requester { socket, asked: None }).collect();
-        let mut reps: Vec<_> = reps.into_iter().map(|socket| Answering { socket, question: None }).collect();
+        let (reqs, reps) = (users(net, &reqs), users(net, &reps));
+        let mut reqs: Vec<_> = reqs.into_iter().map(|user| Requester { user, asked: None }).collect();
+        let mut reps: Vec<_> = reps.into_iter().map(|user| Answering { user, question: None }).collect();
         for number in 0..STEPS as u32 {
             let (req, rep) = (net.rng.below(reqs.len()), net.rng.below(reps.len()));
             match net.rng.below(10) {
                 0 if reqs[req].asked.is_none() || net.rng.chance(10) => reqs[req].ask(net, number),
+                0 if net.rng.chance(5) => reqs[req].give_up(net),
                 0 | 1 => drop(reqs[req].receive(net)),
                 2 => drop(reps[rep].receive(net)),
                 3 => reps[rep].answer(net),
@@ -146,6 +178,10 @@ fn reqrep() {
 }
 
 fn serve(user: &mut Answering, net: &mut Net) -> bool {
+    if user.question.is_some() {
+        user.answer(net);
+        return user.question.is_none();
+    }
     let received = user.receive(net);
     if received {
         user.answer(net);
@@ -155,7 +191,7 @@ fn serve(user: &mut Answering, net: &mut Net) -> bool {
 
 /// A user of SURVEYOR, who knows what to expect.
 struct Asker {
-    socket: usize,
+    user: (usize, ContextId),
     survey: Option<Tag>,
     ends: Duration,
     expiry_untold: bool,
@@ -166,14 +202,14 @@ struct Asker {
 const SURVEY_MS: i32 = 200;
 
 impl Asker {
-    fn new(socket: usize) -> Asker {
+    fn new(user: (usize, ContextId)) -> Asker {
         let answers = HashSet::new();
-        Asker { socket, survey: None, ends: Duration::ZERO, expiry_untold: false, answers }
+        Asker { user, survey: None, ends: Duration::ZERO, expiry_untold: false, answers }
     }
 
     fn ask(&mut self, net: &mut Net, number: u32) {
-        let tag = Tag { sender: self.socket as u16, number };
-        let socket = &mut net.sockets[self.socket];
+        let tag = Tag { sender: self.user.0 as u16, number };
+        let socket = as_used_by(net, self.user);
         socket.send(&tag.bytes()).expect("a survey never blocks");
         self.ends = socket.now + Duration::from_millis(SURVEY_MS as u64);
         (self.survey, self.expiry_untold) = (Some(tag), true);
@@ -181,7 +217,7 @@ impl Asker {
     }
 
     fn receive(&mut self, net: &mut Net) -> bool {
-        let socket = &mut net.sockets[self.socket];
+        let socket = as_used_by(net, self.user);
         let open = self.survey.is_some() && socket.now < self.ends;
         match socket.recv() {
             Ok((header, answer)) => {
@@ -213,11 +249,11 @@ fn survey() {
         let (surveyors, respondents) = (net.crowd("SURVEYOR", 1, 3), net.crowd("RESPONDENT", 1, 4));
         let mut devices = chain(net, &surveyors, &respondents, "RESPONDENT", "SURVEYOR");
         for surveyor in &surveyors {
-            net.sockets[*surveyor].machine().set_option(DEADLINE, &SURVEY_MS.to_ne_bytes()).unwrap();
+            net.sockets[*surveyor].set_option(DEADLINE, &SURVEY_MS.to_ne_bytes()).unwrap();
         }
-        let mut askers: Vec<_> = surveyors.into_iter().map(Asker::new).collect();
+        let mut askers: Vec<_> = users(net, &surveyors).into_iter().map(Asker::new).collect();
         let mut answering: Vec<_> =
-            respondents.into_iter().map(|socket| Answering { socket, question: None }).collect();
+            users(net, &respondents).into_iter().map(|user| Answering { user, question: None }).collect();
         for number in 0..STEPS as u32 {
             let (asker, user) = (net.rng.below(askers.len()), net.rng.below(answering.len()));
             match net.rng.below(10) {
@@ -232,16 +268,17 @@ fn survey() {
             }
         }
         net.heal();
-        let mut users = |net: &mut Net, askers: &mut [Asker]| {
+        let mut go_on = |net: &mut Net, askers: &mut [Asker]| {
             let forwarded = step_all(&mut devices, net);
             let served = any(&mut answering, |user| serve(user, net));
             any(askers, |asker| asker.receive(net)) || served || forwarded
         };
-        net.settle(|net| users(net, &mut askers));
-        for asker in &mut askers {
-            asker.ask(net, STEPS as u32);
+        net.settle(|net| go_on(net, &mut askers));
+        // One after the other, since a survey has as much room in each pipe as the others leave.
+        for number in 0..askers.len() {
+            askers[number].ask(net, (STEPS + number) as u32);
+            net.settle(|net| go_on(net, &mut askers));
         }
-        net.settle(|net| users(net, &mut askers));
-        assert!(askers.iter().all(|asker| asker.answers.len() == answering.len()), "an answer is missing");
+        assert!(askers.iter().all(|asker| asker.answers.len() == respondents.len()), "an answer is missing");
     });
 }

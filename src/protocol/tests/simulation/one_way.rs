@@ -72,11 +72,11 @@ impl Subscriber {
         match self.topics.iter().position(|other| *other == topic) {
             Some(index) => {
                 self.topics.remove(index);
-                socket.machine().set_option(UNSUBSCRIBE, &topic).unwrap();
+                socket.set_option(UNSUBSCRIBE, &topic).unwrap();
             }
             None => {
-                assert_eq!(socket.machine().set_option(UNSUBSCRIBE, &topic), Err(Error::INVALID));
-                socket.machine().set_option(SUBSCRIBE, &topic).unwrap();
+                assert_eq!(socket.set_option(UNSUBSCRIBE, &topic), Err(Error::INVALID));
+                socket.set_option(SUBSCRIBE, &topic).unwrap();
                 self.topics.push(topic);
             }
         }

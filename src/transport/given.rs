@@ -1,0 +1,122 @@
+//! fd: a socket that the program was given, as by a service manager (LISTEN_FDS), or has made itself. `bind` takes one that listens,
+//! `connect` one that is connected. It is duplicated, so the program's own descriptor stays the program's; it is never shut down.
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::io::fcntl_dupfd_cloexec;
+use socket2::{Domain, Socket, Type};
+
+use crate::core::{Error, Result};
+use crate::sys::Owned;
+use crate::sys::descriptor::borrow;
+
+use super::framing::{Framing, SP_IPC, SP_TCP};
+use super::stream::{Listening, Stream, Wire};
+use super::{Dialer, EndpointOptions, Listener, Setup, Transport, ipc, tcp};
+
+/// Spoken over it is what is spoken over tcp, or over ipc.
+#[derive(Debug)]
+pub struct Given {
+    is_unix: bool,
+}
+
+static INTERNET: Given = Given { is_unix: false };
+static UNIX: Given = Given { is_unix: true };
+
+/// The transport for a descriptor, by the family of its socket. No number: `EINVAL`; `EBADF`, `ENOTSOCK`; neither tcp nor a
+/// stream of unix: `EPROTONOSUPPORT`.
+pub fn transport_of(address: &[u8]) -> Result<&'static dyn Transport> {
+    match family_of(&duplicate(address)?)? {
+        Domain::UNIX => Ok(&UNIX),
+        _ => Ok(&INTERNET),
+    }
+}
+
+fn duplicate(address: &[u8]) -> Result<Socket> {
+    let text = std::str::from_utf8(address).map_err(|_| Error::INVALID)?;
+    let number: RawFd = text.parse().ok().filter(|number| *number >= 0).ok_or(Error::INVALID)?;
+    // (Above the standard streams, which programs put in place of others.)
+    let copy = fcntl_dupfd_cloexec(borrow(number), 3).map_err(io::Error::from)?;
+    Ok(Socket::from(copy))
+}
+
+fn family_of(socket: &Socket) -> Result<Domain> {
+    let domain = socket.domain()?;
+    let is_known = [Domain::IPV4, Domain::IPV6, Domain::UNIX].contains(&domain);
+    if is_known && socket.r#type()? == Type::STREAM { Ok(domain) } else { Err(Error::PROTO_NO_SUPPORT) }
+}
+
+impl Transport for Given {
+    fn scheme(&self) -> &'static str {
+        "fd"
+    }
+
+    fn level(&self) -> i32 {
+        if self.is_unix { ipc::LEVEL } else { tcp::LEVEL }
+    }
+
+    fn framing(&self) -> &'static dyn Framing {
+        if self.is_unix { &SP_IPC } else { &SP_TCP }
+    }
+
+    fn half_close(&self) -> bool {
+        self.is_unix
+    }
+
+    /// `EINVAL` if it does not listen.
+    fn listen(&self, address: &[u8], _options: &EndpointOptions) -> Result<Box<dyn Listener>> {
+        let socket = duplicate(address)?;
+        if !socket.is_listener()? {
+            return Err(Error::INVALID);
+        }
+        socket.set_nonblocking(true)?;
+        Ok(Box::new(GivenListener { is_unix: self.is_unix, listening: Listening(Owned::new(socket)) }))
+    }
+
+    /// `ENOTCONN` if it is not connected.
+    fn dialer(&self, address: &[u8], _options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
+        let socket = duplicate(address)?;
+        socket.peer_addr()?;
+        Ok(Box::new(GivenConnection { is_unix: self.is_unix, socket: Mutex::new(Some(Owned::new(socket))) }))
+    }
+}
+
+fn wire(socket: Socket, is_unix: bool, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+    let wire = if is_unix { Wire::new(socket, setup.buffers)? } else { tcp::wire(socket, setup)? };
+    Ok(Arc::new(wire))
+}
+
+#[derive(Debug)]
+struct GivenListener {
+    is_unix: bool,
+    listening: Listening,
+}
+
+impl Listener for GivenListener {
+    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        wire(self.listening.accept()?, self.is_unix, setup)
+    }
+
+    fn fd(&self) -> RawFd {
+        self.listening.0.as_raw_fd()
+    }
+}
+
+/// It is there once: when it is lost nobody can make it anew.
+#[derive(Debug)]
+struct GivenConnection {
+    is_unix: bool,
+    socket: Mutex<Option<Owned<Socket>>>,
+}
+
+impl Dialer for GivenConnection {
+    fn dial(&self, _resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))?;
+        let copy = fcntl_dupfd_cloexec(borrow(socket.as_raw_fd()), 3)?;
+        wire(Socket::from(copy), self.is_unix, setup)
+    }
+}
