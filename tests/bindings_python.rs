@@ -39,7 +39,7 @@ fn docstrings_are_true() {
     python(&[
         "-c",
         "import doctest, importlib, millrace\n\
-                    names = 'sockets poller qi qi.futures qi.tasks qi.types qi.signals qi.sessions'.split()\n\
+                    names = 'sockets contexts monitor poller qi qi.futures qi.tasks qi.types qi.signals qi.sessions'.split()\n\
                     modules = [millrace] + [importlib.import_module('millrace.' + name) for name in names]\n\
                     results = [doctest.testmod(m) for m in modules]\n\
                     assert not any(r.failed for r in results) and all(r.attempted for r in results), results",
@@ -62,7 +62,7 @@ fn types_are_complete() {
 fn programs_of_the_readme_work_as_printed() {
     let readme = fs::read_to_string(binding().join("README.md")).expect("README.md");
     let programs: Vec<&str> = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let expected = ["b'what time is it?'\nb'time to go'\n", "b'HELLO'\n", "Hello world\n", "42\n3\n"];
+    let expected = ["b'what time is it?'\nb'time to go'\n", "[b'ONE', b'OTHER']\n", "b'HELLO'\n", "Hello world\n", "42\n3\n"];
     assert_eq!(programs.len(), expected.len(), "every program is run here");
     for (program, expected) in programs.iter().zip(expected) {
         assert_eq!(python(&["-c", program]).stdout, expected);
