@@ -24,8 +24,8 @@ _PUB, _PUSH = 32, 80
 class Messages(_native.RawSocket):
     """Sends and receives; see :class:`millrace.Socket` and :class:`millrace.Context`."""
 
-    send_timeout = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
-    recv_timeout = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
+    send_timeout: Seconds = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
+    recv_timeout: Seconds = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
 
     _readable: Optional[Readiness] = None
     _writable: Optional[Readiness] = None

@@ -21,13 +21,13 @@ _SUB, _REQ, _SURVEYOR = 33, 48, 98
 class Resending(Messages):
     """Options of who asks."""
 
-    resend_interval = Seconds(_REQ, 1, "A request without a reply is sent again after this; 60 at first.")
+    resend_interval: Seconds = Seconds(_REQ, 1, "A request without a reply is sent again after this; 60 at first.")
 
 
 class WithDeadline(Messages):
     """Options of surveys."""
 
-    deadline = Seconds(_SURVEYOR, 1, "How long answers are waited for; 1 at first.")
+    deadline: Seconds = Seconds(_SURVEYOR, 1, "How long answers are waited for; 1 at first.")
 
 
 class Subscribing(Messages):
