@@ -72,7 +72,8 @@ fn types_are_complete() {
 fn programs_of_the_readme_work_as_printed() {
     let readme = fs::read_to_string(binding().join("README.md")).expect("README.md");
     let programs: Vec<&str> = readme.split("```python\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let expected = ["b'what time is it?'\nb'time to go'\n", "[b'ONE', b'OTHER']\n", "b'HELLO'\n", "Hello world\n", "42\n3\n"];
+    let expected =
+        ["b'what time is it?'\nb'time to go'\n", "[b'ONE', b'OTHER']\n", "b'HELLO'\n", "Hello world\n", "42\n3\n"];
     assert_eq!(programs.len(), expected.len(), "every program is run here");
     for (program, expected) in programs.iter().zip(expected) {
         assert_eq!(python(&["-c", program]).stdout, expected);

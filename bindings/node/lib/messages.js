@@ -324,6 +324,8 @@ class Messages extends EventEmitter {
 
   cancel() {
     check(this.#native.cancel(), 'cancel');
+    // Who waits for an answer that does not come any more finds out by trying; the descriptor does not tell.
+    if (this.#receiving.busy) this.#receiving.ready();
   }
 
   setOption(level, option, value) {

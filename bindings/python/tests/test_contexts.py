@@ -192,6 +192,19 @@ def test_a_task_that_is_cancelled_gives_up_its_wait_not_its_request(address):
     asyncio.run(main())
 
 
+def test_a_task_that_waits_is_told_of_cancelling(address):
+    async def main():
+        async with millrace.Rep(bind=address) as server, millrace.Req(connect=address) as client, client.context() as context:
+            await context.asend(b"x")
+            waiting = asyncio.ensure_future(context.arecv())
+            await asyncio.sleep(0)
+            context.cancel()
+            with pytest.raises(millrace.WrongState):
+                await asyncio.wait_for(waiting, 20)
+
+    asyncio.run(main())
+
+
 def test_a_forked_child_leaves_its_parents_contexts_alone(address):
     server, client = desk(address)
     with server, client, client.context() as context:

@@ -80,6 +80,10 @@ class Readiness:
         if self._watched and loop is not None and not loop.is_closed():
             loop.remove_reader(self._fd)
             self._watched = False
+        self.wake()
+
+    def wake(self) -> None:
+        """Who waits tries again: something has changed of which the descriptor does not tell."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():

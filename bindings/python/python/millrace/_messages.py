@@ -34,6 +34,14 @@ class Messages(_native.RawSocket):
         self._end_waits()
         super().close()
 
+    def cancel(self) -> None:
+        """Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been:
+        who waits for an answer, in other threads or tasks, gets :class:`millrace.WrongState`. :class:`millrace.NotSupported`
+        of raw sockets, and of other types than Req, Rep, Surveyor and Respondent."""
+        super().cancel()
+        if self._readable is not None:
+            self._readable.wake()
+
     def _end_waits(self) -> None:
         """Before its descriptors go: tasks that wait find out by trying again."""
         for readiness in (self._readable, self._writable):
