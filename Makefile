@@ -29,7 +29,7 @@ help:
 	@echo 'make run        builds, and runs C examples that move real data'
 	@echo 'make check      format, lints, unit tests, documentation: needs cargo alone, takes a minute'
 	@echo 'make test       builds everything and runs all tests'
-	@echo 'make bindings   tests of the bindings alone: C++, Python, Node.js'
+	@echo 'make bindings   lints and tests of the bindings alone: C++, Python, Node.js'
 	@echo 'make install    library, headers, nanomsg.pc, CMake package, tools, manual pages, completions;'
 	@echo '                PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) BINDIR INCLUDEDIR DATADIR DESTDIR'
 	@echo 'make uninstall  takes them away again (the same variables)'
@@ -75,6 +75,8 @@ run: build
 PROFILE ?=
 check:
 	$(CARGO) fmt --check
+	$(CARGO) fmt --check --manifest-path bindings/python/Cargo.toml
+	$(CARGO) fmt --check --manifest-path bindings/node/Cargo.toml
 	$(CARGO) clippy $(PROFILE) --all-targets -- -D warnings
 	$(CARGO) test $(PROFILE) --lib --bins --test tidy --test spec
 	$(CARGO) test $(PROFILE) --test headers up_to_date
@@ -85,10 +87,12 @@ test:
 	tools/needs.sh
 	$(CARGO) test --release
 
-# The bindings' tests alone.
+# The bindings' lints and tests alone. Their native halves are workspaces of their own, so `make check` does not see them.
 bindings:
 	@tools/rust.sh $(CARGO)
 	tools/needs.sh
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/bindings $(CARGO) clippy --manifest-path bindings/python/Cargo.toml -- -D warnings
+	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/bindings $(CARGO) clippy --manifest-path bindings/node/Cargo.toml -- -D warnings
 	$(CARGO) test --release --test bindings_cpp --test bindings_python --test bindings_node --test conformance
 
 # Writes what docs quotes of the headers, and docs/man, anew.

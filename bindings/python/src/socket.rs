@@ -212,9 +212,10 @@ impl RawSocket {
     fn recv_many<'py>(&self, py: Python<'py>, maximum: usize, block: bool) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         let socket = self.present(py)?;
+        let mut message = Message::default();
         while list.len() < maximum {
-            match socket.recv(Wait::No) {
-                Ok(message) => list.append(PyBytes::new(py, message.body.bytes()))?,
+            match socket.recv_into(&mut message, Wait::No) {
+                Ok(()) => list.append(PyBytes::new(py, message.body.bytes()))?,
                 Err(Error::AGAIN) if list.is_empty() && block => {
                     let message = self.receive(py, true)?;
                     list.append(PyBytes::new(py, message.body.bytes()))?;

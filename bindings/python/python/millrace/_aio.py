@@ -1,4 +1,4 @@
-"""Waiting for a socket in an asyncio event loop.
+"""Waiting for a socket in an event loop: asyncio's, or trio.
 
 A call is tried at once and waits only if it must. Waiting is for the descriptor to say that something may be done; the
 message is taken by the coroutine itself when it runs again, so one that is cancelled has taken nothing.
@@ -8,13 +8,48 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import sys
 import weakref
 from collections import deque
-from typing import Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from .errors import Closed
 
 T = TypeVar("T")
+
+
+def current_loop() -> Any:
+    """What runs the coroutine that calls this: an asyncio loop, or trio's token. RuntimeError if nothing does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        if "trio" not in sys.modules:
+            raise
+        return _trio().lowlevel.current_trio_token()
+
+
+def readiness(loop: Any, fd: int) -> AnyReadiness:
+    """What coroutines of this loop wait with."""
+    return Readiness(loop, fd) if isinstance(loop, asyncio.AbstractEventLoop) else TrioReadiness(loop, fd)
+
+
+async def elsewhere(call: Callable[[], None]) -> None:
+    """Calls what may wait in another thread."""
+    loop = current_loop()
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        await loop.run_in_executor(None, call)
+    else:
+        await _trio().to_thread.run_sync(call)
+
+
+def _trio() -> Any:
+    """It is not imported for those who do not use it."""
+    return sys.modules["trio"]
+
+
+def _closed() -> Closed:
+    # What it belongs to is being closed, perhaps in another thread, and may not know it yet.
+    return Closed(errno.EBADF, "closed")
 
 
 class Readiness:
@@ -44,8 +79,7 @@ class Readiness:
 
     async def _wait(self) -> None:
         if self._closed:
-            # What it belongs to is being closed, perhaps in another thread, and may not know it yet.
-            raise Closed(errno.EBADF, "closed")
+            raise _closed()
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters.append(waiter)
@@ -88,3 +122,47 @@ class Readiness:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
+
+
+class TrioReadiness:
+    """The tasks of one run of trio that wait for one descriptor."""
+
+    def __init__(self, token: Any, fd: int) -> None:
+        self._token = weakref.ref(token)
+        self._fd = fd
+        # Who came first is first, and trio lets one task alone wait for a descriptor.
+        self._turn = _trio().Lock()
+        self._closed = False
+
+    def belongs_to(self, token: Any) -> bool:
+        return self._token() is token
+
+    async def attempt(self, operation: Callable[[], Optional[T]]) -> T:
+        """Runs an operation until it gives something but None; who came first is first."""
+        async with self._turn:
+            while True:
+                result = operation()
+                if result is not None:
+                    return result
+                if self._closed:
+                    raise _closed()
+                try:
+                    await _trio().lowlevel.wait_readable(self._fd)
+                except _trio().ClosedResourceError:
+                    pass
+
+    def close(self) -> None:
+        """The descriptor goes; who waits is told by trying again."""
+        self._closed = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Who waits tries again: something has changed of which the descriptor does not tell."""
+        try:
+            _trio().lowlevel.notify_closing(self._fd)
+        except RuntimeError:
+            # Outside of trio nobody waits.
+            pass
+
+
+AnyReadiness = Union[Readiness, TrioReadiness]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Optional, TypeVar
 
 from . import _native
-from ._aio import Readiness
+from ._aio import AnyReadiness, current_loop, elsewhere, readiness
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
@@ -27,8 +26,8 @@ class Messages(_native.RawSocket):
     send_timeout: Seconds = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
     recv_timeout: Seconds = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
 
-    _readable: Optional[Readiness] = None
-    _writable: Optional[Readiness] = None
+    _readable: Optional[AnyReadiness] = None
+    _writable: Optional[AnyReadiness] = None
 
     def close(self) -> None:
         self._end_waits()
@@ -44,9 +43,9 @@ class Messages(_native.RawSocket):
 
     def _end_waits(self) -> None:
         """Before its descriptors go: tasks that wait find out by trying again."""
-        for readiness in (self._readable, self._writable):
-            if readiness is not None:
-                readiness.close()
+        for side in (self._readable, self._writable):
+            if side is not None:
+                side.close()
 
     @property
     def recv_fd(self) -> int:
@@ -81,11 +80,11 @@ class Messages(_native.RawSocket):
             except (Closed, Terminated, Timeout):
                 return
 
-    # ---- asyncio
+    # ---- asyncio and trio
 
     async def asend(self, data: Buffer) -> None:
-        """Sends a message in an asyncio program. Tried at once; waits, without a time limit (``asyncio.wait_for`` sets
-        one), while no peer takes it. If it is cancelled, nothing was sent."""
+        """Sends a message in a program on asyncio or trio. Tried at once; waits, without a time limit (``asyncio.wait_for``
+        or ``trio.fail_after`` sets one), while no peer takes it. If it is cancelled, nothing was sent."""
         try:
             return self.send(data, block=False)
         except WouldBlock:
@@ -101,9 +100,9 @@ class Messages(_native.RawSocket):
         await self._waits_for_room().attempt(attempt)
 
     async def arecv(self) -> bytes:
-        """Receives a message in an asyncio program. Tried at once; if it is cancelled, no message is lost."""
+        """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost."""
         readable = self._readable
-        if readable is None or not readable.belongs_to(asyncio.get_running_loop()):
+        if readable is None or not readable.belongs_to(current_loop()):
             # Nobody waits in this loop yet, so nobody is overtaken.
             message = self.try_recv()
             if message is not None:
@@ -119,7 +118,7 @@ class Messages(_native.RawSocket):
     ) -> None:
         self._end_waits()
         # Closing may wait for what lingers.
-        await asyncio.get_running_loop().run_in_executor(None, super().close)
+        await elsewhere(super().close)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The messages that come; ends when the socket is closed."""
@@ -130,14 +129,14 @@ class Messages(_native.RawSocket):
                 return
             yield message
 
-    def _waits_for_messages(self) -> Readiness:
-        loop = asyncio.get_running_loop()
+    def _waits_for_messages(self) -> AnyReadiness:
+        loop = current_loop()
         if self._readable is None or not self._readable.belongs_to(loop):
-            self._readable = Readiness(loop, self.recv_fd)
+            self._readable = readiness(loop, self.recv_fd)
         return self._readable
 
-    def _waits_for_room(self) -> Readiness:
-        loop = asyncio.get_running_loop()
+    def _waits_for_room(self) -> AnyReadiness:
+        loop = current_loop()
         if self._writable is None or not self._writable.belongs_to(loop):
-            self._writable = Readiness(loop, self.send_fd)
+            self._writable = readiness(loop, self.send_fd)
         return self._writable

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import NamedTuple, Optional
 
 from . import _native
-from ._aio import Readiness
+from ._aio import AnyReadiness, current_loop, readiness
 from .errors import Closed, WouldBlock
 
 __all__ = ["Event", "Monitor"]
@@ -54,7 +53,7 @@ class Monitor:
 
     def __init__(self, raw: _native.RawMonitor) -> None:
         self._raw = raw
-        self._readable: Optional[Readiness] = None
+        self._readable: Optional[AnyReadiness] = None
 
     def next(self, timeout: Optional[float] = None) -> Event:
         """The next event; waits for it for at most ``timeout`` seconds (None: for ever; :class:`millrace.Timeout`, and
@@ -62,10 +61,10 @@ class Monitor:
         return Event(*self._raw.next(timeout))
 
     async def anext(self) -> Event:
-        """The same in an asyncio program, where ``asyncio.wait_for`` sets time limits. One that is cancelled has taken nothing."""
-        loop = asyncio.get_running_loop()
+        """The same in a program on asyncio or trio, which set time limits. One that is cancelled has taken nothing."""
+        loop = current_loop()
         if self._readable is None or not self._readable.belongs_to(loop):
-            self._readable = Readiness(loop, self.fileno())
+            self._readable = readiness(loop, self.fileno())
         return await self._readable.attempt(self._attempt)
 
     def _attempt(self) -> Optional[Event]:

@@ -202,7 +202,7 @@ class Socket(Messages):
         self._wait_peers(count, timeout)
 
     async def await_peers(self, count: int = 1) -> None:
-        """The same in an asyncio program, where ``asyncio.wait_for`` sets time limits."""
+        """The same in a program on asyncio or trio, which set time limits."""
         with self.monitor() as monitor:
             while self._statistic(_STATISTICS["current_connections"]) < count:
                 await monitor.anext()

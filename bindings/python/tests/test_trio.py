@@ -1,0 +1,136 @@
+"""The same on trio, and by anyio on both."""
+
+import random
+
+import pytest
+
+import millrace
+
+trio = pytest.importorskip("trio")
+anyio = pytest.importorskip("anyio")
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_many_requests_at_once(ipc, backend):
+    answers = {}
+
+    async def serve(server):
+        async with server.context() as context:
+            async for question in context:
+                await context.asend(b"for " + question)
+
+    async def ask(client, i):
+        async with client.context() as context:
+            await context.asend(b"%d" % i)
+            answers[i] = await context.arecv()
+
+    async def main():
+        async with anyio.create_task_group() as servers:
+            async with millrace.Rep(bind=ipc) as server, millrace.Req(connect=ipc) as client:
+                for _ in range(5):
+                    servers.start_soon(serve, server)
+                with anyio.fail_after(60):
+                    await server.await_peers()
+                    async with anyio.create_task_group() as asking:
+                        for i in range(200):
+                            asking.start_soon(ask, client, i)
+            # The iterators of the servers end with the socket.
+        assert answers == {i: b"for %d" % i for i in range(200)}
+
+    anyio.run(main, backend=backend)
+
+
+def test_waiters_are_served_in_their_order(address):
+    got = []
+
+    async def take(pull, i):
+        got.append((i, await pull.arecv()))
+
+    async def main():
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+            async with trio.open_nursery() as nursery:
+                for i in range(10):
+                    nursery.start_soon(take, pull, i)
+                    await trio.testing.wait_all_tasks_blocked()
+                push.send_many([b"%d" % i for i in range(10)])
+        assert got == [(i, b"%d" % i) for i in range(10)]
+
+    import trio.testing
+
+    trio.run(main)
+
+
+def test_cancelling_loses_no_message(address):
+    random.seed(7)
+    count = 1000
+
+    async def main():
+        got = []
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+
+            async def feed():
+                for i in range(count):
+                    await push.asend(b"%d" % i)
+                    if random.random() < 0.3:
+                        await trio.lowlevel.checkpoint()
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(feed)
+                while len(got) < count:
+                    with trio.move_on_after(0 if random.random() < 0.5 else 20):
+                        got.append(int(await pull.arecv()))
+                    await trio.lowlevel.checkpoint()
+        assert got == list(range(count))
+
+    trio.run(main)
+
+
+def test_closing_and_cancelling_end_waits(address):
+    async def main():
+        async with millrace.Rep(bind=address) as server, millrace.Req(connect=address) as client:
+            context = client.context()
+            await context.asend(b"x")
+
+            async def wait(socket, error):
+                with pytest.raises(error):
+                    await socket.arecv()
+
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(wait, context, millrace.WrongState)
+                    await trio.testing.wait_all_tasks_blocked()
+                    context.cancel()
+                await server.arecv()
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(wait, server, millrace.Closed)
+                    await trio.testing.wait_all_tasks_blocked()
+                    server.close()
+
+    import trio.testing
+
+    trio.run(main)
+
+
+def test_sending_waits_for_room_and_monitors_for_events(address):
+    async def main():
+        with millrace.Push(bind=address) as push, push.monitor() as monitor:
+            with trio.fail_after(20):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(push.asend, b"first")
+                    await trio.testing.wait_all_tasks_blocked()
+                    pull = millrace.Pull(connect=address)
+                while (await monitor.anext()).kind != "greeted":
+                    pass
+                assert await pull.arecv() == b"first"
+                pull.close()
+
+    import trio.testing
+
+    trio.run(main)
+
+
+def test_outside_of_an_event_loop_it_says_so(address):
+    with millrace.Pull(bind=address) as pull:
+        waiting = pull.arecv()
+        with pytest.raises(RuntimeError):
+            waiting.send(None)
