@@ -94,7 +94,8 @@ test('no thread for each socket', async () => {
   const before = threads();
   const sockets = Array.from({ length: 100 }, () => new Pull({ bind: 'tcp://127.0.0.1:0' }));
   const waiting = sockets.map((socket) => socket.receive().catch((error) => error.code));
-  assert.equal(threads(), before);
+  // There may be fewer: the thread that closes sockets of an earlier test ends when it likes.
+  assert.ok(threads() <= before);
   await Promise.all([first, ...sockets].map((socket) => socket.close()));
   assert.ok((await Promise.all(waiting)).every((code) => code === 'EBADF'));
 });
