@@ -6,6 +6,7 @@
 #include <map>
 #include <sstream>
 #include <string>
+#include <utility>
 
 namespace options = millrace::options;
 using std::chrono::milliseconds;
@@ -70,8 +71,9 @@ static std::string run(std::map<std::string, millrace::socket>& sockets, std::is
     }
     if (command == "context") {
         line >> text;
+        millrace::socket opened = sockets.at(text).context();
         sockets.erase(name);
-        sockets.emplace(name, sockets.at(text).context());
+        sockets.emplace(name, std::move(opened));
         return "ok";
     }
     millrace::socket& socket = sockets.at(name);
