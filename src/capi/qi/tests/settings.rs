@@ -108,7 +108,7 @@ fn what_makes_no_sense_is_said() {
 fn what_makes_no_sense_for_a_server_is_said() {
     type Change = fn(&mut nnqi_server_options);
     unsafe extern "C" fn authenticate(
-        _: *const super::super::options::nnqi_credentials,
+        _: *const super::super::server_options::nnqi_credentials,
         _: *mut u64,
         _: *mut std::ffi::c_void,
     ) -> c_int {
