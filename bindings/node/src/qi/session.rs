@@ -149,6 +149,7 @@ impl Drop for NativeSession {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one for each session, and it stays where it is")]
 enum Serving {
     Directory(Server),
     Provider(Provider),

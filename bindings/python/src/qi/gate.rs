@@ -37,6 +37,10 @@ pub fn close() {
     CLOSED.store(true, Ordering::SeqCst);
     let begun = Instant::now();
     while INSIDE.load(Ordering::SeqCst) > 0 && begun.elapsed() < PATIENCE {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "once, at the end; a count that threads wake somebody with would cost each call"
+        )]
         std::thread::sleep(Duration::from_millis(1));
     }
 }

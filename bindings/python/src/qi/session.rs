@@ -200,6 +200,7 @@ impl RawSession {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "there is one for each session, and it stays where it is")]
 enum Served {
     Directory(Server),
     Provider(Provider),
