@@ -69,7 +69,7 @@ impl Socket {
     }
 
     /// Receives a message where the caller has a place for it; what is there means nothing on an error.
-    pub fn recv_into(&self, into: &mut Message<'static>, wait: Wait) -> Result<()> {
+    pub fn recv_into(&self, into: &mut Message<'_>, wait: Wait) -> Result<()> {
         self.recv_in(ContextId::SOCKET, into, wait)
     }
 
@@ -109,7 +109,7 @@ impl Socket {
         self.until_done(context, Side::Send, wait, |state| state.core.send(context, message, &mut state.pipes))
     }
 
-    pub(super) fn recv_in(&self, context: ContextId, into: &mut Message<'static>, wait: Wait) -> Result<()> {
+    pub(super) fn recv_in(&self, context: ContextId, into: &mut Message<'_>, wait: Wait) -> Result<()> {
         if !self.kind.can_recv {
             return Err(Error::NOT_SUPPORTED);
         }
@@ -146,21 +146,39 @@ impl Socket {
         wait: Wait,
         mut attempt: impl FnMut(&mut SocketState) -> Progress<T>,
     ) -> Result<T> {
-        let mut call = Blocking::new(context, side, wait);
+        let mut guard = self.lock();
+        let outcome = match guard.progress(context, &mut attempt) {
+            Progress::Done(value) => Ok(value),
+            Progress::Failed(error) => Err(error),
+            Progress::NotNow => return self.wait_until_done(guard, Blocking::new(context, side, wait), &mut attempt),
+        };
+        guard.finish();
+        outcome
+    }
+
+    /// The first try has come to nothing. (By itself, so that who need not wait does not prepare for it.)
+    #[cold]
+    #[inline(never)]
+    fn wait_until_done<'s, T>(
+        &'s self,
+        mut guard: SocketGuard<'s>,
+        mut call: Blocking,
+        attempt: &mut dyn FnMut(&mut SocketState) -> Progress<T>,
+    ) -> Result<T> {
         loop {
-            let mut guard = self.lock();
-            call.resume(&mut guard);
-            let outcome = match guard.progress(context, &mut attempt) {
-                Progress::Done(value) => Ok(value),
-                Progress::Failed(error) => Err(error),
-                Progress::NotNow => match call.prepare(&mut guard, self.polls()) {
-                    Err(error) => Err(error),
-                    Ok(()) => {
-                        guard.finish();
-                        call.wait(&self.runtime().reactor, self.polls());
-                        continue;
+            let outcome = match call.prepare(&mut guard, self.polls()) {
+                Err(error) => Err(error),
+                Ok(()) => {
+                    guard.finish();
+                    call.wait(&self.runtime().reactor, self.polls());
+                    guard = self.lock();
+                    call.resume(&mut guard);
+                    match guard.progress(call.context(), &mut *attempt) {
+                        Progress::Done(value) => Ok(value),
+                        Progress::Failed(error) => Err(error),
+                        Progress::NotNow => continue,
                     }
-                },
+                }
             };
             guard.finish();
             return outcome;

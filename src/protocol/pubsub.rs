@@ -15,7 +15,7 @@
 //! one, messages are looked at as they come, and wait with each context that has subscribed them.
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result,
+    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result, Routes,
 };
 use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::matching::Subscriptions;
@@ -67,6 +67,10 @@ impl Protocol for Pub {
 
     fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: false }
+    }
+
+    fn routes(&self) -> Routes {
+        Routes { send: self.outlet.route(), recv: None }
     }
 }
 
