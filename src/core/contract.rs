@@ -186,9 +186,11 @@ pub struct Routes {
     /// A send of the socket itself would only say [`Evt::Transmit`] to this pipe, and leave the machine as it is; so would
     /// [`Cmd::Unsent`].
     pub send: Option<PipeId>,
-    /// A receive of the socket itself would only say [`Evt::Take`] from this pipe. What comes is delivered as it is, the header in
-    /// front of the body; and with `more` behind it, that leaves the machine as it is.
+    /// A receive of the socket itself would only say [`Evt::Take`] from this pipe, and what comes with `more` behind it leaves the
+    /// machine as it is.
     pub recv: Option<PipeId>,
+    /// The machine looks at what comes on `recv`. Otherwise that is delivered as it is, the header in front of the body.
+    pub looks: bool,
 }
 
 /// A scalability protocol in one role (protocols.md). Pure: no I/O, no clock, no thread.

@@ -170,12 +170,13 @@ impl SocketCore {
             return self.received(into);
         }
         loop {
-            let answer = match self.routes(context).recv {
-                Some(pipe) => match pipes.take(pipe, into) {
+            let routes = self.routes(context);
+            let answer = match routes.recv {
+                Some(pipe) if !routes.looks => match pipes.take(pipe, into) {
                     Some(true) if into.header.is_empty() => return self.received(into),
                     taken => self.feed(outcome_of_take(pipe, taken), into, pipes),
                 },
-                None => self.ask(context, into, pipes),
+                route => self.ask(route, context, into, pipes),
             };
             match answer {
                 Answer::NotNow => return Progress::NotNow,
@@ -188,10 +189,20 @@ impl SocketCore {
         }
     }
 
-    /// Receives what the machine chooses. It may drop what came, so that must not be in the user's buffer.
-    fn ask(&mut self, context: ContextId, into: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
+    /// Receives what the machine chooses, at least whether it is delivered. What it drops must not be in the user's buffer.
+    fn ask(
+        &mut self,
+        route: Option<PipeId>,
+        context: ContextId,
+        into: &mut Message<'_>,
+        pipes: &mut impl Pipes,
+    ) -> Answer {
         let room = into.body.take_room();
-        let answer = self.feed(Cmd::Recv(context), into, pipes);
+        let cmd = match route {
+            Some(pipe) => outcome_of_take(pipe, pipes.take(pipe, into)),
+            None => Cmd::Recv(context),
+        };
+        let answer = self.feed(cmd, into, pipes);
         if let Some(room) = room
             && answer != Answer::Done
         {

@@ -85,7 +85,7 @@ impl Protocol for Pair {
             State::Paired { pipe, writable: true, .. } => Some(pipe),
             State::Paired { writable: false, .. } | State::Alone => None,
         };
-        Routes { send, recv: self.readable_pipe() }
+        Routes { send, recv: self.readable_pipe(), looks: false }
     }
 }
 

@@ -57,7 +57,7 @@ impl Protocol for Push {
     }
 
     fn routes(&self) -> Routes {
-        Routes { send: self.outlet.route(), recv: None }
+        Routes { send: self.outlet.route(), ..Routes::default() }
     }
 
     fn send_priority(&self) -> i32 {
@@ -88,6 +88,6 @@ impl Protocol for Pull {
     }
 
     fn routes(&self) -> Routes {
-        Routes { send: None, recv: self.queue.route() }
+        Routes { recv: self.queue.route(), ..Routes::default() }
     }
 }

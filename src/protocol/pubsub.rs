@@ -70,7 +70,7 @@ impl Protocol for Pub {
     }
 
     fn routes(&self) -> Routes {
-        Routes { send: self.outlet.route(), recv: None }
+        Routes { send: self.outlet.route(), ..Routes::default() }
     }
 }
 
@@ -117,6 +117,13 @@ impl Protocol for Sub {
             false => self.queue.is_ready(),
         };
         Readiness { send: false, recv }
+    }
+
+    fn routes(&self) -> Routes {
+        match self.sorts {
+            true => Routes::default(),
+            false => Routes { recv: self.queue.route(), looks: true, send: None },
+        }
     }
 
     fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {

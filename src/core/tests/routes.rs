@@ -20,12 +20,14 @@ const TELLTALE: Kind = Kind {
     can_recv: true,
     asks: false,
     contexts: None,
-    make: |_raw, _seed| Box::new(Telltale { pipe: Some(ROUTE) }),
+    make: |raw, _seed| Box::new(Telltale { pipe: Some(ROUTE), looks: raw, looked: 0 }),
 };
 
 /// Says what it said of its routes until it is told of another pipe, or that this one is of no more use.
 struct Telltale {
     pipe: Option<PipeId>,
+    looks: bool,
+    looked: usize,
 }
 
 impl Protocol for Telltale {
@@ -35,7 +37,11 @@ impl Protocol for Telltale {
             Cmd::Recv(_) => out.push(Evt::Take(ASKED)),
             Cmd::Incoming { more, .. } => {
                 self.pipe = self.pipe.filter(|_| more);
-                out.push(Evt::Deliver);
+                self.looked += 1;
+                // Who looks drops every second message.
+                if !self.looks || self.looked.is_multiple_of(2) {
+                    out.push(Evt::Deliver);
+                }
             }
             Cmd::Attach { pipe, .. } => self.pipe = Some(pipe),
             Cmd::Unwritable(_) | Cmd::Detach(_) => self.pipe = None,
@@ -49,7 +55,7 @@ impl Protocol for Telltale {
     }
 
     fn routes(&self) -> Routes {
-        Routes { send: self.pipe, recv: self.pipe }
+        Routes { send: self.pipe, recv: self.pipe, looks: self.looks }
     }
 }
 
@@ -92,7 +98,11 @@ struct Rig {
 
 impl Rig {
     fn new(flow: Flow, taken: Option<bool>) -> Rig {
-        let core = SocketCore::new(&TELLTALE, false, 1, "telltale");
+        Rig::with(flow, taken, false)
+    }
+
+    fn with(flow: Flow, taken: Option<bool>, looks: bool) -> Rig {
+        let core = SocketCore::new(&TELLTALE, looks, 1, "telltale");
         Rig { core, pipes: Script { flow, taken, used: Vec::new() } }
     }
 
@@ -157,6 +167,14 @@ fn without_memory_nothing_is_sent_and_the_way_stays() {
     assert!(matches!(rig.send(), Progress::Done(3)));
     assert_eq!(rig.used(), [ROUTE, ROUTE]);
     assert_eq!(rig.core.statistics.messages_sent, 1);
+}
+
+#[test]
+fn who_looks_gets_every_message_to_see_and_spoils_no_buffer() {
+    let mut rig = Rig::with(Flow::Open, Some(true), true);
+    assert!(!rig.recv());
+    assert_eq!(rig.used(), [ROUTE, ROUTE], "the first one is dropped");
+    assert_eq!(rig.core.statistics.messages_received, 1);
 }
 
 #[test]
