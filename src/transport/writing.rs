@@ -93,12 +93,14 @@ impl Writing {
     #[inline]
     pub fn append(&mut self, prefix: &[u8], message: &Message<'_>, coalescing: &Coalescing) -> bool {
         let (total, pending) = (prefix.len() + message.len(), self.outbox.pending());
+        // Another one like it must fit as well.
+        let next = pending + 2 * total;
         let goes_on = match self.progress {
-            Progress::Idle => self.watch != Watch::No && pending + 2 * total <= BUFFER,
+            Progress::Idle => self.watch != Watch::No && next <= BUFFER,
             Progress::Flushing { .. } => true,
             Progress::KernelFull => false,
         };
-        let is_all = goes_on && pending > 0 && !self.full && pending + total <= self.granted;
+        let is_all = goes_on && pending > 0 && !self.full && next <= self.granted;
         if !is_all || coalescing.writes_through() || !self.outbox.append(prefix, message) {
             return false;
         }
