@@ -45,11 +45,6 @@ impl Blocking {
         Blocking { context, side, wait, stage: Stage::First }
     }
 
-    /// Who calls.
-    pub fn context(&self) -> ContextId {
-        self.context
-    }
-
     /// Under the lock, before another try.
     pub fn resume(&self, state: &mut SocketState) {
         if let Stage::Waiting { me, .. } = &self.stage {
