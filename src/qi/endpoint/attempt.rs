@@ -16,7 +16,7 @@ use crate::transport::resolve::{self, Families, look_up};
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Stream, Wire, begin_connect};
 use crate::transport::tcp::{Literal, outgoing};
-use crate::transport::tls::{TlsClient, TlsStream};
+use crate::transport::tls::{self, TlsClient, TlsStream};
 use crate::transport::{EndpointOptions, Setup, SizeLimit, Transport, TransportOptions};
 
 use super::config::{Config, configure};
@@ -46,6 +46,7 @@ impl Way {
             Endpoint::Unix(path) => Ok(Way::Unix(path)),
             Endpoint::Host { port: 0, .. } => Err(AddressError::NoPort.into()),
             Endpoint::Relative(_) | Endpoint::Host { scheme: Scheme::Tcpsm, .. } => Err(AddressError::Scheme.into()),
+            Endpoint::Host { scheme: Scheme::Tcps, .. } if !tls::IS_THERE => Err(AddressError::Scheme.into()),
             Endpoint::Host { scheme, host: name, port } => {
                 let literal = Literal::parse(name.as_bytes(), Families::Both);
                 let host = Host { name, port, secure: scheme == Scheme::Tcps };
@@ -195,13 +196,13 @@ fn dial_unix(path: &str) -> Result<Arc<dyn Stream>, Failure> {
 }
 
 fn dial_tcp(address: SocketAddr, host: &Host, config: &Config) -> Result<Arc<dyn Stream>, Failure> {
-    let tls = if host.secure { Some(believed(config)?) } else { None };
+    let identity = if host.secure { Some(believed(config)?) } else { None };
     let socket = outgoing(address)?;
     configure(&socket, config)?;
     begin_connect(socket.connect(&address.into()))?;
     let wire = Wire::new(socket, Buffers::default())?;
-    Ok(match tls {
-        Some(tls) => Arc::new(TlsStream::client(wire, &tls, &host.name).map_err(Failure::Address)?),
+    Ok(match identity {
+        Some(identity) => Arc::new(TlsStream::client(wire, &identity, &host.name).map_err(Failure::Address)?),
         None => Arc::new(wire),
     })
 }

@@ -22,7 +22,7 @@ use crate::transport::resolve::{Families, look_up};
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
-use crate::transport::tls::{TlsServer, TlsStream};
+use crate::transport::tls::{self, TlsServer, TlsStream};
 use crate::transport::{EndpointOptions, Setup, SizeLimit, Transport, TransportOptions};
 
 use super::budget::QUANTUM;
@@ -177,6 +177,7 @@ impl fmt::Debug for Listener {
 
 fn open(address: Endpoint, config: &Config) -> Result<(Door, Endpoint), Failure> {
     match address {
+        Endpoint::Host { scheme: Scheme::Tcps, .. } if !tls::IS_THERE => Err(AddressError::Scheme.into()),
         Endpoint::Host { scheme: Scheme::Tcps, .. } if config.tls_server.is_none() => {
             Err(Failure::Tls("a listener needs a certificate and its key".to_owned()))
         }
