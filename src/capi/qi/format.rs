@@ -80,9 +80,9 @@ unsafe fn taken(slot: &nnqi_slot, inner: &mut Inner) -> Result<Option<Value>> {
     }))
 }
 
-type Given = vec::IntoIter<Result<Option<Value>>>;
+type GivenValues = vec::IntoIter<Result<Option<Value>>>;
 
-fn packed(signature: &Signature, given: &mut Given) -> Result<Value> {
+fn packed(signature: &Signature, given: &mut GivenValues) -> Result<Value> {
     let mut next = || given.next().unwrap_or_else(|| Err(Failure::invalid(format!("too few values for {signature}"))));
     match signature.kind() {
         Kind::Void | Kind::Nothing | Kind::Unknown => Ok(Value::Void),

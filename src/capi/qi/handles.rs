@@ -54,18 +54,18 @@ impl Kind {
 #[derive(Debug)]
 pub struct Handles<T> {
     kind: Kind,
-    table: Mutex<Table<T>>,
+    table: Mutex<HandleTable<T>>,
 }
 
 #[derive(Debug)]
-struct Table<T> {
+struct HandleTable<T> {
     last: u64,
     entries: HashMap<u64, T>,
 }
 
 impl<T: Clone> Handles<T> {
     pub fn new(kind: Kind) -> Handles<T> {
-        Handles { kind, table: Mutex::new(Table { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() }) }
+        Handles { kind, table: Mutex::new(HandleTable { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() }) }
     }
 
     pub fn add(&self, content: T) -> u64 {

@@ -26,10 +26,10 @@ pub type nnqi_request = u64;
 /// around calls of this library, and must return: exceptions of C++ and longjmp must not leave it. It may answer the request.
 pub type nnqi_notice = Option<unsafe extern "C" fn(canceled: c_int, user: *mut c_void)>;
 
-static REQUESTS: LazyLock<Handles<Arc<Mutex<Request>>>> = LazyLock::new(|| Handles::new(Kind::Request));
+static REQUESTS: LazyLock<Handles<Arc<Mutex<PendingRequest>>>> = LazyLock::new(|| Handles::new(Kind::Request));
 
 /// A request, until it is answered.
-struct Request {
+struct PendingRequest {
     /// `None`: another thread is answering it.
     call: Option<Call>,
     kept: Kept,
@@ -47,13 +47,13 @@ pub struct Kept {
 }
 
 pub fn add(call: Call) -> nnqi_request {
-    REQUESTS.add(Arc::new(Mutex::new(Request { call: Some(call), kept: Kept::default() })))
+    REQUESTS.add(Arc::new(Mutex::new(PendingRequest { call: Some(call), kept: Kept::default() })))
 }
 
 /// Looks at a request that is not answered yet, and at what belongs to it.
 pub fn with_all<T>(handle: nnqi_request, look: impl FnOnce(&Call, &mut Kept) -> T) -> Result<T> {
     let request = REQUESTS.get(handle)?;
-    let Request { call, kept } = &mut *request.lock();
+    let PendingRequest { call, kept } = &mut *request.lock();
     let call = call.as_ref().ok_or(Error::BAD_FD)?;
     Ok(look(call, kept))
 }
@@ -111,26 +111,26 @@ pub extern "C" fn nnqi_on_cancel(request: nnqi_request, notice: nnqi_notice, use
         let notice = notice.ok_or(Error::FAULT)?;
         // C is called by this, so not while the request is locked.
         let cancellation = with_request(request, Call::cancellation)?;
-        let notice = Notice { notice, user: User::new(user), canceled: 0 };
+        let notice = RequestNotice { notice, user: User::new(user), canceled: 0 };
         cancellation.on_cancel(move || notice.canceled());
         Ok(0)
     })
 }
 
 /// Tells C when it is dropped: once, whatever happens to it.
-struct Notice {
+struct RequestNotice {
     notice: unsafe extern "C" fn(canceled: c_int, user: *mut c_void),
     user: User,
     canceled: c_int,
 }
 
-impl Notice {
+impl RequestNotice {
     fn canceled(mut self) {
         self.canceled = 1;
     }
 }
 
-impl Drop for Notice {
+impl Drop for RequestNotice {
     fn drop(&mut self) {
         // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
         unsafe { (self.notice)(self.canceled, self.user.pointer()) };

@@ -72,7 +72,7 @@ impl Session {
     pub fn wait_for_service(&self, name: &str, timeout: Option<Duration>) -> Result<Proxy> {
         let deadline = deadline_in(timeout);
         loop {
-            let seen = self.0.news.count();
+            let seen = self.0.changes.count();
             match self.0.service(name, deadline) {
                 Err(CallError::NoService { .. }) => {}
                 // Whatever it was that had to be given up: the caller's time is over.
@@ -83,7 +83,7 @@ impl Session {
                 }
                 outcome => return outcome,
             }
-            self.0.news.wait(seen, deadline)?;
+            self.0.changes.wait(seen, deadline)?;
         }
     }
 

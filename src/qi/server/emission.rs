@@ -38,7 +38,7 @@ const AT_ONCE: u32 = 512;
 
 /// What is left to be done without the lock.
 #[derive(Default)]
-struct Aftermath {
+struct EmissionAftermath {
     /// Whose end is code of others: what they refer to may be the last of its kind.
     done: SmallVec<[Emission; 1]>,
     /// Who is to go on.
@@ -69,7 +69,7 @@ impl Object {
         answer: Answer,
         change: impl FnOnce() -> T,
     ) -> Result<Emitted, EmitError> {
-        let mut out = Aftermath::default();
+        let mut out = EmissionAftermath::default();
         let (emitted, changed) = {
             let mut order = self.0.order.lock();
             let changed = change();
@@ -85,7 +85,7 @@ impl Object {
         order: &mut Option<Emission>,
         signal: u32,
         answer: Answer,
-        out: &mut Aftermath,
+        out: &mut EmissionAftermath,
     ) -> Result<Emitted, EmitError> {
         if let Some(mut before) = order.take() {
             // What is wrong about it has been told.
@@ -160,7 +160,7 @@ impl Object {
 
     /// Tells some of who is left.
     fn tell_rest(&self, most: u32) {
-        let mut out = Aftermath::default();
+        let mut out = EmissionAftermath::default();
         {
             let mut order = self.0.order.lock();
             let Some(mut emission) = order.take() else { return };
@@ -176,7 +176,7 @@ impl Object {
         self.settle(out);
     }
 
-    fn settle(&self, Aftermath { done, crew }: Aftermath) {
+    fn settle(&self, EmissionAftermath { done, crew }: EmissionAftermath) {
         drop(done);
         let Some(crew) = crew else { return };
         let mut more = More(Some(self.clone()));
