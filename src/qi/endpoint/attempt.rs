@@ -208,8 +208,5 @@ fn dial_tcp(address: SocketAddr, host: &Host, config: &Config) -> Result<Arc<dyn
 }
 
 fn believed(config: &Config) -> Result<TlsClient, Failure> {
-    match &config.tls_client {
-        Some(tls) => Ok(tls.clone()),
-        None => TlsClient::unverified().map_err(Failure::System),
-    }
+    config.tls_client.clone().map_or_else(|| TlsClient::unverified().map_err(Failure::System), Ok)
 }
