@@ -55,6 +55,44 @@ static void contexts() {
     CHECK(refused);
 }
 
+static void events() {
+    mr::pub feed;
+    mr::monitor monitor(feed);
+    CHECK(!monitor.next(0ms) && !monitor.is_over());
+    const mr::endpoint bound = feed.bind("tcp://127.0.0.1:0");
+    const std::string address = mr::address(feed, bound);
+    CHECK(address.substr(0, 16) == "tcp://127.0.0.1:" && address.substr(16) != "0");
+    const auto listening = monitor.next();
+    CHECK(listening && listening->kind == mr::event_kind::listening && listening->address == address);
+    CHECK(listening->endpoint == bound.id() && listening->connection == 0 && !listening->error && !listening->retry);
+    CHECK(!mr::wait_peers(feed, 1, 1ms));
+    {
+        mr::sub reader;
+        reader.connect(address);
+        CHECK(mr::wait_peers(feed));
+        CHECK(monitor.next()->kind == mr::event_kind::accepted);
+        const auto greeted = monitor.next();
+        CHECK(greeted->kind == mr::event_kind::greeted && greeted->connection != 0 && !greeted->peer.empty());
+        CHECK(mr::describe(feed).find(greeted->peer) != std::string::npos);
+        CHECK(mr::metrics().find("pub") != std::string::npos || mr::metrics().find("PUB") != std::string::npos);
+    }
+    CHECK(monitor.next()->kind == mr::event_kind::lost);
+    mr::push wrong;
+    wrong.connect(address);
+    std::optional<mr::event> refused;
+    do refused = monitor.next();
+    while (refused->kind != mr::event_kind::refused);
+    CHECK(refused->error && refused->reason.find("NN_PUSH") != std::string::npos);
+    mr::monitor moved = std::move(monitor);
+    CHECK(moved.fd() >= 0);
+    feed.close();
+    while (moved.next()) {
+    }
+    CHECK(moved.is_over());
+    std::error_code code;
+    CHECK(!moved.next(0ms, code) && code == std::errc::bad_file_descriptor);
+}
+
 static void buffers_of_all_kinds() {
     const std::string address = fresh_address();
     mr::pair a, b;
@@ -161,6 +199,13 @@ static void topics() {
     CHECK_THROWS(pub.statistic(-5), std::errc::invalid_argument);
 }
 
+static void options_of_tls() {
+    mr::pair socket;
+    socket.set(mr::options::tls_min_version, 13);
+    CHECK(socket.get(mr::options::tls_min_version) == 13);
+    CHECK_THROWS(socket.set(mr::options::tls_ca_file, "/nowhere/ca.pem"), std::errc::no_such_file_or_directory);
+}
+
 static void a_range_ends_with_its_socket() {
     const std::string address = fresh_address();
     mr::push a;
@@ -249,12 +294,14 @@ static void sockets_move() {
 int main() {
     request_and_reply();
     contexts();
+    events();
     buffers_of_all_kinds();
     messages_move();
     what_fails_stays();
     waiting_is_bounded();
     options_have_types();
     topics();
+    options_of_tls();
     a_range_ends_with_its_socket();
     several_are_polled();
     raw_sockets_see_headers();
