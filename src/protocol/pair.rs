@@ -82,8 +82,8 @@ impl Protocol for Pair {
 
     fn routes(&self) -> Routes {
         let send = match self.state {
-            State::Paired { pipe, writable: true, .. } => Some(pipe),
-            State::Paired { writable: false, .. } | State::Alone => None,
+            PairState::Paired { pipe, writable: true, .. } => Some(pipe),
+            PairState::Paired { writable: false, .. } | PairState::Alone => None,
         };
         Routes { send, recv: self.readable_pipe(), looks: false }
     }
