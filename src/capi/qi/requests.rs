@@ -8,7 +8,7 @@ use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, guard, last};
 use super::handles::{Handles, Kind};
 use super::held::Held;
 use super::user::User;
@@ -79,6 +79,27 @@ pub fn answer(handle: nnqi_request, answer: Answer) -> Result<c_int> {
     };
     call.reply(Err(CallError::from(wrong.as_str())));
     Err(Failure::invalid(wrong))
+}
+
+/// Answers with what a function has returned, which is taken; 0 is a failure, and why is what was last said to this thread. Nothing is
+/// said to who has been answered already.
+pub fn returned(handle: nnqi_request, result: nnqi_value) {
+    let found = match (result, last()) {
+        (0, said) if said.is_empty() => Err("the method has returned 0, and not said why".to_owned()),
+        (0, said) => Err(said),
+        _ => sendable(result).map_err(|failure| failure.to_string()),
+    };
+    if let Ok((call, kept)) = take(handle) {
+        let answer = kept.wrong.map_or(found, Err);
+        call.reply(answer.map_err(|text| CallError::from(text.as_str())));
+    }
+}
+
+/// An answer of a value, which is taken.
+fn sendable(result: nnqi_value) -> Result<Answer> {
+    let (result, inner) = view::take(result)?;
+    let (result, objects) = inner.held.to_be_sent(result)?;
+    Ok(objects.iter().fold(Answer::from(result), Answer::carrying))
 }
 
 /// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
@@ -153,11 +174,7 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 /// thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
-    guard(|| {
-        let (result, inner) = view::take(result)?;
-        let (result, objects) = inner.held.to_be_sent(result)?;
-        answer(request, objects.iter().fold(Answer::from(result), Answer::carrying))
-    })
+    guard(|| answer(request, sendable(result)?))
 }
 
 /// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and

@@ -52,7 +52,7 @@ pub use notices::Notice;
 pub(in crate::qi) use place::Place;
 pub use proxy::{Completion, Proxy};
 pub use retry::Backoff;
-pub use session::Session;
+pub use session::{Session, connect};
 pub use session_core::SessionOptions;
 pub(in crate::qi) use session_core::{ConnectionObserver, Link};
 pub(in crate::qi) use shared::PerProcess;

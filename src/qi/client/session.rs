@@ -21,6 +21,11 @@ use super::watch::Watch;
 #[derive(Clone)]
 pub struct Session(Arc<Core>);
 
+/// [`Session::connect`] with the default options.
+pub fn connect(url: &str) -> Result<Session> {
+    Session::connect(url, SessionOptions::default())
+}
+
 impl Session {
     /// Connects to the directory at `url` (`tcp://host:port`; scheme and port may be missing: tcp, 9559) and authenticates. The
     /// errors tell what to do: see [`CallError`].

@@ -59,20 +59,19 @@ impl Drop for More {
 impl Object {
     /// Emits what has been put together.
     pub(super) fn emit_answer(&self, signal: u32, answer: Answer) -> Result<Emitted, EmitError> {
-        self.emit_after(signal, answer, || ())
+        self.emit_after(signal, || Ok((answer, ())))
     }
 
-    /// The same after a change that subscribers are to see in the order of the events.
+    /// Emits what comes of a change that subscribers are to see in the order of the events. Nobody else changes or emits meanwhile.
     pub(super) fn emit_after<T>(
         &self,
         signal: u32,
-        answer: Answer,
-        change: impl FnOnce() -> T,
+        change: impl FnOnce() -> Result<(Answer, T), EmitError>,
     ) -> Result<Emitted, EmitError> {
         let mut out = EmissionAftermath::default();
         let (emitted, changed) = {
             let mut order = self.0.order.lock();
-            let changed = change();
+            let (answer, changed) = change()?;
             (self.emit_in_order(&mut order, signal, answer, &mut out), changed)
         };
         drop(changed);
