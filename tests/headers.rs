@@ -41,7 +41,7 @@ const PLAIN: Header = Header {
     style: Style::Tag,
 };
 
-const HEADERS: [Header; 17] = [
+const HEADERS: [Header; 18] = [
     Header {
         name: "nn",
         sources: &[
@@ -98,6 +98,14 @@ const HEADERS: [Header; 17] = [
         sources: &["headers/monitor.rs", "calls/monitor.rs"],
         system_includes: &["stddef.h", "stdint.h"],
         text: Some("headers/monitor.text.h"),
+        ..PLAIN
+    },
+    Header {
+        directory: "millrace",
+        name: "peer",
+        sources: &["headers/peer.rs"],
+        types: &["nnx_process"],
+        system_includes: &["stdint.h"],
         ..PLAIN
     },
     Header {

@@ -137,15 +137,29 @@ impl SocketCore {
     /// it alone otherwise.
     #[inline]
     pub fn send(&mut self, context: ContextId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
+        let sent = self.send_by(Cmd::Send(context), message, pipes);
+        if self.kind.asks && !self.raw && matches!(sent, Progress::Done(_)) {
+            // An answer to what was asked before is none any more.
+            self.given_back.retain(|(owner, _)| *owner != context);
+        }
+        sent
+    }
+
+    /// As [`SocketCore::send`], to one peer, which is attached. `ENOTSUP` if the protocol decides by what went before who gets a message.
+    pub fn send_to(&mut self, pipe: PipeId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
+        match self.check_contexts() {
+            Ok(()) => Progress::Failed(Error::NOT_SUPPORTED),
+            Err(_) => self.send_by(Cmd::SendTo(pipe), message, pipes),
+        }
+    }
+
+    #[inline]
+    fn send_by(&mut self, cmd: Cmd, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
         let size = message.body.len();
-        match self.feed(Cmd::Send(context), message, pipes) {
+        match self.feed(cmd, message, pipes) {
             Answer::NotNow => Progress::NotNow,
             Answer::Fail(error) => Progress::Failed(error),
             Answer::Done => {
-                if self.kind.asks && !self.raw {
-                    // An answer to what was asked before is none any more.
-                    self.given_back.retain(|(owner, _)| *owner != context);
-                }
                 self.statistics.messages_sent += 1;
                 self.statistics.bytes_sent += size as u64;
                 Progress::Done(size)
@@ -229,7 +243,7 @@ impl SocketCore {
             if let Some(pipe) = lacking
                 && !taken
                 && events.is_empty()
-                && matches!(cmd, Cmd::Send(_))
+                && matches!(cmd, Cmd::Send(_) | Cmd::SendTo(_))
             {
                 context = own;
                 lacking = None;

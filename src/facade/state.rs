@@ -79,6 +79,9 @@ impl SocketState {
 
     pub fn feed(&mut self, cmd: Cmd) {
         self.core.notice(cmd, &mut self.pipes);
+        if let Cmd::Writable(_) | Cmd::Hangup(_) | Cmd::Detach(_) = cmd {
+            self.waiters.pipe_changed(&mut self.pipes.work);
+        }
     }
 
     /// Did a command leave anything to settle? Most do not.
@@ -139,7 +142,7 @@ impl SocketState {
     pub fn time_limit(&self, context: ContextId, side: Side) -> i32 {
         match (self.contexts.get(context), side) {
             (Some(own), side) => own.time_limit(side),
-            (None, Side::Send) => self.core.options.sndtimeo,
+            (None, Side::Send | Side::SendTo) => self.core.options.sndtimeo,
             (None, Side::Recv) => self.core.options.rcvtimeo,
         }
     }
@@ -154,6 +157,7 @@ impl SocketState {
     pub fn options_changed(&mut self) {
         self.pipes.max_size = self.core.options.max_size();
         self.pipes.limit.set(self.pipes.max_size);
+        self.pipes.tells_peers = self.core.options.recv_peer != 0;
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 

@@ -64,6 +64,10 @@ impl Protocol for Pair {
                 State::Paired { pipe, writable: true, .. } => out.push(Evt::Transmit(pipe)),
                 State::Paired { writable: false, .. } | State::Alone => return Answer::NotNow,
             },
+            Cmd::SendTo(to) => match self.state {
+                State::Paired { pipe, writable: true, .. } if pipe == to => out.push(Evt::Transmit(pipe)),
+                State::Paired { .. } | State::Alone => return Answer::NotNow,
+            },
             Cmd::Recv(_) => match self.readable_pipe() {
                 Some(pipe) => out.push(Evt::Take(pipe)),
                 None => return Answer::NotNow,
