@@ -212,7 +212,10 @@ mod tests {
         let data = |kind| first(&control, (NN_PEER, kind)).unwrap_or_default();
         assert_eq!(data(NN_PEER_PIPE), (1_u64 << 40).to_ne_bytes());
         assert_eq!(data(NN_PEER_ADDRESS), b"there\0\0\0");
-        assert_eq!(&data(NN_PEER_PROCESS)[..12], [7_u32.to_ne_bytes(), 8_u32.to_ne_bytes(), 9_u32.to_ne_bytes()].as_flattened());
+        assert_eq!(
+            &data(NN_PEER_PROCESS)[..12],
+            [7_u32.to_ne_bytes(), 8_u32.to_ne_bytes(), 9_u32.to_ne_bytes()].as_flattened()
+        );
         assert_eq!(data(NN_PEER_SUBJECT), b"CN=x\0\0\0\0");
         assert_eq!(send_to(&control), Ok(None), "who sends back what was received sends to nobody by that");
     }

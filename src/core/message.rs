@@ -295,7 +295,8 @@ mod tests {
     fn what_is_kept_is_the_same_message() {
         for (size, again) in [(3, false), (3, true), (INLINE + 1, false), (INLINE + 1, true)] {
             let bytes = vec![5; size];
-            let mut message = Message { header: Header::from_slice(b"h"), kind: 2, ..Message::new(Body::Borrowed(&bytes)) };
+            let mut message =
+                Message { header: Header::from_slice(b"h"), kind: 2, ..Message::new(Body::Borrowed(&bytes)) };
             let mut slot = Message::default();
             message.keep_in(&mut slot, again).unwrap();
             assert_eq!((slot.header.as_slice(), slot.kind, slot.body.bytes()), (&b"h"[..], 2, &bytes[..]));

@@ -192,7 +192,9 @@ impl SocketState {
             self.runtime.reactor.disarm(timer);
         }
         entry.greeted();
-        if self.pipes.tells_peers && let Some(entry) = self.pipes.get(id) {
+        if self.pipes.tells_peers
+            && let Some(entry) = self.pipes.get(id)
+        {
             entry.peer(id);
         }
         self.core.statistics.current_connections += 1;

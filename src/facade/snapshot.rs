@@ -16,8 +16,8 @@ use crate::sys::traffic;
 
 use super::endpoints::{Endpoint, EndpointKind};
 use super::monitor::Monitor;
-use super::pipes::{Entry, Pipe};
 use super::peers::address_of;
+use super::pipes::{Entry, Pipe};
 use super::socket::Socket;
 use super::state::SocketState;
 

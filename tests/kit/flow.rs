@@ -125,9 +125,8 @@ pub fn one_peer_is_waited_for(bench: &Bench) {
     hub.set(options::RECV_PEER, 1);
     member.say(b"who am I?");
     let pipe = hub.recv(Wait::Option).expect("a message").peer.expect("who sent it").pipe;
-    let send_to = move |hub: &Socket, body: &[u8]| {
-        hub.send_to(pipe, &mut Message::new(Body::Borrowed(body)), Wait::Option)
-    };
+    let send_to =
+        move |hub: &Socket, body: &[u8]| hub.send_to(pipe, &mut Message::new(Body::Borrowed(body)), Wait::Option);
     hub.set(options::SNDTIMEO, 20);
     let mut sent = 0;
     while send_to(&hub, &pattern(sent, 5000)) != Err(Error::TIMED_OUT) {

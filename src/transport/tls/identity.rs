@@ -1,6 +1,6 @@
 //! Who we are and whom we trust.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -135,7 +135,10 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
 /// Whom a certificate names, as RFC 4514 writes it. `None`: it names nobody, or cannot be read.
 pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
-    Some(certificate.tbs_certificate.subject.to_string()).filter(|subject| !subject.is_empty())
+    let mut subject = String::new();
+    // (`to_string` panics for a value that cannot be written.)
+    write!(subject, "{}", certificate.tbs_certificate.subject).ok()?;
+    Some(subject).filter(|subject| !subject.is_empty())
 }
 
 /// Believes what an authority has signed, and the certificates that it was given themselves.
