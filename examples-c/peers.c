@@ -7,6 +7,7 @@
  *         | the room hears "Ben" from process ... of user ...
  *         | Ben gets: welcome, Ben
  */
+#include <millrace/monitor.h>
 #include <millrace/peer.h>
 #include <nanomsg/bus.h>
 #include <nanomsg/nn.h>
@@ -67,6 +68,7 @@ int main(void)
         char text[64], answer[80];
         guests[i] = check(nn_socket(AF_SP, NN_BUS), "guest");
         check(nn_connect(guests[i], "abstract://millrace-example-peers"), "nn_connect");
+        check(nnx_wait_peers(guests[i], 1, 5000), "nnx_wait_peers");
         check(nn_send(guests[i], names[i], strlen(names[i]) + 1, 0), "nn_send");
 
         uint64_t pipe = hear(room, text, sizeof text);

@@ -777,8 +777,8 @@ NN_EXPORT int nn_recv(int s, void *buf, size_t len, int flags);
  * property the one peer that gets it (millrace/peer.h); with
  * msg_controllen NN_MSG they are a message too. After success both messages are the library's, after a
  * failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an NN_MSG among
- * several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any thread, also
- * several on one socket. (2.5, 2.7)
+ * several parts, or a header the socket cannot use), EMSGSIZE (negative msg_iovlen), EHOSTUNREACH (the one
+ * peer is not there) or ENOTSUP (it cannot send to one). Any thread, also several on one socket. (2.5, 2.7)
  */
 NN_EXPORT int nn_sendmsg(int s, const struct nn_msghdr *msghdr, int flags);
 

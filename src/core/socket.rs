@@ -145,12 +145,14 @@ impl SocketCore {
         sent
     }
 
-    /// As [`SocketCore::send`], to one peer, which is attached. `ENOTSUP` if the protocol decides by what went before who gets a message.
+    /// `ENOTSUP` if the protocol decides by what went before who gets a message.
+    pub fn check_send_to(&self) -> Result<()> {
+        if self.kind.can_send && self.check_contexts().is_err() { Ok(()) } else { Err(Error::NOT_SUPPORTED) }
+    }
+
+    /// As [`SocketCore::send`], to one peer, which is attached. [`SocketCore::check_send_to`] has allowed it.
     pub fn send_to(&mut self, pipe: PipeId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
-        match self.check_contexts() {
-            Ok(()) => Progress::Failed(Error::NOT_SUPPORTED),
-            Err(_) => self.send_by(Cmd::SendTo(pipe), message, pipes),
-        }
+        self.send_by(Cmd::SendTo(pipe), message, pipes)
     }
 
     #[inline]

@@ -69,12 +69,11 @@ impl Socket {
     /// [`Peer::pipe`]: crate::core::Peer::pipe
     /// [`Event::pipe`]: super::Event::pipe
     pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        if !self.kind.can_send {
-            return Err(Error::NOT_SUPPORTED);
-        }
-        self.until_done(ContextId::SOCKET, Side::SendTo, wait, |state| match state.pipes.attached(pipe) {
-            Ok(pipe) => state.core.send_to(pipe, message, &mut state.pipes),
-            Err(error) => Progress::Failed(error),
+        self.until_done(ContextId::SOCKET, Side::SendTo, wait, |state| {
+            match state.core.check_send_to().and_then(|()| state.pipes.attached(pipe)) {
+                Ok(pipe) => state.core.send_to(pipe, message, &mut state.pipes),
+                Err(error) => Progress::Failed(error),
+            }
         })
     }
 

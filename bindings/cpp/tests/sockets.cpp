@@ -62,6 +62,8 @@ static void who_sent_it() {
     room.bind(address);
     ann.connect(address);
     ben.connect(address);
+    mr::wait_peers(ann, 1, 5s);
+    mr::wait_peers(ben, 1, 5s);
     ann.send("Ann");
     const mr::raw_message first = room.recv_raw();
     CHECK(first.body.view() == "Ann" && first.header.empty() && first.from && first.from->subject.empty());
@@ -79,6 +81,41 @@ static void who_sent_it() {
     room.set(mr::options::recv_peer, false);
     ben.send("again");
     CHECK(!room.recv_raw().from);
+}
+
+static void watched() {
+    mr::rep server;
+    mr::monitor seen(server);
+    CHECK(!seen.try_next());
+    const mr::endpoint bound = server.bind("tcp://127.0.0.1:0");
+    const std::string address = mr::address_of(server, bound);
+    CHECK(address.find("tcp://127.0.0.1:") == 0 && address.back() != ':');
+    mr::event event = seen.next(5s);
+    CHECK(event.kind == mr::event_kind::listening && event.endpoint == bound.id() && event.address == address && !event.error);
+    std::uint64_t pipe = 0;
+    {
+        mr::req client;
+        client.connect(address);
+        mr::wait_peers(server, 1, 5s);
+        CHECK(seen.next(5s).kind == mr::event_kind::accepted);
+        event = seen.next(5s);
+        CHECK(event.kind == mr::event_kind::greeted && event.peer.find("127.0.0.1:") == 0 && event.time.time_since_epoch() > 0s);
+        pipe = event.pipe;
+        CHECK(pipe != 0 && mr::describe(server).find("\"protocol\":\"REP\"") != std::string::npos);
+        CHECK(mr::metrics().find("millrace_connections{") != std::string::npos);
+    }
+    event = seen.next(5s);
+    CHECK(event.kind == mr::event_kind::lost && event.error && event.pipe == pipe && !event.retry && !event.reason.empty());
+    std::error_code code;
+    seen.next(code, 1ms);
+    CHECK(code == std::errc::timed_out);
+    CHECK_THROWS(mr::wait_peers(server, 1, 1ms), std::errc::timed_out);
+    const int fd = seen.fd();
+    CHECK(fd >= 0);
+    mr::monitor moved(std::move(seen));
+    server.close();
+    CHECK(moved.next(5s).kind == mr::event_kind::stopped);
+    CHECK_THROWS(moved.next(5s), std::errc::bad_file_descriptor);
 }
 
 static void buffers_of_all_kinds() {
@@ -276,6 +313,7 @@ int main() {
     request_and_reply();
     contexts();
     who_sent_it();
+    watched();
     buffers_of_all_kinds();
     messages_move();
     what_fails_stays();

@@ -6,6 +6,7 @@
 
 #include <millrace/error.hpp>
 #include <millrace/message.hpp>
+#include <millrace/monitor.hpp>
 #include <millrace/options.hpp>
 #include <millrace/poll.hpp>
 #include <millrace/socket.hpp>
