@@ -39,7 +39,12 @@ fn types_are_complete() {
 fn programs_of_the_readme_work_as_printed() {
     let readme = fs::read_to_string(binding().join("README.md")).expect("README.md");
     let programs: Vec<&str> = readme.split("```js\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    let expected = ["what time is it?\ntime to go\n", "one\ntwo\nthree\n", "Hello world\nworld was greeted\n"];
+    let expected = [
+        "what time is it?\ntime to go\n",
+        "[ 'ONE', 'OTHER' ]\n",
+        "one\ntwo\nthree\n",
+        "Hello world\nworld was greeted\n",
+    ];
     assert_eq!(programs.len(), expected.len(), "every program is run here");
     for (program, expected) in programs.iter().zip(expected) {
         let kind = if program.contains("import ") { "--input-type=module" } else { "--input-type=commonjs" };

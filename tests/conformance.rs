@@ -17,7 +17,7 @@ use conformance::{LANGUAGES, List, Speaker};
 use support::libqi::{self, Service};
 use support::node_binding::INSTALLED;
 use support::python_binding::PYTHON;
-use support::{ScratchDir, repo_root, run, until};
+use support::{Lib, ScratchDir, c_program, command, repo_root, run, until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -119,11 +119,56 @@ fn exchange(b: &mut Speaker, mut c: Option<&mut Speaker>, pattern: &conformance:
     tell('B', "close");
 }
 
-/// The object bus: Python, Node.js, Rust and libqi's own package, each at each.
+/// Every language with every language: as many requests under way as there are contexts, answered in the opposite order.
+#[test]
+fn contexts() {
+    let list = List::read();
+    for bound in LANGUAGES {
+        for connected in LANGUAGES {
+            let [mut b, mut c] = [bound, connected].map(Speaker::start);
+            for case in list.contexts() {
+                println!("contexts of {}, {bound} bound, and {}, {connected} connected", case.bind, case.connect);
+                b.ask(&format!("a open {}", case.bind));
+                c.ask(&format!("a open {}", case.connect));
+                let address = b.ask("a bind tcp://127.0.0.1:0");
+                if case.bind == "surveyor" {
+                    b.ask("a set deadline 60000");
+                }
+                c.ask(&format!("a connect {address}"));
+                let joined = until(Instant::now() + PATIENCE, || (b.ask("a connections") == "1").then_some(()));
+                assert!(joined.is_some(), "no connection: {}", case.bind);
+                answer_backwards(&mut b, &mut c, &case);
+            }
+        }
+    }
+}
+
+fn answer_backwards(b: &mut Speaker, c: &mut Speaker, case: &conformance::Contexts) {
+    let (asking, answering) = if case.asks == 'B' { (b, c) } else { (c, b) };
+    let names: Vec<char> = (b'b'..b'b' + case.count).map(char::from).collect();
+    for (number, name) in names.iter().enumerate() {
+        for side in [&mut *asking, &mut *answering] {
+            side.ask(&format!("{name} context a"));
+        }
+        asking.ask(&format!("{name} send 100 {number}"));
+        answering.ask(&format!("{name} recv 100 {number}"));
+    }
+    for (number, name) in names.iter().enumerate().rev() {
+        answering.ask(&format!("{name} send 10 {number}"));
+        asking.ask(&format!("{name} recv 10 {number}"));
+    }
+    for name in names.iter().chain(&['a']) {
+        asking.ask(&format!("{name} close"));
+        answering.ask(&format!("{name} close"));
+    }
+}
+
+/// The object bus: C, C++, Python, Node.js, Rust and libqi's own package, each at each.
 #[test]
 fn services() {
     let programs = repo_root().join("bindings/conformance");
     let file = repo_root().join("bindings/conformance.json");
+    let cpp = conformance::cpp_program("bus.cpp");
     let program = |language: &str| {
         let python = |python: &Path| {
             let mut command = Command::new(python);
@@ -137,11 +182,13 @@ fn services() {
                 command.arg("bus.js").current_dir(&*INSTALLED);
                 command
             }
+            "C" => command(&c_program("bindings/conformance/bus.c", Lib::Ours), Lib::Ours),
+            "C++" => command(&cpp, Lib::Ours),
             "millrace" => python(&PYTHON),
             _ => python(&libqi::python()),
         }
     };
-    let others = ["node", "millrace", "qi"];
+    let others = ["C", "C++", "node", "millrace", "qi"];
     let check = |server: &str, url: &str| {
         println!("Rust at {server}");
         rust_bus::check(url, List::read().bus());

@@ -127,7 +127,19 @@ fn pages_list_the_errors_that_the_header_names() {
 }
 
 /// Errors that the text of a function names, and that another call fails with.
-const NOT_OF_THE_CALL: [(&str, &str); 1] = [("nn_socket", "EBADF")];
+const NOT_OF_THE_CALL: [(&str, &str); 2] = [("nn_socket", "EBADF"), ("nnx_cancel", "EFSM")];
+
+/// Those of the object bus are told together (nnqi.7), and some that belong together in one page of theirs.
+#[test]
+fn every_function_has_a_manual_page() {
+    let pages = pages();
+    let of_section_3 = pages.iter().filter(|page| page.title().is_some_and(|title| title.section == "3"));
+    let told: BTreeSet<&str> = of_section_3.flat_map(Page::quoted).collect();
+    let items = items();
+    let functions = items.iter().filter(|item| item.kind == Kind::Function && !item.name.starts_with("nnqi_"));
+    let missing: Vec<&str> = functions.map(|item| item.name.as_str()).filter(|name| !told.contains(name)).collect();
+    assert!(missing.is_empty(), "no manual page tells of {missing:?}");
+}
 
 #[test]
 fn manual_pages_are_good_mdoc_style() {

@@ -8,6 +8,7 @@
 #include <nanomsg/survey.h>
 #include <nanomsg/tcp.h>
 #include <nanomsg/ws.h>
+#include <millrace/context.h>
 #include <millrace/options.h>
 
 #include <stdio.h>
@@ -124,6 +125,8 @@ int main(void)
         int *socket = &sockets[name & 127];
         if (strcmp(command, "open") == 0)
             answer(*socket = nn_socket(AF_SP, find(protocols, first)->number));
+        else if (strcmp(command, "context") == 0)
+            answer(*socket = nnx_context(sockets[first[0] & 127]));
         else if (strcmp(command, "bind") == 0) {
             int result = nn_bind(*socket, first);
             size_t size = sizeof line;

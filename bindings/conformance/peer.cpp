@@ -68,6 +68,12 @@ static std::string run(std::map<std::string, millrace::socket>& sockets, std::is
         sockets.emplace(name, millrace::socket(static_cast<millrace::protocol>(protocols.at(text))));
         return "ok";
     }
+    if (command == "context") {
+        line >> text;
+        sockets.erase(name);
+        sockets.emplace(name, sockets.at(text).context());
+        return "ok";
+    }
     millrace::socket& socket = sockets.at(name);
     if (command == "bind") {
         line >> text;

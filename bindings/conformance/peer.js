@@ -23,6 +23,10 @@ async function run(name, command, first, second) {
     sockets[name] = new millrace[first[0].toUpperCase() + first.slice(1)]();
     return '';
   }
+  if (command === 'context') {
+    sockets[name] = sockets[first].context();
+    return '';
+  }
   const socket = sockets[name];
   switch (command) {
     case 'bind':

@@ -7,7 +7,6 @@ import millrace
 TIMES = {"linger", "send_timeout", "recv_timeout", "reconnect_interval", "reconnect_interval_max", "resend_interval", "deadline"}
 NAMES = {"tcp_no_delay": "tcp_nodelay"}
 FLAGS = {"ipv4_only", "tcp_no_delay", "ws_text"}
-LAST_ENDPOINT = 0x4D5A
 
 
 def body(size, seed):
@@ -19,10 +18,12 @@ def run(sockets, name, command, *arguments):
     if command == "open":
         sockets[name] = getattr(millrace, arguments[0].capitalize())()
         return ""
+    if command == "context":
+        sockets[name] = sockets[arguments[0]].context()
+        return ""
     socket = sockets[name]
     if command == "bind":
-        socket.bind(arguments[0])
-        return socket.get_option(0, LAST_ENDPOINT).decode()
+        return socket.bind(arguments[0]).address
     if command == "connect":
         socket.connect(arguments[0])
     elif command == "subscribe":

@@ -12,18 +12,22 @@ export interface WaitOptions {
   timeout?: number;
 }
 
+/** Time limits, which sockets and contexts have. Milliseconds; `Infinity` is for ever. */
+export interface TimeLimits {
+  /** How long `send` waits for a peer that takes the message; `Infinity` at first. */
+  sendTimeout?: number;
+  /** How long `receive` waits for a message; `Infinity` at first. */
+  receiveTimeout?: number;
+}
+
 /** Options, which are attributes of the socket as well. Times are milliseconds; `Infinity` is for ever. */
-export interface Options {
+export interface Options extends TimeLimits {
   /** How long `close` waits until what was accepted is handed to the system; 1000 at first. */
   linger?: number;
   /** Bytes of the send buffer of each connection made later; 131072 at first. */
   sendBuffer?: number;
   /** Bytes of the receive buffer of each connection made later; 131072 at first. */
   receiveBuffer?: number;
-  /** How long `send` waits for a peer that takes the message; `Infinity` at first. */
-  sendTimeout?: number;
-  /** How long `receive` waits for a message; `Infinity` at first. */
-  receiveTimeout?: number;
   /** Pause before a lost connection is tried again; 100 at first. */
   reconnectInterval?: number;
   /** The pause doubles up to this; 0 at first: it stays the same. */
@@ -46,6 +50,48 @@ export interface Options {
   tcpNoDelay?: boolean;
   /** Messages over ws are sent as text frames; false at first. */
   wsText?: boolean;
+  /** Small messages of a stream that has lasted are put together; true at first. */
+  coalesce?: boolean;
+  /** What an attempt to connect may take; 10000 at first, `Infinity`: what the system allows. */
+  connectTimeout?: number;
+  /** After so long a silence the system asks whether the peer is still there; 60000 at first, 0: never. */
+  keepAlive?: number;
+  /** Networks that bound addresses take connections from, as `127.0.0.1, 10.0.0.0/8`; '' at first: all. */
+  acceptFrom?: string;
+  /** Connections that a bound address has at a time; -1 at first: no limit. */
+  acceptMax?: number;
+  /** 0 to 63: class of the packets of connections made later; -1 at first: the system's. */
+  dscp?: number;
+  /** The network interface of connections made later; '' at first: any. */
+  bindDevice?: string;
+  /** How long a peer may leave what was sent unacknowledged; 0 at first: the system's limit. */
+  tcpUserTimeout?: number;
+  /** Permissions of the file of an ipc address, as 0o600; -1 at first: what the umask leaves. */
+  ipcMode?: number;
+  /** User id of the owner of that file; -1 at first: who runs the program. */
+  ipcOwner?: number;
+  /** Group id of that file; -1 at first: the program's. */
+  ipcGroup?: number;
+  /** The certificate that peers are shown, PEM, with those between it and its authority. */
+  tlsCert?: string;
+  /** The same from a file, which is read now. It cannot be read back. */
+  tlsCertFile?: string;
+  /** The private key of `tlsCert`, PEM. It cannot be read back. */
+  tlsKey?: string;
+  /** The same from a file, which is read now. It cannot be read back. */
+  tlsKeyFile?: string;
+  /** The certificates of the authorities that are believed, PEM; '' at first: those of the system. */
+  tlsCa?: string;
+  /** The same from a file, which is read now. It cannot be read back. */
+  tlsCaFile?: string;
+  /** Whom the server's certificate must be for; '' at first: the host of the address. */
+  tlsServerName?: string;
+  /** Whether clients must show a certificate: 0 no (at first), 1 they may, 2 they must. */
+  tlsAuth?: number;
+  /** The oldest version of TLS that is spoken: 12 (at first) or 13. */
+  tlsMinVersion?: number;
+  /** Believes every certificate: for tests only. False at first. */
+  tlsInsecureNoVerification?: boolean;
 }
 
 export interface SocketOptions extends Options {
@@ -96,15 +142,9 @@ export class Endpoint {
   close(): void;
 }
 
-/**
- * A socket of the protocol with this number; the classes below are one for each protocol.
- *
- * It belongs to the thread that made it; workers have sockets of their own, and talk over `inproc` addresses too. While something
- * waits for a socket (a `receive`, a `send`, a listener of 'message', an iterator) the process does not end, unless `unref` was
- * called. What a program has sent is handed to the system also if it ends without `close`.
- */
-export class Socket extends EventEmitter implements AsyncIterable<Buffer> {
-  constructor(protocol: number, options?: SocketOptions);
+/** What sockets and their contexts have in common: messages, and waiting for them. */
+export abstract class Messages extends EventEmitter implements AsyncIterable<Buffer> {
+  protected constructor();
 
   /** The number of the protocol, as NN_PAIR. */
   readonly protocol: number;
@@ -112,27 +152,8 @@ export class Socket extends EventEmitter implements AsyncIterable<Buffer> {
   /** Whether `close` was called. */
   readonly closed: boolean;
 
-  linger: number;
-  sendBuffer: number;
-  receiveBuffer: number;
   sendTimeout: number;
   receiveTimeout: number;
-  reconnectInterval: number;
-  reconnectIntervalMax: number;
-  sendPriority: number;
-  receivePriority: number;
-  ipv4Only: boolean;
-  name: string;
-  receiveMaxSize: number;
-  maxTtl: number;
-  spin: boolean;
-  tcpNoDelay: boolean;
-  wsText: boolean;
-
-  /** Listens at an address. Throws `EADDRINUSE`, `EINVAL`, `ENODEV`. */
-  bind(address: string): Endpoint;
-  /** Connects to an address, now and again whenever the connection is lost. */
-  connect(address: string): Endpoint;
 
   /** Sends a message: at once if it can, else when a peer takes it. Then it is accepted: closing the socket sends it. */
   send(data: Data, options?: WaitOptions): Promise<void>;
@@ -159,20 +180,22 @@ export class Socket extends EventEmitter implements AsyncIterable<Buffer> {
   /** A stream whose chunks are messages. Its end leaves the socket open. */
   writable(options?: WritableOptions): Writable;
 
-  readonly statistics: Statistics;
+  /**
+   * Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been: who waits for
+   * an answer gets `EFSM`. `ENOTSUP` of raw sockets, and of other types than Req, Rep, Surveyor and Respondent.
+   */
+  cancel(): void;
+
   /** Sets an option by its numbers in the C interface, for those that have no attribute. */
   setOption(level: number, option: number, value: number | string | Uint8Array): void;
   getOption(level: number, option: number): number | Buffer;
 
-  /** What waits for this socket keeps the process alive again. */
+  /** What waits for this keeps the process alive again. */
   ref(): this;
-  /** What waits for this socket keeps the process alive no more. */
+  /** What waits for this keeps the process alive no more. */
   unref(): this;
 
-  /**
-   * Closes the socket: what waits for it is rejected with `EBADF`. Kept when what was accepted is handed to the system, or
-   * `linger` is over. Closing again gives the same promise.
-   */
+  /** Ends it; what waits for it is rejected with `EBADF`. Closing again gives the same promise. */
   close(): Promise<void>;
 
   on(event: 'message', listener: (message: Buffer) => void): this;
@@ -183,6 +206,149 @@ export class Socket extends EventEmitter implements AsyncIterable<Buffer> {
   once(event: 'close', listener: () => void): this;
   once(event: 'error', listener: (error: Error) => void): this;
   once(event: string | symbol, listener: (...rest: any[]) => void): this;
+}
+
+/**
+ * A socket of the protocol with this number; the classes below are one for each protocol.
+ *
+ * It belongs to the thread that made it; workers have sockets of their own, and talk over `inproc` addresses too. While something
+ * waits for a socket (a `receive`, a `send`, a listener of 'message', an iterator) the process does not end, unless `unref` was
+ * called. What a program has sent is handed to the system also if it ends without `close`.
+ */
+export class Socket extends Messages {
+  constructor(protocol: number, options?: SocketOptions);
+
+  linger: number;
+  sendBuffer: number;
+  receiveBuffer: number;
+  reconnectInterval: number;
+  reconnectIntervalMax: number;
+  sendPriority: number;
+  receivePriority: number;
+  ipv4Only: boolean;
+  name: string;
+  receiveMaxSize: number;
+  maxTtl: number;
+  spin: boolean;
+  tcpNoDelay: boolean;
+  wsText: boolean;
+  coalesce: boolean;
+  connectTimeout: number;
+  keepAlive: number;
+  acceptFrom: string;
+  acceptMax: number;
+  dscp: number;
+  bindDevice: string;
+  tcpUserTimeout: number;
+  ipcMode: number;
+  ipcOwner: number;
+  ipcGroup: number;
+  tlsCert: string;
+  tlsCertFile: string;
+  tlsKey: string;
+  tlsKeyFile: string;
+  tlsCa: string;
+  tlsCaFile: string;
+  tlsServerName: string;
+  tlsAuth: number;
+  tlsMinVersion: number;
+  tlsInsecureNoVerification: boolean;
+
+  /** Listens at an address. Throws `EADDRINUSE`, `EINVAL`, `ENODEV`. */
+  bind(address: string): Endpoint;
+  /** Connects to an address, now and again whenever the connection is lost. */
+  connect(address: string): Endpoint;
+
+  /**
+   * Opens a context, with the options that the socket has now, but without subscriptions. Throws `ENOTSUP` of raw sockets, and of
+   * other types than Req, Rep, Surveyor, Respondent and Sub.
+   */
+  context(options?: TimeLimits): Context;
+
+  /** What happens to its addresses and connections from now on. */
+  monitor(): Monitor;
+  /** Waits until at least so many peers (1) are there: before a publish, say, which nobody would hear otherwise. */
+  waitPeers(count?: number, options?: WaitOptions): Promise<void>;
+  /** All that is known of the socket now: what it is, its options, statistics, endpoints and connections. More may come. */
+  describe(): Record<string, any>;
+
+  readonly statistics: Statistics;
+
+  /**
+   * Closes the socket and its contexts: what waits for them is rejected with `EBADF`. Kept when what was accepted is handed to the
+   * system, or `linger` is over. Closing again gives the same promise.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * What a socket remembers of its protocol, without the connections: any number of contexts ask, answer or subscribe for themselves
+ * over those of one socket. A Req with ten contexts has ten requests under way.
+ *
+ * It sends and receives as a socket does. The socket can be used beside its contexts. Closing one gives up what it asked or was to
+ * answer, and leaves the socket open.
+ */
+export class Context extends Messages {
+  protected constructor();
+  /** Whose context it is; it stays as long as its contexts do. */
+  readonly socket: Socket;
+}
+
+/** A context of a Req: it has a request under way. */
+export class ReqContext extends Context {
+  /** As of its socket. */
+  resendInterval: number;
+}
+
+/** A context of a Surveyor: it has a survey of its own. */
+export class SurveyorContext extends Context {
+  /** As of its socket. */
+  deadline: number;
+}
+
+/** A context of a Sub: it has subscriptions and a queue of its own. */
+export class SubContext extends Context {
+  /** Wants messages that begin with these bytes; '' is all messages. */
+  subscribe(topic: string | Uint8Array): void;
+  /** Takes back a subscription. */
+  unsubscribe(topic: string | Uint8Array): void;
+}
+
+/** Something happened to an address of a socket, or to a connection of one. */
+export interface MonitorEvent {
+  readonly kind:
+    | 'listening' | 'stopped' | 'resolved' | 'connected' | 'accepted' | 'greeted'
+    | 'refused' | 'lost' | 'connect_failed' | 'accept_failed';
+  readonly time: Date;
+  /** The address as it was given, a port that the system chose being filled in. */
+  readonly address: string;
+  /** The other end: an IP address with its port, over ipc the process with its user and group; '' if it is not known. */
+  readonly peer: string;
+  /** What happened, in words; '' if nothing went wrong. */
+  readonly reason: string;
+  /** The name of the error, as 'ECONNREFUSED', if there is one. */
+  readonly error?: string;
+  /** After how many milliseconds it tries to connect again, if it does. */
+  readonly retry?: number;
+  /** The connection: the same number in all events of it; 0 if it is about none. */
+  readonly connection: number;
+  /** How many events were dropped just before this one, since nobody read them: 1024 wait at most. */
+  readonly dropped: number;
+}
+
+/** The events of a socket since `monitor` was called. Waiting for them keeps the process alive, unless `unref` was called. */
+export class Monitor implements AsyncIterable<MonitorEvent> {
+  private constructor();
+  /** The next event. Rejected with `EBADF` when the socket is closed and all has been read, or the monitor was closed. */
+  receive(options?: WaitOptions): Promise<MonitorEvent>;
+  /** An event that is there, or null. */
+  tryReceive(): MonitorEvent | null;
+  /** The events that come; ends with the socket. */
+  [Symbol.asyncIterator](): AsyncIterableIterator<MonitorEvent>;
+  ref(): this;
+  unref(): this;
+  /** Ends it, and forgets its events. */
+  close(): void;
 }
 
 /** Talks to exactly one peer, both ways. */
@@ -202,6 +368,7 @@ export class Sub extends Socket {
   subscribe(topic: string | Uint8Array): void;
   /** Takes back a subscription. */
   unsubscribe(topic: string | Uint8Array): void;
+  context(options?: TimeLimits & { subscribe?: string | Uint8Array | readonly (string | Uint8Array)[] }): SubContext;
 }
 
 /** Sends a request and receives its reply; another request forgets the first. */
@@ -209,6 +376,7 @@ export class Req extends Socket {
   constructor(options?: SocketOptions & { resendInterval?: number });
   /** Milliseconds; a request without a reply is sent again after this; 60000 at first. */
   resendInterval: number;
+  context(options?: TimeLimits & { resendInterval?: number }): ReqContext;
 }
 
 /** Receives a request and sends its reply, in turn. */
@@ -231,6 +399,7 @@ export class Surveyor extends Socket {
   constructor(options?: SocketOptions & { deadline?: number });
   /** Milliseconds; how long answers are waited for; 1000 at first. */
   deadline: number;
+  context(options?: TimeLimits & { deadline?: number }): SurveyorContext;
 }
 
 /** Receives a survey and may send an answer. */

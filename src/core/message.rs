@@ -79,11 +79,6 @@ impl<'a> Message<'a> {
         std::mem::take(self)
     }
 
-    /// A message that outlives the caller's buffer.
-    pub fn into_static(self) -> Result<Message<'static>> {
-        Ok(Message { body: self.body.into_static()?, header: self.header, kind: self.kind, peer: self.peer })
-    }
-
     /// Makes an empty message one that outlives the caller's buffer: a small body is copied there, without anything being
     /// moved about; a larger one handed over or, if it is needed `again`, shared.
     #[inline]

@@ -63,6 +63,24 @@ pub enum EventKind {
     AcceptFailed,
 }
 
+impl EventKind {
+    /// As it is called in JSON, and in languages that have no such enumeration.
+    pub fn name(self) -> &'static str {
+        match self {
+            EventKind::Listening => "listening",
+            EventKind::Stopped => "stopped",
+            EventKind::Resolved => "resolved",
+            EventKind::Connected => "connected",
+            EventKind::Accepted => "accepted",
+            EventKind::Greeted => "greeted",
+            EventKind::Refused => "refused",
+            EventKind::Lost => "lost",
+            EventKind::ConnectFailed => "connect_failed",
+            EventKind::AcceptFailed => "accept_failed",
+        }
+    }
+}
+
 /// The events of one socket, from the moment at which it was made.
 #[derive(Debug)]
 pub struct Monitor(Mutex<Queue>);
@@ -103,6 +121,12 @@ impl Monitor {
         self.queue().bell.fd()
     }
 
+    /// Forgets what was not read, and ends waits for more with `EBADF`.
+    pub fn close(&self) {
+        self.queue().events.clear();
+        self.end();
+    }
+
     fn wait(&self, deadline: Option<Instant>) -> Result<()> {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
@@ -117,6 +141,9 @@ impl Monitor {
 
     fn tell(&self, event: &Event) {
         let mut queue = self.queue();
+        if queue.ended {
+            return;
+        }
         if queue.events.len() == CAPACITY {
             let oldest = queue.events.pop_front().map_or(0, |event| event.dropped);
             queue.dropped += oldest + 1;
@@ -236,6 +263,16 @@ mod tests {
         assert_eq!(monitor.next(None).unwrap().endpoint, 1);
         assert_eq!(monitor.next(None), Err(Error::BAD_FD));
         assert_eq!(monitor.next(None), Err(Error::BAD_FD), "and it stays so");
+    }
+
+    #[test]
+    fn one_that_is_closed_has_and_hears_nothing_more() {
+        let mut monitors = Monitors::default();
+        let monitor = monitors.add().unwrap();
+        monitors.tell(&event(1));
+        monitor.close();
+        monitors.tell(&event(2));
+        assert_eq!(monitor.next(None), Err(Error::BAD_FD));
     }
 
     #[test]

@@ -13,8 +13,6 @@ pub const REASON_KEY: &str = "__qi_auth_err_reason";
 pub const USER_KEY: &str = "auth_user";
 /// What proves it.
 pub const TOKEN_KEY: &str = "auth_token";
-/// A token that the server offers for the next time.
-pub const NEW_TOKEN_KEY: &str = "auth_newToken";
 /// What keys begin with that are meant for authenticators.
 pub const AUTH_PREFIX: &str = "auth_";
 

@@ -78,11 +78,6 @@ impl Type {
             Type::Unknown(byte) => byte,
         }
     }
-
-    /// Whether this ends a call: Reply, Error or Canceled.
-    pub fn is_answer(self) -> bool {
-        matches!(self, Type::Reply | Type::Error | Type::Canceled)
-    }
 }
 
 /// The flags byte (section 4). Bits without a meaning are kept and ignored.
@@ -305,16 +300,6 @@ impl Message {
     pub fn size(&self) -> Result<u32, HeaderError> {
         let size = self.payload.len();
         size.try_into().map_err(|_| HeaderError::TooLarge { size: size as u64, limit: u32::MAX })
-    }
-
-    /// Header and payload in one new buffer, in one allocation. Fails like [`size`](Message::size). Who can write
-    /// two pieces at once saves the copy with [`Header::encode`].
-    pub fn encode(&self) -> Result<Bytes, HeaderError> {
-        let size = self.size()?;
-        let mut bytes = BytesMut::with_capacity(HEADER_SIZE + self.payload.len());
-        bytes.put_slice(&self.header.encode(size));
-        bytes.put_slice(&self.payload);
-        Ok(bytes.freeze())
     }
 }
 

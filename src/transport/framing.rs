@@ -40,13 +40,6 @@ pub struct Prefix {
     pub kind: u8,
 }
 
-impl Prefix {
-    /// Of a message of the usual kind.
-    pub fn of_length(len: usize) -> Prefix {
-        Prefix { len: len as u64, kind: 0 }
-    }
-}
-
 /// The SP framing of tcp and ipc (transports.md 3.4 and 4.3): an 8-byte greeting, and a 64-bit length before
 /// each message, on ipc preceded by a type byte.
 #[derive(Debug)]

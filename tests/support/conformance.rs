@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use nanomsg::core::options::OptionValue;
 use nanomsg::core::{Body, Error, Message, Result};
-use nanomsg::facade::{Socket, Wait, process};
+use nanomsg::facade::{Context, Socket, Wait, process};
 use serde_json::Value;
 
 use crate::support::node_binding::INSTALLED;
@@ -42,6 +42,15 @@ pub struct Pattern {
     pub bind: String,
     pub connect: String,
     pub steps: Vec<String>,
+}
+
+/// Sockets with as many contexts each.
+pub struct Contexts {
+    pub bind: String,
+    pub connect: String,
+    /// The side that asks, 'B' or 'C'.
+    pub asks: char,
+    pub count: u8,
 }
 
 pub struct Failing {
@@ -98,6 +107,16 @@ impl List {
             steps: texts(&row["steps"]),
         };
         self.rows("patterns").map(row).collect()
+    }
+
+    pub fn contexts(&self) -> Vec<Contexts> {
+        let row = |row| Contexts {
+            bind: text(row, "bind"),
+            connect: text(row, "connect"),
+            asks: text(row, "asks").chars().next().expect("a side"),
+            count: row["count"].as_u64().expect("a count") as u8,
+        };
+        self.rows("contexts").map(row).collect()
     }
 
     pub fn errors(&self) -> Vec<Failing> {
@@ -194,22 +213,25 @@ impl Speaker {
     }
 }
 
-static CPP: LazyLock<PathBuf> = LazyLock::new(|| {
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("conformance.{}", std::process::id()));
+static CPP: LazyLock<PathBuf> = LazyLock::new(|| cpp_program("peer.cpp"));
+
+/// Compiles one of `bindings/conformance`.
+pub fn cpp_program(name: &str) -> PathBuf {
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("conformance.{name}.{}", std::process::id()));
     let mut cxx = Command::new("g++");
     cxx.args(["-std=c++17", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Werror"]);
     for include in ["bindings/cpp/include", "include"] {
         cxx.arg("-I").arg(repo_root().join(include));
     }
-    cxx.arg(repo_root().join("bindings/conformance/peer.cpp")).arg("-o").arg(&program);
+    cxx.arg(repo_root().join("bindings/conformance").join(name)).arg("-o").arg(&program);
     cxx.arg("-L").arg(our_lib_dir()).args(["-lnanomsg", "-pthread"]);
-    run(&mut cxx, Duration::from_secs(180)).expect_success("g++ bindings/conformance/peer.cpp");
+    run(&mut cxx, Duration::from_secs(180)).expect_success(&format!("g++ {name}"));
     program
-});
+}
 
 /// Rust's own peer, in this process.
 #[derive(Default)]
-pub struct Rust(HashMap<String, Arc<Socket>>);
+pub struct Rust(HashMap<String, Context>);
 
 const PROTOCOLS: [(&str, i32); 10] = [
     ("pair", 16),
@@ -250,6 +272,11 @@ fn body(size: usize, seed: usize) -> Vec<u8> {
     (0..size).map(|index| ((seed + 7 * index) % 251) as u8).collect()
 }
 
+/// What is done with sockets, not with contexts.
+fn whole(context: &Context) -> Result<&Arc<Socket>> {
+    context.as_socket().ok_or(Error::NOT_SUPPORTED)
+}
+
 impl Rust {
     fn answer(&mut self, line: &str) -> String {
         match self.run(&line.split(' ').collect::<Vec<_>>()) {
@@ -265,46 +292,54 @@ impl Rust {
         if word(1) == "open" {
             let (_, protocol) = PROTOCOLS.iter().find(|(name, _)| *name == word(2)).expect("a protocol");
             let socket = process::session()?.socket(false, *protocol, "rust")?;
-            self.0.insert(word(0).to_owned(), socket);
+            self.0.insert(word(0).to_owned(), Context::of(socket));
             return Ok(String::new());
         }
-        let socket = &self.0[word(0)];
+        if word(1) == "context" {
+            let opened = Context::open(whole(&self.0[word(2)])?)?;
+            self.0.insert(word(0).to_owned(), opened);
+            return Ok(String::new());
+        }
+        let context = &self.0[word(0)];
         match word(1) {
             "bind" => {
-                socket.bind(word(2).as_bytes())?;
-                return match socket.option(0, LAST_ENDPOINT)? {
+                whole(context)?.bind(word(2).as_bytes())?;
+                return match context.option(0, LAST_ENDPOINT)? {
                     OptionValue::Text(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
                     other => panic!("{other:?}"),
                 };
             }
-            "connect" => drop(socket.connect(word(2).as_bytes())?),
-            "subscribe" => socket.set_option(33, 1, b"")?,
+            "connect" => drop(whole(context)?.connect(word(2).as_bytes())?),
+            "subscribe" => context.set_option(33, 1, b"")?,
             "send" => {
                 let bytes = body(number(2), number(3));
-                socket.send(&mut Message::new(Body::Borrowed(&bytes)), Wait::Option)?;
+                context.send(&mut Message::new(Body::Borrowed(&bytes)), Wait::Option)?;
             }
             "recv" => {
-                let message = socket.recv(Wait::Option)?;
+                let message = context.recv(Wait::Option)?;
                 if message.body.bytes() != body(number(2), number(3)) {
                     return Ok(format!("wrong {} bytes", message.body.len()));
                 }
             }
-            "connections" => return Ok(socket.statistic(CURRENT_CONNECTIONS)?.to_string()),
-            "close" => socket.close()?,
-            command => return self.option(command, socket, word(2), word(3)),
+            "connections" => return Ok(whole(context)?.statistic(CURRENT_CONNECTIONS)?.to_string()),
+            "close" => match context.as_socket() {
+                Some(socket) => socket.close()?,
+                None => context.close()?,
+            },
+            command => return self.option(command, context, word(2), word(3)),
         }
         Ok(String::new())
     }
 
-    fn option(&self, command: &str, socket: &Socket, name: &str, value: &str) -> Result<String> {
+    fn option(&self, command: &str, context: &Context, name: &str, value: &str) -> Result<String> {
         let (_, level, number) = OPTIONS.iter().find(|(option, ..)| *option == name).expect("an option");
         // NN_WS_MSG_TYPE: 1 is text, 2 binary.
         let changed = |value: i32| if name == "ws_text" { 2 - value } else { value };
         if command == "set" {
             let value = changed(value.parse().expect("a number"));
-            return socket.set_option(*level, *number, &value.to_ne_bytes()).map(|()| String::new());
+            return context.set_option(*level, *number, &value.to_ne_bytes()).map(|()| String::new());
         }
-        match socket.option(*level, *number)? {
+        match context.option(*level, *number)? {
             OptionValue::Int(value) => Ok(changed(value).to_string()),
             other => panic!("{other:?}"),
         }

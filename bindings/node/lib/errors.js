@@ -8,13 +8,16 @@ const native = require('./native.js');
 const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 NAMES.set(156384712 + 53, 'ETERM').set(156384712 + 54, 'EFSM').set(constants.errno.EOPNOTSUPP, 'ENOTSUP').set(constants.errno.EAGAIN, 'EAGAIN');
 
+/** What an errno is called. */
+const name = (errno) => NAMES.get(errno) ?? `E${errno}`;
+
 /** What this package throws and rejects with. */
 class MillraceError extends Error {
   constructor(errno, what, text = native.errorText(errno)) {
     super(what ? `${what}: ${text}` : text);
     this.name = 'MillraceError';
     this.errno = errno;
-    this.code = NAMES.get(errno) ?? `E${errno}`;
+    this.code = name(errno);
   }
 }
 
@@ -52,4 +55,4 @@ function aborted(signal) {
 const { EAGAIN, ETIMEDOUT, EBADF } = constants.errno;
 const EFSM = 156384712 + 54;
 
-module.exports = { MillraceError, busError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, EFSM };
+module.exports = { MillraceError, name, busError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, EFSM };

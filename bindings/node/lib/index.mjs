@@ -1,6 +1,6 @@
 import millrace from './index.js';
 
 export const {
-  Socket, Pair, Pub, Sub, Req, Rep, Push, Pull, Surveyor, Respondent, Bus, Endpoint, MillraceError, device,
+  Messages, Socket, Context, ReqContext, SubContext, SurveyorContext, Monitor, Pair, Pub, Sub, Req, Rep, Push, Pull, Surveyor, Respondent, Bus, Endpoint, MillraceError, device,
 } = millrace;
 export default millrace;

@@ -1,6 +1,7 @@
 'use strict';
 // Options of sockets as accessors. Times are milliseconds, as everywhere in Node; Infinity is for ever.
 
+const { EventEmitter } = require('node:events');
 const { check, translate } = require('./errors.js');
 
 const kinds = {
@@ -47,12 +48,18 @@ function describe(value) {
   return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
+const TIMEOUTS = {
+  sendTimeout: [0, 4, 'time'],
+  receiveTimeout: [0, 5, 'time'],
+};
+
+const RESENDING = { resendInterval: [48, 1, 'time'] };
+const DEADLINE = { deadline: [98, 1, 'time'] };
+
 const GENERIC = {
   linger: [0, 1, 'time'],
   sendBuffer: [0, 2, 'integer'],
   receiveBuffer: [0, 3, 'integer'],
-  sendTimeout: [0, 4, 'time'],
-  receiveTimeout: [0, 5, 'time'],
   reconnectInterval: [0, 6, 'time'],
   reconnectIntervalMax: [0, 7, 'time'],
   sendPriority: [0, 8, 'integer'],
@@ -64,10 +71,31 @@ const GENERIC = {
   spin: [0, 19794, 'flag'],
   tcpNoDelay: [-3, 1, 'flag'],
   wsText: [-4, 1, 'textOrBinary'],
+  coalesce: [0, 19795, 'flag'],
+  connectTimeout: [0, 19800, 'time'],
+  keepAlive: [0, 19801, 'time'],
+  acceptFrom: [0, 19824, 'text'],
+  acceptMax: [0, 19825, 'integer'],
+  dscp: [0, 19826, 'integer'],
+  bindDevice: [0, 19827, 'text'],
+  tcpUserTimeout: [0, 19828, 'time'],
+  ipcMode: [-2, 19829, 'integer'],
+  ipcOwner: [-2, 19830, 'integer'],
+  ipcGroup: [-2, 19831, 'integer'],
+  tlsCert: [-19794, 1, 'text'],
+  tlsCertFile: [-19794, 2, 'text'],
+  tlsKey: [-19794, 3, 'text'],
+  tlsKeyFile: [-19794, 4, 'text'],
+  tlsCa: [-19794, 5, 'text'],
+  tlsCaFile: [-19794, 6, 'text'],
+  tlsServerName: [-19794, 7, 'text'],
+  tlsAuth: [-19794, 8, 'integer'],
+  tlsMinVersion: [-19794, 9, 'integer'],
+  tlsInsecureNoVerification: [-19794, 10, 'flag'],
 };
 
 /** Defines accessors on a class; `native` and `changed` are how they reach the socket. */
-function define(target, table, native, changed) {
+function define(target, table, native, changed = () => {}) {
   for (const [name, [level, number, kind]] of Object.entries(table)) {
     const { read, write } = kinds[kind];
     Object.defineProperty(target.prototype, name, {
@@ -84,4 +112,13 @@ function define(target, table, native, changed) {
   }
 }
 
-module.exports = { GENERIC, define };
+/** Whether a socket's class has an accessor of this name. */
+function hasOption(socket, name) {
+  for (let part = Object.getPrototypeOf(socket); part && part !== EventEmitter.prototype; part = Object.getPrototypeOf(part)) {
+    const property = Object.getOwnPropertyDescriptor(part, name);
+    if (property) return property.set !== undefined;
+  }
+  return false;
+}
+
+module.exports = { TIMEOUTS, RESENDING, DEADLINE, GENERIC, define, hasOption };

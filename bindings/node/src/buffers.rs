@@ -28,16 +28,28 @@ pub fn check(status: sys::napi_status, what: &str) -> Result<()> {
 }
 
 /// The bytes of a Buffer, typed array or DataView. They may be looked at until JavaScript runs again.
-pub fn bytes<'a>(env: &Env, value: &'a Unknown<'_>) -> Result<&'a mut [u8]> {
+pub fn bytes<'a>(env: &Env, value: &'a Unknown<'_>) -> Result<&'a [u8]> {
+    let (data, length) = place(env, value)?;
+    // SAFETY: Node keeps `length` bytes there while the value lives; nothing of ours writes to them meanwhile.
+    Ok(unsafe { std::slice::from_raw_parts(data, length) })
+}
+
+/// The same to be written to.
+pub fn bytes_mut<'a>(env: &Env, value: &'a mut Unknown<'_>) -> Result<&'a mut [u8]> {
+    let (data, length) = place(env, value)?;
+    // SAFETY: as above; and who has the value to himself has the bytes: `lib` gives no two values of the same memory.
+    Ok(unsafe { std::slice::from_raw_parts_mut(data, length) })
+}
+
+fn place(env: &Env, value: &Unknown<'_>) -> Result<(*mut u8, usize)> {
     let (mut data, mut length) = (ptr::null_mut(), 0);
     // SAFETY: the value is alive, and the two places are ours.
     let status = unsafe { sys::napi_get_buffer_info(env.raw(), value.raw(), &mut data, &mut length) };
     check(status, "a message is a Buffer, a typed array or a DataView")?;
-    if length == 0 || data.is_null() {
-        return Ok(&mut []);
+    match data.is_null() {
+        true => Ok((ptr::NonNull::dangling().as_ptr(), 0)),
+        false => Ok((data.cast(), length)),
     }
-    // SAFETY: Node keeps `length` bytes there while the value lives; nothing else of ours looks at them meanwhile.
-    Ok(unsafe { std::slice::from_raw_parts_mut(data.cast::<u8>(), length) })
 }
 
 /// A Buffer of Node with a copy of these bytes.

@@ -6,6 +6,8 @@
 
 mod buffers;
 mod hub;
+mod monitor;
 mod qi;
 mod sockets;
 mod uv;
+mod watching;

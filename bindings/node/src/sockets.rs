@@ -1,18 +1,19 @@
-//! Sockets. Results that are small numbers are numbers: below 0 they are an errno, negated, which `lib` makes an exception of.
+//! Sockets and their contexts. Results that are small numbers are numbers: below 0 they are an errno, negated, which `lib` makes an exception of.
 
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use nanomsg::core::options::OptionValue;
 use nanomsg::core::{Body, Error, Header, Message};
-use nanomsg::facade::{self, Closing, Socket, Wait, process};
+use nanomsg::facade::{self, Closing, Context, Socket, Wait, process};
 use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
 
 use crate::buffers::{self, Raw};
-use crate::hub::{Core, Hub, Poll, Post, Task};
+use crate::hub::{Hub, Post, Task};
+use crate::monitor::NativeMonitor;
+use crate::watching::Watching;
 
 /// Messages above this size get a Buffer of their own.
 const SMALL: usize = 4 * 1024;
@@ -23,20 +24,20 @@ const DESCRIPTORS: [i32; 2] = [11, 10];
 /// What the classes of `lib` are made of.
 #[napi]
 pub struct NativeSocket {
-    socket: Arc<Socket>,
-    hub: Rc<Core>,
+    /// A socket, or a context of one.
+    context: Context,
     /// Received, but not handed over: it did not fit into a batch.
     held: RefCell<Option<Message<'static>>>,
-    polls: [RefCell<Option<Poll>>; 2],
+    watching: Watching,
     closed: Cell<bool>,
 }
 
-fn number(outcome: nanomsg::core::Result<i32>) -> i32 {
+pub fn number(outcome: nanomsg::core::Result<i32>) -> i32 {
     outcome.unwrap_or_else(|error| -error.errno())
 }
 
 /// A failure whose errno is in the exception's `code`.
-fn failure(error: Error) -> napi::Error<String> {
+pub fn failure(error: Error) -> napi::Error<String> {
     napi::Error::new(error.errno().to_string(), error.text())
 }
 
@@ -45,36 +46,61 @@ impl NativeSocket {
     #[napi(factory)]
     pub fn open(hub: &Hub, protocol: i32, raw: bool) -> std::result::Result<NativeSocket, napi::Error<String>> {
         let socket = process::session().and_then(|session| session.socket(raw, protocol, "node")).map_err(failure)?;
-        Ok(NativeSocket {
-            socket,
-            hub: Rc::clone(&hub.core),
-            held: RefCell::default(),
-            polls: Default::default(),
-            closed: Cell::new(false),
-        })
+        Ok(NativeSocket::of(hub, Context::of(socket)))
+    }
+
+    #[napi(factory)]
+    pub fn context(hub: &Hub, of: &NativeSocket) -> std::result::Result<NativeSocket, napi::Error<String>> {
+        let context = of.socket().and_then(Context::open).map_err(failure)?;
+        Ok(NativeSocket::of(hub, context))
     }
 
     /// The endpoint's number.
     #[napi]
     pub fn bind(&self, url: String) -> i32 {
-        number(self.socket.bind(url.as_bytes()))
+        number(self.socket().and_then(|socket| socket.bind(url.as_bytes())))
     }
 
     #[napi]
     pub fn connect(&self, url: String) -> i32 {
-        number(self.socket.connect(url.as_bytes()))
+        number(self.socket().and_then(|socket| socket.connect(url.as_bytes())))
     }
 
     #[napi]
     pub fn shutdown(&self, endpoint: i32) -> i32 {
-        number(self.socket.shutdown(endpoint).map(|()| 0))
+        number(self.socket().and_then(|socket| socket.shutdown(endpoint)).map(|()| 0))
+    }
+
+    /// The address of an endpoint, with the port that the system has chosen.
+    #[napi]
+    pub fn address(&self, endpoint: i32) -> std::result::Result<String, napi::Error<String>> {
+        let address = self.socket().and_then(|socket| socket.endpoint_address(endpoint)).map_err(failure)?;
+        Ok(String::from_utf8_lossy(&address).into_owned())
+    }
+
+    /// Gives up what was asked last, or was to be answered.
+    #[napi]
+    pub fn cancel(&self) -> i32 {
+        number(self.context.cancel().map(|()| 0))
+    }
+
+    #[napi]
+    pub fn monitor(&self, hub: &Hub) -> std::result::Result<NativeMonitor, napi::Error<String>> {
+        let monitor = self.socket().and_then(|socket| socket.monitor()).map_err(failure)?;
+        Ok(NativeMonitor::of(hub, monitor))
+    }
+
+    /// All that is known of the socket now, as JSON.
+    #[napi]
+    pub fn describe(&self) -> std::result::Result<String, napi::Error<String>> {
+        self.socket().and_then(|socket| socket.describe()).map_err(failure)
     }
 
     /// The message's length.
     #[napi]
     pub fn send(&self, env: Env, data: Unknown<'_>) -> Result<i32> {
         let mut message = Message::new(Body::Borrowed(buffers::bytes(&env, &data)?));
-        Ok(number(self.socket.send(&mut message, Wait::No).map(|length| length as i32)))
+        Ok(number(self.context.send(&mut message, Wait::No).map(|length| length as i32)))
     }
 
     /// Sends messages that stand in one block, one behind the other; gives how many were taken, or what happened to the first.
@@ -87,7 +113,7 @@ impl NativeSocket {
             let length = u32::from_ne_bytes([word[0], word[1], word[2], word[3]]) as usize;
             let Some(bytes) = block.get(at..at + length) else { return Ok(-Error::INVALID.errno()) };
             at += length;
-            match self.socket.send(&mut Message::new(Body::Borrowed(bytes)), Wait::No) {
+            match self.context.send(&mut Message::new(Body::Borrowed(bytes)), Wait::No) {
                 Ok(_) => {}
                 Err(error) if index == 0 => return Ok(-error.errno()),
                 // What was taken is told of first; the error comes again.
@@ -101,7 +127,7 @@ impl NativeSocket {
     pub fn send_raw(&self, env: Env, header: Unknown<'_>, body: Unknown<'_>) -> Result<i32> {
         let mut message = Message::new(Body::Borrowed(buffers::bytes(&env, &body)?));
         message.header = Header::from_slice(buffers::bytes(&env, &header)?);
-        Ok(number(self.socket.send(&mut message, Wait::No).map(|length| length as i32)))
+        Ok(number(self.context.send(&mut message, Wait::No).map(|length| length as i32)))
     }
 
     /// A message, or what happened.
@@ -128,9 +154,9 @@ impl NativeSocket {
     /// Fills a block with messages, one behind the other, and says how long each is. Gives how many they are; 0 when the next one
     /// must be taken by itself: it is large, or the block is full.
     #[napi]
-    pub fn receive_batch(&self, env: Env, block: Unknown<'_>, lengths: Unknown<'_>) -> Result<i32> {
-        let block = buffers::bytes(&env, &block)?;
-        let lengths = buffers::bytes(&env, &lengths)?;
+    pub fn receive_batch(&self, env: Env, mut block: Unknown<'_>, mut lengths: Unknown<'_>) -> Result<i32> {
+        let block = buffers::bytes_mut(&env, &mut block)?;
+        let lengths = buffers::bytes_mut(&env, &mut lengths)?;
         let (mut at, mut count) = (0, 0);
         for word in lengths.chunks_exact_mut(4) {
             let message = match self.take() {
@@ -157,15 +183,15 @@ impl NativeSocket {
     #[napi]
     pub fn set_option(&self, level: i32, option: i32, value: Either<i32, Buffer>) -> i32 {
         let outcome = match value {
-            Either::A(number) => self.socket.set_option(level, option, &number.to_ne_bytes()),
-            Either::B(bytes) => self.socket.set_option(level, option, &bytes),
+            Either::A(number) => self.context.set_option(level, option, &number.to_ne_bytes()),
+            Either::B(bytes) => self.context.set_option(level, option, &bytes),
         };
         number(outcome.map(|()| 0))
     }
 
     #[napi]
     pub fn get_option(&self, level: i32, option: i32) -> std::result::Result<Either<i32, Buffer>, napi::Error<String>> {
-        match self.socket.option(level, option).map_err(failure)? {
+        match self.context.option(level, option).map_err(failure)? {
             OptionValue::Int(number) => Ok(Either::A(number)),
             OptionValue::Text(text) => Ok(Either::B(Vec::from(&text[..]).into())),
             OptionValue::Pointer(_) => Err(failure(Error::NO_PROTO_OPT)),
@@ -174,52 +200,41 @@ impl NativeSocket {
 
     #[napi]
     pub fn statistic(&self, number: i32) -> std::result::Result<f64, napi::Error<String>> {
-        self.socket.statistic(number).map(|count| count as f64).map_err(failure)
+        self.socket().and_then(|socket| socket.statistic(number)).map(|count| count as f64).map_err(failure)
     }
 
     /// Starts watching one side; `slot` is the socket's number in `lib`. It is told `2 * slot + side` until it pauses.
     #[napi]
     pub fn watch(&self, side: u32, slot: u32) -> i32 {
-        let side = side as usize & 1;
-        let mut poll = self.polls[side].borrow_mut();
-        if let Some(poll) = &*poll {
-            poll.resume();
-            return 0;
-        }
-        let fd = match self.socket.option(0, DESCRIPTORS[side]) {
-            Ok(OptionValue::Int(fd)) => fd,
-            Ok(_) => return -Error::INVALID.errno(),
-            Err(error) => return -error.errno(),
+        let fd = || match self.context.option(0, DESCRIPTORS[side as usize & 1])? {
+            OptionValue::Int(fd) => Ok(fd),
+            _ => Err(Error::INVALID),
         };
-        match Poll::start(&self.hub, fd, 2 * slot + side as u32) {
-            Ok(started) => *poll = Some(started),
-            Err(_) => return -Error::TOO_MANY_FILES.errno(),
-        }
-        0
+        number(self.watching.start(side, slot, fd).map(|()| 0))
     }
 
     /// Stops watching.
     #[napi]
     pub fn pause(&self, side: u32) {
-        if let Some(poll) = &*self.polls[side as usize & 1].borrow() {
-            poll.pause();
-        }
+        self.watching.pause(side);
     }
 
     /// Whether watching keeps the process alive.
     #[napi]
     pub fn keep_alive(&self, side: u32, yes: bool) {
-        if let Some(poll) = &*self.polls[side as usize & 1].borrow() {
-            poll.keep_alive(yes);
-        }
+        self.watching.keep_alive(side, yes);
     }
 
     /// Closes the socket; `dispatch(operation, 0)` is called when what was accepted is with the system.
     #[napi]
     pub fn close(&self, operation: u32) -> i32 {
         match self.start_closing() {
-            Ok(farewell) => {
-                wait_elsewhere(farewell, Some((self.hub.post(), operation)));
+            Ok(Some(farewell)) => {
+                wait_elsewhere(farewell, Some((self.watching.hub().post(), operation)));
+                0
+            }
+            Ok(None) => {
+                self.watching.hub().post().send(Task::outcome(operation, 0));
                 0
             }
             Err(error) => -error.errno(),
@@ -230,8 +245,9 @@ impl NativeSocket {
     /// `dispatch(operation, errno)` tells why it ended.
     #[napi]
     pub fn device(&self, other: Option<&NativeSocket>, operation: u32) -> i32 {
-        let (first, second) = (Arc::clone(&self.socket), other.map(|other| Arc::clone(&other.socket)));
-        let post = self.hub.post();
+        let sockets = (self.socket().cloned(), other.map(|other| other.socket().cloned()).transpose());
+        let (Ok(first), Ok(second)) = sockets else { return -Error::NOT_SUPPORTED.errno() };
+        let post = self.watching.hub().post();
         let told = post.clone();
         let run = move || {
             let error = loop {
@@ -256,20 +272,32 @@ impl NativeSocket {
     fn take(&self) -> nanomsg::core::Result<Message<'static>> {
         match self.held.borrow_mut().take() {
             Some(message) => Ok(message),
-            None => self.socket.recv(Wait::No),
+            None => self.context.recv(Wait::No),
         }
     }
 
-    fn start_closing(&self) -> nanomsg::core::Result<Closing> {
+    fn of(hub: &Hub, context: Context) -> NativeSocket {
+        let watching = Watching::in_loop(&hub.core);
+        NativeSocket { context, held: RefCell::default(), watching, closed: Cell::new(false) }
+    }
+
+    /// The socket; `ENOTSUP` if this is a context.
+    fn socket(&self) -> nanomsg::core::Result<&Arc<Socket>> {
+        self.context.as_socket().ok_or(Error::NOT_SUPPORTED)
+    }
+
+    /// Nothing lingers of a context.
+    fn start_closing(&self) -> nanomsg::core::Result<Option<Closing>> {
         if self.closed.replace(true) {
             return Err(Error::BAD_FD);
         }
         // The event loop lets go of the descriptors before they are closed.
-        for poll in &self.polls {
-            poll.borrow_mut().take();
-        }
+        self.watching.end();
         self.held.borrow_mut().take();
-        self.socket.start_closing()
+        match self.context.as_socket() {
+            Some(socket) => socket.start_closing().map(Some),
+            None => self.context.close().map(|()| None),
+        }
     }
 }
 
@@ -277,7 +305,7 @@ impl Drop for NativeSocket {
     /// A socket that was forgotten, or that the end of a worker closes. At the end of the process nobody waits here: what was
     /// accepted is handed over by the library's own end.
     fn drop(&mut self) {
-        if let Ok(farewell) = self.start_closing() {
+        if let Ok(Some(farewell)) = self.start_closing() {
             wait_elsewhere(farewell, None);
         }
     }

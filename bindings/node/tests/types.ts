@@ -1,5 +1,5 @@
 // Looked at by `tsc --strict` (tests/bindings_node.rs), never run.
-import { Bus, Endpoint, MillraceError, Pair, Pub, Req, Socket, Sub, Surveyor, device } from 'millrace-nanomsg';
+import { Bus, Context, MonitorEvent, ReqContext, Endpoint, MillraceError, Pair, Pub, Rep, Req, Socket, Sub, Surveyor, device } from 'millrace-nanomsg';
 import * as qi from 'millrace-nanomsg/qi';
 
 class Heater {
@@ -57,6 +57,22 @@ async function all(): Promise<void> {
   await req.sendMany([reply, 'x', new Uint16Array(2), new ArrayBuffer(3)]);
   const many: Buffer[] = await req.receiveMany(10);
   for await (const message of req) message.readInt8();
+  const context: ReqContext = req.context({ receiveTimeout: 5, resendInterval: 3 });
+  context.resendInterval = 4;
+  await context.send('x');
+  context.cancel();
+  await context.close();
+  const answering: Context = new Rep().context();
+  for await (const question of answering) await answering.send(question);
+  await req.waitPeers(1, { timeout: 5 });
+  const monitor = req.monitor().unref();
+  const event: MonitorEvent = await monitor.receive({ signal: AbortSignal.timeout(5) });
+  console.log(event.kind === 'lost', event.time.getTime(), req.describe().pipes);
+  monitor.close();
+  // @ts-expect-error contexts have no addresses
+  context.bind('inproc://x');
+  // @ts-expect-error contexts are opened by sockets
+  new Context();
   const sub = new Sub({ subscribe: ['a', Buffer.from('b')] });
   sub.on('message', (message) => message.subarray(1)).unref().ref();
   const endpoint: Endpoint = sub.bind('tcp://127.0.0.1:0');

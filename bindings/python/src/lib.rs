@@ -3,15 +3,18 @@
 
 mod buffers;
 mod errors;
+mod monitor;
 mod poller;
 mod qi;
 mod socket;
+mod waiting;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<socket::RawSocket>()?;
+    module.add_class::<monitor::RawMonitor>()?;
     module.add_function(wrap_pyfunction!(poller::poll, module)?)?;
     module.add_function(wrap_pyfunction!(poller::device, module)?)?;
     module.add_function(wrap_pyfunction!(socket::close_all, module)?)?;

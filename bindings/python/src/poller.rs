@@ -1,13 +1,12 @@
 //! Waiting for several sockets, and devices.
 
-use std::time::{Duration, Instant};
-
 use nanomsg::core::{Error, Readiness};
 use nanomsg::facade::{self, Probe};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
 use crate::socket::RawSocket;
+use crate::waiting::until_done;
 
 /// What is asked about a socket, and the answer: NN_POLLIN and NN_POLLOUT.
 const IN: i32 = 1;
@@ -16,38 +15,27 @@ const OUT: i32 = 2;
 /// Waits until one of the sockets is ready, or for so many seconds (None: for ever). Gives what each is ready for.
 #[pyfunction]
 pub fn poll(py: Python<'_>, sockets: Vec<(PyRef<'_, RawSocket>, i32)>, timeout: Option<f64>) -> PyResult<Vec<i32>> {
-    // What is more than that is for ever.
-    let limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut present = Vec::with_capacity(sockets.len());
     for (socket, events) in &sockets {
         present.push((socket.present(py)?, *events));
     }
-    loop {
-        let outcome = py.detach(|| {
-            let want = |events| Readiness { send: events & OUT != 0, recv: events & IN != 0 };
-            let probes: Result<Vec<_>, Error> =
-                present.iter().map(|(socket, events)| Probe::new(socket, want(*events))).collect();
-            let mut probes = probes?;
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            facade::poll(&mut probes, left)?;
-            let ready = |ready: Readiness| i32::from(ready.recv) * IN + i32::from(ready.send) * OUT;
-            Ok(probes.iter().map(|probe| ready(probe.ready)).collect())
-        });
-        match outcome {
-            Ok(ready) => return Ok(ready),
-            Err(Error::INTERRUPTED) => py.check_signals()?,
-            Err(error) => return Err(raise(py, error, "poll")),
-        }
-    }
+    until_done(py, timeout, "poll", |left| {
+        let want = |events| Readiness { send: events & OUT != 0, recv: events & IN != 0 };
+        let probes: Result<Vec<_>, Error> =
+            present.iter().map(|(socket, events)| Probe::of(socket, want(*events))).collect();
+        let mut probes = probes?;
+        facade::poll(&mut probes, left)?;
+        let ready = |ready: Readiness| i32::from(ready.recv) * IN + i32::from(ready.send) * OUT;
+        Ok(probes.iter().map(|probe| ready(probe.ready)).collect())
+    })
 }
 
 /// Passes messages between two raw sockets, or back into one, until they are closed.
 #[pyfunction]
 #[pyo3(signature = (one, other = None))]
 pub fn device(py: Python<'_>, one: PyRef<'_, RawSocket>, other: Option<PyRef<'_, RawSocket>>) -> PyResult<()> {
-    let first = one.present(py)?;
-    let second = other.as_ref().map(|other| other.present(py)).transpose()?;
+    let first = one.socket(py)?;
+    let second = other.as_ref().map(|other| other.socket(py)).transpose()?;
     loop {
         let error = py.detach(|| match second {
             Some(second) => facade::device(first, second),

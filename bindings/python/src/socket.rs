@@ -1,18 +1,21 @@
-//! One socket.
+//! Sockets and their contexts.
 
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use nanomsg::core::options::OptionValue;
 use nanomsg::core::{Body, Error, Header, Message, Readiness, Result};
-use nanomsg::facade::{Probe, Socket, Wait, process};
+use nanomsg::facade::{Context, Probe, Socket, Wait, process};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::buffers::{self, Outgoing};
 use crate::errors::raise;
+use crate::monitor::RawMonitor;
+use crate::waiting::until_done;
 
 /// NN_SNDTIMEO and NN_RCVTIMEO.
 const TIMEOUTS: [i32; 2] = [4, 5];
@@ -23,10 +26,11 @@ const LARGE: usize = 64 * 1024;
 /// Open sockets, for the end of the interpreter.
 static OPEN: Mutex<Vec<Weak<Socket>>> = Mutex::new(Vec::new());
 
-/// What `millrace.Socket` is made of.
+/// What `millrace.Socket` and `millrace.Context` are made of.
 #[pyclass(subclass, frozen, module = "millrace._native")]
 pub struct RawSocket {
-    socket: Arc<Socket>,
+    /// Which it is; `None` only while it is dropped.
+    context: Option<Context>,
     closed: AtomicBool,
     generation: u64,
     /// NN_SNDTIMEO and NN_RCVTIMEO as they were set, in milliseconds: a wait that a signal interrupts goes on with the rest.
@@ -39,43 +43,82 @@ enum Side {
     Recv,
 }
 
+/// What a `RawSocket` is made from.
+#[derive(FromPyObject)]
+enum Origin<'py> {
+    /// A socket of the protocol with this number.
+    Protocol(i32),
+    /// A context of this socket.
+    Socket(PyRef<'py, RawSocket>),
+}
+
 #[pymethods]
 impl RawSocket {
     #[new]
-    #[pyo3(signature = (protocol, raw, *_args, **_kwargs))]
-    fn new(
-        py: Python<'_>,
-        protocol: i32,
-        raw: bool,
-        _args: &Bound<'_, PyAny>,
-        _kwargs: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<RawSocket> {
-        let opened = process::session().and_then(|session| session.socket(raw, protocol, "python"));
-        let socket = opened.map_err(|error| raise(py, error, "Socket"))?;
-        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|socket| socket.strong_count() > 0);
-        open.push(Arc::downgrade(&socket));
+    #[pyo3(signature = (origin, raw = false))]
+    fn new(py: Python<'_>, origin: Origin<'_>, raw: bool) -> PyResult<RawSocket> {
+        let (context, timeouts) = match origin {
+            Origin::Protocol(protocol) => {
+                let opened = process::session().and_then(|session| session.socket(raw, protocol, "python"));
+                let socket = opened.map_err(|error| raise(py, error, "Socket"))?;
+                let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+                open.retain(|socket| socket.strong_count() > 0);
+                open.push(Arc::downgrade(&socket));
+                (Context::of(socket), [-1, -1])
+            }
+            Origin::Socket(of) => {
+                let context = Context::open(of.socket(py)?).map_err(|error| raise(py, error, "context"))?;
+                (context, [&of.timeouts[0], &of.timeouts[1]].map(|timeout| timeout.load(Ordering::Relaxed)))
+            }
+        };
         Ok(RawSocket {
-            socket,
+            context: Some(context),
             closed: AtomicBool::new(false),
             generation: process::generation(),
-            timeouts: [AtomicI32::new(-1), AtomicI32::new(-1)],
+            timeouts: timeouts.map(AtomicI32::new),
         })
     }
 
     fn _bind(&self, py: Python<'_>, url: &str) -> PyResult<i32> {
-        let socket = self.present(py)?;
+        let socket = self.socket(py)?;
         py.detach(|| socket.bind(url.as_bytes())).map_err(|error| raise(py, error, &format!("bind {url}")))
     }
 
     fn _connect(&self, py: Python<'_>, url: &str) -> PyResult<i32> {
-        let socket = self.present(py)?;
+        let socket = self.socket(py)?;
         py.detach(|| socket.connect(url.as_bytes())).map_err(|error| raise(py, error, &format!("connect {url}")))
     }
 
     fn _shutdown(&self, py: Python<'_>, endpoint: i32) -> PyResult<()> {
-        let socket = self.present(py)?;
+        let socket = self.socket(py)?;
         py.detach(|| socket.shutdown(endpoint)).map_err(|error| raise(py, error, "endpoint"))
+    }
+
+    /// The address of an endpoint, with the port that the system has chosen.
+    fn _address(&self, py: Python<'_>, endpoint: i32) -> PyResult<String> {
+        let address = self.socket(py)?.endpoint_address(endpoint).map_err(|error| raise(py, error, "endpoint"))?;
+        Ok(String::from_utf8_lossy(&address).into_owned())
+    }
+
+    fn _wait_peers(&self, py: Python<'_>, count: u64, timeout: Option<f64>) -> PyResult<()> {
+        let socket = self.socket(py)?;
+        until_done(py, timeout, "wait_peers", |left| socket.wait_peers(count, left))
+    }
+
+    fn _monitor(&self, py: Python<'_>) -> PyResult<RawMonitor> {
+        self.socket(py)?.monitor().map(RawMonitor::of).map_err(|error| raise(py, error, "monitor"))
+    }
+
+    /// All that is known of the socket now, as JSON.
+    fn _describe(&self, py: Python<'_>) -> PyResult<String> {
+        self.socket(py)?.describe().map_err(|error| raise(py, error, "describe"))
+    }
+
+    /// Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been:
+    /// whoever waits for an answer gets :class:`millrace.WrongState`. :class:`millrace.NotSupported` of raw sockets, and of other
+    /// types than Req, Rep, Surveyor and Respondent.
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
+        self.present(py)?.cancel().map_err(|error| raise(py, error, "cancel"))
     }
 
     /// Sends a message: bytes, or anything else with the buffer protocol, which is copied.
@@ -211,19 +254,19 @@ impl RawSocket {
     }
 
     fn _statistic(&self, py: Python<'_>, number: i32) -> PyResult<u64> {
-        self.present(py)?.statistic(number).map_err(|error| raise(py, error, "statistics"))
+        self.socket(py)?.statistic(number).map_err(|error| raise(py, error, "statistics"))
     }
 
     /// The number of the protocol, as NN_PAIR.
     #[getter]
-    fn _protocol(&self) -> i32 {
-        i32::from(self.socket.kind().id)
+    fn _protocol(&self, py: Python<'_>) -> PyResult<i32> {
+        Ok(i32::from(self.context(py)?.kind().id))
     }
 
     /// Whether the protocol's state and headers are left to the program.
     #[getter]
-    fn raw(&self) -> bool {
-        self.socket.is_raw()
+    fn raw(&self, py: Python<'_>) -> PyResult<bool> {
+        Ok(self.context(py)?.socket().is_raw())
     }
 
     /// Whether the socket is closed, or was opened in a parent process.
@@ -237,7 +280,11 @@ impl RawSocket {
             return;
         }
         // Another thread may have closed it at the interpreter's end: then there is nothing to do.
-        let _ = py.detach(|| self.socket.close());
+        let Some(context) = &self.context else { return };
+        let _ = py.detach(|| match context.as_socket() {
+            Some(socket) => socket.close(),
+            None => context.close(),
+        });
     }
 }
 
@@ -249,12 +296,22 @@ enum OptionInput {
 }
 
 impl RawSocket {
-    /// The socket, unless it belongs to a parent process.
-    pub fn present(&self, py: Python<'_>) -> PyResult<&Arc<Socket>> {
+    /// The context, unless it belongs to a parent process.
+    pub fn present(&self, py: Python<'_>) -> PyResult<&Context> {
         if self.generation != process::generation() {
             return Err(raise(py, Error::BAD_FD, "this socket was opened before a fork and belongs to the parent"));
         }
-        Ok(&self.socket)
+        self.context(py)
+    }
+
+    /// The same, if it is a socket.
+    pub fn socket(&self, py: Python<'_>) -> PyResult<&Arc<Socket>> {
+        let socket = self.present(py)?.as_socket();
+        socket.ok_or_else(|| raise(py, Error::NOT_SUPPORTED, "this is done with the socket, not with a context"))
+    }
+
+    fn context(&self, py: Python<'_>) -> PyResult<&Context> {
+        self.context.as_ref().ok_or_else(|| raise(py, Error::BAD_FD, ""))
     }
 
     fn send_message(&self, py: Python<'_>, message: &mut Message<'_>, block: bool) -> PyResult<()> {
@@ -309,7 +366,7 @@ impl RawSocket {
 
     fn wait_until_ready(&self, side: Side, left: Duration) -> Result<()> {
         let want = Readiness { send: matches!(side, Side::Send), recv: matches!(side, Side::Recv) };
-        let mut probes = [Probe::new(&self.socket, want)?];
+        let mut probes = [Probe::of(self.context.as_ref().ok_or(Error::BAD_FD)?, want)?];
         match nanomsg::facade::poll(&mut probes, Some(left))? {
             0 => Err(Error::TIMED_OUT),
             _ => Ok(()),
@@ -321,10 +378,16 @@ impl Drop for RawSocket {
     /// A socket that was forgotten. The collector runs at any moment and in any thread, so nothing here waits: what lingers
     /// does so in a thread of its own.
     fn drop(&mut self) {
-        if self.closed.swap(true, Ordering::Relaxed) || self.generation != process::generation() {
+        if self.generation != process::generation() {
+            // It is the parent's, whose threads may have held its locks when this process was forked.
+            let _kept = ManuallyDrop::new(self.context.take());
             return;
         }
-        if let Ok(closing) = self.socket.start_closing() {
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let Some(socket) = self.context.as_ref().and_then(Context::as_socket) else { return };
+        if let Ok(closing) = socket.start_closing() {
             // Without a thread, what lingers goes with the process, as it would without a close.
             let _ = std::thread::Builder::new().name("millrace-close".into()).spawn(move || closing.wait());
         }

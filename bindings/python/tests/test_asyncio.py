@@ -1,5 +1,7 @@
 import asyncio
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -183,3 +185,20 @@ def test_a_thousand_clients(run, ipc):
             serving.cancel()
 
     run(main())
+
+
+def test_leaving_ends_waits_although_closing_takes_its_time(address):
+    """Who waited wakes up before another thread has closed the socket, and must not wait again."""
+
+    async def main():
+        busy = threading.Event()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        async with millrace.Pull(bind=address) as pull:
+            waiting = asyncio.ensure_future(pull.arecv())
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().run_in_executor(None, busy.wait, 20)
+            asyncio.get_running_loop().call_later(0.05, busy.set)
+        with pytest.raises(millrace.Closed):
+            await asyncio.wait_for(waiting, 10)
+
+    asyncio.run(main())

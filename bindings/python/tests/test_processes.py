@@ -176,8 +176,16 @@ def test_nothing_is_left_behind(address):
                 a.send(b"y" * 100)
                 b.recv()
 
+    def contexts(count):
+        with millrace.Rep(bind=address) as server, millrace.Req(connect=address) as client:
+            for _ in range(count):
+                with client.context() as context, server.context() as answering:
+                    context.send(b"x")
+                    answering.send(answering.recv())
+                    context.recv()
+
     # 100,000 sockets would be hundreds of megabytes, and a Python object for each of them megabytes.
-    for work, many in ((sockets, 50_000), (messages, 100_000)):
+    for work, many in ((sockets, 50_000), (messages, 100_000), (contexts, 50_000)):
         resident, objects = left_behind(work, 2000, many)
         assert resident < 8 << 20 and objects < 100_000
 

@@ -163,6 +163,24 @@ def test_options_have_types_and_units():
         assert surveyor.deadline == 2.5 and req.resend_interval == 3
 
 
+def test_options_that_nanomsg_has_not():
+    with millrace.Pair(keepalive=30, accept_from="127.0.0.0/8", accept_max=5, ipc_mode=0o600, coalesce=False) as pair:
+        assert (pair.keepalive, pair.accept_from, pair.accept_max, pair.ipc_mode) == (30, "127.0.0.0/8", 5, 0o600)
+        assert pair.coalesce is False
+        assert (pair.connect_timeout, pair.dscp, pair.bind_device, pair.tcp_user_timeout) == (10, -1, "", 0)
+        pair.connect_timeout = None
+        assert pair.connect_timeout is None
+        assert (pair.tls_min_version, pair.tls_auth, pair.tls_insecure_no_verification) == (12, 0, False)
+        pair.tls_server_name = "desk"
+        assert pair.tls_server_name == "desk"
+        with pytest.raises(millrace.Error, match="tls_ca_file: No such file"):
+            pair.tls_ca_file = "/nowhere/ca.pem"
+        with pytest.raises(OSError):
+            pair.tls_cert = "no certificate"
+    with pytest.raises(TypeError, match="no option"):
+        millrace.Pair(close=1)
+
+
 def test_iteration_ends_with_the_time_limit_and_with_the_socket(address):
     a, b = connected(millrace.Push, millrace.Pull, address)
     with a, b:

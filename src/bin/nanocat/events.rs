@@ -56,29 +56,13 @@ fn is_failure(event: &Event) -> bool {
     matches!(event.kind, EventKind::Refused | EventKind::ConnectFailed | EventKind::AcceptFailed)
 }
 
-/// As the constants of `millrace/monitor.h`.
-fn name(kind: EventKind) -> &'static str {
-    match kind {
-        EventKind::Listening => "listening",
-        EventKind::Stopped => "stopped",
-        EventKind::Resolved => "resolved",
-        EventKind::Connected => "connected",
-        EventKind::Accepted => "accepted",
-        EventKind::Greeted => "greeted",
-        EventKind::Refused => "refused",
-        EventKind::Lost => "lost",
-        EventKind::ConnectFailed => "connect_failed",
-        EventKind::AcceptFailed => "accept_failed",
-    }
-}
-
 /// What it is, at which address, with whom, why, and what follows.
 fn as_text(event: &Event) -> String {
     let mut text = match event.dropped {
         0 => String::new(),
         dropped => format!("({dropped} events were dropped)\n"),
     };
-    text += &format!("{} {}", name(event.kind).replace('_', " "), String::from_utf8_lossy(&event.address));
+    text += &format!("{} {}", event.kind.name().replace('_', " "), String::from_utf8_lossy(&event.address));
     if !event.peer.is_empty() {
         text += &format!(" with {}", event.peer);
     }
@@ -98,7 +82,7 @@ fn as_text(event: &Event) -> String {
 /// What there is of it; times in milliseconds.
 fn as_json(event: &Event) -> String {
     let time = event.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut object = json!({ "event": name(event.kind), "time": time.as_millis() as u64,
+    let mut object = json!({ "event": event.kind.name(), "time": time.as_millis() as u64,
                              "address": String::from_utf8_lossy(&event.address) });
     let mut put = |key: &str, value: serde_json::Value| object[key] = value;
     if event.pipe != 0 {

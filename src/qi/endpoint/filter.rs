@@ -17,8 +17,6 @@ impl Types {
     pub const ANY: Types = Types(0x1fe);
     /// What ends a call of ours: Reply, Error, Canceled.
     pub const ANSWERS: Types = Types(1 << 2 | 1 << 3 | 1 << 8);
-    /// What concerns objects on this side: Call, Post, Cancel.
-    pub const REQUESTS: Types = Types(1 << 1 | 1 << 4 | 1 << 7);
 
     /// One type; none at all for `Type::None` and unknown ones.
     pub fn of(ty: Type) -> Types {
@@ -77,17 +75,6 @@ impl Pattern {
     /// All messages of these types.
     pub fn types(types: Types) -> Pattern {
         Pattern { types, ..Pattern::ANY }
-    }
-
-    /// The one answer to a call: equal id, service, object and action (section 3). Once and exclusive.
-    pub fn answer_to(call: &Header) -> Pattern {
-        Pattern {
-            types: Types::ANSWERS,
-            id: Some(call.id),
-            once: true,
-            exclusive: true,
-            ..Pattern::address(call.service, call.object, call.action)
-        }
     }
 
     /// The events of one signal or property.

@@ -64,7 +64,6 @@ struct Entry<S> {
 /// A handler that has ended. Whoever gets it runs [`Ended::finish`], under no lock.
 #[must_use]
 pub struct Ended<S> {
-    pub id: u64,
     pub reason: Reason,
     entry: Box<Entry<S>>,
 }
@@ -298,7 +297,7 @@ impl<S: Clone> Table<S> {
         }
         if let Some(entry) = self.entries.remove(&id) {
             self.index.remove(&entry.filter, id);
-            out.ended.push(Ended { id, reason, entry });
+            out.ended.push(Ended { reason, entry });
         }
     }
 }

@@ -63,7 +63,7 @@ mod tests;
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -88,7 +88,7 @@ pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
 pub use handlers::Taken;
 pub use listen::{Listener, Welcome};
-pub use queue::{Queue, poll};
+pub use queue::Queue;
 pub use reentrancy::{contained, may_change, may_wait};
 pub use ring::Next;
 pub use sending::{Sent, WhenFull};
@@ -138,7 +138,6 @@ pub struct EndPoint {
     authenticated: AtomicBool,
     /// Its peer sends more than there is room for.
     overrun: AtomicBool,
-    capabilities: AtomicU64,
     /// Beats with every write, for the I/O thread to see without a lock.
     write_counters: WriteCounters,
     attachment: Mutex<Option<Arc<dyn Any + Send + Sync>>>,
@@ -171,7 +170,6 @@ impl EndPoint {
             open: AtomicBool::new(true),
             authenticated: AtomicBool::new(false),
             overrun: AtomicBool::new(false),
-            capabilities: AtomicU64::new(0),
             write_counters: WriteCounters::default(),
             attachment: Mutex::default(),
             caller: Mutex::new(Weak::<()>::new()),
@@ -223,11 +221,6 @@ impl EndPoint {
     /// Its share in that.
     pub(in crate::qi) fn account(&self) -> &Arc<Account> {
         &self.account
-    }
-
-    /// A handle to keep.
-    pub fn handle(&self) -> Option<Arc<EndPoint>> {
-        self.me.upgrade()
     }
 
     /// Makes a handler whose messages go to `sink` at once; otherwise like [`EndPoint::make_handler`].
@@ -296,16 +289,6 @@ impl EndPoint {
     /// costs as much as to serve, and that time belongs to others.
     pub fn hold_back(&self) {
         self.overrun.store(true, Ordering::Relaxed);
-    }
-
-    /// The capabilities that both sides have announced, as bits whose meaning is that of the layers above; 0 at first.
-    pub fn capabilities(&self) -> u64 {
-        self.capabilities.load(Ordering::Acquire)
-    }
-
-    /// What both sides can do, as bits.
-    pub fn set_capabilities(&self, bits: u64) {
-        self.capabilities.store(bits, Ordering::Release);
     }
 
     /// What the layers above keep with the connection; gives what was there.

@@ -119,11 +119,6 @@ impl Queue {
             endpoint.flush();
         }
     }
-
-    /// A message, or the end, can be taken now.
-    pub fn is_ready(&self) -> bool {
-        self.ring.is_ready(None)
-    }
 }
 
 impl Drop for Queue {
@@ -137,37 +132,6 @@ impl Drop for Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ring.fmt(out)
-    }
-}
-
-/// Waits until one of the queues has something, or for `timeout` (`None`: for ever); gives how many have. 0 when the time is
-/// over. `EINTR`; `EDEADLK` on the reading thread; `EINVAL` if there is no queue at all. All queues must be of one session.
-pub fn poll(queues: &[&Queue], timeout: Option<Duration>) -> Result<usize> {
-    let count = |me| queues.iter().filter(|queue| queue.ring.is_ready(me)).count();
-    let reactor = &queues.first().ok_or(Error::INVALID)?.reactor;
-    let ready = count(None);
-    if ready > 0 {
-        return Ok(ready);
-    }
-    reentrancy::may_wait()?;
-    queues.iter().for_each(|queue| queue.flush());
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let me = Parker::mine();
-    let mut waited = Waited::Noticed;
-    loop {
-        me.take_notice();
-        let ready = count(Some(&me));
-        let failure = failed(waited);
-        if ready == 0 && failure.is_none() {
-            waited = reactor.wait(&me, deadline, WaitMode::POLLING);
-        }
-        queues.iter().for_each(|queue| queue.ring.forget(&me));
-        match failure {
-            _ if ready > 0 => return Ok(ready),
-            None => {}
-            Some(Error::TIMED_OUT) => return Ok(0),
-            Some(error) => return Err(error),
-        }
     }
 }
 

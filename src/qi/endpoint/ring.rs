@@ -61,7 +61,6 @@ struct State<T> {
     dropped: u64,
     end: Option<Reason>,
     waiters: VecDeque<Arc<Parker>>,
-    pollers: Vec<Arc<Parker>>,
     descriptor: Option<EventFd>,
 }
 
@@ -91,7 +90,6 @@ impl<T: Clone + Weigh> Ring<T> {
             dropped: 0,
             end: None,
             waiters: VecDeque::new(),
-            pollers: Vec::new(),
             descriptor: None,
         }))
     }
@@ -108,7 +106,6 @@ impl<T: Clone + Weigh> Ring<T> {
         state.messages.push_back(message.clone());
         state.settle();
         wakes.extend(state.waiters.pop_front());
-        wakes.extend(state.pollers.drain(..));
         true
     }
 
@@ -133,8 +130,7 @@ impl<T: Clone + Weigh> Ring<T> {
         if state.end.is_none() {
             state.end = Some(reason);
             state.settle();
-            let State { waiters, pollers, .. } = &mut *state;
-            wakes.extend(waiters.drain(..).chain(pollers.drain(..)));
+            wakes.extend(state.waiters.drain(..));
         }
     }
 
@@ -159,21 +155,10 @@ impl<T: Clone + Weigh> Ring<T> {
         None
     }
 
-    /// Would [`Ring::take`] find something? If not, `poller` will be woken when it would.
-    pub fn is_ready(&self, poller: Option<&Arc<Parker>>) -> bool {
-        let mut state = self.0.lock();
-        let ready = state.is_ready();
-        if let Some(me) = poller.filter(|_| !ready) {
-            state.pollers.push(Arc::clone(me));
-        }
-        ready
-    }
-
-    /// A waiter or poller goes.
+    /// A waiter goes.
     pub fn forget(&self, me: &Arc<Parker>) {
         let mut state = self.0.lock();
         state.waiters.retain(|other| !Arc::ptr_eq(other, me));
-        state.pollers.retain(|other| !Arc::ptr_eq(other, me));
     }
 
     /// An eventfd that is readable while there is something to take. The second value: it is new.

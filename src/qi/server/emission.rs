@@ -151,7 +151,6 @@ impl Object {
             } else if !subscription.peer.is_closed() {
                 emitted.dropped += 1;
                 count(&self.0.counters.events_dropped);
-                count(&subscription.dropped);
                 subscription.peer.count_dropped_event();
             }
         }

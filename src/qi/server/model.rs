@@ -197,7 +197,6 @@ pub(super) struct Subscription {
     pub signal: u32,
     pub link: u64,
     pub wanted: Option<Wanted>,
-    pub dropped: AtomicU64,
     /// Nothing is sent to it any more.
     pub ended: AtomicBool,
 }

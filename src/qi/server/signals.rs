@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::qi::actions::TRACE;
 use crate::qi::convert::convert;
@@ -108,13 +108,6 @@ impl Object {
         self.0.subscriptions.lock().iter().filter(|subscription| Some(subscription.signal) == id).count()
     }
 
-    /// Events that one connection has lost, for each of its registrations here: link and count.
-    pub fn lost_events(&self, connection: u64) -> Vec<(u64, u64)> {
-        let subscriptions = self.0.subscriptions.lock();
-        let own = subscriptions.iter().filter(|subscription| subscription.peer.id() == connection);
-        own.map(|subscription| (subscription.link, subscription.dropped.load(Ordering::Relaxed))).collect()
-    }
-
     /// The text is for the caller.
     pub(super) fn subscribe(
         &self,
@@ -125,9 +118,8 @@ impl Object {
         if !self.0.signals.contains_key(&signal) {
             return Err("No such signal");
         }
-        let dropped = AtomicU64::new(0);
         let (peer, ended) = (Arc::clone(peer), AtomicBool::new(false));
-        let subscription = Arc::new(Subscription { peer, address, signal, link, wanted, dropped, ended });
+        let subscription = Arc::new(Subscription { peer, address, signal, link, wanted, ended });
         let peer = &subscription.peer.clone();
         if !peer.begin_subscription(subscription.wanted_size()) {
             return Err("Too many subscriptions on this connection");

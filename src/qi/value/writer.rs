@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::qi::capability::Capabilities;
-use crate::qi::message::{HEADER_SIZE, Header};
 use crate::qi::meta::MetaObject;
 use crate::qi::signature::{Kind, Signature};
 
@@ -42,27 +41,10 @@ impl<'a> Writer<'a> {
 
     /// The bytes of the value.
     pub fn encode(&mut self, value: &Value, signature: &Signature) -> Result<Bytes, EncodeError> {
-        self.write(None, value, signature)
-    }
-
-    /// A whole message in one buffer: this header, and the value as its payload.
-    pub fn encode_message(
-        &mut self,
-        header: &Header,
-        value: &Value,
-        signature: &Signature,
-    ) -> Result<Bytes, EncodeError> {
-        self.write(Some(header), value, signature)
-    }
-
-    fn write(&mut self, header: Option<&Header>, value: &Value, signature: &Signature) -> Result<Bytes, EncodeError> {
         let mut counting = self.pass(Count(0));
         counting.put(value, signature)?;
         let size = u32::try_from(counting.sink.0).map_err(|_| EncodeError::TooLarge)?;
-        let mut bytes = BytesMut::with_capacity(size as usize + header.map_or(0, |_| HEADER_SIZE));
-        if let Some(header) = header {
-            bytes.put_slice(&header.encode(size));
-        }
+        let bytes = BytesMut::with_capacity(size as usize);
         let mut writing = self.pass(bytes);
         writing.put(value, signature)?;
         let (bytes, fresh) = (writing.sink, writing.fresh);

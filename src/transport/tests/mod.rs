@@ -10,3 +10,10 @@ mod outbox;
 mod random;
 mod receiving;
 mod sending;
+
+impl crate::transport::framing::Prefix {
+    /// Of a message of the usual kind.
+    pub fn of_length(len: usize) -> Self {
+        Self { len: len as u64, kind: 0 }
+    }
+}

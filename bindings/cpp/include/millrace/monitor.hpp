@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Watching sockets: events, waiting for peers, and snapshots (millrace/monitor.h).
+// What becomes of a socket's addresses and connections, over millrace/monitor.h.
 #ifndef MILLRACE_MONITOR_HPP
 #define MILLRACE_MONITOR_HPP
 
-#include <millrace/error.hpp>
 #include <millrace/monitor.h>
 #include <millrace/socket.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,7 +17,7 @@
 
 namespace millrace {
 
-/// What an event tells; millrace/monitor.h says of each what it means.
+/// What has happened to an address, or to a connection.
 enum class event_kind : int {
     listening = NN_EVENT_LISTENING,
     stopped = NN_EVENT_STOPPED,
@@ -31,122 +31,136 @@ enum class event_kind : int {
     accept_failed = NN_EVENT_ACCEPT_FAILED,
 };
 
+/// One event; longer texts than those of nnx_event are cut off.
 struct event {
-    event_kind kind{};
-    /// endpoint::id of the endpoint.
-    int endpoint = 0;
-    /// No error if nothing went wrong.
-    std::error_code error;
-    /// How long until the endpoint tries to connect again, if it does.
-    std::optional<std::chrono::milliseconds> retry;
+    event_kind kind;
     std::chrono::system_clock::time_point time;
-    /// The connection (peer::pipe); 0 if it is about none.
-    std::uint64_t pipe = 0;
-    /// So many events were dropped just before this one.
-    std::uint64_t dropped = 0;
+    /// The address as it was given, a port that the system chose being filled in.
     std::string address;
+    /// The other end; empty if it is not known.
     std::string peer;
-    /// What happened, in words.
+    /// What happened, in words; empty if nothing went wrong.
     std::string reason;
+    /// That as a code, if there is one.
+    std::error_code error;
+    /// After how long it tries to connect again, if it does.
+    std::optional<std::chrono::milliseconds> retry;
+    /// What endpoint::id() says of the address.
+    int endpoint;
+    /// The connection: the same number in all events of it; 0 if it is about none.
+    std::uint64_t connection;
+    /// So many events were dropped just before this one, since nobody read them: 1024 wait at most.
+    std::uint64_t dropped;
 };
 
-/// The events of a socket from the moment at which this was made. Every function but moving and destroying may be called from any thread.
+/// The events of a socket since this was made, also those from before it was closed. Functions may be called from any thread, but for
+/// moving and destroying it.
 class monitor {
 public:
     explicit monitor(const socket& of) : handle_(detail::check(nnx_monitor(of.handle()), "nnx_monitor")) {}
-    monitor(monitor&& other) noexcept : handle_(std::exchange(other.handle_, -1)) {}
+    monitor(monitor&& other) noexcept : handle_(std::exchange(other.handle_, none)) {}
     monitor& operator=(monitor&& other) noexcept {
         std::swap(handle_, other.handle_);
         return *this;
     }
-    monitor(const monitor&) = delete;
-    monitor& operator=(const monitor&) = delete;
     ~monitor() {
-        if (handle_ >= 0) nnx_monitor_close(handle_);
+        if (handle_ != none) nnx_monitor_close(handle_);
     }
 
-    /// The next event; waits for it. Fails with std::errc::timed_out, and with std::errc::bad_file_descriptor when the socket is closed and all events
-    /// were read.
-    event next(std::chrono::milliseconds timeout = forever) {
+    int handle() const noexcept { return handle_; }
+
+    /// The next event. None: there was none for so long, or the socket is closed and all has been read, which is_over() tells.
+    std::optional<event> next(std::chrono::milliseconds time = forever) {
         std::error_code code;
-        event got = next(code, timeout);
-        detail::raise(code, "nnx_monitor_next");
-        return got;
-    }
-    event next(std::error_code& code, std::chrono::milliseconds timeout = forever) {
-        nnx_event raw;
-        code.clear();
-        if (nnx_monitor_next(handle_, &raw, sizeof raw, static_cast<int>(timeout.count())) < 0) {
-            code = last_error();
-            return {};
+        std::optional<event> got = next(time, code);
+        if (code != std::errc::timed_out && code != std::errc::resource_unavailable_try_again &&
+            code != std::errc::bad_file_descriptor) {
+            detail::raise(code, "nnx_monitor_next");
         }
-        event got;
-        got.kind = static_cast<event_kind>(raw.kind);
-        got.endpoint = raw.endpoint;
-        if (raw.error != 0) got.error = code_of(raw.error);
-        if (raw.retry >= 0) got.retry = std::chrono::milliseconds(raw.retry);
-        got.time = std::chrono::system_clock::time_point(std::chrono::milliseconds(raw.time));
-        got.pipe = raw.pipe;
-        got.dropped = raw.dropped;
-        got.address = raw.address;
-        got.peer = raw.peer;
-        got.reason = raw.reason;
         return got;
     }
-
-    /// An event if one is there.
-    std::optional<event> try_next() {
-        std::error_code code;
-        event got = next(code, std::chrono::milliseconds(0));
-        if (code == std::errc::resource_unavailable_try_again) return std::nullopt;
-        detail::raise(code, "nnx_monitor_next");
-        return got;
+    /// The same without an exception: std::errc::timed_out, resource_unavailable_try_again (time is 0), interrupted, or
+    /// bad_file_descriptor at the end.
+    std::optional<event> next(std::chrono::milliseconds time, std::error_code& code) {
+        nnx_event raw{};
+        const int limit = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
+        if (nnx_monitor_next(handle_, &raw, sizeof raw, limit) < 0) {
+            code = last_error();
+            over_ = code == std::errc::bad_file_descriptor;
+            return std::nullopt;
+        }
+        code.clear();
+        return of(raw);
     }
 
-    /// Readable while next would not wait. Neither to be read nor to be closed.
+    /// Whether the last next() has found that nothing follows.
+    bool is_over() const noexcept { return over_; }
+
+    /// A descriptor that is readable while an event waits. For poll and its like only: neither read nor close it.
     int fd() const { return detail::check(nnx_monitor_fd(handle_), "nnx_monitor_fd"); }
 
 private:
-    int handle_;
+    static constexpr int none = -1;
+
+    static event of(const nnx_event& raw) {
+        event told{};
+        told.kind = static_cast<event_kind>(raw.kind);
+        told.time = std::chrono::system_clock::time_point(std::chrono::milliseconds(raw.time));
+        told.address = raw.address;
+        told.peer = raw.peer;
+        told.reason = raw.reason;
+        if (raw.error != 0) told.error = code_of(raw.error);
+        if (raw.retry >= 0) told.retry = std::chrono::milliseconds(raw.retry);
+        told.endpoint = raw.endpoint;
+        told.connection = raw.pipe;
+        told.dropped = raw.dropped;
+        return told;
+    }
+
+    int handle_ = none;
+    bool over_ = false;
 };
 
-/// Waits until at least so many peers of the socket are there. Fails with std::errc::timed_out.
-inline void wait_peers(const socket& of, int count, std::chrono::milliseconds timeout = forever) {
-    detail::check(nnx_wait_peers(of.handle(), count, static_cast<int>(timeout.count())), "nnx_wait_peers");
+/// Waits until at least so many peers are there: before a publish, say, which nobody would hear otherwise. False: the time was over.
+inline bool wait_peers(const socket& of, int count = 1, std::chrono::milliseconds time = forever) {
+    const int limit = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
+    if (nnx_wait_peers(of.handle(), count, limit) == 0) return true;
+    const std::error_code code = last_error();
+    if (code == std::errc::timed_out) return false;
+    throw error(code, "nnx_wait_peers");
 }
 
 namespace detail {
 
-/// What `store` writes into a buffer, which it says the size of; it may have grown when it is asked again.
+/// A text that a C function stores, and whose length it gives.
 template <class Store>
-std::string stored(Store store, const char* what) {
+std::string text_of(Store store, const char* what) {
     std::string text;
-    for (std::size_t room = 256;;) {
-        text.resize(room);
-        const auto length = static_cast<std::size_t>(check(store(text.data(), room), what));
-        if (length < room) {
-            text.resize(length);
-            return text;
-        }
-        room = length + 256;
+    for (;;) {
+        const auto size = static_cast<std::size_t>(check(store(text.data(), text.empty() ? 0 : text.size() + 1), what));
+        const bool fits = size <= text.size();
+        text.resize(size);
+        if (fits) return text;
     }
 }
 
 }  // namespace detail
 
-/// The address of an endpoint as it was given, but with the port that the system chose for port 0.
-inline std::string address_of(const socket& of, const endpoint& at) {
-    return detail::stored([&](char* room, std::size_t size) { return nnx_endpoint_address(of.handle(), at.id(), room, size); },
-                          "nnx_endpoint_address");
+/// The address of an endpoint, with the port that the system has chosen for port 0.
+inline std::string address(const socket& of, const endpoint& which) {
+    return detail::text_of([&](char* to, std::size_t room) { return nnx_endpoint_address(of.handle(), which.id(), to, room); },
+                           "nnx_endpoint_address");
 }
 
-/// A socket as a JSON object: options, statistics, endpoints, connections.
+/// All that is known of a socket now, as a JSON object (nnx_describe).
 inline std::string describe(const socket& of) {
-    return detail::stored([&](char* room, std::size_t size) { return nnx_describe(of.handle(), room, size); }, "nnx_describe");
+    return detail::text_of([&](char* to, std::size_t room) { return nnx_describe(of.handle(), to, room); }, "nnx_describe");
 }
 
-/// The statistics of all sockets of the process, in the text format of Prometheus.
-inline std::string metrics() { return detail::stored(nnx_metrics, "nnx_metrics"); }
+/// The statistics of all sockets of the process, in the text format of Prometheus (nnx_metrics).
+inline std::string metrics() {
+    return detail::text_of([](char* to, std::size_t room) { return nnx_metrics(to, room); }, "nnx_metrics");
+}
 
 }  // namespace millrace
 

@@ -6,6 +6,7 @@
 
 #include <millrace/options.h>
 #include <millrace/peer.h>
+#include <millrace/tls.h>
 #include <nanomsg/ipc.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pubsub.h>
@@ -63,6 +64,19 @@ inline constexpr option<milliseconds> tcp_user_timeout{NN_SOL_SOCKET, NN_TCP_USE
 inline constexpr option<int> ipc_mode{NN_IPC, NN_IPC_MODE};
 inline constexpr option<int> ipc_owner{NN_IPC, NN_IPC_OWNER};
 inline constexpr option<int> ipc_group{NN_IPC, NN_IPC_GROUP};
+
+inline constexpr option<bool> coalesce{NN_SOL_SOCKET, NN_COALESCE};
+/// These are told in millrace/tls.h; those that end in _file are the names of files, and cannot be read, nor can tls_key.
+inline constexpr option<std::string> tls_cert{NN_TLS, NN_TLS_CERT};
+inline constexpr option<std::string> tls_cert_file{NN_TLS, NN_TLS_CERT_FILE};
+inline constexpr option<std::string> tls_key{NN_TLS, NN_TLS_KEY};
+inline constexpr option<std::string> tls_key_file{NN_TLS, NN_TLS_KEY_FILE};
+inline constexpr option<std::string> tls_ca{NN_TLS, NN_TLS_CA};
+inline constexpr option<std::string> tls_ca_file{NN_TLS, NN_TLS_CA_FILE};
+inline constexpr option<std::string> tls_server_name{NN_TLS, NN_TLS_SERVER_NAME};
+inline constexpr option<int> tls_auth{NN_TLS, NN_TLS_AUTH};
+inline constexpr option<int> tls_min_version{NN_TLS, NN_TLS_MIN_VERSION};
+inline constexpr option<bool> tls_insecure_no_verification{NN_TLS, NN_TLS_INSECURE_NO_VERIFICATION};
 
 // Read only.
 inline constexpr option<int> domain{NN_SOL_SOCKET, NN_DOMAIN};

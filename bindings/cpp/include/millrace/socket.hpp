@@ -62,7 +62,7 @@ private:
 
 /// The other end of a connection (millrace/peer.h).
 struct peer {
-    /// The number of the connection.
+    /// The number of the connection, which its events have too (event::connection).
     std::uint64_t pipe = 0;
     /// "127.0.0.1:40123"; over ipc the process in words; empty if it is not known.
     std::string address;

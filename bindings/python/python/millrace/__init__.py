@@ -10,7 +10,8 @@ b'what?'
 
 import atexit
 
-from . import _native, errors, poller, sockets
+from . import _native, contexts, errors, monitor, poller, sockets
+from .contexts import Context, ReqContext, SubContext, SurveyorContext
 from .errors import (
     AddressInUse,
     Closed,
@@ -23,6 +24,7 @@ from .errors import (
     WouldBlock,
     WrongState,
 )
+from .monitor import Event, Monitor
 from .poller import POLLIN, POLLOUT, Poller
 from .sockets import (
     Bus,
@@ -41,7 +43,9 @@ from .sockets import (
 )
 
 __all__: list[str] = []
+__all__ += contexts.__all__
 __all__ += errors.__all__
+__all__ += monitor.__all__
 __all__ += poller.__all__
 __all__ += sockets.__all__
 __version__ = "0.1.0"

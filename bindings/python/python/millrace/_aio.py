@@ -7,9 +7,12 @@ message is taken by the coroutine itself when it runs again, so one that is canc
 from __future__ import annotations
 
 import asyncio
+import errno
 import weakref
 from collections import deque
 from typing import Callable, Optional, TypeVar
+
+from .errors import Closed
 
 T = TypeVar("T")
 
@@ -22,6 +25,7 @@ class Readiness:
         self._fd = fd
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._watched = False
+        self._closed = False
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._loop() is loop
@@ -39,6 +43,9 @@ class Readiness:
                 return result
 
     async def _wait(self) -> None:
+        if self._closed:
+            # What it belongs to is being closed, perhaps in another thread, and may not know it yet.
+            raise Closed(errno.EBADF, "closed")
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters.append(waiter)
@@ -68,10 +75,15 @@ class Readiness:
 
     def close(self) -> None:
         """The descriptor goes; who waits is told by trying again."""
+        self._closed = True
         loop = self._loop()
         if self._watched and loop is not None and not loop.is_closed():
             loop.remove_reader(self._fd)
             self._watched = False
+        self.wake()
+
+    def wake(self) -> None:
+        """Who waits tries again: something has changed of which the descriptor does not tell."""
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Generic, Optional, TypeVar, overload
 
 from . import _native
+from .errors import Error
 
 T = TypeVar("T")
 
@@ -30,7 +31,12 @@ class Option(Generic[T]):
         return self._read(socket.get_option(self.level, self.number))
 
     def __set__(self, socket: _native.RawSocket, value: T) -> None:
-        socket.set_option(self.level, self.number, self._write(value))
+        raw = self._write(value)
+        try:
+            socket.set_option(self.level, self.number, raw)
+        except Error as error:
+            error.strerror = str(error.strerror).replace("set_option", self.name, 1)
+            raise
 
     def _read(self, raw: Any) -> Any:
         return raw
@@ -88,3 +94,11 @@ class Seconds(Option[Optional[float]]):
         if milliseconds == 0 and seconds > 0:
             milliseconds = 1
         return min(milliseconds, 0x7FFFFFFF)
+
+
+def set_options(socket: _native.RawSocket, options: dict[str, Any]) -> None:
+    """Sets attributes that are options; TypeError for a name that is none."""
+    for name, value in options.items():
+        if not isinstance(getattr(type(socket), name, None), Option):
+            raise TypeError(f"{type(socket).__name__} has no option {name!r}")
+        setattr(socket, name, value)

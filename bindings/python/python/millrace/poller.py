@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from . import _native
-from .sockets import Socket
+from ._messages import Messages
 
 __all__ = ["POLLIN", "POLLOUT", "Poller"]
 
@@ -16,7 +16,7 @@ POLLOUT = 2
 
 
 class Poller:
-    """Waits until something can be done with one of its sockets.
+    """Waits until something can be done with one of its sockets and contexts.
 
     >>> import millrace
     >>> with millrace.Pair(bind="inproc://p") as a, millrace.Pair(connect="inproc://p") as b:
@@ -28,17 +28,17 @@ class Poller:
     """
 
     def __init__(self) -> None:
-        self._wanted: dict[Socket, int] = {}
+        self._wanted: dict[Messages, int] = {}
 
-    def register(self, socket: Socket, events: int = POLLIN) -> None:
-        """Adds a socket, or changes what is waited for."""
+    def register(self, socket: Messages, events: int = POLLIN) -> None:
+        """Adds a socket or a context, or changes what is waited for."""
         self._wanted[socket] = events
 
-    def unregister(self, socket: Socket) -> None:
+    def unregister(self, socket: Messages) -> None:
         """Takes a socket out; KeyError if it is not there."""
         del self._wanted[socket]
 
-    def poll(self, timeout: Optional[float] = None) -> list[tuple[Socket, int]]:
+    def poll(self, timeout: Optional[float] = None) -> list[tuple[Messages, int]]:
         """The sockets with which something can be done, each with what; an empty list after ``timeout`` seconds (None: it
         waits for ever, 0: not at all)."""
         wanted = list(self._wanted.items())

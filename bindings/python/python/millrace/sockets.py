@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from types import TracebackType
+import json
+import weakref
 from typing import Any, Optional, TypeVar
 
 from . import _native
-from ._aio import Readiness
-from ._options import Flag, Integer, Seconds, Text, TextOrBinary
-from ._types import Buffer
-from .errors import Closed, Terminated, Timeout, WouldBlock
+from ._messages import Messages
+from ._options import Flag, Integer, Seconds, Text, TextOrBinary, set_options
+from .contexts import Context, ReqContext, Resending, SubContext, Subscribing, SurveyorContext, WithDeadline
+from .errors import Closed, Terminated
+from .monitor import Monitor
 
 __all__ = [
     "Bus",
@@ -33,8 +33,7 @@ Self = TypeVar("Self", bound="Socket")
 
 # Numbers of the C interface.
 _SOL_SOCKET = 0
-_TCP, _WS = -3, -4
-_SNDFD, _RCVFD = 10, 11
+_IPC, _TCP, _WS, _TLS = -2, -3, -4, -19794
 _PAIR, _PUB, _SUB, _REQ, _REP = 16, 32, 33, 48, 49
 _PUSH, _PULL, _SURVEYOR, _RESPONDENT, _BUS = 80, 81, 98, 99, 112
 
@@ -65,7 +64,7 @@ class Endpoint:
     def __init__(self, socket: Socket, number: int, address: str) -> None:
         self._socket = socket
         self._number = number
-        #: The address as it was given.
+        #: The address; of a bind to port 0, with the port that the system has chosen.
         self.address = address
 
     def close(self) -> None:
@@ -76,7 +75,7 @@ class Endpoint:
         return f"<Endpoint {self.address}>"
 
 
-class Socket(_native.RawSocket):
+class Socket(Messages):
     """A socket of the protocol that a class below names, or of a number.
 
     ``bind`` and ``connect`` are an address or a list of addresses; further keyword arguments are options, as attributes of the
@@ -96,22 +95,41 @@ class Socket(_native.RawSocket):
     #: The number of the class's protocol.
     protocol: int = _PAIR
 
-    linger = Seconds(_SOL_SOCKET, 1, "How long close() waits until what was accepted is handed to the system; 1 at first.")
-    send_buffer = Integer(_SOL_SOCKET, 2, "Bytes of the send buffer of each connection made later; 131072 at first.")
-    recv_buffer = Integer(_SOL_SOCKET, 3, "Bytes of the receive buffer of each connection made later; 131072 at first.")
-    send_timeout = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
-    recv_timeout = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
-    reconnect_interval = Seconds(_SOL_SOCKET, 6, "Pause before a lost connection is tried again; 0.1 at first.")
-    reconnect_interval_max = Seconds(_SOL_SOCKET, 7, "The pause doubles up to this; 0 at first: it stays the same.")
-    send_priority = Integer(_SOL_SOCKET, 8, "1 (first) to 16 (last): order of the peers of endpoints made later; 8.")
-    recv_priority = Integer(_SOL_SOCKET, 9, "1 (first) to 16 (last): order of the peers of endpoints made later; 8.")
-    ipv4_only = Flag(_SOL_SOCKET, 14, "False allows IPv6 addresses too; True at first.")
-    name = Text(_SOL_SOCKET, 15, "At most 63 bytes; used in error output.")
-    recv_max_size = Integer(_SOL_SOCKET, 16, "Bytes; a peer that sends a larger message is disconnected. -1: no limit.")
-    max_ttl = Integer(_SOL_SOCKET, 17, "1 to 255: a request that has crossed more devices is dropped; 8 at first.")
-    spin = Flag(_SOL_SOCKET, 19794, "Whether waiting looks a few times before it sleeps; True at first.")
-    tcp_nodelay = Flag(_TCP, 1, "Of connections over tcp made later; False at first.")
-    ws_text = TextOrBinary(_WS, 1, "Messages over ws are sent as text frames; False at first.")
+    linger: Seconds = Seconds(_SOL_SOCKET, 1, "How long close() waits until what was accepted is handed to the system; 1 at first.")
+    send_buffer: Integer = Integer(_SOL_SOCKET, 2, "Bytes of the send buffer of each connection made later; 131072 at first.")
+    recv_buffer: Integer = Integer(_SOL_SOCKET, 3, "Bytes of the receive buffer of each connection made later; 131072 at first.")
+    reconnect_interval: Seconds = Seconds(_SOL_SOCKET, 6, "Pause before a lost connection is tried again; 0.1 at first.")
+    reconnect_interval_max: Seconds = Seconds(_SOL_SOCKET, 7, "The pause doubles up to this; 0 at first: it stays the same.")
+    send_priority: Integer = Integer(_SOL_SOCKET, 8, "1 (first) to 16 (last): order of the peers of endpoints made later; 8.")
+    recv_priority: Integer = Integer(_SOL_SOCKET, 9, "1 (first) to 16 (last): order of the peers of endpoints made later; 8.")
+    ipv4_only: Flag = Flag(_SOL_SOCKET, 14, "False allows IPv6 addresses too; True at first.")
+    name: Text = Text(_SOL_SOCKET, 15, "At most 63 bytes; used in error output.")
+    recv_max_size: Integer = Integer(_SOL_SOCKET, 16, "Bytes; a peer that sends a larger message is disconnected. -1: no limit.")
+    max_ttl: Integer = Integer(_SOL_SOCKET, 17, "1 to 255: a request that has crossed more devices is dropped; 8 at first.")
+    spin: Flag = Flag(_SOL_SOCKET, 19794, "Whether waiting looks a few times before it sleeps; True at first.")
+    tcp_nodelay: Flag = Flag(_TCP, 1, "Of connections over tcp made later; False at first.")
+    ws_text: TextOrBinary = TextOrBinary(_WS, 1, "Messages over ws are sent as text frames; False at first.")
+    coalesce: Flag = Flag(_SOL_SOCKET, 19795, "Small messages of a stream that has lasted are put together; True at first.")
+    connect_timeout: Seconds = Seconds(_SOL_SOCKET, 19800, "What an attempt to connect may take; 10 at first, None: what the system allows.")
+    keepalive: Seconds = Seconds(_SOL_SOCKET, 19801, "After so long a silence the system asks whether the peer is there; 60 at first, 0: never.")
+    accept_from: Text = Text(_SOL_SOCKET, 19824, 'Networks that bound addresses take connections from, as "127.0.0.1, 10.0.0.0/8"; "": all.')
+    accept_max: Integer = Integer(_SOL_SOCKET, 19825, "Connections that a bound address has at a time; -1 at first: no limit.")
+    dscp: Integer = Integer(_SOL_SOCKET, 19826, "0 to 63: class of the packets of connections made later; -1 at first: the system's.")
+    bind_device: Text = Text(_SOL_SOCKET, 19827, 'The network interface of connections made later; "" at first: any.')
+    tcp_user_timeout: Seconds = Seconds(_SOL_SOCKET, 19828, "How long a peer may leave what was sent unacknowledged; 0 at first: the system's limit.")
+    ipc_mode: Integer = Integer(_IPC, 19829, "Permissions of the file of an ipc address, as 0o600; -1 at first: what the umask leaves.")
+    ipc_owner: Integer = Integer(_IPC, 19830, "User id of the owner of that file; -1 at first: who runs the program.")
+    ipc_group: Integer = Integer(_IPC, 19831, "Group id of that file; -1 at first: the program's.")
+    tls_cert: Text = Text(_TLS, 1, "The certificate that peers are shown, PEM, with those between it and its authority.")
+    tls_cert_file: Text = Text(_TLS, 2, "The same from a file, which is read now. Write only.")
+    tls_key: Text = Text(_TLS, 3, "The private key of tls_cert, PEM. Write only.")
+    tls_key_file: Text = Text(_TLS, 4, "The same from a file, which is read now. Write only.")
+    tls_ca: Text = Text(_TLS, 5, 'The certificates of the authorities that are believed, PEM; "" at first: those of the system.')
+    tls_ca_file: Text = Text(_TLS, 6, "The same from a file, which is read now. Write only.")
+    tls_server_name: Text = Text(_TLS, 7, 'Whom the server\'s certificate must be for; "" at first: the host of the address.')
+    tls_auth: Integer = Integer(_TLS, 8, "Whether clients must show a certificate: 0 no (at first), 1 they may, 2 they must.")
+    tls_min_version: Integer = Integer(_TLS, 9, "The oldest version of TLS that is spoken: 12 (at first) or 13.")
+    tls_insecure_no_verification: Flag = Flag(_TLS, 10, "Believes every certificate: for tests only. False at first.")
 
     def __new__(cls: type[Self], protocol: Optional[int] = None, *, raw: bool = False, **_: Any) -> Self:
         return super().__new__(cls, cls.protocol if protocol is None else protocol, raw)
@@ -125,13 +143,9 @@ class Socket(_native.RawSocket):
         connect: str | list[str] | tuple[str, ...] = (),
         **options: Any,
     ) -> None:
-        self._readable: Optional[Readiness] = None
-        self._writable: Optional[Readiness] = None
+        self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
         try:
-            for option, value in options.items():
-                if not hasattr(type(self), option):
-                    raise TypeError(f"{type(self).__name__} has no option {option!r}")
-                setattr(self, option, value)
+            set_options(self, options)
             for address in [bind] if isinstance(bind, str) else bind:
                 self.bind(address)
             for address in [connect] if isinstance(connect, str) else connect:
@@ -142,7 +156,8 @@ class Socket(_native.RawSocket):
 
     def bind(self, address: str) -> Endpoint:
         """Listens at an address, as ``tcp://127.0.0.1:5555``, ``ipc:///tmp/x``, ``inproc://name`` or ``ws://*:8080``."""
-        return Endpoint(self, self._bind(address), address)
+        number = self._bind(address)
+        return Endpoint(self, number, self._address(number))
 
     def connect(self, address: str) -> Endpoint:
         """Connects to an address, now and again whenever the connection is lost; returns at once."""
@@ -150,116 +165,51 @@ class Socket(_native.RawSocket):
 
     def close(self) -> None:
         """Closes the socket; what was accepted is handed to the system, for at most ``linger`` seconds. Closing again does
-        nothing. Calls that wait in other threads, or tasks, raise :class:`millrace.Closed`."""
-        for readiness in (self._readable, self._writable):
-            if readiness is not None:
-                readiness.close()
+        nothing. Calls that wait in other threads, or tasks, raise :class:`millrace.Closed`; so do those of its contexts."""
         super().close()
 
-    @property
-    def recv_fd(self) -> int:
-        """A descriptor that is readable while a message can be received, for ``select`` and its like. Neither read nor
-        close it."""
-        return int(self.get_option(_SOL_SOCKET, _RCVFD))
+    def _end_waits(self) -> None:
+        super()._end_waits()
+        for context in list(self._contexts):
+            context._end_waits()
 
-    @property
-    def send_fd(self) -> int:
-        """A descriptor that is *readable* while a message can be sent. Neither read nor close it."""
-        return int(self.get_option(_SOL_SOCKET, _SNDFD))
+    def context(self, **options: Any) -> Context:
+        """Opens a context: see :class:`millrace.Context`. Keyword arguments are its options, as attributes of the same names.
 
-    def fileno(self) -> int:
-        """``recv_fd``, or ``send_fd`` of a socket that cannot receive: so that ``selectors`` take the socket itself."""
-        return self.send_fd if self._protocol in (_PUB, _PUSH) else self.recv_fd
+        It begins with the options that the socket has now, but without subscriptions. :class:`millrace.NotSupported` of raw
+        sockets, and of other types than Req, Rep, Surveyor, Respondent and Sub.
+        """
+        return Context(self, **options)
 
     @property
     def statistics(self) -> dict[str, int]:
         """What has been counted since the socket was opened."""
         return {name: self._statistic(number) for name, number in _STATISTICS.items()}
 
-    # ---- as a context and an iterator
+    def describe(self) -> dict[str, Any]:
+        """All that is known of the socket now: what it is, its options, statistics, endpoints (state, last error) and connections
+        (peer, age, bytes not sent yet). Further entries may come."""
+        described: dict[str, Any] = json.loads(self._describe())
+        return described
 
-    def __enter__(self: Self) -> Self:
-        return self
+    def monitor(self) -> Monitor:
+        """What happens to its addresses and connections from now on; see :class:`millrace.Monitor`."""
+        return Monitor(self._monitor())
 
-    def __exit__(
-        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
-    ) -> None:
-        self.close()
+    def wait_peers(self, count: int = 1, timeout: Optional[float] = None) -> None:
+        """Waits until at least so many peers are there: before a publish, say, which nobody would hear otherwise. For at most
+        ``timeout`` seconds (:class:`millrace.Timeout`); None: for ever."""
+        self._wait_peers(count, timeout)
 
-    def __iter__(self) -> Iterator[bytes]:
-        """The messages that come; ends when the socket is closed, or when none comes within ``recv_timeout``."""
-        while True:
-            try:
-                yield self.recv()
-            except (Closed, Terminated, Timeout):
-                return
+    async def await_peers(self, count: int = 1) -> None:
+        """The same in an asyncio program, where ``asyncio.wait_for`` sets time limits."""
+        with self.monitor() as monitor:
+            while self._statistic(_STATISTICS["current_connections"]) < count:
+                await monitor.anext()
 
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
         return f"<{type(self).__name__}{' raw' if self.raw else ''}{state}>"
-
-    # ---- asyncio
-
-    async def asend(self, data: Buffer) -> None:
-        """Sends a message in an asyncio program. Tried at once; waits, without a time limit (``asyncio.wait_for`` sets
-        one), while no peer takes it. If it is cancelled, nothing was sent."""
-        try:
-            return self.send(data, block=False)
-        except WouldBlock:
-            pass
-
-        def attempt() -> Optional[bool]:
-            try:
-                self.send(data, block=False)
-            except WouldBlock:
-                return None
-            return True
-
-        await self._waits_for_room().attempt(attempt)
-
-    async def arecv(self) -> bytes:
-        """Receives a message in an asyncio program. Tried at once; if it is cancelled, no message is lost."""
-        readable = self._readable
-        if readable is None or not readable.belongs_to(asyncio.get_running_loop()):
-            # Nobody waits in this loop yet, so nobody is overtaken.
-            message = self.try_recv()
-            if message is not None:
-                return message
-            readable = self._waits_for_messages()
-        return await readable.attempt(self.try_recv)
-
-    async def __aenter__(self: Self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
-    ) -> None:
-        # Closing may wait for what lingers.
-        for readiness in (self._readable, self._writable):
-            if readiness is not None:
-                readiness.close()
-        await asyncio.get_running_loop().run_in_executor(None, super().close)
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The messages that come; ends when the socket is closed."""
-        while True:
-            try:
-                message = await self.arecv()
-            except (Closed, Terminated):
-                return
-            yield message
-
-    def _waits_for_messages(self) -> Readiness:
-        loop = asyncio.get_running_loop()
-        if self._readable is None or not self._readable.belongs_to(loop):
-            self._readable = Readiness(loop, self.recv_fd)
-        return self._readable
-
-    def _waits_for_room(self) -> Readiness:
-        loop = asyncio.get_running_loop()
-        if self._writable is None or not self._writable.belongs_to(loop):
-            self._writable = Readiness(loop, self.send_fd)
-        return self._writable
 
 
 class Pair(Socket):
@@ -274,7 +224,7 @@ class Pub(Socket):
     protocol = _PUB
 
 
-class Sub(Socket):
+class Sub(Subscribing, Socket):
     """Receives what begins with one of its topics. ``subscribe="topic"``, or a list; without one, nothing comes."""
 
     protocol = _SUB
@@ -282,26 +232,22 @@ class Sub(Socket):
     def __init__(self, protocol: Optional[int] = None, *, subscribe: Any = (), **rest: Any) -> None:
         super().__init__(protocol, **rest)
         try:
-            for topic in [subscribe] if isinstance(subscribe, (str, bytes)) else subscribe:
-                self.subscribe(topic)
+            self._subscribe_all(subscribe)
         except BaseException:
             self.close()
             raise
 
-    def subscribe(self, topic: str | bytes) -> None:
-        """Wants messages that begin with these bytes; b"" is all messages."""
-        self.set_option(_SUB, 1, _bytes(topic))
-
-    def unsubscribe(self, topic: str | bytes) -> None:
-        """Takes back a subscription."""
-        self.set_option(_SUB, 2, _bytes(topic))
+    def context(self, **options: Any) -> SubContext:
+        return SubContext(self, **options)
 
 
-class Req(Socket):
-    """Sends a request and receives its reply; another request forgets the first."""
+class Req(Resending, Socket):
+    """Sends a request and receives its reply; another request forgets the first. Its contexts have many under way."""
 
     protocol = _REQ
-    resend_interval = Seconds(_REQ, 1, "A request without a reply is sent again after this; 60 at first.")
+
+    def context(self, **options: Any) -> ReqContext:
+        return ReqContext(self, **options)
 
 
 class Rep(Socket):
@@ -322,11 +268,13 @@ class Pull(Socket):
     protocol = _PULL
 
 
-class Surveyor(Socket):
+class Surveyor(WithDeadline, Socket):
     """Asks all respondents and receives their answers until the deadline, when recv() raises :class:`millrace.Timeout`."""
 
     protocol = _SURVEYOR
-    deadline = Seconds(_SURVEYOR, 1, "How long answers are waited for; 1 at first.")
+
+    def context(self, **options: Any) -> SurveyorContext:
+        return SurveyorContext(self, **options)
 
 
 class Respondent(Socket):
@@ -349,7 +297,3 @@ def device(one: Socket, other: Optional[Socket] = None) -> None:
     except (Closed, Terminated):
         if not one.closed and (other is None or not other.closed):
             raise
-
-
-def _bytes(topic: str | bytes) -> bytes:
-    return topic.encode() if isinstance(topic, str) else bytes(topic)

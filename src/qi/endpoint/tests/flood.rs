@@ -1,5 +1,6 @@
 //! More than fits: full queues, full kernels, many threads.
 
+use super::requests;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -180,7 +181,7 @@ fn two_full_sides_do_not_lock_each_other() {
         };
         end.make_sink(Pattern::types(Types::ANSWERS), Arc::new(sink), None).unwrap();
         // A consumer that never reads.
-        let (_, queue) = end.make_handler(Pattern::types(Types::REQUESTS), 1, None).unwrap();
+        let (_, queue) = end.make_handler(Pattern::types(requests()), 1, None).unwrap();
         #[expect(clippy::mem_forget, reason = "the queue outlives the test: only its end point may end it")]
         std::mem::forget(queue);
     }

@@ -1,5 +1,6 @@
 //! The handler table by itself: who gets what, exactly how often, and how handlers end.
 
+use super::requests;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -303,7 +304,7 @@ fn exact_keys_are_found_without_looking_at_the_others() {
     for key in 0..10_000 {
         house.sink("id", Pattern { id: Some(key), types: Types::ANSWERS, ..Pattern::ANY });
         house.sink("event", Pattern::events(key, 1, 100));
-        house.sink("object", Pattern { service: Some(key), object: Some(1), types: Types::REQUESTS, ..Pattern::ANY });
+        house.sink("object", Pattern { service: Some(key), object: Some(1), types: requests(), ..Pattern::ANY });
     }
     let event = of(Type::Event, 77, 99, 1, 100);
     let round = format!("{:?}", house.table.begin(&event.header));

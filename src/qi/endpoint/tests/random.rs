@@ -1,5 +1,6 @@
 //! The handler table against the simplest table there could be: a list, searched from the front.
 
+use super::requests;
 use bytes::Bytes;
 use proptest::prelude::*;
 
@@ -74,8 +75,7 @@ fn key() -> impl Strategy<Value = Option<u32>> {
 }
 
 fn pattern() -> impl Strategy<Value = Pattern> {
-    let types =
-        prop_oneof![Just(Types::ANY), Just(Types::ANSWERS), Just(Types::of(Type::Event)), Just(Types::REQUESTS)];
+    let types = prop_oneof![Just(Types::ANY), Just(Types::ANSWERS), Just(Types::of(Type::Event)), Just(requests())];
     (types, key(), key(), key(), prop_oneof![Just(None), (0u32..8).prop_map(Some)], any::<bool>(), any::<bool>())
         .prop_map(|(types, service, object, action, id, once, exclusive)| Pattern {
             types,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::qi::capability::{AuthState, Capabilities, CapabilityMap, NEW_TOKEN_KEY, REASON_KEY, TOKEN_KEY, USER_KEY};
+use crate::qi::capability::{AuthState, Capabilities, CapabilityMap, REASON_KEY, TOKEN_KEY, USER_KEY};
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::server::auth::{Authenticator, Verdict};
 use crate::qi::value::{Dynamic, Value};
@@ -191,13 +191,13 @@ fn a_provider_that_panics_rejects() {
 fn rounds_go_on_until_the_provider_is_content() {
     let world = guarded(|_, token, _| match token {
         b"second" => Verdict::Accept(Vec::new()),
-        _ => Verdict::Continue(vec![(NEW_TOKEN_KEY.into(), "second".into())]),
+        _ => Verdict::Continue(vec![("auth_newToken".into(), "second".into())]),
     });
     let client = world.stranger();
     client.call_at(AUTH, login("nao", "first"));
     let map = map_of(&client.only());
     assert_eq!(map.state(), Some(AuthState::Continue));
-    assert_eq!(map.get(NEW_TOKEN_KEY).and_then(Value::as_str), Some("second"));
+    assert_eq!(map.get("auth_newToken").and_then(Value::as_str), Some("second"));
     assert!(!client.peer.is_authenticated());
     client.call_at((1, 1, 2), Bytes::new());
     assert_eq!(client.only().header.ty, Type::Error);

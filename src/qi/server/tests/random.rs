@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use proptest::prelude::*;
 
+use crate::qi::endpoint::Types;
 use crate::qi::message::Type;
 use crate::qi::server::mailbox::Limits;
 use crate::qi::server::{Answer, Call, CallError};
@@ -77,7 +78,7 @@ impl Book {
                 if message.header.ty == Type::Event {
                     continue;
                 }
-                assert!(message.header.ty.is_answer());
+                assert!(Types::ANSWERS.contains(message.header.ty));
                 let count = self.answers.get_mut(&(number, message.header.id));
                 *count.expect("an answer to nothing, or to a Post") += 1;
             }

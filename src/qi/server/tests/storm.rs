@@ -9,6 +9,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use crate::qi::endpoint::Types;
 use crate::qi::message::{HEADER_SIZE, Header, Message, Type};
 use crate::qi::meta;
 use crate::qi::server::directory_object::DirectoryService;
@@ -253,7 +254,7 @@ impl Book {
             let id = message.header.id;
             match message.header.ty {
                 Type::Call => self.ours.push(message.header),
-                ty if ty.is_answer() => {
+                ty if Types::ANSWERS.contains(ty) => {
                     *self.answered.entry(id).or_default() += 1;
                     assert!(self.answered[&id] <= self.asked.get(&id).copied().unwrap_or_default(), "{message:?}");
                     self.given.extend(given(&message));

@@ -18,7 +18,7 @@ class Application:
     ) -> None:
         options = {} if args is None or raw else _take_options(args)
         #: The session, which :meth:`start` connects.
-        self.session = Session()
+        self.session: Session = Session()
         #: The address of the directory.
         self.url: str = options.get("--qi-url") or url or DEFAULT_URL
         self._listen = options.get("--qi-listen-url")

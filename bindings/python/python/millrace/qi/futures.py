@@ -14,7 +14,15 @@ from .errors import CallbackError, Error, Timeout
 T = TypeVar("T")
 U = TypeVar("U")
 
-FutureState = enum.IntEnum("FutureState", {"None": 0, "Running": 1, "Canceled": 2, "FinishedWithError": 3, "FinishedWithValue": 4})
+class FutureState(enum.IntEnum):
+    """What has become of a future."""
+
+    # A name that cannot be assigned to.
+    locals()["None"] = 0
+    Running = 1
+    Canceled = 2
+    FinishedWithError = 3
+    FinishedWithValue = 4
 
 
 class FutureTimeout:

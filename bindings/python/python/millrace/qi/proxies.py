@@ -35,7 +35,7 @@ class Method:
 
     def __init__(self, proxy: Proxy, name: str) -> None:
         self._proxy = proxy
-        self.__name__ = name
+        self.__name__: str = name
 
     def __call__(self, *arguments: Any, _async: bool = False, _timeout: Optional[float] = None) -> Any:
         if _async:

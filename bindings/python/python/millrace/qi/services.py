@@ -51,9 +51,9 @@ def _threading(parallel: bool) -> Callable[..., Any]:
 
 
 #: The methods of this class run one after the other; so do those of classes that say nothing. ``@qi.singleThreaded()``
-singleThreaded = _threading(False)
+singleThreaded: Callable[..., Any] = _threading(False)
 #: The methods of this class, or this method, may run at the same time. ``@qi.multiThreaded()``
-multiThreaded = _threading(True)
+multiThreaded: Callable[..., Any] = _threading(True)
 
 _made: weakref.WeakKeyDictionary[Any, _native.RawWeakObject] = weakref.WeakKeyDictionary()
 _making = threading.RLock()

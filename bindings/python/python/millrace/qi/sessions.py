@@ -66,9 +66,9 @@ class Session:
         timeout: Optional[float] = None,
     ) -> None:
         #: Emitted when the session has connected.
-        self.connected = Signal("()")
+        self.connected: Signal = Signal("()")
         #: Emitted with the reason when the directory's connection has ended.
-        self.disconnected = Signal("(s)")
+        self.disconnected: Signal = Signal("(s)")
         #: Emitted with number and name when a service has come.
         self.serviceRegistered: Signal = _News(self, "serviceAdded")
         #: Emitted with number and name when a service has gone.

@@ -165,7 +165,9 @@ class Property(Signal):
             weak.set(name, value)
         return None
 
-    addCallback = Signal.connect
+    def addCallback(self, callback: Callback, _async: bool = False) -> Any:
+        """The same as :meth:`connect`."""
+        return self.connect(callback, _async)
 
     def __call__(self, *arguments: Any) -> None:
         self.setValue(*arguments)

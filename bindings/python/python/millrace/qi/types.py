@@ -126,28 +126,28 @@ class List(Type):
     """A list of values of one type: ``List(Int32)``."""
 
     def __init__(self, element: Any) -> None:
-        self.signature = f"[{signature_of(element)}]"
+        self.signature: str = f"[{signature_of(element)}]"
 
 
 class Map(Type):
     """A dict: ``Map(String, Int32)``."""
 
     def __init__(self, key: Any, value: Any) -> None:
-        self.signature = f"{{{signature_of(key)}{signature_of(value)}}}"
+        self.signature: str = f"{{{signature_of(key)}{signature_of(value)}}}"
 
 
 class Struct(Type):
     """A tuple of values of these types: ``Struct([Int32, String])``."""
 
     def __init__(self, fields: collections.abc.Iterable[Any]) -> None:
-        self.signature = f"({''.join(signature_of(field) for field in fields)})"
+        self.signature: str = f"({''.join(signature_of(field) for field in fields)})"
 
 
 class Optional(Type):
     """A value, or None: ``Optional(Int32)``."""
 
     def __init__(self, value: Any) -> None:
-        self.signature = f"+{signature_of(value)}"
+        self.signature: str = f"+{signature_of(value)}"
 
 
 _PLAIN: dict[Any, str] = {

@@ -1,0 +1,368 @@
+'use strict';
+// What sockets and their contexts have in common: messages, and waiting for them.
+
+const { EventEmitter } = require('node:events');
+const streams = require('./streams.js');
+const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
+const { newSlot, operation, turnDue } = require('./hub.js');
+const { TIMEOUTS, define, hasOption } = require('./options.js');
+const { Waiting } = require('./waiting.js');
+
+const PROTOCOLS = {
+  Pair: 16, Pub: 32, Sub: 33, Req: 48, Rep: 49, Push: 80, Pull: 81, Surveyor: 98, Respondent: 99, Bus: 112,
+};
+
+// Receiving from these changes nothing but the queue, so many messages may be fetched with one crossing into native code.
+const BATCHES = new Set([PROTOCOLS.Pair, PROTOCOLS.Sub, PROTOCOLS.Pull, PROTOCOLS.Bus]);
+
+const BATCH = 256;
+const BLOCK = 16 * 1024;
+const SMALL = 4 * 1024;
+
+const DONE = Promise.resolve();
+const lengths = new Uint32Array(BATCH);
+// Where arrivals are put; what is left of it is used for the next ones.
+let block = Buffer.alloc(0);
+// Where small messages are put together that go out at once.
+const outgoing = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** What is to be sent as bytes: a string is UTF-8. */
+function bytesOf(data) {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (ArrayBuffer.isView(data)) return data;
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  throw new TypeError('a message is a Buffer, a typed array, an ArrayBuffer or a string');
+}
+
+class Messages extends EventEmitter {
+  #native;
+  #protocol;
+  #raw;
+  #batches;
+  #receiving;
+  #sending;
+  #closing = null;
+  // Fetched, but not given to anybody yet.
+  #pending = [];
+  #next = 0;
+  #timeouts;
+  #flowing = false;
+
+  /** @param like a socket whose time limits it begins with. */
+  constructor(native, protocol, raw, like) {
+    super();
+    this.#native = native;
+    this.#protocol = protocol;
+    this.#raw = raw;
+    this.#batches = BATCHES.has(protocol) && !raw;
+    this.#timeouts = { sendTimeout: undefined, receiveTimeout: undefined, ...(like && like.#timeouts) };
+    const slot = newSlot();
+    this.#receiving = new Waiting(native, 0, slot);
+    this.#sending = new Waiting(native, 1, slot);
+    this.on('newListener', (event) => event === 'message' && this.#flow());
+    this.on('removeListener', (event) => event === 'message' && this.listenerCount('message') === 0 && this.#halt());
+  }
+
+  static {
+    // For the classes below.
+    Messages.native = (messages) => messages.#native;
+    /** Sets options, and then does the rest of what a constructor does; what fails leaves nothing open. */
+    Messages.setUp = (messages, options, rest = () => {}) => {
+      try {
+        for (const [name, value] of Object.entries(options)) {
+          if (!hasOption(messages, name)) throw new TypeError(`${messages.constructor.name} has no option ${name}`);
+          if (value !== undefined) messages[name] = value;
+        }
+        rest();
+      } catch (error) {
+        messages.close();
+        throw error;
+      }
+    };
+    define(this, TIMEOUTS, Messages.native, (messages, name, value) => {
+      messages.#timeouts[name] = value === Infinity ? undefined : value;
+    });
+  }
+
+  get protocol() {
+    return this.#protocol;
+  }
+
+  get raw() {
+    return this.#raw;
+  }
+
+  get closed() {
+    return this.#closing !== null;
+  }
+
+  // ---- sending
+
+  send(data, options) {
+    try {
+      const bytes = bytesOf(data);
+      return this.#put(() => this.#native.send(bytes), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  sendRaw(header, body, options) {
+    try {
+      const [head, bytes] = [bytesOf(header), bytesOf(body)];
+      return this.#put(() => this.#native.sendRaw(head, bytes), options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Sends at once, or gives false. */
+  trySend(data) {
+    const result = this.#native.send(bytesOf(data));
+    if (result === -EAGAIN) return false;
+    check(result, 'send');
+    return true;
+  }
+
+  async sendMany(messages, options) {
+    const list = Array.isArray(messages) ? messages : [...messages];
+    let sent = 0;
+    try {
+      while (sent < list.length) {
+        const taken = this.#sending.busy ? 0 : this.#putMany(list, sent);
+        if (taken > 0) sent += taken;
+        else {
+          await this.send(list[sent], options);
+          sent++;
+        }
+        const due = turnDue();
+        if (due) await due;
+        if (options?.signal?.aborted && sent < list.length) throw aborted(options.signal);
+      }
+    } catch (error) {
+      error.sent = sent;
+      throw error;
+    }
+  }
+
+  /** How many messages were sent at once; 0 if the next one must be sent by itself. */
+  #putMany(list, first) {
+    let [count, at] = [0, 0];
+    for (; count < BATCH && first + count < list.length; count++) {
+      const message = list[first + count];
+      let length;
+      if (typeof message === 'string') {
+        if (message.length > SMALL || at + 3 * message.length > outgoing.length) break;
+        length = outgoing.write(message, at);
+      } else {
+        const bytes = bytesOf(message);
+        length = bytes.byteLength;
+        if (length > SMALL || at + length > outgoing.length) break;
+        outgoing.set(bytes instanceof Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, length), at);
+      }
+      lengths[count] = length;
+      at += length;
+    }
+    if (count === 0) return 0;
+    const taken = this.#native.sendBatch(outgoing, lengths, count);
+    return taken === -EAGAIN ? 0 : check(taken, 'sendMany');
+  }
+
+  #put(attempt, options) {
+    if (options?.signal?.aborted) return Promise.reject(aborted(options.signal));
+    if (!this.#sending.busy) {
+      const result = attempt();
+      if (result >= 0) return turnDue() ?? DONE;
+      if (result !== -EAGAIN) return Promise.reject(new MillraceError(-result, 'send'));
+    }
+    const wait = { timeout: this.#timeouts.sendTimeout, ...options };
+    return this.#sending.add(() => {
+      const result = attempt();
+      return result < 0 ? result : undefined;
+    }, 'send', wait);
+  }
+
+  // ---- receiving
+
+  receive(options) {
+    return this.#get(() => this.#take(), options);
+  }
+
+  receiveRaw(options) {
+    return this.#get(() => this.#native.receiveRaw(), options).then(([header, body]) => ({ header, body }));
+  }
+
+  /** A message, or null. */
+  tryReceive() {
+    const message = this.#take();
+    if (typeof message !== 'number') return message;
+    if (message === -EAGAIN) return null;
+    throw new MillraceError(-message, 'receive');
+  }
+
+  /** Waits for the first, and takes what is there, up to a maximum. */
+  async receiveMany(maximum = 1000, options) {
+    const messages = [await this.receive(options)];
+    while (messages.length < maximum) {
+      const message = this.#take();
+      // An error comes again with the next call.
+      if (typeof message === 'number') break;
+      messages.push(message);
+    }
+    return messages;
+  }
+
+  #get(attempt, options) {
+    if (options?.signal?.aborted) return Promise.reject(aborted(options.signal));
+    if (!this.#receiving.busy) {
+      const message = attempt();
+      if (typeof message !== 'number') {
+        const due = turnDue();
+        return due === null ? Promise.resolve(message) : due.then(() => message);
+      }
+      if (message !== -EAGAIN) return Promise.reject(new MillraceError(-message, 'receive'));
+    }
+    return this.#receiving.add(attempt, 'receive', { timeout: this.#timeouts.receiveTimeout, ...options });
+  }
+
+  /** The next message, or a number below 0. */
+  #take() {
+    if (this.#next < this.#pending.length) {
+      const message = this.#pending[this.#next];
+      this.#pending[this.#next++] = undefined;
+      if (this.#next === this.#pending.length) {
+        this.#pending.length = 0;
+        this.#next = 0;
+      }
+      return message;
+    }
+    if (!this.#batches) return this.#native.receive();
+    if (block.length < SMALL) block = Buffer.allocUnsafeSlow(BLOCK);
+    const count = this.#native.receiveBatch(block, lengths);
+    if (count < 0) return count;
+    if (count === 0) return this.#native.receive();
+    const first = block.subarray(0, lengths[0]);
+    let at = lengths[0];
+    for (let index = 1; index < count; index++) {
+      this.#pending.push(block.subarray(at, (at += lengths[index])));
+    }
+    block = block.subarray(at);
+    return first;
+  }
+
+  // ---- as an emitter
+
+  #flow() {
+    if (this.#flowing || this.closed) return;
+    this.#flowing = true;
+    // A listener that is being added gets the first message too.
+    setImmediate(() => this.#pump());
+  }
+
+  #halt() {
+    this.#flowing = false;
+    this.#receiving.stopIdle();
+  }
+
+  #pump() {
+    if (!this.#flowing || this.closed) return;
+    this.#receiving.idle = null;
+    let message;
+    let count = 0;
+    try {
+      for (; this.#flowing && count < BATCH && typeof (message = this.#take()) !== 'number'; count++) {
+        this.emit('message', message);
+      }
+    } finally {
+      if (this.#flowing && !this.closed) {
+        if (typeof message === 'number' && message !== -EAGAIN) {
+          this.#flowing = false;
+          this.emit('error', new MillraceError(-message, 'receive'));
+        } else if (typeof message === 'number') {
+          this.#receiving.whenIdle(() => this.#pump());
+        } else {
+          setImmediate(() => this.#pump());
+        }
+      }
+    }
+  }
+
+  // ---- as an iterator, and as streams
+
+  [Symbol.asyncIterator]() {
+    let done = false;
+    return {
+      next: async () => {
+        if (done) return { value: undefined, done: true };
+        try {
+          return { value: await this.receive(), done: false };
+        } catch (error) {
+          done = true;
+          if (error.code === 'EBADF' && this.closed) return { value: undefined, done: true };
+          throw error;
+        }
+      },
+      return: async () => {
+        done = true;
+        return { value: undefined, done: true };
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  readable(options) {
+    return streams.readable(this, options);
+  }
+
+  writable(options) {
+    return streams.writable(this, options);
+  }
+
+  // ---- the rest
+
+  cancel() {
+    check(this.#native.cancel(), 'cancel');
+    // Who waits for an answer that does not come any more finds out by trying; the descriptor does not tell.
+    if (this.#receiving.busy) this.#receiving.ready();
+  }
+
+  setOption(level, option, value) {
+    check(this.#native.setOption(level, option, typeof value === 'number' ? value : Buffer.from(value)), 'setOption');
+  }
+
+  getOption(level, option) {
+    return translate(() => this.#native.getOption(level, option), 'getOption');
+  }
+
+  ref() {
+    this.#receiving.keepAlive(true);
+    this.#sending.keepAlive(true);
+    return this;
+  }
+
+  unref() {
+    this.#receiving.keepAlive(false);
+    this.#sending.keepAlive(false);
+    return this;
+  }
+
+  close() {
+    if (this.#closing === null) {
+      this.#flowing = false;
+      this.#pending = [];
+      this.#next = 0;
+      this.#receiving.close();
+      this.#sending.close();
+      this.#closing = operation((number) => check(this.#native.close(number), 'close')).then(() => void this.emit('close'));
+    }
+    return this.#closing;
+  }
+}
+
+Messages.prototype[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] = function dispose() {
+  return this.close();
+};
+
+module.exports = { Messages, PROTOCOLS };

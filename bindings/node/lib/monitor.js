@@ -1,0 +1,82 @@
+'use strict';
+// The events of a socket.
+
+const { MillraceError, aborted, name, EAGAIN, EBADF } = require('./errors.js');
+const { newSlot, turnDue } = require('./hub.js');
+const { Waiting } = require('./waiting.js');
+
+class Monitor {
+  #native;
+  #waiting;
+  #closed = false;
+
+  constructor(native) {
+    this.#native = native;
+    this.#waiting = new Waiting(native, 0, newSlot());
+  }
+
+  receive({ signal, timeout } = {}) {
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    if (!this.#waiting.busy) {
+      const event = this.#take();
+      if (typeof event !== 'number') {
+        const due = turnDue();
+        return due === null ? Promise.resolve(event) : due.then(() => event);
+      }
+      if (event !== -EAGAIN) return Promise.reject(new MillraceError(-event, 'monitor'));
+    }
+    return this.#waiting.add(() => this.#take(), 'monitor', { signal, timeout });
+  }
+
+  tryReceive() {
+    const event = this.#take();
+    if (typeof event !== 'number') return event;
+    if (event === -EAGAIN) return null;
+    throw new MillraceError(-event, 'monitor');
+  }
+
+  /** An event, or a number below 0. */
+  #take() {
+    if (this.#closed) return -EBADF;
+    const told = this.#native.next();
+    if (typeof told === 'number') return told;
+    return {
+      ...told,
+      time: new Date(told.time),
+      error: told.error === 0 ? undefined : name(told.error),
+      retry: told.retry < 0 ? undefined : told.retry,
+    };
+  }
+
+  async *[Symbol.asyncIterator]() {
+    for (;;) {
+      let event;
+      try {
+        event = await this.receive();
+      } catch (error) {
+        if (error.code === 'EBADF') return;
+        throw error;
+      }
+      yield event;
+    }
+  }
+
+  ref() {
+    this.#waiting.keepAlive(true);
+    return this;
+  }
+
+  unref() {
+    this.#waiting.keepAlive(false);
+    return this;
+  }
+
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#waiting.close();
+    this.#native.close();
+  }
+}
+
+module.exports = { Monitor };

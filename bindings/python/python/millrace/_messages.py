@@ -1,0 +1,143 @@
+"""What sockets and their contexts have in common: messages, and waiting for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from types import TracebackType
+from typing import Optional, TypeVar
+
+from . import _native
+from ._aio import Readiness
+from ._options import Seconds
+from ._types import Buffer
+from .errors import Closed, Terminated, Timeout, WouldBlock
+
+Self = TypeVar("Self", bound="Messages")
+
+# Numbers of the C interface.
+_SOL_SOCKET = 0
+_SNDFD, _RCVFD = 10, 11
+_PUB, _PUSH = 32, 80
+
+
+class Messages(_native.RawSocket):
+    """Sends and receives; see :class:`millrace.Socket` and :class:`millrace.Context`."""
+
+    send_timeout: Seconds = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
+    recv_timeout: Seconds = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
+
+    _readable: Optional[Readiness] = None
+    _writable: Optional[Readiness] = None
+
+    def close(self) -> None:
+        self._end_waits()
+        super().close()
+
+    def cancel(self) -> None:
+        """Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been:
+        who waits for an answer, in other threads or tasks, gets :class:`millrace.WrongState`. :class:`millrace.NotSupported`
+        of raw sockets, and of other types than Req, Rep, Surveyor and Respondent."""
+        super().cancel()
+        if self._readable is not None:
+            self._readable.wake()
+
+    def _end_waits(self) -> None:
+        """Before its descriptors go: tasks that wait find out by trying again."""
+        for readiness in (self._readable, self._writable):
+            if readiness is not None:
+                readiness.close()
+
+    @property
+    def recv_fd(self) -> int:
+        """A descriptor that is readable while a message can be received, for ``select`` and its like. Neither read nor
+        close it."""
+        return int(self.get_option(_SOL_SOCKET, _RCVFD))
+
+    @property
+    def send_fd(self) -> int:
+        """A descriptor that is *readable* while a message can be sent. Neither read nor close it."""
+        return int(self.get_option(_SOL_SOCKET, _SNDFD))
+
+    def fileno(self) -> int:
+        """``recv_fd``, or ``send_fd`` of a socket that cannot receive: so that ``selectors`` take the socket itself."""
+        return self.send_fd if self._protocol in (_PUB, _PUSH) else self.recv_fd
+
+    # ---- in `with` and `for`
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The messages that come; ends when the socket is closed, or when none comes within ``recv_timeout``."""
+        while True:
+            try:
+                yield self.recv()
+            except (Closed, Terminated, Timeout):
+                return
+
+    # ---- asyncio
+
+    async def asend(self, data: Buffer) -> None:
+        """Sends a message in an asyncio program. Tried at once; waits, without a time limit (``asyncio.wait_for`` sets
+        one), while no peer takes it. If it is cancelled, nothing was sent."""
+        try:
+            return self.send(data, block=False)
+        except WouldBlock:
+            pass
+
+        def attempt() -> Optional[bool]:
+            try:
+                self.send(data, block=False)
+            except WouldBlock:
+                return None
+            return True
+
+        await self._waits_for_room().attempt(attempt)
+
+    async def arecv(self) -> bytes:
+        """Receives a message in an asyncio program. Tried at once; if it is cancelled, no message is lost."""
+        readable = self._readable
+        if readable is None or not readable.belongs_to(asyncio.get_running_loop()):
+            # Nobody waits in this loop yet, so nobody is overtaken.
+            message = self.try_recv()
+            if message is not None:
+                return message
+            readable = self._waits_for_messages()
+        return await readable.attempt(self.try_recv)
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self._end_waits()
+        # Closing may wait for what lingers.
+        await asyncio.get_running_loop().run_in_executor(None, super().close)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The messages that come; ends when the socket is closed."""
+        while True:
+            try:
+                message = await self.arecv()
+            except (Closed, Terminated):
+                return
+            yield message
+
+    def _waits_for_messages(self) -> Readiness:
+        loop = asyncio.get_running_loop()
+        if self._readable is None or not self._readable.belongs_to(loop):
+            self._readable = Readiness(loop, self.recv_fd)
+        return self._readable
+
+    def _waits_for_room(self) -> Readiness:
+        loop = asyncio.get_running_loop()
+        if self._writable is None or not self._writable.belongs_to(loop):
+            self._writable = Readiness(loop, self.send_fd)
+        return self._writable

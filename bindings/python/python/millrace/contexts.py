@@ -1,0 +1,116 @@
+"""Contexts: many requests, answers or subscriptions at a time on one socket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._messages import Messages
+from ._options import Seconds, set_options
+
+if TYPE_CHECKING:
+    from .sockets import Socket
+
+__all__ = ["Context", "ReqContext", "SubContext", "SurveyorContext"]
+
+Self = TypeVar("Self", bound="Context")
+
+# Numbers of the C interface.
+_SUB, _REQ, _SURVEYOR = 33, 48, 98
+
+
+class Resending(Messages):
+    """Options of who asks."""
+
+    resend_interval: Seconds = Seconds(_REQ, 1, "A request without a reply is sent again after this; 60 at first.")
+
+
+class WithDeadline(Messages):
+    """Options of surveys."""
+
+    deadline: Seconds = Seconds(_SURVEYOR, 1, "How long answers are waited for; 1 at first.")
+
+
+class Subscribing(Messages):
+    """Topics of a subscriber."""
+
+    def subscribe(self, topic: str | bytes) -> None:
+        """Wants messages that begin with these bytes; b"" is all messages."""
+        self.set_option(_SUB, 1, _bytes(topic))
+
+    def unsubscribe(self, topic: str | bytes) -> None:
+        """Takes back a subscription."""
+        self.set_option(_SUB, 2, _bytes(topic))
+
+    def _subscribe_all(self, topics: Any) -> None:
+        for topic in [topics] if isinstance(topics, (str, bytes)) else topics:
+            self.subscribe(topic)
+
+
+class Context(Messages):
+    """What a socket remembers of its protocol, without the connections: any number of contexts ask, answer or subscribe for
+    themselves over those of one socket. ``socket.context()`` opens one.
+
+        >>> import millrace
+        >>> with millrace.Rep(bind="inproc://office") as server, millrace.Req(connect="inproc://office") as client:
+        ...     one, other = client.context(), client.context()
+        ...     one.send(b"first")
+        ...     other.send(b"second")
+        ...     for _ in range(2):
+        ...         server.send(server.recv().upper())
+        ...     other.recv(), one.recv()
+        (b'SECOND', b'FIRST')
+
+    It sends and receives as a socket does, in asyncio programs too, and has ``send_timeout`` and ``recv_timeout`` and the options
+    of its protocol for itself. The socket can be used beside its contexts. Closing one gives up what it asked or was to answer,
+    and leaves the socket open; when the socket is closed, its contexts raise :class:`millrace.Closed`.
+    """
+
+    def __new__(cls: type[Self], socket: Socket, **_: Any) -> Self:
+        return super().__new__(cls, socket)
+
+    def __init__(self, socket: Socket, **options: Any) -> None:
+        #: The socket whose context it is, which stays as long as its contexts do.
+        self.socket = socket
+        socket._contexts.add(self)
+        try:
+            set_options(self, options)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def closed(self) -> bool:
+        """Whether the context is closed, or its socket."""
+        return super().closed or self.socket.closed
+
+    def close(self) -> None:
+        """Gives up what the context asked or was to answer; who waits, in other threads or tasks, gets :class:`millrace.Closed`.
+        Closing again does nothing."""
+        super().close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {type(self.socket).__name__}{' closed' if self.closed else ''}>"
+
+
+class ReqContext(Resending, Context):
+    """A context of a :class:`millrace.Req`: it has a request under way."""
+
+
+class SurveyorContext(WithDeadline, Context):
+    """A context of a :class:`millrace.Surveyor`: it has a survey and a deadline of its own."""
+
+
+class SubContext(Subscribing, Context):
+    """A context of a :class:`millrace.Sub`: it has subscriptions and a queue of its own. ``subscribe="topic"``, or a list."""
+
+    def __init__(self, socket: Socket, *, subscribe: Any = (), **options: Any) -> None:
+        super().__init__(socket, **options)
+        try:
+            self._subscribe_all(subscribe)
+        except BaseException:
+            self.close()
+            raise
+
+
+def _bytes(topic: str | bytes) -> bytes:
+    return topic.encode() if isinstance(topic, str) else bytes(topic)
