@@ -16,7 +16,7 @@ use support::{Outcome, ScratchDir, c_compiler, our_lib_dir, repo_root, require_g
 
 const NANOMSG: [&str; 11] =
     ["nn.h", "bus.h", "inproc.h", "ipc.h", "pair.h", "pipeline.h", "pubsub.h", "reqrep.h", "survey.h", "tcp.h", "ws.h"];
-const MILLRACE: [&str; 2] = ["options.h", "qi.h"];
+const MILLRACE: [&str; 4] = ["options.h", "qi_values.h", "qi_client.h", "qi_service.h"];
 
 /// How a dump is made: nothing of it depends on where it is made.
 const DUMP: [&str; 5] = ["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--type-id-style", "hash"];

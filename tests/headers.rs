@@ -27,6 +27,8 @@ struct Header {
     /// Types that no function mentions.
     types: &'static [&'static str],
     style: Style,
+    /// Of the sources those whose items stand in this header, if not all do: names of files in `qi`.
+    parts: &'static [&'static str],
 }
 
 const PLAIN: Header = Header {
@@ -39,9 +41,35 @@ const PLAIN: Header = Header {
     tail: None,
     types: &[],
     style: Style::Tag,
+    parts: &[],
 };
 
-const HEADERS: [Header; 18] = [
+/// The object bus, whose headers are parts of one: cbindgen must see all of it to know the types in each.
+const BUS: Header = Header {
+    directory: "millrace",
+    sources: &[
+        "qi/error.rs",
+        "qi/handles.rs",
+        "qi/build.rs",
+        "qi/read.rs",
+        "qi/codec.rs",
+        "qi/format.rs",
+        "qi/options.rs",
+        "qi/client.rs",
+        "qi/calls.rs",
+        "qi/subscribe.rs",
+        "qi/endpoint.rs",
+        "qi/objects.rs",
+        "qi/requests.rs",
+        "qi/given.rs",
+        "qi/server_options.rs",
+        "qi/server.rs",
+        "qi/provider.rs",
+    ],
+    ..PLAIN
+};
+
+const HEADERS: [Header; 21] = [
     Header {
         name: "nn",
         sources: &[
@@ -100,6 +128,7 @@ const HEADERS: [Header; 18] = [
         text: Some("headers/monitor.text.h"),
         ..PLAIN
     },
+    Header { directory: "millrace", name: "qi", includes: &["qi_service.h"], text: Some("headers/qi.text.h"), ..PLAIN },
     Header {
         directory: "millrace",
         name: "peer",
@@ -109,30 +138,24 @@ const HEADERS: [Header; 18] = [
         ..PLAIN
     },
     Header {
-        directory: "millrace",
-        name: "qi",
-        sources: &[
-            "qi/error.rs",
-            "qi/handles.rs",
-            "qi/build.rs",
-            "qi/read.rs",
-            "qi/codec.rs",
-            "qi/format.rs",
-            "qi/objects.rs",
-            "qi/requests.rs",
-            "qi/given.rs",
-            "qi/options.rs",
-            "qi/server.rs",
-            "qi/client.rs",
-            "qi/calls.rs",
-            "qi/subscribe.rs",
-            "qi/provider.rs",
-            "qi/endpoint.rs",
-        ],
+        name: "qi_values",
+        parts: &["error", "handles", "build", "read", "codec", "format"],
         system_includes: &["errno.h", "stdarg.h", "stddef.h", "stdint.h"],
-        text: Some("headers/qi.text.h"),
-        tail: Some("headers/qi.tail.h"),
-        ..PLAIN
+        text: Some("headers/qi_values.text.h"),
+        tail: Some("headers/qi_values.tail.h"),
+        ..BUS
+    },
+    Header {
+        name: "qi_client",
+        parts: &["options", "client", "calls", "subscribe", "endpoint"],
+        includes: &["qi_values.h"],
+        ..BUS
+    },
+    Header {
+        name: "qi_service",
+        parts: &["objects", "requests", "given", "server_options", "server", "provider"],
+        includes: &["qi_client.h"],
+        ..BUS
     },
 ];
 
@@ -160,11 +183,40 @@ impl Header {
         builder.with_config(config).generate().expect("generate a header").write(&mut header);
         // Those of cbindgen's own are comments that C89 does not know.
         let mut header = String::from_utf8(header).expect("a header is text");
+        if !self.parts.is_empty() {
+            header = self.part_of(&header);
+        }
         if let Some(file) = self.tail {
             let end = header.rfind("#endif").expect("the end of the guard");
             header.insert_str(end, &format!("{}\n", text(file)));
         }
         header.replace("// __cplusplus", "/* __cplusplus */").replace("// extern \"C\"", "/* extern \"C\" */")
+    }
+
+    /// What stands in this header, of one with everything.
+    fn part_of(&self, whole: &str) -> String {
+        let source =
+            |part: &&str| fs::read_to_string(repo_root().join(format!("src/capi/qi/{part}.rs"))).expect("a source");
+        let own: BTreeSet<String> = self.parts.iter().flat_map(|part| defined(&source(part))).collect();
+        let mut part = String::new();
+        let mut lines = whole.lines().peekable();
+        while let Some(line) = lines.next() {
+            let mut item = format!("{line}\n");
+            if line != "/**" {
+                part += &item;
+                continue;
+            }
+            while let Some(next) =
+                lines.next_if(|next| *next != "/**" && !next.starts_with("#ifdef") && !next.starts_with("#endif"))
+            {
+                item += &format!("{next}\n");
+            }
+            let name = item.split(" */\n").nth(1).and_then(declared);
+            if own.contains(&name.unwrap_or_else(|| panic!("what does this declare? {item}"))) {
+                part += &item;
+            }
+        }
+        part
     }
 
     /// Programs test those of nanomsg, so they are part of its interface.
@@ -174,6 +226,33 @@ impl Header {
             "nanomsg" => format!("{name}_H_INCLUDED"),
             directory => format!("{}_{name}_H", directory.to_uppercase()),
         }
+    }
+}
+
+/// What a source defines for C.
+fn defined(source: &str) -> Vec<String> {
+    let name = |line: &str| {
+        let rest = line.strip_prefix("pub ")?;
+        let rest = ["type ", "const ", "struct ", "extern \"C\" fn ", "unsafe extern \"C\" fn "]
+            .into_iter()
+            .find_map(|start| rest.strip_prefix(start))?;
+        Some(rest.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').next()?.to_owned())
+    };
+    source.lines().filter_map(name).collect()
+}
+
+/// The name that a declaration is for.
+fn declared(code: &str) -> Option<String> {
+    let word = |text: &str| {
+        let word = text.trim_matches(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+        Some(word.to_owned()).filter(|word| !word.is_empty())
+    };
+    let first = code.lines().next()?;
+    match first.split(' ').next()? {
+        "#define" | "struct" => word(first.split(' ').nth(1)?),
+        "typedef" if first.contains("(*") => word(first.split("(*").nth(1)?.split(')').next()?),
+        "typedef" => word(first.rsplit(' ').next()?),
+        _ => word(first.split('(').next()?.rsplit([' ', '*']).next()?),
     }
 }
 
@@ -197,6 +276,27 @@ fn the_committed_headers_are_up_to_date() {
         let committed = fs::read_to_string(header.path()).unwrap_or_default();
         assert!(committed == header.generate(), "{} is stale: run `make headers`", header.path().display());
     }
+}
+
+/// The parts of the bus have all of it, each thing once.
+#[test]
+fn parts_have_everything_once() {
+    let mut parts: Vec<&str> = HEADERS.iter().flat_map(|header| header.parts).copied().collect();
+    let mut sources: Vec<String> = parts.iter().map(|part| format!("qi/{part}.rs")).collect();
+    sources.sort();
+    let mut all: Vec<&str> = BUS.sources.to_vec();
+    all.sort_unstable();
+    assert_eq!(sources, all);
+    parts.sort_unstable();
+    parts.dedup();
+    assert_eq!(parts.len(), all.len());
+    let text: String = HEADERS.iter().filter(|header| !header.parts.is_empty()).map(Header::generate).collect();
+    let whole = BUS.generate();
+    let functions = |text: &str| text.lines().filter(|line| line.starts_with("NN_EXPORT")).count();
+    let types =
+        |text: &str| text.lines().filter(|line| line.starts_with("typedef") || line.starts_with("struct")).count();
+    assert!(functions(&whole) > 100 && types(&whole) > 20);
+    assert_eq!((functions(&text), types(&text)), (functions(&whole), types(&whole)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The C interface of the object bus: what `include/millrace/qi.h` says, each function a thin screen over `crate::qi`.
+//! The C interface of the object bus: what `include/millrace/qi.h` and its parts say, each function a thin screen over `crate::qi`.
 //!
 //! C holds numbers, never addresses: a handle says what kind of thing it is and which one, and no number is given out
 //! twice (`handles`). So a handle that was freed, made up, or is of another kind is an error, not a disaster.
@@ -26,6 +26,7 @@ pub mod provider;
 pub mod read;
 pub mod requests;
 pub mod server;
+pub mod server_options;
 pub mod subscribe;
 #[cfg(test)]
 mod tests;

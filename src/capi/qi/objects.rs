@@ -12,8 +12,8 @@ use super::client::{self, nnqi_proxy};
 use super::error::{Failure, Result, guard};
 use super::handles::{Handles, Kind};
 use super::held::Held;
-use super::options::{NNQI_ACCEPT, words};
 use super::requests::{self, nnqi_request};
+use super::server_options::{NNQI_ACCEPT, words};
 use super::user::User;
 use super::view;
 

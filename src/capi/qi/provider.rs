@@ -7,7 +7,8 @@ use crate::qi::endpoint::may_wait;
 use super::error::{Failure, guard};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
-use super::options::{nnqi_options, nnqi_server_options, server_options, session_options};
+use super::options::{nnqi_options, session_options};
+use super::server_options::{nnqi_server_options, server_options};
 use super::view;
 
 /// Services of this process on the bus of another: registered with its directory, and reached at addresses of ours. Any thread.

@@ -11,7 +11,8 @@ use super::client::{self, nnqi_proxy};
 use super::error::{Failure, guard};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
-use super::options::{nnqi_server_options, server_options, timeout};
+use super::options::timeout;
+use super::server_options::{nnqi_server_options, server_options};
 use super::view;
 
 /// A directory with services of this process. Any thread. Close it with nnqi_server_close.

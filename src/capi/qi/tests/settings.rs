@@ -5,9 +5,8 @@ use std::ptr::null;
 use std::time::Duration;
 
 use super::super::error::Failure;
-use super::super::options::{
-    connection_options, nnqi_options, nnqi_server_options, server_options, session_options, timeout,
-};
+use super::super::options::{connection_options, nnqi_options, session_options, timeout};
+use super::super::server_options::{nnqi_server_options, server_options};
 
 fn nothing() -> nnqi_options {
     // SAFETY: numbers, pointers that may be NULL, and functions that may be none: all zero is a value, the one C writes as {0}.
@@ -109,7 +108,7 @@ fn what_makes_no_sense_is_said() {
 fn what_makes_no_sense_for_a_server_is_said() {
     type Change = fn(&mut nnqi_server_options);
     unsafe extern "C" fn authenticate(
-        _: *const super::super::options::nnqi_credentials,
+        _: *const super::super::server_options::nnqi_credentials,
         _: *mut u64,
         _: *mut std::ffi::c_void,
     ) -> c_int {
