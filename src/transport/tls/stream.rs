@@ -41,8 +41,7 @@ struct State {
     left: Vec<u8>,
 }
 
-/// What is read from the wire while a call lasts. rustls by itself asks for 4 KiB at a time, which is four or five system calls for each record of
-/// a stream. The room is its thread's, so that an idle connection has none.
+/// What is read from the wire while a call lasts. rustls by itself asks for 4 KiB at first and never for more than a record. The room is its thread's, so that an idle connection has none.
 struct Ahead {
     room: Vec<u8>,
     /// What is still to be taken in of it.
@@ -52,9 +51,9 @@ struct Ahead {
     is_short: bool,
 }
 
-/// Room, and the least that is asked for.
+/// Room, and the least that is asked for: a whole record, for a part of one says nothing.
 const MUCH: usize = 64 * 1024;
-const LITTLE: usize = 4096;
+const LITTLE: usize = 18 * 1024;
 
 thread_local! {
     static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
