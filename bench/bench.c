@@ -125,7 +125,8 @@ static void print_latency(void)
     double sum = 0;
     for (int i = 0; i < sample_count; i++)
         sum += samples[i];
-    printf("us=%.3f mean=%.3f p99=%.3f", quantile(0.5), sum / sample_count, quantile(0.99));
+    printf("us=%.3f mean=%.3f p99=%.3f p999=%.3f worst=%.3f", quantile(0.5), sum / sample_count, quantile(0.99),
+           quantile(0.999), quantile(1));
 }
 
 /* ---- Peers ----------------------------------------------------------------------------------------------------- */

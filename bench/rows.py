@@ -122,6 +122,10 @@ ROWS = [
     latency("rcvfd", "tcp round trip, receiving by epoll on the descriptor", "roundtrip wait=epoll", AHEAD),
     latency("paced", "latency at 1,000 messages/s over tcp", "paced rate=1000", AHEAD),
     Row("paced-p99", "latency at 1,000 messages/s over tcp, p99", "paced rate=1000", "p99", "µs", True, (AHEAD,)),
+    Row("paced-p999", "latency at 1,000 messages/s over tcp, p99.9", "paced rate=1000", "p999", "µs", True, (AHEAD,),
+        window=12),
+    Row("paced-worst", "latency at 1,000 messages/s over tcp, the worst", "paced rate=1000", "worst", "µs", True, (AHEAD,),
+        window=12),
     Row("paced-cpu", "CPU seconds a second at 1,000 messages/s", "paced rate=1000", "cpu_s_per_s", "s", True, (AHEAD,)),
 
     # The first goals, for a look of their own: --only foundation

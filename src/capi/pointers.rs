@@ -5,6 +5,7 @@ use std::ffi::{CStr, c_char, c_int, c_void};
 use std::{ptr, slice};
 
 use crate::core::{Error, Result};
+use crate::sys::memory;
 
 /// `len` readable bytes at `base`, which may be NULL if there are none (nanomsg-api.md 2.5).
 ///
@@ -62,6 +63,19 @@ pub unsafe fn store(base: *mut c_void, source: &[u8]) -> Result<()> {
     // SAFETY: not NULL; room and distance are the caller's promise. The memory need not be initialised.
     unsafe { ptr::copy_nonoverlapping(source.as_ptr(), base.cast(), source.len()) };
     Ok(())
+}
+
+/// The `len` bytes at `base` as a place for what will be received; none of them if that cannot be.
+///
+/// # Safety
+/// A non-null `base` has room for `len` bytes, which nobody else uses during `'a`.
+#[inline]
+pub unsafe fn room<'a>(base: *mut c_void, len: usize) -> &'a mut [u8] {
+    if base.is_null() || len > isize::MAX as usize {
+        return &mut [];
+    }
+    // SAFETY: neither NULL nor too large; the rest is the caller's promise.
+    unsafe { memory::unfilled_bytes(base.cast(), len) }
 }
 
 /// Fills `len` bytes at `base` with zeroes.

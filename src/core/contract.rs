@@ -158,6 +158,12 @@ impl Events {
     pub fn is_empty(&self) -> bool {
         self.first.is_none() && self.more.is_empty()
     }
+
+    /// The event, if there is one and no other.
+    #[cfg(test)]
+    pub fn only(&self) -> Option<Evt> {
+        self.first.filter(|_| self.more.is_empty())
+    }
 }
 
 /// How a machine answers `Send` and `Recv`. Everything else is `Done`.
@@ -176,6 +182,21 @@ pub struct Readiness {
     pub recv: bool,
 }
 
+/// Where messages go and come from as long as nothing else happens, so that the socket need not ask for each of them. A machine
+/// that names no pipe is asked every time. What it says holds until it is fed anything but [`Cmd::Send`], [`Cmd::Recv`], or a
+/// [`Cmd::Incoming`] with `more`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Routes {
+    /// A send of the socket itself would only say [`Evt::Transmit`] to this pipe, and leave the machine as it is; so would
+    /// [`Cmd::Unsent`].
+    pub send: Option<PipeId>,
+    /// A receive of the socket itself would only say [`Evt::Take`] from this pipe, and what comes with `more` behind it leaves the
+    /// machine as it is.
+    pub recv: Option<PipeId>,
+    /// The machine looks at what comes on `recv`. Otherwise that is delivered as it is, the header in front of the body.
+    pub looks: bool,
+}
+
 /// A scalability protocol in one role (protocols.md). Pure: no I/O, no clock, no thread.
 pub trait Protocol: Send {
     /// Feeds one command; events are appended to `out`. `message` is the message under way: what is sent, or came
@@ -183,6 +204,11 @@ pub trait Protocol: Send {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer;
 
     fn readiness(&self, context: ContextId) -> Readiness;
+
+    /// Which way messages go until something else happens.
+    fn routes(&self) -> Routes {
+        Routes::default()
+    }
 
     /// Sets a protocol option (level = the socket type). `ENOPROTOOPT` if there is none such.
     fn set_option(&mut self, _context: ContextId, _option: i32, _value: &[u8]) -> Result<()> {

@@ -42,6 +42,8 @@ pub struct Message<'a> {
 pub enum Body<'a> {
     /// In the caller's buffer: `nn_send` of a buffer copies it once, to where it is going.
     Borrowed(&'a [u8]),
+    /// In the first `len` bytes of the buffer that a receiving caller gave: what is delivered as it came is copied once, to there.
+    Placed { room: &'a mut [u8], len: usize },
     /// In the message itself.
     Inline(ArrayVec<u8, INLINE>),
     /// In a chunk of its own: what `NN_MSG` hands over, and large arrivals.
@@ -81,7 +83,7 @@ impl<'a> Message<'a> {
 
     /// Makes an empty message one that outlives the caller's buffer: a small body is copied there, without anything being
     /// moved about; a larger one handed over or, if it is needed `again`, shared.
-    #[inline]
+    #[inline(always)]
     pub fn keep_in(&mut self, slot: &mut Message<'static>, again: bool) -> Result<()> {
         slot.kind = self.kind;
         if !self.header.is_empty() {
@@ -130,21 +132,37 @@ impl Default for Body<'_> {
     }
 }
 
-impl Body<'_> {
+impl<'a> Body<'a> {
+    /// Takes the caller's buffer out of a body that is to be placed there: not everything that comes will be delivered.
     #[inline]
+    pub fn take_room(&mut self) -> Option<&'a mut [u8]> {
+        if !matches!(self, Body::Placed { .. }) {
+            return None;
+        }
+        match std::mem::take(self) {
+            Body::Placed { room, .. } => Some(room),
+            _ => None,
+        }
+    }
+}
+
+impl Body<'_> {
+    #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         match self {
             Body::Borrowed(bytes) => bytes,
+            Body::Placed { room, len } => &room[..*len],
             Body::Inline(bytes) => bytes,
             Body::Owned(chunk) => chunk.bytes(),
             Body::Shared { block, start, end } => &block.bytes()[*start..*end],
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         match self {
             Body::Borrowed(bytes) => bytes.len(),
+            Body::Placed { len, .. } => *len,
             Body::Inline(bytes) => bytes.len(),
             Body::Owned(chunk) => chunk.len(),
             Body::Shared { start, end, .. } => end - start,
@@ -159,6 +177,10 @@ impl Body<'_> {
     pub fn advance(&mut self, count: usize) {
         match self {
             Body::Borrowed(bytes) => *bytes = &bytes[count..],
+            Body::Placed { room, len } => {
+                room.copy_within(count..*len, 0);
+                *len -= count;
+            }
             Body::Inline(bytes) => drop(bytes.drain(..count)),
             Body::Owned(chunk) => chunk.drop_front(count),
             Body::Shared { start, .. } => *start += count,
@@ -187,6 +209,7 @@ impl Body<'_> {
     pub fn into_static(self) -> Result<Body<'static>> {
         match self {
             Body::Borrowed(bytes) => Body::copy_of(bytes),
+            Body::Placed { room, len } => Body::copy_of(&room[..len]),
             Body::Inline(bytes) => Ok(Body::Inline(bytes)),
             Body::Owned(chunk) => Ok(Body::Owned(chunk)),
             Body::Shared { block, start, end } => Ok(Body::Shared { block, start, end }),
@@ -215,8 +238,21 @@ impl Body<'_> {
         }
     }
 
+    /// Copies the bytes to where the caller wants them, if that is known and they fit there.
+    #[inline(always)]
+    pub fn place(&mut self, bytes: &[u8]) -> bool {
+        if let Body::Placed { room, len } = self
+            && let Some(place) = room.get_mut(..bytes.len())
+        {
+            place.copy_from_slice(bytes);
+            *len = bytes.len();
+            return true;
+        }
+        false
+    }
+
     /// Makes it a copy of at most [`INLINE`] bytes, without moving anything about.
-    #[inline]
+    #[inline(always)]
     pub fn set_inline(&mut self, bytes: &[u8]) {
         if !matches!(self, Body::Inline(_)) {
             *self = Body::default();
@@ -232,7 +268,7 @@ impl Body<'_> {
     fn make_shared(&mut self) -> Result<()> {
         let chunk = match self {
             Body::Shared { .. } => return Ok(()),
-            Body::Borrowed(_) | Body::Inline(_) => Chunk::copy_of(self.bytes())?,
+            Body::Borrowed(_) | Body::Placed { .. } | Body::Inline(_) => Chunk::copy_of(self.bytes())?,
             Body::Owned(_) => self.take_chunk()?,
         };
         let end = chunk.len();

@@ -14,10 +14,12 @@ pub mod peer;
 mod recycle;
 pub mod socket;
 pub mod statistics;
+#[cfg(test)]
+mod tests;
 
 pub use backoff::Backoff;
 pub use chunk::Chunk;
-pub use contract::{Answer, Arrivals, Cmd, ContextId, Events, Evt, Kind, PipeId, Protocol, Readiness};
+pub use contract::{Answer, Arrivals, Cmd, ContextId, Events, Evt, Kind, PipeId, Protocol, Readiness, Routes};
 pub use error::{Error, Result};
 pub use message::{Body, Header, Message};
 pub use peer::Peer;

@@ -6,7 +6,9 @@ use std::time::Duration;
 use crate::core::contract::Kind;
 use crate::core::options::{self, OptionValue, Options};
 use crate::core::statistics::{self, Statistics};
-use crate::core::{Answer, Cmd, ContextId, Error, Events, Evt, Message, PipeId, Protocol, Readiness, Result};
+use crate::core::{
+    Answer, Body, Cmd, ContextId, Error, Events, Evt, Message, PipeId, Protocol, Readiness, Result, Routes,
+};
 
 /// What a pipe says after it has taken a message for sending.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +54,8 @@ pub struct SocketCore {
     kind: &'static Kind,
     raw: bool,
     machine: Machine,
+    /// What the machine says of them, since it was last asked and as long as that holds.
+    routes: Option<Routes>,
     /// Empty between commands.
     events: Events,
     /// The machine gives the message under way to the user.
@@ -77,6 +81,7 @@ impl SocketCore {
             kind,
             raw,
             machine: Machine((kind.make)(raw, seed)),
+            routes: None,
             events: Events::new(),
             delivered: false,
             given_back: Vec::new(),
@@ -135,14 +140,18 @@ impl SocketCore {
 
     /// Sends the message if it answers `Done` (with the body's length; what is left of it means nothing then), and leaves
     /// it alone otherwise.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, context: ContextId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
-        let sent = self.send_by(Cmd::Send(context), message, pipes);
-        if self.kind.asks && !self.raw && matches!(sent, Progress::Done(_)) {
+        let size = message.body.len();
+        let answer = match self.routes(context).send {
+            Some(pipe) => self.transmit(pipe, message, pipes),
+            None => self.feed(Cmd::Send(context), message, pipes),
+        };
+        if self.kind.asks && !self.raw && answer == Answer::Done {
             // An answer to what was asked before is none any more.
             self.given_back.retain(|(owner, _)| *owner != context);
         }
-        sent
+        self.sent(answer, size)
     }
 
     /// `ENOTSUP` if the protocol decides by what went before who gets a message.
@@ -152,13 +161,14 @@ impl SocketCore {
 
     /// As [`SocketCore::send`], to one peer, which is attached. [`SocketCore::check_send_to`] has allowed it.
     pub fn send_to(&mut self, pipe: PipeId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
-        self.send_by(Cmd::SendTo(pipe), message, pipes)
+        let size = message.body.len();
+        let answer = self.feed(Cmd::SendTo(pipe), message, pipes);
+        self.sent(answer, size)
     }
 
-    #[inline]
-    fn send_by(&mut self, cmd: Cmd, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
-        let size = message.body.len();
-        match self.feed(cmd, message, pipes) {
+    #[inline(always)]
+    fn sent(&mut self, answer: Answer, size: usize) -> Progress<usize> {
+        match answer {
             Answer::NotNow => Progress::NotNow,
             Answer::Fail(error) => Progress::Failed(error),
             Answer::Done => {
@@ -169,27 +179,93 @@ impl SocketCore {
         }
     }
 
-    /// Puts the next message for the user into `into`. Messages which the protocol drops on the way are not seen.
-    #[inline]
-    pub fn recv(&mut self, context: ContextId, into: &mut Message<'static>, pipes: &mut impl Pipes) -> Progress<()> {
-        if let Some(at) = self.given_back.iter().position(|(owner, _)| *owner == context) {
-            *into = self.given_back.remove(at).1;
-            self.statistics.messages_received += 1;
-            self.statistics.bytes_received += into.body.len() as u64;
-            return Progress::Done(());
+    /// Puts the next message for the user into `into`; if that has a place for it, preferably there. Messages which the protocol
+    /// drops on the way are not seen.
+    #[inline(always)]
+    pub fn recv(&mut self, context: ContextId, into: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<()> {
+        if !self.given_back.is_empty() && self.take_back(context, into) {
+            return self.received(into);
         }
         loop {
-            match self.feed(Cmd::Recv(context), into, pipes) {
+            let routes = self.routes(context);
+            let answer = match routes.recv {
+                Some(pipe) if !routes.looks => match pipes.take(pipe, into) {
+                    Some(true) if into.header.is_empty() => return self.received(into),
+                    taken => self.feed(outcome_of_take(pipe, taken), into, pipes),
+                },
+                route => self.ask(route, context, into, pipes),
+            };
+            match answer {
                 Answer::NotNow => return Progress::NotNow,
                 Answer::Fail(error) => return Progress::Failed(error),
                 Answer::Done => {}
             }
             if std::mem::take(&mut self.delivered) {
-                self.statistics.messages_received += 1;
-                self.statistics.bytes_received += into.body.len() as u64;
-                return Progress::Done(());
+                return self.received(into);
             }
         }
+    }
+
+    /// Receives what the machine chooses, at least whether it is delivered. What it drops must not be in the user's buffer.
+    fn ask(
+        &mut self,
+        route: Option<PipeId>,
+        context: ContextId,
+        into: &mut Message<'_>,
+        pipes: &mut impl Pipes,
+    ) -> Answer {
+        let room = into.body.take_room();
+        let cmd = match route {
+            Some(pipe) => outcome_of_take(pipe, pipes.take(pipe, into)),
+            None => Cmd::Recv(context),
+        };
+        let answer = self.feed(cmd, into, pipes);
+        if let Some(room) = room
+            && answer != Answer::Done
+        {
+            into.body = Body::Placed { room, len: 0 };
+        }
+        answer
+    }
+
+    #[inline(always)]
+    fn received(&mut self, message: &Message<'_>) -> Progress<()> {
+        self.statistics.messages_received += 1;
+        self.statistics.bytes_received += message.body.len() as u64;
+        Progress::Done(())
+    }
+
+    /// Where the messages of a context go and come from, if the machine need not be asked.
+    #[inline(always)]
+    fn routes(&mut self, context: ContextId) -> Routes {
+        match self.routes {
+            _ if context != ContextId::SOCKET => Routes::default(),
+            Some(routes) => routes,
+            None => self.ask_for_routes(),
+        }
+    }
+
+    #[cold]
+    fn ask_for_routes(&mut self) -> Routes {
+        *self.routes.insert(self.machine.0.routes())
+    }
+
+    /// Sends on a pipe for which the machine is not asked.
+    #[inline(always)]
+    fn transmit(&mut self, pipe: PipeId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
+        match pipes.transmit(pipe, message, false) {
+            Flow::Open => {}
+            Flow::Full => self.notice(Cmd::Unwritable(pipe), pipes),
+            Flow::NoMemory => return Answer::Fail(Error::NO_MEMORY),
+        }
+        Answer::Done
+    }
+
+    #[cold]
+    fn take_back(&mut self, context: ContextId, into: &mut Message<'_>) -> bool {
+        let Some(at) = self.given_back.iter().position(|(owner, _)| *owner == context) else { return false };
+        *into = self.given_back.remove(at).1;
+        true
     }
 
     /// Feeds a command that comes with no message.
@@ -200,8 +276,14 @@ impl SocketCore {
     /// Feeds one command and carries out all that follows from it. Events may lead to commands, and those to more
     /// events: a loop and not a recursion, since a peer decides how many there are.
     fn feed(&mut self, cmd: Cmd, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
-        let SocketCore { machine: Machine(machine), events, delivered, .. } = self;
-        let mut answer = machine.handle(cmd, message, events);
+        let SocketCore { machine: Machine(machine), routes, events, delivered, .. } = self;
+        let mut feed = |cmd: Cmd, message: &mut Message<'_>, events: &mut Events| {
+            if !keeps_routes(cmd) {
+                *routes = None;
+            }
+            machine.handle(cmd, message, events)
+        };
+        let mut answer = feed(cmd, message, events);
         let (mut taken, mut lacking) = (false, None);
         let own = cmd.context();
         let mut context = own;
@@ -214,17 +296,13 @@ impl SocketCore {
                     Flow::Open => taken = true,
                     Flow::Full => {
                         taken = true;
-                        machine.handle(Cmd::Unwritable(pipe), &mut Message::default(), events);
+                        feed(Cmd::Unwritable(pipe), &mut Message::default(), events);
                     }
                     Flow::NoMemory => lacking = Some(pipe),
                 },
                 Evt::Take(pipe) => {
-                    // A pipe with nothing to take is gone; the machine must not ask it again.
-                    let cmd = match pipes.take(pipe, message) {
-                        Some(more) => Cmd::Incoming { pipe, more },
-                        None => Cmd::Detach(pipe),
-                    };
-                    machine.handle(cmd, message, events);
+                    let taken = pipes.take(pipe, message);
+                    feed(outcome_of_take(pipe, taken), message, events);
                 }
                 Evt::Deliver => *delivered = true,
                 Evt::Context(other) => {
@@ -238,7 +316,7 @@ impl SocketCore {
                 Evt::Refuse(pipe) => pipes.refuse(pipe),
                 Evt::GoOn => {
                     *message = Message::default();
-                    machine.handle(Cmd::GoOn, message, events);
+                    feed(Cmd::GoOn, message, events);
                 }
             }
             // Of several pipes, those that lack memory miss the message as slow ones do.
@@ -250,7 +328,7 @@ impl SocketCore {
                 context = own;
                 lacking = None;
                 answer = Answer::Fail(Error::NO_MEMORY);
-                machine.handle(Cmd::Unsent(pipe), message, events);
+                feed(Cmd::Unsent(pipe), message, events);
             }
         }
         answer
@@ -293,4 +371,18 @@ impl SocketCore {
         }
         self.statistics.get(stat)
     }
+}
+
+/// What the machine is told of a take. A pipe with nothing to take is gone; the machine must not ask it again.
+fn outcome_of_take(pipe: PipeId, taken: Option<bool>) -> Cmd {
+    match taken {
+        Some(more) => Cmd::Incoming { pipe, more },
+        None => Cmd::Detach(pipe),
+    }
+}
+
+/// Does what the machine said of routes still hold behind this command?
+#[inline]
+fn keeps_routes(cmd: Cmd) -> bool {
+    matches!(cmd, Cmd::Send(_) | Cmd::Recv(_) | Cmd::Incoming { more: true, .. })
 }

@@ -41,13 +41,11 @@ enum Stage {
 }
 
 impl Blocking {
-    #[inline]
     pub fn new(context: ContextId, side: Side, wait: Wait) -> Blocking {
         Blocking { context, side, wait, stage: Stage::First }
     }
 
-    /// Under the lock, before a try.
-    #[inline]
+    /// Under the lock, before another try.
     pub fn resume(&self, state: &mut SocketState) {
         if let Stage::Waiting { me, .. } = &self.stage {
             state.waiters_of(self.context, self.side).remove(self.side, me);
@@ -56,7 +54,6 @@ impl Blocking {
 
     /// Under the lock, when a try has come to nothing: prepares to wait, or says what the call fails with. `polls`: the answer
     /// comes through the poll.
-    #[cold]
     pub fn prepare(&mut self, state: &mut SocketState, polls: bool) -> Result<()> {
         match &mut self.stage {
             Stage::First => match patience(self.wait, state.time_limit(self.context, self.side)) {

@@ -74,7 +74,7 @@ impl Context {
 
     /// As [`Socket::recv_into`].
     #[inline]
-    pub fn recv_into(&self, into: &mut Message<'static>, wait: Wait) -> Result<()> {
+    pub fn recv_into(&self, into: &mut Message<'_>, wait: Wait) -> Result<()> {
         self.socket.recv_in(self.id, into, wait)
     }
 

@@ -78,6 +78,7 @@ impl ContextTable {
         });
     }
 
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }

@@ -20,7 +20,7 @@ impl Socket {
         if !self.kind().can_send {
             return Poll::Ready(Err(Error::NOT_SUPPORTED));
         }
-        self.poll_once(Side::Send, place, task, |state| state.core.send(ContextId::SOCKET, message, &mut state.pipes))
+        self.poll_once(Side::Send, place, task, |state| state.send(ContextId::SOCKET, message))
     }
 
     /// Receives a message, or has the task woken when there may be one.
@@ -28,7 +28,7 @@ impl Socket {
         if !self.kind().can_recv {
             return Poll::Ready(Err(Error::NOT_SUPPORTED));
         }
-        self.poll_once(Side::Recv, place, task, |state| state.core.recv(ContextId::SOCKET, into, &mut state.pipes))
+        self.poll_once(Side::Recv, place, task, |state| state.recv(ContextId::SOCKET, into))
     }
 
     /// The task does not wait any more.
@@ -49,7 +49,7 @@ impl Socket {
         if let Some(id) = place.0.take() {
             guard.waiters.remove_task(id);
         }
-        let outcome = match guard.progress(ContextId::SOCKET, attempt) {
+        let outcome = match attempt(&mut guard) {
             Progress::Done(value) => Poll::Ready(Ok(value)),
             Progress::Failed(error) => Poll::Ready(Err(error)),
             Progress::NotNow => {

@@ -63,6 +63,24 @@ impl StateLock {
         true
     }
 
+    /// Sees to all that follows from a use of the socket, and lets go of its lock.
+    fn follow_up(&self, mut state: MutexGuard<'_, SocketState>) {
+        if state.is_unsettled() {
+            state.settle();
+        }
+        if !state.waiters.is_empty() || state.notify.is_wanted() {
+            state.announce();
+        }
+        if !state.contexts.is_empty() {
+            state.announce_contexts();
+        }
+        if !state.pipes.work.is_empty() {
+            let work = std::mem::take(&mut state.pipes.work);
+            drop(state);
+            self.carry_out(work);
+        }
+    }
+
     /// Does, without any lock, what was left to be done.
     fn carry_out(&self, work: Work) {
         let reactor = &self.runtime.reactor;
@@ -86,27 +104,17 @@ impl StateLock {
 
 impl SocketGuard<'_> {
     /// Ends the use of the socket: whatever has come of it is done now, and this is where a call writes to the network.
-    #[inline]
+    #[inline(always)]
     pub fn finish(self) {
         ManuallyDrop::new(self).leave();
     }
 
-    #[inline]
+    #[inline(always)]
     fn leave(&mut self) {
-        let Some(mut state) = self.state.take() else { return };
-        if state.is_unsettled() {
-            state.settle();
-        }
-        if !state.waiters.is_empty() || state.notify.is_wanted() {
-            state.announce();
-        }
-        if !state.contexts.is_empty() {
-            state.announce_contexts();
-        }
-        if !state.pipes.work.is_empty() {
-            let work = std::mem::take(&mut state.pipes.work);
-            drop(state);
-            self.lock_of_state.carry_out(work);
+        if let Some(state) = self.state.take()
+            && state.has_followers()
+        {
+            self.lock_of_state.follow_up(state);
         }
     }
 }
@@ -137,6 +145,16 @@ impl DerefMut for SocketGuard<'_> {
 }
 
 impl SocketState {
+    /// Does anything follow from the use of the socket that ends now? From most nothing does.
+    #[inline]
+    fn has_followers(&self) -> bool {
+        self.is_unsettled()
+            || !self.waiters.is_empty()
+            || self.notify.is_wanted()
+            || !self.contexts.is_empty()
+            || !self.pipes.work.is_empty()
+    }
+
     /// Brings descriptors and waiters up to date with what the protocol says now.
     fn announce(&mut self) {
         let ready = match self.is_open() {

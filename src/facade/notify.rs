@@ -13,6 +13,7 @@ pub struct Notify {
 }
 
 impl Notify {
+    #[inline]
     pub fn is_wanted(&self) -> bool {
         self.send.is_some() || self.recv.is_some()
     }

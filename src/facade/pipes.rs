@@ -282,35 +282,38 @@ impl Pipes for PipeTable {
                 }
                 flow
             }
-            Some(Pipe::Stream { .. }) => self.send_stream(id, message, again),
+            Some(Pipe::Stream { pipe, .. }) => match pipe.append(message, &self.coalescing) {
+                true => Flow::Open,
+                false => self.send_stream(id, message, again),
+            },
             None => Flow::Full,
         }
     }
 
+    #[inline]
     fn take(&mut self, id: PipeId, into: &mut Message<'_>) -> Option<bool> {
-        let context = context(&self.runtime, self.kind, self.max_size);
         self.coalescing.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
         let behind = match &mut entry.pipe {
-            Pipe::Stream { pipe, .. } => pipe.take(into, &context),
+            Pipe::Stream { pipe, .. } => pipe.take(into, &context(&self.runtime, self.kind, self.max_size))?,
             Pipe::Inproc(pipe) => {
                 let (behind, writable) = pipe.take(into);
                 if writable && let Some(peer) = pipe.peer() {
                     self.work.push(Job::Tell(peer.clone(), Ready { writable: true, ..Ready::default() }));
                 }
-                behind
+                behind?
             }
         };
         if self.tells_peers {
             into.peer = Some(entry.peer(id));
         }
-        if behind == Some(Behind::HangUp) {
+        if behind == Behind::HangUp {
             entry.life.hang_up();
         }
         if !entry.life.is_attached() {
             self.changed.push(id);
         }
-        behind.map(|behind| behind == Behind::Message)
+        Some(behind == Behind::Message)
     }
 
     fn refuse(&mut self, id: PipeId) {

@@ -69,12 +69,17 @@ impl Socket {
     /// [`Peer::pipe`]: crate::core::Peer::pipe
     /// [`Event::pipe`]: super::Event::pipe
     pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        self.until_done(ContextId::SOCKET, Side::SendTo, wait, |state| {
-            match state.core.check_send_to().and_then(|()| state.pipes.attached(pipe)) {
-                Ok(pipe) => state.core.send_to(pipe, message, &mut state.pipes),
-                Err(error) => Progress::Failed(error),
+        let mut guard = self.lock();
+        let outcome = match guard.send_to(pipe, message) {
+            Progress::Done(size) => Ok(size),
+            Progress::Failed(error) => Err(error),
+            Progress::NotNow => {
+                let call = Blocking::new(ContextId::SOCKET, Side::SendTo, wait);
+                return self.until_done(guard, call, |state| state.send_to(pipe, message));
             }
-        })
+        };
+        guard.finish();
+        outcome
     }
 
     /// Receives a message. Errors as for [`Socket::send`] (nanomsg-api.md 2.6).
@@ -84,7 +89,7 @@ impl Socket {
     }
 
     /// Receives a message where the caller has a place for it; what is there means nothing on an error.
-    pub fn recv_into(&self, into: &mut Message<'static>, wait: Wait) -> Result<()> {
+    pub fn recv_into(&self, into: &mut Message<'_>, wait: Wait) -> Result<()> {
         self.recv_in(ContextId::SOCKET, into, wait)
     }
 
@@ -121,14 +126,34 @@ impl Socket {
         if !self.kind.can_send {
             return Err(Error::NOT_SUPPORTED);
         }
-        self.until_done(context, Side::Send, wait, |state| state.core.send(context, message, &mut state.pipes))
+        let mut guard = self.lock();
+        let outcome = match guard.send(context, message) {
+            Progress::Done(size) => Ok(size),
+            Progress::Failed(error) => Err(error),
+            Progress::NotNow => {
+                let call = Blocking::new(context, Side::Send, wait);
+                return self.until_done(guard, call, |state| state.send(context, message));
+            }
+        };
+        guard.finish();
+        outcome
     }
 
-    pub(super) fn recv_in(&self, context: ContextId, into: &mut Message<'static>, wait: Wait) -> Result<()> {
+    pub(super) fn recv_in(&self, context: ContextId, into: &mut Message<'_>, wait: Wait) -> Result<()> {
         if !self.kind.can_recv {
             return Err(Error::NOT_SUPPORTED);
         }
-        self.until_done(context, Side::Recv, wait, |state| state.core.recv(context, into, &mut state.pipes))
+        let mut guard = self.lock();
+        let outcome = match guard.recv(context, into) {
+            Progress::Done(()) => Ok(()),
+            Progress::Failed(error) => Err(error),
+            Progress::NotNow => {
+                let call = Blocking::new(context, Side::Recv, wait);
+                return self.until_done(guard, call, |state| state.recv(context, into));
+            }
+        };
+        guard.finish();
+        outcome
     }
 
     pub(super) fn cancel_in(&self, context: ContextId) -> Result<()> {
@@ -152,30 +177,30 @@ impl Socket {
         })
     }
 
-    /// Lock, try, leave, wait; until the try has an outcome.
-    #[inline]
-    fn until_done<T>(
-        &self,
-        context: ContextId,
-        side: Side,
-        wait: Wait,
+    /// A first try has come to nothing: leave, wait, lock, try; until a try has an outcome. (By itself, so that a call that need not
+    /// wait does not prepare for it.)
+    #[cold]
+    #[inline(never)]
+    fn until_done<'s, T>(
+        &'s self,
+        mut guard: SocketGuard<'s>,
+        mut call: Blocking,
         mut attempt: impl FnMut(&mut SocketState) -> Progress<T>,
     ) -> Result<T> {
-        let mut call = Blocking::new(context, side, wait);
         loop {
-            let mut guard = self.lock();
-            call.resume(&mut guard);
-            let outcome = match guard.progress(context, &mut attempt) {
-                Progress::Done(value) => Ok(value),
-                Progress::Failed(error) => Err(error),
-                Progress::NotNow => match call.prepare(&mut guard, self.polls()) {
-                    Err(error) => Err(error),
-                    Ok(()) => {
-                        guard.finish();
-                        call.wait(&self.runtime().reactor, self.polls());
-                        continue;
+            let outcome = match call.prepare(&mut guard, self.polls()) {
+                Err(error) => Err(error),
+                Ok(()) => {
+                    guard.finish();
+                    call.wait(&self.runtime().reactor, self.polls());
+                    guard = self.lock();
+                    call.resume(&mut guard);
+                    match attempt(&mut guard) {
+                        Progress::Done(value) => Ok(value),
+                        Progress::Failed(error) => Err(error),
+                        Progress::NotNow => continue,
                     }
-                },
+                }
             };
             guard.finish();
             return outcome;

@@ -43,6 +43,7 @@ pub struct Waiters {
 }
 
 impl Waiters {
+    #[inline]
     pub fn is_empty(&self) -> bool {
         let Waiters { send, send_to, recv, poll, peers, tasks, tasks_seen: _, close } = self;
         let parkers = send.is_empty() && recv.is_empty() && poll.is_empty() && peers.is_empty() && close.is_none();

@@ -13,7 +13,9 @@
 //!
 //! The states are those of the routers: the machine adds none.
 
-use crate::core::{Answer, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness};
+use crate::core::{
+    Answer, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Routes,
+};
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
 pub const BUS: Kind = Kind {
@@ -58,6 +60,10 @@ impl Protocol for Bus {
 
     fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: self.queue.is_ready() }
+    }
+
+    fn routes(&self) -> Routes {
+        Routes { recv: self.queue.route(), looks: true, send: None }
     }
 }
 

@@ -11,7 +11,7 @@
 //! A peer that hung up leaves its place at once, but what came from it is received before anything from
 //! its successor.
 
-use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, PipeId, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes};
 
 pub const PAIR: Kind = Kind {
     id: 16,
@@ -82,6 +82,14 @@ impl Protocol for Pair {
             send: matches!(self.state, State::Paired { writable: true, .. }),
             recv: self.readable_pipe().is_some(),
         }
+    }
+
+    fn routes(&self) -> Routes {
+        let send = match self.state {
+            State::Paired { pipe, writable: true, .. } => Some(pipe),
+            State::Paired { writable: false, .. } | State::Alone => None,
+        };
+        Routes { send, recv: self.readable_pipe(), looks: false }
     }
 }
 

@@ -11,7 +11,7 @@
 //!
 //! The states are those of the router: the machines add none.
 
-use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, Protocol, Readiness};
+use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, Protocol, Readiness, Routes};
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
 pub const PUSH: Kind = Kind {
@@ -57,6 +57,10 @@ impl Protocol for Push {
         Readiness { send: self.outlet.is_ready(), recv: false }
     }
 
+    fn routes(&self) -> Routes {
+        Routes { send: self.outlet.route(), ..Routes::default() }
+    }
+
     fn send_priority(&self) -> i32 {
         self.outlet.priority()
     }
@@ -82,5 +86,9 @@ impl Protocol for Pull {
 
     fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: false, recv: self.queue.is_ready() }
+    }
+
+    fn routes(&self) -> Routes {
+        Routes { recv: self.queue.route(), ..Routes::default() }
     }
 }

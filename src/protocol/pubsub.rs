@@ -15,7 +15,7 @@
 //! one, messages are looked at as they come, and wait with each context that has subscribed them.
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result,
+    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result, Routes,
 };
 use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::matching::Subscriptions;
@@ -69,6 +69,10 @@ impl Protocol for Pub {
     fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: true, recv: false }
     }
+
+    fn routes(&self) -> Routes {
+        Routes { send: self.outlet.route(), ..Routes::default() }
+    }
 }
 
 /// What the socket, or a context of it, wants.
@@ -114,6 +118,13 @@ impl Protocol for Sub {
             false => self.queue.is_ready(),
         };
         Readiness { send: false, recv }
+    }
+
+    fn routes(&self) -> Routes {
+        match self.sorts {
+            true => Routes::default(),
+            false => Routes { recv: self.queue.route(), looks: true, send: None },
+        }
     }
 
     fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {

@@ -133,6 +133,12 @@ impl RoundRobin {
         }
     }
 
+    /// The pipe that is used now, and every time as long as no other becomes ready: the only one of its level.
+    pub fn only(&self) -> Option<PipeId> {
+        let level = &self.levels[self.best()?];
+        (level.first == level.last).then_some(PipeId(level.first))
+    }
+
     /// Priority (1 to 16) of the best level with ready pipes.
     pub fn priority(&self) -> Option<u8> {
         self.best().map(|level| level as u8 + 1)
@@ -204,6 +210,9 @@ pub trait Outlet: Send {
     /// Would a send not block?
     fn is_ready(&self) -> bool;
 
+    /// The pipe of every send, and no other one's, until a pipe comes, goes, fills up or takes messages again.
+    fn route(&self) -> Option<PipeId>;
+
     /// `NN_STAT_CURRENT_SND_PRIORITY`.
     fn priority(&self) -> i32;
 }
@@ -271,6 +280,10 @@ impl Outlet for LoadBalancer {
         self.pipes.is_ready()
     }
 
+    fn route(&self) -> Option<PipeId> {
+        self.pipes.only()
+    }
+
     fn priority(&self) -> i32 {
         self.priority
     }
@@ -331,6 +344,11 @@ impl FairQueue {
 
     pub fn is_ready(&self) -> bool {
         self.pipes.is_ready()
+    }
+
+    /// The pipe of every receive, until another one becomes readable or this one is empty.
+    pub fn route(&self) -> Option<PipeId> {
+        self.pipes.only()
     }
 
     /// Asks for all that waits, the best pipes first: who is told that a pipe has more asks for that, too.
@@ -397,6 +415,10 @@ impl Outlet for Broadcast {
     /// Who is not writable misses the message, so nobody is waited for.
     fn is_ready(&self) -> bool {
         true
+    }
+
+    fn route(&self) -> Option<PipeId> {
+        self.pipes.only()
     }
 
     fn priority(&self) -> i32 {

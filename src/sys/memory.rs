@@ -18,6 +18,18 @@ pub fn unfilled_words(count: usize) -> Option<Vec<u128>> {
     Some(words)
 }
 
+/// The `len` bytes at `start`, whose content is arbitrary: a caller's buffer that is to be filled.
+///
+/// # Safety
+/// They can be written, nobody else uses them during `'a`, and they are no more than `isize::MAX`.
+pub unsafe fn unfilled_bytes<'a>(start: *mut u8, len: usize) -> &'a mut [u8] {
+    // SAFETY: the caller's promise. As in `unfilled_words`, the memory has some pattern after the empty assembly.
+    unsafe {
+        asm!("/* {0} */", in(reg) start, options(nostack, preserves_flags));
+        std::slice::from_raw_parts_mut(start, len)
+    }
+}
+
 /// Whether there is memory for so many bytes: to be asked before a container grows that can only abort without. (Another thread may
 /// take it in between; but then it lacks a little, and not what somebody chose to send.)
 pub fn is_there(bytes: usize) -> bool {

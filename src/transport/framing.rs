@@ -30,6 +30,56 @@ pub trait Framing: Send + Sync + std::fmt::Debug {
 
     /// What the prefix that starts here says.
     fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix>;
+
+    /// The SP framing, if it is one.
+    fn as_sp(&self) -> Option<Sp> {
+        None
+    }
+}
+
+/// The language of one pipe. Nearly all speak SP, and to them it is spoken without a call through a table for each message.
+#[derive(Clone, Copy, Debug)]
+pub enum Language {
+    Sp(Sp),
+    Other(&'static dyn Framing),
+}
+
+impl Language {
+    pub fn of(framing: &'static dyn Framing) -> Language {
+        framing.as_sp().map_or(Language::Other(framing), Language::Sp)
+    }
+}
+
+impl Framing for Language {
+    fn greeting(&self, own: u16) -> Bytes {
+        match self {
+            Language::Sp(sp) => sp.greeting(own),
+            Language::Other(framing) => framing.greeting(own),
+        }
+    }
+
+    fn parse_greeting(&self, bytes: &[u8]) -> Parsed<u16> {
+        match self {
+            Language::Sp(sp) => sp.parse_greeting(bytes),
+            Language::Other(framing) => framing.parse_greeting(bytes),
+        }
+    }
+
+    #[inline]
+    fn prefix(&self, of: Prefix) -> Bytes {
+        match self {
+            Language::Sp(sp) => sp.prefix(of),
+            Language::Other(framing) => framing.prefix(of),
+        }
+    }
+
+    #[inline]
+    fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix> {
+        match self {
+            Language::Sp(sp) => sp.parse_prefix(bytes),
+            Language::Other(framing) => framing.parse_prefix(bytes),
+        }
+    }
 }
 
 /// What a prefix says of its message.
@@ -42,7 +92,7 @@ pub struct Prefix {
 
 /// The SP framing of tcp and ipc (transports.md 3.4 and 4.3): an 8-byte greeting, and a 64-bit length before
 /// each message, on ipc preceded by a type byte.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Sp {
     type_byte: bool,
 }
@@ -79,6 +129,7 @@ impl Framing for Sp {
         }
     }
 
+    #[inline]
     fn prefix(&self, of: Prefix) -> Bytes {
         let front = usize::from(self.type_byte);
         let mut bytes = [IN_BAND; BYTES];
@@ -86,6 +137,7 @@ impl Framing for Sp {
         Bytes::from_buf_and_len(bytes, front + LENGTH)
     }
 
+    #[inline]
     fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix> {
         let front = usize::from(self.type_byte);
         if self.type_byte && bytes.first().is_some_and(|kind| *kind != IN_BAND) {
@@ -97,6 +149,10 @@ impl Framing for Sp {
             }
             None => Parsed::Partial,
         }
+    }
+
+    fn as_sp(&self) -> Option<Sp> {
+        Some(*self)
     }
 }
 

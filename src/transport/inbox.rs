@@ -13,7 +13,7 @@ use crate::core::{Body, Chunk, Error, Message, Result};
 use crate::sys::memory::unfilled_words;
 
 use super::blocks::{BLOCK, Blocks};
-use super::framing::{Framing, Parsed, Prefix};
+use super::framing::{Framing, Language, Parsed, Prefix};
 use super::stream::Stream;
 
 /// Messages longer than this get a chunk of their own.
@@ -108,8 +108,8 @@ impl Inbox {
     }
 
     /// Looks whether a whole message is in front. `max` is NN_RCVMAXSIZE, read when a prefix arrives.
-    #[inline]
-    pub fn parse(&mut self, framing: &dyn Framing, max: Option<u64>) -> Result<bool> {
+    #[inline(always)]
+    pub fn parse(&mut self, framing: &Language, max: Option<u64>) -> Result<bool> {
         let len = match self.front {
             Front::Small(len) => len,
             Front::Large => return Ok(self.chunk.as_ref().is_some_and(|large| large.filled == large.total)),
@@ -139,6 +139,7 @@ impl Inbox {
     }
 
     /// Puts the message that [`Inbox::parse`] found whole into `into`.
+    #[inline]
     pub fn take(&mut self, into: &mut Message<'_>, blocks: &Blocks) {
         into.header.clear();
         into.kind = self.kind;
@@ -184,7 +185,9 @@ impl Inbox {
             return into.set_inline(&[]);
         };
         let last = end == self.end;
-        if len <= INLINE {
+        if into.place(&block.bytes()[start..end]) {
+            // There it is.
+        } else if len <= INLINE {
             into.set_inline(&block.bytes()[start..end]);
         } else if last
             && len <= COPIED

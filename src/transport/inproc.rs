@@ -103,20 +103,14 @@ impl InprocPipe {
         if inner.queue.try_reserve(2).is_err() {
             return (Flow::NoMemory, false);
         }
-        if lane.has_room(lane.load(), size) {
-            inner.queue.push_back(Message::default());
-            let kept = inner.queue.back_mut().map(|slot| message.keep_in(slot, again));
-            if !matches!(kept, Some(Ok(()))) {
-                inner.queue.pop_back();
-                return (Flow::NoMemory, false);
-            }
-            return (Flow::Open, lane.count(size));
-        }
-        let mut parked = Message::default();
-        if message.keep_in(&mut parked, again).is_err() {
+        let mut kept = Message::default();
+        if message.keep_in(&mut kept, again).is_err() {
             return (Flow::NoMemory, false);
         }
-        inner.parked = Some(parked);
+        if lane.has_room(lane.load(), size) {
+            return (Flow::Open, lane.push(&mut inner, kept));
+        }
+        inner.parked = Some(kept);
         // What the receiver took before it could see that somebody waits, it said nothing of.
         let load = Load(lane.load.fetch_or(Load::PARKED, Ordering::AcqRel));
         match lane.unpark(&mut inner, load) {
@@ -132,15 +126,15 @@ impl InprocPipe {
         if self.taken.is_empty() {
             std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
         }
-        let Some(front) = self.taken.front_mut() else { return (None, false) };
-        let before = Load(lane.load.fetch_sub(Load::of(front.len()), Ordering::AcqRel));
-        into.header = std::mem::take(&mut front.header);
-        into.kind = front.kind;
-        match &front.body {
-            Body::Inline(bytes) => into.body.set_inline(bytes),
-            _ => into.body = std::mem::take(&mut front.body),
+        let Some(Message { header, body, kind, .. }) = self.taken.pop_front() else { return (None, false) };
+        let size = header.len() + body.len();
+        let before = Load(lane.load.fetch_sub(Load::of(size), Ordering::AcqRel));
+        (into.header, into.kind) = (header, kind);
+        match body {
+            Body::Inline(bytes) if into.body.place(&bytes) => {}
+            Body::Inline(bytes) => into.body.set_inline(&bytes),
+            body => into.body = body,
         }
-        self.taken.pop_front();
         let writable = before.is_parked() && lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
         let another = writable || before.messages() > 1;
         (Some(if another { Behind::Message } else { Behind::Nothing }), writable)
@@ -202,15 +196,12 @@ impl Lane {
         !load.is_crowded() && (load.messages() == 0 || load.bytes() + (size as u64) < self.limit)
     }
 
-    /// Queues a message. True: it is the only one, so the receiver must be told.
+    /// Queues a message, and then counts it: who sees the count finds the message. True: it is the only one, so the receiver must
+    /// be told.
+    #[inline]
     fn push(&self, inner: &mut MutexGuard<'_, Inner>, message: Message<'static>) -> bool {
         let size = message.len();
         inner.queue.push_back(message);
-        self.count(size)
-    }
-
-    /// Counts a message, once it is in the queue: who sees the count finds the message. True: it is the only one.
-    fn count(&self, size: usize) -> bool {
         Load(self.load.fetch_add(Load::of(size), Ordering::AcqRel)).messages() == 0
     }
 

@@ -115,6 +115,22 @@ impl Outbox {
         self.flushing
     }
 
+    /// Appends a small message with what goes in front of it, if the coalescing buffer has room for it.
+    #[inline]
+    pub fn append(&mut self, prefix: &[u8], message: &Message<'_>) -> bool {
+        let total = prefix.len() + message.len();
+        if total > COALESCED || self.tail.capacity() - self.tail.len() < total {
+            return false;
+        }
+        self.tail.extend_from_slice(prefix);
+        if !message.header.is_empty() {
+            self.tail.extend_from_slice(&message.header);
+        }
+        self.tail.extend_from_slice(message.body.bytes());
+        self.pending += total;
+        true
+    }
+
     /// Appends a message with what goes in front of it. If it is needed `again`, it stays as it is; otherwise a large
     /// body is taken out of it.
     #[inline]
@@ -124,15 +140,10 @@ impl Outbox {
             let room = self.room_for(prefix, message)?;
             return Ok(self.push_large(prefix, message, again, 0, room)?);
         }
-        if self.tail.capacity() - self.tail.len() < total {
+        if !self.append(prefix, message) {
             self.new_tail(total)?;
+            self.append(prefix, message);
         }
-        self.tail.extend_from_slice(prefix);
-        if !message.header.is_empty() {
-            self.tail.extend_from_slice(&message.header);
-        }
-        self.tail.extend_from_slice(message.body.bytes());
-        self.pending += total;
         Ok(())
     }
 
@@ -173,7 +184,7 @@ impl Outbox {
         self.queue.try_reserve(2).map_err(|_| Error::NO_MEMORY)?;
         match &message.body {
             Body::Borrowed(bytes) => Chunk::within(bytes.len(), unfilled_words).map(Some),
-            Body::Inline(_) | Body::Owned(_) | Body::Shared { .. } => Ok(None),
+            Body::Placed { .. } | Body::Inline(_) | Body::Owned(_) | Body::Shared { .. } => Ok(None),
         }
     }
 

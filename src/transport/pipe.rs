@@ -22,7 +22,7 @@ use crate::core::{Error, Message, Result};
 use super::blocks::Blocks;
 use super::coalescing::Coalescing;
 use super::coalescing::counters::WriteCounters;
-use super::framing::{Framing, Parsed, Prefix};
+use super::framing::{Bytes, Framing, Language, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
 use super::outbox::Batch;
 use super::stream::Stream;
@@ -94,7 +94,7 @@ enum State {
 #[derive(Debug)]
 pub struct StreamPipe {
     stream: Arc<dyn Stream>,
-    framing: &'static dyn Framing,
+    framing: Language,
     dialed: bool,
     state: State,
     inbox: Inbox,
@@ -110,7 +110,7 @@ impl StreamPipe {
     pub fn new(stream: Arc<dyn Stream>, framing: &'static dyn Framing, dialed: bool) -> StreamPipe {
         StreamPipe {
             stream,
-            framing,
+            framing: Language::of(framing),
             dialed,
             state: State::Opening,
             inbox: Inbox::default(),
@@ -190,34 +190,54 @@ impl StreamPipe {
         Ok(())
     }
 
+    /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
+    #[inline]
+    pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
+        self.state == State::Active && self.writing.append(&self.prefix(message), message, coalescing)
+    }
+
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
-    #[inline]
     pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, FlushHint) {
         if self.state != State::Active {
             return (Flow::Full, FlushHint::Nothing);
         }
-        let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
+        let prefix = self.prefix(message);
         self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
     }
 
+    #[inline]
+    fn prefix(&self, message: &Message<'_>) -> Bytes {
+        self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind })
+    }
+
     /// Puts the next whole message into `into` if there is one, and tells what there is behind it.
+    #[inline]
     pub fn take(&mut self, into: &mut Message<'_>, context: &PipeContext<'_>) -> Option<Behind> {
-        if !std::mem::take(&mut self.whole) {
+        if !self.whole {
             return None;
         }
-        let was_active = self.state == State::Active;
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, context.blocks);
-        if let Err(error) = self.read(false, context) {
+        match self.inbox.parse(&self.framing, context.max_size) {
+            Ok(true) => Some(Behind::Message),
+            incomplete => Some(self.look_behind(incomplete.err(), context)),
+        }
+    }
+
+    /// All that had been read is taken, but for the beginning of a message, or for what is no message.
+    fn look_behind(&mut self, fault: Option<Error>, context: &PipeContext<'_>) -> Behind {
+        self.whole = false;
+        let was_active = self.state == State::Active;
+        if let Err(error) = fault.map_or_else(|| self.read(false, context), Err) {
             self.whole = false;
             self.hang_up(Some(error));
         }
-        Some(match self.whole {
+        match self.whole {
             true => Behind::Message,
             false if was_active && self.is_hung_up() => Behind::HangUp,
             false => Behind::Nothing,
-        })
+        }
     }
 
     /// Was it made by connecting?
@@ -377,7 +397,7 @@ impl StreamPipe {
     fn read(&mut self, to_the_end: bool, context: &PipeContext<'_>) -> Result<()> {
         loop {
             if !self.whole {
-                self.whole = self.inbox.parse(self.framing, context.max_size)?;
+                self.whole = self.inbox.parse(&self.framing, context.max_size)?;
             }
             if !self.kernel_readable || (self.whole && !to_the_end) {
                 break;

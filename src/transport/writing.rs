@@ -89,9 +89,29 @@ impl Writing {
         Ok(())
     }
 
+    /// In the midst of a stream: appends the message to those that wait, if nothing else comes of it. Otherwise it is to be sent.
+    #[inline]
+    pub fn append(&mut self, prefix: &[u8], message: &Message<'_>, coalescing: &Coalescing) -> bool {
+        let (total, pending) = (prefix.len() + message.len(), self.outbox.pending());
+        // Another one like it must fit as well.
+        let next = pending + 2 * total;
+        let goes_on = match self.progress {
+            Progress::Idle => self.watch != Watch::No && next <= BUFFER,
+            Progress::Flushing { .. } => true,
+            Progress::KernelFull => false,
+        };
+        let is_all = goes_on && pending > 0 && !self.full && next <= self.granted;
+        if !is_all || coalescing.writes_through() || !self.outbox.append(prefix, message) {
+            return false;
+        }
+        if let Some(counters) = &self.counters {
+            counters.appended(total);
+        }
+        true
+    }
+
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is part of a stream, when it waits
     /// for those that follow. `again`: another pipe gets the message as well.
-    #[inline]
     pub fn send(
         &mut self,
         stream: &dyn Stream,

@@ -5,7 +5,8 @@ use crate::capi::errno::guard;
 use crate::capi::headers::nn::{NN_MSG, nn_msghdr};
 use crate::capi::{chunk, cmsg, msghdr, pointers, table};
 use crate::core::message::header_of;
-use crate::core::{Body, Error, Message};
+use crate::core::{Body, Error, Message, Result};
+use crate::facade::{Context, Wait};
 
 /// Sends the len bytes at buf as one message, 0 bytes too. With len NN_MSG, buf is the address of a pointer to
 /// a message of nn_allocmsg, which is the library's after success and stays the caller's after a failure.
@@ -44,24 +45,50 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
 pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
     guard(|| {
         table::with(s, |socket| {
-            if len == NN_MSG && buf.is_null() {
-                return Err(Error::FAULT);
-            }
-            let mut message = Message::default();
-            socket.recv_into(&mut message, wait(flags))?;
-            let full = message.body.len();
             if len == NN_MSG {
-                let own = message.body.take_chunk();
-                let data = chunk::into_raw(own.inspect_err(|_| socket.give_back(message))?);
                 // SAFETY: a non-null `buf` has room for a pointer.
-                unsafe { pointers::write(buf.cast(), data) }?;
-            } else {
-                // SAFETY: a non-null `buf` has room for `len` bytes.
-                unsafe { pointers::store(buf, &message.body.bytes()[..full.min(len)]) }?;
+                return unsafe { recv_whole(socket, buf.cast(), wait(flags)) }.map(returned);
             }
-            Ok(returned(full))
+            // SAFETY: a non-null `buf` has room for `len` bytes.
+            unsafe { recv_bytes(socket, buf, len, wait(flags)) }.map(returned)
         })
     })
+}
+
+/// Receives into a buffer of `len` bytes, and gives the length of the whole message.
+///
+/// # Safety
+/// A non-null `buf` has room for `len` bytes.
+#[inline]
+unsafe fn recv_bytes(socket: &Context, buf: *mut c_void, len: usize, wait: Wait) -> Result<usize> {
+    // SAFETY: the caller's promise is the same.
+    let room = unsafe { pointers::room(buf, len) };
+    let mut message = Message::new(Body::Placed { room, len: 0 });
+    socket.recv_into(&mut message, wait)?;
+    let full = message.body.len();
+    if !matches!(message.body, Body::Placed { .. }) {
+        // SAFETY: the caller's promise is the same, and the message is elsewhere.
+        unsafe { pointers::store(buf, &message.body.bytes()[..full.min(len)]) }?;
+    }
+    Ok(full)
+}
+
+/// Receives a message of its own, to which `place` is made to point, and gives its length.
+///
+/// # Safety
+/// A non-null `place` has room for a pointer.
+unsafe fn recv_whole(socket: &Context, place: *mut *mut c_void, wait: Wait) -> Result<usize> {
+    if place.is_null() {
+        return Err(Error::FAULT);
+    }
+    let mut message = Message::default();
+    socket.recv_into(&mut message, wait)?;
+    let full = message.body.len();
+    let own = message.body.take_chunk();
+    let data = chunk::into_raw(own.inspect_err(|_| socket.give_back(message))?);
+    // SAFETY: the caller's promise is the same.
+    unsafe { pointers::write(place, data) }?;
+    Ok(full)
 }
 
 /// Sends a message made of msg_iovlen parts, as nn_send does; or of one message, if there is one part of

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::core::{
     Answer, Body, Chunk, Cmd, ContextId, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness, Result,
+    Routes,
 };
 use crate::protocol::KINDS;
 
@@ -355,7 +356,9 @@ impl FakeSocket {
 
     fn feed_with(&mut self, cmd: Cmd, message: &mut Message<'_>) -> Answer {
         let mut events = Events::new();
+        let routes = self.machine.routes();
         let answer = self.machine.handle(cmd, message, &mut events);
+        self.check_routes(cmd, routes, &events);
         let (mut served, mut context) = (false, cmd.context());
         self.changed.extend(Some(context));
         while let Some(event) = events.pop() {
@@ -367,6 +370,19 @@ impl FakeSocket {
         assert!(self.delivered == 0 || receives, "delivered to nobody");
         assert!(self.delivered <= 1, "two messages delivered to one receive");
         answer
+    }
+
+    /// Whether the machine does what it said of its routes: with these it need not have been asked.
+    fn check_routes(&self, cmd: Cmd, before: Routes, events: &Events) {
+        let route = match cmd {
+            Cmd::Send(ContextId::SOCKET) => before.send.map(Evt::Transmit),
+            Cmd::Recv(ContextId::SOCKET) => before.recv.map(Evt::Take),
+            _ => return,
+        };
+        assert_eq!(self.machine.routes(), before, "sending and receiving changes the routes");
+        if let Some(expected) = route {
+            assert_eq!(events.only(), Some(expected), "not the way that was said");
+        }
     }
 
     fn carry_out(&mut self, event: Evt, context: &mut ContextId, message: &mut Message<'_>, events: &mut Events) {
@@ -414,7 +430,16 @@ impl FakeSocket {
         *message = fake.arrived.pop_front().expect("take from a readable pipe");
         let (more, serial) = (!fake.arrived.is_empty(), fake.serial);
         self.last_taken = serial;
+        let (before, own) = (self.machine.routes(), on_the_wire(message));
+        let pending = !events.is_empty();
         self.machine.handle(Cmd::Incoming { pipe, more }, message, events);
+        if more {
+            assert_eq!(self.machine.routes(), before, "with more behind it, a message changes the routes");
+        }
+        if before.recv == Some(pipe) && !before.looks && !pending {
+            assert_eq!(events.only(), Some(Evt::Deliver), "what comes this way is delivered");
+            assert_eq!((message.header.as_slice(), message.body.bytes()), (&b""[..], &own[..]), "as it came");
+        }
         self.detach_if_drained(pipe);
     }
 }

@@ -151,6 +151,7 @@ impl Coalescing {
     }
 
     /// Was anything decided for the call under way?
+    #[inline]
     pub fn is_decided(&self) -> bool {
         self.decided.is_some()
     }

@@ -150,6 +150,8 @@ pub struct Rig {
     pub in_stream: bool,
     /// The sender does not want anything to wait.
     pub through: bool,
+    /// Messages that were only appended to others.
+    pub appended: usize,
     blocks: Blocks,
     /// All that became of the pipe so far, but for what can be read.
     pub seen: HashSet<PipeEvent>,
@@ -172,6 +174,7 @@ impl Rig {
             max_size: Some(1024 * 1024),
             in_stream: false,
             through: false,
+            appended: 0,
             blocks: Blocks::default(),
             seen: HashSet::new(),
             received: Vec::new(),
@@ -242,7 +245,12 @@ impl Rig {
     pub fn send(&mut self, body: &[u8]) -> Flow {
         let mut coalescing = Coalescing::decided(self.in_stream);
         coalescing.set_wanted(!self.through);
-        let (flow, hint) = self.pipe.send(&mut Message::copy_of(body).unwrap(), false, &mut coalescing);
+        let mut message = Message::copy_of(body).unwrap();
+        if self.pipe.append(&message, &coalescing) {
+            self.appended += 1;
+            return Flow::Open;
+        }
+        let (flow, hint) = self.pipe.send(&mut message, false, &mut coalescing);
         assert!(hint != FlushHint::Watch || self.pipe.is_watched());
         if hint == FlushHint::Flush {
             self.flush().unwrap();

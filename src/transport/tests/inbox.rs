@@ -2,7 +2,7 @@
 
 use crate::core::{Body, Message};
 use crate::transport::blocks::{BLOCK, Blocks};
-use crate::transport::framing::{Framing, Prefix, SP_TCP};
+use crate::transport::framing::{Framing, Language, Prefix, SP_TCP};
 use crate::transport::inbox::{Fill, Inbox};
 
 use super::fake::{EOF, Fake, bodies};
@@ -28,7 +28,7 @@ impl Rig {
     }
 
     fn parse(&mut self) -> bool {
-        self.inbox.parse(&SP_TCP, None).unwrap()
+        self.inbox.parse(&Language::of(&SP_TCP), None).unwrap()
     }
 
     fn take(&mut self) -> Body<'static> {

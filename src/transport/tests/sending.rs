@@ -35,6 +35,7 @@ fn messages_in_a_stream_leave_together() {
         rig.send(body);
     }
     assert!(rig.pipe.is_watched() && rig.fake.script().calls == 0);
+    assert_eq!(rig.appended, 99, "all behind the first");
     rig.flush().unwrap();
     assert_eq!(written(&rig), rig.wire(&sent));
     assert_eq!(rig.fake.script().calls, 1);
