@@ -1,4 +1,5 @@
 //! Python on our library: multiprocessing with ctypes, and PyPI's binding.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

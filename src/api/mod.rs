@@ -13,6 +13,7 @@ mod poll;
 mod protocol;
 mod session;
 mod socket;
+#[cfg(feature = "tls")]
 mod tls;
 
 pub use crate::core::options::OptionValue;
@@ -29,4 +30,5 @@ pub use poll::{PollItem, poll};
 pub use protocol::Protocol;
 pub use session::Session;
 pub use socket::Socket;
+#[cfg(feature = "tls")]
 pub use tls::ClientAuth;

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::core::{Error, Result, options};
 use crate::facade::OptionValue;
 use crate::protocol::{pubsub, reqrep, survey};
-use crate::transport::{ipc, system, tcp, ws};
+#[cfg(feature = "ws")]
+use crate::transport::ws;
+use crate::transport::{ipc, system, tcp};
 
 use super::context::Context;
 use super::protocol::Protocol;
@@ -150,12 +152,18 @@ options! {
     tcp_no_delay, set_tcp_no_delay: bool = tcp::LEVEL, tcp::NODELAY;
     /// The permissions of the files of ipc endpoints bound from now on, as in `0o600`. What the umask leaves unless set. Millrace's own.
     ipc_mode, set_ipc_mode: Option<u32> = ipc::LEVEL, ipc::MODE;
-    /// How the WebSocket messages of this socket are marked: 2, unless set, is binary, 1 text.
-    ws_message_type, set_ws_message_type: u32 = ws::LEVEL, ws::MSG_TYPE;
     /// REQ: after how long without an answer a question is asked again. 60 s unless set.
     resend_interval, set_resend_interval: Duration = Protocol::Req.number(), reqrep::RESEND_IVL;
     /// SURVEYOR: how long answers are gathered. 1 s unless set.
     survey_deadline, set_survey_deadline: Duration = Protocol::Surveyor.number(), survey::DEADLINE;
+}
+
+#[cfg(feature = "ws")]
+options! {
+    impl Socket;
+
+    /// How the WebSocket messages of this socket are marked: 2, unless set, is binary, 1 text.
+    ws_message_type, set_ws_message_type: u32 = ws::LEVEL, ws::MSG_TYPE;
 }
 
 options! {

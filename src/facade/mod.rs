@@ -6,7 +6,7 @@
 //!
 //! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes, peers,
 //! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, futures, binding,
-//! inproc, events, close, poll, device, snapshot · session, process.
+//! inproc, events, close, poll, device, snapshot, description · session, process.
 
 mod alarm;
 mod binding;
@@ -14,6 +14,8 @@ mod blocking;
 mod close;
 mod context;
 mod contexts;
+#[cfg(feature = "json")]
+mod description;
 mod device;
 mod dial;
 mod endpoints;

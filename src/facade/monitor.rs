@@ -83,10 +83,10 @@ impl EventKind {
 
 /// The events of one socket, from the moment at which it was made.
 #[derive(Debug)]
-pub struct Monitor(Mutex<Queue>);
+pub struct Monitor(Mutex<EventQueue>);
 
 #[derive(Debug)]
-struct Queue {
+struct EventQueue {
     events: VecDeque<Event>,
     dropped: u64,
     /// The socket is closed: nothing follows.
@@ -98,7 +98,7 @@ struct Queue {
 impl Monitor {
     fn new() -> Result<Monitor> {
         let bell = EventFd::new()?;
-        Ok(Monitor(Mutex::new(Queue { events: VecDeque::new(), dropped: 0, ended: false, bell })))
+        Ok(Monitor(Mutex::new(EventQueue { events: VecDeque::new(), dropped: 0, ended: false, bell })))
     }
 
     /// The next event; waits for one for at most `timeout` (`None`: for ever). `EAGAIN`: there is none, and the timeout is zero;
@@ -163,12 +163,12 @@ impl Monitor {
         queue.bell.set(true);
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, EventQueue> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl EventQueue {
     /// `None`: nothing yet.
     fn take(&mut self) -> Option<Result<Event>> {
         let Some(mut event) = self.events.pop_front() else { return self.ended.then_some(Err(Error::BAD_FD)) };

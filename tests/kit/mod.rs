@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use nanomsg::core::{Error, Message, Readiness, Result, options};
 use nanomsg::facade::{Probe, Session, Socket, Wait, poll};
-use nanomsg::transport::tls::settings as tls;
+use nanomsg::transport::tls::options as tls;
 
 use crate::support::{ScratchDir, free_port};
 
