@@ -65,8 +65,8 @@ impl Protocol for Pair {
                 PairState::Paired { writable: false, .. } | PairState::Alone => return Answer::NotNow,
             },
             Cmd::SendTo(to) => match self.state {
-                State::Paired { pipe, writable: true, .. } if pipe == to => out.push(Evt::Transmit(pipe)),
-                State::Paired { .. } | State::Alone => return Answer::NotNow,
+                PairState::Paired { pipe, writable: true, .. } if pipe == to => out.push(Evt::Transmit(pipe)),
+                PairState::Paired { .. } | PairState::Alone => return Answer::NotNow,
             },
             Cmd::Recv(_) => match self.readable_pipe() {
                 Some(pipe) => out.push(Evt::Take(pipe)),

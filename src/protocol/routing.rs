@@ -150,7 +150,7 @@ impl RoundRobin {
 
     /// Is it this pipe that is ready?
     pub fn has_ready(&self, pipe: PipeId) -> bool {
-        self.place(pipe) == Place::Ready
+        self.place(pipe) == RoundPlace::Ready
     }
 
     fn best(&self) -> Option<usize> {
