@@ -128,7 +128,7 @@ impl InprocPipe {
         if self.taken.is_empty() {
             std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
         }
-        let Some(Message { header, body, kind }) = self.taken.pop_front() else { return (None, false) };
+        let Some(Message { header, body, kind, .. }) = self.taken.pop_front() else { return (None, false) };
         let size = header.len() + body.len();
         let before = Load(lane.load.fetch_sub(Load::of(size), Ordering::AcqRel));
         (into.header, into.kind) = (header, kind);
