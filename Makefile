@@ -29,6 +29,7 @@ help:
 	@echo 'make run        builds, and runs C examples that move real data'
 	@echo 'make check      format, lints, unit tests, documentation: needs cargo alone, takes a minute'
 	@echo 'make test       builds everything and runs all tests'
+	@echo 'make features   compiles every combination of the cargo features, and tests some'
 	@echo 'make bindings   lints and tests of the bindings alone: C++, Python, Node.js'
 	@echo 'make install    library, headers, nanomsg.pc, CMake package, tools, manual pages, completions;'
 	@echo '                PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) BINDIR INCLUDEDIR DATADIR DESTDIR'
@@ -87,6 +88,10 @@ test:
 	tools/needs.sh
 	$(CARGO) test --release
 
+# Every combination of features compiles, with its tests; none, each and two alone run their unit tests.
+features:
+	CARGO='$(CARGO)' tools/features.sh
+
 # The bindings' lints and tests alone. Their native halves are workspaces of their own, so `make check` does not see them.
 bindings:
 	@tools/rust.sh $(CARGO)
@@ -125,4 +130,4 @@ trial: deb
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run check test bindings headers manual bench install uninstall deb trial clean
+.PHONY: all help build static run check test features bindings headers manual bench install uninstall deb trial clean

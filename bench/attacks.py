@@ -27,6 +27,7 @@ CALL, REPLY, ERROR = 1, 2, 3
 MAIN = 1
 REGISTER, META = 0, 2
 PATIENCE = 10
+SLEEPERS = 16
 MIB = 1 << 20
 
 
@@ -151,7 +152,7 @@ def slow_calls(address, ready):
 
 
 def sleepers(address, ready):
-    clients = [Client(address).know(f"Sleeper{number}") for number in range(16)]
+    clients = [Client(address).know(f"Sleeper{number}") for number in range(SLEEPERS)]
     ready.set()
     for client in clients:
         client.socket.sendall(message(1000, client.service, client.members["nap"], struct.pack("<i", 60_000)))
@@ -233,7 +234,7 @@ def feel(address, method, seconds, watch):
 
 
 def suffer(bench, side, attack, method, seconds):
-    with qi_bench.Program(bench, side, "serve", "tcp://127.0.0.1:0") as server:
+    with qi_bench.Program(bench, side, "serve", "tcp://127.0.0.1:0", SLEEPERS) as server:
         address = server.answer()
         Client(address).know().call(1, 101)
         peak = resident(server.process)

@@ -227,11 +227,197 @@ static void short_programs(void) {
     CHECK_EQ(nnqi_handles(), handles);
 }
 
+/* Each result and error of a nnqi_function; user is the table's. */
+static nnqi_value number(nnqi_request request, void *user) {
+    (void)request;
+    return nnqi_int('i', *(int *)user);
+}
+
+static nnqi_value refused(nnqi_request request, void *user) {
+    (void)request;
+    (void)user;
+    return nnqi_fail("not today");
+}
+
+static nnqi_value chained(nnqi_request request, void *user) {
+    (void)request;
+    (void)user;
+    return nnqi_convert(nnqi_convert(nnqi_from_json("{", "s"), "i"), "d");
+}
+
+static nnqi_value silent(nnqi_request request, void *user) {
+    (void)request;
+    (void)user;
+    return 0;
+}
+
+static nnqi_value by_hand(nnqi_request request, void *user) {
+    (void)user;
+    CHECK_OK(nnqi_reply_error(request, "said by hand"));
+    return nnqi_int('i', 1);
+}
+
+static nnqi_value wrong_type(nnqi_request request, void *user) {
+    (void)request;
+    (void)user;
+    return nnqi_text("no number");
+}
+
+static nnqi_value wrong_argument(nnqi_request request, void *user) {
+    (void)user;
+    return nnqi_int('i', nnqi_arg_int(request, 0));
+}
+
+static nnqi_value nothing(nnqi_request request, void *user) {
+    (void)user;
+    CHECK_EQ(nnqi_emit(nnqi_request_object(request), "happened", nnqi_arguments(request)), 0);
+    return nnqi_void();
+}
+
+static nnqi_value made(nnqi_request request, void *user) {
+    static const struct nnqi_member members[] = {NNQI_FUNCTION("number", "()", "i", number), NNQI_MEMBERS_END};
+    (void)request;
+    return nnqi_take_object(nnqi_object_new(members, user));
+}
+
+static const struct nnqi_member table[] = {
+    NNQI_FUNCTION("number", "()", "i", number),
+    NNQI_FUNCTION("refused", "()", "i", refused),
+    NNQI_FUNCTION("chained", "()", "d", chained),
+    NNQI_FUNCTION("silent", "()", "i", silent),
+    NNQI_FUNCTION("byHand", "()", "i", by_hand),
+    NNQI_FUNCTION("wrongType", "()", "i", wrong_type),
+    NNQI_FUNCTION("wrongArgument", "(s)", "i", wrong_argument),
+    NNQI_FUNCTION("nothing", "(s)", "v", nothing),
+    NNQI_FUNCTION("made", "()", "o", made),
+    NNQI_SIGNAL("happened", "(s)"),
+    NNQI_PROPERTY("level", "i", "7"),
+    NNQI_PROPERTY("names", "{si}", "{\"a\": 1, \"b\": 2}"),
+    NNQI_MEMBERS_END,
+};
+
+/* The call fails with EPROTO and this text. */
+#define REFUSED(call, text) \
+    do { \
+        NONE(call, EPROTO); \
+        CHECK_STR(nnqi_error(), text); \
+    } while (0)
+
+static void functions_that_return(nnqi_proxy proxy) {
+    uint64_t before = nnqi_handles();
+    IS_INT(nnqi_callf(proxy, "number", "()"), 42);
+    REFUSED(nnqi_callf(proxy, "refused", "()"), "not today");
+    nnqi_value wrong = nnqi_callf(proxy, "chained", "()");
+    CHECK_EQ(wrong, 0);
+    CHECK(strstr(nnqi_error(), "no JSON") && !strstr(strstr(nnqi_error(), "after") + 1, "after"));
+    REFUSED(nnqi_callf(proxy, "silent", "()"), "the method has returned 0, and not said why");
+    REFUSED(nnqi_callf(proxy, "byHand", "()"), "said by hand");
+    CHECK_EQ(nnqi_callf(proxy, "wrongType", "()"), 0);
+    REFUSED(nnqi_callf(proxy, "wrongArgument", "(s)", "x"), "argument 1 is s, and should be an integer of 64 bits");
+    nnqi_value none = nnqi_callf(proxy, "nothing", "(s)", "x");
+    CHECK_EQ(nnqi_kind(none), 'v');
+    CHECK_OK(nnqi_free(none));
+    nnqi_proxy other = nnqi_take_proxy(nnqi_callf(proxy, "made", "()"));
+    GOOD(other);
+    IS_INT(nnqi_callf(other, "number", "()"), 42);
+    CHECK_OK(nnqi_proxy_free(other));
+    NONE(nnqi_take_proxy(nnqi_callf(proxy, "number", "()")), EINVAL);
+    NONE(nnqi_callf(proxy, "number", "(i"), EINVAL);
+    CHECK_EQ(nnqi_handles(), before);
+}
+
+static void readers_that_take(nnqi_proxy proxy) {
+    uint64_t before = nnqi_handles();
+    CHECK_EQ(nnqi_take_int(nnqi_property_get(proxy, "level"), -1), 7);
+    CHECK(nnqi_take_double(nnqi_property_get(proxy, "level"), -1) == 7.0);
+    CHECK_EQ(nnqi_take_bool(nnqi_dynamic(nnqi_bool(1)), -1), 1);
+    errno = 0;
+    CHECK_EQ(nnqi_take_int(nnqi_text("x"), -5), -5);
+    CHECK_EQ(errno, EINVAL);
+    CHECK_EQ(nnqi_take_int(nnqi_property_get(proxy, "no such"), -6), -6);
+    CHECK(strstr(nnqi_error(), "no such") != NULL);
+    CHECK_EQ(nnqi_take_bool(nnqi_int('i', 1), 9), 9);
+    CHECK(isnan(nnqi_take_double(nnqi_text("x"), NAN)));
+    nnqi_value map = nnqi_property_get(proxy, "names");
+    const char *name = NULL;
+    int32_t value = 0, sum = 0;
+    size_t at = 0;
+    while (nnqi_unpack_next(map, &at, "(si)", &name, &value) > 0) {
+        CHECK_STR(name, at == 1 ? "a" : "b");
+        sum += value;
+    }
+    CHECK(at == 2 && sum == 3);
+    CHECK_EQ(nnqi_unpack_next(map, &at, "(si)", &name, &value), 0);
+    at = 0;
+    CHECK_ERR(nnqi_unpack_next(map, &at, "(ii)", &value, &value), EINVAL);
+    CHECK_ERR(nnqi_unpack_next(map, NULL, "(si)", &name, &value), EFAULT);
+    CHECK_EQ(at, 0);
+    CHECK_OK(nnqi_free(map));
+    nnqi_value number = nnqi_int('i', 1);
+    CHECK_ERR(nnqi_unpack_next(number, &at, "i", &value), EINVAL);
+    CHECK_OK(nnqi_free(number));
+    nnqi_value optional = nnqi_dynamic(nnqi_pack("+i", nnqi_int('i', 3)));
+    CHECK_EQ(nnqi_unpack_next(optional, &at, "i", &value), 1);
+    CHECK(value == 3 && nnqi_unpack_next(optional, &at, "i", &value) == 0);
+    CHECK_OK(nnqi_free(optional));
+    CHECK_EQ(nnqi_handles(), before);
+}
+
+static void programs_of_tables(void) {
+    static int answer = 42;
+    uint64_t handles = nnqi_handles();
+    char url[128];
+    nnqi_server server = nnqi_serve("tcp://127.0.0.1:0", "Table", nnqi_object_new(table, &answer));
+    CHECK(nnqi_server_address(server, 0, url, sizeof url) > 0);
+    nnqi_session session = nnqi_connect(url, NULL);
+    nnqi_proxy proxy = nnqi_service(session, "Table", patience());
+    GOOD(proxy);
+    functions_that_return(proxy);
+    readers_that_take(proxy);
+    NONE(nnqi_serve(url, "Table", nnqi_object_new(table, &answer)), EADDRINUSE);
+    NONE(nnqi_serve("tcp://127.0.0.1:0", "", nnqi_object_new(table, &answer)), EINVAL);
+    NONE(nnqi_serve("tcp://127.0.0.1:0", "Table", 0), EBADF);
+    const struct nnqi_member wrong[][2] = {
+        {NNQI_SIGNAL("happened", "(s"), NNQI_MEMBERS_END},
+        {NNQI_PROPERTY("level", "i", "\"text\""), NNQI_MEMBERS_END},
+        {NNQI_PROPERTY("level", "i", "{"), NNQI_MEMBERS_END},
+        {NNQI_FUNCTION("", "()", "v", nothing), NNQI_MEMBERS_END},
+        {{9, "name", "s", "s", NULL}, NNQI_MEMBERS_END},
+    };
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        NONE(nnqi_object_new(wrong[i], NULL), EINVAL);
+    const struct nnqi_member missing[][2] = {
+        {NNQI_FUNCTION("name", "()", "v", NULL), NNQI_MEMBERS_END},
+        {NNQI_FUNCTION("name", "()", NULL, nothing), NNQI_MEMBERS_END},
+        {NNQI_SIGNAL(NULL, "()"), NNQI_MEMBERS_END},
+    };
+    for (size_t i = 0; i < COUNT(missing); i++)
+        NONE(nnqi_object_new(missing[i], NULL), EFAULT);
+    NONE(nnqi_object_new(NULL, NULL), EFAULT);
+    NONE(nnqi_take_object(0), EBADF);
+    nnqi_builder builder = nnqi_builder_new();
+    CHECK_OK(nnqi_members(builder, table, &answer));
+    CHECK_ERR(nnqi_members(builder, wrong[0], NULL), EINVAL);
+    nnqi_object object = nnqi_build(builder);
+    GOOD(object);
+    CHECK_OK(nnqi_object_free(object));
+    CHECK_ERR(nnqi_members(builder, table, &answer), EBADF);
+    CHECK_OK(nnqi_proxy_free(proxy));
+    CHECK_OK(nnqi_close(session));
+    CHECK_OK(nnqi_server_close(server));
+    /* What the first call could not do is told by the last one. */
+    NONE(nnqi_subscribe(nnqi_service(nnqi_connect(url, NULL), "Table", 0), "happened", 1), EBADF);
+    CHECK(strstr(nnqi_error(), url + strlen("tcp://")) && strstr(nnqi_error(), "refused"));
+    CHECK_EQ(nnqi_perror(NULL) & nnqi_perror("qi_short"), 1);
+    CHECK_EQ(nnqi_handles(), handles);
+}
+
 int main(void) {
     start();
     values_by_format();
     dynamics_are_looked_into();
     short_programs();
+    programs_of_tables();
     CHECK_EQ(nnqi_handles(), 0);
     return failures != 0;
 }

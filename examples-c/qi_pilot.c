@@ -14,59 +14,45 @@
  *         | refused: backwards
  *         | refused: no such arm
  */
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <millrace/qi.h>
 
-/* Whatever fails ends the program. */
-static uint64_t need(uint64_t handle) {
-    if (handle == 0) {
-        fprintf(stderr, "%s\n", nnqi_error());
-        exit(1);
-    }
-    return handle;
-}
-
-static double number(nnqi_value value) {
-    double number = 0;
-    if (nnqi_unpack(need(value), "d", &number) < 0)
-        need(0);
-    nnqi_free(value);
-    return number;
-}
-
 int main(int argc, char **argv) {
-    nnqi_session session = need(nnqi_connect(argc > 1 ? argv[1] : "tcp://127.0.0.1:9559", NULL));
-    nnqi_proxy robot = need(nnqi_service(session, "Robot", 0));
-    nnqi_subscription said = need(nnqi_subscribe(robot, "said", 10));
-    printf("walked to %g\n", number(nnqi_call(robot, "walk", nnqi_pack("(d)", 2.5), -1)));
-    printf("a route of %g\n", number(nnqi_call(robot, "route", nnqi_from_json("[[[1.5, 2.0], [0.0, 1.0]]]", "([(dd)])"), -1)));
-    printf("battery %g\n", number(nnqi_property_get(robot, "battery")));
-    nnqi_property_set(robot, "battery", nnqi_pack("i", 100));
-    printf("charged to %g\n", number(nnqi_property_get(robot, "battery")));
-    nnqi_value sensors = need(nnqi_call(robot, "sensors", nnqi_pack("()"), -1));
-    for (int64_t at = 0; at < nnqi_count(sensors); at++) {
-        nnqi_value key = nnqi_map_key(sensors, (size_t)at);
-        printf("sensor %s %g\n", nnqi_get_text(key), number(nnqi_map_value(sensors, (size_t)at)));
-        nnqi_free(key);
-    }
-    nnqi_free(need(nnqi_call(robot, "say", nnqi_pack("(s)", "hello"), -1)));
+    nnqi_session session = nnqi_connect(argc > 1 ? argv[1] : "tcp://127.0.0.1:9559", NULL);
+    nnqi_proxy robot = nnqi_service(session, "Robot", 0);
+    nnqi_subscription said = nnqi_subscribe(robot, "said", 10);
+    if (!said)
+        return nnqi_perror(argv[0]);
+    printf("walked to %g\n", nnqi_take_double(nnqi_callf(robot, "walk", "(d)", 2.5), NAN));
+    nnqi_value steps = nnqi_from_json("[[1.5, 2.0], [0.0, 1.0]]", "[(dd)]");
+    printf("a route of %g\n", nnqi_take_double(nnqi_callf(robot, "route", "([(dd)])", steps), NAN));
+    printf("battery %g\n", nnqi_take_double(nnqi_property_get(robot, "battery"), NAN));
+    nnqi_property_set(robot, "battery", nnqi_int('i', 100));
+    printf("charged to %g\n", nnqi_take_double(nnqi_property_get(robot, "battery"), NAN));
+    nnqi_value sensors = nnqi_callf(robot, "sensors", "()");
     const char *text = NULL;
-    nnqi_value event = need(nnqi_next(said, 10000, NULL));
-    nnqi_unpack(event, "(s)", &text);
+    double number = 0;
+    for (size_t at = 0; nnqi_unpack_next(sensors, &at, "(sd)", &text, &number) > 0;)
+        printf("sensor %s %g\n", text, number);
+    nnqi_free(nnqi_callf(robot, "say", "(s)", "hello"));
+    nnqi_value event = nnqi_next(said, 10000, NULL);
+    if (nnqi_unpack(event, "(s)", &text) < 0)
+        return nnqi_perror(argv[0]);
     printf("it said %s\n", text);
-    nnqi_value object = need(nnqi_call(robot, "arm", nnqi_pack("(s)", "left"), -1));
-    nnqi_proxy arm = need(nnqi_proxy_of(object));
-    nnqi_value side = need(nnqi_call(arm, "name", nnqi_pack("()"), -1));
-    printf("the %s arm is at %g\n", nnqi_get_text(side), number(nnqi_call(arm, "lift", nnqi_pack("(d)", 0.5), -1)));
-    if (!nnqi_call(robot, "walk", nnqi_pack("(d)", -1.0), -1))
+    nnqi_proxy arm = nnqi_take_proxy(nnqi_callf(robot, "arm", "(s)", "left"));
+    nnqi_value side = nnqi_callf(arm, "name", "()");
+    if (!side)
+        return nnqi_perror(argv[0]);
+    printf("the %s arm is at %g\n", nnqi_get_text(side), nnqi_take_double(nnqi_callf(arm, "lift", "(d)", 0.5), NAN));
+    if (!nnqi_callf(robot, "walk", "(d)", -1.0))
         printf("refused: %s\n", strstr(nnqi_error(), "backwards") ? "backwards" : "no such arm");
-    if (!nnqi_call(robot, "arm", nnqi_pack("(s)", "third"), -1))
+    if (!nnqi_callf(robot, "arm", "(s)", "third"))
         printf("refused: %s\n", strstr(nnqi_error(), "backwards") ? "backwards" : "no such arm");
-    nnqi_value values[] = {sensors, event, object, side};
-    for (int at = 0; at < 4; at++)
-        nnqi_free(values[at]);
+    nnqi_free(side);
+    nnqi_free(event);
+    nnqi_free(sensors);
     return nnqi_unsubscribe(said) | nnqi_proxy_free(arm) | nnqi_proxy_free(robot) | nnqi_close(session);
 }

@@ -21,93 +21,82 @@
 
 #include <millrace/qi.h>
 
-#define METHOD(name) static void name(nnqi_request request, __attribute__((unused)) void *user)
+#define UNUSED __attribute__((unused))
+#define FUNCTION(name) static nnqi_value name(UNUSED nnqi_request request, UNUSED void *user)
 
 static double position;
 
-METHOD(walk) {
+FUNCTION(walk) {
     nnqi_object robot = nnqi_request_object(request);
     double meters = nnqi_arg_double(request, 0);
-    int battery = 0;
-    if (meters < 0) {
-        nnqi_reply_error(request, "cannot walk backwards");
-        return;
-    }
-    nnqi_value level = nnqi_object_get(robot, "battery");
-    nnqi_unpack(level, "i", &battery);
-    nnqi_free(level);
-    nnqi_object_set(robot, "battery", nnqi_pack("i", battery - (int)(10 * meters)));
-    nnqi_reply(request, nnqi_double(position += meters));
+    int64_t battery = nnqi_take_int(nnqi_object_get(robot, "battery"), 0);
+    if (meters < 0)
+        return nnqi_fail("cannot walk backwards");
+    nnqi_object_set(robot, "battery", nnqi_int('i', battery - (int)(10 * meters)));
+    return nnqi_double(position += meters);
 }
 
-METHOD(route) {
+FUNCTION(route) {
     nnqi_value steps = nnqi_arg(request, 0);
     double x = 0, y = 0, length = 0;
-    for (int64_t at = 0; at < nnqi_count(steps); at++) {
-        nnqi_value step = nnqi_item(steps, (size_t)at);
-        nnqi_unpack(step, "(dd)", &x, &y);
-        nnqi_free(step);
+    size_t at = 0;
+    while (nnqi_unpack_next(steps, &at, "(dd)", &x, &y) > 0)
         length += fabs(x) + fabs(y);
-    }
     nnqi_free(steps);
-    nnqi_reply(request, nnqi_double(length));
+    return nnqi_double(length);
 }
 
-METHOD(sensors) {
+FUNCTION(sensors) {
     nnqi_value names[] = {nnqi_text("head"), nnqi_text("position")}, values[] = {nnqi_double(0.5), nnqi_double(position)};
-    nnqi_reply(request, nnqi_map("s", "d", names, values, 2));
+    return nnqi_map("s", "d", names, values, 2);
 }
 
-METHOD(say) {
-    nnqi_emit(nnqi_request_object(request), "said", nnqi_pack("(s)", nnqi_arg_text(request, 0)));
-    nnqi_reply(request, nnqi_void());
+FUNCTION(say) {
+    nnqi_emit(nnqi_request_object(request), "said", nnqi_arguments(request));
+    return nnqi_void();
 }
 
-METHOD(name) {
-    nnqi_reply(request, nnqi_text(user));
+FUNCTION(name) {
+    return nnqi_text(user);
 }
 
-METHOD(lift) {
-    double angle = nnqi_arg_double(request, 0);
-    nnqi_emit(nnqi_request_object(request), "lifted", nnqi_pack("(d)", angle));
-    nnqi_reply(request, nnqi_double(angle));
+FUNCTION(lift) {
+    nnqi_emit(nnqi_request_object(request), "lifted", nnqi_arguments(request));
+    return nnqi_arg(request, 0);
 }
 
-METHOD(arm) {
-    static char sides[2][6] = {"left", "right"};
-    const char *wanted = nnqi_arg_text(request, 0);
-    int right = strcmp(wanted, "right") == 0;
-    if (!right && strcmp(wanted, "left") != 0) {
-        nnqi_reply_error(request, "there is no such arm");
-        return;
-    }
-    nnqi_builder builder = nnqi_builder_new();
-    nnqi_signal(builder, "lifted", "(d)");
-    nnqi_method(builder, "name", "()", "s", name, sides[right]);
-    nnqi_method(builder, "lift", "(d)", "d", lift, NULL);
-    nnqi_object object = nnqi_build(builder);
-    nnqi_reply_object(request, object);
-    nnqi_object_free(object);
+FUNCTION(arm) {
+    static const struct nnqi_member members[] = {
+        NNQI_SIGNAL("lifted", "(d)"),
+        NNQI_FUNCTION("name", "()", "s", name),
+        NNQI_FUNCTION("lift", "(d)", "d", lift),
+        NNQI_MEMBERS_END,
+    };
+    static char left[] = "left", right[] = "right";
+    const char *side = nnqi_arg_text(request, 0);
+    if (strcmp(side, left) != 0 && strcmp(side, right) != 0)
+        return nnqi_fail("there is no such arm");
+    return nnqi_take_object(nnqi_object_new(members, *side == 'l' ? left : right));
 }
 
 int main(int argc, char **argv) {
-    const char *url = argc > 1 ? argv[1] : "tcp://127.0.0.1:9559";
+    static const struct nnqi_member members[] = {
+        NNQI_SIGNAL("said", "(s)"),
+        NNQI_PROPERTY("battery", "i", "100"),
+        NNQI_FUNCTION("walk", "(d)", "d", walk),
+        NNQI_FUNCTION("route", "([(dd)])", "d", route),
+        NNQI_FUNCTION("sensors", "()", "{sd}", sensors),
+        NNQI_FUNCTION("say", "(s)", "v", say),
+        NNQI_FUNCTION("arm", "(s)", "o", arm),
+        NNQI_MEMBERS_END,
+    };
     char address[128];
-    nnqi_builder builder = nnqi_builder_new();
-    nnqi_signal(builder, "said", "(s)");
-    nnqi_property(builder, "battery", "i", nnqi_pack("i", 100));
-    nnqi_method(builder, "walk", "(d)", "d", walk, NULL);
-    nnqi_method(builder, "route", "([(dd)])", "d", route, NULL);
-    nnqi_method(builder, "sensors", "()", "{sd}", sensors, NULL);
-    nnqi_method(builder, "say", "(s)", "v", say, NULL);
-    nnqi_method(builder, "arm", "(s)", "o", arm, NULL);
-    nnqi_object robot = nnqi_build(builder);
-    nnqi_server server = robot ? nnqi_server_open(&url, 1, NULL) : 0;
-    if (!server || nnqi_add_service(server, "Robot", robot) < 0 || nnqi_server_address(server, 0, address, sizeof address) < 0)
-        return fprintf(stderr, "%s\n", nnqi_error()), 1;
+    nnqi_server server = nnqi_serve(argc > 1 ? argv[1] : "tcp://127.0.0.1:9559", "Robot", nnqi_object_new(members, NULL));
+    if (nnqi_server_address(server, 0, address, sizeof address) < 0)
+        return nnqi_perror(argv[0]);
     puts(address);
     fflush(stdout);
     while (getchar() != EOF)
         ;
-    return nnqi_object_free(robot) | nnqi_server_close(server);
+    return nnqi_server_close(server);
 }

@@ -3,11 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use nanomsg::qi::client::{Result, Session, SessionOptions};
+use nanomsg::qi::client::{Result, connect};
 
 fn main() -> Result<()> {
-    let url = std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:9559".into());
-    let session = Session::connect(&url, SessionOptions::default())?;
+    let session = connect(&std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:9559".into()))?;
     let robot = session.service("Robot")?;
     let said = robot.subscribe("said")?;
     println!("walked to {}", robot.invoke::<f64>("walk", (2.5,))?);

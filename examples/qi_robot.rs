@@ -2,7 +2,6 @@
 //! `cargo run --example qi_robot tcp://127.0.0.1:9559`. The same program is there in C and in Python.
 
 use std::collections::BTreeMap;
-use std::io::{Read, stdin};
 
 use nanomsg::qi::bus::serve;
 use nanomsg::qi::server::{Call, CallError, Object, ObjectBuilder};
@@ -22,10 +21,8 @@ fn walk(call: &Call, meters: f64) -> Result<f64, CallError> {
     if meters < 0.0 {
         return Err("cannot walk backwards".into());
     }
-    let (robot, position) = (call.object(), call.object().get_to::<f64>("position")? + meters);
-    robot.set("position", position)?;
-    robot.set("battery", robot.get_to::<i32>("battery")? - (10.0 * meters) as i32)?;
-    Ok(position)
+    call.object().update("battery", |level: i32| level - (10.0 * meters) as i32)?;
+    Ok(call.object().update("position", |position: f64| position + meters)?)
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -36,14 +33,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     robot.function_with("walk", walk);
     robot.function("route", |steps: Vec<(f64, f64)>| steps.iter().map(|(x, y)| x.abs() + y.abs()).sum::<f64>());
     robot.function_with("sensors", |call: &Call| {
-        let position = call.object().get_to::<f64>("position")?;
-        Ok::<_, CallError>(BTreeMap::from([("head".to_owned(), 0.5), ("position".to_owned(), position)]))
+        let position = call.object().get_to::<f64>("position");
+        position.map(|position| BTreeMap::from([("head".to_owned(), 0.5), ("position".to_owned(), position)]))
     });
     robot.function_with("say", |call: &Call, text: String| call.object().fire("said", (text,)).map(drop));
     robot.function("arm", arm);
     let server = serve(&std::env::args().nth(1).unwrap_or("tcp://127.0.0.1:9559".into()))?;
     server.add_service("Robot", &robot.build()?)?;
     println!("{}", server.addresses()[0]);
-    stdin().read_to_end(&mut Vec::new())?;
+    std::io::read_to_string(std::io::stdin())?;
     Ok(())
 }

@@ -26,6 +26,16 @@
 //! - [`Error`] is an errno, the same number that C sees.
 //! - [`qi`] is the object bus of robots (QiMessaging): sessions, proxies, services.
 //!
+//! # Features
+//!
+//! All are on unless `default-features = false` says otherwise; without any there are the protocols over tcp, ipc and inproc.
+//!
+//! - `ws`: the transport `ws://`; together with `tls`, `wss://`.
+//! - `tls`: `tls+tcp://`, and `tcps://` on the object bus.
+//! - `qi`: the module [`qi`], and the functions of `millrace/qi.h`.
+//! - `tools`: the programs nanocat, nanobench and, with `qi`, nanoqi.
+//! - `json`: [`Socket::describe`]. `qi` and `tools` bring it along.
+//!
 //! How it is made is told in `ARCHITECTURE.md`. `protocols.md 2.2` in a comment is section 2.2 of `docs/spec/protocols.md`, and so for the
 //! other files there. Modules that are not shown here are the engine's: they are visible to the project's own tools, bindings and tests, and
 //! change without notice.
@@ -43,9 +53,11 @@ pub mod core;
 pub mod facade;
 #[doc(hidden)]
 pub mod protocol;
+#[cfg(feature = "qi")]
 pub mod qi;
 #[doc(hidden)]
 pub mod reactor;
+#[cfg_attr(not(all(feature = "json", feature = "qi")), allow(dead_code, reason = "some is for what was left out"))]
 mod sys;
 #[doc(hidden)]
 pub mod transport;

@@ -1,5 +1,6 @@
 //! The Debian packages: what they say, that lintian has nothing against them, and that they are installed into a root beside
 //! Debian's packages that need nanomsg, and used there.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

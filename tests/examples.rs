@@ -8,6 +8,7 @@
 //!
 //! A command may end with the comment `# in any order`.
 //! ```
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The C headers, nanomsg's eleven and ours: made from `src/capi` by cbindgen, committed, never stale, good C and good C++.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 
@@ -54,6 +55,7 @@ const BUS: Header = Header {
         "qi/read.rs",
         "qi/codec.rs",
         "qi/format.rs",
+        "qi/take.rs",
         "qi/options.rs",
         "qi/client.rs",
         "qi/calls.rs",
@@ -62,6 +64,7 @@ const BUS: Header = Header {
         "qi/objects.rs",
         "qi/requests.rs",
         "qi/given.rs",
+        "qi/members.rs",
         "qi/server_options.rs",
         "qi/server.rs",
         "qi/provider.rs",
@@ -69,7 +72,7 @@ const BUS: Header = Header {
     ..PLAIN
 };
 
-const HEADERS: [Header; 20] = [
+const HEADERS: [Header; 21] = [
     Header {
         name: "nn",
         sources: &[
@@ -130,8 +133,16 @@ const HEADERS: [Header; 20] = [
     },
     Header { directory: "millrace", name: "qi", includes: &["qi_service.h"], text: Some("headers/qi.text.h"), ..PLAIN },
     Header {
+        directory: "millrace",
+        name: "peer",
+        sources: &["headers/peer.rs"],
+        types: &["nnx_process"],
+        system_includes: &["stdint.h"],
+        ..PLAIN
+    },
+    Header {
         name: "qi_values",
-        parts: &["error", "handles", "build", "read", "codec", "format"],
+        parts: &["error", "handles", "build", "read", "codec", "format", "take"],
         system_includes: &["errno.h", "stdarg.h", "stddef.h", "stdint.h"],
         text: Some("headers/qi_values.text.h"),
         tail: Some("headers/qi_values.tail.h"),
@@ -141,12 +152,14 @@ const HEADERS: [Header; 20] = [
         name: "qi_client",
         parts: &["options", "client", "calls", "subscribe", "endpoint"],
         includes: &["qi_values.h"],
+        tail: Some("headers/qi_client.tail.h"),
         ..BUS
     },
     Header {
         name: "qi_service",
-        parts: &["objects", "requests", "given", "server_options", "server", "provider"],
+        parts: &["objects", "requests", "given", "members", "server_options", "server", "provider"],
         includes: &["qi_client.h"],
+        text: Some("headers/qi_service.text.h"),
         ..BUS
     },
 ];

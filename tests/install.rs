@@ -1,4 +1,5 @@
 //! `make install` and `make uninstall`: what is laid out, and that programs build against it, start and run.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

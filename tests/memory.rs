@@ -1,5 +1,6 @@
 //! From the k-th on, all large requests for memory of a send or a receive fail, for every k: the call says `ENOMEM`, or does with less, and
 //! what follows is as if it had not been. (With real limits, and through C: ctests/memory.c.)
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

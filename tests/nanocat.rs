@@ -1,4 +1,5 @@
 //! Debian's nanocat binary on our library: formats, roles, exit codes, byte for byte what it does on the genuine library.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! Python on our library: multiprocessing with ctypes, and PyPI's binding.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 
@@ -49,5 +50,15 @@ fn binding_from_pypi() {
         for wrapper in ["cpy", "ctypes"] {
             script(python.to_str().expect("UTF-8 path"), "binding.py", wrapper, lib);
         }
+    }
+}
+
+/// The format of our metrics is what a parser of others takes.
+#[test]
+fn metrics_for_prometheus() {
+    require_tool("python3", "python3");
+    let python = environment("prometheus", "prometheus-client==0.26.0", "prometheus_client");
+    if !genuine_only() {
+        script(python.to_str().expect("UTF-8 path"), "prometheus.py", "-", our_lib());
     }
 }

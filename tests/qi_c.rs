@@ -1,4 +1,5 @@
 //! C programs and the genuine libqi on one bus: each calls what the other serves.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

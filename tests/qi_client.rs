@@ -1,4 +1,5 @@
 //! Our client, and nanoqi, against the genuine libqi as server.
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -6,6 +6,8 @@ mod circles;
 #[path = "tidy/source.rs"]
 mod source;
 
+use std::collections::BTreeMap;
+
 use circles::Graph;
 use source::{Source, all_below, end_of_block, is_word, line_of, lines_of_code};
 
@@ -37,6 +39,9 @@ const QI_ROOMS: [(&str, &[&str]); 7] = [
 /// Machines: no I/O, no clock, no threads. Time is an argument.
 const PURE: [&str; 2] = ["core", "protocol"];
 const IMPURE: [&str; 8] = ["mio", "socket2", "Instant", "SystemTime", "thread", "net", "fs", "Condvar"];
+
+/// Types whose name is that of another type, too. A type is named by its role; this number may only become smaller.
+const SHARED_NAMES: usize = 185;
 
 const FILE: usize = 500;
 const FUNCTION: usize = 70;
@@ -215,6 +220,50 @@ fn files_and_functions_stay_small() {
         }
     }
     fail_if_any(complaints, "small files, small functions");
+}
+
+/// The name of the type that a line at the left margin declares.
+fn declared(line: &str) -> Option<&str> {
+    let kinds = ["struct", "enum", "union", "trait", "type"];
+    let words =
+        line.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').filter(|word| !word.is_empty());
+    let modifiers = ["pub", "crate", "super", "in", "qi", "unsafe"];
+    let mut words = words.skip_while(|word| modifiers.contains(word));
+    words.next().filter(|word| kinds.contains(word) && !line.starts_with(' '))?;
+    words.next()
+}
+
+/// `Result` is what every room calls its own.
+fn shared_names(sources: &[Source]) -> BTreeMap<&str, Vec<&str>> {
+    let mut names = BTreeMap::<_, Vec<_>>::new();
+    for source in sources {
+        for name in source.shipped.lines().filter_map(declared).filter(|name| *name != "Result") {
+            names.entry(name).or_default().push(source.path.as_str());
+        }
+    }
+    names.retain(|_, paths| paths.len() > 1);
+    names
+}
+
+#[test]
+fn types_have_names_of_their_own() {
+    let sources: Vec<_> = shipped().collect();
+    let shared = shared_names(&sources);
+    let count: usize = shared.values().map(Vec::len).sum();
+    assert!(
+        count <= SHARED_NAMES,
+        "{count} types share a name, {SHARED_NAMES} at most: name new ones by their role\n{shared:#?}"
+    );
+}
+
+#[test]
+fn declarations_are_seen() {
+    let file = |path: &str, text: &str| Source::parse(path.into(), text);
+    let one = "struct A;\npub(crate) enum B<T> {}\npub(in crate::qi) struct C(u8);\npub unsafe trait D {}\nimpl E { type A = u8; }\n    type A = u8;";
+    let two = "pub type A = u8;\nunion B {}\npub struct C {}\ntrait D {}\nstruct E;\ntype Result = u8;\nfn f() {}";
+    let three = "type Result = u8;\n#[cfg(test)]\nmod tests {\nstruct E;\n}";
+    let sources = [file("src/core/a.rs", one), file("src/core/b.rs", two), file("src/core/c.rs", three)];
+    assert_eq!(shared_names(&sources).into_keys().collect::<Vec<_>>(), ["A", "B", "C", "D"]);
 }
 
 /// The rules are only as good as the eyes they see with.

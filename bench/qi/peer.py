@@ -48,11 +48,11 @@ def connect(url):
     return session
 
 
-def serve(url):
+def serve(url, sleepers=0):
     session = qi.Session()
     session.listenStandalone(url)
     session.registerService("Bench", Bench())
-    for number in range(16):
+    for number in range(int(sleepers)):
         session.registerService("Sleeper%d" % number, Sleeper())
     say(session.endpoints()[-1])
     sys.stdin.read()

@@ -1,6 +1,6 @@
 //! Our side of `bench/qi.py`: what `bench/qi/peer.py` is on libqi, with the same commands and output.
 //!
-//!     qi_bench serve URL                                a directory with the services Bench and Sleeper0 to 15; prints where it listens
+//!     qi_bench serve URL [SLEEPERS]                     a directory with the service Bench, and Sleeper0 on; prints where it listens
 //!     qi_bench call URL SERVICE METHOD SECONDS ARG...   median round trip of calls one after the other, in µs
 //!     qi_bench events URL SUBSCRIBERS BURST SECONDS     events delivered per second, and in all; a connection each
 //!     qi_bench clients URL COUNT                        connects that often, one call each, and stays until stdin ends
@@ -19,8 +19,6 @@ type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Nothing takes this long: what does has gone wrong.
 const LIMIT: Duration = Duration::from_secs(20);
-/// Services beside Bench, whose methods are long.
-const SLEEPERS: usize = 16;
 
 fn integer(value: &Value) -> i32 {
     value.integer().and_then(|number| number.try_into().ok()).unwrap_or_default()
@@ -72,10 +70,11 @@ fn until_stdin_ends() {
     let _ = stdin().read_to_end(&mut Vec::new());
 }
 
-fn serve(url: &str) -> Outcome {
+/// `sleepers`: services beside Bench, whose methods are long.
+fn serve(url: &str, sleepers: usize) -> Outcome {
     let server = Server::standalone(&shared_reactor()?, &[url], Options::default())?;
     server.add_service("Bench", &bench()?)?;
-    for number in 0..SLEEPERS {
+    for number in 0..sleepers {
         server.add_service(&format!("Sleeper{number}"), &sleeper()?)?;
     }
     println!("= {}", server.addresses()[0]);
@@ -147,7 +146,8 @@ fn clients(url: &str, count: usize) -> Outcome {
 fn main() -> Outcome {
     let words: Vec<String> = args().skip(1).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["serve", url] => serve(url),
+        ["serve", url] => serve(url, 0),
+        ["serve", url, sleepers] => serve(url, sleepers.parse()?),
         ["call", url, service, method, seconds, ref rest @ ..] => {
             let arguments = rest.iter().map(|word| Ok(word.parse::<i32>()?.into())).collect::<Outcome<Vec<_>>>()?;
             call(url, service, method, seconds.parse()?, &arguments)

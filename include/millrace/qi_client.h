@@ -424,6 +424,12 @@ NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int mi
 NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
 
 /**
+ * nnqi_proxy_of with the value taken, even on failure: for a method that returns an object. Returns, fails and is to be freed as that.
+ * nnqi_take_proxy(nnqi_call(robot, "arm", nnqi_pack("(s)", "left"), -1)) (7)
+ */
+NN_EXPORT nnqi_proxy nnqi_take_proxy(nnqi_value value);
+
+/**
  * Frees a proxy. Its subscriptions, and what other threads are doing with it, go on. Returns 0, or -1 with EBADF. Any thread.
  * (13)
  */
@@ -678,5 +684,19 @@ NN_EXPORT int nnqi_endpoint_statistics(nnqi_endpoint endpoint, struct nnqi_stati
 #ifdef __cplusplus
 }  /* extern "C" */
 #endif  /* __cplusplus */
+
+/*
+ * nnqi_call with the arguments by format, as of nnqi_pack, and the time of call_timeout. Returns and fails as these. Free it. Any
+ * thread. nnqi_callf(robot, "add", "(ii)", 1, 2)
+ */
+static __inline__ nnqi_value nnqi_callf(nnqi_proxy proxy, const char *method, const char *signature, ...)
+{
+    nnqi_value arguments;
+    va_list given;
+    va_start(given, signature);
+    arguments = nnqi_pack_list(signature, &given);
+    va_end(given);
+    return arguments ? nnqi_call(proxy, method, arguments, -1) : 0;
+}
 
 #endif  /* MILLRACE_QI_CLIENT_H */

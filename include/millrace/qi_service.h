@@ -7,6 +7,13 @@
 
 #include "qi_client.h"
 
+/* For tables of struct nnqi_member. A property's first value is JSON: NNQI_PROPERTY("battery", "i", "100") */
+#define NNQI_FUNCTION(name, parameters, result, function) {1, name, parameters, result, function}
+#define NNQI_SIGNAL(name, arguments) {2, name, arguments, NULL, NULL}
+#define NNQI_PROPERTY(name, signature, json) {3, name, signature, json, NULL}
+#define NNQI_MEMBERS_END {0, NULL, NULL, NULL, NULL}
+
+
 /**
  * What an authenticator says: the peer is not let in; and a nnqi_check: the value is refused.
  */
@@ -109,6 +116,41 @@ struct nnqi_object_statistics {
  * around calls of this library, and must return: exceptions of C++ and longjmp must not leave it. It may answer the request.
  */
 typedef void (*nnqi_notice)(int canceled, void *user);
+
+/**
+ * The code of a method that returns its result (nnqi_void() if there is none), which is taken and converted to the declared type. 0 is
+ * an Error: the caller gets nnqi_error(), so what a call of this header could not do need not be looked at, and nnqi_fail says
+ * something else. Everything else is as of nnqi_code, but for the request, which ends when this returns: what answers later is added by
+ * nnqi_method. user is what the table was added with.
+ */
+typedef nnqi_value (*nnqi_function)(nnqi_request request, void *user);
+
+/**
+ * A member of a table that nnqi_object_new and nnqi_members read, made by one of the macros NNQI_FUNCTION, NNQI_SIGNAL,
+ * NNQI_PROPERTY and, behind the last, NNQI_MEMBERS_END.
+ */
+struct nnqi_member {
+  /**
+   * 1: a function; 2: a signal; 3: a property; 0: there is none any more.
+   */
+  int kind;
+  /**
+   * Its name.
+   */
+  const char *name;
+  /**
+   * The signature of a function's parameters, of a signal's arguments (both tuples, or m for any) or of a property.
+   */
+  const char *signature;
+  /**
+   * The signature of a function's result; the first value of a property, as JSON.
+   */
+  const char *more;
+  /**
+   * The code of a function.
+   */
+  nnqi_function function;
+};
 
 /**
  * A directory with services of this process. Any thread. Close it with nnqi_server_close.
@@ -466,12 +508,45 @@ NN_EXPORT nnqi_value nnqi_arg(nnqi_request request, size_t index);
 NN_EXPORT nnqi_object nnqi_request_object(nnqi_request request);
 
 /**
+ * Adds the members of a table, up to NNQI_MEMBERS_END, to a description; user is handed to its functions. Nothing is kept of the table.
+ * Returns 0, or -1 with EBADF, EFAULT (a pointer is NULL, a function too) or EINVAL (signature, JSON, no UTF-8), and then
+ * nothing is added. (8)
+ */
+NN_EXPORT int nnqi_members(nnqi_builder builder, const struct nnqi_member *table, void *user);
+
+/**
+ * An object with the members of a table, up to NNQI_MEMBERS_END: nnqi_builder_new, nnqi_members and nnqi_build in one. Returns 0 as these
+ * fail. Free it with nnqi_object_free. Any thread. (8)
+ * static const struct nnqi_member lamp[] = {NNQI_PROPERTY("lit", "b", "false"), NNQI_FUNCTION("press", "()", "v", press), NNQI_MEMBERS_END};
+ */
+NN_EXPORT nnqi_object nnqi_object_new(const struct nnqi_member *table, void *user);
+
+/**
+ * nnqi_object_value with the object's handle taken, even on failure: for an object that is made to be returned or passed. Returns 0
+ * with EBADF. Free it. Any thread. return nnqi_take_object(nnqi_object_new(arm, NULL)); (7)
+ */
+NN_EXPORT nnqi_value nnqi_take_object(nnqi_object object);
+
+/**
+ * Returns 0, and leaves text (UTF-8) for nnqi_error() and EPROTO in errno: what a nnqi_function returns to have its caller told.
+ * Any thread. if (meters < 0) return nnqi_fail("cannot walk backwards"); (17)
+ */
+NN_EXPORT nnqi_value nnqi_fail(const char *text);
+
+/**
  * Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
  * Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
  * key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE, EDEADLK
  * (on a thread that reads a connection) and the like. (11)
  */
 NN_EXPORT nnqi_server nnqi_server_open(const char *const *urls, size_t count, const struct nnqi_server_options *options);
+
+/**
+ * A directory that listens at url, with this object as a service of this name: nnqi_server_open with one address and without options,
+ * nnqi_add_service and nnqi_object_free in one. The object is taken, even on failure. Returns 0 as these fail. More services may be
+ * added. Close it with nnqi_server_close. nnqi_serve("tcp://127.0.0.1:9559", "Lamp", nnqi_object_new(lamp, NULL)) (11)
+ */
+NN_EXPORT nnqi_server nnqi_serve(const char *url, const char *name, nnqi_object object);
 
 /**
  * An address that the server listens at, from 0 on, with the port that the system has chosen; copied as nnqi_signature

@@ -96,6 +96,12 @@ extern "C" {
 NN_EXPORT const char *nnqi_error(void);
 
 /**
+ * Prints what, a colon and the text of nnqi_error() to standard error, as perror(3) does for errno; what may be NULL. Returns 1, which
+ * is what main and exit want then. Never fails. Any thread. if (!session) return nnqi_perror("robot"); (17)
+ */
+NN_EXPORT int nnqi_perror(const char *what);
+
+/**
  * How many handles of this header are open in the process, of all kinds: for tests, and to look for leaks. Never fails.
  * Any thread.
  */
@@ -348,11 +354,33 @@ NN_EXPORT nnqi_value nnqi_pack_slots(const char *signature, const struct nnqi_sl
 NN_EXPORT int nnqi_unpack_places(nnqi_value value, const char *signature, void *const *places, size_t count);
 
 /**
+ * What nnqi_unpack_next does when it has gathered count places; for languages without va_list. Returns and fails as
+ * nnqi_unpack_next. Any thread. (5)
+ */
+NN_EXPORT int nnqi_unpack_next_places(nnqi_value value, size_t *at, const char *signature, void *const *places, size_t count);
+
+/**
  * The text of a string as C has them, a zero behind it: nnqi_get_string with a copy that belongs to this handle of the value, and is
  * valid until it is freed or taken. Bytes behind a zero in it are not seen. Returns NULL with EBADF or EINVAL (it is no string). Any
  * thread. printf("%s\\n", nnqi_get_text(answer)) (6)
  */
 NN_EXPORT const char *nnqi_get_text(nnqi_value value);
+
+/**
+ * The integer in a value, dynamics looked into, or otherwise if it is none or the value is 0, as of a call that failed; nnqi_error()
+ * then says why, and errno is EBADF or EINVAL. The value is taken. Any thread. nnqi_take_int(nnqi_call(...), -1) (6)
+ */
+NN_EXPORT int64_t nnqi_take_int(nnqi_value value, int64_t otherwise);
+
+/**
+ * The same for a bool: 0 or 1. (6)
+ */
+NN_EXPORT int nnqi_take_bool(nnqi_value value, int otherwise);
+
+/**
+ * The same for a number of any type. nnqi_take_double(nnqi_property_get(robot, "height"), NAN) (6)
+ */
+NN_EXPORT double nnqi_take_double(nnqi_value value, double otherwise);
 
 #ifdef __cplusplus
 }  /* extern "C" */
@@ -409,6 +437,31 @@ static __inline__ int nnqi_slot_kind(const char **signature)
     return kind;
 }
 
+/* What nnqi_pack and its like do; an array cannot be passed by value, so given is where the list is. */
+static __inline__ nnqi_value nnqi_pack_list(const char *signature, va_list *given)
+{
+    struct nnqi_slot slots[62];
+    const char *at = signature ? signature : "";
+    size_t count = 0;
+    int kind;
+    while (count < 61 && (kind = nnqi_slot_kind(&at)) != 0) {
+        struct nnqi_slot *slot = &slots[count++];
+        slot->kind = kind;
+        slot->integer = 0;
+        slot->size = 0;
+        slot->number = 0;
+        slot->pointer = NULL;
+        if (kind == 'i') slot->integer = va_arg(*given, int);
+        else if (kind == 'u') slot->integer = va_arg(*given, unsigned int);
+        else if (kind == 'l') slot->integer = va_arg(*given, int64_t);
+        else if (kind == 'd') slot->number = va_arg(*given, double);
+        else if (kind == 'm') slot->size = va_arg(*given, nnqi_value);
+        else slot->pointer = va_arg(*given, void *);
+        if (kind == 'r') slot->size = va_arg(*given, size_t);
+    }
+    return nnqi_pack_slots(signature, slots, count);
+}
+
 /*
  * A value of this signature, made of what follows: int for b, c, w, i; unsigned int for C, W, I; int64_t or uint64_t for l, L (so
  * (int64_t)1, and not 1); double for f, d; const char * for s; const void * and size_t for r; nnqi_value for m, o, lists, maps and
@@ -418,29 +471,25 @@ static __inline__ int nnqi_slot_kind(const char **signature)
  */
 static __inline__ nnqi_value nnqi_pack(const char *signature, ...)
 {
-    struct nnqi_slot slots[62];
+    nnqi_value value;
+    va_list given;
+    va_start(given, signature);
+    value = nnqi_pack_list(signature, &given);
+    va_end(given);
+    return value;
+}
+
+/* The pointers that follow a signature. */
+static __inline__ size_t nnqi_places(const char *signature, void **places, va_list *given)
+{
     const char *at = signature ? signature : "";
     size_t count = 0;
-    va_list given;
     int kind;
-    va_start(given, signature);
-    while (count < 61 && (kind = nnqi_slot_kind(&at)) != 0) {
-        struct nnqi_slot *slot = &slots[count++];
-        slot->kind = kind;
-        slot->integer = 0;
-        slot->size = 0;
-        slot->number = 0;
-        slot->pointer = NULL;
-        if (kind == 'i') slot->integer = va_arg(given, int);
-        else if (kind == 'u') slot->integer = va_arg(given, unsigned int);
-        else if (kind == 'l') slot->integer = va_arg(given, int64_t);
-        else if (kind == 'd') slot->number = va_arg(given, double);
-        else if (kind == 'm') slot->size = va_arg(given, nnqi_value);
-        else slot->pointer = va_arg(given, void *);
-        if (kind == 'r') slot->size = va_arg(given, size_t);
+    while (count < 60 && (kind = nnqi_slot_kind(&at)) != 0) {
+        places[count++] = va_arg(*given, void *);
+        if (kind == 'r') places[count++] = va_arg(*given, void *);
     }
-    va_end(given);
-    return nnqi_pack_slots(signature, slots, count);
+    return count;
 }
 
 /*
@@ -454,17 +503,29 @@ static __inline__ nnqi_value nnqi_pack(const char *signature, ...)
 static __inline__ int nnqi_unpack(nnqi_value value, const char *signature, ...)
 {
     void *places[62];
-    const char *at = signature ? signature : "";
-    size_t count = 0;
+    size_t count;
     va_list given;
-    int kind;
     va_start(given, signature);
-    while (count < 60 && (kind = nnqi_slot_kind(&at)) != 0) {
-        places[count++] = va_arg(given, void *);
-        if (kind == 'r') places[count++] = va_arg(given, void *);
-    }
+    count = nnqi_places(signature, places, &given);
     va_end(given);
     return nnqi_unpack_places(value, signature, places, count);
+}
+
+/*
+ * Goes through the items of a list, the members of a tuple or the entries of a map, which are tuples of key and value: stores what item
+ * *at, from 0 on, consists of, as nnqi_unpack does, and adds 1 to *at. What is stored is valid as long as this handle of the whole
+ * value. Returns 1, 0 if there is no such item any more, or -1 as nnqi_unpack, and then nothing is stored and *at stays. Any thread.
+ * while (nnqi_unpack_next(sensors, &at, "(sd)", &name, &number) > 0) printf("%s %g\n", name, number);
+ */
+static __inline__ int nnqi_unpack_next(nnqi_value value, size_t *at, const char *signature, ...)
+{
+    void *places[62];
+    size_t count;
+    va_list given;
+    va_start(given, signature);
+    count = nnqi_places(signature, places, &given);
+    va_end(given);
+    return nnqi_unpack_next_places(value, at, signature, places, count);
 }
 
 #endif  /* MILLRACE_QI_VALUES_H */

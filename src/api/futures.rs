@@ -55,19 +55,19 @@ impl Socket {
         SendFuture { waiting: self.waiting(), body }
     }
 
-    fn waiting(&self) -> Waiting<'_> {
-        Waiting { socket: self, place: Place::default() }
+    fn waiting(&self) -> WaitingTask<'_> {
+        WaitingTask { socket: self, place: Place::default() }
     }
 }
 
 /// A call that may be waiting. Dropping it ends the wait.
 #[derive(Debug)]
-struct Waiting<'a> {
+struct WaitingTask<'a> {
     socket: &'a Socket,
     place: Place,
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingTask<'_> {
     fn drop(&mut self) {
         if let Ok(engine) = self.socket.engine() {
             engine.give_up(&mut self.place);
@@ -78,13 +78,13 @@ impl Drop for Waiting<'_> {
 /// What [`Socket::recv_async`] returns.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
-pub struct RecvFuture<'a>(Waiting<'a>);
+pub struct RecvFuture<'a>(WaitingTask<'a>);
 
 impl Future for RecvFuture<'_> {
     type Output = Result<Message>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<Message>> {
-        let Waiting { socket, place } = &mut self.get_mut().0;
+        let WaitingTask { socket, place } = &mut self.get_mut().0;
         let mut message = core::Message::default();
         let outcome = socket.engine()?.poll_recv(&mut message, place, task);
         outcome.map_ok(|()| Message::of(message))
@@ -94,7 +94,7 @@ impl Future for RecvFuture<'_> {
 /// What [`Socket::send_async`] returns.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct SendFuture<'a, B> {
-    waiting: Waiting<'a>,
+    waiting: WaitingTask<'a>,
     body: B,
 }
 
@@ -102,7 +102,7 @@ impl<B: AsRef<[u8]> + Unpin> Future for SendFuture<'_, B> {
     type Output = Result<()>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<()>> {
-        let SendFuture { waiting: Waiting { socket, place }, body } = self.get_mut();
+        let SendFuture { waiting: WaitingTask { socket, place }, body } = self.get_mut();
         let mut message = core::Message::new(Body::Borrowed(body.as_ref()));
         socket.engine()?.poll_send(&mut message, place, task).map_ok(drop)
     }

@@ -13,9 +13,11 @@ mod poll;
 mod protocol;
 mod session;
 mod socket;
+#[cfg(feature = "tls")]
 mod tls;
 
 pub use crate::core::options::OptionValue;
+pub use crate::core::peer::{Peer, Process};
 pub use crate::core::statistics::Statistics;
 pub use crate::core::{Error, Result};
 pub use crate::facade::{Event, EventKind, Monitor};
@@ -28,4 +30,5 @@ pub use poll::{PollItem, poll};
 pub use protocol::Protocol;
 pub use session::Session;
 pub use socket::Socket;
+#[cfg(feature = "tls")]
 pub use tls::ClientAuth;

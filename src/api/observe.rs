@@ -44,6 +44,7 @@ impl Socket {
     }
 
     /// All that is known of it, as a JSON object: options, statistics, endpoints, connections. New members may come.
+    #[cfg(feature = "json")]
     pub fn describe(&self) -> Result<String> {
         self.engine()?.describe()
     }

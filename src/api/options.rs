@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::core::{Error, Result, options};
 use crate::facade::OptionValue;
 use crate::protocol::{pubsub, reqrep, survey};
-use crate::transport::{ipc, system, tcp, ws};
+#[cfg(feature = "ws")]
+use crate::transport::ws;
+use crate::transport::{ipc, system, tcp};
 
 use super::context::Context;
 use super::protocol::Protocol;
@@ -140,6 +142,8 @@ options! {
     connect_timeout, set_connect_timeout: Option<Duration> = 0, options::CONNECT_TIMEOUT;
     /// After how long without traffic a tcp or ws peer is asked whether it is there. 60 s unless set; zero: never. Millrace's own.
     keepalive, set_keepalive: Duration = 0, options::KEEPALIVE;
+    /// Whether messages tell who sent them ([`Message::peer`](super::message::Message::peer)). Off unless set. Millrace's own.
+    recv_peer, set_recv_peer: bool = 0, options::RECV_PEER;
     /// From which IP addresses connections are accepted, as in `10.0.0.0/8, ::1`; empty, unless set: from all. Millrace's own.
     accept_from, set_accept_from: String = system::LEVEL, system::ACCEPT_FROM;
     /// How many connections a bound endpoint may have at a time. `None`, any number, unless set. Millrace's own.
@@ -148,12 +152,18 @@ options! {
     tcp_no_delay, set_tcp_no_delay: bool = tcp::LEVEL, tcp::NODELAY;
     /// The permissions of the files of ipc endpoints bound from now on, as in `0o600`. What the umask leaves unless set. Millrace's own.
     ipc_mode, set_ipc_mode: Option<u32> = ipc::LEVEL, ipc::MODE;
-    /// How the WebSocket messages of this socket are marked: 2, unless set, is binary, 1 text.
-    ws_message_type, set_ws_message_type: u32 = ws::LEVEL, ws::MSG_TYPE;
     /// REQ: after how long without an answer a question is asked again. 60 s unless set.
     resend_interval, set_resend_interval: Duration = Protocol::Req.number(), reqrep::RESEND_IVL;
     /// SURVEYOR: how long answers are gathered. 1 s unless set.
     survey_deadline, set_survey_deadline: Duration = Protocol::Surveyor.number(), survey::DEADLINE;
+}
+
+#[cfg(feature = "ws")]
+options! {
+    impl Socket;
+
+    /// How the WebSocket messages of this socket are marked: 2, unless set, is binary, 1 text.
+    ws_message_type, set_ws_message_type: u32 = ws::LEVEL, ws::MSG_TYPE;
 }
 
 options! {

@@ -15,6 +15,7 @@ pub mod headers;
 mod msghdr;
 mod panics;
 mod pointers;
+#[cfg(feature = "qi")]
 pub mod qi;
 mod symbols;
 mod table;

@@ -10,15 +10,15 @@ use crate::sys::fork;
 use crate::sys::per_process::PerProcess;
 
 #[derive(Debug, Default)]
-struct Registry {
+struct MonitorRegistry {
     open: BTreeMap<c_int, Arc<Monitor>>,
     last: c_int,
 }
 
 /// Those of the parent are not a forked child's.
-static REGISTRY: PerProcess<RwLock<Registry>> = PerProcess::new();
+static REGISTRY: PerProcess<RwLock<MonitorRegistry>> = PerProcess::new();
 
-fn registry() -> Result<&'static RwLock<Registry>> {
+fn registry() -> Result<&'static RwLock<MonitorRegistry>> {
     fork::on_child(|| REGISTRY.forget());
     REGISTRY.get_or_try_make(|| Ok(RwLock::default()), drop)
 }

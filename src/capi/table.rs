@@ -24,12 +24,12 @@ pub type Held<'t> = RwLockReadGuard<'t, Option<Context>>;
 /// On a cache line of its own: a call writes to the lock's counter.
 #[derive(Default)]
 #[repr(align(64))]
-struct Slot(RwLock<Option<Context>>);
+struct HandleSlot(RwLock<Option<Context>>);
 
 pub struct Table {
     /// On the heap, and made there: callers' stacks may be small.
-    segments: Box<[OnceLock<Box<[Slot]>>]>,
-    registry: Mutex<Registry>,
+    segments: Box<[OnceLock<Box<[HandleSlot]>>]>,
+    registry: Mutex<SocketRegistry>,
     /// Signalled when the last socket has been closed.
     emptied: Condvar,
     /// The table that this one follows after a fork: kept in sight of leak checkers, never looked at.
@@ -37,8 +37,8 @@ pub struct Table {
 }
 
 #[derive(Default)]
-struct Registry {
-    handles: Handles,
+struct SocketRegistry {
+    handles: SocketHandles,
     /// Lives from the first socket to the last.
     session: Option<Arc<Session>>,
     /// Somebody has asked for a socket: from then on termination has an effect.
@@ -243,7 +243,7 @@ impl Table {
     }
 
     /// Frees a handle; with the last one the session ends.
-    fn release(&self, registry: &mut Registry, handle: c_int) {
+    fn release(&self, registry: &mut SocketRegistry, handle: c_int) {
         if registry.handles.release(handle) {
             if let Some(session) = registry.session.take() {
                 session.stop();
@@ -252,18 +252,19 @@ impl Table {
         }
     }
 
-    fn slot(&self, handle: c_int) -> &Slot {
+    fn slot(&self, handle: c_int) -> &HandleSlot {
         let index = handle as usize;
-        let segment = self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| Slot::default()).collect());
+        let segment =
+            self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| HandleSlot::default()).collect());
         &segment[index % SEGMENT]
     }
 
-    fn registry(&self) -> MutexGuard<'_, Registry> {
+    fn registry(&self) -> MutexGuard<'_, SocketRegistry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Registry {
+impl SocketRegistry {
     fn socket(&mut self, raw: bool, protocol: c_int, handle: c_int) -> Result<Arc<Socket>> {
         let session = match &self.session {
             Some(session) => session,
@@ -275,14 +276,14 @@ impl Registry {
 
 /// Which handles are free: the one freed last is taken first, and the order starts anew when all are free.
 #[derive(Default)]
-struct Handles {
+struct SocketHandles {
     freed: Vec<c_int>,
     /// Handles from here on have not been used since all were free.
     fresh: c_int,
     open: usize,
 }
 
-impl Handles {
+impl SocketHandles {
     fn take(&mut self) -> Option<c_int> {
         let handle = match self.freed.pop() {
             Some(handle) => handle,
@@ -303,7 +304,7 @@ impl Handles {
             self.freed.push(handle);
             return false;
         }
-        *self = Handles::default();
+        *self = SocketHandles::default();
         true
     }
 }
@@ -316,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_handle_freed_last_is_taken_first() {
-        let mut handles = Handles::default();
+        let mut handles = SocketHandles::default();
         assert_eq!([handles.take(), handles.take(), handles.take(), handles.take()], [0, 1, 2, 3].map(Some));
         assert!(!handles.release(1));
         assert!(!handles.release(3));
@@ -325,7 +326,7 @@ mod tests {
 
     #[test]
     fn the_order_starts_anew_when_all_are_free() {
-        let mut handles = Handles::default();
+        let mut handles = SocketHandles::default();
         assert_eq!([handles.take(), handles.take(), handles.take()], [0, 1, 2].map(Some));
         assert!(!handles.release(0));
         assert!(!handles.release(2));
@@ -335,7 +336,7 @@ mod tests {
 
     #[test]
     fn handles_run_out_at_the_limit() {
-        let mut handles = Handles::default();
+        let mut handles = SocketHandles::default();
         for expected in 0..MAX_SOCKETS {
             assert_eq!(handles.take(), Some(expected as c_int));
         }

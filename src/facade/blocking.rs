@@ -25,10 +25,10 @@ pub struct Blocking {
     context: ContextId,
     side: Side,
     wait: Wait,
-    stage: Stage,
+    stage: CallStage,
 }
 
-enum Stage {
+enum CallStage {
     First,
     /// It may not wait, only see once more what the kernel has; it fails with this.
     LastTry(Error),
@@ -42,12 +42,12 @@ enum Stage {
 
 impl Blocking {
     pub fn new(context: ContextId, side: Side, wait: Wait) -> Blocking {
-        Blocking { context, side, wait, stage: Stage::First }
+        Blocking { context, side, wait, stage: CallStage::First }
     }
 
     /// Under the lock, before another try.
     pub fn resume(&self, state: &mut SocketState) {
-        if let Stage::Waiting { me, .. } = &self.stage {
+        if let CallStage::Waiting { me, .. } = &self.stage {
             state.waiters_of(self.context, self.side).remove(self.side, me);
         }
     }
@@ -56,21 +56,21 @@ impl Blocking {
     /// comes through the poll.
     pub fn prepare(&mut self, state: &mut SocketState, polls: bool) -> Result<()> {
         match &mut self.stage {
-            Stage::First => match patience(self.wait, state.time_limit(self.context, self.side)) {
-                Err(not_now) => self.stage = Stage::LastTry(not_now),
+            CallStage::First => match patience(self.wait, state.time_limit(self.context, self.side)) {
+                Err(not_now) => self.stage = CallStage::LastTry(not_now),
                 Ok(deadline) => {
                     let mode = WaitMode { polls, spins: state.core.options.spin != 0 };
                     let me = Parker::mine();
-                    self.stage = Stage::Waiting { me, deadline, mode, waited: Waited::Noticed };
+                    self.stage = CallStage::Waiting { me, deadline, mode, waited: Waited::Noticed };
                 }
             },
-            Stage::LastTry(not_now) => return Err(*not_now),
-            Stage::Waiting { waited: Waited::Noticed, .. } => {}
-            Stage::Waiting { waited: Waited::TimedOut, .. } => return Err(Error::TIMED_OUT),
-            Stage::Waiting { waited: Waited::Interrupted, .. } => return Err(Error::INTERRUPTED),
-            Stage::Waiting { waited: Waited::Failed, .. } => return Err(Error::BAD_FD),
+            CallStage::LastTry(not_now) => return Err(*not_now),
+            CallStage::Waiting { waited: Waited::Noticed, .. } => {}
+            CallStage::Waiting { waited: Waited::TimedOut, .. } => return Err(Error::TIMED_OUT),
+            CallStage::Waiting { waited: Waited::Interrupted, .. } => return Err(Error::INTERRUPTED),
+            CallStage::Waiting { waited: Waited::Failed, .. } => return Err(Error::BAD_FD),
         }
-        if let Stage::Waiting { me, .. } = &self.stage {
+        if let CallStage::Waiting { me, .. } = &self.stage {
             // Whatever notice came before this is stale: the try has failed.
             me.take_notice();
             state.waiters_of(self.context, self.side).add(self.side, me);
@@ -81,9 +81,9 @@ impl Blocking {
     /// Without the lock, between two tries.
     pub fn wait(&mut self, reactor: &Reactor, polls: bool) {
         match &mut self.stage {
-            Stage::Waiting { me, deadline, mode, waited } => *waited = reactor.wait(me, *deadline, *mode),
-            Stage::First | Stage::LastTry(_) if polls => reactor.poll_now(),
-            Stage::First | Stage::LastTry(_) => {}
+            CallStage::Waiting { me, deadline, mode, waited } => *waited = reactor.wait(me, *deadline, *mode),
+            CallStage::First | CallStage::LastTry(_) if polls => reactor.poll_now(),
+            CallStage::First | CallStage::LastTry(_) => {}
         }
     }
 }

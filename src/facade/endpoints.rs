@@ -95,6 +95,7 @@ impl Dialing {
     }
 
     /// How far the endpoint has come, in a word.
+    #[cfg(feature = "json")]
     pub fn state(&self) -> &'static str {
         self.dialling.name_of_state()
     }

@@ -4,9 +4,9 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes,
+//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes, peers,
 //! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, futures, binding,
-//! inproc, events, close, poll, device, snapshot · session, process.
+//! inproc, events, close, poll, device, snapshot, description · session, process.
 
 mod alarm;
 mod binding;
@@ -14,6 +14,8 @@ mod blocking;
 mod close;
 mod context;
 mod contexts;
+#[cfg(feature = "json")]
+mod description;
 mod device;
 mod dial;
 mod endpoints;
@@ -29,6 +31,7 @@ mod logging;
 mod monitor;
 mod names;
 mod notify;
+mod peers;
 mod pipes;
 mod poll;
 pub mod process;

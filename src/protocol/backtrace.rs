@@ -91,7 +91,7 @@ impl Ids {
 
 /// One pipe of an answering socket.
 #[derive(Clone, Copy, Debug)]
-struct Origin {
+struct ReplyOrigin {
     key: u32,
     writable: bool,
 }
@@ -100,7 +100,7 @@ struct Origin {
 #[derive(Debug)]
 pub struct Origins {
     /// By pipe.
-    table: Vec<Option<Origin>>,
+    table: Vec<Option<ReplyOrigin>>,
     /// Where answers go; a pipe that hung up is not there any more.
     by_key: HashMap<u32, PipeId>,
     next_key: u32,
@@ -122,7 +122,7 @@ impl Origins {
         while self.by_key.contains_key(&self.next_key) {
             self.advance_key();
         }
-        self.table[index] = Some(Origin { key: self.next_key, writable: false });
+        self.table[index] = Some(ReplyOrigin { key: self.next_key, writable: false });
         self.by_key.insert(self.next_key, pipe);
         self.advance_key();
     }
@@ -179,11 +179,15 @@ impl Origins {
         pipe.and_then(|pipe| self.origin(*pipe)).is_some_and(|origin| !origin.writable)
     }
 
+    pub fn is_writable(&self, pipe: PipeId) -> bool {
+        self.origin(pipe).is_some_and(|origin| origin.writable)
+    }
+
     fn key(&self, pipe: PipeId) -> Option<u32> {
         self.origin(pipe).map(|origin| origin.key)
     }
 
-    fn origin(&self, pipe: PipeId) -> Option<&Origin> {
+    fn origin(&self, pipe: PipeId) -> Option<&ReplyOrigin> {
         self.table.get(pipe.0 as usize)?.as_ref()
     }
 

@@ -21,18 +21,18 @@ pub const PAIR: Kind = Kind {
     can_recv: true,
     asks: false,
     contexts: None,
-    make: |_raw, _seed| Box::new(Pair { state: State::Alone, leaving: Vec::new() }),
+    make: |_raw, _seed| Box::new(Pair { state: PairState::Alone, leaving: Vec::new() }),
 };
 
 #[derive(Debug)]
-enum State {
+enum PairState {
     Alone,
     Paired { pipe: PipeId, writable: bool, readable: bool },
 }
 
 #[derive(Debug)]
 struct Pair {
-    state: State,
+    state: PairState,
     /// Peers that hung up, the first one first, and whether there is something to take from them.
     leaving: Vec<(PipeId, bool)>,
 }
@@ -61,8 +61,12 @@ impl Protocol for Pair {
                 }
             }
             Cmd::Send(_) => match self.state {
-                State::Paired { pipe, writable: true, .. } => out.push(Evt::Transmit(pipe)),
-                State::Paired { writable: false, .. } | State::Alone => return Answer::NotNow,
+                PairState::Paired { pipe, writable: true, .. } => out.push(Evt::Transmit(pipe)),
+                PairState::Paired { writable: false, .. } | PairState::Alone => return Answer::NotNow,
+            },
+            Cmd::SendTo(to) => match self.state {
+                PairState::Paired { pipe, writable: true, .. } if pipe == to => out.push(Evt::Transmit(pipe)),
+                PairState::Paired { .. } | PairState::Alone => return Answer::NotNow,
             },
             Cmd::Recv(_) => match self.readable_pipe() {
                 Some(pipe) => out.push(Evt::Take(pipe)),
@@ -75,15 +79,15 @@ impl Protocol for Pair {
 
     fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness {
-            send: matches!(self.state, State::Paired { writable: true, .. }),
+            send: matches!(self.state, PairState::Paired { writable: true, .. }),
             recv: self.readable_pipe().is_some(),
         }
     }
 
     fn routes(&self) -> Routes {
         let send = match self.state {
-            State::Paired { pipe, writable: true, .. } => Some(pipe),
-            State::Paired { writable: false, .. } | State::Alone => None,
+            PairState::Paired { pipe, writable: true, .. } => Some(pipe),
+            PairState::Paired { writable: false, .. } | PairState::Alone => None,
         };
         Routes { send, recv: self.readable_pipe(), looks: false }
     }
@@ -92,33 +96,33 @@ impl Protocol for Pair {
 impl Pair {
     fn attach(&mut self, pipe: PipeId, out: &mut Events) {
         match self.state {
-            State::Alone => self.state = State::Paired { pipe, writable: false, readable: false },
-            State::Paired { .. } => out.push(Evt::Refuse(pipe)),
+            PairState::Alone => self.state = PairState::Paired { pipe, writable: false, readable: false },
+            PairState::Paired { .. } => out.push(Evt::Refuse(pipe)),
         }
     }
 
     /// Frees the place if this pipe has it; tells whether it was readable.
     fn part(&mut self, leaver: PipeId) -> Option<bool> {
         match self.state {
-            State::Paired { pipe, readable, .. } if pipe == leaver => {
-                self.state = State::Alone;
+            PairState::Paired { pipe, readable, .. } if pipe == leaver => {
+                self.state = PairState::Alone;
                 Some(readable)
             }
-            State::Paired { .. } | State::Alone => None,
+            PairState::Paired { .. } | PairState::Alone => None,
         }
     }
 
     fn set_writable(&mut self, of: PipeId, now: bool) {
         match &mut self.state {
-            State::Paired { pipe, writable, .. } if *pipe == of => *writable = now,
-            State::Paired { .. } | State::Alone => {}
+            PairState::Paired { pipe, writable, .. } if *pipe == of => *writable = now,
+            PairState::Paired { .. } | PairState::Alone => {}
         }
     }
 
     fn set_readable(&mut self, of: PipeId, now: bool) {
         match &mut self.state {
-            State::Paired { pipe, readable, .. } if *pipe == of => *readable = now,
-            State::Paired { .. } | State::Alone => {
+            PairState::Paired { pipe, readable, .. } if *pipe == of => *readable = now,
+            PairState::Paired { .. } | PairState::Alone => {
                 if let Some((_, readable)) = self.leaving.iter_mut().find(|(pipe, _)| *pipe == of) {
                     *readable = now;
                 }
@@ -129,8 +133,8 @@ impl Pair {
     fn readable_pipe(&self) -> Option<PipeId> {
         let left = self.leaving.iter().find(|(_, readable)| *readable).map(|(pipe, _)| *pipe);
         left.or(match self.state {
-            State::Paired { pipe, readable: true, .. } => Some(pipe),
-            State::Paired { readable: false, .. } | State::Alone => None,
+            PairState::Paired { pipe, readable: true, .. } => Some(pipe),
+            PairState::Paired { readable: false, .. } | PairState::Alone => None,
         })
     }
 }

@@ -12,7 +12,7 @@ const LEVELS: usize = 16;
 const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Place {
+enum RoundPlace {
     Detached,
     /// Attached, but not ready.
     Waiting,
@@ -22,30 +22,30 @@ enum Place {
 
 #[derive(Clone, Copy, Debug)]
 struct Node {
-    place: Place,
+    place: RoundPlace,
     level: u8,
     previous: u32,
     next: u32,
 }
 
-const ABSENT: Node = Node { place: Place::Detached, level: 0, previous: NONE, next: NONE };
+const ABSENT: Node = Node { place: RoundPlace::Detached, level: 0, previous: NONE, next: NONE };
 
 /// The ready pipes of one priority in the order in which they became ready.
 #[derive(Clone, Copy, Debug)]
-struct Level {
+struct PriorityLevel {
     first: u32,
     last: u32,
     /// The pipe to use next; `NONE` only while the level is empty.
     current: u32,
 }
 
-const EMPTY: Level = Level { first: NONE, last: NONE, current: NONE };
+const EMPTY: PriorityLevel = PriorityLevel { first: NONE, last: NONE, current: NONE };
 
 /// Prioritised round robin over the ready pipes (protocols.md 2.2).
 #[derive(Debug)]
 pub struct RoundRobin {
     nodes: Vec<Node>,
-    levels: [Level; LEVELS],
+    levels: [PriorityLevel; LEVELS],
     /// Bit n is set while level n has ready pipes.
     occupied: u16,
 }
@@ -65,28 +65,28 @@ impl RoundRobin {
             self.nodes.resize(index + 1, ABSENT);
         }
         let level = priority.clamp(1, LEVELS as u8) - 1;
-        self.nodes[index] = Node { place: Place::Waiting, level, ..ABSENT };
+        self.nodes[index] = Node { place: RoundPlace::Waiting, level, ..ABSENT };
     }
 
     /// Forgets the pipe. `false` if it was not known.
     pub fn detach(&mut self, pipe: PipeId) -> bool {
-        if self.place(pipe) == Place::Detached {
+        if self.place(pipe) == RoundPlace::Detached {
             return false;
         }
         self.unready(pipe);
-        self.nodes[pipe.0 as usize].place = Place::Detached;
+        self.nodes[pipe.0 as usize].place = RoundPlace::Detached;
         true
     }
 
     /// The pipe joins the end of its level. `false` if it was there already, or is not attached.
     pub fn ready(&mut self, pipe: PipeId) -> bool {
-        if self.place(pipe) != Place::Waiting {
+        if self.place(pipe) != RoundPlace::Waiting {
             return false;
         }
         let node = &mut self.nodes[pipe.0 as usize];
         let level = &mut self.levels[usize::from(node.level)];
         self.occupied |= 1 << node.level;
-        *node = Node { place: Place::Ready, previous: level.last, next: NONE, ..*node };
+        *node = Node { place: RoundPlace::Ready, previous: level.last, next: NONE, ..*node };
         match level.last {
             NONE => (level.first, level.current) = (pipe.0, pipe.0),
             last => self.nodes[last as usize].next = pipe.0,
@@ -97,11 +97,11 @@ impl RoundRobin {
 
     /// The pipe leaves its level; if it was the current one, its successor is now.
     pub fn unready(&mut self, pipe: PipeId) {
-        if self.place(pipe) != Place::Ready {
+        if self.place(pipe) != RoundPlace::Ready {
             return;
         }
         let Node { level, previous, next, .. } = self.nodes[pipe.0 as usize];
-        self.nodes[pipe.0 as usize].place = Place::Waiting;
+        self.nodes[pipe.0 as usize].place = RoundPlace::Waiting;
         let list = &mut self.levels[usize::from(level)];
         match previous {
             NONE => list.first = next,
@@ -148,12 +148,17 @@ impl RoundRobin {
         self.occupied != 0
     }
 
+    /// Is it this pipe that is ready?
+    pub fn has_ready(&self, pipe: PipeId) -> bool {
+        self.place(pipe) == RoundPlace::Ready
+    }
+
     fn best(&self) -> Option<usize> {
         (self.occupied != 0).then(|| self.occupied.trailing_zeros() as usize)
     }
 
-    fn place(&self, pipe: PipeId) -> Place {
-        self.nodes.get(pipe.0 as usize).map_or(Place::Detached, |node| node.place)
+    fn place(&self, pipe: PipeId) -> RoundPlace {
+        self.nodes.get(pipe.0 as usize).map_or(RoundPlace::Detached, |node| node.place)
     }
 
     /// The ready pipes of one level, oldest first.
@@ -189,6 +194,18 @@ pub trait Outlet: Send {
     }
 
     fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer;
+
+    /// To this pipe, whose turn does not matter.
+    fn send_to(&self, pipe: PipeId, out: &mut Events) -> Answer {
+        if !self.is_writable(pipe) {
+            return Answer::NotNow;
+        }
+        out.push(Evt::Transmit(pipe));
+        Answer::Done
+    }
+
+    /// Does this pipe take a message?
+    fn is_writable(&self, pipe: PipeId) -> bool;
 
     /// Would a send not block?
     fn is_ready(&self) -> bool;
@@ -253,6 +270,10 @@ impl Outlet for LoadBalancer {
             }
             None => Answer::NotNow,
         }
+    }
+
+    fn is_writable(&self, pipe: PipeId) -> bool {
+        self.pipes.has_ready(pipe)
     }
 
     fn is_ready(&self) -> bool {
@@ -385,6 +406,10 @@ impl Outlet for Broadcast {
 
     fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.send_except(None, message, out)
+    }
+
+    fn is_writable(&self, pipe: PipeId) -> bool {
+        self.pipes.has_ready(pipe)
     }
 
     /// Who is not writable misses the message, so nobody is waited for.

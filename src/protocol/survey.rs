@@ -65,7 +65,7 @@ pub const DEADLINE: i32 = 1;
 const DEFAULT_DEADLINE: u32 = 1000;
 
 #[derive(Debug)]
-enum State {
+enum SurveyState {
     Idle,
     /// The survey is over, and the user does not know yet.
     Expired,
@@ -78,7 +78,7 @@ enum State {
 /// What the socket, or a context of it, asks.
 #[derive(Debug)]
 struct Survey {
-    state: State,
+    state: SurveyState,
     /// Milliseconds.
     deadline: u32,
     /// Answers to the survey that is open.
@@ -87,15 +87,15 @@ struct Survey {
 
 impl Survey {
     fn new(deadline: u32) -> Survey {
-        Survey { state: State::Idle, deadline, answers: Waiting::default() }
+        Survey { state: SurveyState::Idle, deadline, answers: Waiting::default() }
     }
 
     /// The id of the survey that is open, or was.
-    fn turn(&mut self, state: State) -> Option<u32> {
+    fn turn(&mut self, state: SurveyState) -> Option<u32> {
         self.answers.clear();
         match std::mem::replace(&mut self.state, state) {
-            State::Open { id } => Some(id),
-            State::Idle | State::Expired => None,
+            SurveyState::Open { id } => Some(id),
+            SurveyState::Idle | SurveyState::Expired => None,
         }
     }
 }
@@ -118,22 +118,22 @@ impl Protocol for Surveyor {
         match cmd {
             Cmd::Open(context) => self.open(context, out),
             Cmd::Close(context) => {
-                self.turn(context, State::Idle, out);
+                self.turn(context, SurveyState::Idle, out);
                 self.contexts.close(context);
             }
-            Cmd::Cancel(context) => self.turn(context, State::Idle, out),
+            Cmd::Cancel(context) => self.turn(context, SurveyState::Idle, out),
             Cmd::Send(context) => return self.send(context, message, out),
             Cmd::Unsent(_) => {
                 message.header.clear();
-                self.turn(self.sender, State::Idle, out);
+                self.turn(self.sender, SurveyState::Idle, out);
             }
             Cmd::Recv(context) => return self.receive(context, message, out),
             Cmd::Readable(pipe) if self.owners.is_some() => out.push(Evt::Take(pipe)),
             Cmd::Incoming { pipe, more } => self.accept(pipe, more, message, out),
             Cmd::Timer(context) => {
                 let survey = self.contexts.get(context);
-                if survey.is_some_and(|survey| matches!(survey.state, State::Open { .. })) {
-                    self.turn(context, State::Expired, out);
+                if survey.is_some_and(|survey| matches!(survey.state, SurveyState::Open { .. })) {
+                    self.turn(context, SurveyState::Expired, out);
                 }
             }
             _ => {}
@@ -148,7 +148,7 @@ impl Protocol for Surveyor {
             Some(_) => !survey.answers.is_empty(),
             None => self.raw.queue.is_ready(),
         };
-        Readiness { send: true, recv: waits || !matches!(survey.state, State::Open { .. }) }
+        Readiness { send: true, recv: waits || !matches!(survey.state, SurveyState::Open { .. }) }
     }
 
     fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {
@@ -182,8 +182,8 @@ impl Surveyor {
         let own = self.contexts.socket();
         if self.owners.is_none() {
             self.owners = Some(match own.state {
-                State::Open { id } => HashMap::from([(id, ContextId::SOCKET)]),
-                State::Idle | State::Expired => HashMap::new(),
+                SurveyState::Open { id } => HashMap::from([(id, ContextId::SOCKET)]),
+                SurveyState::Idle | SurveyState::Expired => HashMap::new(),
             });
             // What waits in the pipes is sorted from now on.
             self.raw.queue.receive_all(out);
@@ -193,7 +193,7 @@ impl Surveyor {
     }
 
     /// The survey of a context, if it has one, is over.
-    fn turn(&mut self, context: ContextId, state: State, out: &mut Events) {
+    fn turn(&mut self, context: ContextId, state: SurveyState, out: &mut Events) {
         let over = self.contexts.get_mut(context).and_then(|survey| survey.turn(state));
         if let (Some(owners), Some(id)) = (&mut self.owners, over) {
             owners.remove(&id);
@@ -217,7 +217,7 @@ impl Surveyor {
         self.sender = context;
         let deadline = survey.deadline;
         // A deadline of 0 is over now, not at the next turn of whoever drives the timer.
-        let state = if deadline == 0 { State::Expired } else { State::Open { id } };
+        let state = if deadline == 0 { SurveyState::Expired } else { SurveyState::Open { id } };
         let before = survey.turn(state);
         if let Some(owners) = &mut self.owners {
             before.map(|id| owners.remove(&id));
@@ -232,13 +232,13 @@ impl Surveyor {
     fn receive(&mut self, context: ContextId, message: &mut Message<'_>, out: &mut Events) -> Answer {
         let Some(survey) = self.contexts.get_mut(context) else { return Answer::Fail(Error::BAD_FD) };
         match survey.state {
-            State::Idle => Answer::Fail(Error::FSM),
-            State::Expired => {
-                survey.state = State::Idle;
+            SurveyState::Idle => Answer::Fail(Error::FSM),
+            SurveyState::Expired => {
+                survey.state = SurveyState::Idle;
                 Answer::Fail(Error::TIMED_OUT)
             }
-            State::Open { .. } if self.owners.is_none() => self.raw.queue.receive(out),
-            State::Open { .. } => match survey.answers.pop() {
+            SurveyState::Open { .. } if self.owners.is_none() => self.raw.queue.receive(out),
+            SurveyState::Open { .. } => match survey.answers.pop() {
                 Some(answer) => {
                     *message = answer;
                     out.push(Evt::Deliver);
@@ -254,11 +254,11 @@ impl Surveyor {
         let id = split_reply(answer).then(|| reply_id(&answer.header)).flatten();
         let Some(owners) = &self.owners else {
             match self.contexts.socket().state {
-                State::Open { id: open } if id == Some(open) => {
+                SurveyState::Open { id: open } if id == Some(open) => {
                     answer.header.clear();
                     out.push(Evt::Deliver);
                 }
-                State::Open { .. } | State::Idle | State::Expired => {}
+                SurveyState::Open { .. } | SurveyState::Idle | SurveyState::Expired => {}
             }
             return;
         };

@@ -75,7 +75,7 @@ impl std::error::Error for DirectoryError {}
 type Result<T> = std::result::Result<T, DirectoryError>;
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct ServiceEntry {
     info: ServiceInfo,
     owner: Owner,
     ready: bool,
@@ -84,7 +84,7 @@ struct Entry {
 /// The tables. The directory is its own first service, and nobody's to remove.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    services: BTreeMap<u32, Entry>,
+    services: BTreeMap<u32, ServiceEntry>,
     next: u32,
 }
 
@@ -92,7 +92,7 @@ impl Directory {
     /// `own` describes the directory itself; its id is [`DIRECTORY_ID`] whatever it says.
     pub fn new(own: ServiceInfo) -> Directory {
         let info = ServiceInfo { service_id: DIRECTORY_ID, ..own };
-        let entry = Entry { info, owner: Owner::Local, ready: true };
+        let entry = ServiceEntry { info, owner: Owner::Local, ready: true };
         Directory { services: BTreeMap::from([(DIRECTORY_ID, entry)]), next: DIRECTORY_ID + 1 }
     }
 
@@ -106,7 +106,7 @@ impl Directory {
         let id = self.next;
         self.next = id.checked_add(1).filter(|_| owned < MAX_SERVICES).ok_or(DirectoryError::TooMuch)?;
         let info = ServiceInfo { service_id: id, ..info };
-        self.services.insert(id, Entry { info, owner, ready: false });
+        self.services.insert(id, ServiceEntry { info, owner, ready: false });
         Ok(id)
     }
 
@@ -132,7 +132,7 @@ impl Directory {
         let info = checked(info)?;
         let entry = self.owned(owner, info.service_id)?;
         entry.info = ServiceInfo { name: entry.info.name.clone(), ..info.clone() };
-        let same = |entry: &&mut Entry| entry.owner == owner && entry.info.session_id == info.session_id;
+        let same = |entry: &&mut ServiceEntry| entry.owner == owner && entry.info.session_id == info.session_id;
         for entry in self.services.values_mut().filter(same) {
             entry.info.endpoints.clone_from(&info.endpoints);
         }
@@ -141,7 +141,7 @@ impl Directory {
 
     /// The connection is gone, and all that it has registered.
     pub fn drop_connection(&mut self, connection: u64) -> Vec<Change> {
-        let owned = |(id, entry): (&u32, &Entry)| (entry.owner == Owner::Connection(connection)).then_some(*id);
+        let owned = |(id, entry): (&u32, &ServiceEntry)| (entry.owner == Owner::Connection(connection)).then_some(*id);
         let ids: Vec<_> = self.services.iter().filter_map(owned).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
@@ -157,7 +157,7 @@ impl Directory {
         self.services.values().filter(|entry| entry.ready).map(|entry| (&entry.info, entry.owner))
     }
 
-    fn owned(&mut self, owner: Owner, id: u32) -> Result<&mut Entry> {
+    fn owned(&mut self, owner: Owner, id: u32) -> Result<&mut ServiceEntry> {
         match self.services.get_mut(&id) {
             Some(entry) if entry.owner == owner => Ok(entry),
             Some(_) => Err(DirectoryError::NotOwner(id)),

@@ -29,13 +29,13 @@ use crate::sys::sync::{AtomicU64, Mutex, Ordering};
 
 #[derive(Debug)]
 pub struct Leadership<W> {
-    state: Mutex<State<W>>,
+    state: Mutex<LeadershipState<W>>,
     /// The last tenure, for those who ask whether theirs is over.
     last: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State<W> {
+struct LeadershipState<W> {
     holder: Option<Tenure>,
     /// How many there have been.
     tenures: u64,
@@ -91,7 +91,7 @@ pub enum IoTurn {
 impl<W: Clone + PartialEq> Leadership<W> {
     pub fn new(seat: RawFd) -> Leadership<W> {
         Leadership {
-            state: Mutex::new(State {
+            state: Mutex::new(LeadershipState {
                 holder: None,
                 tenures: 0,
                 seat,
@@ -201,7 +201,7 @@ impl<W: Clone + PartialEq> Leadership<W> {
         self.last.load(Ordering::Relaxed) != tenure.number
     }
 
-    fn begin(&self, state: &mut State<W>) -> Tenure {
+    fn begin(&self, state: &mut LeadershipState<W>) -> Tenure {
         state.tenures += 1;
         self.last.store(state.tenures, Ordering::Relaxed);
         let tenure = Tenure { number: state.tenures, seat: state.seat };
@@ -235,7 +235,7 @@ impl<W: Clone + PartialEq> Leadership<W> {
     }
 }
 
-impl<W> State<W> {
+impl<W> LeadershipState<W> {
     fn moment(&self) -> Moment {
         Moment { holder: self.holder, seat: self.seat, tenures: self.tenures }
     }

@@ -30,15 +30,15 @@ impl Registration {
 }
 
 #[derive(Default)]
-pub struct Sources(Mutex<Table>);
+pub struct Sources(Mutex<SourceTable>);
 
 #[derive(Default)]
-struct Table {
-    slots: Slab<Slot>,
+struct SourceTable {
+    slots: Slab<SourceSlot>,
     made: u32,
 }
 
-struct Slot {
+struct SourceSlot {
     generation: u32,
     source: Arc<dyn Source>,
     key: u64,
@@ -64,7 +64,7 @@ impl Sources {
         // The top bit stays clear, so no token is the bell's.
         table.made = (table.made + 1) & (u32::MAX >> 1);
         let generation = table.made;
-        let slot = table.slots.insert(Slot { generation, source, key, fd, write }) as u32;
+        let slot = table.slots.insert(SourceSlot { generation, source, key, fd, write }) as u32;
         let registration = Registration { slot, generation };
         poll.add(fd, registration.token(), write).inspect_err(|_| drop(table.remove(registration)))?;
         Ok(registration)
@@ -126,12 +126,12 @@ impl Sources {
     }
 }
 
-impl Table {
-    fn slot(&mut self, registration: Registration) -> Option<&mut Slot> {
+impl SourceTable {
+    fn slot(&mut self, registration: Registration) -> Option<&mut SourceSlot> {
         self.slots.get_mut(registration.slot as usize).filter(|slot| slot.generation == registration.generation)
     }
 
-    fn remove(&mut self, registration: Registration) -> Option<Slot> {
+    fn remove(&mut self, registration: Registration) -> Option<SourceSlot> {
         self.slot(registration)?;
         self.slots.try_remove(registration.slot as usize)
     }

@@ -32,12 +32,12 @@ pub struct Watched {
 
 #[derive(Default)]
 pub struct Streams {
-    streams: Vec<Stream>,
+    streams: Vec<WatchedStream>,
     /// The last look, and since when the streams have flowed, as it were.
     times: Option<(Instant, Instant)>,
 }
 
-struct Stream {
+struct WatchedStream {
     watched: Watched,
     /// Its counters at the last look.
     counts: WriteCounts,
@@ -56,7 +56,7 @@ impl Streams {
 
     /// A new stream is flushed by the next look, as if nothing followed: it may be a burst, and over.
     pub fn add(&mut self, watched: Watched, now: Instant) {
-        self.streams.push(Stream { counts: watched.counters.counts(), flushed_at: now, watched });
+        self.streams.push(WatchedStream { counts: watched.counters.counts(), flushed_at: now, watched });
     }
 
     /// Flushes what does not flow. Says when to look again.
@@ -79,7 +79,7 @@ impl Streams {
     }
 }
 
-impl Stream {
+impl WatchedStream {
     /// Bytes since the last look.
     fn appended(&self) -> u32 {
         self.watched.counters.counts().bytes.wrapping_sub(self.counts.bytes)

@@ -20,12 +20,12 @@ const GRACE: Duration = Duration::from_millis(4);
 
 /// How far things are: the lead, and who holds it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Progress {
+struct PollerProgress {
     moment: Moment,
     steps: u64,
 }
 
-impl Progress {
+impl PollerProgress {
     /// Events were fetched and not all of them told.
     fn is_under_way(self) -> bool {
         !self.steps.is_multiple_of(2)
@@ -91,11 +91,11 @@ impl Reactor {
         }
     }
 
-    fn now(&self) -> Progress {
-        Progress { moment: self.leadership.moment(), steps: self.progress.load(Ordering::SeqCst) }
+    fn now(&self) -> PollerProgress {
+        PollerProgress { moment: self.leadership.moment(), steps: self.progress.load(Ordering::SeqCst) }
     }
 
-    fn take_over(&self, held_up: Progress) -> Option<Tenure> {
+    fn take_over(&self, held_up: PollerProgress) -> Option<Tenure> {
         // Without a descriptor to be had it is tried again later.
         let seat = Bell::new().ok()?;
         let tenure = self.leadership.take_over(held_up.moment, seat.fd())?;

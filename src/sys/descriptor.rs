@@ -31,7 +31,7 @@ static MADE: AtomicU32 = AtomicU32::new(0);
 #[derive(Debug)]
 pub struct Owned<T: AsRawFd> {
     inner: ManuallyDrop<T>,
-    object: Option<Object>,
+    object: Option<KernelObject>,
     /// It tells it from others in [`LAST`].
     serial: u32,
 }
@@ -44,13 +44,13 @@ impl<T: AsRawFd> Owned<T> {
         if let Some(last) = last_with(fd) {
             last.store(serial, Ordering::Relaxed);
         }
-        Owned { inner: ManuallyDrop::new(inner), object: Object::of(fd), serial }
+        Owned { inner: ManuallyDrop::new(inner), object: KernelObject::of(fd), serial }
     }
 
     /// Has the program left it open, and not put something of its own in its place?
     pub fn is_ours(&self) -> bool {
         let fd = self.inner.as_raw_fd();
-        self.had_it_last() && self.object.is_some() && self.object == Object::of(fd)
+        self.had_it_last() && self.object.is_some() && self.object == KernelObject::of(fd)
     }
 
     fn had_it_last(&self) -> bool {
@@ -89,21 +89,21 @@ fn last_with(fd: RawFd) -> Option<&'static AtomicU32> {
 /// What a descriptor stands for, as far as the kernel tells: sockets and files have numbers of their own; event descriptors and
 /// polls share one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Object {
+struct KernelObject {
     device: libc::dev_t,
     inode: libc::ino_t,
     mode: libc::mode_t,
 }
 
-impl Object {
-    fn of(fd: RawFd) -> Option<Object> {
+impl KernelObject {
+    fn of(fd: RawFd) -> Option<KernelObject> {
         let mut found = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: the pointer is to room for a stat, which the call fills if it succeeds.
         let filled = unsafe { libc::fstat(fd, found.as_mut_ptr()) } == 0;
         // SAFETY: filled just now.
         let found = filled.then(|| unsafe { found.assume_init() })?;
         // Who may read a file can change while it is open; of which kind it is, cannot.
-        Some(Object { device: found.st_dev, inode: found.st_ino, mode: found.st_mode & libc::S_IFMT })
+        Some(KernelObject { device: found.st_dev, inode: found.st_ino, mode: found.st_mode & libc::S_IFMT })
     }
 
     /// A socket, or what has no name in any file system. Ours are nearly all of this kind; files of others never are.
@@ -143,7 +143,7 @@ pub(super) fn close_all_marked() {
         while bits != 0 {
             let fd = index * 64 + bits.trailing_zeros() as usize;
             bits &= bits - 1;
-            if Object::of(fd as RawFd).is_some_and(Object::is_socket_or_nameless) {
+            if KernelObject::of(fd as RawFd).is_some_and(KernelObject::is_socket_or_nameless) {
                 // SAFETY: close takes any number. The descriptor is the child's own copy; whoever would
                 // have used it again in this process was leaked by the fork handlers.
                 unsafe { libc::close(fd as RawFd) };

@@ -21,6 +21,7 @@ pub mod tcp;
 pub mod tls;
 pub mod url;
 pub mod writing;
+#[cfg(feature = "ws")]
 pub mod ws;
 
 #[cfg(test)]
@@ -48,15 +49,18 @@ use stream::{Buffers, Stream};
 pub const BACKLOG: i32 = 4096;
 
 /// The transports over bytes.
-static STREAMS: [&dyn Transport; 9] = [
+static STREAMS: &[&dyn Transport] = &[
     &tcp::TCP,
     &tcp::TCP4,
     &tcp::TCP6,
     &ipc::IPC,
     &ipc::UNIX,
     &abstract_name::Abstract,
+    #[cfg(feature = "ws")]
     &ws::Ws,
+    #[cfg(feature = "tls")]
     &tls::transport::TlsTcp,
+    #[cfg(all(feature = "ws", feature = "tls"))]
     &ws::Wss,
 ];
 
@@ -173,7 +177,7 @@ impl Default for SizeLimit {
 }
 
 pub fn find(scheme: &[u8]) -> Option<&'static dyn Transport> {
-    STREAMS.into_iter().find(|transport| transport.scheme().as_bytes() == scheme)
+    STREAMS.iter().copied().find(|transport| transport.scheme().as_bytes() == scheme)
 }
 
 /// A socket's transport options: they exist on every socket, whatever its endpoints are.
@@ -239,6 +243,6 @@ impl TransportOptions {
 }
 
 fn of_level(level: i32) -> Result<&'static dyn Transport> {
-    let known = STREAMS.into_iter().find(|transport| transport.level() == level);
+    let known = STREAMS.iter().copied().find(|transport| transport.level() == level);
     known.ok_or(Error::NO_PROTO_OPT)
 }

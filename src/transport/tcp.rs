@@ -208,13 +208,13 @@ pub fn outgoing(address: SocketAddr) -> io::Result<Socket> {
 #[derive(Debug)]
 pub struct Remote {
     local: Option<Local>,
-    host: Host,
+    host: RemoteHost,
     port: u16,
     families: Families,
 }
 
 #[derive(Debug)]
-enum Host {
+enum RemoteHost {
     Literal(Literal),
     Name(String),
 }
@@ -244,12 +244,12 @@ impl Remote {
             None => (None, hosts),
         };
         let host = match Literal::parse(host, families) {
-            Some(literal) => Host::Literal(literal),
+            Some(literal) => RemoteHost::Literal(literal),
             // The system's resolver would take an IPv4 address for a name that has no other.
             None if families == Families::V6 && Literal::parse(host, Families::V4).is_some() => {
                 return Err(Error::INVALID);
             }
-            None => Host::Name(dns_name(host).ok_or(Error::INVALID)?),
+            None => RemoteHost::Name(dns_name(host).ok_or(Error::INVALID)?),
         };
         let local = match local {
             None | Some(b"*") => None,
@@ -261,25 +261,25 @@ impl Remote {
     /// Whom it names, as certificates do: a name, or an address without brackets and scope.
     pub fn host(&self) -> String {
         match &self.host {
-            Host::Literal(literal) => literal.ip.to_string(),
-            Host::Name(name) => name.trim_end_matches('.').to_owned(),
+            RemoteHost::Literal(literal) => literal.ip.to_string(),
+            RemoteHost::Name(name) => name.trim_end_matches('.').to_owned(),
         }
     }
 
     /// The name that must be resolved first.
     pub fn query(&self) -> Option<Query> {
         match &self.host {
-            Host::Literal(_) => None,
-            Host::Name(name) => Some(Query { name: name.clone(), families: self.families }),
+            RemoteHost::Literal(_) => None,
+            RemoteHost::Name(name) => Some(Query { name: name.clone(), families: self.families }),
         }
     }
 
     /// Starts connecting. `resolved` is one of the answers to [`Remote::query`].
     pub fn connect(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Socket> {
         let address = match (&self.host, resolved) {
-            (Host::Literal(address), _) => address.with_port(self.port),
-            (Host::Name(_), Some(ip)) => SocketAddr::new(ip, self.port),
-            (Host::Name(_), None) => return Err(io::ErrorKind::HostUnreachable.into()),
+            (RemoteHost::Literal(address), _) => address.with_port(self.port),
+            (RemoteHost::Name(_), Some(ip)) => SocketAddr::new(ip, self.port),
+            (RemoteHost::Name(_), None) => return Err(io::ErrorKind::HostUnreachable.into()),
         };
         let socket = outgoing(address)?;
         system::bind_device(&socket, setup.options)?;

@@ -25,7 +25,7 @@ struct House {
     /// Indices of objects.
     queue: RunQueue<usize>,
     threads: Mutex<Vec<JoinHandle<()>>>,
-    /// The lookout has been told.
+    /// The polling worker has been told.
     told: Mutex<bool>,
     tell: Condvar,
     /// Tasks that are not done yet; the last one ends the queue.
@@ -71,7 +71,7 @@ impl House {
                 let house = Arc::clone(self);
                 let thread = thread::spawn(move || {
                     let mut place = Place::default();
-                    while let Some(object) = house.queue.next(&mut place, || house.look_out()) {
+                    while let Some(object) = house.queue.next(&mut place, || house.poll()) {
                         // As if every task were slow.
                         house.provide(house.queue.busy());
                         house.run_one(object);
@@ -79,7 +79,7 @@ impl House {
                 });
                 self.threads.lock().unwrap().push(thread);
             }
-            Wanted::Lookout => self.tell_lookout(),
+            Wanted::PollingWorker => self.tell_polling_worker(),
             // Time passes as fast as anything else.
             Wanted::Clock => {
                 let house = Arc::clone(self);
@@ -102,12 +102,12 @@ impl House {
         }
     }
 
-    fn tell_lookout(&self) {
+    fn tell_polling_worker(&self) {
         *self.told.lock().unwrap() = true;
         self.tell.notify_one();
     }
 
-    fn look_out(&self) -> bool {
+    fn poll(&self) -> bool {
         let mut told = self.told.lock().unwrap();
         while !*told {
             told = self.tell.wait(told).unwrap();
@@ -151,7 +151,7 @@ impl House {
     fn less(&self) {
         if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             assert!(self.queue.stop().is_empty() || self.objects.iter().all(|object| object.mailbox.waiting() == 0));
-            self.tell_lookout();
+            self.tell_polling_worker();
         }
     }
 

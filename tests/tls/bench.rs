@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nanomsg::core::{Body, Message, options};
 use nanomsg::facade::{Event, EventKind, Monitor, Session, Socket, Wait};
-use nanomsg::transport::tls::settings::{CA, CERT, KEY, LEVEL};
+use nanomsg::transport::tls::options::{CA, CERT, KEY, LEVEL};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, KeyPair};
 
 pub const PAIR: i32 = 0x10;

@@ -1,5 +1,6 @@
 //! tls+tcp and wss when something is not as it should be: what is told, that it is refused, and that it harms nobody. What works is
 //! the business of the conformance kit (tests/transports.rs).
+#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod attacks;
 mod bench;
@@ -13,7 +14,7 @@ use std::net::TcpStream;
 use bench::*;
 use nanomsg::core::Error;
 use nanomsg::facade::{EventKind, Session, Socket};
-use nanomsg::transport::tls::settings::{
+use nanomsg::transport::tls::options::{
     AUTH, AUTH_OPTIONAL, AUTH_REQUIRED, CA_FILE, CERT, CERT_FILE, INSECURE, KEY, LEVEL, MIN_VERSION, SERVER_NAME,
 };
 use rcgen::date_time_ymd;

@@ -118,7 +118,8 @@ def test_closing_ends_waits(run, address):
     async def main():
         pull = millrace.Pull(bind=address)
         waiting = asyncio.ensure_future(pull.arecv())
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
+        assert not waiting.done()
         pull.close()
         with pytest.raises(millrace.Closed):
             await asyncio.wait_for(waiting, 10)

@@ -550,8 +550,10 @@ def test_an_application_takes_its_options():
 SCRIPT = """
 import os, signal, sys, threading, time
 from millrace import qi
+begun = threading.Event()
 class Slow:
     def wait(self):
+        begun.set()
         return qi.Promise().future()
 server = qi.Session()
 server.listenStandalone("tcp://127.0.0.1:0")
@@ -566,15 +568,23 @@ def run(code, expected=0):
     return done
 
 
-@pytest.mark.parametrize("wait", ["slow.wait()", "slow.wait(_async=True).value()", "qi.Session().connect(silent)"])
-def test_ctrl_c_ends_waits(wait):
+@pytest.mark.parametrize(
+    "wait, has_begun",
+    [
+        ("slow.wait()", "begun.wait()"),
+        ("slow.wait(_async=True).value()", "begun.wait()"),
+        ("qi.Session().connect(silent)", "kept.append(listener.accept())"),
+    ],
+)
+def test_ctrl_c_ends_waits(wait, has_begun):
     run(f"""
 import socket
 listener = socket.create_server(("127.0.0.1", 0))
 silent = "tcp://127.0.0.1:%d" % listener.getsockname()[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
+kept = []
 def later():
-    time.sleep(0.3)
+    {has_begun}
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=later, daemon=True).start()
 try:

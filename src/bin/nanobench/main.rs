@@ -31,15 +31,15 @@ The exit status is 0, 1 for wrong usage, 3 if something failed.
 ";
 
 /// What the command line asks for.
-struct Arguments {
+struct BenchArguments {
     transports: Vec<Transport>,
     time: Duration,
     json: bool,
 }
 
-enum Asked {
+enum BenchRequest {
     Text(String),
-    Table(Arguments),
+    Table(BenchArguments),
     /// What the measuring process asks of its peer.
     Peer(Role, String, usize),
 }
@@ -53,12 +53,12 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match asked {
-        Asked::Text(text) => {
+        BenchRequest::Text(text) => {
             print!("{text}");
             Ok(())
         }
-        Asked::Table(arguments) => table::print(&arguments.transports, arguments.time, arguments.json),
-        Asked::Peer(role, address, size) => peer::run(role, &address, size),
+        BenchRequest::Table(arguments) => table::print(&arguments.transports, arguments.time, arguments.json),
+        BenchRequest::Peer(role, address, size) => peer::run(role, &address, size),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,13 +69,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn read(mut parser: Parser) -> Result<Asked, lexopt::Error> {
-    let mut arguments = Arguments { transports: Vec::new(), time: Duration::from_millis(500), json: false };
+fn read(mut parser: Parser) -> Result<BenchRequest, lexopt::Error> {
+    let mut arguments = BenchArguments { transports: Vec::new(), time: Duration::from_millis(500), json: false };
     while let Some(word) = parser.next()? {
         match word {
-            Arg::Long("help") => return Ok(Asked::Text(HELP.into())),
+            Arg::Long("help") => return Ok(BenchRequest::Text(HELP.into())),
             Arg::Long("version") => {
-                return Ok(Asked::Text(format!("nanobench (Millrace) {}\n", env!("CARGO_PKG_VERSION"))));
+                return Ok(BenchRequest::Text(format!("nanobench (Millrace) {}\n", env!("CARGO_PKG_VERSION"))));
             }
             Arg::Long("json") => arguments.json = true,
             Arg::Long("time") => {
@@ -85,7 +85,7 @@ fn read(mut parser: Parser) -> Result<Asked, lexopt::Error> {
             }
             Arg::Long("peer") => {
                 let role = parser.value()?.parse_with(Role::named)?;
-                return Ok(Asked::Peer(role, parser.value()?.string()?, parser.value()?.parse()?));
+                return Ok(BenchRequest::Peer(role, parser.value()?.string()?, parser.value()?.parse()?));
             }
             Arg::Value(name) => arguments.transports.push(name.parse_with(Transport::named)?),
             other => return Err(other.unexpected()),
@@ -94,5 +94,5 @@ fn read(mut parser: Parser) -> Result<Asked, lexopt::Error> {
     if arguments.transports.is_empty() {
         arguments.transports = Transport::ALL.to_vec();
     }
-    Ok(Asked::Table(arguments))
+    Ok(BenchRequest::Table(arguments))
 }

@@ -101,7 +101,7 @@ pub fn one_way(transport: Transport, size: usize, time: Duration) -> Result<f64,
 }
 
 /// A peer at work: a process, or over inproc a thread.
-enum Peer {
+enum BenchPeer {
     Process(Child),
     Thread(JoinHandle<Result<(), String>>),
 }
@@ -123,27 +123,33 @@ fn with_peer<T>(
     let _ = socket.send(&mut Message::default(), Wait::Option);
     let _ = socket.close();
     let ended = match peer {
-        Peer::Process(mut child) => {
+        BenchPeer::Process(mut child) => {
             if outcome.is_err() {
                 let _ = child.kill();
             }
             child.wait().map(drop).map_err(|error| error.to_string())
         }
-        Peer::Thread(thread) => thread.join().unwrap_or_else(|_| Err("the peer panicked".into())),
+        BenchPeer::Thread(thread) => thread.join().unwrap_or_else(|_| Err("the peer panicked".into())),
     };
     session.stop();
     let value = outcome?;
     ended.map(|()| value)
 }
 
-fn start(session: &Arc<Session>, transport: Transport, role: Role, address: &str, size: usize) -> Result<Peer, String> {
+fn start(
+    session: &Arc<Session>,
+    transport: Transport,
+    role: Role,
+    address: &str,
+    size: usize,
+) -> Result<BenchPeer, String> {
     if transport == Transport::Inproc {
         let (session, address) = (Arc::clone(session), address.to_owned());
         let thread = std::thread::Builder::new().spawn(move || peer::serve(&session, role, &address, size));
-        return thread.map(Peer::Thread).map_err(|error| format!("cannot start a thread: {error}"));
+        return thread.map(BenchPeer::Thread).map_err(|error| format!("cannot start a thread: {error}"));
     }
     let program = std::env::current_exe().map_err(|error| format!("cannot find myself: {error}"))?;
     let mut command = Command::new(program);
     command.args(["--peer", role.name(), address, &size.to_string()]);
-    command.spawn().map(Peer::Process).map_err(|error| format!("cannot start the peer: {error}"))
+    command.spawn().map(BenchPeer::Process).map_err(|error| format!("cannot start the peer: {error}"))
 }

@@ -10,7 +10,7 @@ use crate::outcome::Failure;
 use crate::run::Cat;
 
 /// Which side has ended, and how.
-enum Ended {
+enum ChatEnd {
     Sending(Result<(), Failure>),
     Receiving(Result<(), Failure>),
 }
@@ -23,12 +23,14 @@ pub fn run(cat: &Arc<Cat>, feed: Feed) -> Result<(), Failure> {
     let [receiver, sender] = [Arc::clone(cat), Arc::clone(cat)];
     let (ended, told_by_receiver) = (Arc::clone(&lines_ended), tell.clone());
     // Nobody listens any more if the program is about to end.
-    start(move || drop(told_by_receiver.send(Ended::Receiving(receive(&receiver, &ended)))))?;
-    start(move || drop(tell.send(Ended::Sending(send(&sender, feed)))))?;
+    start(move || drop(told_by_receiver.send(ChatEnd::Receiving(receive(&receiver, &ended)))))?;
+    start(move || drop(tell.send(ChatEnd::Sending(send(&sender, feed)))))?;
     loop {
         match told.recv() {
-            Ok(Ended::Sending(Ok(()))) if cat.plan.recv_timeout.is_some() => lines_ended.store(true, Ordering::Relaxed),
-            Ok(Ended::Sending(result) | Ended::Receiving(result)) => return result,
+            Ok(ChatEnd::Sending(Ok(()))) if cat.plan.recv_timeout.is_some() => {
+                lines_ended.store(true, Ordering::Relaxed)
+            }
+            Ok(ChatEnd::Sending(result) | ChatEnd::Receiving(result)) => return result,
             Err(_) => return Ok(()),
         }
     }

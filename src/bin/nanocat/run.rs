@@ -8,7 +8,7 @@ use nanomsg::core::message::{Body, Message};
 use nanomsg::core::{Error, Kind, options};
 use nanomsg::facade::{Session, Socket, Wait, poll};
 use nanomsg::protocol::{pubsub, reqrep, survey};
-use nanomsg::transport::tls::settings as tls;
+use nanomsg::transport::tls::options as tls;
 
 use crate::chat;
 use crate::colour;

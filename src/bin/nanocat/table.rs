@@ -3,7 +3,7 @@
 
 use nanomsg::core::Kind;
 use nanomsg::protocol::{bus, pair, pipeline, pubsub, reqrep, survey};
-use nanomsg::transport::tls::settings as tls;
+use nanomsg::transport::tls::options as tls;
 
 use crate::format::Format;
 

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
-use nanomsg::transport::tls::settings as tls;
+use nanomsg::transport::tls::options as tls;
 
 use crate::check::Seen;
 use crate::completions::Shell;
@@ -19,7 +19,7 @@ use crate::table::{CHOICES, Choice, Effect, TLS_AUTH, TLS_VERSIONS, preset};
 /// Reads the words that follow the program's name, in order.
 pub fn read(program: &str, words: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
     let words: Vec<_> = words.into_iter().collect();
-    let mut reader = Reader { program, parser: Parser::from_args(words), seen: Seen::new(), plan: Plan::default() };
+    let mut reader = WordReader { program, parser: Parser::from_args(words), seen: Seen::new(), plan: Plan::default() };
     // `-Dx=y` and `-D=x` both send what stands behind the letter.
     reader.parser.set_short_equals(false);
     if let Some(index) = preset(program) {
@@ -28,7 +28,7 @@ pub fn read(program: &str, words: impl IntoIterator<Item = OsString>) -> Result<
     reader.read()
 }
 
-struct Reader<'a> {
+struct WordReader<'a> {
     program: &'a str,
     parser: Parser,
     seen: Seen,
@@ -41,7 +41,7 @@ struct Named {
     written: String,
 }
 
-impl Reader<'_> {
+impl WordReader<'_> {
     fn read(mut self) -> Result<Asked, Failure> {
         loop {
             // A dash or two by themselves mean nothing.

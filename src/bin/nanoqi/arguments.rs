@@ -40,6 +40,7 @@ options:
   --cert FILE      serve, at a tcps:// URL: the certificate (PEM) to show, with those that lead to its authority
   --key FILE       its private key (PEM)
   --timeout SECS   for connecting and for each answer; 10. 0: for ever
+  --memory MIB     what may wait in memory because of peers, over all connections; 256
   --count N        watch, trace, log: end after N events; top: after N tables
   --time           watch: print when each event came
   --interval SECS  top: between two tables; 1
@@ -85,6 +86,8 @@ pub struct Arguments {
     pub key: Option<String>,
     /// `None`: for ever.
     pub timeout: Option<Duration>,
+    /// Bytes.
+    pub memory: Option<usize>,
     pub count: Option<u64>,
     pub interval: Duration,
     /// Of a log.
@@ -119,6 +122,7 @@ pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, Strin
         certificate: None,
         key: None,
         timeout: Some(Duration::from_secs(10)),
+        memory: None,
         count: None,
         interval: Duration::from_secs(1),
         level: 4, // info
@@ -169,6 +173,7 @@ fn read(
             Arg::Long("ca") => arguments.authorities = Some(parser.value()?.string()?),
             Arg::Long("cert") => arguments.certificate = Some(parser.value()?.string()?),
             Arg::Long("key") => arguments.key = Some(parser.value()?.string()?),
+            Arg::Long("memory") => arguments.memory = Some(parser.value()?.parse_with(mebibytes)?),
             Arg::Long("count") => arguments.count = Some(parser.value()?.parse()?),
             Arg::Long("timeout") => {
                 let time = parser.value()?.parse_with(seconds)?;
@@ -183,6 +188,11 @@ fn read(
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn mebibytes(text: &str) -> Result<usize, String> {
+    let number: Option<usize> = text.parse().ok().filter(|&number| number > 0);
+    number.and_then(|number| number.checked_mul(1 << 20)).ok_or_else(|| "not a number of MiB, from 1 on".to_owned())
 }
 
 /// Those that mean several members, or one each.
@@ -257,6 +267,7 @@ mod tests {
         assert_eq!(words("watch A.* B.c().d --time").unwrap().command, Command::Watch(all.into()));
         assert_eq!(words("log send c t --level error").unwrap().command, Command::LogSend("c".into(), "t".into()));
         assert_eq!(words("log --level debug").unwrap().level, 6);
+        assert_eq!(words("serve --memory 16").unwrap().memory, Some(16 << 20));
         assert_eq!(words("--version").unwrap().command, Command::Version);
     }
 
@@ -286,6 +297,9 @@ mod tests {
             "log --level loud",
             "top --interval 0",
             "list --count",
+            "serve --memory 0",
+            "serve --memory 64M",
+            "serve --memory 99999999999999",
             "--user",
         ] {
             assert!(words(line).is_err(), "{line}");

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use nanomsg::qi::client::{CallOptions, Proxy, Session, SessionOptions};
+use nanomsg::qi::endpoint::Budget;
 use nanomsg::qi::meta::{FIRST_USER_ID, MetaObject, ServiceInfo};
 use nanomsg::qi::signature::Kind;
 use nanomsg::qi::value::Value;
@@ -51,6 +52,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn connect(arguments: &Arguments) -> Result<Session, Failure> {
     let mut options = SessionOptions { call_timeout: arguments.timeout, ..SessionOptions::default() };
     options.dial.timeout = arguments.timeout;
+    if let Some(bytes) = arguments.memory {
+        options.dial.config.budget = Budget::new(bytes);
+    }
     options.dial.credentials.user.clone_from(&arguments.user);
     options.dial.credentials.token = arguments.token();
     if let Some(path) = &arguments.authorities {

@@ -1,6 +1,7 @@
 //! `nanoqi serve`: a directory of its own.
 
 use nanomsg::qi::client::shared_reactor;
+use nanomsg::qi::endpoint::Budget;
 use nanomsg::qi::server::{Options, Server, Verdict};
 use nanomsg::transport::tls::TlsServer;
 
@@ -27,6 +28,9 @@ pub fn serve(url: &str, arguments: &Arguments) -> Outcome {
             ));
         }
     };
+    if let Some(bytes) = arguments.memory {
+        options.connection.budget = Budget::new(bytes);
+    }
     options.connection.tls_server = match (&arguments.certificate, &arguments.key) {
         (None, None) => None,
         (Some(chain), Some(key)) => {

@@ -23,7 +23,7 @@ struct Cost {
     processor: f64,
 }
 
-struct Row {
+struct ServiceRow {
     method: String,
     /// In the last interval.
     cost: Cost,
@@ -89,7 +89,7 @@ fn chosen(session: &Session, patterns: &[String]) -> Result<Vec<Service>, Failur
 
 impl Service {
     /// What has happened since the last look.
-    fn look(&mut self) -> Result<Vec<Row>, nanomsg::qi::client::CallError> {
+    fn look(&mut self) -> Result<Vec<ServiceRow>, nanomsg::qi::client::CallError> {
         let (statistics, meta) = (self.proxy.call("stats", &[])?, self.proxy.meta());
         let mut rows = Vec::new();
         for (id, value) in statistics.entries().unwrap_or_default() {
@@ -106,7 +106,7 @@ impl Service {
                 processor: now.processor - since.processor,
             };
             if cost.calls > 0 {
-                rows.push(Row { method: format!("{}.{method}", self.name), cost, calls: now.calls });
+                rows.push(ServiceRow { method: format!("{}.{method}", self.name), cost, calls: now.calls });
             }
         }
         Ok(rows)
@@ -129,7 +129,7 @@ fn cost(value: &Value) -> Option<Cost> {
     })
 }
 
-fn print(rows: &[Row], arguments: &Arguments) -> Outcome {
+fn print(rows: &[ServiceRow], arguments: &Arguments) -> Outcome {
     let most = if arguments.all || arguments.json { rows.len() } else { MOST };
     if !arguments.json {
         line(format!(
@@ -138,7 +138,7 @@ fn print(rows: &[Row], arguments: &Arguments) -> Outcome {
         ))?;
     }
     let seconds = arguments.interval.as_secs_f64();
-    for Row { method, cost, calls } in rows.iter().take(most) {
+    for ServiceRow { method, cost, calls } in rows.iter().take(most) {
         let rate = cost.calls as f64 / seconds;
         let mean = cost.wall / cost.calls as f64;
         if arguments.json {

@@ -6,12 +6,12 @@ use crate::core::Error;
 use crate::facade::{Level, Sink, set_logging};
 
 /// A program's pointer, which it has promised to be good from any thread.
-struct User(*mut c_void);
+struct LogUser(*mut c_void);
 
 // SAFETY: it is only handed back to the program's callback, which is called from any thread by contract.
-unsafe impl Send for User {}
+unsafe impl Send for LogUser {}
 // SAFETY: as above.
-unsafe impl Sync for User {}
+unsafe impl Sync for LogUser {}
 
 /// Sets what is logged, one of NN_LOG_, and where it goes: callback is called for each line with user, or it is written to the
 /// standard error output if callback is NULL. What is logged are the events of all sockets (millrace/monitor.h) as text. Without a
@@ -28,10 +28,10 @@ pub extern "C" fn nnx_log(
 ) -> c_int {
     guard_slow(|| {
         let level = usize::try_from(level).ok().and_then(|level| Level::ALL.get(level)).ok_or(Error::INVALID)?;
-        let user = User(user);
+        let user = LogUser(user);
         let sink = callback.map(|callback| -> Sink {
             Arc::new(move |level: Level, line: &str| {
-                let User(user) = &user;
+                let LogUser(user) = &user;
                 // Lines have no zeroes but what addresses bring.
                 let text = CString::new(line.replace('\0', "?")).unwrap_or_default();
                 let text: *const c_char = text.as_ptr();

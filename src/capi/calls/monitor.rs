@@ -77,6 +77,7 @@ pub unsafe extern "C" fn nnx_endpoint_address(s: c_int, endpoint: c_int, buf: *m
 /// acknowledged and received, round trip). It is cut off where there is no room, and ends with a zero if len is not 0. Returns its length
 /// without the zero, so that a call with len 0 tells how much room it needs at that moment. Fails with EBADF, EFAULT (buf is NULL, len
 /// is not 0). Any thread.
+#[cfg(feature = "json")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_describe(s: c_int, buf: *mut c_char, len: usize) -> c_int {
     guard_slow(|| {

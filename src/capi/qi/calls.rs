@@ -34,7 +34,7 @@ static PENDING: LazyLock<Handles<UnderWay>> = LazyLock::new(|| Handles::new(Kind
 #[derive(Clone)]
 enum UnderWay {
     Waited(Arc<PendingCall>),
-    Told(Arc<Told>),
+    Told(Arc<CallNotice>),
 }
 
 fn waited(handle: nnqi_pending) -> Result<Arc<PendingCall>> {
@@ -46,7 +46,7 @@ fn waited(handle: nnqi_pending) -> Result<Arc<PendingCall>> {
 
 /// A call whose end a function is told. Its handle is C's before it is sent: the function may be called at once.
 #[derive(Default)]
-struct Told(Mutex<Stage>);
+struct CallNotice(Mutex<Stage>);
 
 #[derive(Default)]
 enum Stage {
@@ -58,7 +58,7 @@ enum Stage {
     Ended,
 }
 
-impl Told {
+impl CallNotice {
     fn sent(&self, call: Canceler) {
         let mut stage = self.0.lock();
         let unwanted = matches!(*stage, Stage::Unwanted);
@@ -92,7 +92,7 @@ impl Told {
 }
 
 /// What is to be called, as all ways to call are given it.
-struct Asked<'a> {
+struct AskedCall<'a> {
     proxy: Proxy,
     method: &'a str,
     arguments: Vec<Value>,
@@ -107,7 +107,7 @@ unsafe fn asked<'a>(
     method: *const c_char,
     arguments: nnqi_value,
     milliseconds: c_int,
-) -> Result<Asked<'a>> {
+) -> Result<AskedCall<'a>> {
     // Taken whatever fails.
     let arguments = objects::arguments(arguments);
     let proxy = client::proxy(proxy)?;
@@ -115,16 +115,16 @@ unsafe fn asked<'a>(
     let method = unsafe { view::utf8(method) }?;
     let options = CallOptions { timeout: timeout(milliseconds), ..CallOptions::default() };
     let (arguments, objects) = arguments?;
-    Ok(Asked { proxy, method, arguments, objects, options })
+    Ok(AskedCall { proxy, method, arguments, objects, options })
 }
 
-impl Asked<'_> {
+impl AskedCall<'_> {
     /// Has the arguments sent, with the objects of ours in them.
     fn send<T>(
         self,
         send: impl FnOnce(&Proxy, &str, &[Value], &CallOptions) -> std::result::Result<T, CallError>,
     ) -> Result<T> {
-        let Asked { proxy, method, arguments, objects, options } = self;
+        let AskedCall { proxy, method, arguments, objects, options } = self;
         Ok(proxy.passing(arguments, &objects, |arguments| send(&proxy, method, arguments, &options))?)
     }
 }
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn nnqi_call_then(
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
         let done = done.ok_or(Error::FAULT)?;
-        let told = Arc::new(Told::default());
+        let told = Arc::new(CallNotice::default());
         let handle = if pending.is_null() { 0 } else { PENDING.add(UnderWay::Told(Arc::clone(&told))) };
         give(handle)?;
         let tell = telling(done, User::new(user), Arc::clone(&told));
@@ -232,7 +232,7 @@ pub unsafe extern "C" fn nnqi_call_then(
 fn telling(
     done: unsafe extern "C" fn(nnqi_value, c_int, *const c_char, *mut c_void),
     user: User,
-    told: Arc<Told>,
+    told: Arc<CallNotice>,
 ) -> Completion {
     Box::new(move |outcome| {
         told.end();

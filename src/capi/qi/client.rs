@@ -111,6 +111,19 @@ pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
     })
 }
 
+/// nnqi_proxy_of with the value taken, even on failure: for a method that returns an object. Returns, fails and is to be freed as that.
+/// nnqi_take_proxy(nnqi_call(robot, "arm", nnqi_pack("(s)", "left"), -1)) (7)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_take_proxy(value: nnqi_value) -> nnqi_proxy {
+    guard(|| {
+        let found = view::looked_into(value);
+        // What is wrong with it is said by the line above.
+        let _ = view::free(value);
+        let view = found?;
+        Ok(PROXIES.add(view.held().proxy(view.value()?)?))
+    })
+}
+
 /// Frees a proxy. Its subscriptions, and what other threads are doing with it, go on. Returns 0, or -1 with EBADF. Any thread.
 /// (13)
 #[unsafe(no_mangle)]

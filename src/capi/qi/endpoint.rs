@@ -131,9 +131,9 @@ pub type nnqi_closer = Option<unsafe extern "C" fn(reason: c_int, error: c_int, 
 pub type nnqi_chooser = Option<unsafe extern "C" fn(header: *const nnqi_header, user: *mut c_void) -> c_int>;
 
 static ENDPOINTS: LazyLock<Handles<Arc<EndPoint>>> = LazyLock::new(|| Handles::new(Kind::Endpoint));
-static HANDLERS: LazyLock<Handles<Arc<Handler>>> = LazyLock::new(|| Handles::new(Kind::Handler));
+static HANDLERS: LazyLock<Handles<Arc<HandlerHandle>>> = LazyLock::new(|| Handles::new(Kind::Handler));
 
-struct Handler {
+struct HandlerHandle {
     endpoint: Arc<EndPoint>,
     id: u64,
     queue: Queue,
@@ -277,7 +277,7 @@ fn make(
         })
     });
     let (id, queue) = endpoint.make_handler(filter()?, length.max(1), closer)?;
-    Ok(HANDLERS.add(Arc::new(Handler { endpoint, id, queue })))
+    Ok(HANDLERS.add(Arc::new(HandlerHandle { endpoint, id, queue })))
 }
 
 /// Ends a handler, if it has not ended, and frees it; messages in its queue are lost, and what waits for them in another thread fails

@@ -1,7 +1,8 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::io::Write;
 
-use crate::capi::errno;
+use crate::capi::{errno, pointers};
 use crate::core::Error;
 use crate::qi::client::CallError;
 use crate::qi::server::{EmitError, ServerError};
@@ -116,6 +117,11 @@ pub fn last() -> String {
     last.unwrap_or_else(|_| LATE.get().to_string_lossy().into_owned())
 }
 
+/// Nothing has failed on this thread, as far as `nnqi_error` knows.
+pub fn forget() {
+    remember("");
+}
+
 /// Runs one call of the C interface: an error, or a panic, becomes the failure value, an errno and a text. A caller with little stack
 /// lends its thread, and the call has a stack of its own.
 pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
@@ -135,4 +141,17 @@ pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
 pub extern "C" fn nnqi_error() -> *const c_char {
     // The string's bytes stay where they are until it is replaced.
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or_else(|_| LATE.get().as_ptr())
+}
+
+/// Prints what, a colon and the text of nnqi_error() to standard error, as perror(3) does for errno; what may be NULL. Returns 1, which
+/// is what main and exit want then. Never fails. Any thread. if (!session) return nnqi_perror("robot"); (17)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_perror(what: *const c_char) -> c_int {
+    let said = last();
+    // SAFETY: a non-null `what` ends with a zero.
+    let what = unsafe { pointers::text(what) }.unwrap_or_default();
+    let colon = if what.is_empty() { "" } else { ": " };
+    // Whether anybody can read it is nobody's error.
+    let _ = writeln!(std::io::stderr(), "{}{colon}{said}", String::from_utf8_lossy(what));
+    1
 }

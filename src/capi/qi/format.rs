@@ -80,9 +80,9 @@ unsafe fn taken(slot: &nnqi_slot, inner: &mut Inner) -> Result<Option<Value>> {
     }))
 }
 
-type Given = vec::IntoIter<Result<Option<Value>>>;
+type GivenValues = vec::IntoIter<Result<Option<Value>>>;
 
-fn packed(signature: &Signature, given: &mut Given) -> Result<Value> {
+fn packed(signature: &Signature, given: &mut GivenValues) -> Result<Value> {
     let mut next = || given.next().unwrap_or_else(|| Err(Failure::invalid(format!("too few values for {signature}"))));
     match signature.kind() {
         Kind::Void | Kind::Nothing | Kind::Unknown => Ok(Value::Void),
@@ -116,24 +116,74 @@ pub unsafe extern "C" fn nnqi_unpack_places(
     count: usize,
 ) -> c_int {
     guard(|| {
-        let view = view::get_result(value)?;
-        // SAFETY: a non-null `places` has `count` of them, a non-null `signature` ends with a zero.
-        let (places, signature) = unsafe { (pointers::array(places, count)?, view::signature(signature)?) };
-        let converted = convert(view.value()?.clone(), &signature).map_err(Failure::invalid)?;
-        let mut found = Vec::new();
-        parts(&signature, converted, &mut found);
-        if found.iter().map(Part::places).sum::<usize>() != count {
-            return Err(Failure::invalid(format!("{count} places do not fit {signature}")));
-        }
-        // What can fail comes first, so that nothing is stored then.
-        let ready = found.into_iter().map(|part| part.kept(value, &view)).collect::<Result<Vec<_>>>()?;
-        let mut places = places.iter().copied();
-        for part in &ready {
-            // SAFETY: there are as many as all parts have; C promises that each leads to room for what the signature says.
-            unsafe { part.store(&mut places) };
-        }
-        Ok(0)
+        let view = view::get(value)?;
+        let whole = view.value()?.clone();
+        // SAFETY: C promises `count` places that lead to room for what the signature says, which ends with a zero.
+        unsafe { unpack(value, &view, whole, signature, places, count) }.map(|()| 0)
     })
+}
+
+/// What nnqi_unpack_next does when it has gathered count places; for languages without va_list. Returns and fails as
+/// nnqi_unpack_next. Any thread. (5)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_unpack_next_places(
+    value: nnqi_value,
+    at: *mut usize,
+    signature: *const c_char,
+    places: *const *mut c_void,
+    count: usize,
+) -> c_int {
+    guard(|| {
+        let view = view::looked_into(value)?;
+        // SAFETY: a non-null `at` leads to a number.
+        let index = unsafe { pointers::read(at, Error::FAULT) }?;
+        let item = match view.value()? {
+            Value::List(list) => list.items.get(index).cloned(),
+            Value::Tuple(tuple) => tuple.members.get(index).cloned(),
+            Value::Optional(optional) => optional.value.clone().filter(|_| index == 0),
+            Value::Map(map) => {
+                map.entries.get(index).map(|(key, value)| Value::tuple(vec![key.clone(), value.clone()]))
+            }
+            other => {
+                return Err(Failure::invalid(format!("a value of type {}, which has no items", other.signature())));
+            }
+        };
+        let Some(item) = item else { return Ok(0) };
+        // SAFETY: as of nnqi_unpack_places.
+        unsafe { unpack(value, &view, item, signature, places, count) }?;
+        // SAFETY: it was read from there.
+        Ok(unsafe { pointers::write(at, index + 1) }.map(|()| 1)?)
+    })
+}
+
+/// Stores what the value `found`, which is in that of the handle, consists of.
+///
+/// # Safety
+/// A non-null `places` has `count` of them, each NULL or with room for what the signature says; a non-null one ends with a zero.
+unsafe fn unpack(
+    handle: nnqi_value,
+    view: &View,
+    found: Value,
+    signature: *const c_char,
+    places: *const *mut c_void,
+    count: usize,
+) -> Result<()> {
+    // SAFETY: the caller's promise.
+    let (places, signature) = unsafe { (pointers::array(places, count)?, view::signature(signature)?) };
+    let converted = convert(found, &signature).map_err(Failure::invalid)?;
+    let mut found = Vec::new();
+    parts(&signature, converted, &mut found);
+    if found.iter().map(Part::places).sum::<usize>() != count {
+        return Err(Failure::invalid(format!("{count} places do not fit {signature}")));
+    }
+    // What can fail comes first, so that nothing is stored then.
+    let ready = found.into_iter().map(|part| part.kept(handle, view)).collect::<Result<Vec<_>>>()?;
+    let mut places = places.iter().copied();
+    for part in &ready {
+        // SAFETY: there are as many as all parts have; the caller's promise.
+        unsafe { part.store(&mut places) };
+    }
+    Ok(())
 }
 
 /// One thing that is stored.

@@ -36,14 +36,6 @@ fn argument<T>(
     })?
 }
 
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Float(number) => Some(f64::from(*number)),
-        Value::Double(number) => Some(*number),
-        other => other.integer().map(|number| number as f64),
-    }
-}
-
 /// An argument of a request, from 0 on, as an integer, dynamics looked into. If there is no such argument, or it is none, returns -1 with
 /// EINVAL (EBADF: the request), and whatever nnqi_reply says then, the caller gets an Error with the reason. Any thread.
 /// nnqi_reply(request, nnqi_int((int32_t)(nnqi_arg_int(request, 0) + nnqi_arg_int(request, 1)))) (14)
@@ -67,7 +59,7 @@ pub extern "C" fn nnqi_arg_bool(request: nnqi_request, index: usize) -> c_int {
 /// The same for a number of any type; on failure not a number. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg_double(request: nnqi_request, index: usize) -> f64 {
-    guard(|| argument(request, index, "a number", |_, value, _| number(value)))
+    guard(|| argument(request, index, "a number", |_, value, _| view::number(value)))
 }
 
 /// The same for a string. It ends with a zero (what comes behind a zero in it is not seen), and belongs to the request: it is

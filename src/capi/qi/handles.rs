@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::core::Error;
 use crate::sys::sync::Mutex;
 
-use super::error::{Failure, Result};
+use super::error::{Failure, Result, last};
 
 /// What a handle stands for: its topmost byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,18 +54,18 @@ impl Kind {
 #[derive(Debug)]
 pub struct Handles<T> {
     kind: Kind,
-    table: Mutex<Table<T>>,
+    table: Mutex<HandleTable<T>>,
 }
 
 #[derive(Debug)]
-struct Table<T> {
+struct HandleTable<T> {
     last: u64,
     entries: HashMap<u64, T>,
 }
 
 impl<T: Clone> Handles<T> {
     pub fn new(kind: Kind) -> Handles<T> {
-        Handles { kind, table: Mutex::new(Table { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() }) }
+        Handles { kind, table: Mutex::new(HandleTable { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() }) }
     }
 
     pub fn add(&self, content: T) -> u64 {
@@ -108,11 +108,21 @@ impl<T: Clone> Handles<T> {
         let text = match NAMES.iter().find(|(other, _)| *other as u64 == kind) {
             Some((other, _)) if *other == self.kind => format!("this {wanted} has been freed, or never was"),
             Some((_, name)) => format!("a {name} where a {wanted} is wanted"),
-            None if handle == 0 => format!("0 where a {wanted} is wanted"),
+            None if handle == 0 => nothing(wanted),
             None => format!("no handle where a {wanted} is wanted"),
         };
         Failure::new(Error::BAD_FD, text)
     }
+}
+
+/// 0 is what a call has returned whose failure nobody has looked at: its reason is said again, however many calls ago it was.
+fn nothing(wanted: &str) -> String {
+    let said = last();
+    if said.starts_with("after \"") {
+        return said;
+    }
+    let now = format!("0 where a {wanted} is wanted");
+    if said.is_empty() { now } else { format!("after \"{said}\": {now}") }
 }
 
 /// How many handles of this header are open in the process, of all kinds: for tests, and to look for leaks. Never fails.

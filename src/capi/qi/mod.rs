@@ -19,6 +19,7 @@ pub mod format;
 pub mod given;
 mod handles;
 mod held;
+pub mod members;
 pub mod objects;
 pub mod options;
 mod outcome;
@@ -28,10 +29,11 @@ pub mod requests;
 pub mod server;
 pub mod server_options;
 pub mod subscribe;
+pub mod take;
 #[cfg(test)]
 mod tests;
 mod user;
 mod view;
 
-pub use error::nnqi_error;
+pub use error::{nnqi_error, nnqi_perror};
 pub use handles::nnqi_handles;

@@ -72,6 +72,16 @@ pub fn object(handle: nnqi_object) -> Result<Object> {
     OBJECTS.get(handle)
 }
 
+/// An object whose handle is none from now on.
+pub fn take(handle: nnqi_object) -> Result<Object> {
+    OBJECTS.remove(handle)
+}
+
+/// A handle for an object.
+pub fn add(object: Object) -> nnqi_object {
+    OBJECTS.add(object)
+}
+
 /// A handle that belongs to something else: it is none when this is dropped, unless C has freed it before.
 pub struct Lent(nnqi_object);
 
@@ -111,7 +121,7 @@ pub extern "C" fn nnqi_builder_new() -> nnqi_builder {
     guard(|| Ok(BUILDERS.add(Arc::new(Mutex::new(Some(ObjectBuilder::new()))))))
 }
 
-fn with_builder<T>(handle: nnqi_builder, change: impl FnOnce(&mut ObjectBuilder) -> T) -> Result<T> {
+pub fn with_builder<T>(handle: nnqi_builder, change: impl FnOnce(&mut ObjectBuilder) -> T) -> Result<T> {
     let builder = BUILDERS.get(handle)?;
     let mut builder = builder.lock();
     builder.as_mut().map(change).ok_or_else(|| Error::BAD_FD.into())

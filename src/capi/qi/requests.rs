@@ -8,7 +8,7 @@ use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, guard, last};
 use super::handles::{Handles, Kind};
 use super::held::Held;
 use super::user::User;
@@ -26,10 +26,10 @@ pub type nnqi_request = u64;
 /// around calls of this library, and must return: exceptions of C++ and longjmp must not leave it. It may answer the request.
 pub type nnqi_notice = Option<unsafe extern "C" fn(canceled: c_int, user: *mut c_void)>;
 
-static REQUESTS: LazyLock<Handles<Arc<Mutex<Request>>>> = LazyLock::new(|| Handles::new(Kind::Request));
+static REQUESTS: LazyLock<Handles<Arc<Mutex<PendingRequest>>>> = LazyLock::new(|| Handles::new(Kind::Request));
 
 /// A request, until it is answered.
-struct Request {
+struct PendingRequest {
     /// `None`: another thread is answering it.
     call: Option<Call>,
     kept: Kept,
@@ -47,13 +47,13 @@ pub struct Kept {
 }
 
 pub fn add(call: Call) -> nnqi_request {
-    REQUESTS.add(Arc::new(Mutex::new(Request { call: Some(call), kept: Kept::default() })))
+    REQUESTS.add(Arc::new(Mutex::new(PendingRequest { call: Some(call), kept: Kept::default() })))
 }
 
 /// Looks at a request that is not answered yet, and at what belongs to it.
 pub fn with_all<T>(handle: nnqi_request, look: impl FnOnce(&Call, &mut Kept) -> T) -> Result<T> {
     let request = REQUESTS.get(handle)?;
-    let Request { call, kept } = &mut *request.lock();
+    let PendingRequest { call, kept } = &mut *request.lock();
     let call = call.as_ref().ok_or(Error::BAD_FD)?;
     Ok(look(call, kept))
 }
@@ -79,6 +79,27 @@ pub fn answer(handle: nnqi_request, answer: Answer) -> Result<c_int> {
     };
     call.reply(Err(CallError::from(wrong.as_str())));
     Err(Failure::invalid(wrong))
+}
+
+/// Answers with what a function has returned, which is taken; 0 is a failure, and why is what was last said to this thread. Nothing is
+/// said to who has been answered already.
+pub fn returned(handle: nnqi_request, result: nnqi_value) {
+    let found = match (result, last()) {
+        (0, said) if said.is_empty() => Err("the method has returned 0, and not said why".to_owned()),
+        (0, said) => Err(said),
+        _ => sendable(result).map_err(|failure| failure.to_string()),
+    };
+    if let Ok((call, kept)) = take(handle) {
+        let answer = kept.wrong.map_or(found, Err);
+        call.reply(answer.map_err(|text| CallError::from(text.as_str())));
+    }
+}
+
+/// An answer of a value, which is taken.
+fn sendable(result: nnqi_value) -> Result<Answer> {
+    let (result, inner) = view::take(result)?;
+    let (result, objects) = inner.held.to_be_sent(result)?;
+    Ok(objects.iter().fold(Answer::from(result), Answer::carrying))
 }
 
 /// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
@@ -111,26 +132,26 @@ pub extern "C" fn nnqi_on_cancel(request: nnqi_request, notice: nnqi_notice, use
         let notice = notice.ok_or(Error::FAULT)?;
         // C is called by this, so not while the request is locked.
         let cancellation = with_request(request, Call::cancellation)?;
-        let notice = Notice { notice, user: User::new(user), canceled: 0 };
+        let notice = RequestNotice { notice, user: User::new(user), canceled: 0 };
         cancellation.on_cancel(move || notice.canceled());
         Ok(0)
     })
 }
 
 /// Tells C when it is dropped: once, whatever happens to it.
-struct Notice {
+struct RequestNotice {
     notice: unsafe extern "C" fn(canceled: c_int, user: *mut c_void),
     user: User,
     canceled: c_int,
 }
 
-impl Notice {
+impl RequestNotice {
     fn canceled(mut self) {
         self.canceled = 1;
     }
 }
 
-impl Drop for Notice {
+impl Drop for RequestNotice {
     fn drop(&mut self) {
         // SAFETY: C promises a function of this kind, and that it can be called with `user` once.
         unsafe { (self.notice)(self.canceled, self.user.pointer()) };
@@ -153,11 +174,7 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 /// thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
-    guard(|| {
-        let (result, inner) = view::take(result)?;
-        let (result, objects) = inner.held.to_be_sent(result)?;
-        answer(request, objects.iter().fold(Answer::from(result), Answer::carrying))
-    })
+    guard(|| answer(request, sendable(result)?))
 }
 
 /// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and

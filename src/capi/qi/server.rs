@@ -3,6 +3,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::capi::pointers;
+use crate::qi::bus::serve;
 use crate::qi::client::{Proxy, shared_reactor};
 use crate::qi::endpoint::may_wait;
 use crate::qi::server::Server;
@@ -52,6 +53,21 @@ pub unsafe extern "C" fn nnqi_server_open(
         // SAFETY: a non-null `options` is some, whose texts end with a zero, with functions as C says.
         let options = unsafe { server_options(options) }?;
         Ok(SERVERS.add(Arc::new(Server::standalone(&shared_reactor()?, &urls, options)?)))
+    })
+}
+
+/// A directory that listens at url, with this object as a service of this name: nnqi_server_open with one address and without options,
+/// nnqi_add_service and nnqi_object_free in one. The object is taken, even on failure. Returns 0 as these fail. More services may be
+/// added. Close it with nnqi_server_close. nnqi_serve("tcp://127.0.0.1:9559", "Lamp", nnqi_object_new(lamp, NULL)) (11)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_serve(url: *const c_char, name: *const c_char, object: nnqi_object) -> nnqi_server {
+    guard(|| {
+        let object = objects::take(object);
+        // SAFETY: those that are not NULL end with a zero.
+        let (url, name) = unsafe { (view::utf8(url)?, view::utf8(name)?) };
+        let (object, server) = (object?, serve(url)?);
+        server.add_service(name, &object)?;
+        Ok(SERVERS.add(Arc::new(server)))
     })
 }
 

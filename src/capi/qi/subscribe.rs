@@ -63,12 +63,12 @@ pub struct nnqi_subscribe_options {
 }
 
 #[derive(Clone)]
-enum Listening {
+enum EventListening {
     Queue(Arc<Subscription>),
     Callback(Arc<Watch>),
 }
 
-static SUBSCRIPTIONS: LazyLock<Handles<Listening>> = LazyLock::new(|| Handles::new(Kind::Subscription));
+static SUBSCRIPTIONS: LazyLock<Handles<EventListening>> = LazyLock::new(|| Handles::new(Kind::Subscription));
 
 fn options(queue: usize) -> SubscribeOptions {
     SubscribeOptions { queue: queue.max(1), ..SubscribeOptions::default() }
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `signal` ends with a zero.
         let subscription = proxy.subscribe_with(unsafe { view::utf8(signal) }?, options(queue))?;
-        Ok(SUBSCRIPTIONS.add(Listening::Queue(Arc::new(subscription))))
+        Ok(SUBSCRIPTIONS.add(EventListening::Queue(Arc::new(subscription))))
     })
 }
 
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn nnqi_subscribe_with(
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `options` is some; a non-null `signal` ends with a zero.
         let (options, signal) = unsafe { (given_options(options)?, view::utf8(signal)?) };
-        Ok(SUBSCRIPTIONS.add(Listening::Queue(Arc::new(proxy.subscribe_with(signal, options)?))))
+        Ok(SUBSCRIPTIONS.add(EventListening::Queue(Arc::new(proxy.subscribe_with(signal, options)?))))
     })
 }
 
@@ -198,7 +198,7 @@ fn watch(
         // C may have taken it.
         let _ = view::free(arguments);
     };
-    Ok(SUBSCRIPTIONS.add(Listening::Callback(Arc::new(proxy.watch(signal, options, tell)?))))
+    Ok(SUBSCRIPTIONS.add(EventListening::Callback(Arc::new(proxy.watch(signal, options, tell)?))))
 }
 
 /// Has callback told what becomes of a session: NNQI_LOST when the directory's connection has ended, also by nnqi_close; NNQI_RESTORED
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn nnqi_watch_session(
 ) -> nnqi_subscription {
     guard(|| {
         let watch = client::session(session)?.on_notice(telling(callback, user)?)?;
-        Ok(SUBSCRIPTIONS.add(Listening::Callback(Arc::new(watch))))
+        Ok(SUBSCRIPTIONS.add(EventListening::Callback(Arc::new(watch))))
     })
 }
 
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn nnqi_watch_proxy(
 ) -> nnqi_subscription {
     guard(|| {
         let watch = client::proxy(proxy)?.on_notice(telling(callback, user)?)?;
-        Ok(SUBSCRIPTIONS.add(Listening::Callback(Arc::new(watch))))
+        Ok(SUBSCRIPTIONS.add(EventListening::Callback(Arc::new(watch))))
     })
 }
 
@@ -249,8 +249,8 @@ fn telling(callback: nnqi_told, user: *mut c_void) -> Result<impl FnMut(Notice) 
 
 fn queue(handle: nnqi_subscription) -> Result<Arc<Subscription>> {
     match SUBSCRIPTIONS.get(handle)? {
-        Listening::Queue(subscription) => Ok(subscription),
-        Listening::Callback(_) => Err(Failure::invalid("this subscription has a callback instead of a queue")),
+        EventListening::Queue(subscription) => Ok(subscription),
+        EventListening::Callback(_) => Err(Failure::invalid("this subscription has a callback instead of a queue")),
     }
 }
 
@@ -292,8 +292,8 @@ pub extern "C" fn nnqi_unsubscribe(subscription: nnqi_subscription) -> c_int {
     guard(|| {
         // Others may be waiting for an event, and hold it as long.
         match SUBSCRIPTIONS.remove(subscription)? {
-            Listening::Queue(subscription) => subscription.close(),
-            Listening::Callback(watch) => watch.close(),
+            EventListening::Queue(subscription) => subscription.close(),
+            EventListening::Callback(watch) => watch.close(),
         }
         Ok(0)
     })

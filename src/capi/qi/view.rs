@@ -13,7 +13,7 @@ use crate::qi::signature::Signature;
 use crate::qi::value::{Dynamic, Value};
 use crate::sys::memory;
 
-use super::error::{Failure, Result, last};
+use super::error::{Failure, Result};
 use super::handles::{Handles, Kind};
 use super::held::Held;
 
@@ -170,21 +170,11 @@ pub fn get(handle: u64) -> Result<View> {
 
 /// The value of a handle, or what is inside if it is a dynamic.
 pub fn looked_into(handle: u64) -> Result<View> {
-    let mut view = get_result(handle)?;
+    let mut view = get(handle)?;
     while let Value::Dynamic(dynamic) = view.value()? {
         view = content(&view, dynamic)?;
     }
     Ok(view)
-}
-
-/// A value that may be the 0 of a call that failed, which nobody has looked at: its reason is said again.
-pub fn get_result(handle: u64) -> Result<View> {
-    let said = if handle == 0 { last() } else { String::new() };
-    VALUES.get(handle).map_err(|failure| after(&said, failure))
-}
-
-fn after(said: &str, failure: Failure) -> Failure {
-    if said.is_empty() { failure } else { failure.about(format_args!("after \"{said}\"")) }
 }
 
 /// Keeps a text for C as long as the handle is one.
@@ -209,10 +199,7 @@ pub fn free(handle: u64) -> Result<()> {
 
 /// The value of a handle, which is none from now on, and what it brings along.
 pub fn take(handle: u64) -> Result<(Value, Inner)> {
-    let said = if handle == 0 { last() } else { String::new() };
-    let taken = VALUES.remove(handle).and_then(View::into_value);
-    // 0 is what a call has returned whose failure nobody has looked at: say it here.
-    taken.map_err(|failure| after(&said, failure))
+    VALUES.remove(handle).and_then(View::into_value)
 }
 
 /// The values of several handles, which are none from now on, whatever happens; and what they bring along.
@@ -322,4 +309,13 @@ pub unsafe fn copy_bytes(bytes: &[u8], buffer: *mut c_void, size: usize) -> Resu
 /// A text as C has them: up to a zero in it.
 pub fn c_text(bytes: &[u8]) -> CString {
     CString::new(bytes.split(|byte| *byte == 0).next().unwrap_or_default()).unwrap_or_default()
+}
+
+/// A number of any type.
+pub fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Float(number) => Some(f64::from(*number)),
+        Value::Double(number) => Some(*number),
+        other => other.integer().map(|number| number as f64),
+    }
 }

@@ -64,7 +64,7 @@ pub enum Join<W> {
 }
 
 #[derive(Debug)]
-struct State<W> {
+struct RegistrationState<W> {
     link: u64,
     listeners: usize,
     registered: bool,
@@ -73,7 +73,7 @@ struct State<W> {
 
 #[derive(Debug)]
 pub struct Registrations<W> {
-    states: HashMap<Key, State<W>>,
+    states: HashMap<Key, RegistrationState<W>>,
     links: u32,
 }
 
@@ -97,7 +97,8 @@ impl<W> Registrations<W> {
         // Like libqi's: the signal in the upper half, so that whoever reads a capture sees which it is.
         self.links = self.links.wrapping_add(1);
         let link = u64::from(key.signal) << 32 | u64::from(self.links);
-        self.states.insert(key.clone(), State { link, listeners: 1, registered: false, waiting: vec![waiter] });
+        self.states
+            .insert(key.clone(), RegistrationState { link, listeners: 1, registered: false, waiting: vec![waiter] });
         (Join::Register, link)
     }
 

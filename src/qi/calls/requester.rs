@@ -472,7 +472,7 @@ impl Requester {
 
     fn set_alarm(&self, at: Option<Instant>) {
         let Some((at, reactor)) = at.zip(self.channel.reactor()) else { return };
-        let arm = || reactor.arm(at, Arc::new(Bell(Weak::clone(&self.me))), 0);
+        let arm = || reactor.arm(at, Arc::new(ReplyBell(Weak::clone(&self.me))), 0);
         let useless = self.alarm.lock().ring_by(at, arm);
         self.disarm(useless);
     }
@@ -522,9 +522,9 @@ impl fmt::Debug for Requester {
 }
 
 /// Time is over for some calls. It does not keep the connection.
-struct Bell(Weak<Requester>);
+struct ReplyBell(Weak<Requester>);
 
-impl Source for Bell {
+impl Source for ReplyBell {
     fn ready(&self, _key: u64, _ready: Ready) {}
 
     fn expired(&self, _key: u64) {

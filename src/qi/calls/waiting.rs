@@ -14,7 +14,7 @@ pub fn deadline_in(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-/// Waits until `look` gives something; it registers the parker where news are told, and `forget` takes it out again.
+/// Waits until `look` gives something; it registers the parker where changes are told, and `forget` takes it out again.
 /// With an end point, what was sent is flushed first, and this thread polls while it waits: what it waits for is in a
 /// hurry. Without, the I/O thread does. `ETIMEDOUT`; `EDEADLK` on the thread that reads a connection. Signals do not end it.
 pub fn wait_for<T>(
@@ -56,17 +56,17 @@ pub fn wait_for<T>(
 
 /// A place for one thing that somebody waits for.
 #[derive(Debug)]
-pub struct Slot<T>(Mutex<State<T>>);
+pub struct Slot<T>(Mutex<AnswerState<T>>);
 
 #[derive(Debug)]
-struct State<T> {
+struct AnswerState<T> {
     content: Option<T>,
     waiters: Vec<Arc<Parker>>,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Slot(Mutex::new(State { content: None, waiters: Vec::new() }))
+        Slot(Mutex::new(AnswerState { content: None, waiters: Vec::new() }))
     }
 }
 

@@ -7,29 +7,28 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `session`, `session_core`, `directory`, `plan` | from a name to a proxy |
-//! | `reconnector`, `retry` | reconnection |
+//! | `session`, `session_core`, `directory`, `endpoint_selection` | from a name to a proxy |
+//! | `reconnector`, `retry`, `changes` | reconnection |
 //! | `shared` | the reactor of a process |
 //! | `proxy`, `state`, `place`, `call` | what to do with it |
-//! | `subscribe`, `feed`, `origin` | signals and properties |
+//! | `subscribe`, `subscription_state`, `origin` | signals and properties |
 //! | `notices` | what becomes of sessions and proxies |
 //! | `watch` | what ends a callback of either |
 //! | `strand` | the threads on which functions are told of all that |
 //! | `dial`, `authentication` | from a URL to a connection |
 //!
-//! Machines without I/O: `authentication`, `retry`, `plan`. What is needed of the connection itself, and shared with servers, is in
+//! Machines without I/O: `authentication`, `retry`, `endpoint_selection`. What is needed of the connection itself, and shared with servers, is in
 //! `qi::calls`; what needs a server, too (services of our own on somebody else's bus, objects in arguments), in `qi::bus`.
 
 mod authentication;
 mod call;
+mod changes;
 mod dial;
 mod directory;
-mod feed;
-mod news;
+mod endpoint_selection;
 mod notices;
 mod origin;
 mod place;
-mod plan;
 mod proxy;
 mod reconnector;
 mod retry;
@@ -39,6 +38,7 @@ mod shared;
 mod state;
 mod strand;
 mod subscribe;
+mod subscription_state;
 mod watch;
 
 pub use crate::qi::calls::{CallError, Connection, Counts, Received, RemoteObject, Result};
@@ -48,17 +48,17 @@ pub use authentication::{Authenticator, Credentials};
 pub use call::{CallOptions, Canceler, PendingCall};
 pub use dial::DialOptions;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
-pub use feed::{Event, Overflow};
 pub use notices::Notice;
 pub(in crate::qi) use place::Place;
 pub use proxy::{Completion, Proxy};
 pub use retry::Backoff;
-pub use session::Session;
+pub use session::{Session, connect};
 pub use session_core::SessionOptions;
 pub(in crate::qi) use session_core::{ConnectionObserver, Link};
 pub(in crate::qi) use shared::PerProcess;
 pub use shared::shared_reactor;
 pub use subscribe::{SubscribeOptions, Subscription};
+pub use subscription_state::{Event, Overflow};
 pub use watch::Watch;
 
 #[cfg(test)]

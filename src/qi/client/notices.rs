@@ -40,24 +40,24 @@ pub enum Notice {
 
 /// Who is told what becomes of one thing, and whether it is there, as far as they know.
 #[derive(Debug)]
-pub(super) struct Notices(Mutex<State>);
+pub(super) struct Notices(Mutex<NoticesState>);
 
 #[derive(Debug)]
-struct State {
+struct NoticesState {
     is_there: bool,
-    listeners: Vec<Weak<Listener>>,
+    listeners: Vec<Weak<NoticeListener>>,
 }
 
 impl Default for Notices {
     /// Of what is there.
     fn default() -> Notices {
-        Notices(Mutex::new(State { is_there: true, listeners: Vec::new() }))
+        Notices(Mutex::new(NoticesState { is_there: true, listeners: Vec::new() }))
     }
 }
 
 /// A function, and what it is yet to be told.
 #[derive(Debug)]
-struct Listener {
+struct NoticeListener {
     waiting: Mutex<VecDeque<Notice>>,
     strand: OnceLock<Weak<Strand>>,
     closed: AtomicBool,
@@ -68,7 +68,7 @@ impl Notices {
     /// Has `callback` told from now on, on a thread that it shares with others. What is lost already is the first that it is told.
     pub fn listen(&self, mut callback: impl FnMut(Notice) + Send + 'static) -> Result<Watch> {
         let (waiting, closed) = (Mutex::default(), AtomicBool::new(false));
-        let listener = Arc::new(Listener { waiting, strand: OnceLock::new(), closed, missed: AtomicU64::new(0) });
+        let listener = Arc::new(NoticeListener { waiting, strand: OnceLock::new(), closed, missed: AtomicU64::new(0) });
         let source = Arc::clone(&listener);
         let strand = Strand::new(move || {
             let next = source.waiting.lock().pop_front();
@@ -101,7 +101,7 @@ impl Notices {
     }
 }
 
-impl State {
+impl NoticesState {
     fn tell(&mut self, notice: &Notice) {
         self.listeners.retain(|listener| {
             let listener = listener.upgrade();
@@ -110,7 +110,7 @@ impl State {
     }
 }
 
-impl Listener {
+impl NoticeListener {
     fn tell(&self, notice: Notice) {
         {
             let mut waiting = self.waiting.lock();
@@ -126,7 +126,7 @@ impl Listener {
     }
 }
 
-impl Watched for Listener {
+impl Watched for NoticeListener {
     fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }

@@ -21,7 +21,7 @@ use crate::qi::typed::{Arguments, FromValue, value_to};
 use crate::qi::value::{Text, Value, Writer};
 
 use super::call::{CallOptions, Canceler, Expected, PendingCall};
-use super::news::News;
+use super::changes::ChangeCounter;
 use super::notices::Notice;
 use super::place::{Place, meta_object};
 use super::state::ProxyState;
@@ -61,7 +61,7 @@ impl Proxy {
         place: Place,
         name: String,
         timeout: Option<Duration>,
-        reconnector: Option<Arc<News>>,
+        reconnector: Option<Arc<ChangeCounter>>,
     ) -> Proxy {
         Proxy(Arc::new(ProxyState::new(place, name, timeout, reconnector)))
     }

@@ -1,7 +1,7 @@
 //! Reconnection: what libqi's users have to restart their programs for. Off unless asked for.
 //!
 //! ```text
-//!   wait for news ──▶ directory lost? connect and authenticate again
+//!   wait for a change ──▶ directory lost? connect and authenticate again
 //!        ▲                 │ no
 //!        │            the observer's services: register what is not registered
 //!        │                 │
@@ -21,43 +21,43 @@ use crate::qi::endpoint::{Reason, contained};
 use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
 
-use super::feed::Feed;
 use super::place::Place;
 use super::retry::{Backoff, Retry};
 use super::session_core::Core;
 use super::state::ProxyState;
+use super::subscription_state::SubscriptionState;
 use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Result};
 
 /// Starts the thread that looks after a session. It ends with it.
 pub(super) fn start(core: &Arc<Core>, backoff: Backoff) -> Result<()> {
-    let (session, news) = (Arc::downgrade(core), Arc::clone(&core.news));
+    let (session, changes) = (Arc::downgrade(core), Arc::clone(&core.changes));
     let keep = move || {
         let directory = Mutex::default();
         loop {
-            let seen = news.count();
+            let seen = changes.count();
             let Some(core) = session.upgrade().filter(|core| !core.is_closed()) else { return };
-            let mut round = Round { backoff, next: None };
+            let mut round = RetryRound { backoff, next: None };
             restore(&core, &directory, &mut round);
             // Not held while waiting: the session ends with its last handle.
             drop(core);
-            // When the time is over, or news have come, it looks again. This thread may wait.
-            let _ = news.wait(seen, round.next);
+            // When the time is over, or something has changed, it looks again. This thread may wait.
+            let _ = changes.wait(seen, round.next);
         }
     };
     spawn_without_signals("millrace-qi-reco", keep).map(drop).map_err(|error| crate::core::Error::from(error).into())
 }
 
 /// One look at all that may be lost.
-struct Round {
+struct RetryRound {
     backoff: Backoff,
     /// When something that has failed is to be tried again.
     next: Option<Instant>,
 }
 
-impl Round {
-    /// Makes something good if it is time for that. `make` gives false if it failed. Attempts make news themselves, so what has
-    /// failed waits for its time whatever news there are.
+impl RetryRound {
+    /// Makes something good if it is time for that. `make` gives false if it failed. Attempts are changes themselves, so what has
+    /// failed waits for its time whatever changes.
     fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> bool) {
         if retry.lock().is_due(Instant::now()) {
             // An authenticator is code of the program.
@@ -73,7 +73,7 @@ impl Round {
 }
 
 /// Makes good what is lost.
-fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut Round) {
+fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut RetryRound) {
     if core.link().is_err() {
         round.mend(directory, || core.open().is_ok());
     }
@@ -89,8 +89,10 @@ fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut Round) {
             continue;
         }
         let place = proxy.place();
-        for feed in proxy.live_feeds().into_iter().filter(|feed| !feed.is_attached(&place)) {
-            round.mend(&feed.retry, || listen(core, &feed, &place));
+        for subscription in
+            proxy.live_subscriptions().into_iter().filter(|subscription| !subscription.is_attached(&place))
+        {
+            round.mend(&subscription.retry, || listen(core, &subscription, &place));
         }
     }
 }
@@ -100,23 +102,23 @@ fn find(core: &Arc<Core>, proxy: &Arc<ProxyState>, watching: bool) -> bool {
     match core.place(&proxy.name, None) {
         Ok(place) => {
             proxy.move_to(place);
-            proxy.live_feeds().iter().for_each(|feed| feed.retry.lock().afresh());
+            proxy.live_subscriptions().iter().for_each(|subscription| subscription.retry.lock().afresh());
             true
         }
-        // It will be news when it comes back, if the directory tells of it.
+        // It will be noticed when it comes back, if the directory tells of it.
         Err(CallError::NoService { .. }) => watching,
         Err(_) => false,
     }
 }
 
 /// Has a subscription listen again.
-fn listen(core: &Arc<Core>, feed: &Arc<Feed>, place: &Arc<Place>) -> bool {
+fn listen(core: &Arc<Core>, subscription: &Arc<SubscriptionState>, place: &Arc<Place>) -> bool {
     let deadline = deadline_in(core.options.directory_timeout());
-    match feed.attach(place, deadline) {
+    match subscription.attach(place, deadline) {
         Ok(()) => true,
         // What came back has no such signal, or none that can be understood, and waiting will not give it one.
         Err(CallError::NoMember { .. } | CallError::Meta(_)) => {
-            feed.end(&Reason::Removed);
+            subscription.end(&Reason::Removed);
             true
         }
         // The peer refuses, or is silent: it may be starting itself.

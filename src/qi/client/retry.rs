@@ -3,7 +3,7 @@
 //! ```text
 //!   Due ── failed ──▶ Resting (each time twice as long) ── the time has come ──▶ Due
 //!    ▲                   │
-//!    └───── afresh ──────┘ it has succeeded, or there is news of it
+//!    └───── afresh ──────┘ it has succeeded, or something of it has changed
 //! ```
 //!
 //! Each thing that can be lost has its own, so one that fails again and again does not hold up the others.

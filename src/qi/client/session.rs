@@ -21,6 +21,11 @@ use super::watch::Watch;
 #[derive(Clone)]
 pub struct Session(Arc<Core>);
 
+/// [`Session::connect`] with the default options.
+pub fn connect(url: &str) -> Result<Session> {
+    Session::connect(url, SessionOptions::default())
+}
+
 impl Session {
     /// Connects to the directory at `url` (`tcp://host:port`; scheme and port may be missing: tcp, 9559) and authenticates. The
     /// errors tell what to do: see [`CallError`].
@@ -72,7 +77,7 @@ impl Session {
     pub fn wait_for_service(&self, name: &str, timeout: Option<Duration>) -> Result<Proxy> {
         let deadline = deadline_in(timeout);
         loop {
-            let seen = self.0.news.count();
+            let seen = self.0.changes.count();
             match self.0.service(name, deadline) {
                 Err(CallError::NoService { .. }) => {}
                 // Whatever it was that had to be given up: the caller's time is over.
@@ -83,7 +88,7 @@ impl Session {
                 }
                 outcome => return outcome,
             }
-            self.0.news.wait(seen, deadline)?;
+            self.0.changes.wait(seen, deadline)?;
         }
     }
 

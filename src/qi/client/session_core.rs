@@ -21,12 +21,12 @@ use crate::reactor::{Reactor, time_left};
 use crate::sys::interface::all_addresses;
 use crate::sys::sync::Mutex;
 
+use super::changes::ChangeCounter;
 use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
-use super::news::News;
+use super::endpoint_selection::{self, ConnectionKey, Connections};
 use super::notices::{Notice, Notices};
 use super::place::{Place, main_object};
-use super::plan::{self, Book, Key};
 use super::proxy::Proxy;
 use super::retry::{Backoff, Retry};
 use super::shared::shared_reactor;
@@ -117,9 +117,9 @@ pub(in crate::qi) trait ConnectionObserver: Send + Sync {
 }
 
 #[derive(Default)]
-struct State {
+struct SessionState {
     link: Option<Link>,
-    book: Book<Arc<Connection>>,
+    book: Connections<Arc<Connection>>,
     services: HashMap<String, ServiceInfo>,
     proxies: Vec<Weak<ProxyState>>,
     reconnections: u64,
@@ -132,8 +132,8 @@ pub(super) struct Core {
     pub options: SessionOptions,
     pub url: String,
     machines: Vec<String>,
-    state: Mutex<State>,
-    pub news: Arc<News>,
+    state: Mutex<SessionState>,
+    pub changes: Arc<ChangeCounter>,
     pub notices: Notices,
     pub observer: Option<Arc<dyn ConnectionObserver>>,
     /// When to ask it again.
@@ -144,10 +144,10 @@ impl Core {
     pub fn new(url: &str, options: SessionOptions, observer: Option<Arc<dyn ConnectionObserver>>) -> Result<Arc<Core>> {
         let reactor = options.reactor()?;
         let machines = options.machine_id.clone().map_or_else(machine_ids, |id| vec![id]);
-        let news = Arc::new(News::new(&reactor));
+        let changes = Arc::new(ChangeCounter::new(&reactor));
         let (state, observer_retry, url) = (Mutex::default(), Mutex::default(), url.to_owned());
         let notices = Notices::default();
-        Ok(Arc::new(Core { reactor, options, url, machines, state, news, notices, observer, observer_retry }))
+        Ok(Arc::new(Core { reactor, options, url, machines, state, changes, notices, observer, observer_retry }))
     }
 
     pub fn is_closed(&self) -> bool {
@@ -200,16 +200,16 @@ impl Core {
         state.reconnections += u64::from(again.is_some());
         state.services.clear();
         for address in [connection.endpoint().peer(), connection.url()] {
-            state.book.add(Key::Address(machine.clone(), address.to_owned()), Arc::clone(&connection));
+            state.book.add(ConnectionKey::Address(machine.clone(), address.to_owned()), Arc::clone(&connection));
         }
-        state.book.add(Key::Service(DIRECTORY_NAME.into()), connection);
+        state.book.add(ConnectionKey::Service(DIRECTORY_NAME.into()), connection);
         drop(state);
         if again.is_some() {
             self.begin_anew();
         }
         drop(again);
         self.look(&Reason::Closed);
-        self.news.tell();
+        self.changes.tell();
         Ok(())
     }
 
@@ -278,14 +278,14 @@ impl Core {
         } else {
             Notice::ServiceAdded { id, name }
         });
-        self.news.tell();
+        self.changes.tell();
     }
 
-    /// The end of a connection is news.
+    /// The end of a connection is a change.
     fn file(&self, connection: &Arc<Connection>) {
-        let news = Arc::clone(&self.news);
+        let changes = Arc::clone(&self.changes);
         // If it has ended already, who uses it next will see.
-        let _ = connection.endpoint().on_close(move |_| news.tell());
+        let _ = connection.endpoint().on_close(move |_| changes.tell());
     }
 
     /// With a deadline, which counts beside the limits that each step has.
@@ -298,7 +298,7 @@ impl Core {
             return Ok(Proxy(proxy));
         }
         let place = self.place(name, deadline)?;
-        let reconnector = self.options.reconnect.map(|_| Arc::clone(&self.news));
+        let reconnector = self.options.reconnect.map(|_| Arc::clone(&self.changes));
         let proxy = Proxy::at(place, name.to_owned(), self.options.call_timeout, reconnector);
         let mut state = self.state.lock();
         state.proxies.retain(|proxy| proxy.strong_count() > 0);
@@ -306,7 +306,7 @@ impl Core {
         Ok(proxy)
     }
 
-    /// Where a service is now. What is remembered may be out of date, so a failure is tried again with news.
+    /// Where a service is now. What is remembered may be out of date, so a failure is tried again when something has changed.
     pub fn place(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Result<Place> {
         let link = self.link()?;
         let remembered = self.state.lock().services.get(name).cloned();
@@ -352,7 +352,7 @@ impl Core {
             ours.push(link.machine.clone());
         }
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
-        let endpoints = plan::endpoints(info, &ours).map_err(unreachable)?;
+        let endpoints = endpoint_selection::endpoints(info, &ours).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
         options.timeout = shorter(Some(self.options.endpoint_timeout), deadline);
         match Connection::open_first(&self.reactor, &endpoints, &options) {
@@ -379,8 +379,8 @@ impl Core {
             return Err(Error::NOT_CONNECTED.into());
         }
         let machine = info.machine_id.lossy().into_owned();
-        state.book.add(Key::Address(machine, connection.url().to_owned()), Arc::clone(&connection));
-        state.book.add(Key::Service(info.name.lossy().into_owned()), Arc::clone(&connection));
+        state.book.add(ConnectionKey::Address(machine, connection.url().to_owned()), Arc::clone(&connection));
+        state.book.add(ConnectionKey::Service(info.name.lossy().into_owned()), Arc::clone(&connection));
         Ok(connection)
     }
 
@@ -403,14 +403,14 @@ impl Core {
         };
         connections.iter().for_each(|connection| connection.close());
         self.proxies().iter().for_each(|proxy| proxy.close());
-        self.news.tell();
+        self.changes.tell();
     }
 }
 
 impl Drop for Core {
     fn drop(&mut self) {
         // The reconnector finds that it has nothing to keep.
-        self.news.tell();
+        self.changes.tell();
     }
 }
 

@@ -7,10 +7,10 @@ use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
 /// One for each process: a forked child, which has lost the threads behind it, gets its own.
-pub(in crate::qi) struct PerProcess<T>(LazyLock<Mutex<Option<Owned<T>>>>);
+pub(in crate::qi) struct PerProcess<T>(LazyLock<Mutex<Option<OwnedReactor<T>>>>);
 
 /// The process that made it, and what it made.
-type Owned<T> = (u32, Arc<T>);
+type OwnedReactor<T> = (u32, Arc<T>);
 
 impl<T> PerProcess<T> {
     /// None yet.

@@ -8,21 +8,21 @@ use crate::qi::calls::Result;
 use crate::qi::endpoint::Reason;
 use crate::sys::sync::Mutex;
 
-use super::feed::Feed;
-use super::news::News;
+use super::changes::ChangeCounter;
 use super::notices::{Notice, Notices};
 use super::place::Place;
 use super::retry::Retry;
+use super::subscription_state::SubscriptionState;
 use super::watch::Watch;
 
 /// What all clones of a proxy share. After a reconnection its object is in another place.
 pub(super) struct ProxyState {
     pub name: String,
     place: Mutex<Arc<Place>>,
-    feeds: Mutex<Vec<Weak<Feed>>>,
+    subscriptions: Mutex<Vec<Weak<SubscriptionState>>>,
     timeout: Option<Duration>,
     /// Tells the reconnector of its session, which finds it again after a loss.
-    reconnector: Option<Arc<News>>,
+    reconnector: Option<Arc<ChangeCounter>>,
     /// When to look for it again.
     pub retry: Mutex<Retry>,
     /// The directory has said that the service is no more.
@@ -36,11 +36,16 @@ pub(super) struct ProxyState {
 
 impl ProxyState {
     /// `reconnector`: who finds the object again when its connection is lost, if anybody does.
-    pub fn new(place: Place, name: String, timeout: Option<Duration>, reconnector: Option<Arc<News>>) -> ProxyState {
+    pub fn new(
+        place: Place,
+        name: String,
+        timeout: Option<Duration>,
+        reconnector: Option<Arc<ChangeCounter>>,
+    ) -> ProxyState {
         let (place, removed) = (Mutex::new(Arc::new(place)), AtomicBool::new(false));
-        let (feeds, retry) = (Mutex::default(), Mutex::default());
+        let (subscriptions, retry) = (Mutex::default(), Mutex::default());
         let (closed, noticed, notices) = (AtomicBool::new(false), AtomicBool::new(false), Notices::default());
-        ProxyState { name, place, feeds, timeout, reconnector, retry, removed, closed, notices, noticed }
+        ProxyState { name, place, subscriptions, timeout, reconnector, retry, removed, closed, notices, noticed }
     }
 
     /// Where it is now.
@@ -63,17 +68,17 @@ impl ProxyState {
     }
 
     /// A subscription that has begun follows the object from now on.
-    pub fn enrol(&self, feed: &Arc<Feed>) {
+    pub fn enrol(&self, subscription: &Arc<SubscriptionState>) {
         {
-            let mut feeds = self.feeds.lock();
-            feeds.retain(|feed| feed.strong_count() > 0);
-            feeds.push(Arc::downgrade(feed));
+            let mut subscriptions = self.subscriptions.lock();
+            subscriptions.retain(|subscription| subscription.strong_count() > 0);
+            subscriptions.push(Arc::downgrade(subscription));
         }
         if self.closed.load(Ordering::Acquire) {
-            return feed.end(&Reason::Closed);
+            return subscription.end(&Reason::Closed);
         }
         // The object may have moved since it began, and who moved it knew nothing of this.
-        if let Some(reconnector) = self.reconnector.as_ref().filter(|_| !feed.is_attached(&self.place())) {
+        if let Some(reconnector) = self.reconnector.as_ref().filter(|_| !subscription.is_attached(&self.place())) {
             reconnector.tell();
         }
     }
@@ -81,13 +86,13 @@ impl ProxyState {
     /// The session is closed: subscriptions that wait for another connection wait in vain.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        self.live_feeds().iter().for_each(|feed| feed.end(&Reason::Closed));
+        self.live_subscriptions().iter().for_each(|subscription| subscription.end(&Reason::Closed));
     }
 
     /// The subscriptions that somebody still holds.
-    pub fn live_feeds(&self) -> Vec<Arc<Feed>> {
-        let held: Vec<_> = self.feeds.lock().iter().filter_map(Weak::upgrade).collect();
-        held.into_iter().filter(|feed| !feed.is_over()).collect()
+    pub fn live_subscriptions(&self) -> Vec<Arc<SubscriptionState>> {
+        let held: Vec<_> = self.subscriptions.lock().iter().filter_map(Weak::upgrade).collect();
+        held.into_iter().filter(|subscription| !subscription.is_over()).collect()
     }
 
     /// The object is here now.

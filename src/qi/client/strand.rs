@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 
 use crate::core::Result;
-use crate::qi::workers::pace::Pace;
+use crate::qi::workers::latency::LatencyEstimate;
 use crate::qi::workers::run_queue::Threads;
 use crate::qi::workers::{Crew, Workers};
 use crate::sys::sync::Mutex;
@@ -25,20 +25,20 @@ use super::shared::{PerProcess, shared_reactor};
 const MOST_THREADS: usize = 256;
 
 /// Tells one thing; false: there was none.
-type Step = dyn FnMut() -> bool + Send;
+type StrandStep = dyn FnMut() -> bool + Send;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
+enum StrandState {
     Idle,
     Queued,
     Woken,
 }
 
 pub(super) struct Strand {
-    state: Mutex<State>,
+    state: Mutex<StrandState>,
     /// Locked by the one thread that takes a step.
-    step: Mutex<Box<Step>>,
-    pace: Pace,
+    step: Mutex<Box<StrandStep>>,
+    latency: LatencyEstimate,
     crew: Arc<Crew<Arc<Strand>>>,
 }
 
@@ -63,32 +63,33 @@ impl Strand {
             };
             Ok(Arc::new(Workers::new(threads, Some(shared_reactor()?), Strand::run, leave)))
         })?;
-        let (state, step, crew) = (Mutex::new(State::Idle), Mutex::new(Box::new(step) as _), Arc::clone(pool.crew()));
-        Ok(Arc::new(Strand { state, step, pace: Pace::default(), crew }))
+        let (state, step, crew) =
+            (Mutex::new(StrandState::Idle), Mutex::new(Box::new(step) as _), Arc::clone(pool.crew()));
+        Ok(Arc::new(Strand { state, step, latency: LatencyEstimate::default(), crew }))
     }
 
     /// There may be something to tell. Never waits.
     pub fn wake(self: &Arc<Self>) {
         let before = {
             let mut state = self.state.lock();
-            let next = if *state == State::Idle { State::Queued } else { State::Woken };
+            let next = if *state == StrandState::Idle { StrandState::Queued } else { StrandState::Woken };
             std::mem::replace(&mut *state, next)
         };
-        if before == State::Idle {
+        if before == StrandState::Idle {
             self.crew.submit(Arc::clone(self));
         }
     }
 
     /// One step, then the others have theirs.
     fn run(self: Arc<Self>, crew: &Arc<Crew<Arc<Strand>>>) -> Option<Arc<Strand>> {
-        if !self.pace.is_quick() {
+        if !self.latency.is_quick() {
             crew.busy();
         }
         let mut more = false;
-        self.pace.measure(|| more = (self.step.lock())());
+        self.latency.measure(|| more = (self.step.lock())());
         let mut state = self.state.lock();
-        *state = if more || *state == State::Woken { State::Queued } else { State::Idle };
-        let again = *state == State::Queued;
+        *state = if more || *state == StrandState::Woken { StrandState::Queued } else { StrandState::Idle };
+        let again = *state == StrandState::Queued;
         drop(state);
         again.then_some(self)
     }

@@ -18,10 +18,10 @@ use crate::qi::signature::Signature;
 use crate::qi::typed::FromValue;
 use crate::sys::sync::Mutex;
 
-use super::feed::{Event, Feed, Keep, Overflow};
 use super::place::Place;
 use super::proxy::Proxy;
 use super::strand::Strand;
+use super::subscription_state::{Event, Keep, Overflow, SubscriptionState};
 use super::watch::{Watch, Watched};
 
 /// Events that wait, unless somebody says otherwise.
@@ -58,7 +58,7 @@ impl Default for SubscribeOptions {
 
 /// Listens to a signal until it is dropped. Any number of threads may take events; each goes to one of them.
 pub struct Subscription {
-    feed: Arc<Feed>,
+    subscription: Arc<SubscriptionState>,
     /// It has a descriptor, so the I/O thread must serve it without being asked.
     keeps_polling: Mutex<bool>,
 }
@@ -72,8 +72,8 @@ impl Proxy {
 
     /// [`Proxy::subscribe`] with options.
     pub fn subscribe_with(&self, name: &str, options: SubscribeOptions) -> Result<Subscription> {
-        let feed = self.feed(name, options)?;
-        Ok(Subscription { feed, keeps_polling: Mutex::new(false) })
+        let subscription = self.subscription(name, options)?;
+        Ok(Subscription { subscription, keeps_polling: Mutex::new(false) })
     }
 
     /// Has `callback` called with each event, in order and never twice at once, on a thread that it shares with other callbacks and
@@ -87,8 +87,8 @@ impl Proxy {
         mut callback: impl FnMut(Result<Event>) + Send + 'static,
     ) -> Result<Watch> {
         let (place, timeout) = (self.0.place(), options.timeout.or(self.0.timeout()));
-        let feed = self.new_feed(&place, name, options)?;
-        let (source, mut ended) = (Arc::clone(&feed), false);
+        let subscription = self.new_subscription(&place, name, options)?;
+        let (source, mut ended) = (Arc::clone(&subscription), false);
         let strand = Strand::new(move || {
             let Some(event) = source.take().filter(|_| !ended && !source.closed.load(Ordering::Acquire)) else {
                 return false;
@@ -98,9 +98,9 @@ impl Proxy {
             !ended
         })?;
         // Before the first event can come.
-        let _ = feed.watcher.set(Arc::downgrade(&strand));
-        let watch = Watch::new(Arc::clone(&feed) as _, strand);
-        self.listen(&feed, &place, timeout)?;
+        let _ = subscription.watcher.set(Arc::downgrade(&strand));
+        let watch = Watch::new(Arc::clone(&subscription) as _, strand);
+        self.listen(&subscription, &place, timeout)?;
         Ok(watch)
     }
 
@@ -121,21 +121,31 @@ impl Proxy {
         })
     }
 
-    fn feed(&self, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
+    fn subscription(&self, name: &str, options: SubscribeOptions) -> Result<Arc<SubscriptionState>> {
         let (place, timeout) = (self.0.place(), options.timeout.or(self.0.timeout()));
-        let feed = self.new_feed(&place, name, options)?;
-        self.listen(&feed, &place, timeout)?;
-        Ok(feed)
+        let subscription = self.new_subscription(&place, name, options)?;
+        self.listen(&subscription, &place, timeout)?;
+        Ok(subscription)
     }
 
-    fn listen(&self, feed: &Arc<Feed>, place: &Arc<Place>, timeout: Option<Duration>) -> Result<()> {
-        feed.attach(place, deadline_in(timeout))?;
-        self.0.enrol(feed);
+    fn listen(
+        &self,
+        subscription: &Arc<SubscriptionState>,
+        place: &Arc<Place>,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        subscription.attach(place, deadline_in(timeout))?;
+        self.0.enrol(subscription);
         Ok(())
     }
 
     /// One that does not listen yet.
-    pub(super) fn new_feed(&self, place: &Place, name: &str, options: SubscribeOptions) -> Result<Arc<Feed>> {
+    pub(super) fn new_subscription(
+        &self,
+        place: &Place,
+        name: &str,
+        options: SubscribeOptions,
+    ) -> Result<Arc<SubscriptionState>> {
         if options.wanted.as_ref().is_some_and(|wanted| !wanted.is_arguments()) {
             return Err(Error::INVALID.into());
         }
@@ -143,7 +153,7 @@ impl Proxy {
         let budget = place.connection.endpoint().budget().clone();
         let SubscribeOptions { queue: events, bytes, when_full, .. } = options;
         let keep = Keep { events, bytes, budget, when_full };
-        Ok(Arc::new(Feed::new(reactor, name, options.wanted, keep, survives)))
+        Ok(Arc::new(SubscriptionState::new(reactor, name, options.wanted, keep, survives)))
     }
 }
 
@@ -152,12 +162,12 @@ impl Subscription {
     /// event of a connection that has ended: [`CallError::Disconnected`]. An event that cannot be decoded is an error of
     /// its own, and the next one comes after it.
     pub fn next(&self, timeout: Option<Duration>) -> Result<Event> {
-        self.feed.next(timeout)
+        self.subscription.next(timeout)
     }
 
     /// The next event if it is there.
     pub fn try_next(&self) -> Option<Result<Event>> {
-        match self.feed.next(Some(Duration::ZERO)) {
+        match self.subscription.next(Some(Duration::ZERO)) {
             Err(CallError::TimedOut | CallError::System(Error::DEADLOCK)) => None,
             next => Some(next),
         }
@@ -166,22 +176,22 @@ impl Subscription {
     /// A descriptor that is readable exactly while there is something to take, for `poll(2)` and its like. It belongs to the
     /// subscription and must be neither read nor closed.
     pub fn descriptor(&self) -> Result<RawFd> {
-        let (fd, is_new) = self.feed.ring.descriptor().map_err(Error::from)?;
+        let (fd, is_new) = self.subscription.ring.descriptor().map_err(Error::from)?;
         if is_new {
             *self.keeps_polling.lock() = true;
-            self.feed.reactor.keep_polling(true);
+            self.subscription.reactor.keep_polling(true);
         }
         Ok(fd)
     }
 
     /// Listens no more: who waits for an event, and whoever asks later, gets [`CallError::Disconnected`]. Waits for nobody.
     pub fn close(&self) {
-        self.feed.close();
+        self.subscription.close();
     }
 
     /// Events that can be taken now.
     pub fn len(&self) -> usize {
-        self.feed.ring.counts().0
+        self.subscription.ring.counts().0
     }
 
     /// Whether no event waits to be read.
@@ -191,27 +201,27 @@ impl Subscription {
 
     /// Events dropped so far because the queue was full.
     pub fn missed(&self) -> u64 {
-        self.feed.missed.load(Ordering::Relaxed)
+        self.subscription.missed.load(Ordering::Relaxed)
     }
 
     /// How often the connection, or the service on it, was lost. Events may be missing that nobody counted.
     pub fn interruptions(&self) -> u64 {
-        self.feed.interruptions.load(Ordering::Relaxed)
+        self.subscription.interruptions.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         if *self.keeps_polling.lock() {
-            self.feed.reactor.keep_polling(false);
+            self.subscription.reactor.keep_polling(false);
         }
         self.close();
     }
 }
 
-impl Watched for Feed {
+impl Watched for SubscriptionState {
     fn close(&self) {
-        Feed::close(self);
+        SubscriptionState::close(self);
     }
 
     fn missed(&self) -> u64 {
@@ -221,6 +231,6 @@ impl Watched for Feed {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "Subscription({})", self.feed.signal)
+        write!(out, "Subscription({})", self.subscription.signal)
     }
 }

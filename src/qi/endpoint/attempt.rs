@@ -16,7 +16,7 @@ use crate::transport::resolve::{self, Families, look_up};
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Stream, Wire, begin_connect};
 use crate::transport::tcp::{Literal, outgoing};
-use crate::transport::tls::{TlsClient, TlsStream};
+use crate::transport::tls::{self, TlsClient, TlsStream};
 use crate::transport::{EndpointOptions, Setup, SizeLimit, Transport, TransportOptions};
 
 use super::config::{Config, configure};
@@ -46,6 +46,7 @@ impl Way {
             Endpoint::Unix(path) => Ok(Way::Unix(path)),
             Endpoint::Host { port: 0, .. } => Err(AddressError::NoPort.into()),
             Endpoint::Relative(_) | Endpoint::Host { scheme: Scheme::Tcpsm, .. } => Err(AddressError::Scheme.into()),
+            Endpoint::Host { scheme: Scheme::Tcps, .. } if !tls::IS_THERE => Err(AddressError::Scheme.into()),
             Endpoint::Host { scheme, host: name, port } => {
                 let literal = Literal::parse(name.as_bytes(), Families::Both);
                 let host = Host { name, port, secure: scheme == Scheme::Tcps };
@@ -75,7 +76,7 @@ pub enum Progress {
 }
 
 /// Who is told that there is something to look at.
-struct Bell {
+struct AttemptBell {
     reactor: Arc<Reactor>,
     caller: Arc<Parker>,
     rung: AtomicBool,
@@ -83,14 +84,14 @@ struct Bell {
     answer: Mutex<Option<CoreResult<Vec<IpAddr>>>>,
 }
 
-impl Bell {
+impl AttemptBell {
     fn ring(&self) {
         self.rung.store(true, Ordering::Release);
         self.reactor.notify(&self.caller);
     }
 }
 
-impl Source for Bell {
+impl Source for AttemptBell {
     fn ready(&self, _key: u64, ready: Ready) {
         if ready.writable || ready.closed || ready.readable {
             self.ring();
@@ -109,21 +110,21 @@ impl Source for Bell {
     }
 }
 
-enum Stage {
+enum AttemptStage {
     LookingUp(Host),
     Connecting { stream: Arc<dyn Stream>, registration: Registration, connected: bool, peer: String },
 }
 
 /// An attempt under way. Dropped, it is given up: what was opened is closed.
 pub struct Attempt {
-    stage: Stage,
-    bell: Arc<Bell>,
+    stage: AttemptStage,
+    bell: Arc<AttemptBell>,
 }
 
 impl Attempt {
     /// Begins; `caller` is notified when there is something to look at.
     pub fn begin(reactor: &Arc<Reactor>, caller: &Arc<Parker>, way: Way, config: &Config) -> Result<Attempt, Failure> {
-        let bell = Arc::new(Bell {
+        let bell = Arc::new(AttemptBell {
             reactor: Arc::clone(reactor),
             caller: Arc::clone(caller),
             rung: AtomicBool::new(false),
@@ -134,7 +135,7 @@ impl Attempt {
                 // It cannot be interrupted: when nobody waits for it any more it is left to itself.
                 let name = host.name.clone();
                 resolve::start(move || look_up(&name), Arc::clone(&bell) as _, 0).map_err(Failure::System)?;
-                return Ok(Attempt { stage: Stage::LookingUp(host), bell });
+                return Ok(Attempt { stage: AttemptStage::LookingUp(host), bell });
             }
             Way::Unix(path) => (dial_unix(&path)?, format!("unix://{path}")),
             Way::Address(address, host) => {
@@ -143,7 +144,7 @@ impl Attempt {
             }
         };
         let registration = reactor.register(stream.fd(), Arc::clone(&bell) as _, 0, true)?;
-        Ok(Attempt { stage: Stage::Connecting { stream, registration, connected: false, peer }, bell })
+        Ok(Attempt { stage: AttemptStage::Connecting { stream, registration, connected: false, peer }, bell })
     }
 
     /// Looks how far it is.
@@ -152,7 +153,7 @@ impl Attempt {
             return Progress::Pending;
         }
         match &mut self.stage {
-            Stage::LookingUp(host) => match self.bell.answer.lock().take() {
+            AttemptStage::LookingUp(host) => match self.bell.answer.lock().take() {
                 None => Progress::Pending,
                 Some(Err(_)) => Progress::Failed(Failure::NoSuchHost),
                 Some(Ok(addresses)) => {
@@ -160,7 +161,7 @@ impl Attempt {
                     Progress::Ways(addresses.into_iter().map(way).collect())
                 }
             },
-            Stage::Connecting { stream, connected, peer, .. } => {
+            AttemptStage::Connecting { stream, connected, peer, .. } => {
                 let step = if *connected { Ok(()) } else { stream.connected() };
                 match step.and_then(|()| stream.prepare()) {
                     Ok(()) => Progress::Connected(Arc::clone(stream), peer.clone()),
@@ -177,7 +178,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Stage::Connecting { registration, .. } = &self.stage {
+        if let AttemptStage::Connecting { registration, .. } = &self.stage {
             self.bell.reactor.deregister(*registration);
         }
     }
@@ -195,20 +196,17 @@ fn dial_unix(path: &str) -> Result<Arc<dyn Stream>, Failure> {
 }
 
 fn dial_tcp(address: SocketAddr, host: &Host, config: &Config) -> Result<Arc<dyn Stream>, Failure> {
-    let tls = if host.secure { Some(believed(config)?) } else { None };
+    let identity = if host.secure { Some(believed(config)?) } else { None };
     let socket = outgoing(address)?;
     configure(&socket, config)?;
     begin_connect(socket.connect(&address.into()))?;
     let wire = Wire::new(socket, Buffers::default())?;
-    Ok(match tls {
-        Some(tls) => Arc::new(TlsStream::client(wire, &tls, &host.name).map_err(Failure::Address)?),
+    Ok(match identity {
+        Some(identity) => Arc::new(TlsStream::client(wire, &identity, &host.name).map_err(Failure::Address)?),
         None => Arc::new(wire),
     })
 }
 
 fn believed(config: &Config) -> Result<TlsClient, Failure> {
-    match &config.tls_client {
-        Some(tls) => Ok(tls.clone()),
-        None => TlsClient::unverified().map_err(Failure::System),
-    }
+    config.tls_client.clone().map_or_else(|| TlsClient::unverified().map_err(Failure::System), Ok)
 }

@@ -22,9 +22,9 @@ pub const QUANTUM: usize = 16 * 1024;
 /// that are refused, as are those for which there is no room at the time: a call ends with an Error, an event counts as
 /// dropped. Clones are the same budget, so a server and a client can share one.
 #[derive(Clone)]
-pub struct Budget(Arc<Shared>);
+pub struct Budget(Arc<SharedBudget>);
 
-struct Shared {
+struct SharedBudget {
     limit: usize,
     used: AtomicUsize,
 }
@@ -32,7 +32,7 @@ struct Shared {
 impl Budget {
     /// Of so many bytes.
     pub fn new(bytes: usize) -> Budget {
-        Budget(Arc::new(Shared { limit: bytes, used: AtomicUsize::new(0) }))
+        Budget(Arc::new(SharedBudget { limit: bytes, used: AtomicUsize::new(0) }))
     }
 
     /// All there is.

@@ -42,7 +42,7 @@ pub struct Decoder {
     /// A header that has begun. Never whole.
     head: BytesMut,
     /// A payload that has begun.
-    body: Option<Body>,
+    body: Option<PartialBody>,
     /// What is still to come of a payload for which there was no room.
     skip: usize,
     refused: Option<Refused>,
@@ -65,7 +65,7 @@ pub struct Refused {
 }
 
 #[derive(Debug)]
-struct Body {
+struct PartialBody {
     header: Header,
     size: usize,
     buffer: Buffer,
@@ -117,7 +117,7 @@ impl Decoder {
         if !body.make_room()? {
             self.refuse(0);
         }
-        Ok(self.body.as_mut().map(Body::room))
+        Ok(self.body.as_mut().map(PartialBody::room))
     }
 
     /// So many bytes were read into [`Decoder::room`].
@@ -146,7 +146,7 @@ impl Decoder {
             }
             let filled = begun.len();
             let buffer = Buffer::Heap(BytesMut::from(&*begun));
-            self.body = Some(Body { header, size, buffer, filled, end: filled, charge });
+            self.body = Some(PartialBody { header, size, buffer, filled, end: filled, charge });
         }
         Ok(self.body.take_if(|body| body.missing() == 0).map(|body| Incoming::Message(body.finish())))
     }
@@ -220,7 +220,7 @@ fn granted(bytes: usize) -> io::Result<()> {
     if memory::is_there(bytes) { Ok(()) } else { Err(io::ErrorKind::OutOfMemory.into()) }
 }
 
-impl Body {
+impl PartialBody {
     fn missing(&self) -> usize {
         self.size - self.filled
     }

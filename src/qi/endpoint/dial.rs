@@ -49,7 +49,7 @@ impl EndPoint {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let all = |error: Error| vec![Failure::System(error); addresses.len()];
         reentrancy::may_wait().map_err(all)?;
-        let winner = Dialling::new(reactor, addresses, &config, end).run()?;
+        let winner = RacingAttempts::new(reactor, addresses, &config, end).run()?;
         let has_unread = winner.stream.has_unread();
         let endpoint = EndPoint::new(reactor, winner.stream, Arc::new(config), winner.peer);
         welcome(&endpoint, winner.of);
@@ -73,7 +73,7 @@ struct Winner {
 }
 
 /// A race under way, on the thread that waits for it.
-struct Dialling<'d> {
+struct RacingAttempts<'d> {
     reactor: &'d Arc<Reactor>,
     config: &'d Config,
     caller: Arc<Parker>,
@@ -83,13 +83,13 @@ struct Dialling<'d> {
     failures: Vec<Failure>,
 }
 
-impl<'d> Dialling<'d> {
+impl<'d> RacingAttempts<'d> {
     fn new(
         reactor: &'d Arc<Reactor>,
         addresses: &[Endpoint],
         config: &'d Config,
         end: Option<Instant>,
-    ) -> Dialling<'d> {
+    ) -> RacingAttempts<'d> {
         let mut failures = vec![Failure::TimedOut; addresses.len()];
         let mut ways = Vec::new();
         for (of, address) in addresses.iter().enumerate() {
@@ -99,7 +99,7 @@ impl<'d> Dialling<'d> {
             }
         }
         let race = Race::new(ways, end);
-        Dialling { reactor, config, caller: Parker::mine(), race, attempts: Vec::new(), failures }
+        RacingAttempts { reactor, config, caller: Parker::mine(), race, attempts: Vec::new(), failures }
     }
 
     fn run(mut self) -> Result<Winner, Vec<Failure>> {

@@ -51,7 +51,7 @@ pub enum Taken {
     Full,
 }
 
-struct Entry<S> {
+struct HandlerEntry<S> {
     filter: Filter,
     target: Target<S>,
     closer: Option<Closer>,
@@ -65,7 +65,7 @@ struct Entry<S> {
 #[must_use]
 pub struct Ended<S> {
     pub reason: Reason,
-    entry: Box<Entry<S>>,
+    entry: Box<HandlerEntry<S>>,
 }
 
 impl<S> Ended<S> {
@@ -132,7 +132,7 @@ pub enum Answer {
 
 pub struct Table<S> {
     /// Boxed, because a map has room for eleven at once, and most connections have one handler.
-    entries: BTreeMap<u64, Box<Entry<S>>>,
+    entries: BTreeMap<u64, Box<HandlerEntry<S>>>,
     index: Index,
     made: u64,
     ended: Option<Reason>,
@@ -152,7 +152,7 @@ impl<S: Clone> Table<S> {
         }
         self.made += 1;
         self.index.insert(&filter, self.made);
-        let entry = Entry { filter, target, closer, busy: false, leaving: None };
+        let entry = HandlerEntry { filter, target, closer, busy: false, leaving: None };
         self.entries.insert(self.made, Box::new(entry));
         Ok(self.made)
     }

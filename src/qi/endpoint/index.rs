@@ -25,22 +25,22 @@ pub struct Index {
     rest: Ids,
 }
 
-enum Key {
+enum IndexKey {
     Id(u32),
     Action((u32, u32, u32)),
     Object((u32, u32)),
     Rest,
 }
 
-fn key(filter: &Filter) -> Option<Key> {
+fn key(filter: &Filter) -> Option<IndexKey> {
     match filter {
         Filter::Nothing => None,
-        Filter::Callback(_) => Some(Key::Rest),
-        Filter::Pattern(Pattern { id: Some(id), .. }) => Some(Key::Id(*id)),
+        Filter::Callback(_) => Some(IndexKey::Rest),
+        Filter::Pattern(Pattern { id: Some(id), .. }) => Some(IndexKey::Id(*id)),
         Filter::Pattern(pattern) => Some(match (pattern.service, pattern.object, pattern.action) {
-            (Some(service), Some(object), Some(action)) => Key::Action((service, object, action)),
-            (Some(service), Some(object), None) => Key::Object((service, object)),
-            _ => Key::Rest,
+            (Some(service), Some(object), Some(action)) => IndexKey::Action((service, object, action)),
+            (Some(service), Some(object), None) => IndexKey::Object((service, object)),
+            _ => IndexKey::Rest,
         }),
     }
 }
@@ -48,20 +48,20 @@ fn key(filter: &Filter) -> Option<Key> {
 impl Index {
     pub fn insert(&mut self, filter: &Filter, id: u64) {
         match key(filter) {
-            Some(Key::Id(key)) => self.by_id.entry(key).or_default().push(id),
-            Some(Key::Action(key)) => self.by_action.entry(key).or_default().push(id),
-            Some(Key::Object(key)) => self.by_object.entry(key).or_default().push(id),
-            Some(Key::Rest) => self.rest.push(id),
+            Some(IndexKey::Id(key)) => self.by_id.entry(key).or_default().push(id),
+            Some(IndexKey::Action(key)) => self.by_action.entry(key).or_default().push(id),
+            Some(IndexKey::Object(key)) => self.by_object.entry(key).or_default().push(id),
+            Some(IndexKey::Rest) => self.rest.push(id),
             None => {}
         }
     }
 
     pub fn remove(&mut self, filter: &Filter, id: u64) {
         match key(filter) {
-            Some(Key::Id(key)) => take_out(&mut self.by_id, key, id),
-            Some(Key::Action(key)) => take_out(&mut self.by_action, key, id),
-            Some(Key::Object(key)) => take_out(&mut self.by_object, key, id),
-            Some(Key::Rest) => self.rest.retain(|other| *other != id),
+            Some(IndexKey::Id(key)) => take_out(&mut self.by_id, key, id),
+            Some(IndexKey::Action(key)) => take_out(&mut self.by_action, key, id),
+            Some(IndexKey::Object(key)) => take_out(&mut self.by_object, key, id),
+            Some(IndexKey::Rest) => self.rest.retain(|other| *other != id),
             None => {}
         }
     }

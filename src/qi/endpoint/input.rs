@@ -58,12 +58,12 @@ pub struct Slot {
 pub struct Input {
     pub stream: Arc<dyn Stream>,
     pub decoder: Decoder,
-    under_way: Option<UnderWay>,
+    under_way: Option<MessageUnderWay>,
 }
 
 /// A message that has begun to arrive.
 #[derive(Clone, Copy, Debug)]
-struct UnderWay {
+struct MessageUnderWay {
     /// After so many others.
     number: u64,
     /// Steps of [`PROGRESS`] that have come.
@@ -89,7 +89,7 @@ impl Input {
         let steps = self.decoder.unfinished().map(|bytes| bytes / PROGRESS);
         self.under_way = steps.map(|steps| match self.under_way {
             Some(before) if before.number == number && before.steps == steps => before,
-            _ => UnderWay { number, steps, since: Instant::now() },
+            _ => MessageUnderWay { number, steps, since: Instant::now() },
         });
         self.under_way.map(|message| message.since)
     }

@@ -22,7 +22,7 @@ use crate::transport::resolve::{Families, look_up};
 use crate::transport::source::Source;
 use crate::transport::stream::{Buffers, Listening, Stream, Wire};
 use crate::transport::tcp::{Literal, listen_at};
-use crate::transport::tls::{TlsServer, TlsStream};
+use crate::transport::tls::{self, TlsServer, TlsStream};
 use crate::transport::{EndpointOptions, Setup, SizeLimit, Transport, TransportOptions};
 
 use super::budget::QUANTUM;
@@ -45,11 +45,11 @@ struct Accepting {
     config: Arc<Config>,
     address: Endpoint,
     welcome: Box<Welcome>,
-    state: Mutex<State>,
+    state: Mutex<ListenerState>,
 }
 
 /// `None` in `door`: closed.
-struct State {
+struct ListenerState {
     door: Option<Arc<Door>>,
     registration: Option<Registration>,
     pause: Option<TimerId>,
@@ -61,7 +61,7 @@ enum Door {
 }
 
 /// A new connection, who it is, and the address by which it has come.
-struct Accepted {
+struct AcceptedStream {
     stream: Arc<dyn Stream>,
     peer: String,
     local: Option<String>,
@@ -76,7 +76,7 @@ impl Door {
     }
 
     /// The next connection; `WouldBlock` when there is none.
-    fn accept(&self, config: &Config) -> io::Result<Accepted> {
+    fn accept(&self, config: &Config) -> io::Result<AcceptedStream> {
         match self {
             Door::Tcp(listening, tls) => {
                 let socket = listening.accept()?;
@@ -89,15 +89,15 @@ impl Door {
                     Some(tls) => {
                         let stream = TlsStream::server(wire, tls)
                             .map_err(|error| io::Error::from_raw_os_error(error.errno()))?;
-                        Ok(Accepted { stream: Arc::new(stream), peer, local })
+                        Ok(AcceptedStream { stream: Arc::new(stream), peer, local })
                     }
-                    None => Ok(Accepted { stream: Arc::new(wire), peer, local }),
+                    None => Ok(AcceptedStream { stream: Arc::new(wire), peer, local }),
                 }
             }
             Door::Unix(listener) => {
                 let (options, limit) = (TransportOptions::default(), SizeLimit::default());
                 let setup = Setup { buffers: Buffers::default(), options: &options, limit: &limit, keepalive: None };
-                Ok(Accepted { stream: listener.accept(&setup)?, peer: "unix://".to_owned(), local: None })
+                Ok(AcceptedStream { stream: listener.accept(&setup)?, peer: "unix://".to_owned(), local: None })
             }
         }
     }
@@ -118,7 +118,7 @@ impl Listener {
         reentrancy::may_wait().map_err(Failure::System)?;
         let (door, address) = open(Endpoint::to_listen(address)?, &config)?;
         let fd = door.fd();
-        let state = State { door: Some(Arc::new(door)), registration: None, pause: None };
+        let state = ListenerState { door: Some(Arc::new(door)), registration: None, pause: None };
         let accepting = Arc::new_cyclic(|me| Accepting {
             me: Weak::clone(me),
             reactor: Arc::clone(reactor),
@@ -177,6 +177,7 @@ impl fmt::Debug for Listener {
 
 fn open(address: Endpoint, config: &Config) -> Result<(Door, Endpoint), Failure> {
     match address {
+        Endpoint::Host { scheme: Scheme::Tcps, .. } if !tls::IS_THERE => Err(AddressError::Scheme.into()),
         Endpoint::Host { scheme: Scheme::Tcps, .. } if config.tls_server.is_none() => {
             Err(Failure::Tls("a listener needs a certificate and its key".to_owned()))
         }
@@ -259,7 +260,7 @@ impl Accepting {
         }
     }
 
-    fn greet(&self, Accepted { stream, peer, local }: Accepted) {
+    fn greet(&self, AcceptedStream { stream, peer, local }: AcceptedStream) {
         if !self.config.budget.account().has_room(QUANTUM) {
             // There is no room for one more: it is closed.
             return;

@@ -31,7 +31,7 @@ const NOBODY: &str = "The call request could not be handled.";
 const FULL: &str = "The call was dropped: its consumer is busy and the queue is full.";
 
 /// How a turn of reading ended.
-enum Ended {
+enum ReadEnd {
     /// The kernel has no more.
     Dry,
     /// It may have, but others want their turn.
@@ -98,7 +98,7 @@ impl EndPoint {
         };
         loop {
             let turn = self.read_turn(&mut input, to_end);
-            if let Ended::End(reason) = turn {
+            if let ReadEnd::End(reason) = turn {
                 drop(input);
                 let lingers = {
                     let mut output = self.output.lock();
@@ -107,7 +107,8 @@ impl EndPoint {
                 };
                 return if lingers { EndPoint::flush(self) } else { self.finish(reason) };
             }
-            let paused = matches!(turn, Ended::Paused) || (matches!(turn, Ended::More) && input.stream.has_unread());
+            let paused =
+                matches!(turn, ReadEnd::Paused) || (matches!(turn, ReadEnd::More) && input.stream.has_unread());
             let held_back = self.overrun.swap(false, Ordering::Relaxed);
             let since = input.stands_since(self.received());
             let mut slot = self.input.lock();
@@ -122,7 +123,7 @@ impl EndPoint {
             drop(leftover);
             if held_back || paused {
                 self.resume(if held_back { HELD_BACK } else { Duration::ZERO });
-            } else if matches!(turn, Ended::More) {
+            } else if matches!(turn, ReadEnd::More) {
                 self.output.lock().rewatch(&self.reactor);
             }
             return;
@@ -161,13 +162,13 @@ impl EndPoint {
         }
     }
 
-    fn read_turn(&self, input: &mut Input, to_end: bool) -> Ended {
+    fn read_turn(&self, input: &mut Input, to_end: bool) -> ReadEnd {
         let mut turn = Turn::of(MESSAGES);
         // What the last turn has left.
         match self.deliver_all(&mut input.decoder, &mut turn) {
             Ok(true) => {}
-            Ok(false) => return Ended::Paused,
-            Err(reason) => return Ended::End(reason),
+            Ok(false) => return ReadEnd::Paused,
+            Err(reason) => return ReadEnd::End(reason),
         }
         for _ in 0..READS {
             let open = self.is_open();
@@ -175,24 +176,28 @@ impl EndPoint {
                 Ok(read) => read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     // Nothing has come, but for something there was no room.
-                    return self.deliver_all(&mut input.decoder, &mut turn).map_or_else(Ended::End, |_| self.dry());
+                    return self.deliver_all(&mut input.decoder, &mut turn).map_or_else(ReadEnd::End, |_| self.dry());
                 }
-                Err(error) => return Ended::End(self.ended_by(Reason::Failed(error.into()))),
+                Err(error) => return ReadEnd::End(self.ended_by(Reason::Failed(error.into()))),
             };
             if got == 0 {
                 let cut = open && input.decoder.is_amid();
-                return Ended::End(self.ended_by(if cut { Reason::Failed(Failure::Cut) } else { Reason::PeerClosed }));
+                return ReadEnd::End(self.ended_by(if cut {
+                    Reason::Failed(Failure::Cut)
+                } else {
+                    Reason::PeerClosed
+                }));
             }
             match self.deliver_all(&mut input.decoder, &mut turn) {
                 Ok(true) => {}
-                Ok(false) => return Ended::Paused,
-                Err(reason) => return Ended::End(reason),
+                Ok(false) => return ReadEnd::Paused,
+                Err(reason) => return ReadEnd::End(reason),
             }
             if dry && !to_end && !input.stream.has_unread() {
                 return self.dry();
             }
         }
-        Ended::More
+        ReadEnd::More
     }
 
     /// Delivers the messages that are whole. False: the turn is over, and there may be more.
@@ -213,10 +218,10 @@ impl EndPoint {
     }
 
     /// There is nothing to read. If writing failed before, that is the end.
-    fn dry(&self) -> Ended {
+    fn dry(&self) -> ReadEnd {
         match &self.output.lock().broken {
-            Some(failure) => Ended::End(Reason::Failed(failure.clone())),
-            None => Ended::Dry,
+            Some(failure) => ReadEnd::End(Reason::Failed(failure.clone())),
+            None => ReadEnd::Dry,
         }
     }
 

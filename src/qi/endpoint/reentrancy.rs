@@ -16,18 +16,18 @@ use crate::core::{Error, Result};
 
 /// The end point whose messages the thread is delivering (its address; 0: none), and whether it is in a filter.
 #[derive(Clone, Copy)]
-struct Place {
+struct ThreadPlace {
     reading: usize,
     in_filter: bool,
 }
 
 thread_local! {
-    static PLACE: Cell<Place> = const { Cell::new(Place { reading: 0, in_filter: false }) };
+    static PLACE: Cell<ThreadPlace> = const { Cell::new(ThreadPlace { reading: 0, in_filter: false }) };
 }
 
 /// Goes back to where the thread was when dropped.
 #[must_use]
-pub struct Inside(Place);
+pub struct Inside(ThreadPlace);
 
 impl Drop for Inside {
     fn drop(&mut self) {
@@ -38,14 +38,14 @@ impl Drop for Inside {
 /// The thread serves `whom` (any address but 0) from now on.
 pub fn enter_reading(whom: usize) -> Inside {
     let before = PLACE.get();
-    PLACE.set(Place { reading: whom, ..before });
+    PLACE.set(ThreadPlace { reading: whom, ..before });
     Inside(before)
 }
 
 /// The thread asks a callback filter.
 pub fn enter_filter() -> Inside {
     let before = PLACE.get();
-    PLACE.set(Place { in_filter: true, ..before });
+    PLACE.set(ThreadPlace { in_filter: true, ..before });
     Inside(before)
 }
 

@@ -47,10 +47,10 @@ impl Weigh for Message {
 
 /// Of messages for a handler; the layers above queue what else must arrive in order.
 #[derive(Debug)]
-pub struct Ring<T = Message>(Mutex<State<T>>);
+pub struct Ring<T = Message>(Mutex<RingState<T>>);
 
 #[derive(Debug)]
-struct State<T> {
+struct RingState<T> {
     messages: VecDeque<T>,
     length: usize,
     /// Of all that wait, and how many there may be.
@@ -81,7 +81,7 @@ impl<T: Clone + Weigh> Ring<T> {
     /// For `length` messages of so many bytes together; a single one of any size has room in an empty queue, as far as this account
     /// has room. That should be its own.
     pub fn bounded(length: usize, most_bytes: usize, account: Arc<Account>) -> Ring<T> {
-        Ring(Mutex::new(State {
+        Ring(Mutex::new(RingState {
             messages: VecDeque::new(),
             length: length.max(1),
             bytes: 0,
@@ -181,7 +181,7 @@ impl<T: Clone + Weigh> Ring<T> {
     }
 }
 
-impl<T> State<T> {
+impl<T> RingState<T> {
     fn has_room(&self, weight: usize) -> bool {
         let fits = self.bytes.saturating_add(weight) <= self.most_bytes;
         self.messages.is_empty() || (self.messages.len() < self.length && fits)

@@ -171,7 +171,7 @@ fn holds_unknown(signature: &Signature) -> bool {
 }
 
 /// One member while it is checked.
-struct Member<'m> {
+struct MetaMember<'m> {
     what: &'static str,
     key: u32,
     uid: u32,
@@ -180,7 +180,7 @@ struct Member<'m> {
     generic: bool,
 }
 
-impl Member<'_> {
+impl MetaMember<'_> {
     fn fail(&self, problem: Problem) -> MetaError {
         MetaError { member: format!("{} {} \"{}\"", self.what, self.uid, self.name), problem }
     }
@@ -246,7 +246,7 @@ impl MetaObject {
 
     fn check_signal(&self, key: u32, signal: &MetaSignal, generic: &MetaObject) -> Result<(), MetaError> {
         let known = generic.signals.get(&key) == Some(signal);
-        let member = Member { what: "signal", key, uid: signal.uid, name: &signal.name, generic: known };
+        let member = MetaMember { what: "signal", key, uid: signal.uid, name: &signal.name, generic: known };
         member.check()?;
         member.arguments(&signal.signature)?;
         if self.methods.contains_key(&key) {
@@ -256,7 +256,7 @@ impl MetaObject {
     }
 
     fn check_property(&self, key: u32, property: &MetaProperty) -> Result<(), MetaError> {
-        let member = Member { what: "property", key, uid: property.uid, name: &property.name, generic: false };
+        let member = MetaMember { what: "property", key, uid: property.uid, name: &property.name, generic: false };
         member.check()?;
         let signature = member.sendable(&property.signature)?;
         let event = Signature::tuple([signature]);
@@ -275,7 +275,7 @@ fn check_method(
     overloads: &mut HashSet<(Text, Signature)>,
 ) -> Result<(), MetaError> {
     let known = generic.methods.get(&key).is_some_and(|generic| same_call(generic, method));
-    let member = Member { what: "method", key, uid: method.uid, name: &method.name, generic: known };
+    let member = MetaMember { what: "method", key, uid: method.uid, name: &method.name, generic: known };
     member.check()?;
     member.sendable(&method.return_signature)?;
     let parameters = member.arguments(&method.parameters_signature)?;

@@ -18,7 +18,7 @@ use super::router::{Role, Router};
 /// Connections count on over all servers of the process.
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-struct Link {
+struct PeerLink {
     id: u64,
     endpoint: Arc<EndPoint>,
     /// Bytes that may wait to be sent before events are dropped. It is less than what may wait at all: an answer should
@@ -26,7 +26,7 @@ struct Link {
     event_limit: u64,
 }
 
-impl Connection for Link {
+impl Connection for PeerLink {
     fn id(&self) -> u64 {
         self.id
     }
@@ -100,7 +100,7 @@ pub(super) fn peer_of(endpoint: &EndPoint) -> Option<Arc<Peer>> {
 /// Serves a connection: all that arrives from now on goes to the router.
 pub(super) fn serve(router: &Arc<Router>, endpoint: &Arc<EndPoint>, role: Role, event_limit: u64) -> Result<(), Error> {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    let link = Link { id, endpoint: Arc::clone(endpoint), event_limit };
+    let link = PeerLink { id, endpoint: Arc::clone(endpoint), event_limit };
     let peer = router.connected(Arc::new(link), role);
     endpoint.attach(Some(Arc::new(Served(Arc::downgrade(&peer)))));
     let sink = {

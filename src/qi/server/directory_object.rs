@@ -25,7 +25,7 @@ pub(super) struct DirectoryService {
     endpoints: Mutex<Vec<Text>>,
 }
 
-type Outcome = Result<Answer, CallError>;
+type DirectoryOutcome = Result<Answer, CallError>;
 
 impl DirectoryService {
     /// The text is for people.
@@ -141,38 +141,38 @@ impl DirectoryService {
         }
     }
 
-    fn service(&self, call: &Call) -> Outcome {
+    fn service(&self, call: &Call) -> DirectoryOutcome {
         let Some(Value::String(name)) = call.arguments.first() else { return Err("A name is needed".into()) };
         let tables = self.tables.lock();
         let (info, owner) = tables.service(name).map_err(|error| error.to_string())?;
         Ok(self.shown(info, owner, call.caller.local().as_deref()).to_value(self.layout).into())
     }
 
-    fn services(&self, call: &Call) -> Outcome {
+    fn services(&self, call: &Call) -> DirectoryOutcome {
         let list = self.list(call.caller.local().as_deref());
         let items = list.iter().map(|info| info.to_value(self.layout)).collect();
         Ok(Value::list(self.layout.signature().clone(), items).into())
     }
 
-    fn register(&self, call: &Call) -> Outcome {
+    fn register(&self, call: &Call) -> DirectoryOutcome {
         let info = record(call)?;
         let id = self.tables.lock().register(owner(call), &info).map_err(|error| error.to_string())?;
         Ok(id.into())
     }
 
-    fn unregister(&self, call: &Call) -> Outcome {
+    fn unregister(&self, call: &Call) -> DirectoryOutcome {
         let id = id(call)?;
         self.change(|tables| tables.unregister(owner(call), id)).map_err(|error| error.to_string())?;
         Ok(Answer::void())
     }
 
-    fn ready(&self, call: &Call) -> Outcome {
+    fn ready(&self, call: &Call) -> DirectoryOutcome {
         let id = id(call)?;
         self.change(|tables| tables.ready(owner(call), id)).map_err(|error| error.to_string())?;
         Ok(Answer::void())
     }
 
-    fn update(&self, call: &Call) -> Outcome {
+    fn update(&self, call: &Call) -> DirectoryOutcome {
         let info = record(call)?;
         self.tables.lock().update(owner(call), &info).map_err(|error| error.to_string())?;
         Ok(Answer::void())
@@ -201,7 +201,7 @@ fn build(service: &Arc<DirectoryService>) -> Result<Object, String> {
     let record = format!("({info})");
     let mut object = ObjectBuilder::new();
     object.description("The service directory");
-    type Code = fn(&DirectoryService, &Call) -> Outcome;
+    type Code = fn(&DirectoryService, &Call) -> DirectoryOutcome;
     let methods: [(&str, &str, &str, Code); 6] = [
         ("service", "(s)", &info, DirectoryService::service),
         ("services", "()", &list, DirectoryService::services),

@@ -18,7 +18,7 @@ use super::model::{
 use super::object::count;
 use super::reading::{members, reading_failed};
 use crate::qi::workers::Crew;
-use crate::qi::workers::pace::Pace;
+use crate::qi::workers::latency::LatencyEstimate;
 
 /// What a call ends with that no worker came for.
 const STUCK: &str = "The call was dropped: all threads of the server (max_workers) are inside methods, and none has come back for long. \
@@ -52,11 +52,11 @@ impl Object {
     /// Does one thing, after `busy` if that may take long. True: there is more to be done, and the object must be run again.
     pub(super) fn run_one(&self, busy: impl Fn()) -> bool {
         let Some(task) = self.0.mailbox.take() else { return false };
-        let pace = self.pace(&task);
-        if !pace.is_quick() {
+        let latency = self.latency(&task);
+        if !latency.is_quick() {
             busy();
         }
-        pace.measure(|| {
+        latency.measure(|| {
             // Whatever it was about has been told by the responder that was dropped on the way.
             contained(|| self.work(task));
         });
@@ -104,12 +104,12 @@ impl Object {
         }
     }
 
-    fn pace(&self, task: &Task) -> &Pace {
+    fn latency(&self, task: &Task) -> &LatencyEstimate {
         let method = match task {
             Task::Message { message, .. } => self.0.methods.get(&message.header.action),
             Task::Run { .. } => None,
         };
-        method.map_or(&self.0.pace, |types| &types.pace)
+        method.map_or(&self.0.latency, |types| &types.latency)
     }
 
     fn handle(&self, inbound: Arc<InboundCall>, message: &Message) {

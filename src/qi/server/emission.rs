@@ -38,7 +38,7 @@ const AT_ONCE: u32 = 512;
 
 /// What is left to be done without the lock.
 #[derive(Default)]
-struct Aftermath {
+struct EmissionAftermath {
     /// Whose end is code of others: what they refer to may be the last of its kind.
     done: SmallVec<[Emission; 1]>,
     /// Who is to go on.
@@ -59,20 +59,19 @@ impl Drop for More {
 impl Object {
     /// Emits what has been put together.
     pub(super) fn emit_answer(&self, signal: u32, answer: Answer) -> Result<Emitted, EmitError> {
-        self.emit_after(signal, answer, || ())
+        self.emit_after(signal, || Ok((answer, ())))
     }
 
-    /// The same after a change that subscribers are to see in the order of the events.
+    /// Emits what comes of a change that subscribers are to see in the order of the events. Nobody else changes or emits meanwhile.
     pub(super) fn emit_after<T>(
         &self,
         signal: u32,
-        answer: Answer,
-        change: impl FnOnce() -> T,
+        change: impl FnOnce() -> Result<(Answer, T), EmitError>,
     ) -> Result<Emitted, EmitError> {
-        let mut out = Aftermath::default();
+        let mut out = EmissionAftermath::default();
         let (emitted, changed) = {
             let mut order = self.0.order.lock();
-            let changed = change();
+            let (answer, changed) = change()?;
             (self.emit_in_order(&mut order, signal, answer, &mut out), changed)
         };
         drop(changed);
@@ -85,7 +84,7 @@ impl Object {
         order: &mut Option<Emission>,
         signal: u32,
         answer: Answer,
-        out: &mut Aftermath,
+        out: &mut EmissionAftermath,
     ) -> Result<Emitted, EmitError> {
         if let Some(mut before) = order.take() {
             // What is wrong about it has been told.
@@ -160,7 +159,7 @@ impl Object {
 
     /// Tells some of who is left.
     fn tell_rest(&self, most: u32) {
-        let mut out = Aftermath::default();
+        let mut out = EmissionAftermath::default();
         {
             let mut order = self.0.order.lock();
             let Some(mut emission) = order.take() else { return };
@@ -176,7 +175,7 @@ impl Object {
         self.settle(out);
     }
 
-    fn settle(&self, Aftermath { done, crew }: Aftermath) {
+    fn settle(&self, EmissionAftermath { done, crew }: EmissionAftermath) {
         drop(done);
         let Some(crew) = crew else { return };
         let mut more = More(Some(self.clone()));

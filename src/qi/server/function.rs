@@ -82,10 +82,10 @@ macro_rules! functions {
 
 macro_rules! function {
     ($args:ty; $call:ident $(: $first:ty)?; $($name:ident)*) => {
-        impl<Code, Given, $($name),*> Function<$args> for Code
+        impl<Code, Returned, $($name),*> Function<$args> for Code
         where
-            Code: Fn($($first,)? $($name),*) -> Given + Send + Sync + 'static,
-            Given: IntoAnswer,
+            Code: Fn($($first,)? $($name),*) -> Returned + Send + Sync + 'static,
+            Returned: IntoAnswer,
             $($name: FromValue,)*
         {
             fn parameters() -> Signature {
@@ -93,7 +93,7 @@ macro_rules! function {
             }
 
             fn result() -> Signature {
-                Given::signature()
+                Returned::signature()
             }
 
             #[allow(unused_mut, unused_variables, reason = "without arguments")]

@@ -44,12 +44,12 @@ pub enum Origin {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Load {
+struct MailboxLoad {
     tasks: usize,
     bytes: usize,
 }
 
-impl Load {
+impl MailboxLoad {
     fn has_room(self, bytes: usize, limits: Limits) -> bool {
         self.tasks == 0 || (self.tasks < limits.tasks && self.bytes.saturating_add(bytes) <= limits.bytes)
     }
@@ -68,30 +68,30 @@ impl Load {
 /// What one connection has in the mailbox.
 #[derive(Clone, Copy, Debug, Default)]
 struct Share {
-    load: Load,
+    load: MailboxLoad,
     /// The round of its last task.
     last: u64,
 }
 
-struct Entry<T> {
+struct QueuedTask<T> {
     round: u64,
     origin: Origin,
     task: T,
 }
 
-struct State<T> {
+struct MailboxState<T> {
     /// In the order of their rounds.
-    queue: VecDeque<Entry<T>>,
+    queue: VecDeque<QueuedTask<T>>,
     /// That of the task that was taken last.
     round: u64,
-    whole: Load,
+    whole: MailboxLoad,
     shares: HashMap<u64, Share>,
     /// Of the object that are with workers, or told to be.
     runs: usize,
 }
 
-impl<T> State<T> {
-    fn insert(&mut self, entry: Entry<T>) {
+impl<T> MailboxState<T> {
+    fn insert(&mut self, entry: QueuedTask<T>) {
         if self.queue.back().is_none_or(|last| last.round <= entry.round) {
             return self.queue.push_back(entry);
         }
@@ -113,7 +113,7 @@ impl<T> State<T> {
 
 /// See the head of this file.
 pub struct Mailbox<T> {
-    state: Mutex<State<T>>,
+    state: Mutex<MailboxState<T>>,
     limits: Limits,
     at_once: usize,
 }
@@ -121,8 +121,8 @@ pub struct Mailbox<T> {
 impl<T> Mailbox<T> {
     /// For an object that does so many things at once, at least one.
     pub fn new(limits: Limits, at_once: usize) -> Mailbox<T> {
-        let (whole, shares) = (Load::default(), HashMap::new());
-        let state = State { queue: VecDeque::new(), round: 0, whole, shares, runs: 0 };
+        let (whole, shares) = (MailboxLoad::default(), HashMap::new());
+        let state = MailboxState { queue: VecDeque::new(), round: 0, whole, shares, runs: 0 };
         Mailbox { state: Mutex::new(state), limits, at_once: at_once.max(1) }
     }
 
@@ -146,7 +146,7 @@ impl<T> Mailbox<T> {
                 share.last
             }
         };
-        state.insert(Entry { round, origin, task });
+        state.insert(QueuedTask { round, origin, task });
         let another = state.runs < self.at_once;
         state.runs += usize::from(another);
         Ok(another)
@@ -155,7 +155,7 @@ impl<T> Mailbox<T> {
     /// The next task, for the worker that was told to run the object. `None`: it has been taken away, or others have it; this run is over.
     pub fn take(&self) -> Option<T> {
         let mut state = self.state.lock();
-        let Some(Entry { round, origin, task }) = state.queue.pop_front() else {
+        let Some(QueuedTask { round, origin, task }) = state.queue.pop_front() else {
             state.runs -= 1;
             return None;
         };
@@ -176,7 +176,7 @@ impl<T> Mailbox<T> {
     pub fn remove(&self, is_it: impl Fn(&T) -> bool) -> Option<T> {
         let mut state = self.state.lock();
         let at = state.queue.iter().position(|entry| is_it(&entry.task))?;
-        let Entry { origin, task, .. } = state.queue.remove(at)?;
+        let QueuedTask { origin, task, .. } = state.queue.remove(at)?;
         state.left(origin);
         Some(task)
     }

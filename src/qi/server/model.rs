@@ -24,7 +24,7 @@ use super::connection::{Connection, Policy};
 use super::mailbox::Mailbox;
 use super::statistics::{Begun, Instrumentation};
 use crate::qi::workers::Crew;
-use crate::qi::workers::pace::Pace;
+use crate::qi::workers::latency::LatencyEstimate;
 
 /// Code that answers calls. It may keep the [`Call`] and answer later, from any thread.
 pub type Handler = dyn Fn(Call) + Send + Sync;
@@ -65,7 +65,7 @@ pub(super) struct MethodTypes {
     pub name: Text,
     pub parameters: Signature,
     pub result: Signature,
-    pub pace: Pace,
+    pub latency: LatencyEstimate,
 }
 
 pub(super) struct PropertyType {
@@ -95,7 +95,7 @@ pub(super) struct Core {
     pub order: Mutex<Option<Emission>>,
     pub instrumentation: Instrumentation,
     /// Of everything that is no method.
-    pub pace: Pace,
+    pub latency: LatencyEstimate,
     pub counters: Counters,
 }
 

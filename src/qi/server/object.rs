@@ -13,7 +13,7 @@ use crate::sys::sync::Mutex;
 use super::mailbox::{Limits, Mailbox};
 use super::model::{Audience, Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType};
 use super::statistics::Instrumentation;
-use crate::qi::workers::pace::Pace;
+use crate::qi::workers::latency::LatencyEstimate;
 
 /// What an object does, and what it keeps.
 pub(super) struct Code {
@@ -76,7 +76,10 @@ impl Object {
         let encoded = encode(&meta.to_value(), &SIGNATURE).unwrap_or_default();
         let methods = meta.methods.values().filter_map(|method| {
             let (parameters, result) = (method.parameters_type().ok()?, method.return_type().ok()?);
-            Some((method.uid, MethodTypes { name: method.name.clone(), parameters, result, pace: Pace::default() }))
+            Some((
+                method.uid,
+                MethodTypes { name: method.name.clone(), parameters, result, latency: LatencyEstimate::default() },
+            ))
         });
         let signals = meta.signals.values().filter_map(|signal| Some((signal.uid, signal.arguments_type().ok()?)));
         let properties = meta.properties.values().filter_map(|property| {
@@ -100,7 +103,7 @@ impl Object {
             subscriptions: Mutex::default(),
             order: Mutex::default(),
             instrumentation: Instrumentation::default(),
-            pace: Pace::default(),
+            latency: LatencyEstimate::default(),
             counters: Counters::default(),
         }))
     }

@@ -17,7 +17,7 @@ use super::inbound::Found;
 use super::model::{Address, Common, InboundCall, Object, Peer};
 use super::object::count;
 use crate::qi::workers::Crew;
-use crate::qi::workers::pace;
+use crate::qi::workers::latency;
 
 /// Calls of one connection that may be without an answer.
 pub(super) const MAX_CALLS: usize = 64 * 1024;
@@ -106,7 +106,7 @@ impl Peer {
     /// Sends the one answer to a call. If the peer leaves no room for it, it gets a small Error instead; if it does not
     /// even take those, the connection ends.
     pub fn answer(&self, message: Message) {
-        pace::apart(|| self.send_answer(message));
+        latency::apart(|| self.send_answer(message));
     }
 
     fn send_answer(&self, message: Message) {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::qi::actions::TRACE;
-use crate::qi::convert::convert;
+use crate::qi::convert::{ConvertError, convert};
 use crate::qi::signature::Signature;
+use crate::qi::typed::{FromValue, IntoValue, value_to};
 use crate::qi::value::{Reader, Value, encode};
 
 use super::model::{Address, Answer, Object, Peer, Subscription, Wanted};
@@ -88,18 +89,57 @@ impl Object {
     /// Sets a property and tells its subscribers, also if the value is what it was. The code that judges what peers set is
     /// not asked.
     pub fn set(&self, property: &str, value: impl Into<Value>) -> Result<Emitted, EmitError> {
-        let unknown = || EmitError::Unknown(property.to_owned());
-        let id = self.0.meta.property_named(property).ok_or_else(unknown)?.uid;
-        let ty = &self.0.properties.get(&id).ok_or_else(unknown)?.ty;
+        let (id, ty) = self.property_named(property)?;
         let value = convert(value.into(), ty).map_err(|error| EmitError::Type(error.to_string()))?;
         self.set_converted(id, ty, value)
     }
 
+    /// Sets a property to what `change` makes of its value, tells its subscribers, and returns the new value. Nobody else sets it or
+    /// emits in between: `change` must not use the object, which waits for it.
+    ///
+    /// ```
+    /// use nanomsg::qi::server::ObjectBuilder;
+    ///
+    /// let mut builder = ObjectBuilder::new();
+    /// builder.property("count", "i", 41);
+    /// let object = builder.build()?;
+    /// assert_eq!(object.update("count", |count: i32| count + 1), Ok(42));
+    /// # Ok::<(), String>(())
+    /// ```
+    pub fn update<T>(&self, property: &str, change: impl FnOnce(T) -> T) -> Result<T, EmitError>
+    where
+        T: FromValue + IntoValue + Clone,
+    {
+        let (id, ty) = self.property_named(property)?;
+        let wrong = |error: ConvertError| EmitError::Type(error.to_string());
+        let mut now = None;
+        self.emit_after(id, || {
+            let before = self.0.values.lock().get(&id).cloned();
+            let before = before.ok_or_else(|| EmitError::Unknown(property.to_owned()))?;
+            let after = change(value_to(before).map_err(wrong)?);
+            now = Some(after.clone());
+            self.changed(id, ty, convert(after.into_value(), ty).map_err(wrong)?)
+        })?;
+        now.ok_or_else(|| EmitError::Unknown(property.to_owned()))
+    }
+
+    fn property_named(&self, property: &str) -> Result<(u32, &Signature), EmitError> {
+        let unknown = || EmitError::Unknown(property.to_owned());
+        let id = self.0.meta.property_named(property).ok_or_else(unknown)?.uid;
+        Ok((id, &self.0.properties.get(&id).ok_or_else(unknown)?.ty))
+    }
+
     pub(super) fn set_converted(&self, id: u32, ty: &Signature, value: Value) -> Result<Emitted, EmitError> {
+        self.emit_after(id, || self.changed(id, ty, value))
+    }
+
+    /// Sets a property, and returns what is to be told and the value that was there.
+    fn changed(&self, id: u32, ty: &Signature, value: Value) -> Result<(Answer, Option<Value>), EmitError> {
         // What came off the wire is a view into its message, which may be large and must not be kept for it.
         let bytes = encode(&value, ty).map_err(|error| EmitError::Type(error.to_string()))?;
         let kept = Reader::new(&bytes).read(ty).map_err(|error| EmitError::Type(error.to_string()))?;
-        self.emit_after(id, Value::tuple(vec![value]).into(), || self.0.values.lock().insert(id, kept))
+        let before = self.0.values.lock().insert(id, kept);
+        Ok((Value::tuple(vec![value]).into(), before))
     }
 
     /// Registrations for a signal or property, of all connections.

@@ -41,7 +41,7 @@ impl<'a> Writer<'a> {
 
     /// The bytes of the value.
     pub fn encode(&mut self, value: &Value, signature: &Signature) -> Result<Bytes, EncodeError> {
-        let mut counting = self.pass(Count(0));
+        let mut counting = self.pass(ByteCount(0));
         counting.put(value, signature)?;
         let size = u32::try_from(counting.sink.0).map_err(|_| EncodeError::TooLarge)?;
         let bytes = BytesMut::with_capacity(size as usize);
@@ -56,7 +56,7 @@ impl<'a> Writer<'a> {
         Ok(bytes.freeze())
     }
 
-    fn pass<S: Sink>(&self, sink: S) -> Pass<'_, S> {
+    fn pass<S: ByteSink>(&self, sink: S) -> Pass<'_, S> {
         let Budget { dynamics, nesting, .. } = Budget::default();
         Pass {
             sink,
@@ -71,19 +71,19 @@ impl<'a> Writer<'a> {
 }
 
 /// Where bytes go: into a buffer, or nowhere but counted.
-trait Sink {
+trait ByteSink {
     fn put(&mut self, bytes: &[u8]);
 }
 
-struct Count(u64);
+struct ByteCount(u64);
 
-impl Sink for Count {
+impl ByteSink for ByteCount {
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len() as u64;
     }
 }
 
-impl Sink for BytesMut {
+impl ByteSink for BytesMut {
     fn put(&mut self, bytes: &[u8]) {
         self.put_slice(bytes);
     }
@@ -92,7 +92,7 @@ impl Sink for BytesMut {
 /// A sink for text.
 struct Letters<'s, S>(&'s mut S);
 
-impl<S: Sink> Write for Letters<'_, S> {
+impl<S: ByteSink> Write for Letters<'_, S> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.put(text.as_bytes());
         Ok(())
@@ -113,7 +113,7 @@ struct Pass<'p, S> {
 
 type Done = Result<(), EncodeError>;
 
-impl<S: Sink> Pass<'_, S> {
+impl<S: ByteSink> Pass<'_, S> {
     fn put(&mut self, value: &Value, signature: &Signature) -> Done {
         match (signature.kind(), value) {
             (Kind::Void | Kind::Nothing, Value::Void) => {}
@@ -214,7 +214,7 @@ impl<S: Sink> Pass<'_, S> {
     }
 
     fn text(&mut self, signature: &Signature) -> Done {
-        let mut size = Count(0);
+        let mut size = ByteCount(0);
         let done = write!(Letters(&mut size), "{signature}");
         self.count(usize::try_from(size.0).map_err(|_| EncodeError::TooLarge)?)?;
         done.and_then(|()| write!(Letters(&mut self.sink), "{signature}")).map_err(|_| EncodeError::TooLarge)

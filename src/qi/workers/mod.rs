@@ -1,7 +1,7 @@
 //! Threads on which code of the program runs, methods of objects and callbacks: few, started when they are wanted, more while some
 //! are held up, joined at the end.
 
-pub mod pace;
+pub mod latency;
 pub mod run_queue;
 
 use std::sync::{Arc, Weak};
@@ -24,7 +24,7 @@ pub const TICK: Duration = Duration::from_millis(5);
 
 /// How long a worker without a job polls. Later it leaves that to the I/O thread, also because callers in this process
 /// cannot poll meanwhile.
-const LOOK_OUT: Duration = Duration::from_millis(10);
+const POLL_TIME: Duration = Duration::from_millis(10);
 
 /// Gives the job back if there is more of it. Before something that may take long it says so ([`Crew::busy`]).
 type Run<J> = dyn Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync;
@@ -51,8 +51,8 @@ pub struct Crew<J> {
     run: Box<Run<J>>,
     leave: Box<Leave<J>>,
     reactor: Option<Arc<Reactor>>,
-    /// Of whoever is the lookout.
-    lookout: Arc<Parker>,
+    /// Of the polling worker.
+    poller: Arc<Parker>,
 }
 
 impl<J: Send + 'static> Workers<J> {
@@ -64,9 +64,9 @@ impl<J: Send + 'static> Workers<J> {
         run: impl Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync + 'static,
         leave: impl Fn(J, Left, &Arc<Crew<J>>) + Send + Sync + 'static,
     ) -> Workers<J> {
-        let (queue, threads, lookout) = (RunQueue::new(limits), Mutex::default(), Arc::default());
+        let (queue, threads, poller) = (RunQueue::new(limits), Mutex::default(), Arc::default());
         let (run, leave) = (Box::new(run), Box::new(leave));
-        let crew = |me: &Weak<_>| Crew { queue, threads, me: Weak::clone(me), run, leave, reactor, lookout };
+        let crew = |me: &Weak<_>| Crew { queue, threads, me: Weak::clone(me), run, leave, reactor, poller };
         Workers(Arc::new_cyclic(crew))
     }
 
@@ -86,7 +86,7 @@ impl<J: Send + 'static> Workers<J> {
     /// Has the threads end, leaves what nobody has begun, and waits for what has; not for the calling thread itself.
     pub fn stop(&self) {
         let left = self.0.queue.stop();
-        self.0.provide(Wanted::Lookout);
+        self.0.provide(Wanted::PollingWorker);
         left.into_iter().for_each(|job| self.0.leave(job, Left::Stopped));
         let threads = std::mem::take(&mut *self.0.threads.lock());
         for thread in threads {
@@ -157,10 +157,10 @@ impl<J: Send + 'static> Crew<J> {
             Wanted::Nobody => {}
             Wanted::Thread => self.start_thread(),
             Wanted::Clock => self.wait_for_tick(),
-            Wanted::Lookout => match &self.reactor {
-                Some(reactor) => reactor.notify(&self.lookout),
+            Wanted::PollingWorker => match &self.reactor {
+                Some(reactor) => reactor.notify(&self.poller),
                 // It is not in a poll, so there is nothing more to do.
-                None => drop(self.lookout.notify()),
+                None => drop(self.poller.notify()),
             },
         }
     }
@@ -188,11 +188,11 @@ impl<J: Send + 'static> Crew<J> {
     /// Waits for a job, and polls meanwhile. False: none came for long.
     fn look_out(&self) -> bool {
         let Some(reactor) = &self.reactor else {
-            let slept = self.lookout.park(Some(LOOK_OUT));
-            return self.lookout.take_notice() || slept != Slept::TimedOut;
+            let slept = self.poller.park(Some(POLL_TIME));
+            return self.poller.take_notice() || slept != Slept::TimedOut;
         };
-        let deadline = Instant::now().checked_add(LOOK_OUT);
-        !matches!(reactor.wait(&self.lookout, deadline, WaitMode::POLLING), Waited::TimedOut | Waited::Failed)
+        let deadline = Instant::now().checked_add(POLL_TIME);
+        !matches!(reactor.wait(&self.poller, deadline, WaitMode::POLLING), Waited::TimedOut | Waited::Failed)
     }
 }
 

@@ -1,12 +1,12 @@
-//! What the workers have to do: a queue that says whom a job needs, and who of the idle looks out.
+//! What the workers have to do: a queue that says whom a job needs, and which of the idle polls.
 //!
 //! ```text
 //!            no job          one at a time                      a job, or nothing for long
-//!   worker ─────────▶ idle ────────────────▶ the lookout: polls ────────────────────────────▶ works, or asleep
+//!   worker ─────────▶ idle ────────────────▶ the polling worker ──────────────────────────▶ works, or asleep
 //!                       └── all others: asleep
 //! ```
 //!
-//! The **lookout** reads connections while it waits, so a call needs no other thread to wake this one. When it goes off to a
+//! The **polling worker** reads connections while it waits, so a call needs no other thread to wake this one. When it goes off to a
 //! job nobody polls until it is back, or for as long as the reactor allows (`reactor/leadership.rs`); before something that may
 //! take long it asks for a successor.
 //!
@@ -34,7 +34,7 @@ pub enum Wanted {
     Nobody,
     /// Another thread, which is counted already.
     Thread,
-    Lookout,
+    PollingWorker,
     /// Somebody who calls [`RunQueue::tick`] when its time is over, until that says that it is enough.
     Clock,
 }
@@ -68,18 +68,18 @@ pub struct Ticked<J> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Post {
-    /// Nobody has been lookout, or the last one has not left for a job: whoever else polls does.
+    /// Nobody has polled, or the last one has not left for a job: whoever else polls does.
     Unused,
     Manned {
         told: bool,
     },
-    /// The lookout has left for a job and nobody has taken its place.
+    /// The polling worker has left for a job and nobody has taken its place.
     Deserted,
 }
 
-struct State<J> {
+struct RunQueueState<J> {
     jobs: VecDeque<J>,
-    /// Workers that wait for a job, the lookout among them.
+    /// Workers that wait for a job, the polling worker among them.
     idle: usize,
     post: Post,
     threads: usize,
@@ -97,12 +97,12 @@ struct State<J> {
 
 /// Jobs in order, and how many threads do them.
 pub struct RunQueue<J> {
-    state: Mutex<State<J>>,
+    state: Mutex<RunQueueState<J>>,
     work: Condvar,
     threads: Threads,
 }
 
-impl<J> State<J> {
+impl<J> RunQueueState<J> {
     fn has_room(&self, threads: Threads) -> bool {
         self.threads - self.held < threads.at_once && self.threads < threads.limit.max(threads.at_once)
     }
@@ -133,7 +133,7 @@ impl<J> State<J> {
 
 impl<J> RunQueue<J> {
     pub fn new(threads: Threads) -> RunQueue<J> {
-        let state = State {
+        let state = RunQueueState {
             jobs: VecDeque::new(),
             idle: 0,
             post: Post::Unused,
@@ -159,10 +159,10 @@ impl<J> RunQueue<J> {
         if state.jobs.len() > state.idle {
             return Ok(self.another(&mut state));
         }
-        // The lookout first: it is mostly the very thread that brings the job.
+        // The polling worker first: it is mostly the very thread that brings the job.
         if let Post::Manned { told: told @ false } = &mut state.post {
             *told = true;
-            return Ok(Wanted::Lookout);
+            return Ok(Wanted::PollingWorker);
         }
         drop(state);
         self.work.notify_one();
@@ -179,9 +179,9 @@ impl<J> RunQueue<J> {
         Ok(())
     }
 
-    /// The next job; waits for it. `None`: the queue has stopped, and so must the thread. `look_out` waits as the lookout
+    /// The next job; waits for it. `None`: the queue has stopped, and so must the thread. `poll` waits as the polling worker
     /// until that is told, or for some time: then false. `None` also: the thread is not needed any more.
-    pub fn next(&self, place: &mut Place, look_out: impl Fn() -> bool) -> Option<J> {
+    pub fn next(&self, place: &mut Place, poll: impl Fn() -> bool) -> Option<J> {
         let mut state = self.state.lock();
         state.came_back(place);
         let mut rested = true;
@@ -201,7 +201,7 @@ impl<J> RunQueue<J> {
             if rested && !matches!(state.post, Post::Manned { .. }) {
                 state.post = Post::Manned { told: false };
                 drop(state);
-                rested = look_out();
+                rested = poll();
                 state = self.state.lock();
                 state.post = if state.jobs.is_empty() { Post::Unused } else { Post::Deserted };
             } else {
@@ -243,7 +243,7 @@ impl<J> RunQueue<J> {
         self.state.lock().threads
     }
 
-    /// The calling thread begins something that may take long: somebody else should look out, if it did.
+    /// The calling thread begins something that may take long: somebody else should poll, if it did.
     pub fn busy(&self) -> Wanted {
         let mut state = self.state.lock();
         if state.post != Post::Deserted || state.stopping {
@@ -259,7 +259,7 @@ impl<J> RunQueue<J> {
         Wanted::Nobody
     }
 
-    fn another(&self, state: &mut State<J>) -> Wanted {
+    fn another(&self, state: &mut RunQueueState<J>) -> Wanted {
         if state.has_room(self.threads) {
             state.threads += 1;
             return Wanted::Thread;
@@ -285,7 +285,7 @@ impl<J> RunQueue<J> {
         if state.jobs.is_empty() || state.stopping { Wanted::Nobody } else { state.start_clock() }
     }
 
-    /// Ends all threads when they are done with their jobs; gives the jobs that nobody will do. The caller tells the lookout.
+    /// Ends all threads when they are done with their jobs; gives the jobs that nobody will do. The caller tells the polling worker.
     pub fn stop(&self) -> VecDeque<J> {
         let mut state = self.state.lock();
         state.stopping = true;

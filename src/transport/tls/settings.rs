@@ -17,24 +17,10 @@ use crate::core::{Error, Result};
 use crate::transport::TransportOptions;
 
 use super::identity::{TlsClient, TlsServer, certificates, provider, server_name};
-
-pub const LEVEL: i32 = -19794;
-
-pub const CERT: i32 = 1;
-pub const CERT_FILE: i32 = 2;
-pub const KEY: i32 = 3;
-pub const KEY_FILE: i32 = 4;
-pub const CA: i32 = 5;
-pub const CA_FILE: i32 = 6;
-pub const SERVER_NAME: i32 = 7;
-pub const AUTH: i32 = 8;
-pub const MIN_VERSION: i32 = 9;
-pub const INSECURE: i32 = 10;
-
-/// Values of [`AUTH`].
-pub const AUTH_NONE: i32 = 0;
-pub const AUTH_OPTIONAL: i32 = 1;
-pub const AUTH_REQUIRED: i32 = 2;
+use super::options::{
+    AUTH, AUTH_NONE, AUTH_OPTIONAL, AUTH_REQUIRED, CA, CA_FILE, CERT, CERT_FILE, INSECURE, KEY, KEY_FILE, LEVEL,
+    MIN_VERSION, SERVER_NAME,
+};
 
 const VERSION_12: i32 = 12;
 const VERSION_13: i32 = 13;
@@ -102,10 +88,9 @@ fn without_end(value: &[u8]) -> &[u8] {
     value.strip_suffix(b"\0").unwrap_or(value)
 }
 
-/// Nothing takes back what was set before.
+/// Nothing is not PEM either: who gives an empty file for his authorities does not want to believe those of the system.
 fn pem(option: i32, bytes: Vec<u8>) -> Result<OptionValue> {
     match option {
-        _ if bytes.is_empty() => {}
         KEY => drop(private_key(&bytes)?),
         _ => drop(certificates(&bytes)?),
     }

@@ -14,7 +14,8 @@ use super::super::resolve::{Families, Query};
 use super::super::stream::{Listening, Stream, Wire};
 use super::super::tcp::{self, Remote};
 use super::super::{Dialer, EndpointOptions, Listener, Setup, Transport, TransportOptions};
-use super::settings::{self, LEVEL};
+use super::options::LEVEL;
+use super::settings;
 use super::{TlsClient, TlsServer, TlsStream, Tunnel};
 
 /// For a handshake and the greeting that follows it.

@@ -19,7 +19,7 @@ pub struct Encoder {
     masks: Option<Masks>,
     /// The opcode of messages that name none.
     kind: u8,
-    state: State,
+    state: EncoderState,
     /// The greeting or prefix under way.
     head: SmallVec<[u8; 16]>,
     /// A pong waiting for the end of a frame. Only the last of several pings must be answered.
@@ -28,7 +28,7 @@ pub struct Encoder {
 }
 
 #[derive(Debug)]
-enum State {
+enum EncoderState {
     Greeting,
     Prefix,
     Payload { left: u64, mask: Option<Mask>, at: u64 },
@@ -38,7 +38,7 @@ impl Encoder {
     /// For a client if there is an opening, else for a server.
     pub fn new(opening: Option<Opening>, kind: u8) -> Encoder {
         let masks = opening.is_some().then(Masks::default);
-        Encoder { opening, masks, kind, state: State::Greeting, head: SmallVec::new(), pong: None, own: 0 }
+        Encoder { opening, masks, kind, state: EncoderState::Greeting, head: SmallVec::new(), pong: None, own: 0 }
     }
 
     /// The endpoint type that the greeting told.
@@ -48,7 +48,7 @@ impl Encoder {
 
     /// Whether a control frame may follow.
     pub fn is_between_frames(&self) -> bool {
-        matches!(self.state, State::Prefix)
+        matches!(self.state, EncoderState::Prefix)
     }
 
     pub fn pong(&mut self, payload: &[u8]) {
@@ -68,9 +68,9 @@ impl Encoder {
     pub fn encode(&mut self, mut input: &[u8], out: &mut Vec<u8>) {
         while !input.is_empty() {
             let used = match &mut self.state {
-                State::Greeting => self.gather(GREETING, input, out),
-                State::Prefix => self.gather(PREFIX, input, out),
-                State::Payload { left, mask, at } => {
+                EncoderState::Greeting => self.gather(GREETING, input, out),
+                EncoderState::Prefix => self.gather(PREFIX, input, out),
+                EncoderState::Payload { left, mask, at } => {
                     let count = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
                     let start = out.len();
                     out.extend_from_slice(&input[..count]);
@@ -79,7 +79,7 @@ impl Encoder {
                     *at += count as u64;
                     *left -= count as u64;
                     if *left == 0 {
-                        self.state = State::Prefix;
+                        self.state = EncoderState::Prefix;
                     }
                     count
                 }
@@ -104,7 +104,7 @@ impl Encoder {
 
     fn greet(&mut self, out: &mut Vec<u8>) {
         self.own = u16::from_be_bytes([self.head[4], self.head[5]]);
-        self.state = State::Prefix;
+        self.state = EncoderState::Prefix;
         if let Some(opening) = self.opening.take() {
             out.extend(opening.request(self.own));
         }
@@ -117,7 +117,7 @@ impl Encoder {
         let mask = self.masks.as_mut().map(Masks::next);
         out.extend(frame::head(opcode, left, mask));
         if left > 0 {
-            self.state = State::Payload { left, mask, at: 0 };
+            self.state = EncoderState::Payload { left, mask, at: 0 };
         }
     }
 }

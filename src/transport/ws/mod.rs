@@ -7,6 +7,7 @@ mod frame;
 mod framing;
 mod handshake;
 mod head;
+#[cfg(feature = "tls")]
 mod secure;
 mod stream;
 mod utf8;
@@ -32,6 +33,7 @@ use framing::WsFraming;
 use handshake::Opening;
 use stream::WsStream;
 
+#[cfg(feature = "tls")]
 pub use secure::Wss;
 
 pub const LEVEL: i32 = -4;

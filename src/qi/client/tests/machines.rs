@@ -7,7 +7,7 @@ use crate::qi::calls::alarm::Alarm;
 use crate::qi::calls::replies::{Counts, Entry, Match, Replies};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
 use crate::qi::client::authentication::{Authentication, Credentials, Step};
-use crate::qi::client::plan::{Book, Key as Place, endpoints};
+use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, endpoints};
 use crate::qi::client::retry::{Backoff, Retry};
 use crate::qi::message::{Header, Type};
 use crate::qi::meta::ServiceInfo;
@@ -200,16 +200,16 @@ fn endpoints_are_chosen_by_machine() {
 
 #[test]
 fn connections_are_used_again_by_text_and_by_name() {
-    let mut book = Book::default();
-    book.add(Place::Address("m".into(), "tcp://127.0.0.1:1".into()), 1);
-    book.add(Place::Service("ServiceDirectory".into()), 1);
-    book.add(Place::Address("m".into(), "tcp://127.0.0.1:2".into()), 2);
-    assert_eq!(book.find(&info("m", &["tcp://127.0.0.1:9", "tcp://127.0.0.1:2"])), Some(2));
-    assert_eq!(book.find(&info("other", &["tcp://127.0.0.1:2"])), None);
-    assert_eq!(book.find(&info("other", &["qi:ServiceDirectory"])), Some(1));
-    assert_eq!(book.find(&info("m", &["tcp://localhost:2"])), None, "the text counts");
-    assert_eq!(book.remove(|connection| *connection == 1), [1, 1]);
-    assert_eq!(book.find(&info("other", &["qi:ServiceDirectory"])), None);
+    let mut connections = Connections::default();
+    connections.add(ConnectionKey::Address("m".into(), "tcp://127.0.0.1:1".into()), 1);
+    connections.add(ConnectionKey::Service("ServiceDirectory".into()), 1);
+    connections.add(ConnectionKey::Address("m".into(), "tcp://127.0.0.1:2".into()), 2);
+    assert_eq!(connections.find(&info("m", &["tcp://127.0.0.1:9", "tcp://127.0.0.1:2"])), Some(2));
+    assert_eq!(connections.find(&info("other", &["tcp://127.0.0.1:2"])), None);
+    assert_eq!(connections.find(&info("other", &["qi:ServiceDirectory"])), Some(1));
+    assert_eq!(connections.find(&info("m", &["tcp://localhost:2"])), None, "the text counts");
+    assert_eq!(connections.remove(|connection| *connection == 1), [1, 1]);
+    assert_eq!(connections.find(&info("other", &["qi:ServiceDirectory"])), None);
 }
 
 #[test]

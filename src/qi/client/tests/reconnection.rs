@@ -279,15 +279,15 @@ fn a_subscription_that_has_just_begun_follows_its_proxy() {
     let session = Session::connect(&fake.url, persistent()).unwrap();
     let proxy = session.service("Old").unwrap();
     let place = proxy.place();
-    let feed = proxy.new_feed(&place, "happened", SubscribeOptions::default()).unwrap();
-    feed.attach(&place, Some(Instant::now() + LIMIT)).unwrap();
+    let subscription = proxy.new_subscription(&place, "happened", SubscribeOptions::default()).unwrap();
+    subscription.attach(&place, Some(Instant::now() + LIMIT)).unwrap();
     let deadline = Instant::now() + LIMIT;
     while Arc::ptr_eq(&proxy.place(), &place) {
         assert!(Instant::now() < deadline, "the proxy moves");
         std::thread::yield_now();
     }
     assert!(is_listening.try_recv().is_err(), "nobody knows of it");
-    proxy.0.enrol(&feed);
+    proxy.0.enrol(&subscription);
     is_listening.recv_timeout(LIMIT).unwrap();
     session.close();
     fake.finish();
@@ -304,12 +304,12 @@ fn a_subscription_that_begins_while_its_session_is_closed_ends() {
     let session = Session::connect(&fake.url, persistent()).unwrap();
     let proxy = session.service("Old").unwrap();
     let place = proxy.place();
-    let feed = proxy.new_feed(&place, "happened", SubscribeOptions::default()).unwrap();
-    feed.attach(&place, Some(Instant::now() + LIMIT)).unwrap();
+    let subscription = proxy.new_subscription(&place, "happened", SubscribeOptions::default()).unwrap();
+    subscription.attach(&place, Some(Instant::now() + LIMIT)).unwrap();
     session.close();
-    assert!(!feed.is_over(), "nobody knows of it");
-    proxy.0.enrol(&feed);
-    assert!(feed.is_over());
+    assert!(!subscription.is_over(), "nobody knows of it");
+    proxy.0.enrol(&subscription);
+    assert!(subscription.is_over());
     fake.finish();
 }
 

@@ -9,6 +9,7 @@ mod handlers;
 mod memory;
 mod outgoing;
 mod random;
+#[cfg(feature = "tls")]
 mod secure;
 
 use super::filter::{Pattern, Types};

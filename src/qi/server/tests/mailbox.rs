@@ -121,7 +121,7 @@ fn what_was_taken_out_leaves_the_object_idle() {
     assert_eq!(mailbox.push(from(1, 1), "d"), Ok(true), "idle again");
 }
 
-/// Of a lookout that must not be.
+/// Of a worker that must not poll.
 fn nobody() -> bool {
     unreachable!("there is a job")
 }
@@ -228,12 +228,12 @@ fn a_thread_that_cannot_be_started_is_tried_again() {
 }
 
 #[test]
-fn the_lookout_is_told_once_and_the_second_job_needs_another() {
+fn the_polling_worker_is_told_once_and_the_second_job_needs_another() {
     let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
     assert_eq!(queue.push(1), Ok(Wanted::Thread));
     assert_eq!(begin(&queue).0, Some(1));
     let look_out = || {
-        assert_eq!((queue.push(2), queue.push(3)), (Ok(Wanted::Lookout), Ok(Wanted::Thread)));
+        assert_eq!((queue.push(2), queue.push(3)), (Ok(Wanted::PollingWorker), Ok(Wanted::Thread)));
         true
     };
     assert_eq!(queue.next(&mut Place::default(), look_out), Some(2));
@@ -242,13 +242,13 @@ fn the_lookout_is_told_once_and_the_second_job_needs_another() {
 }
 
 #[test]
-fn only_who_leaves_the_lookout_has_a_successor_and_only_one() {
+fn only_who_leaves_the_polling_worker_has_a_successor_and_only_one() {
     let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
     assert_eq!(queue.push(1), Ok(Wanted::Thread));
     assert_eq!(begin(&queue).0, Some(1));
     assert_eq!(queue.busy(), Wanted::Nobody, "the job came from elsewhere, where somebody polls");
     let look_out = || {
-        assert_eq!(queue.push(2), Ok(Wanted::Lookout));
+        assert_eq!(queue.push(2), Ok(Wanted::PollingWorker));
         true
     };
     assert_eq!(queue.next(&mut Place::default(), look_out), Some(2));
@@ -257,7 +257,7 @@ fn only_who_leaves_the_lookout_has_a_successor_and_only_one() {
     // The successor takes the post, and both are there.
     let look_out = || {
         assert_eq!(queue.busy(), Wanted::Nobody);
-        assert_eq!((queue.push(3), queue.push(4)), (Ok(Wanted::Lookout), Ok(Wanted::Clock)));
+        assert_eq!((queue.push(3), queue.push(4)), (Ok(Wanted::PollingWorker), Ok(Wanted::Clock)));
         true
     };
     assert_eq!(queue.next(&mut Place::default(), look_out), Some(3));

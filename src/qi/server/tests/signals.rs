@@ -1,6 +1,7 @@
 //! Subscriptions and events (section 15).
 
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
 use crate::qi::capability::Capabilities;
@@ -290,6 +291,27 @@ fn a_service_that_is_removed_tells_no_more() {
     assert_eq!(client.only().header.service, 3);
     client.call(METHOD, Bytes::new());
     assert_eq!(error(&client.only()), "The call request could not be handled.");
+}
+
+#[test]
+fn updates_lose_nothing_and_are_told_in_their_order() {
+    const EACH: i32 = 500;
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    client.subscribe(LEVEL, LINK);
+    let all = std::thread::scope(|scope| {
+        let count = || (0..EACH).map(|_| object.update("level", |level: i32| level + 1).unwrap()).collect::<Vec<_>>();
+        let both = [scope.spawn(count), scope.spawn(count)];
+        both.map(|thread| thread.join().unwrap()).concat()
+    });
+    assert_eq!(object.get_to("level"), Ok(7 + 2 * EACH));
+    assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "each is told its own result");
+    assert_eq!(numbers(&client.take()), (8..=7 + 2 * EACH).collect::<Vec<_>>());
+    let not_there = |outcome: Result<i32, _>| matches!(outcome, Err(EmitError::Unknown(_)));
+    assert!(not_there(object.update("fired", |level| level)) && not_there(object.update("nothing", |level| level)));
+    assert!(matches!(object.update("level", |text: String| text + "!"), Err(EmitError::Type(_))));
+    client.none();
 }
 
 fn numbers(events: &[Message]) -> Vec<i32> {

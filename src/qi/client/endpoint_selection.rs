@@ -6,7 +6,7 @@ use crate::qi::meta::ServiceInfo;
 
 /// What a connection is known under.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Key {
+pub enum ConnectionKey {
     /// A machine's id and the text of an endpoint.
     Address(String, String),
     /// It is used for this service: `qi:Name`.
@@ -15,17 +15,17 @@ pub enum Key {
 
 /// The connections of a session.
 #[derive(Debug)]
-pub struct Book<T>(Vec<(Key, T)>);
+pub struct Connections<T>(Vec<(ConnectionKey, T)>);
 
-impl<T> Default for Book<T> {
+impl<T> Default for Connections<T> {
     fn default() -> Self {
-        Book(Vec::new())
+        Connections(Vec::new())
     }
 }
 
-impl<T: Clone> Book<T> {
+impl<T: Clone> Connections<T> {
     /// Notes a connection; it comes first among those of this key.
-    pub fn add(&mut self, key: Key, connection: T) {
+    pub fn add(&mut self, key: ConnectionKey, connection: T) {
         self.0.insert(0, (key, connection));
     }
 
@@ -46,8 +46,8 @@ impl<T: Clone> Book<T> {
         info.endpoints.iter().find_map(|endpoint| {
             let text = endpoint.lossy();
             let key = match text.strip_prefix("qi:") {
-                Some(name) => Key::Service(name.into()),
-                None => Key::Address(info.machine_id.lossy().into_owned(), text.into_owned()),
+                Some(name) => ConnectionKey::Service(name.into()),
+                None => ConnectionKey::Address(info.machine_id.lossy().into_owned(), text.into_owned()),
             };
             self.0.iter().find(|(known, _)| *known == key).map(|(_, connection)| connection.clone())
         })

@@ -12,7 +12,7 @@ const PROBATION: u8 = 8;
 
 /// Quick until it proves slow.
 #[derive(Debug, Default)]
-pub struct Pace(AtomicU8);
+pub struct LatencyEstimate(AtomicU8);
 
 thread_local! {
     /// What the thread has spent on answers.
@@ -26,7 +26,7 @@ pub fn apart(send: impl FnOnce()) {
     APART.set(APART.get() + begun.elapsed());
 }
 
-impl Pace {
+impl LatencyEstimate {
     pub fn is_quick(&self) -> bool {
         self.0.load(Ordering::Relaxed) == 0
     }
@@ -53,15 +53,15 @@ mod tests {
 
     #[test]
     fn what_was_slow_once_must_be_quick_many_times() {
-        let pace = Pace::default();
-        assert!(pace.is_quick());
+        let latency = LatencyEstimate::default();
+        assert!(latency.is_quick());
         for _ in 0..2 {
-            pace.learn(QUICK * 2);
+            latency.learn(QUICK * 2);
             for _ in 0..PROBATION {
-                assert!(!pace.is_quick());
-                pace.learn(QUICK);
+                assert!(!latency.is_quick());
+                latency.learn(QUICK);
             }
-            assert!(pace.is_quick());
+            assert!(latency.is_quick());
         }
     }
 }

@@ -12,14 +12,14 @@ use crate::qi::calls::waiting::wait_for;
 
 /// Counts what happens and wakes who waits for it.
 #[derive(Debug)]
-pub struct News {
+pub struct ChangeCounter {
     reactor: Arc<Reactor>,
     state: Mutex<(u64, Vec<Arc<Parker>>)>,
 }
 
-impl News {
-    pub fn new(reactor: &Arc<Reactor>) -> News {
-        News { reactor: Arc::clone(reactor), state: Mutex::new((0, Vec::new())) }
+impl ChangeCounter {
+    pub fn new(reactor: &Arc<Reactor>) -> ChangeCounter {
+        ChangeCounter { reactor: Arc::clone(reactor), state: Mutex::new((0, Vec::new())) }
     }
 
     /// It has happened.

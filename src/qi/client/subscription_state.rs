@@ -81,7 +81,7 @@ pub(super) struct Keep {
     pub when_full: Overflow,
 }
 
-/// A registration that this feed has a share in.
+/// A registration that this subscription has a share in.
 #[derive(Debug)]
 struct Attached {
     place: Arc<Place>,
@@ -92,7 +92,7 @@ struct Attached {
 
 /// What a subscription and its handler share. It outlives a connection if its session reconnects.
 #[derive(Debug)]
-pub(super) struct Feed {
+pub(super) struct SubscriptionState {
     pub reactor: Arc<Reactor>,
     pub signal: String,
     wanted: Option<Signature>,
@@ -116,10 +116,16 @@ pub(super) struct Feed {
     pub watcher: OnceLock<Weak<Strand>>,
 }
 
-impl Feed {
+impl SubscriptionState {
     /// One that does not listen yet. It `survives` the end of a connection, or not.
-    pub fn new(reactor: &Arc<Reactor>, signal: &str, wanted: Option<Signature>, keep: Keep, survives: bool) -> Feed {
-        Feed {
+    pub fn new(
+        reactor: &Arc<Reactor>,
+        signal: &str,
+        wanted: Option<Signature>,
+        keep: Keep,
+        survives: bool,
+    ) -> SubscriptionState {
+        SubscriptionState {
             reactor: Arc::clone(reactor),
             signal: signal.to_owned(),
             wanted,

@@ -1,0 +1,43 @@
+use std::ffi::c_int;
+
+use crate::qi::value::Value;
+
+use super::build::nnqi_value;
+use super::error::{Failure, guard};
+use super::view;
+
+/// What `read` makes of a value, or of what is inside of it, which is none from now on. What is wrong is left for nnqi_error.
+fn taken<T>(value: nnqi_value, wanted: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
+    let mut found = None;
+    let _: c_int = guard(|| {
+        let inner = view::take(value)?.0.undynamic().map_err(Failure::invalid)?;
+        let wrong = || Failure::invalid(format!("a value of type {} where {wanted} is wanted", inner.signature()));
+        found = Some(read(&inner).ok_or_else(wrong)?);
+        Ok(0)
+    });
+    found
+}
+
+/// The integer in a value, dynamics looked into, or otherwise if it is none or the value is 0, as of a call that failed; nnqi_error()
+/// then says why, and errno is EBADF or EINVAL. The value is taken. Any thread. nnqi_take_int(nnqi_call(...), -1) (6)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_take_int(value: nnqi_value, otherwise: i64) -> i64 {
+    let read = |value: &Value| value.integer().and_then(|number| number.try_into().ok());
+    taken(value, "an integer of 64 bits", read).unwrap_or(otherwise)
+}
+
+/// The same for a bool: 0 or 1. (6)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_take_bool(value: nnqi_value, otherwise: c_int) -> c_int {
+    let read = |value: &Value| match *value {
+        Value::Bool(flag) => Some(c_int::from(flag)),
+        _ => None,
+    };
+    taken(value, "a bool", read).unwrap_or(otherwise)
+}
+
+/// The same for a number of any type. nnqi_take_double(nnqi_property_get(robot, "height"), NAN) (6)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_take_double(value: nnqi_value, otherwise: f64) -> f64 {
+    taken(value, "a number", view::number).unwrap_or(otherwise)
+}

@@ -1,0 +1,156 @@
+//! A socket in JSON: what it is, its options, statistics, endpoints and connections (docs/monitor.md).
+
+use serde_json::{Value, json};
+
+use crate::core::lifecycle::Lifecycle;
+use crate::core::options::{self, OptionValue};
+use crate::core::{Error, PipeId, Result};
+use crate::sys::traffic;
+
+use super::endpoints::{Endpoint, EndpointKind};
+use super::peers::address_of;
+use super::pipes::{Entry, Pipe};
+use super::snapshot::{STATISTICS, text};
+use super::socket::Socket;
+use super::state::SocketState;
+
+impl Socket {
+    /// The socket as it is now, as a JSON object: what it is, its options, statistics, endpoints and connections. New members
+    /// may come.
+    pub fn describe(&self) -> Result<String> {
+        if self.polls() {
+            self.runtime().reactor.poll_now();
+        }
+        let describe = |state: &mut SocketState| {
+            Ok(json!({
+            "name": text(&state.core.options.name),
+            "protocol": self.kind().name,
+            "raw": self.is_raw(),
+            "options": state.options_as_json(),
+            "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&state.core.statistics))).collect::<Value>(),
+            "endpoints": state.endpoints_as_json(),
+            "pipes": state.pipes_as_json(),
+        }).to_string())
+        };
+        self.with_open(describe)
+    }
+}
+
+impl SocketState {
+    fn options_as_json(&self) -> Value {
+        let names = [
+            ("linger", options::LINGER),
+            ("sndbuf", options::SNDBUF),
+            ("rcvbuf", options::RCVBUF),
+            ("sndtimeo", options::SNDTIMEO),
+            ("rcvtimeo", options::RCVTIMEO),
+            ("reconnect_ivl", options::RECONNECT_IVL),
+            ("reconnect_ivl_max", options::RECONNECT_IVL_MAX),
+            ("sndprio", options::SNDPRIO),
+            ("rcvprio", options::RCVPRIO),
+            ("ipv4only", options::IPV4ONLY),
+            ("rcvmaxsize", options::RCVMAXSIZE),
+            ("maxttl", options::MAXTTL),
+            ("spin", options::SPIN),
+            ("coalesce", options::COALESCE),
+            ("connect_timeout", options::CONNECT_TIMEOUT),
+            ("keepalive", options::KEEPALIVE),
+        ];
+        let read = |option| match self.core.options.get(option) {
+            Ok(OptionValue::Int(value)) => json!(value),
+            _ => Value::Null,
+        };
+        names.into_iter().map(|(name, option)| (name, read(option))).collect()
+    }
+
+    fn endpoints_as_json(&mut self) -> Value {
+        let ids = self.endpoints.ids();
+        let described = ids.into_iter().filter_map(|id| {
+            let pipes = self.pipes.of_endpoint(id).len();
+            let address = text(&self.endpoints.url(id));
+            let endpoint = self.endpoints.get(id)?;
+            Some(json!({
+                "id": id,
+                "address": address,
+                "kind": endpoint.kind(),
+                "state": endpoint.state(),
+                "last_error": endpoint.error.map(Error::text),
+                "pipes": pipes,
+            }))
+        });
+        described.collect()
+    }
+
+    fn pipes_as_json(&mut self) -> Value {
+        let ids: Vec<_> = self.pipes.ids().collect();
+        ids.into_iter().filter_map(|id| Some(self.pipes.get(id)?.describe(id))).collect()
+    }
+}
+
+impl Endpoint {
+    fn kind(&self) -> &'static str {
+        match self.kind {
+            EndpointKind::Listen(_) | EndpointKind::InprocBind => "bind",
+            EndpointKind::Dial(_) | EndpointKind::InprocConnect => "connect",
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match &self.kind {
+            EndpointKind::Listen(_) | EndpointKind::InprocBind => "listening",
+            EndpointKind::Dial(dial) => dial.state(),
+            EndpointKind::InprocConnect => "connecting",
+        }
+    }
+}
+
+impl Entry {
+    fn describe(&self, id: PipeId) -> Value {
+        let traffic = self.fd().and_then(traffic::of);
+        json!({
+            "id": self.number(id),
+            "endpoint": self.endpoint,
+            "state": match self.life {
+                Lifecycle::Connecting => "connecting",
+                Lifecycle::Greeting => "greeting",
+                Lifecycle::Attached(_) => "attached",
+                Lifecycle::HangingUp(_) | Lifecycle::HungUp(_) => "hung up",
+                Lifecycle::Refused(_) => "refused",
+                Lifecycle::Leaving => "leaving",
+            },
+            "peer": self.fd().map(address_of),
+            "age_ms": self.life.attached_at().map(|at| at.elapsed().as_millis() as u64),
+            "unsent_bytes": match &self.pipe {
+                Pipe::Stream { pipe, .. } => Some(pipe.unsent()),
+                Pipe::Inproc(_) => None,
+            },
+            "acknowledged_bytes": traffic.map(|traffic| traffic.acknowledged),
+            "received_bytes": traffic.map(|traffic| traffic.received),
+            "round_trip_us": traffic.map(|traffic| traffic.round_trip_us),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facade::Session;
+
+    #[test]
+    fn a_socket_is_described() {
+        let session = Session::start().unwrap();
+        let socket = session.socket(false, 0x10, "me").unwrap();
+        let id = socket.bind(b"tcp://127.0.0.1:0").unwrap();
+        let address = String::from_utf8(socket.endpoint_address(id).unwrap()).unwrap();
+        let value: Value = serde_json::from_str(&socket.describe().unwrap()).unwrap();
+        assert_eq!(value["name"], "me");
+        assert_eq!(value["protocol"], "PAIR");
+        assert_eq!(value["endpoints"][0]["address"], address.as_str());
+        assert_eq!(value["endpoints"][0]["state"], "listening");
+        assert_eq!(value["options"]["linger"], 1000);
+        assert_eq!(value["statistics"]["current_connections"], 0);
+        socket.close().unwrap();
+        assert!(socket.describe().is_err());
+        session.stop();
+    }
+}
