@@ -108,6 +108,19 @@ static void options(void) {
     CHECK_ERR(set_text(s, NN_TLS_KEY, "-----BEGIN PRIVATE KEY-----\nAAAA\n"), EINVAL);
     CHECK_ERR(set_text(s, NN_TLS_CERT_FILE, "/no/such/file"), ENOENT);
     CHECK_ERR(set_text(s, NN_TLS_KEY_FILE, directory), EISDIR);
+    /* Nothing, or nothing of the kind, is not "as if it were not set": the system's authorities would be believed. */
+    static const char *const empty[] = {"", "\n", "# no certificate\n"};
+    static const int files[] = {NN_TLS_CERT_FILE, NN_TLS_KEY_FILE, NN_TLS_CA_FILE}, bytes[] = {NN_TLS_CERT, NN_TLS_KEY, NN_TLS_CA};
+    for (size_t i = 0; i < COUNT(files); i++) {
+        for (size_t j = 0; j < COUNT(empty); j++) {
+            CHECK_ERR(set_text(s, files[i], write_file(name, "empty.pem", empty[j])), EINVAL);
+            CHECK_ERR(set_text(s, bytes[i], empty[j]), EINVAL);
+        }
+        CHECK_ERR(set_text(s, files[i], directory), EISDIR);
+        CHECK_ERR(set_text(s, files[i], ""), EINVAL);
+    }
+    CHECK_ERR(set_text(s, NN_TLS_CA_FILE, write_file(name, "key.pem", private_key)), EINVAL);
+    CHECK_ERR(set_text(s, NN_TLS_KEY_FILE, write_file(name, "cert.pem", certificate)), EINVAL);
     CHECK_ERR(set_text(s, NN_TLS_SERVER_NAME, "no name"), EINVAL);
     CHECK_ERR(nn_setsockopt(s, NN_TLS, NN_TLS_MIN_VERSION, &value, sizeof value), EINVAL);
     CHECK_ERR(nn_setsockopt(s, NN_TLS, NN_TLS_AUTH, &value, sizeof value), EINVAL);

@@ -37,7 +37,7 @@ fn under_valgrind(name: &str) {
 
 /// memcheck takes what ring's assembly makes of a TLS 1.3 handshake for uninitialised, and with it everything that is encrypted.
 fn untrue_of(name: &str) -> &'static [&'static str] {
-    if name == "secure" { &["--undef-value-errors=no"] } else { &[] }
+    if ["peers", "secure"].contains(&name) { &["--undef-value-errors=no"] } else { &[] }
 }
 
 fn on_genuine(name: &str) {
@@ -85,7 +85,7 @@ programs! {
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: accepted daemon fdlimit fork held_up late qi_accepted stopped;
-    only ours: addresses cancel contexts given log monitor network qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_notices qi_objects qi_short qi_values secure;
+    only ours: addresses cancel contexts given log monitor network peers qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_notices qi_objects qi_short qi_values secure;
     neither: closed memory qi_memory
 }
 

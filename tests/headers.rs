@@ -72,7 +72,7 @@ const BUS: Header = Header {
     ..PLAIN
 };
 
-const HEADERS: [Header; 20] = [
+const HEADERS: [Header; 21] = [
     Header {
         name: "nn",
         sources: &[
@@ -132,6 +132,14 @@ const HEADERS: [Header; 20] = [
         ..PLAIN
     },
     Header { directory: "millrace", name: "qi", includes: &["qi_service.h"], text: Some("headers/qi.text.h"), ..PLAIN },
+    Header {
+        directory: "millrace",
+        name: "peer",
+        sources: &["headers/peer.rs"],
+        types: &["nnx_process"],
+        system_includes: &["stdint.h"],
+        ..PLAIN
+    },
     Header {
         name: "qi_values",
         parts: &["error", "handles", "build", "read", "codec", "format", "take"],

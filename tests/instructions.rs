@@ -1,5 +1,5 @@
 //! How many instructions a call costs, in user space: they do not depend on how busy the machine is, so a change that makes a
-//! hot path longer shows at once. A count more than 10 % off its baseline is news, whichever way: after a look at what did
+//! hot path longer shows at once. (When a stream begins does depend on that.) A count more than 10 % off its baseline is news, whichever way: after a look at what did
 //! it, write the new number into `tests/instructions/baseline.txt`.
 #![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
@@ -18,6 +18,9 @@ const BURST: u64 = 300;
 
 const TOLERANCE: f64 = 0.1;
 
+/// So often is counted again what is off.
+const AGAIN: usize = 4;
+
 #[test]
 fn calls_cost_what_they_did() {
     // Without optimisation the numbers mean something else.
@@ -35,9 +38,16 @@ fn calls_cost_what_they_did() {
             panic!("not a row of the baseline: {row}");
         };
         let expected: f64 = expected.parse().expect("a number");
-        let counted = instructions(manner, transport, function);
+        let is_off = |counted: f64| (counted / expected - 1.0).abs() > TOLERANCE;
+        let mut counted = instructions(manner, transport, function);
+        // A stream comes about by time: on a busy machine more of it is written one by one, which is no news.
+        for _ in 0..AGAIN {
+            if is_off(counted) {
+                counted = counted.min(instructions(manner, transport, function));
+            }
+        }
         report += &format!("{manner} {transport} {function} {counted:.0}\n");
-        if (counted / expected - 1.0).abs() > TOLERANCE {
+        if is_off(counted) {
             off.push(format!("{manner} {transport} {function}: {counted:.0} instructions instead of {expected}"));
         }
     }

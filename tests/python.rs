@@ -52,3 +52,13 @@ fn binding_from_pypi() {
         }
     }
 }
+
+/// The format of our metrics is what a parser of others takes.
+#[test]
+fn metrics_for_prometheus() {
+    require_tool("python3", "python3");
+    let python = environment("prometheus", "prometheus-client==0.26.0", "prometheus_client");
+    if !genuine_only() {
+        script(python.to_str().expect("UTF-8 path"), "prometheus.py", "-", our_lib());
+    }
+}

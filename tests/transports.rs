@@ -14,6 +14,7 @@ macro_rules! conformance {
         conformance!(on tcp TCP: $($check)*);
         conformance!(on tcp4 TCP4: $($check)*);
         conformance!(on tcp6 TCP6: $($check)*);
+        conformance!(on fd FD: $($check)*);
         conformance!(on ws WS: $($check)*);
         conformance!(on tls TLS: $($check)*);
         conformance!(on wss WSS: $($check)*);
@@ -45,6 +46,8 @@ conformance! {
     every_size_arrives_whole
     requests_get_their_replies
     contexts_share_a_connection
+    who_sent_it_is_told_and_answered_alone
+    one_peer_is_waited_for
     both_ways_at_once
     a_limit_on_size_keeps_the_rest_alive
 

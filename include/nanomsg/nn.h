@@ -773,17 +773,19 @@ NN_EXPORT int nn_recv(int s, void *buf, size_t len, int flags);
 /**
  * Sends a message made of msg_iovlen parts, as nn_send does; or of one message, if there is one part of
  * length NN_MSG. The first SP_HDR property of the control data becomes the protocol header, which raw
- * sockets route by; an NN_WS_MSG_TYPE property the opcode of the frame, if it goes over ws; with
+ * sockets route by; an NN_WS_MSG_TYPE property the opcode of the frame, if it goes over ws; an NN_PEER_SEND_TO
+ * property the one peer that gets it (millrace/peer.h); with
  * msg_controllen NN_MSG they are a message too. After success both messages are the library's, after a
  * failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an NN_MSG among
- * several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any thread, also
- * several on one socket. (2.5, 2.7)
+ * several parts, or a header the socket cannot use), EMSGSIZE (negative msg_iovlen), EHOSTUNREACH (the one
+ * peer is not there) or ENOTSUP (it cannot send to one). Any thread, also several on one socket. (2.5, 2.7)
  */
 NN_EXPORT int nn_sendmsg(int s, const struct nn_msghdr *msghdr, int flags);
 
 /**
  * Receives one message into msg_iovlen parts in turn, as nn_recv does; or as a new message, if there is one
- * part of length NN_MSG. Control data, which hold the protocol header as an SP_HDR property, are stored in
+ * part of length NN_MSG. Control data, which hold the protocol header as an SP_HDR property, and with
+ * NN_RECV_PEER who sent it (millrace/peer.h), are stored in
  * msg_control unless that is NULL: if msg_controllen is NN_MSG as a new message, else if they fit. New
  * messages are to be freed with nn_freemsg. The structure itself is not changed. Fails as nn_recv, and with
  * EINVAL (msghdr is NULL, or an NN_MSG is reached among several parts; the message is lost then) or

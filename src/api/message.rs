@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::core::message::header_of;
-use crate::core::{self, Body, Result};
+use crate::core::{self, Body, Peer, Result};
 
 /// A message that was received or is to be sent: bytes, and on a [raw](crate::Socket::raw) socket the protocol's header.
 ///
@@ -36,6 +36,11 @@ impl Message {
     /// The protocol's header. Empty, unless the message was received from a raw socket or made with one.
     pub fn header(&self) -> &[u8] {
         &self.0.header
+    }
+
+    /// Who sent it: known of messages received while [`Socket::recv_peer`](crate::Socket::recv_peer) is on.
+    pub fn peer(&self) -> Option<&Peer> {
+        self.0.peer.as_deref()
     }
 
     /// The body as text; what is not UTF-8 is replaced by �.

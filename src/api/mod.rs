@@ -17,6 +17,7 @@ mod socket;
 mod tls;
 
 pub use crate::core::options::OptionValue;
+pub use crate::core::peer::{Peer, Process};
 pub use crate::core::statistics::Statistics;
 pub use crate::core::{Error, Result};
 pub use crate::facade::{Event, EventKind, Monitor};

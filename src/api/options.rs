@@ -142,6 +142,8 @@ options! {
     connect_timeout, set_connect_timeout: Option<Duration> = 0, options::CONNECT_TIMEOUT;
     /// After how long without traffic a tcp or ws peer is asked whether it is there. 60 s unless set; zero: never. Millrace's own.
     keepalive, set_keepalive: Duration = 0, options::KEEPALIVE;
+    /// Whether messages tell who sent them ([`Message::peer`](super::message::Message::peer)). Off unless set. Millrace's own.
+    recv_peer, set_recv_peer: bool = 0, options::RECV_PEER;
     /// From which IP addresses connections are accepted, as in `10.0.0.0/8, ::1`; empty, unless set: from all. Millrace's own.
     accept_from, set_accept_from: String = system::LEVEL, system::ACCEPT_FROM;
     /// How many connections a bound endpoint may have at a time. `None`, any number, unless set. Millrace's own.

@@ -100,6 +100,51 @@ impl Socket {
         self.pass_on(message, Wait::No)
     }
 
+    /// Sends a message to one peer alone, by the number of its connection ([`Peer::pipe`], [`Event::pipe`]), and waits for as long as that
+    /// peer takes no more, at most for [`send_timeout`](Socket::send_timeout).
+    ///
+    /// `EHOSTUNREACH` when the peer is not there, or no more; `ENOTSUP` for REQ, REP, SURVEYOR and RESPONDENT unless they are
+    /// [raw](Socket::raw), and for a socket that only receives; `ETIMEDOUT`, `EINTR`, `ENOMEM`.
+    ///
+    /// ```
+    /// use nanomsg::{Protocol, Socket};
+    ///
+    /// let hub = Socket::new(Protocol::Bus)?;
+    /// hub.set_recv_peer(true)?;
+    /// hub.bind("inproc://example-of-one-peer")?;
+    /// let member = Socket::new(Protocol::Bus)?;
+    /// member.connect("inproc://example-of-one-peer")?;
+    ///
+    /// member.send("who am I?")?;
+    /// let asked = hub.recv()?;
+    /// hub.send_to(asked.peer().map_or(0, |peer| peer.pipe), "you alone")?;
+    /// assert_eq!(member.recv()?, "you alone");
+    /// # Ok::<(), nanomsg::Error>(())
+    /// ```
+    ///
+    /// [`Peer::pipe`]: crate::Peer::pipe
+    /// [`Event::pipe`]: crate::Event::pipe
+    pub fn send_to(&self, pipe: u64, body: impl AsRef<[u8]>) -> Result<()> {
+        self.send_message_to(pipe, &mut Message::of(core::Message::copy_of(body.as_ref())?))
+    }
+
+    /// As [`Socket::send_to`], for a message with a header, or one that was received. The message is empty afterwards; on an error its body is as
+    /// it was. An answer of a raw REP or RESPONDENT has the header of what it answers, else `EINVAL`.
+    pub fn send_message_to(&self, pipe: u64, message: &mut Message) -> Result<()> {
+        self.pass_on_to(pipe, message, Wait::Option)
+    }
+
+    /// As [`Socket::send_message_to`], but `EAGAIN` instead of waiting.
+    pub fn try_send_message_to(&self, pipe: u64, message: &mut Message) -> Result<()> {
+        self.pass_on_to(pipe, message, Wait::No)
+    }
+
+    fn pass_on_to(&self, pipe: u64, message: &mut Message, wait: Wait) -> Result<()> {
+        self.engine()?.send_to(pipe, message.inner(), wait)?;
+        message.inner().take();
+        Ok(())
+    }
+
     fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<()> {
         self.engine()?.send(&mut core::Message::new(Body::Borrowed(body)), wait).map(drop)
     }

@@ -5,7 +5,12 @@ use std::ffi::c_int;
 use smallvec::SmallVec;
 
 use super::headers::nn::{PROTO_SP, SP_HDR, nn_cmsghdr};
+use super::headers::peer::{
+    NN_PEER, NN_PEER_ADDRESS, NN_PEER_PIPE, NN_PEER_PROCESS, NN_PEER_SEND_TO, NN_PEER_SUBJECT, nnx_process,
+};
 use super::headers::ws::{NN_WS, NN_WS_MSG_TYPE};
+use crate::core::peer::{Peer, Process};
+use crate::core::{Error, Result};
 
 /// Bytes of a property's head.
 pub const HEAD: usize = size_of::<nn_cmsghdr>();
@@ -40,6 +45,13 @@ pub fn opcode(area: &[u8]) -> u8 {
     first(area, (NN_WS, NN_WS_MSG_TYPE)).and_then(<[u8]>::first).copied().unwrap_or_default()
 }
 
+/// The peer to which control data from C send, if they name one. `EINVAL` for a property that has no number.
+pub fn send_to(area: &[u8]) -> Result<Option<u64>> {
+    let Some(data) = first(area, (NN_PEER, NN_PEER_SEND_TO)) else { return Ok(None) };
+    let number = data.first_chunk().ok_or(Error::INVALID)?;
+    Ok(Some(u64::from_ne_bytes(*number)))
+}
+
 /// The data of the first property of this level and type.
 fn first(area: &[u8], wanted: (c_int, c_int)) -> Option<&[u8]> {
     let mut offset = next(area, None);
@@ -55,24 +67,41 @@ fn first(area: &[u8], wanted: (c_int, c_int)) -> Option<&[u8]> {
 /// The control data of a received message: one SP_HDR property, also when the header is empty.
 pub fn property(header: &[u8]) -> Control {
     let mut control = Control::new();
-    let length = HEAD + (WORD + header.len()).next_multiple_of(WORD);
-    control.extend_from_slice(&length.to_ne_bytes());
-    control.extend_from_slice(&PROTO_SP.to_ne_bytes());
-    control.extend_from_slice(&SP_HDR.to_ne_bytes());
-    control.extend_from_slice(&header.len().to_ne_bytes());
-    control.extend_from_slice(header);
-    control.resize(length, 0);
+    append(&mut control, (PROTO_SP, SP_HDR), &[&header.len().to_ne_bytes(), header]);
     control
 }
 
+/// The control data that tell who sent a message.
+pub fn append_peer(control: &mut Control, peer: &Peer) {
+    append(control, (NN_PEER, NN_PEER_PIPE), &[&peer.pipe.to_ne_bytes()]);
+    if !peer.address.is_empty() {
+        append(control, (NN_PEER, NN_PEER_ADDRESS), &[peer.address.as_bytes(), b"\0"]);
+    }
+    if let Some(Process { pid, uid, gid }) = peer.process {
+        let fields = [pid.to_ne_bytes(), uid.to_ne_bytes(), gid.to_ne_bytes()];
+        append(control, (NN_PEER, NN_PEER_PROCESS), &[fields.as_flattened()]);
+    }
+    if let Some(subject) = &peer.subject {
+        append(control, (NN_PEER, NN_PEER_SUBJECT), &[subject.as_bytes(), b"\0"]);
+    }
+}
+
+const _: () = assert!(size_of::<nnx_process>() == 12, "append_peer writes its fields one after the other");
+
+/// Adds a property. Its length counts the padding, as nanomsg has it.
+fn append(control: &mut Control, (level, kind): (c_int, c_int), data: &[&[u8]]) {
+    let size: usize = data.iter().map(|part| part.len()).sum();
+    let end = control.len() + HEAD + size.next_multiple_of(WORD);
+    control.extend_from_slice(&(end - control.len()).to_ne_bytes());
+    control.extend_from_slice(&level.to_ne_bytes());
+    control.extend_from_slice(&kind.to_ne_bytes());
+    data.iter().for_each(|part| control.extend_from_slice(part));
+    control.resize(end, 0);
+}
+
 /// The control data that tell a received message's WebSocket opcode.
-pub fn opcode_property(opcode: u8) -> [u8; HEAD + WORD] {
-    let mut property = [0; HEAD + WORD];
-    property[..WORD].copy_from_slice(&(HEAD + WORD).to_ne_bytes());
-    property[WORD..WORD + 4].copy_from_slice(&NN_WS.to_ne_bytes());
-    property[WORD + 4..HEAD].copy_from_slice(&NN_WS_MSG_TYPE.to_ne_bytes());
-    property[HEAD] = opcode;
-    property
+pub fn append_opcode(control: &mut Control, opcode: u8) {
+    append(control, (NN_WS, NN_WS_MSG_TYPE), &[&[opcode]]);
 }
 
 /// `cmsg_len` of the property at `offset`, if there is room for a head.
@@ -165,11 +194,43 @@ mod tests {
 
     #[test]
     fn an_opcode_comes_back_from_its_property_behind_a_header() {
-        let property_of_text = opcode_property(1);
+        let mut property_of_text = Control::new();
+        append_opcode(&mut property_of_text, 1);
         assert_eq!(property_of_text.to_vec(), [head(24, -4, 1), vec![1, 0, 0, 0, 0, 0, 0, 0]].concat());
         assert_eq!(opcode(&[&property(b"head")[..], &property_of_text].concat()), 1);
         assert_eq!(opcode(&property(b"head")), 0);
         assert_eq!(opcode(&head(16, -4, 1)), 0);
+    }
+
+    #[test]
+    fn a_peer_is_told_by_properties_of_its_own_behind_the_header() {
+        let process = Some(Process { pid: 7, uid: 8, gid: 9 });
+        let peer = Peer { pipe: 1 << 40, address: "there".to_owned(), process, subject: Some("CN=x".to_owned()) };
+        let mut control = property(b"head");
+        append_peer(&mut control, &peer);
+        assert_eq!(header(&control), b"head");
+        let data = |kind| first(&control, (NN_PEER, kind)).unwrap_or_default();
+        assert_eq!(data(NN_PEER_PIPE), (1_u64 << 40).to_ne_bytes());
+        assert_eq!(data(NN_PEER_ADDRESS), b"there\0\0\0");
+        assert_eq!(
+            &data(NN_PEER_PROCESS)[..12],
+            [7_u32.to_ne_bytes(), 8_u32.to_ne_bytes(), 9_u32.to_ne_bytes()].as_flattened()
+        );
+        assert_eq!(data(NN_PEER_SUBJECT), b"CN=x\0\0\0\0");
+        assert_eq!(send_to(&control), Ok(None), "who sends back what was received sends to nobody by that");
+    }
+
+    #[test]
+    fn where_to_send_is_a_number_or_an_error() {
+        let of = |data: &[u8]| {
+            let mut control = property(b"");
+            append(&mut control, (NN_PEER, NN_PEER_SEND_TO), &[data]);
+            control
+        };
+        assert_eq!(send_to(&of(&7_u64.to_ne_bytes())), Ok(Some(7)));
+        assert_eq!(send_to(&of(b"")), Err(Error::INVALID));
+        assert_eq!(send_to(&head(20, NN_PEER, NN_PEER_SEND_TO)[..]), Ok(None), "it leaves the area");
+        assert_eq!(send_to(&[head(20, NN_PEER, NN_PEER_SEND_TO), vec![0; 8]].concat()), Err(Error::INVALID));
     }
 
     #[test]

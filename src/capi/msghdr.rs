@@ -7,7 +7,6 @@ use super::cmsg::{self, Control};
 use super::headers::nn::{NN_MSG, nn_iovec, nn_msghdr};
 use super::{chunk, pointers};
 use crate::core::{Body, Chunk, Error, Message, Result};
-use crate::facade::{Context, Wait};
 use crate::sys::memory::unfilled_words;
 
 /// The parts of the body.
@@ -58,15 +57,20 @@ pub unsafe fn gather<'a>(parts: &[nn_iovec]) -> Result<Body<'a>> {
 }
 
 /// Sends a message whose body is one of `nn_allocmsg` and whose rest is `rest`. The body is the library's on success and stays the caller's otherwise.
+/// `send` leaves it as it is on an error.
 ///
 /// # Safety
 /// As for [`chunk::from_raw`], unless the result is an error.
-pub unsafe fn send_whole(socket: &Context, data: *mut c_void, rest: Message<'static>, wait: Wait) -> Result<usize> {
+pub unsafe fn send_whole(
+    data: *mut c_void,
+    rest: Message<'static>,
+    send: impl FnOnce(&mut Message<'static>) -> Result<usize>,
+) -> Result<usize> {
     // SAFETY: the caller's promise is the same; on an error it gets the pointer back below.
     let body = Body::Owned(unsafe { chunk::from_raw(data) }?);
     // A panic must not free what the caller still holds: it leaks instead.
     let mut message = ManuallyDrop::new(Message { body, ..rest });
-    let result = socket.send(&mut message, wait);
+    let result = send(&mut message);
     let message = ManuallyDrop::into_inner(message);
     if result.is_err() {
         let back = chunk::into_raw(message.body.into_chunk()?);
@@ -149,7 +153,10 @@ impl ControlOut {
         let mut control = cmsg::property(&message.header);
         let least = control.len();
         if message.kind != 0 {
-            control.extend(cmsg::opcode_property(message.kind));
+            cmsg::append_opcode(&mut control, message.kind);
+        }
+        if let Some(peer) = &message.peer {
+            cmsg::append_peer(&mut control, peer);
         }
         Ok(match description.msg_controllen {
             NN_MSG => ControlOut::Message(place.cast(), Chunk::copy_of(&control)?),

@@ -54,7 +54,10 @@ pub enum Cmd {
     /// The user sends the message under way. If the machine answers `Done` it has been sent, kept or dropped;
     /// otherwise the machine leaves it as it is.
     Send(ContextId),
-    /// The message of the [`Cmd::Send`] just answered was to be transmitted on this pipe, and there was no memory for it; nor did any
+    /// As `Send`, but to this peer alone, which is attached: `NotNow` until its pipe takes more. Only raw sockets and those of kinds without
+    /// contexts get this, for they keep nothing between messages.
+    SendTo(PipeId),
+    /// The message of the [`Cmd::Send`] or [`Cmd::SendTo`] just answered was to be transmitted on this pipe, and there was no memory for it; nor did any
     /// other pipe get it. The send fails, and the machine is to be as if it had not been.
     Unsent(PipeId),
     /// The user receives. `Done` means that an `Evt::Deliver` or an `Evt::Take` is among the events; if
@@ -84,6 +87,7 @@ impl Cmd {
             | Cmd::Unwritable(_)
             | Cmd::Readable(_)
             | Cmd::Incoming { .. }
+            | Cmd::SendTo(_)
             | Cmd::Unsent(_)
             | Cmd::GoOn => ContextId::SOCKET,
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use smallvec::SmallVec;
 
-use crate::core::{Chunk, Error, Result};
+use crate::core::{Chunk, Error, Peer, Result};
 
 /// Bodies up to this size are rather copied than shared.
 pub const SMALL: usize = 8 * 1024;
@@ -33,6 +33,8 @@ pub struct Message<'a> {
     pub body: Body<'a>,
     /// How a transport that knows several ways framed it, or is to frame it; 0 is as usual. On ws, the opcode.
     pub kind: u8,
+    /// Who sent it, if that was asked for. It is not sent on.
+    pub peer: Option<Arc<Peer>>,
 }
 
 /// Where the bytes of a body are.
@@ -60,7 +62,7 @@ impl Message<'static> {
 
 impl<'a> Message<'a> {
     pub fn new(body: Body<'a>) -> Message<'a> {
-        Message { header: Header::new(), body, kind: 0 }
+        Message { header: Header::new(), body, kind: 0, peer: None }
     }
 
     /// Bytes on the wire: header and body together.
@@ -97,7 +99,8 @@ impl<'a> Message<'a> {
 
     /// A second message with the same header and the same bytes, not copied if they can be shared.
     pub fn share(&mut self) -> Result<Message<'static>> {
-        Ok(Message { header: header_of(&self.header)?, body: self.body.share()?, kind: self.kind })
+        let header = header_of(&self.header)?;
+        Ok(Message { header, body: self.body.share()?, kind: self.kind, peer: self.peer.clone() })
     }
 
     /// Prepares the message to be sent on several pipes: a large body is shared among them, a small one copied by each.
@@ -323,7 +326,8 @@ mod tests {
     fn what_is_kept_is_the_same_message() {
         for (size, again) in [(3, false), (3, true), (INLINE + 1, false), (INLINE + 1, true)] {
             let bytes = vec![5; size];
-            let mut message = Message { header: Header::from_slice(b"h"), kind: 2, body: Body::Borrowed(&bytes) };
+            let mut message =
+                Message { header: Header::from_slice(b"h"), kind: 2, ..Message::new(Body::Borrowed(&bytes)) };
             let mut slot = Message::default();
             message.keep_in(&mut slot, again).unwrap();
             assert_eq!((slot.header.as_slice(), slot.kind, slot.body.bytes()), (&b"h"[..], 2, &bytes[..]));

@@ -26,6 +26,7 @@ pub const SPIN: i32 = 0x4d52;
 pub const COALESCE: i32 = 0x4d53;
 pub const CONNECT_TIMEOUT: i32 = 0x4d58;
 pub const KEEPALIVE: i32 = 0x4d59;
+pub const RECV_PEER: i32 = 0x4d78;
 /// Of the facade's: the engine knows no addresses.
 pub const LAST_ENDPOINT: i32 = 0x4d5a;
 
@@ -60,6 +61,7 @@ pub struct Options {
     pub coalesce: i32,
     pub connect_timeout: i32,
     pub keepalive: i32,
+    pub recv_peer: i32,
     pub name: Vec<u8>,
 }
 
@@ -82,6 +84,7 @@ impl Options {
             coalesce: 1,
             connect_timeout: 10_000,
             keepalive: 60_000,
+            recv_peer: 0,
             name: name.as_bytes().to_vec(),
         }
     }
@@ -110,6 +113,7 @@ impl Options {
             COALESCE => (&mut self.coalesce, value == 0 || value == 1),
             CONNECT_TIMEOUT => (&mut self.connect_timeout, value == -1 || value > 0),
             KEEPALIVE => (&mut self.keepalive, value >= 0),
+            RECV_PEER => (&mut self.recv_peer, value == 0 || value == 1),
             _ => return Err(Error::NO_PROTO_OPT),
         };
         if !valid {
@@ -138,6 +142,7 @@ impl Options {
             COALESCE => self.coalesce,
             CONNECT_TIMEOUT => self.connect_timeout,
             KEEPALIVE => self.keepalive,
+            RECV_PEER => self.recv_peer,
             _ => return Err(Error::NO_PROTO_OPT),
         }))
     }
@@ -199,6 +204,7 @@ mod tests {
             (CONNECT_TIMEOUT, 0),
             (CONNECT_TIMEOUT, -2),
             (KEEPALIVE, -1),
+            (RECV_PEER, 2),
         ] {
             let before = options.get(option);
             assert_eq!(set(&mut options, option, bad), Err(Error::INVALID));

@@ -147,14 +147,31 @@ impl SocketCore {
             Some(pipe) => self.transmit(pipe, message, pipes),
             None => self.feed(Cmd::Send(context), message, pipes),
         };
+        if self.kind.asks && !self.raw && answer == Answer::Done {
+            // An answer to what was asked before is none any more.
+            self.given_back.retain(|(owner, _)| *owner != context);
+        }
+        self.sent(answer, size)
+    }
+
+    /// `ENOTSUP` if the protocol decides by what went before who gets a message.
+    pub fn check_send_to(&self) -> Result<()> {
+        if self.kind.can_send && self.check_contexts().is_err() { Ok(()) } else { Err(Error::NOT_SUPPORTED) }
+    }
+
+    /// As [`SocketCore::send`], to one peer, which is attached. [`SocketCore::check_send_to`] has allowed it.
+    pub fn send_to(&mut self, pipe: PipeId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
+        let size = message.body.len();
+        let answer = self.feed(Cmd::SendTo(pipe), message, pipes);
+        self.sent(answer, size)
+    }
+
+    #[inline(always)]
+    fn sent(&mut self, answer: Answer, size: usize) -> Progress<usize> {
         match answer {
             Answer::NotNow => Progress::NotNow,
             Answer::Fail(error) => Progress::Failed(error),
             Answer::Done => {
-                if self.kind.asks && !self.raw {
-                    // An answer to what was asked before is none any more.
-                    self.given_back.retain(|(owner, _)| *owner != context);
-                }
                 self.statistics.messages_sent += 1;
                 self.statistics.bytes_sent += size as u64;
                 Progress::Done(size)
@@ -306,7 +323,7 @@ impl SocketCore {
             if let Some(pipe) = lacking
                 && !taken
                 && events.is_empty()
-                && matches!(cmd, Cmd::Send(_))
+                && matches!(cmd, Cmd::Send(_) | Cmd::SendTo(_))
             {
                 context = own;
                 lacking = None;

@@ -61,6 +61,11 @@ impl Context {
         self.socket.send_in(self.id, message, wait)
     }
 
+    /// As [`Socket::send_to`]. Contexts of their own do not: `ENOTSUP`.
+    pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
+        self.socket.send_to(pipe, message, wait)
+    }
+
     /// As [`Socket::recv`].
     pub fn recv(&self, wait: Wait) -> Result<Message<'static>> {
         let mut message = Message::default();

@@ -105,7 +105,7 @@ impl ContextState {
 
     pub fn time_limit(&self, side: Side) -> i32 {
         match side {
-            Side::Send => self.sndtimeo,
+            Side::Send | Side::SendTo => self.sndtimeo,
             Side::Recv => self.rcvtimeo,
         }
     }

@@ -8,8 +8,8 @@ use crate::core::{Error, PipeId, Result};
 use crate::sys::traffic;
 
 use super::endpoints::{Endpoint, EndpointKind};
+use super::peers::address_of;
 use super::pipes::{Entry, Pipe};
-use super::report::peer_of;
 use super::snapshot::{STATISTICS, text};
 use super::socket::Socket;
 use super::state::SocketState;
@@ -118,7 +118,7 @@ impl Entry {
                 Lifecycle::Refused(_) => "refused",
                 Lifecycle::Leaving => "leaving",
             },
-            "peer": self.fd().map(peer_of),
+            "peer": self.fd().map(address_of),
             "age_ms": self.life.attached_at().map(|at| at.elapsed().as_millis() as u64),
             "unsent_bytes": match &self.pipe {
                 Pipe::Stream { pipe, .. } => Some(pipe.unsent()),

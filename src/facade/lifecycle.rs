@@ -191,6 +191,12 @@ impl SocketState {
         if let Some(timer) = entry.timer.take() {
             self.runtime.reactor.disarm(timer);
         }
+        entry.greeted();
+        if self.pipes.tells_peers
+            && let Some(entry) = self.pipes.get(id)
+        {
+            entry.peer(id);
+        }
         self.core.statistics.current_connections += 1;
         self.feed(Cmd::Attach { pipe: id, send_priority, recv_priority });
         if !self.pipes.get(id).is_some_and(|entry| entry.life.is_attached()) {

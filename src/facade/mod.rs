@@ -4,7 +4,7 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes,
+//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes, peers,
 //! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, futures, binding,
 //! inproc, events, close, poll, device, snapshot, description · session, process.
 
@@ -31,6 +31,7 @@ mod logging;
 mod monitor;
 mod names;
 mod notify;
+mod peers;
 mod pipes;
 mod poll;
 pub mod process;

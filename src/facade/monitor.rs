@@ -2,7 +2,7 @@
 //!
 //! A socket that nobody monitors makes no events. Queues are leaves among the locks: they are filled under the socket's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,8 +12,6 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::core::{Error, Result};
 use crate::sys::descriptor::borrow;
 use crate::sys::eventfd::EventFd;
-
-use super::logging;
 
 /// Events that wait for a reader; of more, the oldest are dropped, and the next one read says how many.
 pub const CAPACITY: usize = 1024;
@@ -186,8 +184,6 @@ impl EventQueue {
 #[derive(Default, Debug)]
 pub struct Monitors {
     list: Vec<std::sync::Weak<Monitor>>,
-    /// The other ends as they were when they could be asked for: of a connection that is over the system knows none.
-    peers: BTreeMap<u64, String>,
 }
 
 impl Monitors {
@@ -202,12 +198,6 @@ impl Monitors {
         Ok(monitor)
     }
 
-    /// The other end of a pipe, which `ask` finds out if it is not known yet.
-    pub fn peer(&mut self, pipe: u64, ask: impl FnOnce() -> String) -> String {
-        let peer = self.peers.entry(pipe).or_insert_with(ask);
-        peer.clone()
-    }
-
     /// Tells everybody who still listens.
     pub fn tell(&mut self, event: &Event) {
         self.list.retain(|monitor| match monitor.upgrade() {
@@ -217,12 +207,6 @@ impl Monitors {
             }
             None => false,
         });
-        let is_over = matches!(event.kind, EventKind::Lost | EventKind::Refused | EventKind::ConnectFailed);
-        if self.list.is_empty() && !logging::is_on() {
-            self.peers.clear();
-        } else if is_over {
-            self.peers.remove(&event.pipe);
-        }
     }
 
     /// The socket is closed.
@@ -232,7 +216,6 @@ impl Monitors {
                 monitor.end();
             }
         }
-        self.peers.clear();
     }
 }
 
@@ -296,8 +279,7 @@ mod tests {
     fn who_has_gone_is_told_nothing() {
         let mut monitors = Monitors::default();
         drop(monitors.add().unwrap());
-        monitors.peer(7, || "peer".to_owned());
         monitors.tell(&event(1));
-        assert!(monitors.is_empty() && monitors.peers.is_empty());
+        assert!(monitors.is_empty());
     }
 }

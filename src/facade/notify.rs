@@ -28,7 +28,7 @@ impl Notify {
 
     pub fn descriptor(&mut self, side: Side) -> Result<i32> {
         let slot = match side {
-            Side::Send => &mut self.send,
+            Side::Send | Side::SendTo => &mut self.send,
             Side::Recv => &mut self.recv,
         };
         if slot.is_none() {

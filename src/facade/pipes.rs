@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::socket::{Flow, Pipes};
-use crate::core::{ContextId, Kind, Message, PipeId};
+use crate::core::{ContextId, Kind, Message, Peer, PipeId};
 use crate::reactor::Registration;
 use crate::reactor::timers::TimerId;
 use crate::transport::coalescing::Coalescing;
@@ -37,6 +37,8 @@ pub struct PipeTable {
     pub max_size: Option<u64>,
     /// `max_size` for those who look without the lock.
     pub limit: SizeLimit,
+    /// NN_RECV_PEER.
+    pub tells_peers: bool,
     /// Pipes that a command has changed and that must be looked at when it is done.
     pub changed: SmallVec<[PipeId; 4]>,
     pub coalescing: Coalescing,
@@ -59,6 +61,8 @@ pub struct Entry {
     pub timer: Option<TimerId>,
     /// Writability is being watched.
     watches_write: bool,
+    /// The other end, once somebody has asked.
+    pub(super) peer: Option<Arc<Peer>>,
 }
 
 #[expect(clippy::large_enum_variant, reason = "nearly all pipes are streams, and an inproc pipe costs no allocation")]
@@ -86,6 +90,7 @@ impl PipeTable {
             kind,
             max_size: None,
             limit: SizeLimit::default(),
+            tells_peers: false,
             changed: SmallVec::new(),
             coalescing: Coalescing::default(),
             alarm: AlarmWish::Unchanged,
@@ -115,6 +120,7 @@ impl PipeTable {
             life,
             timer: None,
             watches_write: false,
+            peer: None,
         });
         let id = PipeId(index as u32);
         (id, Key::Pipe(id, generation).pack())
@@ -298,6 +304,9 @@ impl Pipes for PipeTable {
                 behind?
             }
         };
+        if self.tells_peers {
+            into.peer = Some(entry.peer(id));
+        }
         if behind == Behind::HangUp {
             entry.life.hang_up();
         }

@@ -3,19 +3,16 @@
 use std::os::fd::RawFd;
 use std::time::{Duration, SystemTime};
 
-use rustix::net::sockopt::socket_peercred;
-
 use crate::core::lifecycle::Lifecycle;
 use crate::core::{Error, PipeId};
 use crate::protocol;
-use crate::sys::descriptor::borrow;
 use crate::transport::framing::Parsed;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::stream::Parting;
-use crate::transport::system;
 
 use super::logging::{self, Level};
 use super::monitor::{Event, EventKind};
+use super::peers::address_of;
 use super::pipes::{Entry, Pipe};
 use super::state::SocketState;
 use super::work::Job;
@@ -41,7 +38,7 @@ impl SocketState {
     pub fn tell_of_stranger(&mut self, endpoint: i32, fd: RawFd, why: &str) {
         if self.is_heard() {
             let event = self.event(EventKind::Refused, endpoint);
-            self.say(&Event { peer: peer_of(fd), error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
+            self.say(&Event { peer: address_of(fd), error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
         }
     }
 
@@ -105,9 +102,8 @@ impl SocketState {
             return None;
         }
         let entry = self.pipes.get(id)?;
-        let (endpoint, pipe, fd) = (entry.endpoint, entry.number(id), entry.fd());
-        let peer = self.monitors.peer(pipe, || fd.map(peer_of).unwrap_or_default());
-        Some(Event { pipe, peer, ..self.event(kind, endpoint) })
+        let (endpoint, peer) = (entry.endpoint, entry.peer(id));
+        Some(Event { pipe: peer.pipe, peer: peer.address.clone(), ..self.event(kind, endpoint) })
     }
 
     fn event(&self, kind: EventKind, endpoint: i32) -> Event {
@@ -127,11 +123,6 @@ impl SocketState {
 }
 
 impl Entry {
-    /// Tells a connection from all others of its socket for a long time.
-    pub fn number(&self, id: PipeId) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(id.0)
-    }
-
     /// The descriptor of its connection, if it has one and it is ours.
     pub fn fd(&self) -> Option<RawFd> {
         match &self.pipe {
@@ -217,19 +208,5 @@ fn level_of(kind: EventKind) -> Level {
         EventKind::Refused | EventKind::ConnectFailed => Level::Warn,
         EventKind::Listening | EventKind::Stopped | EventKind::Greeted | EventKind::Lost => Level::Info,
         EventKind::Resolved | EventKind::Connected | EventKind::Accepted => Level::Debug,
-    }
-}
-
-/// The other end of a connection: an IP address and port, or the process at the other end of a unix socket.
-pub fn peer_of(fd: RawFd) -> String {
-    if let Some(address) = system::peer(fd) {
-        return address.to_string();
-    }
-    match socket_peercred(borrow(fd)) {
-        Ok(who) => {
-            let (pid, uid, gid) = (who.pid.as_raw_nonzero(), who.uid.as_raw(), who.gid.as_raw());
-            format!("pid {pid}, uid {uid}, gid {gid}")
-        }
-        Err(_) => String::new(),
     }
 }

@@ -62,6 +62,26 @@ impl Socket {
         self.send_in(ContextId::SOCKET, message, wait)
     }
 
+    /// As [`Socket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
+    /// no more. `EHOSTUNREACH`: it is not there, or no more; `ENOTSUP` for a full REQ, REP, SURVEYOR or RESPONDENT, `EINVAL` for an answer of a
+    /// raw REP or RESPONDENT without the header of what it answers.
+    ///
+    /// [`Peer::pipe`]: crate::core::Peer::pipe
+    /// [`Event::pipe`]: super::Event::pipe
+    pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
+        let mut guard = self.lock();
+        let outcome = match guard.send_to(pipe, message) {
+            Progress::Done(size) => Ok(size),
+            Progress::Failed(error) => Err(error),
+            Progress::NotNow => {
+                let call = Blocking::new(ContextId::SOCKET, Side::SendTo, wait);
+                return self.until_done(guard, call, |state| state.send_to(pipe, message));
+            }
+        };
+        guard.finish();
+        outcome
+    }
+
     /// Receives a message. Errors as for [`Socket::send`] (nanomsg-api.md 2.6).
     pub fn recv(&self, wait: Wait) -> Result<Message<'static>> {
         let mut message = Message::default();

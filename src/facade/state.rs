@@ -76,6 +76,17 @@ impl SocketState {
         }
     }
 
+    /// The same of a send to the peer whose connection has this number.
+    pub fn send_to(&mut self, number: u64, message: &mut Message<'_>) -> Progress<usize> {
+        if !self.is_open() {
+            return Progress::Failed(Error::BAD_FD);
+        }
+        match self.core.check_send_to().and_then(|()| self.pipes.attached(number)) {
+            Ok(pipe) => self.core.send_to(pipe, message, &mut self.pipes),
+            Err(error) => Progress::Failed(error),
+        }
+    }
+
     /// The same of a receive.
     #[inline(always)]
     pub fn recv(&mut self, context: ContextId, into: &mut Message<'_>) -> Progress<()> {
@@ -87,6 +98,9 @@ impl SocketState {
 
     pub fn feed(&mut self, cmd: Cmd) {
         self.core.notice(cmd, &mut self.pipes);
+        if let Cmd::Writable(_) | Cmd::Hangup(_) | Cmd::Detach(_) = cmd {
+            self.waiters.pipe_changed(&mut self.pipes.work);
+        }
     }
 
     /// Did a command leave anything to settle? Most do not.
@@ -147,7 +161,7 @@ impl SocketState {
     pub fn time_limit(&self, context: ContextId, side: Side) -> i32 {
         match (self.contexts.get(context), side) {
             (Some(own), side) => own.time_limit(side),
-            (None, Side::Send) => self.core.options.sndtimeo,
+            (None, Side::Send | Side::SendTo) => self.core.options.sndtimeo,
             (None, Side::Recv) => self.core.options.rcvtimeo,
         }
     }
@@ -162,6 +176,7 @@ impl SocketState {
     pub fn options_changed(&mut self) {
         self.pipes.max_size = self.core.options.max_size();
         self.pipes.limit.set(self.pipes.max_size);
+        self.pipes.tells_peers = self.core.options.recv_peer != 0;
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 

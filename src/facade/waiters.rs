@@ -12,6 +12,8 @@ use super::work::{Job, Work};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Side {
     Send,
+    /// To one peer, whatever others take.
+    SendTo,
     Recv,
 }
 
@@ -29,6 +31,7 @@ pub enum Phase {
 #[derive(Default)]
 pub struct Waiters {
     send: VecDeque<Arc<Parker>>,
+    send_to: VecDeque<Arc<Parker>>,
     recv: VecDeque<Arc<Parker>>,
     poll: Vec<(Arc<Parker>, Readiness)>,
     /// Who waits until there are so many peers.
@@ -42,9 +45,9 @@ pub struct Waiters {
 impl Waiters {
     #[inline]
     pub fn is_empty(&self) -> bool {
-        let Waiters { send, recv, poll, peers, tasks, tasks_seen: _, close } = self;
+        let Waiters { send, send_to, recv, poll, peers, tasks, tasks_seen: _, close } = self;
         let parkers = send.is_empty() && recv.is_empty() && poll.is_empty() && peers.is_empty() && close.is_none();
-        parkers && tasks.is_empty()
+        parkers && send_to.is_empty() && tasks.is_empty()
     }
 
     pub fn add(&mut self, side: Side, parker: &Arc<Parker>) {
@@ -74,7 +77,7 @@ impl Waiters {
     /// The number by which it can be removed.
     pub fn add_task(&mut self, side: Side, waker: Waker) -> u64 {
         self.tasks_seen += 1;
-        self.tasks.push((self.tasks_seen, waker, Readiness { send: side == Side::Send, recv: side == Side::Recv }));
+        self.tasks.push((self.tasks_seen, waker, Readiness { send: side != Side::Recv, recv: side == Side::Recv }));
         self.tasks_seen
     }
 
@@ -108,9 +111,18 @@ impl Waiters {
         }
         if !open {
             work.extend(self.peers.drain(..).map(|(parker, _)| Job::Wake(parker)));
+            self.pipe_changed(work);
         }
         if phase == Phase::Drained {
             work.extend(self.close.take().map(Job::Wake));
+        }
+    }
+
+    /// Some pipe takes messages again, or is no more: perhaps the one that somebody waits for.
+    #[inline]
+    pub fn pipe_changed(&mut self, work: &mut Work) {
+        if !self.send_to.is_empty() {
+            work.extend(self.send_to.drain(..).map(Job::Wake));
         }
     }
 
@@ -123,6 +135,7 @@ impl Waiters {
     fn side(&mut self, side: Side) -> &mut VecDeque<Arc<Parker>> {
         match side {
             Side::Send => &mut self.send,
+            Side::SendTo => &mut self.send_to,
             Side::Recv => &mut self.recv,
         }
     }

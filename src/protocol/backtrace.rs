@@ -179,6 +179,10 @@ impl Origins {
         pipe.and_then(|pipe| self.origin(*pipe)).is_some_and(|origin| !origin.writable)
     }
 
+    pub fn is_writable(&self, pipe: PipeId) -> bool {
+        self.origin(pipe).is_some_and(|origin| origin.writable)
+    }
+
     fn key(&self, pipe: PipeId) -> Option<u32> {
         self.origin(pipe).map(|origin| origin.key)
     }

@@ -9,6 +9,8 @@
 //!   NotNow  (the last)
 //! ```
 //!
+//! SendTo: to that pipe alone, as soon as it is writable.
+//!
 //! The states are those of the routers: the machine adds none.
 
 use crate::core::{
@@ -49,6 +51,7 @@ impl Protocol for Bus {
                 out.push(Evt::Deliver);
             }
             Cmd::Send(_) => return self.send(message, out),
+            Cmd::SendTo(pipe) => return self.send_to(pipe, message, out),
             Cmd::Recv(_) => return self.queue.receive(out),
             _ => {}
         }
@@ -99,6 +102,18 @@ impl Bus {
         let answer = self.outlet.send_except(self.tagged(tag), message, out);
         if answer != Answer::Done {
             message.header = header;
+        }
+        answer
+    }
+
+    /// A header, as an arrival had it, says nothing that the pipe does not.
+    fn send_to(&self, pipe: PipeId, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        if !self.raw && !message.header.is_empty() {
+            return Answer::Fail(Error::INVALID);
+        }
+        let answer = self.outlet.send_to(pipe, out);
+        if answer == Answer::Done {
+            message.header.clear();
         }
         answer
     }

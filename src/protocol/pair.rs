@@ -64,6 +64,10 @@ impl Protocol for Pair {
                 PairState::Paired { pipe, writable: true, .. } => out.push(Evt::Transmit(pipe)),
                 PairState::Paired { writable: false, .. } | PairState::Alone => return Answer::NotNow,
             },
+            Cmd::SendTo(to) => match self.state {
+                PairState::Paired { pipe, writable: true, .. } if pipe == to => out.push(Evt::Transmit(pipe)),
+                PairState::Paired { .. } | PairState::Alone => return Answer::NotNow,
+            },
             Cmd::Recv(_) => match self.readable_pipe() {
                 Some(pipe) => out.push(Evt::Take(pipe)),
                 None => return Answer::NotNow,

@@ -46,6 +46,7 @@ impl Protocol for Push {
         self.outlet.update(cmd);
         match cmd {
             Cmd::Send(_) => self.outlet.send(message, out),
+            Cmd::SendTo(pipe) => self.outlet.send_to(pipe, out),
             Cmd::Recv(_) => Answer::NotNow,
             // What a peer sends against the rules is never read.
             _ => Answer::Done,

@@ -59,6 +59,7 @@ impl Protocol for Pub {
         match cmd {
             Cmd::Readable(pipe) if self.outlet.detach(pipe) => out.push(Evt::Refuse(pipe)),
             Cmd::Send(_) => return self.outlet.send(message, out),
+            Cmd::SendTo(pipe) => return self.outlet.send_to(pipe, out),
             Cmd::Recv(_) => return Answer::NotNow,
             _ => {}
         }

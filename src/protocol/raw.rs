@@ -9,8 +9,8 @@
 //!
 //! The states are those of the routers: the machines add none.
 
-use crate::core::{Answer, Cmd, ContextId, Events, Evt, Header, Message, PipeId, Protocol, Readiness};
-use crate::protocol::backtrace::{Origins, split_reply, split_request};
+use crate::core::{Answer, Cmd, ContextId, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness};
+use crate::protocol::backtrace::{Origins, WORD, split_reply, split_request};
 use crate::protocol::routing::{FairQueue, Outlet};
 
 /// Raw REQ (over a load balancer) and raw SURVEYOR (over a broadcast).
@@ -39,6 +39,7 @@ impl<O: Outlet> Protocol for Asker<O> {
         match cmd {
             Cmd::Incoming { .. } if split_reply(message) => out.push(Evt::Deliver),
             Cmd::Send(_) => return self.outlet.send(message, out),
+            Cmd::SendTo(pipe) => return self.outlet.send_to(pipe, out),
             Cmd::Recv(_) => return self.queue.receive(out),
             _ => {}
         }
@@ -92,6 +93,19 @@ impl Answerer {
         self.origins.is_clogged(header)
     }
 
+    /// Sends an answer to this pipe, rather than the one that the first word of its header names.
+    fn send_to(&self, pipe: PipeId, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        if message.header.len() < WORD {
+            return Answer::Fail(Error::INVALID);
+        }
+        if !self.origins.is_writable(pipe) {
+            return Answer::NotNow;
+        }
+        message.header.drain(..WORD);
+        out.push(Evt::Transmit(pipe));
+        Answer::Done
+    }
+
     /// Sends an answer the way its header tells; drops it if that way is closed.
     pub fn answer(&mut self, message: &mut Message<'_>, out: &mut Events) {
         if let Some(pipe) = self.origins.pop_key(&mut message.header) {
@@ -106,6 +120,7 @@ impl Protocol for Answerer {
         match cmd {
             Cmd::Incoming { pipe, .. } if self.accept(pipe, message) => out.push(Evt::Deliver),
             Cmd::Send(_) => self.answer(message, out),
+            Cmd::SendTo(pipe) => return self.send_to(pipe, message, out),
             Cmd::Recv(_) => return self.queue.receive(out),
             Cmd::Unsent(pipe) => {
                 self.take_back(pipe, message);

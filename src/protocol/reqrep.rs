@@ -157,6 +157,8 @@ impl Protocol for Req {
                 self.give_up(self.sender, out);
             }
             Cmd::Recv(context) => return self.receive(context, message, out),
+            // It is for raw sockets.
+            Cmd::SendTo(_) => return Answer::Fail(Error::NOT_SUPPORTED),
             Cmd::Timer(context) => self.resend(context, message, out),
         }
         Answer::Done

@@ -148,6 +148,11 @@ impl RoundRobin {
         self.occupied != 0
     }
 
+    /// Is it this pipe that is ready?
+    pub fn has_ready(&self, pipe: PipeId) -> bool {
+        self.place(pipe) == RoundPlace::Ready
+    }
+
     fn best(&self) -> Option<usize> {
         (self.occupied != 0).then(|| self.occupied.trailing_zeros() as usize)
     }
@@ -189,6 +194,18 @@ pub trait Outlet: Send {
     }
 
     fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer;
+
+    /// To this pipe, whose turn does not matter.
+    fn send_to(&self, pipe: PipeId, out: &mut Events) -> Answer {
+        if !self.is_writable(pipe) {
+            return Answer::NotNow;
+        }
+        out.push(Evt::Transmit(pipe));
+        Answer::Done
+    }
+
+    /// Does this pipe take a message?
+    fn is_writable(&self, pipe: PipeId) -> bool;
 
     /// Would a send not block?
     fn is_ready(&self) -> bool;
@@ -253,6 +270,10 @@ impl Outlet for LoadBalancer {
             }
             None => Answer::NotNow,
         }
+    }
+
+    fn is_writable(&self, pipe: PipeId) -> bool {
+        self.pipes.has_ready(pipe)
     }
 
     fn is_ready(&self) -> bool {
@@ -385,6 +406,10 @@ impl Outlet for Broadcast {
 
     fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.send_except(None, message, out)
+    }
+
+    fn is_writable(&self, pipe: PipeId) -> bool {
+        self.pipes.has_ready(pipe)
     }
 
     /// Who is not writable misses the message, so nobody is waited for.

@@ -108,7 +108,9 @@ impl InprocPipe {
             return (Flow::NoMemory, false);
         }
         if lane.has_room(lane.load(), size) {
-            return (Flow::Open, lane.push(&mut inner, kept));
+            // Not by `push`, to which the message would be moved first.
+            inner.queue.push_back(kept);
+            return (Flow::Open, lane.count(size));
         }
         inner.parked = Some(kept);
         // What the receiver took before it could see that somebody waits, it said nothing of.
@@ -126,7 +128,7 @@ impl InprocPipe {
         if self.taken.is_empty() {
             std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
         }
-        let Some(Message { header, body, kind }) = self.taken.pop_front() else { return (None, false) };
+        let Some(Message { header, body, kind, .. }) = self.taken.pop_front() else { return (None, false) };
         let size = header.len() + body.len();
         let before = Load(lane.load.fetch_sub(Load::of(size), Ordering::AcqRel));
         (into.header, into.kind) = (header, kind);
@@ -196,12 +198,15 @@ impl Lane {
         !load.is_crowded() && (load.messages() == 0 || load.bytes() + (size as u64) < self.limit)
     }
 
-    /// Queues a message, and then counts it: who sees the count finds the message. True: it is the only one, so the receiver must
-    /// be told.
-    #[inline]
+    /// Queues a message. True: it is the only one, so the receiver must be told.
     fn push(&self, inner: &mut MutexGuard<'_, Inner>, message: Message<'static>) -> bool {
         let size = message.len();
         inner.queue.push_back(message);
+        self.count(size)
+    }
+
+    /// Counts a message, once it is in the queue: who sees the count finds the message. True: it is the only one.
+    fn count(&self, size: usize) -> bool {
         Load(self.load.fetch_add(Load::of(size), Ordering::AcqRel)).messages() == 0
     }
 

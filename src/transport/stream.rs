@@ -45,6 +45,11 @@ pub trait Stream: Send + Sync + Debug {
         None
     }
 
+    /// Whom the certificate names that the peer has shown, once the handshake is over.
+    fn subject(&self) -> Option<String> {
+        None
+    }
+
     /// Tells the peer that this end goes, where there is a word for it. All that was to be sent has been.
     fn say_goodbye(&self) {}
 

@@ -99,7 +99,9 @@ pub fn a_lost_peer_is_replaced(bench: &Bench) {
         drop(bound);
         connected.until_connections(0);
     }
-    if bench.transport.is_stream {
+    if bench.transport.listens_by_itself {
+        assert!(connected.stat(BROKEN) >= 5, "who is connected and not greeted in time comes again");
+    } else if bench.transport.is_stream {
         assert_eq!(connected.stat(BROKEN), 5);
     }
 }
@@ -120,7 +122,7 @@ pub fn a_shutdown_ends_one_endpoint_only(bench: &Bench) {
 
     // The same from the connector's side.
     let push = bench.socket(PUSH);
-    let id = push.connect(urls[1].as_bytes()).expect("connect");
+    let id = push.connect(&urls[1]);
     pull.until_connections(2);
     push.say(b"accepted");
     push.shutdown(id).expect("shutdown");
@@ -140,7 +142,7 @@ pub fn the_accounts_are_right(bench: &Bench) {
     assert_eq!((a.stat(RECEIVED), a.stat(BYTES_RECEIVED)), (10, 45));
     assert_eq!((a.stat(SENT), b.stat(RECEIVED)), (0, 0));
     assert_eq!((a.stat(BROKEN), b.stat(BROKEN)), (0, 0));
-    b.connect(bench.url().as_bytes()).expect("connect to nobody");
+    b.connect(&bench.url());
     assert_eq!(b.stat(CONNECTIONS), 1, "an endpoint is no connection");
     drop(b);
     a.until_connections(0);

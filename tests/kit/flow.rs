@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread;
 
 use nanomsg::core::{Body, Error, Message, options};
-use nanomsg::facade::{Context, OptionValue, Wait};
+use nanomsg::facade::{Context, OptionValue, Socket, Wait};
 
 use super::*;
 
@@ -83,6 +83,79 @@ pub fn contexts_share_a_connection(bench: &Bench) {
     assert_eq!((req.stat(CONNECTIONS), req.stat(ESTABLISHED)), (1, 1));
 }
 
+/// Messages tell the connection on which they came, and one that goes there goes nowhere else.
+pub fn who_sent_it_is_told_and_answered_alone(bench: &Bench) {
+    let url = bench.url();
+    let hub = bench.bound(BUS, &url);
+    let members = [0, 1].map(|_| bench.connected(BUS, &url));
+    hub.until_connections(2);
+    members[0].until_connections(1);
+    members[0].say(b"nobody asks yet");
+    assert!(hub.recv(Wait::Option).expect("a message").peer.is_none());
+    hub.set(options::RECV_PEER, 1);
+    let pipes = members.each_ref().map(|member| {
+        member.until_connections(1);
+        member.say(b"who am I?");
+        let peer = hub.recv(Wait::Option).expect("a message").peer.expect("who sent it");
+        assert_eq!(peer.address.is_empty(), !bench.transport.is_stream, "{peer:?}");
+        let of_this = peer.process.is_none_or(|process| process.pid == std::process::id() as i32);
+        assert!(of_this && peer.subject.is_none(), "{peer:?}");
+        peer.pipe
+    });
+    let to = |pipe| hub.send_to(pipe, &mut Message::new(Body::Borrowed(b"you alone")), Wait::Option);
+    for (member, pipe) in members.iter().zip(pipes) {
+        to(pipe).expect("send");
+        assert_eq!(member.hear(), b"you alone");
+    }
+    for member in &members {
+        assert_eq!(member.recv(Wait::No).err(), Some(Error::AGAIN));
+    }
+    members[0].close().expect("close");
+    hub.until_connections(1);
+    assert_eq!(to(pipes[0]), Err(Error::HOST_UNREACHABLE));
+    assert_eq!(to(0), Err(Error::HOST_UNREACHABLE));
+    to(pipes[1]).expect("send");
+    assert_eq!(members[1].hear(), b"you alone");
+}
+
+/// A BUS drops what a slow peer has no room for, but not what is for that peer alone.
+pub fn one_peer_is_waited_for(bench: &Bench) {
+    const MOST: usize = 20_000;
+    let (member, hub) = bench.linked(BUS, BUS);
+    hub.set(options::RECV_PEER, 1);
+    member.say(b"who am I?");
+    let pipe = hub.recv(Wait::Option).expect("a message").peer.expect("who sent it").pipe;
+    let send_to =
+        move |hub: &Socket, body: &[u8]| hub.send_to(pipe, &mut Message::new(Body::Borrowed(body)), Wait::Option);
+    hub.set(options::SNDTIMEO, 20);
+    let mut sent = 0;
+    while send_to(&hub, &pattern(sent, 5000)) != Err(Error::TIMED_OUT) {
+        sent += 1;
+        assert!(sent < MOST, "somebody takes without end");
+    }
+    hub.set(options::SNDTIMEO, STEP.as_millis() as i32);
+    let sender = {
+        let hub = Arc::clone(&hub);
+        thread::spawn(move || send_to(&hub, b"waited for"))
+    };
+    for number in 0..sent {
+        assert!(member.hear() == pattern(number, 5000));
+    }
+    assert_eq!(member.hear(), b"waited for");
+    assert_eq!(sender.join().expect("no panic"), Ok(10));
+    // Who waits for a peer that goes is told.
+    hub.set(options::SNDTIMEO, 20);
+    while send_to(&hub, &pattern(0, 5000)) != Err(Error::TIMED_OUT) {}
+    hub.set(options::SNDTIMEO, STEP.as_millis() as i32);
+    let sender = {
+        let hub = Arc::clone(&hub);
+        thread::spawn(move || while send_to(&hub, &pattern(0, 5000)).is_ok() {})
+    };
+    drop(member);
+    sender.join().expect("no panic");
+    assert_eq!(send_to(&hub, b"x"), Err(Error::HOST_UNREACHABLE));
+}
+
 /// Both fill the wire before either reads: no deadlock, nothing mixed up.
 pub fn both_ways_at_once(bench: &Bench) {
     const COUNT: usize = 300;
@@ -117,7 +190,7 @@ pub fn a_limit_on_size_keeps_the_rest_alive(bench: &Bench) {
         pull.until_connections(0);
         push.until_connections(0);
         assert_eq!((pull.stat(BROKEN), push.stat(BROKEN)), (0, 0));
-        push.connect(url.as_bytes()).expect("connect anew");
+        push.connect(&url);
     } else if bench.transport.is_stream {
         pull.until_stat(BROKEN, |broken| broken == 1);
         // The connector is back before long, and what fits arrives.

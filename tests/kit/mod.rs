@@ -7,8 +7,10 @@ pub mod flow;
 pub mod peers;
 
 use std::cell::RefCell;
+use std::net::TcpListener;
 use std::ops::Deref;
-use std::sync::{Arc, OnceLock, mpsc};
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,6 +54,8 @@ pub struct Transport {
     pub says_farewell: bool,
     /// It needs a certificate, and somebody to believe in.
     pub is_secure: bool,
+    /// The address is a socket that listens already, so connecting to it succeeds while nobody is bound, and it can be bound by several.
+    listens_by_itself: bool,
     /// Whether this machine has it.
     is_here: fn() -> bool,
 }
@@ -66,6 +70,7 @@ const NO_STREAM: Transport = Transport {
     is_stream: false,
     says_farewell: false,
     is_secure: false,
+    listens_by_itself: false,
     is_here: || true,
 };
 const STREAM: Transport = Transport { is_stream: true, ..NO_STREAM };
@@ -73,6 +78,7 @@ const STREAM: Transport = Transport { is_stream: true, ..NO_STREAM };
 pub const INPROC: Transport = NO_STREAM;
 pub const IPC: Transport = Transport { name: "ipc", address: ScratchDir::ipc_address, ..STREAM };
 pub const TCP: Transport = Transport { name: "tcp", address: |_| format!("tcp://127.0.0.1:{}", free_port()), ..STREAM };
+pub const FD: Transport = Transport { name: "fd", address: |_| given_listener(), listens_by_itself: true, ..STREAM };
 pub const UNIX: Transport =
     Transport { name: "unix", address: |scratch| scratch.ipc_address().replace("ipc:", "unix:"), ..STREAM };
 pub const ABSTRACT: Transport =
@@ -92,6 +98,25 @@ pub const TLS: Transport = Transport {
 };
 pub const WSS: Transport =
     Transport { name: "wss", address: |_| format!("wss://127.0.0.1:{}", free_port()), is_secure: true, ..WS };
+
+/// A tcp socket as a service manager hands it over. It stays open for as long as the tests run.
+fn given_listener() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let url = format!("fd://{}", listener.as_raw_fd());
+    GIVEN.lock().expect("the listeners").push(listener);
+    url
+}
+
+static GIVEN: Mutex<Vec<TcpListener>> = Mutex::new(Vec::new());
+
+/// Where a listener is connected to.
+fn dialled(url: &str) -> String {
+    let given = GIVEN.lock().expect("the listeners");
+    match given.iter().find(|listener| format!("fd://{}", listener.as_raw_fd()) == url) {
+        Some(listener) => format!("tcp://{}", listener.local_addr().expect("its address")),
+        None => url.to_owned(),
+    }
+}
 
 /// One check's own session and addresses.
 pub struct Bench {
@@ -132,7 +157,7 @@ impl Bench {
 
     pub fn connected(&self, protocol: i32, url: &str) -> Sock {
         let sock = self.socket(protocol);
-        sock.connect(url.as_bytes()).expect("connect");
+        sock.connect(url);
         sock
     }
 
@@ -178,6 +203,10 @@ impl Drop for Sock {
 }
 
 impl Sock {
+    pub fn connect(&self, url: &str) -> i32 {
+        self.0.connect(dialled(url).as_bytes()).expect("connect")
+    }
+
     pub fn set(&self, option: i32, value: i32) {
         self.set_option(0, option, &value.to_ne_bytes()).expect("an option");
     }

@@ -31,6 +31,9 @@ pub fn a_second_bind_is_refused_and_harms_nobody(bench: &Bench) {
     let url = bench.url();
     let bound = bench.bound(PAIR, &url);
     let other = bench.socket(PAIR);
+    if bench.transport.listens_by_itself {
+        return assert!(other.bind(url.as_bytes()).is_ok(), "whoever has it may accept from it");
+    }
     assert_eq!(other.bind(url.as_bytes()), Err(Error::ADDR_IN_USE));
     assert_eq!(bound.bind(url.as_bytes()), Err(Error::ADDR_IN_USE));
     let connected = bench.connected(PAIR, &url);
@@ -92,7 +95,7 @@ pub fn many_connect_to_one(bench: &Bench) {
 pub fn a_socket_may_talk_to_itself(bench: &Bench) {
     let url = bench.url();
     let bus = bench.bound(BUS, &url);
-    bus.connect(url.as_bytes()).expect("connect");
+    bus.connect(&url);
     bus.until_connections(2);
     bus.say(b"echo");
     // Once through each end.

@@ -93,6 +93,33 @@ static void events() {
     CHECK(!moved.next(0ms, code) && code == std::errc::bad_file_descriptor);
 }
 
+static void who_sent_it() {
+    const std::string address = fresh_address("ipc");
+    mr::bus room, ann, ben;
+    room.set(mr::options::recv_peer, true);
+    room.bind(address);
+    ann.connect(address);
+    ben.connect(address);
+    CHECK(mr::wait_peers(ann) && mr::wait_peers(ben) && mr::wait_peers(room, 2));
+    ann.send("Ann");
+    const mr::raw_message first = room.recv_raw();
+    CHECK(first.body.view() == "Ann" && first.header.empty() && first.from && first.from->subject.empty());
+    CHECK(first.from->process && first.from->process->pid == getpid() && first.from->address.find("pid ") == 0);
+    ben.send("Ben");
+    const std::uint64_t pipe = room.recv_raw().from->pipe;
+    CHECK(pipe != first.from->pipe);
+    room.send_to(pipe, "welcome, Ben");
+    CHECK(ben.recv().view() == "welcome, Ben" && !ann.try_recv());
+    mr::raw_message whole;
+    whole.body = mr::message("welcome, Ann");
+    room.send_to(first.from->pipe, std::move(whole));
+    CHECK(ann.recv().view() == "welcome, Ann" && !ben.try_recv());
+    CHECK_THROWS(room.send_to(0, "nobody"), std::errc::host_unreachable);
+    room.set(mr::options::recv_peer, false);
+    ben.send("again");
+    CHECK(!room.recv_raw().from);
+}
+
 static void buffers_of_all_kinds() {
     const std::string address = fresh_address();
     mr::pair a, b;
@@ -295,6 +322,7 @@ int main() {
     request_and_reply();
     contexts();
     events();
+    who_sent_it();
     buffers_of_all_kinds();
     messages_move();
     what_fails_stays();

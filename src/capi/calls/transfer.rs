@@ -27,7 +27,7 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
             // if the send succeeds.
             unsafe {
                 let data = pointers::read(buf.cast(), Error::FAULT)?;
-                msghdr::send_whole(socket, data, Message::default(), wait(flags)).map(returned)
+                msghdr::send_whole(data, Message::default(), |message| socket.send(message, wait(flags))).map(returned)
             }
         })
     })
@@ -93,11 +93,12 @@ unsafe fn recv_whole(socket: &Context, place: *mut *mut c_void, wait: Wait) -> R
 
 /// Sends a message made of msg_iovlen parts, as nn_send does; or of one message, if there is one part of
 /// length NN_MSG. The first SP_HDR property of the control data becomes the protocol header, which raw
-/// sockets route by; an NN_WS_MSG_TYPE property the opcode of the frame, if it goes over ws; with
+/// sockets route by; an NN_WS_MSG_TYPE property the opcode of the frame, if it goes over ws; an NN_PEER_SEND_TO
+/// property the one peer that gets it (millrace/peer.h); with
 /// msg_controllen NN_MSG they are a message too. After success both messages are the library's, after a
 /// failure both are the caller's. Fails as nn_send, and with EINVAL (msghdr is NULL, an NN_MSG among
-/// several parts, or a header the socket cannot use) or EMSGSIZE (negative msg_iovlen). Any thread, also
-/// several on one socket. (2.5, 2.7)
+/// several parts, or a header the socket cannot use), EMSGSIZE (negative msg_iovlen), EHOSTUNREACH (the one
+/// peer is not there) or ENOTSUP (it cannot send to one). Any thread, also several on one socket. (2.5, 2.7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c_int) -> c_int {
     guard(|| {
@@ -119,9 +120,14 @@ pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c
                 let control = msghdr::control_area(&description)?;
                 message.header = header_of(cmsg::header(control))?;
                 message.kind = cmsg::opcode(control);
+                let to = cmsg::send_to(control)?;
+                let send = |message: &mut Message<'_>| match to {
+                    None => socket.send(message, wait(flags)),
+                    Some(pipe) => socket.send_to(pipe, message, wait(flags)),
+                };
                 let sent = match whole {
-                    Some(data) => msghdr::send_whole(socket, data, message, wait(flags))?,
-                    None => socket.send(&mut message, wait(flags))?,
+                    Some(data) => msghdr::send_whole(data, message, |message| send(message))?,
+                    None => send(&mut message)?,
                 };
                 msghdr::consume_control(&description);
                 Ok(returned(sent))
@@ -131,7 +137,8 @@ pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c
 }
 
 /// Receives one message into msg_iovlen parts in turn, as nn_recv does; or as a new message, if there is one
-/// part of length NN_MSG. Control data, which hold the protocol header as an SP_HDR property, are stored in
+/// part of length NN_MSG. Control data, which hold the protocol header as an SP_HDR property, and with
+/// NN_RECV_PEER who sent it (millrace/peer.h), are stored in
 /// msg_control unless that is NULL: if msg_controllen is NN_MSG as a new message, else if they fit. New
 /// messages are to be freed with nn_freemsg. The structure itself is not changed. Fails as nn_recv, and with
 /// EINVAL (msghdr is NULL, or an NN_MSG is reached among several parts; the message is lost then) or

@@ -11,6 +11,7 @@ pub mod monitor;
 pub mod nn;
 pub mod options;
 pub mod pair;
+pub mod peer;
 pub mod pipeline;
 pub mod pubsub;
 pub mod reqrep;
@@ -53,6 +54,7 @@ mod tests {
             (super::options::NN_CONNECT_TIMEOUT, options::CONNECT_TIMEOUT),
             (super::options::NN_KEEPALIVE, options::KEEPALIVE),
             (super::options::NN_LAST_ENDPOINT, options::LAST_ENDPOINT),
+            (super::peer::NN_RECV_PEER, options::RECV_PEER),
             (super::options::NN_ACCEPT_FROM, system::ACCEPT_FROM),
             (super::options::NN_ACCEPT_MAX, system::ACCEPT_MAX),
             (super::options::NN_DSCP, system::DSCP),

@@ -254,6 +254,17 @@ impl FakeSocket {
         }
     }
 
+    pub fn send_to(&mut self, pipe: PipeId, header: &[u8], body: &[u8]) -> Result<()> {
+        let header = Header::from_slice(header);
+        let mut message = Message { header: header.clone(), ..Message::new(Body::Borrowed(body)) };
+        let answer = self.feed_with(Cmd::SendTo(pipe), &mut message);
+        if answer == Answer::Done {
+            return Ok(());
+        }
+        assert_eq!((&message.header, message.body.bytes()), (&header, body), "an unsent message changed");
+        Err(if let Answer::Fail(error) = answer { error } else { Error::AGAIN })
+    }
+
     pub fn recv(&mut self) -> Result<Received> {
         let ready = self.machine.readiness(self.context).recv;
         let mut first = true;

@@ -14,3 +14,4 @@ mod routing;
 mod simulation;
 mod survey;
 mod table;
+mod to_one;

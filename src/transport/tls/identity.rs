@@ -1,6 +1,6 @@
 //! Who we are and whom we trust.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,6 +13,7 @@ use rustls::{
     CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, ServerConfig,
     ServerConnection, SignatureScheme, SupportedProtocolVersion,
 };
+use x509_cert::der::Decode;
 
 use crate::core::{Error, Result};
 
@@ -129,6 +130,15 @@ pub(super) fn provider() -> Arc<CryptoProvider> {
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     let all: std::result::Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     all.ok().filter(|all| !all.is_empty()).ok_or(Error::INVALID)
+}
+
+/// Whom a certificate names, as RFC 4514 writes it. `None`: it names nobody, or cannot be read.
+pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    let mut subject = String::new();
+    // (`to_string` panics for a value that cannot be written.)
+    write!(subject, "{}", certificate.tbs_certificate.subject).ok()?;
+    Some(subject).filter(|subject| !subject.is_empty())
 }
 
 /// Believes what an authority has signed, and the certificates that it was given themselves.

@@ -88,10 +88,9 @@ fn without_end(value: &[u8]) -> &[u8] {
     value.strip_suffix(b"\0").unwrap_or(value)
 }
 
-/// Nothing takes back what was set before.
+/// Nothing is not PEM either: who gives an empty file for his authorities does not want to believe those of the system.
 fn pem(option: i32, bytes: Vec<u8>) -> Result<OptionValue> {
     match option {
-        _ if bytes.is_empty() => {}
         KEY => drop(private_key(&bytes)?),
         _ => drop(certificates(&bytes)?),
     }

@@ -7,6 +7,7 @@
 //!
 //! One lock holds the whole of it: reading may have to write (handshake, alerts) and the reverse. Nothing blocks under it.
 
+use std::cell::Cell;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::RawFd;
@@ -17,7 +18,7 @@ use rustls::{CertificateError, Connection};
 use crate::core::Result;
 
 use super::super::stream::{Stream, Wire};
-use super::identity::{TlsClient, TlsServer, is_of_authority};
+use super::identity::{TlsClient, TlsServer, is_of_authority, subject};
 
 #[derive(Debug)]
 pub struct TlsStream {
@@ -36,6 +37,59 @@ struct State {
     fault: Option<String>,
     /// The last read filled its room: there may be more in here.
     full: bool,
+    /// What was read from the wire and is still to be taken in, because there was no room for what it says.
+    left: Vec<u8>,
+}
+
+/// What is read from the wire while a call lasts. rustls by itself asks for 4 KiB at first and never for more than a record. The room is its thread's, so that an idle connection has none.
+struct Ahead {
+    room: Vec<u8>,
+    /// What is still to be taken in of it.
+    from: usize,
+    to: usize,
+    /// The wire gave less than there was room for: the kernel has no more.
+    is_short: bool,
+}
+
+/// Room, and the least that is asked for: a whole record, for a part of one says nothing.
+const MUCH: usize = 64 * 1024;
+const LITTLE: usize = 18 * 1024;
+
+thread_local! {
+    static ROOM: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Ahead {
+    /// `left`: what the call before has left.
+    fn begin(left: &mut Vec<u8>) -> Ahead {
+        // (A thread that is about to end may have let go of it.)
+        let mut room = ROOM.try_with(Cell::take).unwrap_or_default();
+        room.resize(MUCH, 0);
+        let to = left.len();
+        room[..to].copy_from_slice(left);
+        *left = Vec::new();
+        Ahead { room, from: 0, to, is_short: false }
+    }
+
+    /// Gives the room back, and what the next call begins with.
+    fn end(self) -> Vec<u8> {
+        let left = self.unread().to_vec();
+        let _ = ROOM.try_with(|room| room.set(self.room));
+        left
+    }
+
+    fn unread(&self) -> &[u8] {
+        &self.room[self.from..self.to]
+    }
+
+    /// Reads once, when all before is taken in: about as much as is wanted.
+    fn fill(&mut self, wire: &Wire, wanted: usize) -> io::Result<()> {
+        (self.from, self.to) = (0, 0);
+        let size = wanted.clamp(LITTLE, MUCH);
+        self.to = wire.read(&mut self.room[..size])?;
+        self.is_short = self.to < size;
+        Ok(())
+    }
 }
 
 impl TlsStream {
@@ -50,7 +104,7 @@ impl TlsStream {
     }
 
     fn new(wire: Wire, tls: Connection) -> TlsStream {
-        let state = State { tls, first: Vec::new(), ended: false, fault: None, full: false };
+        let state = State { tls, first: Vec::new(), ended: false, fault: None, full: false, left: Vec::new() };
         TlsStream { wire, state: Mutex::new(state) }
     }
 
@@ -72,11 +126,19 @@ impl State {
         Ok(())
     }
 
-    /// Takes in what the kernel has, once. `WouldBlock`: nothing.
-    fn pull(&mut self, wire: &Wire) -> io::Result<()> {
-        let mut reader = Reader { wire, first: &mut self.first };
-        if self.tls.read_tls(&mut reader)? == 0 {
+    /// Takes in a part of what was read, or of what the kernel has. `WouldBlock`: nothing.
+    fn pull(&mut self, wire: &Wire, ahead: &mut Ahead, wanted: usize) -> io::Result<()> {
+        if ahead.unread().is_empty() {
+            ahead.fill(wire, wanted)?;
+            let missing = 4usize.saturating_sub(self.first.len()).min(ahead.unread().len());
+            self.first.extend_from_slice(&ahead.unread()[..missing]);
+        }
+        // Nothing is an end-of-file, which it is told in this way; and after close_notify it takes nothing.
+        let taken = self.tls.read_tls(&mut ahead.unread())?;
+        ahead.from += taken;
+        if taken == 0 {
             self.ended = true;
+            ahead.from = ahead.to;
             if self.tls.is_handshaking() {
                 let text = "the peer hung up during the handshake: perhaps it speaks plain tcp";
                 return Err(self.fail(text.to_owned()));
@@ -96,6 +158,13 @@ impl State {
 
     /// Reads until the room is full or the end is reached (`Ok`), or something else stops it.
     fn fill(&mut self, wire: &Wire, into: &mut [u8]) -> (usize, io::Result<()>) {
+        let mut ahead = Ahead::begin(&mut self.left);
+        let filled = self.fill_from(wire, &mut ahead, into);
+        self.left = ahead.end();
+        filled
+    }
+
+    fn fill_from(&mut self, wire: &Wire, ahead: &mut Ahead, into: &mut [u8]) -> (usize, io::Result<()>) {
         let mut made = 0;
         while made < into.len() {
             match self.tls.reader().read(&mut into[made..]) {
@@ -105,8 +174,10 @@ impl State {
                 Err(error) if error.kind() != ErrorKind::WouldBlock => return (made, Err(error)),
                 Err(_) if self.ended => break,
                 Err(_) if self.fault.is_some() => return (made, Err(self.fault())),
+                // With nothing made yet the kernel is asked: an end-of-file may have come together with a part of a record.
+                Err(error) if made > 0 && ahead.is_short && ahead.unread().is_empty() => return (made, Err(error)),
                 Err(_) => {
-                    if let Err(error) = self.pull(wire) {
+                    if let Err(error) = self.pull(wire, ahead, into.len() - made) {
                         return (made, Err(error));
                     }
                 }
@@ -126,13 +197,20 @@ impl State {
 
     /// Goes on with the handshake. `WouldBlock`: the peer's turn, or the kernel is full.
     fn shake_hands(&mut self, wire: &Wire) -> io::Result<()> {
+        let mut ahead = Ahead::begin(&mut self.left);
+        let outcome = self.shake_hands_from(wire, &mut ahead);
+        self.left = ahead.end();
+        outcome
+    }
+
+    fn shake_hands_from(&mut self, wire: &Wire, ahead: &mut Ahead) -> io::Result<()> {
         while self.tls.is_handshaking() {
             if self.fault.is_some() {
                 return Err(self.fault());
             }
             self.push(wire)?;
             if self.tls.is_handshaking() {
-                self.pull(wire)?;
+                self.pull(wire, ahead, LITTLE)?;
             }
         }
         Ok(())
@@ -248,26 +326,17 @@ impl Stream for TlsStream {
         self.state().fault.clone()
     }
 
+    fn subject(&self) -> Option<String> {
+        let state = self.state();
+        subject(state.tls.peer_certificates()?.first()?)
+    }
+
     fn fd(&self) -> RawFd {
         self.wire.fd()
     }
 }
 
-/// The wire as the standard library sees it, remembering how the peer began.
-struct Reader<'a> {
-    wire: &'a Wire,
-    first: &'a mut Vec<u8>,
-}
-
-impl Read for Reader<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let count = self.wire.read(into)?;
-        let missing = 4usize.saturating_sub(self.first.len()).min(count);
-        self.first.extend_from_slice(&into[..missing]);
-        Ok(count)
-    }
-}
-
+/// The wire as the standard library sees it.
 struct Writer<'a>(&'a Wire);
 
 impl Write for Writer<'_> {

@@ -1,10 +1,11 @@
 //! The two ends over a socket pair, moved by hand.
 
-use std::io::{self, ErrorKind, IoSlice, Write};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::os::unix::net::UnixStream;
 
 use socket2::Socket;
 
+use super::identity::subject;
 use super::{TlsClient, TlsServer, TlsStream};
 use crate::transport::stream::{Buffers, Stream, Wire};
 
@@ -82,6 +83,58 @@ fn both_ways(client: &TlsClient) {
     assert_eq!(ends[0].read(&mut [0; 9]).unwrap(), 0);
 }
 
+/// What was read of the wire and has no room is there for the next read, and no readiness tells of it.
+#[test]
+fn small_rooms_lose_nothing() {
+    let ends = pair(&TlsClient::unverified().unwrap(), "anything.example", &certificate());
+    shake_hands(&ends).unwrap();
+    let bytes: Vec<u8> = (0..100_000u32).map(|at| (at * 7 / 3) as u8).collect();
+    let mut sent = 0;
+    let mut got = Vec::new();
+    for room in [1, 7, 256, 4096, 5000, 60_000, 70_000].into_iter().cycle() {
+        if sent < bytes.len() {
+            sent += ends[0].write(&[IoSlice::new(&bytes[sent..])]).unwrap_or(0);
+        }
+        let mut room = vec![0; room];
+        if let Ok(count) = ends[1].read(&mut room) {
+            got.extend_from_slice(&room[..count]);
+            assert_eq!(ends[1].has_unread(), count == room.len());
+        }
+        if got.len() == bytes.len() {
+            break;
+        }
+    }
+    assert!(got == bytes);
+}
+
+/// One readiness may tell of a part of a record and of the end.
+#[test]
+fn an_end_in_the_midst_of_a_record_is_an_end() {
+    let (left, middle) = UnixStream::pair().unwrap();
+    let (other, right) = UnixStream::pair().unwrap();
+    let pem = certificate();
+    let server = TlsServer::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
+    let client = TlsClient::unverified().unwrap();
+    let ends = [TlsStream::client(wire(left), &client, "x").unwrap(), TlsStream::server(wire(right), &server).unwrap()];
+    let pass_on = |from: &UnixStream, to: &UnixStream, most: usize| {
+        let mut bytes = vec![0; 100_000];
+        from.set_nonblocking(true).unwrap();
+        if let Ok(count) = (&*from).read(&mut bytes) {
+            (&*to).write_all(&bytes[..count.min(most)]).unwrap();
+        }
+    };
+    for _ in 0..10 {
+        let _ = (ends[0].prepare(), ends[1].prepare());
+        pass_on(&middle, &other, usize::MAX);
+        pass_on(&other, &middle, usize::MAX);
+    }
+    // Together, so that one read of the wire brings the part, and only a second one the end.
+    ends[0].write(&[IoSlice::new(&[7; 10_000])]).unwrap();
+    pass_on(&middle, &other, 100);
+    other.shutdown(std::net::Shutdown::Write).unwrap();
+    assert_eq!(ends[1].read(&mut [0; 20_000]).unwrap(), 0);
+}
+
 #[test]
 fn an_authority_is_believed_for_the_right_name_only() {
     let (ours, theirs) = (certificate(), certificate());
@@ -136,6 +189,24 @@ fn a_certificate_that_has_signed_itself_is_believed_as_what_it_is() {
     // Somebody who has the certificate, which is no secret, and not its key.
     let thief = (named.0.clone(), other.1.clone());
     assert!(TlsServer::from_pem(thief.0.as_bytes(), thief.1.as_bytes()).is_err());
+}
+
+/// C reads it up to a zero, and people up to a comma.
+#[test]
+fn a_subject_is_what_it_says_and_nothing_in_it_ends_it() {
+    let of = |parts: &[(rcgen::DnType, &str)]| {
+        let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        parts.iter().for_each(|(kind, text)| params.distinguished_name.push(kind.clone(), *text));
+        let key = rcgen::KeyPair::generate().unwrap();
+        subject(params.self_signed(&key).unwrap().der())
+    };
+    use rcgen::DnType::{CommonName, OrganizationName};
+    assert_eq!(of(&[]), None);
+    assert_eq!(of(&[(CommonName, "sensor 7")]).as_deref(), Some("CN=sensor 7"));
+    assert_eq!(of(&[(OrganizationName, "Us"), (CommonName, "a,O=b")]).as_deref(), Some("CN=a\\,O=b,O=Us"));
+    assert_eq!(of(&[(CommonName, "admin\0.example")]).as_deref(), Some("CN=admin\\00.example"));
+    assert_eq!(subject(&b"rubbish"[..].into()), None);
 }
 
 #[test]

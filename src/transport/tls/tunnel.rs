@@ -87,6 +87,10 @@ impl Stream for Tunnel {
         self.tls.complaint()
     }
 
+    fn subject(&self) -> Option<String> {
+        self.tls.subject()
+    }
+
     fn say_goodbye(&self) {
         self.tls.say_goodbye();
     }

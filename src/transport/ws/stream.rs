@@ -268,6 +268,10 @@ impl Stream for WsStream {
         self.complaint.get().cloned().or_else(|| self.wire.complaint())
     }
 
+    fn subject(&self) -> Option<String> {
+        self.wire.subject()
+    }
+
     fn needs_preparing(&self) -> bool {
         self.wire.needs_preparing()
     }

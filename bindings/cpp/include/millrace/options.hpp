@@ -5,6 +5,7 @@
 #define MILLRACE_OPTIONS_HPP
 
 #include <millrace/options.h>
+#include <millrace/peer.h>
 #include <millrace/tls.h>
 #include <nanomsg/ipc.h>
 #include <nanomsg/nn.h>
@@ -53,6 +54,8 @@ inline constexpr option<bool> spin{NN_SOL_SOCKET, NN_SPIN};
 /// These are told in millrace/options.h.
 inline constexpr option<milliseconds> connect_timeout{NN_SOL_SOCKET, NN_CONNECT_TIMEOUT};
 inline constexpr option<milliseconds> keepalive{NN_SOL_SOCKET, NN_KEEPALIVE};
+/// socket::recv_raw tells who sent a message (millrace/peer.h).
+inline constexpr option<bool> recv_peer{NN_SOL_SOCKET, NN_RECV_PEER};
 inline constexpr option<std::string> accept_from{NN_SOL_SOCKET, NN_ACCEPT_FROM};
 inline constexpr option<int> accept_max{NN_SOL_SOCKET, NN_ACCEPT_MAX};
 inline constexpr option<int> dscp{NN_SOL_SOCKET, NN_DSCP};

@@ -60,10 +60,24 @@ private:
     int id_;
 };
 
-/// A message of a raw socket: the protocol's header and the body.
+/// The other end of a connection (millrace/peer.h).
+struct peer {
+    /// The number of the connection, which its events have too (event::connection).
+    std::uint64_t pipe = 0;
+    /// "127.0.0.1:40123"; over ipc the process in words; empty if it is not known.
+    std::string address;
+    /// The process, over ipc and its like.
+    std::optional<nnx_process> process;
+    /// Whom the certificate names, over TLS; empty if there is none.
+    std::string subject;
+};
+
+/// A message with what belongs to it: the protocol's header, which is empty unless the socket is raw, and the body.
 struct raw_message {
     message header;
     message body;
+    /// Who sent it, where options::recv_peer is on. It does not matter for sending.
+    std::optional<millrace::peer> from{};
 };
 
 class incoming;
@@ -140,6 +154,11 @@ public:
     /// Sends a message of a raw socket with its header.
     void send(raw_message&& whole, wait may_wait = wait::yes);
 
+    /// Sends a message to one peer alone, by the number of its connection (peer::pipe), and waits while that peer takes no more. Fails with
+    /// std::errc::host_unreachable if it is not there, or no more (millrace/peer.h).
+    void send_to(std::uint64_t pipe, const_buffer bytes, wait may_wait = wait::yes);
+    void send_to(std::uint64_t pipe, raw_message&& whole, wait may_wait = wait::yes);
+
     // ---- receiving
 
     /// Receives a message. With a signal handler of the program, waiting ends with std::errc::interrupted.
@@ -174,7 +193,7 @@ public:
     /// A message if one comes within so long, whatever the option recv_timeout says.
     std::optional<message> recv_for(std::chrono::milliseconds time);
 
-    /// Receives a message of a raw socket with its header.
+    /// Receives a message of a raw socket with its header, or of any with who sent it.
     raw_message recv_raw(wait may_wait = wait::yes);
 
     /// The messages that come, as a range: for (millrace::message& m : socket.messages()). It ends when the socket is
@@ -298,8 +317,46 @@ private:
     nn_iovec* many_ = nullptr;
 };
 
-/// Where the protocol's header stands in control data: behind the property's head, with its length in front.
-inline constexpr std::size_t control_head = sizeof(nn_cmsghdr) + sizeof(std::size_t);
+/// Adds a property to control data.
+inline void add_property(message& control, int level, int type, const void* data, std::size_t size) {
+    const std::size_t start = control.size();
+    control.resize(start + NN_CMSG_SPACE(size));
+    std::memset(control.data() + start, 0, control.size() - start);
+    nn_cmsghdr head{};
+    head.cmsg_len = NN_CMSG_LEN(size);
+    head.cmsg_level = level;
+    head.cmsg_type = type;
+    std::memcpy(control.data() + start, &head, sizeof head);
+    std::memcpy(control.data() + start + sizeof head, data, size);
+}
+
+/// Adds the protocol's header to control data: its length, and its bytes.
+inline void add_header(message& control, const message& header) {
+    const std::size_t size = header.size();
+    message data(sizeof size + size);
+    std::memcpy(data.data(), &size, sizeof size);
+    if (size > 0) std::memcpy(data.data() + sizeof size, header.data(), size);
+    add_property(control, PROTO_SP, SP_HDR, data.data(), data.size());
+}
+
+/// Reads a property of level NN_PEER.
+inline void read_peer(peer& from, int type, const char* data) {
+    if (type == NN_PEER_PIPE) std::memcpy(&from.pipe, data, sizeof from.pipe);
+    if (type == NN_PEER_ADDRESS) from.address = data;
+    if (type == NN_PEER_SUBJECT) from.subject = data;
+    if (type == NN_PEER_PROCESS) {
+        nnx_process process;
+        std::memcpy(&process, data, sizeof process);
+        from.process = process;
+    }
+}
+
+inline void send_with(int handle, const message& control, const_buffer body, int flags) {
+    iovecs vectors(&body, 1);
+    vectors.header()->msg_control = const_cast<std::byte*>(control.data());
+    vectors.header()->msg_controllen = control.size();
+    check(nn_sendmsg(handle, vectors.header(), flags), "nn_sendmsg");
+}
 
 }  // namespace detail
 
@@ -309,22 +366,23 @@ inline void socket::send_gather(const const_buffer* parts, std::size_t count, wa
 }
 
 inline void socket::send(raw_message&& whole, wait may_wait) {
-    const std::size_t size = whole.header.size();
-    message control(NN_CMSG_ALIGN_(detail::control_head + size));
-    std::memset(control.data(), 0, control.size());
-    nn_cmsghdr head{};
-    head.cmsg_len = detail::control_head + size;
-    head.cmsg_level = PROTO_SP;
-    head.cmsg_type = SP_HDR;
-    std::memcpy(control.data(), &head, sizeof head);
-    std::memcpy(control.data() + sizeof head, &size, sizeof size);
-    if (size > 0) std::memcpy(control.data() + detail::control_head, whole.header.data(), size);
+    message control;
+    detail::add_header(control, whole.header);
+    detail::send_with(handle_, control, whole.body, flag(may_wait));
+    whole = raw_message();
+}
 
-    const const_buffer body(whole.body);
-    detail::iovecs vectors(&body, 1);
-    vectors.header()->msg_control = control.data();
-    vectors.header()->msg_controllen = control.size();
-    detail::check(nn_sendmsg(handle_, vectors.header(), flag(may_wait)), "nn_sendmsg");
+inline void socket::send_to(std::uint64_t pipe, const_buffer bytes, wait may_wait) {
+    message control;
+    detail::add_property(control, NN_PEER, NN_PEER_SEND_TO, &pipe, sizeof pipe);
+    detail::send_with(handle_, control, bytes, flag(may_wait));
+}
+
+inline void socket::send_to(std::uint64_t pipe, raw_message&& whole, wait may_wait) {
+    message control;
+    detail::add_header(control, whole.header);
+    detail::add_property(control, NN_PEER, NN_PEER_SEND_TO, &pipe, sizeof pipe);
+    detail::send_with(handle_, control, whole.body, flag(may_wait));
     whole = raw_message();
 }
 
@@ -342,8 +400,12 @@ inline raw_message socket::recv_raw(wait may_wait) {
     got.body = message::adopt(body, static_cast<std::size_t>(size));
     const message block = message::adopt(control, 0);
     for (nn_cmsghdr* at = nn_cmsg_nxthdr_(&header, nullptr); at != nullptr; at = nn_cmsg_nxthdr_(&header, at)) {
-        if (at->cmsg_level != PROTO_SP || at->cmsg_type != SP_HDR) continue;
         const char* data = reinterpret_cast<const char*>(at + 1);
+        if (at->cmsg_level == NN_PEER) {
+            if (!got.from) got.from.emplace();
+            detail::read_peer(*got.from, at->cmsg_type, data);
+        }
+        if (at->cmsg_level != PROTO_SP || at->cmsg_type != SP_HDR) continue;
         std::size_t length = 0;
         std::memcpy(&length, data, sizeof length);
         got.header = message(const_buffer(data + sizeof length, length));

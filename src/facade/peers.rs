@@ -1,0 +1,76 @@
+//! Who is at the other end of a connection.
+
+use std::os::fd::RawFd;
+use std::sync::Arc;
+
+use rustix::net::sockopt::socket_peercred;
+
+use crate::core::peer::{Peer, Process};
+use crate::core::{Error, PipeId, Result};
+use crate::sys::descriptor::borrow;
+use crate::transport::system;
+
+use super::pipes::{Entry, Pipe, PipeTable};
+
+impl PipeTable {
+    /// The attached pipe with this [number](Entry::number). `EHOSTUNREACH`: there is none, or it is no more.
+    pub fn attached(&mut self, number: u64) -> Result<PipeId> {
+        let (id, generation) = (PipeId(number as u32), (number >> 32) as u32);
+        let entry = self.find(id, generation).filter(|entry| entry.life.is_attached());
+        entry.map(|_| id).ok_or(Error::HOST_UNREACHABLE)
+    }
+}
+
+impl Entry {
+    /// Tells a connection from all others of its socket for a long time.
+    pub fn number(&self, id: PipeId) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(id.0)
+    }
+
+    /// The other end, as it was when this was first asked: of a connection that is over the system knows none.
+    pub fn peer(&mut self, id: PipeId) -> Arc<Peer> {
+        if let Some(peer) = &self.peer {
+            return Arc::clone(peer);
+        }
+        let fd = self.fd();
+        let peer = Arc::new(Peer {
+            pipe: self.number(id),
+            address: fd.map(address_of).unwrap_or_default(),
+            process: fd.and_then(process_of),
+            subject: self.subject(),
+        });
+        self.peer = Some(Arc::clone(&peer));
+        peer
+    }
+
+    /// Certificates are shown after the system has connected.
+    pub fn greeted(&mut self) {
+        if let Some(known) = self.peer.take() {
+            self.peer = Some(Arc::new(Peer { subject: self.subject(), ..(*known).clone() }));
+        }
+    }
+
+    fn subject(&self) -> Option<String> {
+        match &self.pipe {
+            Pipe::Stream { pipe, .. } => pipe.stream().subject(),
+            Pipe::Inproc(_) => None,
+        }
+    }
+}
+
+/// The other end of a connection in words: an IP address and port, or the process at the other end of a unix socket.
+pub fn address_of(fd: RawFd) -> String {
+    if let Some(address) = system::peer(fd) {
+        return address.to_string();
+    }
+    process_of(fd).map_or_else(String::new, |Process { pid, uid, gid }| format!("pid {pid}, uid {uid}, gid {gid}"))
+}
+
+/// The process at the other end of a unix socket.
+fn process_of(fd: RawFd) -> Option<Process> {
+    if system::peer(fd).is_some() {
+        return None;
+    }
+    let who = socket_peercred(borrow(fd)).ok()?;
+    Some(Process { pid: who.pid.as_raw_nonzero().get(), uid: who.uid.as_raw(), gid: who.gid.as_raw() })
+}
