@@ -28,7 +28,7 @@ pub fn run(cat: &Arc<Cat>, feed: Feed) -> Result<(), Failure> {
     loop {
         match told.recv() {
             Ok(ChatEnd::Sending(Ok(()))) if cat.plan.recv_timeout.is_some() => {
-                lines_ended.store(true, Ordering::Relaxed)
+                lines_ended.store(true, Ordering::Relaxed);
             }
             Ok(ChatEnd::Sending(result) | ChatEnd::Receiving(result)) => return result,
             Err(_) => return Ok(()),
