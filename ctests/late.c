@@ -74,7 +74,7 @@ static void use_bus(void) {
     NONE(nnqi_call(proxy, "absent", NO_ARGUMENTS, patience()), EINVAL);
     CHECK(strstr(nnqi_error(), "absent") != NULL);
     NONE(nnqi_call(0, "absent", NO_ARGUMENTS, patience()), EBADF);
-    CHECK(strstr(nnqi_error(), "absent") == NULL && nnqi_error()[0] != 0);
+    CHECK(strstr(nnqi_error(), "0 where a") != NULL);
     nnqi_subscription subscription = nnqi_subscribe(proxy, "news", 10);
     GOOD(subscription);
     WAIT(nnqi_emit(object, "news", TUPLE(nnqi_int('i', 7))) == 1);

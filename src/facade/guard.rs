@@ -81,7 +81,8 @@ impl StateLock {
         }
     }
 
-    /// Does, without any lock, what was left to be done.
+    /// Does, without any lock, what was left to be done. Not inlined: it comes to [`StateLock::follow_up`] again, on the caller's small stack.
+    #[inline(never)]
     fn carry_out(&self, work: Work) {
         let reactor = &self.runtime.reactor;
         for job in work {

@@ -20,7 +20,8 @@ use super::waiters::Phase;
 use super::work::Job;
 
 impl SocketState {
-    /// What must be done after commands before the lock is let go.
+    /// What must be done after commands before the lock is let go. Not inlined, for the stack of who carries out work after it.
+    #[inline(never)]
     pub fn settle(&mut self) {
         while let Some(id) = self.pipes.changed.pop() {
             self.settle_pipe(id);
