@@ -42,9 +42,11 @@ everything() {
     for program in remote_lat local_thr remote_thr inproc_lat inproc_thr; do
         link local_lat.1 "$DATADIR/man/man1/$program.1"
     done
-    file packaging/completions/nanocat "$DATADIR/bash-completion/completions/nanocat"
-    file packaging/completions/_nanocat "$ZSHDIR/_nanocat"
-    file packaging/completions/nanocat.fish "$DATADIR/fish/vendor_completions.d/nanocat.fish"
+    for tool in nanocat nanoqi; do
+        file "packaging/completions/$tool" "$DATADIR/bash-completion/completions/$tool"
+        file "packaging/completions/_$tool" "$ZSHDIR/_$tool"
+        file "packaging/completions/$tool.fish" "$DATADIR/fish/vendor_completions.d/$tool.fish"
+    done
     # They are ours alone, so they go when they are empty.
     for ours in "$cmake" "$INCLUDEDIR/nanomsg" "$INCLUDEDIR/millrace/qi" "$INCLUDEDIR/millrace"; do directory "$ours"; done
 }

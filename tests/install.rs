@@ -67,13 +67,16 @@ fn what_is_installed() {
         "lib/libnanomsg.so.6.0.1",
         "lib/pkgconfig/nanomsg.pc",
         "share/bash-completion/completions/nanocat",
+        "share/bash-completion/completions/nanoqi",
         "share/fish/vendor_completions.d/nanocat.fish",
+        "share/fish/vendor_completions.d/nanoqi.fish",
         "share/man/man1/inproc_lat.1",
         "share/man/man1/inproc_thr.1",
         "share/man/man1/local_thr.1",
         "share/man/man1/remote_lat.1",
         "share/man/man1/remote_thr.1",
         "share/zsh/site-functions/_nanocat",
+        "share/zsh/site-functions/_nanoqi",
     ]
     .map(str::to_owned)
     .into();

@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -11,7 +13,7 @@ use nanomsg::qi::bus::serve;
 use nanomsg::qi::server::{Call, Object, ObjectBuilder, Server};
 use nanomsg::qi::value::Value;
 use serde_json::Value as Json;
-use support::run;
+use support::{repo_root, run};
 
 const LIMIT: Duration = Duration::from_secs(30);
 /// As NAOqi has them, with a date alone in a struct.
@@ -171,4 +173,45 @@ fn logs_are_sent_and_viewed() {
     assert_eq!(lines[0]["message"], "by the way");
     assert!(lines[0]["source"].as_str().unwrap().starts_with("nanoqi:"), "{}", lines[0]);
     server.close();
+}
+
+/// Every command and option of `--help` is in the completions for each shell, and in the manual page; nothing else is.
+#[test]
+fn the_completions_and_the_page_are_those_of_the_tool() {
+    let (code, help, _) = nanoqi("", &["--help"]);
+    assert_eq!(code, 0);
+    let indented = help.lines().filter_map(|line| line.strip_prefix("  "));
+    let words: BTreeSet<&str> = indented.filter_map(|line| line.split(' ').next()).collect();
+    assert!(words.contains("--qi-url") && words.contains("list"), "{help}");
+    let packaging = repo_root().join("packaging/completions");
+    let read = |file: &str| fs::read_to_string(packaging.join(file)).expect(file);
+    // What stands behind `before` in a line, up to one of `ends`.
+    let found = |text: &str, before: &str, ends: &[char], dashes: &str| -> BTreeSet<String> {
+        let parts = text.lines().filter_map(|line| Some(line.split_once(before)?.1.split(ends).next()?.to_owned()));
+        parts.map(|word| format!("{dashes}{word}")).collect()
+    };
+    let of_fish = read("nanoqi.fish");
+    let mut fish = found(&of_fish, "nanoqi -l ", &[' '], "--");
+    fish.extend(found(&of_fish, " -n $none -a ", &[' '], ""));
+    let of_zsh = read("_nanoqi");
+    let mut zsh = found(&of_zsh, "    '--", &['=', '['], "--");
+    zsh.extend(found(&of_zsh, "            '", &[':'], ""));
+    let of_bash = read("nanoqi");
+    let lists = of_bash.lines().filter(|line| line.contains("-W \"--") || line.contains("-W \"list "));
+    let bash: BTreeSet<String> =
+        lists.flat_map(|line| line.split('"').nth(1).unwrap_or_default().split(' ')).map(str::to_owned).collect();
+    let mut expected: BTreeSet<String> = words.iter().map(|&word| word.to_owned()).collect();
+    // (It is a command, too.)
+    expected.insert("help".into());
+    assert_eq!((&fish, &zsh, &bash), (&expected, &expected, &expected));
+
+    let page = fs::read_to_string(repo_root().join("docs/man/nanoqi.1")).expect("the page");
+    let missing: Vec<_> = words
+        .iter()
+        .filter(|word| match word.strip_prefix("--") {
+            Some(option) => !page.contains(&format!(".It Fl -{option}")),
+            None => !page.contains(&format!(".It Cm {word}")),
+        })
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
