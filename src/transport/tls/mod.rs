@@ -4,6 +4,8 @@
 pub mod options;
 
 #[cfg(feature = "tls")]
+mod clients;
+#[cfg(feature = "tls")]
 mod identity;
 #[cfg(feature = "tls")]
 mod settings;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::{NoClientAuth, NoServerSessionStorage};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
@@ -16,6 +16,7 @@ use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
 use crate::transport::TransportOptions;
 
+use super::clients;
 use super::identity::{TlsClient, TlsServer, certificates, provider, server_name};
 use super::options::{
     AUTH, AUTH_NONE, AUTH_OPTIONAL, AUTH_REQUIRED, CA, CA_FILE, CERT, CERT_FILE, INSECURE, KEY, KEY_FILE, LEVEL,
@@ -113,7 +114,7 @@ impl TlsServer {
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(versions(options))
             .map_err(|_| Error::NOT_SUPPORTED)?
-            .with_client_cert_verifier(clients(options, auth)?)
+            .with_client_cert_verifier(believed_clients(options, auth)?)
             .with_single_cert(chain, key)
             .map_err(|_| Error::INVALID)?;
         if auth != AUTH_NONE {
@@ -173,17 +174,12 @@ fn versions(options: &TransportOptions) -> &'static [&'static SupportedProtocolV
     }
 }
 
-fn clients(options: &TransportOptions, auth: i32) -> Result<Arc<dyn ClientCertVerifier>> {
+fn believed_clients(options: &TransportOptions, auth: i32) -> Result<Arc<dyn ClientCertVerifier>> {
     if auth == AUTH_NONE {
         return Ok(Arc::new(NoClientAuth));
     }
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&given(options, CA).ok_or(Error::INVALID)?)? {
-        roots.add(certificate).map_err(|_| Error::INVALID)?;
-    }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
-    let builder = if auth == AUTH_OPTIONAL { builder.allow_unauthenticated() } else { builder };
-    builder.build().map_err(|_| Error::INVALID)
+    let known = certificates(&given(options, CA).ok_or(Error::INVALID)?)?;
+    clients::believing(known, auth == AUTH_REQUIRED)
 }
 
 /// What cannot be read of them is left out, as other programs do.

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixStream;
 use socket2::Socket;
 
 use super::identity::subject;
+use super::options::{AUTH, AUTH_OPTIONAL, AUTH_REQUIRED, CA, CERT, KEY, LEVEL};
 use super::{TlsClient, TlsServer, TlsStream};
+use crate::transport::TransportOptions;
 use crate::transport::stream::{Buffers, Stream, Wire};
 
 pub fn certificate() -> (String, String) {
@@ -189,6 +191,42 @@ fn a_certificate_that_has_signed_itself_is_believed_as_what_it_is() {
     // Somebody who has the certificate, which is no secret, and not its key.
     let thief = (named.0.clone(), other.1.clone());
     assert!(TlsServer::from_pem(thief.0.as_bytes(), thief.1.as_bytes()).is_err());
+}
+
+fn options(all: &[(i32, &[u8])]) -> TransportOptions {
+    let mut options = TransportOptions::default();
+    all.iter().for_each(|(option, value)| options.set(LEVEL, *option, value).unwrap());
+    options
+}
+
+/// A sensor shows a certificate that has signed itself, and the server was given that very one.
+#[test]
+fn so_is_one_of_a_client() {
+    let (later, past) = ((4000, 1, 1), (2001, 1, 1));
+    let server = of_a_robot(&["127.0.0.1"], later);
+    let [known, unknown, expired] = [later, later, past].map(|end| of_a_robot(&["sensor.example"], end));
+    let plain = certificate();
+    for (believed, shown, good) in
+        [(&known, &known, true), (&plain, &plain, true), (&known, &unknown, false), (&expired, &expired, false)]
+    {
+        for must in [true, false] {
+            let theirs = options(&[
+                (CERT, server.0.as_bytes()),
+                (KEY, server.1.as_bytes()),
+                (CA, believed.0.as_bytes()),
+                (AUTH, &if must { AUTH_REQUIRED } else { AUTH_OPTIONAL }.to_ne_bytes()),
+            ]);
+            let ours = options(&[(CERT, shown.0.as_bytes()), (KEY, shown.1.as_bytes()), (CA, server.0.as_bytes())]);
+            let (left, right) = UnixStream::pair().unwrap();
+            let (client, server) = (TlsClient::configured(&ours).unwrap(), TlsServer::configured(&theirs).unwrap());
+            let ends = [
+                TlsStream::client(wire(left), &client, "127.0.0.1").unwrap(),
+                TlsStream::server(wire(right), &server).unwrap(),
+            ];
+            let outcome = shake_hands(&ends);
+            assert_eq!(outcome.is_ok(), good, "{outcome:?}");
+        }
+    }
 }
 
 /// C reads it up to a zero, and people up to a comma.

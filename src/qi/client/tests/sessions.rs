@@ -92,6 +92,7 @@ fn adder() -> Fake {
 }
 
 /// No endpoint is waited for while another one answers, however long it may take.
+#[cfg(feature = "tls")]
 #[test]
 fn a_silent_endpoint_does_not_hold_up_the_others() {
     let service = adder();
