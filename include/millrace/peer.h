@@ -9,7 +9,7 @@
 
 /**
  * int of level NN_SOL_SOCKET, default 0. 1: the control data that nn_recvmsg stores tell who sent the message, by properties of level NN_PEER
- * behind that of the protocol header. It holds for messages that the socket looks at from now on, and costs nothing while it is 0. Contexts have
+ * behind that of the protocol header. It holds for messages that the socket looks at from now on, and costs next to nothing while it is 0. Contexts have
  * what their socket has. Other values are EINVAL.
  */
 #define NN_RECV_PEER 19832
