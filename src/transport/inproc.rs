@@ -129,8 +129,11 @@ impl InprocPipe {
             std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
         }
         let Some(Message { header, body, kind, peer }) = self.taken.pop_front() else { return (None, false) };
-        // Nobody is named in a queue, so there is nothing to let go of behind the moves.
         debug_assert!(peer.is_none(), "a message kept for another socket names its sender");
+        #[expect(
+            clippy::mem_forget,
+            reason = "nobody is named in a queue, so there is nothing to let go of behind the moves"
+        )]
         std::mem::forget(peer);
         let size = header.len() + body.len();
         let before = Load(lane.load.fetch_sub(Load::of(size), Ordering::AcqRel));

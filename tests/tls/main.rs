@@ -109,7 +109,7 @@ fn what_does_not_fit_is_said_where_it_is_given() {
     assert_eq!(set(CERT, b"no PEM"), Err(Error::INVALID));
     assert_eq!(set(KEY, one.certificate.as_bytes()), Err(Error::INVALID));
     assert_eq!(set(CERT_FILE, b"/no/such/file").unwrap_err().errno(), 2);
-    assert_eq!(set(CA_FILE, b"/dev/null"), Ok(()), "nothing takes back what was set");
+    assert_eq!(set(CA_FILE, b"/dev/null"), Err(Error::INVALID), "an empty file is nobody's authorities");
     assert_eq!(set(MIN_VERSION, &11_i32.to_ne_bytes()), Err(Error::INVALID));
     assert_eq!(set(SERVER_NAME, b"no name at all"), Err(Error::INVALID));
     assert_eq!(set(99, b""), Err(Error::NO_PROTO_OPT));
