@@ -125,7 +125,7 @@ impl Socket {
     /// [`Peer::pipe`]: crate::Peer::pipe
     /// [`Event::pipe`]: crate::Event::pipe
     pub fn send_to(&self, pipe: u64, body: impl AsRef<[u8]>) -> Result<()> {
-        self.send_message_to(pipe, &mut Message::of(core::Message::copy_of(body.as_ref())?))
+        self.engine()?.send_to(pipe, &mut core::Message::new(Body::Borrowed(body.as_ref())), Wait::Option).map(drop)
     }
 
     /// As [`Socket::send_to`], for a message with a header, or one that was received. The message is empty afterwards; on an error its body is as

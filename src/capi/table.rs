@@ -204,12 +204,7 @@ impl Table {
 
     /// From here on it refuses every call, and those that wait are waking up. A context has nothing to be waited for.
     fn start_closing(&self, handle: c_int) -> Result<Option<Closing>> {
-        let held = self.hold(handle)?;
-        let context = held.as_ref().ok_or(Error::BAD_FD)?;
-        match context.as_socket() {
-            Some(socket) => socket.start_closing().map(Some),
-            None => context.close().map(|()| None),
-        }
+        self.hold(handle)?.as_ref().ok_or(Error::BAD_FD)?.start_closing()
     }
 
     fn finish_closing(&self, handle: c_int, closing: Option<Closing>) {

@@ -7,6 +7,7 @@ use crate::core::options::{self, OptionValue, int};
 use crate::core::{ContextId, Error, Kind, Message, Result};
 
 use super::blocking::Wait;
+use super::close::Closing;
 use super::socket::Socket;
 use super::state::SocketState;
 
@@ -32,7 +33,7 @@ impl Context {
         Ok(Context { socket: Arc::clone(socket), id, is_closed: AtomicBool::new(false) })
     }
 
-    /// The socket itself, for whoever does not care which it has; closing it is the business of others.
+    /// The socket itself, for whoever does not care which it has. Dropping it leaves the socket open.
     pub fn of(socket: Arc<Socket>) -> Context {
         Context { socket, id: ContextId::SOCKET, is_closed: AtomicBool::new(false) }
     }
@@ -124,17 +125,25 @@ impl Context {
         }
     }
 
-    /// Gives up what was asked or is to be answered, and ends the calls of others with `EBADF`. The socket stays open. `EBADF` if it is
-    /// closed already, `ENOTSUP` if it is the socket itself.
+    /// Gives up what was asked or is to be answered, and ends the calls of others with `EBADF`. Its socket stays open, unless it is the
+    /// socket itself: then as [`Socket::close`]. `EBADF` if it is closed already.
     pub fn close(&self) -> Result<()> {
-        if self.id == ContextId::SOCKET {
-            return Err(Error::NOT_SUPPORTED);
+        if let Some(closing) = self.start_closing()? {
+            closing.wait();
+        }
+        Ok(())
+    }
+
+    /// The first half of [`Context::close`], which does not wait. Only of the socket itself anything lingers.
+    pub fn start_closing(&self) -> Result<Option<Closing>> {
+        if let Some(socket) = self.as_socket() {
+            return socket.start_closing().map(Some);
         }
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return Err(Error::BAD_FD);
         }
         self.socket.with(|state| state.close_context(self.id));
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -38,9 +38,12 @@ pub fn transport_of(address: &[u8]) -> Result<&'static dyn Transport> {
 fn duplicate(address: &[u8]) -> Result<Socket> {
     let text = std::str::from_utf8(address).map_err(|_| Error::INVALID)?;
     let number: RawFd = text.parse().ok().filter(|number| *number >= 0).ok_or(Error::INVALID)?;
-    // (Above the standard streams, which programs put in place of others.)
-    let copy = fcntl_dupfd_cloexec(borrow(number), 3).map_err(io::Error::from)?;
-    Ok(Socket::from(copy))
+    Ok(copy_of(number)?)
+}
+
+/// (Above the standard streams, which programs put in place of others.)
+fn copy_of(socket: RawFd) -> io::Result<Socket> {
+    Ok(Socket::from(fcntl_dupfd_cloexec(borrow(socket), 3)?))
 }
 
 fn family_of(socket: &Socket) -> Result<Domain> {
@@ -116,7 +119,6 @@ impl Dialer for GivenConnection {
     fn dial(&self, _resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))?;
-        let copy = fcntl_dupfd_cloexec(borrow(socket.as_raw_fd()), 3)?;
-        wire(Socket::from(copy), self.is_unix, setup)
+        wire(copy_of(socket.as_raw_fd())?, self.is_unix, setup)
     }
 }

@@ -294,10 +294,7 @@ impl NativeSocket {
         // The event loop lets go of the descriptors before they are closed.
         self.watching.end();
         self.held.borrow_mut().take();
-        match self.context.as_socket() {
-            Some(socket) => socket.start_closing().map(Some),
-            None => self.context.close().map(|()| None),
-        }
+        self.context.start_closing()
     }
 }
 

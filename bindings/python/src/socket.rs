@@ -282,10 +282,7 @@ impl RawSocket {
         }
         // Another thread may have closed it at the interpreter's end: then there is nothing to do.
         let Some(context) = &self.context else { return };
-        let _ = py.detach(|| match context.as_socket() {
-            Some(socket) => socket.close(),
-            None => context.close(),
-        });
+        let _ = py.detach(|| context.close());
     }
 }
 

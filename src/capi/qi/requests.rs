@@ -84,10 +84,11 @@ pub fn answer(handle: nnqi_request, answer: Answer) -> Result<c_int> {
 /// Answers with what a function has returned, which is taken; 0 is a failure, and why is what was last said to this thread. Nothing is
 /// said to who has been answered already.
 pub fn returned(handle: nnqi_request, result: nnqi_value) {
-    let found = match (result, last()) {
-        (0, said) if said.is_empty() => Err("the method has returned 0, and not said why".to_owned()),
-        (0, said) => Err(said),
-        _ => sendable(result).map_err(|failure| failure.to_string()),
+    let found = if result == 0 {
+        let said = last();
+        Err(if said.is_empty() { "the method has returned 0, and not said why".to_owned() } else { said })
+    } else {
+        sendable(result).map_err(|failure| failure.to_string())
     };
     if let Ok((call, kept)) = take(handle) {
         let answer = kept.wrong.map_or(found, Err);

@@ -6,19 +6,15 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
 use crate::core::{Error, Result};
 
-use super::identity::{is_of_authority, provider};
+use super::identity::{is_of_authority, provider, roots, signatures_of_chains};
 
 /// Believes what these authorities have signed, and themselves. `must`: who shows no certificate is refused.
 pub(super) fn believing(known: Vec<CertificateDer<'static>>, must: bool) -> Result<Arc<dyn ClientCertVerifier>> {
-    let mut roots = RootCertStore::empty();
-    for certificate in &known {
-        roots.add(certificate.clone()).map_err(|_| Error::INVALID)?;
-    }
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider());
+    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots(&known)?), provider());
     let builder = if must { builder } else { builder.allow_unauthenticated() };
     Ok(Arc::new(KnownClients { chains: builder.build().map_err(|_| Error::INVALID)?, known }))
 }
@@ -58,25 +54,5 @@ impl ClientCertVerifier for KnownClients {
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
+    signatures_of_chains!();
 }

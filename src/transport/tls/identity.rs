@@ -69,11 +69,7 @@ impl TlsClient {
 
     /// Believes what these authorities have signed, and themselves.
     pub(super) fn knowing(known: Vec<CertificateDer<'static>>) -> Result<Arc<dyn ServerCertVerifier>> {
-        let mut roots = RootCertStore::empty();
-        for certificate in &known {
-            roots.add(certificate.clone()).map_err(|_| Error::INVALID)?;
-        }
-        Ok(Arc::new(Knowing { chains: TlsClient::chains(roots)?, known }))
+        Ok(Arc::new(Knowing { chains: TlsClient::chains(roots(&known)?)?, known }))
     }
 
     /// Believes what these authorities have signed.
@@ -132,6 +128,15 @@ pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     all.ok().filter(|all| !all.is_empty()).ok_or(Error::INVALID)
 }
 
+/// The authorities that these certificates are. `EINVAL` if one cannot be one.
+pub(super) fn roots(known: &[CertificateDer<'static>]) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in known {
+        roots.add(certificate.clone()).map_err(|_| Error::INVALID)?;
+    }
+    Ok(roots)
+}
+
 /// Whom a certificate names, as RFC 4514 writes it. `None`: it names nobody, or cannot be read.
 pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
@@ -140,6 +145,34 @@ pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
     write!(subject, "{}", certificate.tbs_certificate.subject).ok()?;
     Some(subject).filter(|subject| !subject.is_empty())
 }
+
+/// What is left of a verifier that only looks at certificates: signatures are the business of its `chains`.
+macro_rules! signatures_of_chains {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+            self.chains.verify_tls12_signature(message, certificate, signature)
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            certificate: &CertificateDer<'_>,
+            signature: &DigitallySignedStruct,
+        ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+            self.chains.verify_tls13_signature(message, certificate, signature)
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.chains.supported_verify_schemes()
+        }
+    };
+}
+pub(super) use signatures_of_chains;
 
 /// Believes what an authority has signed, and the certificates that it was given themselves.
 #[derive(Debug)]
@@ -192,27 +225,7 @@ impl ServerCertVerifier for Knowing {
         as_end_of_chain.or_else(|why| self.as_itself(certificate, name, why).map(|()| ServerCertVerified::assertion()))
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.chains.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chains.supported_verify_schemes()
-    }
+    signatures_of_chains!();
 }
 
 /// Believes everything.
