@@ -18,6 +18,7 @@ use crate::core::{
 };
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
+/// NN_BUS.
 pub const BUS: Kind = Kind {
     id: 112,
     name: "BUS",

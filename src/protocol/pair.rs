@@ -13,6 +13,7 @@
 
 use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes};
 
+/// NN_PAIR.
 pub const PAIR: Kind = Kind {
     id: 16,
     name: "PAIR",

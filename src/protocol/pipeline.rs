@@ -14,6 +14,7 @@
 use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, Protocol, Readiness, Routes};
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
+/// NN_PUSH.
 pub const PUSH: Kind = Kind {
     id: 80,
     name: "PUSH",
@@ -25,6 +26,7 @@ pub const PUSH: Kind = Kind {
     make: |_raw, _seed| Box::new(Push { outlet: LoadBalancer::default() }),
 };
 
+/// NN_PULL.
 pub const PULL: Kind = Kind {
     id: 81,
     name: "PULL",

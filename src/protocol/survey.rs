@@ -32,6 +32,7 @@ use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::reqrep::Rep;
 use crate::protocol::routing::{Broadcast, Outlet};
 
+/// NN_SURVEYOR.
 pub const SURVEYOR: Kind = Kind {
     id: 98,
     name: "SURVEYOR",
@@ -46,6 +47,7 @@ pub const SURVEYOR: Kind = Kind {
     },
 };
 
+/// NN_RESPONDENT.
 pub const RESPONDENT: Kind = Kind {
     id: 99,
     name: "RESPONDENT",

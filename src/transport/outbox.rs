@@ -111,6 +111,7 @@ impl Outbox {
         self.pending
     }
 
+    #[cfg(test)]
     pub fn is_flushing(&self) -> bool {
         self.flushing
     }
