@@ -65,7 +65,7 @@ fn deps_dir() -> PathBuf {
 }
 
 /// A directory of this build profile for generated files (the one cargo offers is common to all profiles).
-/// A directory beside the build under test that stays from one run to the next.
+pub fn build_dir(name: &str) -> PathBuf {
     let profile = deps_dir().parent().and_then(Path::file_name).unwrap_or(OsStr::new("profile")).to_owned();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(profile).join(name);
     fs::create_dir_all(&dir).expect("create directory for generated files");
