@@ -206,6 +206,32 @@ impl Body<'_> {
         }
     }
 
+    /// Drops all but the first `len` bytes. A larger `len` changes nothing.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Body::Borrowed(bytes) => *bytes = &bytes[..len.min(bytes.len())],
+            Body::Placed { len: own, .. } => *own = len.min(*own),
+            Body::Inline(bytes) => bytes.truncate(len),
+            Body::Owned(chunk) => chunk.truncate(len),
+            Body::Shared { start, end, .. } => *end = (*end).min(start.saturating_add(len)),
+        }
+    }
+
+    /// The bytes, to be written to: in memory that nobody shares, which they are copied to if they are not. If there is no memory for a copy,
+    /// the body stays as it is.
+    pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        if matches!(self, Body::Borrowed(_) | Body::Shared { .. }) {
+            *self = Body::Owned(self.take_chunk()?);
+        }
+        Ok(match self {
+            Body::Placed { room, len } => &mut room[..*len],
+            Body::Inline(bytes) => bytes,
+            Body::Owned(chunk) => chunk.bytes_mut(),
+            // Not after what is done above.
+            Body::Borrowed(_) | Body::Shared { .. } => &mut [],
+        })
+    }
+
     /// The bytes in a chunk of their own; copies unless they already are. If there is no memory for a copy, the body stays as
     /// it is.
     pub fn take_chunk(&mut self) -> Result<Chunk> {
@@ -379,7 +405,28 @@ mod tests {
         for mut body in [Body::Borrowed(b"abcdef"), Body::copy_of(b"abcdef").unwrap(), owned(), shared] {
             body.advance(2);
             assert_eq!(body.bytes(), b"cdef");
-            assert_eq!(body.into_chunk().unwrap().bytes(), b"cdef");
+            body.truncate(9);
+            body.truncate(3);
+            assert_eq!(body.bytes(), b"cde");
+            assert_eq!(body.into_chunk().unwrap().bytes(), b"cde");
+        }
+    }
+
+    #[test]
+    fn who_writes_to_a_shared_body_has_a_copy_and_else_the_body_itself() {
+        let mut body = Message::copy_of(&[9; INLINE + 1]).unwrap().body;
+        let address = body.bytes().as_ptr();
+        let twin = body.share().unwrap();
+        body.bytes_mut().unwrap()[0] = 1;
+        assert_eq!((body.bytes()[0], twin.bytes()[0]), (1, 9));
+        let mut last = twin;
+        last.bytes_mut().unwrap()[0] = 2;
+        assert_eq!((last.bytes().as_ptr(), last.bytes()[0]), (address, 2));
+        let mut room = *b"abc";
+        for mut body in [Body::Borrowed(b"ab"), Body::copy_of(b"ab").unwrap(), Body::Placed { room: &mut room, len: 2 }]
+        {
+            body.bytes_mut().unwrap()[1] = b'B';
+            assert_eq!(body.bytes(), b"aB");
         }
     }
 }
