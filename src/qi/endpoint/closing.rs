@@ -11,14 +11,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
-use crate::reactor::parker::Parker;
-use crate::reactor::{WaitMode, Waited};
+use crate::reactor::WaitMode;
 
 use super::budget::QUANTUM;
 use super::failure::Reason;
 use super::handlers::Aftermath;
 use super::output::Phase;
-use super::queue::{failed, wake_all};
+use super::queue::wake_all;
 use super::ring::Wakes;
 use super::{EndPoint, LINGER, reentrancy};
 
@@ -53,24 +52,20 @@ impl EndPoint {
     /// kernel or lost, but for at most `timeout` (`None`: for ever). `ETIMEDOUT`, `EINTR`; `EDEADLK` on the reading thread.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let me = Parker::mine();
-        let mut waited = Waited::Noticed;
-        loop {
-            {
-                let mut output = self.output.lock();
-                output.close_waiters.retain(|other| !Arc::ptr_eq(other, &me));
-                if output.done {
-                    return Ok(());
-                }
-                reentrancy::may_wait()?;
-                if let Some(error) = failed(waited) {
-                    return Err(error);
-                }
-                me.take_notice();
-                output.close_waiters.push(Arc::clone(&me));
+        self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
+            let mut output = self.output.lock();
+            output.close_waiters.retain(|other| !Arc::ptr_eq(other, me));
+            if output.done {
+                return Some(Ok(()));
             }
-            waited = self.reactor.wait(&me, deadline, WaitMode::POLLING);
-        }
+            if let Err(error) = reentrancy::may_wait() {
+                return Some(Err(error));
+            }
+            if stay {
+                output.close_waiters.push(Arc::clone(me));
+            }
+            None
+        })?
     }
 
     /// The connection is over, now. Only the first caller does anything.
