@@ -37,7 +37,7 @@ use std::collections::{HashMap, VecDeque};
 use crate::core::{
     Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
 };
-use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
+use crate::protocol::backtrace::{RequestIds, header_word, reply_id, split_reply};
 use crate::protocol::contexts::Contexts;
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
@@ -129,7 +129,7 @@ struct Req {
     /// Who sent last.
     sender: ContextId,
     outlet: LoadBalancer,
-    ids: Ids,
+    ids: RequestIds,
 }
 
 impl Protocol for Req {
@@ -199,7 +199,7 @@ impl Req {
             delayed: VecDeque::new(),
             sender: ContextId::SOCKET,
             outlet: LoadBalancer::default(),
-            ids: Ids::new(seed),
+            ids: RequestIds::new(seed),
         }
     }
 

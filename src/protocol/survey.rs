@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use crate::core::{
     Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
 };
-use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
+use crate::protocol::backtrace::{RequestIds, header_word, reply_id, split_reply};
 use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
@@ -111,7 +111,7 @@ struct Surveyor {
     /// Who sent last.
     sender: ContextId,
     raw: Asker<Broadcast>,
-    ids: Ids,
+    ids: RequestIds,
 }
 
 impl Protocol for Surveyor {
@@ -176,7 +176,7 @@ impl Surveyor {
             owners: None,
             sender: ContextId::SOCKET,
             raw: Asker::new(Broadcast::default()),
-            ids: Ids::new(seed),
+            ids: RequestIds::new(seed),
         }
     }
 

@@ -16,7 +16,6 @@ use crate::reactor::WaitMode;
 use super::budget::QUANTUM;
 use super::failure::Reason;
 use super::handlers::Aftermath;
-use super::output::Phase;
 use super::queue::wake_all;
 use super::ring::Wakes;
 use super::{EndPoint, LINGER, reentrancy};
@@ -28,12 +27,11 @@ impl EndPoint {
         reentrancy::may_change()?;
         let (senders, lingers) = {
             let mut output = self.output.lock();
-            if output.phase != Phase::Open {
+            if !output.close() {
                 return Ok(());
             }
-            output.phase = Phase::Closing;
             self.open.store(false, Ordering::Release);
-            let lingers = output.registration.is_some() && !self.config.linger.is_zero() && output.broken.is_none();
+            let lingers = output.registration.is_some() && !self.config.linger.is_zero() && output.failure().is_none();
             if let Some(me) = self.me.upgrade().filter(|_| lingers) {
                 output.timers.push(self.reactor.arm(Instant::now() + self.config.linger, me, LINGER));
             }
@@ -55,7 +53,7 @@ impl EndPoint {
         self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
             let mut output = self.output.lock();
             output.close_waiters.retain(|other| !Arc::ptr_eq(other, me));
-            if output.done {
+            if output.is_done() {
                 return Some(Ok(()));
             }
             if let Err(error) = reentrancy::may_wait() {
@@ -72,12 +70,10 @@ impl EndPoint {
     pub(super) fn finish(&self, reason: Reason) {
         let (stream, registration, timers, senders) = {
             let mut output = self.output.lock();
-            if output.phase == Phase::Over {
+            if !output.end() {
                 return;
             }
-            output.phase = Phase::Over;
             self.open.store(false, Ordering::Release);
-            output.queue.clear();
             self.account.give(QUANTUM);
             let timers = std::mem::take(&mut output.timers);
             let senders: Wakes = output.senders.drain(..).collect();
@@ -98,11 +94,7 @@ impl EndPoint {
         if registration.is_some() {
             self.keep_polling(false);
         }
-        let close_waiters: Wakes = {
-            let mut output = self.output.lock();
-            output.done = true;
-            output.close_waiters.drain(..).collect()
-        };
+        let close_waiters = self.output.lock().done();
         wake_all(&self.reactor, close_waiters);
     }
 

@@ -11,7 +11,7 @@ use crate::reactor::{Request, WaitMode, Watched};
 
 use super::config::count;
 use super::failure::{Failure, Reason};
-use super::output::{CORKED, Phase, Writer, Wrote, write};
+use super::output::{CORKED, Writer, Wrote, write};
 use super::queue::wake_all;
 use super::{EndPoint, STREAM, reentrancy};
 
@@ -134,7 +134,7 @@ impl EndPoint {
 
     /// Hands over what the kernel takes now, whatever it said before; gives the bytes that are left.
     pub(super) fn hand_over(&self) -> u64 {
-        self.output.lock().kernel_full = false;
+        self.output.lock().has_room();
         self.flush();
         let output = self.output.lock();
         let unwritten = output.stream.as_ref().is_some_and(|stream| stream.has_unwritten());
@@ -144,8 +144,8 @@ impl EndPoint {
     /// The kernel has room again. True: writing has failed, so the reader must look.
     pub(super) fn writable(&self) -> bool {
         let mut output = self.output.lock();
-        output.kernel_full = false;
-        output.broken.is_some()
+        output.has_room();
+        output.failure().is_some()
     }
 
     /// Writes what waits, unless somebody else does or the kernel is full; never blocks. Messages of a stream that has lasted
@@ -194,8 +194,7 @@ impl EndPoint {
         let (end_of_file, over) = {
             let mut output = self.output.lock();
             let end_of_file = output.end_of_file();
-            let over = output.phase == Phase::Closing && output.heard_end && !output.lingers();
-            (end_of_file, over)
+            (end_of_file, output.is_finished())
         };
         if let Some(stream) = end_of_file {
             // Who cannot be told is gone, which the reader will see.
