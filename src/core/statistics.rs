@@ -36,6 +36,15 @@ pub struct Statistics {
     pub bytes_received: u64,
 }
 
+/// What one connection has carried so far: messages, and their bytes as the transport has them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    pub messages_sent: u64,
+    pub messages_received: u64,
+    pub bytes_sent: u64,
+    pub bytes_received: u64,
+}
+
 /// The number of the best send priority at which there is a peer, which is no counter.
 pub const CURRENT_SND_PRIORITY: i32 = 401;
 

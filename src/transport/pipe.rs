@@ -17,6 +17,7 @@ use arrayvec::ArrayVec;
 
 use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
+use crate::core::statistics::Carried;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
@@ -103,6 +104,8 @@ pub struct StreamPipe {
     /// A whole message is in front of the inbox.
     whole: bool,
     writing: Writing,
+    sent: u64,
+    received: u64,
 }
 
 impl StreamPipe {
@@ -117,6 +120,8 @@ impl StreamPipe {
             kernel_readable: false,
             whole: false,
             writing: Writing::default(),
+            sent: 0,
+            received: 0,
         }
     }
 
@@ -193,7 +198,10 @@ impl StreamPipe {
     /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
     #[inline]
     pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        self.state == State::Active && self.writing.append(&self.prefix(message), message, coalescing)
+        let is_appended =
+            self.state == State::Active && self.writing.append(&self.prefix(message), message, coalescing);
+        self.sent += u64::from(is_appended);
+        is_appended
     }
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
@@ -203,7 +211,9 @@ impl StreamPipe {
             return (Flow::Full, FlushHint::Nothing);
         }
         let prefix = self.prefix(message);
-        self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
+        let (flow, hint) = self.writing.send(&*self.stream, &prefix, (message, again), coalescing);
+        self.sent += u64::from(flow != Flow::NoMemory);
+        (flow, hint)
     }
 
     #[inline]
@@ -219,6 +229,7 @@ impl StreamPipe {
         }
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, context.blocks);
+        self.received += 1;
         match self.inbox.parse(&self.framing, context.max_size) {
             Ok(true) => Some(Behind::Message),
             incomplete => Some(self.look_behind(incomplete.err(), context)),
@@ -316,6 +327,21 @@ impl StreamPipe {
             events.push(PipeEvent::Gone);
         }
         Ok((events, more && self.wants_flush()))
+    }
+
+    /// What it has carried. Bytes are counted as they are written and read, greeting and lengths included.
+    pub fn carried(&self) -> Carried {
+        Carried {
+            messages_sent: self.sent,
+            messages_received: self.received,
+            bytes_sent: self.writing.written(),
+            bytes_received: self.inbox.read(),
+        }
+    }
+
+    /// Bytes read that nobody has received yet.
+    pub fn unread(&self) -> usize {
+        self.inbox.unread()
     }
 
     /// Bytes accepted that the kernel has not.

@@ -1,0 +1,119 @@
+//! Messages that patterns drop, counted by the reason, for a socket and for each of its pipes. A machine counts where it drops; who
+//! drops nothing pays nothing.
+
+use crate::core::{Cmd, PipeId};
+
+/// Why a message was dropped instead of sent or delivered. What a connection takes with it when it breaks is not among them:
+/// of that nobody knows how much the peer has had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum DropReason {
+    NoPeer,
+    PeerFull,
+    PeerGone,
+    NotSubscribed,
+    Stale,
+    Malformed,
+    TooManyHops,
+    ContextFull,
+    NoMemory,
+}
+
+impl DropReason {
+    /// In the order of their numbers.
+    pub const ALL: [DropReason; 9] = [
+        DropReason::NoPeer,
+        DropReason::PeerFull,
+        DropReason::PeerGone,
+        DropReason::NotSubscribed,
+        DropReason::Stale,
+        DropReason::Malformed,
+        DropReason::TooManyHops,
+        DropReason::ContextFull,
+        DropReason::NoMemory,
+    ];
+
+    /// As descriptions and metrics name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DropReason::NoPeer => "no_peer",
+            DropReason::PeerFull => "peer_full",
+            DropReason::PeerGone => "peer_gone",
+            DropReason::NotSubscribed => "not_subscribed",
+            DropReason::Stale => "stale",
+            DropReason::Malformed => "malformed",
+            DropReason::TooManyHops => "too_many_hops",
+            DropReason::ContextFull => "context_full",
+            DropReason::NoMemory => "no_memory",
+        }
+    }
+}
+
+/// How many messages were dropped, by the reason.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Drops([u64; DropReason::ALL.len()]);
+
+impl Drops {
+    pub fn of(&self, reason: DropReason) -> u64 {
+        self.0[reason as usize]
+    }
+
+    pub fn add(&mut self, reason: DropReason, count: u64) {
+        self.0[reason as usize] += count;
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        DropReason::ALL.into_iter().map(|reason| (reason.name(), self.of(reason)))
+    }
+}
+
+/// What a machine has dropped.
+#[derive(Default, Debug)]
+pub struct DropCounts {
+    total: Drops,
+    /// By pipe; only of those that had to do with any.
+    by_pipe: Vec<Option<Box<Drops>>>,
+}
+
+impl DropCounts {
+    /// Keeps up with what happens to pipes: a new one has dropped nothing.
+    #[inline]
+    pub fn update(&mut self, cmd: Cmd) {
+        if let Cmd::Attach { pipe, .. } = cmd
+            && let Some(counted) = self.by_pipe.get_mut(pipe.0 as usize)
+        {
+            *counted = None;
+        }
+    }
+
+    /// A message that had to do with this pipe, or with none.
+    pub fn count(&mut self, pipe: Option<PipeId>, reason: DropReason) {
+        self.total.add(reason, 1);
+        let Some(index) = pipe.map(|pipe| pipe.0 as usize) else { return };
+        if index >= self.by_pipe.len() {
+            self.by_pipe.resize(index + 1, None);
+        }
+        self.by_pipe[index].get_or_insert_default().add(reason, 1);
+    }
+
+    /// Of one pipe, or of all and of none.
+    pub fn of(&self, pipe: Option<PipeId>) -> Drops {
+        match pipe {
+            None => self.total,
+            Some(pipe) => self.by_pipe.get(pipe.0 as usize).and_then(Option::as_deref).copied().unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_in_their_order_and_have_names_of_their_own() {
+        for (index, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, index);
+            assert_eq!(DropReason::ALL.into_iter().filter(|other| other.name() == reason.name()).count(), 1);
+        }
+    }
+}
