@@ -14,9 +14,10 @@
 //! The states are those of the routers: the machine adds none.
 
 use crate::core::{
-    Answer, Cmd, ContextId, DropCounts, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
-    Readiness, Routes,
+    Answer, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness,
+    Routes,
 };
+use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
 pub const BUS: Kind = Kind {

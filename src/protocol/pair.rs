@@ -12,8 +12,7 @@
 //! its successor.
 
 use crate::core::{
-    Answer, Cmd, ContextId, DropCounts, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness,
-    Routes,
+    Answer, Cmd, ContextId, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes,
 };
 
 pub const PAIR: Kind = Kind {

@@ -12,9 +12,9 @@
 //! The states are those of the router: the machines add none.
 
 use crate::core::{
-    Answer, Cmd, ContextId, DropCounts, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness,
-    Routes,
+    Answer, Cmd, ContextId, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes,
 };
+use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
 pub const PUSH: Kind = Kind {

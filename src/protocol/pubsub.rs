@@ -15,10 +15,11 @@
 //! one, messages are looked at as they come, and wait with each context that has subscribed them.
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, DropCounts, DropReason, Drops, Error, Events, Evt, Kind, Message, PipeId,
-    Protocol, Readiness, Result, Routes,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Kind, Message, PipeId, Protocol,
+    Readiness, Result, Routes,
 };
 use crate::protocol::contexts::{Contexts, Waiting};
+use crate::protocol::drops::DropCounts;
 use crate::protocol::matching::Subscriptions;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 

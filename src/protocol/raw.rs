@@ -10,10 +10,10 @@
 //! The states are those of the routers: the machines add none.
 
 use crate::core::{
-    Answer, Cmd, ContextId, DropCounts, DropReason, Drops, Error, Events, Evt, Header, Message, PipeId, Protocol,
-    Readiness,
+    Answer, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness,
 };
 use crate::protocol::backtrace::{Origins, WORD, split_reply, split_request};
+use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{FairQueue, Outlet};
 
 /// Raw REQ (over a load balancer) and raw SURVEYOR (over a broadcast).

@@ -35,11 +35,12 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, DropCounts, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId,
-    Protocol, Readiness, Result,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
+    Readiness, Result,
 };
 use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
 use crate::protocol::contexts::Contexts;
+use crate::protocol::drops::DropCounts;
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::routing::{LoadBalancer, Outlet};
