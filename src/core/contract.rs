@@ -178,7 +178,9 @@ pub enum Answer {
 /// Would a send, a receive succeed or fail at once, rather than block? (SNDFD, RCVFD, `nn_poll`)
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Readiness {
+    /// A send.
     pub send: bool,
+    /// A receive.
     pub recv: bool,
 }
 
@@ -251,7 +253,9 @@ pub struct Kind {
     pub name: &'static str,
     /// The one endpoint type this one talks to.
     pub peer: u16,
+    /// Whether its users may send.
     pub can_send: bool,
+    /// Whether they may receive.
     pub can_recv: bool,
     /// What it receives are answers to what it sent last.
     pub asks: bool,

@@ -2,7 +2,7 @@
 
 use crate::core::{Error, Result};
 
-/// The counters of a socket since it was opened. Message and byte counters move in [`SocketCore`](super::SocketCore); connection
+/// The counters of a socket since it was opened. Message and byte counters move in `SocketCore`; connection
 /// counters where connections live.
 #[derive(Debug, Default, Clone)]
 pub struct Statistics {

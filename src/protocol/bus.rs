@@ -20,6 +20,7 @@ use crate::core::{
 use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
+/// NN_BUS.
 pub const BUS: Kind = Kind {
     id: 112,
     name: "BUS",

@@ -14,7 +14,9 @@
 use crate::core::{
     Answer, Cmd, ContextId, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes,
 };
+use crate::protocol::drops::DropCounts;
 
+/// NN_PAIR.
 pub const PAIR: Kind = Kind {
     id: 16,
     name: "PAIR",

@@ -17,6 +17,7 @@ use crate::core::{
 use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
+/// NN_PUSH.
 pub const PUSH: Kind = Kind {
     id: 80,
     name: "PUSH",
@@ -28,6 +29,7 @@ pub const PUSH: Kind = Kind {
     make: |_raw, _seed| Box::new(Push { outlet: LoadBalancer::default() }),
 };
 
+/// NN_PULL.
 pub const PULL: Kind = Kind {
     id: 81,
     name: "PULL",

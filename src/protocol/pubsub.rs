@@ -23,6 +23,7 @@ use crate::protocol::drops::DropCounts;
 use crate::protocol::matching::Subscriptions;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
+/// NN_PUB.
 pub const PUB: Kind = Kind {
     id: 32,
     name: "PUB",
@@ -34,6 +35,7 @@ pub const PUB: Kind = Kind {
     make: |_raw, _seed| Box::new(Pub { outlet: Broadcast::default() }),
 };
 
+/// NN_SUB.
 pub const SUB: Kind = Kind {
     id: 33,
     name: "SUB",

@@ -45,6 +45,7 @@ use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::routing::{LoadBalancer, Outlet};
 
+/// NN_REQ.
 pub const REQ: Kind = Kind {
     id: 48,
     name: "REQ",
@@ -59,6 +60,7 @@ pub const REQ: Kind = Kind {
     },
 };
 
+/// NN_REP.
 pub const REP: Kind = Kind {
     id: 49,
     name: "REP",

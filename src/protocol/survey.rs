@@ -33,6 +33,7 @@ use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::reqrep::Rep;
 use crate::protocol::routing::{Broadcast, Outlet};
 
+/// NN_SURVEYOR.
 pub const SURVEYOR: Kind = Kind {
     id: 98,
     name: "SURVEYOR",
@@ -47,6 +48,7 @@ pub const SURVEYOR: Kind = Kind {
     },
 };
 
+/// NN_RESPONDENT.
 pub const RESPONDENT: Kind = Kind {
     id: 99,
     name: "RESPONDENT",

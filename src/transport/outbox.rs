@@ -117,6 +117,7 @@ impl Outbox {
         self.written
     }
 
+    #[cfg(test)]
     pub fn is_flushing(&self) -> bool {
         self.flushing
     }

@@ -32,7 +32,9 @@ use super::writing::{FlushHint, Writing};
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ready {
+    /// There is something to read.
     pub readable: bool,
+    /// There is room to write.
     pub writable: bool,
     /// The peer will send no more; what it sent is in the kernel.
     pub closed: bool,
@@ -49,6 +51,7 @@ pub enum PipeEvent {
     Greeted,
     /// A whole message can be taken.
     Readable,
+    /// A whole message can be sent.
     Writable,
     /// The peer is gone; what is readable can still be taken.
     HungUp,
@@ -62,6 +65,7 @@ pub type PipeEvents = ArrayVec<PipeEvent, 6>;
 /// What there is behind a message that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behind {
+    /// Nothing that is whole.
     Nothing,
     /// Another whole message.
     Message,
