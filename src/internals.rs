@@ -46,6 +46,7 @@ pub mod capi {
 /// For the models under loom, which compile some files of the engine by themselves.
 pub mod models {
     pub use crate::core::socket::Flow;
+    pub use crate::core::statistics::Carried;
     #[cfg(feature = "qi")]
     pub use crate::qi::message::{HEADER_SIZE, Header, HeaderError, Message, Type};
     pub use crate::transport::pipe::{Behind, PipeEvent, PipeEvents, Ready};

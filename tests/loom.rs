@@ -24,6 +24,9 @@ pub mod core {
     pub mod socket {
         pub use nanomsg::internals::models::Flow;
     }
+    pub mod statistics {
+        pub use nanomsg::internals::models::Carried;
+    }
 }
 
 #[allow(dead_code, reason = "models use their own subsets")]

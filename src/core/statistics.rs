@@ -36,6 +36,19 @@ pub struct Statistics {
     pub bytes_received: u64,
 }
 
+/// What one connection has carried so far: messages, and their bytes as the transport has them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// Messages that were accepted for it.
+    pub messages_sent: u64,
+    /// Messages that were taken from it.
+    pub messages_received: u64,
+    /// Bytes that the kernel, or the peer's queue, has taken.
+    pub bytes_sent: u64,
+    /// Bytes read from the kernel, or taken from the queue.
+    pub bytes_received: u64,
+}
+
 /// The number of the best send priority at which there is a peer, which is no counter.
 pub const CURRENT_SND_PRIORITY: i32 = 401;
 

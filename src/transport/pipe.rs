@@ -17,6 +17,7 @@ use arrayvec::ArrayVec;
 
 use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
+use crate::core::statistics::Carried;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
@@ -107,6 +108,8 @@ pub struct StreamPipe {
     /// A whole message is in front of the inbox.
     whole: bool,
     writing: Writing,
+    sent: u64,
+    received: u64,
 }
 
 impl StreamPipe {
@@ -121,6 +124,8 @@ impl StreamPipe {
             kernel_readable: false,
             whole: false,
             writing: Writing::default(),
+            sent: 0,
+            received: 0,
         }
     }
 
@@ -197,7 +202,10 @@ impl StreamPipe {
     /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
     #[inline]
     pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        self.state == PipeState::Active && self.writing.append(&self.prefix(message), message, coalescing)
+        let is_appended =
+            self.state == PipeState::Active && self.writing.append(&self.prefix(message), message, coalescing);
+        self.sent += u64::from(is_appended);
+        is_appended
     }
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
@@ -207,7 +215,9 @@ impl StreamPipe {
             return (Flow::Full, FlushHint::Nothing);
         }
         let prefix = self.prefix(message);
-        self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
+        let (flow, hint) = self.writing.send(&*self.stream, &prefix, (message, again), coalescing);
+        self.sent += u64::from(flow != Flow::NoMemory);
+        (flow, hint)
     }
 
     #[inline]
@@ -223,6 +233,7 @@ impl StreamPipe {
         }
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, context.blocks);
+        self.received += 1;
         match self.inbox.parse(&self.framing, context.max_size) {
             Ok(true) => Some(Behind::Message),
             incomplete => Some(self.look_behind(incomplete.err(), context)),
@@ -320,6 +331,21 @@ impl StreamPipe {
             events.push(PipeEvent::Gone);
         }
         Ok((events, more && self.wants_flush()))
+    }
+
+    /// What it has carried. Bytes are counted as they are written and read, greeting and lengths included.
+    pub fn carried(&self) -> Carried {
+        Carried {
+            messages_sent: self.sent,
+            messages_received: self.received,
+            bytes_sent: self.writing.written(),
+            bytes_received: self.inbox.read(),
+        }
+    }
+
+    /// Bytes read that nobody has received yet.
+    pub fn unread(&self) -> usize {
+        self.inbox.unread()
     }
 
     /// Bytes accepted that the kernel has not.

@@ -53,7 +53,7 @@ pub struct InputSlot {
 /// Who has it.
 #[derive(Debug)]
 enum InputHolder {
-    Nobody(Input),
+    Nobody(Box<Input>),
     Somebody {
         /// There was news meanwhile.
         again: bool,
@@ -65,11 +65,11 @@ enum InputHolder {
 /// What becomes of what was read from.
 pub enum InputReturned {
     /// It is read from again.
-    Again(Input),
+    Again(Box<Input>),
     /// The next one takes it.
     Kept,
     /// Nobody will.
-    Over(Input),
+    Over(Box<Input>),
 }
 
 #[derive(Debug)]
@@ -92,11 +92,11 @@ struct MessageUnderWay {
 impl InputSlot {
     pub fn new(stream: Arc<dyn Stream>, account: Arc<Account>) -> InputSlot {
         let input = Input { stream, decoder: Decoder::new(account), under_way: None };
-        InputSlot { reader: InputHolder::Nobody(input), to_end: false, held_back: false, stall: None }
+        InputSlot { reader: InputHolder::Nobody(Box::new(input)), to_end: false, held_back: false, stall: None }
     }
 
     /// `None`: somebody else reads, and is told to go on; or it is over.
-    pub fn take(&mut self) -> Option<Input> {
+    pub fn take(&mut self) -> Option<Box<Input>> {
         match std::mem::replace(&mut self.reader, InputHolder::Over) {
             InputHolder::Nobody(input) => {
                 self.reader = InputHolder::Somebody { again: false };
@@ -111,7 +111,7 @@ impl InputSlot {
     }
 
     /// `goes_on`: who has read may do so again.
-    pub fn put_back(&mut self, input: Input, goes_on: bool) -> InputReturned {
+    pub fn put_back(&mut self, input: Box<Input>, goes_on: bool) -> InputReturned {
         match self.reader {
             InputHolder::Over => return InputReturned::Over(input),
             InputHolder::Somebody { again: true } if goes_on => {
@@ -135,7 +135,7 @@ impl InputSlot {
         matches!(self.reader, InputHolder::Over)
     }
 
-    pub fn end(&mut self) -> (Option<Input>, Option<TimerId>) {
+    pub fn end(&mut self) -> (Option<Box<Input>>, Option<TimerId>) {
         let input = match std::mem::replace(&mut self.reader, InputHolder::Over) {
             InputHolder::Nobody(input) => Some(input),
             InputHolder::Somebody { .. } | InputHolder::Over => None,
