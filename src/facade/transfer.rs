@@ -173,6 +173,38 @@ impl Socket {
     }
 }
 
+/// One try of each.
+impl SocketState {
+    /// What a send comes to now; a socket, or a context, that is being closed fails it.
+    #[inline(always)]
+    pub fn send(&mut self, context: ContextId, message: &mut Message<'_>) -> Progress<usize> {
+        match self.has_open(context) {
+            true => self.core.send(context, message, &mut self.pipes),
+            false => Progress::Failed(Error::BAD_FD),
+        }
+    }
+
+    /// The same of a send to the peer whose connection has this number.
+    pub fn send_to(&mut self, number: u64, message: &mut Message<'_>) -> Progress<usize> {
+        if !self.is_open() {
+            return Progress::Failed(Error::BAD_FD);
+        }
+        match self.core.check_send_to().and_then(|()| self.pipes.attached(number)) {
+            Ok(pipe) => self.core.send_to(pipe, message, &mut self.pipes),
+            Err(error) => Progress::Failed(error),
+        }
+    }
+
+    /// The same of a receive.
+    #[inline(always)]
+    pub fn recv(&mut self, context: ContextId, into: &mut Message<'_>) -> Progress<()> {
+        match self.has_open(context) {
+            true => self.core.recv(context, into, &mut self.pipes),
+            false => Progress::Failed(Error::BAD_FD),
+        }
+    }
+}
+
 /// Until when a call may wait, if at all; the error is what it fails with otherwise.
 fn patience(wait: Wait, timeout: i32) -> Result<Option<Instant>> {
     match (wait, timeout) {
