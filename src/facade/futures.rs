@@ -1,9 +1,12 @@
 //! Calls that a task of an async runtime waits for, of whichever: it is woken through its own waker, and no thread waits.
 
-use std::task::{self, Poll};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::task::{self, Poll, Wake, Waker};
 
 use crate::core::socket::Progress;
 use crate::core::{ContextId, Error, Message, Result};
+use crate::sys::eventfd::Bell;
 
 use super::context::Context;
 use super::socket::Socket;
@@ -61,6 +64,17 @@ impl Socket {
         task: &task::Context<'_>,
     ) -> Poll<Result<()>> {
         self.poll_recv_in(ContextId::SOCKET, into, place, task)
+    }
+
+    /// As [`Socket::send_to`] for a task, as [`Context::poll_send`].
+    pub fn poll_send_to(
+        &self,
+        pipe: u64,
+        message: &mut Message<'_>,
+        place: &mut Place,
+        task: &task::Context<'_>,
+    ) -> Poll<Result<usize>> {
+        self.poll_once(ContextId::SOCKET, Side::SendTo, place, task, |state| state.send_to(pipe, message))
     }
 
     /// As [`Context::give_up`].
@@ -126,5 +140,58 @@ impl Socket {
             self.runtime().reactor.flush_begun();
         }
         outcome
+    }
+}
+
+/// A message for one peer that perhaps takes no more just now, in an event loop that knows descriptors: SNDFD tells of the socket as a whole.
+/// Dropping it ends the wait; what was not accepted is not sent.
+#[derive(Debug)]
+pub struct SendingTo {
+    socket: Arc<Socket>,
+    pipe: u64,
+    message: Message<'static>,
+    place: Place,
+    rung: Arc<Rung>,
+}
+
+/// Rings a descriptor.
+#[derive(Debug)]
+struct Rung(Bell);
+
+impl Wake for Rung {
+    fn wake(self: Arc<Self>) {
+        // It fails only if the program has closed the descriptor, and then nobody watches it.
+        let _ = self.0.ring();
+    }
+}
+
+impl SendingTo {
+    /// Nothing is tried yet. `EMFILE`.
+    pub fn new(socket: &Arc<Socket>, pipe: u64, message: Message<'static>) -> Result<SendingTo> {
+        let rung = Arc::new(Rung(Bell::new()?));
+        Ok(SendingTo { socket: Arc::clone(socket), pipe, message, place: Place::default(), rung })
+    }
+
+    /// Tries. `EAGAIN`: the descriptor will be readable when it is worth another try. Other errors as for [`Socket::send_to`]. Once it has
+    /// succeeded there is nothing left to send.
+    pub fn attempt(&mut self) -> Result<()> {
+        self.rung.0.still();
+        let waker = Waker::from(Arc::clone(&self.rung));
+        let task = task::Context::from_waker(&waker);
+        match self.socket.poll_send_to(self.pipe, &mut self.message, &mut self.place, &task) {
+            Poll::Ready(outcome) => outcome.map(drop),
+            Poll::Pending => Err(Error::AGAIN),
+        }
+    }
+
+    /// To be polled only.
+    pub fn fd(&self) -> RawFd {
+        self.rung.0.fd()
+    }
+}
+
+impl Drop for SendingTo {
+    fn drop(&mut self) {
+        self.socket.give_up(&mut self.place);
     }
 }
