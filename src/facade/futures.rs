@@ -3,12 +3,15 @@
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::task::{self, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use crate::core::socket::Progress;
 use crate::core::{ContextId, Error, Message, Result};
+use crate::reactor::time_left;
 use crate::sys::eventfd::Bell;
 
 use super::context::Context;
+use super::process;
 use super::socket::Socket;
 use super::state::SocketState;
 use super::waiters::Side;
@@ -143,55 +146,69 @@ impl Socket {
     }
 }
 
-/// A message for one peer that perhaps takes no more just now, in an event loop that knows descriptors: SNDFD tells of the socket as a whole.
-/// Dropping it ends the wait; what was not accepted is not sent.
+/// Sends to one peer in an event loop that knows descriptors, where SNDFD tells of the socket as a whole. Dropping it ends the wait.
 #[derive(Debug)]
-pub struct SendingTo {
+pub struct PeerSender {
     socket: Arc<Socket>,
     pipe: u64,
-    message: Message<'static>,
     place: Place,
-    rung: Arc<Rung>,
+    bell: Arc<BellWaker>,
+    generation: u64,
 }
 
 /// Rings a descriptor.
 #[derive(Debug)]
-struct Rung(Bell);
+struct BellWaker(Bell);
 
-impl Wake for Rung {
+impl Wake for BellWaker {
     fn wake(self: Arc<Self>) {
         // It fails only if the program has closed the descriptor, and then nobody watches it.
         let _ = self.0.ring();
     }
 }
 
-impl SendingTo {
-    /// Nothing is tried yet. `EMFILE`.
-    pub fn new(socket: &Arc<Socket>, pipe: u64, message: Message<'static>) -> Result<SendingTo> {
-        let rung = Arc::new(Rung(Bell::new()?));
-        Ok(SendingTo { socket: Arc::clone(socket), pipe, message, place: Place::default(), rung })
+impl PeerSender {
+    /// For the peer whose connection has this number. `EMFILE`.
+    pub fn new(socket: &Arc<Socket>, pipe: u64) -> Result<PeerSender> {
+        let bell = Arc::new(BellWaker(Bell::new()?));
+        let (socket, generation) = (Arc::clone(socket), process::generation());
+        Ok(PeerSender { socket, pipe, place: Place::default(), bell, generation })
     }
 
-    /// Tries. `EAGAIN`: the descriptor will be readable when it is worth another try. Other errors as for [`Socket::send_to`]. Once it has
-    /// succeeded there is nothing left to send.
-    pub fn attempt(&mut self) -> Result<()> {
-        self.rung.0.still();
-        let waker = Waker::from(Arc::clone(&self.rung));
+    /// Tries. `EAGAIN`: the descriptor will be readable when it is worth another try; the message is as it was. Other errors as for
+    /// [`Socket::send_to`].
+    pub fn attempt(&mut self, message: &mut Message<'_>) -> Result<()> {
+        self.bell.0.still();
+        let waker = Waker::from(Arc::clone(&self.bell));
         let task = task::Context::from_waker(&waker);
-        match self.socket.poll_send_to(self.pipe, &mut self.message, &mut self.place, &task) {
+        match self.socket.poll_send_to(self.pipe, message, &mut self.place, &task) {
             Poll::Ready(outcome) => outcome.map(drop),
             Poll::Pending => Err(Error::AGAIN),
         }
     }
 
+    /// Tries until it succeeds, for at most so long (`None`: for ever). `ETIMEDOUT`; `EINTR`, and the wait can go on.
+    pub fn wait(&mut self, message: &mut Message<'_>, limit: Option<Duration>) -> Result<()> {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        loop {
+            match self.attempt(message) {
+                Err(Error::AGAIN) => self.bell.0.wait(time_left(deadline))?,
+                outcome => return outcome,
+            }
+        }
+    }
+
     /// To be polled only.
     pub fn fd(&self) -> RawFd {
-        self.rung.0.fd()
+        self.bell.0.fd()
     }
 }
 
-impl Drop for SendingTo {
+impl Drop for PeerSender {
     fn drop(&mut self) {
-        self.socket.give_up(&mut self.place);
+        // In a forked child the wait is the parent's, whose threads may have held the socket's lock.
+        if self.generation == process::generation() {
+            self.socket.give_up(&mut self.place);
+        }
     }
 }
