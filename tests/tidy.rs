@@ -12,8 +12,9 @@ use circles::Graph;
 use source::{Source, all_below, end_of_block, is_word, line_of, lines_of_code};
 
 /// The rooms and those they may enter (ARCHITECTURE.md). A new room is a new row.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("bin", &[]),
+    ("internals", &["capi", "facade", "qi", "protocol", "transport", "core"]),
     ("api", &["facade", "protocol", "transport", "core", "sys"]),
     ("capi", &["facade", "qi", "core", "sys"]),
     ("facade", &["protocol", "reactor", "transport", "core", "sys"]),
@@ -123,6 +124,41 @@ fn rooms_enter_only_rooms_below() {
         }
     }
     fail_if_any(complaints, "imports go from the C API down to the core");
+}
+
+/// What the crate shows: its Rust API, the bus, and one hidden list. Everything else is private, so the compiler finds what nobody uses.
+const SHOWN: [&str; 3] = ["pub mod internals", "pub mod qi", "pub use api::*"];
+
+#[test]
+fn the_engine_is_private() {
+    let top = Source::parse("src/lib.rs".into(), include_str!("../src/lib.rs"));
+    let shown: Vec<_> =
+        top.shipped.lines().filter(|line| line.starts_with("pub")).map(|line| line.trim_end_matches(';')).collect();
+    assert_eq!(shown, SHOWN, "src/lib.rs: modules of the engine are private; src/internals.rs names what others need");
+}
+
+/// Crates beside the library, which see what `src/internals.rs` names.
+const OUTSIDE: [&str; 5] = ["bench", "bindings", "examples", "src/bin", "tests"];
+
+/// The list has no globs, and nothing in it is there for nobody.
+#[test]
+fn internals_are_named_one_by_one_and_used() {
+    let list = Source::parse("src/internals.rs".into(), include_str!("../src/internals.rs"));
+    let sources = OUTSIDE.into_iter().flat_map(all_below).filter(|source| source.path != "tests/tidy.rs");
+    let used: Vec<_> = sources.filter(|source| words(&source.code, "internals").next().is_some()).collect();
+    let mut complaints = Vec::new();
+    for (at, _) in list.shipped.match_indices("pub use ") {
+        let end = at + list.shipped[at..].find(';').expect("the end of a `use`");
+        let path = &list.shipped[at..end];
+        let items = path.rsplit("::").next().unwrap_or_default().trim_start_matches('{').trim_end_matches('}');
+        for item in items.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            let is_used = used.iter().any(|source| words(&source.code, item).next().is_some());
+            if item == "*" || !is_used {
+                complaints.push(format!("src/internals.rs:{}: {item}", line_of(&list.shipped, at)));
+            }
+        }
+    }
+    fail_if_any(complaints, "items that somebody outside the library uses, one by one");
 }
 
 /// The room of a file; inside `qi`, that room.

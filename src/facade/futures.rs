@@ -175,14 +175,17 @@ impl PeerSender {
         Ok(PeerSender { socket, pipe, place: Place::default(), bell, generation })
     }
 
-    /// Tries. `EAGAIN`: the descriptor will be readable when it is worth another try; the message is as it was. Other errors as for
-    /// [`Socket::send_to`].
+    /// Tries. `EAGAIN`: the descriptor will be readable when it is worth another try, and the message is as it was. Else the descriptor
+    /// stays readable, for who waits with another message. Other errors as for [`Socket::send_to`].
     pub fn attempt(&mut self, message: &mut Message<'_>) -> Result<()> {
         self.bell.0.still();
         let waker = Waker::from(Arc::clone(&self.bell));
         let task = task::Context::from_waker(&waker);
         match self.socket.poll_send_to(self.pipe, message, &mut self.place, &task) {
-            Poll::Ready(outcome) => outcome.map(drop),
+            Poll::Ready(outcome) => {
+                waker.wake();
+                outcome.map(drop)
+            }
             Poll::Pending => Err(Error::AGAIN),
         }
     }

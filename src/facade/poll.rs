@@ -13,9 +13,12 @@ use super::socket::Socket;
 /// One socket or context, what its user wants to know of it, and the answer.
 #[derive(Debug)]
 pub struct Probe<'a> {
+    /// The socket; also of a context.
     pub socket: &'a Socket,
     context: ContextId,
+    /// What its user wants to know.
     pub want: Readiness,
+    /// The answer of [`poll`].
     pub ready: Readiness,
 }
 

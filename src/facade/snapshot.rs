@@ -99,11 +99,14 @@ pub(super) static STATISTICS: [Row; 14] = rows! {
 /// The statistics of sockets in the text format of Prometheus (version 0.0.4), each socket under the number given with it.
 pub fn metrics(sockets: &[(i32, Arc<Socket>)]) -> String {
     let snapshots = sockets.iter().filter_map(|(number, socket)| {
-        let read = |state: &mut SocketState| Ok((text(&state.core.options.name), state.core.statistics.clone()));
-        let (name, statistics) = socket.with_open(read).ok()?;
+        let read = |state: &mut SocketState| {
+            let core = &state.core;
+            Ok((text(&core.options.name), core.statistics.clone(), core.drops(None)))
+        };
+        let (name, statistics, drops) = socket.with_open(read).ok()?;
         let name = escaped(&name);
         let labels = format!("socket=\"{number}\",name=\"{name}\",protocol=\"{}\"", socket.kind().name);
-        Some((labels, statistics))
+        Some((labels, statistics, drops))
     });
     let snapshots: Vec<_> = snapshots.collect();
     let mut out = String::new();
@@ -111,8 +114,15 @@ pub fn metrics(sockets: &[(i32, Arc<Socket>)]) -> String {
         let kind = if row.metric.ends_with("_total") { "counter" } else { "gauge" };
         // (Writing to a string cannot fail.)
         let _ = writeln!(out, "# HELP millrace_{} {}\n# TYPE millrace_{} {kind}", row.metric, row.help, row.metric);
-        for (labels, statistics) in &snapshots {
+        for (labels, statistics, _) in &snapshots {
             let _ = writeln!(out, "millrace_{}{{{labels}}} {}", row.metric, (row.value)(statistics));
+        }
+    }
+    out += "# HELP millrace_dropped_messages_total Messages that were dropped instead of sent or received, by the reason.\n";
+    out += "# TYPE millrace_dropped_messages_total counter\n";
+    for (labels, _, drops) in &snapshots {
+        for (reason, count) in drops.iter() {
+            let _ = writeln!(out, "millrace_dropped_messages_total{{{labels},reason=\"{reason}\"}} {count}");
         }
     }
     out
@@ -143,7 +153,7 @@ mod tests {
         assert_eq!(socket.endpoint_address(id + 1), Err(Error::INVALID));
         let metrics = metrics(&[(7, Arc::clone(&socket))]);
         assert!(metrics.contains("millrace_connections{socket=\"7\",name=\"me\",protocol=\"PAIR\"} 0\n"), "{metrics}");
-        assert_eq!(metrics.matches("# TYPE").count(), STATISTICS.len());
+        assert_eq!(metrics.matches("# TYPE").count(), STATISTICS.len() + 1);
         assert_eq!(socket.wait_peers(1, Some(Duration::ZERO)), Err(Error::TIMED_OUT));
         session.stop();
     }

@@ -42,7 +42,7 @@ impl AtExit for Reactor {
 
 impl Reactor {
     /// Makes the poll and starts the I/O thread.
-    pub fn start() -> Result<Arc<Reactor>> {
+    pub(crate) fn start() -> Result<Arc<Reactor>> {
         let seat = Bell::new()?;
         let reactor = Arc::new(Reactor {
             poll: Poll::new()?,
@@ -77,7 +77,7 @@ impl Reactor {
     }
 
     /// Ends the I/O thread and waits for that.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         let polls = self.notify_io();
         let thread = self.thread.lock().take();

@@ -42,12 +42,12 @@ pub enum Waited {
 
 impl Reactor {
     /// For who waits without sleeping here, as tasks do: writes what this thread's streams have left.
-    pub fn flush_begun(&self) {
+    pub(crate) fn flush_begun(&self) {
         begun::flush_mine();
     }
 
     /// Sleeps until the calling thread's parker is notified.
-    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, mode: WaitMode) -> Waited {
+    pub(crate) fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, mode: WaitMode) -> Waited {
         begun::flush_mine();
         let WaitMode { polls, spins } = mode;
         let me = ByIdentity(Arc::clone(me));
@@ -132,7 +132,7 @@ impl Reactor {
     }
 
     /// Dispatches what is ready now, if nobody else is polling.
-    pub fn poll_now(&self) {
+    pub(crate) fn poll_now(&self) {
         begun::flush_mine();
         self.look(Busy::Wait, Leadership::release);
     }

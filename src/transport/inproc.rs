@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use crate::core::socket::Flow;
+use crate::core::statistics::Carried;
 use crate::core::{Body, Message};
 use crate::sys::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
 
@@ -24,6 +25,7 @@ pub struct InprocPipe {
     end: usize,
     /// Taken over from the own lane and not handed out yet.
     taken: VecDeque<Message<'static>>,
+    carried: Carried,
 }
 
 /// Whom to tell that something changed at the other end.
@@ -74,7 +76,7 @@ struct Load(u64);
 /// Two ends of a new link, for sockets with these receive limits.
 pub fn link(limits: [usize; 2]) -> [InprocPipe; 2] {
     let link = Arc::new(Link { lanes: limits.map(Lane::new), owners: [OnceLock::new(), OnceLock::new()] });
-    [0, 1].map(|end| InprocPipe { link: Arc::clone(&link), end, taken: VecDeque::new() })
+    [0, 1].map(|end| InprocPipe { link: Arc::clone(&link), end, taken: VecDeque::new(), carried: Carried::default() })
 }
 
 impl InprocPipe {
@@ -91,7 +93,7 @@ impl InprocPipe {
     /// Puts a message into the peer's queue; if it is needed `again`, one that shares its body. The second value says that
     /// the peer must be told.
     pub fn send(&mut self, message: &mut Message<'_>, again: bool) -> (Flow, bool) {
-        let lane = self.out();
+        let lane = &self.link.lanes[1 - self.end];
         let size = message.len();
         // Nothing is framed here.
         message.kind = 0;
@@ -107,6 +109,8 @@ impl InprocPipe {
         if message.keep_in(&mut kept, again).is_err() {
             return (Flow::NoMemory, false);
         }
+        self.carried.messages_sent += 1;
+        self.carried.bytes_sent += size as u64;
         if lane.has_room(lane.load(), size) {
             // Not by `push`, to which the message would be moved first.
             inner.queue.push_back(kept);
@@ -136,6 +140,8 @@ impl InprocPipe {
         )]
         std::mem::forget(peer);
         let size = header.len() + body.len();
+        self.carried.messages_received += 1;
+        self.carried.bytes_received += size as u64;
         let before = Load(lane.load.fetch_sub(Load::of(size), Ordering::AcqRel));
         (into.header, into.kind) = (header, kind);
         match body {
@@ -146,6 +152,16 @@ impl InprocPipe {
         let writable = before.is_parked() && lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
         let another = writable || before.messages() > 1;
         (Some(if another { Behind::Message } else { Behind::Nothing }), writable)
+    }
+
+    /// What it has carried.
+    pub fn carried(&self) -> Carried {
+        self.carried
+    }
+
+    /// Bytes that the other end has not taken, and those that this one has not.
+    pub fn queued(&self) -> [usize; 2] {
+        [self.out(), &self.link.lanes[self.end]].map(|lane| lane.load().bytes() as usize)
     }
 
     pub fn is_readable(&self) -> bool {

@@ -17,6 +17,7 @@ use arrayvec::ArrayVec;
 
 use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
+use crate::core::statistics::Carried;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
@@ -31,7 +32,9 @@ use super::writing::{FlushHint, Writing};
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ready {
+    /// There is something to read.
     pub readable: bool,
+    /// There is room to write.
     pub writable: bool,
     /// The peer will send no more; what it sent is in the kernel.
     pub closed: bool,
@@ -48,6 +51,7 @@ pub enum PipeEvent {
     Greeted,
     /// A whole message can be taken.
     Readable,
+    /// A whole message can be sent.
     Writable,
     /// The peer is gone; what is readable can still be taken.
     HungUp,
@@ -61,6 +65,7 @@ pub type PipeEvents = ArrayVec<PipeEvent, 6>;
 /// What there is behind a message that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behind {
+    /// Nothing that is whole.
     Nothing,
     /// Another whole message.
     Message,
@@ -103,6 +108,8 @@ pub struct StreamPipe {
     /// A whole message is in front of the inbox.
     whole: bool,
     writing: Writing,
+    sent: u64,
+    received: u64,
 }
 
 impl StreamPipe {
@@ -117,6 +124,8 @@ impl StreamPipe {
             kernel_readable: false,
             whole: false,
             writing: Writing::default(),
+            sent: 0,
+            received: 0,
         }
     }
 
@@ -193,7 +202,10 @@ impl StreamPipe {
     /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
     #[inline]
     pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        self.state == State::Active && self.writing.append(&self.prefix(message), message, coalescing)
+        let is_appended =
+            self.state == State::Active && self.writing.append(&self.prefix(message), message, coalescing);
+        self.sent += u64::from(is_appended);
+        is_appended
     }
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
@@ -203,7 +215,9 @@ impl StreamPipe {
             return (Flow::Full, FlushHint::Nothing);
         }
         let prefix = self.prefix(message);
-        self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
+        let (flow, hint) = self.writing.send(&*self.stream, &prefix, (message, again), coalescing);
+        self.sent += u64::from(flow != Flow::NoMemory);
+        (flow, hint)
     }
 
     #[inline]
@@ -219,6 +233,7 @@ impl StreamPipe {
         }
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, context.blocks);
+        self.received += 1;
         match self.inbox.parse(&self.framing, context.max_size) {
             Ok(true) => Some(Behind::Message),
             incomplete => Some(self.look_behind(incomplete.err(), context)),
@@ -316,6 +331,21 @@ impl StreamPipe {
             events.push(PipeEvent::Gone);
         }
         Ok((events, more && self.wants_flush()))
+    }
+
+    /// What it has carried. Bytes are counted as they are written and read, greeting and lengths included.
+    pub fn carried(&self) -> Carried {
+        Carried {
+            messages_sent: self.sent,
+            messages_received: self.received,
+            bytes_sent: self.writing.written(),
+            bytes_received: self.inbox.read(),
+        }
+    }
+
+    /// Bytes read that nobody has received yet.
+    pub fn unread(&self) -> usize {
+        self.inbox.unread()
     }
 
     /// Bytes accepted that the kernel has not.

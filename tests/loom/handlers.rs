@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use nanomsg::qi::message::Message;
+use nanomsg::internals::models::Message;
 
 use crate::explore;
 use crate::qi::endpoint::budget::Budget;

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use nanomsg::core::{Body, Error, Header, Message};
-use nanomsg::facade::PeerSender;
+use nanomsg::Error;
+use nanomsg::internals::{Body, Header, Message, PeerSender};
 use napi::bindgen_prelude::{Env, Result, Unknown};
 use napi_derive::napi;
 

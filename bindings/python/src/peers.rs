@@ -3,8 +3,8 @@
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nanomsg::core::{Body, Error, Header, Message};
-use nanomsg::facade::{PeerSender, Socket};
+use nanomsg::Error;
+use nanomsg::internals::{Body, Header, Message, PeerSender, Socket};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nanomsg::core::message::{Body, Message};
-use nanomsg::facade::{Session, Socket, Wait};
+use nanomsg::internals::{Body, Message, Session, Socket, Wait};
 
 use crate::peer::{self, Role, text};
 

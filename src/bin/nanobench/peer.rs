@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nanomsg::core::message::{Body, Message};
-use nanomsg::core::{Error, Readiness, options};
-use nanomsg::facade::{Probe, Session, Socket, Wait, poll};
-use nanomsg::protocol::pair::PAIR;
+use nanomsg::Error;
+use nanomsg::internals::{Body, Message, PAIR, Probe, Readiness, Session, Socket, Wait, options, poll};
 
 /// How long either side waits for the other before it gives up.
 pub const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
-use nanomsg::transport::tls::options as tls;
+use nanomsg::internals::tls;
 
 use crate::check::Seen;
 use crate::completions::Shell;

@@ -22,7 +22,7 @@ use crate::qi::calls::{CallError, Result};
 /// What connections are made with.
 #[derive(Clone, Debug)]
 pub struct DialOptions {
-    /// What we announce. [`Capabilities::OURS`] and relative endpoints, which a client can follow.
+    /// What we announce. `Capabilities::OURS` and relative endpoints, which a client can follow.
     pub capabilities: Capabilities,
     /// Who the session says it is.
     pub credentials: Credentials,

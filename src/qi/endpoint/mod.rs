@@ -36,24 +36,20 @@ pub mod budget;
 mod calls;
 mod closing;
 mod config;
-#[doc(hidden)]
 pub mod decoder;
 mod dial;
 pub mod failure;
 pub mod filter;
-#[doc(hidden)]
 pub mod handlers;
 mod index;
 mod input;
 mod listen;
-#[doc(hidden)]
 pub mod outgoing;
 mod output;
 mod queue;
 mod race;
 mod reading;
 pub(in crate::qi) mod reentrancy;
-#[doc(hidden)]
 pub mod ring;
 mod sending;
 pub(in crate::qi) mod turn;
@@ -87,7 +83,7 @@ pub use config::{Config, Statistics};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
 pub use handlers::Taken;
-pub use listen::{Listener, Welcome};
+pub use listen::Listener;
 pub use queue::Queue;
 pub use reentrancy::{contained, may_change, may_wait};
 pub use ring::Next;

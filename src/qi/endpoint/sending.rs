@@ -25,7 +25,7 @@ pub enum WhenFull {
     Block(Option<Duration>),
     /// `EAGAIN`.
     Fail,
-    /// Drop it and count it, for Events: [`Sent::Dropped`].
+    /// Drop it and count it, for Events: `Sent::Dropped`.
     Drop,
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nanomsg::qi::bus::{Objects, Provider};
-use nanomsg::qi::calls::{self, CallError};
+use nanomsg::qi::client::{self, CallError};
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
 use nanomsg::qi::meta::ServiceInfo;
 use nanomsg::qi::server::{Options, Server, Verdict};
@@ -113,7 +113,7 @@ impl NativeSession {
     /// The address of ours on the directory's connection.
     #[napi]
     pub fn local_address(&self) -> Option<String> {
-        self.session.connection().ok()?.endpoint().local().map(str::to_owned)
+        self.session.connection().ok()?.local().map(str::to_owned)
     }
 
     /// Tells `number` the reason, once, when the directory's connection ends.
@@ -121,15 +121,14 @@ impl NativeSession {
     pub fn on_end(&self, number: u32) -> Result<(), Failure> {
         let connection = self.session.connection().map_err(|error| failure(&error))?;
         let post = self.hub.post();
-        let closer = move |reason: &nanomsg::qi::endpoint::Reason| {
+        let closer = move |reason: &nanomsg::qi::client::Reason| {
             let reason = reason.to_string();
             let make = move |core: &Rc<Core>| {
                 Some((NEWS, Raw(Decoder { core, objects: Objects::None }.string(&reason).ok()?)))
             };
             post.send(Task { number, make: Box::new(make) });
         };
-        let told = connection.endpoint().on_close(closer);
-        told.map(drop).map_err(|error| failure(&error.into()))
+        connection.on_close(closer).map_err(|error| failure(&error))
     }
 
     #[napi]
@@ -156,7 +155,7 @@ enum Serving {
 }
 
 impl Serving {
-    fn register(&self, name: &str, object: &nanomsg::qi::server::Object) -> calls::Result<u32> {
+    fn register(&self, name: &str, object: &nanomsg::qi::server::Object) -> client::Result<u32> {
         match self {
             Serving::Directory(server) => {
                 server.add_service(name, object).map_err(|error| CallError::Remote(error.to_string()))
@@ -165,7 +164,7 @@ impl Serving {
         }
     }
 
-    fn unregister(&self, name: &str, id: u32) -> calls::Result<()> {
+    fn unregister(&self, name: &str, id: u32) -> client::Result<()> {
         match self {
             Serving::Directory(server) => {
                 server.remove_service(id).map_err(|error| CallError::Remote(error.to_string()))

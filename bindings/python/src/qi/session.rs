@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use nanomsg::qi::bus::Provider;
-use nanomsg::qi::calls::{CallError, Result};
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
+use nanomsg::qi::client::{CallError, Result};
 use nanomsg::qi::meta::ServiceInfo;
 use nanomsg::qi::server::{Options, Server, Verdict};
 use pyo3::prelude::*;
@@ -181,18 +181,18 @@ impl RawSession {
     /// The address of ours on the directory's connection.
     fn local_address(&self, py: Python<'_>) -> Option<String> {
         let connection = self.session(py).ok()?.connection().ok()?;
-        connection.endpoint().local().map(str::to_owned)
+        connection.local().map(str::to_owned)
     }
 
     /// Calls this on another thread, once, with the reason, when the directory's connection ends.
     fn on_end(&self, py: Python<'_>, callback: Py<PyAny>) -> PyResult<()> {
         let failed = |error: &CallError| super::errors::raise(py, error);
         let connection = self.session(py)?.connection().map_err(|error| failed(&error))?;
-        let closer = move |reason: &nanomsg::qi::endpoint::Reason| {
+        let closer = move |reason: &nanomsg::qi::client::Reason| {
             let reason = reason.to_string();
             pool::run_python(move |py| report(py, callback.call1(py, (reason,))));
         };
-        connection.endpoint().on_close(closer).map(drop).map_err(|error| failed(&error.into()))
+        connection.on_close(closer).map_err(|error| failed(&error))
     }
 
     fn close(&self, py: Python<'_>) {
