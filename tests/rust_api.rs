@@ -343,10 +343,7 @@ fn a_future_waits_for_one_peer() -> Result<()> {
     drop(waiting);
     let slow = reads.join().expect("it does not panic")?;
     slow.close()?;
-    let gone = until(|| match hub.send_to(pipes[0], "late") {
-        Err(error) => Some(error),
-        Ok(()) => None,
-    });
+    let gone = until(|| hub.send_to(pipes[0], "late").err());
     assert_eq!(gone, Error::HOST_UNREACHABLE);
     assert_eq!(block_on(pin!(hub.send_to_async(pipes[0], "late"))), Err(Error::HOST_UNREACHABLE));
     Ok(())

@@ -72,7 +72,7 @@ impl Connection {
         &self.endpoint
     }
 
-    /// The address by which the peer has reached us, if we have accepted it, or by which we have reached the peer.
+    /// The address by which the peer has reached us, if we have accepted it.
     pub fn local(&self) -> Option<&str> {
         self.endpoint.local()
     }
