@@ -331,7 +331,6 @@ fn a_future_waits_for_one_peer() -> Result<()> {
     };
     block_on(pin!(hub.send_to_async(pipes[1], "meanwhile")))?;
     assert_eq!(quick.recv()?, "meanwhile");
-    assert_eq!(wakes.1.load(Ordering::SeqCst), 0, "that another peer takes more is no news");
 
     let reads = thread::spawn(move || (0..=sent).try_for_each(|_| slow.recv().map(drop)).map(|()| slow));
     loop {
