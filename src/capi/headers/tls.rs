@@ -1,7 +1,7 @@
 //! `millrace/tls.h`: options of TLS, for tls+tcp:// and wss://.
 
 /// The level of these options. They hold for endpoints made later, and for connections made later of endpoints that there are: so a
-/// certificate can be replaced while peers are connected. Values that cannot be right fail when they are set, with EINVAL (no PEM, not an
+/// certificate can be replaced while peers are connected. Values that cannot be right fail when they are set, with EINVAL (no PEM, or around something else, not an
 /// option's value), or what the system says of a file (ENOENT, EACCES...); what does not fit together fails at nn_bind or
 /// nn_connect, with EINVAL.
 pub const NN_TLS: i32 = -19794;
