@@ -25,7 +25,8 @@
 #define NN_TLS_CERT_FILE 2
 
 /**
- * string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted.
+ * string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted: RSA of at least
+ * 2048 bits, ECDSA on P-256 or P-384, Ed25519. Of other kinds: EINVAL.
  */
 #define NN_TLS_KEY 3
 

@@ -11,7 +11,8 @@ pub const NN_TLS: i32 = -19794;
 pub const NN_TLS_CERT: i32 = 1;
 /// string, write-only: the same, by the name of a file, which is read now.
 pub const NN_TLS_CERT_FILE: i32 = 2;
-/// string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted.
+/// string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted: RSA of at least
+/// 2048 bits, ECDSA on P-256 or P-384, Ed25519. Of other kinds: EINVAL.
 pub const NN_TLS_KEY: i32 = 3;
 /// string, write-only: the same, by the name of a file, which is read now.
 pub const NN_TLS_KEY_FILE: i32 = 4;
