@@ -49,6 +49,17 @@ pub enum Progress<T> {
     Failed(Error),
 }
 
+impl<T> Progress<T> {
+    /// `None`: it has none yet.
+    pub fn outcome(self) -> Option<Result<T>> {
+        match self {
+            Progress::Done(value) => Some(Ok(value)),
+            Progress::Failed(error) => Some(Err(error)),
+            Progress::NotNow => None,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct SocketCore {
     kind: &'static Kind,

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::statistics::Statistics;
 use crate::core::{Error, Result};
-use crate::reactor::parker::Parker;
-use crate::reactor::{WaitMode, Waited};
+use crate::reactor::WaitMode;
 
 use super::monitor::Monitor;
 use super::socket::Socket;
@@ -24,29 +23,22 @@ impl Socket {
     /// ever). `ETIMEDOUT`, `EINTR`, `EBADF` when the socket is closed.
     pub fn wait_peers(&self, count: u64, timeout: Option<Duration>) -> Result<()> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let me = Parker::mine();
-        let mut last = None;
-        loop {
-            let are_there = self.with_open(|state| {
+        let mode = WaitMode { polls: self.polls(), spins: false, ..WaitMode::POLLING };
+        self.runtime().reactor.wait_for(deadline, mode, |me, stay| {
+            self.with(|state| {
+                state.waiters.remove_for_peers(me);
+                if !state.is_open() {
+                    return Some(Err(Error::BAD_FD));
+                }
                 if state.core.statistics.current_connections >= count {
-                    return Ok(true);
+                    return Some(Ok(()));
                 }
-                match last {
-                    Some(Waited::TimedOut) => return Err(Error::TIMED_OUT),
-                    Some(Waited::Interrupted) => return Err(Error::INTERRUPTED),
-                    Some(Waited::Failed) => return Err(Error::BAD_FD),
-                    Some(Waited::Noticed) | None => {}
+                if stay {
+                    state.waiters.add_for_peers(me, count);
                 }
-                me.take_notice();
-                state.waiters.add_for_peers(&me, count);
-                Ok(false)
-            })?;
-            if are_there {
-                return Ok(());
-            }
-            last = Some(self.runtime().reactor.wait(&me, deadline, WaitMode { polls: self.polls(), spins: false }));
-            self.with(|state| state.waiters.remove_for_peers(&me));
-        }
+                None
+            })
+        })?
     }
 
     /// The address of an endpoint as it was given, but with the port that the system chose for a 0. `EINVAL` if there is no such

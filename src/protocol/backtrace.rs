@@ -80,15 +80,15 @@ fn split(message: &mut Message<'_>, len: usize) {
     message.body.advance(len);
 }
 
-/// Ids of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
+/// RequestIds of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
 #[derive(Debug)]
-pub struct Ids {
+pub struct RequestIds {
     last: u32,
 }
 
-impl Ids {
-    pub fn new(seed: u64) -> Ids {
-        Ids { last: seed as u32 }
+impl RequestIds {
+    pub fn new(seed: u64) -> RequestIds {
+        RequestIds { last: seed as u32 }
     }
 
     /// The next id, as the word that is sent.

@@ -38,7 +38,7 @@ use crate::core::{
     Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
     Readiness, Result,
 };
-use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
+use crate::protocol::backtrace::{RequestIds, header_word, reply_id, split_reply};
 use crate::protocol::contexts::Contexts;
 use crate::protocol::drops::DropCounts;
 use crate::protocol::milliseconds;
@@ -131,7 +131,7 @@ struct Req {
     /// Who sent last.
     sender: ContextId,
     outlet: LoadBalancer,
-    ids: Ids,
+    ids: RequestIds,
     drops: DropCounts,
 }
 
@@ -209,7 +209,7 @@ impl Req {
             delayed: VecDeque::new(),
             sender: ContextId::SOCKET,
             outlet: LoadBalancer::default(),
-            ids: Ids::new(seed),
+            ids: RequestIds::new(seed),
             drops: DropCounts::default(),
         }
     }

@@ -26,7 +26,7 @@ use crate::core::{
     Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
     Readiness, Result,
 };
-use crate::protocol::backtrace::{Ids, header_word, reply_id};
+use crate::protocol::backtrace::{RequestIds, header_word, reply_id};
 use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
@@ -112,7 +112,7 @@ struct Surveyor {
     /// Who sent last.
     sender: ContextId,
     raw: Asker<Broadcast>,
-    ids: Ids,
+    ids: RequestIds,
 }
 
 impl Protocol for Surveyor {
@@ -181,7 +181,7 @@ impl Surveyor {
             owners: None,
             sender: ContextId::SOCKET,
             raw: Asker::new(Broadcast::default()),
-            ids: Ids::new(seed),
+            ids: RequestIds::new(seed),
         }
     }
 

@@ -151,18 +151,12 @@ impl Reactor {
     /// Sleeps outside the poll, for timers only: for a whole lease, or until there is something to do.
     fn nap(&self, lease: Duration) {
         let end = Instant::now() + lease;
-        loop {
-            let now = Instant::now();
-            if now >= end || self.is_stopping() || self.has_requests() {
-                return;
-            }
+        while !self.is_stopping() && !self.has_requests() && !self.leadership.keeps_polling() {
             let wake_at = self.timers.next().map_or(end, |timer| timer.min(end));
-            self.io.park(Some(wake_at.saturating_duration_since(now)));
-            self.io.take_notice();
-            if self.leadership.keeps_polling() {
+            self.pause(wake_at.saturating_duration_since(Instant::now()));
+            if Instant::now() >= end {
                 return;
             }
-            self.expire(Instant::now());
         }
     }
 

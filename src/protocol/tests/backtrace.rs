@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::core::message::INLINE;
 use crate::core::{Header, Message, PipeId};
-use crate::protocol::backtrace::{Ids, Origins, TOP, split_reply, split_request};
+use crate::protocol::backtrace::{Origins, RequestIds, TOP, split_reply, split_request};
 
 fn message(header: &[u8], body: &[u8]) -> Message<'static> {
     Message { header: Header::from_slice(header), ..Message::copy_of(body).unwrap() }
@@ -59,9 +59,9 @@ fn a_header_that_is_the_backtrace_costs_no_copy() {
 
 #[test]
 fn ids_count_up_and_carry_the_top_bit() {
-    let mut ids = Ids::new(0x5a10_8844);
+    let mut ids = RequestIds::new(0x5a10_8844);
     assert_eq!((ids.advance(), ids.advance()), (0xda10_8845, 0xda10_8846));
-    let mut last = Ids::new(u64::from(u32::MAX));
+    let mut last = RequestIds::new(u64::from(u32::MAX));
     assert_eq!(last.advance(), TOP);
 }
 

@@ -14,7 +14,7 @@ use crate::qi::value::Reader;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
-use super::authentication::{Authentication, Credentials, Step};
+use super::authentication::{Authentication, AuthenticationStep, Credentials};
 use crate::qi::calls::Connection;
 use crate::qi::calls::waiting::{Slot, deadline_in};
 use crate::qi::calls::{CallError, Result};
@@ -183,14 +183,14 @@ fn authenticate(
         };
         machine.announced(announced.take());
         match machine.replied(reply) {
-            Step::Again(next) => map = next,
-            Step::Done(shared) => {
+            AuthenticationStep::Again(next) => map = next,
+            AuthenticationStep::Done(shared) => {
                 connection.agree(shared);
                 announced.end();
                 return Ok(());
             }
-            Step::Refused(reason) => return Err(CallError::Rejected { url: url(), reason }),
-            Step::Nonsense(problem) => return Err(CallError::Authentication { url: url(), problem }),
+            AuthenticationStep::Refused(reason) => return Err(CallError::Rejected { url: url(), reason }),
+            AuthenticationStep::Nonsense(problem) => return Err(CallError::Authentication { url: url(), problem }),
         }
     }
 }
