@@ -366,6 +366,26 @@ fn the_next_event_comes_after_the_last_one_for_everybody() {
     }
 }
 
+/// Taken back between the turns of an emission: what is told after the answer was not asked for any more.
+#[test]
+fn an_event_whose_turn_comes_later_is_not_told_to_who_has_left() {
+    let object = object();
+    let world = World::serving(&object);
+    let clients: Vec<_> = (0..10).map(|_| world.client()).collect();
+    for client in &clients {
+        (0..100).for_each(|link| client.subscribe(FIRED, link));
+    }
+    assert!(fire_number(&object, 1).waiting > 0);
+    let last = &clients[9];
+    last.take();
+    for link in 0..100u64 {
+        last.call(1, args("(IIL)", vec![SERVICE.into(), FIRED.into(), link.into()]));
+        last.only();
+    }
+    world.run();
+    assert_eq!(last.take().len(), 0);
+}
+
 #[test]
 fn an_event_is_told_whole_if_the_workers_end_before_it() {
     let object = object();
