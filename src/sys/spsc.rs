@@ -27,39 +27,39 @@ const ALIGN: usize = 8;
 /// What stands in front of every record.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Head {
+struct RecordHead {
     /// Bytes that follow, but for padding.
     len: u32,
     /// The producer's word about bytes.
     tag: u16,
-    kind: Kind,
+    kind: RecordKind,
 }
 
-const HEAD: usize = size_of::<Head>();
+const HEAD: usize = size_of::<RecordHead>();
 
 #[repr(u16)]
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum RecordKind {
     Bytes,
     Value,
     GoOn,
 }
 
 #[repr(C, align(8))]
-struct Block {
-    next: *mut Block,
+struct QueueBlock {
+    next: *mut QueueBlock,
     /// Bytes behind this head.
     size: usize,
 }
 
 /// Puts records in.
 pub struct Producer<T: Send> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<QueueState<T>>,
 }
 
 /// Takes records out.
 pub struct Consumer<T: Send> {
-    shared: Arc<Shared<T>>,
+    shared: Arc<QueueState<T>>,
 }
 
 /// What was put in.
@@ -70,27 +70,27 @@ pub enum Record<'a, T> {
 
 /// There is no memory for another record. Nothing has changed.
 #[derive(Debug)]
-pub struct NoMemory;
+pub struct OutOfMemory;
 
 /// On a pair of cache lines of its own: they are fetched in pairs.
 #[repr(align(128))]
 struct Padded<V>(V);
 
-struct Shared<T: Send> {
+struct QueueState<T: Send> {
     /// Records put in so far; written by the producer.
     put: Padded<AtomicU64>,
-    producer: Padded<UnsafeCell<Place>>,
-    consumer: Padded<UnsafeCell<Place>>,
+    producer: Padded<UnsafeCell<QueueEnd>>,
+    consumer: Padded<UnsafeCell<QueueEnd>>,
     /// Where the consumer begins.
-    first: AtomicPtr<Block>,
+    first: AtomicPtr<QueueBlock>,
     /// A block that was read, for the next one that is needed.
-    spare: AtomicPtr<Block>,
+    spare: AtomicPtr<QueueBlock>,
     holds: PhantomData<T>,
 }
 
 /// Where one side stands.
-struct Place {
-    block: *mut Block,
+struct QueueEnd {
+    block: *mut QueueBlock,
     /// Bytes of the block that are behind it.
     at: usize,
     /// Records put in, or taken out, so far.
@@ -101,15 +101,15 @@ struct Place {
 
 // SAFETY: the places are used through the one `Producer` and the one `Consumer`, each by `&mut`; records travel from one to the other by
 // the release and the acquire of `put`, and may be sent to another thread.
-unsafe impl<T: Send> Send for Shared<T> {}
+unsafe impl<T: Send> Send for QueueState<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send> Sync for Shared<T> {}
+unsafe impl<T: Send> Sync for QueueState<T> {}
 
 /// An empty queue. It takes no memory for records until the first one is put in.
 pub fn queue<T: Send>() -> (Producer<T>, Consumer<T>) {
     const { assert!(align_of::<T>() <= ALIGN) };
-    let place = || Padded(UnsafeCell::new(Place { block: ptr::null_mut(), at: 0, count: 0, seen: 0 }));
-    let shared = Arc::new(Shared {
+    let place = || Padded(UnsafeCell::new(QueueEnd { block: ptr::null_mut(), at: 0, count: 0, seen: 0 }));
+    let shared = Arc::new(QueueState {
         put: Padded(AtomicU64::new(0)),
         producer: place(),
         consumer: place(),
@@ -130,10 +130,10 @@ impl<T: Send> Producer<T> {
 
     /// Puts in the bytes of both parts, one behind the other, and a word about them.
     #[inline]
-    pub fn put_bytes(&mut self, tag: u16, parts: [&[u8]; 2]) -> Result<(), NoMemory> {
+    pub fn put_bytes(&mut self, tag: u16, parts: [&[u8]; 2]) -> Result<(), OutOfMemory> {
         let [first, second] = parts;
         let len = first.len() + second.len();
-        let place = self.reserve(Kind::Bytes, tag, len)?;
+        let place = self.reserve(RecordKind::Bytes, tag, len)?;
         // SAFETY: `reserve` gives a place for `len` bytes, which nobody else looks at before they are published.
         unsafe {
             ptr::copy_nonoverlapping(first.as_ptr(), place, first.len());
@@ -145,7 +145,7 @@ impl<T: Send> Producer<T> {
 
     /// Makes sure that a value can be put in next.
     #[inline]
-    pub fn make_room(&mut self) -> Result<(), NoMemory> {
+    pub fn make_room(&mut self) -> Result<(), OutOfMemory> {
         // SAFETY: the producer's place is ours by `&mut self`.
         let place = unsafe { &mut *self.shared.producer.0.get() };
         if place.room() < size_of::<T>() + 2 * HEAD { self.shared.next_block(place, size_of::<T>()) } else { Ok(()) }
@@ -154,7 +154,7 @@ impl<T: Send> Producer<T> {
     /// Puts in a value, for which there is room: otherwise it comes back.
     #[inline]
     pub fn put(&mut self, value: T) -> Result<(), T> {
-        let Ok(place) = self.reserve(Kind::Value, 0, size_of::<T>()) else { return Err(value) };
+        let Ok(place) = self.reserve(RecordKind::Value, 0, size_of::<T>()) else { return Err(value) };
         // SAFETY: `reserve` gives an aligned place for a value, which nobody else looks at before it is published.
         unsafe { place.cast::<T>().write(value) };
         self.publish();
@@ -163,17 +163,17 @@ impl<T: Send> Producer<T> {
 
     /// Writes the head of a record, and gives the place for what follows.
     #[inline]
-    fn reserve(&mut self, kind: Kind, tag: u16, len: usize) -> Result<*mut u8, NoMemory> {
+    fn reserve(&mut self, kind: RecordKind, tag: u16, len: usize) -> Result<*mut u8, OutOfMemory> {
         // SAFETY: the producer's place is ours by `&mut self`.
         let place = unsafe { &mut *self.shared.producer.0.get() };
-        let head = Head { len: u32::try_from(len).map_err(|_| NoMemory)?, tag, kind };
+        let head = RecordHead { len: u32::try_from(len).map_err(|_| OutOfMemory)?, tag, kind };
         if place.room() < len + 2 * HEAD {
             self.shared.next_block(place, len)?;
         }
         // SAFETY: there is room for the record and a head behind it, as was just seen to.
         unsafe {
             let start = place.pointer();
-            start.cast::<Head>().write(head);
+            start.cast::<RecordHead>().write(head);
             place.at += HEAD + len.next_multiple_of(ALIGN);
             Ok(start.add(HEAD))
         }
@@ -225,10 +225,10 @@ impl<T: Send> Consumer<T> {
             if place.block.is_null() {
                 place.block = self.shared.first.load(Ordering::Acquire);
             }
-            let mut head = place.pointer().cast::<Head>().read();
-            if head.kind == Kind::GoOn {
+            let mut head = place.pointer().cast::<RecordHead>().read();
+            if head.kind == RecordKind::GoOn {
                 self.shared.go_on(place);
-                head = place.pointer().cast::<Head>().read();
+                head = place.pointer().cast::<RecordHead>().read();
             }
             (head, place.pointer().add(HEAD))
         };
@@ -237,14 +237,14 @@ impl<T: Send> Consumer<T> {
         place.count += 1;
         Some(match head.kind {
             // SAFETY: the bytes are behind the head; the block is the consumer's until it goes on behind it.
-            Kind::Bytes => look(Record::Bytes(head.tag, unsafe { std::slice::from_raw_parts(start, len) })),
+            RecordKind::Bytes => look(Record::Bytes(head.tag, unsafe { std::slice::from_raw_parts(start, len) })),
             // SAFETY: a value was written there, and is read this once.
-            Kind::Value | Kind::GoOn => look(Record::Value(unsafe { start.cast::<T>().read() })),
+            RecordKind::Value | RecordKind::GoOn => look(Record::Value(unsafe { start.cast::<T>().read() })),
         })
     }
 }
 
-impl Place {
+impl QueueEnd {
     /// Bytes left in the block.
     #[inline]
     fn room(&self) -> usize {
@@ -263,10 +263,10 @@ impl Place {
     }
 }
 
-impl<T: Send> Shared<T> {
+impl<T: Send> QueueState<T> {
     /// The producer goes on in another block, with room for a record of so many bytes.
     #[cold]
-    fn next_block(&self, place: &mut Place, len: usize) -> Result<(), NoMemory> {
+    fn next_block(&self, place: &mut QueueEnd, len: usize) -> Result<(), OutOfMemory> {
         let least = len.next_multiple_of(ALIGN) + 2 * HEAD;
         let is_first = place.block.is_null();
         let spare = self.spare.swap(ptr::null_mut(), Ordering::AcqRel);
@@ -275,8 +275,8 @@ impl<T: Send> Shared<T> {
             Some(spare) => spare.as_ptr(),
             None => {
                 // SAFETY: as above.
-                unsafe { Block::free(spare) };
-                Block::new(least.max(if is_first { FIRST } else { USUAL }))?
+                unsafe { QueueBlock::free(spare) };
+                QueueBlock::new(least.max(if is_first { FIRST } else { USUAL }))?
             }
         };
         if is_first {
@@ -285,7 +285,7 @@ impl<T: Send> Shared<T> {
             // SAFETY: room for a head is always left; the consumer comes here only when a record behind it is published.
             unsafe {
                 (*place.block).next = block;
-                place.pointer().cast::<Head>().write(Head { len: 0, tag: 0, kind: Kind::GoOn });
+                place.pointer().cast::<RecordHead>().write(RecordHead { len: 0, tag: 0, kind: RecordKind::GoOn });
             }
         }
         (place.block, place.at) = (block, 0);
@@ -297,13 +297,13 @@ impl<T: Send> Shared<T> {
     /// # Safety
     /// The record at its place says so.
     #[cold]
-    unsafe fn go_on(&self, place: &mut Place) {
+    unsafe fn go_on(&self, place: &mut QueueEnd) {
         let read = place.block;
         // SAFETY: the producer has written `next` before it published what made the consumer come here, and has left the block.
         (place.block, place.at) = unsafe { ((*read).next, 0) };
         let other = self.spare.swap(read, Ordering::AcqRel);
         // SAFETY: a spare block is nobody's but whoever took it out.
-        unsafe { Block::free(other) };
+        unsafe { QueueBlock::free(other) };
     }
 }
 
@@ -314,7 +314,7 @@ impl<T: Send> Drop for Consumer<T> {
     }
 }
 
-impl<T: Send> Drop for Shared<T> {
+impl<T: Send> Drop for QueueState<T> {
     fn drop(&mut self) {
         // What was put in after the consumer had gone.
         let put = self.put.0.load(Ordering::SeqCst);
@@ -324,52 +324,52 @@ impl<T: Send> Drop for Shared<T> {
         }
         // SAFETY: both sides are gone, so all blocks are ours: those from the consumer's to the producer's, and a spare one.
         unsafe {
-            Block::free(self.spare.load(Ordering::Acquire));
+            QueueBlock::free(self.spare.load(Ordering::Acquire));
             while place.count != put {
-                let head = place.pointer().cast::<Head>().read();
+                let head = place.pointer().cast::<RecordHead>().read();
                 match head.kind {
-                    Kind::GoOn => {
+                    RecordKind::GoOn => {
                         let read = place.block;
                         (place.block, place.at) = ((*read).next, 0);
-                        Block::free(read);
+                        QueueBlock::free(read);
                         continue;
                     }
-                    Kind::Value => place.pointer().add(HEAD).cast::<T>().drop_in_place(),
-                    Kind::Bytes => {}
+                    RecordKind::Value => place.pointer().add(HEAD).cast::<T>().drop_in_place(),
+                    RecordKind::Bytes => {}
                 }
                 place.at += HEAD + (head.len as usize).next_multiple_of(ALIGN);
                 place.count += 1;
             }
             let last = self.producer.0.get_mut().block;
             if last != place.block {
-                Block::free(last);
+                QueueBlock::free(last);
             }
-            Block::free(place.block);
+            QueueBlock::free(place.block);
         }
     }
 }
 
-impl Block {
-    fn new(size: usize) -> Result<*mut Block, NoMemory> {
-        let layout = Block::layout(size).ok_or(NoMemory)?;
+impl QueueBlock {
+    fn new(size: usize) -> Result<*mut QueueBlock, OutOfMemory> {
+        let layout = QueueBlock::layout(size).ok_or(OutOfMemory)?;
         // SAFETY: the layout is not of size 0.
-        let block = NonNull::new(unsafe { alloc(layout) }.cast::<Block>()).ok_or(NoMemory)?;
+        let block = NonNull::new(unsafe { alloc(layout) }.cast::<QueueBlock>()).ok_or(OutOfMemory)?;
         // SAFETY: just allocated with this layout.
-        unsafe { block.write(Block { next: ptr::null_mut(), size }) };
+        unsafe { block.write(QueueBlock { next: ptr::null_mut(), size }) };
         Ok(block.as_ptr())
     }
 
     /// # Safety
     /// It is null, or came from `new` and is used by nobody any more.
-    unsafe fn free(block: *mut Block) {
+    unsafe fn free(block: *mut QueueBlock) {
         // SAFETY: the caller's promise.
-        let Some(layout) = (unsafe { block.as_ref() }).and_then(|block| Block::layout(block.size)) else { return };
+        let Some(layout) = (unsafe { block.as_ref() }).and_then(|block| QueueBlock::layout(block.size)) else { return };
         // SAFETY: it was allocated with the same layout.
         unsafe { dealloc(block.cast(), layout) };
     }
 
     fn layout(size: usize) -> Option<Layout> {
-        Layout::from_size_align(size_of::<Block>().checked_add(size)?, align_of::<Block>()).ok()
+        Layout::from_size_align(size_of::<QueueBlock>().checked_add(size)?, align_of::<QueueBlock>()).ok()
     }
 }
 

@@ -15,7 +15,7 @@ use smallvec::SmallVec;
 use crate::core::message::{INLINE, SMALL};
 use crate::core::socket::Flow;
 use crate::core::{Body, Chunk, Message};
-use crate::sys::spsc::{self, Consumer, NoMemory, Producer, Record};
+use crate::sys::spsc::{self, Consumer, OutOfMemory, Producer, Record};
 use crate::sys::sync::{AtomicBool, AtomicU64, Ordering, publish};
 
 use super::pipe::{Behind, PipeEvent, PipeEvents, Ready};
@@ -26,8 +26,8 @@ use super::source::Source;
 pub struct InprocPipe {
     link: Arc<Link>,
     end: usize,
-    outgoing: Outgoing,
-    incoming: Incoming,
+    outgoing: LaneSender,
+    incoming: LaneReceiver,
 }
 
 /// Whom to tell that something changed at the other end.
@@ -82,7 +82,7 @@ struct OwnLine<T>(T);
 
 /// The sending side of a lane.
 #[derive(Debug)]
-struct Outgoing {
+struct LaneSender {
     queue: Producer<Message<'static>>,
     /// Bytes sent so far.
     bytes: u64,
@@ -95,7 +95,7 @@ struct Outgoing {
 
 /// The receiving side.
 #[derive(Debug)]
-struct Incoming {
+struct LaneReceiver {
     queue: Consumer<Message<'static>>,
     /// Messages and bytes handed out so far.
     taken: [u64; 2],
@@ -115,10 +115,10 @@ pub fn link(limits: [usize; 2]) -> [InprocPipe; 2] {
 }
 
 /// The two sides of one direction.
-fn lane() -> (Outgoing, Incoming) {
+fn lane() -> (LaneSender, LaneReceiver) {
     let ((messages, queue), (blocks, returned)) = (spsc::queue(), spsc::queue());
-    let outgoing = Outgoing { queue: messages, bytes: 0, taken: [0; 2], returned, reused: 0 };
-    (outgoing, Incoming { queue, taken: [0; 2], over: false, blocks, reused: 0 })
+    let outgoing = LaneSender { queue: messages, bytes: 0, taken: [0; 2], returned, reused: 0 };
+    (outgoing, LaneReceiver { queue, taken: [0; 2], over: false, blocks, reused: 0 })
 }
 
 impl InprocPipe {
@@ -230,10 +230,10 @@ fn hand_out(record: Record<'_, Message<'static>>, into: &mut Message<'_>) -> (us
     }
 }
 
-impl Outgoing {
+impl LaneSender {
     /// Small messages are copied into the queue; of others only what has their bytes is.
     #[inline]
-    fn put(&mut self, lane: &Lane, message: &mut Message<'_>, again: bool) -> Result<(), NoMemory> {
+    fn put(&mut self, lane: &Lane, message: &mut Message<'_>, again: bool) -> Result<(), OutOfMemory> {
         if message.len() <= INLINE {
             return self.queue.put_bytes(message.header.len() as u16, [&message.header, message.body.bytes()]);
         }
@@ -241,18 +241,18 @@ impl Outgoing {
     }
 
     #[inline(never)]
-    fn put_whole(&mut self, lane: &Lane, message: &mut Message<'_>, again: bool) -> Result<(), NoMemory> {
+    fn put_whole(&mut self, lane: &Lane, message: &mut Message<'_>, again: bool) -> Result<(), OutOfMemory> {
         self.queue.make_room()?;
         let mut kept = Message::default();
         match self.reuse(lane, &message.body) {
             Some(block) if !again => {
                 (kept.header, kept.body) = (std::mem::take(&mut message.header), Body::Owned(block));
             }
-            _ => message.keep_in(&mut kept, again).map_err(|_| NoMemory)?,
+            _ => message.keep_in(&mut kept, again).map_err(|_| OutOfMemory)?,
         }
         // Nothing is framed here.
         kept.kind = 0;
-        self.queue.put(kept).map_err(|_| NoMemory)
+        self.queue.put(kept).map_err(|_| OutOfMemory)
     }
 
     /// A copy of a body that stays the caller's, in a block that was given back.
@@ -302,7 +302,7 @@ impl Outgoing {
     }
 }
 
-impl Incoming {
+impl LaneReceiver {
     /// Counts a message that was handed out. True: by that there is room for the one that waits beyond the limit.
     #[inline]
     fn handed_out(&mut self, lane: &Lane, size: u64) -> bool {
