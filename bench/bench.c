@@ -66,6 +66,8 @@ static void parse_args(int argc, char **argv)
         else if (is(key, "busy")) arg.busy = atoi(value);
         else if (is(key, "time")) arg.time = atof(value);
         else if (is(key, "rate")) arg.rate = atof(value);
+        /* Whether each message is written by itself: libraries decide, rustls by itself is told. */
+        else if (is(key, "each")) continue;
         else die("unknown key: %s", key);
     }
 }
@@ -922,7 +924,7 @@ int main(int argc, char **argv)
     fprintf(stderr, "usage: %s SCENARIO [key=value ...]\nscenarios:", argv[0]);
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         fprintf(stderr, " %s", scenarios[i].name);
-    fprintf(stderr, "\nkeys: transport=tcp|tls+tcp|ipc|inproc size= n= time= rate= busy= pin=none|one|two pattern=pair|req|own|one\n"
+    fprintf(stderr, "\nkeys: transport=tcp|tls+tcp|ipc|inproc size= n= time= rate= busy= each= pin=none|one|two pattern=pair|req|own|one\n"
                     "      form=copy|msg wait=block|epoll\n");
     return 2;
 }

@@ -46,8 +46,11 @@ ROWS = [
     # The goals that the project has set itself.
     latency("rt-tcp", "tcp round trip, 64 B, one core", "roundtrip pin=one", Goal(1.15, "raw"), quick=True),
     latency("rt-ipc", "ipc round trip, 64 B, one core", "roundtrip transport=ipc pin=one", Goal(1.15, "raw"), quick=True),
-    rate("ow-tls-64", "tls+tcp one way, 64 B", "oneway transport=tls+tcp", Goal(0.85, "raw"), AHEAD),
-    rate("ow-tls-1k", "tls+tcp one way, 1 KiB", "oneway transport=tls+tcp size=1024", Goal(0.85, "raw"), AHEAD),
+    rate("ow-tls-64-each", "tls+tcp one way, 64 B; rustls: a record each", "oneway transport=tls+tcp each=1", Goal(0.85, "raw"), AHEAD),
+    rate("ow-tls-1k-each", "tls+tcp one way, 1 KiB; rustls: a record each", "oneway transport=tls+tcp size=1024 each=1",
+         Goal(0.85, "raw"), AHEAD),
+    rate("ow-tls-64", "tls+tcp one way, 64 B; rustls: 64 KiB at once", "oneway transport=tls+tcp", Goal(0.85, "raw"), AHEAD),
+    rate("ow-tls-1k", "tls+tcp one way, 1 KiB; rustls: 64 KiB at once", "oneway transport=tls+tcp size=1024", Goal(0.85, "raw"), AHEAD),
     rate("ow-tls-64k", "tls+tcp one way, 64 KiB", "oneway transport=tls+tcp size=65536 form=msg", Goal(0.85, "raw"), AHEAD),
     rate("ow-tls-1m", "tls+tcp one way, 1 MiB", "oneway transport=tls+tcp size=1048576 form=msg", Goal(0.85, "raw"), AHEAD),
     latency("rt-tls", "tls+tcp round trip, 64 B", "roundtrip transport=tls+tcp", Goal(1.18, "raw"), AHEAD, window=3),

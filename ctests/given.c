@@ -1,6 +1,8 @@
 /* fd://N: sockets that the program was given, listening and connected. */
 #include "wire.h"
 
+#include <sys/wait.h>
+
 static void fd_address(address *at, int fd) { snprintf(at->text, sizeof(at->text), "fd://%d", fd); }
 
 /* As a service manager hands them over. */
@@ -103,11 +105,79 @@ static void what_is_none(void) {
     CLOSE(s);
 }
 
-int main(void) {
+/* What a service manager starts: the program anew, with descriptors from 3 on and their names. */
+static pid_t activate(char *program, int first, int second, const char *names, bool is_for_us) {
+    pid_t child = fork();
+    if (child != 0)
+        return child;
+    char number[16];
+    /* (Out of the way first: the second may be 3.) */
+    first = fcntl(first, F_DUPFD, 10);
+    second = fcntl(second, F_DUPFD, 10);
+    dup2(first, 3);
+    dup2(second, 4);
+    snprintf(number, sizeof number, "%d", is_for_us ? getpid() : getppid());
+    setenv("LISTEN_PID", number, 1);
+    setenv("LISTEN_FDS", "2", 1);
+    setenv("LISTEN_FDNAMES", names, 1);
+    execl(program, program, is_for_us ? "activated" : "not for us", (char *)NULL);
+    _exit(127);
+}
+
+/* The started program: answers one request that comes by number, and one by name. */
+static int activated(void) {
+    int rep[2];
+    for (int i = 0; i < 2; i++) {
+        rep[i] = nn_socket(AF_SP, NN_REP);
+        if (nn_bind(rep[i], i == 0 ? "fd://3" : "fd://requests") < 0)
+            return 10 + i;
+    }
+    if (nn_bind(rep[0], "fd://unknown") >= 0 || errno != EINVAL || nn_bind(rep[0], "fd://request") >= 0)
+        return 12;
+    for (int i = 0; i < 2; i++) {
+        char text[16];
+        int size = nn_recv(rep[i], text, sizeof text, 0);
+        if (size < 0 || nn_send(rep[i], text, (size_t)size, 0) < 0)
+            return 20 + i;
+    }
+    return nn_close(rep[0]) || nn_close(rep[1]) ? 30 : 0;
+}
+
+/* LISTEN_PID is another process: the descriptors are not ours, whatever the environment says. */
+static int not_for_us(void) {
+    int s = nn_socket(AF_SP, NN_REP);
+    return nn_bind(s, "fd://requests") < 0 && errno == EINVAL ? 0 : 1;
+}
+
+static void socket_activation(char *program) {
+    CONTEXT("socket activation");
+    address at[2];
+    int status, fds[2] = {listening(TCP, &at[0]), listening(IPC, &at[1])};
+    pid_t child = activate(program, fds[0], fds[1], "other:requests", true);
+    int req[2] = {open_socket(NN_REQ), open_socket(NN_REQ)};
+    for (int i = 0; i < 2; i++) {
+        CONNECT(req[i], at[i].text);
+        SEND(req[i], "echo");
+        RECV(req[i], "echo");
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    child = activate(program, fds[0], fds[1], "other:requests", false);
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK_EQ(status, 0);
+    close(fds[0]);
+    close(fds[1]);
+    CLOSE(req[0], req[1]);
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1)
+        return strcmp(argv[1], "activated") == 0 ? activated() : not_for_us();
     start();
     for EACH_OS_TRANSPORT (t)
         a_listener(t);
     connections_that_are_there();
     what_is_none();
+    socket_activation(argv[0]);
     return finish();
 }

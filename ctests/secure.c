@@ -99,6 +99,43 @@ static void strangers(void) {
     CHECK_OK(nnx_monitor_close(other));
 }
 
+/* Somebody else's. */
+static const char other_key[] =
+    "-----BEGIN PRIVATE KEY-----\n"
+    "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgczvtQWfAmy3NXVvB\n"
+    "VxLC497MnrNGa9Nw/XjH6A9OXmehRANCAAQvG+b93vQV3wCOLjG1igG85x3Nq3LZ\n"
+    "oemq71y9u2LA9X58Ci6ibstwHtCLIZpRXu+IDeW26gUUcsYNxsHGcTTr\n"
+    "-----END PRIVATE KEY-----\n";
+
+/* PEM as it should be, around something else than it says. */
+static void what_pem_wraps(void) {
+    CONTEXT("what PEM wraps");
+    static const char no_certificate[] = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+    static const char no_key[] = "-----BEGIN PRIVATE KEY-----\nMAMCAQE=\n-----END PRIVATE KEY-----\n";
+    char name[64], chain[2048];
+    int s = open_socket(NN_PAIR);
+    CHECK_ERR(set_text(s, NN_TLS_CERT, no_certificate), EINVAL);
+    CHECK_ERR(set_text(s, NN_TLS_CA, no_certificate), EINVAL);
+    CHECK_ERR(set_text(s, NN_TLS_KEY, no_key), EINVAL);
+    CHECK_ERR(set_text(s, NN_TLS_CERT_FILE, write_file(name, "cert.pem", no_certificate)), EINVAL);
+    CHECK_ERR(set_text(s, NN_TLS_CA_FILE, name), EINVAL);
+    CHECK_ERR(set_text(s, NN_TLS_KEY_FILE, write_file(name, "key.pem", no_key)), EINVAL);
+    /* Also behind a good one. */
+    snprintf(chain, sizeof chain, "%s%s", certificate, no_certificate);
+    CHECK_ERR(set_text(s, NN_TLS_CERT, chain), EINVAL);
+    CHECK_ERR(set_text(s, NN_TLS_CA, chain), EINVAL);
+    /* A key of another certificate: which of them is wrong, only both together show. */
+    CHECK_OK(set_text(s, NN_TLS_CERT, certificate));
+    CHECK_OK(set_text(s, NN_TLS_KEY, other_key));
+    CHECK_ERR(nn_bind(s, "tls+tcp://127.0.0.1:1"), EINVAL);
+    CHECK_ERR(nn_connect(s, "tls+tcp://127.0.0.1:1"), EINVAL);
+    CHECK_ERR(nn_bind(s, "wss://127.0.0.1:1"), EINVAL);
+    CHECK_ERR(nn_connect(s, "wss://127.0.0.1:1"), EINVAL);
+    CHECK_OK(set_text(s, NN_TLS_KEY, private_key));
+    BIND(s, secure_address("tls+tcp").text);
+    CLOSE(s);
+}
+
 static void options(void) {
     CONTEXT("options");
     char name[64];
@@ -146,5 +183,6 @@ int main(void) {
     messages("wss");
     strangers();
     options();
+    what_pem_wraps();
     return finish();
 }

@@ -37,29 +37,28 @@
 //! - `json`: [`Socket::describe`]. `qi` and `tools` bring it along.
 //!
 //! How it is made is told in `ARCHITECTURE.md`. `protocols.md 2.2` in a comment is section 2.2 of `docs/spec/protocols.md`, and so for the
-//! other files there. Modules that are not shown here are the engine's: they are visible to the project's own tools, bindings and tests, and
-//! change without notice.
+//! other files there. Everything that is not shown here is the engine's and private, but for what `internals`
+//! names for the project's own tools, bindings and tests; that changes without notice.
 
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+#![cfg_attr(
+    not(all(feature = "ws", feature = "tls", feature = "qi")),
+    allow(dead_code, unused_imports, reason = "some is for what was left out")
+)]
 
 mod api;
+mod capi;
+mod core;
+mod facade;
 #[doc(hidden)]
-pub mod capi;
-#[doc(hidden)]
-pub mod core;
-#[doc(hidden)]
-pub mod facade;
-#[doc(hidden)]
-pub mod protocol;
+pub mod internals;
+mod protocol;
 #[cfg(feature = "qi")]
 pub mod qi;
-#[doc(hidden)]
-pub mod reactor;
-#[cfg_attr(not(all(feature = "json", feature = "qi")), allow(dead_code, reason = "some is for what was left out"))]
+mod reactor;
 mod sys;
-#[doc(hidden)]
-pub mod transport;
+mod transport;
 
 pub use api::*;

@@ -26,6 +26,8 @@ use support::{repo_root, until};
 const LIMIT: Duration = Duration::from_secs(60);
 /// A comment for the shell, and for us. The expected lines must then have what sorts them before their first dots.
 const ANY_ORDER: &str = "# in any order";
+/// It serves until it is stopped; `the_page_talks_to_the_wall` is its client.
+const WALL: &str = "wall";
 const STRICT: &str = "cc -std=gnu11 -O1 -Wall -Wextra -Werror ";
 
 #[derive(Default)]
@@ -101,7 +103,7 @@ fn programs(directory: &str, ending: &str) -> Vec<(String, String)> {
 fn c_example(name: &str, source: &str) -> Result<(), String> {
     let steps = steps(source);
     let build = steps.build.as_ref().ok_or("it does not say how to build it")?;
-    if steps.run.is_empty() && name != "wall" {
+    if steps.run.is_empty() && name != WALL {
         return Err("it does not say how to run it".into());
     }
     let workshop = Workshop::new();
@@ -142,6 +144,18 @@ fn the_examples_in_c_build_with_installed_files() {
 /// Those of the bus need one another, or a robot; `cargo test` sees that they compile, and tests/qi_client.rs and tests/qi_programs.rs play such scenes.
 const OF_THE_BUS: [&str; 5] = ["qi_client", "qi_forward", "qi_pilot", "qi_robot", "qi_service"];
 
+/// What its comment says, with the program, built, in place of `cargo run`.
+fn built_steps(name: &str, source: &str) -> Result<Steps, String> {
+    let program = rust_example(name)?.display().to_string();
+    let start = format!("cargo run --example {name}");
+    let in_place =
+        |command: &mut String| *command = command.replace(&format!("{start} --"), &program).replace(&start, &program);
+    let mut steps = steps(source);
+    steps.leave.iter_mut().for_each(in_place);
+    steps.run.iter_mut().for_each(|(command, _)| in_place(command));
+    Ok(steps)
+}
+
 #[test]
 fn the_examples_in_rust_do_what_they_say() {
     let mut report = Report::default();
@@ -149,16 +163,8 @@ fn the_examples_in_rust_do_what_they_say() {
         if OF_THE_BUS.contains(&name.as_str()) {
             continue;
         }
-        let mut steps = steps(&source);
-        let result = rust_example(&name).and_then(|program| {
-            let program = program.display().to_string();
-            let start = format!("cargo run --example {name}");
-            let in_place = |command: &mut String| {
-                *command = command.replace(&format!("{start} --"), &program).replace(&start, &program);
-            };
-            steps.leave.iter_mut().for_each(in_place);
-            steps.run.iter_mut().for_each(|(command, _)| in_place(command));
-            if steps.run.is_empty() {
+        let result = built_steps(&name, &source).and_then(|steps| {
+            if steps.run.is_empty() && name != WALL {
                 Err("it does not say how to run it".into())
             } else {
                 play(&Workshop::new(), &steps)
@@ -167,6 +173,17 @@ fn the_examples_in_rust_do_what_they_say() {
         report.row(name, result);
     }
     report.finish();
+}
+
+/// What a program in C shows of C alone, or what another one in Rust shows as well: event loops are runtimes there.
+const IN_C_ALONE: [&str; 5] = ["epoll", "pubsub", "qi_callback", "reqrep", "uv"];
+
+#[test]
+fn the_examples_in_c_have_twins_in_rust() {
+    let names = |directory, ending| programs(directory, ending).into_iter().map(|(name, _)| name);
+    let rust: Vec<String> = names("examples", ".rs").collect();
+    let without: Vec<String> = names("examples-c", ".c").filter(|name| !rust.contains(name)).collect();
+    assert_eq!(without, IN_C_ALONE);
 }
 
 #[test]
@@ -180,12 +197,18 @@ fn dots_stand_for_any_text() {
 /// What the page's JavaScript does, done by hand: its two WebSockets, with the socket types that it names.
 #[test]
 fn the_page_talks_to_the_wall() {
-    let page = fs::read_to_string(repo_root().join("examples-c/wall.html")).expect("the page");
-    let source = fs::read_to_string(repo_root().join("examples-c/wall.c")).expect("the program");
-    let steps = steps(&source);
+    let source = |path| fs::read_to_string(repo_root().join(path)).expect("the program");
     let workshop = Workshop::new();
     workshop.bring("examples-c", "wall.c");
-    workshop.run(&steps.build.expect("how it is built"));
+    let in_c = steps(&source("examples-c/wall.c"));
+    workshop.run(in_c.build.as_ref().expect("how it is built"));
+    the_page_talks_to(&workshop, &in_c);
+    let in_rust = built_steps(WALL, &source("examples/wall.rs")).expect("a program");
+    the_page_talks_to(&Workshop::new(), &in_rust);
+}
+
+fn the_page_talks_to(workshop: &Workshop, steps: &Steps) {
+    let page = fs::read_to_string(repo_root().join("examples-c/wall.html")).expect("the page");
     let _wall = workshop.start(&steps.leave[0]);
 
     let sockets = page.lines().filter_map(|line| line.split_once("new WebSocket(\"ws://")?.1.split_once("\");"));

@@ -244,49 +244,6 @@ fn cmake_lists(target: &str) -> String {
     )
 }
 
-/// What `cargo cinstall` and other packagers go by says the same as `make install`.
-#[test]
-fn recipes_have_the_same_versions() {
-    let read = |name: &str| fs::read_to_string(repo_root().join(name)).expect(name);
-    let (cargo, install) = (read("Cargo.toml"), read("packaging/install.sh"));
-    let after = |text: &str, what: &str| {
-        let rest = text.split_once(what).unwrap_or_else(|| panic!("no {what}")).1;
-        rest.split(['"', '\n']).next().expect("a value").to_owned()
-    };
-    let version = env!("CARGO_PKG_VERSION");
-    assert_eq!(after(&read("packaging/alpine/APKBUILD"), "\npkgver="), version);
-    assert_eq!(after(&read("packaging/nix/package.nix"), "\n  version = \""), version);
-    assert_eq!(after(&read("packaging/homebrew/millrace.rb"), "/millrace-"), format!("{version}.tar.gz"));
-    for recipe in ["alpine/APKBUILD", "nix/package.nix", "homebrew/millrace.rb"] {
-        assert!(read(&format!("packaging/{recipe}")).starts_with("# Untried: "), "{recipe}");
-    }
-    let of_table =
-        |table: &str| after(&after_all(&cargo, &format!("[package.metadata.capi.{table}]")), "\nversion = \"");
-    assert_eq!(of_table("pkg_config"), after(&install, "\nversion="));
-    assert!(install.contains(&format!("/libnanomsg.so.{}\"\n", of_table("library"))), "{}", of_table("library"));
-}
-
-fn after_all(text: &str, what: &str) -> String {
-    text.split_once(what).unwrap_or_else(|| panic!("no {what}")).1.to_owned()
-}
-
-/// Every header that `make install` has is among those of `cargo cinstall`.
-#[test]
-fn cargo_cinstall_has_every_header() {
-    let cargo = fs::read_to_string(repo_root().join("Cargo.toml")).expect("Cargo.toml");
-    let places = cargo.lines().filter_map(|line| line.trim().strip_prefix("{ from = \"")?.split_once("\", to = \""));
-    let places: BTreeSet<(String, String)> =
-        places.map(|(from, to)| (from.to_owned(), to.trim_end_matches("\" },").to_owned())).collect();
-    for include in ["include", "bindings/cpp/include"] {
-        for header in files_below(&repo_root().join(include)) {
-            let (place, name) = header.rsplit_once('/').expect("in a directory");
-            let ending = name.rsplit('.').next().expect("an ending");
-            let wanted = (format!("{include}/{place}/*.{ending}"), place.to_owned());
-            assert!(places.contains(&wanted), "{wanted:?} is not in {places:?}");
-        }
-    }
-}
-
 /// The C++ binding is headers in the same tree, and a target that brings the library and the standard with it.
 #[test]
 fn cmake_builds_cpp_programs() {

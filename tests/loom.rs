@@ -19,7 +19,17 @@ mod sys;
 
 /// What the rules see of their crate.
 pub mod core {
-    pub use nanomsg::core::*;
+    pub use nanomsg::internals::{Body, Chunk, Message};
+    pub use nanomsg::{Error, Result};
+    pub mod message {
+        pub use nanomsg::internals::models::{INLINE, SMALL};
+    }
+    pub mod socket {
+        pub use nanomsg::internals::models::Flow;
+    }
+    pub mod statistics {
+        pub use nanomsg::internals::models::Carried;
+    }
 }
 
 #[allow(dead_code, reason = "models use their own subsets")]
@@ -32,14 +42,19 @@ mod reactor {
 #[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../src/transport"]
 mod transport {
-    pub use nanomsg::transport::{pipe, source};
+    pub mod pipe {
+        pub use nanomsg::internals::models::{Behind, PipeEvent, PipeEvents, Ready};
+    }
     pub mod inproc;
+    pub mod source;
 }
 
 #[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../src/qi"]
 mod qi {
-    pub use nanomsg::qi::message;
+    pub mod message {
+        pub use nanomsg::internals::models::{HEADER_SIZE, Header, HeaderError, Message, Type};
+    }
     pub mod endpoint {
         pub mod budget;
         pub mod failure;

@@ -10,8 +10,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nanomsg::core::{Body, Error, Message, options};
-use nanomsg::facade::{Session, Socket, Wait};
+use nanomsg::Error;
+use nanomsg::internals::{Body, Message, Session, Socket, Wait, options};
 use support::{ScratchDir, free_port};
 
 /// What is less is bookkeeping, whose size neither caller nor peer decides: for that memory is taken for granted.

@@ -87,7 +87,7 @@ fn events_for_people() {
     let address = format!("tcp://127.0.0.1:{port}");
     let mut asks = Telling::start(&format!("--pull -l {port} --count 1 --events"));
     // The name of an error is the library's business.
-    let refused = nanomsg::core::Error::from_errno(libc::ECONNREFUSED);
+    let refused = nanomsg::Error::from_errno(libc::ECONNREFUSED);
     asks.line(&[&format!("connect failed {address}: {refused}; again in 100 ms")]);
     let _publisher = Background::start(OURS, &format!("--pub -L {port} -D x -i 0.05"));
     asks.line(&[&format!("refused {address} with 127.0.0.1:{port}: "), "NN_PUB", "does not fit"]);
@@ -191,8 +191,8 @@ fn what_is_wrong_with_tls_is_said() {
     let rubbish = dir.path("rubbish");
     fs::write(&rubbish, "no certificate").expect("write a file");
     let rubbish = rubbish.display();
-    let no_file = nanomsg::core::Error::from_errno(libc::ENOENT);
-    let invalid = nanomsg::core::Error::INVALID;
+    let no_file = nanomsg::Error::from_errno(libc::ENOENT);
+    let invalid = nanomsg::Error::INVALID;
     for (line, code, said) in [
         ("--tls-cert /nonexistent", 3, format!("Can't use --tls-cert /nonexistent: {no_file}\n")),
         (&format!("--tls-ca {rubbish}"), 3, format!("Can't use --tls-ca {rubbish}: {invalid}\n")),

@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use nanomsg::capi::calls::socket::nn_close;
+use nanomsg::internals::capi::nn_close;
 
 /// Set in the child.
 const CHILD: &str = "PANICS_CHILD";

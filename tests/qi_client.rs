@@ -279,7 +279,7 @@ fn meta_objects_may_come_only_once() {
     }
     // What is remembered has one reader: a server on the same connection would be another.
     let server = Server::provider(proof.connection().reactor(), &[], Options::default()).unwrap();
-    assert_eq!(server.forward(&proof).map(drop), Err(nanomsg::core::Error::NOT_SUPPORTED));
+    assert_eq!(server.forward(&proof).map(drop), Err(nanomsg::Error::NOT_SUPPORTED));
 }
 
 #[test]

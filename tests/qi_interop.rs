@@ -6,12 +6,12 @@ mod support;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use nanomsg::facade::Session;
+use nanomsg::internals::Session;
 use nanomsg::qi::convert::convert;
+use nanomsg::qi::server::TlsServer;
 use nanomsg::qi::server::{Answer, Call, CallError, Limits, Object, ObjectBuilder, Options, Remote, Server, Verdict};
 use nanomsg::qi::signature::Signature;
 use nanomsg::qi::value::Value;
-use nanomsg::transport::tls::TlsServer;
 use support::libqi::client;
 
 const LONG: Duration = Duration::from_secs(20);

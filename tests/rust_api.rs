@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nanomsg::{Error, EventKind, Message, OptionValue, PollItem, Protocol, Result, Session, Socket, loopback, poll};
 
@@ -162,8 +162,10 @@ fn poll_once<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
 }
 
 fn woken(counted: &Counted) -> usize {
+    let deadline = Instant::now() + Duration::from_secs(60);
     while counted.1.load(Ordering::SeqCst) == 0 {
-        thread::park_timeout(Duration::from_secs(30));
+        assert!(Instant::now() < deadline, "nobody wakes the task");
+        thread::park_timeout(Duration::from_secs(1));
     }
     counted.1.swap(0, Ordering::SeqCst)
 }
@@ -243,6 +245,73 @@ fn futures_end_when_their_question_is_given_up() -> Result<()> {
     assert_eq!(wakes.1.load(Ordering::SeqCst), 1);
     assert!(matches!(poll_once(answer.as_mut(), &waker), Poll::Ready(Err(Error::FSM))));
     assert_eq!(Socket::new(Protocol::Pair)?.cancel(), Err(Error::NOT_SUPPORTED));
+    Ok(())
+}
+
+/// What the future comes to, polled whenever it is woken.
+fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
+    let (wakes, waker) = counted();
+    loop {
+        match poll_once(future.as_mut(), &waker) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => woken(&wakes),
+        };
+    }
+}
+
+#[test]
+fn contexts_are_awaited_for_themselves() -> Result<()> {
+    for address in ["tcp://127.0.0.1:0", "inproc://awaited-contexts"] {
+        let (server, client) = (Socket::new(Protocol::Rep)?, Socket::new(Protocol::Req)?);
+        client.connect(&server.address(server.bind(address)?)?)?;
+        let (asks, answers) = ([client.context()?, client.context()?], [server.context()?, server.context()?]);
+        // All of a REP's contexts wait for the next request, whichever gets it; one of them is given up meanwhile.
+        let (wakes, waker) = counted();
+        {
+            let extra = server.context()?;
+            let mut given_up = pin!(extra.recv_async());
+            assert!(poll_once(given_up.as_mut(), &waker).is_pending());
+        }
+        let (mut first, mut second) = (pin!(answers[0].recv_async()), pin!(answers[1].recv_async()));
+        assert!(poll_once(first.as_mut(), &waker).is_pending() && poll_once(second.as_mut(), &waker).is_pending());
+        assert_eq!(wakes.1.load(Ordering::SeqCst), 0);
+        for (context, question) in asks.iter().zip(["one", "two"]) {
+            block_on(pin!(context.send_async(question)))?;
+        }
+        let (first, second) = (block_on(first)?, block_on(second)?);
+        assert!((first == "one" && second == "two") || (first == "two" && second == "one"), "{first:?} {second:?}");
+
+        // Each asker waits for its own answer.
+        let (mut one, mut two) = (pin!(asks[0].recv_async()), pin!(asks[1].recv_async()));
+        assert!(poll_once(one.as_mut(), &waker).is_pending() && poll_once(two.as_mut(), &waker).is_pending());
+        for (context, question) in answers.iter().zip([&first, &second]).rev() {
+            block_on(pin!(context.send_async(&**question)))?;
+        }
+        assert_eq!(block_on(two)?, "two");
+        assert_eq!(block_on(one)?, "one");
+    }
+    Ok(())
+}
+
+/// Who waits in a context is told that there will be no answer, also when the socket is closed.
+#[test]
+fn futures_of_contexts_end_with_what_they_wait_for() -> Result<()> {
+    let client = Socket::new(Protocol::Req)?;
+    let (one, other) = (client.context()?, client.context()?);
+    let (wakes, waker) = counted();
+    for context in [&one, &other] {
+        context.set_send_timeout(Some(Duration::ZERO))?;
+        assert_eq!(context.send("nobody is there"), Ok(()), "a request waits for a peer by itself");
+    }
+    let (mut given_up, mut closed) = (pin!(one.recv_async()), pin!(other.recv_async()));
+    assert!(poll_once(given_up.as_mut(), &waker).is_pending() && poll_once(closed.as_mut(), &waker).is_pending());
+    one.cancel()?;
+    assert_eq!(wakes.1.swap(0, Ordering::SeqCst), 1);
+    assert!(matches!(poll_once(given_up.as_mut(), &waker), Poll::Ready(Err(Error::FSM))));
+    client.close()?;
+    woken(&wakes);
+    assert!(matches!(poll_once(closed.as_mut(), &waker), Poll::Ready(Err(Error::BAD_FD))));
+    assert!(matches!(block_on(pin!(one.send_async("late"))), Err(Error::BAD_FD)));
     Ok(())
 }
 

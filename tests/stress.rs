@@ -13,14 +13,11 @@ use std::sync::{Barrier, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nanomsg::capi::calls::endpoint::{nn_bind, nn_connect, nn_shutdown};
-use nanomsg::capi::calls::information::nn_errno;
-use nanomsg::capi::calls::options::nn_setsockopt;
-use nanomsg::capi::calls::poll::nn_poll;
-use nanomsg::capi::calls::socket::{nn_close, nn_socket};
-use nanomsg::capi::calls::transfer::{nn_recv, nn_send};
-use nanomsg::capi::headers::nn::{NN_DONTWAIT, NN_POLLIN, NN_POLLOUT, nn_pollfd};
-use nanomsg::core::options::{LINGER, RCVTIMEO, RECONNECT_IVL, SNDTIMEO};
+use nanomsg::internals::capi::{
+    NN_DONTWAIT, NN_POLLIN, NN_POLLOUT, nn_bind, nn_close, nn_connect, nn_errno, nn_poll, nn_pollfd, nn_recv, nn_send,
+    nn_setsockopt, nn_shutdown, nn_socket,
+};
+use nanomsg::internals::options::{LINGER, RCVTIMEO, RECONNECT_IVL, SNDTIMEO};
 use support::{ScratchDir, free_port};
 
 const AF_SP: c_int = 1;

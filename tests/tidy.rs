@@ -12,8 +12,9 @@ use circles::Graph;
 use source::{Source, all_below, end_of_block, is_word, line_of, lines_of_code};
 
 /// The rooms and those they may enter (ARCHITECTURE.md). A new room is a new row.
-const ROOMS: [(&str, &[&str]); 10] = [
+const ROOMS: [(&str, &[&str]); 11] = [
     ("bin", &[]),
+    ("internals", &["capi", "facade", "qi", "protocol", "transport", "core"]),
     ("api", &["facade", "protocol", "transport", "core", "sys"]),
     ("capi", &["facade", "qi", "core", "sys"]),
     ("facade", &["protocol", "reactor", "transport", "core", "sys"]),
@@ -41,7 +42,7 @@ const PURE: [&str; 2] = ["core", "protocol"];
 const IMPURE: [&str; 8] = ["mio", "socket2", "Instant", "SystemTime", "thread", "net", "fs", "Condvar"];
 
 /// Types whose name is that of another type, too. A type is named by its role; this number may only become smaller.
-const SHARED_NAMES: usize = 185;
+const SHARED_NAMES: usize = 162;
 
 const FILE: usize = 500;
 const FUNCTION: usize = 70;
@@ -123,6 +124,41 @@ fn rooms_enter_only_rooms_below() {
         }
     }
     fail_if_any(complaints, "imports go from the C API down to the core");
+}
+
+/// What the crate shows: its Rust API, the bus, and one hidden list. Everything else is private, so the compiler finds what nobody uses.
+const SHOWN: [&str; 3] = ["pub mod internals", "pub mod qi", "pub use api::*"];
+
+#[test]
+fn the_engine_is_private() {
+    let top = Source::parse("src/lib.rs".into(), include_str!("../src/lib.rs"));
+    let shown: Vec<_> =
+        top.shipped.lines().filter(|line| line.starts_with("pub")).map(|line| line.trim_end_matches(';')).collect();
+    assert_eq!(shown, SHOWN, "src/lib.rs: modules of the engine are private; src/internals.rs names what others need");
+}
+
+/// Crates beside the library, which see what `src/internals.rs` names.
+const OUTSIDE: [&str; 5] = ["bench", "bindings", "examples", "src/bin", "tests"];
+
+/// The list has no globs, and nothing in it is there for nobody.
+#[test]
+fn internals_are_named_one_by_one_and_used() {
+    let list = Source::parse("src/internals.rs".into(), include_str!("../src/internals.rs"));
+    let sources = OUTSIDE.into_iter().flat_map(all_below).filter(|source| source.path != "tests/tidy.rs");
+    let used: Vec<_> = sources.filter(|source| words(&source.code, "internals").next().is_some()).collect();
+    let mut complaints = Vec::new();
+    for (at, _) in list.shipped.match_indices("pub use ") {
+        let end = at + list.shipped[at..].find(';').expect("the end of a `use`");
+        let path = &list.shipped[at..end];
+        let items = path.rsplit("::").next().unwrap_or_default().trim_start_matches('{').trim_end_matches('}');
+        for item in items.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            let is_used = used.iter().any(|source| words(&source.code, item).next().is_some());
+            if item == "*" || !is_used {
+                complaints.push(format!("src/internals.rs:{}: {item}", line_of(&list.shipped, at)));
+            }
+        }
+    }
+    fail_if_any(complaints, "items that somebody outside the library uses, one by one");
 }
 
 /// The room of a file; inside `qi`, that room.
@@ -220,6 +256,42 @@ fn files_and_functions_stay_small() {
         }
     }
     fail_if_any(complaints, "small files, small functions");
+}
+
+/// Structs with more flags than three: most of what they could say cannot be. These are lists of facts that have nothing to do with each
+/// other. The list may only become shorter.
+const FLAGS: [(&str, usize); 4] = [("Reactor", 4), ("Capabilities", 6), ("Kind", 4), ("Arguments", 4)];
+
+/// How many fields of a struct are flags.
+fn flags(body: &str) -> usize {
+    let kinds = ["bool", "Cell<bool>", "AtomicBool"];
+    body.lines()
+        .filter_map(|line| line.trim().strip_suffix(',')?.split_once(": "))
+        .filter(|(_, kind)| kinds.contains(kind))
+        .count()
+}
+
+#[test]
+fn states_are_no_bundles_of_flags() {
+    let mut complaints = Vec::new();
+    for source in shipped() {
+        for at in words(&source.shipped, "struct") {
+            let Some(end) = end_of_block(&source.shipped, at) else { continue };
+            let name =
+                source.shipped[at..].split(|letter: char| !letter.is_ascii_alphanumeric()).nth(1).unwrap_or_default();
+            let most = FLAGS.iter().find(|(known, _)| *known == name).map_or(3, |(_, most)| *most);
+            let count = flags(&source.shipped[at..end]);
+            if count > most {
+                let line = line_of(&source.shipped, at);
+                complaints.push(format!(
+                    "{}:{line}: {name} has {count} flags, {most} at most: an enum says what may be",
+                    source.path
+                ));
+            }
+        }
+    }
+    fail_if_any(complaints, "one enum for what cannot be at the same time");
+    assert_eq!(flags("struct A {\n    a: bool,\n    pub b: Cell<bool>,\n    c: Vec<bool>,\n    d: AtomicBool,\n}"), 3);
 }
 
 /// The name of the type that a line at the left margin declares.

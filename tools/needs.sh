@@ -29,6 +29,8 @@ need zsh which zsh
 need fish which fish
 need python3-venv python3 -c 'import ensurepip'
 need python3-dev python3 -c 'import os, sysconfig; os.stat(sysconfig.get_paths()["include"] + "/Python.h")'
+need ruby which ruby
+need nix-bin which nix-instantiate
 need nodejs node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 18)'
 need npm which npm
 [ -n "$missing" ] || exit 0

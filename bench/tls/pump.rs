@@ -1,7 +1,8 @@
-//! What rustls does by itself, as the limit for tls+tcp: blocking sockets, a length of 8 bytes before each message, 64 KiB at once one way, one
-//! write and one read a message in round trips. Same arguments and output as the programs of bench.c.
+//! What rustls does by itself, as the limit for tls+tcp: blocking sockets, a length of 8 bytes before each message, 64 KiB at once one way (or,
+//! by each=1, every message by a write, and so a record, of its own), one write and one read a message in round trips. Same arguments and
+//! output as the programs of bench.c.
 //!
-//!     tls_pump oneway|roundtrip [size=BYTES] [time=SECONDS]
+//!     tls_pump oneway|roundtrip [size=BYTES] [time=SECONDS] [each=0|1]
 //!
 //! BENCH_CERT and BENCH_KEY name the certificate for 127.0.0.1 and its key.
 
@@ -60,9 +61,9 @@ fn message(size: usize) -> Vec<u8> {
 }
 
 /// Sends for ever.
-fn flood(mut link: impl Link, size: usize) -> std::io::Result<()> {
+fn flood(mut link: impl Link, size: usize, each: bool) -> std::io::Result<()> {
     let one = message(size);
-    let batch = one.repeat((BUFFER / one.len()).max(1));
+    let batch = if each { one } else { one.repeat((BUFFER / one.len()).max(1)) };
     loop {
         link.write_all(&batch)?;
     }
@@ -114,17 +115,21 @@ fn main() {
     let value = |key: &str| arguments.iter().find_map(|argument| argument.strip_prefix(key)?.strip_prefix('='));
     let size: usize = value("size").map_or(64, |size| size.parse().expect("a size"));
     let time = Duration::from_secs_f64(value("time").map_or(0.5, |time| time.parse().expect("seconds")));
+    let each = value("each").is_some_and(|each| each != "0");
     let scenario = arguments.get(1).map_or("", |scenario| scenario.as_str());
     if let Some(address) = value("peer") {
         let tcp = TcpStream::connect(address).expect("connect");
         tcp.set_nodelay(true).expect("nodelay");
         // It ends by being killed.
-        let _ = if scenario == "oneway" { flood(client(tcp), size) } else { echo(client(tcp), size) };
+        let _ = if scenario == "oneway" { flood(client(tcp), size, each) } else { echo(client(tcp), size) };
         return;
     }
     let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
     let mut peer = Command::new(&arguments[0]);
-    peer.arg(scenario).arg(format!("size={size}")).arg(format!("peer={}", listener.local_addr().expect("an address")));
+    peer.arg(scenario)
+        .arg(format!("size={size}"))
+        .arg(format!("each={}", u8::from(each)))
+        .arg(format!("peer={}", listener.local_addr().expect("an address")));
     let _peer = Killed(peer.spawn().expect("a peer"));
     let (tcp, _) = listener.accept().expect("accept");
     tcp.set_nodelay(true).expect("nodelay");

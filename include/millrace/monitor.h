@@ -163,8 +163,8 @@ NN_EXPORT int nnx_endpoint_address(int s, int endpoint, char *buf, size_t len);
 
 /**
  * Stores a description of a socket in buf, which has room for len bytes: a JSON object with its options, statistics, endpoints
- * (state, last error) and connections (peer, age, bytes not sent yet, and as the system counts them in TCP connections: bytes
- * acknowledged and received, round trip). It is cut off where there is no room, and ends with a zero if len is not 0. Returns its length
+ * (state, last error) and connections (peer, age, messages and bytes both ways, bytes that wait; of TCP, as the system counts them,
+ * bytes acknowledged and round trip), and how many messages were dropped, by the reason, of all and of each connection. It is cut off where there is no room, and ends with a zero if len is not 0. Returns its length
  * without the zero, so that a call with len 0 tells how much room it needs at that moment. Fails with EBADF, EFAULT (buf is NULL, len
  * is not 0). Any thread.
  */
@@ -173,7 +173,8 @@ NN_EXPORT int nnx_describe(int s, char *buf, size_t len);
 /**
  * Stores the statistics of all open sockets of the process in buf, which has room for len bytes, in the text format of
  * Prometheus (0.0.4): what a program gives to whoever asks it for /metrics. Each socket is told by its handle, its NN_SOCKET_NAME and
- * its protocol. Cut off, ended and returned as by nnx_describe. Fails with EFAULT (buf is NULL, len is not 0). Any thread.
+ * its protocol, dropped messages also by the reason. Cut off, ended and returned as by nnx_describe. Fails with EFAULT (buf is NULL, len
+ * is not 0). Any thread.
  */
 NN_EXPORT int nnx_metrics(char *buf, size_t len);
 

@@ -97,7 +97,7 @@ impl Context {
         self.engine()?.set_option(level, number, value)
     }
 
-    fn engine(&self) -> Result<&facade::Context> {
+    pub(super) fn engine(&self) -> Result<&facade::Context> {
         let engine = self.engine.as_ref().filter(|_| self.generation == process::generation());
         engine.ok_or(Error::BAD_FD)
     }

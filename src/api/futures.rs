@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{self, Poll};
 
 use crate::core::{self, Body, Result};
 use crate::facade::Place;
 
+use super::context::Context;
 use super::message::Message;
 use super::socket::Socket;
 
@@ -47,35 +48,124 @@ impl Socket {
     /// # Ok::<(), nanomsg::Error>(())
     /// ```
     pub fn recv_async(&self) -> RecvFuture<'_> {
-        RecvFuture(self.waiting())
+        RecvFuture(WaitingTask::of(Awaited::Socket(self)))
     }
 
     /// Sends a message, in any async runtime: see [`Socket::recv_async`]. A future that is dropped before it is ready has sent nothing.
     pub fn send_async<B: AsRef<[u8]> + Unpin>(&self, body: B) -> SendFuture<'_, B> {
-        SendFuture { waiting: self.waiting(), body }
+        SendFuture { waiting: WaitingTask::of(Awaited::Socket(self)), body }
+    }
+}
+
+impl Context {
+    /// As [`Socket::recv_async`]: one task may wait for many answers at once.
+    ///
+    /// ```
+    /// # use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake, Waker}, thread::{self, Thread}};
+    /// # struct Unpark(Thread);
+    /// # impl Wake for Unpark {
+    /// #     fn wake(self: Arc<Self>) { self.0.unpark() }
+    /// # }
+    /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+    /// #     let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    /// #     let mut future = pin!(future);
+    /// #     loop {
+    /// #         match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+    /// #             Poll::Ready(value) => return value,
+    /// #             Poll::Pending => thread::park(),
+    /// #         }
+    /// #     }
+    /// # }
+    /// use nanomsg::{Protocol, Socket};
+    ///
+    /// # block_on(async {
+    /// let (server, client) = (Socket::new(Protocol::Rep)?, Socket::new(Protocol::Req)?);
+    /// client.connect(&server.address(server.bind("tcp://127.0.0.1:0")?)?)?;
+    ///
+    /// let (one, other) = (client.context()?, client.context()?);
+    /// one.send_async("first").await?;
+    /// other.send_async("second").await?;
+    /// for _ in 0..2 {
+    ///     let question = server.recv_async().await?;
+    ///     server.send_async(&question).await?;
+    /// }
+    /// assert_eq!(other.recv_async().await?, "second");
+    /// assert_eq!(one.recv_async().await?, "first");
+    /// # Ok::<(), nanomsg::Error>(())
+    /// # })?;
+    /// # Ok::<(), nanomsg::Error>(())
+    /// ```
+    pub fn recv_async(&self) -> RecvFuture<'_> {
+        RecvFuture(WaitingTask::of(Awaited::Context(self)))
     }
 
-    fn waiting(&self) -> WaitingTask<'_> {
-        WaitingTask { socket: self, place: Place::default() }
+    /// As [`Socket::send_async`].
+    pub fn send_async<B: AsRef<[u8]> + Unpin>(&self, body: B) -> SendFuture<'_, B> {
+        SendFuture { waiting: WaitingTask::of(Awaited::Context(self)), body }
+    }
+}
+
+/// Whose call it is that may be waiting.
+#[derive(Clone, Copy, Debug)]
+enum Awaited<'a> {
+    Socket(&'a Socket),
+    Context(&'a Context),
+}
+
+impl Awaited<'_> {
+    fn poll_recv(
+        self,
+        into: &mut core::Message<'static>,
+        place: &mut Place,
+        task: &task::Context<'_>,
+    ) -> Poll<Result<()>> {
+        match self {
+            Awaited::Socket(socket) => socket.engine()?.poll_recv(into, place, task),
+            Awaited::Context(context) => context.engine()?.poll_recv(into, place, task),
+        }
+    }
+
+    fn poll_send(
+        self,
+        message: &mut core::Message<'_>,
+        place: &mut Place,
+        task: &task::Context<'_>,
+    ) -> Poll<Result<usize>> {
+        match self {
+            Awaited::Socket(socket) => socket.engine()?.poll_send(message, place, task),
+            Awaited::Context(context) => context.engine()?.poll_send(message, place, task),
+        }
+    }
+
+    /// In a child of the process that waited nobody waits.
+    fn give_up(self, place: &mut Place) {
+        match self {
+            Awaited::Socket(socket) => socket.engine().map_or((), |engine| engine.give_up(place)),
+            Awaited::Context(context) => context.engine().map_or((), |engine| engine.give_up(place)),
+        }
     }
 }
 
 /// A call that may be waiting. Dropping it ends the wait.
 #[derive(Debug)]
 struct WaitingTask<'a> {
-    socket: &'a Socket,
+    awaited: Awaited<'a>,
     place: Place,
+}
+
+impl WaitingTask<'_> {
+    fn of(awaited: Awaited<'_>) -> WaitingTask<'_> {
+        WaitingTask { awaited, place: Place::default() }
+    }
 }
 
 impl Drop for WaitingTask<'_> {
     fn drop(&mut self) {
-        if let Ok(engine) = self.socket.engine() {
-            engine.give_up(&mut self.place);
-        }
+        self.awaited.give_up(&mut self.place);
     }
 }
 
-/// What [`Socket::recv_async`] returns.
+/// What [`Socket::recv_async`] and [`Context::recv_async`] return.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct RecvFuture<'a>(WaitingTask<'a>);
@@ -83,15 +173,14 @@ pub struct RecvFuture<'a>(WaitingTask<'a>);
 impl Future for RecvFuture<'_> {
     type Output = Result<Message>;
 
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<Message>> {
-        let WaitingTask { socket, place } = &mut self.get_mut().0;
+    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Result<Message>> {
+        let WaitingTask { awaited, place } = &mut self.get_mut().0;
         let mut message = core::Message::default();
-        let outcome = socket.engine()?.poll_recv(&mut message, place, task);
-        outcome.map_ok(|()| Message::of(message))
+        awaited.poll_recv(&mut message, place, task).map_ok(|()| Message::of(message))
     }
 }
 
-/// What [`Socket::send_async`] returns.
+/// What [`Socket::send_async`] and [`Context::send_async`] return.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct SendFuture<'a, B> {
     waiting: WaitingTask<'a>,
@@ -101,15 +190,15 @@ pub struct SendFuture<'a, B> {
 impl<B: AsRef<[u8]> + Unpin> Future for SendFuture<'_, B> {
     type Output = Result<()>;
 
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Result<()>> {
-        let SendFuture { waiting: WaitingTask { socket, place }, body } = self.get_mut();
+    fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Result<()>> {
+        let SendFuture { waiting: WaitingTask { awaited, place }, body } = self.get_mut();
         let mut message = core::Message::new(Body::Borrowed(body.as_ref()));
-        socket.engine()?.poll_send(&mut message, place, task).map_ok(drop)
+        awaited.poll_send(&mut message, place, task).map_ok(drop)
     }
 }
 
 impl<B> fmt::Debug for SendFuture<'_, B> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "SendFuture({:?})", self.waiting.socket)
+        write!(out, "SendFuture({:?})", self.waiting.awaited)
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Deref;
 
 use crate::core::message::header_of;
-use crate::core::{self, Body, Peer, Result};
+use crate::core::{self, Body, Chunk, Peer, Result};
 
 /// A message that was received or is to be sent: bytes, and on a [raw](crate::Socket::raw) socket the protocol's header.
 ///
@@ -31,6 +31,35 @@ impl Message {
         let mut message = core::Message::new(Body::copy_of(body.as_ref())?);
         message.header = header_of(header)?;
         Ok(Message(message))
+    }
+
+    /// A message of `len` zero bytes, to be written where it will be sent from: see [`Message::bytes_mut`]. `ENOMEM`.
+    pub fn zeroed(len: usize) -> Result<Message> {
+        Ok(Message(core::Message::new(Body::Owned(Chunk::zeroed(len)?))))
+    }
+
+    /// The body, to be written to. What others look at too, as what was received together with others, is copied first: `ENOMEM`.
+    ///
+    /// ```
+    /// use nanomsg::{Message, Protocol, Socket};
+    ///
+    /// let mut image = Message::zeroed(1_000_000)?;
+    /// image.bytes_mut()?[0] = 255;
+    /// image.truncate(300_000);
+    /// # let (socket, other) = (Socket::new(Protocol::Pair)?, Socket::new(Protocol::Pair)?);
+    /// # other.bind("inproc://example-of-writing-in-place")?;
+    /// # socket.connect("inproc://example-of-writing-in-place")?;
+    /// socket.send_message(&mut image)?; // not copied
+    /// # assert_eq!((image.len(), other.recv()?.len()), (0, 300_000));
+    /// # Ok::<(), nanomsg::Error>(())
+    /// ```
+    pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        self.0.body.bytes_mut()
+    }
+
+    /// Drops all of the body but its first `len` bytes. A larger `len` changes nothing.
+    pub fn truncate(&mut self, len: usize) {
+        self.0.body.truncate(len);
     }
 
     /// The protocol's header. Empty, unless the message was received from a raw socket or made with one.

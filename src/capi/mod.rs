@@ -11,6 +11,7 @@ mod cmsg;
 mod errno;
 mod monitors;
 
+#[allow(dead_code, reason = "C programs use it, and cbindgen reads it")]
 pub mod headers;
 mod msghdr;
 mod panics;

@@ -61,18 +61,22 @@ impl Chunk {
         (std::mem::take(&mut self.words), self.len)
     }
 
+    /// Bytes of data.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there is no data.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
+    /// The data.
     pub fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[HEADROOM..HEADROOM + self.len]
     }
 
+    /// The data, to be changed.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         &mut bytemuck::cast_slice_mut(&mut self.words)[HEADROOM..HEADROOM + self.len]
     }

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use crate::core::{Error, Message, Result};
+use crate::core::{Drops, Error, Message, Result};
 
 /// One attached pipe of a socket. Reused after [`Cmd::Detach`], never before.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -178,7 +178,9 @@ pub enum Answer {
 /// Would a send, a receive succeed or fail at once, rather than block? (SNDFD, RCVFD, `nn_poll`)
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Readiness {
+    /// A send.
     pub send: bool,
+    /// A receive.
     pub recv: bool,
 }
 
@@ -223,6 +225,11 @@ pub trait Protocol: Send {
     /// Longest chain of hops a request or survey may have crossed (`NN_MAXTTL`), 1 to 255.
     fn set_max_ttl(&mut self, _ttl: u8) {}
 
+    /// What was dropped so far: of the messages that had to do with one attached pipe, or of all.
+    fn drops(&self, _of: Option<PipeId>) -> Drops {
+        Drops::default()
+    }
+
     /// `NN_STAT_CURRENT_SND_PRIORITY`: the level a send would use now, -1 when there is none left.
     fn send_priority(&self) -> i32 {
         0
@@ -246,7 +253,9 @@ pub struct Kind {
     pub name: &'static str,
     /// The one endpoint type this one talks to.
     pub peer: u16,
+    /// Whether its users may send.
     pub can_send: bool,
+    /// Whether they may receive.
     pub can_recv: bool,
     /// What it receives are answers to what it sent last.
     pub asks: bool,

@@ -29,7 +29,9 @@ pub fn header_of(bytes: &[u8]) -> Result<Header> {
 /// everything that is kept beyond a call is `Message<'static>`.
 #[derive(Debug, Default)]
 pub struct Message<'a> {
+    /// What the pattern has put before the body.
     pub header: Header,
+    /// What users send and receive.
     pub body: Body<'a>,
     /// How a transport that knows several ways framed it, or is to frame it; 0 is as usual. On ws, the opcode.
     pub kind: u8,
@@ -43,14 +45,26 @@ pub enum Body<'a> {
     /// In the caller's buffer: `nn_send` of a buffer copies it once, to where it is going.
     Borrowed(&'a [u8]),
     /// In the first `len` bytes of the buffer that a receiving caller gave: what is delivered as it came is copied once, to there.
-    Placed { room: &'a mut [u8], len: usize },
+    Placed {
+        /// The whole buffer.
+        room: &'a mut [u8],
+        /// How much of it is the body.
+        len: usize,
+    },
     /// In the message itself.
     Inline(ArrayVec<u8, INLINE>),
     /// In a chunk of its own: what `NN_MSG` hands over, and large arrivals.
     Owned(Chunk),
     /// In `start..end` of a block that others look at too: arrivals (the read buffer), fan-out, and requests kept for
     /// resending.
-    Shared { block: Arc<Chunk>, start: usize, end: usize },
+    Shared {
+        /// The block.
+        block: Arc<Chunk>,
+        /// Where the body begins.
+        start: usize,
+        /// Where it ends.
+        end: usize,
+    },
 }
 
 impl Message<'static> {
@@ -61,6 +75,7 @@ impl Message<'static> {
 }
 
 impl<'a> Message<'a> {
+    /// A message with an empty header.
     pub fn new(body: Body<'a>) -> Message<'a> {
         Message { header: Header::new(), body, kind: 0, peer: None }
     }
@@ -70,6 +85,7 @@ impl<'a> Message<'a> {
         self.header.len() + self.body.len()
     }
 
+    /// Whether there is neither header nor body.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -147,6 +163,7 @@ impl<'a> Body<'a> {
 }
 
 impl Body<'_> {
+    /// The bytes, wherever they are.
     #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         match self {
@@ -158,6 +175,7 @@ impl Body<'_> {
         }
     }
 
+    /// How many there are.
     #[inline(always)]
     pub fn len(&self) -> usize {
         match self {
@@ -169,6 +187,7 @@ impl Body<'_> {
         }
     }
 
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -185,6 +204,32 @@ impl Body<'_> {
             Body::Owned(chunk) => chunk.drop_front(count),
             Body::Shared { start, .. } => *start += count,
         }
+    }
+
+    /// Drops all but the first `len` bytes. A larger `len` changes nothing.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Body::Borrowed(bytes) => *bytes = &bytes[..len.min(bytes.len())],
+            Body::Placed { len: own, .. } => *own = len.min(*own),
+            Body::Inline(bytes) => bytes.truncate(len),
+            Body::Owned(chunk) => chunk.truncate(len),
+            Body::Shared { start, end, .. } => *end = (*end).min(start.saturating_add(len)),
+        }
+    }
+
+    /// The bytes, to be written to: in memory that nobody shares, which they are copied to if they are not. If there is no memory for a copy,
+    /// the body stays as it is.
+    pub fn bytes_mut(&mut self) -> Result<&mut [u8]> {
+        if matches!(self, Body::Borrowed(_) | Body::Shared { .. }) {
+            *self = Body::Owned(self.take_chunk()?);
+        }
+        Ok(match self {
+            Body::Placed { room, len } => &mut room[..*len],
+            Body::Inline(bytes) => bytes,
+            Body::Owned(chunk) => chunk.bytes_mut(),
+            // Not after what is done above.
+            Body::Borrowed(_) | Body::Shared { .. } => &mut [],
+        })
     }
 
     /// The bytes in a chunk of their own; copies unless they already are. If there is no memory for a copy, the body stays as
@@ -206,6 +251,7 @@ impl Body<'_> {
         self.take_chunk()
     }
 
+    /// The body, without anything of the caller's; copied if it was in a buffer of the caller's.
     pub fn into_static(self) -> Result<Body<'static>> {
         match self {
             Body::Borrowed(bytes) => Body::copy_of(bytes),
@@ -359,7 +405,28 @@ mod tests {
         for mut body in [Body::Borrowed(b"abcdef"), Body::copy_of(b"abcdef").unwrap(), owned(), shared] {
             body.advance(2);
             assert_eq!(body.bytes(), b"cdef");
-            assert_eq!(body.into_chunk().unwrap().bytes(), b"cdef");
+            body.truncate(9);
+            body.truncate(3);
+            assert_eq!(body.bytes(), b"cde");
+            assert_eq!(body.into_chunk().unwrap().bytes(), b"cde");
+        }
+    }
+
+    #[test]
+    fn who_writes_to_a_shared_body_has_a_copy_and_else_the_body_itself() {
+        let mut body = Message::copy_of(&[9; INLINE + 1]).unwrap().body;
+        let address = body.bytes().as_ptr();
+        let twin = body.share().unwrap();
+        body.bytes_mut().unwrap()[0] = 1;
+        assert_eq!((body.bytes()[0], twin.bytes()[0]), (1, 9));
+        let mut last = twin;
+        last.bytes_mut().unwrap()[0] = 2;
+        assert_eq!((last.bytes().as_ptr(), last.bytes()[0]), (address, 2));
+        let mut room = *b"abc";
+        for mut body in [Body::Borrowed(b"ab"), Body::copy_of(b"ab").unwrap(), Body::Placed { room: &mut room, len: 2 }]
+        {
+            body.bytes_mut().unwrap()[1] = b'B';
+            assert_eq!(body.bytes(), b"aB");
         }
     }
 }

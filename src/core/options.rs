@@ -4,30 +4,51 @@ use std::time::Duration;
 
 use crate::core::{Error, Result};
 
+/// NN_LINGER, in ms; -1 is for ever.
 pub const LINGER: i32 = 1;
+/// NN_SNDBUF, in bytes.
 pub const SNDBUF: i32 = 2;
+/// NN_RCVBUF, in bytes.
 pub const RCVBUF: i32 = 3;
+/// NN_SNDTIMEO, in ms; -1 is for ever.
 pub const SNDTIMEO: i32 = 4;
+/// NN_RCVTIMEO, in ms; -1 is for ever.
 pub const RCVTIMEO: i32 = 5;
+/// NN_RECONNECT_IVL, in ms.
 pub const RECONNECT_IVL: i32 = 6;
+/// NN_RECONNECT_IVL_MAX, in ms; 0: the interval does not grow.
 pub const RECONNECT_IVL_MAX: i32 = 7;
+/// NN_SNDPRIO, 1 to 16.
 pub const SNDPRIO: i32 = 8;
+/// NN_RCVPRIO, 1 to 16.
 pub const RCVPRIO: i32 = 9;
+/// NN_SNDFD: readable while a message can be sent.
 pub const SNDFD: i32 = 10;
+/// NN_RCVFD: readable while a message can be received.
 pub const RCVFD: i32 = 11;
+/// NN_DOMAIN.
 pub const DOMAIN: i32 = 12;
+/// NN_PROTOCOL.
 pub const PROTOCOL: i32 = 13;
+/// NN_IPV4ONLY, 0 or 1.
 pub const IPV4ONLY: i32 = 14;
+/// NN_SOCKET_NAME, a text.
 pub const SOCKET_NAME: i32 = 15;
+/// NN_RCVMAXSIZE, in bytes; -1 is without a limit.
 pub const RCVMAXSIZE: i32 = 16;
+/// NN_MAXTTL, 1 to 255 hops.
 pub const MAXTTL: i32 = 17;
-/// Ours; far from any number nanomsg may still give away.
+/// NN_SPIN, 0 or 1. It and those below are ours; far from any number nanomsg may still give away.
 pub const SPIN: i32 = 0x4d52;
+/// NN_COALESCE, 0 or 1.
 pub const COALESCE: i32 = 0x4d53;
+/// NN_CONNECT_TIMEOUT, in ms.
 pub const CONNECT_TIMEOUT: i32 = 0x4d58;
+/// NN_KEEPALIVE, in ms.
 pub const KEEPALIVE: i32 = 0x4d59;
+/// NN_RECV_PEER, 0 or 1.
 pub const RECV_PEER: i32 = 0x4d78;
-/// Of the facade's: the engine knows no addresses.
+/// NN_LAST_ENDPOINT, a text. Of the facade's: the engine knows no addresses.
 pub const LAST_ENDPOINT: i32 = 0x4d5a;
 
 /// Longest NN_SOCKET_NAME.
@@ -36,7 +57,9 @@ const NAME_MAX: usize = 63;
 /// What an option reads as.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum OptionValue {
+    /// A number, or 0 and 1.
     Int(i32),
+    /// Bytes, which need not be UTF-8.
     Text(Vec<u8>),
     /// NN_IPC_SEC_ATTR: kept for the caller, never followed.
     Pointer(usize),

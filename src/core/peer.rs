@@ -16,7 +16,10 @@ pub struct Peer {
 /// A process, as the kernel vouches for it. Numbers of processes are used again: decide by the user.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Process {
+    /// Its number.
     pub pid: i32,
+    /// Its user.
     pub uid: u32,
+    /// Its group.
     pub gid: u32,
 }

@@ -7,7 +7,7 @@ use crate::core::contract::Kind;
 use crate::core::options::{self, OptionValue, Options};
 use crate::core::statistics::{self, Statistics};
 use crate::core::{
-    Answer, Body, Cmd, ContextId, Error, Events, Evt, Message, PipeId, Protocol, Readiness, Result, Routes,
+    Answer, Body, Cmd, ContextId, Drops, Error, Events, Evt, Message, PipeId, Protocol, Readiness, Result, Routes,
 };
 
 /// What a pipe says after it has taken a message for sending.
@@ -47,6 +47,17 @@ pub enum Progress<T> {
     Done(T),
     NotNow,
     Failed(Error),
+}
+
+impl<T> Progress<T> {
+    /// `None`: it has none yet.
+    pub fn outcome(self) -> Option<Result<T>> {
+        match self {
+            Progress::Done(value) => Some(Ok(value)),
+            Progress::Failed(error) => Some(Err(error)),
+            Progress::NotNow => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -363,6 +374,11 @@ impl SocketCore {
             _ if level == i32::from(self.kind.id) => self.machine.0.option(context, option).map(OptionValue::Int),
             _ => Err(Error::NO_PROTO_OPT),
         }
+    }
+
+    /// What was dropped so far: of the messages that had to do with one attached pipe, or of all.
+    pub fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.machine.0.drops(of)
     }
 
     pub fn statistic(&self, stat: i32) -> Result<u64> {

@@ -2,7 +2,7 @@
 
 use crate::core::{Error, Result};
 
-/// The counters of a socket since it was opened. Message and byte counters move in [`SocketCore`](super::SocketCore); connection
+/// The counters of a socket since it was opened. Message and byte counters move in `SocketCore`; connection
 /// counters where connections live.
 #[derive(Debug, Default, Clone)]
 pub struct Statistics {
@@ -33,6 +33,19 @@ pub struct Statistics {
     /// Their bytes, without headers.
     pub bytes_sent: u64,
     /// Their bytes, without headers.
+    pub bytes_received: u64,
+}
+
+/// What one connection has carried so far: messages, and their bytes as the transport has them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Carried {
+    /// Messages that were accepted for it.
+    pub messages_sent: u64,
+    /// Messages that were taken from it.
+    pub messages_received: u64,
+    /// Bytes that the kernel, or the peer's queue, has taken.
+    pub bytes_sent: u64,
+    /// Bytes read from the kernel, or taken from the queue.
     pub bytes_received: u64,
 }
 

@@ -5,8 +5,7 @@ use std::time::Instant;
 
 use crate::core::lifecycle::FLUSH;
 use crate::core::{Readiness, Result};
-use crate::reactor::parker::Parker;
-use crate::reactor::{WaitMode, Waited};
+use crate::reactor::WaitMode;
 
 use super::socket::Socket;
 use super::state::SocketState;
@@ -39,25 +38,16 @@ impl Socket {
 
     /// Waits until every pipe has handed over what it had.
     fn drain(&self, deadline: Option<Instant>) {
-        let me = Parker::mine();
-        loop {
-            let drained = self.with(|state| {
+        let mode = WaitMode { polls: self.polls(), interruptible: false, ..WaitMode::POLLING };
+        // What is not drained in time is dropped.
+        let _ = self.runtime().reactor.wait_for(deadline, mode, |me, stay| {
+            self.with(|state| {
                 state.settle();
-                if state.phase == Phase::Drained {
-                    return true;
-                }
-                me.take_notice();
-                state.waiters.close = Some(Arc::clone(&me));
-                false
-            });
-            if drained {
-                return;
-            }
-            let mode = WaitMode { polls: self.polls(), ..WaitMode::POLLING };
-            if matches!(self.runtime().reactor.wait(&me, deadline, mode), Waited::TimedOut | Waited::Failed) {
-                return;
-            }
-        }
+                let is_drained = state.phase == Phase::Drained;
+                state.waiters.close = (stay && !is_drained).then(|| Arc::clone(me));
+                is_drained.then_some(())
+            })
+        });
     }
 }
 

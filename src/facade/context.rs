@@ -52,6 +52,7 @@ impl Context {
         self.id
     }
 
+    /// The type of its socket.
     pub fn kind(&self) -> &'static Kind {
         self.socket.kind()
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::{self, OptionValue};
-use crate::core::{Error, PipeId, Result};
+use crate::core::{Drops, Error, PipeId, Result};
 use crate::sys::traffic;
 
 use super::endpoints::{Endpoint, EndpointKind};
@@ -28,6 +28,7 @@ impl Socket {
             "raw": self.is_raw(),
             "options": state.options_as_json(),
             "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&state.core.statistics))).collect::<Value>(),
+            "drops": state.core.drops(None).iter().collect::<Value>(),
             "endpoints": state.endpoints_as_json(),
             "pipes": state.pipes_as_json(),
         }).to_string())
@@ -83,7 +84,14 @@ impl SocketState {
 
     fn pipes_as_json(&mut self) -> Value {
         let ids: Vec<_> = self.pipes.ids().collect();
-        ids.into_iter().filter_map(|id| Some(self.pipes.get(id)?.describe(id))).collect()
+        let described = ids.into_iter().filter_map(|id| {
+            let drops = self.core.drops(Some(id));
+            let entry = self.pipes.get(id)?;
+            // Of others the protocol knows nothing, or what it knew of a predecessor.
+            let drops = if entry.life.is_heard() { drops } else { Drops::default() };
+            Some(entry.describe(id, &drops))
+        });
+        described.collect()
     }
 }
 
@@ -105,8 +113,12 @@ impl Endpoint {
 }
 
 impl Entry {
-    fn describe(&self, id: PipeId) -> Value {
+    fn describe(&self, id: PipeId, drops: &Drops) -> Value {
         let traffic = self.fd().and_then(traffic::of);
+        let (carried, [unsent, unread]) = match &self.pipe {
+            Pipe::Stream { pipe, .. } => (pipe.carried(), [pipe.unsent(), pipe.unread()]),
+            Pipe::Inproc(pipe) => (pipe.carried(), pipe.queued()),
+        };
         json!({
             "id": self.number(id),
             "endpoint": self.endpoint,
@@ -120,12 +132,14 @@ impl Entry {
             },
             "peer": self.fd().map(address_of),
             "age_ms": self.life.attached_at().map(|at| at.elapsed().as_millis() as u64),
-            "unsent_bytes": match &self.pipe {
-                Pipe::Stream { pipe, .. } => Some(pipe.unsent()),
-                Pipe::Inproc(_) => None,
-            },
+            "messages_sent": carried.messages_sent,
+            "messages_received": carried.messages_received,
+            "bytes_sent": carried.bytes_sent,
+            "bytes_received": carried.bytes_received,
+            "unsent_bytes": unsent,
+            "unread_bytes": unread,
+            "drops": drops.iter().collect::<Value>(),
             "acknowledged_bytes": traffic.map(|traffic| traffic.acknowledged),
-            "received_bytes": traffic.map(|traffic| traffic.received),
             "round_trip_us": traffic.map(|traffic| traffic.round_trip_us),
         })
     }

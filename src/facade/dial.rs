@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use crate::core::dialling::{Dialling, Step};
+use crate::core::dialling::{DialStep, Dialling};
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::Options;
 use crate::core::{Error, Result};
@@ -76,7 +76,7 @@ impl SocketState {
 
     /// Has the machine go on, and does what it says. If that is to wait, the attempt is over, or the connection that came of
     /// it: gives for how long.
-    fn drive(&mut self, id: i32, go_on: impl FnOnce(&mut Dialling<IpAddr>) -> Step<IpAddr>) -> Option<Duration> {
+    fn drive(&mut self, id: i32, go_on: impl FnOnce(&mut Dialling<IpAddr>) -> DialStep<IpAddr>) -> Option<Duration> {
         let dial = self.dial(id)?;
         let was_in_progress = dial.dialling.is_in_progress();
         let step = go_on(&mut dial.dialling);
@@ -86,10 +86,10 @@ impl SocketState {
             _ => {}
         }
         match step {
-            Step::Nothing => {}
-            Step::Resolve => self.resolve(id),
-            Step::Connect(address, within) => self.connect_to(id, address, within),
-            Step::Wait(time) => {
+            DialStep::Nothing => {}
+            DialStep::Resolve => self.resolve(id),
+            DialStep::Connect(address, within) => self.connect_to(id, address, within),
+            DialStep::Wait(time) => {
                 self.wait_to_retry(id, time);
                 return Some(time);
             }

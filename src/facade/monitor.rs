@@ -19,7 +19,9 @@ pub const CAPACITY: usize = 1024;
 /// Something happened to an endpoint, or to a connection of one.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Event {
+    /// What has happened.
     pub kind: EventKind,
+    /// When.
     pub time: SystemTime,
     /// How many events were dropped just before this one, since nobody read them.
     pub dropped: u64,
@@ -39,6 +41,7 @@ pub struct Event {
     pub retry: Option<Duration>,
 }
 
+/// What may happen to an endpoint, or to a connection of one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EventKind {
     /// An endpoint is bound.

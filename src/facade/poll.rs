@@ -1,10 +1,11 @@
 //! `nn_poll`: readiness of many sockets (nanomsg-api.md 2.9).
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::core::{ContextId, Error, Readiness, Result};
 use crate::reactor::parker::Parker;
-use crate::reactor::{WaitMode, Waited, time_left};
+use crate::reactor::{WaitMode, time_left};
 use crate::sys::futex::Slept;
 
 use super::context::Context;
@@ -13,10 +14,15 @@ use super::socket::Socket;
 /// One socket or context, what its user wants to know of it, and the answer.
 #[derive(Debug)]
 pub struct Probe<'a> {
+    /// The socket; also of a context.
     pub socket: &'a Socket,
     context: ContextId,
+    /// What its user wants to know.
     pub want: Readiness,
+    /// The answer of [`poll`].
     pub ready: Readiness,
+    /// NN_SPIN, when it was last looked at.
+    spins: bool,
 }
 
 impl<'a> Probe<'a> {
@@ -35,13 +41,16 @@ impl<'a> Probe<'a> {
         if (want.send && !kind.can_send) || (want.recv && !kind.can_recv) {
             return Err(Error::NO_PROTO_OPT);
         }
-        Ok(Probe { socket, context, want, ready: Readiness::default() })
+        Ok(Probe { socket, context, want, ready: Readiness::default(), spins: false })
     }
 
     /// Looks; false if the socket is being closed.
     fn look(&mut self) -> bool {
         let context = self.context;
-        let (now, is_open) = self.socket.with(|state| (state.core.readiness(context), state.has_open(context)));
+        let (now, is_open, spins) = self
+            .socket
+            .with(|state| (state.core.readiness(context), state.has_open(context), state.core.options.spin != 0));
+        self.spins = spins;
         self.ready = Readiness { send: self.want.send && now.send, recv: self.want.recv && now.recv };
         is_open
     }
@@ -67,31 +76,34 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
     }
     let me = Parker::mine();
     me.take_notice();
-    loop {
-        let mut spins = true;
-        for probe in probes.iter() {
-            spins &= probe.socket.with(|state| {
-                state.pollers_of(probe.context).add_poll(&me, probe.want);
-                state.core.options.spin != 0
-            });
-        }
-        // What became ready before we were registered told nobody.
-        let waited = match look_at(probes) {
-            Some(_) => Waited::Noticed,
-            None => runtime.reactor.wait(&me, deadline, WaitMode { polls, spins }),
-        };
-        for probe in probes.iter() {
-            probe.socket.with(|state| state.pollers_of(probe.context).remove_poll(&me));
-        }
-        if let Some(count) = look_at(probes) {
-            return Ok(count);
-        }
-        match waited {
-            Waited::Noticed => {}
-            Waited::TimedOut => return Ok(0),
-            Waited::Interrupted => return Err(Error::INTERRUPTED),
-            Waited::Failed => return Err(Error::BAD_FD),
-        }
+    if let Some(count) = register(probes, &me) {
+        return Ok(count);
+    }
+    let mode = WaitMode { polls, spins: probes.iter().all(|probe| probe.spins), ..WaitMode::POLLING };
+    let ready = runtime.reactor.wait_on(&me, deadline, mode, |me, stay| {
+        forget(probes, me);
+        look_at(probes).or_else(|| if stay { register(probes, me) } else { None })
+    });
+    match ready {
+        Err(Error::TIMED_OUT) => Ok(0),
+        ready => ready,
+    }
+}
+
+/// Has `me` told of what they want to know, unless some are ready.
+fn register(probes: &mut [Probe<'_>], me: &Arc<Parker>) -> Option<usize> {
+    for probe in probes.iter() {
+        probe.socket.with(|state| state.pollers_of(probe.context).add_poll(me, probe.want));
+    }
+    // What became ready before we were registered told nobody.
+    let count = look_at(probes)?;
+    forget(probes, me);
+    Some(count)
+}
+
+fn forget(probes: &[Probe<'_>], me: &Arc<Parker>) {
+    for probe in probes {
+        probe.socket.with(|state| state.pollers_of(probe.context).remove_poll(me));
     }
 }
 

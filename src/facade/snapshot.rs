@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::statistics::Statistics;
 use crate::core::{Error, Result};
-use crate::reactor::parker::Parker;
-use crate::reactor::{WaitMode, Waited};
+use crate::reactor::WaitMode;
 
 use super::monitor::Monitor;
 use super::socket::Socket;
@@ -24,29 +23,22 @@ impl Socket {
     /// ever). `ETIMEDOUT`, `EINTR`, `EBADF` when the socket is closed.
     pub fn wait_peers(&self, count: u64, timeout: Option<Duration>) -> Result<()> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let me = Parker::mine();
-        let mut last = None;
-        loop {
-            let are_there = self.with_open(|state| {
+        let mode = WaitMode { polls: self.polls(), spins: false, ..WaitMode::POLLING };
+        self.runtime().reactor.wait_for(deadline, mode, |me, stay| {
+            self.with(|state| {
+                state.waiters.remove_for_peers(me);
+                if !state.is_open() {
+                    return Some(Err(Error::BAD_FD));
+                }
                 if state.core.statistics.current_connections >= count {
-                    return Ok(true);
+                    return Some(Ok(()));
                 }
-                match last {
-                    Some(Waited::TimedOut) => return Err(Error::TIMED_OUT),
-                    Some(Waited::Interrupted) => return Err(Error::INTERRUPTED),
-                    Some(Waited::Failed) => return Err(Error::BAD_FD),
-                    Some(Waited::Noticed) | None => {}
+                if stay {
+                    state.waiters.add_for_peers(me, count);
                 }
-                me.take_notice();
-                state.waiters.add_for_peers(&me, count);
-                Ok(false)
-            })?;
-            if are_there {
-                return Ok(());
-            }
-            last = Some(self.runtime().reactor.wait(&me, deadline, WaitMode { polls: self.polls(), spins: false }));
-            self.with(|state| state.waiters.remove_for_peers(&me));
-        }
+                None
+            })
+        })?
     }
 
     /// The address of an endpoint as it was given, but with the port that the system chose for a 0. `EINVAL` if there is no such
@@ -99,11 +91,14 @@ pub(super) static STATISTICS: [Row; 14] = rows! {
 /// The statistics of sockets in the text format of Prometheus (version 0.0.4), each socket under the number given with it.
 pub fn metrics(sockets: &[(i32, Arc<Socket>)]) -> String {
     let snapshots = sockets.iter().filter_map(|(number, socket)| {
-        let read = |state: &mut SocketState| Ok((text(&state.core.options.name), state.core.statistics.clone()));
-        let (name, statistics) = socket.with_open(read).ok()?;
+        let read = |state: &mut SocketState| {
+            let core = &state.core;
+            Ok((text(&core.options.name), core.statistics.clone(), core.drops(None)))
+        };
+        let (name, statistics, drops) = socket.with_open(read).ok()?;
         let name = escaped(&name);
         let labels = format!("socket=\"{number}\",name=\"{name}\",protocol=\"{}\"", socket.kind().name);
-        Some((labels, statistics))
+        Some((labels, statistics, drops))
     });
     let snapshots: Vec<_> = snapshots.collect();
     let mut out = String::new();
@@ -111,8 +106,15 @@ pub fn metrics(sockets: &[(i32, Arc<Socket>)]) -> String {
         let kind = if row.metric.ends_with("_total") { "counter" } else { "gauge" };
         // (Writing to a string cannot fail.)
         let _ = writeln!(out, "# HELP millrace_{} {}\n# TYPE millrace_{} {kind}", row.metric, row.help, row.metric);
-        for (labels, statistics) in &snapshots {
+        for (labels, statistics, _) in &snapshots {
             let _ = writeln!(out, "millrace_{}{{{labels}}} {}", row.metric, (row.value)(statistics));
+        }
+    }
+    out += "# HELP millrace_dropped_messages_total Messages that were dropped instead of sent or received, by the reason.\n";
+    out += "# TYPE millrace_dropped_messages_total counter\n";
+    for (labels, _, drops) in &snapshots {
+        for (reason, count) in drops.iter() {
+            let _ = writeln!(out, "millrace_dropped_messages_total{{{labels},reason=\"{reason}\"}} {count}");
         }
     }
     out
@@ -143,7 +145,7 @@ mod tests {
         assert_eq!(socket.endpoint_address(id + 1), Err(Error::INVALID));
         let metrics = metrics(&[(7, Arc::clone(&socket))]);
         assert!(metrics.contains("millrace_connections{socket=\"7\",name=\"me\",protocol=\"PAIR\"} 0\n"), "{metrics}");
-        assert_eq!(metrics.matches("# TYPE").count(), STATISTICS.len());
+        assert_eq!(metrics.matches("# TYPE").count(), STATISTICS.len() + 1);
         assert_eq!(socket.wait_peers(1, Some(Duration::ZERO)), Err(Error::TIMED_OUT));
         session.stop();
     }

@@ -7,10 +7,12 @@ use crate::core::options::{self, OptionValue};
 use crate::core::socket::Progress;
 use crate::core::statistics::Statistics;
 use crate::core::{ContextId, Error, Kind, Message, Result, SocketCore};
+use crate::reactor::WaitMode;
+use crate::reactor::parker::Parker;
 use crate::transport::source::Source;
 use crate::transport::system;
 
-use super::blocking::{Blocking, Wait};
+use super::blocking::{Wait, patience};
 use super::guard::{SocketGuard, StateLock};
 use super::runtime::Runtime;
 use super::state::SocketState;
@@ -74,8 +76,8 @@ impl Socket {
             Progress::Done(size) => Ok(size),
             Progress::Failed(error) => Err(error),
             Progress::NotNow => {
-                let call = Blocking::new(ContextId::SOCKET, Side::SendTo, wait);
-                return self.until_done(guard, call, |state| state.send_to(pipe, message));
+                return self
+                    .until_done(guard, (ContextId::SOCKET, Side::SendTo), wait, |state| state.send_to(pipe, message));
             }
         };
         guard.finish();
@@ -131,8 +133,7 @@ impl Socket {
             Progress::Done(size) => Ok(size),
             Progress::Failed(error) => Err(error),
             Progress::NotNow => {
-                let call = Blocking::new(context, Side::Send, wait);
-                return self.until_done(guard, call, |state| state.send(context, message));
+                return self.until_done(guard, (context, Side::Send), wait, |state| state.send(context, message));
             }
         };
         guard.finish();
@@ -148,8 +149,7 @@ impl Socket {
             Progress::Done(()) => Ok(()),
             Progress::Failed(error) => Err(error),
             Progress::NotNow => {
-                let call = Blocking::new(context, Side::Recv, wait);
-                return self.until_done(guard, call, |state| state.recv(context, into));
+                return self.until_done(guard, (context, Side::Recv), wait, |state| state.recv(context, into));
             }
         };
         guard.finish();
@@ -184,27 +184,37 @@ impl Socket {
     fn until_done<'s, T>(
         &'s self,
         mut guard: SocketGuard<'s>,
-        mut call: Blocking,
+        (context, side): (ContextId, Side),
+        wait: Wait,
         mut attempt: impl FnMut(&mut SocketState) -> Progress<T>,
     ) -> Result<T> {
-        loop {
-            let outcome = match call.prepare(&mut guard, self.polls()) {
-                Err(error) => Err(error),
-                Ok(()) => {
-                    guard.finish();
-                    call.wait(&self.runtime().reactor, self.polls());
-                    guard = self.lock();
-                    call.resume(&mut guard);
-                    match attempt(&mut guard) {
-                        Progress::Done(value) => Ok(value),
-                        Progress::Failed(error) => Err(error),
-                        Progress::NotNow => continue,
-                    }
+        let reactor = &self.runtime().reactor;
+        let mode = WaitMode { polls: self.polls(), spins: guard.core.options.spin != 0, ..WaitMode::POLLING };
+        let deadline = match patience(wait, guard.time_limit(context, side)) {
+            Ok(deadline) => deadline,
+            Err(not_now) => {
+                guard.finish();
+                // It may not wait, only see once more what the kernel has.
+                if mode.polls {
+                    reactor.poll_now();
                 }
-            };
-            guard.finish();
-            return outcome;
-        }
+                return self.with(attempt).outcome().unwrap_or(Err(not_now));
+            }
+        };
+        let me = Parker::mine();
+        me.take_notice();
+        guard.waiters_of(context, side).add(side, &me);
+        guard.finish();
+        reactor.wait_on(&me, deadline, mode, |me, stay| {
+            self.with(|state| {
+                state.waiters_of(context, side).remove(side, me);
+                let outcome = attempt(state).outcome();
+                if outcome.is_none() && stay {
+                    state.waiters_of(context, side).add(side, me);
+                }
+                outcome
+            })
+        })?
     }
 
     /// The counter with nanomsg's number; `EINVAL` if there is none such.

@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use crate::core::{Cmd, Header, Message, PipeId};
+use crate::core::{Cmd, DropReason, Header, Message, PipeId};
 
 /// Bytes of a header word.
 pub const WORD: usize = 4;
@@ -26,39 +26,48 @@ fn first_word(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk().map(|word| u32::from_be_bytes(*word))
 }
 
-/// Length in bytes of the backtrace at the start of `bytes`, if it ends within `max_ttl` words.
-fn backtrace_len(bytes: &[u8], max_ttl: u8) -> Option<usize> {
+/// Length in bytes of the backtrace at the start of `bytes`, which must end within `max_ttl` words.
+fn backtrace_len(bytes: &[u8], max_ttl: u8) -> Result<usize, DropReason> {
     let (words, _) = bytes.as_chunks::<WORD>();
-    let last = words.iter().take(usize::from(max_ttl)).position(|word| u32::from_be_bytes(*word) & TOP != 0)?;
-    Some((last + 1) * WORD)
+    let last = words.iter().take(usize::from(max_ttl)).position(|word| u32::from_be_bytes(*word) & TOP != 0);
+    match last {
+        Some(last) => Ok((last + 1) * WORD),
+        None if words.len() < usize::from(max_ttl) => Err(DropReason::Malformed),
+        None => Err(DropReason::TooManyHops),
+    }
 }
 
-/// Makes the backtrace of an arrived request or survey its header. False: malformed, travelled through too
-/// many hops, or no memory for it.
-pub fn split_request(message: &mut Message<'_>, max_ttl: u8) -> bool {
+/// Makes the backtrace of an arrived request or survey its header, unless it is malformed, travelled through too many hops, or there is
+/// no memory for it.
+pub fn split_request(message: &mut Message<'_>, max_ttl: u8) -> Result<(), DropReason> {
     // An inproc peer keeps the header apart; usually it is exactly the backtrace.
     if !message.header.is_empty() {
-        if backtrace_len(&message.header, max_ttl) == Some(message.header.len()) {
-            return true;
+        if backtrace_len(&message.header, max_ttl) == Ok(message.header.len()) {
+            return Ok(());
         }
-        if message.join().is_err() {
-            return false;
-        }
+        join(message)?;
     }
-    let len = backtrace_len(message.body.bytes(), max_ttl);
-    len.map(|len| split(message, len)).is_some()
+    let len = backtrace_len(message.body.bytes(), max_ttl)?;
+    split(message, len);
+    Ok(())
 }
 
-/// Makes the first word of an arrived answer its header. False: too short, or no memory for it.
-pub fn split_reply(message: &mut Message<'_>) -> bool {
+/// Makes the first word of an arrived answer its header, unless it is too short, or there is no memory for it.
+pub fn split_reply(message: &mut Message<'_>) -> Result<(), DropReason> {
     if message.header.len() == WORD {
-        return true;
+        return Ok(());
     }
-    if message.join().is_err() || message.body.len() < WORD {
-        return false;
+    join(message)?;
+    if message.body.len() < WORD {
+        return Err(DropReason::Malformed);
     }
     split(message, WORD);
-    true
+    Ok(())
+}
+
+/// Puts the header in front of the body.
+pub fn join(message: &mut Message<'_>) -> Result<(), DropReason> {
+    message.join().map_err(|_| DropReason::NoMemory)
 }
 
 /// The id of an answer whose header is one word.
@@ -71,15 +80,15 @@ fn split(message: &mut Message<'_>, len: usize) {
     message.body.advance(len);
 }
 
-/// Ids of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
+/// RequestIds of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
 #[derive(Debug)]
-pub struct Ids {
+pub struct RequestIds {
     last: u32,
 }
 
-impl Ids {
-    pub fn new(seed: u64) -> Ids {
-        Ids { last: seed as u32 }
+impl RequestIds {
+    pub fn new(seed: u64) -> RequestIds {
+        RequestIds { last: seed as u32 }
     }
 
     /// The next id, as the word that is sent.
@@ -166,11 +175,11 @@ impl Origins {
         key.map(|key| header.insert_from_slice(0, &header_word(key))).is_some()
     }
 
-    /// Pops the first word and finds its pipe. `None`: no such pipe, or it is clogged.
-    pub fn pop_key(&self, header: &mut Header) -> Option<PipeId> {
+    /// Pops the first word and finds its pipe, and whether that takes something now. `None`: there is no such pipe any more.
+    pub fn pop_key(&self, header: &mut Header) -> Option<(PipeId, bool)> {
         let pipe = *self.by_key.get(&first_word(header)?)?;
         header.drain(..WORD);
-        self.origin(pipe)?.writable.then_some(pipe)
+        Some((pipe, self.origin(pipe)?.writable))
     }
 
     /// Does the first word lead to a pipe that takes nothing now?

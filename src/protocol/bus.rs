@@ -14,10 +14,13 @@
 //! The states are those of the routers: the machine adds none.
 
 use crate::core::{
-    Answer, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Routes,
+    Answer, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness,
+    Routes,
 };
+use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
+/// NN_BUS.
 pub const BUS: Kind = Kind {
     id: 112,
     name: "BUS",
@@ -34,6 +37,7 @@ struct Bus {
     raw: bool,
     outlet: Broadcast,
     queue: FairQueue,
+    drops: DropCounts,
     /// By pipe: what a raw header calls it, or called it last.
     tags: Vec<Option<u64>>,
     next_tag: u64,
@@ -43,13 +47,15 @@ impl Protocol for Bus {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.outlet.update(cmd);
         self.queue.update(cmd);
+        self.drops.update(cmd);
         match cmd {
             Cmd::Attach { pipe, .. } => self.tag(pipe),
-            // Without memory for joining, the message is lost.
             Cmd::Incoming { pipe, .. } if message.join().is_ok() => {
                 message.header = self.header(pipe);
                 out.push(Evt::Deliver);
             }
+            // Without memory for joining, the message is lost.
+            Cmd::Incoming { pipe, .. } => self.drops.count(Some(pipe), DropReason::NoMemory),
             Cmd::Send(_) => return self.send(message, out),
             Cmd::SendTo(pipe) => return self.send_to(pipe, message, out),
             Cmd::Recv(_) => return self.queue.receive(out),
@@ -65,12 +71,23 @@ impl Protocol for Bus {
     fn routes(&self) -> Routes {
         Routes { recv: self.queue.route(), looks: true, send: None }
     }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.outlet.drops(of, self.drops.of(of))
+    }
 }
 
 impl Bus {
     /// Tags start at random, so that those of the other socket of a device mean nothing here.
     fn new(raw: bool, seed: u64) -> Bus {
-        Bus { raw, outlet: Broadcast::default(), queue: FairQueue::default(), tags: Vec::new(), next_tag: seed }
+        Bus {
+            raw,
+            outlet: Broadcast::default(),
+            queue: FairQueue::default(),
+            drops: DropCounts::default(),
+            tags: Vec::new(),
+            next_tag: seed,
+        }
     }
 
     fn tag(&mut self, pipe: PipeId) {

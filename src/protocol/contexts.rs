@@ -70,11 +70,14 @@ pub const MOST_WAITING: usize = 1024;
 pub struct Waiting(VecDeque<Message<'static>>);
 
 impl Waiting {
-    pub fn push(&mut self, message: Message<'static>) {
-        if self.0.len() == MOST_WAITING {
+    /// Whether another one was dropped for it.
+    pub fn push(&mut self, message: Message<'static>) -> bool {
+        let is_full = self.0.len() == MOST_WAITING;
+        if is_full {
             self.0.pop_front();
         }
         self.0.push_back(message);
+        is_full
     }
 
     pub fn pop(&mut self) -> Option<Message<'static>> {

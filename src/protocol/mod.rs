@@ -9,6 +9,7 @@ use crate::core::{Error, Kind, Result};
 pub mod backtrace;
 pub mod bus;
 pub mod contexts;
+pub mod drops;
 pub mod matching;
 pub mod pair;
 pub mod pipeline;

@@ -11,8 +11,12 @@
 //! A peer that hung up leaves its place at once, but what came from it is received before anything from
 //! its successor.
 
-use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes};
+use crate::core::{
+    Answer, Cmd, ContextId, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes,
+};
+use crate::protocol::drops::DropCounts;
 
+/// NN_PAIR.
 pub const PAIR: Kind = Kind {
     id: 16,
     name: "PAIR",
@@ -21,7 +25,7 @@ pub const PAIR: Kind = Kind {
     can_recv: true,
     asks: false,
     contexts: None,
-    make: |_raw, _seed| Box::new(Pair { state: PairState::Alone, leaving: Vec::new() }),
+    make: |_raw, _seed| Box::new(Pair { state: PairState::Alone, leaving: Vec::new(), drops: DropCounts::default() }),
 };
 
 #[derive(Debug)]
@@ -35,10 +39,12 @@ struct Pair {
     state: PairState,
     /// Peers that hung up, the first one first, and whether there is something to take from them.
     leaving: Vec<(PipeId, bool)>,
+    drops: DropCounts,
 }
 
 impl Protocol for Pair {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
+        self.drops.update(cmd);
         match cmd {
             Cmd::Attach { pipe, .. } => self.attach(pipe, out),
             Cmd::Hangup(pipe) => {
@@ -56,8 +62,9 @@ impl Protocol for Pair {
             Cmd::Incoming { pipe, more } => {
                 self.set_readable(pipe, more);
                 // Without memory for joining, the message is lost.
-                if message.join().is_ok() {
-                    out.push(Evt::Deliver);
+                match message.join() {
+                    Ok(()) => out.push(Evt::Deliver),
+                    Err(_) => self.drops.count(Some(pipe), DropReason::NoMemory),
                 }
             }
             Cmd::Send(_) => match self.state {
@@ -90,6 +97,10 @@ impl Protocol for Pair {
             PairState::Paired { writable: false, .. } | PairState::Alone => None,
         };
         Routes { send, recv: self.readable_pipe(), looks: false }
+    }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.drops.of(of)
     }
 }
 

@@ -11,9 +11,13 @@
 //!
 //! The states are those of the router: the machines add none.
 
-use crate::core::{Answer, Cmd, ContextId, Events, Evt, Kind, Message, Protocol, Readiness, Routes};
+use crate::core::{
+    Answer, Cmd, ContextId, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes,
+};
+use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
+/// NN_PUSH.
 pub const PUSH: Kind = Kind {
     id: 80,
     name: "PUSH",
@@ -25,6 +29,7 @@ pub const PUSH: Kind = Kind {
     make: |_raw, _seed| Box::new(Push { outlet: LoadBalancer::default() }),
 };
 
+/// NN_PULL.
 pub const PULL: Kind = Kind {
     id: 81,
     name: "PULL",
@@ -33,7 +38,7 @@ pub const PULL: Kind = Kind {
     can_recv: true,
     asks: false,
     contexts: None,
-    make: |_raw, _seed| Box::new(Pull { queue: FairQueue::default() }),
+    make: |_raw, _seed| Box::<Pull>::default(),
 };
 
 #[derive(Debug)]
@@ -66,17 +71,20 @@ impl Protocol for Push {
     }
 }
 
-#[derive(Debug)]
+#[derive(Default, Debug)]
 struct Pull {
     queue: FairQueue,
+    drops: DropCounts,
 }
 
 impl Protocol for Pull {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.queue.update(cmd);
+        self.drops.update(cmd);
         match cmd {
-            // Without memory for joining, the message is lost.
             Cmd::Incoming { .. } if message.join().is_ok() => out.push(Evt::Deliver),
+            // Without memory for joining, the message is lost.
+            Cmd::Incoming { pipe, .. } => self.drops.count(Some(pipe), DropReason::NoMemory),
             Cmd::Recv(_) => return self.queue.receive(out),
             Cmd::Send(_) => return Answer::NotNow,
             _ => {}
@@ -90,5 +98,9 @@ impl Protocol for Pull {
 
     fn routes(&self) -> Routes {
         Routes { recv: self.queue.route(), ..Routes::default() }
+    }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.drops.of(of)
     }
 }

@@ -15,12 +15,15 @@
 //! one, messages are looked at as they come, and wait with each context that has subscribed them.
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result, Routes,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Kind, Message, PipeId, Protocol,
+    Readiness, Result, Routes,
 };
 use crate::protocol::contexts::{Contexts, Waiting};
+use crate::protocol::drops::DropCounts;
 use crate::protocol::matching::Subscriptions;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
 
+/// NN_PUB.
 pub const PUB: Kind = Kind {
     id: 32,
     name: "PUB",
@@ -32,6 +35,7 @@ pub const PUB: Kind = Kind {
     make: |_raw, _seed| Box::new(Pub { outlet: Broadcast::default() }),
 };
 
+/// NN_SUB.
 pub const SUB: Kind = Kind {
     id: 33,
     name: "SUB",
@@ -73,6 +77,10 @@ impl Protocol for Pub {
     fn routes(&self) -> Routes {
         Routes { send: self.outlet.route(), ..Routes::default() }
     }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.outlet.drops(of, Drops::default())
+    }
 }
 
 /// What the socket, or a context of it, wants.
@@ -88,11 +96,13 @@ struct Sub {
     /// There is, or was, a context: until then messages stay in their pipes until they are received.
     sorts: bool,
     queue: FairQueue,
+    drops: DropCounts,
 }
 
 impl Protocol for Sub {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.queue.update(cmd);
+        self.drops.update(cmd);
         match cmd {
             Cmd::Readable(pipe) if self.sorts => out.push(Evt::Take(pipe)),
             Cmd::Incoming { pipe, more } => self.accept(pipe, more, message, out),
@@ -127,6 +137,10 @@ impl Protocol for Sub {
         }
     }
 
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.drops.of(of)
+    }
+
     fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {
         let subscriptions = &mut self.contexts.get_mut(context).ok_or(Error::BAD_FD)?.subscriptions;
         match option {
@@ -141,29 +155,40 @@ impl Sub {
     fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>, out: &mut Events) {
         // Without memory for joining, the message is lost.
         let is_whole = message.join().is_ok();
-        if !self.sorts {
-            if is_whole && self.contexts.socket().subscriptions.matches(message.body.bytes()) {
-                out.push(Evt::Deliver);
-            }
-            return;
+        if !is_whole {
+            self.drops.count(Some(pipe), DropReason::NoMemory);
+        } else if self.sorts {
+            self.sort(pipe, message, out);
+        } else if self.contexts.socket().subscriptions.matches(message.body.bytes()) {
+            out.push(Evt::Deliver);
+        } else {
+            self.drops.count(Some(pipe), DropReason::NotSubscribed);
         }
-        if is_whole {
-            self.sort(message, out);
-        }
-        if more {
+        if self.sorts && more {
             out.push(Evt::Take(pipe));
         }
     }
 
     /// To everybody who has subscribed it.
-    fn sort(&mut self, message: &mut Message<'_>, out: &mut Events) {
+    fn sort(&mut self, pipe: PipeId, message: &mut Message<'_>, out: &mut Events) {
+        let mut wanted = false;
         for (context, subscriber) in self.contexts.iter_mut() {
-            if subscriber.subscriptions.matches(message.body.bytes())
-                && let Ok(own) = message.share()
-            {
-                subscriber.waiting.push(own);
-                out.push(Evt::Context(context));
+            if !subscriber.subscriptions.matches(message.body.bytes()) {
+                continue;
             }
+            wanted = true;
+            let Ok(own) = message.share() else {
+                self.drops.count(Some(pipe), DropReason::NoMemory);
+                continue;
+            };
+            if subscriber.waiting.push(own) {
+                // Of whichever pipe that was.
+                self.drops.count(None, DropReason::ContextFull);
+            }
+            out.push(Evt::Context(context));
+        }
+        if !wanted {
+            self.drops.count(Some(pipe), DropReason::NotSubscribed);
         }
     }
 

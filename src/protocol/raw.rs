@@ -9,8 +9,11 @@
 //!
 //! The states are those of the routers: the machines add none.
 
-use crate::core::{Answer, Cmd, ContextId, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness};
+use crate::core::{
+    Answer, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Message, PipeId, Protocol, Readiness,
+};
 use crate::protocol::backtrace::{Origins, WORD, split_reply, split_request};
+use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{FairQueue, Outlet};
 
 /// Raw REQ (over a load balancer) and raw SURVEYOR (over a broadcast).
@@ -18,11 +21,12 @@ use crate::protocol::routing::{FairQueue, Outlet};
 pub struct Asker<O> {
     pub outlet: O,
     pub queue: FairQueue,
+    pub drops: DropCounts,
 }
 
 impl<O: Outlet> Asker<O> {
     pub fn new(outlet: O) -> Asker<O> {
-        Asker { outlet, queue: FairQueue::default() }
+        Asker { outlet, queue: FairQueue::default(), drops: DropCounts::default() }
     }
 
     /// Keeps up with what happens to pipes.
@@ -30,6 +34,13 @@ impl<O: Outlet> Asker<O> {
     pub fn update(&mut self, cmd: Cmd) {
         self.outlet.update(cmd);
         self.queue.update(cmd);
+        self.drops.update(cmd);
+    }
+
+    /// Makes the first word of an arrived answer its header. False: it is dropped.
+    pub fn accept(&mut self, pipe: PipeId, answer: &mut Message<'_>) -> bool {
+        let split = split_reply(answer);
+        split.map_err(|reason| self.drops.count(Some(pipe), reason)).is_ok()
     }
 }
 
@@ -37,7 +48,7 @@ impl<O: Outlet> Protocol for Asker<O> {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.update(cmd);
         match cmd {
-            Cmd::Incoming { .. } if split_reply(message) => out.push(Evt::Deliver),
+            Cmd::Incoming { pipe, .. } if self.accept(pipe, message) => out.push(Evt::Deliver),
             Cmd::Send(_) => return self.outlet.send(message, out),
             Cmd::SendTo(pipe) => return self.outlet.send_to(pipe, out),
             Cmd::Recv(_) => return self.queue.receive(out),
@@ -48,6 +59,10 @@ impl<O: Outlet> Protocol for Asker<O> {
 
     fn readiness(&self, _context: ContextId) -> Readiness {
         Readiness { send: self.outlet.is_ready(), recv: self.queue.is_ready() }
+    }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.outlet.drops(of, self.drops.of(of))
     }
 
     fn send_priority(&self) -> i32 {
@@ -61,6 +76,7 @@ pub struct Answerer {
     pub queue: FairQueue,
     origins: Origins,
     max_ttl: u8,
+    drops: DropCounts,
 }
 
 /// Default of `NN_MAXTTL`.
@@ -68,7 +84,12 @@ const MAX_TTL: u8 = 8;
 
 impl Answerer {
     pub fn new(seed: u64) -> Answerer {
-        Answerer { queue: FairQueue::default(), origins: Origins::new(seed), max_ttl: MAX_TTL }
+        Answerer {
+            queue: FairQueue::default(),
+            origins: Origins::new(seed),
+            max_ttl: MAX_TTL,
+            drops: DropCounts::default(),
+        }
     }
 
     /// Keeps up with what happens to pipes.
@@ -76,11 +97,14 @@ impl Answerer {
     pub fn update(&mut self, cmd: Cmd) {
         self.origins.update(cmd);
         self.queue.update(cmd);
+        self.drops.update(cmd);
     }
 
-    /// Makes the way back of an arrived request its header; false if it is malformed or came too far.
+    /// Makes the way back of an arrived request its header. False: it is dropped, because it is malformed or came too far.
     pub fn accept(&mut self, pipe: PipeId, message: &mut Message<'_>) -> bool {
-        split_request(message, self.max_ttl) && self.origins.push_key(pipe, &mut message.header)
+        let split = split_request(message, self.max_ttl);
+        split.map_err(|reason| self.drops.count(Some(pipe), reason)).is_ok()
+            && self.origins.push_key(pipe, &mut message.header)
     }
 
     /// Puts the key of this pipe back into the header of an answer that could not be sent.
@@ -108,8 +132,10 @@ impl Answerer {
 
     /// Sends an answer the way its header tells; drops it if that way is closed.
     pub fn answer(&mut self, message: &mut Message<'_>, out: &mut Events) {
-        if let Some(pipe) = self.origins.pop_key(&mut message.header) {
-            out.push(Evt::Transmit(pipe));
+        match self.origins.pop_key(&mut message.header) {
+            Some((pipe, true)) => out.push(Evt::Transmit(pipe)),
+            Some((pipe, false)) => self.drops.count(Some(pipe), DropReason::PeerFull),
+            None => self.drops.count(None, DropReason::PeerGone),
         }
     }
 }
@@ -136,5 +162,9 @@ impl Protocol for Answerer {
 
     fn set_max_ttl(&mut self, ttl: u8) {
         self.max_ttl = ttl;
+    }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.drops.of(of)
     }
 }

@@ -35,14 +35,17 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
+    Readiness, Result,
 };
-use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
+use crate::protocol::backtrace::{RequestIds, header_word, reply_id, split_reply};
 use crate::protocol::contexts::Contexts;
+use crate::protocol::drops::DropCounts;
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::routing::{LoadBalancer, Outlet};
 
+/// NN_REQ.
 pub const REQ: Kind = Kind {
     id: 48,
     name: "REQ",
@@ -57,6 +60,7 @@ pub const REQ: Kind = Kind {
     },
 };
 
+/// NN_REP.
 pub const REP: Kind = Kind {
     id: 49,
     name: "REP",
@@ -127,12 +131,14 @@ struct Req {
     /// Who sent last.
     sender: ContextId,
     outlet: LoadBalancer,
-    ids: Ids,
+    ids: RequestIds,
+    drops: DropCounts,
 }
 
 impl Protocol for Req {
     fn handle(&mut self, cmd: Cmd, message: &mut Message<'_>, out: &mut Events) -> Answer {
         self.outlet.update(cmd);
+        self.drops.update(cmd);
         match cmd {
             Cmd::Attach { .. } | Cmd::Unwritable(_) => {}
             Cmd::Hangup(pipe) | Cmd::Detach(pipe) => self.reroute(pipe, message, out),
@@ -140,7 +146,9 @@ impl Protocol for Req {
             // Replies are looked at as they come, so that useless ones never hold up others.
             Cmd::Readable(pipe) => out.push(Evt::Take(pipe)),
             Cmd::Incoming { pipe, more } => {
-                self.accept(message.take(), out);
+                if let Err(reason) = self.accept(message.take(), out) {
+                    self.drops.count(Some(pipe), reason);
+                }
                 if more {
                     out.push(Evt::Take(pipe));
                 }
@@ -184,6 +192,10 @@ impl Protocol for Req {
         }
     }
 
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.drops.of(of)
+    }
+
     fn send_priority(&self) -> i32 {
         self.outlet.priority()
     }
@@ -197,7 +209,8 @@ impl Req {
             delayed: VecDeque::new(),
             sender: ContextId::SOCKET,
             outlet: LoadBalancer::default(),
-            ids: Ids::new(seed),
+            ids: RequestIds::new(seed),
+            drops: DropCounts::default(),
         }
     }
 
@@ -337,28 +350,23 @@ impl Req {
     }
 
     /// Takes the reply to a context's newest request, from whichever pipe it comes; drops every other one.
-    fn accept(&mut self, mut reply: Message<'_>, out: &mut Events) {
-        if !split_reply(&mut reply) {
-            return;
-        }
-        let Some(id) = reply_id(&reply.header) else { return };
+    fn accept(&mut self, mut reply: Message<'_>, out: &mut Events) -> std::result::Result<(), DropReason> {
+        split_reply(&mut reply)?;
+        let id = reply_id(&reply.header).ok_or(DropReason::Malformed)?;
         let own = self.contexts.socket();
         let context = match own.id == id && own.awaits_reply() {
             true => ContextId::SOCKET,
-            false => match self.owners.get(&id) {
-                Some(&context) => context,
-                None => return,
-            },
+            false => *self.owners.get(&id).ok_or(DropReason::Stale)?,
         };
-        let Some(asking) = self.contexts.get_mut(context).filter(|asking| asking.awaits_reply()) else { return };
+        let asking = self.contexts.get_mut(context).filter(|asking| asking.awaits_reply()).ok_or(DropReason::Stale)?;
         // Without memory for it the reply is lost, and comes again when the request is resent.
-        if let Ok(body) = reply.body.into_unshared() {
-            asking.state = ReqState::Done { reply: Message::new(body) };
-            if context != ContextId::SOCKET {
-                out.push(Evt::Context(context));
-            }
-            out.push(Evt::Disarm);
+        let body = reply.body.into_unshared().map_err(|_| DropReason::NoMemory)?;
+        asking.state = ReqState::Done { reply: Message::new(body) };
+        if context != ContextId::SOCKET {
+            out.push(Evt::Context(context));
         }
+        out.push(Evt::Disarm);
+        Ok(())
     }
 }
 
@@ -476,5 +484,9 @@ impl Protocol for Rep {
 
     fn set_max_ttl(&mut self, ttl: u8) {
         self.raw.set_max_ttl(ttl);
+    }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.raw.drops(of)
     }
 }

@@ -5,7 +5,7 @@
 //! lists linked through a table indexed by [`PipeId`]: joining, leaving and advancing are O(1) and
 //! allocate nothing.
 
-use crate::core::{Answer, Cmd, Events, Evt, Message, PipeId};
+use crate::core::{Answer, Cmd, DropReason, Drops, Events, Evt, Message, PipeId};
 
 /// Pipe priorities are 1 (best) to 16.
 const LEVELS: usize = 16;
@@ -148,6 +148,11 @@ impl RoundRobin {
         self.occupied != 0
     }
 
+    /// Is this pipe attached, but not ready?
+    pub fn is_waiting(&self, pipe: PipeId) -> bool {
+        self.place(pipe) == RoundPlace::Waiting
+    }
+
     /// Is it this pipe that is ready?
     pub fn has_ready(&self, pipe: PipeId) -> bool {
         self.place(pipe) == RoundPlace::Ready
@@ -215,6 +220,11 @@ pub trait Outlet: Send {
 
     /// `NN_STAT_CURRENT_SND_PRIORITY`.
     fn priority(&self) -> i32;
+
+    /// Adds what one pipe, or any, has missed to what was dropped otherwise. Only who waits for nobody misses anything.
+    fn drops(&self, _of: Option<PipeId>, others: Drops) -> Drops {
+        others
+    }
 }
 
 /// Round robin over the writable pipes: PUSH and REQ send through it.
@@ -361,6 +371,21 @@ impl FairQueue {
 #[derive(Debug, Default)]
 pub struct Broadcast {
     pipes: RoundRobin,
+    misses: Misses,
+}
+
+/// Who has missed how many messages. A send counts itself, not those who miss it: 10,000 that are stalled cost no more than one.
+#[derive(Debug, Default)]
+struct Misses {
+    attached: usize,
+    /// Messages for all that were sent while somebody missed them, or might have.
+    sends: u64,
+    /// By pipe: of one that is writable, what it has missed; of another, `sends` less what it has missed.
+    balance: Vec<u64>,
+    /// What those missed that are gone.
+    by_gone: u64,
+    /// Sent while nobody was there.
+    by_all: u64,
 }
 
 /// Broadcast knows no priorities: all its pipes are in one level.
@@ -369,39 +394,97 @@ const ONE_LEVEL: u8 = 1;
 impl Broadcast {
     /// Sends to the writable pipes, but not to `except`, in the order in which they became writable. Done even if there
     /// is no pipe; when memory is short nothing is sent.
-    pub fn send_except(&self, except: Option<PipeId>, message: &mut Message<'_>, out: &mut Events) -> Answer {
+    pub fn send_except(&mut self, except: Option<PipeId>, message: &mut Message<'_>, out: &mut Events) -> Answer {
         let mut targets = self.pipes.level(0).filter(|pipe| Some(*pipe) != except);
-        let Some(first) = targets.next() else { return Answer::Done };
-        if let Some(second) = targets.next() {
-            // Only here can it fail, so there are never copies for some pipes only.
-            if let Err(error) = message.fan_out() {
-                return Answer::Fail(error);
+        if let Some(first) = targets.next() {
+            if let Some(second) = targets.next() {
+                // Only here can it fail, so there are never copies for some pipes only.
+                if let Err(error) = message.fan_out() {
+                    return Answer::Fail(error);
+                }
+                out.push(Evt::Transmit(first));
+                out.push(Evt::Transmit(second));
+                targets.for_each(|pipe| out.push(Evt::Transmit(pipe)));
+            } else {
+                out.push(Evt::Transmit(first));
             }
-            out.push(Evt::Transmit(first));
-            out.push(Evt::Transmit(second));
-            targets.for_each(|pipe| out.push(Evt::Transmit(pipe)));
-        } else {
-            out.push(Evt::Transmit(first));
         }
+        self.misses.sent(except.filter(|pipe| self.pipes.is_waiting(*pipe)));
         Answer::Done
+    }
+}
+
+impl Broadcast {
+    /// What an attached pipe has missed.
+    fn missed(&self, pipe: PipeId) -> u64 {
+        let balance = self.misses.balance.get(pipe.0 as usize).copied().unwrap_or(0);
+        match self.pipes.place(pipe) {
+            RoundPlace::Detached => 0,
+            RoundPlace::Waiting => self.misses.sends - balance,
+            RoundPlace::Ready => balance,
+        }
+    }
+}
+
+impl Misses {
+    fn attach(&mut self, pipe: PipeId) {
+        let index = pipe.0 as usize;
+        if index >= self.balance.len() {
+            self.balance.resize(index + 1, 0);
+        }
+        self.balance[index] = self.sends;
+        self.attached += 1;
+    }
+
+    fn detach(&mut self, missed: u64) {
+        self.by_gone += missed;
+        self.attached -= 1;
+    }
+
+    /// A pipe has become writable, or is no more.
+    fn turn(&mut self, pipe: PipeId) {
+        if let Some(balance) = self.balance.get_mut(pipe.0 as usize) {
+            *balance = self.sends - *balance;
+        }
+    }
+
+    /// `spared`: the message is not for this pipe, which is not writable.
+    fn sent(&mut self, spared: Option<PipeId>) {
+        self.sends += 1;
+        if let Some(balance) = spared.and_then(|pipe| self.balance.get_mut(pipe.0 as usize)) {
+            *balance += 1;
+        }
+        self.by_all += u64::from(self.attached == 0);
     }
 }
 
 impl Outlet for Broadcast {
     fn attach(&mut self, pipe: PipeId, _priority: u8) {
+        self.detach(pipe);
         self.pipes.attach(pipe, ONE_LEVEL);
+        self.misses.attach(pipe);
     }
 
     fn detach(&mut self, pipe: PipeId) -> bool {
-        self.pipes.detach(pipe)
+        let missed = self.missed(pipe);
+        let known = self.pipes.detach(pipe);
+        if known {
+            self.misses.detach(missed);
+        }
+        known
     }
 
     fn writable(&mut self, pipe: PipeId) {
-        self.pipes.ready(pipe);
+        if self.pipes.ready(pipe) {
+            self.misses.turn(pipe);
+        }
     }
 
     fn unwritable(&mut self, pipe: PipeId) {
-        self.pipes.unready(pipe);
+        if self.pipes.has_ready(pipe) {
+            self.pipes.unready(pipe);
+            self.misses.turn(pipe);
+        }
     }
 
     fn send(&mut self, message: &mut Message<'_>, out: &mut Events) -> Answer {
@@ -417,11 +500,20 @@ impl Outlet for Broadcast {
         true
     }
 
+    /// Where somebody misses what is sent, that is counted.
     fn route(&self) -> Option<PipeId> {
-        self.pipes.only()
+        self.pipes.only().filter(|_| self.misses.attached == 1)
     }
 
     fn priority(&self) -> i32 {
         0
+    }
+
+    fn drops(&self, of: Option<PipeId>, mut others: Drops) -> Drops {
+        let attached = (0..self.misses.balance.len()).map(|index| self.missed(PipeId(index as u32)));
+        let missed = of.map_or_else(|| attached.sum::<u64>() + self.misses.by_gone, |pipe| self.missed(pipe));
+        others.add(DropReason::PeerFull, missed);
+        others.add(DropReason::NoPeer, if of.is_none() { self.misses.by_all } else { 0 });
+        others
     }
 }

@@ -23,15 +23,17 @@
 use std::collections::HashMap;
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Result,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
+    Readiness, Result,
 };
-use crate::protocol::backtrace::{Ids, header_word, reply_id, split_reply};
+use crate::protocol::backtrace::{RequestIds, header_word, reply_id};
 use crate::protocol::contexts::{Contexts, Waiting};
 use crate::protocol::milliseconds;
 use crate::protocol::raw::{Answerer, Asker};
 use crate::protocol::reqrep::Rep;
 use crate::protocol::routing::{Broadcast, Outlet};
 
+/// NN_SURVEYOR.
 pub const SURVEYOR: Kind = Kind {
     id: 98,
     name: "SURVEYOR",
@@ -46,6 +48,7 @@ pub const SURVEYOR: Kind = Kind {
     },
 };
 
+/// NN_RESPONDENT.
 pub const RESPONDENT: Kind = Kind {
     id: 99,
     name: "RESPONDENT",
@@ -109,7 +112,7 @@ struct Surveyor {
     /// Who sent last.
     sender: ContextId,
     raw: Asker<Broadcast>,
-    ids: Ids,
+    ids: RequestIds,
 }
 
 impl Protocol for Surveyor {
@@ -165,6 +168,10 @@ impl Protocol for Surveyor {
             _ => Err(Error::NO_PROTO_OPT),
         }
     }
+
+    fn drops(&self, of: Option<PipeId>) -> Drops {
+        self.raw.drops(of)
+    }
 }
 
 impl Surveyor {
@@ -174,7 +181,7 @@ impl Surveyor {
             owners: None,
             sender: ContextId::SOCKET,
             raw: Asker::new(Broadcast::default()),
-            ids: Ids::new(seed),
+            ids: RequestIds::new(seed),
         }
     }
 
@@ -251,27 +258,42 @@ impl Surveyor {
 
     /// Answers to another survey than a context's newest are stale, and dropped.
     fn accept(&mut self, pipe: PipeId, more: bool, answer: &mut Message<'_>, out: &mut Events) {
-        let id = split_reply(answer).then(|| reply_id(&answer.header)).flatten();
-        let Some(owners) = &self.owners else {
-            match self.contexts.socket().state {
-                SurveyState::Open { id: open } if id == Some(open) => {
-                    answer.header.clear();
-                    out.push(Evt::Deliver);
-                }
-                SurveyState::Open { .. } | SurveyState::Idle | SurveyState::Expired => {}
-            }
-            return;
-        };
-        let owner = id.and_then(|id| owners.get(&id)).copied();
-        if let Some(context) = owner
-            && let Some(survey) = self.contexts.get_mut(context)
-            && let Ok(body) = answer.take().body.into_unshared()
+        if self.raw.accept(pipe, answer)
+            && let Some(id) = reply_id(&answer.header)
+            && let Err(reason) = self.accept_to(id, answer, out)
         {
-            survey.answers.push(Message::new(body));
-            out.push(Evt::Context(context));
+            self.raw.drops.count(Some(pipe), reason);
         }
-        if more {
+        if self.owners.is_some() && more {
             out.push(Evt::Take(pipe));
         }
+    }
+
+    /// Gives an answer to whose survey has this id.
+    fn accept_to(
+        &mut self,
+        id: u32,
+        answer: &mut Message<'_>,
+        out: &mut Events,
+    ) -> std::result::Result<(), DropReason> {
+        let Some(owners) = &self.owners else {
+            return match self.contexts.socket().state {
+                SurveyState::Open { id: open } if id == open => {
+                    answer.header.clear();
+                    out.push(Evt::Deliver);
+                    Ok(())
+                }
+                SurveyState::Open { .. } | SurveyState::Idle | SurveyState::Expired => Err(DropReason::Stale),
+            };
+        };
+        let context = *owners.get(&id).ok_or(DropReason::Stale)?;
+        let survey = self.contexts.get_mut(context).ok_or(DropReason::Stale)?;
+        let body = answer.take().body.into_unshared().map_err(|_| DropReason::NoMemory)?;
+        if survey.answers.push(Message::new(body)) {
+            // Of whichever pipe that was.
+            self.raw.drops.count(None, DropReason::ContextFull);
+        }
+        out.push(Evt::Context(context));
+        Ok(())
     }
 }

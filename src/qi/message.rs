@@ -147,7 +147,7 @@ impl std::error::Error for HeaderError {}
 pub struct Header {
     /// Chosen by the sender of a Call; its answer copies it. Each side numbers its own messages.
     pub id: u32,
-    /// [`VERSION`] in what we send; not checked when read.
+    /// `VERSION` in what we send; not checked when read.
     pub version: u16,
     /// What it is.
     pub ty: Type,

@@ -7,21 +7,20 @@
 //!
 //! The codec is pure: no I/O, no thread, no clock, and no panic on anything that a peer controls.
 
-#[doc(hidden)]
-pub mod actions;
+pub(crate) mod actions;
 pub mod address;
 pub mod bus;
-pub mod calls;
-pub mod capability;
+pub(crate) mod calls;
+pub(crate) mod capability;
 pub mod client;
 pub mod convert;
-pub mod directory;
-pub mod endpoint;
+pub(crate) mod directory;
+pub(crate) mod endpoint;
 pub mod json;
-pub mod machine;
-pub mod message;
+pub(crate) mod machine;
+pub(crate) mod message;
 pub mod meta;
-pub mod payload;
+pub(crate) mod payload;
 pub mod server;
 pub mod signature;
 pub mod typed;

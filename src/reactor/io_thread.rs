@@ -42,7 +42,7 @@ impl AtExit for Reactor {
 
 impl Reactor {
     /// Makes the poll and starts the I/O thread.
-    pub fn start() -> Result<Arc<Reactor>> {
+    pub(crate) fn start() -> Result<Arc<Reactor>> {
         let seat = Bell::new()?;
         let reactor = Arc::new(Reactor {
             poll: Poll::new()?,
@@ -77,7 +77,7 @@ impl Reactor {
     }
 
     /// Ends the I/O thread and waits for that.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
         let polls = self.notify_io();
         let thread = self.thread.lock().take();
@@ -151,18 +151,12 @@ impl Reactor {
     /// Sleeps outside the poll, for timers only: for a whole lease, or until there is something to do.
     fn nap(&self, lease: Duration) {
         let end = Instant::now() + lease;
-        loop {
-            let now = Instant::now();
-            if now >= end || self.is_stopping() || self.has_requests() {
-                return;
-            }
+        while !self.is_stopping() && !self.has_requests() && !self.leadership.keeps_polling() {
             let wake_at = self.timers.next().map_or(end, |timer| timer.min(end));
-            self.io.park(Some(wake_at.saturating_duration_since(now)));
-            self.io.take_notice();
-            if self.leadership.keeps_polling() {
+            self.pause(wake_at.saturating_duration_since(Instant::now()));
+            if Instant::now() >= end {
                 return;
             }
-            self.expire(Instant::now());
         }
     }
 

@@ -45,6 +45,8 @@ pub use sources::Registration;
 pub use streams::Watched;
 pub use waiting::{WaitMode, Waited};
 
+/// What reads and writes the connections of a session: a poll, timers, and a thread for the time in which no caller polls. It ends with
+/// whoever holds it last. Any thread may use it.
 pub struct Reactor {
     poll: Poll,
     pending: PendingEvents,
@@ -98,21 +100,27 @@ impl std::fmt::Debug for Reactor {
 
 impl Reactor {
     /// Watches a descriptor for reading, and for writing if asked.
-    pub fn register(&self, fd: RawFd, source: Arc<dyn Source>, key: u64, write: bool) -> io::Result<Registration> {
+    pub(crate) fn register(
+        &self,
+        fd: RawFd,
+        source: Arc<dyn Source>,
+        key: u64,
+        write: bool,
+    ) -> io::Result<Registration> {
         self.sources.insert(&self.poll, fd, write, source, key)
     }
 
     /// Changes whether writability is watched. What is ready already is reported again.
-    pub fn watch_writable(&self, registration: Registration, write: bool) -> io::Result<()> {
+    pub(crate) fn watch_writable(&self, registration: Registration, write: bool) -> io::Result<()> {
         self.sources.watch_writable(&self.poll, registration, write)
     }
 
     /// Stops watching, before the descriptor is closed. Events already fetched are ignored.
-    pub fn deregister(&self, registration: Registration) {
+    pub(crate) fn deregister(&self, registration: Registration) {
         self.sources.remove(&self.poll, registration);
     }
 
-    pub fn arm(&self, at: Instant, source: Arc<dyn Source>, key: u64) -> TimerId {
+    pub(crate) fn arm(&self, at: Instant, source: Arc<dyn Source>, key: u64) -> TimerId {
         let (id, first) = self.timers.insert(at, source, key);
         if first {
             self.nudge();
@@ -120,11 +128,11 @@ impl Reactor {
         id
     }
 
-    pub fn disarm(&self, timer: TimerId) {
+    pub(crate) fn disarm(&self, timer: TimerId) {
         self.timers.cancel(timer);
     }
 
-    pub fn request(&self, request: Request) {
+    pub(crate) fn request(&self, request: Request) {
         let Request::Watch(watched) = &request;
         begun::remember(&watched.source, watched.key);
         self.requests.lock().push(request);
@@ -132,7 +140,7 @@ impl Reactor {
     }
 
     /// Wakes a sleeping caller, wherever it sleeps.
-    pub fn notify(&self, parker: &Parker) {
+    pub(crate) fn notify(&self, parker: &Parker) {
         if parker.notify() {
             self.wake_poll();
         }
@@ -151,7 +159,7 @@ impl Reactor {
     }
 
     /// One socket more or less that the I/O thread must serve without being asked.
-    pub fn keep_polling(&self, more: bool) {
+    pub(crate) fn keep_polling(&self, more: bool) {
         self.carry_out(self.leadership.keep_polling(more));
         if more {
             self.nudge();

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::core::{Error, Result};
 use crate::sys::futex::Slept;
 
 use super::begun;
@@ -21,11 +22,13 @@ pub struct WaitMode {
     pub polls: bool,
     /// It looks a few times before it sleeps, if that has been worth it lately (`spin.rs`).
     pub spins: bool,
+    /// A signal handler that runs ends the wait.
+    pub interruptible: bool,
 }
 
 impl WaitMode {
     /// Of a caller whose answer comes through the poll.
-    pub const POLLING: WaitMode = WaitMode { polls: true, spins: true };
+    pub const POLLING: WaitMode = WaitMode { polls: true, spins: true, interruptible: true };
 }
 
 /// How a wait ended.
@@ -40,17 +43,67 @@ pub enum Waited {
     Failed,
 }
 
+impl Waited {
+    /// `None`: look again.
+    pub fn error(self) -> Option<Error> {
+        match self {
+            Waited::Noticed => None,
+            Waited::TimedOut => Some(Error::TIMED_OUT),
+            Waited::Interrupted => Some(Error::INTERRUPTED),
+            Waited::Failed => Some(Error::BAD_FD),
+        }
+    }
+}
+
 impl Reactor {
     /// For who waits without sleeping here, as tasks do: writes what this thread's streams have left.
-    pub fn flush_begun(&self) {
+    pub(crate) fn flush_begun(&self) {
         begun::flush_mine();
     }
 
-    /// Sleeps until the calling thread's parker is notified.
-    pub fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, mode: WaitMode) -> Waited {
+    /// Looks, and waits until a look gives something. `look` takes the calling thread's parker out of where it is told; if it finds nothing
+    /// and is to `stay`, it puts it there (anew), under the lock under which it has looked. `ETIMEDOUT`, `EINTR`, `EBADF`: and a last look gave
+    /// nothing.
+    pub(crate) fn wait_for<T>(
+        &self,
+        deadline: Option<Instant>,
+        mode: WaitMode,
+        mut look: impl FnMut(&Arc<Parker>, bool) -> Option<T>,
+    ) -> Result<T> {
+        let me = Parker::mine();
+        me.take_notice();
+        match look(&me, true) {
+            Some(found) => Ok(found),
+            None => self.wait_on(&me, deadline, mode, look),
+        }
+    }
+
+    /// The same for who has looked already: the one loop of all callers that wait.
+    pub(crate) fn wait_on<T>(
+        &self,
+        me: &Arc<Parker>,
+        deadline: Option<Instant>,
+        mode: WaitMode,
+        mut look: impl FnMut(&Arc<Parker>, bool) -> Option<T>,
+    ) -> Result<T> {
+        loop {
+            let ended = self.wait(me, deadline, mode).error();
+            // Whatever notice came before this look is stale after it.
+            me.take_notice();
+            match (look(me, ended.is_none()), ended) {
+                (Some(found), _) => return Ok(found),
+                (None, Some(error)) => return Err(error),
+                (None, None) => {}
+            }
+        }
+    }
+
+    /// Sleeps until the calling thread's parker is notified; polls meanwhile if it is to and can have the lead.
+    pub(crate) fn wait(&self, me: &Arc<Parker>, deadline: Option<Instant>, mode: WaitMode) -> Waited {
         begun::flush_mine();
-        let WaitMode { polls, spins } = mode;
+        let WaitMode { polls, spins, interruptible } = mode;
         let me = ByIdentity(Arc::clone(me));
+        let mut lead: Option<Tenure> = None;
         let waited = loop {
             if me.0.take_notice() {
                 break Waited::Noticed;
@@ -62,26 +115,42 @@ impl Reactor {
             if left.is_some_and(|left| left.is_zero()) {
                 break self.out_of_time(&me.0, polls);
             }
-            if polls && let Some(tenure) = self.leadership.acquire(&me) {
-                let spins = spins && !is_crowded(self.leadership.queued());
-                let waited = self.poll_until_noticed(&me.0, deadline, spins, tenure);
-                self.carry_out(self.leadership.release(tenure));
-                match waited {
-                    Some(waited) => return waited,
-                    None => continue,
+            let Some(tenure) = lead else {
+                if polls && let Some(tenure) = self.leadership.acquire(&me) {
+                    lead = Some(tenure);
+                    if spins && !is_crowded(self.leadership.queued()) {
+                        spin(|| self.poll_once(Sleep::Not, lead, Busy::Wait).is_err() || me.0.has_notice());
+                    }
+                    continue;
                 }
-            }
-            // Who is queued leaves the core to those it waits for.
-            if spins && !polls && spin(|| me.0.has_notice()) {
+                // Who is queued leaves the core to those it waits for.
+                if spins && !polls && spin(|| me.0.has_notice()) {
+                    continue;
+                }
+                match me.0.park(left) {
+                    Slept::Interrupted if interruptible => break Waited::Interrupted,
+                    Slept::Interrupted | Slept::Woken | Slept::TimedOut => continue,
+                }
+            };
+            if self.leadership.is_over(tenure) {
+                lead = None;
+                self.carry_out(self.leadership.release(tenure));
                 continue;
             }
-            match me.0.park(left) {
-                Slept::Interrupted => break Waited::Interrupted,
-                Slept::Woken | Slept::TimedOut => {}
+            if !me.0.begin_poll() {
+                continue;
+            }
+            match self.poll_once(Sleep::Caller(&me.0, left, tenure), lead, Busy::Wait) {
+                Ok(()) => {}
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => break Waited::Failed,
+                Err(_) if interruptible => break Waited::Interrupted,
+                Err(_) => {}
             }
         };
-        if polls {
-            self.carry_out(self.leadership.leave(&me));
+        match lead {
+            Some(tenure) => self.carry_out(self.leadership.release(tenure)),
+            None if polls => self.carry_out(self.leadership.leave(&me)),
+            None => {}
         }
         waited
     }
@@ -94,45 +163,8 @@ impl Reactor {
         if me.take_notice() { Waited::Noticed } else { Waited::TimedOut }
     }
 
-    /// `None`: its tenure is over.
-    fn poll_until_noticed(
-        &self,
-        me: &Parker,
-        deadline: Option<Instant>,
-        spins: bool,
-        tenure: Tenure,
-    ) -> Option<Waited> {
-        let look = || self.poll_once(Sleep::Not, Some(tenure), Busy::Wait).is_err() || me.has_notice();
-        if spins && spin(look) && me.take_notice() {
-            return Some(Waited::Noticed);
-        }
-        loop {
-            if me.take_notice() {
-                return Some(Waited::Noticed);
-            }
-            if self.leadership.is_over(tenure) {
-                return None;
-            }
-            let left = time_left(deadline);
-            if left.is_some_and(|left| left.is_zero()) {
-                return Some(self.out_of_time(me, true));
-            }
-            if self.has_failed() {
-                return Some(Waited::Failed);
-            }
-            if !me.begin_poll() {
-                continue;
-            }
-            match self.poll_once(Sleep::Caller(me, left, tenure), Some(tenure), Busy::Wait) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Some(Waited::Interrupted),
-                Err(_) => return Some(Waited::Failed),
-            }
-        }
-    }
-
     /// Dispatches what is ready now, if nobody else is polling.
-    pub fn poll_now(&self) {
+    pub(crate) fn poll_now(&self) {
         begun::flush_mine();
         self.look(Busy::Wait, Leadership::release);
     }

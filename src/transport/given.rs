@@ -1,4 +1,4 @@
-//! fd: a socket that the program was given, as by a service manager (LISTEN_FDS), or has made itself. `bind` takes one that listens,
+//! fd: a socket that the program was given, as by a service manager (LISTEN_FDS, by number or name), or has made itself. `bind` takes one that listens,
 //! `connect` one that is connected. It is duplicated, so the program's own descriptor stays the program's; it is never shut down.
 
 use std::io;
@@ -26,7 +26,7 @@ pub struct Given {
 static INTERNET: Given = Given { is_unix: false };
 static UNIX: Given = Given { is_unix: true };
 
-/// The transport for a descriptor, by the family of its socket. No number: `EINVAL`; `EBADF`, `ENOTSOCK`; neither tcp nor a
+/// The transport for a descriptor, by the family of its socket. No number, nor the name of one that a service manager gave: `EINVAL`; `EBADF`, `ENOTSOCK`; neither tcp nor a
 /// stream of unix: `EPROTONOSUPPORT`.
 pub fn transport_of(address: &[u8]) -> Result<&'static dyn Transport> {
     match family_of(&duplicate(address)?)? {
@@ -37,8 +37,26 @@ pub fn transport_of(address: &[u8]) -> Result<&'static dyn Transport> {
 
 fn duplicate(address: &[u8]) -> Result<Socket> {
     let text = std::str::from_utf8(address).map_err(|_| Error::INVALID)?;
-    let number: RawFd = text.parse().ok().filter(|number| *number >= 0).ok_or(Error::INVALID)?;
-    Ok(copy_of(number)?)
+    let number = match text.parse::<RawFd>() {
+        Ok(number) => Some(number).filter(|number| *number >= 0),
+        Err(_) => activated(text, |variable| std::env::var(variable).ok()),
+    };
+    Ok(copy_of(number.ok_or(Error::INVALID)?)?)
+}
+
+/// The first descriptor that a service manager hands over.
+const FIRST: RawFd = 3;
+
+/// The descriptor that a service manager has handed to this process under a name (sd_listen_fds_with_names(3)).
+fn activated(name: &str, environment: impl Fn(&str) -> Option<String>) -> Option<RawFd> {
+    let number = |variable| environment(variable)?.parse::<u32>().ok();
+    // A child of the one that was started has inherited the variables, and not what they speak of.
+    if name.is_empty() || number("LISTEN_PID")? != std::process::id() {
+        return None;
+    }
+    let (names, count) = (environment("LISTEN_FDNAMES")?, number("LISTEN_FDS")? as usize);
+    let index = names.split(':').take(count).position(|other| other == name)?;
+    RawFd::try_from(index).ok().map(|index| FIRST + index)
 }
 
 /// (Above the standard streams, which programs put in place of others.)
@@ -120,5 +138,32 @@ impl Dialer for GivenConnection {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))?;
         wire(copy_of(socket.as_raw_fd())?, self.is_unix, setup)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
+        move |name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn names_of_descriptors_are_those_of_the_service_manager() {
+        let me = std::process::id().to_string();
+        let all = [("LISTEN_PID", &*me), ("LISTEN_FDS", "3"), ("LISTEN_FDNAMES", "a:b::beyond")];
+        let fd = |name| activated(name, environment(&all));
+        assert_eq!(
+            [fd("a"), fd("b"), fd(""), fd("c"), fd("a:b"), fd("beyond")],
+            [Some(3), Some(4), None, None, None, None]
+        );
+        for missing in 0..all.len() {
+            let mut fewer = all.to_vec();
+            fewer.remove(missing);
+            assert_eq!(activated("a", environment(&fewer)), None, "{fewer:?}");
+        }
+        let anothers = [("LISTEN_PID", "1"), all[1], all[2]];
+        assert_eq!(activated("a", environment(&anothers)), None);
     }
 }

@@ -56,6 +56,8 @@ pub struct Inbox {
     longest: usize,
     /// The last message had a chunk of its own; the next one probably will.
     large: bool,
+    /// Bytes read so far.
+    read: u64,
 }
 
 /// What is known of the first message. Its prefix is consumed as soon as it is understood.
@@ -86,6 +88,16 @@ impl Inbox {
         }
     }
 
+    /// Bytes read so far.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Bytes read that were not taken.
+    pub fn unread(&self) -> usize {
+        self.end - self.start + self.chunk.as_ref().map_or(0, |large| large.filled)
+    }
+
     /// Forgets the first `count` of [`Inbox::bytes`].
     pub fn consume(&mut self, count: usize) {
         self.start += count;
@@ -96,7 +108,10 @@ impl Inbox {
         if let Some(large) = &mut self.chunk
             && large.filled < large.total
         {
-            return large.fill(stream);
+            let before = large.filled;
+            let filled = large.fill(stream);
+            self.read += (large.filled - before) as u64;
+            return filled;
         }
         self.make_room(blocks, piling).map_err(no_memory)?;
         let Some(block) = self.block.as_mut().and_then(Arc::get_mut) else {
@@ -104,7 +119,10 @@ impl Inbox {
         };
         // Reading no more than the beginning of a large message leaves the rest to be read where it belongs.
         let room = if self.large { self.end + BEGINNING } else { usize::MAX };
-        read_into(stream, block, &mut self.end, room)
+        let before = self.end;
+        let filled = read_into(stream, block, &mut self.end, room);
+        self.read += (self.end - before) as u64;
+        filled
     }
 
     /// Looks whether a whole message is in front. `max` is NN_RCVMAXSIZE, read when a prefix arrives.

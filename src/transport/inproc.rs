@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use crate::core::message::{INLINE, SMALL};
 use crate::core::socket::Flow;
+use crate::core::statistics::Carried;
 use crate::core::{Body, Chunk, Message};
 use crate::sys::spsc::{self, Consumer, OutOfMemory, Producer, Record};
 use crate::sys::sync::{AtomicBool, AtomicU64, Ordering, publish};
@@ -68,8 +69,8 @@ struct Lane {
     idle: OwnLine<AtomicU64>,
     /// The receiver has gone: nothing more is accepted.
     abandoned: AtomicBool,
-    /// Blocks given back that the sender has used again.
-    reused: OwnLine<AtomicU64>,
+    /// Bytes that the sender has sent, and blocks given back that it has used again.
+    sent: OwnLine<[AtomicU64; 2]>,
 }
 
 /// Blocks that wait to be used again, at most.
@@ -146,6 +147,7 @@ impl InprocPipe {
             return (Flow::NoMemory, false);
         }
         out.bytes += size;
+        lane.sent.0[0].store(out.bytes, Ordering::Relaxed);
         let told = lane.idle.0.load(Ordering::SeqCst) != 0 && lane.idle.0.swap(0, Ordering::AcqRel) != 0;
         let flow = if is_room || out.finds_room(lane, size) { Flow::Open } else { Flow::Full };
         (flow, told)
@@ -162,6 +164,23 @@ impl InprocPipe {
         }
         let writable = self.incoming.handed_out(lane, size as u64);
         (Some(self.incoming.behind(lane)), writable)
+    }
+
+    /// What it has carried.
+    pub fn carried(&self) -> Carried {
+        let [messages_received, bytes_received] = self.incoming.taken;
+        let (messages_sent, bytes_sent) = (self.outgoing.queue.count(), self.outgoing.bytes);
+        Carried { messages_sent, messages_received, bytes_sent, bytes_received }
+    }
+
+    /// Bytes that the other end has not taken, and those that this one has not.
+    pub fn queued(&self) -> [usize; 2] {
+        let [out, own] = [1 - self.end, self.end].map(|lane| &self.link.lanes[lane]);
+        let unread = |sent: u64, taken: u64| sent.saturating_sub(taken) as usize;
+        [
+            unread(self.outgoing.bytes, out.taken.0[1].load(Ordering::Acquire)),
+            unread(own.sent.0[0].load(Ordering::Relaxed), self.incoming.taken[1]),
+        ]
     }
 
     pub fn is_readable(&self) -> bool {
@@ -266,7 +285,7 @@ impl LaneSender {
             Record::Bytes(..) => None,
         })?;
         self.reused += 1;
-        lane.reused.0.store(self.reused, Ordering::Relaxed);
+        lane.sent.0[1].store(self.reused, Ordering::Relaxed);
         block
     }
 
@@ -318,7 +337,7 @@ impl LaneReceiver {
     #[inline]
     fn give_back(&mut self, lane: &Lane, block: Chunk) {
         if self.blocks.count() - self.reused >= KEPT {
-            self.reused = lane.reused.0.load(Ordering::Relaxed);
+            self.reused = lane.sent.0[1].load(Ordering::Relaxed);
         }
         if self.blocks.count() - self.reused < KEPT {
             // Without memory for it, it is let go of.
@@ -352,7 +371,7 @@ impl Lane {
             ended: AtomicBool::new(false),
             idle: OwnLine(AtomicU64::new(1)),
             abandoned: AtomicBool::new(false),
-            reused: OwnLine::default(),
+            sent: OwnLine::default(),
         }
     }
 

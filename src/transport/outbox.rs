@@ -45,6 +45,8 @@ pub struct Outbox {
     tail: Vec<u8>,
     /// Bytes in queue and tail and in the flush under way.
     pending: usize,
+    /// Bytes that the stream has taken so far.
+    written: u64,
     flushing: bool,
     /// Coalescing buffers that were written and will be needed again while the stream lasts.
     spare: Spare,
@@ -111,6 +113,11 @@ impl Outbox {
         self.pending
     }
 
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    #[cfg(test)]
     pub fn is_flushing(&self) -> bool {
         self.flushing
     }
@@ -164,6 +171,7 @@ impl Outbox {
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
             Err(error) => return Err(Failure::Broken(error.into())),
         };
+        self.written += written as u64;
         if written == total {
             return Ok(());
         }
@@ -202,6 +210,7 @@ impl Outbox {
     pub fn finish_flush(&mut self, batch: Batch, written: usize) {
         self.flushing = false;
         self.pending -= written;
+        self.written += written as u64;
         self.spare.extend(batch.spare);
         self.spare.truncate(SPARES);
         for segment in batch.segments.into_iter().rev() {

@@ -17,6 +17,7 @@ use arrayvec::ArrayVec;
 
 use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
+use crate::core::statistics::Carried;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
@@ -31,7 +32,9 @@ use super::writing::{FlushHint, Writing};
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ready {
+    /// There is something to read.
     pub readable: bool,
+    /// There is room to write.
     pub writable: bool,
     /// The peer will send no more; what it sent is in the kernel.
     pub closed: bool,
@@ -48,6 +51,7 @@ pub enum PipeEvent {
     Greeted,
     /// A whole message can be taken.
     Readable,
+    /// A whole message can be sent.
     Writable,
     /// The peer is gone; what is readable can still be taken.
     HungUp,
@@ -61,6 +65,7 @@ pub type PipeEvents = ArrayVec<PipeEvent, 6>;
 /// What there is behind a message that was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Behind {
+    /// Nothing that is whole.
     Nothing,
     /// Another whole message.
     Message,
@@ -80,7 +85,7 @@ pub struct PipeContext<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
+enum PipeState {
     Opening,
     /// The stream shakes hands, elsewhere.
     Preparing,
@@ -96,13 +101,15 @@ pub struct StreamPipe {
     stream: Arc<dyn Stream>,
     framing: Language,
     dialed: bool,
-    state: State,
+    state: PipeState,
     inbox: Inbox,
     /// The kernel may have bytes for us (readiness is edge-triggered: this remembers the edge).
     kernel_readable: bool,
     /// A whole message is in front of the inbox.
     whole: bool,
     writing: Writing,
+    sent: u64,
+    received: u64,
 }
 
 impl StreamPipe {
@@ -112,11 +119,13 @@ impl StreamPipe {
             stream,
             framing: Language::of(framing),
             dialed,
-            state: State::Opening,
+            state: PipeState::Opening,
             inbox: Inbox::default(),
             kernel_readable: false,
             whole: false,
             writing: Writing::default(),
+            sent: 0,
+            received: 0,
         }
     }
 
@@ -126,7 +135,7 @@ impl StreamPipe {
 
     /// Whether writability matters: to learn the outcome of a connect, or to go on writing.
     pub fn wants_write(&self) -> bool {
-        matches!(self.state, State::Opening | State::Preparing) || self.writing.is_kernel_full()
+        matches!(self.state, PipeState::Opening | PipeState::Preparing) || self.writing.is_kernel_full()
     }
 
     /// Whether news of room changes anything: somebody waits for it, or is writing and may find the kernel full.
@@ -143,7 +152,7 @@ impl StreamPipe {
 
     fn step(&mut self, ready: Ready, context: &PipeContext<'_>, events: &mut PipeEvents) -> Result<()> {
         self.kernel_readable |= ready.readable || ready.closed;
-        if self.state == State::Opening {
+        if self.state == PipeState::Opening {
             if !ready.writable && !ready.closed {
                 return Ok(());
             }
@@ -152,22 +161,22 @@ impl StreamPipe {
             }
             events.push(PipeEvent::Connected);
             match self.stream.needs_preparing() {
-                true => self.state = State::Preparing,
+                true => self.state = PipeState::Preparing,
                 false => self.greet(context)?,
             }
         }
-        if self.state == State::Preparing {
+        if self.state == PipeState::Preparing {
             events.push(PipeEvent::Preparing);
         }
         let mut greeted = false;
-        if self.state == State::Greeting {
+        if self.state == PipeState::Greeting {
             self.hear_greeting(ready.closed, context)?;
-            greeted = self.state == State::Active;
+            greeted = self.state == PipeState::Active;
         }
         if greeted {
             events.push(PipeEvent::Greeted);
         }
-        if self.state == State::Active {
+        if self.state == PipeState::Active {
             let before = self.whole;
             let outcome = self.read(ready.closed, context);
             if self.whole && !before {
@@ -181,7 +190,7 @@ impl StreamPipe {
             }
             outcome?;
         }
-        if matches!(self.state, State::Leaving(_)) && self.discard_input(context) {
+        if matches!(self.state, PipeState::Leaving(_)) && self.discard_input(context) {
             events.push(PipeEvent::Gone);
         }
         if ready.writable {
@@ -193,17 +202,22 @@ impl StreamPipe {
     /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
     #[inline]
     pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        self.state == State::Active && self.writing.append(&self.prefix(message), message, coalescing)
+        let is_appended =
+            self.state == PipeState::Active && self.writing.append(&self.prefix(message), message, coalescing);
+        self.sent += u64::from(is_appended);
+        is_appended
     }
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
     pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, FlushHint) {
-        if self.state != State::Active {
+        if self.state != PipeState::Active {
             return (Flow::Full, FlushHint::Nothing);
         }
         let prefix = self.prefix(message);
-        self.writing.send(&*self.stream, &prefix, (message, again), coalescing)
+        let (flow, hint) = self.writing.send(&*self.stream, &prefix, (message, again), coalescing);
+        self.sent += u64::from(flow != Flow::NoMemory);
+        (flow, hint)
     }
 
     #[inline]
@@ -219,6 +233,7 @@ impl StreamPipe {
         }
         // What was received is the user's, whatever is wrong with what follows.
         self.inbox.take(into, context.blocks);
+        self.received += 1;
         match self.inbox.parse(&self.framing, context.max_size) {
             Ok(true) => Some(Behind::Message),
             incomplete => Some(self.look_behind(incomplete.err(), context)),
@@ -228,7 +243,7 @@ impl StreamPipe {
     /// All that had been read is taken, but for the beginning of a message, or for what is no message.
     fn look_behind(&mut self, fault: Option<Error>, context: &PipeContext<'_>) -> Behind {
         self.whole = false;
-        let was_active = self.state == State::Active;
+        let was_active = self.state == PipeState::Active;
         if let Err(error) = fault.map_or_else(|| self.read(false, context), Err) {
             self.whole = false;
             self.hang_up(Some(error));
@@ -253,7 +268,7 @@ impl StreamPipe {
     /// With what reading ended, if not with the peer's end-of-file.
     pub fn fault(&self) -> Option<Error> {
         match self.state {
-            State::HungUp(fault) => fault,
+            PipeState::HungUp(fault) => fault,
             _ => None,
         }
     }
@@ -261,14 +276,14 @@ impl StreamPipe {
     /// What the peer has said so far, as long as it has not greeted as it should.
     pub fn heard(&self) -> Parsed<u16> {
         match self.state {
-            State::Greeting => self.framing.parse_greeting(self.inbox.bytes()),
+            PipeState::Greeting => self.framing.parse_greeting(self.inbox.bytes()),
             _ => Parsed::Partial,
         }
     }
 
     /// Is its stream shaking hands?
     pub fn is_preparing(&self) -> bool {
-        self.state == State::Preparing
+        self.state == PipeState::Preparing
     }
 
     /// The stream has shaken hands: goes on with the greeting. As [`StreamPipe::advance`].
@@ -309,13 +324,28 @@ impl StreamPipe {
             self.writing.give_up(&*self.stream);
         }
         let mut events = PipeEvents::new();
-        if self.writing.has_room_again(&*self.stream, blocked) && self.state == State::Active {
+        if self.writing.has_room_again(&*self.stream, blocked) && self.state == PipeState::Active {
             events.push(PipeEvent::Writable);
         }
         if self.finish_leaving(context) {
             events.push(PipeEvent::Gone);
         }
         Ok((events, more && self.wants_flush()))
+    }
+
+    /// What it has carried. Bytes are counted as they are written and read, greeting and lengths included.
+    pub fn carried(&self) -> Carried {
+        Carried {
+            messages_sent: self.sent,
+            messages_received: self.received,
+            bytes_sent: self.writing.written(),
+            bytes_received: self.inbox.read(),
+        }
+    }
+
+    /// Bytes read that nobody has received yet.
+    pub fn unread(&self) -> usize {
+        self.inbox.unread()
     }
 
     /// Bytes accepted that the kernel has not.
@@ -351,10 +381,10 @@ impl StreamPipe {
     /// Begins an orderly end. True if nothing is left to do. Otherwise it is when all is written, or, in a hurry, as soon as the
     /// flush that is under way has come back.
     pub fn leave(&mut self, ending: Ending, context: &PipeContext<'_>) -> bool {
-        if self.state != State::Active || !self.stream.is_ours() {
+        if self.state != PipeState::Active || !self.stream.is_ours() {
             return true;
         }
-        self.state = State::Leaving(ending);
+        self.state = PipeState::Leaving(ending);
         self.whole = false;
         self.finish_leaving(context)
     }
@@ -362,7 +392,7 @@ impl StreamPipe {
     fn greet(&mut self, context: &PipeContext<'_>) -> Result<()> {
         let greeting = self.framing.greeting(context.own);
         self.writing.greet(&*self.stream, &greeting)?;
-        self.state = State::Greeting;
+        self.state = PipeState::Greeting;
         self.kernel_readable = true;
         Ok(())
     }
@@ -372,7 +402,7 @@ impl StreamPipe {
             match self.framing.parse_greeting(self.inbox.bytes()) {
                 Parsed::Whole { used, value } if value == context.peer => {
                     self.inbox.consume(used);
-                    self.state = State::Active;
+                    self.state = PipeState::Active;
                     return Ok(());
                 }
                 Parsed::Whole { .. } | Parsed::Bad => return Err(Error::PROTO),
@@ -421,22 +451,22 @@ impl StreamPipe {
     fn hang_up(&mut self, fault: Option<Error>) {
         self.kernel_readable = false;
         match &mut self.state {
-            State::Active => {
-                self.state = State::HungUp(fault);
+            PipeState::Active => {
+                self.state = PipeState::HungUp(fault);
                 self.writing.give_up(&*self.stream);
             }
-            State::HungUp(known) => *known = fault.or(*known),
-            State::Opening | State::Preparing | State::Greeting | State::Leaving(_) => {}
+            PipeState::HungUp(known) => *known = fault.or(*known),
+            PipeState::Opening | PipeState::Preparing | PipeState::Greeting | PipeState::Leaving(_) => {}
         }
     }
 
     fn is_hung_up(&self) -> bool {
-        matches!(self.state, State::HungUp(_))
+        matches!(self.state, PipeState::HungUp(_))
     }
 
     /// Has a leaving pipe nothing left to do?
     fn finish_leaving(&mut self, context: &PipeContext<'_>) -> bool {
-        let State::Leaving(ending) = self.state else { return false };
+        let PipeState::Leaving(ending) = self.state else { return false };
         if ending == Ending::AtOnce && !self.writing.is_flushing() {
             self.writing.hand_over(&*self.stream);
         }

@@ -298,6 +298,11 @@ impl Writing {
         self.outbox.pending()
     }
 
+    /// Bytes that the kernel has taken so far.
+    pub fn written(&self) -> u64 {
+        self.outbox.written()
+    }
+
     /// Was anything ever sent?
     pub fn was_used(&self) -> bool {
         self.history != History::Unused

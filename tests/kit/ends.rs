@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use nanomsg::core::{Error, options};
-use nanomsg::facade::Wait;
+use nanomsg::Error;
+use nanomsg::internals::{Wait, options};
 
 use super::*;
 

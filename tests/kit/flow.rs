@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::thread;
 
-use nanomsg::core::{Body, Error, Message, options};
-use nanomsg::facade::{Context, OptionValue, Socket, Wait};
+use nanomsg::internals::{Body, Context, Message, Socket, Wait, options};
+use nanomsg::{Error, OptionValue};
 
 use super::*;
 

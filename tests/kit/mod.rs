@@ -14,9 +14,8 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nanomsg::core::{Error, Message, Readiness, Result, options};
-use nanomsg::facade::{Probe, Session, Socket, Wait, poll};
-use nanomsg::transport::tls::options as tls;
+use nanomsg::internals::{Message, Probe, Readiness, Session, Socket, Wait, options, poll, tls};
+use nanomsg::{Error, Result};
 
 use crate::support::{ScratchDir, free_port};
 
@@ -259,7 +258,7 @@ pub const TO_SEND: Readiness = Readiness { send: true, recv: false };
 pub const TO_RECV: Readiness = Readiness { send: false, recv: true };
 
 pub fn send(socket: &Socket, body: &[u8], wait: Wait) -> Result<usize> {
-    socket.send(&mut Message::new(nanomsg::core::Body::Borrowed(body)), wait)
+    socket.send(&mut Message::new(nanomsg::internals::Body::Borrowed(body)), wait)
 }
 
 /// Looks again and again, for as long as a step may take.

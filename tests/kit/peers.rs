@@ -1,7 +1,7 @@
 //! Coming together: who finds whom.
 
-use nanomsg::core::{Error, options};
-use nanomsg::facade::Wait;
+use nanomsg::Error;
+use nanomsg::internals::{Wait, options};
 
 use super::*;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use nanomsg::qi::message::Message;
+use nanomsg::internals::models::Message;
 
 use crate::explore;
 use crate::qi::endpoint::budget::Budget;
@@ -104,7 +104,7 @@ impl House {
         loop {
             me.take_notice();
             let mut wakes = Wakes::new();
-            let next = self.ring.take(Some(&me), &mut wakes);
+            let next = self.ring.take_or_wait(&me, true, &mut wakes);
             wake(wakes);
             match next {
                 Some(Next::Message(message)) => ids.push(message.header.id),
@@ -115,6 +115,16 @@ impl House {
                 None => drop(me.park(None)),
             }
         }
+    }
+
+    /// `Queue::next` of somebody whose time is over: the last look. Gives how many messages it brought.
+    fn give_up(&self) -> u32 {
+        let me = Arc::new(Parker::default());
+        let mut wakes = Wakes::new();
+        let next = self.ring.take_or_wait(&me, true, &mut wakes);
+        let next = next.or_else(|| self.ring.take_or_wait(&me, false, &mut wakes));
+        wake(wakes);
+        u32::from(matches!(next, Some(Next::Message(_))))
     }
 
     fn told(&self) -> usize {
@@ -136,6 +146,27 @@ fn what_was_taken_is_read_and_then_comes_the_end() {
         house.end();
         assert_eq!((taken, consumer.join().unwrap()), (2, vec![1, 2]));
         assert_eq!(house.told(), 1);
+    });
+}
+
+/// Who gives up takes no word with it that was meant for who goes on waiting: that one would sleep on beside a message.
+#[test]
+fn who_gives_up_leaves_the_message_to_others() {
+    explore(3, || {
+        let house = House::new(Pattern::ANY.into(), false, 2);
+        let quitter = start(&house, House::give_up);
+        let consumer = start(&house, |house| {
+            let me = Arc::new(Parker::default());
+            while house.ring.take_or_wait(&me, true, &mut Wakes::new()).is_none() {
+                me.park(None);
+                me.take_notice();
+            }
+        });
+        house.deliver(1);
+        if quitter.join().unwrap() == 1 {
+            house.deliver(2);
+        }
+        consumer.join().unwrap();
     });
 }
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use nanomsg::core::Message;
-use nanomsg::core::socket::Flow;
+use nanomsg::internals::Message;
+use nanomsg::internals::models::Flow;
 
 use crate::explore;
 use crate::transport::inproc::{InprocPipe, Peer, link};

@@ -8,9 +8,8 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use nanomsg::core::options::OptionValue;
-use nanomsg::core::{Body, Error, Message, Result};
-use nanomsg::facade::{Context, Socket, Wait, process};
+use nanomsg::internals::{Body, Context, Message, Socket, Wait, process};
+use nanomsg::{Error, OptionValue, Result};
 use serde_json::Value;
 
 use crate::support::node_binding::INSTALLED;

@@ -65,7 +65,7 @@ fn deps_dir() -> PathBuf {
 }
 
 /// A directory of this build profile for generated files (the one cargo offers is common to all profiles).
-fn build_dir(name: &str) -> PathBuf {
+pub fn build_dir(name: &str) -> PathBuf {
     let profile = deps_dir().parent().and_then(Path::file_name).unwrap_or(OsStr::new("profile")).to_owned();
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(profile).join(name);
     fs::create_dir_all(&dir).expect("create directory for generated files");
@@ -232,6 +232,20 @@ pub fn run(cmd: &mut Command, limit: Duration) -> Outcome {
         text
     };
     Outcome { code: status.code(), stdout: take(&out), stderr: take(&err), timed_out: ended.is_none() }
+}
+
+/// Cargo, as somebody would start it who stands in the repository.
+pub fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.current_dir(repo_root());
+    // What cargo tells this test of its package makes ring, and all that needs it, look as if it had to be built anew.
+    for (variable, _) in std::env::vars_os() {
+        let text = variable.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(variable);
+        }
+    }
+    cargo
 }
 
 /// A loopback port nobody listens on at this moment. The kernel gives its own choices, which are above these, to outgoing

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use nanomsg::core::{Body, Message};
-use nanomsg::facade::{EventKind, Wait};
+use nanomsg::EventKind;
+use nanomsg::internals::{Body, Message, Wait};
 
 use crate::bench::*;
 use crate::support::require_tool;

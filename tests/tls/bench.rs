@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nanomsg::core::{Body, Message, options};
-use nanomsg::facade::{Event, EventKind, Monitor, Session, Socket, Wait};
-use nanomsg::transport::tls::options::{CA, CERT, KEY, LEVEL};
+use nanomsg::internals::tls::{CA, CERT, KEY, LEVEL};
+use nanomsg::internals::{Body, Message, Session, Socket, Wait, options};
+use nanomsg::{Event, EventKind, Monitor};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, KeyPair};
 
 pub const PAIR: i32 = 0x10;

@@ -12,11 +12,11 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use bench::*;
-use nanomsg::core::Error;
-use nanomsg::facade::{EventKind, Session, Socket};
-use nanomsg::transport::tls::options::{
+use nanomsg::internals::tls::{
     AUTH, AUTH_OPTIONAL, AUTH_REQUIRED, CA_FILE, CERT, CERT_FILE, INSECURE, KEY, LEVEL, MIN_VERSION, SERVER_NAME,
 };
+use nanomsg::internals::{Session, Socket};
+use nanomsg::{Error, EventKind};
 use rcgen::date_time_ymd;
 
 #[test]

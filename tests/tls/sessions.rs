@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::thread;
 
-use nanomsg::transport::tls::options::{AUTH, AUTH_REQUIRED};
+use nanomsg::internals::tls::{AUTH, AUTH_REQUIRED};
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr;
 
-use nanomsg::core::Message;
+use nanomsg::internals::Message;
 use napi::bindgen_prelude::{Env, Result, ToNapiValue, Unknown};
 use napi::{Error, JsValue, Status, sys};
 
@@ -86,5 +86,5 @@ pub fn hand_over(env: &Env, mut message: Message<'static>) -> Result<Raw> {
 
 unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
     // SAFETY: `hint` is the chunk of `hand_over`, and this is the only call for it.
-    drop(unsafe { Box::from_raw(hint.cast::<nanomsg::core::Chunk>()) });
+    drop(unsafe { Box::from_raw(hint.cast::<nanomsg::internals::Chunk>()) });
 }

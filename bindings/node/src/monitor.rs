@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use nanomsg::facade::{Event, Monitor};
+use nanomsg::{Event, Monitor};
 use napi::bindgen_prelude::Either;
 use napi_derive::napi;
 

@@ -4,9 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use nanomsg::core::options::OptionValue;
-use nanomsg::core::{Body, Error, Header, Message};
-use nanomsg::facade::{self, Closing, Context, Socket, Wait, process};
+use nanomsg::internals::{Body, Closing, Context, Header, Message, Socket, Wait, process};
+use nanomsg::{Error, OptionValue, internals};
 use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
 
@@ -32,7 +31,7 @@ pub struct NativeSocket {
     closed: Cell<bool>,
 }
 
-pub fn number(outcome: nanomsg::core::Result<i32>) -> i32 {
+pub fn number(outcome: nanomsg::Result<i32>) -> i32 {
     outcome.unwrap_or_else(|error| -error.errno())
 }
 
@@ -252,8 +251,8 @@ impl NativeSocket {
         let run = move || {
             let error = loop {
                 let error = match &second {
-                    Some(second) => facade::device(&first, second),
-                    None => facade::loopback(&first),
+                    Some(second) => internals::device(&first, second),
+                    None => internals::loopback(&first),
                 };
                 if error != Error::INTERRUPTED {
                     break error;
@@ -269,7 +268,7 @@ impl NativeSocket {
 }
 
 impl NativeSocket {
-    fn take(&self) -> nanomsg::core::Result<Message<'static>> {
+    fn take(&self) -> nanomsg::Result<Message<'static>> {
         match self.held.borrow_mut().take() {
             Some(message) => Ok(message),
             None => self.context.recv(Wait::No),
@@ -282,12 +281,12 @@ impl NativeSocket {
     }
 
     /// The socket; `ENOTSUP` if this is a context.
-    fn socket(&self) -> nanomsg::core::Result<&Arc<Socket>> {
+    fn socket(&self) -> nanomsg::Result<&Arc<Socket>> {
         self.context.as_socket().ok_or(Error::NOT_SUPPORTED)
     }
 
     /// Nothing lingers of a context.
-    fn start_closing(&self) -> nanomsg::core::Result<Option<Closing>> {
+    fn start_closing(&self) -> nanomsg::Result<Option<Closing>> {
         if self.closed.replace(true) {
             return Err(Error::BAD_FD);
         }
@@ -357,7 +356,7 @@ pub fn error_text(errno: i32) -> String {
 /// Whether the protocol can send, and receive; null if there is none with this number.
 #[napi]
 pub fn abilities(protocol: i32) -> Either<Vec<bool>, Null> {
-    match nanomsg::protocol::find(protocol) {
+    match nanomsg::internals::find(protocol) {
         Some(kind) => Either::A(vec![kind.can_send, kind.can_recv]),
         None => Either::B(Null),
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
-use nanomsg::core::{Error, Result};
+use nanomsg::{Error, Result};
 
 use crate::hub::{Core, Poll};
 

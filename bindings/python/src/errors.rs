@@ -1,6 +1,6 @@
 //! From errno to the exceptions of `millrace.errors`.
 
-use nanomsg::core::Error;
+use nanomsg::Error;
 use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;

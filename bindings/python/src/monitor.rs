@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use nanomsg::core::Error;
-use nanomsg::facade::{Event, Monitor, process};
+use nanomsg::internals::process;
+use nanomsg::{Error, Event, Monitor};
 use pyo3::prelude::*;
 
 use crate::errors::raise;

@@ -1,7 +1,7 @@
 //! Waiting for several sockets, and devices.
 
-use nanomsg::core::{Error, Readiness};
-use nanomsg::facade::{self, Probe};
+use nanomsg::internals::{Probe, Readiness};
+use nanomsg::{Error, internals};
 use pyo3::prelude::*;
 
 use crate::errors::raise;
@@ -24,7 +24,7 @@ pub fn poll(py: Python<'_>, sockets: Vec<(PyRef<'_, RawSocket>, i32)>, timeout: 
         let probes: Result<Vec<_>, Error> =
             present.iter().map(|(socket, events)| Probe::of(socket, want(*events))).collect();
         let mut probes = probes?;
-        facade::poll(&mut probes, left)?;
+        internals::poll(&mut probes, left)?;
         let ready = |ready: Readiness| i32::from(ready.recv) * IN + i32::from(ready.send) * OUT;
         Ok(probes.iter().map(|probe| ready(probe.ready)).collect())
     })
@@ -38,8 +38,8 @@ pub fn device(py: Python<'_>, one: PyRef<'_, RawSocket>, other: Option<PyRef<'_,
     let second = other.as_ref().map(|other| other.socket(py)).transpose()?;
     loop {
         let error = py.detach(|| match second {
-            Some(second) => facade::device(first, second),
-            None => facade::loopback(first),
+            Some(second) => internals::device(first, second),
+            None => internals::loopback(first),
         });
         match error {
             Error::INTERRUPTED => py.check_signals()?,

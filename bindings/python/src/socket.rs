@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nanomsg::core::options::OptionValue;
-use nanomsg::core::{Body, Error, Header, Message, Readiness, Result};
-use nanomsg::facade::{Context, Probe, Socket, Wait, process};
+use nanomsg::internals::{Body, Context, Header, Message, Probe, Readiness, Socket, Wait, process};
+use nanomsg::{Error, OptionValue, Result};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
@@ -365,7 +364,7 @@ impl RawSocket {
     fn wait_until_ready(&self, side: Side, left: Duration) -> Result<()> {
         let want = Readiness { send: matches!(side, Side::Send), recv: matches!(side, Side::Recv) };
         let mut probes = [Probe::of(self.context.as_ref().ok_or(Error::BAD_FD)?, want)?];
-        match nanomsg::facade::poll(&mut probes, Some(left))? {
+        match nanomsg::internals::poll(&mut probes, Some(left))? {
             0 => Err(Error::TIMED_OUT),
             _ => Ok(()),
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nanomsg::core::{Error, Result};
+use nanomsg::{Error, Result};
 use pyo3::prelude::*;
 
 use crate::errors::raise;

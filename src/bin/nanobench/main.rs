@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use measure::Transport;
-use peer::Role;
+use measure::MeasuredTransport;
+use peer::PeerRole;
 
 const HELP: &str = "\
 nanobench: how fast Scalability Protocols are on this machine
@@ -32,7 +32,7 @@ The exit status is 0, 1 for wrong usage, 3 if something failed.
 
 /// What the command line asks for.
 struct BenchArguments {
-    transports: Vec<Transport>,
+    transports: Vec<MeasuredTransport>,
     time: Duration,
     json: bool,
 }
@@ -41,7 +41,7 @@ enum BenchRequest {
     Text(String),
     Table(BenchArguments),
     /// What the measuring process asks of its peer.
-    Peer(Role, String, usize),
+    Peer(PeerRole, String, usize),
 }
 
 fn main() -> ExitCode {
@@ -84,15 +84,15 @@ fn read(mut parser: Parser) -> Result<BenchRequest, lexopt::Error> {
                 arguments.time = time.ok_or("--time needs a number of seconds above 0")?;
             }
             Arg::Long("peer") => {
-                let role = parser.value()?.parse_with(Role::named)?;
+                let role = parser.value()?.parse_with(PeerRole::named)?;
                 return Ok(BenchRequest::Peer(role, parser.value()?.string()?, parser.value()?.parse()?));
             }
-            Arg::Value(name) => arguments.transports.push(name.parse_with(Transport::named)?),
+            Arg::Value(name) => arguments.transports.push(name.parse_with(MeasuredTransport::named)?),
             other => return Err(other.unexpected()),
         }
     }
     if arguments.transports.is_empty() {
-        arguments.transports = Transport::ALL.to_vec();
+        arguments.transports = MeasuredTransport::ALL.to_vec();
     }
     Ok(BenchRequest::Table(arguments))
 }

@@ -6,33 +6,33 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nanomsg::core::message::{Body, Message};
-use nanomsg::facade::{Session, Socket, Wait};
+use nanomsg::internals::{Body, Message, Session, Socket, Wait};
 
-use crate::peer::{self, Role, text};
+use crate::peer::{self, PeerRole, text};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Transport {
+pub enum MeasuredTransport {
     Inproc,
     Ipc,
     Tcp,
     Ws,
 }
 
-impl Transport {
-    pub const ALL: [Transport; 4] = [Transport::Inproc, Transport::Ipc, Transport::Tcp, Transport::Ws];
+impl MeasuredTransport {
+    pub const ALL: [MeasuredTransport; 4] =
+        [MeasuredTransport::Inproc, MeasuredTransport::Ipc, MeasuredTransport::Tcp, MeasuredTransport::Ws];
 
-    pub fn named(name: &str) -> Result<Transport, String> {
-        let found = Transport::ALL.into_iter().find(|transport| transport.name() == name);
+    pub fn named(name: &str) -> Result<MeasuredTransport, String> {
+        let found = MeasuredTransport::ALL.into_iter().find(|transport| transport.name() == name);
         found.ok_or_else(|| "no such transport; there are inproc, ipc, tcp and ws".into())
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Transport::Inproc => "inproc",
-            Transport::Ipc => "ipc",
-            Transport::Tcp => "tcp",
-            Transport::Ws => "ws",
+            MeasuredTransport::Inproc => "inproc",
+            MeasuredTransport::Ipc => "ipc",
+            MeasuredTransport::Tcp => "tcp",
+            MeasuredTransport::Ws => "ws",
         }
     }
 
@@ -42,10 +42,10 @@ impl Transport {
         let port = || port().map_err(|error| format!("no free port: {error}"));
         let id = std::process::id();
         Ok(match self {
-            Transport::Inproc => "inproc://nanobench".into(),
-            Transport::Ipc => format!("ipc://{}/nanobench.{id}", std::env::temp_dir().display()),
-            Transport::Tcp => format!("tcp://127.0.0.1:{}", port()?),
-            Transport::Ws => format!("ws://127.0.0.1:{}", port()?),
+            MeasuredTransport::Inproc => "inproc://nanobench".into(),
+            MeasuredTransport::Ipc => format!("ipc://{}/nanobench.{id}", std::env::temp_dir().display()),
+            MeasuredTransport::Tcp => format!("tcp://127.0.0.1:{}", port()?),
+            MeasuredTransport::Ws => format!("ws://127.0.0.1:{}", port()?),
         })
     }
 }
@@ -57,8 +57,8 @@ pub struct RoundTrip {
 }
 
 /// Sends messages of `size` bytes and waits for each to come back, for this long after a warm-up.
-pub fn round_trip(transport: Transport, size: usize, time: Duration) -> Result<RoundTrip, String> {
-    with_peer(transport, Role::Echo, size, |socket| {
+pub fn round_trip(transport: MeasuredTransport, size: usize, time: Duration) -> Result<RoundTrip, String> {
+    with_peer(transport, PeerRole::Echo, size, |socket| {
         let bytes = vec![111; size];
         let once = || -> Result<Duration, String> {
             let begin = Instant::now();
@@ -78,8 +78,8 @@ pub fn round_trip(transport: Transport, size: usize, time: Duration) -> Result<R
 }
 
 /// Receives what a peer sends as fast as it can; gives messages a second.
-pub fn one_way(transport: Transport, size: usize, time: Duration) -> Result<f64, String> {
-    with_peer(transport, Role::Flood, size, |socket| {
+pub fn one_way(transport: MeasuredTransport, size: usize, time: Duration) -> Result<f64, String> {
+    with_peer(transport, PeerRole::Flood, size, |socket| {
         let mut message = Message::default();
         let mut receive = |time: Duration| -> Result<f64, String> {
             let (begin, mut count) = (Instant::now(), 0);
@@ -108,8 +108,8 @@ enum BenchPeer {
 
 /// Binds a socket, starts a peer, measures, and sees the peer off.
 fn with_peer<T>(
-    transport: Transport,
-    role: Role,
+    transport: MeasuredTransport,
+    role: PeerRole,
     size: usize,
     measure: impl FnOnce(&Arc<Socket>) -> Result<T, String>,
 ) -> Result<T, String> {
@@ -138,12 +138,12 @@ fn with_peer<T>(
 
 fn start(
     session: &Arc<Session>,
-    transport: Transport,
-    role: Role,
+    transport: MeasuredTransport,
+    role: PeerRole,
     address: &str,
     size: usize,
 ) -> Result<BenchPeer, String> {
-    if transport == Transport::Inproc {
+    if transport == MeasuredTransport::Inproc {
         let (session, address) = (Arc::clone(session), address.to_owned());
         let thread = std::thread::Builder::new().spawn(move || peer::serve(&session, role, &address, size));
         return thread.map(BenchPeer::Thread).map_err(|error| format!("cannot start a thread: {error}"));

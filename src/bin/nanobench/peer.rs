@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nanomsg::core::message::{Body, Message};
-use nanomsg::core::{Error, Readiness, options};
-use nanomsg::facade::{Probe, Session, Socket, Wait, poll};
-use nanomsg::protocol::pair::PAIR;
+use nanomsg::Error;
+use nanomsg::internals::{Body, Message, PAIR, Probe, Readiness, Session, Socket, Wait, options, poll};
 
 /// How long either side waits for the other before it gives up.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -15,26 +13,26 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 const BATCH: usize = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Role {
+pub enum PeerRole {
     /// Sends back whatever it gets.
     Echo,
     /// Sends and sends.
     Flood,
 }
 
-impl Role {
-    pub fn named(name: &str) -> Result<Role, String> {
+impl PeerRole {
+    pub fn named(name: &str) -> Result<PeerRole, String> {
         match name {
-            "echo" => Ok(Role::Echo),
-            "flood" => Ok(Role::Flood),
+            "echo" => Ok(PeerRole::Echo),
+            "flood" => Ok(PeerRole::Flood),
             _ => Err("neither echo nor flood".into()),
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Role::Echo => "echo",
-            Role::Flood => "flood",
+            PeerRole::Echo => "echo",
+            PeerRole::Flood => "flood",
         }
     }
 }
@@ -55,7 +53,7 @@ pub fn text(what: &str) -> impl Fn(Error) -> String {
 }
 
 /// The peer as a process of its own.
-pub fn run(role: Role, address: &str, size: usize) -> Result<(), String> {
+pub fn run(role: PeerRole, address: &str, size: usize) -> Result<(), String> {
     let session = Session::start().map_err(text("cannot start"))?;
     let outcome = serve(&session, role, address, size);
     session.stop();
@@ -63,12 +61,12 @@ pub fn run(role: Role, address: &str, size: usize) -> Result<(), String> {
 }
 
 /// The peer on a session, which over inproc is that of the measuring side.
-pub fn serve(session: &Arc<Session>, role: Role, address: &str, size: usize) -> Result<(), String> {
+pub fn serve(session: &Arc<Session>, role: PeerRole, address: &str, size: usize) -> Result<(), String> {
     let socket = socket(session)?;
     socket.connect(address.as_bytes()).map_err(text("cannot connect"))?;
     let outcome = match role {
-        Role::Echo => echo(&socket),
-        Role::Flood => flood(&socket, size),
+        PeerRole::Echo => echo(&socket),
+        PeerRole::Flood => flood(&socket, size),
     };
     // What the measuring side no longer takes is of no interest.
     let _ = socket.close();

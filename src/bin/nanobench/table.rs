@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::measure::{RoundTrip, Transport, one_way, round_trip};
+use crate::measure::{MeasuredTransport, RoundTrip, one_way, round_trip};
 
 /// Of round trips, in bytes.
 const SMALL: usize = 64;
 /// One way.
 const SIZES: [(usize, &str); 3] = [(64, "64 B"), (1024, "1 KiB"), (65536, "64 KiB")];
 
-pub fn print(transports: &[Transport], time: Duration, json: bool) -> Result<(), String> {
+pub fn print(transports: &[MeasuredTransport], time: Duration, json: bool) -> Result<(), String> {
     if !json {
         line(&machine())?;
         let sizes: String = SIZES.iter().map(|(_, name)| format!("{:>24}", format!("one way, {name}"))).collect();
@@ -45,7 +45,7 @@ fn microseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-fn as_text(transport: Transport, trip: &RoundTrip, rates: [f64; SIZES.len()]) -> String {
+fn as_text(transport: MeasuredTransport, trip: &RoundTrip, rates: [f64; SIZES.len()]) -> String {
     let trip = format!("{:.1} µs ({:.1})", microseconds(trip.median), microseconds(trip.late));
     let rates = rates
         .iter()
@@ -55,7 +55,7 @@ fn as_text(transport: Transport, trip: &RoundTrip, rates: [f64; SIZES.len()]) ->
     format!("{:<8}{trip:>24}{rates}", transport.name())
 }
 
-fn as_json(transport: Transport, trip: &RoundTrip, rates: [f64; SIZES.len()]) -> String {
+fn as_json(transport: MeasuredTransport, trip: &RoundTrip, rates: [f64; SIZES.len()]) -> String {
     let one_way: Vec<_> = rates
         .iter()
         .zip(SIZES)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 
-use nanomsg::core::Error;
+use nanomsg::Error;
 
 use crate::feed::Feed;
 use crate::outcome::Failure;

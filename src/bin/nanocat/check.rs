@@ -3,11 +3,11 @@
 use crate::table::{CHOICES, MANDATORY};
 
 /// How each option was written, if it was.
-pub struct Seen([Option<String>; CHOICES.len()]);
+pub struct SeenOptions([Option<String>; CHOICES.len()]);
 
-impl Seen {
-    pub fn new() -> Seen {
-        Seen([const { None }; CHOICES.len()])
+impl SeenOptions {
+    pub fn new() -> SeenOptions {
+        SeenOptions([const { None }; CHOICES.len()])
     }
 
     /// Notes an option as it was written; an error if what is there excludes it.

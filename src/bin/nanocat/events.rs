@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
-use nanomsg::core::Error;
-use nanomsg::facade::{Event, EventKind, Monitor, Socket};
+use nanomsg::internals::Socket;
+use nanomsg::{Error, Event, EventKind, Monitor};
 use serde_json::json;
 
 use crate::colour;

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 
-use nanomsg::core::Error;
+use nanomsg::Error;
 
 use crate::colour;
 

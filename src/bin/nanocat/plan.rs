@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use nanomsg::core::Kind;
+use nanomsg::internals::Kind;
 
 use crate::completions::Shell;
 use crate::format::Format;

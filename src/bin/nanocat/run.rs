@@ -4,11 +4,10 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nanomsg::core::message::{Body, Message};
-use nanomsg::core::{Error, Kind, options};
-use nanomsg::facade::{Session, Socket, Wait, poll};
-use nanomsg::protocol::{pubsub, reqrep, survey};
-use nanomsg::transport::tls::options as tls;
+use nanomsg::Error;
+use nanomsg::internals::{
+    Body, Kind, Message, REP, REQ, RESPONDENT, SUB, SUBSCRIBE, SURVEYOR, Session, Socket, Wait, options, poll, tls,
+};
 
 use crate::chat;
 use crate::colour;
@@ -56,11 +55,11 @@ impl Cat {
         if let Some(name) = &self.plan.name {
             self.set("set socket name", options::SOCKET_NAME, name)?;
         }
-        if self.kind.id == pubsub::SUB.id {
+        if self.kind.id == SUB.id {
             let all = [Vec::new()];
             let wanted = if self.plan.subscriptions.is_empty() { &all[..] } else { &self.plan.subscriptions };
             for prefix in wanted {
-                let subscribed = self.socket.set_option(i32::from(self.kind.id), pubsub::SUBSCRIBE, prefix);
+                let subscribed = self.socket.set_option(i32::from(self.kind.id), SUBSCRIBE, prefix);
                 subscribed.map_err(|error| Failure::call("subscribe", error))?;
             }
         }
@@ -102,10 +101,10 @@ impl Cat {
         }
         // What receives counts that, and sends as often as it must; only lines are what they are.
         let Some(feed) = Feed::new(data, None) else { return self.receive_all() };
-        if is([&reqrep::REP, &survey::RESPONDENT]) {
+        if is([&REP, &RESPONDENT]) {
             return self.answer_all(feed);
         }
-        if lines && !is([&reqrep::REQ, &survey::SURVEYOR]) {
+        if lines && !is([&REQ, &SURVEYOR]) {
             return chat::run(self, feed);
         }
         self.converse(feed, lines)

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nanomsg::facade::Socket;
+use nanomsg::internals::Socket;
 use serde_json::json;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,9 +1,7 @@
 //! The options, once: what they are called, what they need, what they do. The command line, the help text and the
 //! completions are all read from here.
 
-use nanomsg::core::Kind;
-use nanomsg::protocol::{bus, pair, pipeline, pubsub, reqrep, survey};
-use nanomsg::transport::tls::options as tls;
+use nanomsg::internals::{BUS, Kind, PAIR, PUB, PULL, PUSH, REP, REQ, RESPONDENT, SUB, SURVEYOR, tls};
 
 use crate::format::Format;
 
@@ -148,16 +146,16 @@ pub static CHOICES: [Choice; 47] = [
     Choice::new(Group::Generic, "verbose", Effect::Nothing, "Increase verbosity of the nanocat").short('v'),
     Choice::new(Group::Generic, "silent", Effect::Nothing, "Decrease verbosity of the nanocat").short('q'),
     Choice::new(Group::Generic, "help", Effect::Help, "This help text").short('h'),
-    socket("push", &pipeline::PUSH, "Use NN_PUSH socket type", WRITABLE | LINES).needs(DATA),
-    socket("pull", &pipeline::PULL, "Use NN_PULL socket type", READABLE),
-    socket("pub", &pubsub::PUB, "Use NN_PUB socket type", WRITABLE | LINES).needs(DATA),
-    socket("sub", &pubsub::SUB, "Use NN_SUB socket type", READABLE | SUBSCRIBABLE),
-    socket("req", &reqrep::REQ, "Use NN_REQ socket type", BOTH | LINES).needs(DATA),
-    socket("rep", &reqrep::REP, "Use NN_REP socket type", BOTH),
-    socket("surveyor", &survey::SURVEYOR, "Use NN_SURVEYOR socket type", BOTH | LINES).needs(DATA),
-    socket("respondent", &survey::RESPONDENT, "Use NN_RESPONDENT socket type", BOTH),
-    socket("bus", &bus::BUS, "Use NN_BUS socket type", BOTH | LINES),
-    socket("pair", &pair::PAIR, "Use NN_PAIR socket type", BOTH | LINES),
+    socket("push", &PUSH, "Use NN_PUSH socket type", WRITABLE | LINES).needs(DATA),
+    socket("pull", &PULL, "Use NN_PULL socket type", READABLE),
+    socket("pub", &PUB, "Use NN_PUB socket type", WRITABLE | LINES).needs(DATA),
+    socket("sub", &SUB, "Use NN_SUB socket type", READABLE | SUBSCRIBABLE),
+    socket("req", &REQ, "Use NN_REQ socket type", BOTH | LINES).needs(DATA),
+    socket("rep", &REP, "Use NN_REP socket type", BOTH),
+    socket("surveyor", &SURVEYOR, "Use NN_SURVEYOR socket type", BOTH | LINES).needs(DATA),
+    socket("respondent", &RESPONDENT, "Use NN_RESPONDENT socket type", BOTH),
+    socket("bus", &BUS, "Use NN_BUS socket type", BOTH | LINES),
+    socket("pair", &PAIR, "Use NN_PAIR socket type", BOTH | LINES),
     endpoint("bind", Effect::Bind(""), "Bind socket to the address ADDR").takes("ADDR"),
     endpoint("connect", Effect::Connect(""), "Connect socket to the address ADDR").takes("ADDR"),
     endpoint("bind-ipc", Effect::Bind(IPC), "Bind socket to the ipc address \"ipc://PATH\".").short('X').takes("PATH"),

@@ -7,9 +7,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
 use lexopt::{Arg, Parser};
-use nanomsg::transport::tls::options as tls;
+use nanomsg::internals::tls;
 
-use crate::check::Seen;
+use crate::check::SeenOptions;
 use crate::completions::Shell;
 use crate::format::Format;
 use crate::outcome::Failure;
@@ -19,7 +19,8 @@ use crate::table::{CHOICES, Choice, Effect, TLS_AUTH, TLS_VERSIONS, preset};
 /// Reads the words that follow the program's name, in order.
 pub fn read(program: &str, words: impl IntoIterator<Item = OsString>) -> Result<Asked, Failure> {
     let words: Vec<_> = words.into_iter().collect();
-    let mut reader = WordReader { program, parser: Parser::from_args(words), seen: Seen::new(), plan: Plan::default() };
+    let mut reader =
+        WordReader { program, parser: Parser::from_args(words), seen: SeenOptions::new(), plan: Plan::default() };
     // `-Dx=y` and `-D=x` both send what stands behind the letter.
     reader.parser.set_short_equals(false);
     if let Some(index) = preset(program) {
@@ -31,7 +32,7 @@ pub fn read(program: &str, words: impl IntoIterator<Item = OsString>) -> Result<
 struct WordReader<'a> {
     program: &'a str,
     parser: Parser,
-    seen: Seen,
+    seen: SeenOptions,
     plan: Plan,
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use nanomsg::qi::client::Budget;
+use nanomsg::qi::client::TlsClient;
 use nanomsg::qi::client::{CallOptions, Proxy, Session, SessionOptions};
-use nanomsg::qi::endpoint::Budget;
 use nanomsg::qi::meta::{FIRST_USER_ID, MetaObject, ServiceInfo};
 use nanomsg::qi::signature::Kind;
 use nanomsg::qi::value::Value;
-use nanomsg::transport::tls::TlsClient;
 use serde_json::{Value as Json, json};
 
 use crate::arguments::{Arguments, Command};

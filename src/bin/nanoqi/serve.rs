@@ -1,9 +1,9 @@
 //! `nanoqi serve`: a directory of its own.
 
 use nanomsg::qi::client::shared_reactor;
-use nanomsg::qi::endpoint::Budget;
+use nanomsg::qi::server::Budget;
+use nanomsg::qi::server::TlsServer;
 use nanomsg::qi::server::{Options, Server, Verdict};
-use nanomsg::transport::tls::TlsServer;
 
 use crate::arguments::Arguments;
 use crate::outcome::{Failure, Outcome, file, line, usage};

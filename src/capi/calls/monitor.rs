@@ -73,8 +73,8 @@ pub unsafe extern "C" fn nnx_endpoint_address(s: c_int, endpoint: c_int, buf: *m
 }
 
 /// Stores a description of a socket in buf, which has room for len bytes: a JSON object with its options, statistics, endpoints
-/// (state, last error) and connections (peer, age, bytes not sent yet, and as the system counts them in TCP connections: bytes
-/// acknowledged and received, round trip). It is cut off where there is no room, and ends with a zero if len is not 0. Returns its length
+/// (state, last error) and connections (peer, age, messages and bytes both ways, bytes that wait; of TCP, as the system counts them,
+/// bytes acknowledged and round trip), and how many messages were dropped, by the reason, of all and of each connection. It is cut off where there is no room, and ends with a zero if len is not 0. Returns its length
 /// without the zero, so that a call with len 0 tells how much room it needs at that moment. Fails with EBADF, EFAULT (buf is NULL, len
 /// is not 0). Any thread.
 #[cfg(feature = "json")]
@@ -89,7 +89,8 @@ pub unsafe extern "C" fn nnx_describe(s: c_int, buf: *mut c_char, len: usize) ->
 
 /// Stores the statistics of all open sockets of the process in buf, which has room for len bytes, in the text format of
 /// Prometheus (0.0.4): what a program gives to whoever asks it for /metrics. Each socket is told by its handle, its NN_SOCKET_NAME and
-/// its protocol. Cut off, ended and returned as by nnx_describe. Fails with EFAULT (buf is NULL, len is not 0). Any thread.
+/// its protocol, dropped messages also by the reason. Cut off, ended and returned as by nnx_describe. Fails with EFAULT (buf is NULL, len
+/// is not 0). Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_metrics(buf: *mut c_char, len: usize) -> c_int {
     // SAFETY: `buf` has room for `len` bytes.

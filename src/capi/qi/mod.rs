@@ -34,6 +34,3 @@ pub mod take;
 mod tests;
 mod user;
 mod view;
-
-pub use error::{nnqi_error, nnqi_perror};
-pub use handles::nnqi_handles;

@@ -14,6 +14,7 @@ use super::user::User;
 use super::view;
 
 /// What an authenticator says: the peer is not let in; and a nnqi_check: the value is refused.
+#[allow(dead_code, reason = "C programs return it")]
 pub const NNQI_REJECT: c_int = 0;
 /// What an authenticator says: the peer is let in; and a nnqi_check: the value is accepted.
 pub const NNQI_ACCEPT: c_int = 1;

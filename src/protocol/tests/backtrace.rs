@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use crate::core::message::INLINE;
 use crate::core::{Header, Message, PipeId};
-use crate::protocol::backtrace::{Ids, Origins, TOP, split_reply, split_request};
+use crate::protocol::backtrace::{Origins, RequestIds, TOP, split_reply, split_request};
 
 fn message(header: &[u8], body: &[u8]) -> Message<'static> {
     Message { header: Header::from_slice(header), ..Message::copy_of(body).unwrap() }
@@ -12,11 +12,11 @@ fn message(header: &[u8], body: &[u8]) -> Message<'static> {
 
 /// What [`split_request`] makes of a message, if it likes it.
 fn request(mut message: Message<'static>, max_ttl: u8) -> Option<Message<'static>> {
-    split_request(&mut message, max_ttl).then_some(message)
+    split_request(&mut message, max_ttl).ok().map(|()| message)
 }
 
 fn reply(mut message: Message<'static>) -> Option<Message<'static>> {
-    split_reply(&mut message).then_some(message)
+    split_reply(&mut message).ok().map(|()| message)
 }
 
 /// The header of an empty message that came on this pipe.
@@ -59,9 +59,9 @@ fn a_header_that_is_the_backtrace_costs_no_copy() {
 
 #[test]
 fn ids_count_up_and_carry_the_top_bit() {
-    let mut ids = Ids::new(0x5a10_8844);
+    let mut ids = RequestIds::new(0x5a10_8844);
     assert_eq!((ids.advance(), ids.advance()), (0xda10_8845, 0xda10_8846));
-    let mut last = Ids::new(u64::from(u32::MAX));
+    let mut last = RequestIds::new(u64::from(u32::MAX));
     assert_eq!(last.advance(), TOP);
 }
 
@@ -83,7 +83,10 @@ fn a_key_does_not_outlive_its_pipe() {
     origins.attach(PipeId(0));
     origins.set_writable(PipeId(0), true);
     let old = header_from(&origins, PipeId(0)).unwrap();
-    assert_eq!(origins.pop_key(&mut old.clone()), Some(PipeId(0)));
+    assert_eq!(origins.pop_key(&mut old.clone()), Some((PipeId(0), true)));
+    origins.set_writable(PipeId(0), false);
+    assert_eq!(origins.pop_key(&mut old.clone()), Some((PipeId(0), false)));
+    origins.set_writable(PipeId(0), true);
     origins.hangup(PipeId(0));
     assert_eq!(origins.pop_key(&mut old.clone()), None, "hung up");
     assert!(header_from(&origins, PipeId(0)).is_some(), "what came from it has its key");

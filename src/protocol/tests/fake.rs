@@ -290,6 +290,11 @@ impl FakeSocket {
         std::iter::from_fn(|| self.recv().ok()).map(|(_, body)| body).collect()
     }
 
+    /// What it says it has dropped, of one pipe or of all, less the reasons that did not occur.
+    pub fn drops(&self, of: Option<PipeId>) -> Vec<(&'static str, u64)> {
+        self.machine.drops(of).iter().filter(|(_, count)| *count > 0).collect()
+    }
+
     pub fn ready(&self) -> Readiness {
         self.machine.readiness(self.context)
     }

@@ -3,6 +3,7 @@
 mod backtrace;
 mod bus;
 mod contexts;
+mod drops;
 mod fake;
 mod matching;
 mod pair;

@@ -99,7 +99,7 @@ impl Server {
     /// An object of another bus, or of another connection, for the peers of this server: to be returned, emitted, passed
     /// ([`Server::pass`]), or added as a service. It passes on what it is asked, and keeps what the proxy holds, at the place
     /// where that is now: after a reconnection of the proxy its calls fail. The proxy's connection is served from now on if it
-    /// was not. `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
+    /// was not. `ENOTCONN`; `ENOTSUP` if both sides have announced MetaObjectCache.
     pub fn forward(&self, proxy: &Proxy) -> std::result::Result<Object, Error> {
         let place = proxy.place();
         let connection = (place.connection.endpoint(), place.connection.shared());

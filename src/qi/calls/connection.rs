@@ -68,7 +68,7 @@ impl Connection {
     }
 
     /// What it goes through.
-    pub fn endpoint(&self) -> &Arc<EndPoint> {
+    pub(crate) fn endpoint(&self) -> &Arc<EndPoint> {
         &self.endpoint
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::core::{Error, Result};
+use crate::core::Result;
 use crate::qi::endpoint::{EndPoint, may_wait};
 use crate::reactor::parker::Parker;
-use crate::reactor::{Reactor, WaitMode, Waited};
+use crate::reactor::{Reactor, WaitMode};
 use crate::sys::sync::Mutex;
 
 /// The instant so far from now; `None` is never, and so is what lies beyond the clock.
@@ -14,44 +14,24 @@ pub fn deadline_in(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-/// Waits until `look` gives something; it registers the parker where changes are told, and `forget` takes it out again.
-/// With an end point, what was sent is flushed first, and this thread polls while it waits: what it waits for is in a
-/// hurry. Without, the I/O thread does. `ETIMEDOUT`; `EDEADLK` on the thread that reads a connection. Signals do not end it.
+/// Waits until `look` gives something ([`Reactor::wait_for`]). With an end point, what was sent is flushed first, and this thread polls while
+/// it waits: what it waits for is in a hurry. Without, the I/O thread does. `ETIMEDOUT`, `EBADF`; `EDEADLK` on the thread that reads a
+/// connection. Signals do not end it.
 pub fn wait_for<T>(
     reactor: &Reactor,
     endpoint: Option<&EndPoint>,
     deadline: Option<Instant>,
-    mut look: impl FnMut(&Arc<Parker>) -> Option<T>,
-    forget: impl FnOnce(&Arc<Parker>),
+    mut look: impl FnMut(&Arc<Parker>, bool) -> Option<T>,
 ) -> Result<T> {
-    let me = Parker::mine();
-    if let Some(found) = look(&me) {
+    if let Some(found) = look(&Parker::mine(), false) {
         return Ok(found);
     }
-    if let Err(error) = may_wait() {
-        forget(&me);
-        return Err(error);
-    }
+    may_wait()?;
     if let Some(endpoint) = endpoint {
         endpoint.flush();
     }
-    let mut waited = Waited::Noticed;
-    loop {
-        // Whatever notice came before this look is stale after it.
-        me.take_notice();
-        if let Some(found) = look(&me) {
-            return Ok(found);
-        }
-        if waited == Waited::TimedOut {
-            forget(&me);
-            return Err(Error::TIMED_OUT);
-        }
-        if waited == Waited::Failed {
-            forget(&me);
-            return Err(Error::BAD_FD);
-        }
-        waited = reactor.wait(&me, deadline, WaitMode { polls: endpoint.is_some(), ..WaitMode::POLLING });
-    }
+    let mode = WaitMode { polls: endpoint.is_some(), interruptible: false, ..WaitMode::POLLING };
+    reactor.wait_for(deadline, mode, look)
 }
 
 /// A place for one thing that somebody waits for.
@@ -96,17 +76,14 @@ impl<T> Slot<T> {
 
     /// Takes what it is filled with; see [`wait_for`].
     pub fn wait(&self, reactor: &Reactor, endpoint: Option<&EndPoint>, deadline: Option<Instant>) -> Result<T> {
-        let look = |me: &Arc<Parker>| {
+        wait_for(reactor, endpoint, deadline, |me, stay| {
             let mut state = self.0.lock();
             state.waiters.retain(|other| !Arc::ptr_eq(other, me));
             let content = state.content.take();
-            if content.is_none() {
+            if content.is_none() && stay {
                 state.waiters.push(Arc::clone(me));
             }
             content
-        };
-        wait_for(reactor, endpoint, deadline, look, |me| {
-            self.0.lock().waiters.retain(|other| !Arc::ptr_eq(other, me));
         })
     }
 }

@@ -38,7 +38,7 @@ impl std::fmt::Debug for Credentials {
 
 /// What a reply of the server leads to.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Step {
+pub enum AuthenticationStep {
     /// Call authenticate again, with this.
     Again(CapabilityMap),
     /// The connection is usable; what both sides have.
@@ -80,22 +80,24 @@ impl Authentication {
     }
 
     /// The Reply.
-    pub fn replied(&mut self, map: CapabilityMap) -> Step {
+    pub fn replied(&mut self, map: CapabilityMap) -> AuthenticationStep {
         let state = map.state();
         let reason = map.get(REASON_KEY).and_then(Value::as_str).map(str::to_owned);
         self.theirs.add(map.announced());
         match state {
-            Some(AuthState::Done) => Step::Done(self.ours.shared(self.theirs.capabilities())),
+            Some(AuthState::Done) => AuthenticationStep::Done(self.ours.shared(self.theirs.capabilities())),
             Some(AuthState::Continue) if self.rounds == AUTHENTICATION_ROUNDS => {
-                Step::Nonsense(format!("the server still asks after {AUTHENTICATION_ROUNDS} rounds"))
+                AuthenticationStep::Nonsense(format!("the server still asks after {AUTHENTICATION_ROUNDS} rounds"))
             }
             Some(AuthState::Continue) => {
                 self.rounds += 1;
-                Step::Again(self.answer(&map))
+                AuthenticationStep::Again(self.answer(&map))
             }
             // No libqi server says so, but qiloop does, and repeats it as often as it is asked.
-            Some(AuthState::Error) => Step::Refused(reason.unwrap_or_else(|| "the server gives no reason".into())),
-            None => Step::Nonsense("invalid authentication state".into()),
+            Some(AuthState::Error) => {
+                AuthenticationStep::Refused(reason.unwrap_or_else(|| "the server gives no reason".into()))
+            }
+            None => AuthenticationStep::Nonsense("invalid authentication state".into()),
         }
     }
 

@@ -39,15 +39,16 @@ impl ChangeCounter {
 
     /// Waits until it has happened more often than `seen`. `ETIMEDOUT`, `EDEADLK`.
     pub fn wait(&self, seen: u64, deadline: Option<Instant>) -> Result<()> {
-        let look = |me: &Arc<Parker>| {
+        wait_for(&self.reactor, None, deadline, |me, stay| {
             let mut state = self.state.lock();
             state.1.retain(|other| !Arc::ptr_eq(other, me));
             if state.0 > seen {
                 return Some(());
             }
-            state.1.push(Arc::clone(me));
+            if stay {
+                state.1.push(Arc::clone(me));
+            }
             None
-        };
-        wait_for(&self.reactor, None, deadline, look, |me| self.state.lock().1.retain(|other| !Arc::ptr_eq(other, me)))
+        })
     }
 }

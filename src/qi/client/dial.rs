@@ -14,7 +14,7 @@ use crate::qi::value::Reader;
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
-use super::authentication::{Authentication, Credentials, Step};
+use super::authentication::{Authentication, AuthenticationStep, Credentials};
 use crate::qi::calls::Connection;
 use crate::qi::calls::waiting::{Slot, deadline_in};
 use crate::qi::calls::{CallError, Result};
@@ -22,7 +22,7 @@ use crate::qi::calls::{CallError, Result};
 /// What connections are made with.
 #[derive(Clone, Debug)]
 pub struct DialOptions {
-    /// What we announce. [`Capabilities::OURS`] and relative endpoints, which a client can follow.
+    /// What we announce. `Capabilities::OURS` and relative endpoints, which a client can follow.
     pub capabilities: Capabilities,
     /// Who the session says it is.
     pub credentials: Credentials,
@@ -183,14 +183,14 @@ fn authenticate(
         };
         machine.announced(announced.take());
         match machine.replied(reply) {
-            Step::Again(next) => map = next,
-            Step::Done(shared) => {
+            AuthenticationStep::Again(next) => map = next,
+            AuthenticationStep::Done(shared) => {
                 connection.agree(shared);
                 announced.end();
                 return Ok(());
             }
-            Step::Refused(reason) => return Err(CallError::Rejected { url: url(), reason }),
-            Step::Nonsense(problem) => return Err(CallError::Authentication { url: url(), problem }),
+            AuthenticationStep::Refused(reason) => return Err(CallError::Rejected { url: url(), reason }),
+            AuthenticationStep::Nonsense(problem) => return Err(CallError::Authentication { url: url(), problem }),
         }
     }
 }

@@ -42,8 +42,12 @@ mod subscription_state;
 mod watch;
 
 pub use crate::qi::calls::{CallError, Connection, Counts, Received, RemoteObject, Result};
+pub use crate::qi::capability::Capabilities;
+pub use crate::qi::endpoint::{Budget, Config, Failure, Reason, TlsClient, WhenFull};
 pub use crate::qi::machine::machine_ids;
+pub use crate::qi::payload::PayloadError;
 pub use crate::qi::typed::{FromValue, value_to};
+pub use crate::reactor::Reactor;
 pub use authentication::{Authenticator, Credentials};
 pub use call::{CallOptions, Canceler, PendingCall};
 pub use dial::DialOptions;

@@ -17,7 +17,6 @@ use crate::qi::signature::Signature;
 use crate::qi::typed::{FromValue, value_to};
 use crate::qi::value::Reader;
 use crate::reactor::Reactor;
-use crate::reactor::parker::Parker;
 use crate::sys::sync::Mutex;
 
 use super::origin::Origin;
@@ -284,7 +283,7 @@ impl SubscriptionState {
         self.end(&Reason::Removed);
         // What waits may hold objects.
         let mut wakes = Wakes::new();
-        while let Some(Next::Message(arrived)) = self.ring.take(None, &mut wakes) {
+        while let Some(Next::Message(arrived)) = self.ring.take(&mut wakes) {
             if may_hold_objects(&arrived.origin.declared) {
                 drop(event(arrived));
             }
@@ -293,10 +292,11 @@ impl SubscriptionState {
 
     pub fn next(&self, timeout: Option<Duration>) -> Result<Event> {
         let mut wakes = Wakes::new();
-        let look = |me: &Arc<Parker>| self.ring.take(Some(me), &mut wakes);
         let connection = self.attached.lock().as_ref().map(|attached| Arc::clone(&attached.place.connection));
         let endpoint = connection.as_ref().map(|connection| &**connection.endpoint());
-        let next = wait_for(&self.reactor, endpoint, deadline_in(timeout), look, |me| self.ring.forget(me));
+        let next = wait_for(&self.reactor, endpoint, deadline_in(timeout), |me, stay| {
+            self.ring.take_or_wait(me, stay, &mut wakes)
+        });
         wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
         self.told(next?)
     }
@@ -304,7 +304,7 @@ impl SubscriptionState {
     /// The next event, or the end, if it is there.
     pub fn take(&self) -> Option<Result<Event>> {
         let mut wakes = Wakes::new();
-        let next = self.ring.take(None, &mut wakes);
+        let next = self.ring.take(&mut wakes);
         wakes.iter().for_each(|waiter| self.reactor.notify(waiter));
         next.map(|next| self.told(next))
     }

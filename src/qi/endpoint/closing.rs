@@ -11,14 +11,12 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
-use crate::reactor::parker::Parker;
-use crate::reactor::{WaitMode, Waited};
+use crate::reactor::WaitMode;
 
 use super::budget::QUANTUM;
 use super::failure::Reason;
 use super::handlers::Aftermath;
-use super::output::Phase;
-use super::queue::{failed, wake_all};
+use super::queue::wake_all;
 use super::ring::Wakes;
 use super::{EndPoint, LINGER, reentrancy};
 
@@ -29,12 +27,11 @@ impl EndPoint {
         reentrancy::may_change()?;
         let (senders, lingers) = {
             let mut output = self.output.lock();
-            if output.phase != Phase::Open {
+            if !output.close() {
                 return Ok(());
             }
-            output.phase = Phase::Closing;
             self.open.store(false, Ordering::Release);
-            let lingers = output.registration.is_some() && !self.config.linger.is_zero() && output.broken.is_none();
+            let lingers = output.registration.is_some() && !self.config.linger.is_zero() && output.failure().is_none();
             if let Some(me) = self.me.upgrade().filter(|_| lingers) {
                 output.timers.push(self.reactor.arm(Instant::now() + self.config.linger, me, LINGER));
             }
@@ -53,36 +50,30 @@ impl EndPoint {
     /// kernel or lost, but for at most `timeout` (`None`: for ever). `ETIMEDOUT`, `EINTR`; `EDEADLK` on the reading thread.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let me = Parker::mine();
-        let mut waited = Waited::Noticed;
-        loop {
-            {
-                let mut output = self.output.lock();
-                output.close_waiters.retain(|other| !Arc::ptr_eq(other, &me));
-                if output.done {
-                    return Ok(());
-                }
-                reentrancy::may_wait()?;
-                if let Some(error) = failed(waited) {
-                    return Err(error);
-                }
-                me.take_notice();
-                output.close_waiters.push(Arc::clone(&me));
+        self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
+            let mut output = self.output.lock();
+            output.close_waiters.retain(|other| !Arc::ptr_eq(other, me));
+            if output.is_done() {
+                return Some(Ok(()));
             }
-            waited = self.reactor.wait(&me, deadline, WaitMode::POLLING);
-        }
+            if let Err(error) = reentrancy::may_wait() {
+                return Some(Err(error));
+            }
+            if stay {
+                output.close_waiters.push(Arc::clone(me));
+            }
+            None
+        })?
     }
 
     /// The connection is over, now. Only the first caller does anything.
     pub(super) fn finish(&self, reason: Reason) {
         let (stream, registration, timers, senders) = {
             let mut output = self.output.lock();
-            if output.phase == Phase::Over {
+            if !output.end() {
                 return;
             }
-            output.phase = Phase::Over;
             self.open.store(false, Ordering::Release);
-            output.queue.clear();
             self.account.give(QUANTUM);
             let timers = std::mem::take(&mut output.timers);
             let senders: Wakes = output.senders.drain(..).collect();
@@ -103,11 +94,7 @@ impl EndPoint {
         if registration.is_some() {
             self.keep_polling(false);
         }
-        let close_waiters: Wakes = {
-            let mut output = self.output.lock();
-            output.done = true;
-            output.close_waiters.drain(..).collect()
-        };
+        let close_waiters = self.output.lock().done();
         wake_all(&self.reactor, close_waiters);
     }
 

@@ -13,7 +13,7 @@ use super::budget::Budget;
 pub struct Config {
     /// Longest payload in bytes that is accepted from an authenticated peer; 50 MB.
     pub max_payload: u32,
-    /// The same before [`EndPoint::set_authenticated`](super::EndPoint::set_authenticated); 64 KiB.
+    /// The same before authentication; 64 KiB.
     pub max_payload_before: u32,
     /// The connection ends if it is not authenticated within this time. `None` (the default): no limit.
     pub authentication_time: Option<Duration>,
@@ -21,8 +21,7 @@ pub struct Config {
     pub send_limit: usize,
     /// Bytes of control answers that may wait beyond that; 64 KiB. When they are full the connection ends.
     pub send_reserve: usize,
-    /// How long [`EndPoint::close`](super::EndPoint::close) goes on writing what was accepted; 1 s. Zero: only what the
-    /// kernel takes at once.
+    /// How long closing goes on writing what was accepted; 1 s. Zero: only what the kernel takes at once.
     pub linger: Duration,
     /// The I/O thread serves this connection at once even if no caller waits (`reactor/leadership.rs`, rule 4). For those that
     /// serve objects or hand messages to sinks; without it a message may wait for 8 ms when callers have just polled.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::core::Error;
 use crate::qi::address::Endpoint;
 use crate::reactor::parker::Parker;
-use crate::reactor::{Reactor, WaitMode, Waited};
+use crate::reactor::{Reactor, WaitMode};
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
@@ -124,12 +124,10 @@ impl<'d> RacingAttempts<'d> {
             if self.race.is_due(now) {
                 continue;
             }
-            let error = match self.reactor.wait(&self.caller, self.race.wake(), WaitMode::POLLING) {
-                Waited::Noticed | Waited::TimedOut => continue,
-                Waited::Interrupted => Error::INTERRUPTED,
-                Waited::Failed => Error::BAD_FD,
-            };
-            return Err(vec![Failure::System(error); self.failures.len()]);
+            match self.reactor.wait(&self.caller, self.race.wake(), WaitMode::POLLING).error() {
+                None | Some(Error::TIMED_OUT) => {}
+                Some(error) => return Err(vec![Failure::System(error); self.failures.len()]),
+            }
         }
     }
 

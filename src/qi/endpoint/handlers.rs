@@ -186,12 +186,9 @@ impl<S: Clone> Table<S> {
     }
 
     /// Handlers that have not ended.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.entries.values().filter(|entry| entry.leaving.is_none()).count()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     /// A message has come.

@@ -40,18 +40,36 @@ fn with_scratch<T>(read: impl FnOnce(&mut [u8]) -> io::Result<T>) -> io::Result<
 
 /// The reading half, which is taken out by who reads.
 #[derive(Debug)]
-pub struct Slot {
-    pub input: Option<Input>,
-    /// There was news while somebody read.
-    pub again: bool,
+pub struct InputSlot {
+    reader: InputHolder,
     /// The end is near: it is read up to that.
     pub to_end: bool,
-    /// The connection is over: who has the input drops it.
-    pub over: bool,
     /// What comes is read only when it is resumed.
     pub held_back: bool,
     /// It is looked then whether the message that is under way gets on.
     pub stall: Option<TimerId>,
+}
+
+/// Who has it.
+#[derive(Debug)]
+enum InputHolder {
+    Nobody(Box<Input>),
+    Somebody {
+        /// There was news meanwhile.
+        again: bool,
+    },
+    /// The connection is over: who has it drops it.
+    Over,
+}
+
+/// What becomes of what was read from.
+pub enum InputReturned {
+    /// It is read from again.
+    Again(Box<Input>),
+    /// The next one takes it.
+    Kept,
+    /// Nobody will.
+    Over(Box<Input>),
 }
 
 #[derive(Debug)]
@@ -71,15 +89,58 @@ struct MessageUnderWay {
     since: Instant,
 }
 
-impl Slot {
-    pub fn new(stream: Arc<dyn Stream>, account: Arc<Account>) -> Slot {
+impl InputSlot {
+    pub fn new(stream: Arc<dyn Stream>, account: Arc<Account>) -> InputSlot {
         let input = Input { stream, decoder: Decoder::new(account), under_way: None };
-        Slot { input: Some(input), again: false, to_end: false, over: false, held_back: false, stall: None }
+        InputSlot { reader: InputHolder::Nobody(Box::new(input)), to_end: false, held_back: false, stall: None }
     }
 
-    pub fn end(&mut self) -> (Option<Input>, Option<TimerId>) {
-        self.over = true;
-        (self.input.take(), self.stall.take())
+    /// `None`: somebody else reads, and is told to go on; or it is over.
+    pub fn take(&mut self) -> Option<Box<Input>> {
+        match std::mem::replace(&mut self.reader, InputHolder::Over) {
+            InputHolder::Nobody(input) => {
+                self.reader = InputHolder::Somebody { again: false };
+                Some(input)
+            }
+            InputHolder::Somebody { .. } => {
+                self.reader = InputHolder::Somebody { again: true };
+                None
+            }
+            InputHolder::Over => None,
+        }
+    }
+
+    /// `goes_on`: who has read may do so again.
+    pub fn put_back(&mut self, input: Box<Input>, goes_on: bool) -> InputReturned {
+        match self.reader {
+            InputHolder::Over => return InputReturned::Over(input),
+            InputHolder::Somebody { again: true } if goes_on => {
+                self.reader = InputHolder::Somebody { again: false };
+                return InputReturned::Again(input);
+            }
+            InputHolder::Somebody { .. } | InputHolder::Nobody(_) => self.reader = InputHolder::Nobody(input),
+        }
+        InputReturned::Kept
+    }
+
+    /// What nobody reads from at this moment.
+    pub fn idle(&mut self) -> Option<&mut Input> {
+        match &mut self.reader {
+            InputHolder::Nobody(input) => Some(input),
+            _ => None,
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.reader, InputHolder::Over)
+    }
+
+    pub fn end(&mut self) -> (Option<Box<Input>>, Option<TimerId>) {
+        let input = match std::mem::replace(&mut self.reader, InputHolder::Over) {
+            InputHolder::Nobody(input) => Some(input),
+            InputHolder::Somebody { .. } | InputHolder::Over => None,
+        };
+        (input, self.stall.take())
     }
 }
 

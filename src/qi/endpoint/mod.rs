@@ -21,7 +21,7 @@
 //!    table leaves to be done is handed out as [`Aftermath`].
 //! 3. One thread reads at a time, not by holding `input` but by having taken the decoder out of it. Hence filters and
 //!    sinks of one connection are never called by two threads at once, and a message is delivered before the next.
-//! 4. One thread writes at a time: `output.writing`. It takes a batch out, writes it without the lock, and puts back what
+//! 4. One thread writes at a time: `output.turn`. It takes a batch out, writes it without the lock, and puts back what
 //!    the kernel did not take. Others append meanwhile and leave; the writer looks again before it stops.
 //!    What is sent on the reading thread is written when all messages of the read have been delivered. Messages in a
 //!    stream are left to the I/O thread, which looks every 50 µs, or to who fills 64 KiB; what follows a message of the
@@ -36,24 +36,20 @@ pub mod budget;
 mod calls;
 mod closing;
 mod config;
-#[doc(hidden)]
 pub mod decoder;
 mod dial;
 pub mod failure;
 pub mod filter;
-#[doc(hidden)]
 pub mod handlers;
 mod index;
 mod input;
 mod listen;
-#[doc(hidden)]
 pub mod outgoing;
 mod output;
 mod queue;
 mod race;
 mod reading;
 pub(in crate::qi) mod reentrancy;
-#[doc(hidden)]
 pub mod ring;
 mod sending;
 pub(in crate::qi) mod turn;
@@ -78,7 +74,7 @@ use budget::{Account, QUANTUM};
 use calls::Calls;
 use config::Counters;
 use handlers::{Aftermath, Closer, Table, Target};
-use input::Slot;
+use input::InputSlot;
 use output::Output;
 
 pub use crate::transport::tls::{TlsClient, TlsServer};
@@ -87,7 +83,7 @@ pub use config::{Config, Statistics};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
 pub use handlers::Taken;
-pub use listen::{Listener, Welcome};
+pub use listen::Listener;
 pub use queue::Queue;
 pub use reentrancy::{contained, may_change, may_wait};
 pub use ring::Next;
@@ -127,7 +123,7 @@ pub struct EndPoint {
     peer: String,
     local: OnceLock<String>,
     table: Mutex<Table<Arc<dyn Sink>>>,
-    input: Mutex<Slot>,
+    input: Mutex<InputSlot>,
     output: Mutex<Output>,
     calls: Mutex<Calls>,
     counters: Counters,
@@ -162,7 +158,7 @@ impl EndPoint {
             peer,
             local: OnceLock::new(),
             table: Mutex::default(),
-            input: Mutex::new(Slot::new(Arc::clone(&stream), Arc::clone(&account))),
+            input: Mutex::new(InputSlot::new(Arc::clone(&stream), Arc::clone(&account))),
             output: Mutex::new(Output::new(stream, &config, Arc::clone(&account))),
             account,
             calls: Mutex::default(),

@@ -22,12 +22,41 @@ use super::ring::Wakes;
 /// Who has appended so much writes it, also the reading thread before it is done.
 pub const CORKED: u64 = 64 * 1024;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Phase {
+/// How far the connection is.
+#[derive(Debug)]
+pub enum OutputPhase {
     Open,
+    /// Writing failed. The reader finds out what the peer has still said, and ends the connection.
+    Broken(Failure),
     /// We closed: what was accepted is written, what comes is forgotten.
-    Closing,
+    Closing(HalfClosed),
+    /// Handlers are told (`closing.rs`).
     Over,
+    /// They have been: who waits for the end may go.
+    Done,
+}
+
+/// Which ends of file there were since we closed.
+#[derive(Debug)]
+pub enum HalfClosed {
+    Neither,
+    /// All is written, and we have said so.
+    Said,
+    /// The peer's; it may still read.
+    Heard,
+    Both,
+    /// Writing failed: as [`OutputPhase::Broken`].
+    Broken(Failure),
+}
+
+/// Whose turn it is to write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum WriteTurn {
+    Anybody,
+    /// Somebody writes a batch.
+    Taken,
+    /// The kernel took less than we had: wait for writability, which is watched then.
+    KernelFull,
 }
 
 #[derive(Debug)]
@@ -36,27 +65,19 @@ pub struct Output {
     pub stream: Option<Arc<dyn Stream>>,
     pub registration: Option<Registration>,
     pub timers: SmallVec<[TimerId; 2]>,
-    pub phase: Phase,
-    /// Somebody writes a batch.
-    pub writing: bool,
-    /// The kernel took less than we had: wait for writability, which is watched then.
-    pub kernel_full: bool,
-    pub watching: bool,
+    phase: OutputPhase,
+    turn: WriteTurn,
+    /// The poll tells of writability.
+    watching: bool,
     coalescing: Coalescing,
     /// Messages that had been received when the last write ended.
     received: Option<u64>,
     /// The I/O thread looks after what is appended, until it finds nothing.
-    pub tended: bool,
-    /// Writing failed. The reader finds out what the peer has still said, and ends the connection.
-    pub broken: Option<Failure>,
-    /// End-of-file has been said, and heard.
-    pub shut: bool,
-    pub heard_end: bool,
+    tended: bool,
     /// Threads that wait for room.
     pub senders: Vec<Arc<Parker>>,
-    /// Threads that wait for the end, and whether everything is done.
+    /// Threads that wait for the end.
     pub close_waiters: Vec<Arc<Parker>>,
-    pub done: bool,
 }
 
 /// Who writes what has just been appended.
@@ -85,24 +106,90 @@ impl Output {
             stream: Some(stream),
             registration: None,
             timers: SmallVec::new(),
-            phase: Phase::Open,
-            writing: false,
-            kernel_full: false,
+            phase: OutputPhase::Open,
+            turn: WriteTurn::Anybody,
             watching: false,
             coalescing: Coalescing::alone(),
             received: None,
             tended: false,
-            broken: None,
-            shut: false,
-            heard_end: false,
             senders: Vec::new(),
             close_waiters: Vec::new(),
-            done: false,
         }
     }
 
     pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open && self.broken.is_none()
+        matches!(self.phase, OutputPhase::Open)
+    }
+
+    pub fn is_done(&self) -> bool {
+        matches!(self.phase, OutputPhase::Done)
+    }
+
+    /// Why writing failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.phase {
+            OutputPhase::Broken(failure) | OutputPhase::Closing(HalfClosed::Broken(failure)) => Some(failure),
+            _ => None,
+        }
+    }
+
+    fn may_write(&self) -> bool {
+        use HalfClosed::{Heard, Neither, Said};
+        matches!(self.phase, OutputPhase::Open | OutputPhase::Closing(Neither | Said | Heard))
+    }
+
+    /// We close. False: that, or the end, was before.
+    pub fn close(&mut self) -> bool {
+        self.phase = match std::mem::replace(&mut self.phase, OutputPhase::Open) {
+            OutputPhase::Open => OutputPhase::Closing(HalfClosed::Neither),
+            OutputPhase::Broken(failure) => OutputPhase::Closing(HalfClosed::Broken(failure)),
+            other => {
+                self.phase = other;
+                return false;
+            }
+        };
+        true
+    }
+
+    /// It is over. False: it was before.
+    pub fn end(&mut self) -> bool {
+        let was_before = matches!(self.phase, OutputPhase::Over | OutputPhase::Done);
+        if !was_before {
+            self.phase = OutputPhase::Over;
+            self.queue.clear();
+        }
+        !was_before
+    }
+
+    /// Who waits for the end may go.
+    pub fn done(&mut self) -> Wakes {
+        self.phase = OutputPhase::Done;
+        self.close_waiters.drain(..).collect()
+    }
+
+    /// The peer has said end-of-file. True: we closed and not all is written yet: it may still read.
+    pub fn heard_end(&mut self) -> bool {
+        let lingers = matches!(self.phase, OutputPhase::Closing(HalfClosed::Neither | HalfClosed::Heard));
+        if lingers {
+            self.phase = OutputPhase::Closing(HalfClosed::Heard);
+        }
+        lingers
+    }
+
+    fn broke(&mut self, failure: Failure) {
+        self.phase = match self.phase {
+            OutputPhase::Open => OutputPhase::Broken(failure),
+            OutputPhase::Closing(HalfClosed::Heard | HalfClosed::Both) => OutputPhase::Closing(HalfClosed::Both),
+            OutputPhase::Closing(_) => OutputPhase::Closing(HalfClosed::Broken(failure)),
+            OutputPhase::Broken(_) | OutputPhase::Over | OutputPhase::Done => return,
+        };
+    }
+
+    /// The kernel may have room again.
+    pub fn has_room(&mut self) {
+        if self.turn == WriteTurn::KernelFull {
+            self.turn = WriteTurn::Anybody;
+        }
     }
 
     pub fn watch(&mut self, reactor: &Reactor, source: Arc<dyn Source>, key: u64) -> Result<()> {
@@ -120,14 +207,9 @@ impl Output {
         }
     }
 
-    /// We closed, the peer has said end-of-file, but not all is written yet: it may still read.
-    pub fn lingers(&self) -> bool {
-        self.phase == Phase::Closing && self.broken.is_none() && !self.shut
-    }
-
     /// A message of `size` bytes has been appended by a thread that does not read this connection.
     pub fn appended(&mut self, size: usize, was_empty: bool, received: u64, in_stream: bool) -> Writer {
-        if self.writing || self.kernel_full {
+        if self.turn != WriteTurn::Anybody {
             return Writer::Other;
         }
         if self.queue.queued() > CORKED || self.coalescing.writes_through() {
@@ -149,27 +231,27 @@ impl Output {
     /// Is there anything to write now? If not, the I/O thread goes on to other things. Neither is it needed when so much
     /// waits that the appenders write.
     pub fn needs_tending(&mut self) -> bool {
-        let idle = self.kernel_full || self.broken.is_some() || self.registration.is_none();
+        let idle = self.turn == WriteTurn::KernelFull || !self.may_write() || self.registration.is_none();
         self.tended = !idle && !self.queue.is_empty() && self.queue.queued() <= CORKED;
         self.tended
     }
 
     /// What to write now, if that is this thread's business.
     pub fn start_write(&mut self) -> Option<(Arc<dyn Stream>, Batch)> {
-        let idle = self.registration.is_some() && !self.writing && !self.kernel_full && self.broken.is_none();
-        let stream = self.stream.as_ref().filter(|_| idle && self.phase != Phase::Over)?;
+        let may = self.registration.is_some() && self.turn == WriteTurn::Anybody && self.may_write();
+        let stream = self.stream.as_ref().filter(|_| may)?;
         if self.queue.is_empty() && !stream.has_unwritten() {
             return None;
         }
-        self.writing = true;
+        self.turn = WriteTurn::Taken;
         Some((Arc::clone(stream), self.queue.take_batch()))
     }
 
     /// A batch has been written, or as much of it as `written` says.
     pub fn finish_write(&mut self, batch: Batch, written: usize, wrote: Wrote, context: (&Reactor, u64)) -> Wakes {
         let (reactor, received) = context;
-        self.writing = false;
-        if self.phase == Phase::Over {
+        self.turn = WriteTurn::Anybody;
+        if matches!(self.phase, OutputPhase::Over | OutputPhase::Done) {
             return Wakes::new();
         }
         self.queue.put_back(batch, written);
@@ -180,19 +262,19 @@ impl Output {
             // Who reads the peer's part will flush after it, and cannot have done so yet: that needs this lock.
             Wrote::Part if self.stream.as_ref().is_some_and(|stream| stream.awaits_peer()) => {}
             Wrote::Part => {
-                self.kernel_full = true;
+                self.turn = WriteTurn::KernelFull;
                 self.watching = true;
                 self.rewatch(reactor);
             }
             Wrote::Failed(error) => {
-                self.broken = Some(error.into());
+                self.broke(error.into());
                 self.queue.clear();
                 // If there is nothing to read, writability tells the reader to look.
                 self.watching = true;
                 self.rewatch(reactor);
             }
         }
-        if self.queue.is_empty() && self.watching && !self.kernel_full {
+        if self.queue.is_empty() && self.watching && self.turn == WriteTurn::Anybody {
             self.watching = false;
             self.rewatch(reactor);
         }
@@ -201,10 +283,20 @@ impl Output {
 
     /// Everything is written that was accepted before we closed: time to say end-of-file. The stream, once.
     pub fn end_of_file(&mut self) -> Option<Arc<dyn Stream>> {
-        let done = self.phase == Phase::Closing && !self.shut && !self.writing && self.queue.is_empty();
+        let said = match self.phase {
+            OutputPhase::Closing(HalfClosed::Neither) => HalfClosed::Said,
+            OutputPhase::Closing(HalfClosed::Heard) => HalfClosed::Both,
+            _ => return None,
+        };
+        let done = self.turn != WriteTurn::Taken && self.queue.is_empty();
         let stream = self.stream.clone().filter(|stream| done && !stream.has_unwritten())?;
-        self.shut = true;
+        self.phase = OutputPhase::Closing(said);
         Some(stream)
+    }
+
+    /// We closed, and neither side has anything to say any more.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.phase, OutputPhase::Closing(HalfClosed::Both))
     }
 }
 
@@ -235,11 +327,66 @@ mod tests {
     use bytes::Bytes;
     use socket2::{Domain, Socket, Type};
 
+    fn output() -> (Output, Socket) {
+        let (socket, other) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
+        let wire = Arc::new(Wire::new(socket, Buffers::default()).unwrap());
+        (Output::new(wire, &Config::default(), Config::default().budget.account()), other)
+    }
+
+    /// Both ends of file, in either order, and what a failed write does to that.
+    #[test]
+    fn closing_waits_for_both_ends_or_a_failure() {
+        let (mut said_first, _other) = output();
+        assert!(said_first.close() && !said_first.close(), "once");
+        assert!(!said_first.is_open() && said_first.may_write());
+        assert!(said_first.end_of_file().is_some() && said_first.end_of_file().is_none(), "once");
+        assert!(!said_first.heard_end(), "nothing is left to be written");
+
+        let (mut heard_first, _other) = output();
+        assert!(heard_first.close() && heard_first.heard_end() && heard_first.heard_end());
+        heard_first.queue.push(&Message::post(1, 2, 3, 4, Bytes::new()), 28);
+        assert!(heard_first.end_of_file().is_none() && !heard_first.is_finished(), "a message waits");
+        heard_first.queue.clear();
+        assert!(heard_first.end_of_file().is_some() && heard_first.is_finished());
+
+        let (mut broken, _other) = output();
+        broken.broke(Failure::Overflow);
+        assert!(!broken.is_open() && !broken.may_write() && broken.failure() == Some(&Failure::Overflow));
+        assert!(broken.close() && broken.failure() == Some(&Failure::Overflow), "closing keeps the reason");
+        assert!(!broken.heard_end() && broken.end_of_file().is_none());
+
+        let (mut heard_and_broken, _other) = output();
+        assert!(heard_and_broken.close() && heard_and_broken.heard_end());
+        heard_and_broken.broke(Failure::Overflow);
+        assert!(heard_and_broken.is_finished() && !heard_and_broken.may_write());
+        assert!(heard_and_broken.end() && !heard_and_broken.end() && !heard_and_broken.close());
+        heard_and_broken.broke(Failure::Overflow);
+        assert!(heard_and_broken.failure().is_none() && !heard_and_broken.is_done());
+        heard_and_broken.done();
+        assert!(heard_and_broken.is_done() && !heard_and_broken.end());
+    }
+
+    /// One writes at a time; a full kernel stops all until it has room.
+    #[test]
+    fn turns_of_writing() {
+        let (mut output, _other) = output();
+        output.queue.push(&Message::post(1, 2, 3, 4, Bytes::new()), 28);
+        output.turn = WriteTurn::KernelFull;
+        assert_eq!(output.appended(28, true, 1, false), Writer::Other);
+        output.has_room();
+        assert_eq!(output.appended(28, true, 1, false), Writer::Appender);
+        output.turn = WriteTurn::Taken;
+        output.has_room();
+        assert_eq!(
+            (output.turn, output.appended(28, true, 1, false)),
+            (WriteTurn::Taken, Writer::Other),
+            "a writer writes on"
+        );
+    }
+
     #[test]
     fn an_answer_does_not_wait_behind_a_stream() {
-        let (socket, _other) = Socket::pair(Domain::UNIX, Type::STREAM, None).unwrap();
-        let wire = Arc::new(Wire::new(socket, Buffers::default()).unwrap());
-        let mut output = Output::new(wire, &Config::default(), Config::default().budget.account());
+        let (mut output, _other) = output();
         let mut append = |received, in_stream, wrote: Option<u64>| {
             output.received = wrote.or(output.received);
             let was_empty = output.queue.is_empty();

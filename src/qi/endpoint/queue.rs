@@ -7,9 +7,8 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crate::core::{Error, Result};
-use crate::reactor::parker::Parker;
-use crate::reactor::{Reactor, WaitMode, Waited};
+use crate::core::Result;
+use crate::reactor::{Reactor, WaitMode};
 use crate::sys::sync::Mutex;
 
 use super::filter::Filter;
@@ -54,7 +53,7 @@ impl Queue {
     /// The next message or the end, if it is there.
     pub fn try_next(&self) -> Option<Next> {
         let mut wakes = Wakes::new();
-        let next = self.ring.take(None, &mut wakes);
+        let next = self.ring.take(&mut wakes);
         wake_all(&self.reactor, wakes);
         next
     }
@@ -68,23 +67,12 @@ impl Queue {
         reentrancy::may_wait()?;
         self.flush();
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let me = Parker::mine();
-        let mut waited = Waited::Noticed;
-        loop {
-            // Whatever notice came before this look is stale after it.
-            me.take_notice();
+        self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
             let mut wakes = Wakes::new();
-            let next = self.ring.take(Some(&me), &mut wakes);
+            let next = self.ring.take_or_wait(me, stay, &mut wakes);
             wake_all(&self.reactor, wakes);
-            if let Some(next) = next {
-                return Ok(next);
-            }
-            if let Some(error) = failed(waited) {
-                self.ring.forget(&me);
-                return Err(error);
-            }
-            waited = self.reactor.wait(&me, deadline, WaitMode::POLLING);
-        }
+            next
+        })
     }
 
     /// A descriptor that is readable exactly while [`Queue::try_next`] would find something, for `poll(2)` and its like. It
@@ -132,15 +120,6 @@ impl Drop for Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.ring.fmt(out)
-    }
-}
-
-pub(super) fn failed(waited: Waited) -> Option<Error> {
-    match waited {
-        Waited::Noticed => None,
-        Waited::TimedOut => Some(Error::TIMED_OUT),
-        Waited::Interrupted => Some(Error::INTERRUPTED),
-        Waited::Failed => Some(Error::BAD_FD),
     }
 }
 

@@ -13,7 +13,7 @@ use super::config::count;
 use super::decoder::{Decoder, Incoming, Refused};
 use super::failure::{Failure, Reason};
 use super::handlers::{Aftermath, Answer, Round, Step, Taken};
-use super::input::{Input, Slot};
+use super::input::{Input, InputReturned, InputSlot};
 use super::queue::wake_all;
 use super::ring::Wakes;
 use super::turn::Turn;
@@ -88,23 +88,16 @@ impl EndPoint {
             if slot.held_back && !slot.to_end {
                 return;
             }
-            match slot.input.take() {
+            match slot.take() {
                 Some(input) => (input, slot.to_end),
-                None => {
-                    slot.again = true;
-                    return;
-                }
+                None => return,
             }
         };
         loop {
             let turn = self.read_turn(&mut input, to_end);
             if let ReadEnd::End(reason) = turn {
                 drop(input);
-                let lingers = {
-                    let mut output = self.output.lock();
-                    output.heard_end = true;
-                    output.lingers()
-                };
+                let lingers = self.output.lock().heard_end();
                 return if lingers { EndPoint::flush(self) } else { self.finish(reason) };
             }
             let paused =
@@ -113,11 +106,14 @@ impl EndPoint {
             let since = input.stands_since(self.received());
             let mut slot = self.input.lock();
             slot.held_back = held_back;
-            if std::mem::take(&mut slot.again) && !slot.over && !paused && !held_back {
-                to_end = slot.to_end;
-                continue;
-            }
-            let leftover = if slot.over { Some(input) } else { slot.input.replace(input) };
+            let leftover = match slot.put_back(input, !paused && !held_back) {
+                InputReturned::Again(taken) => {
+                    (input, to_end) = (taken, slot.to_end);
+                    continue;
+                }
+                InputReturned::Kept => None,
+                InputReturned::Over(input) => Some(input),
+            };
             self.expect_progress(&mut slot, since);
             drop(slot);
             drop(leftover);
@@ -131,11 +127,11 @@ impl EndPoint {
     }
 
     /// Has it looked whether the message gets on that is under way since then, unless that is so already.
-    fn expect_progress(&self, slot: &mut Slot, since: Option<Instant>) {
+    fn expect_progress(&self, slot: &mut InputSlot, since: Option<Instant>) {
         let limit = self.config.stall_timeout;
         let Some(at) = since.and_then(|since| since.checked_add(limit)).filter(|_| !limit.is_zero()) else { return };
         if slot.stall.is_none()
-            && !slot.over
+            && !slot.is_over()
             && let Some(me) = self.me.upgrade()
         {
             slot.stall = Some(self.reactor.arm(at, me, STALLED));
@@ -147,7 +143,7 @@ impl EndPoint {
         let mut slot = self.input.lock();
         slot.stall = None;
         // Who reads looks when the turn is over.
-        let Some(since) = slot.input.as_mut().and_then(|input| input.stands_since(received)) else { return };
+        let Some(since) = slot.idle().and_then(|input| input.stands_since(received)) else { return };
         if since.elapsed() < self.config.stall_timeout {
             return self.expect_progress(&mut slot, Some(since));
         }
@@ -157,7 +153,7 @@ impl EndPoint {
 
     /// Has this read on after a time; none: when others have had their turn.
     fn resume(&self, after: Duration) {
-        if let Some(me) = self.me.upgrade().filter(|_| !self.input.lock().over) {
+        if let Some(me) = self.me.upgrade().filter(|_| !self.input.lock().is_over()) {
             self.reactor.arm(Instant::now() + after, me, RESUMED);
         }
     }
@@ -219,7 +215,7 @@ impl EndPoint {
 
     /// There is nothing to read. If writing failed before, that is the end.
     fn dry(&self) -> ReadEnd {
-        match &self.output.lock().broken {
+        match self.output.lock().failure() {
             Some(failure) => ReadEnd::End(Reason::Failed(failure.clone())),
             None => ReadEnd::Dry,
         }

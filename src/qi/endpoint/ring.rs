@@ -134,31 +134,21 @@ impl<T: Clone + Weigh> Ring<T> {
         }
     }
 
-    /// The next message, or the end. `None`: not yet, and `waiter` will be woken when it is worth trying again.
-    pub fn take(&self, waiter: Option<&Arc<Parker>>, wakes: &mut Wakes) -> Option<Next<T>> {
-        let mut state = self.0.lock();
-        if let Some(me) = waiter {
-            state.waiters.retain(|other| !Arc::ptr_eq(other, me));
-        }
-        if let Some(message) = state.messages.pop_front() {
-            state.took(message.weight());
-            state.settle();
-            if !state.messages.is_empty() {
-                wakes.extend(state.waiters.pop_front());
-            }
-            return Some(Next::Message(message));
-        }
-        if let Some(reason) = &state.end {
-            return Some(Next::End(reason.clone()));
-        }
-        state.waiters.extend(waiter.cloned());
-        None
+    /// The next message, or the end. `None`: not yet.
+    pub fn take(&self, wakes: &mut Wakes) -> Option<Next<T>> {
+        self.0.lock().take(wakes)
     }
 
-    /// A waiter goes.
-    pub fn forget(&self, me: &Arc<Parker>) {
+    /// The same for who waits: if there is nothing yet and it is to `stay`, it will be woken when it is worth trying again. Else it waits
+    /// no more; to be taken out later would be too late, for a message that comes until then would wake it and nobody else.
+    pub fn take_or_wait(&self, me: &Arc<Parker>, stay: bool, wakes: &mut Wakes) -> Option<Next<T>> {
         let mut state = self.0.lock();
         state.waiters.retain(|other| !Arc::ptr_eq(other, me));
+        let next = state.take(wakes);
+        if next.is_none() && stay {
+            state.waiters.push_back(Arc::clone(me));
+        }
+        next
     }
 
     /// An eventfd that is readable while there is something to take. The second value: it is new.
@@ -181,10 +171,20 @@ impl<T: Clone + Weigh> Ring<T> {
     }
 }
 
-impl<T> RingState<T> {
+impl<T: Weigh> RingState<T> {
     fn has_room(&self, weight: usize) -> bool {
         let fits = self.bytes.saturating_add(weight) <= self.most_bytes;
         self.messages.is_empty() || (self.messages.len() < self.length && fits)
+    }
+
+    fn take(&mut self, wakes: &mut Wakes) -> Option<Next<T>> {
+        let Some(message) = self.messages.pop_front() else { return self.end.clone().map(Next::End) };
+        self.took(message.weight());
+        self.settle();
+        if !self.messages.is_empty() {
+            wakes.extend(self.waiters.pop_front());
+        }
+        Some(Next::Message(message))
     }
 
     fn took(&mut self, weight: usize) {

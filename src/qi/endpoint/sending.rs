@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::parker::Parker;
-use crate::reactor::{Request, WaitMode, Waited, Watched};
+use crate::reactor::{Request, WaitMode, Watched};
 
 use super::config::count;
 use super::failure::{Failure, Reason};
-use super::output::{CORKED, Phase, Writer, Wrote, write};
-use super::queue::{failed, wake_all};
+use super::output::{CORKED, Writer, Wrote, write};
+use super::queue::wake_all;
 use super::{EndPoint, STREAM, reentrancy};
 
 /// Batches that one sender writes before the I/O thread takes over: it should not work for others for ever.
@@ -25,7 +25,7 @@ pub enum WhenFull {
     Block(Option<Duration>),
     /// `EAGAIN`.
     Fail,
-    /// Drop it and count it, for Events: [`Sent::Dropped`].
+    /// Drop it and count it, for Events: `Sent::Dropped`.
     Drop,
 }
 
@@ -52,53 +52,56 @@ impl EndPoint {
     /// `in_stream`: it is part of a stream to several connections, so it may be written a little later, with what follows.
     pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_stream: bool) -> Result<Sent> {
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
-        let mut wait: Option<(Arc<Parker>, Option<Instant>)> = None;
-        let mut waited = Waited::Noticed;
-        loop {
-            {
-                let mut output = self.output.lock();
-                if let Some((me, _)) = &wait {
-                    output.senders.retain(|other| !Arc::ptr_eq(other, me));
-                }
-                if !output.is_open() {
-                    return Err(Error::NOT_CONNECTED);
-                }
-                if output.queue.has_room(message) {
-                    let was_empty = output.queue.is_empty();
-                    output.queue.push(message, size);
-                    self.write_counters.appended(size as usize);
-                    let writer = match reentrancy::is_reading(self.address()) {
-                        true if output.queue.queued() <= CORKED => Writer::Other,
-                        true => Writer::Appender,
-                        false => output.appended(size as usize, was_empty, self.received(), in_stream),
-                    };
-                    drop(output);
-                    count(&self.counters.sent, 1);
-                    self.have_written(writer);
-                    return Ok(Sent::Accepted);
-                }
-                if let Some(error) = failed(waited) {
-                    return Err(error);
-                }
-                let timeout = match full {
-                    WhenFull::Block(timeout) => timeout,
-                    WhenFull::Fail => return Err(Error::AGAIN),
-                    WhenFull::Drop => {
-                        count(&self.counters.unsent, 1);
-                        return Ok(Sent::Dropped);
-                    }
-                };
-                reentrancy::may_wait()?;
-                let begin = || (Parker::mine(), timeout.and_then(|timeout| Instant::now().checked_add(timeout)));
-                let (me, _) = wait.get_or_insert_with(begin);
-                // Whatever notice came before this look is stale after it.
-                me.take_notice();
-                output.senders.push(Arc::clone(me));
+        if let Some(outcome) = self.try_send(message, size, in_stream, None) {
+            return outcome;
+        }
+        match full {
+            WhenFull::Fail => Err(Error::AGAIN),
+            WhenFull::Drop => {
+                count(&self.counters.unsent, 1);
+                Ok(Sent::Dropped)
             }
-            if let Some((me, deadline)) = &wait {
-                waited = self.reactor.wait(me, *deadline, WaitMode::POLLING);
+            WhenFull::Block(timeout) => {
+                reentrancy::may_wait()?;
+                let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+                self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
+                    self.try_send(message, size, in_stream, Some((me, stay)))
+                })?
             }
         }
+    }
+
+    /// `None`: there is no room. A sender that waits is told when there is, if it is to stay.
+    fn try_send(
+        &self,
+        message: &Message,
+        size: u32,
+        in_stream: bool,
+        waiting: Option<(&Arc<Parker>, bool)>,
+    ) -> Option<Result<Sent>> {
+        let mut output = self.output.lock();
+        if let Some((me, _)) = waiting {
+            output.senders.retain(|other| !Arc::ptr_eq(other, me));
+        }
+        if !output.is_open() {
+            return Some(Err(Error::NOT_CONNECTED));
+        }
+        if !output.queue.has_room(message) {
+            output.senders.extend(waiting.filter(|(_, stay)| *stay).map(|(me, _)| Arc::clone(me)));
+            return None;
+        }
+        let was_empty = output.queue.is_empty();
+        output.queue.push(message, size);
+        self.write_counters.appended(size as usize);
+        let writer = match reentrancy::is_reading(self.address()) {
+            true if output.queue.queued() <= CORKED => Writer::Other,
+            true => Writer::Appender,
+            false => output.appended(size as usize, was_empty, self.received(), in_stream),
+        };
+        drop(output);
+        count(&self.counters.sent, 1);
+        self.have_written(writer);
+        Some(Ok(Sent::Accepted))
     }
 
     /// Sends a control answer (an Error for what was dropped, Canceled): never waits, and has a reserve of its own when the queue
@@ -131,7 +134,7 @@ impl EndPoint {
 
     /// Hands over what the kernel takes now, whatever it said before; gives the bytes that are left.
     pub(super) fn hand_over(&self) -> u64 {
-        self.output.lock().kernel_full = false;
+        self.output.lock().has_room();
         self.flush();
         let output = self.output.lock();
         let unwritten = output.stream.as_ref().is_some_and(|stream| stream.has_unwritten());
@@ -141,8 +144,8 @@ impl EndPoint {
     /// The kernel has room again. True: writing has failed, so the reader must look.
     pub(super) fn writable(&self) -> bool {
         let mut output = self.output.lock();
-        output.kernel_full = false;
-        output.broken.is_some()
+        output.has_room();
+        output.failure().is_some()
     }
 
     /// Writes what waits, unless somebody else does or the kernel is full; never blocks. Messages of a stream that has lasted
@@ -191,8 +194,7 @@ impl EndPoint {
         let (end_of_file, over) = {
             let mut output = self.output.lock();
             let end_of_file = output.end_of_file();
-            let over = output.phase == Phase::Closing && output.heard_end && !output.lingers();
-            (end_of_file, over)
+            (end_of_file, output.is_finished())
         };
         if let Some(stream) = end_of_file {
             // Who cannot be told is gone, which the reader will see.

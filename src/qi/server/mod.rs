@@ -53,6 +53,7 @@ mod trace;
 mod tests;
 
 pub use crate::qi::calls::{CallError, Received};
+pub use crate::qi::endpoint::{Budget, Config, Failure, Reason, TlsServer};
 pub use crate::qi::machine::machine_id;
 pub use auth::{Authenticator, Credentials, Extra, Verdict};
 pub use builder::ObjectBuilder;

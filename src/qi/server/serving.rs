@@ -179,7 +179,7 @@ impl Server {
     /// Serves the main objects on a connection that we have dialled and authenticated on; `shared` is what both sides have
     /// announced. `ENOTCONN`; `EINVAL` if it is served already, since every Call would have two answers; `ENOTSUP` if they have
     /// announced MetaObjectCache: what is remembered has one reader, and that is the client's.
-    pub fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
+    pub(crate) fn serve(&self, endpoint: &Arc<EndPoint>, shared: Capabilities) -> Result<(), Error> {
         let _turn = self.serving.lock();
         if peer_of(endpoint).is_some() { Err(Error::INVALID) } else { self.serve_anew(endpoint, shared) }
     }

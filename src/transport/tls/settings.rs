@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoClientAuth, NoServerSessionStorage};
+use rustls::server::{NoClientAuth, NoServerSessionStorage, ParsedCertificate};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 
@@ -17,7 +17,7 @@ use crate::core::{Error, Result};
 use crate::transport::TransportOptions;
 
 use super::clients;
-use super::identity::{TlsClient, TlsServer, certificates, provider, server_name};
+use super::identity::{TlsClient, TlsServer, certificates, provider, roots, server_name};
 use super::options::{
     AUTH, AUTH_NONE, AUTH_OPTIONAL, AUTH_REQUIRED, CA, CA_FILE, CERT, CERT_FILE, INSECURE, KEY, KEY_FILE, LEVEL,
     MIN_VERSION, SERVER_NAME,
@@ -89,11 +89,20 @@ fn without_end(value: &[u8]) -> &[u8] {
     value.strip_suffix(b"\0").unwrap_or(value)
 }
 
-/// Nothing is not PEM either: who gives an empty file for his authorities does not want to believe those of the system.
+/// Nothing is not PEM either: who gives an empty file for his authorities does not want to believe those of the system. What it
+/// wraps is looked at now too: an endpoint that is there already would pass over what cannot be used.
 fn pem(option: i32, bytes: Vec<u8>) -> Result<OptionValue> {
     match option {
-        KEY => drop(private_key(&bytes)?),
-        _ => drop(certificates(&bytes)?),
+        KEY => {
+            let key = private_key(&bytes)?;
+            provider().key_provider.load_private_key(key).map_err(|_| Error::INVALID)?;
+        }
+        CA => drop(roots(&certificates(&bytes)?)?),
+        _ => {
+            for certificate in &certificates(&bytes)? {
+                ParsedCertificate::try_from(certificate).map_err(|_| Error::INVALID)?;
+            }
+        }
     }
     Ok(OptionValue::Text(bytes))
 }

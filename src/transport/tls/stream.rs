@@ -23,11 +23,11 @@ use super::identity::{TlsClient, TlsServer, is_of_authority, subject};
 #[derive(Debug)]
 pub struct TlsStream {
     wire: Wire,
-    state: Mutex<State>,
+    state: Mutex<TlsState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct TlsState {
     tls: Connection,
     /// The first bytes that the peer has said: whether this is TLS at all.
     first: Vec<u8>,
@@ -104,7 +104,7 @@ impl TlsStream {
     }
 
     fn new(wire: Wire, tls: Connection) -> TlsStream {
-        let state = State { tls, first: Vec::new(), ended: false, fault: None, full: false, left: Vec::new() };
+        let state = TlsState { tls, first: Vec::new(), ended: false, fault: None, full: false, left: Vec::new() };
         TlsStream { wire, state: Mutex::new(state) }
     }
 
@@ -112,12 +112,12 @@ impl TlsStream {
         self.wire.shut(how)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, TlsState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl TlsState {
     /// Hands records to the kernel until there are none. `WouldBlock`: it takes no more.
     fn push(&mut self, wire: &Wire) -> io::Result<()> {
         while self.tls.wants_write() {

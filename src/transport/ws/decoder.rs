@@ -12,7 +12,7 @@ use super::utf8::Utf8;
 
 /// What came of looking at the bytes that are there.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum DecodeStep {
     /// So many bytes for the pipe; zero if something was only noted.
     Made(usize),
     /// Nothing without more bytes.
@@ -68,15 +68,15 @@ impl Decoder {
     }
 
     /// Goes on with what is in `raw`. `room` is not empty.
-    pub fn step(&mut self, raw: &mut Raw, room: &mut [u8]) -> Result<Step, Violation> {
+    pub fn step(&mut self, raw: &mut Raw, room: &mut [u8]) -> Result<DecodeStep, Violation> {
         if self.given < self.staged.len() {
-            return Ok(Step::Made(self.give(room)));
+            return Ok(DecodeStep::Made(self.give(room)));
         }
         let Some(frame) = &self.frame else { return self.begin(raw) };
         let most = if self.gathered.is_some() { usize::MAX } else { room.len() };
         let count = raw.bytes().len().min(most).min(usize::try_from(frame.left).unwrap_or(usize::MAX));
         if count == 0 {
-            return Ok(Step::Starved);
+            return Ok(DecodeStep::Starved);
         }
         let bytes = &mut raw.bytes_mut()[..count];
         self.reveal(bytes)?;
@@ -93,7 +93,7 @@ impl Decoder {
         };
         raw.consume(count);
         self.end_frame();
-        Ok(Step::Made(made))
+        Ok(DecodeStep::Made(made))
     }
 
     /// How many bytes of payload may be read straight into the room of the pipe.
@@ -122,9 +122,9 @@ impl Decoder {
         count
     }
 
-    fn begin(&mut self, raw: &mut Raw) -> Result<Step, Violation> {
+    fn begin(&mut self, raw: &mut Raw) -> Result<DecodeStep, Violation> {
         let expected = Expected { masked: self.masked, continuation: self.gathered.is_some() };
-        let Some((used, head)) = frame::parse(raw.bytes(), expected)? else { return Ok(Step::Starved) };
+        let Some((used, head)) = frame::parse(raw.bytes(), expected)? else { return Ok(DecodeStep::Starved) };
         if head.opcode >= frame::CLOSE {
             return self.hear_control(used, head, raw);
         }
@@ -144,18 +144,20 @@ impl Decoder {
             self.reveal(&mut [])?;
             self.end_frame();
         }
-        Ok(Step::Made(0))
+        Ok(DecodeStep::Made(0))
     }
 
     /// A control frame is heard when it is whole.
-    fn hear_control(&mut self, used: usize, head: Head, raw: &mut Raw) -> Result<Step, Violation> {
+    fn hear_control(&mut self, used: usize, head: Head, raw: &mut Raw) -> Result<DecodeStep, Violation> {
         // At most CONTROL_MAX, as its parser has checked.
-        let Some(payload) = raw.bytes_mut().get_mut(used..used + head.len as usize) else { return Ok(Step::Starved) };
+        let Some(payload) = raw.bytes_mut().get_mut(used..used + head.len as usize) else {
+            return Ok(DecodeStep::Starved);
+        };
         frame::apply(head.mask, 0, payload);
         let step = match head.opcode {
-            frame::CLOSE => Step::Close(frame::close_code(payload)?),
-            frame::PING => Step::Ping(payload.to_vec()),
-            _ => Step::Made(0),
+            frame::CLOSE => DecodeStep::Close(frame::close_code(payload)?),
+            frame::PING => DecodeStep::Ping(payload.to_vec()),
+            _ => DecodeStep::Made(0),
         };
         raw.consume(used + head.len as usize);
         Ok(step)
@@ -266,7 +268,7 @@ mod tests {
     }
 
     /// Feeds the pieces to a server with this limit: what the pipe gets, the steps of note, and how it ends.
-    fn run(pieces: &[&[u8]], limit: Option<u64>, room: usize) -> (Vec<u8>, Vec<Step>, Result<(), Violation>) {
+    fn run(pieces: &[&[u8]], limit: Option<u64>, room: usize) -> (Vec<u8>, Vec<DecodeStep>, Result<(), Violation>) {
         let size_limit = SizeLimit::default();
         size_limit.set(limit);
         let (mut decoder, mut raw) = (Decoder::new(true, size_limit), Raw::default());
@@ -276,8 +278,8 @@ mod tests {
             loop {
                 let mut room = vec![0; room];
                 match decoder.step(&mut raw, &mut room) {
-                    Ok(Step::Made(count)) => made.extend_from_slice(&room[..count]),
-                    Ok(Step::Starved) => break,
+                    Ok(DecodeStep::Made(count)) => made.extend_from_slice(&room[..count]),
+                    Ok(DecodeStep::Starved) => break,
                     Ok(step) => steps.push(step),
                     Err(violation) => return (made, steps, Err(violation)),
                 }
@@ -304,7 +306,7 @@ mod tests {
             for cut in 0..=input.len() {
                 let (made, steps, end) = run(&[&input[..cut], &input[cut..]], Some(4), room);
                 assert_eq!((made, end), (expected.clone(), Ok(())));
-                assert_eq!(steps, [Step::Ping(b"ping".to_vec()), Step::Close(1001)]);
+                assert_eq!(steps, [DecodeStep::Ping(b"ping".to_vec()), DecodeStep::Close(1001)]);
             }
             let bytes: Vec<&[u8]> = input.chunks(1).collect();
             assert_eq!(run(&bytes, None, room).0, expected);

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use super::super::SizeLimit;
 use super::super::framing::{Framing, Parsed};
 use super::super::stream::{Parting, Stream};
-use super::decoder::{Decoder, Raw, Step};
+use super::decoder::{DecodeStep, Decoder, Raw};
 use super::encoder::Encoder;
 use super::frame::{self, Violation};
 use super::framing::WsFraming;
@@ -108,12 +108,12 @@ impl WsStream {
                 _ => self.shake_hands(inlet)?,
             };
             match step {
-                Ok(Step::Made(count)) => made += count,
-                Ok(Step::Ping(payload)) => self.outlet().pong(&*self.wire, &payload),
-                Ok(Step::Close(code)) => self.part(inlet, frame::parting(code), code, ""),
+                Ok(DecodeStep::Made(count)) => made += count,
+                Ok(DecodeStep::Ping(payload)) => self.outlet().pong(&*self.wire, &payload),
+                Ok(DecodeStep::Close(code)) => self.part(inlet, frame::parting(code), code, ""),
                 Err(Violation(code, reason)) => self.part(inlet, Parting::Violation, code, reason),
-                Ok(Step::Starved) if dry => break,
-                Ok(Step::Starved) => match self.fetch(inlet, &mut room[made..]) {
+                Ok(DecodeStep::Starved) if dry => break,
+                Ok(DecodeStep::Starved) => match self.fetch(inlet, &mut room[made..]) {
                     Ok(Fetched { count, is_end: true, .. }) => return Ok(made + count),
                     Ok(fetched) => {
                         made += fetched.count;
@@ -149,12 +149,12 @@ impl WsStream {
     }
 
     /// Goes on with the opening handshake. When it is done, the pipe hears the greeting of a fitting peer.
-    fn shake_hands(&self, inlet: &mut Inlet) -> io::Result<Result<Step, Violation>> {
+    fn shake_hands(&self, inlet: &mut Inlet) -> io::Result<Result<DecodeStep, Violation>> {
         let mut outlet = self.outlet();
         let own = outlet.encoder.own();
         let used = match &inlet.state {
             Hearing::Reply { key } => match handshake::welcome(inlet.raw.bytes(), own, key) {
-                Parsed::Partial => return Ok(Ok(Step::Starved)),
+                Parsed::Partial => return Ok(Ok(DecodeStep::Starved)),
                 Parsed::Whole { used, value } => {
                     outlet.is_silent = value;
                     used
@@ -165,7 +165,7 @@ impl WsStream {
                 }
             },
             _ => match handshake::answer(inlet.raw.bytes(), own) {
-                None => return Ok(Ok(Step::Starved)),
+                None => return Ok(Ok(DecodeStep::Starved)),
                 Some(Answer::Welcome { used, reply, is_nanomsg }) => {
                     outlet.is_silent = is_nanomsg;
                     outlet.say(&*self.wire, &reply);
@@ -183,7 +183,7 @@ impl WsStream {
         inlet.raw.consume(used);
         inlet.decoder.stage(WsFraming.greeting(handshake::peer_of(own)).to_vec());
         inlet.state = Hearing::Frames;
-        Ok(Ok(Step::Made(0)))
+        Ok(Ok(DecodeStep::Made(0)))
     }
 
     /// Closes by agreement, or because the peer broke the rules.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use nanomsg::qi::bus::Objects;
-use nanomsg::qi::calls::CallError;
+use nanomsg::qi::client::CallError;
 use nanomsg::qi::meta::{Declared, MetaMethod};
 use nanomsg::qi::server::{Answer, Call, Object, ObjectBuilder, WeakObject};
 use nanomsg::qi::signature::Signature;

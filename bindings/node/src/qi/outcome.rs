@@ -3,8 +3,8 @@
 use std::ptr;
 use std::rc::Rc;
 
-use nanomsg::core::Error;
-use nanomsg::qi::calls::CallError;
+use nanomsg::Error;
+use nanomsg::qi::client::CallError;
 use napi::sys;
 
 use crate::buffers::Raw;

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nanomsg::core::Error;
+use nanomsg::Error;
 use nanomsg::qi::bus::Objects;
-use nanomsg::qi::calls::{self, CallError, Received};
+use nanomsg::qi::client::WhenFull;
+use nanomsg::qi::client::{self, CallError, Received};
 use nanomsg::qi::client::{CallOptions, Canceler, Completion, Event, Proxy, SubscribeOptions, Subscription};
-use nanomsg::qi::endpoint::WhenFull;
 use nanomsg::qi::meta::{Declared, MetaObject};
 use nanomsg::qi::server::Object;
 use nanomsg::qi::value::{Text, Value};
@@ -114,7 +114,7 @@ impl NativeProxy {
         operation: u32,
         options: CallOptions,
         convert: fn(&Rc<Core>, Received) -> Outcome<Raw>,
-        send: impl Fn(&Proxy, &CallOptions, Completion) -> calls::Result<Canceler> + Send + 'static,
+        send: impl Fn(&Proxy, &CallOptions, Completion) -> client::Result<Canceler> + Send + 'static,
     ) -> Outcome<NativeCanceler> {
         let canceler = NativeCanceler::default();
         let post = self.hub.post();

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use nanomsg::qi::bus::{Objects, Provider};
-use nanomsg::qi::calls::{self, CallError};
+use nanomsg::qi::client::{self, CallError};
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
 use nanomsg::qi::meta::ServiceInfo;
 use nanomsg::qi::server::{Options, Server, Verdict};
@@ -121,7 +121,7 @@ impl NativeSession {
     pub fn on_end(&self, number: u32) -> Result<(), Failure> {
         let connection = self.session.connection().map_err(|error| failure(&error))?;
         let post = self.hub.post();
-        let closer = move |reason: &nanomsg::qi::endpoint::Reason| {
+        let closer = move |reason: &nanomsg::qi::client::Reason| {
             let reason = reason.to_string();
             let make = move |core: &Rc<Core>| {
                 Some((NEWS, Raw(Decoder { core, objects: Objects::None }.string(&reason).ok()?)))
@@ -156,7 +156,7 @@ enum Serving {
 }
 
 impl Serving {
-    fn register(&self, name: &str, object: &nanomsg::qi::server::Object) -> calls::Result<u32> {
+    fn register(&self, name: &str, object: &nanomsg::qi::server::Object) -> client::Result<u32> {
         match self {
             Serving::Directory(server) => {
                 server.add_service(name, object).map_err(|error| CallError::Remote(error.to_string()))
@@ -165,7 +165,7 @@ impl Serving {
         }
     }
 
-    fn unregister(&self, name: &str, id: u32) -> calls::Result<()> {
+    fn unregister(&self, name: &str, id: u32) -> client::Result<()> {
         match self {
             Serving::Directory(server) => {
                 server.remove_service(id).map_err(|error| CallError::Remote(error.to_string()))

@@ -4,8 +4,8 @@ use std::ptr;
 use std::rc::Rc;
 
 use nanomsg::qi::bus::Objects;
-use nanomsg::qi::calls::Received;
 use nanomsg::qi::client::Proxy;
+use nanomsg::qi::client::Received;
 use nanomsg::qi::convert::convert;
 use nanomsg::qi::server::Object;
 use nanomsg::qi::signature::{Kind, Signature};

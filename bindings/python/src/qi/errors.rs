@@ -1,6 +1,6 @@
 //! From [`CallError`] to the exceptions of `millrace.qi`.
 
-use nanomsg::qi::calls::CallError;
+use nanomsg::qi::client::CallError;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 

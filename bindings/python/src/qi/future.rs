@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nanomsg::qi::calls::{CallError, Result};
+use nanomsg::qi::client::{CallError, Result};
 use pyo3::prelude::*;
 
 use super::errors::{raise, raise_as};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nanomsg::qi::bus::Objects;
-use nanomsg::qi::calls::{CallError, Received, Result};
+use nanomsg::qi::client::{CallError, Received, Result};
 use nanomsg::qi::client::{CallOptions, Event, PendingCall, Proxy, SubscribeOptions, Subscription, Watch};
 use nanomsg::qi::meta::Declared;
 use pyo3::prelude::*;

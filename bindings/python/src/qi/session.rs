@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use nanomsg::qi::bus::Provider;
-use nanomsg::qi::calls::{CallError, Result};
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
+use nanomsg::qi::client::{CallError, Result};
 use nanomsg::qi::meta::ServiceInfo;
 use nanomsg::qi::server::{Options, Server, Verdict};
 use pyo3::prelude::*;
@@ -188,7 +188,7 @@ impl RawSession {
     fn on_end(&self, py: Python<'_>, callback: Py<PyAny>) -> PyResult<()> {
         let failed = |error: &CallError| super::errors::raise(py, error);
         let connection = self.session(py)?.connection().map_err(|error| failed(&error))?;
-        let closer = move |reason: &nanomsg::qi::endpoint::Reason| {
+        let closer = move |reason: &nanomsg::qi::client::Reason| {
             let reason = reason.to_string();
             pool::run_python(move |py| report(py, callback.call1(py, (reason,))));
         };

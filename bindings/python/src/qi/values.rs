@@ -1,7 +1,7 @@
 //! Values of Python as values of the bus, and back.
 
 use nanomsg::qi::bus::Objects;
-use nanomsg::qi::calls::Received;
+use nanomsg::qi::client::Received;
 use nanomsg::qi::convert::convert;
 use nanomsg::qi::server::Object;
 use nanomsg::qi::signature::{Kind, Signature};

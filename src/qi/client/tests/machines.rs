@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::qi::calls::alarm::Alarm;
 use crate::qi::calls::replies::{Counts, Entry, Match, Replies};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::authentication::{Authentication, Credentials, Step};
+use crate::qi::client::authentication::{Authentication, AuthenticationStep, Credentials};
 use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, endpoints};
 use crate::qi::client::retry::{Backoff, Retry};
 use crate::qi::message::{Header, Type};
@@ -26,10 +26,10 @@ fn authentication_takes_what_both_sides_have() {
     assert_eq!(machine.opening().capabilities(), ours);
     assert!(machine.opening().user().is_none());
     let theirs = Capabilities { meta_object_cache: true, message_flags: true, ..Capabilities::default() };
-    assert_eq!(machine.replied(CapabilityMap::reply(&theirs, AuthState::Done)), Step::Done(theirs));
+    assert_eq!(machine.replied(CapabilityMap::reply(&theirs, AuthState::Done)), AuthenticationStep::Done(theirs));
     // A server of long ago says nothing about itself; a state of any width will do.
     let mut machine = Authentication::new(ours, Credentials::default());
-    assert_eq!(machine.replied(with_state(Value::Int8(3))), Step::Done(Capabilities::default()));
+    assert_eq!(machine.replied(with_state(Value::Int8(3))), AuthenticationStep::Done(Capabilities::default()));
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn what_is_announced_first_stays() {
     machine.announced(early.announced());
     let reply = CapabilityMap::reply(&Capabilities::OURS, AuthState::Done);
     let shared = Capabilities { message_flags: true, ..Capabilities::default() };
-    assert_eq!(machine.replied(reply), Step::Done(shared));
+    assert_eq!(machine.replied(reply), AuthenticationStep::Done(shared));
 }
 
 #[test]
@@ -54,25 +54,27 @@ fn further_rounds_carry_only_what_the_authenticator_says() {
     assert_eq!(machine.opening().user(), Some(&b"nao"[..]));
     let mut question = CapabilityMap::reply(&Capabilities::OURS, AuthState::Continue);
     question.set("auth_newToken", "n".into());
-    let Step::Again(map) = machine.replied(question) else { panic!("another round") };
+    let AuthenticationStep::Again(map) = machine.replied(question) else { panic!("another round") };
     let keys: Vec<_> = map.entries().map(|(key, _)| key.lossy().into_owned()).collect();
     assert_eq!(keys, ["auth_answer", "auth_user"]);
-    assert_eq!(machine.replied(with_state(3u32.into())), Step::Done(Capabilities::OURS));
+    assert_eq!(machine.replied(with_state(3u32.into())), AuthenticationStep::Done(Capabilities::OURS));
 }
 
 #[test]
 fn authentication_ends_some_time() {
     let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
-    let rounds = (0..100).take_while(|_| matches!(machine.replied(with_state(2u32.into())), Step::Again(_))).count();
+    let rounds = (0..100)
+        .take_while(|_| matches!(machine.replied(with_state(2u32.into())), AuthenticationStep::Again(_)))
+        .count();
     assert_eq!(rounds, 16);
     for state in [Value::UInt32(0), Value::UInt32(4), "3".into(), Value::Void] {
         let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
-        assert!(matches!(machine.replied(with_state(state)), Step::Nonsense(_)));
+        assert!(matches!(machine.replied(with_state(state)), AuthenticationStep::Nonsense(_)));
     }
     let mut refusal = with_state(1u32.into());
     refusal.set("__qi_auth_err_reason", "who are you".into());
     let mut machine = Authentication::new(Capabilities::OURS, Credentials::default());
-    assert_eq!(machine.replied(refusal), Step::Refused("who are you".into()));
+    assert_eq!(machine.replied(refusal), AuthenticationStep::Refused("who are you".into()));
 }
 
 fn call(id: u32) -> Header {

@@ -93,7 +93,7 @@ fn finish<S>(out: Aftermath<S>) {
 
 fn ids(ring: &Ring) -> Vec<u32> {
     let mut wakes = Wakes::new();
-    std::iter::from_fn(|| match ring.take(None, &mut wakes) {
+    std::iter::from_fn(|| match ring.take(&mut wakes) {
         Some(Next::Message(message)) => Some(message.header.id),
         _ => None,
     })
@@ -197,9 +197,9 @@ fn a_once_handler_takes_one_message_and_ends() {
     assert_eq!(house.told(), [("answer", Reason::Filter)]);
     assert_eq!(house.remove(id), Err(Error::INVALID));
     let mut wakes = Wakes::new();
-    assert!(matches!(ring.take(None, &mut wakes), Some(Next::Message(_))), "what was queued stays");
-    assert_eq!(ring.take(None, &mut wakes), Some(Next::End(Reason::Filter)));
-    assert_eq!(ring.take(None, &mut wakes), Some(Next::End(Reason::Filter)));
+    assert!(matches!(ring.take(&mut wakes), Some(Next::Message(_))), "what was queued stays");
+    assert_eq!(ring.take(&mut wakes), Some(Next::End(Reason::Filter)));
+    assert_eq!(ring.take(&mut wakes), Some(Next::End(Reason::Filter)));
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn a_queue_is_bounded_in_bytes_and_takes_a_single_message_of_any_size() {
     assert!(ring.push(&message(1, 5000), &mut wakes), "alone");
     assert!(!ring.push(&message(2, 0), &mut wakes));
     assert_eq!(ring.counts(), (1, 1));
-    let taken = || match ring.take(None, &mut Wakes::new()) {
+    let taken = || match ring.take(&mut Wakes::new()) {
         Some(Next::Message(message)) => message.header.id,
         other => panic!("{other:?}"),
     };

@@ -101,7 +101,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn take(ring: &Ring) -> Option<Next> {
-    ring.take(None, &mut Wakes::new())
+    ring.take(&mut Wakes::new())
 }
 
 proptest! {
