@@ -6,15 +6,18 @@ mod support;
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use python_binding::{PYTHON, binding};
+use support::installed::files_below;
 use support::libqi::{self, Service};
-use support::{Outcome, ScratchDir, free_port, python_binding, require_tool, run};
+use support::{Outcome, ScratchDir, cargo, free_port, python_binding, require_tool, run};
 
 const LIMIT: Duration = Duration::from_secs(300);
+/// The engine is compiled for it, and for the first time.
+const BUILD: Duration = Duration::from_secs(900);
 
 /// Runs Python on what is installed, in a directory where nothing else is.
 fn python(arguments: &[&str]) -> Outcome {
@@ -34,6 +37,32 @@ fn below(path: &str) -> String {
 fn its_own_tests() {
     let outcome = python(&["-m", "pytest", "-q", "-p", "no:cacheprovider", &below("tests")]);
     println!("{}", outcome.stdout);
+}
+
+/// What PyPI would take as the source: nothing of the tree is missing in it, so that it builds where there is nothing else. (Checked, not
+/// built: building once more would take as long as all the rest.)
+#[test]
+fn the_source_archive_has_what_builds_it() {
+    let dir = ScratchDir::new();
+    let mut maturin = Command::new(&*PYTHON);
+    maturin.args(["-m", "maturin", "sdist", "--manifest-path", &below("Cargo.toml"), "--out"]).arg(dir.path(""));
+    run(&mut maturin, LIMIT).expect_success("maturin sdist");
+    let name = "millrace_nanomsg-0.1.0";
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf").arg(dir.path(&format!("{name}.tar.gz"))).arg("-C").arg(dir.path(""));
+    run(&mut tar, LIMIT).expect_success("tar");
+
+    let unpacked = dir.path(name);
+    assert_eq!(python_files(&unpacked.join("python")), python_files(&binding().join("python")));
+    let mut cargo = cargo();
+    cargo.args(["check", "--quiet", "--locked", "--offline", "--manifest-path", "bindings/python/Cargo.toml"]);
+    cargo.current_dir(&unpacked).env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/python-sdist"));
+    run(&mut cargo, BUILD).expect_success("cargo check in the unpacked archive");
+}
+
+fn python_files(directory: &Path) -> Vec<String> {
+    let files = files_below(directory).into_iter();
+    files.filter(|file| !file.contains("__pycache__") && !file.ends_with(".so")).collect()
 }
 
 #[test]

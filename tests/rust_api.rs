@@ -248,6 +248,17 @@ fn futures_end_when_their_question_is_given_up() -> Result<()> {
     Ok(())
 }
 
+fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it does not come");
+        thread::yield_now();
+    }
+}
+
 /// What the future comes to, polled whenever it is woken.
 fn block_on<F: Future>(mut future: Pin<&mut F>) -> F::Output {
     let (wakes, waker) = counted();
@@ -290,6 +301,50 @@ fn contexts_are_awaited_for_themselves() -> Result<()> {
         assert_eq!(block_on(two)?, "two");
         assert_eq!(block_on(one)?, "one");
     }
+    Ok(())
+}
+
+/// What is for one peer waits for that one, whatever others take; and for nobody who is not there.
+#[test]
+fn a_future_waits_for_one_peer() -> Result<()> {
+    let hub = Socket::new(Protocol::Bus)?;
+    hub.set_recv_peer(true)?;
+    let address = hub.address(hub.bind("tcp://127.0.0.1:0")?)?;
+    let (slow, quick) = (Socket::new(Protocol::Bus)?, Socket::new(Protocol::Bus)?);
+    let mut pipes = Vec::new();
+    for (name, member) in [("slow", &slow), ("quick", &quick)] {
+        member.connect(&address)?;
+        member.wait_peers(1, SOON)?;
+        member.send(name)?;
+        pipes.push(hub.recv()?.peer().map(|peer| peer.pipe).expect("it was asked for"));
+    }
+    let large = vec![1; 100_000];
+    let (wakes, waker) = counted();
+    let mut sent = 0;
+    let mut waiting = loop {
+        let mut future = Box::pin(hub.send_to_async(pipes[0], &large));
+        match poll_once(future.as_mut(), &waker) {
+            Poll::Ready(outcome) => outcome?,
+            Poll::Pending => break future,
+        }
+        sent += 1;
+    };
+    block_on(pin!(hub.send_to_async(pipes[1], "meanwhile")))?;
+    assert_eq!(quick.recv()?, "meanwhile");
+
+    let reads = thread::spawn(move || (0..=sent).try_for_each(|_| slow.recv().map(drop)).map(|()| slow));
+    loop {
+        match poll_once(waiting.as_mut(), &waker) {
+            Poll::Ready(outcome) => break outcome?,
+            Poll::Pending => woken(&wakes),
+        };
+    }
+    drop(waiting);
+    let slow = reads.join().expect("it does not panic")?;
+    slow.close()?;
+    let gone = until(|| hub.send_to(pipes[0], "late").err());
+    assert_eq!(gone, Error::HOST_UNREACHABLE);
+    assert_eq!(block_on(pin!(hub.send_to_async(pipes[0], "late"))), Err(Error::HOST_UNREACHABLE));
     Ok(())
 }
 

@@ -56,6 +56,8 @@ export interface Options extends TimeLimits {
   connectTimeout?: number;
   /** After so long a silence the system asks whether the peer is still there; 60000 at first, 0: never. */
   keepAlive?: number;
+  /** Whether `receiveMessage` tells who sent a message; false at first. */
+  receivePeer?: boolean;
   /** Networks that bound addresses take connections from, as `127.0.0.1, 10.0.0.0/8`; '' at first: all. */
   acceptFrom?: string;
   /** Connections that a bound address has at a time; -1 at first: no limit. */
@@ -142,6 +144,27 @@ export class Endpoint {
   close(): void;
 }
 
+/** The other end of a connection. */
+export interface Peer {
+  /** The connection, by a number that is not used again soon; the same that events have. */
+  readonly connection: number;
+  /** An IP address with its port, over ipc the process with its user and group in words; empty if it is not known, or in this process. */
+  readonly address: string;
+  /** The process, over ipc and its like, as the kernel vouches for it. Numbers of processes are used again: decide by the user. */
+  readonly process?: { readonly pid: number; readonly uid: number; readonly gid: number };
+  /** Whom the certificate names that a TLS peer has shown, as `CN=sensor 7,O=Example`. */
+  readonly subject?: string;
+}
+
+/** A message with all that is known of it. */
+export interface Message {
+  readonly body: Buffer;
+  /** The protocol's header; empty, unless the socket is raw. */
+  readonly header: Buffer;
+  /** Who sent it; undefined if it came while `receivePeer` was false. */
+  readonly peer?: Peer;
+}
+
 /** What sockets and their contexts have in common: messages, and waiting for them. */
 export abstract class Messages extends EventEmitter implements AsyncIterable<Buffer> {
   protected constructor();
@@ -172,6 +195,9 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
   receiveMany(maximum?: number, options?: WaitOptions): Promise<Buffer[]>;
   /** Receives a message of a raw socket with the protocol's header. */
   receiveRaw(options?: WaitOptions): Promise<{ header: Buffer; body: Buffer }>;
+
+  /** Receives a message with all that is known of it: its header, on a raw socket, and who sent it, while `receivePeer` is true. */
+  receiveMessage(options?: WaitOptions): Promise<Message>;
 
   /** The messages that come; ends when the socket is closed. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>;
@@ -228,6 +254,7 @@ export class Socket extends Messages {
   ipv4Only: boolean;
   name: string;
   receiveMaxSize: number;
+  receivePeer: boolean;
   maxTtl: number;
   spin: boolean;
   tcpNoDelay: boolean;
@@ -267,6 +294,12 @@ export class Socket extends Messages {
 
   /** What happens to its addresses and connections from now on. */
   monitor(): Monitor;
+  /**
+   * Sends a message to one peer alone: one that a message came from, or the `connection` of an event. Waits while that peer takes no more,
+   * also where the socket would drop what one has no room for. `EHOSTUNREACH` if it is not there, or no more; `ENOTSUP` of Req, Rep, Surveyor
+   * and Respondent unless they are raw. An answer of a raw Rep or Respondent needs the header of what it answers.
+   */
+  sendTo(peer: Peer | number, data: Data, options?: WaitOptions & { header?: Data }): Promise<void>;
   /** Waits until at least so many peers (1) are there: before a publish, say, which nobody would hear otherwise. */
   waitPeers(count?: number, options?: WaitOptions): Promise<void>;
   /** All that is known of the socket now: what it is, its options, statistics, endpoints and connections. More may come. */

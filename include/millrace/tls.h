@@ -7,7 +7,7 @@
 
 /**
  * The level of these options. They hold for endpoints made later, and for connections made later of endpoints that there are: so a
- * certificate can be replaced while peers are connected. Values that cannot be right fail when they are set, with EINVAL (no PEM, not an
+ * certificate can be replaced while peers are connected. Values that cannot be right fail when they are set, with EINVAL (no PEM, or around something else, not an
  * option's value), or what the system says of a file (ENOENT, EACCES...); what does not fit together fails at nn_bind or
  * nn_connect, with EINVAL.
  */
@@ -25,7 +25,8 @@
 #define NN_TLS_CERT_FILE 2
 
 /**
- * string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted.
+ * string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted: RSA of at least
+ * 2048 bits, ECDSA on P-256 or P-384, Ed25519. Of other kinds: EINVAL.
  */
 #define NN_TLS_KEY 3
 

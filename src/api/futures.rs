@@ -53,7 +53,12 @@ impl Socket {
 
     /// Sends a message, in any async runtime: see [`Socket::recv_async`]. A future that is dropped before it is ready has sent nothing.
     pub fn send_async<B: AsRef<[u8]> + Unpin>(&self, body: B) -> SendFuture<'_, B> {
-        SendFuture { waiting: WaitingTask::of(Awaited::Socket(self)), body }
+        SendFuture { waiting: WaitingTask::of(Awaited::Socket(self)), to: None, body }
+    }
+
+    /// Sends a message to one peer alone, in any async runtime: see [`Socket::send_to`] and [`Socket::send_async`].
+    pub fn send_to_async<B: AsRef<[u8]> + Unpin>(&self, pipe: u64, body: B) -> SendFuture<'_, B> {
+        SendFuture { waiting: WaitingTask::of(Awaited::Socket(self)), to: Some(pipe), body }
     }
 }
 
@@ -101,7 +106,7 @@ impl Context {
 
     /// As [`Socket::send_async`].
     pub fn send_async<B: AsRef<[u8]> + Unpin>(&self, body: B) -> SendFuture<'_, B> {
-        SendFuture { waiting: WaitingTask::of(Awaited::Context(self)), body }
+        SendFuture { waiting: WaitingTask::of(Awaited::Context(self)), to: None, body }
     }
 }
 
@@ -127,13 +132,15 @@ impl Awaited<'_> {
 
     fn poll_send(
         self,
+        to: Option<u64>,
         message: &mut core::Message<'_>,
         place: &mut Place,
         task: &task::Context<'_>,
     ) -> Poll<Result<usize>> {
-        match self {
-            Awaited::Socket(socket) => socket.engine()?.poll_send(message, place, task),
-            Awaited::Context(context) => context.engine()?.poll_send(message, place, task),
+        match (self, to) {
+            (Awaited::Socket(socket), None) => socket.engine()?.poll_send(message, place, task),
+            (Awaited::Socket(socket), Some(pipe)) => socket.engine()?.poll_send_to(pipe, message, place, task),
+            (Awaited::Context(context), _) => context.engine()?.poll_send(message, place, task),
         }
     }
 
@@ -180,10 +187,12 @@ impl Future for RecvFuture<'_> {
     }
 }
 
-/// What [`Socket::send_async`] and [`Context::send_async`] return.
+/// What [`Socket::send_async`], [`Socket::send_to_async`] and [`Context::send_async`] return.
 #[must_use = "futures do nothing unless they are awaited"]
 pub struct SendFuture<'a, B> {
     waiting: WaitingTask<'a>,
+    /// To one peer's connection alone.
+    to: Option<u64>,
     body: B,
 }
 
@@ -191,9 +200,9 @@ impl<B: AsRef<[u8]> + Unpin> Future for SendFuture<'_, B> {
     type Output = Result<()>;
 
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Result<()>> {
-        let SendFuture { waiting: WaitingTask { awaited, place }, body } = self.get_mut();
+        let SendFuture { waiting: WaitingTask { awaited, place }, to, body } = self.get_mut();
         let mut message = core::Message::new(Body::Borrowed(body.as_ref()));
-        awaited.poll_send(&mut message, place, task).map_ok(drop)
+        awaited.poll_send(*to, &mut message, place, task).map_ok(drop)
     }
 }
 

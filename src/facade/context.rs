@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::core::options::{self, OptionValue, int};
-use crate::core::{ContextId, Error, Kind, Message, Result};
+use crate::core::{ContextId, Error, Kind, Result};
 
-use super::blocking::Wait;
 use super::close::Closing;
 use super::socket::Socket;
 use super::state::SocketState;
@@ -55,34 +54,6 @@ impl Context {
     /// The type of its socket.
     pub fn kind(&self) -> &'static Kind {
         self.socket.kind()
-    }
-
-    /// As [`Socket::send`].
-    #[inline]
-    pub fn send(&self, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        self.socket.send_in(self.id, message, wait)
-    }
-
-    /// As [`Socket::send_to`]. Contexts of their own do not: `ENOTSUP`.
-    pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        self.socket.send_to(pipe, message, wait)
-    }
-
-    /// As [`Socket::recv`].
-    pub fn recv(&self, wait: Wait) -> Result<Message<'static>> {
-        let mut message = Message::default();
-        self.recv_into(&mut message, wait).map(|()| message)
-    }
-
-    /// As [`Socket::recv_into`].
-    #[inline]
-    pub fn recv_into(&self, into: &mut Message<'_>, wait: Wait) -> Result<()> {
-        self.socket.recv_in(self.id, into, wait)
-    }
-
-    /// As [`Socket::give_back`].
-    pub fn give_back(&self, message: Message<'static>) {
-        self.socket.with(|state| state.core.give_back(self.id, message));
     }
 
     /// As [`Socket::cancel`].

@@ -74,7 +74,7 @@ impl SocketState {
                 "id": id,
                 "address": address,
                 "kind": endpoint.kind(),
-                "state": endpoint.state(),
+                "state": endpoint.state(pipes),
                 "last_error": endpoint.error.map(Error::text),
                 "pipes": pipes,
             }))
@@ -103,10 +103,12 @@ impl Endpoint {
         }
     }
 
-    fn state(&self) -> &'static str {
+    /// With so many pipes.
+    fn state(&self, pipes: usize) -> &'static str {
         match &self.kind {
             EndpointKind::Listen(_) | EndpointKind::InprocBind => "listening",
             EndpointKind::Dial(dial) => dial.state(),
+            EndpointKind::InprocConnect if pipes > 0 => "connected",
             EndpointKind::InprocConnect => "connecting",
         }
     }
@@ -163,6 +165,15 @@ mod tests {
         assert_eq!(value["endpoints"][0]["state"], "listening");
         assert_eq!(value["options"]["linger"], 1000);
         assert_eq!(value["statistics"]["current_connections"], 0);
+        let other = session.socket(false, 0x10, "other").unwrap();
+        other.connect(b"inproc://described").unwrap();
+        let state = |socket: &Socket| {
+            let value: Value = serde_json::from_str(&socket.describe().unwrap()).unwrap();
+            value["endpoints"].as_array().unwrap().last().unwrap()["state"].clone()
+        };
+        assert_eq!(state(&other), "connecting");
+        socket.bind(b"inproc://described").unwrap();
+        assert_eq!([state(&other), state(&socket)], ["connected", "listening"]);
         socket.close().unwrap();
         assert!(socket.describe().is_err());
         session.stop();

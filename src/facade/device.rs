@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::core::{Error, Message};
 use crate::sys::signals::spawn_without_signals;
 
-use super::blocking::Wait;
 use super::socket::Socket;
+use super::transfer::Wait;
 
 /// Forwards between two raw sockets, both ways if they can, until it fails; gives the error. `EINVAL` if the sockets
 /// are not raw, not of one protocol, or not each other's complement.

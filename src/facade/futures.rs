@@ -1,11 +1,17 @@
 //! Calls that a task of an async runtime waits for, of whichever: it is woken through its own waker, and no thread waits.
 
-use std::task::{self, Poll};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::task::{self, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
 
 use crate::core::socket::Progress;
 use crate::core::{ContextId, Error, Message, Result};
+use crate::reactor::time_left;
+use crate::sys::eventfd::Bell;
 
 use super::context::Context;
+use super::process;
 use super::socket::Socket;
 use super::state::SocketState;
 use super::waiters::Side;
@@ -61,6 +67,17 @@ impl Socket {
         task: &task::Context<'_>,
     ) -> Poll<Result<()>> {
         self.poll_recv_in(ContextId::SOCKET, into, place, task)
+    }
+
+    /// As [`Socket::send_to`] for a task, as [`Context::poll_send`].
+    pub fn poll_send_to(
+        &self,
+        pipe: u64,
+        message: &mut Message<'_>,
+        place: &mut Place,
+        task: &task::Context<'_>,
+    ) -> Poll<Result<usize>> {
+        self.poll_once(ContextId::SOCKET, Side::SendTo, place, task, |state| state.send_to(pipe, message))
     }
 
     /// As [`Context::give_up`].
@@ -126,5 +143,75 @@ impl Socket {
             self.runtime().reactor.flush_begun();
         }
         outcome
+    }
+}
+
+/// Sends to one peer in an event loop that knows descriptors, where SNDFD tells of the socket as a whole. Dropping it ends the wait.
+#[derive(Debug)]
+pub struct PeerSender {
+    socket: Arc<Socket>,
+    pipe: u64,
+    place: Place,
+    bell: Arc<BellWaker>,
+    generation: u64,
+}
+
+/// Rings a descriptor.
+#[derive(Debug)]
+struct BellWaker(Bell);
+
+impl Wake for BellWaker {
+    fn wake(self: Arc<Self>) {
+        // It fails only if the program has closed the descriptor, and then nobody watches it.
+        let _ = self.0.ring();
+    }
+}
+
+impl PeerSender {
+    /// For the peer whose connection has this number. `EMFILE`.
+    pub fn new(socket: &Arc<Socket>, pipe: u64) -> Result<PeerSender> {
+        let bell = Arc::new(BellWaker(Bell::new()?));
+        let (socket, generation) = (Arc::clone(socket), process::generation());
+        Ok(PeerSender { socket, pipe, place: Place::default(), bell, generation })
+    }
+
+    /// Tries. `EAGAIN`: the descriptor will be readable when it is worth another try, and the message is as it was. Else the descriptor
+    /// stays readable, for who waits with another message. Other errors as for [`Socket::send_to`].
+    pub fn attempt(&mut self, message: &mut Message<'_>) -> Result<()> {
+        self.bell.0.still();
+        let waker = Waker::from(Arc::clone(&self.bell));
+        let task = task::Context::from_waker(&waker);
+        match self.socket.poll_send_to(self.pipe, message, &mut self.place, &task) {
+            Poll::Ready(outcome) => {
+                waker.wake();
+                outcome.map(drop)
+            }
+            Poll::Pending => Err(Error::AGAIN),
+        }
+    }
+
+    /// Tries until it succeeds, for at most so long (`None`: for ever). `ETIMEDOUT`; `EINTR`, and the wait can go on.
+    pub fn wait(&mut self, message: &mut Message<'_>, limit: Option<Duration>) -> Result<()> {
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        loop {
+            match self.attempt(message) {
+                Err(Error::AGAIN) => self.bell.0.wait(time_left(deadline))?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// To be polled only.
+    pub fn fd(&self) -> RawFd {
+        self.bell.0.fd()
+    }
+}
+
+impl Drop for PeerSender {
+    fn drop(&mut self) {
+        // In a forked child the wait is the parent's, whose threads may have held the socket's lock.
+        if self.generation == process::generation() {
+            self.socket.give_up(&mut self.place);
+        }
     }
 }

@@ -2,15 +2,14 @@
 //!
 //! A socket is a monitor: all its state (`state.rs`) is behind one lock (`guard.rs`), and whoever holds it is the engine for that
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
-//! it (waking, telling peers, large writes), and waits if it must (`blocking.rs`).
+//! it (waking, telling peers, large writes), and waits if it must (`transfer.rs`).
 //!
 //! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes, peers,
-//! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · blocking, socket · context, futures, binding,
+//! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · socket · context, transfer, futures, binding,
 //! inproc, events, close, poll, device, snapshot, description · session, process.
 
 mod alarm;
 mod binding;
-mod blocking;
 mod close;
 mod context;
 mod contexts;
@@ -41,19 +40,20 @@ mod session;
 mod snapshot;
 mod socket;
 mod state;
+mod transfer;
 mod waiters;
 mod work;
 
-pub use blocking::Wait;
 pub use close::Closing;
 pub use context::Context;
 pub use device::{device, loopback};
-pub use futures::Place;
+pub use futures::{PeerSender, Place};
 pub use logging::{Level, Sink, set_logging};
 pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};
 pub use session::Session;
 pub use snapshot::metrics;
 pub use socket::Socket;
+pub use transfer::Wait;
 
 pub use crate::core::options::OptionValue;

@@ -4,15 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::core::options::{self, OptionValue};
-use crate::core::socket::Progress;
 use crate::core::statistics::Statistics;
-use crate::core::{ContextId, Error, Kind, Message, Result, SocketCore};
-use crate::reactor::WaitMode;
-use crate::reactor::parker::Parker;
+use crate::core::{ContextId, Error, Kind, Result, SocketCore};
 use crate::transport::source::Source;
 use crate::transport::system;
 
-use super::blocking::{Wait, patience};
 use super::guard::{SocketGuard, StateLock};
 use super::runtime::Runtime;
 use super::state::SocketState;
@@ -57,49 +53,6 @@ impl Socket {
         self.raw
     }
 
-    /// Sends a message, and gives the body's length; what is left of the message means nothing then. On any error it is
-    /// left as it was.
-    /// `ENOTSUP`, `EAGAIN`, `ETIMEDOUT`, `EINTR`, `EBADF`, `EFSM`, `EINVAL` (nanomsg-api.md 2.5).
-    pub fn send(&self, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        self.send_in(ContextId::SOCKET, message, wait)
-    }
-
-    /// As [`Socket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
-    /// no more. `EHOSTUNREACH`: it is not there, or no more; `ENOTSUP` for a full REQ, REP, SURVEYOR or RESPONDENT, `EINVAL` for an answer of a
-    /// raw REP or RESPONDENT without the header of what it answers.
-    ///
-    /// [`Peer::pipe`]: crate::core::Peer::pipe
-    /// [`Event::pipe`]: super::Event::pipe
-    pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        let mut guard = self.lock();
-        let outcome = match guard.send_to(pipe, message) {
-            Progress::Done(size) => Ok(size),
-            Progress::Failed(error) => Err(error),
-            Progress::NotNow => {
-                return self
-                    .until_done(guard, (ContextId::SOCKET, Side::SendTo), wait, |state| state.send_to(pipe, message));
-            }
-        };
-        guard.finish();
-        outcome
-    }
-
-    /// Receives a message. Errors as for [`Socket::send`] (nanomsg-api.md 2.6).
-    pub fn recv(&self, wait: Wait) -> Result<Message<'static>> {
-        let mut message = Message::default();
-        self.recv_into(&mut message, wait).map(|()| message)
-    }
-
-    /// Receives a message where the caller has a place for it; what is there means nothing on an error.
-    pub fn recv_into(&self, into: &mut Message<'_>, wait: Wait) -> Result<()> {
-        self.recv_in(ContextId::SOCKET, into, wait)
-    }
-
-    /// Gives back a message just received, as it was: the next receive gets it again. For who has no memory to hand it over.
-    pub fn give_back(&self, message: Message<'static>) {
-        self.with(|state| state.core.give_back(ContextId::SOCKET, message));
-    }
-
     /// Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been.
     /// `ENOTSUP` (not of the types REQ, REP, SURVEYOR and RESPONDENT, or raw), `EBADF`.
     pub fn cancel(&self) -> Result<()> {
@@ -124,38 +77,6 @@ impl Socket {
         self.option_in(ContextId::SOCKET, level, option)
     }
 
-    pub(super) fn send_in(&self, context: ContextId, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
-        if !self.kind.can_send {
-            return Err(Error::NOT_SUPPORTED);
-        }
-        let mut guard = self.lock();
-        let outcome = match guard.send(context, message) {
-            Progress::Done(size) => Ok(size),
-            Progress::Failed(error) => Err(error),
-            Progress::NotNow => {
-                return self.until_done(guard, (context, Side::Send), wait, |state| state.send(context, message));
-            }
-        };
-        guard.finish();
-        outcome
-    }
-
-    pub(super) fn recv_in(&self, context: ContextId, into: &mut Message<'_>, wait: Wait) -> Result<()> {
-        if !self.kind.can_recv {
-            return Err(Error::NOT_SUPPORTED);
-        }
-        let mut guard = self.lock();
-        let outcome = match guard.recv(context, into) {
-            Progress::Done(()) => Ok(()),
-            Progress::Failed(error) => Err(error),
-            Progress::NotNow => {
-                return self.until_done(guard, (context, Side::Recv), wait, |state| state.recv(context, into));
-            }
-        };
-        guard.finish();
-        outcome
-    }
-
     pub(super) fn cancel_in(&self, context: ContextId) -> Result<()> {
         self.with_context(context, |state| {
             state.core.cancel(context, &mut state.pipes)?;
@@ -175,46 +96,6 @@ impl Socket {
             _ if level < 0 || system::has(level, option) => state.transport_options.get(level, option),
             _ => state.core.option(context, level, option),
         })
-    }
-
-    /// A first try has come to nothing: leave, wait, lock, try; until a try has an outcome. (By itself, so that a call that need not
-    /// wait does not prepare for it.)
-    #[cold]
-    #[inline(never)]
-    fn until_done<'s, T>(
-        &'s self,
-        mut guard: SocketGuard<'s>,
-        (context, side): (ContextId, Side),
-        wait: Wait,
-        mut attempt: impl FnMut(&mut SocketState) -> Progress<T>,
-    ) -> Result<T> {
-        let reactor = &self.runtime().reactor;
-        let mode = WaitMode { polls: self.polls(), spins: guard.core.options.spin != 0, ..WaitMode::POLLING };
-        let deadline = match patience(wait, guard.time_limit(context, side)) {
-            Ok(deadline) => deadline,
-            Err(not_now) => {
-                guard.finish();
-                // It may not wait, only see once more what the kernel has.
-                if mode.polls {
-                    reactor.poll_now();
-                }
-                return self.with(attempt).outcome().unwrap_or(Err(not_now));
-            }
-        };
-        let me = Parker::mine();
-        me.take_notice();
-        guard.waiters_of(context, side).add(side, &me);
-        guard.finish();
-        reactor.wait_on(&me, deadline, mode, |me, stay| {
-            self.with(|state| {
-                state.waiters_of(context, side).remove(side, me);
-                let outcome = attempt(state).outcome();
-                if outcome.is_none() && stay {
-                    state.waiters_of(context, side).add(side, me);
-                }
-                outcome
-            })
-        })?
     }
 
     /// The counter with nanomsg's number; `EINVAL` if there is none such.

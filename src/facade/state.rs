@@ -5,8 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::options::OptionValue;
-use crate::core::socket::Progress;
-use crate::core::{Arrivals, Cmd, ContextId, Error, Message, PipeId, Result, SocketCore};
+use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
 use crate::transport::source::Source;
 use crate::transport::stream::Buffers;
 use crate::transport::{EndpointOptions, Setup, TransportOptions};
@@ -65,35 +64,6 @@ impl SocketState {
 
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Open
-    }
-
-    /// What a send comes to now; a socket, or a context, that is being closed fails it.
-    #[inline(always)]
-    pub fn send(&mut self, context: ContextId, message: &mut Message<'_>) -> Progress<usize> {
-        match self.has_open(context) {
-            true => self.core.send(context, message, &mut self.pipes),
-            false => Progress::Failed(Error::BAD_FD),
-        }
-    }
-
-    /// The same of a send to the peer whose connection has this number.
-    pub fn send_to(&mut self, number: u64, message: &mut Message<'_>) -> Progress<usize> {
-        if !self.is_open() {
-            return Progress::Failed(Error::BAD_FD);
-        }
-        match self.core.check_send_to().and_then(|()| self.pipes.attached(number)) {
-            Ok(pipe) => self.core.send_to(pipe, message, &mut self.pipes),
-            Err(error) => Progress::Failed(error),
-        }
-    }
-
-    /// The same of a receive.
-    #[inline(always)]
-    pub fn recv(&mut self, context: ContextId, into: &mut Message<'_>) -> Progress<()> {
-        match self.has_open(context) {
-            true => self.core.recv(context, into, &mut self.pipes),
-            false => Progress::Failed(Error::BAD_FD),
-        }
     }
 
     pub fn feed(&mut self, cmd: Cmd) {

@@ -37,7 +37,7 @@ pub struct Waiters {
     /// Who waits until there are so many peers.
     peers: Vec<(Arc<Parker>, u64)>,
     /// Tasks of async runtimes, with the numbers by which they are removed.
-    tasks: Vec<(u64, Waker, Readiness)>,
+    tasks: Vec<(u64, Waker, Side)>,
     tasks_seen: u64,
     pub close: Option<Arc<Parker>>,
 }
@@ -77,7 +77,7 @@ impl Waiters {
     /// The number by which it can be removed.
     pub fn add_task(&mut self, side: Side, waker: Waker) -> u64 {
         self.tasks_seen += 1;
-        self.tasks.push((self.tasks_seen, waker, Readiness { send: side != Side::Recv, recv: side == Side::Recv }));
+        self.tasks.push((self.tasks_seen, waker, side));
         self.tasks_seen
     }
 
@@ -101,13 +101,17 @@ impl Waiters {
                 work.push(Job::Wake(parker));
             }
         }
-        let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
         if !self.poll.is_empty() {
+            let hit = |want: &Readiness| !open || (want.send && ready.send) || (want.recv && ready.recv);
             work.extend(self.poll.extract_if(.., |(_, want)| hit(want)).map(|(parker, _)| Job::Wake(parker)));
         }
         if !self.tasks.is_empty() {
             // All of them: one that is woken may have been given up, and would not wake the next.
-            work.extend(self.tasks.extract_if(.., |(.., want)| hit(want)).map(|(_, waker, _)| Job::WakeTask(waker)));
+            self.wake_tasks(work, |side| match side {
+                Side::Send => ready.send || !open,
+                Side::SendTo => !open,
+                Side::Recv => ready.recv || !open,
+            });
         }
         if !open {
             work.extend(self.peers.drain(..).map(|(parker, _)| Job::Wake(parker)));
@@ -124,12 +128,19 @@ impl Waiters {
         if !self.send_to.is_empty() {
             work.extend(self.send_to.drain(..).map(Job::Wake));
         }
+        if !self.tasks.is_empty() {
+            self.wake_tasks(work, |side| side == Side::SendTo);
+        }
     }
 
     /// All of them, whether or not there is something to receive.
     pub fn wake_receivers(&mut self, work: &mut Work) {
         work.extend(self.recv.drain(..).map(Job::Wake));
-        work.extend(self.tasks.extract_if(.., |(.., want)| want.recv).map(|(_, waker, _)| Job::WakeTask(waker)));
+        self.wake_tasks(work, |side| side == Side::Recv);
+    }
+
+    fn wake_tasks(&mut self, work: &mut Work, hit: impl Fn(Side) -> bool) {
+        work.extend(self.tasks.extract_if(.., |(.., side)| hit(*side)).map(|(_, waker, _)| Job::WakeTask(waker)));
     }
 
     fn side(&mut self, side: Side) -> &mut VecDeque<Arc<Parker>> {

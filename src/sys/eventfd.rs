@@ -2,8 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 
 use super::Owned;
@@ -53,6 +54,19 @@ impl Bell {
         }
         rustix::io::write(&*self.0, &1u64.to_ne_bytes())?;
         Ok(())
+    }
+
+    /// Waits until it is rung, for at most so long (`None`: for ever). `ETIMEDOUT`; `EINTR`; `EBADF` if the program has closed it.
+    pub fn wait(&self, limit: Option<Duration>) -> io::Result<()> {
+        if !self.0.is_ours() {
+            return Err(Errno::BADF.into());
+        }
+        // What is more than that is for ever.
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        match poll(&mut [PollFd::new(&*self.0, PollFlags::IN)], limit.as_ref())? {
+            0 => Err(Errno::TIMEDOUT.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Forgets that it was rung.

@@ -202,10 +202,11 @@ impl StreamPipe {
     /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
     #[inline]
     pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        let is_appended =
-            self.state == PipeState::Active && self.writing.append(&self.prefix(message), message, coalescing);
-        self.sent += u64::from(is_appended);
-        is_appended
+        if self.state != PipeState::Active || !self.writing.append(&self.prefix(message), message, coalescing) {
+            return false;
+        }
+        self.sent += 1;
+        true
     }
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when

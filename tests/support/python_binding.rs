@@ -30,7 +30,18 @@ pub static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
         pip.env("CARGO_TARGET_DIR", tmp.join("python-target"));
         run(&mut pip, limit).expect_success(&format!("pip install {arguments:?}"));
     };
-    pip(&["pytest>=8,<9", "mypy>=1.8,<2", "pyright>=1.1.400,<2", "uvloop>=0.19", "trio>=0.22", "anyio>=4"], LIMIT);
+    pip(
+        &[
+            "maturin>=1.7,<2",
+            "pytest>=8,<9",
+            "mypy>=1.8,<2",
+            "pyright>=1.1.400,<2",
+            "uvloop>=0.19",
+            "trio>=0.22",
+            "anyio>=4",
+        ],
+        LIMIT,
+    );
     pip(&["--force-reinstall", "--no-deps", binding().to_str().expect("UTF-8 path")], BUILD);
     python
 });

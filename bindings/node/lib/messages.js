@@ -54,7 +54,7 @@ class Messages extends EventEmitter {
     this.#native = native;
     this.#protocol = protocol;
     this.#raw = raw;
-    this.#batches = BATCHES.has(protocol) && !raw;
+    this.#tellPeers(false);
     this.#timeouts = { sendTimeout: undefined, receiveTimeout: undefined, ...(like && like.#timeouts) };
     const slot = newSlot();
     this.#receiving = new Waiting(native, 0, slot);
@@ -79,6 +79,7 @@ class Messages extends EventEmitter {
         throw error;
       }
     };
+    Messages.tellPeers = (messages, yes) => messages.#tellPeers(yes);
     define(this, TIMEOUTS, Messages.native, (messages, name, value) => {
       messages.#timeouts[name] = value === Infinity ? undefined : value;
     });
@@ -250,6 +251,21 @@ class Messages extends EventEmitter {
     return first;
   }
 
+  receiveMessage(options) {
+    return this.#get(() => this.#takeMessage(), options);
+  }
+
+  #takeMessage() {
+    // What was fetched before anybody asked who sent it.
+    if (this.#next < this.#pending.length) return { body: this.#take(), header: Buffer.alloc(0) };
+    return this.#native.receiveMessage();
+  }
+
+  /** In a batch nobody is told who sent what. */
+  #tellPeers(yes) {
+    this.#batches = BATCHES.has(this.#protocol) && !this.#raw && !yes;
+  }
+
   // ---- as an emitter
 
   #flow() {
@@ -365,4 +381,4 @@ Messages.prototype[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] = f
   return this.close();
 };
 
-module.exports = { Messages, PROTOCOLS };
+module.exports = { Messages, PROTOCOLS, bytesOf };

@@ -56,6 +56,8 @@ const TIMEOUTS = {
 const RESENDING = { resendInterval: [48, 1, 'time'] };
 const DEADLINE = { deadline: [98, 1, 'time'] };
 
+const TELLING_PEERS = { receivePeer: [0, 19832, 'flag'] };
+
 const GENERIC = {
   linger: [0, 1, 'time'],
   sendBuffer: [0, 2, 'integer'],
@@ -121,4 +123,4 @@ function hasOption(socket, name) {
   return false;
 }
 
-module.exports = { TIMEOUTS, RESENDING, DEADLINE, GENERIC, define, hasOption };
+module.exports = { TELLING_PEERS, TIMEOUTS, RESENDING, DEADLINE, GENERIC, define, hasOption };

@@ -3,11 +3,12 @@
 
 const native = require('./native.js');
 const { Context } = require('./context.js');
-const { check, translate } = require('./errors.js');
-const { hub } = require('./hub.js');
-const { Messages } = require('./messages.js');
+const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
+const { hub, newSlot, turnDue } = require('./hub.js');
+const { Messages, bytesOf } = require('./messages.js');
 const { Monitor } = require('./monitor.js');
-const { GENERIC, define } = require('./options.js');
+const { GENERIC, TELLING_PEERS, define } = require('./options.js');
+const { Waiting } = require('./waiting.js');
 
 const STATISTICS = {
   establishedConnections: 101,
@@ -44,8 +45,14 @@ class Endpoint {
   }
 }
 
+const EMPTY = Buffer.alloc(0);
+const DONE = Promise.resolve();
+
 class Socket extends Messages {
   #native;
+  // Who waits until a peer takes more, by its connection.
+  #senders = new Map();
+  #alive = true;
   // Those that are open; weakly, since one that nobody waits for may be collected.
   #contexts = new Set();
   #forgotten = new FinalizationRegistry((context) => this.#contexts.delete(context));
@@ -62,6 +69,7 @@ class Socket extends Messages {
 
   static {
     define(this, GENERIC, Messages.native);
+    define(this, TELLING_PEERS, Messages.native, (socket, _, yes) => Messages.tellPeers(socket, yes));
     /** Opens a context of this class. */
     Socket.open = (socket, Class, options) => {
       const opened = translate(() => native.NativeSocket.context(hub, socket.#native), 'context');
@@ -84,6 +92,58 @@ class Socket extends Messages {
 
   context(options) {
     return Socket.open(this, Context, options);
+  }
+
+  async sendTo(peer, data, { header = EMPTY, ...options } = {}) {
+    const connection = typeof peer === 'number' ? peer : peer.connection;
+    if (!Number.isInteger(connection)) throw new TypeError('a peer is what receiveMessage() gives, or the number of a connection');
+    const [head, bytes] = [bytesOf(header), bytesOf(data)];
+    if (options.signal?.aborted) throw aborted(options.signal);
+    // Who waits for this peer is not overtaken.
+    if (!this.#senders.has(connection)) {
+      const sent = this.#native.sendTo(connection, head, bytes);
+      if (sent >= 0) return turnDue() ?? DONE;
+      if (sent !== -EAGAIN) throw new MillraceError(-sent, 'sendTo');
+      const sender = translate(() => this.#native.peerSender(connection), 'sendTo');
+      const waiting = new Waiting(sender, 0, newSlot());
+      waiting.keepAlive(this.#alive);
+      this.#senders.set(connection, waiting);
+    }
+    const waiting = this.#senders.get(connection);
+    return this.#wait(connection, waiting, () => waiting.native.send(head, bytes), options);
+  }
+
+  /** Until a peer takes a message, or for as long as it may. */
+  async #wait(connection, waiting, attempt, options) {
+    try {
+      if (!waiting.busy) {
+        const sent = attempt();
+        if (sent === 0) return;
+        if (sent !== -EAGAIN) throw new MillraceError(-sent, 'sendTo');
+      }
+      const timeout = this.sendTimeout === Infinity ? undefined : this.sendTimeout;
+      await waiting.add(() => attempt() || undefined, 'sendTo', { timeout, ...options });
+    } finally {
+      if (!waiting.busy && this.#senders.get(connection) === waiting) {
+        this.#senders.delete(connection);
+        waiting.close();
+        waiting.native.close();
+      }
+    }
+  }
+
+  ref() {
+    return this.#keepAlive(true, super.ref());
+  }
+
+  unref() {
+    return this.#keepAlive(false, super.unref());
+  }
+
+  #keepAlive(yes, self) {
+    this.#alive = yes;
+    for (const waiting of this.#senders.values()) waiting.keepAlive(yes);
+    return self;
   }
 
   monitor() {
@@ -114,7 +174,9 @@ class Socket extends Messages {
 
   close() {
     if (!this.closed) for (const context of this.#contexts) context.deref()?.close();
-    return super.close();
+    const closing = super.close();
+    for (const waiting of this.#senders.values()) waiting.close();
+    return closing;
   }
 
   [Symbol.for('nodejs.util.inspect.custom')]() {

@@ -7,6 +7,7 @@
 mod buffers;
 mod hub;
 mod monitor;
+mod peers;
 mod qi;
 mod sockets;
 mod uv;

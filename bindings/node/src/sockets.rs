@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use nanomsg::internals::{Body, Closing, Context, Header, Message, Socket, Wait, process};
+use nanomsg::internals::{Body, Closing, Context, Header, Message, PeerSender, Socket, Wait, process};
 use nanomsg::{Error, OptionValue, internals};
 use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
@@ -12,6 +12,7 @@ use napi_derive::napi;
 use crate::buffers::{self, Raw};
 use crate::hub::{Hub, Post, Task};
 use crate::monitor::NativeMonitor;
+use crate::peers::{NativeMessage, NativePeerSender};
 use crate::watching::Watching;
 
 /// Messages above this size get a Buffer of their own.
@@ -127,6 +128,31 @@ impl NativeSocket {
         let mut message = Message::new(Body::Borrowed(buffers::bytes(&env, &body)?));
         message.header = Header::from_slice(buffers::bytes(&env, &header)?);
         Ok(number(self.context.send(&mut message, Wait::No).map(|length| length as i32)))
+    }
+
+    /// As `send`, to the one peer whose connection has this number.
+    #[napi]
+    pub fn send_to(&self, env: Env, connection: f64, header: Unknown<'_>, body: Unknown<'_>) -> Result<i32> {
+        let mut message = Message::new(Body::Borrowed(buffers::bytes(&env, &body)?));
+        message.header = Header::from_slice(buffers::bytes(&env, &header)?);
+        let sent = self.socket().and_then(|socket| socket.send_to(connection as u64, &mut message, Wait::No));
+        Ok(number(sent.map(|length| length as i32)))
+    }
+
+    /// For who must wait until that peer takes more.
+    #[napi]
+    pub fn peer_sender(&self, connection: f64) -> std::result::Result<NativePeerSender, napi::Error<String>> {
+        let sender = self.socket().and_then(|socket| PeerSender::new(socket, connection as u64)).map_err(failure)?;
+        Ok(NativePeerSender::of(self.watching.hub(), sender))
+    }
+
+    /// A message with its header and its peer, or what happened.
+    #[napi(ts_return_type = "NativeMessage | number")]
+    pub fn receive_message(&self, env: Env) -> Result<Either<NativeMessage, i32>> {
+        match self.take() {
+            Ok(message) => NativeMessage::of(&env, message).map(Either::A),
+            Err(error) => Ok(Either::B(-error.errno())),
+        }
     }
 
     /// A message, or what happened.

@@ -79,6 +79,14 @@ async function all(): Promise<void> {
   endpoint.close();
   sub.readable({ highWaterMark: 3 }).pipe(new Pub().writable());
   const { header, body } = await new Socket(48, { raw: true }).receiveRaw();
+  const hub = new Bus({ receivePeer: true });
+  const { body: question, peer } = await hub.receiveMessage({ timeout: 5 });
+  const uid: number | undefined = peer?.process?.uid;
+  if (peer) await hub.sendTo(peer, question, { header: 'h', signal: AbortSignal.timeout(5) });
+  await hub.sendTo(event.connection, 'welcome');
+  console.log(uid, hub.receivePeer);
+  // @ts-expect-error an address is not a peer
+  await hub.sendTo('tcp://127.0.0.1:1', 'x');
   await device(new Socket(16, { raw: true }));
   const count: number = sub.statistics.messagesReceived;
   try {

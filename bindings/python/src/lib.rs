@@ -4,6 +4,7 @@
 mod buffers;
 mod errors;
 mod monitor;
+mod peers;
 mod poller;
 mod qi;
 mod socket;
@@ -15,6 +16,7 @@ use pyo3::prelude::*;
 fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<socket::RawSocket>()?;
     module.add_class::<monitor::RawMonitor>()?;
+    module.add_class::<peers::RawPeerSender>()?;
     module.add_function(wrap_pyfunction!(poller::poll, module)?)?;
     module.add_function(wrap_pyfunction!(poller::device, module)?)?;
     module.add_function(wrap_pyfunction!(socket::close_all, module)?)?;

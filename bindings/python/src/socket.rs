@@ -14,6 +14,7 @@ use pyo3::types::{PyBytes, PyList};
 use crate::buffers::{self, Outgoing};
 use crate::errors::raise;
 use crate::monitor::RawMonitor;
+use crate::peers::{RawPeerSender, Told, told};
 use crate::waiting::until_done;
 
 /// NN_SNDTIMEO and NN_RCVTIMEO.
@@ -182,6 +183,44 @@ impl RawSocket {
     fn recv_raw<'py>(&self, py: Python<'py>, block: bool) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
         let message = self.receive(py, block)?;
         Ok((PyBytes::new(py, &message.header), PyBytes::new(py, message.body.bytes())))
+    }
+
+    /// Body, header, and who sent it: what `millrace.Message` consists of.
+    fn _recv_message<'py>(&self, py: Python<'py>, block: bool) -> PyResult<Told<'py>> {
+        Ok(told(py, &self.receive(py, block)?))
+    }
+
+    /// The same if there is one, else None.
+    fn _try_recv_message<'py>(&self, py: Python<'py>) -> PyResult<Option<Told<'py>>> {
+        match self.present(py)?.recv(Wait::No) {
+            Ok(message) => Ok(Some(told(py, &message))),
+            Err(Error::AGAIN) => Ok(None),
+            Err(error) => Err(raise(py, error, "recv_message")),
+        }
+    }
+
+    /// Sends to one peer alone, by the number of its connection.
+    fn _send_to(
+        &self,
+        py: Python<'_>,
+        connection: u64,
+        data: &Bound<'_, PyAny>,
+        header: &[u8],
+        block: bool,
+    ) -> PyResult<()> {
+        let socket = self.socket(py)?;
+        let outgoing = Outgoing::of(data)?;
+        let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
+        message.header = Header::from_slice(header);
+        match socket.send_to(connection, &mut message, Wait::No) {
+            Ok(_) => Ok(()),
+            Err(Error::AGAIN) if block => {
+                let limit = self.timeouts[Side::Send as usize].load(Ordering::Relaxed);
+                let limit = u32::try_from(limit).ok().map(|milliseconds| f64::from(milliseconds) / 1000.0);
+                RawPeerSender::new(py, socket, connection)?.wait(py, message, limit)
+            }
+            Err(error) => Err(raise(py, error, "send_to")),
+        }
     }
 
     /// Receives a message into a writable buffer. Returns the message's size; if that is more than fits, the rest is lost.

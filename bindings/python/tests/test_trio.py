@@ -134,3 +134,22 @@ def test_outside_of_an_event_loop_it_says_so(address):
         waiting = pull.arecv()
         with pytest.raises(RuntimeError):
             waiting.send(None)
+
+
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_sending_to_one_peer(address, backend):
+    large = b"x" * 100_000
+
+    async def main():
+        with millrace.Bus(bind=address, recv_peer=True) as bus, millrace.Bus(connect=address, recv_timeout=20) as guest:
+            guest.wait_peers(1, timeout=20)
+            guest.send(b"hello")
+            peer = (await bus.arecv_message()).peer
+            with anyio.fail_after(60):
+                async with anyio.create_task_group() as sending:
+                    for _ in range(20):
+                        sending.start_soon(bus.asend_to, peer, large)
+                    for _ in range(20):
+                        assert await guest.arecv() == large
+
+    anyio.run(main, backend=backend)

@@ -1,7 +1,7 @@
 //! `millrace/tls.h`: options of TLS, for tls+tcp:// and wss://.
 
 /// The level of these options. They hold for endpoints made later, and for connections made later of endpoints that there are: so a
-/// certificate can be replaced while peers are connected. Values that cannot be right fail when they are set, with EINVAL (no PEM, not an
+/// certificate can be replaced while peers are connected. Values that cannot be right fail when they are set, with EINVAL (no PEM, or around something else, not an
 /// option's value), or what the system says of a file (ENOENT, EACCES...); what does not fit together fails at nn_bind or
 /// nn_connect, with EINVAL.
 pub const NN_TLS: i32 = -19794;
@@ -11,7 +11,8 @@ pub const NN_TLS: i32 = -19794;
 pub const NN_TLS_CERT: i32 = 1;
 /// string, write-only: the same, by the name of a file, which is read now.
 pub const NN_TLS_CERT_FILE: i32 = 2;
-/// string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted.
+/// string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted: RSA of at least
+/// 2048 bits, ECDSA on P-256 or P-384, Ed25519. Of other kinds: EINVAL.
 pub const NN_TLS_KEY: i32 = 3;
 /// string, write-only: the same, by the name of a file, which is read now.
 pub const NN_TLS_KEY_FILE: i32 = 4;

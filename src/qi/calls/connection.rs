@@ -72,6 +72,16 @@ impl Connection {
         &self.endpoint
     }
 
+    /// The address by which the peer has reached us, if we have accepted it.
+    pub fn local(&self) -> Option<&str> {
+        self.endpoint.local()
+    }
+
+    /// Has `closer` called once, when it ends, with the reason. `Disconnected` if it has ended.
+    pub fn on_close(&self, closer: impl FnOnce(&Reason) + Send + 'static) -> Result<()> {
+        self.endpoint.on_close(closer).map(drop).map_err(CallError::from)
+    }
+
     /// What it is read by.
     pub fn reactor(&self) -> &Arc<Reactor> {
         self.endpoint.reactor()

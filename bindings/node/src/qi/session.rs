@@ -113,7 +113,7 @@ impl NativeSession {
     /// The address of ours on the directory's connection.
     #[napi]
     pub fn local_address(&self) -> Option<String> {
-        self.session.connection().ok()?.endpoint().local().map(str::to_owned)
+        self.session.connection().ok()?.local().map(str::to_owned)
     }
 
     /// Tells `number` the reason, once, when the directory's connection ends.
@@ -128,8 +128,7 @@ impl NativeSession {
             };
             post.send(Task { number, make: Box::new(make) });
         };
-        let told = connection.endpoint().on_close(closer);
-        told.map(drop).map_err(|error| failure(&error.into()))
+        connection.on_close(closer).map_err(|error| failure(&error))
     }
 
     #[napi]

@@ -10,7 +10,7 @@ b'what?'
 
 import atexit
 
-from . import _native, contexts, errors, monitor, poller, sockets
+from . import _native, contexts, errors, monitor, peers, poller, sockets
 from .contexts import Context, ReqContext, SubContext, SurveyorContext
 from .errors import (
     AddressInUse,
@@ -19,12 +19,14 @@ from .errors import (
     Error,
     MessageTooLong,
     NotSupported,
+    PeerGone,
     Terminated,
     Timeout,
     WouldBlock,
     WrongState,
 )
 from .monitor import Event, Monitor
+from .peers import Message, Peer, Process
 from .poller import POLLIN, POLLOUT, Poller
 from .sockets import (
     Bus,
@@ -46,6 +48,7 @@ __all__: list[str] = []
 __all__ += contexts.__all__
 __all__ += errors.__all__
 __all__ += monitor.__all__
+__all__ += peers.__all__
 __all__ += poller.__all__
 __all__ += sockets.__all__
 __version__ = "0.1.0"

@@ -11,6 +11,7 @@ from ._aio import AnyReadiness, current_loop, elsewhere, readiness
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
+from .peers import Message, message
 
 Self = TypeVar("Self", bound="Messages")
 
@@ -40,6 +41,11 @@ class Messages(_native.RawSocket):
         super().cancel()
         if self._readable is not None:
             self._readable.wake()
+
+    def recv_message(self, *, block: bool = True) -> Message:
+        """Receives a message with all that is known of it: its header, on a raw socket, and who sent it, while the socket's ``recv_peer`` is
+        True. Otherwise as :meth:`recv`."""
+        return message(self._recv_message(block))
 
     def _end_waits(self) -> None:
         """Before its descriptors go: tasks that wait find out by trying again."""
@@ -104,11 +110,15 @@ class Messages(_native.RawSocket):
         readable = self._readable
         if readable is None or not readable.belongs_to(current_loop()):
             # Nobody waits in this loop yet, so nobody is overtaken.
-            message = self.try_recv()
-            if message is not None:
-                return message
+            received = self.try_recv()
+            if received is not None:
+                return received
             readable = self._waits_for_messages()
         return await readable.attempt(self.try_recv)
+
+    async def arecv_message(self) -> Message:
+        """As :meth:`recv_message`, in a program on asyncio or trio."""
+        return message(await self._waits_for_messages().attempt(self._try_recv_message))
 
     async def __aenter__(self: Self) -> Self:
         return self
@@ -124,10 +134,10 @@ class Messages(_native.RawSocket):
         """The messages that come; ends when the socket is closed."""
         while True:
             try:
-                message = await self.arecv()
+                received = await self.arecv()
             except (Closed, Terminated):
                 return
-            yield message
+            yield received
 
     def _waits_for_messages(self) -> AnyReadiness:
         loop = current_loop()

@@ -13,6 +13,7 @@ __all__ = [
     "Error",
     "MessageTooLong",
     "NotSupported",
+    "PeerGone",
     "Terminated",
     "Timeout",
     "WouldBlock",
@@ -60,6 +61,10 @@ class ConnectionRefused(Error, ConnectionRefusedError):
     """The peer does not listen (ECONNREFUSED)."""
 
 
+class PeerGone(Error, ConnectionError):
+    """The peer that a message was for is not there, or no more (EHOSTUNREACH)."""
+
+
 class MessageTooLong(Error):
     """The message is larger than may be (EMSGSIZE)."""
 
@@ -72,6 +77,7 @@ _native.set_exceptions(
         errno.ENOTSUP: NotSupported,
         errno.EADDRINUSE: AddressInUse,
         errno.ECONNREFUSED: ConnectionRefused,
+        errno.EHOSTUNREACH: PeerGone,
         errno.EMSGSIZE: MessageTooLong,
         ETERM: Terminated,
         EFSM: WrongState,

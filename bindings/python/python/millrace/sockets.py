@@ -7,11 +7,14 @@ import weakref
 from typing import Any, Optional, TypeVar
 
 from . import _native
+from ._aio import current_loop
 from ._messages import Messages
 from ._options import Flag, Integer, Seconds, Text, TextOrBinary, set_options
+from ._types import Buffer
 from .contexts import Context, ReqContext, Resending, SubContext, Subscribing, SurveyorContext, WithDeadline
-from .errors import Closed, Terminated
+from .errors import Closed, Terminated, WouldBlock
 from .monitor import Monitor
+from .peers import Peer, PeerSender
 
 __all__ = [
     "Bus",
@@ -112,6 +115,7 @@ class Socket(Messages):
     coalesce: Flag = Flag(_SOL_SOCKET, 19795, "Small messages of a stream that has lasted are put together; True at first.")
     connect_timeout: Seconds = Seconds(_SOL_SOCKET, 19800, "What an attempt to connect may take; 10 at first, None: what the system allows.")
     keepalive: Seconds = Seconds(_SOL_SOCKET, 19801, "After so long a silence the system asks whether the peer is there; 60 at first, 0: never.")
+    recv_peer: Flag = Flag(_SOL_SOCKET, 19832, "Whether recv_message() tells who sent a message; False at first.")
     accept_from: Text = Text(_SOL_SOCKET, 19824, 'Networks that bound addresses take connections from, as "127.0.0.1, 10.0.0.0/8"; "": all.')
     accept_max: Integer = Integer(_SOL_SOCKET, 19825, "Connections that a bound address has at a time; -1 at first: no limit.")
     dscp: Integer = Integer(_SOL_SOCKET, 19826, "0 to 63: class of the packets of connections made later; -1 at first: the system's.")
@@ -144,6 +148,7 @@ class Socket(Messages):
         **options: Any,
     ) -> None:
         self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
+        self._senders: dict[int, PeerSender] = {}
         try:
             set_options(self, options)
             for address in [bind] if isinstance(bind, str) else bind:
@@ -172,6 +177,8 @@ class Socket(Messages):
         super()._end_waits()
         for context in list(self._contexts):
             context._end_waits()
+        for sender in list(self._senders.values()):
+            sender.room.close()
 
     def context(self, **options: Any) -> Context:
         """Opens a context: see :class:`millrace.Context`. Keyword arguments are its options, as attributes of the same names.
@@ -196,6 +203,44 @@ class Socket(Messages):
         """What happens to its addresses and connections from now on; see :class:`millrace.Monitor`."""
         return Monitor(self._monitor())
 
+    def send_to(self, peer: Peer | int, data: Buffer, *, header: bytes = b"", block: bool = True) -> None:
+        """Sends a message to one peer alone: one that a message came from, or the ``connection`` of an event.
+
+        Waits while that peer takes no more, for at most ``send_timeout`` seconds, also where the socket would drop what one has no
+        room for; with ``block=False`` raises :class:`millrace.WouldBlock` instead. :class:`millrace.PeerGone` if it is not there, or
+        no more; :class:`millrace.NotSupported` of Req, Rep, Surveyor and Respondent unless they are raw. An answer of a raw Rep or
+        Respondent needs the header of what it answers.
+
+            >>> import millrace
+            >>> with millrace.Bus(bind="inproc://room", recv_peer=True) as room, millrace.Bus(connect="inproc://room") as guest:
+            ...     guest.send(b"Ann")
+            ...     message = room.recv_message()
+            ...     room.send_to(message.peer, b"welcome, " + message.body)
+            ...     guest.recv()
+            b'welcome, Ann'
+        """
+        self._send_to(_connection(peer), data, header, block)
+
+    async def asend_to(self, peer: Peer | int, data: Buffer, *, header: bytes = b"") -> None:
+        """The same in a program on asyncio or trio, without a time limit. If it is cancelled, nothing was sent."""
+        connection = _connection(peer)
+        waiting = self._senders.get(connection)
+        if waiting is None or not waiting.room.belongs_to(current_loop()):
+            # Nobody waits for this peer yet, so nobody is overtaken.
+            try:
+                return self.send_to(connection, data, header=header, block=False)
+            except WouldBlock:
+                waiting = self._senders[connection] = PeerSender(self, connection)
+        waiting.tasks += 1
+        try:
+            await waiting.room.attempt(lambda: waiting.raw.attempt(data, header))
+        finally:
+            waiting.tasks -= 1
+            if waiting.tasks == 0:
+                waiting.room.close()
+                if self._senders.get(connection) is waiting:
+                    del self._senders[connection]
+
     def wait_peers(self, count: int = 1, timeout: Optional[float] = None) -> None:
         """Waits until at least so many peers are there: before a publish, say, which nobody would hear otherwise. For at most
         ``timeout`` seconds (:class:`millrace.Timeout`); None: for ever."""
@@ -210,6 +255,10 @@ class Socket(Messages):
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
         return f"<{type(self).__name__}{' raw' if self.raw else ''}{state}>"
+
+
+def _connection(peer: Peer | int) -> int:
+    return peer.connection if isinstance(peer, Peer) else peer
 
 
 class Pair(Socket):

@@ -181,7 +181,7 @@ impl RawSession {
     /// The address of ours on the directory's connection.
     fn local_address(&self, py: Python<'_>) -> Option<String> {
         let connection = self.session(py).ok()?.connection().ok()?;
-        connection.endpoint().local().map(str::to_owned)
+        connection.local().map(str::to_owned)
     }
 
     /// Calls this on another thread, once, with the reason, when the directory's connection ends.
@@ -192,7 +192,7 @@ impl RawSession {
             let reason = reason.to_string();
             pool::run_python(move |py| report(py, callback.call1(py, (reason,))));
         };
-        connection.endpoint().on_close(closer).map(drop).map_err(|error| failed(&error.into()))
+        connection.on_close(closer).map_err(|error| failed(&error))
     }
 
     fn close(&self, py: Python<'_>) {
