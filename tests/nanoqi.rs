@@ -10,6 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use nanomsg::qi::bus::serve;
+use nanomsg::qi::client::connect;
 use nanomsg::qi::server::{Call, Object, ObjectBuilder, Server};
 use nanomsg::qi::value::Value;
 use serde_json::Value as Json;
@@ -114,6 +115,46 @@ fn several_members_are_watched_and_called() {
     let (code, _, error) = nanoqi(&url, &["watch", "Nobody*.said"]);
     assert!(code == 3 && error.contains("nothing matches Nobody*.said"), "{error}");
     server.close();
+}
+
+/// A running server with so much memory for its peers. It is ended by its number when the test is over.
+struct Served(Child, String);
+
+impl Served {
+    fn start(memory: &str) -> Served {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+        command.args(["--qi-url", "tcp://127.0.0.1:0", "serve", "--memory", memory]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Served(child, line.trim().to_owned())
+    }
+
+    /// What it says to a name of so many bytes: why there is no such service.
+    fn asked_for(&self, length: usize) -> String {
+        let session = connect(&self.1).unwrap();
+        let directory = session.service("ServiceDirectory").unwrap();
+        let name = "x".repeat(length);
+        directory.call("service", &[name.into()]).unwrap_err().to_string().chars().take(100).collect()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `--memory` is what a running server keeps to, and it serves on.
+#[test]
+fn a_server_has_the_memory_that_it_is_given() {
+    let no_memory = "No memory for a message of";
+    let small = Served::start("1");
+    assert!(small.asked_for(2 << 20).contains(no_memory), "{}", small.asked_for(2 << 20));
+    assert!(!small.asked_for(100_000).contains(no_memory), "{}", small.asked_for(100_000));
+    let large = Served::start("16");
+    assert!(!large.asked_for(2 << 20).contains(no_memory), "{}", large.asked_for(2 << 20));
 }
 
 #[test]

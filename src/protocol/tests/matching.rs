@@ -78,6 +78,38 @@ fn ten_thousand_topics_do_not_make_it_slow() {
     assert!(Usage::of_thread().since(before).user < Duration::from_secs(2));
 }
 
+/// Every length is looked at, and no byte twice.
+#[test]
+fn neither_do_many_lengths() {
+    let mut topics = Subscriptions::default();
+    for length in 1..=1000 {
+        topics.subscribe(&vec![b'x'; length]).unwrap();
+        topics.unsubscribe(&vec![b'x'; length]).unwrap();
+        topics.subscribe(&[vec![b'x'; length], b"y".to_vec()].concat()).unwrap();
+    }
+    let body = vec![b'x'; 1002];
+    let before = Usage::of_thread();
+    for _ in 0..1000 {
+        assert!(!topics.matches(&body));
+    }
+    assert!(Usage::of_thread().since(before).user < Duration::from_secs(2));
+    assert!(topics.matches(&[&body[..1000], b"y"].concat()));
+}
+
+/// These two have the same hash.
+#[test]
+fn topics_that_collide_are_told_apart() {
+    let (one, other) = (b"8yn0iYCKYHlIj4-BwPqk", b"GReLUrM4wMqfg9yzV3KQ");
+    let mut topics = Subscriptions::default();
+    topics.subscribe(one).unwrap();
+    assert!(topics.matches(one) && !topics.matches(other));
+    assert_eq!(topics.unsubscribe(other), Err(Error::INVALID));
+    topics.subscribe(other).unwrap();
+    assert!(topics.matches(one) && topics.matches(other));
+    assert_eq!(topics.unsubscribe(one), Ok(()));
+    assert!(!topics.matches(one) && topics.matches(other));
+}
+
 /// Few different bytes and short strings, so that prefixes and near misses are common.
 fn word() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(prop_oneof![Just(0_u8), Just(b'a'), Just(b'b'), Just(255_u8)], 0..6)
