@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from . import _native
-from ._aio import current_loop, readiness
+from ._aio import AnyReadiness, current_loop, readiness
 
 if TYPE_CHECKING:
     from ._native import Told
@@ -57,6 +57,6 @@ class PeerSender:
     """What tasks of one event loop wait with that send to one peer: who came first is first."""
 
     def __init__(self, socket: _native.RawSocket, connection: int) -> None:
-        self.raw = _native.RawPeerSender(socket, connection)
-        self.room = readiness(current_loop(), self.raw.fileno())
-        self.tasks = 0
+        self.raw: _native.RawPeerSender = _native.RawPeerSender(socket, connection)
+        self.room: AnyReadiness = readiness(current_loop(), self.raw.fileno())
+        self.tasks: int = 0
