@@ -45,6 +45,7 @@ pub mod capi {
 
 /// For the models under loom, which compile some files of the engine by themselves.
 pub mod models {
+    pub use crate::core::message::{INLINE, SMALL};
     pub use crate::core::socket::Flow;
     pub use crate::core::statistics::Carried;
     #[cfg(feature = "qi")]

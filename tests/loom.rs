@@ -19,8 +19,11 @@ mod sys;
 
 /// What the rules see of their crate.
 pub mod core {
-    pub use nanomsg::internals::{Body, Message};
+    pub use nanomsg::internals::{Body, Chunk, Message};
     pub use nanomsg::{Error, Result};
+    pub mod message {
+        pub use nanomsg::internals::models::{INLINE, SMALL};
+    }
     pub mod socket {
         pub use nanomsg::internals::models::Flow;
     }

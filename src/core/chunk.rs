@@ -81,6 +81,13 @@ impl Chunk {
         &mut bytemuck::cast_slice_mut(&mut self.words)[HEADROOM..HEADROOM + self.len]
     }
 
+    /// The same block with a copy of `bytes` in it; `None` if it is too small for them.
+    pub fn refilled(self, bytes: &[u8]) -> Option<Chunk> {
+        let mut chunk = Chunk::from_parts(self.into_parts().0, bytes.len())?;
+        chunk.bytes_mut().copy_from_slice(bytes);
+        Some(chunk)
+    }
+
     /// Shortens the data to `len` bytes; the block stays where it is. A larger `len` changes nothing.
     pub fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
@@ -133,6 +140,17 @@ mod tests {
             assert_eq!(chunk.bytes(), bytes);
             assert_eq!(chunk.bytes().as_ptr() as usize % 16, 0);
         }
+    }
+
+    #[test]
+    fn a_block_is_filled_anew_if_it_is_large_enough() {
+        let chunk = Chunk::copy_of(&[1; 40]).unwrap();
+        let place = chunk.bytes().as_ptr();
+        let chunk = chunk.refilled(&[2; 33]).unwrap();
+        assert_eq!((chunk.bytes(), chunk.bytes().as_ptr()), (&[2; 33][..], place));
+        let chunk = chunk.refilled(&[3; 48]).unwrap();
+        assert_eq!((chunk.bytes(), chunk.bytes().as_ptr()), (&[3; 48][..], place), "what it had at first fits again");
+        assert!(chunk.refilled(&[4; 49]).is_none());
     }
 
     #[test]

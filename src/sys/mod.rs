@@ -17,10 +17,14 @@ pub mod per_process;
 pub mod random;
 pub mod scheduling;
 pub mod signals;
+pub mod spsc;
 pub mod stack;
 pub mod sync;
 pub mod thread;
 pub mod traffic;
 pub mod usage;
+
+#[cfg(test)]
+mod tests;
 
 pub use descriptor::Owned;

@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 pub use std::sync::MutexGuard;
-pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 /// A mutex whose holder cannot leave broken data behind, so poison is no news.
 #[derive(Debug, Default)]
@@ -41,4 +41,11 @@ impl Condvar {
     pub fn notify_all(&self) {
         self.0.notify_all();
     }
+}
+
+/// Stores a value, and whatever this thread loads (`SeqCst`) behind that is loaded afterwards: of two threads which each publish one
+/// word and then look at the other's, at least one sees what the other has done. An exchange costs half of what a fence does.
+#[inline]
+pub fn publish(word: &AtomicU64, value: u64) {
+    word.swap(value, Ordering::SeqCst);
 }

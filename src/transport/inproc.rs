@@ -4,16 +4,20 @@
 //! lock, lets that go, and then tells the peer, through the same [`Source`] calls by which the reactor
 //! reports readiness. So never are two sockets' locks held at once.
 //!
-//! The receiver takes over all that is queued at once and hands it out without the lane's lock. What it has not handed out
-//! still counts: the account (`Load`) is exact to the byte, in one atomic word.
+//! A lane has no lock: each side writes its own account and reads the other's only when its own says that the lane may be full, or
+//! empty. Who is about to wait says so first and looks once more then, so one of the two always sees what the other has done.
+//! The account is exact to the byte all the same.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
+
+use crate::core::message::{INLINE, SMALL};
 use crate::core::socket::Flow;
 use crate::core::statistics::Carried;
-use crate::core::{Body, Message};
-use crate::sys::sync::{AtomicU64, Mutex, MutexGuard, Ordering};
+use crate::core::{Body, Chunk, Message};
+use crate::sys::spsc::{self, Consumer, OutOfMemory, Producer, Record};
+use crate::sys::sync::{AtomicBool, AtomicU64, Ordering, publish};
 
 use super::pipe::{Behind, PipeEvent, PipeEvents, Ready};
 use super::source::Source;
@@ -23,9 +27,8 @@ use super::source::Source;
 pub struct InprocPipe {
     link: Arc<Link>,
     end: usize,
-    /// Taken over from the own lane and not handed out yet.
-    taken: VecDeque<Message<'static>>,
-    carried: Carried,
+    outgoing: LaneSender,
+    incoming: LaneReceiver,
 }
 
 /// Whom to tell that something changed at the other end.
@@ -48,35 +51,75 @@ struct Link {
     owners: [OnceLock<Peer>; 2],
 }
 
-/// Messages on their way in one direction.
+/// What the two sides of one direction tell each other.
 #[derive(Debug)]
 struct Lane {
-    /// What the receiver has not handed out: a [`Load`]. The sender adds to it under the lock, the receiver takes off it.
-    load: AtomicU64,
     /// The receiver's NN_RCVBUF when the link was made.
     limit: u64,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    queue: VecDeque<Message<'static>>,
-    /// One message beyond the limit: while it is here, the sender is not writable.
-    parked: Option<Message<'static>>,
+    /// Messages, and bytes, that the receiver has handed out.
+    taken: OwnLine<[AtomicU64; 2]>,
+    /// Not 0: the message sent as this one, the last, was one beyond the limit, and until there is room for it the sender sends no
+    /// more. Set by the sender; who sets it back makes the sender writable.
+    parked: OwnLine<AtomicU64>,
+    /// There is room for it when so many bytes have been handed out.
+    wanted: AtomicU64,
     /// The sender has gone; what is queued can still be taken.
-    ended: bool,
+    ended: AtomicBool,
+    /// 1: the receiver has found nothing behind what it took. Who sets it back tells the receiver, or is the receiver.
+    idle: OwnLine<AtomicU64>,
     /// The receiver has gone: nothing more is accepted.
-    abandoned: bool,
+    abandoned: AtomicBool,
+    /// Bytes that the sender has sent, and blocks given back that it has used again.
+    sent: OwnLine<[AtomicU64; 2]>,
 }
 
-/// Bytes in the lower 40 bits, messages in the next 23, and whether a message is parked.
-#[derive(Clone, Copy)]
-struct Load(u64);
+/// Blocks that wait to be used again, at most.
+const KEPT: u64 = 16;
+
+/// What one side writes at every message must not be where the other one looks at every message.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct OwnLine<T>(T);
+
+/// The sending side of a lane.
+#[derive(Debug)]
+struct LaneSender {
+    queue: Producer<Message<'static>>,
+    /// Bytes sent so far.
+    bytes: u64,
+    /// Messages and bytes that had been handed out when that was looked at last.
+    taken: [u64; 2],
+    /// Blocks that the receiver has copied out: an allocator takes long to give a block back to another thread.
+    returned: Consumer<Chunk>,
+    reused: u64,
+}
+
+/// The receiving side.
+#[derive(Debug)]
+struct LaneReceiver {
+    queue: Consumer<Message<'static>>,
+    /// Messages and bytes handed out so far.
+    taken: [u64; 2],
+    /// We have left.
+    over: bool,
+    /// Where blocks go that were copied out, and how many had been used again when that was looked at last.
+    blocks: Producer<Chunk>,
+    reused: u64,
+}
 
 /// Two ends of a new link, for sockets with these receive limits.
 pub fn link(limits: [usize; 2]) -> [InprocPipe; 2] {
     let link = Arc::new(Link { lanes: limits.map(Lane::new), owners: [OnceLock::new(), OnceLock::new()] });
-    [0, 1].map(|end| InprocPipe { link: Arc::clone(&link), end, taken: VecDeque::new(), carried: Carried::default() })
+    let [(from_0, into_1), (from_1, into_0)] = [lane(), lane()];
+    let end = |end, outgoing, incoming| InprocPipe { link: Arc::clone(&link), end, outgoing, incoming };
+    [end(0, from_0, into_0), end(1, from_1, into_1)]
+}
+
+/// The two sides of one direction.
+fn lane() -> (LaneSender, LaneReceiver) {
+    let ((messages, queue), (blocks, returned)) = (spsc::queue(), spsc::queue());
+    let outgoing = LaneSender { queue: messages, bytes: 0, taken: [0; 2], returned, reused: 0 };
+    (outgoing, LaneReceiver { queue, taken: [0; 2], over: false, blocks, reused: 0 })
 }
 
 impl InprocPipe {
@@ -94,85 +137,63 @@ impl InprocPipe {
     /// the peer must be told.
     pub fn send(&mut self, message: &mut Message<'_>, again: bool) -> (Flow, bool) {
         let lane = &self.link.lanes[1 - self.end];
-        let size = message.len();
-        // Nothing is framed here.
-        message.kind = 0;
-        let mut inner = lane.inner.lock();
-        if inner.abandoned || inner.parked.is_some() {
+        let out = &mut self.outgoing;
+        if lane.abandoned.load(Ordering::Acquire) || lane.parked.0.load(Ordering::Acquire) != 0 {
             return (Flow::Full, false);
         }
-        // For the parked one as well, which will be queued when nobody can be told.
-        if inner.queue.try_reserve(2).is_err() {
+        let size = message.len() as u64;
+        let is_room = out.has_room(lane, size);
+        if out.put(lane, message, again).is_err() {
             return (Flow::NoMemory, false);
         }
-        let mut kept = Message::default();
-        if message.keep_in(&mut kept, again).is_err() {
-            return (Flow::NoMemory, false);
-        }
-        self.carried.messages_sent += 1;
-        self.carried.bytes_sent += size as u64;
-        if lane.has_room(lane.load(), size) {
-            // Not by `push`, to which the message would be moved first.
-            inner.queue.push_back(kept);
-            return (Flow::Open, lane.count(size));
-        }
-        inner.parked = Some(kept);
-        // What the receiver took before it could see that somebody waits, it said nothing of.
-        let load = Load(lane.load.fetch_or(Load::PARKED, Ordering::AcqRel));
-        match lane.unpark(&mut inner, load) {
-            Some(first) => (Flow::Open, first),
-            None => (Flow::Full, false),
-        }
+        out.bytes += size;
+        lane.sent.0[0].store(out.bytes, Ordering::Relaxed);
+        let told = lane.idle.0.load(Ordering::SeqCst) != 0 && lane.idle.0.swap(0, Ordering::AcqRel) != 0;
+        let flow = if is_room || out.finds_room(lane, size) { Flow::Open } else { Flow::Full };
+        (flow, told)
     }
 
     /// Puts the next message into `into` if there is one, and tells what there is behind it; and whether the peer became writable
     /// by that, and must be told.
     pub fn take(&mut self, into: &mut Message<'_>) -> (Option<Behind>, bool) {
         let lane = &self.link.lanes[self.end];
-        if self.taken.is_empty() {
-            std::mem::swap(&mut self.taken, &mut lane.inner.lock().queue);
+        let taken = self.incoming.queue.take(|record| hand_out(record, into));
+        let Some((size, block)) = taken else { return (None, false) };
+        if let Some(block) = block {
+            self.incoming.give_back(lane, block);
         }
-        let Some(Message { header, body, kind, peer }) = self.taken.pop_front() else { return (None, false) };
-        debug_assert!(peer.is_none(), "a message kept for another socket names its sender");
-        #[expect(
-            clippy::mem_forget,
-            reason = "nobody is named in a queue, so there is nothing to let go of behind the moves"
-        )]
-        std::mem::forget(peer);
-        let size = header.len() + body.len();
-        self.carried.messages_received += 1;
-        self.carried.bytes_received += size as u64;
-        let before = Load(lane.load.fetch_sub(Load::of(size), Ordering::AcqRel));
-        (into.header, into.kind) = (header, kind);
-        match body {
-            Body::Inline(bytes) if into.body.place(&bytes) => {}
-            Body::Inline(bytes) => into.body.set_inline(&bytes),
-            body => into.body = body,
-        }
-        let writable = before.is_parked() && lane.unpark(&mut lane.inner.lock(), lane.load()).is_some();
-        let another = writable || before.messages() > 1;
-        (Some(if another { Behind::Message } else { Behind::Nothing }), writable)
+        let writable = self.incoming.handed_out(lane, size as u64);
+        (Some(self.incoming.behind(lane)), writable)
     }
 
     /// What it has carried.
     pub fn carried(&self) -> Carried {
-        self.carried
+        let [messages_received, bytes_received] = self.incoming.taken;
+        let (messages_sent, bytes_sent) = (self.outgoing.queue.count(), self.outgoing.bytes);
+        Carried { messages_sent, messages_received, bytes_sent, bytes_received }
     }
 
     /// Bytes that the other end has not taken, and those that this one has not.
     pub fn queued(&self) -> [usize; 2] {
-        [self.out(), &self.link.lanes[self.end]].map(|lane| lane.load().bytes() as usize)
+        let [out, own] = [1 - self.end, self.end].map(|lane| &self.link.lanes[lane]);
+        let unread = |sent: u64, taken: u64| sent.saturating_sub(taken) as usize;
+        [
+            unread(self.outgoing.bytes, out.taken.0[1].load(Ordering::Acquire)),
+            unread(own.sent.0[0].load(Ordering::Relaxed), self.incoming.taken[1]),
+        ]
     }
 
     pub fn is_readable(&self) -> bool {
-        self.link.lanes[self.end].load().messages() > 0
+        !self.incoming.over && !self.incoming.queue.is_empty()
     }
 
     /// What an event from the peer's side means here.
     pub fn advance(&mut self, ready: Ready) -> PipeEvents {
-        let ended = self.link.lanes[self.end].inner.lock().ended;
+        let lane = &self.link.lanes[self.end];
+        let ended = lane.ended.load(Ordering::Acquire);
         let mut events = PipeEvents::new();
-        if self.is_readable() {
+        // If what we are told of has been taken before we were told, the next message is to be told anew.
+        if !self.incoming.over && self.incoming.behind(lane) == Behind::Message {
             events.push(PipeEvent::Readable);
         }
         if ready.writable && !ended {
@@ -184,90 +205,178 @@ impl InprocPipe {
         events
     }
 
-    /// Leaves the link: the peer keeps what was sent to it, including the message that did not fit.
+    /// Leaves the link: the peer keeps what was sent to it, including the message beyond the limit.
     pub fn leave(&mut self) {
-        let lane = self.out();
-        let mut out = lane.inner.lock();
-        if let Some(parked) = out.parked.take() {
-            lane.load.fetch_and(!Load::PARKED, Ordering::AcqRel);
-            lane.push(&mut out, parked);
+        let [own, peers] = [self.end, 1 - self.end].map(|end| &self.link.lanes[end]);
+        peers.parked.0.store(0, Ordering::Release);
+        peers.ended.store(true, Ordering::Release);
+        own.abandoned.store(true, Ordering::Release);
+        self.incoming.over = true;
+        self.incoming.queue.clear();
+    }
+}
+
+/// Puts what came out of a queue into `into`, and gives its size, and a block that is not needed any more.
+#[inline]
+fn hand_out(record: Record<'_, Message<'static>>, into: &mut Message<'_>) -> (usize, Option<Chunk>) {
+    match record {
+        Record::Bytes(0, bytes) => {
+            into.header.clear();
+            if !into.body.place(bytes) {
+                into.body.set_inline(bytes);
+            }
+            into.kind = 0;
+            (bytes.len(), None)
         }
-        out.ended = true;
-        drop(out);
-        self.taken.clear();
-        let lane = &self.link.lanes[self.end];
-        let mut own = lane.inner.lock();
-        *own = Inner { abandoned: true, ended: own.ended, ..Inner::default() };
-        lane.load.store(0, Ordering::Release);
+        Record::Bytes(header, bytes) => {
+            let (header, body) = bytes.split_at(usize::from(header));
+            into.header = SmallVec::from_slice(header);
+            into.body.set_inline(body);
+            into.kind = 0;
+            (bytes.len(), None)
+        }
+        Record::Value(message) => {
+            let size = message.len();
+            (into.header, into.kind) = (message.header, message.kind);
+            match message.body {
+                Body::Owned(block) if block.len() <= SMALL && into.body.place(block.bytes()) => (size, Some(block)),
+                body => {
+                    into.body = body;
+                    (size, None)
+                }
+            }
+        }
+    }
+}
+
+impl LaneSender {
+    /// Small messages are copied into the queue; of others only what has their bytes is.
+    #[inline]
+    fn put(&mut self, lane: &Lane, message: &mut Message<'_>, again: bool) -> Result<(), OutOfMemory> {
+        if message.len() <= INLINE {
+            return self.queue.put_bytes(message.header.len() as u16, [&message.header, message.body.bytes()]);
+        }
+        self.put_whole(lane, message, again)
     }
 
-    fn out(&self) -> &Lane {
-        &self.link.lanes[1 - self.end]
+    #[inline(never)]
+    fn put_whole(&mut self, lane: &Lane, message: &mut Message<'_>, again: bool) -> Result<(), OutOfMemory> {
+        self.queue.make_room()?;
+        let mut kept = Message::default();
+        match self.reuse(lane, &message.body) {
+            Some(block) if !again => {
+                (kept.header, kept.body) = (std::mem::take(&mut message.header), Body::Owned(block));
+            }
+            _ => message.keep_in(&mut kept, again).map_err(|_| OutOfMemory)?,
+        }
+        // Nothing is framed here.
+        kept.kind = 0;
+        self.queue.put(kept).map_err(|_| OutOfMemory)
+    }
+
+    /// A copy of a body that stays the caller's, in a block that was given back.
+    fn reuse(&mut self, lane: &Lane, body: &Body<'_>) -> Option<Chunk> {
+        let Body::Borrowed(bytes) = body else { return None };
+        if bytes.len() > SMALL {
+            return None;
+        }
+        let block = self.returned.take(|record| match record {
+            Record::Value(block) => block.refilled(bytes),
+            Record::Bytes(..) => None,
+        })?;
+        self.reused += 1;
+        lane.sent.0[1].store(self.reused, Ordering::Relaxed);
+        block
+    }
+
+    /// The rule of transports.md 2.4, to the byte: is there room for another message?
+    #[inline]
+    fn has_room(&mut self, lane: &Lane, size: u64) -> bool {
+        self.fits(lane, self.queue.count(), size) || self.looks_and_fits(lane, self.queue.count(), size)
+    }
+
+    #[cold]
+    fn looks_and_fits(&mut self, lane: &Lane, before: u64, size: u64) -> bool {
+        self.taken = [lane.taken.0[0].load(Ordering::SeqCst), lane.taken.0[1].load(Ordering::Acquire)];
+        self.fits(lane, before, size)
+    }
+
+    /// Does a message fit behind so many? The bytes are those of the messages before it. (The receiver may be further already.)
+    #[inline]
+    fn fits(&self, lane: &Lane, before: u64, size: u64) -> bool {
+        let [messages, bytes] = self.taken;
+        messages >= before || self.bytes.saturating_sub(bytes) + size < lane.limit
+    }
+
+    /// The last message was one too many. Says so, and looks once more. False: whoever makes room for it tells us.
+    #[cold]
+    fn finds_room(&mut self, lane: &Lane, size: u64) -> bool {
+        let sent = self.queue.count();
+        self.bytes -= size;
+        lane.wanted.store((self.bytes + size + 1).saturating_sub(lane.limit), Ordering::Release);
+        publish(&lane.parked.0, sent);
+        let fits = self.looks_and_fits(lane, sent - 1, size);
+        self.bytes += size;
+        fits && lane.unpark(sent)
+    }
+}
+
+impl LaneReceiver {
+    /// Counts a message that was handed out. True: by that there is room for the one that waits beyond the limit.
+    #[inline]
+    fn handed_out(&mut self, lane: &Lane, size: u64) -> bool {
+        self.taken = [self.taken[0] + 1, self.taken[1] + size];
+        let [messages, bytes] = self.taken;
+        lane.taken.0[1].store(bytes, Ordering::Release);
+        publish(&lane.taken.0[0], messages);
+        let parked = lane.parked.0.load(Ordering::SeqCst);
+        parked != 0 && (messages + 1 >= parked || bytes >= lane.wanted.load(Ordering::Acquire)) && lane.unpark(parked)
+    }
+
+    /// Leaves a block to the sender, unless that has enough of them.
+    #[inline]
+    fn give_back(&mut self, lane: &Lane, block: Chunk) {
+        if self.blocks.count() - self.reused >= KEPT {
+            self.reused = lane.sent.0[1].load(Ordering::Relaxed);
+        }
+        if self.blocks.count() - self.reused < KEPT {
+            // Without memory for it, it is let go of.
+            drop(self.blocks.put(block));
+        }
+    }
+
+    /// What there is behind the message handed out last.
+    #[inline]
+    fn behind(&mut self, lane: &Lane) -> Behind {
+        if self.queue.has_more() {
+            return Behind::Message;
+        }
+        publish(&lane.idle.0, 1);
+        // Unless the sender has seen to it that we are told.
+        if self.queue.has_more() && lane.idle.0.swap(0, Ordering::AcqRel) != 0 {
+            Behind::Message
+        } else {
+            Behind::Nothing
+        }
     }
 }
 
 impl Lane {
     fn new(limit: usize) -> Lane {
-        Lane { load: AtomicU64::new(0), limit: limit as u64, inner: Mutex::default() }
-    }
-
-    fn load(&self) -> Load {
-        Load(self.load.load(Ordering::Acquire))
-    }
-
-    /// The rule of transports.md 2.4, to the byte. Nobody is parked, or the one who is asks.
-    fn has_room(&self, load: Load, size: usize) -> bool {
-        !load.is_crowded() && (load.messages() == 0 || load.bytes() + (size as u64) < self.limit)
-    }
-
-    /// Queues a message. True: it is the only one, so the receiver must be told.
-    fn push(&self, inner: &mut MutexGuard<'_, Inner>, message: Message<'static>) -> bool {
-        let size = message.len();
-        inner.queue.push_back(message);
-        self.count(size)
-    }
-
-    /// Counts a message, once it is in the queue: who sees the count finds the message. True: it is the only one.
-    fn count(&self, size: usize) -> bool {
-        Load(self.load.fetch_add(Load::of(size), Ordering::AcqRel)).messages() == 0
-    }
-
-    /// Queues the parked message if it fits by now; says then whether it is the only one.
-    fn unpark(&self, inner: &mut MutexGuard<'_, Inner>, load: Load) -> Option<bool> {
-        let parked = inner.parked.take()?;
-        if !self.has_room(load, parked.len()) {
-            inner.parked = Some(parked);
-            return None;
+        Lane {
+            limit: limit as u64,
+            taken: OwnLine::default(),
+            parked: OwnLine::default(),
+            wanted: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+            idle: OwnLine(AtomicU64::new(1)),
+            abandoned: AtomicBool::new(false),
+            sent: OwnLine::default(),
         }
-        self.load.fetch_and(!Load::PARKED, Ordering::AcqRel);
-        Some(self.push(inner, parked))
-    }
-}
-
-impl Load {
-    const PARKED: u64 = 1 << 63;
-    const MESSAGE: u64 = 1 << 40;
-    const MESSAGES: u64 = (Load::PARKED - 1) / Load::MESSAGE;
-
-    /// Of one message. Nobody has one of a terabyte.
-    fn of(size: usize) -> u64 {
-        Load::MESSAGE + (size as u64).min(Load::MESSAGE / 2)
     }
 
-    fn bytes(self) -> u64 {
-        self.0 % Load::MESSAGE
-    }
-
-    fn messages(self) -> u64 {
-        (self.0 & !Load::PARKED) / Load::MESSAGE
-    }
-
-    fn is_parked(self) -> bool {
-        self.0 & Load::PARKED != 0
-    }
-
-    /// No more messages can be counted, however small they are.
-    fn is_crowded(self) -> bool {
-        self.messages() == Load::MESSAGES
+    /// There is room for the message sent as this one. False: the other side was first to say so.
+    fn unpark(&self, sent: u64) -> bool {
+        self.parked.0.compare_exchange(sent, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 }

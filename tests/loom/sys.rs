@@ -2,7 +2,13 @@
 
 pub mod sync {
     pub use loom::sync::MutexGuard;
-    pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+    pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+
+    /// The checker takes exchanges to be weaker than they are, but not fences.
+    pub fn publish(word: &AtomicU64, value: u64) {
+        word.swap(value, Ordering::AcqRel);
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
 
     #[derive(Debug, Default)]
     pub struct Mutex<T>(loom::sync::Mutex<T>);
@@ -34,6 +40,10 @@ pub mod sync {
         }
     }
 }
+
+#[allow(dead_code, reason = "models use their own subsets")]
+#[path = "../../src/sys/spsc.rs"]
+pub mod spsc;
 
 /// A futex as the kernel has it: look at the word and fall asleep in one step. Time does not pass in a model.
 pub mod futex {
