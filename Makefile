@@ -75,6 +75,7 @@ run: build
 # `make test` builds.
 PROFILE ?=
 check:
+	@tools/rust.sh $(CARGO)
 	$(CARGO) fmt --check
 	$(CARGO) fmt --check --manifest-path bindings/python/Cargo.toml
 	$(CARGO) fmt --check --manifest-path bindings/node/Cargo.toml
@@ -88,8 +89,9 @@ test:
 	tools/needs.sh
 	$(CARGO) test --release
 
-# Every combination of features compiles, with its tests; none, each and two alone run their unit tests.
+# Every combination of features compiles, with its tests; none of them, and each alone, run their unit tests.
 features:
+	@tools/rust.sh $(CARGO)
 	CARGO='$(CARGO)' tools/features.sh
 
 # The bindings' lints and tests alone. Their native halves are workspaces of their own, so `make check` does not see them.

@@ -33,7 +33,7 @@ static void by_handler(enum transport transport) {
     in_handler = may_leave = 0;
     struct blocked first, second;
     block(&first, blocking_recv, s);
-    /* It may get the baton only when the leases of others are over. */
+    /* It may get the lead only when the leases of others are over. */
     pause_ms(30);
     CHECK_OK(pthread_kill(first.id, SIGUSR1));
     WAIT(__atomic_load_n(&in_handler, __ATOMIC_SEQ_CST));

@@ -16,7 +16,7 @@ for ws in '' ws; do
   done
 done
 
-for features in '' ws tls qi tools; do
+for features in '' ws tls qi tools json; do
   echo "unit tests with: $features"
   $CARGO test --quiet --lib --no-default-features --features "$features"
 done

@@ -13,7 +13,7 @@ use super::runtime::Runtime;
 
 #[derive(Default)]
 pub struct Alarm {
-    wish: Option<Instant>,
+    wanted: Option<Instant>,
     armed: Option<(TimerId, Instant)>,
 }
 
@@ -25,17 +25,17 @@ pub struct Owner<'a> {
 }
 
 impl Alarm {
-    /// Wants to expire after this long, or never, instead of any earlier wish.
+    /// Wants to expire after this long, or never, instead of any earlier time.
     pub fn set(&mut self, after: Option<Duration>, owner: &Owner<'_>) {
-        self.wish = after.map(|after| Instant::now() + after);
+        self.wanted = after.map(|after| Instant::now() + after);
         self.arm(owner);
     }
 
     /// The timer expired; true if that is what was wanted.
     pub fn expired(&mut self, owner: &Owner<'_>) -> bool {
         self.armed = None;
-        if self.wish.is_some_and(|wish| wish <= Instant::now()) {
-            self.wish = None;
+        if self.wanted.is_some_and(|wanted| wanted <= Instant::now()) {
+            self.wanted = None;
             return true;
         }
         self.arm(owner);
@@ -43,21 +43,21 @@ impl Alarm {
     }
 
     pub fn disarm(&mut self, runtime: &Runtime) {
-        self.wish = None;
+        self.wanted = None;
         if let Some((timer, _)) = self.armed.take() {
             runtime.reactor.disarm(timer);
         }
     }
 
     fn arm(&mut self, owner: &Owner<'_>) {
-        let Some(wish) = self.wish else { return };
+        let Some(wanted) = self.wanted else { return };
         match self.armed {
-            Some((_, at)) if at <= wish => return,
+            Some((_, at)) if at <= wanted => return,
             Some((timer, _)) => owner.runtime.reactor.disarm(timer),
             None => {}
         }
         let Some(source) = owner.source.upgrade() else { return };
-        let timer = owner.runtime.reactor.arm(wish, source, Key::Protocol(owner.context).pack());
-        self.armed = Some((timer, wish));
+        let timer = owner.runtime.reactor.arm(wanted, source, Key::Protocol(owner.context).pack());
+        self.armed = Some((timer, wanted));
     }
 }

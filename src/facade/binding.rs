@@ -7,8 +7,8 @@ use crate::transport::system::Admission;
 use crate::transport::url::{self, Target};
 
 use super::endpoints::{Dialing, Endpoint, EndpointKind, Listening};
+use super::inproc_registry::Party;
 use super::monitor::EventKind;
-use super::names::Party;
 use super::socket::Socket;
 use super::state::SocketState;
 
@@ -33,7 +33,7 @@ impl Socket {
             }
             Target::Inproc(name) => {
                 let id = self.with_open(|state| Ok(state.add_endpoint(url, EndpointKind::InprocBind)))?;
-                let bound = self.runtime().names.bind(name, Arc::clone(self) as Arc<dyn Party>, id);
+                let bound = self.runtime().inproc_registry.bind(name, Arc::clone(self) as Arc<dyn Party>, id);
                 self.with(|state| state.bound(id, url.to_vec(), bound))
             }
         }
@@ -60,7 +60,7 @@ impl Socket {
                     state.core.statistics.inprogress_connections += 1;
                     Ok(state.add_endpoint(url, EndpointKind::InprocConnect))
                 })?;
-                self.runtime().names.connect(name, Arc::clone(self) as Arc<dyn Party>, id);
+                self.runtime().inproc_registry.connect(name, Arc::clone(self) as Arc<dyn Party>, id);
                 Ok(id)
             }
         }
@@ -82,7 +82,7 @@ impl Socket {
     /// An inproc endpoint has ended. (Names are asked for only without the lock.)
     pub(super) fn forget_name(self: &Arc<Self>, id: i32) {
         let me: Arc<dyn Party> = Arc::clone(self) as Arc<dyn Party>;
-        self.runtime().names.forget(&me, id);
+        self.runtime().inproc_registry.forget(&me, id);
     }
 }
 

@@ -1,4 +1,4 @@
-//! A socket as a party of the inproc names.
+//! A socket as a party of the inproc registry.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::transport::inproc::{InprocPipe, Peer};
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
-use super::names::{Pairing, Party};
+use super::inproc_registry::{Pairing, Party};
 use super::pipes::Pipe;
 use super::socket::Socket;
 use crate::core::lifecycle::Lifecycle;

@@ -14,7 +14,7 @@ use crate::transport::stream::Parting;
 use super::handshakes;
 use super::key::Key;
 use super::monitor::EventKind;
-use super::pipes::{AlarmWish, Entry, Pipe};
+use super::pipes::{AlarmRequest, Entry, Pipe};
 use super::state::SocketState;
 use super::waiters::Phase;
 use super::work::Job;
@@ -28,9 +28,9 @@ impl SocketState {
         }
         self.pipes.end_of_turn();
         match std::mem::take(&mut self.pipes.alarm) {
-            AlarmWish::Unchanged => {}
-            AlarmWish::Off => self.set_alarm(ContextId::SOCKET, None),
-            AlarmWish::After(time) => self.set_alarm(ContextId::SOCKET, Some(time)),
+            AlarmRequest::Unchanged => {}
+            AlarmRequest::Off => self.set_alarm(ContextId::SOCKET, None),
+            AlarmRequest::After(time) => self.set_alarm(ContextId::SOCKET, Some(time)),
         }
         if !self.pipes.context_alarms.is_empty() {
             for (context, after) in std::mem::take(&mut self.pipes.context_alarms) {

@@ -4,7 +4,7 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`transfer.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, names, runtime, endpoints, pipes, peers,
+//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, inproc_registry, runtime, endpoints, pipes, peers,
 //! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · socket · context, transfer, futures, binding,
 //! inproc, events, close, poll, device, snapshot, description · session, process.
 
@@ -23,12 +23,12 @@ mod futures;
 mod guard;
 mod handshakes;
 mod inproc;
+mod inproc_registry;
 mod key;
 mod lifecycle;
 mod listen;
 mod logging;
 mod monitor;
-mod names;
 mod notify;
 mod peers;
 mod pipes;

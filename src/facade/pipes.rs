@@ -43,7 +43,7 @@ pub struct PipeTable {
     pub changed: SmallVec<[PipeId; 4]>,
     pub coalescing: Coalescing,
     /// What the protocol wants of its timer since the last look.
-    pub alarm: AlarmWish,
+    pub alarm: AlarmRequest,
     /// The same of contexts, and which of them may have become ready, or are no more.
     pub context_alarms: Vec<(ContextId, Option<Duration>)>,
     pub changed_contexts: Vec<ContextId>,
@@ -73,7 +73,7 @@ pub enum Pipe {
 
 /// What the protocol wants of its timer.
 #[derive(Clone, Copy, Default)]
-pub enum AlarmWish {
+pub enum AlarmRequest {
     #[default]
     Unchanged,
     Off,
@@ -93,7 +93,7 @@ impl PipeTable {
             tells_peers: false,
             changed: SmallVec::new(),
             coalescing: Coalescing::default(),
-            alarm: AlarmWish::Unchanged,
+            alarm: AlarmRequest::Unchanged,
             context_alarms: Vec::new(),
             changed_contexts: Vec::new(),
             work: Work::new(),
@@ -158,7 +158,7 @@ impl PipeTable {
     #[inline]
     pub fn is_unsettled(&self) -> bool {
         !self.changed.is_empty()
-            || !matches!(self.alarm, AlarmWish::Unchanged)
+            || !matches!(self.alarm, AlarmRequest::Unchanged)
             || self.coalescing.is_decided()
             || !self.context_alarms.is_empty()
     }
@@ -325,7 +325,7 @@ impl Pipes for PipeTable {
 
     fn arm(&mut self, context: ContextId, after: Option<Duration>) {
         match context {
-            ContextId::SOCKET => self.alarm = after.map_or(AlarmWish::Off, AlarmWish::After),
+            ContextId::SOCKET => self.alarm = after.map_or(AlarmRequest::Off, AlarmRequest::After),
             context => self.context_alarms.push((context, after)),
         }
     }

@@ -9,8 +9,8 @@ use crate::sys::random;
 use crate::transport::blocks::Blocks;
 
 use super::handshakes::Handshakes;
+use super::inproc_registry::InprocRegistry;
 use super::logging;
-use super::names::Names;
 use super::runtime::Runtime;
 use super::socket::Socket;
 
@@ -30,7 +30,7 @@ impl Session {
         Ok(Arc::new(Session(Arc::new(Runtime {
             reactor: Reactor::start()?,
             blocks: Blocks::default(),
-            names: Names::default(),
+            inproc_registry: InprocRegistry::default(),
             handshakes: Handshakes::default(),
             prints_errors: std::env::var_os("NN_PRINT_ERRORS").is_some_and(|value| !value.is_empty()),
         }))))

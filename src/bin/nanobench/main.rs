@@ -1,6 +1,8 @@
 //! nanobench: how fast the library is on this machine, as one table. Two processes, or over inproc two threads, exchange
 //! messages over PAIR sockets; the process that is started is the measuring one and starts its peer.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod measure;
 mod peer;
 mod table;

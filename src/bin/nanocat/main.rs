@@ -1,6 +1,8 @@
 //! nanocat: sockets on the command line, a drop-in for the tool of that name that comes with nanomsg. `nanocat --help` says
 //! how; the rules it shares with that tool are in nanocat.md of the specification.
 
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used))]
+
 mod chat;
 mod check;
 mod colour;

@@ -46,10 +46,10 @@ fn waited(handle: nnqi_pending) -> Result<Arc<PendingCall>> {
 
 /// A call whose end a function is told. Its handle is C's before it is sent: the function may be called at once.
 #[derive(Default)]
-struct CallNotice(Mutex<Stage>);
+struct CallNotice(Mutex<CallState>);
 
 #[derive(Default)]
-enum Stage {
+enum CallState {
     #[default]
     Begun,
     /// Cancelled before it was sent.
@@ -60,34 +60,34 @@ enum Stage {
 
 impl CallNotice {
     fn sent(&self, call: Canceler) {
-        let mut stage = self.0.lock();
-        let unwanted = matches!(*stage, Stage::Unwanted);
-        if !matches!(*stage, Stage::Ended) {
-            *stage = Stage::Sent(call);
+        let mut state = self.0.lock();
+        let unwanted = matches!(*state, CallState::Unwanted);
+        if !matches!(*state, CallState::Ended) {
+            *state = CallState::Sent(call);
         }
-        drop(stage);
+        drop(state);
         if unwanted {
             self.cancel();
         }
     }
 
     fn cancel(&self) {
-        let mut stage = self.0.lock();
-        let call = match &*stage {
-            Stage::Sent(call) => call.clone(),
-            Stage::Begun => return *stage = Stage::Unwanted,
-            Stage::Unwanted | Stage::Ended => return,
+        let mut state = self.0.lock();
+        let call = match &*state {
+            CallState::Sent(call) => call.clone(),
+            CallState::Begun => return *state = CallState::Unwanted,
+            CallState::Unwanted | CallState::Ended => return,
         };
-        drop(stage);
+        drop(state);
         call.cancel();
     }
 
     fn end(&self) {
-        *self.0.lock() = Stage::Ended;
+        *self.0.lock() = CallState::Ended;
     }
 
     fn has_ended(&self) -> bool {
-        matches!(*self.0.lock(), Stage::Ended)
+        matches!(*self.0.lock(), CallState::Ended)
     }
 }
 

@@ -42,7 +42,7 @@ impl<T: Typed> Typed for Option<T> {
 }
 
 impl<T: FromValue> FromValue for Option<T> {
-    fn from_value(value: Value) -> Option<Option<T>> {
+    fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Optional(optional) => optional.value.map(T::from_value).map_or(Some(None), |value| value.map(Some)),
             _ => None,

@@ -21,7 +21,7 @@ use crate::hub::{Core, Hub, NEWS, Task};
 
 /// How to connect.
 #[napi(object)]
-pub struct Manner {
+pub struct ConnectSettings {
     pub user: Option<String>,
     pub token: Option<String>,
     pub reconnect: bool,
@@ -29,7 +29,7 @@ pub struct Manner {
     pub timeout: f64,
 }
 
-impl Manner {
+impl ConnectSettings {
     fn options(self) -> SessionOptions {
         let mut options = SessionOptions::default();
         options.dial.credentials.user = self.user;
@@ -78,8 +78,8 @@ fn list(core: &Rc<Core>, services: Vec<ServiceInfo>) -> Outcome<Raw> {
 impl NativeSession {
     /// Connects to a directory; the operation gives the session.
     #[napi]
-    pub fn connect(hub: &Hub, url: String, manner: Manner, operation: u32) {
-        let (post, options) = (hub.core.post(), manner.options());
+    pub fn connect(hub: &Hub, url: String, settings: ConnectSettings, operation: u32) {
+        let (post, options) = (hub.core.post(), settings.options());
         pool::run(move || {
             settle(&post, operation, Session::connect(&url, options), |core, session| {
                 instance(core, NativeSession { session, hub: Rc::clone(core) })
@@ -233,8 +233,8 @@ impl NativeServer {
 
     /// A provider for the directory at `url`, which listens at these addresses.
     #[napi]
-    pub fn provider(hub: &Hub, url: String, urls: Vec<String>, manner: Manner, operation: u32) {
-        let (post, options) = (hub.core.post(), manner.options());
+    pub fn provider(hub: &Hub, url: String, urls: Vec<String>, settings: ConnectSettings, operation: u32) {
+        let (post, options) = (hub.core.post(), settings.options());
         pool::run(move || {
             let urls: Vec<_> = urls.iter().map(String::as_str).collect();
             let provider = Provider::start(&url, &urls, options, Options::default());

@@ -61,9 +61,9 @@ pub fn qi_run(callback: Py<PyAny>, seconds: f64) {
 }
 
 /// User, token, and whether to connect again.
-type Manner = (Option<String>, Option<String>, bool);
+type ConnectSettings = (Option<String>, Option<String>, bool);
 
-fn session_options((user, token, reconnect): Manner, timeout: Option<f64>) -> SessionOptions {
+fn session_options((user, token, reconnect): ConnectSettings, timeout: Option<f64>) -> SessionOptions {
     let mut options = SessionOptions::default();
     options.dial.credentials.user = user;
     options.dial.credentials.token = token;
@@ -131,9 +131,9 @@ impl RawSession {
 impl RawSession {
     /// Connects to a directory; a future of the session.
     #[staticmethod]
-    #[pyo3(signature = (url, manner, timeout = None))]
-    fn connect<'py>(py: Python<'py>, url: String, manner: Manner, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
-        let options = session_options(manner, timeout);
+    #[pyo3(signature = (url, settings, timeout = None))]
+    fn connect<'py>(py: Python<'py>, url: String, settings: ConnectSettings, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let options = session_options(settings, timeout);
         let connect = move || Session::connect(&url, options);
         RawFuture::of(py, connect, |py, session| {
             let connected = Arc::new(Connected { session, process: std::process::id() });
@@ -287,10 +287,10 @@ impl RawServer {
 
     /// A future of a provider for the directory at `url`, which listens at these addresses.
     #[staticmethod]
-    fn provider<'py>(py: Python<'py>, url: String, urls: Vec<String>, manner: Manner) -> PyResult<Bound<'py, PyAny>> {
+    fn provider<'py>(py: Python<'py>, url: String, urls: Vec<String>, settings: ConnectSettings) -> PyResult<Bound<'py, PyAny>> {
         let start = move || {
             let urls: Vec<_> = urls.iter().map(String::as_str).collect();
-            Provider::start(&url, &urls, session_options(manner, None), server_options()).map(Served::Provider)
+            Provider::start(&url, &urls, session_options(settings, None), server_options()).map(Served::Provider)
         };
         RawFuture::of(py, start, wrap_server)
     }

@@ -156,25 +156,25 @@ fn others_cannot_cancel() {
     assert_eq!(one.only().header.ty, Type::Reply);
 }
 
-/// A worker has the call in its hands, but has not begun: whoever comes first to the ticket decides.
+/// A worker has the call in its hands, but has not begun: whoever comes first to the inbound decides.
 #[test]
 fn between_mailbox_and_method() {
     let (world, _) = world();
     let client = world.client();
     let object = world.router.service(SERVICE).unwrap();
     let header = Header::new(Type::Call, 5, SERVICE, 1, SLOW);
-    let ticket = || {
-        let ticket = InboundCall::new((&client.peer, &object), header, false, 0).unwrap();
-        assert!(client.peer.remember(&ticket));
-        ticket
+    let inbound = || {
+        let inbound = InboundCall::new((&client.peer, &object), header, false, 0).unwrap();
+        assert!(client.peer.remember(&inbound));
+        inbound
     };
-    let first = ticket();
+    let first = inbound();
     client.cancel(5);
     assert_eq!(client.only().header.ty, Type::Canceled);
     assert!(!first.start(), "too late");
     Responder::new(first, signature("v"), None).answer(Ok(Answer::void()));
     client.none();
-    let second = ticket();
+    let second = inbound();
     assert!(second.start());
     client.cancel(5);
     client.none();

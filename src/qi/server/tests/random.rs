@@ -65,13 +65,13 @@ fn object(kept: &Kept) -> Object {
 }
 
 #[derive(Default)]
-struct Book {
+struct Account {
     /// Calls by connection and id, and how often they were answered.
     answers: HashMap<(usize, u32), usize>,
     ids: Vec<Vec<u32>>,
 }
 
-impl Book {
+impl Account {
     fn read(&mut self, clients: &[Client]) {
         for (number, client) in clients.iter().enumerate() {
             for message in client.take() {
@@ -86,18 +86,18 @@ impl Book {
     }
 }
 
-fn take(step: &Step, (clients, book): (&[Client], &mut Book), (world, object, kept): (&World, &Object, &Kept)) {
+fn take(step: &Step, (clients, account): (&[Client], &mut Account), (world, object, kept): (&World, &Object, &Kept)) {
     let alive = |client: &usize| !clients[*client].is_closed();
     match step {
         Step::Call(client, action) if alive(client) => {
             // The answer may come before the call returns.
             let id = clients[*client].call(ACTIONS[*action], Bytes::new());
-            book.answers.insert((*client, id), 0);
-            book.ids[*client].push(id);
+            account.answers.insert((*client, id), 0);
+            account.ids[*client].push(id);
         }
         Step::Post(client, action) if alive(client) => clients[*client].post(ACTIONS[*action], Bytes::new()),
         Step::Cancel(client, back) if alive(client) => {
-            let ids = &book.ids[*client];
+            let ids = &account.ids[*client];
             if let Some(id) = ids.len().checked_sub(back + 1).map(|at| ids[at]) {
                 clients[*client].cancel(id);
             }
@@ -136,10 +136,10 @@ proptest! {
         let world = World::serving(&object);
         let clients: Vec<_> = (0..CLIENTS).map(|_| world.client()).collect();
         clients.iter().for_each(|client| client.subscribe(104, 1));
-        let mut book = Book { ids: vec![Vec::new(); CLIENTS], ..Book::default() };
+        let mut account = Account { ids: vec![Vec::new(); CLIENTS], ..Account::default() };
         for step in &steps {
-            take(step, (&clients, &mut book), (&world, &object, &kept));
-            book.read(&clients);
+            take(step, (&clients, &mut account), (&world, &object, &kept));
+            account.read(&clients);
         }
         loop {
             world.run();
@@ -149,8 +149,8 @@ proptest! {
             }
             drop(calls);
         }
-        book.read(&clients);
-        for ((client, id), count) in &book.answers {
+        account.read(&clients);
+        for ((client, id), count) in &account.answers {
             let most = 1;
             let least = usize::from(!clients[*client].is_closed());
             prop_assert!((least..=most).contains(count), "call {id} of {client}: {count} answers");

@@ -238,7 +238,7 @@ fn proof() -> Object {
 
 /// What was said and heard on one connection.
 #[derive(Default)]
-struct Book {
+struct Account {
     asked: HashMap<u32, usize>,
     answered: HashMap<u32, usize>,
     ids: Vec<u32>,
@@ -248,7 +248,7 @@ struct Book {
     given: Vec<u32>,
 }
 
-impl Book {
+impl Account {
     fn read(&mut self, client: &Client) {
         for message in client.take() {
             let id = message.header.id;
@@ -284,7 +284,7 @@ struct Storm {
     kept: Kept,
     lent: Lent,
     clients: Vec<Client>,
-    books: Vec<Book>,
+    accounts: Vec<Account>,
     next: u32,
 }
 
@@ -299,8 +299,8 @@ impl Storm {
             objects.iter().for_each(|(id, object)| world.router.add_service(*id, object));
         }
         let clients: Vec<_> = (0..CLIENTS).map(|number| worlds[number / 2].client()).collect();
-        let books = clients.iter().map(|_| Book::default()).collect();
-        Storm { worlds, directory, objects, kept, lent, clients, books, next: 100_000 }
+        let accounts = clients.iter().map(|_| Account::default()).collect();
+        Storm { worlds, directory, objects, kept, lent, clients, accounts, next: 100_000 }
     }
 
     fn say(&mut self, client: usize, message: &Message, changes: &[Change]) {
@@ -310,10 +310,10 @@ impl Storm {
         if self.clients[client].is_closed() {
             return;
         }
-        let book = &mut self.books[client];
+        let account = &mut self.accounts[client];
         if message.header.ty == Type::Call {
-            *book.asked.entry(message.header.id).or_default() += 1;
-            book.ids.push(message.header.id);
+            *account.asked.entry(message.header.id).or_default() += 1;
+            account.ids.push(message.header.id);
         }
         self.clients[client].message(message);
     }
@@ -330,7 +330,7 @@ impl Storm {
                 self.say(*client, &Message::call(0, THING, 1, action, payload), &[]);
             }
             Step::SayTo(client, object, which, changes) => {
-                let given = &self.books[*client].given;
+                let given = &self.accounts[*client].given;
                 if !given.is_empty() {
                     let mut message = which.get(to_given).clone();
                     message.header.object = *object.get(given);
@@ -338,7 +338,7 @@ impl Storm {
                 }
             }
             Step::Cancel(client, which) => {
-                let ids = &self.books[*client].ids;
+                let ids = &self.accounts[*client].ids;
                 if !ids.is_empty() && !self.clients[*client].is_closed() {
                     self.clients[*client].cancel(*which.get(ids));
                 }
@@ -346,7 +346,7 @@ impl Storm {
             Step::Run => drop(self.run()),
             Step::Answer(which, well) => self.answer(*which, *well),
             Step::AnswerOurs(client, which, changes) => {
-                let ours = &mut self.books[*client].ours;
+                let ours = &mut self.accounts[*client].ours;
                 if !ours.is_empty() {
                     let call = ours.remove(which.index(ours.len()));
                     let reply = Message::reply_to(&call, args("(i)", vec![1.into()]));
@@ -371,7 +371,7 @@ impl Storm {
     fn say_answer(&mut self, client: usize, message: &Message) {
         if !self.clients[client].is_closed() {
             if message.header.ty == Type::Call {
-                *self.books[client].asked.entry(message.header.id).or_default() += 1;
+                *self.accounts[client].asked.entry(message.header.id).or_default() += 1;
             }
             self.clients[client].message(message.clone());
         }
@@ -396,8 +396,8 @@ impl Storm {
     }
 
     fn read(&mut self) {
-        for (client, book) in self.clients.iter().zip(&mut self.books) {
-            book.read(client);
+        for (client, account) in self.clients.iter().zip(&mut self.accounts) {
+            account.read(client);
             // An end point that is closed by us ends, too.
             if client.is_closed() {
                 client.end();
@@ -411,7 +411,7 @@ impl Storm {
             while self.run() {}
             self.read();
             let kept = std::mem::take(&mut *self.kept.lock());
-            let ours: Vec<_> = self.books.iter_mut().map(|book| std::mem::take(&mut book.ours)).collect();
+            let ours: Vec<_> = self.accounts.iter_mut().map(|account| std::mem::take(&mut account.ours)).collect();
             if kept.is_empty() && ours.iter().all(Vec::is_empty) {
                 break;
             }
@@ -434,9 +434,9 @@ proptest! {
             storm.take(step, (&messages, &to_given));
         }
         storm.calm();
-        for (client, book) in storm.clients.iter().zip(&storm.books) {
+        for (client, account) in storm.clients.iter().zip(&storm.accounts) {
             if !client.is_closed() {
-                prop_assert_eq!(&book.asked, &book.answered);
+                prop_assert_eq!(&account.asked, &account.answered);
                 prop_assert_eq!(client.peer.pending_calls(), 0);
             }
         }

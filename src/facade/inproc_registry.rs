@@ -40,7 +40,7 @@ pub enum Pairing {
     WaitsAgain,
 }
 
-pub struct Names<P: ?Sized>(Mutex<HashMap<Vec<u8>, Name<P>>>);
+pub struct InprocRegistry<P: ?Sized>(Mutex<HashMap<Vec<u8>, Name<P>>>);
 
 struct Name<P: ?Sized> {
     binder: Option<End<P>>,
@@ -58,9 +58,9 @@ struct Connector<P: ?Sized> {
     paired: bool,
 }
 
-impl<P: ?Sized> Default for Names<P> {
+impl<P: ?Sized> Default for InprocRegistry<P> {
     fn default() -> Self {
-        Names(Mutex::default())
+        InprocRegistry(Mutex::default())
     }
 }
 
@@ -70,7 +70,7 @@ impl<P: ?Sized> Default for Name<P> {
     }
 }
 
-impl<P: Party + ?Sized> Names<P> {
+impl<P: Party + ?Sized> InprocRegistry<P> {
     /// Binds a name and pairs all compatible connectors that wait for it.
     pub fn bind(&self, name: &[u8], party: Arc<P>, endpoint: i32) -> Result<()> {
         let mut names = self.0.lock();
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn who_was_there_first_is_accepted() {
         let (binder, connector) = (fake(&PAIR, 1), fake(&PAIR, 1));
-        let names = Names::default();
+        let names = InprocRegistry::default();
         names.connect(b"a", Arc::clone(&connector), 1);
         assert!(connector.told().is_empty(), "nobody is bound");
         names.bind(b"b", Arc::clone(&binder), 1).unwrap();
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn who_comes_to_a_bound_name_is_not_accepted_but_paired() {
         let (binder, connector) = (fake(&PAIR, 1), fake(&PAIR, 1));
-        let names = Names::default();
+        let names = InprocRegistry::default();
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&connector), 1);
         assert_eq!(binder.told(), ["attached", "started"]);
@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn types_that_do_not_fit_wait_beside_each_other() {
         let (binder, pull, push) = (fake(&pipeline::PUSH, 9), fake(&pipeline::PULL, 9), fake(&pipeline::PUSH, 9));
-        let names = Names::default();
+        let names = InprocRegistry::default();
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&push), 1);
         names.connect(b"a", Arc::clone(&pull), 1);
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn one_refusal_leaves_no_half_of_a_pair() {
         let (binder, connector) = (fake(&PAIR, 1), fake(&PAIR, 0));
-        let names = Names::default();
+        let names = InprocRegistry::default();
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&connector), 1);
         assert_eq!(binder.told(), ["attached", "detached"]);
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn whoever_was_refused_is_offered_the_place_that_becomes_free() {
         let (binder, first, second) = (fake(&PAIR, 1), fake(&PAIR, 1), fake(&PAIR, 1));
-        let names = Names::default();
+        let names = InprocRegistry::default();
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&first), 1);
         names.connect(b"a", Arc::clone(&second), 1);
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn connectors_wait_again_when_their_binder_goes() {
         let (binder, connector, next) = (fake(&PAIR, 1), fake(&PAIR, 2), fake(&PAIR, 1));
-        let names = Names::default();
+        let names = InprocRegistry::default();
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&connector), 1);
         connector.told();
