@@ -30,6 +30,13 @@ pub enum DialStep<A> {
     Wait(Duration),
 }
 
+impl<A> DialStep<A> {
+    /// Until the next attempt, if this one is over.
+    pub fn wait(&self) -> Option<Duration> {
+        if let DialStep::Wait(time) = self { Some(*time) } else { None }
+    }
+}
+
 #[derive(Debug)]
 pub struct Dialling<A> {
     backoff: Backoff,

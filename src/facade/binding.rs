@@ -22,7 +22,7 @@ impl Socket {
                 self.now_polls();
                 // A name may have to be resolved, and nobody is to wait for that.
                 let listener = transport.listen(address, &options)?;
-                let bound = url::with_port(url, listener.port());
+                let bound = url::with_port(url, listener.socket().port());
                 self.with_open(|state| {
                     let admission = Admission::of(&options.options);
                     let kind = EndpointKind::Listen(Listening::new(listener, transport, admission));

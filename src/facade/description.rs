@@ -132,7 +132,7 @@ impl Entry {
                 Lifecycle::Refused(_) => "refused",
                 Lifecycle::Leaving => "leaving",
             },
-            "peer": self.fd().map(address_of),
+            "peer": self.fd().map(|fd| address_of(fd, self.remote())),
             "age_ms": self.life.attached_at().map(|at| at.elapsed().as_millis() as u64),
             "messages_sent": carried.messages_sent,
             "messages_received": carried.messages_received,

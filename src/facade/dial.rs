@@ -10,11 +10,15 @@ use crate::core::{Error, Result};
 use crate::transport::pipe::StreamPipe;
 use crate::transport::resolve;
 
-use super::endpoints::{Dialing, EndpointKind, TransportRef};
+use super::endpoints::{Dialing, EndpointKind};
 use super::key::Key;
 use super::monitor::EventKind;
 use super::pipes::Pipe;
+use super::report::Failed;
 use super::state::SocketState;
+
+/// Why there is no address to connect to.
+const UNRESOLVED: &str = "the host's name is not known, or has no address of the kind that is asked for";
 
 impl SocketState {
     /// Begins an attempt: the endpoint is new, or its wait is over. For a listener: its pause is.
@@ -34,8 +38,12 @@ impl SocketState {
             }
             Err(error) => {
                 self.endpoint_is_ill(id, error);
-                let retry = self.drive(id, |dialling| dialling.resolved([]));
-                self.tell_of_failure(EventKind::ConnectFailed, id, error, retry);
+                let step = self.advance(id, |dialling| dialling.resolved([]));
+                // The number is the reference's; its own text is about routes.
+                let reason = (error == Error::HOST_UNREACHABLE).then_some(UNRESOLVED);
+                let failed = Failed { reason, ..Failed::of(error) };
+                self.tell_of_failure(EventKind::ConnectFailed, id, failed, step.wait());
+                self.carry_out(id, step);
             }
         }
     }
@@ -43,13 +51,15 @@ impl SocketState {
     /// A connect failed: nothing listens there, or it cannot be reached. It counts when no other address is left.
     pub fn connect_failed(&mut self, id: i32, error: Error) {
         let Some(dial) = self.dial(id) else { return };
-        let took = dial.began.elapsed();
-        let retry = self.drive(id, |dialling| dialling.failed(took));
-        self.tell_of_failure(EventKind::ConnectFailed, id, error, retry);
-        if retry.is_some() {
+        let (took, at) = (dial.began.elapsed(), dial.target);
+        let step = self.advance(id, |dialling| dialling.failed(took));
+        // Before the next address is tried, which may fail at once.
+        self.tell_of_failure(EventKind::ConnectFailed, id, Failed { at, ..Failed::of(error) }, step.wait());
+        if step.wait().is_some() {
             self.core.statistics.connect_errors += 1;
             self.endpoint_is_ill(id, error);
         }
+        self.carry_out(id, step);
     }
 
     /// An established connection ended. For a listener there is nothing to do. Gives after how long it is made anew.
@@ -77,7 +87,14 @@ impl SocketState {
     /// Has the machine go on, and does what it says. If that is to wait, the attempt is over, or the connection that came of
     /// it: gives for how long.
     fn drive(&mut self, id: i32, go_on: impl FnOnce(&mut Dialling<IpAddr>) -> DialStep<IpAddr>) -> Option<Duration> {
-        let dial = self.dial(id)?;
+        let step = self.advance(id, go_on);
+        self.carry_out(id, step);
+        step.wait()
+    }
+
+    /// Has the machine go on.
+    fn advance(&mut self, id: i32, go_on: impl FnOnce(&mut Dialling<IpAddr>) -> DialStep<IpAddr>) -> DialStep<IpAddr> {
+        let Some(dial) = self.dial(id) else { return DialStep::Nothing };
         let was_in_progress = dial.dialling.is_in_progress();
         let step = go_on(&mut dial.dialling);
         match (was_in_progress, dial.dialling.is_in_progress()) {
@@ -85,16 +102,17 @@ impl SocketState {
             (true, false) => self.core.statistics.inprogress_connections -= 1,
             _ => {}
         }
+        step
+    }
+
+    /// Does what the machine has said.
+    fn carry_out(&mut self, id: i32, step: DialStep<IpAddr>) {
         match step {
             DialStep::Nothing => {}
             DialStep::Resolve => self.resolve(id),
             DialStep::Connect(address, within) => self.connect_to(id, address, within),
-            DialStep::Wait(time) => {
-                self.wait_to_retry(id, time);
-                return Some(time);
-            }
+            DialStep::Wait(time) => self.wait_to_retry(id, time),
         }
-        None
     }
 
     fn resolve(&mut self, id: i32) {
@@ -110,24 +128,25 @@ impl SocketState {
     fn connect_to(&mut self, id: i32, address: Option<IpAddr>, within: Option<Duration>) {
         if let Some(dial) = self.dial(id) {
             dial.began = Instant::now();
+            dial.target = dial.dialer.target(address);
         }
         let setup = self.setup();
         let Some(EndpointKind::Dial(dial)) = self.endpoints.peek(id) else { return };
-        let transport = dial.transport;
+        let (transport, remote) = (dial.transport, dial.target);
         match dial.dialer.dial(address, &setup) {
             Ok(stream) => {
                 let pipe = StreamPipe::new(stream, transport.framing(), true);
-                self.watch_connecting(id, pipe, transport, within);
+                self.watch_connecting(id, Pipe::Stream { pipe, registration: None, transport, remote }, within);
             }
             Err(error) => self.connect_failed(id, error.into()),
         }
     }
 
-    fn watch_connecting(&mut self, id: i32, pipe: StreamPipe, transport: TransportRef, within: Option<Duration>) {
+    fn watch_connecting(&mut self, id: i32, pipe: Pipe, within: Option<Duration>) {
+        let Pipe::Stream { pipe: stream, .. } = &pipe else { return };
         let Some(me) = self.me.upgrade() else { return };
         let Some(priorities) = self.endpoints.get(id).map(|endpoint| endpoint.priorities) else { return };
-        let fd = pipe.stream().fd();
-        let pipe = Pipe::Stream { pipe, registration: None, transport };
+        let fd = stream.stream().fd();
         let (pipe_id, key) = self.pipes.insert(pipe, id, priorities, Lifecycle::Connecting);
         let runtime = self.runtime.clone();
         match runtime.reactor.register(fd, me, key, true) {

@@ -1,7 +1,7 @@
 //! Endpoints: what `nn_bind` and `nn_connect` make (nanomsg-api.md 2.3 and 2.4).
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use crate::core::Error;
@@ -83,7 +83,9 @@ pub struct Dialing {
     pub dialer: Box<dyn Dialer>,
     pub transport: TransportRef,
     pub dialling: Dialling<IpAddr>,
-    /// When the connect under way began.
+    /// Where the connect under way goes, if to an address of the network.
+    pub target: Option<SocketAddr>,
+    /// When it began.
     pub began: Instant,
     /// Running between two attempts.
     pub wait: Option<TimerId>,
@@ -91,7 +93,8 @@ pub struct Dialing {
 
 impl Dialing {
     pub fn new(dialer: Box<dyn Dialer>, transport: TransportRef, interval: i32, max: i32) -> Dialing {
-        Dialing { dialer, transport, dialling: Dialling::new(interval, max), began: Instant::now(), wait: None }
+        let dialling = Dialling::new(interval, max);
+        Dialing { dialer, transport, dialling, target: None, began: Instant::now(), wait: None }
     }
 
     /// How far the endpoint has come, in a word.

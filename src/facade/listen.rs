@@ -1,6 +1,7 @@
 //! Listening endpoints (transports.md 1.3).
 
 use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use crate::core::lifecycle::Lifecycle;
@@ -8,10 +9,12 @@ use crate::core::{Error, Result};
 use crate::transport::accepting::{self, Accepted, accept_all};
 use crate::transport::pipe::{Ready, StreamPipe};
 
-use super::endpoints::{EndpointKind, Listening, TransportRef};
+use super::endpoints::{EndpointKind, Listening};
 use super::key::Key;
 use super::monitor::EventKind;
+use super::peers::address_of;
 use super::pipes::Pipe;
+use super::report::Failed;
 use super::state::SocketState;
 
 impl SocketState {
@@ -22,7 +25,8 @@ impl SocketState {
         let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) else {
             return Ok(());
         };
-        let registration = runtime.reactor.register(listen.listener.fd(), me, Key::Endpoint(id).pack(), false)?;
+        let registration =
+            runtime.reactor.register(listen.listener.socket().fd(), me, Key::Endpoint(id).pack(), false)?;
         listen.registration = Some(registration);
         Ok(())
     }
@@ -55,18 +59,19 @@ impl SocketState {
         if listen.pause.is_some() {
             return nobody();
         }
-        let stream = listen.listener.accept(&setup)?;
-        let (transport, admission) = (listen.transport, &listen.admission);
-        if let Some(why) = admission.refuses(stream.fd(), || self.pipes.of_endpoint(id).len()) {
+        let (socket, from) = listen.listener.socket().accept()?;
+        let (transport, remote) = (listen.transport, from.as_socket());
+        if let Some(why) = listen.admission.refuses(&from, || self.pipes.of_endpoint(id).len()) {
             // Closed again at once.
             self.core.statistics.dropped_connections += 1;
-            self.tell_of_stranger(id, stream.fd(), why);
+            self.tell_of_stranger(id, address_of(socket.as_raw_fd(), remote), why);
             return Ok(());
         }
+        let stream = listen.listener.stream(socket, &setup)?;
         self.core.statistics.accepted_connections += 1;
         self.endpoint_is_well(id);
         let pipe = StreamPipe::new(stream, transport.framing(), false);
-        self.welcome(id, pipe, transport);
+        self.welcome(id, Pipe::Stream { pipe, registration: None, transport, remote });
         Ok(())
     }
 
@@ -87,11 +92,11 @@ impl SocketState {
     }
 
     /// An accepted connection is watched, and greeted at once.
-    fn welcome(&mut self, endpoint: i32, pipe: StreamPipe, transport: TransportRef) {
+    fn welcome(&mut self, endpoint: i32, pipe: Pipe) {
+        let Pipe::Stream { pipe: stream, .. } = &pipe else { return };
         let Some(me) = self.me.upgrade() else { return };
         let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
-        let (fd, write) = (pipe.stream().fd(), pipe.stream().needs_preparing());
-        let pipe = Pipe::Stream { pipe, registration: None, transport };
+        let (fd, write) = (stream.stream().fd(), stream.stream().needs_preparing());
         let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
         let runtime = self.runtime.clone();
         match runtime.reactor.register(fd, me, key, write) {
@@ -109,7 +114,7 @@ impl SocketState {
     fn pause_accepting(&mut self, id: i32, error: Error) {
         self.core.statistics.accept_errors += 1;
         self.endpoint_is_ill(id, error);
-        self.tell_of_failure(EventKind::AcceptFailed, id, error, Some(accepting::PAUSE));
+        self.tell_of_failure(EventKind::AcceptFailed, id, Failed::of(error), Some(accepting::PAUSE));
         let Some(me) = self.me.upgrade() else { return };
         let timer = self.runtime.reactor.arm(Instant::now() + accepting::PAUSE, me, Key::Endpoint(id).pack());
         if let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) {

@@ -1,5 +1,6 @@
 //! Who is at the other end of a connection.
 
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -32,11 +33,11 @@ impl Entry {
         if let Some(peer) = &self.peer {
             return Arc::clone(peer);
         }
-        let fd = self.fd();
+        let (fd, remote) = (self.fd(), self.remote());
         let peer = Arc::new(Peer {
             pipe: self.number(id),
-            address: fd.map(address_of).unwrap_or_default(),
-            process: fd.and_then(process_of),
+            address: fd.map(|fd| address_of(fd, remote)).unwrap_or_default(),
+            process: fd.filter(|_| remote.is_none()).and_then(process_of),
             subject: self.subject(),
         });
         self.peer = Some(Arc::clone(&peer));
@@ -50,6 +51,14 @@ impl Entry {
         }
     }
 
+    /// The address of the other end, if it was accepted from or connected to one.
+    pub fn remote(&self) -> Option<SocketAddr> {
+        match &self.pipe {
+            Pipe::Stream { remote, .. } => *remote,
+            Pipe::Inproc(_) => None,
+        }
+    }
+
     fn subject(&self) -> Option<String> {
         match &self.pipe {
             Pipe::Stream { pipe, .. } => pipe.stream().subject(),
@@ -58,9 +67,10 @@ impl Entry {
     }
 }
 
-/// The other end of a connection in words: an IP address and port, or the process at the other end of a unix socket.
-pub fn address_of(fd: RawFd) -> String {
-    if let Some(address) = system::peer(fd) {
+/// The other end of a connection in words: an IP address and port, or the process at the other end of a unix socket. `remote`: the
+/// address that is known of it, which the system tells no more of a connection that was reset.
+pub fn address_of(fd: RawFd, remote: Option<SocketAddr>) -> String {
+    if let Some(address) = system::peer(fd).or(remote) {
         return address.to_string();
     }
     process_of(fd).map_or_else(String::new, |Process { pid, uid, gid }| format!("pid {pid}, uid {uid}, gid {gid}"))

@@ -1,5 +1,6 @@
 //! The pipes of one socket: what its protocol sends into and takes from.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -67,7 +68,13 @@ pub struct Entry {
 
 #[expect(clippy::large_enum_variant, reason = "nearly all pipes are streams, and an inproc pipe costs no allocation")]
 pub enum Pipe {
-    Stream { pipe: StreamPipe, registration: Option<Registration>, transport: &'static dyn Transport },
+    /// `remote`: where it was accepted from or connected to, which the system tells no more of a connection that was reset.
+    Stream {
+        pipe: StreamPipe,
+        registration: Option<Registration>,
+        transport: &'static dyn Transport,
+        remote: Option<SocketAddr>,
+    },
     Inproc(InprocPipe),
 }
 

@@ -1,5 +1,6 @@
 //! What a socket tells its monitors, put together where it happens. Nothing is, where nobody monitors.
 
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::{Duration, SystemTime};
 
@@ -12,10 +13,24 @@ use crate::transport::stream::Parting;
 
 use super::logging::{self, Level};
 use super::monitor::{Event, EventKind};
-use super::peers::address_of;
 use super::pipes::{Entry, Pipe};
 use super::state::SocketState;
 use super::work::Job;
+
+/// What an attempt failed with.
+pub struct Failed {
+    pub error: Error,
+    /// In words, where the error's own do not fit.
+    pub reason: Option<&'static str>,
+    /// The address that was tried.
+    pub at: Option<SocketAddr>,
+}
+
+impl Failed {
+    pub fn of(error: Error) -> Failed {
+        Failed { error, reason: None, at: None }
+    }
+}
 
 impl SocketState {
     /// Tells of an endpoint. `reason` is asked only if somebody listens.
@@ -27,18 +42,21 @@ impl SocketState {
     }
 
     /// Tells of an attempt that failed: `retry` is when the next one follows, unless it does at once with another address.
-    pub fn tell_of_failure(&mut self, kind: EventKind, endpoint: i32, error: Error, retry: Option<Duration>) {
+    pub fn tell_of_failure(&mut self, kind: EventKind, endpoint: i32, failed: Failed, retry: Option<Duration>) {
         if self.is_heard() {
-            let event = Event { reason: error.text(), error: Some(error), retry, ..self.event(kind, endpoint) };
+            let Failed { error, reason, at } = failed;
+            let reason = reason.map_or_else(|| error.text(), str::to_owned);
+            let peer = at.map_or_else(String::new, |at| at.to_string());
+            let event = Event { reason, error: Some(error), retry, peer, ..self.event(kind, endpoint) };
             self.say(&event);
         }
     }
 
     /// Tells of a connection that is not let in.
-    pub fn tell_of_stranger(&mut self, endpoint: i32, fd: RawFd, why: &str) {
+    pub fn tell_of_stranger(&mut self, endpoint: i32, peer: String, why: &str) {
         if self.is_heard() {
             let event = self.event(EventKind::Refused, endpoint);
-            self.say(&Event { peer: address_of(fd), error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
+            self.say(&Event { peer, error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
         }
     }
 

@@ -117,12 +117,12 @@ struct GivenListener {
 }
 
 impl Listener for GivenListener {
-    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        wire(self.listening.accept()?, self.is_unix, setup)
+    fn socket(&self) -> &Listening {
+        &self.listening
     }
 
-    fn fd(&self) -> RawFd {
-        self.listening.0.as_raw_fd()
+    fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        wire(socket, self.is_unix, setup)
     }
 }
 

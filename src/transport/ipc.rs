@@ -5,13 +5,13 @@ use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use socket2::{Domain, SockAddr};
+use socket2::{Domain, SockAddr, Socket};
 
 use crate::core::options::OptionValue;
 use crate::core::{Error, Result};
@@ -63,11 +63,13 @@ impl Transport for Ipc {
     fn listen(&self, address: &[u8], options: &EndpointOptions) -> Result<Box<dyn Listener>> {
         let (given, name) = name(address)?;
         let path = absolute(given);
+        // Made before the lock is taken, so dropped after that has been let go: it takes it itself to remove its file.
+        let mut listener = IpcListener::new()?;
         // Between its bind and its listen a socket looks just like a stale one: without a lock two binders at once could both
         // succeed, and one never be found.
         let _alone = LockFile::take(&path);
         remove_stale(&path, &name)?;
-        let mut listener = IpcListener::bind(&name)?;
+        listener.socket.0.bind(&name)?;
         (listener.file, listener.path) = (identity(&path), path);
         // Nobody can connect before it listens.
         give_away(&listener.path, &options.options)?;
@@ -116,26 +118,26 @@ pub struct IpcListener {
 impl IpcListener {
     /// Listens at a name that has no file.
     pub fn without_file(name: &SockAddr) -> Result<IpcListener> {
-        let listener = IpcListener::bind(name)?;
+        let listener = IpcListener::new()?;
+        listener.socket.0.bind(name)?;
         listener.socket.0.listen(BACKLOG)?;
         Ok(listener)
     }
 
-    /// Nobody can connect yet.
-    fn bind(name: &SockAddr) -> Result<IpcListener> {
-        let socket = open(Domain::UNIX)?;
-        socket.bind(name)?;
-        Ok(IpcListener { socket: Listening(Owned::new(socket)), path: PathBuf::new(), file: None })
+    /// Without a name, and nobody can connect yet.
+    fn new() -> Result<IpcListener> {
+        let socket = Listening(Owned::new(open(Domain::UNIX)?));
+        Ok(IpcListener { socket, path: PathBuf::new(), file: None })
     }
 }
 
 impl Listener for IpcListener {
-    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        Ok(Arc::new(Wire::new(self.socket.accept()?, setup.buffers)?))
+    fn socket(&self) -> &Listening {
+        &self.socket
     }
 
-    fn fd(&self) -> RawFd {
-        self.socket.0.as_raw_fd()
+    fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        Ok(Arc::new(Wire::new(socket, setup.buffers)?))
     }
 }
 

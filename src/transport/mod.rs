@@ -30,18 +30,19 @@ mod tests;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::RawFd;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use socket2::Socket;
 
 use crate::core::options::OptionValue;
 use crate::core::{Error, Result};
 
 use framing::Framing;
 use resolve::Query;
-use stream::{Buffers, Stream};
+use stream::{Buffers, Listening, Stream};
 
 /// How many connections may wait to be accepted: as many as the kernel allows (`somaxconn`), which takes less if this is more. The
 /// reference's 100, and 10 for ipc, are less than what comes when a server of a thousand clients has been started anew, and whoever finds no room
@@ -115,21 +116,21 @@ pub trait Transport: Sync + Debug {
 
 /// A listening endpoint. Dropping it stops listening and removes what it left in the file system.
 pub trait Listener: Send + Sync + Debug {
-    /// The next connection, configured; `WouldBlock` when there is none.
-    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
+    fn socket(&self) -> &Listening;
 
-    fn fd(&self) -> RawFd;
-
-    /// The port, which the system may have chosen.
-    fn port(&self) -> Option<u16> {
-        None
-    }
+    /// What a connection that it has accepted is spoken over, configured.
+    fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>>;
 }
 
 /// What a connecting endpoint connects to.
 pub trait Dialer: Send + Sync + Debug {
     /// A name that must be resolved before each attempt.
     fn query(&self) -> Option<Query> {
+        None
+    }
+
+    /// The address that [`Dialer::dial`] connects to, where it is one of the network.
+    fn target(&self, _resolved: Option<IpAddr>) -> Option<SocketAddr> {
         None
     }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::sys::descriptor::receive;
 use crate::sys::{Owned, traffic};
@@ -187,11 +187,17 @@ impl Stream for Wire {
 pub struct Listening(pub Owned<Socket>);
 
 impl Listening {
-    /// The next connection; `WouldBlock` when there is none.
-    pub fn accept(&self) -> io::Result<Socket> {
-        retry(|| self.0.accept().map(|(socket, _)| socket))
+    /// The next connection, and where it comes from, which the system tells no more once the peer has reset it; `WouldBlock` when
+    /// there is none.
+    pub fn accept(&self) -> io::Result<(Socket, SockAddr)> {
+        retry(|| self.0.accept())
     }
 
+    pub fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+
+    /// The port, which the system may have chosen.
     pub fn port(&self) -> Option<u16> {
         self.0.local_addr().ok()?.as_socket().map(|address| address.port())
     }

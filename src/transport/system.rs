@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 use std::time::Duration;
 
 use rustix::net::getpeername;
-use socket2::Socket;
+use socket2::{SockAddr, Socket};
 
 use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
@@ -59,20 +59,26 @@ pub fn check(option: i32, value: &[u8]) -> Result<OptionValue> {
 }
 
 /// Before a socket is bound or connected.
-pub fn bind_device(socket: &Socket, options: &TransportOptions) -> io::Result<()> {
+pub fn prepare(socket: &Socket, options: &TransportOptions) -> io::Result<()> {
+    set_class(socket, options);
     match options.get(LEVEL, BIND_DEVICE) {
         Ok(OptionValue::Text(name)) if !name.is_empty() => socket.bind_device(Some(&name)),
         _ => Ok(()),
     }
 }
 
-/// What the system does not take is no reason to refuse the connection.
-pub fn configure(socket: &Socket, options: &TransportOptions) {
+/// The class of the packets. A listening socket, and one that is yet to be connected, gives it to those that connect.
+fn set_class(socket: &Socket, options: &TransportOptions) {
     if let Ok(class) = u32::try_from(options.int(LEVEL, DSCP)) {
         // The lower two bits are those of congestion.
         let _ = socket.set_tos_v4(class << 2);
         let _ = socket.set_tclass_v6(class << 2);
     }
+}
+
+/// What the system does not take is no reason to refuse the connection.
+pub fn configure(socket: &Socket, options: &TransportOptions) {
+    set_class(socket, options);
     match u64::try_from(options.int(LEVEL, TCP_USER_TIMEOUT)) {
         Ok(time) if time > 0 => {
             let _ = socket.set_tcp_user_timeout(Some(Duration::from_millis(time)));
@@ -97,13 +103,14 @@ impl Admission {
         Admission { from, most: usize::try_from(options.int(LEVEL, ACCEPT_MAX)).ok() }
     }
 
-    /// Why a connection may not come, when so many are there. Who is on this machine without an IP address is not asked for it.
-    pub fn refuses(&self, fd: RawFd, there: impl FnOnce() -> usize) -> Option<&'static str> {
+    /// Why a connection from this address, which is the one that accept(2) told, may not come, when so many are there. Who comes over
+    /// a unix socket has no IP address, and is not asked for it.
+    pub fn refuses(&self, from: &SockAddr, there: impl FnOnce() -> usize) -> Option<&'static str> {
         if self.most.is_some_and(|most| there() >= most) {
             return Some("as many connections are there as NN_ACCEPT_MAX allows");
         }
-        let is_foreign = || peer(fd).is_some_and(|peer| !self.from.contain(peer.ip()));
-        (!self.from.0.is_empty() && is_foreign()).then_some("the peer's address is not one of NN_ACCEPT_FROM")
+        let is_let_in = || from.is_unix() || from.as_socket().is_some_and(|from| self.from.contain(from.ip()));
+        (!self.from.0.is_empty() && !is_let_in()).then_some("the peer's address is not one of NN_ACCEPT_FROM")
     }
 }
 
@@ -118,11 +125,13 @@ pub fn peer(fd: RawFd) -> Option<SocketAddr> {
 struct Networks(Vec<(IpAddr, u32)>);
 
 impl Networks {
-    /// `ADDRESS` or `ADDRESS/PREFIX`, separated by commas or spaces.
+    /// `ADDRESS` or `ADDRESS/PREFIX`, separated by commas or spaces. Only the empty text has none.
     fn parse(text: &[u8]) -> Result<Networks> {
         let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= LIST_MAX).ok_or(Error::INVALID)?;
         let words = text.split([',', ' ']).filter(|word| !word.is_empty());
-        words.map(network).collect::<Option<_>>().map(Networks).ok_or(Error::INVALID)
+        let networks: Option<Vec<_>> = words.map(network).collect();
+        // A list that has lost its addresses would let everybody in.
+        networks.filter(|networks| text.is_empty() || !networks.is_empty()).map(Networks).ok_or(Error::INVALID)
     }
 
     fn contain(&self, ip: IpAddr) -> bool {
@@ -139,8 +148,16 @@ fn network(word: &str) -> Option<(IpAddr, u32)> {
     let (address, prefix) = word.split_once('/').map_or((word, None), |(address, prefix)| (address, Some(prefix)));
     let ip: IpAddr = address.parse().ok()?;
     let width = bits(ip).1;
-    let prefix = prefix.map_or(Some(width), |prefix| prefix.parse().ok())?;
-    (prefix <= width).then_some((ip, prefix))
+    let prefix = prefix.map_or(Some(width), length).filter(|prefix| *prefix <= width)?;
+    // What is written as an IPv4 address within IPv6 is one of IPv4, as the peers are.
+    let canonical = ip.to_canonical();
+    Some((canonical, prefix.checked_sub(width - bits(canonical).1)?))
+}
+
+/// The length of a prefix: digits, and none too many.
+fn length(digits: &str) -> Option<u32> {
+    let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
+    if is_plain { digits.parse().ok() } else { None }
 }
 
 /// An address as a number, and how many bits it has.
@@ -164,14 +181,43 @@ mod tests {
         for outside in ["10.2.0.0", "192.0.2.6", "2001:db9::1", "::1", "::a01:203"] {
             assert!(!networks.contain(outside.parse().unwrap()), "{outside}");
         }
+        let mapped = Networks::parse(b"::ffff:192.0.2.7 ::ffff:10.1.0.0/112").unwrap();
+        assert!(
+            ["192.0.2.7", "::ffff:192.0.2.7", "10.1.2.3"].iter().all(|inside| mapped.contain(inside.parse().unwrap()))
+        );
+        assert!(!mapped.contain("10.2.0.0".parse().unwrap()) && !mapped.contain("192.0.2.6".parse().unwrap()));
         let all = Networks::parse(b"0.0.0.0/0").unwrap();
         assert!(all.contain("1.2.3.4".parse().unwrap()) && !all.contain("::1".parse().unwrap()));
         assert!(Networks::parse(b"::/0").unwrap().contain("::1".parse().unwrap()));
     }
 
     #[test]
+    fn who_has_no_ip_address_is_let_in_only_over_a_unix_socket() {
+        let all = Admission { from: Networks::parse(b"0.0.0.0/0 ::/0").unwrap(), most: None };
+        assert_eq!(all.refuses(&SocketAddr::from(([192, 0, 2, 7], 1)).into(), || 0), None);
+        assert_eq!(all.refuses(&SockAddr::unix("").unwrap(), || 0), None);
+        assert!(all.refuses(&SockAddr::vsock(2, 1), || 0).is_some(), "as any address that is not known");
+    }
+
+    #[test]
     fn other_texts_are_refused() {
-        for bad in ["x", "10.0.0.0/33", "::/129", "10.0.0.0/", "10.0.0.0/-1", "1.2.3", "[::1]", "localhost"] {
+        for bad in [
+            "x",
+            "10.0.0.0/33",
+            "::/129",
+            "10.0.0.0/",
+            "10.0.0.0/-1",
+            "1.2.3",
+            "[::1]",
+            "localhost",
+            ",",
+            " ",
+            ", ,",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "::/00",
+            "::ffff:10.0.0.0/95",
+        ] {
             assert_eq!(check(ACCEPT_FROM, bad.as_bytes()), Err(Error::INVALID), "{bad}");
         }
         assert_eq!(check(BIND_DEVICE, b"0123456789abcdef"), Err(Error::INVALID));

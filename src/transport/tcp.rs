@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,16 +86,12 @@ impl Transport for Tcp {
 struct TcpListener(Listening);
 
 impl Listener for TcpListener {
-    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        Ok(Arc::new(wire(self.0.accept()?, setup)?))
+    fn socket(&self) -> &Listening {
+        &self.0
     }
 
-    fn fd(&self) -> RawFd {
-        self.0.0.as_raw_fd()
-    }
-
-    fn port(&self) -> Option<u16> {
-        self.0.port()
+    fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        Ok(Arc::new(wire(socket, setup)?))
     }
 }
 
@@ -106,6 +101,10 @@ struct TcpDialer(Remote);
 impl Dialer for TcpDialer {
     fn query(&self) -> Option<Query> {
         self.0.query()
+    }
+
+    fn target(&self, resolved: Option<IpAddr>) -> Option<SocketAddr> {
+        self.0.target(resolved)
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
@@ -152,7 +151,7 @@ pub fn listen(address: &[u8], families: Families, options: &TransportOptions) ->
             if address.is_ipv6() {
                 socket.set_only_v6(families == Families::V6)?;
             }
-            system::bind_device(socket, options)
+            system::prepare(socket, options)
         })
         .map(|socket| Listening(Owned::new(socket)))
         .map_err(Error::from);
@@ -274,15 +273,19 @@ impl Remote {
         }
     }
 
-    /// Starts connecting. `resolved` is one of the answers to [`Remote::query`].
+    /// Where to connect. `resolved` is one of the answers to [`Remote::query`]; a name has no address without.
+    pub fn target(&self, resolved: Option<IpAddr>) -> Option<SocketAddr> {
+        match &self.host {
+            RemoteHost::Literal(address) => Some(address.with_port(self.port)),
+            RemoteHost::Name(_) => resolved.map(|ip| SocketAddr::new(ip, self.port)),
+        }
+    }
+
+    /// Starts connecting to [`Remote::target`].
     pub fn connect(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Socket> {
-        let address = match (&self.host, resolved) {
-            (RemoteHost::Literal(address), _) => address.with_port(self.port),
-            (RemoteHost::Name(_), Some(ip)) => SocketAddr::new(ip, self.port),
-            (RemoteHost::Name(_), None) => return Err(io::ErrorKind::HostUnreachable.into()),
-        };
+        let address = self.target(resolved).ok_or(io::ErrorKind::HostUnreachable)?;
         let socket = outgoing(address)?;
-        system::bind_device(&socket, setup.options)?;
+        system::prepare(&socket, setup.options)?;
         if let Some(local) = &self.local {
             socket.bind(&local.for_peer(address)?.into())?;
         }
@@ -425,7 +428,7 @@ mod tests {
     #[test]
     fn hundreds_may_wait_to_be_accepted() {
         let listener = TcpListener(listen(b"127.0.0.1:0", Families::of(true), &TransportOptions::default()).unwrap());
-        let address = SocketAddr::from(([127, 0, 0, 1], listener.port().unwrap()));
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.socket().port().unwrap()));
         let waiting = (0..300).map(|_| TcpStream::connect_timeout(&address, SECOND)).collect::<io::Result<Vec<_>>>();
         assert!(waiting.is_ok(), "{waiting:?}");
     }

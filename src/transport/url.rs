@@ -33,7 +33,8 @@ pub fn parse(url: &[u8]) -> Result<Target<'_>> {
 
 /// A URL that was bound, with the port that it got in the place of the one that was asked for.
 pub fn with_port(url: &[u8], port: Option<u16>) -> Vec<u8> {
-    match (port, url.iter().rposition(|byte| *byte == b':')) {
+    let colon = url.iter().rposition(|byte| *byte == b':').filter(|colon| !url[*colon..].starts_with(b"://"));
+    match (port, colon) {
         (Some(port), Some(colon)) => [&url[..=colon], port.to_string().as_bytes()].concat(),
         _ => url.to_vec(),
     }
@@ -48,6 +49,7 @@ mod tests {
         assert_eq!(with_port(b"tcp://*:0", Some(4000)), b"tcp://*:4000");
         assert_eq!(with_port(b"ws://[::1]:0", Some(4000)), b"ws://[::1]:4000");
         assert_eq!(with_port(b"ipc://a:0", None), b"ipc://a:0");
+        assert_eq!(with_port(b"fd://3", Some(4000)), b"fd://3");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -70,8 +70,8 @@ struct AcceptedStream {
 impl Door {
     fn fd(&self) -> RawFd {
         match self {
-            Door::Tcp(listening, _) => listening.0.as_raw_fd(),
-            Door::Unix(listener) => listener.fd(),
+            Door::Tcp(listening, _) => listening.fd(),
+            Door::Unix(listener) => listener.socket().fd(),
         }
     }
 
@@ -79,10 +79,10 @@ impl Door {
     fn accept(&self, config: &Config) -> io::Result<AcceptedStream> {
         match self {
             Door::Tcp(listening, tls) => {
-                let socket = listening.accept()?;
+                let (socket, from) = listening.accept()?;
                 let scheme = if tls.is_some() { "tcps" } else { "tcp" };
                 let url = |address| socket_address(address).map(|address| format!("{scheme}://{}", canonical(address)));
-                let (peer, local) = (url(socket.peer_addr()).unwrap_or_default(), url(socket.local_addr()));
+                let (peer, local) = (url(Ok(from)).unwrap_or_default(), url(socket.local_addr()));
                 configure(&socket, config)?;
                 let wire = Wire::new(socket, Buffers::default())?;
                 match tls {
@@ -97,7 +97,11 @@ impl Door {
             Door::Unix(listener) => {
                 let (options, limit) = (TransportOptions::default(), SizeLimit::default());
                 let setup = Setup { buffers: Buffers::default(), options: &options, limit: &limit, keepalive: None };
-                Ok(AcceptedStream { stream: listener.accept(&setup)?, peer: "unix://".to_owned(), local: None })
+                Ok(AcceptedStream {
+                    stream: listener.stream(listener.socket().accept()?.0, &setup)?,
+                    peer: "unix://".to_owned(),
+                    local: None,
+                })
             }
         }
     }

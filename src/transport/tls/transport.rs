@@ -1,10 +1,11 @@
 //! `tls+tcp`: SP as over tcp, inside TLS. How a tcp connection becomes a tunnel, `wss` shares.
 
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use socket2::Socket;
 
 use crate::core::Result;
 use crate::core::options::OptionValue;
@@ -75,17 +76,12 @@ struct TlsListener {
 }
 
 impl Listener for TlsListener {
-    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        let wire = tcp::wire(self.listening.accept()?, setup)?;
-        Ok(Arc::new(self.server.tunnel(wire, setup)?))
+    fn socket(&self) -> &Listening {
+        &self.listening
     }
 
-    fn fd(&self) -> RawFd {
-        self.listening.0.as_raw_fd()
-    }
-
-    fn port(&self) -> Option<u16> {
-        self.listening.port()
+    fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        Ok(Arc::new(self.server.tunnel(tcp::wire(socket, setup)?, setup)?))
     }
 }
 
@@ -98,6 +94,10 @@ struct TlsDialer {
 impl Dialer for TlsDialer {
     fn query(&self) -> Option<Query> {
         self.remote.query()
+    }
+
+    fn target(&self, resolved: Option<IpAddr>) -> Option<SocketAddr> {
+        self.remote.target(resolved)
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {

@@ -13,8 +13,7 @@ mod stream;
 mod utf8;
 
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -94,17 +93,13 @@ impl Transport for Ws {
 struct WsListener(Listening);
 
 impl Listener for WsListener {
-    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        let wire = wire(self.0.accept()?, setup)?;
+    fn socket(&self) -> &Listening {
+        &self.0
+    }
+
+    fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        let wire = wire(socket, setup)?;
         Ok(Arc::new(WsStream::new(Arc::new(wire), None, kind(setup), setup.limit.clone())))
-    }
-
-    fn fd(&self) -> RawFd {
-        self.0.0.as_raw_fd()
-    }
-
-    fn port(&self) -> Option<u16> {
-        self.0.port()
     }
 }
 
@@ -143,6 +138,10 @@ impl WsDialer {
 impl Dialer for WsDialer {
     fn query(&self) -> Option<Query> {
         self.remote.query()
+    }
+
+    fn target(&self, resolved: Option<IpAddr>) -> Option<SocketAddr> {
+        self.remote.target(resolved)
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {

@@ -1,10 +1,11 @@
 //! `wss`: ws inside TLS. Options of level NN_WS and NN_TLS apply.
 
 use std::io;
-use std::net::IpAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
+
+use socket2::Socket;
 
 use crate::core::Result;
 use crate::core::options::OptionValue;
@@ -71,17 +72,13 @@ struct WssListener {
 }
 
 impl Listener for WssListener {
-    fn accept(&self, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        let tunnel = self.server.tunnel(wire(self.listening.accept()?, setup)?, setup)?;
+    fn socket(&self) -> &Listening {
+        &self.listening
+    }
+
+    fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
+        let tunnel = self.server.tunnel(wire(socket, setup)?, setup)?;
         Ok(Arc::new(WsStream::new(Arc::new(tunnel), None, kind(setup), setup.limit.clone())))
-    }
-
-    fn fd(&self) -> RawFd {
-        self.listening.0.as_raw_fd()
-    }
-
-    fn port(&self) -> Option<u16> {
-        self.listening.port()
     }
 }
 
@@ -94,6 +91,10 @@ struct WssDialer {
 impl Dialer for WssDialer {
     fn query(&self) -> Option<Query> {
         self.dialer.query()
+    }
+
+    fn target(&self, resolved: Option<IpAddr>) -> Option<SocketAddr> {
+        self.dialer.target(resolved)
     }
 
     fn dial(&self, resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
