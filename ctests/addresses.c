@@ -3,6 +3,7 @@
 
 #include <millrace/options.h>
 #include <netinet/tcp.h>
+#include <sys/syscall.h>
 
 static bool has_ipv6(void) {
     struct sockaddr_in6 name = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
@@ -199,6 +200,40 @@ static void permissions(void) {
     CLOSE(s);
 }
 
+static bool nobody_may_give_away;
+static int locks_refused;
+
+int lchown(const char *path, uid_t owner, gid_t group) {
+    if (nobody_may_give_away) {
+        errno = EPERM;
+        return -1;
+    }
+    return (int)syscall(SYS_lchown, path, owner, group);
+}
+
+int flock(int fd, int operation) {
+    int outcome = (int)syscall(SYS_flock, fd, operation);
+    locks_refused += outcome != 0;
+    return outcome;
+}
+
+/* What cannot be given away is gone again at once: whoever removes the file does not wait for a lock of his own. */
+static void not_given_away(void) {
+    CONTEXT("not given away");
+    int s = open_socket(NN_PAIR);
+    address a = fresh(IPC);
+    nobody_may_give_away = true;
+    locks_refused = 0;
+    set_ipc(s, NN_IPC_OWNER, 12345);
+    CHECK_ERR(nn_bind(s, a.text), EPERM);
+    CHECK_EQ(locks_refused, 0);
+    CHECK_ERR(access(a.text + strlen("ipc://"), F_OK), ENOENT);
+    nobody_may_give_away = false;
+    set_ipc(s, NN_IPC_OWNER, -1);
+    BIND(s, a.text);
+    CLOSE(s);
+}
+
 static void allowed_networks(void) {
     for (int ws = 0; ws < 2; ws++) {
         CONTEXT("allowed networks, %s", ws ? "ws" : "tcp");
@@ -224,7 +259,15 @@ static void allowed_networks(void) {
         CLOSE(s, peer, other);
     }
     int s = open_socket(NN_PAIR);
-    CHECK_ERR(nn_setsockopt(s, NN_SOL_SOCKET, NN_ACCEPT_FROM, "localhost", 9), EINVAL);
+    static const char *const bad[] = {"localhost", ",", " ", ", ,", "10.0.0.0/+32", "10.0.0.0/08"};
+    for (size_t i = 0; i < COUNT(bad); i++)
+        CHECK_ERR(nn_setsockopt(s, NN_SOL_SOCKET, NN_ACCEPT_FROM, bad[i], strlen(bad[i])), EINVAL);
+    CONTEXT("allowed networks, IPv4 within IPv6");
+    int peer = open_socket(NN_PAIR);
+    set_text(s, NN_ACCEPT_FROM, "::ffff:127.0.0.1");
+    address a = bind_fresh(s, TCP);
+    connect_and_wait(peer, s, a.text);
+    CLOSE(peer);
     CLOSE(s);
 }
 
@@ -269,6 +312,37 @@ static int count_connections_with(int level, int option, int wanted) {
     return found;
 }
 
+/* The class is that of the first packet, too: of the one that asks for the connection, and of the answer, which a listener gives. */
+static void first_packets(void) {
+    for (int ws = 0; ws < 2; ws++) {
+        CONTEXT("class of the first packets, %s", ws ? "ws" : "tcp");
+        address a = fresh(TCP);
+        int s = open_socket(NN_PAIR), listener = peer_listen(a.text), on = 1, found = 0;
+        uint8_t syn[256] = {0};
+        socklen_t length = sizeof(syn);
+        char url[64];
+        CHECK_OK(setsockopt(listener, IPPROTO_TCP, TCP_SAVE_SYN, &on, sizeof(on)));
+        set(s, NN_DSCP, 46);
+        snprintf(url, sizeof(url), "%s%s", ws ? "ws" : "tcp", strchr(a.text, ':'));
+        CONNECT(s, url);
+        int fd = peer_accept(listener);
+        CHECK_OK(getsockopt(fd, IPPROTO_TCP, TCP_SAVED_SYN, syn, &length));
+        CHECK_EQ(syn[0] >> 4, 4);
+        CHECK_EQ(syn[1], 46 << 2);
+        close(fd);
+        close(listener);
+        BIND(s, ws ? "ws://127.0.0.1:0" : "tcp://*:0");
+        for (fd = 3; fd < 200; fd++) {
+            int listens = 0, class = -1;
+            socklen_t one = sizeof(listens), other = sizeof(class);
+            found += getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &one) == 0 && listens &&
+                     getsockopt(fd, IPPROTO_IP, IP_TOS, &class, &other) == 0 && class == 46 << 2;
+        }
+        CHECK_EQ(found, 1);
+        CLOSE(s);
+    }
+}
+
 static void kernel_options(void) {
     for (int ws = 0; ws < 2; ws++) {
         CONTEXT("kernel options, %s", ws ? "ws" : "tcp");
@@ -299,9 +373,11 @@ static void kernel_options(void) {
 int main(void) {
     start();
     permissions();
+    not_given_away();
     allowed_networks();
     limit_of_connections();
     kernel_options();
+    first_packets();
     unix_paths();
     abstract_names();
     families();

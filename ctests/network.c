@@ -2,11 +2,13 @@
  * are gone without a word. */
 #include "wire.h"
 
+#include <millrace/monitor.h>
 #include <millrace/options.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +17,7 @@
 
 static const char *known[3]; /* the addresses of every name; none: no such name */
 static bool without_ipv6;
+static atomic_bool accepting_waits; /* whoever accepts is held up before he does */
 
 static struct addrinfo *entry(const char *ip, struct addrinfo *next) {
     struct addrinfo *entry = calloc(1, sizeof(*entry) + sizeof(struct sockaddr_in6));
@@ -58,6 +61,22 @@ int socket(int domain, int type, int protocol) {
         return -1;
     }
     return (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+int accept4(int fd, struct sockaddr *peer, socklen_t *length, int flags) {
+    while (accepting_waits)
+        pause_ms(1);
+    return (int)syscall(SYS_accept4, fd, peer, length, flags);
+}
+
+static struct nnx_event last;
+
+/* The next event of this kind. */
+static void next_event(int m, int kind) {
+    do
+        CHECK_OK(nnx_monitor_next(m, &last, sizeof(last), patience()));
+    while (last.kind != kind && last.kind != 0);
+    CHECK_EQ(last.kind, kind);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -105,14 +124,40 @@ static void no_address_answers(void) {
     memset(known, 0, sizeof(known));
 }
 
+/* Each address that fails is told by itself, in the order in which they were tried, also if they fail at once. */
+static void failures_in_order(void) {
+    CONTEXT("failures in order");
+    static const char *const tried[] = {"127.255.255.255", "255.255.255.255", "127.0.0.77"};
+    char url[64], peer[64];
+    int s = open_socket(NN_PAIR), m = nnx_monitor(s), port = free_port();
+    memcpy(known, tried, sizeof(known));
+    set(s, NN_RECONNECT_IVL, 100000);
+    snprintf(url, sizeof(url), "tcp://three.example:%d", port);
+    CONNECT(s, url);
+    for (size_t i = 0; i < COUNT(tried); i++) {
+        next_event(m, NN_EVENT_CONNECT_FAILED);
+        snprintf(peer, sizeof(peer), "%s:%d", tried[i], port);
+        CHECK(strcmp(last.peer, peer) == 0);
+        CHECK(last.error != 0);
+        CHECK_EQ(last.retry, i == 2 ? 0 : -1);
+    }
+    CLOSE(s);
+    CHECK_OK(nnx_monitor_close(m));
+    memset(known, 0, sizeof(known));
+}
+
 /* A name that is not known counts once, however often it is asked for, and not when its endpoint is gone. */
 static void unknown_name(void) {
     CONTEXT("unknown name");
-    int s = open_socket(NN_PAIR);
+    int s = open_socket(NN_PAIR), m = nnx_monitor(s);
     set(s, NN_RECONNECT_IVL, 1);
     CHECK_ERR(nn_bind(s, "tcp://unknown.example:5555"), ENODEV);
     int id = CONNECT(s, "tcp://unknown.example:5555");
     WAIT(statistic(s, NN_STAT_CURRENT_EP_ERRORS) == 1);
+    next_event(m, NN_EVENT_CONNECT_FAILED);
+    CHECK_EQ(last.error, EHOSTUNREACH);
+    CHECK(strstr(last.reason, "name is not known") != NULL && last.peer[0] == 0);
+    CHECK_OK(nnx_monitor_close(m));
     for (int i = 0; i < 50; i++) {
         CHECK_EQ(statistic(s, NN_STAT_CURRENT_EP_ERRORS), 1);
         pause_ms(1);
@@ -207,6 +252,63 @@ static void port_of_a_connection(int ws) {
     close(fd);
     BIND(other, url);
     CLOSE(other);
+}
+
+/* ---- who has gone before he was accepted ------------------------------------------------------------------------ */
+
+/* Connects, sends what would be a whole conversation, and resets the connection. */
+static void hit_and_run(int port, const char *bytes, size_t length) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct linger at_once = {1, 0};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK_OK(connect(fd, (struct sockaddr *)&to, sizeof(to)));
+    CHECK_EQ(write(fd, bytes, length), length);
+    CHECK_OK(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)));
+    CHECK_OK(close(fd));
+}
+
+static int port_of(int fd) {
+    struct sockaddr_in name;
+    socklen_t length = sizeof(name);
+    CHECK_OK(getsockname(fd, (struct sockaddr *)&name, &length));
+    return ntohs(name.sin_port);
+}
+
+/* The address of such a peer is known only from accept(2): it is judged by that, and named in what is told. */
+static void hit_and_run_is_judged(const char *scheme, bool allowed) {
+    CONTEXT("reset before it was accepted: %s, %s", scheme, allowed ? "allowed" : "not allowed");
+    static const char http[] = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                               "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+                               "Sec-WebSocket-Protocol: pull.sp.nanomsg.org\r\n\r\n\x82\x84\0\0\0\0evil";
+    static const char sp[] = "\0SP\0\0\x50\0\0\0\0\0\0\0\0\0\4evil";
+    bool ws = strcmp(scheme, "ws") == 0, given = strcmp(scheme, "fd") == 0;
+    char url[64], text[8];
+    int s = open_socket(NN_PULL), m = nnx_monitor(s), listener = -1, port = free_port();
+    const char *from = allowed ? "127.0.0.0/8" : "10.0.0.0/8";
+    CHECK_OK(nn_setsockopt(s, NN_SOL_SOCKET, NN_ACCEPT_FROM, from, strlen(from)));
+    snprintf(url, sizeof(url), "%s://127.0.0.1:%d", scheme, port);
+    if (given) {
+        listener = peer_listen("tcp://127.0.0.1:0");
+        port = port_of(listener);
+        snprintf(url, sizeof(url), "fd://%d", listener);
+    }
+    BIND(s, url);
+    accepting_waits = true;
+    hit_and_run(port, ws ? http : sp, ws ? sizeof(http) - 1 : sizeof(sp) - 1);
+    accepting_waits = false;
+    next_event(m, allowed ? NN_EVENT_ACCEPTED : NN_EVENT_REFUSED);
+    CHECK(strncmp(last.peer, "127.0.0.1:", 10) == 0);
+    if (!allowed) {
+        CHECK_EQ(last.error, EACCES);
+        CHECK(strstr(last.reason, "NN_ACCEPT_FROM") != NULL);
+        CHECK_EQ(statistic(s, NN_STAT_ACCEPTED_CONNECTIONS), 0);
+        CHECK_EQ(statistic(s, NN_STAT_DROPPED_CONNECTIONS), 1);
+        CHECK_ERR(nn_recv(s, text, sizeof(text), NN_DONTWAIT), EAGAIN);
+    }
+    CLOSE(s);
+    CHECK_OK(nnx_monitor_close(m));
+    if (given)
+        close(listener);
 }
 
 /* ---- silence ---------------------------------------------------------------------------------------------------- */
@@ -392,7 +494,13 @@ int main(void) {
     elsewhere();
     several_addresses();
     no_address_answers();
+    failures_in_order();
     unknown_name();
+    for (int allowed = 0; allowed < 2; allowed++) {
+        hit_and_run_is_judged("tcp", allowed);
+        hit_and_run_is_judged("ws", allowed);
+        hit_and_run_is_judged("fd", allowed);
+    }
     no_ipv6();
     last_endpoint();
     port_of_a_connection(0);

@@ -19,7 +19,7 @@ pub const NN_EVENT_GREETED: i32 = 6;
 pub const NN_EVENT_REFUSED: i32 = 7;
 /// A peer is gone; error and reason say why. error is 0 if this side ended the connection.
 pub const NN_EVENT_LOST: i32 = 8;
-/// An attempt to connect failed; retry is when the next one follows, -1 if it does at once with another address of the name.
+/// An attempt to connect failed; peer is the address that was tried, if it is one of the network; retry is when the next one follows, -1 if it does at once with another address of the name.
 pub const NN_EVENT_CONNECT_FAILED: i32 = 9;
 /// The system could not accept a connection (no descriptors, no memory); it is tried again.
 pub const NN_EVENT_ACCEPT_FAILED: i32 = 10;
