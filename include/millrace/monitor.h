@@ -60,7 +60,7 @@
 #define NN_EVENT_LOST 8
 
 /**
- * An attempt to connect failed; retry is when the next one follows, -1 if it does at once with another address of the name.
+ * An attempt to connect failed; peer is the address that was tried, if it is one of the network; retry is when the next one follows, -1 if it does at once with another address of the name.
  */
 #define NN_EVENT_CONNECT_FAILED 9
 

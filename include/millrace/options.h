@@ -50,9 +50,10 @@
 
 /**
  * string, empty by default: from which networks a listener over tcp or ws takes connections: addresses, each with or without the length of a
- * prefix, separated by commas or spaces ("127.0.0.1, 10.0.0.0/8, 2001:db8::/32"), at most 4096 bytes. Empty: from everywhere. Others are closed as
- * soon as they are accepted, and counted by NN_STAT_DROPPED_CONNECTIONS. Taken over by nn_bind; it does not concern ipc. What is no such list is
- * EINVAL.
+ * prefix, separated by commas or spaces ("127.0.0.1, 10.0.0.0/8, 2001:db8::/32"), at most 4096 bytes. Empty: from everywhere. IPv4 within
+ * IPv6 ("::ffff:10.0.0.0/104") is IPv4. Others are closed as
+ * soon as they are accepted, and counted by NN_STAT_DROPPED_CONNECTIONS. Taken over by nn_bind; it does not concern ipc. What is no such list, as
+ * one of separators only, is EINVAL.
  */
 #define NN_ACCEPT_FROM 19824
 
@@ -65,7 +66,7 @@
 
 /**
  * int, 0 to 63, default -1, what the system has: class of the packets of a tcp or ws connection (DSCP, RFC 2474; 46 is expedited forwarding). It applies to
- * connections made later. Others are EINVAL.
+ * connections made later; the answer by which a listener takes one has what was set at nn_bind. Others are EINVAL.
  */
 #define NN_DSCP 19826
 
