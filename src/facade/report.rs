@@ -52,11 +52,11 @@ impl SocketState {
         }
     }
 
-    /// Tells of a connection that is not let in.
-    pub fn tell_of_stranger(&mut self, endpoint: i32, peer: String, why: &str) {
+    /// Tells of a connection that is not let in. `peer` is asked only if somebody listens.
+    pub fn tell_of_stranger(&mut self, endpoint: i32, peer: impl FnOnce() -> String, why: &str) {
         if self.is_heard() {
             let event = self.event(EventKind::Refused, endpoint);
-            self.say(&Event { peer, error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
+            self.say(&Event { peer: peer(), error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
         }
     }
 
@@ -204,7 +204,8 @@ fn line(socket: &str, event: &Event) -> Option<(Level, String)> {
         EventKind::Greeted => "is joined by",
         EventKind::Refused => "refused",
         EventKind::Lost => "lost",
-        EventKind::ConnectFailed => "cannot connect",
+        EventKind::ConnectFailed if event.peer.is_empty() => "cannot connect",
+        EventKind::ConnectFailed => "cannot connect to",
         EventKind::AcceptFailed => "cannot accept",
     };
     let mut line = format!("socket {socket}, {}: {what}", String::from_utf8_lossy(&event.address));

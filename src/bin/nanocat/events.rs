@@ -64,7 +64,9 @@ fn as_text(event: &Event) -> String {
     };
     text += &format!("{} {}", event.kind.name().replace('_', " "), String::from_utf8_lossy(&event.address));
     if !event.peer.is_empty() {
-        text += &format!(" with {}", event.peer);
+        // Who cannot be reached is with nobody.
+        let link = if event.kind == EventKind::ConnectFailed { "at" } else { "with" };
+        text += &format!(" {link} {}", event.peer);
     }
     let reason = match (&*event.reason, event.error) {
         ("", Some(error)) => error.to_string(),
@@ -141,6 +143,7 @@ mod tests {
             "refused tcp://127.0.0.1:5555 with 127.0.0.1:4000: the peer's socket is NN_PUB, which does not fit"
         );
         let failed = Event {
+            peer: "127.0.0.1:5555".into(),
             error: Some(Error::CONN_RESET),
             retry: Some(Duration::from_millis(100)),
             dropped: 2,
@@ -149,7 +152,7 @@ mod tests {
         assert_eq!(
             as_text(&failed),
             format!(
-                "(2 events were dropped)\nconnect failed tcp://127.0.0.1:5555: {}; again in 100 ms",
+                "(2 events were dropped)\nconnect failed tcp://127.0.0.1:5555 at 127.0.0.1:5555: {}; again in 100 ms",
                 Error::CONN_RESET
             )
         );
