@@ -88,7 +88,7 @@ fn events_for_people() {
     let mut asks = Telling::start(&format!("--pull -l {port} --count 1 --events"));
     // The name of an error is the library's business.
     let refused = nanomsg::Error::from_errno(libc::ECONNREFUSED);
-    asks.line(&[&format!("connect failed {address}: {refused}; again in 100 ms")]);
+    asks.line(&[&format!("connect failed {address} at 127.0.0.1:{port}: {refused}; again in 100 ms")]);
     let _publisher = Background::start(OURS, &format!("--pub -L {port} -D x -i 0.05"));
     asks.line(&[&format!("refused {address} with 127.0.0.1:{port}: "), "NN_PUB", "does not fit"]);
     drop(_publisher);
