@@ -354,6 +354,23 @@ static void addresses_and_texts(void) {
     CHECK_ERR(nnx_wait_peers(a, -1, 0), EINVAL);
 }
 
+static void *wait_for_event(void *monitor) {
+    struct nnx_event event;
+    CHECK_ERR(nnx_monitor_next(*(int *)monitor, &event, sizeof event, FOREVER), EBADF);
+    return NULL;
+}
+
+static void closing_wakes(void) {
+    CONTEXT("nnx_monitor_close wakes");
+    int s = open_socket(NN_PAIR), monitor = nnx_monitor(s);
+    pthread_t thread;
+    pthread_create(&thread, NULL, wait_for_event, &monitor);
+    wait_until_blocked(1);
+    CHECK_OK(nnx_monitor_close(monitor));
+    pthread_join(thread, NULL);
+    CLOSE(s);
+}
+
 int main(void) {
     start();
     for EACH_TRANSPORT(t) {
@@ -365,6 +382,7 @@ int main(void) {
     who_is_not_let_in();
     failing();
     dropped();
+    closing_wakes();
     why_messages_were_dropped();
     addresses_and_texts();
     return finish();

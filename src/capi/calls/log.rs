@@ -32,8 +32,8 @@ pub extern "C" fn nnx_log(
         let sink = callback.map(|callback| -> Sink {
             Arc::new(move |level: Level, line: &str| {
                 let LogUser(user) = &user;
-                // Lines have no zeroes but what addresses bring.
-                let text = CString::new(line.replace('\0', "?")).unwrap_or_default();
+                // Lines have no zeroes: control characters are escaped.
+                let text = CString::new(line).unwrap_or_default();
                 let text: *const c_char = text.as_ptr();
                 // SAFETY: the program's function, called as its type says; the text lives as long as the call.
                 unsafe { callback(level as c_int, text, *user) }
