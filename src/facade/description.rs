@@ -72,7 +72,7 @@ impl SocketState {
         ];
         let json = |value: Result<OptionValue>| match value {
             Ok(OptionValue::Int(value)) => json!(value),
-            Ok(OptionValue::Text(bytes)) => text(&bytes),
+            Ok(OptionValue::Text(bytes)) => json!(text(&bytes)),
             _ => Value::Null,
         };
         let generic = names.into_iter().map(|(name, option)| (name, json(self.core.options.get(option))));
