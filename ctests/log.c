@@ -89,6 +89,7 @@ static void apart(const char *what, void (*body)(void)) {
     if (child == 0) {
         signal(SIGALRM, SIG_DFL);
         alarm(slow() ? 120 : 10);
+        failures = 0;
         body();
         _exit(failures != 0);
     }
@@ -132,7 +133,7 @@ static void forks(void) {
     pthread_t threads[2];
     for (int i = 0; i < 2; i++)
         pthread_create(&threads[i], NULL, log_on, &s[i]);
-    for (int i = 0; i < heavy(200) && failures == 0; i++) {
+    for (int i = 0; i < 200 && failures == 0; i++) {
         if (i % 2) /* which must not be in the way of a child either */
             CHECK_OK(nnx_log(NN_LOG_DEBUG, NULL, NULL));
         apart("a child while others log", log_in_child);
@@ -233,7 +234,8 @@ int main(void) {
     by_environment("error", "");
     by_environment("", "");
     by_environment("loud", "millrace: warn: MILLRACE_LOG is none of");
-    apart("forks", forks);
+    if (!slow()) /* valgrind takes what other threads held at the fork for leaks of the child */
+        apart("forks", forks);
     apart("stderr is closed", closed);
     apart("stderr is full", full);
     apart("stderr is broken", broken);
