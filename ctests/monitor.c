@@ -1,6 +1,8 @@
 /* millrace/monitor.h: events, waiting for peers, addresses, descriptions and metrics. */
+#include "blocked.h"
 #include "wire.h"
 
+#include <millrace/context.h>
 #include <millrace/monitor.h>
 #include <millrace/options.h>
 
@@ -337,6 +339,7 @@ static void addresses_and_texts(void) {
     SEND(b, "question");
     RECV(a, "question");
     CHECK(nnx_describe(a, whole, sizeof whole) > 0);
+    CHECK(strstr(whole, "\"accept_max\":-1") && strstr(whole, "\"tcp_nodelay\":0"));
     CHECK(strstr(whole, "\"messages_received\":1") && strstr(whole, "\"state\":\"attached\"") && strstr(whole, text));
     CHECK_ERR(nnx_describe(77, whole, sizeof whole), EBADF);
     CHECK_EQ(nn_setsockopt(a, NN_SOL_SOCKET, NN_SOCKET_NAME, "the \"rep\"", 9), 0);
@@ -354,6 +357,32 @@ static void addresses_and_texts(void) {
     CHECK_ERR(nnx_wait_peers(a, -1, 0), EINVAL);
 }
 
+static int next_of(int monitor) {
+    struct nnx_event event;
+    return nnx_monitor_next(monitor, &event, sizeof event, FOREVER);
+}
+
+static void closing_wakes(void) {
+    CONTEXT("nnx_monitor_close wakes");
+    int s = open_socket(NN_PAIR), monitor = nnx_monitor(s);
+    struct blocked waiting;
+    block(&waiting, next_of, monitor);
+    CHECK_OK(nnx_monitor_close(monitor));
+    CHECK_BLOCKED(&waiting, -1, EBADF);
+    CHECK_ERR(nnx_monitor_close(monitor), EBADF);
+    CLOSE(s);
+}
+
+static void of_a_context(void) {
+    CONTEXT("a context");
+    int s = open_socket(NN_REQ), context = nnx_context(s);
+    CHECK_ERR(nnx_monitor(context), ENOTSUP);
+    CHECK_ERR(nnx_wait_peers(context, 0, 0), ENOTSUP);
+    CHECK_ERR(nnx_endpoint_address(context, 1, NULL, 0), ENOTSUP);
+    CHECK_ERR(nnx_describe(context, NULL, 0), ENOTSUP);
+    CLOSE(context, s);
+}
+
 int main(void) {
     start();
     for EACH_TRANSPORT(t) {
@@ -365,6 +394,8 @@ int main(void) {
     who_is_not_let_in();
     failing();
     dropped();
+    closing_wakes();
+    of_a_context();
     why_messages_were_dropped();
     addresses_and_texts();
     return finish();

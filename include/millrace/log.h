@@ -53,10 +53,13 @@ extern "C" {
  * Sets what is logged, one of NN_LOG_, and where it goes: callback is called for each line with user, or it is written to the
  * standard error output if callback is NULL. What is logged are the events of all sockets (millrace/monitor.h) as text. Without a
  * call, the environment variable MILLRACE_LOG (off, error, warn, info, debug, trace) says what is logged; by default nothing is,
- * and costs nothing. The callback gets the level of a line and the line, without an end of line, which is good until it returns. It is
- * called from any thread, also several at a time; it may call any function of the library, but must not wait for another thread
- * that does. One that is replaced may be under way on another thread until shortly after. Returns 0. Fails with EINVAL (no such
- * level). Any thread.
+ * and costs nothing. Control characters are escaped. The standard error output is what has the descriptor 2 now, or when the first
+ * socket was opened: if that is closed or replaced later, nothing is written until this function is called again. A line that
+ * cannot be written at once is lost; the next one is preceded by how many were. The callback gets the level of a line and the line,
+ * without an end of line, which is good until it returns. It is called from any thread, also several at a time, and from the thread that
+ * does the I/O of all sockets, which stands still meanwhile: it may call functions of the library, but nothing that waits
+ * (nnx_wait_peers, nn_recv without NN_DONTWAIT). One that is replaced may be under way on another thread until shortly after. Returns
+ * 0. Fails with EINVAL (no such level). Any thread.
  */
 NN_EXPORT int nnx_log(int level, void (*callback)(int level, const char *text, void *user), void *user);
 

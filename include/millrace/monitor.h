@@ -10,7 +10,8 @@
 
 /*
  * Watching sockets: events, waiting for peers, and snapshots. None of it costs anything as long as it is not used. Nothing here is
- * of nanomsg's; functions return -1 and set errno if they fail. In a forked child the handles of the parent must not be used.
+ * of nanomsg's; functions return -1 and set errno if they fail, with ENOTSUP if they are given a context (millrace/context.h) where
+ * a socket belongs. In a forked child the handles of the parent must not be used.
  */
 
 #ifndef NN_EXPORT
@@ -128,8 +129,8 @@ NN_EXPORT int nnx_monitor(int s);
 
 /**
  * Stores the next event in event, whose size is size (sizeof *event); waits for it for at most timeout milliseconds, negative: for
- * ever. Returns 0. Fails with EAGAIN (there is none, and timeout is 0), ETIMEDOUT, EINTR (a signal), EBADF (no such monitor; or the
- * socket is closed, and all events have been read), EFAULT (event is NULL), EINVAL (size is smaller than in the first version of this
+ * ever. Returns 0. Fails with EAGAIN (there is none, and timeout is 0), ETIMEDOUT, EINTR (a signal), EBADF (no such monitor, also if it
+ * is closed meanwhile; or the socket is closed, and all events have been read), EFAULT (event is NULL), EINVAL (size is smaller than in the first version of this
  * header). Any thread; several may share the events.
  */
 NN_EXPORT int nnx_monitor_next(int m, struct nnx_event *event, size_t size, int timeout);
@@ -141,8 +142,8 @@ NN_EXPORT int nnx_monitor_next(int m, struct nnx_event *event, size_t size, int 
 NN_EXPORT int nnx_monitor_fd(int m);
 
 /**
- * Ends a monitor, and forgets its events. Returns 0, or -1 with EBADF. Not while another thread waits for its next event. Any
- * thread.
+ * Ends a monitor, and forgets its events. A thread that waits in nnx_monitor_next is woken, and gets EBADF. Returns 0, or -1 with
+ * EBADF. Any thread.
  */
 NN_EXPORT int nnx_monitor_close(int m);
 

@@ -37,8 +37,8 @@ pub fn get(handle: c_int) -> Result<Arc<Monitor>> {
     registry.open.get(&handle).map(Arc::clone).ok_or(Error::BAD_FD)
 }
 
-/// Ends it for good once nobody uses it any more. `EBADF` as for [`get`].
+/// Ends it, and the waits for its next event. `EBADF` as for [`get`].
 pub fn remove(handle: c_int) -> Result<()> {
     let removed = registry()?.write().unwrap_or_else(PoisonError::into_inner).open.remove(&handle);
-    removed.map(drop).ok_or(Error::BAD_FD)
+    removed.map(|monitor| monitor.close()).ok_or(Error::BAD_FD)
 }

@@ -3,10 +3,11 @@
 //! The shared and the static library have a standard library of their own, so nobody else's panics are concerned there. The
 //! crate shares it with a program in Rust: that hears of its own panics as before, and of all if it never calls the C interface.
 
-use std::io::{self, Write};
 use std::panic::{self, PanicHookInfo};
 use std::path::Path;
 use std::sync::Once;
+
+use crate::sys::stderr;
 
 /// From the first call of the C interface on, ours are told only to those who asked for errors (NN_PRINT_ERRORS).
 #[inline]
@@ -36,6 +37,5 @@ fn tell(panic: &PanicHookInfo<'_>) {
     let text =
         text.or_else(|| panic.payload().downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    // If nobody can read it, that is no reason for another panic.
-    let _ = writeln!(io::stderr(), "nanomsg: internal error at {place}: {text}");
+    stderr::write_line(&format!("nanomsg: internal error at {place}: {text}"));
 }

@@ -6,6 +6,7 @@ use crate::core::lifecycle::Lifecycle;
 use crate::core::options::{self, OptionValue};
 use crate::core::{Drops, Error, PipeId, Result};
 use crate::sys::traffic;
+use crate::transport::{ipc, system, tcp};
 
 use super::endpoints::{Endpoint, EndpointKind};
 use super::peers::address_of;
@@ -56,12 +57,29 @@ impl SocketState {
             ("coalesce", options::COALESCE),
             ("connect_timeout", options::CONNECT_TIMEOUT),
             ("keepalive", options::KEEPALIVE),
+            ("recv_peer", options::RECV_PEER),
         ];
-        let read = |option| match self.core.options.get(option) {
+        let of_transports = [
+            ("accept_from", system::LEVEL, system::ACCEPT_FROM),
+            ("accept_max", system::LEVEL, system::ACCEPT_MAX),
+            ("dscp", system::LEVEL, system::DSCP),
+            ("bind_device", system::LEVEL, system::BIND_DEVICE),
+            ("tcp_user_timeout", system::LEVEL, system::TCP_USER_TIMEOUT),
+            ("tcp_nodelay", tcp::LEVEL, tcp::NODELAY),
+            ("ipc_mode", ipc::LEVEL, ipc::MODE),
+            ("ipc_owner", ipc::LEVEL, ipc::OWNER),
+            ("ipc_group", ipc::LEVEL, ipc::GROUP),
+        ];
+        let json = |value: Result<OptionValue>| match value {
             Ok(OptionValue::Int(value)) => json!(value),
+            Ok(OptionValue::Text(bytes)) => json!(text(&bytes)),
             _ => Value::Null,
         };
-        names.into_iter().map(|(name, option)| (name, read(option))).collect()
+        let generic = names.into_iter().map(|(name, option)| (name, json(self.core.options.get(option))));
+        let others = of_transports
+            .into_iter()
+            .map(|(name, level, option)| (name, json(self.transport_options.get(level, option))));
+        generic.chain(others).collect()
     }
 
     fn endpoints_as_json(&mut self) -> Value {
@@ -164,6 +182,26 @@ mod tests {
         assert_eq!(value["endpoints"][0]["address"], address.as_str());
         assert_eq!(value["endpoints"][0]["state"], "listening");
         assert_eq!(value["options"]["linger"], 1000);
+        let options = [
+            ("recv_peer", json!(0)),
+            ("accept_from", json!("")),
+            ("accept_max", json!(-1)),
+            ("dscp", json!(-1)),
+            ("bind_device", json!("")),
+            ("tcp_user_timeout", json!(0)),
+            ("tcp_nodelay", json!(0)),
+            ("ipc_mode", json!(-1)),
+            ("ipc_owner", json!(-1)),
+            ("ipc_group", json!(-1)),
+        ];
+        for (name, default) in options {
+            assert_eq!(value["options"][name], default, "{name}");
+        }
+        socket.set_option(system::LEVEL, system::ACCEPT_FROM, b"10.0.0.0/8").unwrap();
+        socket.set_option(ipc::LEVEL, ipc::MODE, &0o600_i32.to_ne_bytes()).unwrap();
+        let value: Value = serde_json::from_str(&socket.describe().unwrap()).unwrap();
+        assert_eq!(value["options"]["accept_from"], "10.0.0.0/8");
+        assert_eq!(value["options"]["ipc_mode"], 0o600);
         assert_eq!(value["statistics"]["current_connections"], 0);
         let other = session.socket(false, 0x10, "other").unwrap();
         other.connect(b"inproc://described").unwrap();

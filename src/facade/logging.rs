@@ -1,9 +1,11 @@
 //! What happens, line by line, for people: the events of all sockets as text (`report.rs`). Off unless MILLRACE_LOG or the program
 //! asks for it, and then it costs one comparison where an event would be.
 
-use std::io::{self, Write};
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Once, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+
+use crate::sys::published::Published;
+use crate::sys::stderr;
 
 /// As those of the `log` crate. A level includes those before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -21,8 +23,9 @@ pub type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Off as u8);
 /// `None`: the standard error output.
-static SINK: RwLock<Option<Sink>> = RwLock::new(None);
-static ENVIRONMENT: Once = Once::new();
+static SINK: Published<Option<Sink>> = Published::new();
+/// Is it settled what is logged, by the program or by the environment? (No `Once`: a child that is forked meanwhile must not wait.)
+static IS_SETTLED: AtomicBool = AtomicBool::new(false);
 
 impl Level {
     pub const ALL: [Level; 6] = [Level::Off, Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
@@ -43,24 +46,33 @@ impl Level {
     }
 }
 
-/// Sets what is logged, and where it goes; `None` is the standard error output.
+/// Sets what is logged, and where it goes; `None` is the standard error output, which is what has the descriptor 2 at this moment. A
+/// sink is not dropped when it is replaced: other threads, and children that they fork, may still be about to call it.
 pub fn set_logging(level: Level, sink: Option<Sink>) {
     // What the program says counts, also before its first socket.
-    ENVIRONMENT.call_once(|| {});
-    *SINK.write().unwrap_or_else(PoisonError::into_inner) = sink;
+    IS_SETTLED.store(true, Ordering::Relaxed);
+    if sink.is_none() {
+        stderr::settle_again();
+    }
+    if sink.is_some() || SINK.get().is_some_and(Option::is_some) {
+        SINK.set(sink);
+    }
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
 /// MILLRACE_LOG is read when the first session starts. A word that is no level is told, and means `warn`.
 pub fn read_environment() {
-    ENVIRONMENT.call_once(|| {
-        let Some(word) = std::env::var_os("MILLRACE_LOG").filter(|word| !word.is_empty()) else { return };
-        let level = Level::named(&word.to_string_lossy());
-        LEVEL.store(level.unwrap_or(Level::Warn) as u8, Ordering::Relaxed);
-        if level.is_none() {
-            log(Level::Warn, "MILLRACE_LOG is none of off, error, warn, info, debug, trace: warn it is");
-        }
-    });
+    // Before there is a descriptor of ours that could be taken for it.
+    stderr::settle();
+    if IS_SETTLED.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let Some(word) = std::env::var_os("MILLRACE_LOG").filter(|word| !word.is_empty()) else { return };
+    let level = Level::named(&word.to_string_lossy());
+    LEVEL.store(level.unwrap_or(Level::Warn) as u8, Ordering::Relaxed);
+    if level.is_none() {
+        log(Level::Warn, "MILLRACE_LOG is none of off, error, warn, info, debug, trace: warn it is");
+    }
 }
 
 #[inline]
@@ -73,10 +85,22 @@ pub fn wants(level: Level) -> bool {
 }
 
 pub fn log(level: Level, text: &str) {
-    let sink = SINK.read().unwrap_or_else(PoisonError::into_inner).clone();
-    match sink {
-        Some(sink) => sink(level, text),
-        // (`eprintln` panics if nobody can read it.)
-        None => drop(writeln!(io::stderr(), "millrace: {}: {text}", level.name())),
+    match SINK.get() {
+        Some(Some(sink)) => sink(level, text),
+        _ => stderr::write_line(&format!("millrace: {}: {text}", level.name())),
     }
+}
+
+/// Names, addresses and what peers say cannot make lines of their own, nor have a terminal do anything: control characters are
+/// written as escapes, and so are those that turn the direction of writing.
+pub fn without_controls(line: &str) -> String {
+    let is_control = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut clean = String::with_capacity(line.len());
+    for c in line.chars() {
+        match is_control(c) {
+            true => clean.extend(c.escape_default()),
+            false => clean.push(c),
+        }
+    }
+    clean
 }

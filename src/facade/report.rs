@@ -218,7 +218,7 @@ fn line(socket: &str, event: &Event) -> Option<(Level, String)> {
     if let Some(retry) = event.retry {
         line.push_str(&format!("; tried again in {} ms", retry.as_millis()));
     }
-    Some((level, line))
+    Some((level, logging::without_controls(&line)))
 }
 
 fn level_of(kind: EventKind) -> Level {

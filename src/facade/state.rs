@@ -1,11 +1,11 @@
 //! All that a socket is, but for its lock: the protocol machine, the pipes, the endpoints, who waits.
 
-use std::io::{self, Write};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::options::OptionValue;
 use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
+use crate::sys::stderr;
 use crate::transport::source::Source;
 use crate::transport::stream::Buffers;
 use crate::transport::{EndpointOptions, Setup, TransportOptions};
@@ -15,6 +15,7 @@ use super::contexts::ContextTable;
 use super::endpoints::Endpoints;
 use super::handshakes::Begun;
 use super::key::Key;
+use super::logging::without_controls;
 use super::monitor::Monitors;
 use super::notify::Notify;
 use super::pipes::PipeTable;
@@ -218,7 +219,6 @@ impl SocketState {
         let Some(endpoint) = self.endpoints.get(id) else { return };
         let url = String::from_utf8_lossy(&endpoint.url);
         let address = url.split_once("://").map_or(&*url, |(_, address)| address);
-        // (`eprintln` panics if nobody can read it.)
-        let _ = writeln!(io::stderr(), "nanomsg: socket.{name}[{address}]: Error: {}", error.text());
+        stderr::write_line(&without_controls(&format!("nanomsg: socket.{name}[{address}]: Error: {}", error.text())));
     }
 }

@@ -89,14 +89,14 @@ fn last_with(fd: RawFd) -> Option<&'static AtomicU32> {
 /// What a descriptor stands for, as far as the kernel tells: sockets and files have numbers of their own; event descriptors and
 /// polls share one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct KernelObject {
+pub(super) struct KernelObject {
     device: libc::dev_t,
     inode: libc::ino_t,
-    mode: libc::mode_t,
+    pub(super) mode: libc::mode_t,
 }
 
 impl KernelObject {
-    fn of(fd: RawFd) -> Option<KernelObject> {
+    pub(super) fn of(fd: RawFd) -> Option<KernelObject> {
         let mut found = MaybeUninit::<libc::stat>::uninit();
         // SAFETY: the pointer is to room for a stat, which the call fills if it succeeds.
         let filled = unsafe { libc::fstat(fd, found.as_mut_ptr()) } == 0;
@@ -133,6 +133,12 @@ fn mark(fd: RawFd, open: bool) {
         true => word.fetch_or(bit, Ordering::Relaxed),
         false => word.fetch_and(!bit, Ordering::Relaxed),
     };
+}
+
+/// Is it one of the library's?
+pub(super) fn is_marked(fd: RawFd) -> bool {
+    let index = usize::try_from(fd).unwrap_or(TRACKED);
+    OPEN.get(index / 64).is_some_and(|word| word.load(Ordering::Relaxed) & (1 << (index % 64)) != 0)
 }
 
 /// Closes every marked descriptor, unless it is a file: then the program has closed ours, and opened that. Only for a freshly forked child, where no other thread exists and

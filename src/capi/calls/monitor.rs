@@ -16,8 +16,8 @@ pub extern "C" fn nnx_monitor(s: c_int) -> c_int {
 }
 
 /// Stores the next event in event, whose size is size (sizeof *event); waits for it for at most timeout milliseconds, negative: for
-/// ever. Returns 0. Fails with EAGAIN (there is none, and timeout is 0), ETIMEDOUT, EINTR (a signal), EBADF (no such monitor; or the
-/// socket is closed, and all events have been read), EFAULT (event is NULL), EINVAL (size is smaller than in the first version of this
+/// ever. Returns 0. Fails with EAGAIN (there is none, and timeout is 0), ETIMEDOUT, EINTR (a signal), EBADF (no such monitor, also if it
+/// is closed meanwhile; or the socket is closed, and all events have been read), EFAULT (event is NULL), EINVAL (size is smaller than in the first version of this
 /// header). Any thread; several may share the events.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_monitor_next(m: c_int, event: *mut nnx_event, size: usize, timeout: c_int) -> c_int {
@@ -41,8 +41,8 @@ pub extern "C" fn nnx_monitor_fd(m: c_int) -> c_int {
     guard_slow(|| monitors::get(m).map(|monitor| monitor.fd()))
 }
 
-/// Ends a monitor, and forgets its events. Returns 0, or -1 with EBADF. Not while another thread waits for its next event. Any
-/// thread.
+/// Ends a monitor, and forgets its events. A thread that waits in nnx_monitor_next is woken, and gets EBADF. Returns 0, or -1 with
+/// EBADF. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_monitor_close(m: c_int) -> c_int {
     guard_slow(|| monitors::remove(m).map(|()| 0))
