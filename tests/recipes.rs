@@ -118,6 +118,8 @@ fn alpine_packages_what_is_installed() {
         package.path("").display(),
     );
     let mut shell = Command::new("sh");
+    // `make test` exports its own directories.
+    shell.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     let outcome = run(shell.args(["-euc", &script]).current_dir(repo_root()), LIMIT);
     outcome.expect_success("package()");
     let named: Vec<&str> = outcome.stdout.split_whitespace().collect();

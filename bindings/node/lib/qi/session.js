@@ -11,7 +11,7 @@ const { objectOf } = require('./services.js');
 
 const DEFAULT_URL = 'tcp://127.0.0.1:9559';
 
-function manner({ user, token, reconnect = false, timeout = -1 }) {
+function connectSettings({ user, token, reconnect = false, timeout = -1 }) {
   return { user: user?.toString(), token: token?.toString(), reconnect, timeout: Math.min(timeout, 1e15) };
 }
 
@@ -20,7 +20,7 @@ const reachable = (address) => address.replace('//0.0.0.0:', '//127.0.0.1:').rep
 
 class Session extends EventEmitter {
   #native;
-  #manner;
+  #settings;
   #server = null;
   #starting = null;
   #holds = false;
@@ -34,7 +34,7 @@ class Session extends EventEmitter {
   constructor(session, url, options, server = null) {
     super();
     this.#native = session;
-    this.#manner = manner(options);
+    this.#settings = connectSettings(options);
     this.#listen = options.listen === undefined ? null : [options.listen].flat();
     this.#server = server;
     /** The directory's address. */
@@ -102,7 +102,7 @@ class Session extends EventEmitter {
       this.#starting ??= (async () => {
         try {
           const urls = this.#listen ?? [anyPort(this.#native.localAddress() ?? DEFAULT_URL)];
-          const server = await settle((number) => native.NativeServer.provider(hub, this.url, urls, this.#manner, number));
+          const server = await settle((number) => native.NativeServer.provider(hub, this.url, urls, this.#settings, number));
           this.#server = server;
           this.#hold();
         } finally {
@@ -156,7 +156,7 @@ class Session extends EventEmitter {
 Session.prototype[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] = Session.prototype.close;
 
 async function connect(url = DEFAULT_URL, options = {}) {
-  const start = (number) => native.NativeSession.connect(hub, String(url), manner(options), number);
+  const start = (number) => native.NativeSession.connect(hub, String(url), connectSettings(options), number);
   return new Session(await settle(start, { signal: options.signal }), String(url), options);
 }
 
@@ -169,7 +169,7 @@ async function serve(url = DEFAULT_URL, options = {}) {
   const server = await settle((number) => native.NativeServer.standalone(hub, [url].flat(), all, number));
   try {
     const address = reachable(server.addresses()[0]);
-    const started = await settle((number) => native.NativeSession.connect(hub, address, manner({ ...ours }), number));
+    const started = await settle((number) => native.NativeSession.connect(hub, address, connectSettings({ ...ours }), number));
     return new Session(started, address, { ...ours }, server);
   } catch (error) {
     await settle((number) => server.close(number));

@@ -132,7 +132,12 @@ impl RawSession {
     /// Connects to a directory; a future of the session.
     #[staticmethod]
     #[pyo3(signature = (url, settings, timeout = None))]
-    fn connect<'py>(py: Python<'py>, url: String, settings: ConnectSettings, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+    fn connect<'py>(
+        py: Python<'py>,
+        url: String,
+        settings: ConnectSettings,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let options = session_options(settings, timeout);
         let connect = move || Session::connect(&url, options);
         RawFuture::of(py, connect, |py, session| {
@@ -287,7 +292,12 @@ impl RawServer {
 
     /// A future of a provider for the directory at `url`, which listens at these addresses.
     #[staticmethod]
-    fn provider<'py>(py: Python<'py>, url: String, urls: Vec<String>, settings: ConnectSettings) -> PyResult<Bound<'py, PyAny>> {
+    fn provider<'py>(
+        py: Python<'py>,
+        url: String,
+        urls: Vec<String>,
+        settings: ConnectSettings,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let start = move || {
             let urls: Vec<_> = urls.iter().map(String::as_str).collect();
             Provider::start(&url, &urls, session_options(settings, None), server_options()).map(Served::Provider)

@@ -92,7 +92,7 @@ class Session:
         with self._lock:
             if self._raw is not None and self._raw.is_connected():
                 raise Error("Session is already connected.")
-            self._raw = _wait(_native.RawSession.connect(url, self._manner(), self._timeout))
+            self._raw = _wait(_native.RawSession.connect(url, self._settings(), self._timeout))
             self._url = url
             self._raw.on_end(lambda reason: self.disconnected._emit((reason,)))
         self.connected._emit(())
@@ -203,7 +203,7 @@ class Session:
             session = self._connected()
             if self._server is None:
                 urls = self._listen or [_any_port(session.local_address() or DEFAULT_URL)]
-                self._server = _wait(_native.RawServer.provider(self.url(), urls, self._manner()))
+                self._server = _wait(_native.RawServer.provider(self.url(), urls, self._settings()))
             server = self._server
         number = _wait(server.register(name, raw))
         self._services[number] = name
@@ -228,7 +228,7 @@ class Session:
             raise NotConnected("Session not connected.")
         return raw
 
-    def _manner(self) -> tuple[Optional[str], Optional[str], bool]:
+    def _settings(self) -> tuple[Optional[str], Optional[str], bool]:
         return (self._user, self._token, self._reconnect)
 
     def __enter__(self) -> Session:
