@@ -4,8 +4,8 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{self, Poll};
 
-use crate::core::{self, Body, Result};
-use crate::facade::Place;
+use crate::core::{self, Body, ContextId, Result};
+use crate::facade::{self, Place};
 
 use super::context::Context;
 use super::message::Message;
@@ -118,38 +118,15 @@ enum Awaited<'a> {
 }
 
 impl Awaited<'_> {
-    fn poll_recv(
-        self,
-        into: &mut core::Message<'static>,
-        place: &mut Place,
-        task: &task::Context<'_>,
-    ) -> Poll<Result<()>> {
-        match self {
-            Awaited::Socket(socket) => socket.engine()?.poll_recv(into, place, task),
-            Awaited::Context(context) => context.engine()?.poll_recv(into, place, task),
-        }
-    }
-
-    fn poll_send(
-        self,
-        to: Option<u64>,
-        message: &mut core::Message<'_>,
-        place: &mut Place,
-        task: &task::Context<'_>,
-    ) -> Poll<Result<usize>> {
-        match (self, to) {
-            (Awaited::Socket(socket), None) => socket.engine()?.poll_send(message, place, task),
-            (Awaited::Socket(socket), Some(pipe)) => socket.engine()?.poll_send_to(pipe, message, place, task),
-            (Awaited::Context(context), _) => context.engine()?.poll_send(message, place, task),
-        }
-    }
-
-    /// In a child of the process that waited nobody waits.
-    fn give_up(self, place: &mut Place) {
-        match self {
-            Awaited::Socket(socket) => socket.engine().map_or((), |engine| engine.give_up(place)),
-            Awaited::Context(context) => context.engine().map_or((), |engine| engine.give_up(place)),
-        }
+    /// The engine's socket and context.
+    fn engine(&self) -> Result<(&facade::Socket, ContextId)> {
+        Ok(match self {
+            Awaited::Socket(socket) => (socket.engine()?, ContextId::SOCKET),
+            Awaited::Context(context) => {
+                let engine = context.engine()?;
+                (engine.socket(), engine.id())
+            }
+        })
     }
 }
 
@@ -168,7 +145,10 @@ impl WaitingTask<'_> {
 
 impl Drop for WaitingTask<'_> {
     fn drop(&mut self) {
-        self.awaited.give_up(&mut self.place);
+        // In a child of the process that waited nobody waits.
+        if let Ok((socket, context)) = self.awaited.engine() {
+            socket.give_up(context, &mut self.place);
+        }
     }
 }
 
@@ -183,7 +163,8 @@ impl Future for RecvFuture<'_> {
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Result<Message>> {
         let WaitingTask { awaited, place } = &mut self.get_mut().0;
         let mut message = core::Message::default();
-        awaited.poll_recv(&mut message, place, task).map_ok(|()| Message::of(message))
+        let (socket, context) = awaited.engine()?;
+        socket.poll_recv(context, &mut message, place, task).map_ok(|()| Message::of(message))
     }
 }
 
@@ -202,7 +183,12 @@ impl<B: AsRef<[u8]> + Unpin> Future for SendFuture<'_, B> {
     fn poll(self: Pin<&mut Self>, task: &mut task::Context<'_>) -> Poll<Result<()>> {
         let SendFuture { waiting: WaitingTask { awaited, place }, to, body } = self.get_mut();
         let mut message = core::Message::new(Body::Borrowed(body.as_ref()));
-        awaited.poll_send(*to, &mut message, place, task).map_ok(drop)
+        let (socket, context) = awaited.engine()?;
+        let sent = match *to {
+            None => socket.poll_send(context, &mut message, place, task),
+            Some(pipe) => socket.poll_send_to(pipe, &mut message, place, task),
+        };
+        sent.map_ok(drop)
     }
 }
 

@@ -47,7 +47,8 @@ impl Context {
         &self.socket
     }
 
-    pub(super) fn id(&self) -> ContextId {
+    /// Which of its socket's it is; 0 is the socket itself.
+    pub fn id(&self) -> ContextId {
         self.id
     }
 

@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::core::dialling::{DialStep, Dialling};
-use crate::core::lifecycle::Lifecycle;
 use crate::core::options::Options;
 use crate::core::{Error, Result};
 use crate::transport::pipe::StreamPipe;
@@ -13,7 +12,6 @@ use crate::transport::resolve;
 use super::endpoints::{Dialing, EndpointKind};
 use super::key::Key;
 use super::monitor::EventKind;
-use super::pipes::Pipe;
 use super::report::Failed;
 use super::state::SocketState;
 
@@ -136,30 +134,17 @@ impl SocketState {
         match dial.dialer.dial(address, &setup) {
             Ok(stream) => {
                 let pipe = StreamPipe::new(stream, transport.framing(), true);
-                self.watch_connecting(id, Pipe::Stream { pipe, registration: None, transport, remote }, within);
-            }
-            Err(error) => self.connect_failed(id, error.into()),
-        }
-    }
-
-    fn watch_connecting(&mut self, id: i32, pipe: Pipe, within: Option<Duration>) {
-        let Pipe::Stream { pipe: stream, .. } = &pipe else { return };
-        let Some(me) = self.me.upgrade() else { return };
-        let Some(priorities) = self.endpoints.get(id).map(|endpoint| endpoint.priorities) else { return };
-        let fd = stream.stream().fd();
-        let (pipe_id, key) = self.pipes.insert(pipe, id, priorities, Lifecycle::Connecting);
-        let runtime = self.runtime.clone();
-        match runtime.reactor.register(fd, me, key, true) {
-            Ok(registration) => {
-                self.pipes.registered(pipe_id, registration, true);
-                if let Some(within) = within {
-                    self.start_timer(pipe_id, within);
+                match self.watch_pipe(id, pipe, (transport, remote), true) {
+                    None => {}
+                    Some(Ok(pipe_id)) => {
+                        if let Some(within) = within {
+                            self.start_timer(pipe_id, within);
+                        }
+                    }
+                    Some(Err(error)) => self.connect_failed(id, error),
                 }
             }
-            Err(error) => {
-                self.pipes.remove(pipe_id);
-                self.connect_failed(id, error.into());
-            }
+            Err(error) => self.connect_failed(id, error.into()),
         }
     }
 

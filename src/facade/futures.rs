@@ -10,7 +10,6 @@ use crate::core::{ContextId, Error, Message, Result};
 use crate::reactor::time_left;
 use crate::sys::eventfd::Bell;
 
-use super::context::Context;
 use super::process;
 use super::socket::Socket;
 use super::state::SocketState;
@@ -20,72 +19,10 @@ use super::waiters::Side;
 #[derive(Debug, Default)]
 pub struct Place(Option<u64>);
 
-impl Context {
-    /// Sends a message, or has the task woken when that may succeed; the message is then left as it was. Errors as for
-    /// [`Context::send`], but that NN_SNDTIMEO means nothing: runtimes have time limits of their own.
-    pub fn poll_send(
-        &self,
-        message: &mut Message<'_>,
-        place: &mut Place,
-        task: &task::Context<'_>,
-    ) -> Poll<Result<usize>> {
-        self.socket().poll_send_in(self.id(), message, place, task)
-    }
-
-    /// Receives a message, or has the task woken when there may be one.
-    pub fn poll_recv(
-        &self,
-        into: &mut Message<'static>,
-        place: &mut Place,
-        task: &task::Context<'_>,
-    ) -> Poll<Result<()>> {
-        self.socket().poll_recv_in(self.id(), into, place, task)
-    }
-
-    /// The task does not wait any more.
-    pub fn give_up(&self, place: &mut Place) {
-        self.socket().give_up_in(self.id(), place);
-    }
-}
-
 impl Socket {
-    /// As [`Context::poll_send`].
+    /// Sends a message in a context (0 is the socket itself), or has the task woken when that may succeed; the message is then left as it
+    /// was. Errors as for [`Socket::send`], but that NN_SNDTIMEO means nothing: runtimes have time limits of their own.
     pub fn poll_send(
-        &self,
-        message: &mut Message<'_>,
-        place: &mut Place,
-        task: &task::Context<'_>,
-    ) -> Poll<Result<usize>> {
-        self.poll_send_in(ContextId::SOCKET, message, place, task)
-    }
-
-    /// As [`Context::poll_recv`].
-    pub fn poll_recv(
-        &self,
-        into: &mut Message<'static>,
-        place: &mut Place,
-        task: &task::Context<'_>,
-    ) -> Poll<Result<()>> {
-        self.poll_recv_in(ContextId::SOCKET, into, place, task)
-    }
-
-    /// As [`Socket::send_to`] for a task, as [`Context::poll_send`].
-    pub fn poll_send_to(
-        &self,
-        pipe: u64,
-        message: &mut Message<'_>,
-        place: &mut Place,
-        task: &task::Context<'_>,
-    ) -> Poll<Result<usize>> {
-        self.poll_once(ContextId::SOCKET, Side::SendTo, place, task, |state| state.send_to(pipe, message))
-    }
-
-    /// As [`Context::give_up`].
-    pub fn give_up(&self, place: &mut Place) {
-        self.give_up_in(ContextId::SOCKET, place);
-    }
-
-    fn poll_send_in(
         &self,
         context: ContextId,
         message: &mut Message<'_>,
@@ -98,7 +35,8 @@ impl Socket {
         self.poll_once(context, Side::Send, place, task, |state| state.send(context, message))
     }
 
-    fn poll_recv_in(
+    /// Receives a message, or has the task woken when there may be one.
+    pub fn poll_recv(
         &self,
         context: ContextId,
         into: &mut Message<'static>,
@@ -111,7 +49,19 @@ impl Socket {
         self.poll_once(context, Side::Recv, place, task, |state| state.recv(context, into))
     }
 
-    fn give_up_in(&self, context: ContextId, place: &mut Place) {
+    /// As [`Socket::send_to`] for a task, as [`Socket::poll_send`].
+    pub fn poll_send_to(
+        &self,
+        pipe: u64,
+        message: &mut Message<'_>,
+        place: &mut Place,
+        task: &task::Context<'_>,
+    ) -> Poll<Result<usize>> {
+        self.poll_once(ContextId::SOCKET, Side::SendTo, place, task, |state| state.send_to(pipe, message))
+    }
+
+    /// The task does not wait any more.
+    pub fn give_up(&self, context: ContextId, place: &mut Place) {
         if let Some(id) = place.0.take() {
             self.with(|state| state.pollers_of(context).remove_task(id));
         }
@@ -211,7 +161,7 @@ impl Drop for PeerSender {
     fn drop(&mut self) {
         // In a forked child the wait is the parent's, whose threads may have held the socket's lock.
         if self.generation == process::generation() {
-            self.socket.give_up(&mut self.place);
+            self.socket.give_up(ContextId::SOCKET, &mut self.place);
         }
     }
 }

@@ -1,19 +1,18 @@
 //! Listening endpoints (transports.md 1.3).
 
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use crate::core::lifecycle::Lifecycle;
 use crate::core::{Error, Result};
 use crate::transport::accepting::{self, Accepted, accept_all};
 use crate::transport::pipe::{Ready, StreamPipe};
 
-use super::endpoints::{EndpointKind, Listening};
+use super::endpoints::{EndpointKind, Listening, TransportRef};
 use super::key::Key;
 use super::monitor::EventKind;
 use super::peers::address_of;
-use super::pipes::Pipe;
 use super::report::Failed;
 use super::state::SocketState;
 
@@ -71,7 +70,7 @@ impl SocketState {
         self.core.statistics.accepted_connections += 1;
         self.endpoint_is_well(id);
         let pipe = StreamPipe::new(stream, transport.framing(), false);
-        self.welcome(id, Pipe::Stream { pipe, registration: None, transport, remote });
+        self.welcome(id, pipe, (transport, remote));
         Ok(())
     }
 
@@ -92,21 +91,16 @@ impl SocketState {
     }
 
     /// An accepted connection is watched, and greeted at once.
-    fn welcome(&mut self, endpoint: i32, pipe: Pipe) {
-        let Pipe::Stream { pipe: stream, .. } = &pipe else { return };
-        let Some(me) = self.me.upgrade() else { return };
-        let Some(priorities) = self.endpoints.get(endpoint).map(|endpoint| endpoint.priorities) else { return };
-        let (fd, write) = (stream.stream().fd(), stream.stream().needs_preparing());
-        let (pipe_id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
-        let runtime = self.runtime.clone();
-        match runtime.reactor.register(fd, me, key, write) {
-            Ok(registration) => self.pipes.registered(pipe_id, registration, write),
-            Err(error) => {
-                self.pipes.remove(pipe_id);
+    fn welcome(&mut self, endpoint: i32, pipe: StreamPipe, from: (TransportRef, Option<SocketAddr>)) {
+        let write = pipe.stream().needs_preparing();
+        let pipe_id = match self.watch_pipe(endpoint, pipe, from, write) {
+            None => return,
+            Some(Ok(pipe_id)) => pipe_id,
+            Some(Err(error)) => {
                 self.core.statistics.broken_connections += 1;
-                return self.endpoint_is_ill(endpoint, error.into());
+                return self.endpoint_is_ill(endpoint, error);
             }
-        }
+        };
         self.tell_of_pipe(EventKind::Accepted, pipe_id);
         self.pipe_ready(pipe_id, Ready { writable: true, ..Ready::default() });
     }

@@ -1,24 +1,27 @@
 //! All that a socket is, but for its lock: the protocol machine, the pipes, the endpoints, who waits.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::core::lifecycle::Lifecycle;
 use crate::core::options::OptionValue;
 use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
 use crate::sys::stderr;
+use crate::transport::pipe::StreamPipe;
 use crate::transport::source::Source;
 use crate::transport::stream::Buffers;
 use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
 use super::alarm::{Alarm, Owner};
 use super::contexts::ContextTable;
-use super::endpoints::Endpoints;
+use super::endpoints::{Endpoints, TransportRef};
 use super::handshakes::Begun;
 use super::key::Key;
 use super::logging::without_controls;
 use super::monitor::Monitors;
 use super::notify::Notify;
-use super::pipes::PipeTable;
+use super::pipes::{Pipe, PipeTable};
 use super::runtime::Runtime;
 use super::waiters::{Phase, Side, Waiters};
 
@@ -175,6 +178,31 @@ impl SocketState {
     /// What a new endpoint takes from the options as they stand.
     pub fn endpoint_options(&self) -> EndpointOptions {
         EndpointOptions { ipv4only: self.core.options.ipv4only != 0, options: self.transport_options.clone() }
+    }
+
+    /// A connection of an endpoint begins and is watched, for writability too if that is what comes next. `None`: nobody wants it any more.
+    pub fn watch_pipe(
+        &mut self,
+        endpoint: i32,
+        pipe: StreamPipe,
+        (transport, remote): (TransportRef, Option<SocketAddr>),
+        write: bool,
+    ) -> Option<Result<PipeId>> {
+        let me = self.me.upgrade()?;
+        let priorities = self.endpoints.get(endpoint)?.priorities;
+        let fd = pipe.stream().fd();
+        let pipe = Pipe::Stream { pipe, registration: None, transport, remote };
+        let (id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
+        Some(match self.runtime.reactor.register(fd, me, key, write) {
+            Ok(registration) => {
+                self.pipes.registered(id, registration, write);
+                Ok(id)
+            }
+            Err(error) => {
+                self.pipes.remove(id);
+                Err(error.into())
+            }
+        })
     }
 
     /// What a new connection takes from the options as they stand.

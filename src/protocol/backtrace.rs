@@ -10,6 +10,7 @@
 use std::collections::HashMap;
 
 use crate::core::{Cmd, DropReason, Header, Message, PipeId};
+use crate::protocol::drops::join;
 
 /// Bytes of a header word.
 pub const WORD: usize = 4;
@@ -65,11 +66,6 @@ pub fn split_reply(message: &mut Message<'_>) -> Result<(), DropReason> {
     Ok(())
 }
 
-/// Puts the header in front of the body.
-pub fn join(message: &mut Message<'_>) -> Result<(), DropReason> {
-    message.join().map_err(|_| DropReason::NoMemory)
-}
-
 /// The id of an answer whose header is one word.
 pub fn reply_id(header: &Header) -> Option<u32> {
     first_word(header)
@@ -80,7 +76,7 @@ fn split(message: &mut Message<'_>, len: usize) {
     message.body.advance(len);
 }
 
-/// RequestIds of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
+/// Ids of the requests of a REQ, of the surveys of a SURVEYOR: random start, then one by one.
 #[derive(Debug)]
 pub struct RequestIds {
     last: u32,

@@ -14,8 +14,7 @@
 //! The states are those of the routers: the machine adds none.
 
 use crate::core::{
-    Answer, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness,
-    Routes,
+    Answer, Cmd, ContextId, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol, Readiness, Routes,
 };
 use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{Broadcast, FairQueue, Outlet};
@@ -50,12 +49,10 @@ impl Protocol for Bus {
         self.drops.update(cmd);
         match cmd {
             Cmd::Attach { pipe, .. } => self.tag(pipe),
-            Cmd::Incoming { pipe, .. } if message.join().is_ok() => {
+            Cmd::Incoming { pipe, .. } if self.drops.joins(pipe, message) => {
                 message.header = self.header(pipe);
                 out.push(Evt::Deliver);
             }
-            // Without memory for joining, the message is lost.
-            Cmd::Incoming { pipe, .. } => self.drops.count(Some(pipe), DropReason::NoMemory),
             Cmd::Send(_) => return self.send(message, out),
             Cmd::SendTo(pipe) => return self.send_to(pipe, message, out),
             Cmd::Recv(_) => return self.queue.receive(out),

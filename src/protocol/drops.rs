@@ -1,6 +1,6 @@
 //! What a machine has dropped, for the socket and for each of its pipes. It counts where it drops; who drops nothing pays nothing.
 
-use crate::core::{Cmd, DropReason, Drops, PipeId};
+use crate::core::{Cmd, DropReason, Drops, Message, PipeId};
 
 /// What a machine has dropped.
 #[derive(Default, Debug)]
@@ -31,6 +31,18 @@ impl DropCounts {
         self.by_pipe[index].get_or_insert_default().add(reason, 1);
     }
 
+    /// Was a message from this pipe good for something? Counts it if not.
+    #[inline]
+    pub fn keeps(&mut self, pipe: PipeId, outcome: Result<(), DropReason>) -> bool {
+        outcome.map_err(|reason| self.count(Some(pipe), reason)).is_ok()
+    }
+
+    /// Puts the header of a message from this pipe in front of its body. Without memory for that it is dropped.
+    #[inline]
+    pub fn joins(&mut self, pipe: PipeId, message: &mut Message<'_>) -> bool {
+        self.keeps(pipe, join(message))
+    }
+
     /// Of one pipe, or of all and of none.
     pub fn of(&self, pipe: Option<PipeId>) -> Drops {
         match pipe {
@@ -38,4 +50,9 @@ impl DropCounts {
             Some(pipe) => self.by_pipe.get(pipe.0 as usize).and_then(Option::as_deref).copied().unwrap_or_default(),
         }
     }
+}
+
+/// Puts the header in front of the body.
+pub fn join(message: &mut Message<'_>) -> Result<(), DropReason> {
+    message.join().map_err(|_| DropReason::NoMemory)
 }

@@ -11,9 +11,7 @@
 //! A peer that hung up leaves its place at once, but what came from it is received before anything from
 //! its successor.
 
-use crate::core::{
-    Answer, Cmd, ContextId, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes,
-};
+use crate::core::{Answer, Cmd, ContextId, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes};
 use crate::protocol::drops::DropCounts;
 
 /// NN_PAIR.
@@ -61,10 +59,8 @@ impl Protocol for Pair {
             Cmd::Readable(pipe) => self.set_readable(pipe, true),
             Cmd::Incoming { pipe, more } => {
                 self.set_readable(pipe, more);
-                // Without memory for joining, the message is lost.
-                match message.join() {
-                    Ok(()) => out.push(Evt::Deliver),
-                    Err(_) => self.drops.count(Some(pipe), DropReason::NoMemory),
+                if self.drops.joins(pipe, message) {
+                    out.push(Evt::Deliver);
                 }
             }
             Cmd::Send(_) => match self.state {

@@ -11,9 +11,7 @@
 //!
 //! The states are those of the router: the machines add none.
 
-use crate::core::{
-    Answer, Cmd, ContextId, DropReason, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes,
-};
+use crate::core::{Answer, Cmd, ContextId, Drops, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes};
 use crate::protocol::drops::DropCounts;
 use crate::protocol::routing::{FairQueue, LoadBalancer, Outlet};
 
@@ -82,9 +80,7 @@ impl Protocol for Pull {
         self.queue.update(cmd);
         self.drops.update(cmd);
         match cmd {
-            Cmd::Incoming { .. } if message.join().is_ok() => out.push(Evt::Deliver),
-            // Without memory for joining, the message is lost.
-            Cmd::Incoming { pipe, .. } => self.drops.count(Some(pipe), DropReason::NoMemory),
+            Cmd::Incoming { pipe, .. } if self.drops.joins(pipe, message) => out.push(Evt::Deliver),
             Cmd::Recv(_) => return self.queue.receive(out),
             Cmd::Send(_) => return Answer::NotNow,
             _ => {}

@@ -153,19 +153,22 @@ impl Protocol for Sub {
 
 impl Sub {
     fn accept(&mut self, pipe: PipeId, more: bool, message: &mut Message<'_>, out: &mut Events) {
-        // Without memory for joining, the message is lost.
-        let is_whole = message.join().is_ok();
-        if !is_whole {
-            self.drops.count(Some(pipe), DropReason::NoMemory);
-        } else if self.sorts {
-            self.sort(pipe, message, out);
-        } else if self.contexts.socket().subscriptions.matches(message.body.bytes()) {
-            out.push(Evt::Deliver);
-        } else {
-            self.drops.count(Some(pipe), DropReason::NotSubscribed);
+        if self.drops.joins(pipe, message) {
+            match self.sorts {
+                true => self.sort(pipe, message, out),
+                false => self.look(pipe, message, out),
+            }
         }
         if self.sorts && more {
             out.push(Evt::Take(pipe));
+        }
+    }
+
+    /// To the socket, if that has subscribed it.
+    fn look(&mut self, pipe: PipeId, message: &Message<'_>, out: &mut Events) {
+        match self.contexts.socket().subscriptions.matches(message.body.bytes()) {
+            true => out.push(Evt::Deliver),
+            false => self.drops.count(Some(pipe), DropReason::NotSubscribed),
         }
     }
 

@@ -39,8 +39,7 @@ impl<O: Outlet> Asker<O> {
 
     /// Makes the first word of an arrived answer its header. False: it is dropped.
     pub fn accept(&mut self, pipe: PipeId, answer: &mut Message<'_>) -> bool {
-        let split = split_reply(answer);
-        split.map_err(|reason| self.drops.count(Some(pipe), reason)).is_ok()
+        self.drops.keeps(pipe, split_reply(answer))
     }
 }
 
@@ -102,9 +101,7 @@ impl Answerer {
 
     /// Makes the way back of an arrived request its header. False: it is dropped, because it is malformed or came too far.
     pub fn accept(&mut self, pipe: PipeId, message: &mut Message<'_>) -> bool {
-        let split = split_request(message, self.max_ttl);
-        split.map_err(|reason| self.drops.count(Some(pipe), reason)).is_ok()
-            && self.origins.push_key(pipe, &mut message.header)
+        self.drops.keeps(pipe, split_request(message, self.max_ttl)) && self.origins.push_key(pipe, &mut message.header)
     }
 
     /// Puts the key of this pipe back into the header of an answer that could not be sent.

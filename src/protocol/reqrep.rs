@@ -146,9 +146,8 @@ impl Protocol for Req {
             // Replies are looked at as they come, so that useless ones never hold up others.
             Cmd::Readable(pipe) => out.push(Evt::Take(pipe)),
             Cmd::Incoming { pipe, more } => {
-                if let Err(reason) = self.accept(message.take(), out) {
-                    self.drops.count(Some(pipe), reason);
-                }
+                let accepted = self.accept(message.take(), out);
+                self.drops.keeps(pipe, accepted);
                 if more {
                     out.push(Evt::Take(pipe));
                 }

@@ -260,9 +260,9 @@ impl Surveyor {
     fn accept(&mut self, pipe: PipeId, more: bool, answer: &mut Message<'_>, out: &mut Events) {
         if self.raw.accept(pipe, answer)
             && let Some(id) = reply_id(&answer.header)
-            && let Err(reason) = self.accept_to(id, answer, out)
         {
-            self.raw.drops.count(Some(pipe), reason);
+            let accepted = self.accept_to(id, answer, out);
+            self.raw.drops.keeps(pipe, accepted);
         }
         if self.owners.is_some() && more {
             out.push(Evt::Take(pipe));

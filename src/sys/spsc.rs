@@ -220,21 +220,12 @@ impl<T: Send> Consumer<T> {
         }
         // SAFETY: the consumer's place is ours by `&mut self`.
         let place = unsafe { &mut *self.shared.consumer.0.get() };
+        if place.block.is_null() {
+            place.block = self.shared.first.load(Ordering::Acquire);
+        }
         // SAFETY: a record that is counted was written before, and so was whatever leads to it.
-        let (head, start) = unsafe {
-            if place.block.is_null() {
-                place.block = self.shared.first.load(Ordering::Acquire);
-            }
-            let mut head = place.pointer().cast::<RecordHead>().read();
-            if head.kind == RecordKind::GoOn {
-                self.shared.go_on(place);
-                head = place.pointer().cast::<RecordHead>().read();
-            }
-            (head, place.pointer().add(HEAD))
-        };
+        let (head, start) = unsafe { place.next_record(|read| self.shared.leave(read)) };
         let len = head.len as usize;
-        place.at += HEAD + len.next_multiple_of(ALIGN);
-        place.count += 1;
         Some(match head.kind {
             // SAFETY: the bytes are behind the head; the block is the consumer's until it goes on behind it.
             RecordKind::Bytes => look(Record::Bytes(head.tag, unsafe { std::slice::from_raw_parts(start, len) })),
@@ -250,6 +241,29 @@ impl QueueEnd {
     fn room(&self) -> usize {
         // SAFETY: the block, if there is one, is this side's.
         if self.block.is_null() { 0 } else { unsafe { (*self.block).size - self.at } }
+    }
+
+    /// Goes behind the next record, and gives its head and where what follows that is. A block that was left on the way is handed over.
+    ///
+    /// # Safety
+    /// There is a record, and nobody writes to it any more; nor to the blocks on the way.
+    #[inline]
+    unsafe fn next_record(&mut self, left: impl Fn(*mut QueueBlock)) -> (RecordHead, *mut u8) {
+        loop {
+            // SAFETY: the caller's promise: a head is at this place, and the next block is known where it says so.
+            unsafe {
+                let start = self.pointer();
+                let head = start.cast::<RecordHead>().read();
+                if head.kind != RecordKind::GoOn {
+                    self.at += HEAD + (head.len as usize).next_multiple_of(ALIGN);
+                    self.count += 1;
+                    return (head, start.add(HEAD));
+                }
+                let read = self.block;
+                (self.block, self.at) = ((*read).next, 0);
+                left(read);
+            }
+        }
     }
 
     /// The place itself.
@@ -292,15 +306,9 @@ impl<T: Send> QueueState<T> {
         Ok(())
     }
 
-    /// The consumer goes on in the next block, and leaves this one to the producer.
-    ///
-    /// # Safety
-    /// The record at its place says so.
+    /// The consumer has read this block, and leaves it to the producer.
     #[cold]
-    unsafe fn go_on(&self, place: &mut QueueEnd) {
-        let read = place.block;
-        // SAFETY: the producer has written `next` before it published what made the consumer come here, and has left the block.
-        (place.block, place.at) = unsafe { ((*read).next, 0) };
+    fn leave(&self, read: *mut QueueBlock) {
         let other = self.spare.swap(read, Ordering::AcqRel);
         // SAFETY: a spare block is nobody's but whoever took it out.
         unsafe { QueueBlock::free(other) };
@@ -326,19 +334,10 @@ impl<T: Send> Drop for QueueState<T> {
         unsafe {
             QueueBlock::free(self.spare.load(Ordering::Acquire));
             while place.count != put {
-                let head = place.pointer().cast::<RecordHead>().read();
-                match head.kind {
-                    RecordKind::GoOn => {
-                        let read = place.block;
-                        (place.block, place.at) = ((*read).next, 0);
-                        QueueBlock::free(read);
-                        continue;
-                    }
-                    RecordKind::Value => place.pointer().add(HEAD).cast::<T>().drop_in_place(),
-                    RecordKind::Bytes => {}
+                let (head, start) = place.next_record(|read| QueueBlock::free(read));
+                if head.kind == RecordKind::Value {
+                    start.cast::<T>().drop_in_place();
                 }
-                place.at += HEAD + (head.len as usize).next_multiple_of(ALIGN);
-                place.count += 1;
             }
             let last = self.producer.0.get_mut().block;
             if last != place.block {

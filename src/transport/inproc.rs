@@ -10,8 +10,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use smallvec::SmallVec;
-
 use crate::core::message::{INLINE, SMALL};
 use crate::core::socket::Flow;
 use crate::core::statistics::Carried;
@@ -85,13 +83,10 @@ struct OwnLine<T>(T);
 #[derive(Debug)]
 struct LaneSender {
     queue: Producer<Message<'static>>,
-    /// Bytes sent so far.
-    bytes: u64,
     /// Messages and bytes that had been handed out when that was looked at last.
     taken: [u64; 2],
     /// Blocks that the receiver has copied out: an allocator takes long to give a block back to another thread.
     returned: Consumer<Chunk>,
-    reused: u64,
 }
 
 /// The receiving side.
@@ -118,7 +113,7 @@ pub fn link(limits: [usize; 2]) -> [InprocPipe; 2] {
 /// The two sides of one direction.
 fn lane() -> (LaneSender, LaneReceiver) {
     let ((messages, queue), (blocks, returned)) = (spsc::queue(), spsc::queue());
-    let outgoing = LaneSender { queue: messages, bytes: 0, taken: [0; 2], returned, reused: 0 };
+    let outgoing = LaneSender { queue: messages, taken: [0; 2], returned };
     (outgoing, LaneReceiver { queue, taken: [0; 2], over: false, blocks, reused: 0 })
 }
 
@@ -141,15 +136,14 @@ impl InprocPipe {
         if lane.abandoned.load(Ordering::Acquire) || lane.parked.0.load(Ordering::Acquire) != 0 {
             return (Flow::Full, false);
         }
-        let size = message.len() as u64;
-        let is_room = out.has_room(lane, size);
+        let (before, size) = (out.sent(lane), message.len() as u64);
+        let is_room = out.fits(lane, before, size) || out.looks_and_fits(lane, before, size);
         if out.put(lane, message, again).is_err() {
             return (Flow::NoMemory, false);
         }
-        out.bytes += size;
-        lane.sent.0[0].store(out.bytes, Ordering::Relaxed);
+        lane.sent.0[0].store(before[1] + size, Ordering::Relaxed);
         let told = lane.idle.0.load(Ordering::SeqCst) != 0 && lane.idle.0.swap(0, Ordering::AcqRel) != 0;
-        let flow = if is_room || out.finds_room(lane, size) { Flow::Open } else { Flow::Full };
+        let flow = if is_room || out.finds_room(lane, before, size) { Flow::Open } else { Flow::Full };
         (flow, told)
     }
 
@@ -169,18 +163,18 @@ impl InprocPipe {
     /// What it has carried.
     pub fn carried(&self) -> Carried {
         let [messages_received, bytes_received] = self.incoming.taken;
-        let (messages_sent, bytes_sent) = (self.outgoing.queue.count(), self.outgoing.bytes);
+        let [messages_sent, bytes_sent] = self.outgoing.sent(&self.link.lanes[1 - self.end]);
         Carried { messages_sent, messages_received, bytes_sent, bytes_received }
     }
 
     /// Bytes that the other end has not taken, and those that this one has not.
     pub fn queued(&self) -> [usize; 2] {
-        let [out, own] = [1 - self.end, self.end].map(|lane| &self.link.lanes[lane]);
-        let unread = |sent: u64, taken: u64| sent.saturating_sub(taken) as usize;
-        [
-            unread(self.outgoing.bytes, out.taken.0[1].load(Ordering::Acquire)),
-            unread(own.sent.0[0].load(Ordering::Relaxed), self.incoming.taken[1]),
-        ]
+        [1 - self.end, self.end].map(|lane| {
+            let Lane { sent, taken, .. } = &self.link.lanes[lane];
+            // The other side may be in the midst of a message.
+            let taken = taken.0[1].load(Ordering::Acquire);
+            sent.0[0].load(Ordering::Relaxed).saturating_sub(taken) as usize
+        })
     }
 
     pub fn is_readable(&self) -> bool {
@@ -220,18 +214,15 @@ impl InprocPipe {
 #[inline]
 fn hand_out(record: Record<'_, Message<'static>>, into: &mut Message<'_>) -> (usize, Option<Chunk>) {
     match record {
-        Record::Bytes(0, bytes) => {
-            into.header.clear();
-            if !into.body.place(bytes) {
-                into.body.set_inline(bytes);
-            }
-            into.kind = 0;
-            (bytes.len(), None)
-        }
         Record::Bytes(header, bytes) => {
             let (header, body) = bytes.split_at(usize::from(header));
-            into.header = SmallVec::from_slice(header);
-            into.body.set_inline(body);
+            into.header.clear();
+            if !header.is_empty() {
+                into.header.extend_from_slice(header);
+            }
+            if !header.is_empty() || !into.body.place(body) {
+                into.body.set_inline(body);
+            }
             into.kind = 0;
             (bytes.len(), None)
         }
@@ -284,40 +275,36 @@ impl LaneSender {
             Record::Value(block) => block.refilled(bytes),
             Record::Bytes(..) => None,
         })?;
-        self.reused += 1;
-        lane.sent.0[1].store(self.reused, Ordering::Relaxed);
+        lane.sent.0[1].store(lane.sent.0[1].load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         block
     }
 
-    /// The rule of transports.md 2.4, to the byte: is there room for another message?
+    /// Messages and bytes sent so far.
     #[inline]
-    fn has_room(&mut self, lane: &Lane, size: u64) -> bool {
-        self.fits(lane, self.queue.count(), size) || self.looks_and_fits(lane, self.queue.count(), size)
+    fn sent(&self, lane: &Lane) -> [u64; 2] {
+        [self.queue.count(), lane.sent.0[0].load(Ordering::Relaxed)]
+    }
+
+    /// The rule of transports.md 2.4, to the byte: is there room for a message behind so many messages and bytes? (The receiver may
+    /// be further already.)
+    #[inline]
+    fn fits(&self, lane: &Lane, before: [u64; 2], size: u64) -> bool {
+        self.taken[0] >= before[0] || before[1].saturating_sub(self.taken[1]) + size < lane.limit
     }
 
     #[cold]
-    fn looks_and_fits(&mut self, lane: &Lane, before: u64, size: u64) -> bool {
+    fn looks_and_fits(&mut self, lane: &Lane, before: [u64; 2], size: u64) -> bool {
         self.taken = [lane.taken.0[0].load(Ordering::SeqCst), lane.taken.0[1].load(Ordering::Acquire)];
         self.fits(lane, before, size)
     }
 
-    /// Does a message fit behind so many? The bytes are those of the messages before it. (The receiver may be further already.)
-    #[inline]
-    fn fits(&self, lane: &Lane, before: u64, size: u64) -> bool {
-        let [messages, bytes] = self.taken;
-        messages >= before || self.bytes.saturating_sub(bytes) + size < lane.limit
-    }
-
     /// The last message was one too many. Says so, and looks once more. False: whoever makes room for it tells us.
     #[cold]
-    fn finds_room(&mut self, lane: &Lane, size: u64) -> bool {
-        let sent = self.queue.count();
-        self.bytes -= size;
-        lane.wanted.store((self.bytes + size + 1).saturating_sub(lane.limit), Ordering::Release);
-        publish(&lane.parked.0, sent);
-        let fits = self.looks_and_fits(lane, sent - 1, size);
-        self.bytes += size;
-        fits && lane.unpark(sent)
+    fn finds_room(&mut self, lane: &Lane, before: [u64; 2], size: u64) -> bool {
+        let last = before[0] + 1;
+        lane.wanted.store((before[1] + size + 1).saturating_sub(lane.limit), Ordering::Release);
+        publish(&lane.parked.0, last);
+        self.looks_and_fits(lane, before, size) && lane.unpark(last)
     }
 }
 

@@ -177,7 +177,8 @@ def listener():
     events = Events()
     probe.fired.connect(events)
     print("ready", flush=True)
-    assert events.wait(3) == [(1, "x"), (2, "x"), (3, "x")]
+    told = events.wait(3)
+    assert told == [(1, "x"), (2, "x"), (3, "x")], told
 
 
 def two():
