@@ -17,6 +17,7 @@ pub mod socket;
 pub mod statistics;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use backoff::Backoff;
 pub use chunk::Chunk;

@@ -5,6 +5,7 @@ use std::os::fd::RawFd;
 use std::time::{Duration, SystemTime};
 
 use crate::core::lifecycle::Lifecycle;
+use crate::core::text::without_controls;
 use crate::core::{Error, PipeId};
 use crate::protocol;
 use crate::transport::framing::Parsed;
@@ -218,7 +219,7 @@ fn line(socket: &str, event: &Event) -> Option<(Level, String)> {
     if let Some(retry) = event.retry {
         line.push_str(&format!("; tried again in {} ms", retry.as_millis()));
     }
-    Some((level, logging::without_controls(&line)))
+    Some((level, without_controls(&line)))
 }
 
 fn level_of(kind: EventKind) -> Level {

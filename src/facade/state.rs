@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::OptionValue;
+use crate::core::text::without_controls;
 use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
 use crate::sys::stderr;
 use crate::transport::pipe::StreamPipe;
@@ -18,7 +19,6 @@ use super::contexts::ContextTable;
 use super::endpoints::{Endpoints, TransportRef};
 use super::handshakes::Begun;
 use super::key::Key;
-use super::logging::without_controls;
 use super::monitor::Monitors;
 use super::notify::Notify;
 use super::pipes::{Pipe, PipeTable};
