@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::{self, OptionValue};
-use crate::core::{Drops, Error, PipeId, Result};
+use crate::core::{Drops, PipeId, Result};
 use crate::sys::traffic;
 use crate::transport::{ipc, system, tcp};
 
@@ -93,7 +93,7 @@ impl SocketState {
                 "address": address,
                 "kind": endpoint.kind(),
                 "state": endpoint.state(pipes),
-                "last_error": endpoint.error.map(Error::text),
+                "last_error": endpoint.last_error,
                 "pipes": pipes,
             }))
         });
