@@ -236,7 +236,7 @@ mod tests {
     }
 
     /// The contexts of a socket as they are described: number, messages that wait to be sent, to be received.
-    fn contexts(socket: &Socket) -> Vec<[u64; 3]> {
+    fn contexts(socket: &EngineSocket) -> Vec<[u64; 3]> {
         let value: Value = serde_json::from_str(&socket.describe().unwrap()).unwrap();
         let numbers =
             |context: &Value| ["id", "unsent_messages", "unread_messages"].map(|name| context[name].as_u64().unwrap());
