@@ -1,6 +1,5 @@
 //! Runs the C conformance programs of `ctests/`: on our library, on our library under valgrind, on the reference (which
 //! proves that they tell the truth about it), and, linked with the reference, on our library.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

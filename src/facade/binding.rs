@@ -9,10 +9,10 @@ use crate::transport::url::{self, Target};
 use super::endpoints::{Dialing, Endpoint, EndpointKind, Listening};
 use super::inproc_registry::Party;
 use super::monitor::EventKind;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
 
-impl Socket {
+impl EngineSocket {
     /// Listens at a URL and gives the endpoint's id. URL errors as in nanomsg-api.md 2.3; what the OS refuses
     /// (`EADDRINUSE`, `EACCES`, …) is reported now.
     pub fn bind(self: &Arc<Self>, url: &[u8]) -> Result<i32> {

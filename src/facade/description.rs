@@ -12,10 +12,10 @@ use super::endpoints::{Endpoint, EndpointKind};
 use super::peers::address_of;
 use super::pipes::{Entry, Pipe};
 use super::snapshot::{STATISTICS, text};
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
 
-impl Socket {
+impl EngineSocket {
     /// The socket as it is now, as a JSON object: what it is, its options, statistics, endpoints and connections. New members
     /// may come.
     pub fn describe(&self) -> Result<String> {
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(value["statistics"]["current_connections"], 0);
         let other = session.socket(false, 0x10, "other").unwrap();
         other.connect(b"inproc://described").unwrap();
-        let state = |socket: &Socket| {
+        let state = |socket: &EngineSocket| {
             let value: Value = serde_json::from_str(&socket.describe().unwrap()).unwrap();
             value["endpoints"].as_array().unwrap().last().unwrap()["state"].clone()
         };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
-use nanomsg::internals::Socket;
+use nanomsg::internals::EngineSocket;
 use nanomsg::{Error, Event, EventKind, Monitor};
 use serde_json::json;
 
@@ -17,7 +17,7 @@ pub struct Events(Option<JoinHandle<()>>);
 
 impl Events {
     /// `beside_statistics`: a live line may have to give way.
-    pub fn start(socket: &Socket, json: bool, beside_statistics: bool) -> Result<Events, Failure> {
+    pub fn start(socket: &EngineSocket, json: bool, beside_statistics: bool) -> Result<Events, Failure> {
         let monitor = socket.monitor().map_err(|error| Failure::call("watch the socket", error))?;
         let tell = move || watch(&monitor, json, beside_statistics);
         let thread = std::thread::Builder::new().name("events".into()).spawn(tell);
