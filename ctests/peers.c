@@ -265,6 +265,36 @@ static void contexts_and_devices(void) {
     CLOSE(front, back, a, b);
 }
 
+/* A buffer that is used again, with as much room as you like, tells nothing of whoever sent the message before. */
+static void buffer_used_again(void) {
+    CONTEXT("a buffer that is used again");
+    int pull = open_socket(NN_PULL), with_address = open_socket(NN_PUSH), without = open_socket(NN_PUSH);
+    set(pull, NN_RECV_PEER, 1);
+    join(pull, with_address, IPC);
+    address quiet = bind_fresh(pull, INPROC);
+    CONNECT(without, quiet.text);
+    for (size_t room = 0; room <= 256; room += 4) {
+        _Alignas(8) char control[256] = {0};
+        char body[8];
+        struct nn_iovec vector = {body, sizeof body};
+        struct nn_msghdr header = {&vector, 1, control, sizeof control};
+        SEND(with_address, "1");
+        CHECK_EQ(nn_recvmsg(pull, &header, 0), 1);
+        header.msg_controllen = room;
+        SEND(without, "2");
+        CHECK_EQ(nn_recvmsg(pull, &header, 0), 1);
+        int found = 0;
+        for (struct nn_cmsghdr *at = NN_CMSG_FIRSTHDR(&header); at != NULL; at = NN_CMSG_NXTHDR(&header, at)) {
+            found++;
+            check_at(__FILE__, __LINE__, at->cmsg_level != NN_PEER || at->cmsg_type == NN_PEER_PIPE, "room %zu: property %d",
+                     room, at->cmsg_type);
+        }
+        CHECK(found <= 2);
+        CHECK(room < 48 || found == 2);
+    }
+    CLOSE(pull, with_address, without);
+}
+
 static void certificates(const char *scheme) {
     CONTEXT("certificates, %s", scheme);
     char url[64];
@@ -298,6 +328,7 @@ int main(void) {
         one_of(NN_PUSH, NN_PULL, t);
     }
     buffers();
+    buffer_used_again();
     waiting();
     full_ones();
     raw_answers();

@@ -10,7 +10,8 @@
 /**
  * int of level NN_SOL_SOCKET, default 0. 1: the control data that nn_recvmsg stores tell who sent the message, by properties of level NN_PEER
  * behind that of the protocol header. It holds for messages that the socket looks at from now on, and costs next to nothing while it is 0. Contexts have
- * what their socket has. Other values are EINVAL.
+ * what their socket has. A buffer that can be used again: NN_CMSG_NXTHDR ends where the message's properties do. What does not
+ * fit whole is not found; with NN_MSG everything fits. Other values are EINVAL.
  */
 #define NN_RECV_PEER 19832
 

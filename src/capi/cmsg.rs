@@ -16,11 +16,14 @@ use crate::core::{Error, Result};
 pub const HEAD: usize = size_of::<nn_cmsghdr>();
 const WORD: usize = size_of::<usize>();
 
+/// A head of no length, behind the last property. Without it, what a buffer held before would pass for more of them.
+pub const END: [u8; HEAD] = [0; HEAD];
+
 /// Control data on the way to C; the usual header fits without an allocation.
 pub type Control = SmallVec<[u8; 64]>;
 
 /// Finds the property that follows the one at offset `after`, or the first. `None` at the end: no room
-/// for another head, or a length that leaves the area.
+/// for another head, a length that leaves the area, or [`END`].
 pub fn next(area: &[u8], after: Option<usize>) -> Option<usize> {
     let start = match after {
         None => 0,
@@ -30,8 +33,9 @@ pub fn next(area: &[u8], after: Option<usize>) -> Option<usize> {
             length => offset.checked_add(length.checked_next_multiple_of(WORD)?)?,
         },
     };
-    let end = start.checked_add(length(area, start)?.checked_next_multiple_of(WORD)?)?;
-    (end <= area.len()).then_some(start)
+    let length = length(area, start)?;
+    let end = start.checked_add(length.checked_next_multiple_of(WORD)?)?;
+    (end <= area.len() && (length > 0 || after.is_none())).then_some(start)
 }
 
 /// The protocol header in control data from C: the first SP_HDR property. Empty if there is none or if it
@@ -174,6 +178,8 @@ mod tests {
         assert_eq!(next(&area, None), Some(0));
         assert_eq!(next(&area, Some(0)), None);
         assert_eq!(header(&area), b"");
+        let ended = [&property(b"head")[..], &END, &property(b"old")].concat();
+        assert_eq!(next(&ended, Some(0)), None);
     }
 
     #[test]

@@ -137,6 +137,19 @@ pub unsafe fn consume_control(message: &nn_msghdr) {
     }
 }
 
+/// The header is all there or not at all; of the rest, what fits. `is_ended`: the end is marked, if there is room for a mark. (Without
+/// NN_RECV_PEER it is not: what is behind the properties is untouched then, as in nanomsg.)
+fn fitted(mut control: Control, least: usize, room: usize, is_ended: bool) -> Control {
+    if room < least {
+        control.clear();
+    }
+    if is_ended && room.saturating_sub(control.len()) >= cmsg::HEAD {
+        control.extend_from_slice(&cmsg::END);
+    }
+    control.truncate(room);
+    control
+}
+
 /// Control data on their way to C. Whatever can fail is done before the body is handed over.
 pub enum ControlOut {
     Nowhere,
@@ -160,12 +173,7 @@ impl ControlOut {
         }
         Ok(match description.msg_controllen {
             NN_MSG => ControlOut::Message(place.cast(), Chunk::copy_of(&control)?),
-            // The header is all there or not at all; of the rest, what fits.
-            room if room < least => ControlOut::Nowhere,
-            room => {
-                control.truncate(room);
-                ControlOut::Buffer(place, control)
-            }
+            room => ControlOut::Buffer(place, fitted(control, least, room, message.peer.is_some())),
         })
     }
 
