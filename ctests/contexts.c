@@ -3,6 +3,7 @@
 #include "wire.h"
 
 #include <millrace/context.h>
+#include <millrace/monitor.h>
 
 static int context_of(int s) {
     int c = nnx_context(s);
@@ -253,6 +254,9 @@ static void subscriptions(enum transport t) {
     SEND(pub, "news of the day");
     RECV(all, "weather");
     RECV(all, "news of the day");
+    char text[8192];
+    CHECK(nnx_describe(sub, text, sizeof text) > 0);
+    CHECK(strstr(text, "\"unread_messages\":0") && strstr(text, "\"unread_messages\":1")); /* of the one and of the other */
     RECV(news, "news of the day");
     CHECK(!can_recv(news) && !can_recv(sub));
     EMPTY(sub);

@@ -100,17 +100,3 @@ pub fn log(level: Level, text: &str) {
         Some(Logging { sink: None, .. }) => stderr::write_line(&format!("millrace: {}: {text}", level.name())),
     }
 }
-
-/// Names, addresses and what peers say cannot make lines of their own, nor have a terminal do anything: control characters are
-/// written as escapes, and so are those that turn the direction of writing.
-pub fn without_controls(line: &str) -> String {
-    let is_control = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut clean = String::with_capacity(line.len());
-    for c in line.chars() {
-        match is_control(c) {
-            true => clean.extend(c.escape_default()),
-            false => clean.push(c),
-        }
-    }
-    clean
-}
