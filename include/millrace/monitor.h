@@ -95,7 +95,7 @@ struct nnx_event {
    */
   uint64_t time;
   /**
-   * The connection: the same in all events of it, and in nnx_describe. 0: it is about none.
+   * The connection: the same in all events of it, and in nnx_describe; below 2^53. 0: it is about none.
    */
   uint64_t pipe;
   /**
