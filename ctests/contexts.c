@@ -156,6 +156,9 @@ static void who_waits_is_told(int protocol, enum end how) {
     set(c, NN_RCVTIMEO, FOREVER);
     if (protocol == NN_REQ)
         SEND(c, "?");
+    struct blocked polling;
+    if (how != CANCELLED)
+        block(&polling, blocking_poll_in, c);
     struct waiting waiting = {c, 0, 0};
     pthread_t thread = spawn(wait_in, &waiting);
     WAIT(asleep(&waiting.thread));
@@ -165,9 +168,12 @@ static void who_waits_is_told(int protocol, enum end how) {
         CLOSE(how == CLOSED ? c : s);
     await(thread);
     CHECK_EQ(waiting.code, how == CANCELLED ? EFSM : EBADF);
+    if (how != CANCELLED)
+        CHECK_BLOCKED(&polling, 1, 0);
     if (how == SOCKET_CLOSED) {
         CHECK_ERR(nn_send(c, "x", 1, 0), EBADF);
         CHECK_ERR(nn_recv(c, &(char){0}, 1, 0), EBADF);
+        CHECK_ERR(blocking_poll_in(c), EBADF);
     }
     if (how != CLOSED)
         CLOSE(c);

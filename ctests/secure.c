@@ -154,6 +154,7 @@ static void options(void) {
             CHECK_ERR(set_text(s, bytes[i], empty[j]), EINVAL);
         }
         CHECK_ERR(set_text(s, files[i], directory), EISDIR);
+        CHECK_ERR(set_text(s, files[i], "/dev/zero"), EFBIG); /* and not all memory is taken for it */
         CHECK_ERR(set_text(s, files[i], ""), EINVAL);
     }
     CHECK_ERR(set_text(s, NN_TLS_CA_FILE, write_file(name, "key.pem", private_key)), EINVAL);

@@ -15,12 +15,13 @@
 
 /**
  * string: the certificate that is shown to peers, PEM, with those between it and its authority behind it. nn_bind needs one;
- * nn_connect only where the server wants to know its clients.
+ * nn_connect only where the server wants to know its clients. This, the key and the authorities can be replaced, not taken back: what
+ * holds none is EINVAL, so that an empty file does not pass for the default.
  */
 #define NN_TLS_CERT 1
 
 /**
- * string, write-only: the same, by the name of a file, which is read now.
+ * string, write-only: the same, by the name of a file, which is read now; one of more than 16 MiB is EFBIG.
  */
 #define NN_TLS_CERT_FILE 2
 

@@ -796,8 +796,8 @@ NN_EXPORT int nn_recvmsg(int s, struct nn_msghdr *msghdr, int flags);
 /**
  * Waits until one of the nfds sockets in fds is ready for one of its events, for at most timeout
  * milliseconds; negative: for ever, 0: not at all. Returns how many are ready, revents of all entries being
- * set; 0 when the time is over, or -1, revents being left alone. Entries without events are ignored. Ready
- * is a hint: with several threads, or a message that turns out not to match, the call may still wait.
+ * set; 0 when the time is over, or -1, revents being left alone. Entries without events are ignored. A socket that is closed meanwhile
+ * is ready for its events: the next call says EBADF. Ready is a hint: with several threads, or a message that turns out not to match, the call may still wait.
  * Fails with EBADF (a bad socket), ENOPROTOOPT (an event the socket type does not have), EINTR (a signal),
  * EFAULT (fds is NULL), EINVAL (negative nfds), ENOMEM. Any thread. (2.9)
  */

@@ -85,10 +85,11 @@ impl Error {
     }
 }
 
-/// An OS failure keeps its number; one without a number (never seen from the kernel) is `EIO`.
+/// An OS failure keeps its number; one without a number (never seen from the kernel) is `EIO`, or `ENOMEM` if memory is short.
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Error {
-        Error(error.raw_os_error().unwrap_or(libc::EIO))
+        let without = if error.kind() == std::io::ErrorKind::OutOfMemory { libc::ENOMEM } else { libc::EIO };
+        Error(error.raw_os_error().unwrap_or(without))
     }
 }
 

@@ -44,14 +44,17 @@ impl<'a> Probe<'a> {
         Ok(Probe { socket, context, want, ready: Readiness::default(), spins: false })
     }
 
-    /// Looks; false if the socket is being closed.
+    /// Looks; false if it is being closed. Nothing waits there any more: who goes on with it is told.
     fn look(&mut self) -> bool {
         let context = self.context;
         let (now, is_open, spins) = self
             .socket
             .with(|state| (state.core.readiness(context), state.has_open(context), state.core.options.spin != 0));
         self.spins = spins;
-        self.ready = Readiness { send: self.want.send && now.send, recv: self.want.recv && now.recv };
+        self.ready = Readiness {
+            send: self.want.send && (now.send || !is_open),
+            recv: self.want.recv && (now.recv || !is_open),
+        };
         is_open
     }
 
@@ -60,15 +63,20 @@ impl<'a> Probe<'a> {
     }
 }
 
-/// Waits until one of the sockets is ready, or for `timeout` (`None`: for ever); gives how many are. `EINTR`. A socket
-/// that is closed meanwhile ends the wait. All probes must belong to one session.
+/// Waits until one of the sockets is ready, or for `timeout` (`None`: for ever); gives how many are. A socket that is closed meanwhile is
+/// ready for all that is asked about. `EINTR`; `EBADF` if one is closed already. All probes must belong to one session.
 pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize> {
     let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let Some(runtime) = probes.first().map(|probe| probe.socket.runtime().clone()) else {
         return sleep_until(deadline);
     };
     let polls = probes.iter().any(|probe| probe.socket.polls());
-    if let Some(count) = look_at(probes) {
+    for probe in probes.iter_mut() {
+        if !probe.look() {
+            return Err(Error::BAD_FD);
+        }
+    }
+    if let Some(count) = ready_of(probes) {
         return Ok(count);
     }
     if polls {
@@ -122,13 +130,18 @@ fn sleep_until(deadline: Option<Instant>) -> Result<usize> {
     }
 }
 
-/// How many are ready; `None` if none is and all are open, so that there is something to wait for.
+/// How many are ready now; `None` if none is.
 fn look_at(probes: &mut [Probe<'_>]) -> Option<usize> {
-    let mut count = 0;
-    let mut all_open = true;
     for probe in probes.iter_mut() {
-        all_open &= probe.look();
-        count += usize::from(probe.is_ready());
+        probe.look();
     }
-    (count > 0 || !all_open).then_some(count)
+    ready_of(probes)
+}
+
+/// How many were ready; `None` if none was.
+fn ready_of(probes: &[Probe<'_>]) -> Option<usize> {
+    match probes.iter().filter(|probe| probe.is_ready()).count() {
+        0 => None,
+        count => Some(count),
+    }
 }

@@ -5,6 +5,8 @@ pub mod abstract_name;
 pub mod accepting;
 pub mod blocks;
 pub mod coalescing;
+#[cfg(any(feature = "tls", feature = "qi"))]
+pub mod files;
 pub mod framing;
 pub mod given;
 pub mod inbox;

@@ -7,9 +7,10 @@
 pub const NN_TLS: i32 = -19794;
 
 /// string: the certificate that is shown to peers, PEM, with those between it and its authority behind it. nn_bind needs one;
-/// nn_connect only where the server wants to know its clients.
+/// nn_connect only where the server wants to know its clients. This, the key and the authorities can be replaced, not taken back: what
+/// holds none is EINVAL, so that an empty file does not pass for the default.
 pub const NN_TLS_CERT: i32 = 1;
-/// string, write-only: the same, by the name of a file, which is read now.
+/// string, write-only: the same, by the name of a file, which is read now; one of more than 16 MiB is EFBIG.
 pub const NN_TLS_CERT_FILE: i32 = 2;
 /// string, write-only: the private key of NN_TLS_CERT, PEM (PKCS#8, PKCS#1, SEC1), not encrypted: RSA of at least
 /// 2048 bits, ECDSA on P-256 or P-384, Ed25519. Of other kinds: EINVAL.

@@ -1,5 +1,6 @@
 use std::ffi::{OsStr, c_char, c_int, c_void};
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::qi::client::{Authenticator, Backoff, Credentials, SessionOptions};
 use crate::qi::convert::convert;
 use crate::qi::endpoint::{Budget, Config, TlsClient};
 use crate::qi::value::Value;
+use crate::transport::files;
 
 use super::build::nnqi_value;
 use super::error::{Failure, Result};
@@ -189,7 +191,7 @@ pub unsafe fn file(name: *const c_char) -> Result<(String, Vec<u8>)> {
     // SAFETY: the caller's promise.
     let name = OsStr::from_bytes(unsafe { pointers::text(name) }?);
     let shown = name.to_string_lossy().into_owned();
-    let content =
-        std::fs::read(name).map_err(|error| Failure::new(Error::from(error), "cannot be read").about(&shown))?;
+    let content = files::read(Path::new(name))
+        .map_err(|error| Failure::new(Error::from(error), "cannot be read").about(&shown))?;
     Ok((shown, content))
 }

@@ -1,6 +1,5 @@
 //! A certificate, its key and whom to trust, as socket options (level NN_TLS) have them.
 
-use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion
 
 use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
-use crate::transport::TransportOptions;
+use crate::transport::{TransportOptions, files};
 
 use super::clients;
 use super::identity::{TlsClient, TlsServer, certificates, provider, roots, server_name};
@@ -55,7 +54,7 @@ pub fn check_option(option: i32, value: &[u8]) -> Result<OptionValue> {
     match option {
         CERT | CA => pem(option, without_end(value).to_vec()),
         KEY => pem(option, without_end(value).to_vec()),
-        CERT_FILE | KEY_FILE | CA_FILE => pem(kept_as(option), fs::read(Path::new(path(value)?))?),
+        CERT_FILE | KEY_FILE | CA_FILE => pem(kept_as(option), files::read(Path::new(path(value)?))?),
         SERVER_NAME => {
             let name = without_end(value);
             let text = std::str::from_utf8(name).map_err(|_| Error::INVALID)?;
