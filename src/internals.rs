@@ -3,7 +3,7 @@
 //! They are crates of their own. Whatever of the engine is not named here is private, so the compiler finds what nobody uses.
 
 pub use crate::core::{Body, Chunk, Header, Kind, Message, Readiness};
-pub use crate::facade::{Closing, Context, PeerSender, Probe, Session, Socket, Wait, device, loopback, poll};
+pub use crate::facade::{Closing, Context, PeerSender, Probe, Session, SharedFd, Socket, Wait, device, loopback, poll};
 pub use crate::protocol::bus::BUS;
 pub use crate::protocol::find;
 pub use crate::protocol::pair::PAIR;

@@ -57,3 +57,4 @@ pub use socket::Socket;
 pub use transfer::Wait;
 
 pub use crate::core::options::OptionValue;
+pub use crate::sys::eventfd::SharedFd;

@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::Lifecycle;
-use crate::core::options::OptionValue;
 use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
+use crate::sys::eventfd::SharedFd;
 use crate::sys::stderr;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::source::Source;
@@ -154,7 +154,8 @@ impl SocketState {
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 
-    pub fn notification(&mut self, context: ContextId, side: Side) -> Result<OptionValue> {
+    /// SNDFD or RCVFD.
+    pub fn notification(&mut self, context: ContextId, side: Side) -> Result<SharedFd> {
         let notify = match self.contexts.get_mut(context) {
             Some(own) => &mut own.notify,
             None => &mut self.notify,
@@ -165,7 +166,7 @@ impl SocketState {
             self.pipes.changed_contexts.push(context);
         }
         self.keep_polling();
-        Ok(OptionValue::Int(fd))
+        Ok(fd)
     }
 
     /// Who is told by a descriptor or a waker does not poll: from now on the I/O thread does.
