@@ -113,6 +113,7 @@ headers:
 
 bench: build
 	$(PYTHON) bench/run.py
+	$(PYTHON) bench/tails.py
 
 install: all
 	packaging/install.sh install $(OUT)

@@ -219,6 +219,10 @@ impl Writing {
     pub fn finish_flush(&mut self, batch: Batch, written: usize, blocked: bool) -> bool {
         let WriteState::Flushing { room, urgent } = self.state else { return false };
         self.outbox.finish_flush(batch, written);
+        // Asked meanwhile, the kernel may have told of the room that was before this write.
+        if let KernelRoom::Granted(granted) = &mut self.room {
+            *granted = granted.saturating_sub(written);
+        }
         self.state = if blocked && !room { WriteState::KernelFull } else { WriteState::Idle };
         (blocked || urgent || !self.is_watched()) && self.wants_flush()
     }
