@@ -131,7 +131,9 @@ impl Dialer for GivenConnection {
     fn dial(&self, _resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))?;
-        wire(copy_of(socket.as_raw_fd())?.into(), self.is_unix, setup)
+        let copy = Socket::from(copy_of(socket.as_raw_fd())?);
+        copy.set_nonblocking(true)?;
+        wire(copy, self.is_unix, setup)
     }
 }
 
