@@ -123,7 +123,7 @@ impl Wire {
         // The kernel clamps what it cannot give; a refusal is no reason to refuse the connection.
         let _ = buffers.send.map(|size| socket.set_send_buffer_size(size));
         let _ = buffers.recv.map(|size| socket.set_recv_buffer_size(size));
-        Ok(Wire(Owned::new(socket)))
+        Ok(Wire(Owned::new(socket)?))
     }
 
     pub fn shut(&self, how: Shutdown) -> io::Result<()> {
