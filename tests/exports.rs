@@ -1,5 +1,4 @@
 //! The built libraries from outside: their names, what they export, and that programs link with them.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -286,6 +286,14 @@ struct nnqi_server_statistics {
    * Events that the open connections have lost because they do not read.
    */
   uint64_t events_dropped;
+  /**
+   * Bytes in use of what its connections may keep in memory together (memory_limit), in steps of 16 KiB.
+   */
+  uint64_t memory;
+  /**
+   * Threads that methods run on now, busy or idle (max_workers).
+   */
+  uint64_t workers;
 };
 
 /**

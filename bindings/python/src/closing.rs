@@ -5,14 +5,14 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nanomsg::internals::{Closing, Socket};
+use nanomsg::internals::{Closing, EngineSocket};
 use pyo3::prelude::*;
 
 /// Open sockets, for the end of the interpreter.
-static OPEN: Mutex<Vec<Weak<Socket>>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<Weak<EngineSocket>>> = Mutex::new(Vec::new());
 
 /// For the end of the interpreter.
-pub fn remember(socket: &Arc<Socket>) {
+pub fn remember(socket: &Arc<EngineSocket>) {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     open.retain(|socket| socket.strong_count() > 0);
     open.push(Arc::downgrade(socket));

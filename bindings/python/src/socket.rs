@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use nanomsg::internals::{Body, Closing, Context, Header, Message, Probe, Readiness, Socket, Wait, process};
+use nanomsg::internals::{Body, Closing, Context, EngineSocket, Header, Message, Probe, Readiness, Wait, process};
 use nanomsg::{Error, OptionValue, Result};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -331,7 +331,7 @@ impl RawSocket {
     }
 
     /// The same, if it is a socket.
-    pub fn socket(&self, py: Python<'_>) -> PyResult<&Arc<Socket>> {
+    pub fn socket(&self, py: Python<'_>) -> PyResult<&Arc<EngineSocket>> {
         let socket = self.present(py)?.as_socket();
         socket.ok_or_else(|| raise(py, Error::NOT_SUPPORTED, "this is done with the socket, not with a context"))
     }
