@@ -109,6 +109,7 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(SERVER, nnqi_remove_service, 99) \
     HANDLE(SERVER, nnqi_server_reach, "x", 0) \
     NUMBER(SERVER, nnqi_server_statistics, &server_counts) \
+    NUMBER(SERVER, nnqi_server_memory) \
     NUMBER(SERVER, nnqi_server_close) \
     NUMBER(BUILDER, nnqi_method, "x", "()", "v", keep, NULL) \
     NUMBER(BUILDER, nnqi_signal, "x", "()") \
@@ -133,6 +134,7 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(REQUEST, nnqi_reply_canceled) \
     NUMBER(REQUEST, nnqi_reply_object, live[OBJECT]) \
     NUMBER(SESSION, nnqi_close) \
+    NUMBER(SESSION, nnqi_session_memory) \
     HANDLE(SESSION, nnqi_services) \
     HANDLE(SESSION, nnqi_service, "x", 0) \
     NUMBER(PROXY, nnqi_proxy_free) \
@@ -156,6 +158,8 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(PENDING, nnqi_pending_free) \
     NUMBER(PROVIDER, nnqi_register, "x", live[OBJECT]) \
     NUMBER(PROVIDER, nnqi_unregister, "x") \
+    NUMBER(PROVIDER, nnqi_provider_statistics, &server_counts) \
+    NUMBER(PROVIDER, nnqi_provider_memory) \
     NUMBER(PROVIDER, nnqi_provider_close) \
     NUMBER(ENDPOINT, nnqi_endpoint_close) \
     NUMBER(ENDPOINT, nnqi_endpoint_free) \

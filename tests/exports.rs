@@ -38,7 +38,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 144] = [
+const BUS: [&str; 148] = [
     "nnqi_add_service",
     "nnqi_arg",
     "nnqi_arg_bool",
@@ -134,7 +134,9 @@ const BUS: [&str; 144] = [
     "nnqi_provider_address",
     "nnqi_provider_close",
     "nnqi_provider_is_connected",
+    "nnqi_provider_memory",
     "nnqi_provider_open",
+    "nnqi_provider_statistics",
     "nnqi_proxy_free",
     "nnqi_proxy_is_connected",
     "nnqi_proxy_of",
@@ -151,11 +153,13 @@ const BUS: [&str; 144] = [
     "nnqi_serve",
     "nnqi_server_address",
     "nnqi_server_close",
+    "nnqi_server_memory",
     "nnqi_server_open",
     "nnqi_server_reach",
     "nnqi_server_statistics",
     "nnqi_service",
     "nnqi_services",
+    "nnqi_session_memory",
     "nnqi_signal",
     "nnqi_signature",
     "nnqi_string",
