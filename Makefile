@@ -89,7 +89,7 @@ test:
 	tools/needs.sh
 	$(CARGO) test --release
 
-# Every combination of features compiles, with its tests; none of them, and each alone, run their unit tests.
+# Every combination of features compiles, with its tests; those of none, and of each alone, are run.
 features:
 	@tools/rust.sh $(CARGO)
 	CARGO='$(CARGO)' tools/features.sh
@@ -113,6 +113,7 @@ headers:
 
 bench: build
 	$(PYTHON) bench/run.py
+	$(PYTHON) bench/tails.py
 
 install: all
 	packaging/install.sh install $(OUT)

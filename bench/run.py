@@ -5,35 +5,15 @@ A complete run also writes bench/README.md (between its markers) and bench/resul
 """
 
 import argparse
-import datetime
-import os
 import pathlib
 import re
-import shlex
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 
 import chart
+from programs import IMPLEMENTATIONS, Programs, is_secure
+from report import HERE, conditions, markdown, number, plain, ratio, write_section
 from rows import PEERS, ROWS
-
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent
-BUILD = ROOT / "build" / "bench"
-UNSUPPORTED = 77
-TIME_LIMIT = 60
-
-# Implementation: source file, library, header that proves the development package, that package.
-IMPLEMENTATIONS = {
-    "raw": ("raw.c", None, None, None),
-    "rawspin": ("raw.c", None, None, None),
-    "genuine": ("nn.c", "nanomsg", "/usr/include/nanomsg/nn.h", "libnanomsg-dev"),
-    "nng": ("nng.c", "nng", "/usr/include/nng/nng.h", "libnng-dev"),
-    "zmq": ("zmq.c", "zmq", "/usr/include/zmq.h", "libzmq3-dev"),
-    "ours": ("nn.c", "nanomsg", None, None),
-}
 
 
 def parse_arguments():
@@ -67,119 +47,14 @@ def choose_rows(args):
     return [r for r in ROWS if not r.only_named and (r.quick or not args.quick)]
 
 
-# ---- Building ------------------------------------------------------------------------------------------------------
-
-
-def run_or_exit(command, **more):
-    print("+", shlex.join(map(str, command)), file=sys.stderr)
-    if subprocess.run(command, **more).returncode:
-        sys.exit(f"failed: {shlex.join(map(str, command))}")
-
-
-def install_peers(impls):
-    missing = [pkg for i in impls for (_, _, header, pkg) in [IMPLEMENTATIONS[i]] if header and not os.path.exists(header)]
-    if not missing:
-        return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
-        sys.exit(f"missing: {' '.join(missing)}. Install them, or leave their implementations out with --impl.")
-    run_or_exit(["apt-get", "update", "-q"])
-    run_or_exit(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing])
-
-
-def our_library(args):
-    if args.lib:
-        directory = args.lib.resolve()
-    else:
-        run_or_exit(["cargo", "build", "--release"], cwd=ROOT)
-        directory = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve() / "release"
-    if not (directory / "libnanomsg.so").exists():
-        sys.exit(f"no libnanomsg.so in {directory}")
-    return directory
-
-
-def build(impl, lib_dir):
-    """Compiles one program and returns its path."""
-    source, library, _, _ = IMPLEMENTATIONS[impl]
-    program = BUILD / impl
-    command = ["cc", "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-pthread"]
-    if impl == "ours":
-        # Ours against our headers; without them any nanomsg's do.
-        if (ROOT / "include" / "nanomsg" / "nn.h").exists():
-            command += ["-I", ROOT / "include"]
-        command += ["-L", lib_dir]
-    command += [HERE / "bench.c", HERE / source, "-o", program]
-    if library:
-        command.append(f"-l{library}")
-    run_or_exit(command)
-    return program
-
-
-def build_pump():
-    """rustls by itself, which is "raw" for rows over TLS."""
-    run_or_exit(["cargo", "build", "--release", "--example", "tls_pump"], cwd=ROOT)
-    return pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release" / "examples" / "tls_pump"
-
-
-def is_secure(command):
-    return "transport=tls" in command
-
-
 # ---- Measuring -----------------------------------------------------------------------------------------------------
-
-
-def environment(impl, lib_dir, tmp):
-    env = {k: v for k, v in os.environ.items() if k not in ("LD_LIBRARY_PATH", "BENCH_SPIN")}
-    env["TMPDIR"] = tmp
-    env.update({f"BENCH_{name}": f"{tmp}/{name}" for name in ("CERT", "KEY", "CERT_AND_KEY")})
-    if impl == "ours":
-        env["LD_LIBRARY_PATH"] = str(lib_dir)
-    if impl == "rawspin":
-        env["BENCH_SPIN"] = "1"
-    return env
-
-
-def make_certificate(directory):
-    run_or_exit(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                 "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-                 "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", directory / "KEY", "-out", directory / "CERT"],
-                stderr=subprocess.DEVNULL)
-    (directory / "CERT_AND_KEY").write_text((directory / "CERT").read_text() + (directory / "KEY").read_text())
-
-
-def check_origin(impl, origin, lib_dir):
-    """A number of one library must never be taken for one of another."""
-    is_ours = lib_dir is not None and pathlib.Path(origin).resolve().is_relative_to(lib_dir)
-    if (impl == "ours") != is_ours:
-        sys.exit(f"{impl} ran on {origin}")
-
-
-def measure(impl, program, command, env, lib_dir):
-    """One run: its numbers by name, {} where there is nothing to measure, None when it failed."""
-    pipe = subprocess.PIPE
-    process = subprocess.Popen([program, *command.split()], env=env, text=True, stdout=pipe, stderr=pipe)
-    try:
-        out, err = process.communicate(timeout=TIME_LIMIT)
-    except subprocess.TimeoutExpired:
-        process.kill()  # its peers die with it
-        process.communicate()
-        print(f"  {impl} {command}: no end within {TIME_LIMIT} s", file=sys.stderr)
-        return None
-    if process.returncode == UNSUPPORTED:
-        return {}
-    if process.returncode:
-        print(f"  {impl} {command}: status {process.returncode}: {err.strip()}", file=sys.stderr)
-        return None
-    values = dict(pair.split("=", 1) for pair in out.split())
-    check_origin(impl, values.pop("lib"), lib_dir)
-    values.pop("scenario")
-    return {k: float(v) for k, v in values.items()}
 
 
 def wanted_by(row, impls):
     return [i for i in impls if i not in row.skip and (i != "rawspin" or row.spin)]
 
 
-def measure_all(rows, args, programs, lib_dir, tmp):
+def measure_all(rows, args, programs):
     """{command: {impl: [numbers of a run, ...]}}; rows with one command share its runs."""
     results = {}
     for command in dict.fromkeys(r.command for r in rows):
@@ -192,9 +67,7 @@ def measure_all(rows, args, programs, lib_dir, tmp):
         for impl in [i for _ in range(rounds) for i in runs]:
             if impl not in running:
                 continue
-            program = programs["pump" if impl == "raw" and is_secure(command) else impl]
-            env = environment(impl, lib_dir, tmp)
-            values = measure(impl, program, f"{command} time={seconds:g}", env, lib_dir)
+            values = programs.measure(impl, f"{command} time={seconds:g}")
             if values:
                 runs[impl].append(values)
             else:
@@ -246,21 +119,6 @@ def verdict(goal, row, values, table):
     return values["ours"] <= goal.factor * base if row.lower else values["ours"] >= goal.factor * base
 
 
-def number(value, unit):
-    if unit in ("/s", "B"):
-        for limit, letter in ((1e6, "M"), (1e3, "k")):
-            if value >= 10 * limit or (value >= limit and unit == "/s"):
-                return f"{value / limit:.3g} {letter}{unit}"
-    text = f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-    return f"{text} {unit}".strip()
-
-
-def ratio(a, b):
-    if a is None or not b:
-        return "–"
-    return f"{a / b:.2f}" if a > b / 10 else f"{a / b:.2g}"
-
-
 HEAD = ["", "raw", "nanomsg", "NNG", "libzmq", "**ours**", "ours ÷ raw", "ours ÷ best peer", "goal", "met"]
 
 
@@ -277,41 +135,17 @@ def table_line(row, values, table):
             ratio(ours, best_peer(row, values)), goals, met]
 
 
-def markdown(rows, table):
-    lines = [HEAD, ["---"] * len(HEAD)] + [table_line(r, table[r.name], table) for r in rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
-
-
-def plain(rows, table):
-    lines = [[c.replace("*", "") for c in line] for line in [HEAD] + [table_line(r, table[r.name], table) for r in rows]]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(HEAD))]
-    return "\n".join("  ".join(c.ljust(w) if i in (0, 8) else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths)))
-                     for line in lines)
+def lines_of(rows, table):
+    return [table_line(r, table[r.name], table) for r in rows]
 
 
 # ---- Writing -------------------------------------------------------------------------------------------------------
 
 
-def version(package):
-    out = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], capture_output=True, text=True)
-    return f"{package} {out.stdout}" if out.returncode == 0 else package
-
-
-def conditions(args):
-    packages = ", ".join(version(pkg) for *_, pkg in IMPLEMENTATIONS.values() if pkg)
-    kind = "quick run" if args.quick else "full run"
-    return (f"{datetime.date.today().isoformat()}, {os.cpu_count()} cores, Linux {os.uname().release.split('-')[0]}; "
-            f"{kind}, medians of {args.rounds} interleaved rounds of {args.time:g} s a measurement. {packages}.\n")
-
-
 def write_report(rows, table, args):
-    readme = HERE / "README.md"
-    report = conditions(args) + "\n" + markdown(rows, table) + "\n![Speed against the limit](results.svg)\n"
-    begin, end = "<!-- results -->\n", "<!-- /results -->"
-    text = readme.read_text()
-    if begin not in text or end not in text:
-        sys.exit(f"{readme} has lost its markers")
-    readme.write_text(text[: text.index(begin) + len(begin)] + report + text[text.index(end):])
+    kind = "quick run" if args.quick else "full run"
+    write_section("results", conditions(args, kind) + "\n" + markdown(HEAD, lines_of(rows, table))
+                  + "\n![Speed against the limit](results.svg)\n")
     (HERE / "results.svg").write_text(chart.svg(rows, table, verdict, reference))
 
 
@@ -325,17 +159,11 @@ def main():
         return
     needed = {i for r in rows for i in wanted_by(r, args.impl)}
     args.impl = [i for i in args.impl if i in needed]
-    BUILD.mkdir(parents=True, exist_ok=True)
-    install_peers(args.impl)
-    lib_dir = our_library(args) if "ours" in args.impl else None
-    programs = {impl: build(impl, lib_dir) for impl in args.impl}
-    if "raw" in args.impl and any(is_secure(r.command) for r in rows):
-        programs["pump"] = build_pump()
-    with tempfile.TemporaryDirectory(prefix="bench-") as tmp:
-        make_certificate(pathlib.Path(tmp))
-        results = measure_all(rows, args, programs, lib_dir, tmp)
+    pump = "raw" in args.impl and any(is_secure(r.command) for r in rows)
+    with Programs(args.impl, args.lib, pump) as programs:
+        results = measure_all(rows, args, programs)
     table = {r.name: medians(r, results) for r in rows}
-    print(plain(rows, table))
+    print(plain(HEAD, lines_of(rows, table), left=(0, 8)))
     complete = not args.only and set(args.impl) >= set(IMPLEMENTATIONS)
     if args.write or complete:
         write_report(rows, table, args)

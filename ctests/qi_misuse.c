@@ -109,7 +109,6 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(SERVER, nnqi_remove_service, 99) \
     HANDLE(SERVER, nnqi_server_reach, "x", 0) \
     NUMBER(SERVER, nnqi_server_statistics, &server_counts) \
-    NUMBER(SERVER, nnqi_server_memory) \
     NUMBER(SERVER, nnqi_server_close) \
     NUMBER(BUILDER, nnqi_method, "x", "()", "v", keep, NULL) \
     NUMBER(BUILDER, nnqi_signal, "x", "()") \
@@ -159,7 +158,6 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(PROVIDER, nnqi_register, "x", live[OBJECT]) \
     NUMBER(PROVIDER, nnqi_unregister, "x") \
     NUMBER(PROVIDER, nnqi_provider_statistics, &server_counts) \
-    NUMBER(PROVIDER, nnqi_provider_memory) \
     NUMBER(PROVIDER, nnqi_provider_close) \
     NUMBER(ENDPOINT, nnqi_endpoint_close) \
     NUMBER(ENDPOINT, nnqi_endpoint_free) \

@@ -3,7 +3,6 @@
 //!
 //! Genuine's library comes without types. So a small library is made of either's headers: a pointer to each function, and an
 //! enumeration of the constants. Ours is linked with the library, which must have all of them.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 #![cfg(target_arch = "x86_64")] // the dump is of this one
 
 mod support;

@@ -1,6 +1,5 @@
 //! The C++ binding: its tests, examples and the programs of its README, compiled with all warnings as errors by g++ (with the
 //! sanitizers) and by clang++ where it is, and run on our library.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,6 +1,5 @@
 //! The Node.js binding: it is packed and installed in a directory of its own; then its tests, examples and the programs of its
 //! README run, and its types are checked.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,6 +1,5 @@
 //! The Python binding: its wheel is built and installed in a virtual environment of its own; then its tests, docstrings,
 //! examples and the programs of its README run, and its types are checked.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

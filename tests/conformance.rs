@@ -1,6 +1,5 @@
 //! The one conformance list of all bindings, `bindings/conformance.json`: C, C++, Python, Node.js and Rust each do what it says,
 //! alone and with each of the others on the other side. The peer programs are in `bindings/conformance`.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,6 +1,5 @@
 //! The Debian packages: what they say, that lintian has nothing against them, and that they are installed into a root beside
 //! Debian's packages that need nanomsg, and used there.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 
@@ -12,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use support::installed::{built, make};
-use support::{Outcome, ScratchDir, free_port, require_tool, run};
+use support::{Outcome, ScratchDir, c_compiler, free_port, require_tool, run};
 
 const LIMIT: Duration = Duration::from_secs(300);
 const PACKAGES: [&str; 3] = ["libmillrace", "libmillrace-dev", "millrace-utils"];
@@ -250,7 +249,7 @@ fn compiles_against(root: &Root, lib: &Path) {
     );
     let program = root.path("tmp/reqrep");
     let source = root.path("usr/share/doc/libmillrace-dev/examples/reqrep.c");
-    succeed(Command::new("cc").arg("-pthread").arg(&source).arg("-o").arg(&program).args(flags.split_whitespace()));
+    succeed(c_compiler().arg("-pthread").arg(&source).arg("-o").arg(&program).args(flags.split_whitespace()));
     let libraries = succeed(Command::new("ldd").arg(&program).env("LD_LIBRARY_PATH", lib));
     assert!(
         libraries.contains(&format!("libnanomsg.so.6 => {}", lib.join("libnanomsg.so.6").display())),

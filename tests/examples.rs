@@ -8,7 +8,6 @@
 //!
 //! A command may end with the comment `# in any order`.
 //! ```
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

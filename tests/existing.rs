@@ -1,7 +1,6 @@
 //! Bindings of other people to the C library, unmodified, on our library; the genuine one is the control, which finds what a program of ours has wrong.
 //!
 //! PyPI's nanomsg has its own programs (`tests/python.rs`). npm's nanomsg is not here: it has the library inside, and does not build with the system's.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -5,7 +5,6 @@
 //! | `c`, `rust`, `js` | it is a part of a file in `examples-c` or `examples`, which tests/examples.rs builds and runs |
 //! | `sh` | it runs, in a shell that stops at the first failure; if a `text` block follows, that is what it prints |
 //! | `console`, `text`, ... | shown only |
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

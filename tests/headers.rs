@@ -1,5 +1,4 @@
 //! The C headers, nanomsg's eleven and ours: made from `src/capi` by cbindgen, committed, never stale, good C and good C++.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

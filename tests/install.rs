@@ -1,5 +1,4 @@
 //! `make install` and `make uninstall`: what is laid out, and that programs build against it, start and run.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 
@@ -11,7 +10,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::installed::{Installed, files_below, make};
-use support::{Lib, ScratchDir, c_program, repo_root, require_tool, run};
+use support::{Lib, ScratchDir, c_compiler, c_program, repo_root, require_tool, run};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -186,7 +185,7 @@ fn pkg_config_finds_it_in_a_multiarch_directory() {
     let dir = ScratchDir::new();
     let (source, program) = (write_program(&dir), dir.path("program"));
     let build = |flags: Vec<String>| {
-        succeed(Command::new("cc").arg(&source).arg("-o").arg(&program).args(flags));
+        succeed(c_compiler().arg(&source).arg("-o").arg(&program).args(flags));
         succeed(Command::new(&program).env("LD_LIBRARY_PATH", installed.path(libdir)));
     };
     // Without the keep flag the tool leaves out what the system's directories would do for; not those of a sysroot.

@@ -1,7 +1,6 @@
 //! How many instructions a call costs, in user space: they do not depend on how busy the machine is, so a change that makes a
 //! hot path longer shows at once. (When a stream begins does depend on that.) A count more than 10 % off its baseline is news, whichever way: after a look at what did
 //! it, write the new number into `tests/instructions/baseline.txt`.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Every pattern between our library and the genuine one, all pairings, over ipc and tcp, directly and through devices.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -2,7 +2,6 @@
 //!
 //! The rules themselves are compiled from `src`, with stand-ins for the locks, the atomics and the futex they
 //! use. A thread that stays asleep for ever shows as a deadlock, which loom reports.
-#![cfg(feature = "qi")]
 
 #[path = "loom/handlers.rs"]
 mod handlers;
@@ -64,6 +63,7 @@ mod qi {
         pub mod reentrancy;
         pub mod ring;
     }
+    pub mod share;
     pub mod server {
         pub mod mailbox;
     }

@@ -1,7 +1,6 @@
 //! The manual and the headers say the same, and so do the manual pages, which are made from the manual.
 //!
 //! One source: the comments in `src/capi` become the headers; pages in `docs` quote those; the pages become `docs/man`.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

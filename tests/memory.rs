@@ -1,6 +1,5 @@
 //! From the k-th on, all large requests for memory of a send or a receive fail, for every k: the call says `ENOMEM`, or does with less, and
 //! what follows is as if it had not been. (With real limits, and through C: ctests/memory.c.)
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 
@@ -11,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nanomsg::Error;
-use nanomsg::internals::{Body, Message, Session, Socket, Wait, options};
+use nanomsg::internals::{Body, EngineSocket, Message, Session, Wait, options};
 use support::{ScratchDir, free_port};
 
 /// What is less is bookkeeping, whose size neither caller nor peer decides: for that memory is taken for granted.
@@ -85,8 +84,8 @@ const TRANSPORTS: [&str; 4] = ["inproc", "ipc", "tcp", "ws"];
 struct Ends {
     _dir: ScratchDir,
     session: Arc<Session>,
-    receivers: Vec<Arc<Socket>>,
-    sender: Arc<Socket>,
+    receivers: Vec<Arc<EngineSocket>>,
+    sender: Arc<EngineSocket>,
 }
 
 impl Ends {
@@ -127,7 +126,7 @@ impl Ends {
     /// Waits until all are connected.
     fn settle(&self) {
         let deadline = Instant::now() + PATIENCE;
-        let connections = |socket: &Socket| socket.statistic(201).expect("connections") as usize;
+        let connections = |socket: &EngineSocket| socket.statistic(201).expect("connections") as usize;
         while connections(&self.sender) < self.receivers.len() || self.receivers.iter().any(|one| connections(one) < 1)
         {
             assert!(Instant::now() < deadline, "never connected");

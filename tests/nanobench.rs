@@ -1,5 +1,4 @@
 //! nanobench says something for each transport, whatever it is; how fast is not a matter of tests.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

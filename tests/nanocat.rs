@@ -1,5 +1,4 @@
 //! Debian's nanocat binary on our library: formats, roles, exit codes, byte for byte what it does on the genuine library.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

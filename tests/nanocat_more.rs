@@ -1,5 +1,4 @@
 //! What only our nanocat can do, and what goes with it: completions and the manual page.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

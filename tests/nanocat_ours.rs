@@ -1,6 +1,5 @@
 //! Our nanocat beside Debian's: the same command line, the same bytes on standard output, the same exit code. What only ours
 //! can do is in nanocat_more.rs.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! nanoqi with a bus of ours: what it tells of several members, of objects that methods return, of costs, and of logs.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

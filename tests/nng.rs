@@ -1,6 +1,5 @@
 //! Every pattern between our library and NNG, an independent implementation of the same protocols. The genuine library takes
 //! part as proof that the NNG peer is right.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

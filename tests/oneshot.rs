@@ -5,7 +5,6 @@
 //! genuine receiver drops a connection with everything unread as soon as it notices the hang-up, and loses 5 to 30 in 100
 //! messages of a genuine sender. It keeps all of ours, for our sender closes only its own half until the receiver has read
 //! to the end; and our receiver keeps all of the genuine sender's, for it reads what the kernel holds before it gives up.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! Python on our library: multiprocessing with ctypes, and PyPI's binding.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! C programs and the genuine libqi on one bus: each calls what the other serves.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

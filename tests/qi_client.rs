@@ -1,5 +1,4 @@
 //! Our client, and nanoqi, against the genuine libqi as server.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! The genuine `qi` package (libqi) as client, and as provider, of our directory and services.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

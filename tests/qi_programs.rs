@@ -1,6 +1,5 @@
 //! One robot and one pilot, each in Rust, in C and in Python (on libqi's package and on ours): every pilot flies every robot, and prints
 //! the same. `docs/qi.md` says how many lines each of them has, which is counted here.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

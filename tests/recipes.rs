@@ -1,6 +1,5 @@
 //! What packagers of other systems go by: cargo's own ways, and the recipes of `packaging`. Their systems are not here; what can be checked
 //! without them is.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

@@ -1,5 +1,4 @@
 //! The Rust API, as a program sees it.
-#![cfg(all(feature = "ws", feature = "tls", feature = "json"))]
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -1,6 +1,5 @@
 //! What the code cites of the specification is there: `protocols.md 2.2` in a comment is a section of `docs/spec/protocols.md`, and
 //! a number in parentheses at the end of a line of a C header one of the file that the header names.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

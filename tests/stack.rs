@@ -1,6 +1,5 @@
 //! What the library takes of a caller's stack: programs have threads with 16 KiB (PTHREAD_STACK_MIN). The rows are measured by
 //! ctests/stack.c and ctests/qi_stack.c, which say how, and stand in DESIGN.md.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

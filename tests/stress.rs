@@ -1,7 +1,6 @@
 //! Many threads at once, through the C functions: storms of opening and closing, one socket in many hands, and
 //! closing under everybody's feet. Each test has a time limit, and afterwards nothing is left: no thread, no
 //! descriptor, no socket file.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod support;
 

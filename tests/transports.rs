@@ -1,5 +1,4 @@
 //! One list of checks, applied to every transport alike. A new transport is one more row.
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod kit;
 mod support;

@@ -1,6 +1,6 @@
 #!/bin/sh -eu
-# Compiles all combinations of the cargo features, each with its tests, and runs the unit tests of none and of each alone (all of
-# them together are what `make check` tests). Used by `make features`.
+# Compiles all combinations of the cargo features, each with the tests that it has (`required-features` in Cargo.toml), and runs those
+# of none and of each alone (all of them together are what `make check` and `make test` test). Used by `make features`.
 
 : "${CARGO:=cargo}"
 
@@ -17,6 +17,6 @@ for ws in '' ws; do
 done
 
 for features in '' ws tls qi tools json; do
-  echo "unit tests with: $features"
-  $CARGO test --quiet --lib --no-default-features --features "$features"
+  echo "tests with: $features"
+  $CARGO test --quiet --tests --no-default-features --features "$features"
 done

@@ -34,7 +34,7 @@ pub fn loopback(socket: &Socket) -> Error {
     }
 }
 
-type Engine = std::sync::Arc<facade::Socket>;
+type Engine = std::sync::Arc<facade::EngineSocket>;
 
 fn both<'a>(first: &'a Socket, second: &'a Socket) -> Result<(&'a Engine, &'a Engine)> {
     Ok((first.engine()?, second.engine()?))

@@ -119,7 +119,7 @@ enum Awaited<'a> {
 
 impl Awaited<'_> {
     /// The engine's socket and context.
-    fn engine(&self) -> Result<(&facade::Socket, ContextId)> {
+    fn engine(&self) -> Result<(&facade::EngineSocket, ContextId)> {
         Ok(match self {
             Awaited::Socket(socket) => (socket.engine()?, ContextId::SOCKET),
             Awaited::Context(context) => {

@@ -34,7 +34,7 @@ use super::session::Session;
 /// ```
 #[derive(Debug)]
 pub struct Socket {
-    engine: Arc<facade::Socket>,
+    engine: Arc<facade::EngineSocket>,
     protocol: Protocol,
     generation: u64,
     /// A session of one's own lives as long as its sockets do.
@@ -194,7 +194,7 @@ impl Socket {
     }
 
     /// The engine's socket, unless it belongs to the parent of this process.
-    pub(super) fn engine(&self) -> Result<&Arc<facade::Socket>> {
+    pub(super) fn engine(&self) -> Result<&Arc<facade::EngineSocket>> {
         match self.generation == process::generation() {
             true => Ok(&self.engine),
             false => Err(Error::BAD_FD),

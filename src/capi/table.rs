@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use crate::core::{Error, Result};
-use crate::facade::{Closing, Context, Session, Socket};
+use crate::facade::{Closing, Context, EngineSocket, Session};
 use crate::sys::fork;
 
 /// Sockets and contexts that can be open at a time.
@@ -73,7 +73,7 @@ pub fn with<T>(handle: c_int, call: impl FnOnce(&Context) -> Result<T>) -> Resul
 }
 
 /// The same for what only whole sockets can do: `ENOTSUP` on a context.
-pub fn with_socket<T>(handle: c_int, call: impl FnOnce(&Arc<Socket>) -> Result<T>) -> Result<T> {
+pub fn with_socket<T>(handle: c_int, call: impl FnOnce(&Arc<EngineSocket>) -> Result<T>) -> Result<T> {
     with(handle, |context| call(context.as_socket().ok_or(Error::NOT_SUPPORTED)?))
 }
 
@@ -95,7 +95,7 @@ pub fn terminate() {
 }
 
 /// Every open socket with its handle.
-pub fn all() -> Vec<(c_int, Arc<Socket>)> {
+pub fn all() -> Vec<(c_int, Arc<EngineSocket>)> {
     let Some(table) = present() else { return Vec::new() };
     let highest = table.registry().handles.fresh;
     let open = |handle| Some((handle, Arc::clone(table.hold(handle).ok()?.as_ref()?.as_socket()?)));
@@ -260,7 +260,7 @@ impl Table {
 }
 
 impl SocketRegistry {
-    fn socket(&mut self, raw: bool, protocol: c_int, handle: c_int) -> Result<Arc<Socket>> {
+    fn socket(&mut self, raw: bool, protocol: c_int, handle: c_int) -> Result<Arc<EngineSocket>> {
         let session = match &self.session {
             Some(session) => session,
             None => self.session.insert(Session::start()?),

@@ -9,10 +9,10 @@ use crate::transport::url::{self, Target};
 use super::endpoints::{Dialing, Endpoint, EndpointKind, Listening};
 use super::inproc_registry::Party;
 use super::monitor::EventKind;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
 
-impl Socket {
+impl EngineSocket {
     /// Listens at a URL and gives the endpoint's id. URL errors as in nanomsg-api.md 2.3; what the OS refuses
     /// (`EADDRINUSE`, `EACCES`, …) is reported now.
     pub fn bind(self: &Arc<Self>, url: &[u8]) -> Result<i32> {
@@ -91,7 +91,7 @@ impl SocketState {
         let options = &self.core.options;
         // In range: set() accepts 1 to 16.
         let priorities = (options.sndprio as u8, options.rcvprio as u8);
-        self.endpoints.add(Endpoint { kind, url: url.to_vec(), priorities, error: None })
+        self.endpoints.add(Endpoint { kind, url: url.to_vec(), priorities, error: None, last_error: None })
     }
 
     /// Whether a new endpoint is bound.

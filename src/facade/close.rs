@@ -7,11 +7,11 @@ use crate::core::lifecycle::FLUSH;
 use crate::core::{Readiness, Result};
 use crate::reactor::WaitMode;
 
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
 use super::waiters::Phase;
 
-impl Socket {
+impl EngineSocket {
     /// Closes the socket: blocked callers get `EBADF`, endpoints end, inproc peers lose their pipes, and what was
     /// accepted for sending is handed to the kernel, for at most NN_LINGER milliseconds. `EBADF` if it is
     /// being closed already. Not interrupted by signals.
@@ -20,7 +20,7 @@ impl Socket {
         Ok(())
     }
 
-    /// The first half of [`Socket::close`], which does not wait. So several sockets linger at the same time.
+    /// The first half of [`EngineSocket::close`], which does not wait. So several sockets linger at the same time.
     pub fn start_closing(self: &Arc<Self>) -> Result<Closing> {
         let (deadline, inproc) = self.with_open(|state| {
             state.phase = Phase::Closing;
@@ -54,7 +54,7 @@ impl Socket {
 /// A socket that is being closed, and must still be waited for.
 #[must_use]
 pub struct Closing {
-    socket: Arc<Socket>,
+    socket: Arc<EngineSocket>,
     deadline: Option<Instant>,
 }
 

@@ -7,14 +7,15 @@ use crate::core::options::{self, OptionValue, int};
 use crate::core::{ContextId, Error, Kind, Result};
 
 use super::close::Closing;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
+use super::waiters::Side;
 
 /// Asks, answers or subscribes on the connections of a socket as a socket of its own would: many requests under way at once, on one
 /// socket. Those of types REQ, REP, SURVEYOR, RESPONDENT and SUB have contexts. The socket itself can be used beside them, and as one of
 /// them ([`Context::of`]). All methods may be called from any thread, also several at a time. Dropping it closes it.
 pub struct Context {
-    socket: Arc<Socket>,
+    socket: Arc<EngineSocket>,
     id: ContextId,
     is_closed: AtomicBool,
 }
@@ -27,23 +28,23 @@ impl std::fmt::Debug for Context {
 
 impl Context {
     /// Opens a context, with the options that its socket has now. `ENOTSUP` (a raw socket, or a type without), `EBADF`.
-    pub fn open(socket: &Arc<Socket>) -> Result<Context> {
+    pub fn open(socket: &Arc<EngineSocket>) -> Result<Context> {
         let id = socket.with_open(SocketState::open_context)?;
         Ok(Context { socket: Arc::clone(socket), id, is_closed: AtomicBool::new(false) })
     }
 
     /// The socket itself, for whoever does not care which it has. Dropping it leaves the socket open.
-    pub fn of(socket: Arc<Socket>) -> Context {
+    pub fn of(socket: Arc<EngineSocket>) -> Context {
         Context { socket, id: ContextId::SOCKET, is_closed: AtomicBool::new(false) }
     }
 
     /// The socket, if this is the socket itself.
-    pub fn as_socket(&self) -> Option<&Arc<Socket>> {
+    pub fn as_socket(&self) -> Option<&Arc<EngineSocket>> {
         (self.id == ContextId::SOCKET).then_some(&self.socket)
     }
 
     /// Whose context it is.
-    pub fn socket(&self) -> &Arc<Socket> {
+    pub fn socket(&self) -> &Arc<EngineSocket> {
         &self.socket
     }
 
@@ -57,7 +58,7 @@ impl Context {
         self.socket.kind()
     }
 
-    /// As [`Socket::cancel`].
+    /// As [`EngineSocket::cancel`].
     pub fn cancel(&self) -> Result<()> {
         self.socket.cancel_in(self.id)
     }
@@ -99,7 +100,7 @@ impl Context {
     }
 
     /// Gives up what was asked or is to be answered, and ends the calls of others with `EBADF`. Its socket stays open, unless it is the
-    /// socket itself: then as [`Socket::close`]. `EBADF` if it is closed already.
+    /// socket itself: then as [`EngineSocket::close`]. `EBADF` if it is closed already.
     pub fn close(&self) -> Result<()> {
         if let Some(closing) = self.start_closing()? {
             closing.wait();
@@ -145,6 +146,6 @@ impl SocketState {
         own.end(&self.runtime, &mut self.pipes.work);
         self.core.close_context(context, &mut self.pipes);
         // Those who wait in line look whether it is their context that was closed.
-        self.waiters.wake_receivers(&mut self.pipes.work);
+        self.waiters.wake_all(Side::Recv, &mut self.pipes.work);
     }
 }

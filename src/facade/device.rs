@@ -5,12 +5,12 @@ use std::sync::Arc;
 use crate::core::{Error, Message};
 use crate::sys::signals::spawn_without_signals;
 
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::transfer::Wait;
 
 /// Forwards between two raw sockets, both ways if they can, until it fails; gives the error. `EINVAL` if the sockets
 /// are not raw, not of one protocol, or not each other's complement.
-pub fn device(first: &Arc<Socket>, second: &Arc<Socket>) -> Error {
+pub fn device(first: &Arc<EngineSocket>, second: &Arc<EngineSocket>) -> Error {
     let (one, two) = (first.kind(), second.kind());
     if !first.is_raw() || !second.is_raw() || !one.fits(two) {
         return Error::INVALID;
@@ -23,7 +23,7 @@ pub fn device(first: &Arc<Socket>, second: &Arc<Socket>) -> Error {
 }
 
 /// Sends back into a raw socket whatever it receives, until that fails.
-pub fn loopback(socket: &Arc<Socket>) -> Error {
+pub fn loopback(socket: &Arc<EngineSocket>) -> Error {
     match socket.is_raw() {
         true => forward(socket, socket),
         false => Error::INVALID,
@@ -32,8 +32,8 @@ pub fn loopback(socket: &Arc<Socket>) -> Error {
 
 /// Each direction has a thread, as in nanomsg, so that a signal handler does not end one of them. Ends
 /// when both have failed.
-fn both_ways(first: &Arc<Socket>, second: &Arc<Socket>) -> Error {
-    let start = |from: &Arc<Socket>, to: &Arc<Socket>| {
+fn both_ways(first: &Arc<EngineSocket>, second: &Arc<EngineSocket>) -> Error {
+    let start = |from: &Arc<EngineSocket>, to: &Arc<EngineSocket>| {
         let (from, to) = (Arc::clone(from), Arc::clone(to));
         spawn_without_signals("millrace-device", move || forward(&from, &to))
     };
@@ -48,7 +48,7 @@ fn both_ways(first: &Arc<Socket>, second: &Arc<Socket>) -> Error {
     last
 }
 
-fn forward(from: &Socket, to: &Socket) -> Error {
+fn forward(from: &EngineSocket, to: &EngineSocket) -> Error {
     let mut message = Message::default();
     loop {
         if let Err(error) = from.recv_into(&mut message, Wait::Option) {

@@ -9,12 +9,12 @@ use crate::transport::source::{Source, Unsent};
 
 use super::key::Key;
 use super::pipes::{Entry, Pipe};
-use super::socket::Socket;
+use super::socket::EngineSocket;
 
 /// Flushes of one pipe in a row when the process ends: they write a megabyte each.
 const TURNS: usize = 16;
 
-impl Source for Socket {
+impl Source for EngineSocket {
     fn prepared(&self, key: u64, outcome: Result<()>) {
         let mut guard = self.lock();
         guard.prepared(key, outcome);

@@ -11,7 +11,7 @@ use crate::reactor::time_left;
 use crate::sys::eventfd::Bell;
 
 use super::process;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
 use super::waiters::Side;
 
@@ -19,9 +19,9 @@ use super::waiters::Side;
 #[derive(Debug, Default)]
 pub struct Place(Option<u64>);
 
-impl Socket {
+impl EngineSocket {
     /// Sends a message in a context (0 is the socket itself), or has the task woken when that may succeed; the message is then left as it
-    /// was. Errors as for [`Socket::send`], but that NN_SNDTIMEO means nothing: runtimes have time limits of their own.
+    /// was. Errors as for [`EngineSocket::send`], but that NN_SNDTIMEO means nothing: runtimes have time limits of their own.
     pub fn poll_send(
         &self,
         context: ContextId,
@@ -49,7 +49,7 @@ impl Socket {
         self.poll_once(context, Side::Recv, place, task, |state| state.recv(context, into))
     }
 
-    /// As [`Socket::send_to`] for a task, as [`Socket::poll_send`].
+    /// As [`EngineSocket::send_to`] for a task, as [`EngineSocket::poll_send`].
     pub fn poll_send_to(
         &self,
         pipe: u64,
@@ -99,7 +99,7 @@ impl Socket {
 /// Sends to one peer in an event loop that knows descriptors, where SNDFD tells of the socket as a whole. Dropping it ends the wait.
 #[derive(Debug)]
 pub struct PeerSender {
-    socket: Arc<Socket>,
+    socket: Arc<EngineSocket>,
     pipe: u64,
     place: Place,
     bell: Arc<BellWaker>,
@@ -119,14 +119,14 @@ impl Wake for BellWaker {
 
 impl PeerSender {
     /// For the peer whose connection has this number. `EMFILE`.
-    pub fn new(socket: &Arc<Socket>, pipe: u64) -> Result<PeerSender> {
+    pub fn new(socket: &Arc<EngineSocket>, pipe: u64) -> Result<PeerSender> {
         let bell = Arc::new(BellWaker(Bell::new()?));
         let (socket, generation) = (Arc::clone(socket), process::generation());
         Ok(PeerSender { socket, pipe, place: Place::default(), bell, generation })
     }
 
     /// Tries. `EAGAIN`: the descriptor will be readable when it is worth another try, and the message is as it was. Else the descriptor
-    /// stays readable, for who waits with another message. Other errors as for [`Socket::send_to`].
+    /// stays readable, for who waits with another message. Other errors as for [`EngineSocket::send_to`].
     pub fn attempt(&mut self, message: &mut Message<'_>) -> Result<()> {
         self.bell.0.still();
         let waker = Waker::from(Arc::clone(&self.bell));

@@ -9,12 +9,12 @@ use crate::transport::source::Source;
 
 use super::inproc_registry::{Pairing, Party};
 use super::pipes::Pipe;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use crate::core::lifecycle::Lifecycle;
 
-impl Party for Socket {
+impl Party for EngineSocket {
     fn kind(&self) -> &'static Kind {
-        Socket::kind(self)
+        EngineSocket::kind(self)
     }
 
     fn receive_limit(&self) -> usize {

@@ -188,7 +188,7 @@ impl SocketState {
     pub fn attach(&mut self, id: PipeId) -> bool {
         let Some(entry) = self.pipes.get(id) else { return false };
         entry.life.attach(Instant::now());
-        let (send_priority, recv_priority) = (entry.send_priority, entry.recv_priority);
+        let (endpoint, send_priority, recv_priority) = (entry.endpoint, entry.send_priority, entry.recv_priority);
         if let Some(timer) = entry.timer.take() {
             self.runtime.reactor.disarm(timer);
         }
@@ -205,6 +205,7 @@ impl SocketState {
         }
         let peers = self.core.statistics.current_connections;
         self.waiters.peer_came(peers, &mut self.pipes.work);
+        self.endpoints.set_last_error(endpoint, None);
         self.tell_of_pipe(EventKind::Greeted, id);
         true
     }

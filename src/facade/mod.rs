@@ -53,7 +53,7 @@ pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};
 pub use session::Session;
 pub use snapshot::metrics;
-pub use socket::Socket;
+pub use socket::EngineSocket;
 pub use transfer::Wait;
 
 pub use crate::core::options::OptionValue;

@@ -9,13 +9,13 @@ use crate::reactor::{WaitMode, time_left};
 use crate::sys::futex::Slept;
 
 use super::context::Context;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 
 /// One socket or context, what its user wants to know of it, and the answer.
 #[derive(Debug)]
 pub struct Probe<'a> {
     /// The socket; also of a context.
-    pub socket: &'a Socket,
+    pub socket: &'a EngineSocket,
     context: ContextId,
     /// What its user wants to know.
     pub want: Readiness,
@@ -27,7 +27,7 @@ pub struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     /// `ENOPROTOOPT` if the socket's type cannot do what is asked about.
-    pub fn new(socket: &'a Socket, want: Readiness) -> Result<Probe<'a>> {
+    pub fn new(socket: &'a EngineSocket, want: Readiness) -> Result<Probe<'a>> {
         Probe::about(socket, ContextId::SOCKET, want)
     }
 
@@ -36,7 +36,7 @@ impl<'a> Probe<'a> {
         Probe::about(context.socket(), context.id(), want)
     }
 
-    fn about(socket: &'a Socket, context: ContextId, want: Readiness) -> Result<Probe<'a>> {
+    fn about(socket: &'a EngineSocket, context: ContextId, want: Readiness) -> Result<Probe<'a>> {
         let kind = socket.kind();
         if (want.send && !kind.can_send) || (want.recv && !kind.can_recv) {
             return Err(Error::NO_PROTO_OPT);

@@ -12,7 +12,7 @@ use super::handshakes::Handshakes;
 use super::inproc_registry::InprocRegistry;
 use super::logging;
 use super::runtime::Runtime;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 
 /// One I/O thread and the sockets it serves. inproc names are known within a session.
 pub struct Session(Arc<Runtime>);
@@ -38,10 +38,10 @@ impl Session {
 
     /// Opens a socket; `protocol` is the endpoint type (`EINVAL` if there is none such), `name` the value of
     /// NN_SOCKET_NAME until it is set.
-    pub fn socket(self: &Arc<Self>, raw: bool, protocol: i32, name: &str) -> Result<Arc<Socket>> {
+    pub fn socket(self: &Arc<Self>, raw: bool, protocol: i32, name: &str) -> Result<Arc<EngineSocket>> {
         let kind = protocol::find(protocol).ok_or(Error::INVALID)?;
         let seed = u64::from_ne_bytes(random::bytes());
-        Ok(Socket::new(Arc::clone(&self.0), SocketCore::new(kind, raw, seed, name)))
+        Ok(EngineSocket::new(Arc::clone(&self.0), SocketCore::new(kind, raw, seed, name)))
     }
 
     /// The session's reactor, for what else is to live on its I/O thread: `qi::EndPoint`s.

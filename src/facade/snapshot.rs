@@ -9,10 +9,10 @@ use crate::core::{Error, Result};
 use crate::reactor::WaitMode;
 
 use super::monitor::Monitor;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
 
-impl Socket {
+impl EngineSocket {
     /// The events of this socket from now on. Dropping it ends that. `EMFILE` without a descriptor for it.
     pub fn monitor(&self) -> Result<Arc<Monitor>> {
         self.now_polls();
@@ -89,7 +89,7 @@ pub(super) static STATISTICS: [Row; 14] = rows! {
 };
 
 /// The statistics of sockets in the text format of Prometheus (version 0.0.4), each socket under the number given with it.
-pub fn metrics(sockets: &[(i32, Arc<Socket>)]) -> String {
+pub fn metrics(sockets: &[(i32, Arc<EngineSocket>)]) -> String {
     let snapshots = sockets.iter().filter_map(|(number, socket)| {
         let read = |state: &mut SocketState| {
             let core = &state.core;

@@ -16,25 +16,25 @@ use super::waiters::Side;
 use super::work::Work;
 
 /// A nanomsg socket. All methods may be called from any thread, also several at a time on one socket. Close it with
-/// [`Socket::close`]; one that is dropped keeps its descriptors until its session ends.
-pub struct Socket {
+/// [`EngineSocket::close`]; one that is dropped keeps its descriptors until its session ends.
+pub struct EngineSocket {
     kind: &'static Kind,
     raw: bool,
     state: StateLock,
-    me: Weak<Socket>,
+    me: Weak<EngineSocket>,
     /// Has, or had, an endpoint whose events come through the poll: its waiting callers should poll.
     on_wire: AtomicBool,
 }
 
-impl std::fmt::Debug for Socket {
+impl std::fmt::Debug for EngineSocket {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Socket({:?})", self.kind)
     }
 }
 
-impl Socket {
-    pub(super) fn new(runtime: Arc<Runtime>, core: SocketCore) -> Arc<Socket> {
-        Arc::new_cyclic(|me| Socket {
+impl EngineSocket {
+    pub(super) fn new(runtime: Arc<Runtime>, core: SocketCore) -> Arc<EngineSocket> {
+        Arc::new_cyclic(|me| EngineSocket {
             kind: core.kind(),
             raw: core.is_raw(),
             state: StateLock::new(SocketState::new(runtime, core, Weak::clone(me) as Weak<dyn Source>)),
@@ -80,9 +80,11 @@ impl Socket {
     pub(super) fn cancel_in(&self, context: ContextId) -> Result<()> {
         self.with_context(context, |state| {
             state.core.cancel(context, &mut state.pipes)?;
-            // Whoever waits for an answer is told that there will be none.
+            // Whoever waits for an answer, or until there is room for one, is told that there will be none.
             let mut work = Work::new();
-            state.waiters_of(context, Side::Recv).wake_receivers(&mut work);
+            for side in [Side::Recv, Side::Send] {
+                state.waiters_of(context, side).wake_all(side, &mut work);
+            }
             state.pipes.work.extend(work);
             Ok(())
         })
@@ -128,12 +130,12 @@ impl Socket {
         outcome
     }
 
-    /// As [`Socket::with`], for a socket that is not being closed.
+    /// As [`EngineSocket::with`], for a socket that is not being closed.
     pub(super) fn with_open<T>(&self, look: impl FnOnce(&mut SocketState) -> Result<T>) -> Result<T> {
         self.with(|state| if state.is_open() { look(state) } else { Err(Error::BAD_FD) })
     }
 
-    /// As [`Socket::with_open`], for a context that is not being closed either.
+    /// As [`EngineSocket::with_open`], for a context that is not being closed either.
     pub(super) fn with_context<T>(
         &self,
         context: ContextId,

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::OptionValue;
-use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
+use crate::core::text::without_controls;
+use crate::core::{Arrivals, Cmd, ContextId, PipeId, Result, SocketCore};
 use crate::sys::stderr;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::source::Source;
@@ -15,10 +16,9 @@ use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
 use super::alarm::{Alarm, Owner};
 use super::contexts::ContextTable;
-use super::endpoints::{Endpoints, TransportRef};
+use super::endpoints::{Endpoints, Failed, TransportRef};
 use super::handshakes::Begun;
 use super::key::Key;
-use super::logging::without_controls;
 use super::monitor::Monitors;
 use super::notify::Notify;
 use super::pipes::{Pipe, PipeTable};
@@ -225,14 +225,16 @@ impl SocketState {
     }
 
     /// Notes that an endpoint failed, and says so once under NN_PRINT_ERRORS.
-    pub fn endpoint_is_ill(&mut self, id: i32, error: Error) {
+    pub fn endpoint_is_ill(&mut self, id: i32, failed: &Failed) {
         let Some(endpoint) = self.endpoints.get(id) else { return };
+        let error = failed.error;
+        endpoint.last_error = Some(failed.text());
         let before = endpoint.error.replace(error);
         if before.is_none() {
             self.core.statistics.current_ep_errors += 1;
         }
         if before != Some(error) && self.runtime.prints_errors {
-            self.print_error(id, error);
+            self.print_error(id, &failed.text());
         }
     }
 
@@ -242,11 +244,11 @@ impl SocketState {
         }
     }
 
-    fn print_error(&mut self, id: i32, error: Error) {
+    fn print_error(&mut self, id: i32, text: &str) {
         let name = String::from_utf8_lossy(&self.core.options.name).into_owned();
         let Some(endpoint) = self.endpoints.get(id) else { return };
         let url = String::from_utf8_lossy(&endpoint.url);
         let address = url.split_once("://").map_or(&*url, |(_, address)| address);
-        stderr::write_line(&without_controls(&format!("nanomsg: socket.{name}[{address}]: Error: {}", error.text())));
+        stderr::write_line(&without_controls(&format!("nanomsg: socket.{name}[{address}]: Error: {text}")));
     }
 }

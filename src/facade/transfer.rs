@@ -10,7 +10,7 @@ use crate::reactor::parker::Parker;
 
 use super::context::Context;
 use super::guard::SocketGuard;
-use super::socket::Socket;
+use super::socket::EngineSocket;
 use super::state::SocketState;
 use super::waiters::Side;
 
@@ -23,7 +23,7 @@ pub enum Wait {
     Option,
 }
 
-impl Socket {
+impl EngineSocket {
     /// Sends a message, and gives the body's length; what is left of the message means nothing then. On any error it is
     /// left as it was.
     /// `ENOTSUP`, `EAGAIN`, `ETIMEDOUT`, `EINTR`, `EBADF`, `EFSM`, `EINVAL` (nanomsg-api.md 2.5).
@@ -31,7 +31,7 @@ impl Socket {
         self.send_in(ContextId::SOCKET, message, wait)
     }
 
-    /// As [`Socket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
+    /// As [`EngineSocket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
     /// no more. `EHOSTUNREACH`: it is not there, or no more; `ENOTSUP` for a full REQ, REP, SURVEYOR or RESPONDENT, `EINVAL` for an answer of a
     /// raw REP or RESPONDENT without the header of what it answers.
     ///
@@ -51,7 +51,7 @@ impl Socket {
         outcome
     }
 
-    /// Receives a message. Errors as for [`Socket::send`] (nanomsg-api.md 2.6).
+    /// Receives a message. Errors as for [`EngineSocket::send`] (nanomsg-api.md 2.6).
     pub fn recv(&self, wait: Wait) -> Result<Message<'static>> {
         let mut message = Message::default();
         self.recv_into(&mut message, wait).map(|()| message)
@@ -69,37 +69,37 @@ impl Socket {
 }
 
 impl Context {
-    /// As [`Socket::send`].
+    /// As [`EngineSocket::send`].
     #[inline]
     pub fn send(&self, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         self.socket().send_in(self.id(), message, wait)
     }
 
-    /// As [`Socket::send_to`]. Contexts of their own do not: `ENOTSUP`.
+    /// As [`EngineSocket::send_to`]. Contexts of their own do not: `ENOTSUP`.
     pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         self.socket().send_to(pipe, message, wait)
     }
 
-    /// As [`Socket::recv`].
+    /// As [`EngineSocket::recv`].
     pub fn recv(&self, wait: Wait) -> Result<Message<'static>> {
         let mut message = Message::default();
         self.recv_into(&mut message, wait).map(|()| message)
     }
 
-    /// As [`Socket::recv_into`].
+    /// As [`EngineSocket::recv_into`].
     #[inline]
     pub fn recv_into(&self, into: &mut Message<'_>, wait: Wait) -> Result<()> {
         self.socket().recv_in(self.id(), into, wait)
     }
 
-    /// As [`Socket::give_back`].
+    /// As [`EngineSocket::give_back`].
     pub fn give_back(&self, message: Message<'static>) {
         self.socket().with(|state| state.core.give_back(self.id(), message));
     }
 }
 
 /// A context's, which is 0 for the socket itself.
-impl Socket {
+impl EngineSocket {
     fn send_in(&self, context: ContextId, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         if !self.kind().can_send {
             return Err(Error::NOT_SUPPORTED);

@@ -214,6 +214,8 @@ impl Writing {
     pub fn finish_flush(&mut self, batch: Batch, written: usize, blocked: bool) -> bool {
         let Progress::Flushing { room, urgent } = self.progress else { return false };
         self.outbox.finish_flush(batch, written);
+        // Asked meanwhile, the kernel may have told of the room that was before this write.
+        self.granted = self.granted.saturating_sub(written);
         self.progress = if blocked && !room { Progress::KernelFull } else { Progress::Idle };
         (blocked || urgent || self.watch == Watch::No) && self.wants_flush()
     }

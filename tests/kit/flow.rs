@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use nanomsg::internals::{Body, Context, Message, Socket, Wait, options};
+use nanomsg::internals::{Body, Context, EngineSocket, Message, Wait, options};
 use nanomsg::{Error, OptionValue};
 
 use super::*;
@@ -126,7 +126,7 @@ pub fn one_peer_is_waited_for(bench: &Bench) {
     member.say(b"who am I?");
     let pipe = hub.recv(Wait::Option).expect("a message").peer.expect("who sent it").pipe;
     let send_to =
-        move |hub: &Socket, body: &[u8]| hub.send_to(pipe, &mut Message::new(Body::Borrowed(body)), Wait::Option);
+        move |hub: &EngineSocket, body: &[u8]| hub.send_to(pipe, &mut Message::new(Body::Borrowed(body)), Wait::Option);
     hub.set(options::SNDTIMEO, 20);
     let mut sent = 0;
     while send_to(&hub, &pattern(sent, 5000)) != Err(Error::TIMED_OUT) {

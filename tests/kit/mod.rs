@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nanomsg::internals::{Message, Probe, Readiness, Session, Socket, Wait, options, poll, tls};
+use nanomsg::internals::{EngineSocket, Message, Probe, Readiness, Session, Wait, options, poll, tls};
 use nanomsg::{Error, Result};
 
 use crate::support::{ScratchDir, free_port};
@@ -181,12 +181,12 @@ fn identity() -> (&'static str, &'static str) {
 }
 
 /// A socket that is closed when the check is done with it.
-pub struct Sock(pub Arc<Socket>);
+pub struct Sock(pub Arc<EngineSocket>);
 
 impl Deref for Sock {
-    type Target = Arc<Socket>;
+    type Target = Arc<EngineSocket>;
 
-    fn deref(&self) -> &Arc<Socket> {
+    fn deref(&self) -> &Arc<EngineSocket> {
         &self.0
     }
 }
@@ -257,7 +257,7 @@ impl Sock {
 pub const TO_SEND: Readiness = Readiness { send: true, recv: false };
 pub const TO_RECV: Readiness = Readiness { send: false, recv: true };
 
-pub fn send(socket: &Socket, body: &[u8], wait: Wait) -> Result<usize> {
+pub fn send(socket: &EngineSocket, body: &[u8], wait: Wait) -> Result<usize> {
     socket.send(&mut Message::new(nanomsg::internals::Body::Borrowed(body)), wait)
 }
 

@@ -8,7 +8,7 @@ use std::process::Command;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use nanomsg::internals::{Body, Context, Message, Socket, Wait, process};
+use nanomsg::internals::{Body, Context, EngineSocket, Message, Wait, process};
 use nanomsg::{Error, OptionValue, Result};
 use serde_json::Value;
 
@@ -272,7 +272,7 @@ fn body(size: usize, seed: usize) -> Vec<u8> {
 }
 
 /// What is done with sockets, not with contexts.
-fn whole(context: &Context) -> Result<&Arc<Socket>> {
+fn whole(context: &Context) -> Result<&Arc<EngineSocket>> {
     context.as_socket().ok_or(Error::NOT_SUPPORTED)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nanomsg::internals::tls::{CA, CERT, KEY, LEVEL};
-use nanomsg::internals::{Body, Message, Session, Socket, Wait, options};
+use nanomsg::internals::{Body, EngineSocket, Message, Session, Wait, options};
 use nanomsg::{Event, EventKind, Monitor};
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, KeyPair};
 
@@ -40,7 +40,7 @@ impl Authority {
     }
 }
 
-pub fn socket(session: &Arc<Session>) -> Arc<Socket> {
+pub fn socket(session: &Arc<Session>) -> Arc<EngineSocket> {
     let socket = session.socket(false, PAIR, "tls").unwrap();
     for option in [options::SNDTIMEO, options::RCVTIMEO] {
         socket.set_option(0, option, &(STEP.as_millis() as i32).to_ne_bytes()).unwrap();
@@ -48,16 +48,16 @@ pub fn socket(session: &Arc<Session>) -> Arc<Socket> {
     socket
 }
 
-pub fn show(socket: &Socket, identity: &Identity) {
+pub fn show(socket: &EngineSocket, identity: &Identity) {
     socket.set_option(LEVEL, CERT, identity.certificate.as_bytes()).unwrap();
     socket.set_option(LEVEL, KEY, identity.key.as_bytes()).unwrap();
 }
 
-pub fn believe(socket: &Socket, authority: &Authority) {
+pub fn believe(socket: &EngineSocket, authority: &Authority) {
     socket.set_option(LEVEL, CA, authority.certificate.pem().as_bytes()).unwrap();
 }
 
-pub fn set(socket: &Socket, option: i32, value: i32) {
+pub fn set(socket: &EngineSocket, option: i32, value: i32) {
     socket.set_option(LEVEL, option, &value.to_ne_bytes()).unwrap();
 }
 
@@ -72,7 +72,7 @@ pub fn await_event(monitor: &Monitor, kind: EventKind) -> Event {
 }
 
 /// What a client is told that believes `authority`, of a server that shows `shown`; and what the server is told.
-pub fn refusal(shown: &Identity, change: impl FnOnce(&Socket, &Socket)) -> [String; 2] {
+pub fn refusal(shown: &Identity, change: impl FnOnce(&EngineSocket, &EngineSocket)) -> [String; 2] {
     let session = Session::start().unwrap();
     let (server, client) = (socket(&session), socket(&session));
     show(&server, shown);
@@ -99,7 +99,7 @@ pub fn contains(text: &str, part: &str) {
 }
 
 /// Binds, connects, and says something both ways.
-pub fn exchange(server: &Arc<Socket>, client: &Arc<Socket>, at: &[u8]) {
+pub fn exchange(server: &Arc<EngineSocket>, client: &Arc<EngineSocket>, at: &[u8]) {
     let endpoint = server.bind(at).unwrap();
     client.connect(&server.endpoint_address(endpoint).unwrap()).unwrap();
     say(client, server);
@@ -108,7 +108,7 @@ pub fn exchange(server: &Arc<Socket>, client: &Arc<Socket>, at: &[u8]) {
     server.close().unwrap();
 }
 
-pub fn say(from: &Socket, to: &Socket) {
+pub fn say(from: &EngineSocket, to: &EngineSocket) {
     from.send(&mut Message::new(Body::Borrowed(b"hello")), Wait::Option).unwrap();
     assert_eq!(to.recv(Wait::Option).unwrap().body.bytes(), b"hello");
 }
@@ -117,7 +117,7 @@ pub fn say(from: &Socket, to: &Socket) {
 pub struct Server {
     pub known: Authority,
     pub session: Arc<Session>,
-    pub socket: Arc<Socket>,
+    pub socket: Arc<EngineSocket>,
     pub monitor: Arc<Monitor>,
     pub address: String,
 }
@@ -140,7 +140,7 @@ impl Server {
     }
 
     /// Another PAIR, which believes the server.
-    pub fn client(&self) -> Arc<Socket> {
+    pub fn client(&self) -> Arc<EngineSocket> {
         let client = socket(&self.session);
         believe(&client, &self.known);
         client

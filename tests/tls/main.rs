@@ -1,6 +1,5 @@
 //! tls+tcp and wss when something is not as it should be: what is told, that it is refused, and that it harms nobody. What works is
 //! the business of the conformance kit (tests/transports.rs).
-#![cfg(all(feature = "ws", feature = "tls", feature = "qi", feature = "tools"))]
 
 mod attacks;
 mod bench;
@@ -15,14 +14,14 @@ use bench::*;
 use nanomsg::internals::tls::{
     AUTH, AUTH_OPTIONAL, AUTH_REQUIRED, CA_FILE, CERT, CERT_FILE, INSECURE, KEY, LEVEL, MIN_VERSION, SERVER_NAME,
 };
-use nanomsg::internals::{Session, Socket};
+use nanomsg::internals::{EngineSocket, Session};
 use nanomsg::{Error, EventKind};
 use rcgen::date_time_ymd;
 
 #[test]
 fn a_bad_certificate_is_refused_and_both_are_told_why() {
     let (known, unknown) = (Authority::new("known"), Authority::new("unknown"));
-    let believing = |_: &Socket, client: &Socket| believe(client, &known);
+    let believing = |_: &EngineSocket, client: &EngineSocket| believe(client, &known);
     let old = known.signs("127.0.0.1", |params| params.not_after = date_time_ymd(2020, 1, 1));
     let [client, server] = refusal(&old, believing);
     contains(&client, "expired");

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use nanomsg::internals::{Body, Closing, Context, Header, Message, PeerSender, Socket, Wait, process};
+use nanomsg::internals::{Body, Closing, Context, EngineSocket, Header, Message, PeerSender, Wait, process};
 use nanomsg::{Error, OptionValue, internals};
 use napi::bindgen_prelude::{Buffer, Either, Env, Null, Result, Unknown};
 use napi_derive::napi;
@@ -307,7 +307,7 @@ impl NativeSocket {
     }
 
     /// The socket; `ENOTSUP` if this is a context.
-    fn socket(&self) -> nanomsg::Result<&Arc<Socket>> {
+    fn socket(&self) -> nanomsg::Result<&Arc<EngineSocket>> {
         self.context.as_socket().ok_or(Error::NOT_SUPPORTED)
     }
 

@@ -4,7 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nanomsg::Error;
-use nanomsg::internals::{Body, Header, Message, PeerSender, Socket};
+use nanomsg::internals::{Body, EngineSocket, Header, Message, PeerSender};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -32,7 +32,7 @@ pub fn told<'py>(py: Python<'py>, message: &Message<'_>) -> Told<'py> {
 pub struct RawPeerSender(Mutex<PeerSender>);
 
 impl RawPeerSender {
-    pub fn new(py: Python<'_>, socket: &Arc<Socket>, connection: u64) -> PyResult<RawPeerSender> {
+    pub fn new(py: Python<'_>, socket: &Arc<EngineSocket>, connection: u64) -> PyResult<RawPeerSender> {
         let sender = PeerSender::new(socket, connection).map_err(|error| raise(py, error, "send_to"))?;
         Ok(RawPeerSender(Mutex::new(sender)))
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nanomsg::internals::{Body, Context, Header, Message, Probe, Readiness, Socket, Wait, process};
+use nanomsg::internals::{Body, Context, EngineSocket, Header, Message, Probe, Readiness, Wait, process};
 use nanomsg::{Error, OptionValue, Result};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -24,7 +24,7 @@ const TIMEOUTS: [i32; 2] = [4, 5];
 const LARGE: usize = 64 * 1024;
 
 /// Open sockets, for the end of the interpreter.
-static OPEN: Mutex<Vec<Weak<Socket>>> = Mutex::new(Vec::new());
+static OPEN: Mutex<Vec<Weak<EngineSocket>>> = Mutex::new(Vec::new());
 
 /// What `millrace.Socket` and `millrace.Context` are made of.
 #[pyclass(subclass, frozen, module = "millrace._native")]
@@ -341,7 +341,7 @@ impl RawSocket {
     }
 
     /// The same, if it is a socket.
-    pub fn socket(&self, py: Python<'_>) -> PyResult<&Arc<Socket>> {
+    pub fn socket(&self, py: Python<'_>) -> PyResult<&Arc<EngineSocket>> {
         let socket = self.present(py)?.as_socket();
         socket.ok_or_else(|| raise(py, Error::NOT_SUPPORTED, "this is done with the socket, not with a context"))
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nanomsg::internals::{Body, Message, Session, Socket, Wait};
+use nanomsg::internals::{Body, EngineSocket, Message, Session, Wait};
 
 use crate::peer::{self, PeerRole, text};
 
@@ -111,7 +111,7 @@ fn with_peer<T>(
     transport: MeasuredTransport,
     role: PeerRole,
     size: usize,
-    measure: impl FnOnce(&Arc<Socket>) -> Result<T, String>,
+    measure: impl FnOnce(&Arc<EngineSocket>) -> Result<T, String>,
 ) -> Result<T, String> {
     let session = Session::start().map_err(text("cannot start"))?;
     let socket = peer::socket(&session)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nanomsg::Error;
-use nanomsg::internals::{Body, Message, PAIR, Probe, Readiness, Session, Socket, Wait, options, poll};
+use nanomsg::internals::{Body, EngineSocket, Message, PAIR, Probe, Readiness, Session, Wait, options, poll};
 
 /// How long either side waits for the other before it gives up.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,7 +38,7 @@ impl PeerRole {
 }
 
 /// A PAIR socket that takes messages of any size and waits no longer than [`PATIENCE`].
-pub fn socket(session: &Arc<Session>) -> Result<Arc<Socket>, String> {
+pub fn socket(session: &Arc<Session>) -> Result<Arc<EngineSocket>, String> {
     let socket = session.socket(false, i32::from(PAIR.id), "nanobench").map_err(text("cannot open a socket"))?;
     let patience = PATIENCE.as_millis() as i32;
     for (option, value) in [(options::RCVMAXSIZE, -1), (options::RCVTIMEO, patience), (options::SNDTIMEO, patience)] {
@@ -73,7 +73,7 @@ pub fn serve(session: &Arc<Session>, role: PeerRole, address: &str, size: usize)
     outcome.map_err(text("the peer fails"))
 }
 
-fn echo(socket: &Socket) -> Result<(), Error> {
+fn echo(socket: &EngineSocket) -> Result<(), Error> {
     loop {
         let mut message = socket.recv(Wait::Option)?;
         if message.is_empty() {
@@ -84,7 +84,7 @@ fn echo(socket: &Socket) -> Result<(), Error> {
 }
 
 /// Never waits for a message to be taken alone: the measuring side takes no more of them when it has enough.
-fn flood(socket: &Socket, size: usize) -> Result<(), Error> {
+fn flood(socket: &EngineSocket, size: usize) -> Result<(), Error> {
     let bytes = vec![111; size];
     let either = Readiness { send: true, recv: true };
     loop {

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use nanomsg::Error;
 use nanomsg::internals::{
-    Body, Kind, Message, REP, REQ, RESPONDENT, SUB, SUBSCRIBE, SURVEYOR, Session, Socket, Wait, options, poll, tls,
+    Body, EngineSocket, Kind, Message, REP, REQ, RESPONDENT, SUB, SUBSCRIBE, SURVEYOR, Session, Wait, options, poll,
+    tls,
 };
 
 use crate::chat;
@@ -42,7 +43,7 @@ pub fn run(mut plan: Plan) -> Result<(), Failure> {
 
 /// The one socket of the program, and what is to be done with it.
 pub struct Cat {
-    pub socket: Arc<Socket>,
+    pub socket: Arc<EngineSocket>,
     kind: &'static Kind,
     pub tally: Arc<Tally>,
     pub plan: Plan,

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use nanomsg::internals::Socket;
+use nanomsg::internals::EngineSocket;
 use serde_json::json;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -50,7 +50,7 @@ pub struct Reporter {
 
 impl Reporter {
     /// Nothing without a thread to spare: statistics are not worth failing for.
-    pub fn start(socket: Arc<Socket>, tally: Arc<Tally>, json: bool) -> Reporter {
+    pub fn start(socket: Arc<EngineSocket>, tally: Arc<Tally>, json: bool) -> Reporter {
         let (stop, stopped) = mpsc::channel();
         let report = move || watch(&socket, &tally, json, &stopped);
         let thread = std::thread::Builder::new().name("stats".into()).spawn(report).ok();
@@ -68,7 +68,7 @@ impl Drop for Reporter {
     }
 }
 
-fn watch(socket: &Socket, tally: &Tally, json: bool, stopped: &Receiver<()>) {
+fn watch(socket: &EngineSocket, tally: &Tally, json: bool, stopped: &Receiver<()>) {
     let live = stderr().is_terminal() && !json;
     let (mut then, mut before) = (Instant::now(), [[0; 2]; 2]);
     loop {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use crate::capi::errno::guard_slow;
 use crate::capi::table;
 use crate::core::{Error, Result};
-use crate::facade::{self, Socket};
+use crate::facade::{self, EngineSocket};
 
 /// Forwards every message of one raw socket to the other, both ways if they can; with a negative handle, every
 /// message of the other socket back to itself. Returns only on failure, with -1 and EBADF (normally: a
@@ -24,6 +24,6 @@ pub extern "C" fn nn_device(s1: c_int, s2: c_int) -> c_int {
     })
 }
 
-fn socket(handle: c_int) -> Result<Arc<Socket>> {
+fn socket(handle: c_int) -> Result<Arc<EngineSocket>> {
     table::with_socket(handle, |socket| Ok(Arc::clone(socket)))
 }

@@ -98,16 +98,11 @@ pub unsafe extern "C" fn nnqi_provider_statistics(
     statistics: *mut nnqi_server_statistics,
 ) -> c_int {
     guard(|| {
-        let found = PROVIDERS.get(provider)?.statistics().into();
+        let provider = PROVIDERS.get(provider)?;
+        let found = nnqi_server_statistics::of(provider.statistics(), provider.workers());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })
-}
-
-/// nnqi_server_memory of what a provider serves. Any thread. (11)
-#[unsafe(no_mangle)]
-pub extern "C" fn nnqi_provider_memory(provider: nnqi_provider) -> i64 {
-    guard(|| Ok(i64::try_from(PROVIDERS.get(provider)?.statistics().memory).unwrap_or(i64::MAX)))
 }
 
 /// Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close,

@@ -124,6 +124,11 @@ impl Provider {
         self.registered.server.statistics()
     }
 
+    /// Threads that its objects work on now, busy or idle.
+    pub fn workers(&self) -> usize {
+        self.registered.server.workers()
+    }
+
     /// Where it listens.
     pub fn addresses(&self) -> Vec<String> {
         self.registered.server.addresses()

@@ -177,6 +177,29 @@ fn no_more_is_accepted_than_the_kernel_has_room_for() {
     }
 }
 
+/// What the kernel says of its room in the midst of a write is said of the time before it: what is written uses it up.
+#[test]
+fn room_that_was_asked_for_during_a_flush_is_used_up_by_it() {
+    let blocks = Blocks::default();
+    let mut rig = Rig::active(&SP_TCP);
+    rig.in_stream = true;
+    rig.fake.script().room = 10_000;
+    for _ in 0..50 {
+        assert_eq!(rig.send(&[7; 92]), Flow::Open);
+    }
+    let mut batch = rig.pipe.start_flush().unwrap();
+    assert_eq!(rig.send(&[7; 92]), Flow::Open);
+    let outcome = batch.write(&*rig.fake);
+    rig.pipe.finish_flush(batch, outcome, &context(&blocks, None)).unwrap();
+    let mut count = 51;
+    while rig.send(&[7; 92]) == Flow::Open {
+        count += 1;
+    }
+    rig.drain(0).unwrap();
+    assert_eq!(written(&rig).len(), 10_000);
+    assert!(count <= 100, "{count} messages of 100 bytes, and the one that is refused the next");
+}
+
 /// The kernel is asked once per buffer, not for each message.
 #[test]
 fn a_stream_waits_for_no_more_than_there_is_room_for() {

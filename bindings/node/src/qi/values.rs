@@ -394,10 +394,15 @@ impl Decoder<'_> {
     /// Integers that a number cannot hold are BigInts; structs with names are objects, other tuples arrays; a map whose keys are all
     /// strings is an object, else a Map; raw data is a Buffer; an object is a proxy, or null if nobody has it.
     pub fn value(&self, value: &Value) -> Outcome<sys::napi_value> {
-        // SAFETY (of all calls here): on the environment's thread in a scope; what is pointed to lives as long as the call.
         match value {
-            Value::Void => self.fill(|env, to| unsafe { sys::napi_get_undefined(env, to) }),
-            Value::Bool(truth) => self.fill(|env, to| unsafe { sys::napi_get_boolean(env, *truth, to) }),
+            Value::Void => self.fill(|env, to| {
+                // SAFETY: on the environment's thread, in a scope; `to` lives as long as the call.
+                unsafe { sys::napi_get_undefined(env, to) }
+            }),
+            Value::Bool(truth) => self.fill(|env, to| {
+                // SAFETY: on the environment's thread, in a scope; `to` lives as long as the call.
+                unsafe { sys::napi_get_boolean(env, *truth, to) }
+            }),
             Value::Int8(number) => self.small((*number).into()),
             Value::UInt8(number) => self.small((*number).into()),
             Value::Int16(number) => self.small((*number).into()),
@@ -405,9 +410,15 @@ impl Decoder<'_> {
             Value::Int32(number) => self.small((*number).into()),
             Value::UInt32(number) => self.small((*number).into()),
             Value::Int64(number) if number.unsigned_abs() <= MAX_SAFE as u64 => self.small(*number as f64),
-            Value::Int64(number) => self.fill(|env, to| unsafe { sys::napi_create_bigint_int64(env, *number, to) }),
+            Value::Int64(number) => self.fill(|env, to| {
+                // SAFETY: on the environment's thread, in a scope; `to` lives as long as the call.
+                unsafe { sys::napi_create_bigint_int64(env, *number, to) }
+            }),
             Value::UInt64(number) if *number <= MAX_SAFE as u64 => self.small(*number as f64),
-            Value::UInt64(number) => self.fill(|env, to| unsafe { sys::napi_create_bigint_uint64(env, *number, to) }),
+            Value::UInt64(number) => self.fill(|env, to| {
+                // SAFETY: on the environment's thread, in a scope; `to` lives as long as the call.
+                unsafe { sys::napi_create_bigint_uint64(env, *number, to) }
+            }),
             Value::Float(number) => self.small((*number).into()),
             Value::Double(number) => self.small(*number),
             Value::String(text) => match text.as_str() {

@@ -76,6 +76,7 @@ pub fn run(job: impl FnOnce() + Send + 'static) {
 }
 
 /// Has this done by another thread, then.
+#[expect(clippy::mem_forget, reason = "what the jobs hold is the parent's: its threads and locks are not here")]
 pub fn run_at(at: Instant, job: impl FnOnce() + Send + 'static) {
     let mut pool = lock();
     if pool.process != std::process::id() {

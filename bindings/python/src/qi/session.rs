@@ -46,6 +46,7 @@ pub fn qi_close_all(py: Python<'_>) {
 
 /// In the child of a fork: what is open is the parent's.
 #[pyfunction]
+#[expect(clippy::mem_forget, reason = "the last reference must not be dropped here: it is the parent's")]
 pub fn qi_after_fork() {
     gate::after_fork();
     std::mem::forget(std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner)));
