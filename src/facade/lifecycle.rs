@@ -11,6 +11,7 @@ use crate::transport::outbox::Batch;
 use crate::transport::pipe::{PipeEvent, PipeEvents, Ready};
 use crate::transport::stream::Parting;
 
+use super::endpoints::EndpointKind;
 use super::handshakes;
 use super::key::Key;
 use super::monitor::EventKind;
@@ -225,8 +226,9 @@ impl SocketState {
         entry.life.connected();
         let endpoint = entry.endpoint;
         let Pipe::Stream { pipe, transport, .. } = &entry.pipe else { return };
-        let (dialed, time) = (pipe.is_dialed(), transport.greeting_time());
-        let prepares = pipe.is_preparing();
+        let (time, prepares) = (transport.greeting_time(), pipe.is_preparing());
+        let dialed =
+            self.endpoints.get(endpoint).is_some_and(|endpoint| matches!(endpoint.kind, EndpointKind::Dial(_)));
         self.start_timer(id, time);
         if prepares {
             self.limit_handshakes(id);

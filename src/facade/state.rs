@@ -8,6 +8,7 @@ use crate::core::lifecycle::Lifecycle;
 use crate::core::options::OptionValue;
 use crate::core::text::without_controls;
 use crate::core::{Arrivals, Cmd, ContextId, PipeId, Result, SocketCore};
+use crate::reactor::Polled;
 use crate::sys::stderr;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::source::Source;
@@ -191,11 +192,11 @@ impl SocketState {
         let me = self.me.upgrade()?;
         let priorities = self.endpoints.get(endpoint)?.priorities;
         let fd = pipe.stream().fd();
-        let pipe = Pipe::Stream { pipe, registration: None, transport, remote };
+        let pipe = Pipe::Stream { pipe, polled: Polled::Not, transport, remote };
         let (id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
-        Some(match self.runtime.reactor.register(fd, me, key, write) {
-            Ok(registration) => {
-                self.pipes.registered(id, registration, write);
+        Some(match Polled::register(&self.runtime.reactor, fd, me, key, write) {
+            Ok(polled) => {
+                self.pipes.registered(id, polled);
                 Ok(id)
             }
             Err(error) => {
