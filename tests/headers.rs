@@ -62,7 +62,7 @@ const BUS: Header = Header {
         "qi/endpoint.rs",
         "qi/objects.rs",
         "qi/requests.rs",
-        "qi/given.rs",
+        "qi/arguments.rs",
         "qi/members.rs",
         "qi/server_options.rs",
         "qi/server.rs",
