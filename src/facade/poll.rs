@@ -21,6 +21,8 @@ pub struct Probe<'a> {
     pub want: Readiness,
     /// The answer of [`poll`].
     pub ready: Readiness,
+    /// Also an answer: it is closed, or being closed. Whoever goes on with it is told.
+    pub is_closed: bool,
     /// NN_SPIN, when it was last looked at.
     spins: bool,
 }
@@ -41,21 +43,21 @@ impl<'a> Probe<'a> {
         if (want.send && !kind.can_send) || (want.recv && !kind.can_recv) {
             return Err(Error::NO_PROTO_OPT);
         }
-        Ok(Probe { socket, context, want, ready: Readiness::default(), spins: false })
+        Ok(Probe { socket, context, want, ready: Readiness::default(), is_closed: false, spins: false })
     }
 
-    /// Looks; false if it is being closed. Nothing waits there any more: who goes on with it is told.
-    fn look(&mut self) -> bool {
+    /// Of what is being closed nothing waits any more: who goes on with it is told.
+    fn look(&mut self) {
         let context = self.context;
         let (now, is_open, spins) = self
             .socket
             .with(|state| (state.core.readiness(context), state.has_open(context), state.core.options.spin != 0));
         self.spins = spins;
+        self.is_closed = !is_open;
         self.ready = Readiness {
-            send: self.want.send && (now.send || !is_open),
-            recv: self.want.recv && (now.recv || !is_open),
+            send: self.want.send && (now.send || self.is_closed),
+            recv: self.want.recv && (now.recv || self.is_closed),
         };
-        is_open
     }
 
     fn is_ready(&self) -> bool {
@@ -72,7 +74,8 @@ pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize
     };
     let polls = probes.iter().any(|probe| probe.socket.polls());
     for probe in probes.iter_mut() {
-        if !probe.look() {
+        probe.look();
+        if probe.is_closed {
             return Err(Error::BAD_FD);
         }
     }

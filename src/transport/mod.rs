@@ -5,10 +5,10 @@ pub mod abstract_name;
 pub mod accepting;
 pub mod blocks;
 pub mod coalescing;
+pub mod fd;
 #[cfg(any(feature = "tls", feature = "qi"))]
 pub mod files;
 pub mod framing;
-pub mod given;
 pub mod inbox;
 pub mod inproc;
 pub mod ipc;

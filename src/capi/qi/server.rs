@@ -6,10 +6,10 @@ use crate::capi::pointers;
 use crate::qi::bus::serve;
 use crate::qi::client::{Proxy, shared_reactor};
 use crate::qi::endpoint::may_wait;
-use crate::qi::server::Server;
+use crate::qi::server::{Server, ServerStatistics};
 
 use super::client::{self, nnqi_proxy};
-use super::error::{Failure, guard};
+use super::error::{Failure, boundary};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
 use super::options::timeout;
@@ -33,6 +33,24 @@ pub struct nnqi_server_statistics {
     pub exports: u64,
     /// Events that the open connections have lost because they do not read.
     pub events_dropped: u64,
+    /// Bytes in use of what its connections may keep in memory together (memory_limit), in steps of 16 KiB.
+    pub memory: u64,
+    /// Threads that methods run on now, busy or idle (max_workers).
+    pub workers: u64,
+}
+
+impl nnqi_server_statistics {
+    pub(super) fn of(counts: ServerStatistics, workers: usize) -> nnqi_server_statistics {
+        nnqi_server_statistics {
+            connections: counts.connections as u64,
+            pending_calls: counts.pending_calls as u64,
+            subscriptions: counts.subscriptions as u64,
+            exports: counts.exports as u64,
+            events_dropped: counts.events_dropped,
+            memory: counts.memory as u64,
+            workers: workers as u64,
+        }
+    }
 }
 
 static SERVERS: LazyLock<Handles<Arc<Server>>> = LazyLock::new(|| Handles::new(Kind::Server));
@@ -47,7 +65,7 @@ pub unsafe extern "C" fn nnqi_server_open(
     count: usize,
     options: *const nnqi_server_options,
 ) -> nnqi_server {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `urls` has `count` texts that end with a zero.
         let urls = unsafe { view::texts(urls, count) }?;
         // SAFETY: a non-null `options` is some, whose texts end with a zero, with functions as C says.
@@ -61,7 +79,7 @@ pub unsafe extern "C" fn nnqi_server_open(
 /// added. Close it with nnqi_server_close. nnqi_serve("tcp://127.0.0.1:9559", "Lamp", nnqi_object_new(lamp, NULL)) (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_serve(url: *const c_char, name: *const c_char, object: nnqi_object) -> nnqi_server {
-    guard(|| {
+    boundary(|| {
         let object = objects::take(object);
         // SAFETY: those that are not NULL end with a zero.
         let (url, name) = unsafe { (view::utf8(url)?, view::utf8(name)?) };
@@ -80,7 +98,7 @@ pub unsafe extern "C" fn nnqi_server_address(
     buffer: *mut c_char,
     size: usize,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         let addresses = SERVERS.get(server)?.addresses();
         let address = addresses.get(index).ok_or_else(|| Failure::invalid("there is no such address"))?;
         // SAFETY: a non-null `buffer` has room for `size` bytes.
@@ -92,7 +110,7 @@ pub unsafe extern "C" fn nnqi_server_address(
 /// -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_char, object: nnqi_object) -> i64 {
-    guard(|| {
+    boundary(|| {
         let (server, object) = (SERVERS.get(server)?, objects::object(object)?);
         // SAFETY: a non-null `name` ends with a zero.
         Ok(server.add_service(unsafe { view::utf8(name) }?, &object)?.into())
@@ -103,7 +121,7 @@ pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_ch
 /// not of this process). Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
-    guard(|| {
+    boundary(|| {
         SERVERS.get(server)?.remove_service(id)?;
         Ok(0)
     })
@@ -120,7 +138,7 @@ pub unsafe extern "C" fn nnqi_server_reach(
     name: *const c_char,
     milliseconds: c_int,
 ) -> nnqi_proxy {
-    guard(|| {
+    boundary(|| {
         let server = SERVERS.get(server)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
@@ -132,15 +150,9 @@ pub unsafe extern "C" fn nnqi_server_reach(
 /// Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
-    guard(|| {
-        let counts = SERVERS.get(server)?.statistics();
-        let found = nnqi_server_statistics {
-            connections: counts.connections as u64,
-            pending_calls: counts.pending_calls as u64,
-            subscriptions: counts.subscriptions as u64,
-            exports: counts.exports as u64,
-            events_dropped: counts.events_dropped,
-        };
+    boundary(|| {
+        let server = SERVERS.get(server)?;
+        let found = nnqi_server_statistics::of(server.statistics(), server.workers());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })
@@ -151,7 +163,7 @@ pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics:
 /// EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_server_close(server: nnqi_server) -> c_int {
-    guard(|| {
+    boundary(|| {
         // Not when the handle is gone already.
         may_wait()?;
         SERVERS.remove(server)?.close();
