@@ -9,9 +9,8 @@ use crate::core::Error;
 use crate::qi::capability::CapabilityMap;
 use crate::qi::client::{Authenticator, Backoff, Credentials, SessionOptions};
 use crate::qi::convert::convert;
-use crate::qi::endpoint::{Budget, Config, TlsClient};
+use crate::qi::endpoint::{Budget, Config, TlsClient, files};
 use crate::qi::value::Value;
-use crate::transport::files;
 
 use super::build::nnqi_value;
 use super::error::{Failure, Result};

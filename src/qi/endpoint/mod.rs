@@ -77,6 +77,7 @@ use handlers::{Aftermath, Closer, Table, Target};
 use input::InputSlot;
 use output::Output;
 
+pub use crate::transport::files;
 pub use crate::transport::tls::{TlsClient, TlsServer};
 pub use budget::Budget;
 pub use config::{Config, Statistics};
