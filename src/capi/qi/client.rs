@@ -70,7 +70,7 @@ pub extern "C" fn nnqi_is_connected(session: nnqi_session) -> c_int {
 /// Bytes in use of a session's memory_limit, which is 16 KiB for each connection when nothing waits; -1 with EBADF. Any thread. (10)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_session_memory(session: nnqi_session) -> i64 {
-    guard(|| Ok(i64::try_from(SESSIONS.get(session)?.memory()).unwrap_or(i64::MAX)))
+    boundary(|| Ok(i64::try_from(SESSIONS.get(session)?.memory()).unwrap_or(i64::MAX)))
 }
 
 /// The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,

@@ -97,7 +97,7 @@ pub unsafe extern "C" fn nnqi_provider_statistics(
     provider: nnqi_provider,
     statistics: *mut nnqi_server_statistics,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         let provider = PROVIDERS.get(provider)?;
         let found = nnqi_server_statistics::of(provider.statistics(), provider.workers());
         // SAFETY: a non-null `statistics` has room for one.
