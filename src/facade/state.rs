@@ -5,10 +5,10 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::Lifecycle;
-use crate::core::options::OptionValue;
 use crate::core::text::without_controls;
 use crate::core::{Arrivals, Cmd, ContextId, PipeId, Result, SocketCore};
 use crate::reactor::Polled;
+use crate::sys::eventfd::SharedFd;
 use crate::sys::stderr;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::source::Source;
@@ -155,7 +155,8 @@ impl SocketState {
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 
-    pub fn notification(&mut self, context: ContextId, side: Side) -> Result<OptionValue> {
+    /// SNDFD or RCVFD.
+    pub fn notification(&mut self, context: ContextId, side: Side) -> Result<SharedFd> {
         let notify = match self.contexts.get_mut(context) {
             Some(own) => &mut own.notify,
             None => &mut self.notify,
@@ -166,7 +167,7 @@ impl SocketState {
             self.pipes.changed_contexts.push(context);
         }
         self.keep_polling();
-        Ok(OptionValue::Int(fd))
+        Ok(fd)
     }
 
     /// Who is told by a descriptor or a waker does not poll: from now on the I/O thread does.

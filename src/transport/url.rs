@@ -19,6 +19,10 @@ pub fn parse(url: &[u8]) -> Result<Target<'_>> {
     if url.len() >= SOCKADDR_MAX {
         return Err(Error::NAME_TOO_LONG);
     }
+    // Strings of C end there: it would be another address to them.
+    if url.contains(&0) {
+        return Err(Error::INVALID);
+    }
     let colon = url.iter().position(|byte| *byte == b':').ok_or(Error::INVALID)?;
     let address = url[colon..].strip_prefix(b"://").ok_or(Error::INVALID)?;
     match &url[..colon] {
@@ -63,6 +67,7 @@ mod tests {
             (b"foo://x", Error::PROTO_NO_SUPPORT),
             (b"TCP://127.0.0.1:1", Error::PROTO_NO_SUPPORT),
             (b"://x", Error::PROTO_NO_SUPPORT),
+            (b"inproc://a\0b", Error::INVALID),
             (&long, Error::NAME_TOO_LONG),
         ] {
             assert_eq!(parse(url).unwrap_err(), error, "{}", String::from_utf8_lossy(url));

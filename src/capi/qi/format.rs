@@ -3,7 +3,7 @@ use std::vec;
 
 use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::convert::convert;
+use crate::qi::convert::{convert, convert_exactly};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Value;
 
@@ -95,6 +95,8 @@ fn packed(signature: &Signature, given: &mut ArgumentValues) -> Result<Value> {
             Some(Value::Int64(bits)) => Ok(Value::UInt64(bits as u64)),
             other => made(other, signature),
         },
+        // Of C's numbers none is made infinite.
+        Kind::Float => convert_exactly(next()?.unwrap_or_default(), signature).map_err(Failure::invalid),
         Kind::Optional(_) => made(Some(next()?.unwrap_or(Value::Void)), signature),
         _ => made(next()?, signature),
     }

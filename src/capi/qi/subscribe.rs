@@ -115,12 +115,15 @@ unsafe fn given_options(given: *const nnqi_subscribe_options) -> Result<Subscrib
 /// Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any
 /// size may wait); later ones are dropped and counted.
 /// Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
-/// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
+/// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal, queue is 0), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
 /// thread that reads a connection). Any other thread. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char, queue: usize) -> nnqi_subscription {
     boundary(|| {
         let proxy = client::proxy(proxy)?;
+        if queue == 0 {
+            return Err(Failure::invalid("a queue without room for an event"));
+        }
         // SAFETY: a non-null `signal` ends with a zero.
         let subscription = proxy.subscribe_with(unsafe { view::utf8(signal) }?, options(queue))?;
         Ok(SUBSCRIPTIONS.add(EventListening::Queue(Arc::new(subscription))))
