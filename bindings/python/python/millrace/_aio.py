@@ -7,6 +7,7 @@ message is taken by the coroutine itself when it runs again, so one that is canc
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import threading
 import weakref
@@ -15,8 +16,21 @@ from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
 T = TypeVar("T")
 
-# Of all Waits: they are changed when somebody waits in a loop for the first time.
-_lock = threading.Lock()
+# Of all Waits: they are changed when somebody waits in a loop for the first time. The collector may end others meanwhile.
+_lock = threading.RLock()
+
+# Calls that coroutines have made. What is there at once would never let others of the loop run, nor its timers, nor Ctrl-C.
+_calls = itertools.count(1)
+_BREATH = 256
+
+
+async def breathe() -> None:
+    """Now and then a turn of the loop. It is called before anything is taken, so that who is cancelled in it has taken nothing."""
+    if next(_calls) % _BREATH == 0:
+        if isinstance(current_loop(), asyncio.AbstractEventLoop):
+            await asyncio.sleep(0)
+        else:
+            await _trio().lowlevel.checkpoint()
 
 
 def current_loop() -> Any:
@@ -93,6 +107,11 @@ class Waits:
         for known in self._everywhere():
             known.close()
         self._all = self._last = None
+
+    def __del__(self) -> None:
+        # Loops still watch what was waited for last; they let go of it.
+        if self._all is not None and not sys.is_finalizing():
+            self.close()
 
     def _everywhere(self) -> list[AnyReadiness]:
         with _lock:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Optional, TypeVar
 
 from . import _native
-from ._aio import AnyReadiness, Waits, current_loop, readiness
+from ._aio import AnyReadiness, Waits, breathe, current_loop, readiness
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
@@ -91,10 +91,13 @@ class Messages(_native.RawSocket):
     async def asend(self, data: Buffer) -> None:
         """Sends a message in a program on asyncio or trio. Tried at once; waits, without a time limit (``asyncio.wait_for``
         or ``trio.fail_after`` sets one), while no peer takes it. If it is cancelled, nothing was sent."""
-        try:
-            return self.send(data, block=False)
-        except WouldBlock:
-            pass
+        await breathe()
+        if self._room.known() is None:
+            # Nobody waits in this loop yet, so nobody is overtaken.
+            try:
+                return self.send(data, block=False)
+            except WouldBlock:
+                pass
 
         def attempt() -> Optional[bool]:
             try:
@@ -107,6 +110,7 @@ class Messages(_native.RawSocket):
 
     async def arecv(self) -> bytes:
         """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost."""
+        await breathe()
         waits = self._messages.known()
         if waits is None:
             # Nobody waits in this loop yet, so nobody is overtaken.
@@ -118,6 +122,7 @@ class Messages(_native.RawSocket):
 
     async def arecv_message(self) -> Message:
         """As :meth:`recv_message`, in a program on asyncio or trio."""
+        await breathe()
         return message(await self._waits_for_messages().attempt(self._try_recv_message))
 
     async def __aenter__(self: Self) -> Self:

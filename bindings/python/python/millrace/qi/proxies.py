@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 
 from .. import _native
-from .._aio import Waits
+from .._aio import Waits, breathe
 from .errors import Error
 from .futures import Future
 from .signals import call
@@ -109,6 +109,7 @@ class Events:
         return self
 
     async def __anext__(self) -> Any:
+        await breathe()
         try:
             event = await self._waits.here(lambda: self._subscription).attempt(lambda: self._subscription.next(0))
         except Error:
