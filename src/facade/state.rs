@@ -15,10 +15,10 @@ use crate::transport::source::Source;
 use crate::transport::stream::Buffers;
 use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
-use super::alarm::{Alarm, Owner};
+use super::alarm::{Alarm, AlarmOwner};
 use super::contexts::ContextTable;
 use super::endpoints::{Endpoints, Failed, TransportRef};
-use super::handshakes::Begun;
+use super::handshakes::BegunHandshakes;
 use super::key::Key;
 use super::monitor::Monitors;
 use super::notify::Notify;
@@ -31,7 +31,7 @@ pub struct SocketState {
     pub pipes: PipeTable,
     pub endpoints: Endpoints,
     pub monitors: Monitors,
-    pub handshakes: Begun,
+    pub handshakes: BegunHandshakes,
     pub transport_options: TransportOptions,
     pub waiters: Waiters,
     pub notify: Notify,
@@ -52,7 +52,7 @@ impl SocketState {
             core,
             endpoints: Endpoints::default(),
             monitors: Monitors::default(),
-            handshakes: Begun::default(),
+            handshakes: BegunHandshakes::default(),
             transport_options: TransportOptions::default(),
             waiters: Waiters::default(),
             notify: Notify::default(),
@@ -103,8 +103,8 @@ impl SocketState {
         self.alarm.disarm(&self.runtime);
     }
 
-    fn alarm_of(&mut self, context: ContextId) -> (Option<&mut Alarm>, Owner<'_>) {
-        let owner = Owner { source: &self.me, context, runtime: &self.runtime };
+    fn alarm_of(&mut self, context: ContextId) -> (Option<&mut Alarm>, AlarmOwner<'_>) {
+        let owner = AlarmOwner { source: &self.me, context, runtime: &self.runtime };
         let alarm = match context {
             ContextId::SOCKET => Some(&mut self.alarm),
             context => self.contexts.get_mut(context).map(|context| &mut context.alarm),

@@ -2,7 +2,7 @@
 
 use crate::core::{Error, Result};
 
-use super::{Transport, given};
+use super::{Transport, fd};
 
 /// Whole URLs must be shorter than this (NN_SOCKADDR_MAX).
 pub const SOCKADDR_MAX: usize = 128;
@@ -27,7 +27,7 @@ pub fn parse(url: &[u8]) -> Result<Target<'_>> {
     let address = url[colon..].strip_prefix(b"://").ok_or(Error::INVALID)?;
     match &url[..colon] {
         b"inproc" => Ok(Target::Inproc(address)),
-        b"fd" => Ok(Target::Stream(given::transport_of(address)?, address)),
+        b"fd" => Ok(Target::Stream(fd::transport_of(address)?, address)),
         scheme => match super::find(scheme) {
             Some(transport) => Ok(Target::Stream(transport, address)),
             None => Err(Error::PROTO_NO_SUPPORT),
