@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 
 from .. import _native
-from .._aio import Waits, breathe
+from .._aio import Waits, turn_due
 from .errors import Error
 from .futures import Future
 from .signals import call
@@ -109,9 +109,9 @@ class Events:
         return self
 
     async def __anext__(self) -> Any:
-        await breathe()
+        waits = self._waits.here(lambda: self._subscription)
         try:
-            event = await self._waits.here(lambda: self._subscription).attempt(lambda: self._subscription.next(0))
+            event = await waits.attempt(lambda: self._subscription.next(0), not turn_due())
         except Error:
             if self._closed:
                 raise StopAsyncIteration from None
