@@ -139,7 +139,8 @@ class ProxySignal:
         self._lock = threading.Lock()
 
     def connect(self, callback: Callable[..., Any], _async: bool = False) -> Any:
-        """Has a callback called with each event, in order, on a thread of its own; gives a number for :meth:`disconnect`."""
+        """Has a callback called with each event, in order, on a thread of its own; gives a number for :meth:`disconnect`. Of the events at
+        most 1000 wait for it; :meth:`subscribe` has a queue of any size, and counts what it missed."""
         link = next(_links)
 
         def keep(watch: _native.RawWatch) -> int:
