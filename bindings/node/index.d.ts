@@ -8,10 +8,7 @@ export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike;
 export interface WaitOptions {
   /** Ends the wait: the promise is rejected with an `AbortError`; nothing was sent or taken. */
   signal?: AbortSignal;
-  /**
-   * Milliseconds, at least 0 (24 days at most), or `Infinity`; the promise is rejected with `ETIMEDOUT`. Else `sendTimeout` or
-   * `receiveTimeout` of the socket.
-   */
+  /** Milliseconds; the promise is rejected with `ETIMEDOUT`. Else `sendTimeout` or `receiveTimeout` of the socket. */
   timeout?: number;
 }
 

@@ -3,7 +3,6 @@
 
 const { MillraceError, aborted, name, EAGAIN, EBADF } = require('./errors.js');
 const { newSlot, turnDue } = require('./hub.js');
-const { limit } = require('./times.js');
 const { Waiting } = require('./waiting.js');
 
 class Monitor {
@@ -16,8 +15,7 @@ class Monitor {
     this.#waiting = new Waiting(native, 0, newSlot());
   }
 
-  async receive({ signal, timeout } = {}) {
-    const time = limit(timeout);
+  receive({ signal, timeout } = {}) {
     if (signal?.aborted) return Promise.reject(aborted(signal));
     if (!this.#waiting.busy) {
       const event = this.#take();
@@ -27,7 +25,7 @@ class Monitor {
       }
       if (event !== -EAGAIN) return Promise.reject(new MillraceError(-event, 'monitor'));
     }
-    return this.#waiting.add(() => this.#take(), 'monitor', { signal, timeout: time });
+    return this.#waiting.add(() => this.#take(), 'monitor', { signal, timeout });
   }
 
   tryReceive() {

@@ -3,7 +3,6 @@
 
 const { MillraceError, aborted, busError, ETIMEDOUT } = require('../errors.js');
 const { begin, forget } = require('../hub.js');
-const { limit, milliseconds } = require('../times.js');
 
 const FAILURE = 1;
 
@@ -23,7 +22,6 @@ function attempt(call) {
 function settle(start, { signal, timeout } = {}) {
   if (signal?.aborted) return Promise.reject(aborted(signal));
   return new Promise((resolve, reject) => {
-    const time = limit(timeout);
     let timer;
     let canceler;
     const give = (error) => {
@@ -55,13 +53,10 @@ function settle(start, { signal, timeout } = {}) {
       return;
     }
     signal?.addEventListener('abort', abort, { once: true });
-    if (time !== undefined) timer = setTimeout(() => give(new MillraceError(ETIMEDOUT)), time);
+    if (timeout !== undefined && timeout !== Infinity) {
+      timer = setTimeout(() => give(new MillraceError(ETIMEDOUT)), timeout);
+    }
   });
 }
 
-/** For the native half: the session's own limit for calls (-1), or milliseconds. */
-function callLimit(timeout) {
-  return timeout === undefined ? -1 : Math.min(milliseconds(timeout, 'timeout'), 1e15);
-}
-
-module.exports = { attempt, callLimit, settle };
+module.exports = { attempt, settle };
