@@ -14,10 +14,13 @@ pub enum Target<'a> {
     Stream(&'static dyn Transport, &'a [u8]),
 }
 
-/// Checks in this order: length, form, scheme.
+/// Checks in this order: length, form, scheme. C cannot ask for a URL with a NUL, and would read another one than was bound.
 pub fn parse(url: &[u8]) -> Result<Target<'_>> {
     if url.len() >= SOCKADDR_MAX {
         return Err(Error::NAME_TOO_LONG);
+    }
+    if url.contains(&0) {
+        return Err(Error::INVALID);
     }
     let colon = url.iter().position(|byte| *byte == b':').ok_or(Error::INVALID)?;
     let address = url[colon..].strip_prefix(b"://").ok_or(Error::INVALID)?;
@@ -60,6 +63,9 @@ mod tests {
             (b"tcp", Error::INVALID),
             (b"tcp:/127.0.0.1", Error::INVALID),
             (b"tcp:127", Error::INVALID),
+            (b"inproc://a\0b", Error::INVALID),
+            (b"ipc:///tmp/a\0b", Error::INVALID),
+            (b"tcp://127.0.0.1:1\0", Error::INVALID),
             (b"foo://x", Error::PROTO_NO_SUPPORT),
             (b"TCP://127.0.0.1:1", Error::PROTO_NO_SUPPORT),
             (b"://x", Error::PROTO_NO_SUPPORT),

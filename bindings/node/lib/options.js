@@ -3,19 +3,17 @@
 
 const { EventEmitter } = require('node:events');
 const { check, translate } = require('./errors.js');
+const { int32, milliseconds, shown } = require('./limits.js');
 
 const kinds = {
   integer: {
     read: (raw) => raw,
-    write(value, name) {
-      if (!Number.isInteger(value)) throw new TypeError(`${name} is an integer, not ${describe(value)}`);
-      return value;
-    },
+    write: int32,
   },
   flag: {
     read: (raw) => raw !== 0,
     write(value, name) {
-      if (typeof value !== 'boolean') throw new TypeError(`${name} is true or false, not ${describe(value)}`);
+      if (typeof value !== 'boolean') throw new TypeError(`${name} is true or false, not ${shown(value)}`);
       return Number(value);
     },
   },
@@ -27,26 +25,18 @@ const kinds = {
   text: {
     read: (raw) => raw.toString(),
     write(value, name) {
-      if (typeof value !== 'string') throw new TypeError(`${name} is a string, not ${describe(value)}`);
+      if (typeof value !== 'string') throw new TypeError(`${name} is a string, not ${shown(value)}`);
       return Buffer.from(value);
     },
   },
   time: {
     read: (raw) => (raw < 0 ? Infinity : raw),
     write(value, name) {
-      if (typeof value !== 'number' || !(value >= 0)) {
-        throw new RangeError(`${name} is a number of milliseconds, at least 0, or Infinity: ${describe(value)}`);
-      }
-      if (value === Infinity) return -1;
-      // What is less than a millisecond is one.
-      return Math.min(Math.ceil(value), 0x7fffffff);
+      const time = milliseconds(value, name);
+      return time === Infinity ? -1 : time;
     },
   },
 };
-
-function describe(value) {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
-}
 
 const TIMEOUTS = {
   sendTimeout: [0, 4, 'time'],
