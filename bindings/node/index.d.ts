@@ -455,7 +455,7 @@ export class Bus extends Socket {
 }
 
 /**
- * Passes messages between two raw sockets, both ways if they can, until one is closed; with one, sends back to its peers what it
- * receives. The library does it in a thread of its own.
+ * Passes messages between two raw sockets, both ways if they can; with one, sends back to its peers what it receives. Each way ends
+ * when the socket is closed that it receives from; the promise is kept when all ways have ended. The library does it in a thread of its own.
  */
 export function device(one: Socket, other?: Socket): Promise<void>;
