@@ -1,7 +1,9 @@
 /* millrace/context.h: many requests, answers and subscriptions at a time on one socket. */
-#include "ctest.h"
+#include "blocked.h"
+#include "wire.h"
 
 #include <millrace/context.h>
+#include <millrace/monitor.h>
 
 static int context_of(int s) {
     int c = nnx_context(s);
@@ -175,6 +177,35 @@ static void who_waits_is_told(int protocol, enum end how) {
     CLOSE(peer);
 }
 
+static char large[1000000];
+
+static int blocking_answer(int c) { return nn_send(c, large, sizeof large, 0); }
+
+/* A peer that asks and does not read leaves no room for answers. Whoever gives up the request need not answer it any more. */
+static void an_answer_that_waits_is_given_up(int protocol, int asking) {
+    CONTEXT("an answer waits, protocol %d", protocol);
+    int s = open_socket(protocol), c = context_of(s), later = context_of(s), requests = 0;
+    address at = bind_fresh(s, TCP);
+    int peer = peer_connect(at.text);
+    peer_handshake(peer, asking);
+    do {
+        uint8_t request[4] = {0x80, 0, 0, (uint8_t)++requests};
+        peer_send(peer, TCP, request, sizeof request);
+        RECV(c, "");
+    } while (nn_send(c, large, sizeof large, NN_DONTWAIT) > 0 && requests < 100);
+    CHECK_EQ(errno, EAGAIN);
+    uint8_t request[4] = {0x80, 0, 1, 0};
+    peer_send(peer, TCP, request, sizeof request);
+    RECV(later, "");
+    set(later, NN_SNDTIMEO, FOREVER);
+    struct blocked blocked;
+    block(&blocked, blocking_answer, later);
+    CHECK_OK(nnx_cancel(later));
+    CHECK_BLOCKED(&blocked, -1, EFSM);
+    close(peer);
+    CLOSE(c, later, s);
+}
+
 /* ---- surveys and subscriptions ---------------------------------------------------------------------------------- */
 
 static void surveys(void) {
@@ -223,6 +254,9 @@ static void subscriptions(enum transport t) {
     SEND(pub, "news of the day");
     RECV(all, "weather");
     RECV(all, "news of the day");
+    char text[8192];
+    CHECK(nnx_describe(sub, text, sizeof text) > 0);
+    CHECK(strstr(text, "\"unread_messages\":0") && strstr(text, "\"unread_messages\":1")); /* of the one and of the other */
     RECV(news, "news of the day");
     CHECK(!can_recv(news) && !can_recv(sub));
     EMPTY(sub);
@@ -315,6 +349,8 @@ int main(void) {
     who_waits_is_told(NN_REQ, CANCELLED);
     who_waits_is_told(NN_REP, CLOSED);
     who_waits_is_told(NN_REP, SOCKET_CLOSED);
+    an_answer_that_waits_is_given_up(NN_REP, NN_REQ);
+    an_answer_that_waits_is_given_up(NN_RESPONDENT, NN_SURVEYOR);
     surveys();
     for EACH_TRANSPORT (t)
         subscriptions(t);

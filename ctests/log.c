@@ -2,6 +2,7 @@
 #include "wire.h"
 
 #include <millrace/log.h>
+#include <sched.h>
 #include <sys/wait.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -16,6 +17,10 @@ static void hear(int level, const char *text, void *user) {
     size_t length = strlen(heard);
     snprintf(heard + length, sizeof(heard) - length, "%d %s\n", level, text);
     pthread_mutex_unlock(&lock);
+}
+
+static void ignore(int level, const char *text, void *user) {
+    (void)level, (void)text, (void)user;
 }
 
 static bool has_heard(const char *text) {
@@ -215,6 +220,29 @@ static void broken(void) {
 }
 
 /* Names and addresses cannot make lines of their own, or colour a terminal. */
+/* Lines that are under way when the log is turned off go nowhere, and not to where nobody has asked for them. */
+static void turned_off(void) {
+    int ends[2];
+    CHECK_OK(pipe2(ends, O_CLOEXEC));
+    dup2(ends[1], STDERR_FILENO);
+    close(ends[1]);
+    int s[2] = {open_socket(NN_PAIR), open_socket(NN_PAIR)};
+    pthread_t threads[2];
+    for (int i = 0; i < 2; i++)
+        pthread_create(&threads[i], NULL, log_on, &s[i]);
+    for (int i = 0; i < heavy(2000); i++) {
+        CHECK_OK(nnx_log(NN_LOG_DEBUG, ignore, NULL));
+        sched_yield();
+        CHECK_OK(nnx_log(NN_LOG_OFF, NULL, NULL));
+    }
+    is_over = true;
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    CLOSE(s[0], s[1]);
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    CHECK_EQ(read(ends[0], heard, sizeof heard), -1);
+}
+
 static void control_characters(void) {
     CONTEXT("control characters");
     CHECK_OK(nnx_log(NN_LOG_INFO, hear, heard));
@@ -239,6 +267,7 @@ int main(void) {
     apart("stderr is closed", closed);
     apart("stderr is full", full);
     apart("stderr is broken", broken);
+    apart("off", turned_off);
     levels();
     control_characters();
     return finish();

@@ -19,6 +19,13 @@ static void expect_at(const char *file, int line, int m, int kind, int error, co
 
 static bool has_more(int m) { return readable(nnx_monitor_fd(m)); }
 
+/* What the only endpoint of a socket has as its last error, as JSON. */
+static bool last_error_is(int s, const char *expected) {
+    char text[8192], member[256];
+    snprintf(member, sizeof(member), "\"last_error\":%s,", expected);
+    return nnx_describe(s, text, sizeof(text)) > 0 && strstr(text, member);
+}
+
 static void a_life(enum transport t) {
     CONTEXT("%s", transport_name[t]);
     int a = open_socket(NN_PAIR), b = open_socket(NN_PAIR), ma = nnx_monitor(a), mb = nnx_monitor(b);
@@ -103,16 +110,19 @@ static void who_is_refused(void) {
     EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
     peer_greet(peer, NN_PUB);
     EXPECT(m, NN_EVENT_REFUSED, EPROTO, "NN_PUB");
+    CHECK(last_error_is(a, "\"the peer's socket is NN_PUB, which does not fit\""));
     close(peer);
     peer = peer_connect(at.text);
     EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
     close(peer);
     EXPECT(m, NN_EVENT_REFUSED, ECONNRESET, "before it greeted");
+    CHECK(last_error_is(a, "\"the peer closed the connection before it greeted\""));
     CONTEXT("PAIR is taken");
     int first = peer_connect(at.text);
     peer_handshake(first, NN_PAIR);
     EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
     EXPECT(m, NN_EVENT_GREETED, 0, "");
+    CHECK(last_error_is(a, "null"));
     int second = peer_connect(at.text);
     peer_greet(second, NN_PAIR);
     EXPECT(m, NN_EVENT_ACCEPTED, 0, "");
@@ -122,9 +132,21 @@ static void who_is_refused(void) {
     set(a, NN_RCVMAXSIZE, 4);
     peer_send(first, TCP, "12345", 5);
     EXPECT(m, NN_EVENT_LOST, EMSGSIZE, "NN_RCVMAXSIZE");
+    CHECK(last_error_is(a, "\"a message is longer than NN_RCVMAXSIZE allows\""));
     close(first);
-    CLOSE(a);
     CHECK_OK(nnx_monitor_close(m));
+    CONTEXT("nobody listens to events");
+    peer = peer_connect(at.text);
+    peer_greet(peer, NN_PUB);
+    WAIT(last_error_is(a, "\"the peer's socket is NN_PUB, which does not fit\""));
+    close(peer);
+    peer = peer_connect(at.text);
+    peer_handshake(peer, NN_PAIR);
+    WAIT(last_error_is(a, "null"));
+    close(peer);
+    WAIT(connections(a) == 0);
+    CHECK(last_error_is(a, "null")); /* to go is no error */
+    CLOSE(a);
 }
 
 static void failing(void) {
@@ -137,9 +159,7 @@ static void failing(void) {
     CHECK_EQ(last.retry, 0);
     EXPECT(m, NN_EVENT_CONNECT_FAILED, ECONNREFUSED, "");
     CHECK_EQ(last.retry, 50);
-    char text[4096];
-    CHECK(nnx_describe(a, text, sizeof text) > 0);
-    CHECK(strstr(text, "\"last_error\":\"Connection refused\"") != NULL);
+    CHECK(last_error_is(a, "\"Connection refused\""));
     CLOSE(a);
     CHECK_OK(nnx_monitor_close(m));
 }

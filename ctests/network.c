@@ -157,6 +157,9 @@ static void unknown_name(void) {
     next_event(m, NN_EVENT_CONNECT_FAILED);
     CHECK_EQ(last.error, EHOSTUNREACH);
     CHECK(strstr(last.reason, "name is not known") != NULL && last.peer[0] == 0);
+    char description[8192];
+    CHECK(nnx_describe(s, description, sizeof(description)) > 0);
+    CHECK(strstr(description, "\"last_error\":\"the host's name is not known") != NULL);
     CHECK_OK(nnx_monitor_close(m));
     for (int i = 0; i < 50; i++) {
         CHECK_EQ(statistic(s, NN_STAT_CURRENT_EP_ERRORS), 1);

@@ -133,6 +133,7 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(REQUEST, nnqi_reply_canceled) \
     NUMBER(REQUEST, nnqi_reply_object, live[OBJECT]) \
     NUMBER(SESSION, nnqi_close) \
+    NUMBER(SESSION, nnqi_session_memory) \
     HANDLE(SESSION, nnqi_services) \
     HANDLE(SESSION, nnqi_service, "x", 0) \
     NUMBER(PROXY, nnqi_proxy_free) \
@@ -156,6 +157,7 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(PENDING, nnqi_pending_free) \
     NUMBER(PROVIDER, nnqi_register, "x", live[OBJECT]) \
     NUMBER(PROVIDER, nnqi_unregister, "x") \
+    NUMBER(PROVIDER, nnqi_provider_statistics, &server_counts) \
     NUMBER(PROVIDER, nnqi_provider_close) \
     NUMBER(ENDPOINT, nnqi_endpoint_close) \
     NUMBER(ENDPOINT, nnqi_endpoint_free) \

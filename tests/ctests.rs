@@ -85,7 +85,7 @@ programs! {
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: accepted daemon fdlimit fork held_up late qi_accepted stopped;
     only ours: addresses cancel contexts given log monitor network peers qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_notices qi_objects qi_short qi_values secure;
-    neither: closed memory qi_memory
+    neither: closed memory qi_memory qi_perror
 }
 
 /// Programs linked with Debian's library, as they are, find ours under its SONAME.

@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 144] = [
+const BUS: [&str; 146] = [
     "nnqi_add_service",
     "nnqi_arg",
     "nnqi_arg_bool",
@@ -134,6 +134,7 @@ const BUS: [&str; 144] = [
     "nnqi_provider_close",
     "nnqi_provider_is_connected",
     "nnqi_provider_open",
+    "nnqi_provider_statistics",
     "nnqi_proxy_free",
     "nnqi_proxy_is_connected",
     "nnqi_proxy_of",
@@ -155,6 +156,7 @@ const BUS: [&str; 144] = [
     "nnqi_server_statistics",
     "nnqi_service",
     "nnqi_services",
+    "nnqi_session_memory",
     "nnqi_signal",
     "nnqi_signature",
     "nnqi_string",

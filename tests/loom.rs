@@ -63,6 +63,7 @@ mod qi {
         pub mod reentrancy;
         pub mod ring;
     }
+    pub mod share;
     pub mod server {
         pub mod mailbox;
     }

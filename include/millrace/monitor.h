@@ -95,7 +95,7 @@ struct nnx_event {
    */
   uint64_t time;
   /**
-   * The connection: the same in all events of it, and in nnx_describe. 0: it is about none.
+   * The connection: the same in all events of it, and in nnx_describe; below 2^53. 0: it is about none.
    */
   uint64_t pipe;
   /**
@@ -164,7 +164,7 @@ NN_EXPORT int nnx_endpoint_address(int s, int endpoint, char *buf, size_t len);
 
 /**
  * Stores a description of a socket in buf, which has room for len bytes: a JSON object with its options, statistics, endpoints
- * (state, last error) and connections (peer, age, messages and bytes both ways, bytes that wait; of TCP, as the system counts them,
+ * (state, last error), contexts (time limits, messages that wait) and connections (peer, age, messages and bytes both ways, bytes that wait; of TCP, as the system counts them,
  * bytes acknowledged and round trip), and how many messages were dropped, by the reason, of all and of each connection. It is cut off where there is no room, and ends with a zero if len is not 0. Returns its length
  * without the zero, so that a call with len 0 tells how much room it needs at that moment. Fails with EBADF, EFAULT (buf is NULL, len
  * is not 0). Any thread.

@@ -20,8 +20,8 @@
 #define NN_PEER -19795
 
 /**
- * uint64_t: the connection on which the message came, by the number that events (struct nnx_event) and nnx_describe have. It is not used again
- * soon. Always there.
+ * uint64_t: the connection on which the message came, by the number that events (struct nnx_event) and nnx_describe have. It is below 2^53, which
+ * doubles hold, and not used again soon. Always there.
  */
 #define NN_PEER_PIPE 1
 

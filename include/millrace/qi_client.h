@@ -128,7 +128,8 @@ struct nnqi_options {
    */
   const char *token;
   /**
-   * Milliseconds for connecting and authenticating; 0: 10000; negative: as long as it takes.
+   * Milliseconds for connecting and authenticating, to the directory or, over all of its endpoints, to a service; 0: 10000; negative: as
+   * long as it takes.
    */
   int connect_timeout;
   /**
@@ -157,7 +158,7 @@ struct nnqi_options {
   const char *server_name;
   /**
    * Milliseconds for each call, property and subscription of the session's services, and of objects that came from them, that is
-   * given no time of its own (a negative one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
+   * given no time of its own (a negative one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory, and reaching a service, has the shorter of
    * this and connect_timeout. Objects that came to a method of a server (nnqi_proxy_of) have 5 minutes.
    */
   int call_timeout;
@@ -388,7 +389,7 @@ NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *
 
 /**
  * Closes a session with its connections: proxies, subscriptions and calls under way of it fail from now on with ENOTCONN, also what
- * waits for them in other threads, and for the session itself (a service that is just being connected to may take its 3 s). They
+ * waits for them in other threads, and for the session itself, or a service that is just being connected to. They
  * are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (11)
  */
 NN_EXPORT int nnqi_close(nnqi_session session);
@@ -400,6 +401,11 @@ NN_EXPORT int nnqi_close(nnqi_session session);
 NN_EXPORT int nnqi_is_connected(nnqi_session session);
 
 /**
+ * Bytes in use of a session's memory_limit, which is 16 KiB for each connection when nothing waits; -1 with EBADF. Any thread. (10)
+ */
+NN_EXPORT int64_t nnqi_session_memory(nnqi_session session);
+
+/**
  * The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
  * sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
  * sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
@@ -407,7 +413,9 @@ NN_EXPORT int nnqi_is_connected(nnqi_session session);
 NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
 
 /**
- * A service by its name. If it is not there, waits for it for at most milliseconds (negative: for ever). Returns 0 with EBADF,
+ * A service by its name. If it is not there, waits for it for at most milliseconds (negative: for ever; 0: does not). Reaching it, over all of
+ * its endpoints, and each thing that its directory is asked, has the shorter of connect_timeout and call_timeout, and no more than is left of milliseconds.
+ * Returns 0 with EBADF,
  * EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
  * used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
  * reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other

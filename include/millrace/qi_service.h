@@ -245,8 +245,9 @@ struct nnqi_server_options {
    */
   const char *const *advertise;
   /**
-   * Threads in all, those inside long methods included; at least workers; 0: 256. When all of them are inside methods and none has come
-   * back for a second, calls that wait for a thread end with an error.
+   * Threads in all, those inside long methods included; at least workers; 0: 256. Beyond workers each connection may have as many inside
+   * methods as are left for the others, so one by itself half of them; its next call ends with an error. When all threads are inside
+   * methods and none has come back for a second, calls that wait for a thread end with an error, too.
    */
   int max_workers;
   /**
@@ -286,6 +287,14 @@ struct nnqi_server_statistics {
    * Events that the open connections have lost because they do not read.
    */
   uint64_t events_dropped;
+  /**
+   * Bytes in use of what its connections may keep in memory together (memory_limit), in steps of 16 KiB.
+   */
+  uint64_t memory;
+  /**
+   * Threads that methods run on now, busy or idle (max_workers).
+   */
+  uint64_t workers;
 };
 
 /**
@@ -624,7 +633,13 @@ NN_EXPORT int nnqi_provider_is_connected(nnqi_provider provider);
 NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 
 /**
- * Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close.
+ * Stores the counts of what a provider serves: nnqi_server_statistics. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
+ */
+NN_EXPORT int nnqi_provider_statistics(nnqi_provider provider, struct nnqi_server_statistics *statistics);
+
+/**
+ * Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close,
+ * and at most a second for the directory, which takes them back by itself when the connection has ended.
  * What waits for the directory in other threads fails with ENOTCONN. Returns 0, or -1 with EBADF, or with EDEADLK on a thread that
  * reads a connection. Any other thread. (11)
  */

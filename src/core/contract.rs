@@ -230,10 +230,24 @@ pub trait Protocol: Send {
         Drops::default()
     }
 
+    /// How many messages the machine itself keeps for a context.
+    fn kept(&self, _context: ContextId) -> Kept {
+        Kept::default()
+    }
+
     /// `NN_STAT_CURRENT_SND_PRIORITY`: the level a send would use now, -1 when there is none left.
     fn send_priority(&self) -> i32 {
         0
     }
+}
+
+/// Messages that have left their caller, or their pipe, and not gone on yet.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Kept {
+    /// For somebody to send them to.
+    pub unsent: usize,
+    /// For the user to receive them.
+    pub unread: usize,
 }
 
 /// To which context does a message go that arrives?

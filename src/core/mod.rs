@@ -17,10 +17,11 @@ pub mod socket;
 pub mod statistics;
 #[cfg(test)]
 mod tests;
+pub mod text;
 
 pub use backoff::Backoff;
 pub use chunk::Chunk;
-pub use contract::{Answer, Arrivals, Cmd, ContextId, Events, Evt, Kind, PipeId, Protocol, Readiness, Routes};
+pub use contract::{Answer, Arrivals, Cmd, ContextId, Events, Evt, Kept, Kind, PipeId, Protocol, Readiness, Routes};
 pub use drops::{DropReason, Drops};
 pub use error::{Error, Result};
 pub use message::{Body, Header, Message};

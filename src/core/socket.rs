@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "json")]
+use crate::core::contract::Kept;
 use crate::core::contract::Kind;
 use crate::core::options::{self, OptionValue, Options};
 use crate::core::statistics::{self, Statistics};
@@ -379,6 +381,12 @@ impl SocketCore {
     /// What was dropped so far: of the messages that had to do with one attached pipe, or of all.
     pub fn drops(&self, of: Option<PipeId>) -> Drops {
         self.machine.0.drops(of)
+    }
+
+    /// How many messages a context has in the machine, besides those in pipes.
+    #[cfg(feature = "json")]
+    pub fn kept(&self, context: ContextId) -> Kept {
+        self.machine.0.kept(context)
     }
 
     pub fn statistic(&self, stat: i32) -> Result<u64> {

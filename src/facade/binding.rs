@@ -91,7 +91,7 @@ impl SocketState {
         let options = &self.core.options;
         // In range: set() accepts 1 to 16.
         let priorities = (options.sndprio as u8, options.rcvprio as u8);
-        self.endpoints.add(Endpoint { kind, url: url.to_vec(), priorities, error: None })
+        self.endpoints.add(Endpoint { kind, url: url.to_vec(), priorities, error: None, last_error: None })
     }
 
     /// Whether a new endpoint is bound.

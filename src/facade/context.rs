@@ -9,6 +9,7 @@ use crate::core::{ContextId, Error, Kind, Result};
 use super::close::Closing;
 use super::socket::EngineSocket;
 use super::state::SocketState;
+use super::waiters::Side;
 
 /// Asks, answers or subscribes on the connections of a socket as a socket of its own would: many requests under way at once, on one
 /// socket. Those of types REQ, REP, SURVEYOR, RESPONDENT and SUB have contexts. The socket itself can be used beside them, and as one of
@@ -145,6 +146,6 @@ impl SocketState {
         own.end(&self.runtime, &mut self.pipes.work);
         self.core.close_context(context, &mut self.pipes);
         // Those who wait in line look whether it is their context that was closed.
-        self.waiters.wake_receivers(&mut self.pipes.work);
+        self.waiters.wake_all(Side::Recv, &mut self.pipes.work);
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::{self, OptionValue};
-use crate::core::{Drops, Error, PipeId, Result};
+use crate::core::{Drops, PipeId, Result};
 use crate::sys::traffic;
 use crate::transport::{ipc, system, tcp};
 
@@ -30,6 +30,7 @@ impl EngineSocket {
             "options": state.options_as_json(),
             "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&state.core.statistics))).collect::<Value>(),
             "drops": state.core.drops(None).iter().collect::<Value>(),
+            "contexts": state.contexts_as_json(),
             "endpoints": state.endpoints_as_json(),
             "pipes": state.pipes_as_json(),
         }).to_string())
@@ -82,6 +83,22 @@ impl SocketState {
         generic.chain(others).collect()
     }
 
+    /// Those that are open.
+    fn contexts_as_json(&self) -> Value {
+        let open = self.contexts.ids().into_iter().filter_map(|id| Some((id, self.contexts.get(id)?)));
+        let described = open.filter(|(_, context)| context.is_open).map(|(id, context)| {
+            let kept = self.core.kept(id);
+            json!({
+                "id": id.0,
+                "sndtimeo": context.sndtimeo,
+                "rcvtimeo": context.rcvtimeo,
+                "unsent_messages": kept.unsent,
+                "unread_messages": kept.unread,
+            })
+        });
+        described.collect()
+    }
+
     fn endpoints_as_json(&mut self) -> Value {
         let ids = self.endpoints.ids();
         let described = ids.into_iter().filter_map(|id| {
@@ -93,7 +110,7 @@ impl SocketState {
                 "address": address,
                 "kind": endpoint.kind(),
                 "state": endpoint.state(pipes),
-                "last_error": endpoint.error.map(Error::text),
+                "last_error": endpoint.last_error,
                 "pipes": pipes,
             }))
         });
@@ -168,7 +185,8 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facade::Session;
+    use crate::core::Message;
+    use crate::facade::{Context, Session, Wait};
 
     #[test]
     fn a_socket_is_described() {
@@ -214,6 +232,30 @@ mod tests {
         assert_eq!([state(&other), state(&socket)], ["connected", "listening"]);
         socket.close().unwrap();
         assert!(socket.describe().is_err());
+        session.stop();
+    }
+
+    /// The contexts of a socket as they are described: number, messages that wait to be sent, to be received.
+    fn contexts(socket: &EngineSocket) -> Vec<[u64; 3]> {
+        let value: Value = serde_json::from_str(&socket.describe().unwrap()).unwrap();
+        let numbers =
+            |context: &Value| ["id", "unsent_messages", "unread_messages"].map(|name| context[name].as_u64().unwrap());
+        value["contexts"].as_array().unwrap().iter().map(numbers).collect()
+    }
+
+    #[test]
+    fn contexts_are_described_with_what_waits_for_them() {
+        let session = Session::start().unwrap();
+        let [req, rep] = [0x30, 0x31].map(|kind| session.socket(false, kind, "socket").unwrap());
+        let [one, other] = [(); 2].map(|()| Context::open(&req).unwrap());
+        assert_eq!(contexts(&req), [[1, 0, 0], [2, 0, 0]]);
+        one.send(&mut Message::copy_of(b"to nobody yet").unwrap(), Wait::No).unwrap();
+        assert_eq!(contexts(&req), [[1, 1, 0], [2, 0, 0]]);
+        rep.bind(b"inproc://described contexts").unwrap();
+        req.connect(b"inproc://described contexts").unwrap();
+        assert_eq!(contexts(&req), [[1, 0, 0], [2, 0, 0]]);
+        drop(other);
+        assert_eq!(contexts(&req), [[1, 0, 0]]);
         session.stop();
     }
 }

@@ -9,10 +9,9 @@ use crate::core::{Error, Result};
 use crate::transport::pipe::StreamPipe;
 use crate::transport::resolve;
 
-use super::endpoints::{Dialing, EndpointKind};
+use super::endpoints::{Dialing, EndpointKind, Failed};
 use super::key::Key;
 use super::monitor::EventKind;
-use super::report::Failed;
 use super::state::SocketState;
 
 /// Why there is no address to connect to.
@@ -35,12 +34,12 @@ impl SocketState {
                 self.drive(id, |dialling| dialling.resolved(addresses));
             }
             Err(error) => {
-                self.endpoint_is_ill(id, error);
-                let step = self.advance(id, |dialling| dialling.resolved([]));
                 // The number is the reference's; its own text is about routes.
                 let reason = (error == Error::HOST_UNREACHABLE).then_some(UNRESOLVED);
                 let failed = Failed { reason, ..Failed::of(error) };
-                self.tell_of_failure(EventKind::ConnectFailed, id, failed, step.wait());
+                self.endpoint_is_ill(id, &failed);
+                let step = self.advance(id, |dialling| dialling.resolved([]));
+                self.tell_of_failure(EventKind::ConnectFailed, id, &failed, step.wait());
                 self.carry_out(id, step);
             }
         }
@@ -52,10 +51,11 @@ impl SocketState {
         let (took, at) = (dial.began.elapsed(), dial.target);
         let step = self.advance(id, |dialling| dialling.failed(took));
         // Before the next address is tried, which may fail at once.
-        self.tell_of_failure(EventKind::ConnectFailed, id, Failed { at, ..Failed::of(error) }, step.wait());
+        let failed = Failed { at, ..Failed::of(error) };
+        self.tell_of_failure(EventKind::ConnectFailed, id, &failed, step.wait());
         if step.wait().is_some() {
             self.core.statistics.connect_errors += 1;
-            self.endpoint_is_ill(id, error);
+            self.endpoint_is_ill(id, &failed);
         }
         self.carry_out(id, step);
     }

@@ -26,8 +26,30 @@ pub struct Endpoint {
     pub url: Vec<u8>,
     /// NN_SNDPRIO and NN_RCVPRIO when it was made.
     pub priorities: (u8, u8),
-    /// What last went wrong, until something goes right.
+    /// What keeps it from connecting or listening, until it does.
     pub error: Option<Error>,
+    /// In words what last went wrong, here or with a connection, until somebody is greeted.
+    #[cfg_attr(not(feature = "json"), expect(dead_code, reason = "the description's"))]
+    pub last_error: Option<String>,
+}
+
+/// What an attempt failed with.
+pub struct Failed {
+    pub error: Error,
+    /// In words, where the error's own do not fit.
+    pub reason: Option<&'static str>,
+    /// The address that was tried.
+    pub at: Option<SocketAddr>,
+}
+
+impl Failed {
+    pub fn of(error: Error) -> Failed {
+        Failed { error, reason: None, at: None }
+    }
+
+    pub fn text(&self) -> String {
+        self.reason.map_or_else(|| self.error.text(), str::to_owned)
+    }
 }
 
 pub enum EndpointKind {
@@ -69,6 +91,13 @@ impl Endpoints {
 
     pub fn remove(&mut self, id: i32) -> Option<Endpoint> {
         self.live.remove(&id)
+    }
+
+    /// What went wrong last at an endpoint, or with a connection of it. `None`: somebody has been greeted there.
+    pub fn set_last_error(&mut self, id: i32, text: Option<&str>) {
+        if let Some(endpoint) = self.live.get_mut(&id) {
+            endpoint.last_error = text.map(str::to_owned);
+        }
     }
 
     pub fn ids(&self) -> Vec<i32> {

@@ -11,6 +11,7 @@ use crate::transport::outbox::Batch;
 use crate::transport::pipe::{PipeEvent, PipeEvents, Ready};
 use crate::transport::stream::Parting;
 
+use super::endpoints::EndpointKind;
 use super::handshakes;
 use super::key::Key;
 use super::monitor::EventKind;
@@ -188,7 +189,7 @@ impl SocketState {
     pub fn attach(&mut self, id: PipeId) -> bool {
         let Some(entry) = self.pipes.get(id) else { return false };
         entry.life.attach(Instant::now());
-        let (send_priority, recv_priority) = (entry.send_priority, entry.recv_priority);
+        let (endpoint, send_priority, recv_priority) = (entry.endpoint, entry.send_priority, entry.recv_priority);
         if let Some(timer) = entry.timer.take() {
             self.runtime.reactor.disarm(timer);
         }
@@ -205,6 +206,7 @@ impl SocketState {
         }
         let peers = self.core.statistics.current_connections;
         self.waiters.peer_came(peers, &mut self.pipes.work);
+        self.endpoints.set_last_error(endpoint, None);
         self.tell_of_pipe(EventKind::Greeted, id);
         true
     }
@@ -224,8 +226,9 @@ impl SocketState {
         entry.life.connected();
         let endpoint = entry.endpoint;
         let Pipe::Stream { pipe, transport, .. } = &entry.pipe else { return };
-        let (dialed, time) = (pipe.is_dialed(), transport.greeting_time());
-        let prepares = pipe.is_preparing();
+        let (time, prepares) = (transport.greeting_time(), pipe.is_preparing());
+        let dialed =
+            self.endpoints.get(endpoint).is_some_and(|endpoint| matches!(endpoint.kind, EndpointKind::Dial(_)));
         self.start_timer(id, time);
         if prepares {
             self.limit_handshakes(id);

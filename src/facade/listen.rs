@@ -9,11 +9,10 @@ use crate::core::{Error, Result};
 use crate::transport::accepting::{self, Accepted, accept_all};
 use crate::transport::pipe::{Ready, StreamPipe};
 
-use super::endpoints::{EndpointKind, Listening, TransportRef};
+use super::endpoints::{EndpointKind, Failed, Listening, TransportRef};
 use super::key::Key;
 use super::monitor::EventKind;
 use super::peers::address_of;
-use super::report::Failed;
 use super::state::SocketState;
 
 impl SocketState {
@@ -98,7 +97,7 @@ impl SocketState {
             Some(Ok(pipe_id)) => pipe_id,
             Some(Err(error)) => {
                 self.core.statistics.broken_connections += 1;
-                return self.endpoint_is_ill(endpoint, error);
+                return self.endpoint_is_ill(endpoint, &Failed::of(error));
             }
         };
         self.tell_of_pipe(EventKind::Accepted, pipe_id);
@@ -107,8 +106,9 @@ impl SocketState {
 
     fn pause_accepting(&mut self, id: i32, error: Error) {
         self.core.statistics.accept_errors += 1;
-        self.endpoint_is_ill(id, error);
-        self.tell_of_failure(EventKind::AcceptFailed, id, Failed::of(error), Some(accepting::PAUSE));
+        let failed = Failed::of(error);
+        self.endpoint_is_ill(id, &failed);
+        self.tell_of_failure(EventKind::AcceptFailed, id, &failed, Some(accepting::PAUSE));
         let Some(me) = self.me.upgrade() else { return };
         let timer = self.runtime.reactor.arm(Instant::now() + accepting::PAUSE, me, Key::Endpoint(id).pack());
         if let Some(EndpointKind::Listen(listen)) = self.endpoints.get(id).map(|endpoint| &mut endpoint.kind) {

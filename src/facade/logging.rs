@@ -21,9 +21,15 @@ pub enum Level {
 /// Gets every line, without an end of line, from whichever thread it happened on; no lock of a socket is held.
 pub type Sink = Arc<dyn Fn(Level, &str) + Send + Sync>;
 
+/// What is logged, and where it goes; `None`: the standard error output.
+struct Logging {
+    level: Level,
+    sink: Option<Sink>,
+}
+
+/// The level alone, for those who ask whether there is anything to log.
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Off as u8);
-/// `None`: the standard error output.
-static SINK: Published<Option<Sink>> = Published::new();
+static LOGGING: Published<Logging> = Published::new();
 /// Is it settled what is logged, by the program or by the environment? (No `Once`: a child that is forked meanwhile must not wait.)
 static IS_SETTLED: AtomicBool = AtomicBool::new(false);
 
@@ -54,9 +60,11 @@ pub fn set_logging(level: Level, sink: Option<Sink>) {
     if sink.is_none() {
         stderr::settle_again();
     }
-    if sink.is_some() || SINK.get().is_some_and(Option::is_some) {
-        SINK.set(sink);
-    }
+    settle(level, sink);
+}
+
+fn settle(level: Level, sink: Option<Sink>) {
+    LOGGING.set(Logging { level, sink });
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
@@ -69,7 +77,7 @@ pub fn read_environment() {
     }
     let Some(word) = std::env::var_os("MILLRACE_LOG").filter(|word| !word.is_empty()) else { return };
     let level = Level::named(&word.to_string_lossy());
-    LEVEL.store(level.unwrap_or(Level::Warn) as u8, Ordering::Relaxed);
+    settle(level.unwrap_or(Level::Warn), None);
     if level.is_none() {
         log(Level::Warn, "MILLRACE_LOG is none of off, error, warn, info, debug, trace: warn it is");
     }
@@ -84,23 +92,11 @@ pub fn wants(level: Level) -> bool {
     level as u8 <= LEVEL.load(Ordering::Relaxed)
 }
 
+/// Level and sink are looked at together: what was wanted when the line began may not be any more, and must not go elsewhere.
 pub fn log(level: Level, text: &str) {
-    match SINK.get() {
-        Some(Some(sink)) => sink(level, text),
-        _ => stderr::write_line(&format!("millrace: {}: {text}", level.name())),
+    match LOGGING.get().filter(|now| level <= now.level) {
+        None => {}
+        Some(Logging { sink: Some(sink), .. }) => sink(level, text),
+        Some(Logging { sink: None, .. }) => stderr::write_line(&format!("millrace: {}: {text}", level.name())),
     }
-}
-
-/// Names, addresses and what peers say cannot make lines of their own, nor have a terminal do anything: control characters are
-/// written as escapes, and so are those that turn the direction of writing.
-pub fn without_controls(line: &str) -> String {
-    let is_control = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut clean = String::with_capacity(line.len());
-    for c in line.chars() {
-        match is_control(c) {
-            true => clean.extend(c.escape_default()),
-            false => clean.push(c),
-        }
-    }
-    clean
 }

@@ -13,10 +13,18 @@ use crate::transport::system;
 
 use super::pipes::{Entry, Pipe, PipeTable};
 
+/// A number is below 2^53, which is what JavaScript and many readers of JSON take without rounding: generations have 30 bits, so 23 are
+/// left for the place in the table. Eight million connections of one socket would take some gigabytes.
+const SLOTS: u64 = 1 << 23;
+
+fn number(id: PipeId, generation: u32) -> u64 {
+    u64::from(generation) * SLOTS + u64::from(id.0) % SLOTS
+}
+
 impl PipeTable {
     /// The attached pipe with this [number](Entry::number). `EHOSTUNREACH`: there is none, or it is no more.
     pub fn attached(&mut self, number: u64) -> Result<PipeId> {
-        let (id, generation) = (PipeId(number as u32), (number >> 32) as u32);
+        let (id, generation) = (PipeId((number % SLOTS) as u32), (number / SLOTS) as u32);
         let entry = self.find(id, generation).filter(|entry| entry.life.is_attached());
         entry.map(|_| id).ok_or(Error::HOST_UNREACHABLE)
     }
@@ -25,7 +33,7 @@ impl PipeTable {
 impl Entry {
     /// Tells a connection from all others of its socket for a long time.
     pub fn number(&self, id: PipeId) -> u64 {
-        u64::from(self.generation) << 32 | u64::from(id.0)
+        number(id, self.generation)
     }
 
     /// The other end, as it was when this was first asked: of a connection that is over the system knows none.
@@ -83,4 +91,18 @@ fn process_of(fd: RawFd) -> Option<Process> {
     }
     let who = socket_peercred(borrow(fd)).ok()?;
     Some(Process { pid: who.pid.as_raw_nonzero().get(), uid: who.uid.as_raw(), gid: who.gid.as_raw() })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::facade::key::GENERATIONS;
+
+    use super::*;
+
+    #[test]
+    fn numbers_survive_a_double() {
+        let largest = number(PipeId(SLOTS as u32 - 1), GENERATIONS - 1);
+        assert!(largest < 1 << 53 && largest as f64 as u64 == largest);
+        assert_ne!(number(PipeId(1), 0), number(PipeId(0), 1));
+    }
 }

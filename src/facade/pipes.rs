@@ -10,15 +10,14 @@ use smallvec::SmallVec;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::socket::{Flow, Pipes};
 use crate::core::{ContextId, Kind, Message, Peer, PipeId};
-use crate::reactor::Registration;
+use crate::reactor::Polled;
 use crate::reactor::timers::TimerId;
-use crate::transport::coalescing::Coalescing;
+use crate::transport::coalescing::{Coalescing, Flusher};
 use crate::transport::inproc::InprocPipe;
 use crate::transport::outbox::Batch;
 use crate::transport::pipe::{Behind, PipeContext, Ready, StreamPipe};
 use crate::transport::source::Source;
 use crate::transport::stream::{Parting, Stream};
-use crate::transport::writing::FlushHint;
 use crate::transport::{SizeLimit, Transport};
 
 use super::handshakes::PendingHandshake;
@@ -60,8 +59,6 @@ pub struct Entry {
     pub life: Lifecycle<Instant>,
     /// While the time for connecting, for the greeting, or for lingering is running.
     pub timer: Option<TimerId>,
-    /// Writability is being watched.
-    watches_write: bool,
     /// The other end, once somebody has asked.
     pub(super) peer: Option<Arc<Peer>>,
 }
@@ -71,7 +68,7 @@ pub enum Pipe {
     /// `remote`: where it was accepted from or connected to, which the system tells no more of a connection that was reset.
     Stream {
         pipe: StreamPipe,
-        registration: Option<Registration>,
+        polled: Polled,
         transport: &'static dyn Transport,
         remote: Option<SocketAddr>,
     },
@@ -126,7 +123,6 @@ impl PipeTable {
             recv_priority,
             life,
             timer: None,
-            watches_write: false,
             peer: None,
         });
         let id = PipeId(index as u32);
@@ -154,8 +150,8 @@ impl PipeTable {
         if let Some(timer) = entry.timer.take() {
             self.runtime.reactor.disarm(timer);
         }
-        if let Pipe::Stream { registration, .. } = &mut entry.pipe
-            && let Some(registration) = registration.take()
+        if let Pipe::Stream { polled, .. } = &mut entry.pipe
+            && let Some(registration) = polled.take()
         {
             self.runtime.reactor.deregister(registration);
         }
@@ -191,31 +187,21 @@ impl PipeTable {
     /// Watches writability if the pipe now waits for it. Once watched it stays so for the next time: while a stream runs
     /// against a full kernel that is soon.
     pub fn settle_writing(&mut self, id: PipeId) {
-        if let Some(entry) = self.entries.get(id.0 as usize)
-            && let Pipe::Stream { pipe, .. } = &entry.pipe
+        if let Some(Entry { pipe: Pipe::Stream { pipe, polled, .. }, .. }) = self.entries.get_mut(id.0 as usize)
             && pipe.wants_write()
+            && !polled.reports_room()
         {
-            self.watch_writing(id, true);
+            polled.report_room(&self.runtime.reactor, true);
         }
     }
 
     /// The kernel said that there is room. If nobody waited for it, it need not say so again.
     pub fn heard_of_room(&mut self, id: PipeId) {
-        if let Some(entry) = self.entries.get(id.0 as usize)
-            && let Pipe::Stream { pipe, .. } = &entry.pipe
+        if let Some(Entry { pipe: Pipe::Stream { pipe, polled, .. }, .. }) = self.entries.get_mut(id.0 as usize)
             && !pipe.waits_for_room()
+            && polled.reports_room()
         {
-            self.watch_writing(id, false);
-        }
-    }
-
-    fn watch_writing(&mut self, id: PipeId, wanted: bool) {
-        let Some(entry) = self.entries.get_mut(id.0 as usize) else { return };
-        let Pipe::Stream { registration: Some(registration), .. } = &entry.pipe else { return };
-        if wanted != entry.watches_write {
-            entry.watches_write = wanted;
-            // It is registered and open, so only memory could fail; then the next change tries again.
-            let _ = self.runtime.reactor.watch_writable(*registration, wanted);
+            polled.report_room(&self.runtime.reactor, false);
         }
     }
 
@@ -245,35 +231,32 @@ impl PipeTable {
         }
     }
 
-    /// Remembers a registration that watches writability or not.
-    pub fn registered(&mut self, id: PipeId, made: Registration, write: bool) {
-        if let Some(entry) = self.get(id)
-            && let Pipe::Stream { registration, .. } = &mut entry.pipe
-        {
-            *registration = Some(made);
-            entry.watches_write = write;
+    /// A pipe is in the poll now.
+    pub fn registered(&mut self, id: PipeId, made: Polled) {
+        if let Some(Entry { pipe: Pipe::Stream { polled, .. }, .. }) = self.get(id) {
+            *polled = made;
         }
     }
 
     fn send_stream(&mut self, id: PipeId, message: &mut Message<'_>, again: bool) -> Flow {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
-        let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
-        let (flow, hint) = pipe.send(message, again, &mut self.coalescing);
+        let Pipe::Stream { pipe, polled, .. } = &mut entry.pipe else { return Flow::Full };
+        let (flow, flusher) = pipe.send(message, again, &mut self.coalescing);
         let key = Key::Pipe(id, entry.generation).pack();
         if pipe.is_closed_under_us() {
             self.changed.push(id);
         }
-        match hint {
-            FlushHint::Nothing => {}
-            FlushHint::Watch => {
+        match flusher {
+            Flusher::Nobody => {}
+            Flusher::IoThread => {
                 if let Some(source) = self.owner.upgrade() {
                     self.work.push(Job::Watch(source, key, pipe.counters()));
                 }
             }
-            FlushHint::Flush => self.work.push(Job::Flush(key)),
+            Flusher::Sender => self.work.push(Job::Flush(key)),
         }
-        if !entry.watches_write {
-            self.settle_writing(id);
+        if pipe.wants_write() && !polled.reports_room() {
+            polled.report_room(&self.runtime.reactor, true);
         }
         flow
     }

@@ -1,36 +1,22 @@
 //! What a socket tells its monitors, put together where it happens. Nothing is, where nobody monitors.
 
-use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::{Duration, SystemTime};
 
 use crate::core::lifecycle::Lifecycle;
+use crate::core::text::without_controls;
 use crate::core::{Error, PipeId};
 use crate::protocol;
 use crate::transport::framing::Parsed;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::stream::Parting;
 
+use super::endpoints::Failed;
 use super::logging::{self, Level};
 use super::monitor::{Event, EventKind};
 use super::pipes::{Entry, Pipe};
 use super::state::SocketState;
 use super::work::Job;
-
-/// What an attempt failed with.
-pub struct Failed {
-    pub error: Error,
-    /// In words, where the error's own do not fit.
-    pub reason: Option<&'static str>,
-    /// The address that was tried.
-    pub at: Option<SocketAddr>,
-}
-
-impl Failed {
-    pub fn of(error: Error) -> Failed {
-        Failed { error, reason: None, at: None }
-    }
-}
 
 impl SocketState {
     /// Tells of an endpoint. `reason` is asked only if somebody listens.
@@ -42,18 +28,18 @@ impl SocketState {
     }
 
     /// Tells of an attempt that failed: `retry` is when the next one follows, unless it does at once with another address.
-    pub fn tell_of_failure(&mut self, kind: EventKind, endpoint: i32, failed: Failed, retry: Option<Duration>) {
+    pub fn tell_of_failure(&mut self, kind: EventKind, endpoint: i32, failed: &Failed, retry: Option<Duration>) {
         if self.is_heard() {
-            let Failed { error, reason, at } = failed;
-            let reason = reason.map_or_else(|| error.text(), str::to_owned);
-            let peer = at.map_or_else(String::new, |at| at.to_string());
-            let event = Event { reason, error: Some(error), retry, peer, ..self.event(kind, endpoint) };
+            let peer = failed.at.map_or_else(String::new, |at| at.to_string());
+            let (error, reason) = (Some(failed.error), failed.text());
+            let event = Event { reason, error, retry, peer, ..self.event(kind, endpoint) };
             self.say(&event);
         }
     }
 
     /// Tells of a connection that is not let in. `peer` is asked only if somebody listens.
     pub fn tell_of_stranger(&mut self, endpoint: i32, peer: impl FnOnce() -> String, why: &str) {
+        self.endpoints.set_last_error(endpoint, Some(why));
         if self.is_heard() {
             let event = self.event(EventKind::Refused, endpoint);
             self.say(&Event { peer: peer(), error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
@@ -80,9 +66,6 @@ impl SocketState {
     /// What is to be told of a connection that is about to end, once it is known when it is tried again. `None`: nobody
     /// listens, or nothing that was told of has ended.
     pub fn obituary(&mut self, id: PipeId, error: Error) -> Option<Event> {
-        if !self.is_heard() {
-            return None;
-        }
         let entry = self.pipes.get(id)?;
         let kind = match entry.life {
             Lifecycle::Greeting | Lifecycle::Refused(_) => EventKind::Refused,
@@ -90,6 +73,11 @@ impl SocketState {
             Lifecycle::Connecting | Lifecycle::HungUp(_) | Lifecycle::Leaving => return None,
         };
         let (error, reason) = entry.why(error);
+        // Whoever goes is no error.
+        if kind == EventKind::Refused || error != Error::CONN_RESET {
+            let endpoint = entry.endpoint;
+            self.endpoints.set_last_error(endpoint, Some(&reason));
+        }
         Some(Event { error: Some(error), reason, ..self.event_of_pipe(kind, id)? })
     }
 
@@ -218,7 +206,7 @@ fn line(socket: &str, event: &Event) -> Option<(Level, String)> {
     if let Some(retry) = event.retry {
         line.push_str(&format!("; tried again in {} ms", retry.as_millis()));
     }
-    Some((level, logging::without_controls(&line)))
+    Some((level, without_controls(&line)))
 }
 
 fn level_of(kind: EventKind) -> Level {

@@ -80,9 +80,11 @@ impl EngineSocket {
     pub(super) fn cancel_in(&self, context: ContextId) -> Result<()> {
         self.with_context(context, |state| {
             state.core.cancel(context, &mut state.pipes)?;
-            // Whoever waits for an answer is told that there will be none.
+            // Whoever waits for an answer, or until there is room for one, is told that there will be none.
             let mut work = Work::new();
-            state.waiters_of(context, Side::Recv).wake_receivers(&mut work);
+            for side in [Side::Recv, Side::Send] {
+                state.waiters_of(context, side).wake_all(side, &mut work);
+            }
             state.pipes.work.extend(work);
             Ok(())
         })

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::OptionValue;
-use crate::core::{Arrivals, Cmd, ContextId, Error, PipeId, Result, SocketCore};
+use crate::core::text::without_controls;
+use crate::core::{Arrivals, Cmd, ContextId, PipeId, Result, SocketCore};
+use crate::reactor::Polled;
 use crate::sys::stderr;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::source::Source;
@@ -15,10 +17,9 @@ use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
 use super::alarm::{Alarm, Owner};
 use super::contexts::ContextTable;
-use super::endpoints::{Endpoints, TransportRef};
+use super::endpoints::{Endpoints, Failed, TransportRef};
 use super::handshakes::Begun;
 use super::key::Key;
-use super::logging::without_controls;
 use super::monitor::Monitors;
 use super::notify::Notify;
 use super::pipes::{Pipe, PipeTable};
@@ -191,11 +192,11 @@ impl SocketState {
         let me = self.me.upgrade()?;
         let priorities = self.endpoints.get(endpoint)?.priorities;
         let fd = pipe.stream().fd();
-        let pipe = Pipe::Stream { pipe, registration: None, transport, remote };
+        let pipe = Pipe::Stream { pipe, polled: Polled::Not, transport, remote };
         let (id, key) = self.pipes.insert(pipe, endpoint, priorities, Lifecycle::Connecting);
-        Some(match self.runtime.reactor.register(fd, me, key, write) {
-            Ok(registration) => {
-                self.pipes.registered(id, registration, write);
+        Some(match Polled::register(&self.runtime.reactor, fd, me, key, write) {
+            Ok(polled) => {
+                self.pipes.registered(id, polled);
                 Ok(id)
             }
             Err(error) => {
@@ -225,14 +226,16 @@ impl SocketState {
     }
 
     /// Notes that an endpoint failed, and says so once under NN_PRINT_ERRORS.
-    pub fn endpoint_is_ill(&mut self, id: i32, error: Error) {
+    pub fn endpoint_is_ill(&mut self, id: i32, failed: &Failed) {
         let Some(endpoint) = self.endpoints.get(id) else { return };
+        let error = failed.error;
+        endpoint.last_error = Some(failed.text());
         let before = endpoint.error.replace(error);
         if before.is_none() {
             self.core.statistics.current_ep_errors += 1;
         }
         if before != Some(error) && self.runtime.prints_errors {
-            self.print_error(id, error);
+            self.print_error(id, &failed.text());
         }
     }
 
@@ -242,11 +245,11 @@ impl SocketState {
         }
     }
 
-    fn print_error(&mut self, id: i32, error: Error) {
+    fn print_error(&mut self, id: i32, text: &str) {
         let name = String::from_utf8_lossy(&self.core.options.name).into_owned();
         let Some(endpoint) = self.endpoints.get(id) else { return };
         let url = String::from_utf8_lossy(&endpoint.url);
         let address = url.split_once("://").map_or(&*url, |(_, address)| address);
-        stderr::write_line(&without_controls(&format!("nanomsg: socket.{name}[{address}]: Error: {}", error.text())));
+        stderr::write_line(&without_controls(&format!("nanomsg: socket.{name}[{address}]: Error: {text}")));
     }
 }

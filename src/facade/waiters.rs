@@ -133,10 +133,10 @@ impl Waiters {
         }
     }
 
-    /// All of them, whether or not there is something to receive.
-    pub fn wake_receivers(&mut self, work: &mut Work) {
-        work.extend(self.recv.drain(..).map(Job::Wake));
-        self.wake_tasks(work, |side| side == Side::Recv);
+    /// All who wait on this side, whether or not they can go on.
+    pub fn wake_all(&mut self, side: Side, work: &mut Work) {
+        work.extend(self.side(side).drain(..).map(Job::Wake));
+        self.wake_tasks(work, |other| other == side);
     }
 
     fn wake_tasks(&mut self, work: &mut Work, hit: impl Fn(Side) -> bool) {

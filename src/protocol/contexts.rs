@@ -88,6 +88,10 @@ impl Waiting {
         self.0.clear();
     }
 
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

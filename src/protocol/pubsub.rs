@@ -15,7 +15,7 @@
 //! one, messages are looked at as they come, and wait with each context that has subscribed them.
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Kind, Message, PipeId, Protocol,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Kept, Kind, Message, PipeId, Protocol,
     Readiness, Result, Routes,
 };
 use crate::protocol::contexts::{Contexts, Waiting};
@@ -128,6 +128,10 @@ impl Protocol for Sub {
             false => self.queue.is_ready(),
         };
         Readiness { send: false, recv }
+    }
+
+    fn kept(&self, context: ContextId) -> Kept {
+        Kept { unread: self.contexts.get(context).map_or(0, |subscriber| subscriber.waiting.len()), unsent: 0 }
     }
 
     fn routes(&self) -> Routes {

@@ -35,8 +35,8 @@
 use std::collections::{HashMap, VecDeque};
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
-    Readiness, Result,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kept, Kind, Message, PipeId,
+    Protocol, Readiness, Result,
 };
 use crate::protocol::backtrace::{RequestIds, header_word, reply_id, split_reply};
 use crate::protocol::contexts::Contexts;
@@ -174,6 +174,14 @@ impl Protocol for Req {
     fn readiness(&self, context: ContextId) -> Readiness {
         let asking = self.contexts.get(context);
         Readiness { send: true, recv: asking.is_some_and(|asking| matches!(asking.state, ReqState::Done { .. })) }
+    }
+
+    fn kept(&self, context: ContextId) -> Kept {
+        match self.contexts.get(context).map(|asking| &asking.state) {
+            Some(ReqState::Delayed { .. }) => Kept { unsent: 1, unread: 0 },
+            Some(ReqState::Done { .. }) => Kept { unsent: 0, unread: 1 },
+            _ => Kept::default(),
+        }
     }
 
     fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {

@@ -23,8 +23,8 @@
 use std::collections::HashMap;
 
 use crate::core::{
-    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kind, Message, PipeId, Protocol,
-    Readiness, Result,
+    Answer, Arrivals, Cmd, ContextId, DropReason, Drops, Error, Events, Evt, Header, Kept, Kind, Message, PipeId,
+    Protocol, Readiness, Result,
 };
 use crate::protocol::backtrace::{RequestIds, header_word, reply_id};
 use crate::protocol::contexts::{Contexts, Waiting};
@@ -152,6 +152,10 @@ impl Protocol for Surveyor {
             None => self.raw.queue.is_ready(),
         };
         Readiness { send: true, recv: waits || !matches!(survey.state, SurveyState::Open { .. }) }
+    }
+
+    fn kept(&self, context: ContextId) -> Kept {
+        Kept { unread: self.contexts.get(context).map_or(0, |survey| survey.answers.len()), unsent: 0 }
     }
 
     fn set_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {

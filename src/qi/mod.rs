@@ -22,6 +22,7 @@ pub(crate) mod message;
 pub mod meta;
 pub(crate) mod payload;
 pub mod server;
+pub(crate) mod share;
 pub mod signature;
 pub mod typed;
 pub mod value;

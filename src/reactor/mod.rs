@@ -9,6 +9,7 @@ pub mod leadership;
 pub mod parker;
 mod pending_events;
 mod poll;
+mod polled;
 pub mod sources;
 mod spin;
 mod streams;
@@ -41,6 +42,7 @@ use sync::Mutex;
 use timers::{TimerId, Timers};
 
 pub use crate::sys::sync;
+pub use polled::Polled;
 pub use sources::Registration;
 pub use streams::Watched;
 pub use waiting::{WaitMode, Waited};

@@ -49,7 +49,7 @@ pub enum Seen {
 
 impl Poll {
     pub fn new() -> io::Result<Poll> {
-        let epoll = Owned::new(epoll::create(epoll::CreateFlags::CLOEXEC)?);
+        let epoll = Owned::new(epoll::create(epoll::CreateFlags::CLOEXEC)?)?;
         let bell = Bell::new()?;
         // Edge-triggered, so what it counts need not be read.
         epoll::add(&*epoll, borrow(bell.fd()), EventData::new_u64(BELL), EventFlags::IN | EventFlags::ET)?;

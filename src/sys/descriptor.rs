@@ -6,9 +6,10 @@
 
 use std::io;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{RecvFlags, recv};
 
 use super::cancel::Uncancelled;
@@ -24,7 +25,12 @@ static OPEN: [AtomicU64; TRACKED / 64] = [const { AtomicU64::new(0) }; TRACKED /
 static LAST: [AtomicU32; 1 << 12] = [const { AtomicU32::new(0) }; 1 << 12];
 static MADE: AtomicU32 = AtomicU32::new(0);
 
+/// The numbers below are those of the standard streams.
+const FIRST: RawFd = 3;
+
 /// A descriptor that is marked as the library's for as long as it lives.
+///
+/// It is none of the standard streams, also where the program has closed those: what it prints would go to a peer.
 ///
 /// A program may close it under us (a daemon that closes all it finds), and open something of its own, which gets the number. So it
 /// is closed only if it still is what it was.
@@ -36,17 +42,21 @@ pub struct Owned<T: AsRawFd> {
     serial: u32,
 }
 
-impl<T: AsRawFd> Owned<T> {
-    pub fn new(inner: T) -> Owned<T> {
+impl<T: AsRawFd + From<OwnedFd> + Into<OwnedFd>> Owned<T> {
+    /// Not for what somebody knows by its number already. It fails only if the number has to be another one and none is left: `EMFILE`.
+    pub fn new(inner: T) -> io::Result<Owned<T>> {
+        let inner = above_standard_streams(inner)?;
         let fd = inner.as_raw_fd();
         let serial = MADE.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         mark(fd, true);
         if let Some(last) = last_with(fd) {
             last.store(serial, Ordering::Relaxed);
         }
-        Owned { inner: ManuallyDrop::new(inner), object: KernelObject::of(fd), serial }
+        Ok(Owned { inner: ManuallyDrop::new(inner), object: KernelObject::of(fd), serial })
     }
+}
 
+impl<T: AsRawFd> Owned<T> {
     /// Has the program left it open, and not put something of its own in its place?
     pub fn is_ours(&self) -> bool {
         let fd = self.inner.as_raw_fd();
@@ -80,6 +90,21 @@ impl<T: AsRawFd> Drop for Owned<T> {
             unsafe { ManuallyDrop::drop(&mut self.inner) };
         }
     }
+}
+
+fn above_standard_streams<T: AsRawFd + From<OwnedFd> + Into<OwnedFd>>(inner: T) -> io::Result<T> {
+    if inner.as_raw_fd() >= FIRST {
+        return Ok(inner);
+    }
+    // Closing the low one may be a point of cancellation.
+    let _uncancelled = Uncancelled::hold();
+    let low: OwnedFd = inner.into();
+    Ok(fcntl_dupfd_cloexec(&low, FIRST)?.into())
+}
+
+/// A copy of somebody's descriptor, with a number above those of the standard streams.
+pub fn copy_of(fd: RawFd) -> io::Result<OwnedFd> {
+    Ok(fcntl_dupfd_cloexec(borrow(fd), FIRST)?)
 }
 
 fn last_with(fd: RawFd) -> Option<&'static AtomicU32> {
@@ -161,14 +186,14 @@ pub(super) fn close_all_marked() {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::os::fd::FromRawFd;
     use std::os::unix::net::UnixStream;
 
     use super::*;
 
     #[test]
     fn a_descriptor_is_marked_while_it_lives() {
-        let owned = Owned::new(std::fs::File::open("/dev/null").unwrap());
+        let owned = Owned::new(std::fs::File::open("/dev/null").unwrap()).unwrap();
         let fd = owned.as_raw_fd() as usize;
         let marked = || OPEN[fd / 64].load(Ordering::Relaxed) & (1 << (fd % 64)) != 0;
         assert!(marked());
@@ -180,7 +205,7 @@ mod tests {
     fn what_has_got_the_number_of_a_closed_descriptor_stays_open() {
         let (ours, _peer) = UnixStream::pair().unwrap();
         let (others, mut others_peer) = UnixStream::pair().unwrap();
-        let owned = Owned::new(ours);
+        let owned = Owned::new(ours).unwrap();
         // SAFETY: both are open; the copy is closed below, and not by its owner.
         assert_eq!(unsafe { libc::dup2(others.as_raw_fd(), owned.as_raw_fd()) }, owned.as_raw_fd());
         let number = owned.as_raw_fd();

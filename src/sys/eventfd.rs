@@ -83,5 +83,5 @@ impl Bell {
 }
 
 fn open() -> io::Result<Owned<OwnedFd>> {
-    Ok(Owned::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    Owned::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?)
 }

@@ -1,4 +1,4 @@
-//! The standard error output, as a library may use it: it never waits, raises no SIGPIPE, and writes to nothing else that has got
+//! The standard error output, as a library may use it: of its own accord it never waits, raises no SIGPIPE, and writes to nothing else that has got
 //! the number 2. Not by `std::io::stderr`: a child that is forked while that is locked could never write to it again.
 
 use std::io;
@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::{ReadWriteFlags, pwritev2, write};
+use rustix::io::{Errno, ReadWriteFlags, pwritev2, write};
 use rustix::net::{SendFlags, send};
 
 use super::cancel::Uncancelled;
@@ -59,6 +59,28 @@ pub fn write_line(line: &str) {
     }
 }
 
+/// Writes a line that the program has asked for, to what has the number 2 now, and waits for room there as perror(3) does. Without a
+/// lock: who waits must not hold up others, nor a child that is forked meanwhile.
+pub fn print_line(line: &str) {
+    if current().is_none() {
+        return;
+    }
+    let output = descriptor::borrow(NUMBER);
+    let line = format!("{line}\n");
+    let mut rest = line.as_bytes();
+    let _without = WithoutSigpipe::hold();
+    while !rest.is_empty() {
+        match write(output, rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(Errno::INTR) => {}
+            // The program has set it so.
+            Err(Errno::AGAIN) => drop(poll(&mut [PollFd::new(&output, PollFlags::OUT)], None)),
+            // Whether anybody can read it is nobody's error.
+            Err(_) => return,
+        }
+    }
+}
+
 fn output() -> MutexGuard<'static, Output> {
     fork::on_child(|| OUTPUT.forget());
     let make = || Ok::<_, std::convert::Infallible>(Mutex::new(Output { object: current(), lost: 0 }));
@@ -85,7 +107,7 @@ impl KernelObject {
         if self.mode == libc::S_IFIFO {
             // Another process may have taken the room meanwhile. Older systems cannot be asked not to wait for a pipe.
             match pwritev2(output, &[io::IoSlice::new(bytes)], u64::MAX, ReadWriteFlags::NOWAIT) {
-                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS | rustix::io::Errno::INVAL) => (),
+                Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => (),
                 other => return other.map(drop).map_err(io::Error::from),
             }
         }

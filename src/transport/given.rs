@@ -6,12 +6,11 @@ use std::net::IpAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::io::fcntl_dupfd_cloexec;
 use socket2::{Domain, Socket, Type};
 
 use crate::core::{Error, Result};
 use crate::sys::Owned;
-use crate::sys::descriptor::borrow;
+use crate::sys::descriptor::copy_of;
 
 use super::framing::{Framing, SP_IPC, SP_TCP};
 use super::stream::{Listening, Stream, Wire};
@@ -41,7 +40,7 @@ fn duplicate(address: &[u8]) -> Result<Socket> {
         Ok(number) => Some(number).filter(|number| *number >= 0),
         Err(_) => activated(text, |variable| std::env::var(variable).ok()),
     };
-    Ok(copy_of(number.ok_or(Error::INVALID)?)?)
+    Ok(copy_of(number.ok_or(Error::INVALID)?)?.into())
 }
 
 /// The first descriptor that a service manager hands over.
@@ -57,11 +56,6 @@ fn activated(name: &str, environment: impl Fn(&str) -> Option<String>) -> Option
     let (names, count) = (environment("LISTEN_FDNAMES")?, number("LISTEN_FDS")? as usize);
     let index = names.split(':').take(count).position(|other| other == name)?;
     RawFd::try_from(index).ok().map(|index| FIRST + index)
-}
-
-/// (Above the standard streams, which programs put in place of others.)
-fn copy_of(socket: RawFd) -> io::Result<Socket> {
-    Ok(Socket::from(fcntl_dupfd_cloexec(borrow(socket), 3)?))
 }
 
 fn family_of(socket: &Socket) -> Result<Domain> {
@@ -94,14 +88,14 @@ impl Transport for Given {
             return Err(Error::INVALID);
         }
         socket.set_nonblocking(true)?;
-        Ok(Box::new(GivenListener { is_unix: self.is_unix, listening: Listening(Owned::new(socket)) }))
+        Ok(Box::new(GivenListener { is_unix: self.is_unix, listening: Listening(Owned::new(socket)?) }))
     }
 
     /// `ENOTCONN` if it is not connected.
     fn dialer(&self, address: &[u8], _options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
         let socket = duplicate(address)?;
         socket.peer_addr()?;
-        Ok(Box::new(GivenConnection { is_unix: self.is_unix, socket: Mutex::new(Some(Owned::new(socket))) }))
+        Ok(Box::new(GivenConnection { is_unix: self.is_unix, socket: Mutex::new(Some(Owned::new(socket)?)) }))
     }
 }
 
@@ -137,7 +131,9 @@ impl Dialer for GivenConnection {
     fn dial(&self, _resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))?;
-        wire(copy_of(socket.as_raw_fd())?, self.is_unix, setup)
+        let copy = Socket::from(copy_of(socket.as_raw_fd())?);
+        copy.set_nonblocking(true)?;
+        wire(copy, self.is_unix, setup)
     }
 }
 

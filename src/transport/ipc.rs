@@ -126,7 +126,7 @@ impl IpcListener {
 
     /// Without a name, and nobody can connect yet.
     fn new() -> Result<IpcListener> {
-        let socket = Listening(Owned::new(open(Domain::UNIX)?));
+        let socket = Listening(Owned::new(open(Domain::UNIX)?)?);
         Ok(IpcListener { socket, path: PathBuf::new(), file: None })
     }
 }
@@ -236,7 +236,7 @@ fn directory_identity(path: &Path) -> Option<FileIdentity> {
 fn through_directory(given: &Path) -> Option<IpcDialer> {
     let flags = libc::O_PATH | libc::O_DIRECTORY;
     let directory = OpenOptions::new().read(true).custom_flags(flags).open(directory_of(given)).ok()?;
-    let directory = Owned::new(directory);
+    let directory = Owned::new(directory).ok()?;
     let path = Path::new("/proc/self/fd").join(directory.as_raw_fd().to_string()).join(given.file_name()?);
     let name = SockAddr::unix(path).ok()?;
     Some(IpcDialer { name, _directory: Some(directory) })

@@ -69,13 +69,13 @@ fn attempt(path: &Path) -> io::Result<Option<Owned<File>>> {
 fn open(path: &Path) -> io::Result<Option<Owned<File>>> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-        Ok(file) => return Ok(Some(Owned::new(file))),
+        Ok(file) => return Owned::new(file).map(Some),
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         Err(_) => {}
     }
     match OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(file) => {
-            let file = Owned::new(file);
+            let file = Owned::new(file)?;
             file.set_permissions(Permissions::from_mode(0o444))?;
             Ok(Some(file))
         }

@@ -21,13 +21,13 @@ use crate::core::statistics::Carried;
 use crate::core::{Error, Message, Result};
 
 use super::blocks::Blocks;
-use super::coalescing::Coalescing;
 use super::coalescing::counters::WriteCounters;
+use super::coalescing::{Coalescing, Flusher};
 use super::framing::{Bytes, Framing, Language, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
 use super::outbox::Batch;
 use super::stream::Stream;
-use super::writing::{FlushHint, Writing};
+use super::writing::Writing;
 
 /// What the kernel reports of a descriptor.
 #[derive(Clone, Copy, Debug, Default)]
@@ -86,27 +86,39 @@ pub struct PipeContext<'a> {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum PipeState {
-    Opening,
+    /// A connect is under way, unless the stream was accepted, and so is connected.
+    Opening {
+        dialed: bool,
+    },
     /// The stream shakes hands, elsewhere.
     Preparing,
     Greeting,
-    Active,
-    /// With what reading ended, if not with the peer's end-of-file.
-    HungUp(Option<Error>),
+    Active(Input),
+    /// `fault`: with what reading ended, if not with the peer's end-of-file.
+    HungUp {
+        whole: bool,
+        fault: Option<Error>,
+    },
     Leaving(Ending),
+}
+
+/// What there is to receive. Readiness is edge-triggered: what the kernel said is remembered until it has no more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Input {
+    /// No whole message, and the kernel had no more.
+    Nothing,
+    /// A whole message is in front of the inbox.
+    Message,
+    /// The same, and the kernel may have more bytes.
+    MessageAndMore,
 }
 
 #[derive(Debug)]
 pub struct StreamPipe {
     stream: Arc<dyn Stream>,
     framing: Language,
-    dialed: bool,
     state: PipeState,
     inbox: Inbox,
-    /// The kernel may have bytes for us (readiness is edge-triggered: this remembers the edge).
-    kernel_readable: bool,
-    /// A whole message is in front of the inbox.
-    whole: bool,
     writing: Writing,
     sent: u64,
     received: u64,
@@ -118,11 +130,8 @@ impl StreamPipe {
         StreamPipe {
             stream,
             framing: Language::of(framing),
-            dialed,
-            state: PipeState::Opening,
+            state: PipeState::Opening { dialed },
             inbox: Inbox::default(),
-            kernel_readable: false,
-            whole: false,
             writing: Writing::default(),
             sent: 0,
             received: 0,
@@ -135,7 +144,7 @@ impl StreamPipe {
 
     /// Whether writability matters: to learn the outcome of a connect, or to go on writing.
     pub fn wants_write(&self) -> bool {
-        matches!(self.state, PipeState::Opening | PipeState::Preparing) || self.writing.is_kernel_full()
+        matches!(self.state, PipeState::Opening { .. } | PipeState::Preparing) || self.writing.is_kernel_full()
     }
 
     /// Whether news of room changes anything: somebody waits for it, or is writing and may find the kernel full.
@@ -151,12 +160,13 @@ impl StreamPipe {
     }
 
     fn step(&mut self, ready: Ready, context: &PipeContext<'_>, events: &mut PipeEvents) -> Result<()> {
-        self.kernel_readable |= ready.readable || ready.closed;
-        if self.state == PipeState::Opening {
+        // What the kernel may have for us. Whoever has just greeted looks in any case.
+        let mut more = ready.readable || ready.closed;
+        if let PipeState::Opening { dialed } = self.state {
             if !ready.writable && !ready.closed {
                 return Ok(());
             }
-            if self.dialed {
+            if dialed {
                 self.stream.connected()?;
             }
             events.push(PipeEvent::Connected);
@@ -164,25 +174,21 @@ impl StreamPipe {
                 true => self.state = PipeState::Preparing,
                 false => self.greet(context)?,
             }
+            more = true;
         }
         if self.state == PipeState::Preparing {
             events.push(PipeEvent::Preparing);
         }
-        let mut greeted = false;
-        if self.state == PipeState::Greeting {
-            self.hear_greeting(ready.closed, context)?;
-            greeted = self.state == PipeState::Active;
-        }
-        if greeted {
+        let greets = self.state == PipeState::Greeting;
+        if greets && self.hear_greeting(&mut more, ready.closed, context)? {
             events.push(PipeEvent::Greeted);
         }
-        if self.state == PipeState::Active {
-            let before = self.whole;
-            let outcome = self.read(ready.closed, context);
-            if self.whole && !before {
+        if let PipeState::Active(before) = self.state {
+            let outcome = self.read(more, ready.closed, context);
+            if self.is_readable() && before == Input::Nothing {
                 events.push(PipeEvent::Readable);
             }
-            if greeted {
+            if greets {
                 events.push(PipeEvent::Writable);
             }
             if self.is_hung_up() {
@@ -202,7 +208,7 @@ impl StreamPipe {
     /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
     #[inline]
     pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        if self.state != PipeState::Active || !self.writing.append(&self.prefix(message), message, coalescing) {
+        if !self.is_active() || !self.writing.append(&self.prefix(message), message, coalescing) {
             return false;
         }
         self.sent += 1;
@@ -211,14 +217,14 @@ impl StreamPipe {
 
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
-    pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, FlushHint) {
-        if self.state != PipeState::Active {
-            return (Flow::Full, FlushHint::Nothing);
+    pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, Flusher) {
+        if !self.is_active() {
+            return (Flow::Full, Flusher::Nobody);
         }
         let prefix = self.prefix(message);
-        let (flow, hint) = self.writing.send(&*self.stream, &prefix, (message, again), coalescing);
+        let (flow, flusher) = self.writing.send(&*self.stream, &prefix, (message, again), coalescing);
         self.sent += u64::from(flow != Flow::NoMemory);
-        (flow, hint)
+        (flow, flusher)
     }
 
     #[inline]
@@ -229,7 +235,7 @@ impl StreamPipe {
     /// Puts the next whole message into `into` if there is one, and tells what there is behind it.
     #[inline]
     pub fn take(&mut self, into: &mut Message<'_>, context: &PipeContext<'_>) -> Option<Behind> {
-        if !self.whole {
+        if !self.is_readable() {
             return None;
         }
         // What was received is the user's, whatever is wrong with what follows.
@@ -243,22 +249,17 @@ impl StreamPipe {
 
     /// All that had been read is taken, but for the beginning of a message, or for what is no message.
     fn look_behind(&mut self, fault: Option<Error>, context: &PipeContext<'_>) -> Behind {
-        self.whole = false;
-        let was_active = self.state == PipeState::Active;
-        if let Err(error) = fault.map_or_else(|| self.read(false, context), Err) {
-            self.whole = false;
+        let (was_active, more) = (self.is_active(), self.state == PipeState::Active(Input::MessageAndMore));
+        self.set_input(false, false);
+        if let Err(error) = fault.map_or_else(|| self.read(more, false, context), Err) {
+            self.set_input(false, false);
             self.hang_up(Some(error));
         }
-        match self.whole {
+        match self.is_readable() {
             true => Behind::Message,
             false if was_active && self.is_hung_up() => Behind::HangUp,
             false => Behind::Nothing,
         }
-    }
-
-    /// Was it made by connecting?
-    pub fn is_dialed(&self) -> bool {
-        self.dialed
     }
 
     /// Has writing shown that the descriptor is no longer ours? Then the pipe has to be told of its end.
@@ -269,7 +270,7 @@ impl StreamPipe {
     /// With what reading ended, if not with the peer's end-of-file.
     pub fn fault(&self) -> Option<Error> {
         match self.state {
-            PipeState::HungUp(fault) => fault,
+            PipeState::HungUp { fault, .. } => fault,
             _ => None,
         }
     }
@@ -296,8 +297,10 @@ impl StreamPipe {
     }
 
     /// Is there a message to take?
+    #[inline]
     pub fn is_readable(&self) -> bool {
-        self.whole
+        use Input::{Message, MessageAndMore};
+        matches!(self.state, PipeState::Active(Message | MessageAndMore) | PipeState::HungUp { whole: true, .. })
     }
 
     /// Something to flush, without a lock; to be ended with [`StreamPipe::finish_flush`].
@@ -325,7 +328,7 @@ impl StreamPipe {
             self.writing.give_up(&*self.stream);
         }
         let mut events = PipeEvents::new();
-        if self.writing.has_room_again(&*self.stream, blocked) && self.state == PipeState::Active {
+        if self.writing.has_room_again(&*self.stream, blocked) && self.is_active() {
             events.push(PipeEvent::Writable);
         }
         if self.finish_leaving(context) {
@@ -382,11 +385,10 @@ impl StreamPipe {
     /// Begins an orderly end. True if nothing is left to do. Otherwise it is when all is written, or, in a hurry, as soon as the
     /// flush that is under way has come back.
     pub fn leave(&mut self, ending: Ending, context: &PipeContext<'_>) -> bool {
-        if self.state != PipeState::Active || !self.stream.is_ours() {
+        if !self.is_active() || !self.stream.is_ours() {
             return true;
         }
         self.state = PipeState::Leaving(ending);
-        self.whole = false;
         self.finish_leaving(context)
     }
 
@@ -394,75 +396,104 @@ impl StreamPipe {
         let greeting = self.framing.greeting(context.own);
         self.writing.greet(&*self.stream, &greeting)?;
         self.state = PipeState::Greeting;
-        self.kernel_readable = true;
         Ok(())
     }
 
-    fn hear_greeting(&mut self, to_the_end: bool, context: &PipeContext<'_>) -> Result<()> {
+    /// True when the peer has greeted as it should. `more`: the kernel may have bytes.
+    fn hear_greeting(&mut self, more: &mut bool, to_the_end: bool, context: &PipeContext<'_>) -> Result<bool> {
         loop {
             match self.framing.parse_greeting(self.inbox.bytes()) {
                 Parsed::Whole { used, value } if value == context.peer => {
                     self.inbox.consume(used);
-                    self.state = PipeState::Active;
-                    return Ok(());
+                    self.state = PipeState::Active(Input::Nothing);
+                    return Ok(true);
                 }
                 Parsed::Whole { .. } | Parsed::Bad => return Err(Error::PROTO),
                 Parsed::Partial => {}
             }
-            if !self.kernel_readable {
+            if !*more {
                 self.inbox.settle(context.blocks);
-                return Ok(());
+                return Ok(false);
             }
             match self.inbox.fill(&*self.stream, context.blocks, false)? {
                 Fill::More => {}
                 // The end that was reported with these bytes will not be reported again.
                 Fill::Short if to_the_end => {}
-                Fill::Short | Fill::Nothing => self.kernel_readable = false,
+                Fill::Short | Fill::Nothing => *more = false,
                 Fill::Eof => return Err(Error::CONN_RESET),
             }
         }
     }
 
-    /// Reads until a whole message is there or the kernel has no more. `to_the_end`: the peer closed, so
+    /// Reads until a whole message is there or the kernel has no `more`. `to_the_end`: the peer closed, so
     /// everything is brought in before the end is told; how much that can be, the kernel's buffers limit.
-    fn read(&mut self, to_the_end: bool, context: &PipeContext<'_>) -> Result<()> {
+    fn read(&mut self, more: bool, to_the_end: bool, context: &PipeContext<'_>) -> Result<()> {
+        let mut whole = self.is_readable();
+        let mut more = more || self.state == PipeState::Active(Input::MessageAndMore);
         loop {
-            if !self.whole {
-                self.whole = self.inbox.parse(&self.framing, context.max_size)?;
+            if !whole {
+                whole = self.inbox.parse(&self.framing, context.max_size)?;
             }
-            if !self.kernel_readable || (self.whole && !to_the_end) {
+            if !more || (whole && !to_the_end) {
                 break;
             }
-            match self.inbox.fill(&*self.stream, context.blocks, self.whole) {
+            match self.inbox.fill(&*self.stream, context.blocks, whole) {
                 Ok(Fill::More) => {}
                 Ok(Fill::Short) if to_the_end => {}
-                Ok(Fill::Short | Fill::Nothing) => self.kernel_readable = false,
+                Ok(Fill::Short | Fill::Nothing) => more = false,
                 // A reset takes nothing away that is here already.
-                Ok(Fill::Eof) => self.hang_up(None),
-                Err(error) => self.hang_up(Some(error.into())),
+                Ok(Fill::Eof) => {
+                    self.hang_up(None);
+                    more = false;
+                }
+                Err(error) => {
+                    self.hang_up(Some(error.into()));
+                    more = false;
+                }
             }
         }
-        if !self.whole {
+        self.set_input(whole, more);
+        if !whole {
             self.inbox.settle(context.blocks);
         }
         Ok(())
     }
 
-    /// Says end-of-file back, so that a leaving peer need not wait until all is taken.
-    fn hang_up(&mut self, fault: Option<Error>) {
-        self.kernel_readable = false;
+    /// What there is to receive now: a whole message, and more in the kernel.
+    #[inline]
+    fn set_input(&mut self, message: bool, more: bool) {
         match &mut self.state {
-            PipeState::Active => {
-                self.state = PipeState::HungUp(fault);
-                self.writing.give_up(&*self.stream);
+            PipeState::Active(input) => {
+                *input = match (message, more) {
+                    (true, true) => Input::MessageAndMore,
+                    (true, false) => Input::Message,
+                    (false, _) => Input::Nothing,
+                };
             }
-            PipeState::HungUp(known) => *known = fault.or(*known),
-            PipeState::Opening | PipeState::Preparing | PipeState::Greeting | PipeState::Leaving(_) => {}
+            PipeState::HungUp { whole, .. } => *whole = message,
+            PipeState::Opening { .. } | PipeState::Preparing | PipeState::Greeting | PipeState::Leaving(_) => {}
         }
     }
 
+    /// Says end-of-file back, so that a leaving peer need not wait until all is taken.
+    fn hang_up(&mut self, fault: Option<Error>) {
+        match &mut self.state {
+            PipeState::Active(input) => {
+                self.state = PipeState::HungUp { whole: *input != Input::Nothing, fault };
+                self.writing.give_up(&*self.stream);
+            }
+            PipeState::HungUp { fault: known, .. } => *known = fault.or(*known),
+            PipeState::Opening { .. } | PipeState::Preparing | PipeState::Greeting | PipeState::Leaving(_) => {}
+        }
+    }
+
+    #[inline]
+    fn is_active(&self) -> bool {
+        matches!(self.state, PipeState::Active(_))
+    }
+
     fn is_hung_up(&self) -> bool {
-        matches!(self.state, PipeState::HungUp(_))
+        matches!(self.state, PipeState::HungUp { .. })
     }
 
     /// Has a leaving pipe nothing left to do?
@@ -478,7 +509,7 @@ impl StreamPipe {
         if written {
             self.stream.say_goodbye();
         }
-        let holds = ending == Ending::HalfClose && self.writing.was_used() && self.stream.shut_write().is_ok();
+        let holds = ending == Ending::HalfClose && self.sent > 0 && self.stream.shut_write().is_ok();
         // Closing with unread input would reset the connection, and a reset may cost the peer what
         // it has not read yet.
         self.discard_input(context) || !holds

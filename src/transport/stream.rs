@@ -118,12 +118,12 @@ fn flags() -> SendFlags {
 }
 
 impl Wire {
+    /// Of a socket that is non-blocking, as those of [`open`] and [`Listening::accept`] are.
     pub fn new(socket: Socket, buffers: Buffers) -> io::Result<Wire> {
-        socket.set_nonblocking(true)?;
         // The kernel clamps what it cannot give; a refusal is no reason to refuse the connection.
         let _ = buffers.send.map(|size| socket.set_send_buffer_size(size));
         let _ = buffers.recv.map(|size| socket.set_recv_buffer_size(size));
-        Ok(Wire(Owned::new(socket)))
+        Ok(Wire(Owned::new(socket)?))
     }
 
     pub fn shut(&self, how: Shutdown) -> io::Result<()> {
@@ -187,10 +187,10 @@ impl Stream for Wire {
 pub struct Listening(pub Owned<Socket>);
 
 impl Listening {
-    /// The next connection, and where it comes from, which the system tells no more once the peer has reset it; `WouldBlock` when
+    /// The next connection, non-blocking, and where it comes from, which the system tells no more once the peer has reset it; `WouldBlock` when
     /// there is none.
     pub fn accept(&self) -> io::Result<(Socket, SockAddr)> {
-        retry(|| self.0.accept())
+        retry(|| self.0.accept4(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK))
     }
 
     pub fn fd(&self) -> RawFd {
@@ -212,9 +212,7 @@ fn is_connected_to_itself(socket: &Socket) -> io::Result<bool> {
 
 /// A non-blocking stream socket that is closed on exec.
 pub fn open(domain: Domain) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    Socket::new(domain, Type::STREAM.nonblocking(), None)
 }
 
 /// A connect that is under way is as good as one that succeeded: the outcome comes as readiness.

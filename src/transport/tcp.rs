@@ -153,7 +153,7 @@ pub fn listen(address: &[u8], families: Families, options: &TransportOptions) ->
             }
             system::prepare(socket, options)
         })
-        .map(|socket| Listening(Owned::new(socket)))
+        .and_then(|socket| Owned::new(socket).map(Listening))
         .map_err(Error::from);
         // Only where this address is of no use, not where somebody else has it, another one will do.
         if !matches!(&outcome, Err(Error::AF_NO_SUPPORT | Error::ADDR_NOT_AVAILABLE)) {

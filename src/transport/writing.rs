@@ -5,32 +5,27 @@
 //!   Idle ───────────────────▶ Flushing ────────────────────▶ Idle
 //!    │                          │ it is full, and has not said since that it has room
 //!    └── a send finds it full ──┴──▶ KernelFull ── it has room ──▶ Idle
+//!
+//!   any of them ── nobody will read what is written ──▶ Over, once no flush is under way
 //! ```
+//!
+//! Two things do not depend on that: what room the kernel is known to have ([`KernelRoom`]), and whether the I/O thread looks after what is
+//! appended ([`Attendance`]), which it does on and on while a stream lasts.
 
 use crate::core::socket::Flow;
 use crate::core::{Error, Message};
 
-use super::coalescing::Coalescing;
 use super::coalescing::counters::WriteCounters;
+use super::coalescing::{Coalescing, Flusher, flusher};
 use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
 use super::stream::Stream;
 
 /// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
 const PATIENCE: u8 = 16;
 
-/// What a pipe wants from the reactor after a send.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FlushHint {
-    Nothing,
-    /// The I/O thread to flush it now, and to look after it while the stream lasts.
-    Watch,
-    /// The sender itself to flush it as soon as it has let go of the lock: the buffer is full.
-    Flush,
-}
-
 /// What becomes of what waits in the outbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Progress {
+enum WriteState {
     /// Whoever comes may write it, if there is anything.
     #[default]
     Idle,
@@ -43,40 +38,43 @@ enum Progress {
         /// Something was appended meanwhile that must not wait for the next look.
         urgent: bool,
     },
+    /// Nobody will read what is written, so nothing is. What is sent is forgotten: the socket is about to hear of the end.
+    Over,
+    /// The same, because the descriptor is no longer ours: the socket will hear of it from nobody else.
+    ClosedUnderUs,
+}
+
+/// What room the kernel is known to have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum KernelRoom {
+    /// For so many bytes, as it said since the last write. No stream is coalesced beyond them, so what is accepted is with the kernel
+    /// as soon as it is written, but for one message.
+    Granted(usize),
+    /// It may not take what the outbox has and another message. The socket was told, and hears when all that is written.
+    Full,
 }
 
 /// Does the I/O thread look after what is appended? It does until a look finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Watch {
+enum Attendance {
     #[default]
     No,
     /// So many looks since the last flush have found the kernel full. A receiver that reads at all is soon done with that.
     Stuck(u8),
 }
 
-/// What sending has shown so far.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum History {
-    /// Nothing was ever sent.
-    #[default]
-    Unused,
-    /// Something was: an end must be orderly.
-    Used,
-    /// The descriptor is no longer ours. Nothing is reported of it any more.
-    ClosedUnderUs,
+impl Default for KernelRoom {
+    fn default() -> KernelRoom {
+        KernelRoom::Granted(0)
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Writing {
     outbox: Outbox,
-    progress: Progress,
-    watch: Watch,
-    history: History,
-    /// The kernel may not take what the outbox has and another message; writable again when that is written.
-    full: bool,
-    /// Bytes that the kernel has room for, as it said since the last write. No stream is coalesced beyond them, so what is accepted is
-    /// with the kernel as soon as it is written, but for one message.
-    granted: usize,
+    state: WriteState,
+    room: KernelRoom,
+    attendance: Attendance,
     /// A pipe that never streams needs none.
     counters: Option<WriteCounters>,
 }
@@ -85,7 +83,7 @@ impl Writing {
     /// Writes what precedes all messages.
     pub fn greet(&mut self, stream: &dyn Stream, greeting: &[u8]) -> Result<(), Failure> {
         self.outbox.write(stream, greeting, &mut Message::default(), false)?;
-        self.progress = self.after_write();
+        self.state = self.after_write();
         Ok(())
     }
 
@@ -95,12 +93,13 @@ impl Writing {
         let (total, pending) = (prefix.len() + message.len(), self.outbox.pending());
         // Another one like it must fit as well.
         let next = pending + 2 * total;
-        let goes_on = match self.progress {
-            Progress::Idle => self.watch != Watch::No && next <= BUFFER,
-            Progress::Flushing { .. } => true,
-            Progress::KernelFull => false,
+        let goes_on = match self.state {
+            WriteState::Idle => self.is_watched() && next <= BUFFER,
+            WriteState::Flushing { .. } => true,
+            WriteState::KernelFull | WriteState::Over | WriteState::ClosedUnderUs => false,
         };
-        let is_all = goes_on && pending > 0 && !self.full && next <= self.granted;
+        let has_room = matches!(self.room, KernelRoom::Granted(granted) if next <= granted);
+        let is_all = goes_on && pending > 0 && has_room;
         if !is_all || coalescing.writes_through() || !self.outbox.append(prefix, message) {
             return false;
         }
@@ -118,9 +117,9 @@ impl Writing {
         prefix: &[u8],
         (message, again): (&mut Message<'_>, bool),
         coalescing: &mut Coalescing,
-    ) -> (Flow, FlushHint) {
-        if self.history == History::Unused {
-            self.history = History::Used;
+    ) -> (Flow, Flusher) {
+        if self.is_over() {
+            return (Flow::Open, Flusher::Nobody);
         }
         let total = prefix.len() + message.len();
         let waits = !self.outbox.is_empty()
@@ -132,76 +131,82 @@ impl Writing {
             self.outbox.push(prefix, message, again)
         } else {
             let outcome = self.outbox.write(stream, prefix, message, again);
-            self.progress = self.after_write();
-            self.granted = 0;
+            self.state = self.after_write();
+            self.room = KernelRoom::Granted(0);
             outcome
         };
         match outcome {
-            Err(Failure::NoMemory) => return (Flow::NoMemory, FlushHint::Nothing),
+            Err(Failure::NoMemory) => return (Flow::NoMemory, Flusher::Nobody),
             // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
             // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
             Err(Failure::Broken(error)) => {
-                if matches!(error.errno(), libc::EBADF | libc::ENOTSOCK) {
-                    self.history = History::ClosedUnderUs;
-                }
                 self.give_up(stream);
-                if error == Error::NO_MEMORY {
-                    return (Flow::NoMemory, FlushHint::Nothing);
+                if matches!(error.errno(), libc::EBADF | libc::ENOTSOCK) {
+                    self.state = WriteState::ClosedUnderUs;
                 }
+                let flow = if error == Error::NO_MEMORY { Flow::NoMemory } else { Flow::Open };
+                return (flow, Flusher::Nobody);
             }
             Ok(()) => {}
         }
-        self.full = self.is_kernel_full() || (waits && !self.is_granted(stream, total));
-        let flow = if self.full { Flow::Full } else { Flow::Open };
-        (flow, self.hint(total, coalescing))
+        let full = self.is_kernel_full() || (waits && !self.is_granted(stream, total));
+        if full {
+            self.room = KernelRoom::Full;
+        }
+        let flow = if full { Flow::Full } else { Flow::Open };
+        (flow, self.flusher(total, coalescing))
     }
 
     /// Whether the kernel has room for all that waits and as many bytes more. It is asked once per buffer; small writes take far more
     /// of its room than they have bytes, so what it said before the last one is of no use.
     fn is_granted(&mut self, stream: &dyn Stream, more: usize) -> bool {
         let wanted = self.outbox.pending() + more;
-        if wanted > self.granted {
-            self.granted = stream.room();
-        }
-        wanted <= self.granted
+        let granted = match self.room {
+            KernelRoom::Granted(granted) if wanted <= granted => return true,
+            KernelRoom::Granted(_) | KernelRoom::Full => stream.room(),
+        };
+        self.room = KernelRoom::Granted(granted);
+        wanted <= granted
     }
 
-    /// Such as the last one, of `total` bytes, the next one will be.
+    /// Who writes what waits, if the next message is as the last one, of `total` bytes.
     #[inline]
-    fn hint(&mut self, total: usize, coalescing: &Coalescing) -> FlushHint {
-        match &mut self.progress {
-            _ if self.outbox.is_empty() => FlushHint::Nothing,
-            Progress::KernelFull => FlushHint::Nothing,
-            Progress::Flushing { urgent, .. } => {
+    fn flusher(&mut self, total: usize, coalescing: &Coalescing) -> Flusher {
+        match &mut self.state {
+            _ if self.outbox.is_empty() => Flusher::Nobody,
+            WriteState::Idle => {
+                let is_full = self.outbox.pending() + total > BUFFER || self.room == KernelRoom::Full;
+                let flusher = flusher(is_full || coalescing.writes_through(), self.is_watched(), || true);
+                if flusher == Flusher::IoThread {
+                    self.attendance = Attendance::Stuck(0);
+                }
+                flusher
+            }
+            WriteState::Flushing { urgent, .. } => {
                 *urgent |= coalescing.writes_through();
-                FlushHint::Nothing
+                Flusher::Nobody
             }
-            Progress::Idle if self.outbox.pending() + total > BUFFER || self.full || coalescing.writes_through() => {
-                FlushHint::Flush
-            }
-            Progress::Idle if self.watch == Watch::No => {
-                self.watch = Watch::Stuck(0);
-                FlushHint::Watch
-            }
-            Progress::Idle => FlushHint::Nothing,
+            WriteState::KernelFull | WriteState::Over | WriteState::ClosedUnderUs => Flusher::Nobody,
         }
     }
 
     /// Nothing had been waiting: has the kernel taken all?
-    fn after_write(&self) -> Progress {
-        if self.outbox.is_empty() { Progress::Idle } else { Progress::KernelFull }
+    fn after_write(&self) -> WriteState {
+        if self.outbox.is_empty() { WriteState::Idle } else { WriteState::KernelFull }
     }
 
     /// Something to flush, without a lock; to be ended with [`Writing::finish_flush`].
     pub fn start_flush(&mut self) -> Option<Batch> {
-        if self.progress != Progress::Idle {
+        if self.state != WriteState::Idle {
             return None;
         }
         let batch = self.outbox.start_flush()?;
-        self.progress = Progress::Flushing { room: false, urgent: false };
-        self.granted = 0;
-        if self.watch != Watch::No {
-            self.watch = Watch::Stuck(0);
+        self.state = WriteState::Flushing { room: false, urgent: false };
+        if self.room != KernelRoom::Full {
+            self.room = KernelRoom::Granted(0);
+        }
+        if self.is_watched() {
+            self.attendance = Attendance::Stuck(0);
         }
         if let Some(counters) = &self.counters {
             counters.flushed();
@@ -212,44 +217,53 @@ impl Writing {
     /// Takes back the rest of a flush of which `written` bytes have been written, `blocked` by the kernel or not. Says whether
     /// more is to be flushed at once.
     pub fn finish_flush(&mut self, batch: Batch, written: usize, blocked: bool) -> bool {
-        let Progress::Flushing { room, urgent } = self.progress else { return false };
+        let WriteState::Flushing { room, urgent } = self.state else { return false };
         self.outbox.finish_flush(batch, written);
         // Asked meanwhile, the kernel may have told of the room that was before this write.
-        self.granted = self.granted.saturating_sub(written);
-        self.progress = if blocked && !room { Progress::KernelFull } else { Progress::Idle };
-        (blocked || urgent || self.watch == Watch::No) && self.wants_flush()
+        if let KernelRoom::Granted(granted) = &mut self.room {
+            *granted = granted.saturating_sub(written);
+        }
+        self.state = if blocked && !room { WriteState::KernelFull } else { WriteState::Idle };
+        (blocked || urgent || !self.is_watched()) && self.wants_flush()
     }
 
     /// A flush has failed. Nothing more is written.
     pub fn fail_flush(&mut self, batch: Batch, stream: &dyn Stream) {
         self.outbox.finish_flush(batch, 0);
-        self.progress = Progress::Idle;
+        self.state = WriteState::Idle;
         self.give_up(stream);
     }
 
     /// Behind a flush that was `blocked` or not: is there room for messages again, where there was none? Tells it once.
     pub fn has_room_again(&mut self, stream: &dyn Stream, blocked: bool) -> bool {
-        let has_room = !blocked && (self.outbox.is_empty() || self.is_granted(stream, 0));
-        let again = self.full && has_room;
-        self.full &= !again;
-        again
+        if blocked {
+            return false;
+        }
+        let was_full = self.room == KernelRoom::Full;
+        let has_room = self.outbox.is_empty() || self.is_granted(stream, 0);
+        match (was_full, has_room) {
+            (true, true) if self.outbox.is_empty() => self.room = KernelRoom::Granted(0),
+            (true, false) => self.room = KernelRoom::Full,
+            _ => {}
+        }
+        was_full && has_room
     }
 
     /// The kernel says that it has room, or whoever flushes next is to find out.
     pub fn room(&mut self) {
-        match &mut self.progress {
-            Progress::KernelFull => self.progress = Progress::Idle,
-            Progress::Flushing { room, .. } => *room = true,
-            Progress::Idle => {}
+        match &mut self.state {
+            WriteState::KernelFull => self.state = WriteState::Idle,
+            WriteState::Flushing { room, .. } => *room = true,
+            WriteState::Idle | WriteState::Over | WriteState::ClosedUnderUs => {}
         }
     }
 
-    /// Nobody will read what is pending.
+    /// Nobody will read what is pending. A flush that is under way gives up when it comes back.
     pub fn give_up(&mut self, stream: &dyn Stream) {
         let _ = stream.shut_write();
         self.outbox.clear();
-        if self.progress == Progress::KernelFull {
-            self.progress = Progress::Idle;
+        if let WriteState::Idle | WriteState::KernelFull = self.state {
+            self.state = WriteState::Over;
         }
     }
 
@@ -264,13 +278,13 @@ impl Writing {
 
     /// The I/O thread found nothing to flush. False: something has come meanwhile, go on watching.
     pub fn unwatch(&mut self) -> bool {
-        let stuck = match (self.progress, self.watch) {
-            (Progress::KernelFull, Watch::Stuck(looks)) => looks + 1,
-            (Progress::KernelFull, Watch::No) => 1,
+        let stuck = match (self.state, self.attendance) {
+            (WriteState::KernelFull, Attendance::Stuck(looks)) => looks + 1,
+            (WriteState::KernelFull, Attendance::No) => 1,
             _ => 0,
         };
         let goes_on = self.wants_flush() || (1..PATIENCE).contains(&stuck);
-        self.watch = if goes_on { Watch::Stuck(stuck) } else { Watch::No };
+        self.attendance = if goes_on { Attendance::Stuck(stuck) } else { Attendance::No };
         if !goes_on {
             self.outbox.relax();
         }
@@ -279,20 +293,20 @@ impl Writing {
 
     /// Is the I/O thread looking after it?
     pub fn is_watched(&self) -> bool {
-        self.watch != Watch::No
+        self.attendance != Attendance::No
     }
 
     /// Is there something that a flush would write?
     pub fn wants_flush(&self) -> bool {
-        self.progress == Progress::Idle && !self.outbox.is_empty()
+        self.state == WriteState::Idle && !self.outbox.is_empty()
     }
 
     pub fn is_flushing(&self) -> bool {
-        matches!(self.progress, Progress::Flushing { .. })
+        matches!(self.state, WriteState::Flushing { .. })
     }
 
     pub fn is_kernel_full(&self) -> bool {
-        self.progress == Progress::KernelFull
+        self.state == WriteState::KernelFull
     }
 
     /// Bytes accepted that the kernel has not.
@@ -305,13 +319,12 @@ impl Writing {
         self.outbox.written()
     }
 
-    /// Was anything ever sent?
-    pub fn was_used(&self) -> bool {
-        self.history != History::Unused
+    fn is_over(&self) -> bool {
+        matches!(self.state, WriteState::Over | WriteState::ClosedUnderUs)
     }
 
     pub fn is_closed_under_us(&self) -> bool {
-        self.history == History::ClosedUnderUs
+        self.state == WriteState::ClosedUnderUs
     }
 
     /// By which whoever looks after it sees that more is coming.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::UNIX_EPOCH;
 
-use nanomsg::internals::EngineSocket;
+use nanomsg::internals::{EngineSocket, without_controls};
 use nanomsg::{Error, Event, EventKind, Monitor};
 use serde_json::json;
 
@@ -58,11 +58,15 @@ fn is_failure(event: &Event) -> bool {
 
 /// What it is, at which address, with whom, why, and what follows.
 fn as_text(event: &Event) -> String {
-    let mut text = match event.dropped {
+    let text = match event.dropped {
         0 => String::new(),
         dropped => format!("({dropped} events were dropped)\n"),
     };
-    text += &format!("{} {}", event.kind.name().replace('_', " "), String::from_utf8_lossy(&event.address));
+    text + &without_controls(&what_happened(event))
+}
+
+fn what_happened(event: &Event) -> String {
+    let mut text = format!("{} {}", event.kind.name().replace('_', " "), String::from_utf8_lossy(&event.address));
     if !event.peer.is_empty() {
         // Who cannot be reached is with nobody.
         let link = if event.kind == EventKind::ConnectFailed { "at" } else { "with" };
@@ -156,6 +160,12 @@ mod tests {
                 Error::CONN_RESET
             )
         );
+    }
+
+    #[test]
+    fn what_a_peer_says_does_nothing_to_a_terminal() {
+        let refused = Event { reason: "for \x1b[2Jnobody\nconnected".into(), ..event(EventKind::Refused) };
+        assert_eq!(as_text(&refused), "refused tcp://127.0.0.1:5555: for \\u{1b}[2Jnobody\\nconnected");
     }
 
     #[test]

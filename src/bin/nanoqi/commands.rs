@@ -11,7 +11,7 @@ use nanomsg::qi::value::Value;
 use serde_json::{Value as Json, json};
 
 use crate::arguments::{Arguments, Command};
-use crate::outcome::{Failure, Outcome, file, line, usage};
+use crate::outcome::{Failure, Outcome, file, line, note, usage};
 use crate::path::{Member, Target};
 use crate::values::{self, as_json};
 use crate::{log, top, watching};
@@ -159,7 +159,7 @@ fn call(session: &Session, member: &Member, words: &[String], arguments: &Argume
             .and_then(|values| Ok(proxy.call_with(name, &values, &options)?));
         match result {
             Err(failure) if member.is_pattern() => {
-                eprintln!("nanoqi: {label}: {}", failure.text);
+                note(format!("{label}: {}", failure.text));
                 outcome = Err(Failure { code: failure.code, text: String::new() });
             }
             Err(failure) => return Err(failure),

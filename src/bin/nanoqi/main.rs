@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let arguments = match arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(text) => {
-            eprintln!("nanoqi: {text}\nnanoqi --help says how");
+            outcome::note(format!("{text}\nnanoqi --help says how"));
             return ExitCode::from(1);
         }
     };
@@ -32,7 +32,7 @@ fn main() -> ExitCode {
     };
     if let Err(failure) = outcome {
         if !failure.text.is_empty() {
-            eprintln!("nanoqi: {}", failure.text);
+            outcome::note(&failure.text);
         }
         return ExitCode::from(failure.code);
     }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use nanomsg::internals::lines_without_controls;
 use nanomsg::qi::client::CallError;
 
 /// Why the program fails: its exit code, and a line for people.
@@ -56,9 +57,14 @@ pub fn refused(text: impl ToString) -> Failure {
     Failure { code: 4, text: text.to_string() }
 }
 
-/// Prints a line that is not held back.
+/// Tells what is wrong.
+pub fn note(text: impl std::fmt::Display) {
+    eprintln!("nanoqi: {}", lines_without_controls(&text.to_string()));
+}
+
+/// Prints a line that is not held back, or several. What a peer says does nothing to a terminal.
 pub fn line(text: impl std::fmt::Display) -> Outcome {
     let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
+    writeln!(out, "{}", lines_without_controls(&text.to_string()))?;
     Ok(out.flush()?)
 }

@@ -8,7 +8,7 @@ use nanomsg::qi::value::Value;
 use serde_json::json;
 
 use crate::arguments::Arguments;
-use crate::outcome::{Failure, Outcome, line};
+use crate::outcome::{Failure, Outcome, line, note};
 use crate::path::{is_pattern, matches};
 
 /// Methods shown, unless all are wanted.
@@ -78,7 +78,7 @@ fn chosen(session: &Session, patterns: &[String]) -> Result<Vec<Service>, Failur
         });
         match begun {
             Ok(service) => services.push(service),
-            Err(error) => eprintln!("nanoqi: {name}: {error}"),
+            Err(error) => note(format!("{name}: {error}")),
         }
     }
     match services.is_empty() {

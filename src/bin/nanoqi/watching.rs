@@ -9,7 +9,7 @@ use nanomsg::qi::value::Value;
 use serde_json::{Map, json};
 
 use crate::arguments::Arguments;
-use crate::outcome::{Failure, Outcome, line};
+use crate::outcome::{Failure, Outcome, line, note};
 use crate::path::{Member, Target};
 use crate::values::as_json;
 
@@ -53,7 +53,7 @@ fn each<'t>(
         let Ok((number, event)) = events.recv() else { break };
         let event = match event {
             Err(error @ CallError::Payload { .. }) => {
-                eprintln!("nanoqi: {error}");
+                note(error);
                 continue;
             }
             event => event?,

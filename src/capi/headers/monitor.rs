@@ -39,7 +39,7 @@ pub struct nnx_event {
     pub retry: c_int,
     /// When it happened: milliseconds since 1970, by the system's clock.
     pub time: u64,
-    /// The connection: the same in all events of it, and in nnx_describe. 0: it is about none.
+    /// The connection: the same in all events of it, and in nnx_describe; below 2^53. 0: it is about none.
     pub pipe: u64,
     /// So many events were dropped just before this one: 1024 wait for a reader at most, and of more the oldest are dropped.
     pub dropped: u64,

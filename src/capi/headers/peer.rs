@@ -10,8 +10,8 @@ pub const NN_RECV_PEER: i32 = 19832;
 /// The level of the properties below in control data.
 pub const NN_PEER: i32 = -19795;
 
-/// uint64_t: the connection on which the message came, by the number that events (struct nnx_event) and nnx_describe have. It is not used again
-/// soon. Always there.
+/// uint64_t: the connection on which the message came, by the number that events (struct nnx_event) and nnx_describe have. It is below 2^53, which
+/// doubles hold, and not used again soon. Always there.
 pub const NN_PEER_PIPE: i32 = 1;
 /// Text, with a zero at its end: the other end, "127.0.0.1:40123", over ipc "pid 7, uid 1000, gid 1000". Not there over inproc, or if it
 /// is not known.

@@ -48,7 +48,7 @@ pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_o
 }
 
 /// Closes a session with its connections: proxies, subscriptions and calls under way of it fail from now on with ENOTCONN, also what
-/// waits for them in other threads, and for the session itself (a service that is just being connected to may take its 3 s). They
+/// waits for them in other threads, and for the session itself, or a service that is just being connected to. They
 /// are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
@@ -67,6 +67,12 @@ pub extern "C" fn nnqi_is_connected(session: nnqi_session) -> c_int {
     guard(|| Ok(c_int::from(SESSIONS.get(session)?.connection().is_ok())))
 }
 
+/// Bytes in use of a session's memory_limit, which is 16 KiB for each connection when nothing waits; -1 with EBADF. Any thread. (10)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_session_memory(session: nnqi_session) -> i64 {
+    guard(|| Ok(i64::try_from(SESSIONS.get(session)?.memory()).unwrap_or(i64::MAX)))
+}
+
 /// The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
 /// sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
 /// sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
@@ -80,7 +86,9 @@ pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
     })
 }
 
-/// A service by its name. If it is not there, waits for it for at most milliseconds (negative: for ever). Returns 0 with EBADF,
+/// A service by its name. If it is not there, waits for it for at most milliseconds (negative: for ever; 0: does not). Reaching it, over all of
+/// its endpoints, and each thing that its directory is asked, has the shorter of connect_timeout and call_timeout, and no more than is left of milliseconds.
+/// Returns 0 with EBADF,
 /// EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
 /// used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
 /// reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other

@@ -1,12 +1,13 @@
 use std::cell::{Cell, RefCell};
 use std::ffi::{CStr, CString, c_char, c_int};
-use std::io::Write;
 
 use crate::capi::{errno, pointers};
 use crate::core::Error;
+use crate::core::text::lines_without_controls;
 use crate::qi::client::CallError;
 use crate::qi::server::{EmitError, ServerError};
 use crate::sys::stack::with_enough;
+use crate::sys::stderr;
 
 use super::outcome::Returned;
 
@@ -151,7 +152,6 @@ pub unsafe extern "C" fn nnqi_perror(what: *const c_char) -> c_int {
     // SAFETY: a non-null `what` ends with a zero.
     let what = unsafe { pointers::text(what) }.unwrap_or_default();
     let colon = if what.is_empty() { "" } else { ": " };
-    // Whether anybody can read it is nobody's error.
-    let _ = writeln!(std::io::stderr(), "{}{colon}{said}", String::from_utf8_lossy(what));
+    stderr::print_line(&format!("{}{colon}{}", String::from_utf8_lossy(what), lines_without_controls(&said)));
     1
 }

@@ -35,7 +35,8 @@ pub struct nnqi_options {
     pub user: *const c_char,
     /// What goes with user, or NULL.
     pub token: *const c_char,
-    /// Milliseconds for connecting and authenticating; 0: 10000; negative: as long as it takes.
+    /// Milliseconds for connecting and authenticating, to the directory or, over all of its endpoints, to a service; 0: 10000; negative: as
+    /// long as it takes.
     pub connect_timeout: c_int,
     /// 1: connect again when connections are lost, and restore proxies and subscriptions; what fails then is tried again, at most 10 s
     /// later. A subscription ends only if its signal does not come back.
@@ -52,7 +53,7 @@ pub struct nnqi_options {
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
     pub server_name: *const c_char,
     /// Milliseconds for each call, property and subscription of the session's services, and of objects that came from them, that is
-    /// given no time of its own (a negative one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory has the shorter of
+    /// given no time of its own (a negative one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory, and reaching a service, has the shorter of
     /// this and connect_timeout. Objects that came to a method of a server (nnqi_proxy_of) have 5 minutes.
     pub call_timeout: c_int,
     /// Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.

@@ -1,6 +1,7 @@
 use std::ffi::{c_char, c_int};
 use std::sync::{Arc, LazyLock};
 
+use crate::capi::pointers;
 use crate::qi::bus::Provider;
 use crate::qi::endpoint::may_wait;
 
@@ -8,6 +9,7 @@ use super::error::{Failure, guard};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
 use super::options::{nnqi_options, session_options};
+use super::server::nnqi_server_statistics;
 use super::server_options::{nnqi_server_options, server_options};
 use super::view;
 
@@ -89,7 +91,22 @@ pub unsafe extern "C" fn nnqi_unregister(provider: nnqi_provider, name: *const c
     })
 }
 
-/// Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close.
+/// Stores the counts of what a provider serves: nnqi_server_statistics. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_provider_statistics(
+    provider: nnqi_provider,
+    statistics: *mut nnqi_server_statistics,
+) -> c_int {
+    guard(|| {
+        let provider = PROVIDERS.get(provider)?;
+        let found = nnqi_server_statistics::of(provider.statistics(), provider.workers());
+        // SAFETY: a non-null `statistics` has room for one.
+        Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
+    })
+}
+
+/// Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close,
+/// and at most a second for the directory, which takes them back by itself when the connection has ended.
 /// What waits for the directory in other threads fails with ENOTCONN. Returns 0, or -1 with EBADF, or with EDEADLK on a thread that
 /// reads a connection. Any other thread. (11)
 #[unsafe(no_mangle)]

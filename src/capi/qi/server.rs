@@ -6,7 +6,7 @@ use crate::capi::pointers;
 use crate::qi::bus::serve;
 use crate::qi::client::{Proxy, shared_reactor};
 use crate::qi::endpoint::may_wait;
-use crate::qi::server::Server;
+use crate::qi::server::{Server, ServerStatistics};
 
 use super::client::{self, nnqi_proxy};
 use super::error::{Failure, guard};
@@ -33,6 +33,24 @@ pub struct nnqi_server_statistics {
     pub exports: u64,
     /// Events that the open connections have lost because they do not read.
     pub events_dropped: u64,
+    /// Bytes in use of what its connections may keep in memory together (memory_limit), in steps of 16 KiB.
+    pub memory: u64,
+    /// Threads that methods run on now, busy or idle (max_workers).
+    pub workers: u64,
+}
+
+impl nnqi_server_statistics {
+    pub(super) fn of(counts: ServerStatistics, workers: usize) -> nnqi_server_statistics {
+        nnqi_server_statistics {
+            connections: counts.connections as u64,
+            pending_calls: counts.pending_calls as u64,
+            subscriptions: counts.subscriptions as u64,
+            exports: counts.exports as u64,
+            events_dropped: counts.events_dropped,
+            memory: counts.memory as u64,
+            workers: workers as u64,
+        }
+    }
 }
 
 static SERVERS: LazyLock<Handles<Arc<Server>>> = LazyLock::new(|| Handles::new(Kind::Server));
@@ -133,14 +151,8 @@ pub unsafe extern "C" fn nnqi_server_reach(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
     guard(|| {
-        let counts = SERVERS.get(server)?.statistics();
-        let found = nnqi_server_statistics {
-            connections: counts.connections as u64,
-            pending_calls: counts.pending_calls as u64,
-            subscriptions: counts.subscriptions as u64,
-            exports: counts.exports as u64,
-            events_dropped: counts.events_dropped,
-        };
+        let server = SERVERS.get(server)?;
+        let found = nnqi_server_statistics::of(server.statistics(), server.workers());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })

@@ -75,8 +75,9 @@ pub struct nnqi_server_options {
     /// Addresses that are listed for services beside those that are listened on, as tcp://robot.local:9559, and then NULL; or NULL.
     /// They must be such as can be connected to.
     pub advertise: *const *const c_char,
-    /// Threads in all, those inside long methods included; at least workers; 0: 256. When all of them are inside methods and none has come
-    /// back for a second, calls that wait for a thread end with an error.
+    /// Threads in all, those inside long methods included; at least workers; 0: 256. Beyond workers each connection may have as many inside
+    /// methods as are left for the others, so one by itself half of them; its next call ends with an error. When all threads are inside
+    /// methods and none has come back for a second, calls that wait for a thread end with an error, too.
     pub max_workers: c_int,
     /// Bytes that may wait in memory over all connections: messages that have not wholly arrived, calls without an answer, what is
     /// to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection may have as much as is left free, so one by itself

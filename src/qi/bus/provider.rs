@@ -13,14 +13,18 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::qi::calls::{CallError, Connection, Result};
 use crate::qi::client::{ConnectionObserver, Link, Session, SessionOptions};
 use crate::qi::endpoint::may_wait;
 use crate::qi::machine::{machine_id, random_uuid};
 use crate::qi::meta::ServiceInfo;
-use crate::qi::server::{Object, Options, Server, ServerError};
+use crate::qi::server::{Object, Options, Server, ServerError, ServerStatistics};
 use crate::sys::sync::Mutex;
+
+/// How long a provider that closes waits for the directory's answers, which all are asked for at once.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Registers services in a directory and serves them: to whoever dials, and on the directory's own connection, so that a
 /// directory reaches them through any firewall. Dropped, it takes them back and closes its connections. All methods may be
@@ -95,17 +99,16 @@ impl Provider {
         outcome
     }
 
-    /// Takes the services back and closes all connections; waits for the code of methods. Closing twice is no error.
+    /// Takes the services back and closes all connections; waits for the code of methods, and at most a second for the directory.
+    /// Closing twice is no error.
     pub fn close(&self) {
         // Without the turn: who has it may wait for a directory that does not answer, until the session is closed.
         let offers = std::mem::take(&mut *self.registered.offers.lock());
         if let Ok(directory) = self.session.directory() {
-            for id in offers.values().filter_map(|offer| offer.id) {
-                // If it fails, the end of the connection does the same; so a directory that is silent is waited for once.
-                if directory.unregister_service(id) == Err(CallError::TimedOut) {
-                    break;
-                }
-            }
+            let forget = |id| directory.forget_service(id, Some(GOODBYE)).ok();
+            let asked: Vec<_> = offers.values().filter_map(|offer| offer.id).filter_map(forget).collect();
+            // The names are free when this returns. If it fails, the end of the connection does the same.
+            asked.into_iter().for_each(|call| drop(call.wait()));
         }
         self.session.close();
         self.registered.server.close();
@@ -114,6 +117,16 @@ impl Provider {
     /// The session with the directory.
     pub fn session(&self) -> &Session {
         &self.session
+    }
+
+    /// Counts of what it serves.
+    pub fn statistics(&self) -> ServerStatistics {
+        self.registered.server.statistics()
+    }
+
+    /// Threads that its objects work on now, busy or idle.
+    pub fn workers(&self) -> usize {
+        self.registered.server.workers()
     }
 
     /// Where it listens.
@@ -155,7 +168,7 @@ impl Registered {
         if let Err(error) = link.directory.service_ready(id) {
             self.server.remove_registered(id);
             // Else the name would be taken, by us, for as long as the connection lasts.
-            link.directory.forget_service(id);
+            drop(link.directory.forget_service(id, None));
             return Err(error);
         }
         let offer = Offer { object: object.clone(), id: Some(id) };

@@ -74,16 +74,23 @@ impl<T> Slot<T> {
         self.0.lock().content.take()
     }
 
+    /// Takes what it is filled with; `None`: `me` will be notified when there is something.
+    pub fn look(&self, me: &Arc<Parker>) -> Option<T> {
+        self.take_or_wait(me, true)
+    }
+
     /// Takes what it is filled with; see [`wait_for`].
     pub fn wait(&self, reactor: &Reactor, endpoint: Option<&EndPoint>, deadline: Option<Instant>) -> Result<T> {
-        wait_for(reactor, endpoint, deadline, |me, stay| {
-            let mut state = self.0.lock();
-            state.waiters.retain(|other| !Arc::ptr_eq(other, me));
-            let content = state.content.take();
-            if content.is_none() && stay {
-                state.waiters.push(Arc::clone(me));
-            }
-            content
-        })
+        wait_for(reactor, endpoint, deadline, |me, stay| self.take_or_wait(me, stay))
+    }
+
+    fn take_or_wait(&self, me: &Arc<Parker>, stay: bool) -> Option<T> {
+        let mut state = self.0.lock();
+        state.waiters.retain(|other| !Arc::ptr_eq(other, me));
+        let content = state.content.take();
+        if content.is_none() && stay {
+            state.waiters.push(Arc::clone(me));
+        }
+        content
     }
 }

@@ -1,17 +1,20 @@
 //! From a URL to a connection that is authenticated (qi-messaging.md 10).
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::qi::actions::AUTHENTICATE;
 use crate::qi::address::Endpoint;
-use crate::qi::calls::requester::{Target, Waiter};
+use crate::qi::calls::requester::{Outcome, Target, Waiter};
 use crate::qi::capability::{Announced, Capabilities, CapabilityMap};
-use crate::qi::endpoint::{Config, EndPoint, Failure, Pattern, Reason, Taken, Types};
+use crate::qi::endpoint::{
+    Config, EndPoint, Failure, Handshake, Handshaking, NotReached, Pattern, Reason, Taken, Types, Until,
+};
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::payload::PayloadError;
 use crate::qi::value::Reader;
 use crate::reactor::Reactor;
+use crate::reactor::parker::Parker;
 use crate::sys::sync::Mutex;
 
 use super::authentication::{Authentication, AuthenticationStep, Credentials};
@@ -47,73 +50,117 @@ impl Connection {
     /// Connects to `url` and authenticates. Blocks: `EDEADLK` on a thread that reads a connection. The errors tell apart
     /// what is no address, what is not reached, TLS, a server that rejects us (with its words), and nonsense.
     pub fn open(reactor: &Arc<Reactor>, url: &str, options: &DialOptions) -> Result<Arc<Connection>> {
+        Connection::open_unless(reactor, url, options, &|| false)
+    }
+
+    /// [`Connection::open`], unless it is given up meanwhile.
+    pub(super) fn open_unless(
+        reactor: &Arc<Reactor>,
+        url: &str,
+        options: &DialOptions,
+        given_up: &dyn Fn() -> bool,
+    ) -> Result<Arc<Connection>> {
         let address = Endpoint::to_connect(url).map_err(|error| CallError::Address { url: url.into(), error })?;
-        Connection::open_first(reactor, std::slice::from_ref(&address), options)
+        Connection::open_first(reactor, std::slice::from_ref(&address), options, given_up)
             .map_err(|mut errors| errors.pop().unwrap_or(CallError::connect(&address.to_string(), Failure::PeerClosed)))
     }
 
     /// [`Connection::open`] for the first of these endpoints that answers and lets us in; which that is, its
-    /// [`url`](Connection::url) says. One that answers and is of no use leaves the others to be tried, each time within
+    /// [`url`](Connection::url) says. One that is silent, or of no use, does not keep the others from being tried, all within
     /// `options.timeout`; but who does not want us has been found. Fails with an error for each, or that of the refusal alone.
     pub(super) fn open_first(
         reactor: &Arc<Reactor>,
         endpoints: &[Endpoint],
         options: &DialOptions,
+        given_up: &dyn Fn() -> bool,
     ) -> std::result::Result<Arc<Connection>, Vec<CallError>> {
-        let mut left = endpoints.to_vec();
-        let mut errors = Vec::new();
-        while !left.is_empty() {
-            match race(reactor, &left, options) {
-                Ok(connection) => return Ok(connection),
-                Err(Lost::All(failed)) => {
-                    errors.extend(failed);
-                    break;
-                }
-                Err(Lost::Winner(_, error @ CallError::Rejected { .. })) => return Err(vec![error]),
-                Err(Lost::Winner(at, error)) => {
-                    left.remove(at);
-                    errors.push(error);
+        let until = Until { end: deadline_in(options.timeout), given_up };
+        let begin = |endpoint: &Arc<EndPoint>, at: usize| Candidate::new(endpoint, &endpoints[at], options);
+        let opened = EndPoint::connect_first(reactor, endpoints, options.config.clone(), until, begin);
+        let explained = |(endpoint, why): (&Endpoint, NotReached<CallError>)| match why {
+            NotReached::Connecting(failure) => CallError::connect(&endpoint.to_string(), failure),
+            NotReached::Handshake(error) => error,
+        };
+        match opened {
+            Ok(candidate) => Ok(candidate.connection),
+            Err(failures) => Err(endpoints.iter().zip(failures).map(explained).collect()),
+        }
+    }
+}
+
+/// A connection on which authentication is under way.
+struct Candidate {
+    connection: Arc<Connection>,
+    announced: Arc<Announcements>,
+    machine: Authentication,
+    /// What is to be asked next, or where the answer will be.
+    round: AuthenticationRound,
+}
+
+enum AuthenticationRound {
+    Ask(CapabilityMap),
+    Asked(Arc<Slot<Outcome>>),
+}
+
+impl Handshake for Candidate {
+    type Error = CallError;
+
+    fn look(&mut self, caller: &Arc<Parker>) -> Handshaking<CallError> {
+        match self.step(caller) {
+            Ok(false) => Handshaking::Pending,
+            Ok(true) => Handshaking::Done,
+            Err(error) => {
+                self.connection.close();
+                match explained(self.connection.url(), error) {
+                    error @ CallError::Rejected { .. } => Handshaking::Refused(error),
+                    error => Handshaking::Failed(error),
                 }
             }
         }
-        Err(errors)
     }
 }
 
-/// Why no connection came of a race.
-enum Lost {
-    /// No endpoint was reached.
-    All(Vec<CallError>),
-    /// This one was first, and is of no use.
-    Winner(usize, CallError),
-}
-
-fn race(
-    reactor: &Arc<Reactor>,
-    endpoints: &[Endpoint],
-    options: &DialOptions,
-) -> std::result::Result<Arc<Connection>, Lost> {
-    let deadline = deadline_in(options.timeout);
-    let mut made = None;
-    let announced = Arc::new(Announcements::default());
-    let connected =
-        EndPoint::connect_first(reactor, endpoints, options.config.clone(), options.timeout, |endpoint, at| {
-            let connection = Connection::new(endpoint, &endpoints[at].to_string());
-            let heard = connection.and_then(|connection| announced.hear(endpoint).map(|()| connection));
-            made = Some((at, heard));
-        });
-    if let Err(failures) = connected {
-        let failed = |(endpoint, failure): (&Endpoint, Failure)| CallError::connect(&endpoint.to_string(), failure);
-        return Err(Lost::All(endpoints.iter().zip(failures).map(failed).collect()));
+impl Candidate {
+    fn new(endpoint: &Arc<EndPoint>, address: &Endpoint, options: &DialOptions) -> Result<Candidate> {
+        let connection = Connection::new(endpoint, &address.to_string())?;
+        let announced = Arc::new(Announcements::default());
+        announced.hear(endpoint)?;
+        let machine = Authentication::new(options.capabilities, options.credentials.clone());
+        let round = AuthenticationRound::Ask(machine.opening());
+        Ok(Candidate { connection, announced, machine, round })
     }
-    // An end point that is connected has been welcomed.
-    let Some((at, connection)) = made else { return Err(Lost::All(Vec::new())) };
-    let connection = connection.map_err(|error| Lost::Winner(at, error))?;
-    match authenticate(&connection, &announced, options, deadline) {
-        Ok(()) => Ok(connection),
-        Err(error) => {
-            connection.close();
-            Err(Lost::Winner(at, explained(connection.url(), error)))
+
+    /// Goes on as far as it can. True: we are let in.
+    fn step(&mut self, caller: &Arc<Parker>) -> Result<bool> {
+        let url = || self.connection.url().to_owned();
+        loop {
+            let outcome = match &self.round {
+                AuthenticationRound::Ask(map) => {
+                    self.round = AuthenticationRound::Asked(ask(&self.connection, map)?);
+                    continue;
+                }
+                AuthenticationRound::Asked(slot) => match slot.look(caller) {
+                    Some(outcome) => outcome,
+                    None => return Ok(false),
+                },
+            };
+            let reply = match reply(&self.connection, outcome) {
+                Err(CallError::Remote(reason)) => return Err(CallError::Rejected { url: url(), reason }),
+                reply => reply?,
+            };
+            self.machine.announced(self.announced.take());
+            match self.machine.replied(reply) {
+                AuthenticationStep::Again(next) => self.round = AuthenticationRound::Ask(next),
+                AuthenticationStep::Done(shared) => {
+                    self.connection.agree(shared);
+                    self.announced.end();
+                    return Ok(true);
+                }
+                AuthenticationStep::Refused(reason) => return Err(CallError::Rejected { url: url(), reason }),
+                AuthenticationStep::Nonsense(problem) => {
+                    return Err(CallError::Authentication { url: url(), problem });
+                }
+            }
         }
     }
 }
@@ -167,50 +214,25 @@ impl Announcements {
     }
 }
 
-fn authenticate(
-    connection: &Arc<Connection>,
-    announced: &Announcements,
-    options: &DialOptions,
-    deadline: Option<Instant>,
-) -> Result<()> {
-    let url = || connection.url().to_owned();
-    let mut machine = Authentication::new(options.capabilities, options.credentials.clone());
-    let mut map = machine.opening();
-    loop {
-        let reply = match round(connection, &map, deadline) {
-            Err(CallError::Remote(reason)) => return Err(CallError::Rejected { url: url(), reason }),
-            reply => reply?,
-        };
-        machine.announced(announced.take());
-        match machine.replied(reply) {
-            AuthenticationStep::Again(next) => map = next,
-            AuthenticationStep::Done(shared) => {
-                connection.agree(shared);
-                announced.end();
-                return Ok(());
-            }
-            AuthenticationStep::Refused(reason) => return Err(CallError::Rejected { url: url(), reason }),
-            AuthenticationStep::Nonsense(problem) => return Err(CallError::Authentication { url: url(), problem }),
-        }
-    }
-}
-
-/// One Call of authenticate, and the map in its Reply.
-fn round(connection: &Arc<Connection>, map: &CapabilityMap, deadline: Option<Instant>) -> Result<CapabilityMap> {
+/// Begins one Call of authenticate.
+fn ask(connection: &Arc<Connection>, map: &CapabilityMap) -> Result<Arc<Slot<Outcome>>> {
     let signature = CapabilityMap::signature();
     let slot = Arc::new(Slot::default());
     let target = Target { service: 0, object: 0, action: AUTHENTICATE, result: Some(signature.clone()) };
     let failed = |error: PayloadError| CallError::Payload { member: "authenticate".into(), error: Box::new(error) };
-    let call = connection.start(target, Waiter::Slot(Arc::clone(&slot)), deadline, |writer| {
+    connection.start(target, Waiter::Slot(Arc::clone(&slot)), None, |writer| {
         let payload = writer.encode(&map.to_value(), &signature).map_err(|error| failed(error.into()))?;
         Ok((payload, Flags::NONE))
     })?;
-    let outcome = slot.wait(connection.reactor(), Some(connection.endpoint()), deadline);
-    if outcome.is_err() {
-        connection.give_up(call.id);
-    }
+    connection.endpoint().flush();
+    Ok(slot)
+}
+
+/// The map in its Reply.
+fn reply(connection: &Arc<Connection>, outcome: Outcome) -> Result<CapabilityMap> {
     let nonsense = |problem: String| CallError::Authentication { url: connection.url().into(), problem };
-    let value = connection.result(outcome??, &signature).map_err(|error| nonsense(error.to_string()))?;
+    let value =
+        connection.result(outcome?, &CapabilityMap::signature()).map_err(|error| nonsense(error.to_string()))?;
     match CapabilityMap::from_value(&value) {
         Some(Ok(map)) => Ok(map),
         Some(Err(error)) => Err(nonsense(error.to_string())),

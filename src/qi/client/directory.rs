@@ -8,7 +8,7 @@ use crate::qi::directory::DIRECTORY_ID;
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
 use crate::qi::value::Value;
 
-use super::call::CallOptions;
+use super::call::{CallOptions, PendingCall};
 use super::proxy::Proxy;
 use crate::qi::calls::Connection;
 use crate::qi::calls::{CallError, Result};
@@ -75,9 +75,10 @@ impl Directory {
         self.proxy.call("serviceReady", &[id.into()]).map(drop)
     }
 
-    /// [`Directory::unregister_service`] for who does not wait for what comes of it.
-    pub(in crate::qi) fn forget_service(&self, id: u32) {
-        drop(self.proxy.start_call("unregisterService", &[id.into()], &CallOptions::default()));
+    /// [`Directory::unregister_service`] for who does not wait for what comes of it, or only so long.
+    pub(in crate::qi) fn forget_service(&self, id: u32, timeout: Option<Duration>) -> Result<PendingCall> {
+        let options = CallOptions { timeout, at_once: true, ..CallOptions::default() };
+        self.proxy.start_call("unregisterService", &[id.into()], &options)
     }
 
     /// The service is no more.

@@ -97,6 +97,12 @@ impl Session {
         self.0.link().is_ok()
     }
 
+    /// Bytes in use of what its connections may keep in memory: messages that have not wholly arrived, events that nobody has taken, what is to
+    /// be sent, and 16 KiB for each connection ([`Budget`](crate::qi::endpoint::Budget)).
+    pub fn memory(&self) -> usize {
+        self.0.options.dial.config.budget.used()
+    }
+
     /// How often the directory has been connected to again after a loss.
     pub fn reconnections(&self) -> u64 {
         self.0.reconnections()

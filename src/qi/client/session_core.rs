@@ -17,6 +17,7 @@ use crate::qi::message::Message;
 use crate::qi::meta::ServiceInfo;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Reader;
+use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, time_left};
 use crate::sys::interface::all_addresses;
 use crate::sys::sync::Mutex;
@@ -35,14 +36,12 @@ use super::state::ProxyState;
 /// What a session is made with.
 #[derive(Clone, Debug)]
 pub struct SessionOptions {
-    /// For every connection: credentials, TLS, limits, and the time that the directory has (10 s).
+    /// For every connection: credentials, TLS, limits, and the time that connecting has, to the directory or to a service (10 s).
     pub dial: DialOptions,
     /// Time limit of calls, and of subscribing, that have none of their own, also of objects that peers pass; 5 minutes. `None`: none. What the session asks its
-    /// directory has the shorter of this and the time of [`DialOptions::timeout`].
+    /// directory has the shorter of this and the time of [`DialOptions::timeout`], and so has reaching a service, over all of its endpoints:
+    /// they are tried at the same time, each a little later than the one before.
     pub call_timeout: Option<Duration>,
-    /// Time in which one of a service's endpoints must be reached and let us in; 3 s. They are tried at the same time, each
-    /// a little later than the one before. One that answers but is of no use costs the time anew for the rest.
-    pub endpoint_timeout: Duration,
     /// This machine's id, if it is not what [`SessionOptions::default`] would find out.
     pub machine_id: Option<String>,
     /// Connect again when connections are lost, as libqi does not. Off by default. What fails then is tried again, each thing after
@@ -62,7 +61,6 @@ impl Default for SessionOptions {
         SessionOptions {
             dial: DialOptions::default(),
             call_timeout: Some(CALL_TIMEOUT),
-            endpoint_timeout: Duration::from_secs(3),
             machine_id: None,
             reconnect: None,
             reactor: None,
@@ -123,6 +121,8 @@ struct SessionState {
     services: HashMap<String, ServiceInfo>,
     proxies: Vec<Weak<ProxyState>>,
     reconnections: u64,
+    /// Those who are in [`Core::dialling`].
+    dialling: Vec<Arc<Parker>>,
     closed: bool,
 }
 
@@ -165,7 +165,9 @@ impl Core {
 
     /// Connects to the directory, for the first time or again.
     pub fn open(self: &Arc<Self>) -> Result<()> {
-        let connection = Connection::open(&self.reactor, &self.url, &self.options.dial)?;
+        let given_up = || self.is_closed();
+        let connection =
+            self.dialling(|| Connection::open_unless(&self.reactor, &self.url, &self.options.dial, &given_up))?;
         connection.set_call_timeout(self.options.call_timeout);
         if let Some(observer) = &self.observer {
             observer.arrive(&connection)?;
@@ -354,8 +356,10 @@ impl Core {
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
         let endpoints = endpoint_selection::endpoints(info, &ours).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
-        options.timeout = shorter(Some(self.options.endpoint_timeout), deadline);
-        match Connection::open_first(&self.reactor, &endpoints, &options) {
+        options.timeout = shorter(self.options.directory_timeout(), deadline);
+        let given_up = || self.is_closed();
+        match self.dialling(|| Connection::open_first(&self.reactor, &endpoints, &options, &given_up)) {
+            Err(_) if given_up() => Err(Error::NOT_CONNECTED.into()),
             Ok(connection) => {
                 connection.set_call_timeout(self.options.call_timeout);
                 self.note(info, connection)
@@ -363,6 +367,19 @@ impl Core {
             Err(mut errors) if errors.len() == 1 => Err(errors.remove(0)),
             Err(errors) => Err(unreachable(errors.iter().map(CallError::to_string).collect())),
         }
+    }
+
+    /// Dials; [`Core::close`] wakes it.
+    fn dialling<T>(&self, dial: impl FnOnce() -> T) -> T {
+        let me = Parker::mine();
+        self.state.lock().dialling.push(Arc::clone(&me));
+        let outcome = dial();
+        let mut state = self.state.lock();
+        if let Some(at) = state.dialling.iter().position(|other| Arc::ptr_eq(other, &me)) {
+            state.dialling.swap_remove(at);
+        }
+        drop(state);
+        outcome
     }
 
     /// A connection to a service has come about; if another thread was faster, that one's is used.
@@ -395,12 +412,13 @@ impl Core {
     }
 
     pub fn close(&self) {
-        let connections: Vec<_> = {
+        let (connections, dialling) = {
             let mut state = self.state.lock();
             state.closed = true;
             state.services.clear();
-            state.book.remove(|_| true)
+            (state.book.remove(|_| true), std::mem::take(&mut state.dialling))
         };
+        dialling.iter().for_each(|thread| self.reactor.notify(thread));
         connections.iter().for_each(|connection| connection.close());
         self.proxies().iter().for_each(|proxy| proxy.close());
         self.changes.tell();

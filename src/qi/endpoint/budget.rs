@@ -1,14 +1,15 @@
 //! What connections may keep in memory together: one number of bytes for all of a server, or of a client.
 //!
-//! Each connection, and each queue of a subscriber, has an **account**. It may have as much as is left free for the others (a dynamic
-//! threshold, as switches share their buffers): one by itself gets half of the budget, four get a fifth each and leave a fifth. So
-//! nobody can use it up, and who has little always gets some more.
+//! Each connection, and each queue of a subscriber, has an **account**. It may have as much as is left free for the others
+//! ([`share`](crate::qi::share)), and who has little always gets some more.
 //!
 //! Only whole [`QUANTUM`]s are counted, so small messages change nothing that connections share.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::qi::share::is_fair;
 
 /// Bytes of a budget, unless somebody says otherwise.
 const DEFAULT: usize = 256 * 1024 * 1024;
@@ -77,7 +78,7 @@ impl Account {
         let (before, counted) = self.add(bytes);
         let own = whole(before.saturating_add(bytes));
         let all = self.budget.used();
-        if counted == 0 || own <= self.budget.limit().saturating_sub(all) {
+        if counted == 0 || is_fair(own, all, self.budget.limit()) {
             return true;
         }
         self.give(bytes);
@@ -89,7 +90,7 @@ impl Account {
         let before = self.used.load(Ordering::Relaxed);
         let own = whole(before.saturating_add(bytes));
         let all = self.budget.used().saturating_add(own - whole(before));
-        own == whole(before) || own <= self.budget.limit().saturating_sub(all)
+        own == whole(before) || is_fair(own, all, self.budget.limit())
     }
 
     /// Takes them whether there is room or not: for what is there already.

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
-use crate::reactor::WaitMode;
+use crate::reactor::{Polled, WaitMode};
 
 use super::budget::QUANTUM;
 use super::failure::Reason;
@@ -31,7 +31,7 @@ impl EndPoint {
                 return Ok(());
             }
             self.open.store(false, Ordering::Release);
-            let lingers = output.registration.is_some() && !self.config.linger.is_zero() && output.failure().is_none();
+            let lingers = output.polled != Polled::Not && !self.config.linger.is_zero() && output.failure().is_none();
             if let Some(me) = self.me.upgrade().filter(|_| lingers) {
                 output.timers.push(self.reactor.arm(Instant::now() + self.config.linger, me, LINGER));
             }
@@ -77,7 +77,7 @@ impl EndPoint {
             self.account.give(QUANTUM);
             let timers = std::mem::take(&mut output.timers);
             let senders: Wakes = output.senders.drain(..).collect();
-            (output.stream.take(), output.registration.take(), timers, senders)
+            (output.stream.take(), output.polled.take(), timers, senders)
         };
         if let Some(registration) = registration {
             self.reactor.deregister(registration);

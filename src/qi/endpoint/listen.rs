@@ -190,7 +190,7 @@ fn open(address: Endpoint, config: &Config) -> Result<(Door, Endpoint), Failure>
             let socket = listen(&host, port)?;
             let port = socket_address(socket.local_addr()).map_or(port, |address| address.port());
             let identity = config.tls_server.clone().filter(|_| scheme == Scheme::Tcps);
-            Ok((Door::Tcp(Listening(Owned::new(socket)), identity), Endpoint::Host { scheme, host, port }))
+            Ok((Door::Tcp(Listening(Owned::new(socket)?), identity), Endpoint::Host { scheme, host, port }))
         }
         Endpoint::Unix(path) => {
             let listener = IPC.listen(path.as_bytes(), &EndpointOptions::default()).map_err(Failure::Address)?;

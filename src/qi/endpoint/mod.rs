@@ -80,6 +80,7 @@ use output::Output;
 pub use crate::transport::tls::{TlsClient, TlsServer};
 pub use budget::Budget;
 pub use config::{Config, Statistics};
+pub use dial::{Handshake, Handshaking, NotReached, Until};
 pub use failure::{Failure, Reason};
 pub use filter::{Filter, Pattern, Types, Verdict};
 pub use handlers::Taken;

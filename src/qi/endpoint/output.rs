@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 use crate::core::Result;
 use crate::reactor::parker::Parker;
 use crate::reactor::timers::TimerId;
-use crate::reactor::{Reactor, Registration};
-use crate::transport::coalescing::Coalescing;
+use crate::reactor::{Polled, Reactor};
+use crate::transport::coalescing::{Coalescing, Flusher, flusher};
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
 
@@ -63,12 +63,10 @@ enum WriteTurn {
 pub struct Output {
     pub queue: Outgoing,
     pub stream: Option<Arc<dyn Stream>>,
-    pub registration: Option<Registration>,
+    pub polled: Polled,
     pub timers: SmallVec<[TimerId; 2]>,
     phase: OutputPhase,
     turn: WriteTurn,
-    /// The poll tells of writability.
-    watching: bool,
     coalescing: Coalescing,
     /// Messages that had been received when the last write ended.
     received: Option<u64>,
@@ -78,17 +76,6 @@ pub struct Output {
     pub senders: Vec<Arc<Parker>>,
     /// Threads that wait for the end.
     pub close_waiters: Vec<Arc<Parker>>,
-}
-
-/// Who writes what has just been appended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Writer {
-    /// The thread that appended it.
-    Appender,
-    /// Somebody who is at it, or will be.
-    Other,
-    /// The I/O thread, once it is told.
-    IoThread,
 }
 
 /// How a write of a batch ended.
@@ -104,11 +91,10 @@ impl Output {
         Output {
             queue: Outgoing::new(config.send_limit, config.send_reserve, account),
             stream: Some(stream),
-            registration: None,
+            polled: Polled::Not,
             timers: SmallVec::new(),
             phase: OutputPhase::Open,
             turn: WriteTurn::Anybody,
-            watching: false,
             coalescing: Coalescing::alone(),
             received: None,
             tended: false,
@@ -194,51 +180,43 @@ impl Output {
 
     pub fn watch(&mut self, reactor: &Reactor, source: Arc<dyn Source>, key: u64) -> Result<()> {
         if let Some(stream) = &self.stream {
-            self.registration = Some(reactor.register(stream.fd(), source, key, false)?);
+            self.polled = Polled::register(reactor, stream.fd(), source, key, false)?;
         }
         Ok(())
     }
 
     /// Registers the descriptor anew, so that what is ready now is reported again (readiness is edge-triggered).
     pub fn rewatch(&mut self, reactor: &Reactor) {
-        if let Some(registration) = self.registration {
-            // It is registered and open; if there were no memory, the next event would report the rest.
-            let _ = reactor.watch_writable(registration, self.watching);
-        }
+        self.polled.report_again(reactor);
     }
 
     /// A message of `size` bytes has been appended by a thread that does not read this connection.
-    pub fn appended(&mut self, size: usize, was_empty: bool, received: u64, in_stream: bool) -> Writer {
+    pub fn appended(&mut self, size: usize, was_empty: bool, received: u64, in_stream: bool) -> Flusher {
         if self.turn != WriteTurn::Anybody {
-            return Writer::Other;
+            return Flusher::Nobody;
         }
-        if self.queue.queued() > CORKED || self.coalescing.writes_through() {
-            return Writer::Appender;
-        }
-        // Something has come since the last write: this may be the answer that somebody waits for.
+        // Something has come since the last write: this may be the answer that somebody waits for. Events wait for the I/O thread's
+        // next look, an answer behind them does not.
         let answers = !in_stream && self.received != Some(received);
-        if self.tended {
-            // Events wait for the I/O thread's next look, an answer behind them does not.
-            return if answers { Writer::Appender } else { Writer::Other };
-        }
-        if was_empty && (in_stream || (!answers && self.coalescing.in_stream(size))) {
-            self.tended = true;
-            return Writer::IoThread;
-        }
-        Writer::Appender
+        let is_full = self.queue.queued() > CORKED;
+        let hurry = is_full || (self.tended && answers) || self.coalescing.writes_through();
+        let flusher =
+            flusher(hurry, self.tended, || was_empty && (in_stream || (!answers && self.coalescing.in_stream(size))));
+        self.tended |= flusher == Flusher::IoThread;
+        flusher
     }
 
     /// Is there anything to write now? If not, the I/O thread goes on to other things. Neither is it needed when so much
     /// waits that the appenders write.
     pub fn needs_tending(&mut self) -> bool {
-        let idle = self.turn == WriteTurn::KernelFull || !self.may_write() || self.registration.is_none();
+        let idle = self.turn == WriteTurn::KernelFull || !self.may_write() || self.polled == Polled::Not;
         self.tended = !idle && !self.queue.is_empty() && self.queue.queued() <= CORKED;
         self.tended
     }
 
     /// What to write now, if that is this thread's business.
     pub fn start_write(&mut self) -> Option<(Arc<dyn Stream>, Batch)> {
-        let may = self.registration.is_some() && self.turn == WriteTurn::Anybody && self.may_write();
+        let may = self.polled != Polled::Not && self.turn == WriteTurn::Anybody && self.may_write();
         let stream = self.stream.as_ref().filter(|_| may)?;
         if self.queue.is_empty() && !stream.has_unwritten() {
             return None;
@@ -263,20 +241,17 @@ impl Output {
             Wrote::Part if self.stream.as_ref().is_some_and(|stream| stream.awaits_peer()) => {}
             Wrote::Part => {
                 self.turn = WriteTurn::KernelFull;
-                self.watching = true;
-                self.rewatch(reactor);
+                self.polled.report_room(reactor, true);
             }
             Wrote::Failed(error) => {
                 self.broke(error.into());
                 self.queue.clear();
                 // If there is nothing to read, writability tells the reader to look.
-                self.watching = true;
-                self.rewatch(reactor);
+                self.polled.report_room(reactor, true);
             }
         }
-        if self.queue.is_empty() && self.watching && self.turn == WriteTurn::Anybody {
-            self.watching = false;
-            self.rewatch(reactor);
+        if self.queue.is_empty() && self.polled.reports_room() && self.turn == WriteTurn::Anybody {
+            self.polled.report_room(reactor, false);
         }
         if self.queue.has_drained() { self.senders.drain(..).collect() } else { Wakes::new() }
     }
@@ -372,14 +347,14 @@ mod tests {
         let (mut output, _other) = output();
         output.queue.push(&Message::post(1, 2, 3, 4, Bytes::new()), 28);
         output.turn = WriteTurn::KernelFull;
-        assert_eq!(output.appended(28, true, 1, false), Writer::Other);
+        assert_eq!(output.appended(28, true, 1, false), Flusher::Nobody);
         output.has_room();
-        assert_eq!(output.appended(28, true, 1, false), Writer::Appender);
+        assert_eq!(output.appended(28, true, 1, false), Flusher::Sender);
         output.turn = WriteTurn::Taken;
         output.has_room();
         assert_eq!(
             (output.turn, output.appended(28, true, 1, false)),
-            (WriteTurn::Taken, Writer::Other),
+            (WriteTurn::Taken, Flusher::Nobody),
             "a writer writes on"
         );
     }
@@ -393,11 +368,11 @@ mod tests {
             output.queue.push(&Message::post(1, 2, 3, 4, Bytes::new()), 0);
             output.appended(28, was_empty, received, in_stream)
         };
-        assert_eq!(append(5, true, None), Writer::IoThread, "the stream begins");
-        assert_eq!(append(5, true, None), Writer::Other);
-        assert_eq!(append(6, true, None), Writer::Other, "a question alone does not hurry the events");
-        assert_eq!(append(6, false, None), Writer::Appender, "its answer does");
-        assert_eq!(append(6, false, Some(6)), Writer::Other, "one write for one question");
-        assert_eq!(append(7, false, Some(6)), Writer::Appender);
+        assert_eq!(append(5, true, None), Flusher::IoThread, "the stream begins");
+        assert_eq!(append(5, true, None), Flusher::Nobody);
+        assert_eq!(append(6, true, None), Flusher::Nobody, "a question alone does not hurry the events");
+        assert_eq!(append(6, false, None), Flusher::Sender, "its answer does");
+        assert_eq!(append(6, false, Some(6)), Flusher::Nobody, "one write for one question");
+        assert_eq!(append(7, false, Some(6)), Flusher::Sender);
     }
 }

@@ -8,10 +8,11 @@ use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::parker::Parker;
 use crate::reactor::{Request, WaitMode, Watched};
+use crate::transport::coalescing::Flusher;
 
 use super::config::count;
 use super::failure::{Failure, Reason};
-use super::output::{CORKED, Writer, Wrote, write};
+use super::output::{CORKED, Wrote, write};
 use super::queue::wake_all;
 use super::{EndPoint, STREAM, reentrancy};
 
@@ -93,14 +94,14 @@ impl EndPoint {
         let was_empty = output.queue.is_empty();
         output.queue.push(message, size);
         self.write_counters.appended(size as usize);
-        let writer = match reentrancy::is_reading(self.address()) {
-            true if output.queue.queued() <= CORKED => Writer::Other,
-            true => Writer::Appender,
+        let flusher = match reentrancy::is_reading(self.address()) {
+            true if output.queue.queued() <= CORKED => Flusher::Nobody,
+            true => Flusher::Sender,
             false => output.appended(size as usize, was_empty, self.received(), in_stream),
         };
         drop(output);
         count(&self.counters.sent, 1);
-        self.have_written(writer);
+        self.have_written(flusher);
         Some(Ok(Sent::Accepted))
     }
 
@@ -168,7 +169,7 @@ impl EndPoint {
                 return;
             }
         }
-        self.have_written(Writer::IoThread);
+        self.have_written(Flusher::IoThread);
     }
 
     /// Messages that have come.
@@ -176,11 +177,11 @@ impl EndPoint {
         self.counters.received.load(Ordering::Relaxed)
     }
 
-    fn have_written(&self, writer: Writer) {
-        match writer {
-            Writer::Other => {}
-            Writer::Appender => self.flush(),
-            Writer::IoThread => {
+    fn have_written(&self, flusher: Flusher) {
+        match flusher {
+            Flusher::Nobody => {}
+            Flusher::Sender => self.flush(),
+            Flusher::IoThread => {
                 if let Some(me) = self.me.upgrade() {
                     let watched = Watched { source: me, key: STREAM, counters: self.write_counters.clone() };
                     self.reactor.request(Request::Watch(watched));

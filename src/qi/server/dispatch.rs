@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::qi::actions::{PROPERTY, SET_PROPERTY};
 use crate::qi::calls::{CallError, Received};
 use crate::qi::convert::convert;
+use crate::qi::directory::DIRECTORY_ID;
 use crate::qi::endpoint::contained;
-use crate::qi::message::Message;
+use crate::qi::message::{Header, Message};
 use crate::qi::payload::read_arguments;
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value};
@@ -16,6 +17,7 @@ use super::model::{
     Address, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, Remote, Responder, Task,
 };
 use super::object::count;
+use super::peer::InsideMethod;
 use super::reading::{members, reading_failed};
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency::LatencyEstimate;
@@ -23,6 +25,10 @@ use crate::qi::workers::latency::LatencyEstimate;
 /// What a call ends with that no worker came for.
 const STUCK: &str = "The call was dropped: all threads of the server (max_workers) are inside methods, and none has come back for long. \
     Methods may be waiting for each other.";
+
+/// What one ends with whose connection holds up so many threads already that others would have none.
+const TOO_MANY_THREADS: &str = "The call was dropped: other calls of this connection are inside methods, on its share of the server's \
+    threads (half of those that are left of max_workers).";
 
 impl Task {
     pub fn is_of(&self, call: &Arc<InboundCall>) -> bool {
@@ -82,10 +88,7 @@ impl Object {
         let (refused, others) = self.0.mailbox.abandon(call_of_theirs, |task| Arc::clone(task.crew()));
         for task in refused {
             let Task::Message { inbound, .. } = task else { continue };
-            if inbound.claim() {
-                count(&self.0.counters.refused_calls);
-                inbound.peer.control(Message::error_to(&inbound.header, STUCK));
-            }
+            self.refuse(&inbound, STUCK);
         }
         if let Some(crew) = others {
             crew.submit(self);
@@ -93,15 +96,37 @@ impl Object {
     }
 
     fn work(&self, task: Task) {
-        match task {
-            Task::Run { run, .. } => run(),
-            Task::Message { inbound, message } => {
-                if inbound.start() {
-                    count(&self.0.counters.handled);
-                    self.handle(inbound, &message);
-                }
+        let (inbound, message) = match task {
+            Task::Run { run, .. } => return run(),
+            Task::Message { inbound, message } => (inbound, message),
+        };
+        if !inbound.start() {
+            return;
+        }
+        let Header { service, action, .. } = message.header;
+        // The directory, and what reads a property, is no code of the program's, so it is not long.
+        let mut inside = None;
+        if service != DIRECTORY_ID && action != PROPERTY {
+            inside = InsideMethod::begin(&inbound.peer);
+            if inside.is_none() {
+                return self.refuse(&inbound, TOO_MANY_THREADS);
             }
         }
+        count(&self.0.counters.handled);
+        self.handle(inbound, &message);
+        drop(inside);
+    }
+
+    /// What has been accepted is not done.
+    fn refuse(&self, inbound: &Arc<InboundCall>, text: &str) {
+        if !inbound.claim() {
+            return;
+        }
+        if inbound.post {
+            return count(&self.0.counters.dropped_posts);
+        }
+        count(&self.0.counters.refused_calls);
+        inbound.peer.control(Message::error_to(&inbound.header, text));
     }
 
     fn latency(&self, task: &Task) -> &LatencyEstimate {

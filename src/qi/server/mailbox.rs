@@ -14,12 +14,19 @@
 //! Connections take turns, so that one with two thousand tasks does not keep another waiting for them. Each task has the number of the
 //! **round** that it is for: the present one, or the one after that of its connection's last task. The queue is in the order of the rounds,
 //! so in that of arrival for each connection.
+//!
+//! # Room
+//!
+//! A connection may have as much in the mailbox as it leaves free ([`share`](crate::qi::share)), and one task always: so
+//! however many fill it, who has nothing in it is not turned away.
 
 use std::collections::{HashMap, VecDeque};
 
+use crate::qi::share::is_fair;
 use crate::sys::sync::Mutex;
 
-/// How much a mailbox holds. A connection's share is half of each; a single task of any size has room in an empty one.
+/// How much a mailbox holds. A connection may have as much of each as it leaves free, so one by itself half, and always a single task of any
+/// size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Tasks.
@@ -50,13 +57,9 @@ struct MailboxLoad {
 }
 
 impl MailboxLoad {
-    fn has_room(self, bytes: usize, limits: Limits) -> bool {
-        self.tasks == 0 || (self.tasks < limits.tasks && self.bytes.saturating_add(bytes) <= limits.bytes)
-    }
-
-    fn add(&mut self, bytes: usize) {
-        self.tasks += 1;
-        self.bytes += bytes;
+    /// With one task more.
+    fn with(self, bytes: usize) -> MailboxLoad {
+        MailboxLoad { tasks: self.tasks + 1, bytes: self.bytes.saturating_add(bytes) }
     }
 
     fn subtract(&mut self, bytes: usize) {
@@ -99,6 +102,10 @@ impl<T> MailboxState<T> {
         self.queue.insert(at, entry);
     }
 
+    fn load_of(&self, connection: u64) -> MailboxLoad {
+        self.shares.get(&connection).map(|share| share.load).unwrap_or_default()
+    }
+
     fn left(&mut self, origin: Origin) {
         let Origin::Connection { id, bytes } = origin else { return };
         self.whole.subtract(bytes);
@@ -134,14 +141,15 @@ impl<T> Mailbox<T> {
         let round = match origin {
             Origin::Server { about } => state.shares.get(&about).map_or(now + 1, |share| share.last.max(now)),
             Origin::Connection { id, bytes } => {
-                let half = Limits { tasks: self.limits.tasks.div_ceil(2), bytes: self.limits.bytes / 2 };
-                let share = state.shares.get(&id).copied().unwrap_or_default();
-                if !state.whole.has_room(bytes, self.limits) || !share.load.has_room(bytes, half) {
+                let (own, whole) = (state.load_of(id).with(bytes), state.whole.with(bytes));
+                let fair = is_fair(own.tasks, whole.tasks, self.limits.tasks)
+                    && is_fair(own.bytes, whole.bytes, self.limits.bytes);
+                if own.tasks > 1 && !fair {
                     return Err(task);
                 }
-                state.whole.add(bytes);
+                state.whole = whole;
                 let share = state.shares.entry(id).or_default();
-                share.load.add(bytes);
+                share.load = own;
                 share.last = now.max(share.last) + 1;
                 share.last
             }

@@ -25,6 +25,7 @@ use super::mailbox::Mailbox;
 use super::statistics::{Begun, Instrumentation};
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency::LatencyEstimate;
+use crate::qi::workers::run_queue::Threads;
 
 /// Code that answers calls. It may keep the [`Call`] and answer later, from any thread.
 pub type Handler = dyn Fn(Call) + Send + Sync;
@@ -287,6 +288,9 @@ pub(super) struct Common {
     pub waiting: AtomicUsize,
     pub may_wait: usize,
     pub answer_wait: Duration,
+    /// Its threads, and how many of them are inside methods.
+    pub threads: Threads,
+    pub inside: AtomicUsize,
 }
 
 /// The calls of one connection by their ids. libqi answers two calls of one id twice, and so do we.
@@ -297,6 +301,8 @@ pub(super) struct Peer {
     pub connection: Arc<dyn Connection>,
     /// What its calls count on.
     pub account: Arc<Account>,
+    /// Threads that are inside methods for it.
+    pub inside: AtomicUsize,
     /// What makes our calls of its objects.
     pub requester: Arc<Requester>,
     pub common: Arc<Common>,

@@ -18,6 +18,7 @@ use super::model::{Address, Common, InboundCall, Object, Peer};
 use super::object::count;
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency;
+use crate::qi::workers::run_queue::Threads;
 
 /// Calls of one connection that may be without an answer.
 pub(super) const MAX_CALLS: usize = 64 * 1024;
@@ -30,15 +31,42 @@ const MAX_WANTED: usize = 256 * 1024;
 const NO_ROOM: &str = "The answer was dropped: its caller does not read, or the server has no memory for it now.";
 
 impl Common {
-    pub fn new(crew: &Arc<Crew<Object>>, workers: usize, answer_wait: Duration) -> Common {
+    pub fn new(crew: &Arc<Crew<Object>>, threads: Threads, answer_wait: Duration) -> Common {
         Common {
             crew: Arc::clone(crew),
             next_object: AtomicU32::new(3),
             next_passed: AtomicU32::new(FIRST_PASSED),
             waiting: AtomicUsize::new(0),
-            may_wait: workers.saturating_sub(1).max(1),
+            may_wait: threads.at_once.saturating_sub(1).max(1),
             answer_wait,
+            threads,
+            inside: AtomicUsize::new(0),
         }
+    }
+}
+
+/// A thread that is inside a method for a connection, until this is dropped.
+///
+/// Beyond the threads that work at once, each connection may have as many inside methods as are left for the others, as it is with
+/// memory: one by itself half of all, and one thread is always left, for what is no method of the program's.
+pub(super) struct InsideMethod(Arc<Peer>);
+
+impl InsideMethod {
+    /// `None`: it has its share.
+    pub fn begin(peer: &Arc<Peer>) -> Option<InsideMethod> {
+        let common = &peer.common;
+        let all = common.inside.fetch_add(1, Ordering::Relaxed) + 1;
+        let own = peer.inside.fetch_add(1, Ordering::Relaxed) + 1;
+        let begun = InsideMethod(Arc::clone(peer));
+        let Threads { at_once, limit } = common.threads;
+        (all <= at_once.max(1) || own <= limit.saturating_sub(all)).then_some(begun)
+    }
+}
+
+impl Drop for InsideMethod {
+    fn drop(&mut self) {
+        self.0.inside.fetch_sub(1, Ordering::Relaxed);
+        self.0.common.inside.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -56,6 +84,7 @@ impl Peer {
         Peer {
             requester: connection.requester(),
             account: connection.account(),
+            inside: AtomicUsize::new(0),
             connection,
             common: Arc::clone(common),
             auth: Mutex::new(auth),

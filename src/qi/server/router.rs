@@ -73,7 +73,7 @@ impl Router {
             authenticator,
             services: Mutex::default(),
             peers: Mutex::default(),
-            common: Arc::new(Common::new(pool.crew(), workers.at_once, answer_wait)),
+            common: Arc::new(Common::new(pool.crew(), workers, answer_wait)),
             workers: pool,
             on_end: Mutex::default(),
             stopped: AtomicBool::new(false),

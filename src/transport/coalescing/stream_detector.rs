@@ -31,6 +31,11 @@ pub const REST: Duration = Duration::from_millis(10);
 /// slices of 4 ms), or waits until its receiver has read, is back before.
 pub const KEPT: Duration = Duration::from_millis(50);
 
+/// Of a short time; a longer one is long enough.
+const fn nanos(time: Duration) -> u32 {
+    if time.as_secs() > 0 { u32::MAX } else { time.subsec_nanos() }
+}
+
 /// For one socket, or for one thread.
 #[derive(Clone, Copy, Debug)]
 pub struct StreamDetector {
@@ -42,9 +47,9 @@ pub struct StreamDetector {
     close: bool,
     /// Past both marks, and not quiet for long since.
     streams: bool,
-    /// What has been used of each mark, as the time that makes up for it.
-    messages: Duration,
-    bytes: Duration,
+    /// What has been used of each mark, as the time that makes up for it, in nanoseconds.
+    messages: u32,
+    bytes: u32,
 }
 
 impl Default for StreamDetector {
@@ -55,8 +60,7 @@ impl Default for StreamDetector {
 
 impl StreamDetector {
     pub const fn new() -> StreamDetector {
-        let none = Duration::ZERO;
-        StreamDetector { last: None, answers: false, close: false, streams: false, messages: none, bytes: none }
+        StreamDetector { last: None, answers: false, close: false, streams: false, messages: 0, bytes: 0 }
     }
 
     /// Looks at the clock for the message under way: does it follow closely? Whoever answers does not, and needs no clock.
@@ -96,24 +100,25 @@ impl StreamDetector {
 
     /// It is a stream, as another detector knows.
     pub fn join(&mut self) {
-        *self = StreamDetector { streams: true, messages: REST, bytes: REST, ..*self };
+        *self = StreamDetector { streams: true, messages: nanos(REST), bytes: nanos(REST), ..*self };
     }
 
     fn use_up(&mut self, messages: u32, size: usize) {
         let bytes = u32::try_from(size).unwrap_or(u32::MAX).clamp(LEAST, BURST_BYTES);
         // Rounded up, so that the marks are reached at the number that they say.
-        let share = |used, of| REST * used / of + Duration::from_nanos(1);
-        let most = if self.streams { KEPT } else { REST };
+        let share = |used: u32, of: u32| (u64::from(nanos(REST)) * u64::from(used) / u64::from(of)) as u32 + 1;
+        let most = nanos(if self.streams { KEPT } else { REST });
         self.messages = (self.messages + share(messages, BURST_MESSAGES)).min(most);
         self.bytes = (self.bytes + share(bytes, BURST_BYTES)).min(most);
-        self.streams |= self.messages == REST && self.bytes == REST;
+        self.streams |= self.messages == nanos(REST) && self.bytes == nanos(REST);
     }
 
     fn rest(&mut self, time: Duration) {
+        let time = nanos(time);
         self.messages = self.messages.saturating_sub(time);
         self.bytes = self.bytes.saturating_sub(time);
-        if self.streams && self.bytes.is_zero() {
-            (self.streams, self.messages) = (false, Duration::ZERO);
+        if self.streams && self.bytes == 0 {
+            (self.streams, self.messages) = (false, 0);
         }
     }
 

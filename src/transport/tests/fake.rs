@@ -9,11 +9,11 @@ use crate::core::lifecycle::Ending;
 use crate::core::socket::Flow;
 use crate::core::{Error, Message, Result};
 use crate::transport::blocks::Blocks;
-use crate::transport::coalescing::Coalescing;
+use crate::transport::coalescing::decision::Decision;
+use crate::transport::coalescing::{Coalescing, Flusher};
 use crate::transport::framing::{Framing, Prefix, Sp};
 use crate::transport::pipe::{Behind, PipeContext, PipeEvent, PipeEvents, Ready, StreamPipe};
 use crate::transport::stream::Stream;
-use crate::transport::writing::FlushHint;
 
 pub const OWN: u16 = 0x50;
 pub const PEER: u16 = 0x51;
@@ -243,16 +243,17 @@ impl Rig {
     }
 
     pub fn send(&mut self, body: &[u8]) -> Flow {
-        let mut coalescing = Coalescing::decided(self.in_stream);
+        let mut coalescing = Coalescing::default();
+        coalescing.0.decided = Some(Decision { in_stream: self.in_stream, close: self.in_stream, size: 0 });
         coalescing.set_wanted(!self.through);
         let mut message = Message::copy_of(body).unwrap();
         if self.pipe.append(&message, &coalescing) {
             self.appended += 1;
             return Flow::Open;
         }
-        let (flow, hint) = self.pipe.send(&mut message, false, &mut coalescing);
-        assert!(hint != FlushHint::Watch || self.pipe.is_watched());
-        if hint == FlushHint::Flush {
+        let (flow, flusher) = self.pipe.send(&mut message, false, &mut coalescing);
+        assert!(flusher != Flusher::IoThread || self.pipe.is_watched());
+        if flusher == Flusher::Sender {
             self.flush().unwrap();
         }
         flow

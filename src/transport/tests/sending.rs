@@ -1,5 +1,6 @@
 //! Sending: the bytes on the wire are exactly those of the messages, in order, however little the kernel takes.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use crate::core::socket::Flow;
@@ -80,6 +81,26 @@ fn messages_in_a_stream_leave_before_they_exceed_a_segment() {
             sizes.extend((size > 0).then_some(size));
         }
         assert!(sizes.len() >= 3 && sizes.iter().all(|size| (55_000..=65_483).contains(size)), "{size}: {sizes:?}");
+    }
+}
+
+/// The socket hears of the end by an event, and sends on until then: that costs no more calls of the system.
+#[test]
+fn behind_a_write_that_failed_nothing_is_tried_any_more() {
+    for in_stream in [false, true] {
+        let mut rig = Rig::active(&SP_TCP);
+        rig.fake.script().fail = Some((1, ErrorKind::BrokenPipe));
+        assert_eq!(rig.send(b"lost"), Flow::Open);
+        assert!(rig.fake.script().shut, "the peer is told");
+        let calls = rig.fake.script().calls;
+        rig.in_stream = in_stream;
+        for size in [0, 5, 100_000] {
+            assert_eq!(rig.send(&bodies(&[size])[0]), Flow::Open);
+        }
+        let asked = rig.fake.script().asked;
+        assert_eq!((rig.fake.script().calls, asked, rig.pipe.unsent()), (calls, 0, 0));
+        assert!(!rig.pipe.wants_write() && !rig.pipe.wants_flush() && !rig.pipe.is_watched());
+        assert_eq!(rig.pipe.carried().messages_sent, 4, "as those that are lost with a connection are");
     }
 }
 

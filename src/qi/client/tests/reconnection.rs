@@ -9,7 +9,9 @@ use super::fake::directory::*;
 use super::fake::*;
 use crate::qi::bus::Provider;
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
-use crate::qi::client::{Backoff, CallError, Connection, Proxy, Session, SessionOptions, SubscribeOptions};
+use crate::qi::client::{
+    Backoff, CallError, Connection, DialOptions, Proxy, Session, SessionOptions, SubscribeOptions,
+};
 use crate::qi::endpoint::Reason;
 use crate::qi::message::{Message, Type};
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
@@ -122,14 +124,16 @@ fn a_provider_that_closes_waits_for_a_silent_directory_once() {
         }
         tell.send(asked).unwrap();
     });
-    let options = SessionOptions { call_timeout: Some(std::time::Duration::from_secs(2)), ..persistent() };
+    // Nothing else of this session has a time limit.
+    let dial = DialOptions { timeout: None, ..options() };
+    let options = SessionOptions { dial, call_timeout: None, ..persistent() };
     let provider = Provider::start(&directory.url, &[], options, Options::default()).unwrap();
     let (object, _) = counting();
     for name in ["A", "B", "C"] {
         provider.register(name, &object).unwrap();
     }
     provider.close();
-    assert_eq!(told.recv_timeout(LIMIT).unwrap(), 1, "the end of the connection does the rest");
+    assert_eq!(told.recv_timeout(LIMIT).unwrap(), 3, "it has been asked to forget all of them");
     directory.finish();
 }
 

@@ -1,9 +1,12 @@
 //! Sessions with directories of other kinds (qi-messaging.md 11 and 12).
 
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
 use super::fake::directory::*;
 use super::fake::*;
 use crate::qi::capability::Capabilities;
-use crate::qi::client::{CallError, Session, SessionOptions};
+use crate::qi::client::{CallError, DialOptions, Session, SessionOptions};
 use crate::qi::message::{Message, Type};
 use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
@@ -91,28 +94,78 @@ fn adder() -> Fake {
     })
 }
 
-/// No endpoint is waited for while another one answers, however long it may take.
-#[cfg(feature = "tls")]
+/// What a session does that waits for others longer than a test may take.
+fn patient() -> SessionOptions {
+    let dial = DialOptions { timeout: Some(Duration::from_secs(3600)), ..options() };
+    SessionOptions { dial, call_timeout: None, ..session_options() }
+}
+
+/// The kernel accepts, and nobody answers.
+fn silent(how_many: usize) -> Vec<TcpListener> {
+    (0..how_many).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect()
+}
+
+fn urls<'l>(scheme: &'l str, listeners: &'l [TcpListener]) -> impl Iterator<Item = String> + 'l {
+    listeners.iter().map(move |silent| format!("{scheme}://{}", silent.local_addr().unwrap()))
+}
+
+/// No endpoint is waited for while another one answers, however long it may take, and whether TLS or the peer itself is silent.
 #[test]
 fn a_silent_endpoint_does_not_hold_up_the_others() {
-    let service = adder();
-    // The kernel accepts, and nobody answers the handshake.
-    let silent: Vec<_> = (0..3).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    let mut endpoints: Vec<_> =
-        silent.iter().map(|silent| format!("tcps://{}", silent.local_addr().unwrap())).collect();
-    endpoints.push(service.url.clone());
-    let patient = SessionOptions { endpoint_timeout: std::time::Duration::from_secs(3600), ..session_options() };
-    let (session, directory) = session_with(endpoints, patient);
-    let old = session.service("Old").unwrap();
-    assert_eq!(old.call_to::<i32>("add", &[2.into(), 3.into()]).unwrap(), 5);
-    // Those that were slower have been closed.
-    for silent in silent {
-        let (mut connection, _) = silent.accept().unwrap();
-        let mut said = Vec::new();
-        std::io::Read::read_to_end(&mut connection, &mut said).unwrap();
+    let schemes: &[_] = if cfg!(feature = "tls") { &["tcp", "tcps"] } else { &["tcp"] };
+    for scheme in schemes {
+        let (service, silent) = (adder(), silent(3));
+        let mut endpoints: Vec<_> = urls(scheme, &silent).collect();
+        endpoints.push(service.url.clone());
+        let (session, directory) = session_with(endpoints, patient());
+        let old = session.service("Old").unwrap();
+        assert_eq!(old.call_to::<i32>("add", &[2.into(), 3.into()]).unwrap(), 5);
+        // Those that were slower have been closed.
+        for silent in silent {
+            let (mut connection, _) = silent.accept().unwrap();
+            let mut said = Vec::new();
+            std::io::Read::read_to_end(&mut connection, &mut said).unwrap();
+        }
+        session.close();
+        service.finish();
+        directory.finish();
     }
-    session.close();
-    service.finish();
+}
+
+/// The time limit is one, not one for each endpoint, and that of calls counts as well as that of connecting.
+#[test]
+fn silent_endpoints_take_no_longer_than_the_session_waits() {
+    let silent = silent(30);
+    for calls_wait in [true, false] {
+        let limits = [Duration::from_secs(2), Duration::from_secs(3600)];
+        let [calls, connecting] = if calls_wait { limits } else { [limits[1], limits[0]] };
+        let dial = DialOptions { timeout: Some(connecting), ..options() };
+        let options = SessionOptions { dial, call_timeout: Some(calls), ..session_options() };
+        let (session, directory) = session_with(urls("tcp", &silent).collect(), options);
+        let since = Instant::now();
+        let error = session.service("Old").map(drop).unwrap_err();
+        assert!(matches!(&error, CallError::Unreachable { endpoints, .. } if endpoints.len() == 30), "{error}");
+        assert!(since.elapsed() >= limits[0], "not before its time");
+        // For each would be a minute.
+        assert!(since.elapsed() < LIMIT, "{:?}", since.elapsed());
+        session.close();
+        directory.finish();
+    }
+}
+
+#[test]
+fn closing_ends_the_wait_for_a_silent_endpoint() {
+    let silent = silent(1);
+    let (session, directory) = session_with(urls("tcp", &silent).collect(), patient());
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| session.service("Old").map(drop));
+        // It is being asked to let us in.
+        let (mut connection, _) = silent[0].accept().unwrap();
+        std::io::Read::read_exact(&mut connection, &mut [0; 1]).unwrap();
+        session.close();
+        let error = waiting.join().unwrap().unwrap_err();
+        assert!(error.is_disconnection(), "{error}");
+    });
     directory.finish();
 }
 

@@ -4,6 +4,8 @@ use super::requests;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::ends::*;
 use crate::core::Error;
 use crate::qi::endpoint::{Config, EndPoint, Failure, Pattern, Reason, Sent, Taken, Types, WhenFull};
@@ -243,6 +245,47 @@ fn a_burst_is_written_though_nobody_waits() {
             wait_until(|| client.unsent_bytes() == 0);
         }
     }
+}
+
+/// One that has sent very many messages, and another that has sent one meanwhile: nobody waits for more than a turn's messages.
+#[test]
+fn others_have_their_turn_after_so_many_messages() {
+    const SENT: u32 = 5000;
+    const TURN: usize = 1024;
+    let (flood, came_after) = (Count::default(), Arc::new(Mutex::new(None)));
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (count, note, wait) = (flood.clone(), Arc::clone(&came_after), Mutex::new(wait));
+    let server = Server::tcp(Config::accepting(), move |endpoint| {
+        endpoint.set_authenticated();
+        let (count, note) = (count.clone(), Arc::clone(&note));
+        let sink = move |_: &EndPoint, message: &Message| {
+            match message.header.action {
+                1 => count.more(),
+                2 => *note.lock().unwrap() = Some(count.get()),
+                _ => {}
+            }
+            Taken::Yes
+        };
+        endpoint.make_sink(Pattern::types(Types::of(Type::Event)), Arc::new(sink), None).unwrap();
+    });
+    let (mut many, mut one) = (server.raw(), server.raw());
+    let there = server.accepted();
+    let wait = move |_: &EndPoint, _: &Message| {
+        wait.lock().unwrap().recv_timeout(LIMIT).unwrap();
+        Taken::Yes
+    };
+    there.make_sink(Pattern::types(Types::of(Type::Post)), Arc::new(wait), None).unwrap();
+    server.accepted();
+    // The thread that reads is inside of the first until all has come.
+    write_message(&mut many, &Message::post(0, 2, 1, 1, Bytes::new()));
+    let events: Vec<u8> = (0..SENT).flat_map(|id| event(id, 1, "").encode().unwrap()).collect();
+    std::io::Write::write_all(&mut many, &events).unwrap();
+    write_message(&mut one, &event(1, 2, ""));
+    release.send(()).unwrap();
+    wait_until(|| flood.get() == SENT as usize);
+    wait_until(|| came_after.lock().unwrap().is_some());
+    let came_after = came_after.lock().unwrap().unwrap();
+    assert!(came_after <= TURN, "after {came_after} messages of the other");
 }
 
 #[test]

@@ -43,16 +43,33 @@ fn several_at_a_time_if_the_object_may() {
 }
 
 #[test]
-fn shares_are_half() {
-    let mailbox = Mailbox::new(Limits { tasks: 5, bytes: 1000 }, 1);
+fn each_leaves_as_much_as_it_has() {
+    let mailbox = Mailbox::new(Limits { tasks: 6, bytes: 1000 }, 1);
     for task in 0..3 {
         assert!(mailbox.push(from(1, 0), task).is_ok());
     }
-    assert_eq!(mailbox.push(from(1, 0), 3), Err(3), "its share is 3");
+    assert_eq!(mailbox.push(from(1, 0), 3), Err(3), "one by itself has half");
     assert!(mailbox.push(from(2, 0), 4).is_ok());
-    assert!(mailbox.push(from(3, 0), 5).is_ok());
-    assert_eq!(mailbox.push(from(4, 0), 6), Err(6), "the whole is 5");
+    assert_eq!(mailbox.push(from(2, 0), 5), Err(5), "of what the first one has left, again half");
+    assert!(mailbox.push(from(3, 400), 6).is_ok());
+    assert_eq!(mailbox.push(from(1, 0), 7), Err(7), "it has more than is left");
     assert_eq!(mailbox.waiting(), 5);
+}
+
+#[test]
+fn who_has_nothing_in_it_has_room_however_many_flood_it() {
+    let mailbox = Mailbox::new(Limits { tasks: 64, bytes: 1000 }, 1);
+    for connection in 1..=100 {
+        while mailbox.push(from(connection, 20), connection).is_ok() {}
+    }
+    let before = mailbox.waiting();
+    assert!(before < 64 + 100, "{before}");
+    assert_eq!(mailbox.push(from(200, 5000), 200), Ok(false), "a newcomer, with a task of any size");
+    assert_eq!(mailbox.push(from(200, 0), 200), Err(200), "it has one now");
+    while mailbox.take().is_some_and(|whose| whose != 200) {}
+    assert!(before - mailbox.waiting() <= 100, "it waits for one turn of each, not for all that they have sent");
+    while mailbox.take().is_some() {}
+    assert!(mailbox.push(from(1, 500), 1).is_ok() && mailbox.push(from(1, 0), 1).is_ok(), "all of it has come back");
 }
 
 #[test]
@@ -81,7 +98,7 @@ fn connections_take_turns_and_each_keeps_its_order() {
 fn bytes_count_and_come_back() {
     let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 100 }, 1);
     assert_eq!(mailbox.push(from(1, 1000), 0), Ok(true), "an empty one takes anything");
-    assert_eq!(mailbox.push(from(2, 1), 1), Err(1));
+    assert_eq!(mailbox.push(from(1, 1), 1), Err(1));
     assert!(mailbox.push(Origin::Server { about: 0 }, 2).is_ok(), "what is ours has no limit");
     mailbox.take();
     assert!(mailbox.push(from(1, 50), 3).is_ok());

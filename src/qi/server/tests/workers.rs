@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::qi::message::Message;
+use crate::qi::message::{Message, Type};
 use crate::qi::server::{Answer, Call, Object, ObjectBuilder};
 use crate::qi::workers::run_queue::{PATIENCE, Threads};
 use crate::qi::workers::{Crew, Workers};
@@ -101,7 +101,7 @@ fn meets(barrier: &Arc<Barrier>) -> Object {
 
 #[test]
 fn methods_that_wait_for_other_objects_do_not_wait_for_ever() {
-    let world = World::with_threads(Threads { at_once: 1, limit: 4 }, None);
+    let world = World::with_threads(Threads { at_once: 1, limit: 8 }, None);
     let (tell, told) = mpsc::channel::<()>();
     let told = crate::sys::sync::Mutex::new(told);
     // Three that wait for what a fourth will do.
@@ -130,7 +130,7 @@ fn methods_that_wait_for_other_objects_do_not_wait_for_ever() {
 
 #[test]
 fn when_all_threads_are_inside_methods_a_call_is_told_so() {
-    let world = World::with_threads(Threads { at_once: 1, limit: 2 }, None);
+    let world = World::with_threads(Threads { at_once: 2, limit: 2 }, None);
     let (release, wait) = mpsc::channel::<()>();
     let wait = Arc::new(crate::sys::sync::Mutex::new(wait));
     let inside = Arc::new(AtomicUsize::new(0));
@@ -172,6 +172,58 @@ fn when_all_threads_are_inside_methods_a_call_is_told_so() {
     client.call_at((4, 1, 100), Bytes::new());
     tick_until(&world, &client, 1);
     assert_eq!(done.load(Ordering::SeqCst), 2);
+    world.router.stop();
+}
+
+/// Half of the threads that are left, and one is always left for the directory and what reads properties.
+#[test]
+fn a_connection_has_a_share_of_the_threads() {
+    const SHARES: [usize; 4] = [4, 2, 1, 0];
+    let world = World::with_threads(Threads { at_once: 1, limit: 8 }, None);
+    let (release, wait) = mpsc::channel::<()>();
+    let wait = Arc::new(crate::sys::sync::Mutex::new(wait));
+    let mut builder = ObjectBuilder::new();
+    builder.concurrency(32);
+    let inside = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&inside);
+    builder.method("wait", "()", "v", move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        wait.lock().recv_timeout(LONG).unwrap();
+        Ok(Answer::void())
+    });
+    builder.property("level", "i", 7);
+    let object = builder.build().unwrap();
+    world.router.add_service(SERVICE, &object);
+    let clients = SHARES.map(|_| world.client());
+    for (client, share) in clients.iter().zip(SHARES) {
+        let before = inside.load(Ordering::SeqCst);
+        for _ in 0..share + 2 {
+            client.call(100, Bytes::new());
+        }
+        client.message(Message::post(7, SERVICE, 1, 100, Bytes::new()));
+        let refused = tick_until(&world, client, 2);
+        assert!(refused.iter().all(|answer| error(answer).contains("share")), "{refused:?}");
+        let deadline = std::time::Instant::now() + LONG;
+        while inside.load(Ordering::SeqCst) < before + share {
+            assert!(std::time::Instant::now() < deadline, "{before} + {share}");
+            std::thread::yield_now();
+        }
+        // What is no method has a thread.
+        client.call(5, dynamic("level".into()));
+        let answer = tick_until(&world, client, 1);
+        assert_eq!(answer[0].header.ty, Type::Reply, "{answer:?}");
+    }
+    assert_eq!(inside.load(Ordering::SeqCst), 7);
+    let statistics = object.statistics();
+    assert_eq!((statistics.refused_calls, statistics.dropped_posts, statistics.waiting), (8, 4, 0));
+    (0..7).for_each(|_| release.send(()).unwrap());
+    for (client, share) in clients.iter().zip(SHARES) {
+        tick_until(&world, client, share);
+    }
+    // All of it is given back.
+    release.send(()).unwrap();
+    clients[3].call(100, Bytes::new());
+    assert_eq!(tick_until(&world, &clients[3], 1)[0].header.ty, Type::Reply);
     world.router.stop();
 }
 

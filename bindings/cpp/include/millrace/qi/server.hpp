@@ -95,6 +95,12 @@ public:
     }
     void remove(const std::string& name) { detail::check(nnqi_unregister(handle_.get(), name.c_str())); }
 
+    struct nnqi_server_statistics statistics() const {
+        struct nnqi_server_statistics counts{};
+        detail::check(nnqi_provider_statistics(handle_.get(), &counts));
+        return counts;
+    }
+
 private:
     detail::handle<nnqi_provider_close> handle_;
 };
