@@ -7,7 +7,7 @@ const streams = require('./streams.js');
 const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
 const { newSlot, operation, turnDue } = require('./hub.js');
 const { int32, verify, whole } = require('./limits.js');
-const { TIMEOUTS, define, hasOption } = require('./options.js');
+const { TIMEOUTS, bytesOf, define, hasOption, rawValue } = require('./options.js');
 const { Waiting } = require('./waiting.js');
 
 const PROTOCOLS = {
@@ -35,14 +35,6 @@ function newBlock() {
 
 // Where small messages are put together that go out at once.
 const outgoing = Buffer.allocUnsafeSlow(64 * 1024);
-
-/** What is to be sent as bytes: a string is UTF-8. */
-function bytesOf(data) {
-  if (typeof data === 'string') return Buffer.from(data);
-  if (ArrayBuffer.isView(data)) return data;
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
-  throw new TypeError('a message is a Buffer, a typed array, an ArrayBuffer or a string');
-}
 
 class Messages extends EventEmitter {
   #native;
@@ -363,7 +355,7 @@ class Messages extends EventEmitter {
   }
 
   setOption(level, option, value) {
-    const raw = typeof value === 'number' ? int32(value, 'value') : Buffer.from(value);
+    const raw = rawValue(value, 'the value of an option');
     check(this.#native.setOption(int32(level, 'level'), int32(option, 'option'), raw), 'setOption');
   }
 
@@ -400,4 +392,4 @@ Messages.prototype[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] = f
   return this.close();
 };
 
-module.exports = { Messages, PROTOCOLS, bytesOf };
+module.exports = { Messages, PROTOCOLS };

@@ -38,6 +38,14 @@ const kinds = {
   },
 };
 
+/** Bytes of a program as bytes: a string is UTF-8. */
+function bytesOf(data, otherwise = 'a message is a Buffer, a typed array, an ArrayBuffer or a string') {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (ArrayBuffer.isView(data)) return data;
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  throw new TypeError(otherwise);
+}
+
 const TIMEOUTS = {
   sendTimeout: [0, 4, 'time'],
   receiveTimeout: [0, 5, 'time'],
@@ -86,6 +94,13 @@ const GENERIC = {
   tlsInsecureNoVerification: [-19794, 10, 'flag'],
 };
 
+/** The value of an option that is known by its number only. */
+function rawValue(value, name) {
+  if (typeof value === 'number') return kinds.integer.write(value, name);
+  const bytes = bytesOf(value, 'the value of an option is an integer, a string or bytes');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Defines accessors on a class; `native` and `changed` are how they reach the socket. */
 function define(target, table, native, changed = () => {}) {
   for (const [name, [level, number, kind]] of Object.entries(table)) {
@@ -113,4 +128,4 @@ function hasOption(socket, name) {
   return false;
 }
 
-module.exports = { TELLING_PEERS, TIMEOUTS, RESENDING, DEADLINE, GENERIC, define, hasOption };
+module.exports = { TELLING_PEERS, TIMEOUTS, RESENDING, DEADLINE, GENERIC, bytesOf, define, hasOption, rawValue };

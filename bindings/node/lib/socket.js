@@ -6,9 +6,9 @@ const { Context } = require('./context.js');
 const { MillraceError, check, translate, EAGAIN } = require('./errors.js');
 const { hub, newSlot, turnDue } = require('./hub.js');
 const { int32, milliseconds, verify, whole } = require('./limits.js');
-const { Messages, bytesOf } = require('./messages.js');
+const { Messages } = require('./messages.js');
 const { Monitor } = require('./monitor.js');
-const { GENERIC, TELLING_PEERS, define } = require('./options.js');
+const { GENERIC, TELLING_PEERS, bytesOf, define } = require('./options.js');
 const { Waiting } = require('./waiting.js');
 
 const STATISTICS = {
