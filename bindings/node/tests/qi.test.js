@@ -371,7 +371,9 @@ test('the end of a connection is told', LIMIT, async (t) => {
   const server = await qi.serve('tcp://127.0.0.1:0');
   await server.register('Desk', new Desk());
   const client = await qi.connect(server.url);
-  t.after(() => client.close());
+  // A connection alone keeps no process alive, nor does waiting for its end.
+  const alive = setInterval(() => {}, 1000);
+  t.after(() => (clearInterval(alive), client.close()));
   const proxy = await client.service('Desk');
   const events = await proxy.said.subscribe();
   const ended = once(client, 'disconnected');
