@@ -7,7 +7,7 @@ use crate::qi::json::{dynamic_from_json, from_json, to_json};
 use crate::qi::value::{Reader, encode};
 
 use super::build::nnqi_value;
-use super::error::{Failure, guard};
+use super::error::{Failure, boundary};
 use super::view;
 
 /// The value of a JSON text that ends with a zero (UTF-8), of this signature: arrays are lists or tuples, objects are maps
@@ -17,7 +17,7 @@ use super::view;
 /// Example: nnqi_value steps = nnqi_from_json("[[1.5, 2.0], [0.0, 1.0]]", "[(dd)]");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_from_json(json: *const c_char, signature: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         if json.is_null() {
             return Err(Error::FAULT.into());
         }
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn nnqi_from_json(json: *const c_char, signature: *const c
 /// Example: nnqi_to_json(value, text, sizeof text);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_to_json(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         let text = to_json(view.value()?).map_err(Failure::invalid)?.to_string();
         // SAFETY: a non-null `buffer` has room for `size` bytes.
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn nnqi_encode(
     buffer: *mut c_void,
     size: usize,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         let value = view.value()?;
         let bytes = if signature.is_null() {
@@ -81,7 +81,7 @@ pub unsafe extern "C" fn nnqi_encode(
 /// Example: nnqi_value arguments = nnqi_decode("(is)", bytes, sizeof bytes);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_decode(signature: *const c_char, bytes: *const c_void, len: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `signature` ends with a zero.
         let signature = unsafe { view::signature(signature) }?;
         // SAFETY: a non-null `bytes` has `len` bytes.

@@ -5,7 +5,7 @@ use crate::qi::signature::Kind;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::view;
 
 /// A reference to an object. Service and object name it on the connection it came through, and on no other.
@@ -31,7 +31,7 @@ fn wrong(value: &Value, wanted: &str) -> Failure {
 /// Example: if (nnqi_kind(value) == '[') printf("a list of %d\n", (int)nnqi_count(value));
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
-    guard(|| {
+    boundary(|| {
         Ok(c_int::from(match view::get(value)?.value()?.signature().kind() {
             Kind::Void | Kind::Nothing | Kind::Unknown => b'v',
             Kind::Bool => b'b',
@@ -63,7 +63,7 @@ pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
 /// Example: nnqi_signature(value, text, sizeof text);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
+    boundary(|| {
         let text = view::get(value)?.value()?.signature().to_string();
         // SAFETY: a non-null `buffer` has room for `size` bytes.
         unsafe { view::copy_text(text.as_bytes(), buffer, size) }
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, 
 /// Stores a bool as 0 or 1. As all that read a value, it looks into dynamics: results of untyped methods are those. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c_int {
-    guard(|| match *view::looked_into(value)?.value()? {
+    boundary(|| match *view::looked_into(value)?.value()? {
         // SAFETY: a non-null `flag` has room for an int.
         Value::Bool(found) => Ok(unsafe { pointers::write(flag, c_int::from(found)) }.map(|()| 0)?),
         ref other => Err(wrong(other, "a bool")),
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c
 /// Example: if (nnqi_get_int(value, &number) < 0) nnqi_perror("age");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_int(value: nnqi_value, number: *mut i64) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `number` has room for one.
         Ok(unsafe { pointers::write(number, integer(value)?) }.map(|()| 0)?)
     })
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn nnqi_get_int(value: nnqi_value, number: *mut i64) -> c_
 /// The same for numbers that are not negative; a negative one is ERANGE. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_uint(value: nnqi_value, number: *mut u64) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `number` has room for one.
         Ok(unsafe { pointers::write(number, integer(value)?) }.map(|()| 0)?)
     })
@@ -111,7 +111,7 @@ fn integer<T: TryFrom<i128>>(value: nnqi_value) -> Result<T> {
 /// with EBADF, EINVAL (it is no number) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) -> c_int {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let found = match *view.value()? {
             Value::Float(found) => f64::from(found),
@@ -129,7 +129,7 @@ pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) ->
 /// Example: const char *name = nnqi_get_string(value, &len); printf("%.*s\n", (int)len, name);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> *const c_char {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::String(text) = view.value()? else { return Err(wrong(view.value()?, "a string")) };
         // SAFETY: a non-null `len` has room for a size.
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> 
 /// The bytes of raw data; otherwise as nnqi_get_string. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_raw(value: nnqi_value, len: *mut usize) -> *const c_void {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::Raw(bytes) = view.value()? else { return Err(wrong(view.value()?, "raw data")) };
         // SAFETY: a non-null `len` has room for a size.
@@ -168,7 +168,7 @@ unsafe fn store_length(place: *mut usize, len: usize) -> Result<()> {
 /// Example: if (nnqi_copy_string(value, text, sizeof text) >= (int64_t)sizeof text) puts("cut");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::String(text) = view.value()? else { return Err(wrong(view.value()?, "a string")) };
         // SAFETY: a non-null `buffer` has room for `size` bytes.
@@ -180,7 +180,7 @@ pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char
 /// none of these). Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let count = match view.value()? {
             Value::List(list) => list.items.len(),
@@ -198,7 +198,7 @@ pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
 /// Example: nnqi_value first = nnqi_item(value, 0);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         match view.value()? {
             Value::List(_) | Value::Tuple(_) | Value::Optional(_) => Ok(view::add_view(view.child(index)?)),
@@ -211,13 +211,13 @@ pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
 /// Example: nnqi_value key = nnqi_map_key(value, 0), its_value = nnqi_map_value(value, 0);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_map_key(value: nnqi_value, index: usize) -> nnqi_value {
-    guard(|| entry(value, index, 0))
+    boundary(|| entry(value, index, 0))
 }
 
 /// The value of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_map_value(value: nnqi_value, index: usize) -> nnqi_value {
-    guard(|| entry(value, index, 1))
+    boundary(|| entry(value, index, 1))
 }
 
 fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
@@ -234,7 +234,7 @@ fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
 /// Example: nnqi_value x = nnqi_find(value, "x");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_find(value: nnqi_value, name: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
@@ -267,7 +267,7 @@ fn is_text(key: &Value, text: &str) -> bool {
 /// Example: nnqi_value inside = nnqi_unwrap(value);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         match view.value()? {
             Value::Dynamic(dynamic) => Ok(view::add_view(view::content(&view, dynamic)?)),
@@ -280,7 +280,7 @@ pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
 /// thread. (7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_object(value: nnqi_value, reference: *mut nnqi_reference) -> c_int {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::Object(object) = view.value()? else { return Err(wrong(view.value()?, "an object")) };
         let found = nnqi_reference {
@@ -297,7 +297,7 @@ pub unsafe extern "C" fn nnqi_get_object(value: nnqi_value, reference: *mut nnqi
 /// 1 if both are equal in type (names of structs aside) and content, else 0; -1 with EBADF. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_equal(a: nnqi_value, b: nnqi_value) -> c_int {
-    guard(|| {
+    boundary(|| {
         let (a, b) = (view::get(a)?, view::get(b)?);
         Ok(c_int::from(a.value()? == b.value()?))
     })
