@@ -39,6 +39,7 @@ mod listening;
 mod mailbox;
 mod model;
 mod object;
+mod outbox;
 mod passing;
 mod peer;
 mod reading;
