@@ -56,6 +56,7 @@ static void values_by_format(void) {
     CHECK_ERR(nnqi_unpack(pair, NULL), EFAULT);
     CHECK_OK(nnqi_free(pair));
     NONE(nnqi_pack("c", 128), EINVAL);
+    NONE(nnqi_pack("f", 1e300), EINVAL);
     NONE(nnqi_pack("(s", "x"), EINVAL);
     NONE(nnqi_pack("s", NULL), EFAULT);
     NONE(nnqi_pack(NULL), EFAULT);

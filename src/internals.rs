@@ -6,7 +6,9 @@
 pub use crate::core::text::lines_without_controls;
 pub use crate::core::text::without_controls;
 pub use crate::core::{Body, Chunk, Header, Kind, Message, Readiness};
-pub use crate::facade::{Closing, Context, EngineSocket, PeerSender, Probe, Session, Wait, device, loopback, poll};
+pub use crate::facade::{
+    Closing, Context, EngineSocket, PeerSender, Probe, Session, SharedFd, Wait, device, loopback, poll,
+};
 pub use crate::protocol::bus::BUS;
 pub use crate::protocol::find;
 pub use crate::protocol::pair::PAIR;

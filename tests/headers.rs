@@ -62,7 +62,7 @@ const BUS: Header = Header {
         "qi/endpoint.rs",
         "qi/objects.rs",
         "qi/requests.rs",
-        "qi/given.rs",
+        "qi/arguments.rs",
         "qi/members.rs",
         "qi/server_options.rs",
         "qi/server.rs",
@@ -156,7 +156,7 @@ const HEADERS: [Header; 21] = [
     },
     Header {
         name: "qi_service",
-        parts: &["objects", "requests", "given", "members", "server_options", "server", "provider"],
+        parts: &["objects", "requests", "arguments", "members", "server_options", "server", "provider"],
         includes: &["qi_client.h"],
         text: Some("headers/qi_service.text.h"),
         ..BUS

@@ -511,6 +511,11 @@ fn nanoqi_serves_nobody_with_half_of_its_credentials() {
         (&["serve", "tcp://127.0.0.1:0", "--user", "nao"], Some(""), "--user without a token"),
         (&["serve", "tcps://127.0.0.1:0", "--cert", "x.pem"], None, "--cert and --key belong together"),
         (&["serve", "tcps://127.0.0.1:0", "--cert", "Cargo.toml", "--key", "Cargo.toml"], None, "in PEM"),
+        // Nor certificates, for what goes out in plain text.
+        (&["serve", "tcp://127.0.0.1:0", "--cert", "Cargo.toml", "--key", "Cargo.toml"], None, "in plain text"),
+        (&["serve", "tcps://127.0.0.1:0", "--ca", "Cargo.toml"], None, "--ca is for who connects"),
+        (&["list", "--qi-url", "tcp://127.0.0.1:1", "--ca", "Cargo.toml"], None, "in plain text"),
+        (&["list", "--qi-url", "tcps://127.0.0.1:1", "--cert", "Cargo.toml"], None, "are for serve"),
     ] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
         command.args(words).env_remove("NANOQI_TOKEN").envs(variable.map(|text| ("NANOQI_TOKEN", text)));

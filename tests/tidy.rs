@@ -42,7 +42,7 @@ const PURE: [&str; 2] = ["core", "protocol"];
 const IMPURE: [&str; 8] = ["mio", "socket2", "Instant", "SystemTime", "thread", "net", "fs", "Condvar"];
 
 /// Types whose name is that of another type, too. A type is named by its role; this number may only become smaller.
-const SHARED_NAMES: usize = 162;
+const SHARED_NAMES: usize = 148;
 
 const FILE: usize = 500;
 const FUNCTION: usize = 70;
@@ -258,9 +258,13 @@ fn files_and_functions_stay_small() {
     fail_if_any(complaints, "small files, small functions");
 }
 
-/// Structs with more flags than three: most of what they could say cannot be. These are lists of facts that have nothing to do with each
-/// other. The list may only become shorter.
-const FLAGS: [(&str, usize); 4] = [("Reactor", 4), ("Capabilities", 6), ("Kind", 4), ("Arguments", 4)];
+/// Structs with more flags than three: most of what they could say cannot be. In these everything can be, for a reason (DESIGN.md, "The
+/// order of the house"). The list may only become shorter.
+const FLAGS: [(&str, usize, &str); 3] = [
+    ("Reactor", 4, "set by different threads without a lock"),
+    ("Capabilities", 6, "names on the wire, each of them on or off as the peer likes"),
+    ("Arguments", 4, "switches of nanoqi's command line"),
+];
 
 /// How many fields of a struct are flags.
 fn flags(body: &str) -> usize {
@@ -279,7 +283,7 @@ fn states_are_no_bundles_of_flags() {
             let Some(end) = end_of_block(&source.shipped, at) else { continue };
             let name =
                 source.shipped[at..].split(|letter: char| !letter.is_ascii_alphanumeric()).nth(1).unwrap_or_default();
-            let most = FLAGS.iter().find(|(known, _)| *known == name).map_or(3, |(_, most)| *most);
+            let most = FLAGS.iter().find(|(known, ..)| *known == name).map_or(3, |(_, most, _)| *most);
             let count = flags(&source.shipped[at..end]);
             if count > most {
                 let line = line_of(&source.shipped, at);

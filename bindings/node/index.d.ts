@@ -8,7 +8,10 @@ export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike;
 export interface WaitOptions {
   /** Ends the wait: the promise is rejected with an `AbortError`; nothing was sent or taken. */
   signal?: AbortSignal;
-  /** Milliseconds; the promise is rejected with `ETIMEDOUT`. Else `sendTimeout` or `receiveTimeout` of the socket. */
+  /**
+   * Milliseconds, at least 0 (24 days at most), or `Infinity`; the promise is rejected with `ETIMEDOUT`. Else `sendTimeout` or
+   * `receiveTimeout` of the socket.
+   */
   timeout?: number;
 }
 

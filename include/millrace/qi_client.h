@@ -538,7 +538,7 @@ NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value v
  * Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any
  * size may wait); later ones are dropped and counted.
  * Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
- * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
+ * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal, queue is 0), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
  * thread that reads a connection). Any other thread. (15)
  */
 NN_EXPORT nnqi_subscription nnqi_subscribe(nnqi_proxy proxy, const char *signal, size_t queue);

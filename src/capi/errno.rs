@@ -35,7 +35,7 @@ impl<T> Returned for *const T {
 }
 
 /// Runs one call of the C interface: an error, or a panic, becomes the failure value and an errno.
-pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
+pub fn boundary<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
     panics::silence();
     // Unwinding is harmless: whatever a panicking call was changing is behind a lock that poisons, or is
     // never looked at again; C keeps nothing but raw memory.
@@ -49,7 +49,7 @@ pub fn guard<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
 /// The same for calls that are rare, or slow anyway: they may use what a cancelled thread would be ended in.
 pub fn guard_slow<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
     let _uncancelled = Uncancelled::hold();
-    guard(call)
+    boundary(call)
 }
 
 #[cold]
@@ -86,18 +86,18 @@ mod tests {
 
     #[test]
     fn errors_become_the_failure_value_and_an_errno() {
-        assert_eq!(guard::<c_int>(|| Err(Error::FSM)), -1);
+        assert_eq!(boundary::<c_int>(|| Err(Error::FSM)), -1);
         assert_eq!(get(), 156_384_766);
-        assert_eq!(guard::<u64>(|| Err(Error::INVALID)), u64::MAX);
+        assert_eq!(boundary::<u64>(|| Err(Error::INVALID)), u64::MAX);
         assert_eq!(get(), libc::EINVAL);
-        assert!(guard::<*mut u8>(|| Err(Error::NO_MEMORY)).is_null());
+        assert!(boundary::<*mut u8>(|| Err(Error::NO_MEMORY)).is_null());
         assert_eq!(get(), libc::ENOMEM);
     }
 
     #[test]
     fn success_leaves_errno_alone() {
         set(libc::EPERM);
-        assert_eq!(guard(|| Ok(7)), 7);
+        assert_eq!(boundary(|| Ok(7)), 7);
         assert_eq!(get(), libc::EPERM);
     }
 
@@ -105,7 +105,7 @@ mod tests {
     fn a_panic_is_an_error_too() {
         let hook = panic::take_hook();
         panic::set_hook(Box::new(|_| {}));
-        let returned: c_int = guard(|| panic!("on purpose"));
+        let returned: c_int = boundary(|| panic!("on purpose"));
         panic::set_hook(hook);
         assert_eq!((returned, get()), (-1, libc::ENOTRECOVERABLE));
     }

@@ -2,7 +2,7 @@
 //!
 //! C hands over raw pointers, so this room may say `unsafe`, with the reason beside every block.
 //! Pointers are checked and converted in `pointers`, messages change hands in `chunk`, handles become
-//! sockets in `table`, and `errno::guard` turns results, and panics, into what C expects.
+//! sockets in `table`, and `errno::boundary` turns results, and panics, into what C expects.
 #![allow(unsafe_code, reason = "C hands over raw pointers")]
 
 pub mod calls;

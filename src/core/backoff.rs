@@ -5,18 +5,18 @@ use std::time::Duration;
 /// The k-th wait since the last success lasts min((2^k − 1)·ivl, max): at once, then ivl, 3·ivl, 7·ivl, …
 /// `max` 0 means `max` = `ivl`; a `max` below `ivl` caps all the same.
 #[derive(Debug, Clone)]
-pub struct Backoff {
+pub struct ReconnectBackoff {
     interval: Duration,
     max: Duration,
     attempt: u32,
 }
 
-impl Backoff {
+impl ReconnectBackoff {
     /// From NN_RECONNECT_IVL and NN_RECONNECT_IVL_MAX, in milliseconds, not negative.
-    pub fn new(interval: i32, max: i32) -> Backoff {
+    pub fn new(interval: i32, max: i32) -> ReconnectBackoff {
         let millis = |value: i32| Duration::from_millis(value.max(0) as u64);
         let max = if max == 0 { interval } else { max };
-        Backoff { interval: millis(interval), max: millis(max), attempt: 0 }
+        ReconnectBackoff { interval: millis(interval), max: millis(max), attempt: 0 }
     }
 
     pub fn next_wait(&mut self) -> Duration {
@@ -50,7 +50,7 @@ mod tests {
     }
 
     fn waits(interval: i32, max: i32, count: usize) -> Vec<u128> {
-        let mut backoff = Backoff::new(interval, max);
+        let mut backoff = ReconnectBackoff::new(interval, max);
         (0..count).map(|_| backoff.next_wait().as_millis()).collect()
     }
 
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn starts_again_after_a_success() {
-        let mut backoff = Backoff::new(100, 1000);
+        let mut backoff = ReconnectBackoff::new(100, 1000);
         backoff.next_wait();
         backoff.next_wait();
         backoff.succeeded(true);
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_peer_that_hangs_up_at_once_is_not_hurried_to() {
-        let mut backoff = Backoff::new(100, 1000);
+        let mut backoff = ReconnectBackoff::new(100, 1000);
         for _ in 0..5 {
             backoff.succeeded(false);
             assert_eq!(backoff.next_wait(), Duration::from_millis(100));

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::Backoff;
+use super::ReconnectBackoff;
 
 /// Addresses of a name that are tried in one attempt: what a name server lists has no limit of its own.
 const MAX_ADDRESSES: usize = 16;
@@ -39,7 +39,7 @@ impl<A> DialStep<A> {
 
 #[derive(Debug)]
 pub struct Dialling<A> {
-    backoff: Backoff,
+    backoff: ReconnectBackoff,
     /// A connection that lasted this long is replaced at once when it is lost.
     steady: Duration,
     state: DialState,
@@ -62,7 +62,7 @@ impl<A> Dialling<A> {
     pub fn new(interval: i32, max: i32) -> Dialling<A> {
         let steady = Duration::from_millis(interval.max(0) as u64);
         Dialling {
-            backoff: Backoff::new(interval, max),
+            backoff: ReconnectBackoff::new(interval, max),
             steady,
             state: DialState::Idle,
             rest: VecDeque::new(),

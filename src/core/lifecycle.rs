@@ -200,10 +200,10 @@ mod tests {
     type Life = Lifecycle<u32>;
 
     fn attached(now: u32) -> Life {
-        let mut life = Life::Connecting;
-        life.connected();
-        life.attach(now);
-        life
+        let mut lifecycle = Life::Connecting;
+        lifecycle.connected();
+        lifecycle.attach(now);
+        lifecycle
     }
 
     #[test]
@@ -214,33 +214,33 @@ mod tests {
 
     #[test]
     fn who_does_not_greet_in_time_was_connected_and_never_attached() {
-        let mut life = Life::Connecting;
-        life.connected();
-        assert!(life.is_out_of_time() && !life.is_counted());
-        assert_eq!(life.lost(), PipeEnd { hang_up: false, connection: Connection::Over(None) });
-        life.attach(7);
-        assert!(!life.is_out_of_time(), "an attached pipe has no time limit");
+        let mut lifecycle = Life::Connecting;
+        lifecycle.connected();
+        assert!(lifecycle.is_out_of_time() && !lifecycle.is_counted());
+        assert_eq!(lifecycle.lost(), PipeEnd { hang_up: false, connection: Connection::Over(None) });
+        lifecycle.attach(7);
+        assert!(!lifecycle.is_out_of_time(), "an attached pipe has no time limit");
     }
 
     #[test]
     fn the_protocol_hears_of_a_hang_up_once_and_of_what_can_still_be_read() {
-        let mut life = attached(7);
-        assert_eq!(life.settle(), Settling::Nothing);
-        assert!(life.hang_up());
-        assert!(!life.hang_up(), "twice is no news");
-        assert!(!life.is_heard(), "first the protocol is told");
-        assert_eq!(life.settle(), Settling::HangUp(7));
-        assert!(life.is_heard() && life.is_counted());
-        assert_eq!(life.settle(), Settling::DetachIfRead);
-        assert_eq!(life.lost(), PipeEnd { hang_up: false, connection: Connection::Gone });
+        let mut lifecycle = attached(7);
+        assert_eq!(lifecycle.settle(), Settling::Nothing);
+        assert!(lifecycle.hang_up());
+        assert!(!lifecycle.hang_up(), "twice is no news");
+        assert!(!lifecycle.is_heard(), "first the protocol is told");
+        assert_eq!(lifecycle.settle(), Settling::HangUp(7));
+        assert!(lifecycle.is_heard() && lifecycle.is_counted());
+        assert_eq!(lifecycle.settle(), Settling::DetachIfRead);
+        assert_eq!(lifecycle.lost(), PipeEnd { hang_up: false, connection: Connection::Gone });
     }
 
     #[test]
     fn whom_the_protocol_refuses_is_lost_and_was_there() {
-        let mut life = attached(7);
-        life.refuse();
-        assert_eq!(life.settle(), Settling::Lose);
-        assert_eq!(life.lost(), PipeEnd { hang_up: false, connection: Connection::Over(Some(7)) });
+        let mut lifecycle = attached(7);
+        lifecycle.refuse();
+        assert_eq!(lifecycle.settle(), Settling::Lose);
+        assert_eq!(lifecycle.lost(), PipeEnd { hang_up: false, connection: Connection::Over(Some(7)) });
         let mut early = Life::Greeting;
         early.refuse();
         assert_eq!(early, Life::Greeting, "nobody is refused who was not offered");
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn who_leaves_leaves_once() {
-        for (mut life, hang_up, connection) in [
+        for (mut lifecycle, hang_up, connection) in [
             (Life::Connecting, false, Connection::Failed),
             (Life::Greeting, false, Connection::Over(None)),
             (Life::Attached(3), true, Connection::Over(Some(3))),
@@ -261,10 +261,10 @@ mod tests {
             (Life::HungUp(3), false, Connection::Gone),
             (Life::Refused(3), false, Connection::Gone),
         ] {
-            assert_eq!(life.leave(), Some(PipeEnd { hang_up, connection }));
-            assert_eq!(life.leave(), None);
-            assert!(life.is_out_of_time(), "it lingers for a time");
-            assert!(!life.is_counted() && !life.hang_up());
+            assert_eq!(lifecycle.leave(), Some(PipeEnd { hang_up, connection }));
+            assert_eq!(lifecycle.leave(), None);
+            assert!(lifecycle.is_out_of_time(), "it lingers for a time");
+            assert!(!lifecycle.is_counted() && !lifecycle.hang_up());
         }
     }
 

@@ -19,7 +19,7 @@ pub mod statistics;
 mod tests;
 pub mod text;
 
-pub use backoff::Backoff;
+pub use backoff::ReconnectBackoff;
 pub use chunk::Chunk;
 pub use contract::{Answer, Arrivals, Cmd, ContextId, Events, Evt, Kept, Kind, PipeId, Protocol, Readiness, Routes};
 pub use drops::{DropReason, Drops};

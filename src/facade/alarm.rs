@@ -18,7 +18,7 @@ pub struct Alarm {
 }
 
 /// Whose alarm it is.
-pub struct Owner<'a> {
+pub struct AlarmOwner<'a> {
     pub source: &'a Weak<dyn Source>,
     pub context: ContextId,
     pub runtime: &'a Runtime,
@@ -26,13 +26,13 @@ pub struct Owner<'a> {
 
 impl Alarm {
     /// Wants to expire after this long, or never, instead of any earlier time.
-    pub fn set(&mut self, after: Option<Duration>, owner: &Owner<'_>) {
+    pub fn set(&mut self, after: Option<Duration>, owner: &AlarmOwner<'_>) {
         self.wanted = after.map(|after| Instant::now() + after);
         self.arm(owner);
     }
 
     /// The timer expired; true if that is what was wanted.
-    pub fn expired(&mut self, owner: &Owner<'_>) -> bool {
+    pub fn expired(&mut self, owner: &AlarmOwner<'_>) -> bool {
         self.armed = None;
         if self.wanted.is_some_and(|wanted| wanted <= Instant::now()) {
             self.wanted = None;
@@ -49,7 +49,7 @@ impl Alarm {
         }
     }
 
-    fn arm(&mut self, owner: &Owner<'_>) {
+    fn arm(&mut self, owner: &AlarmOwner<'_>) {
         let Some(wanted) = self.wanted else { return };
         match self.armed {
             Some((_, at)) if at <= wanted => return,

@@ -1,10 +1,11 @@
 //! Closing a socket: nothing accepted is lost, and nobody waits longer than NN_LINGER (nanomsg-api.md 10).
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Instant;
 
 use crate::core::lifecycle::FLUSH;
-use crate::core::{Readiness, Result};
+use crate::core::{Error, Readiness, Result};
 use crate::reactor::WaitMode;
 
 use super::socket::EngineSocket;
@@ -36,11 +37,10 @@ impl EngineSocket {
         Ok(Closing { socket: Arc::clone(self), deadline })
     }
 
-    /// Waits until every pipe has handed over what it had.
-    fn drain(&self, deadline: Option<Instant>) {
-        let mode = WaitMode { polls: self.polls(), interruptible: false, ..WaitMode::POLLING };
-        // What is not drained in time is dropped.
-        let _ = self.runtime().reactor.wait_for(deadline, mode, |me, stay| {
+    /// Waits until every pipe has handed over what it had. `EINTR`, if it is interruptible; what is not drained in time is dropped.
+    fn drain(&self, deadline: Option<Instant>, interruptible: bool) -> Result<()> {
+        let mode = WaitMode { polls: self.polls(), interruptible, ..WaitMode::POLLING };
+        let drained = self.runtime().reactor.wait_for(deadline, mode, |me, stay| {
             self.with(|state| {
                 state.settle();
                 let is_drained = state.phase == Phase::Drained;
@@ -48,6 +48,10 @@ impl EngineSocket {
                 is_drained.then_some(())
             })
         });
+        match drained {
+            Err(Error::INTERRUPTED) => Err(Error::INTERRUPTED),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -61,8 +65,38 @@ pub struct Closing {
 impl Closing {
     /// Waits until what was accepted is with the kernel, or NN_LINGER is over; lets go of everything.
     pub fn wait(self) {
-        self.socket.drain(self.deadline);
+        // Nothing interrupts it.
+        let _ = self.wait_until(false);
+    }
+
+    /// The same for who answers signals: `EINTR` when a handler ran, and it can be waited for again, here or elsewhere.
+    pub fn wait_interruptibly(&self) -> Result<()> {
+        self.wait_until(true)
+    }
+
+    fn wait_until(&self, interruptible: bool) -> Result<()> {
+        self.socket.drain(self.deadline, interruptible)?;
         self.socket.with(SocketState::release);
+        Ok(())
+    }
+
+    /// Waits in a thread of its own, if there is something to wait for, and then does this. Without a thread, here.
+    pub fn wait_elsewhere(self, then: impl FnOnce() + Send + 'static) {
+        if self.socket.with(|state| state.phase == Phase::Drained) {
+            self.wait();
+            return then();
+        }
+        let farewell = Arc::new(Mutex::new(Some((self, then))));
+        let say = move || {
+            let farewell = farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((closing, then)) = farewell {
+                closing.wait();
+                then();
+            }
+        };
+        if thread::Builder::new().name("millrace-close".into()).spawn(say.clone()).is_err() {
+            say();
+        }
     }
 }
 

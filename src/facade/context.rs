@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::core::options::{self, OptionValue, int};
 use crate::core::{ContextId, Error, Kind, Result};
+use crate::sys::eventfd::SharedFd;
 
 use super::close::Closing;
 use super::socket::EngineSocket;
@@ -97,6 +98,12 @@ impl Context {
             Some(milliseconds) => Ok(OptionValue::Int(milliseconds)),
             None => self.socket.option_in(self.id, level, option),
         }
+    }
+
+    /// The descriptor of NN_SNDFD or NN_RCVFD, which stays open for whoever watches it when the context is closed: it is readable then.
+    /// `ENOPROTOOPT`, `EMFILE`, `EBADF`.
+    pub fn descriptor(&self, option: i32) -> Result<SharedFd> {
+        self.socket.descriptor_in(self.id, option)
     }
 
     /// Gives up what was asked or is to be answered, and ends the calls of others with `EBADF`. Its socket stays open, unless it is the

@@ -123,7 +123,7 @@ impl SocketState {
             let drops = self.core.drops(Some(id));
             let entry = self.pipes.get(id)?;
             // Of others the protocol knows nothing, or what it knew of a predecessor.
-            let drops = if entry.life.is_heard() { drops } else { Drops::default() };
+            let drops = if entry.lifecycle.is_heard() { drops } else { Drops::default() };
             Some(entry.describe(id, &drops))
         });
         described.collect()
@@ -159,7 +159,7 @@ impl Entry {
         json!({
             "id": self.number(id),
             "endpoint": self.endpoint,
-            "state": match self.life {
+            "state": match self.lifecycle {
                 Lifecycle::Connecting => "connecting",
                 Lifecycle::Greeting => "greeting",
                 Lifecycle::Attached(_) => "attached",
@@ -168,7 +168,7 @@ impl Entry {
                 Lifecycle::Leaving => "leaving",
             },
             "peer": self.fd().map(|fd| address_of(fd, self.remote())),
-            "age_ms": self.life.attached_at().map(|at| at.elapsed().as_millis() as u64),
+            "age_ms": self.lifecycle.attached_at().map(|at| at.elapsed().as_millis() as u64),
             "messages_sent": carried.messages_sent,
             "messages_received": carried.messages_received,
             "bytes_sent": carried.bytes_sent,

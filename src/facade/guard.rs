@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use crate::core::{Arrivals, ContextId, Readiness};
-use crate::reactor::{Request, Watched};
+use crate::reactor::{Request, StreamToFlush};
 
 use super::key::Key;
 use super::logging;
@@ -93,8 +93,8 @@ impl StateLock {
                 Job::Flush(key) => {
                     self.flush(key);
                 }
-                Job::Watch(source, key, counters) => {
-                    reactor.request(Request::Watch(Watched { source, key, counters }));
+                Job::FlushLater(source, key, counters) => {
+                    reactor.request(Request::Flush(StreamToFlush { source, key, counters }));
                 }
                 Job::Prepare(news) => self.runtime.handshakes.go_on(news),
                 Job::Log(level, line) => logging::log(level, &line),

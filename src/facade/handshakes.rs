@@ -16,7 +16,7 @@ use crate::transport::stream::Stream;
 pub const MOST: usize = 256;
 
 /// The keys of pipes whose handshake was begun, the oldest first; others among them are done.
-pub type Begun = VecDeque<u64>;
+pub type BegunHandshakes = VecDeque<u64>;
 
 /// A handshake that can go on; how it ends is told by [`Source::prepared`].
 pub struct PendingHandshake {

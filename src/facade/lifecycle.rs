@@ -52,7 +52,7 @@ impl SocketState {
         let (events, outcome) = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.advance(ready, &context),
             // Until it is attached, whoever pairs looks after it.
-            Pipe::Inproc(pipe) if entry.life.is_attached() => (pipe.advance(ready), Ok(())),
+            Pipe::Inproc(pipe) if entry.lifecycle.is_attached() => (pipe.advance(ready), Ok(())),
             Pipe::Inproc(_) => return,
         };
         self.apply(id, events);
@@ -80,7 +80,7 @@ impl SocketState {
                     self.pipes.flush(id);
                 }
             }
-            Err(error) if entry.life.is_leaving() => self.lose(id, error),
+            Err(error) if entry.lifecycle.is_leaving() => self.lose(id, error),
             // The peer is gone or as good as that, but what it sent before is the user's: read to the end.
             Err(_) => self.pipe_ready(id, Ready { readable: true, closed: true, ..Ready::default() }),
         }
@@ -96,7 +96,7 @@ impl SocketState {
 
     fn apply_one(&mut self, id: PipeId, event: PipeEvent) {
         let Some(entry) = self.pipes.get(id) else { return };
-        let is_heard = entry.life.is_heard();
+        let is_heard = entry.lifecycle.is_heard();
         match event {
             PipeEvent::Connected => self.connected(id),
             PipeEvent::Preparing => self.pipes.prepare(id),
@@ -106,11 +106,11 @@ impl SocketState {
             PipeEvent::Readable if is_heard => self.feed(Cmd::Readable(id)),
             PipeEvent::Writable if is_heard => self.feed(Cmd::Writable(id)),
             PipeEvent::HungUp if is_heard => {
-                if entry.life.hang_up() {
+                if entry.lifecycle.hang_up() {
                     self.pipes.changed.push(id);
                 }
             }
-            PipeEvent::Gone if entry.life.is_leaving() => {
+            PipeEvent::Gone if entry.lifecycle.is_leaving() => {
                 self.forget(id);
             }
             // Of a pipe that the protocol does not have, or has no more.
@@ -121,7 +121,7 @@ impl SocketState {
     /// A fault of the connection or of the peer: the pipe is gone, and it is never the user's error.
     pub fn lose(&mut self, id: PipeId, error: Error) {
         let Some(entry) = self.pipes.get(id) else { return };
-        let (end, endpoint) = (entry.life.lost(), entry.endpoint);
+        let (end, endpoint) = (entry.lifecycle.lost(), entry.endpoint);
         let obituary = self.obituary(id, error);
         if end.hang_up {
             self.feed(Cmd::Hangup(id));
@@ -140,13 +140,13 @@ impl SocketState {
 
     /// A command changed this pipe; called once the command is done.
     fn settle_pipe(&mut self, id: PipeId) {
-        let obituary = match self.pipes.get(id).map(|entry| entry.life) {
+        let obituary = match self.pipes.get(id).map(|entry| entry.lifecycle) {
             Some(Lifecycle::HangingUp(_)) => self.obituary(id, Error::CONN_RESET),
             _ => None,
         };
         let Some(entry) = self.pipes.get(id) else { return };
         let is_stream = matches!(entry.pipe, Pipe::Stream { .. });
-        match entry.life.settle() {
+        match entry.lifecycle.settle() {
             // An inproc pipe that is refused is the business of whoever pairs.
             Settling::Lose if is_stream => self.lose(id, Error::PROTO),
             Settling::Lose => {}
@@ -158,7 +158,7 @@ impl SocketState {
                 self.detach_if_read(id);
             }
             Settling::DetachIfRead => self.detach_if_read(id),
-            Settling::Nothing if entry.life.is_attached() && entry.is_closed_under_us() => {
+            Settling::Nothing if entry.lifecycle.is_attached() && entry.is_closed_under_us() => {
                 self.pipe_ready(id, Ready { readable: true, closed: true, ..Ready::default() });
             }
             Settling::Nothing => {}
@@ -169,8 +169,8 @@ impl SocketState {
     pub fn leave_all(&mut self, ids: Vec<PipeId>) {
         for id in ids {
             let Some(entry) = self.pipes.get(id) else { continue };
-            let (was_counted, is_stream) = (entry.life.is_counted(), matches!(entry.pipe, Pipe::Stream { .. }));
-            let Some(end) = entry.life.leave() else { continue };
+            let (was_counted, is_stream) = (entry.lifecycle.is_counted(), matches!(entry.pipe, Pipe::Stream { .. }));
+            let Some(end) = entry.lifecycle.leave() else { continue };
             if was_counted {
                 self.core.statistics.current_connections -= 1;
             }
@@ -188,7 +188,7 @@ impl SocketState {
     /// Attaches a pipe. False if the protocol does not want it.
     pub fn attach(&mut self, id: PipeId) -> bool {
         let Some(entry) = self.pipes.get(id) else { return false };
-        entry.life.attach(Instant::now());
+        entry.lifecycle.attach(Instant::now());
         let (endpoint, send_priority, recv_priority) = (entry.endpoint, entry.send_priority, entry.recv_priority);
         if let Some(timer) = entry.timer.take() {
             self.runtime.reactor.disarm(timer);
@@ -201,7 +201,7 @@ impl SocketState {
         }
         self.core.statistics.current_connections += 1;
         self.feed(Cmd::Attach { pipe: id, send_priority, recv_priority });
-        if !self.pipes.get(id).is_some_and(|entry| entry.life.is_attached()) {
+        if !self.pipes.get(id).is_some_and(|entry| entry.lifecycle.is_attached()) {
             return false;
         }
         let peers = self.core.statistics.current_connections;
@@ -214,7 +214,7 @@ impl SocketState {
     /// Lets go of a pipe, at whatever point of its life.
     pub fn forget(&mut self, id: PipeId) -> Option<Entry> {
         let entry = self.pipes.remove(id)?;
-        if entry.life.is_counted() {
+        if entry.lifecycle.is_counted() {
             self.core.statistics.current_connections -= 1;
         }
         Some(entry)
@@ -223,7 +223,7 @@ impl SocketState {
     /// The OS connection of a pipe came about.
     fn connected(&mut self, id: PipeId) {
         let Some(entry) = self.pipes.get(id) else { return };
-        entry.life.connected();
+        entry.lifecycle.connected();
         let endpoint = entry.endpoint;
         let Pipe::Stream { pipe, transport, .. } = &entry.pipe else { return };
         let (time, prepares) = (transport.greeting_time(), pipe.is_preparing());
@@ -325,6 +325,6 @@ impl Entry {
     /// The timer of a pipe expired: is that the end of it, and which?
     pub fn out_of_time(&mut self) -> Option<Error> {
         self.timer = None;
-        self.life.is_out_of_time().then_some(Error::TIMED_OUT)
+        self.lifecycle.is_out_of_time().then_some(Error::TIMED_OUT)
     }
 }

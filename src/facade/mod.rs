@@ -57,3 +57,4 @@ pub use socket::EngineSocket;
 pub use transfer::Wait;
 
 pub use crate::core::options::OptionValue;
+pub use crate::sys::eventfd::SharedFd;

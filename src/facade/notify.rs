@@ -1,7 +1,7 @@
 //! SNDFD and RCVFD: readiness for foreign event loops.
 
 use crate::core::{Readiness, Result};
-use crate::sys::eventfd::EventFd;
+use crate::sys::eventfd::{EventFd, SharedFd};
 
 use super::waiters::Side;
 
@@ -26,14 +26,15 @@ impl Notify {
         }
     }
 
-    pub fn descriptor(&mut self, side: Side) -> Result<i32> {
+    pub fn descriptor(&mut self, side: Side) -> Result<SharedFd> {
         let slot = match side {
             Side::Send | Side::SendTo => &mut self.send,
             Side::Recv => &mut self.recv,
         };
-        if slot.is_none() {
-            *slot = Some(EventFd::new()?);
-        }
-        Ok(slot.as_ref().map_or(-1, EventFd::fd))
+        let event = match slot {
+            Some(event) => event,
+            None => slot.insert(EventFd::new()?),
+        };
+        Ok(event.share())
     }
 }

@@ -25,7 +25,7 @@ impl PipeTable {
     /// The attached pipe with this [number](Entry::number). `EHOSTUNREACH`: there is none, or it is no more.
     pub fn attached(&mut self, number: u64) -> Result<PipeId> {
         let (id, generation) = (PipeId((number % SLOTS) as u32), (number / SLOTS) as u32);
-        let entry = self.find(id, generation).filter(|entry| entry.life.is_attached());
+        let entry = self.find(id, generation).filter(|entry| entry.lifecycle.is_attached());
         entry.map(|_| id).ok_or(Error::HOST_UNREACHABLE)
     }
 }

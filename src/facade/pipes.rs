@@ -56,7 +56,7 @@ pub struct Entry {
     pub endpoint: i32,
     pub send_priority: u8,
     pub recv_priority: u8,
-    pub life: Lifecycle<Instant>,
+    pub lifecycle: Lifecycle<Instant>,
     /// While the time for connecting, for the greeting, or for lingering is running.
     pub timer: Option<TimerId>,
     /// The other end, once somebody has asked.
@@ -110,7 +110,7 @@ impl PipeTable {
         pipe: Pipe,
         endpoint: i32,
         priorities: (u8, u8),
-        life: Lifecycle<Instant>,
+        lifecycle: Lifecycle<Instant>,
     ) -> (PipeId, u64) {
         self.generation = (self.generation + 1) % GENERATIONS;
         let generation = self.generation;
@@ -121,7 +121,7 @@ impl PipeTable {
             endpoint,
             send_priority,
             recv_priority,
-            life,
+            lifecycle,
             timer: None,
             peer: None,
         });
@@ -250,7 +250,7 @@ impl PipeTable {
             Flusher::Nobody => {}
             Flusher::IoThread => {
                 if let Some(source) = self.owner.upgrade() {
-                    self.work.push(Job::Watch(source, key, pipe.counters()));
+                    self.work.push(Job::FlushLater(source, key, pipe.counters()));
                 }
             }
             Flusher::Sender => self.work.push(Job::Flush(key)),
@@ -298,9 +298,9 @@ impl Pipes for PipeTable {
             into.peer = Some(entry.peer(id));
         }
         if behind == Behind::HangUp {
-            entry.life.hang_up();
+            entry.lifecycle.hang_up();
         }
-        if !entry.life.is_attached() {
+        if !entry.lifecycle.is_attached() {
             self.changed.push(id);
         }
         Some(behind == Behind::Message)
@@ -308,7 +308,7 @@ impl Pipes for PipeTable {
 
     fn refuse(&mut self, id: PipeId) {
         if let Some(entry) = self.get(id) {
-            entry.life.refuse();
+            entry.lifecycle.refuse();
             self.changed.push(id);
         }
     }

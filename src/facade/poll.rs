@@ -21,6 +21,8 @@ pub struct Probe<'a> {
     pub want: Readiness,
     /// The answer of [`poll`].
     pub ready: Readiness,
+    /// Also an answer: it is closed, or being closed, so nothing will ever be ready.
+    pub is_closed: bool,
     /// NN_SPIN, when it was last looked at.
     spins: bool,
 }
@@ -41,18 +43,17 @@ impl<'a> Probe<'a> {
         if (want.send && !kind.can_send) || (want.recv && !kind.can_recv) {
             return Err(Error::NO_PROTO_OPT);
         }
-        Ok(Probe { socket, context, want, ready: Readiness::default(), spins: false })
+        Ok(Probe { socket, context, want, ready: Readiness::default(), is_closed: false, spins: false })
     }
 
-    /// Looks; false if the socket is being closed.
-    fn look(&mut self) -> bool {
+    fn look(&mut self) {
         let context = self.context;
         let (now, is_open, spins) = self
             .socket
             .with(|state| (state.core.readiness(context), state.has_open(context), state.core.options.spin != 0));
         self.spins = spins;
+        self.is_closed = !is_open;
         self.ready = Readiness { send: self.want.send && now.send, recv: self.want.recv && now.recv };
-        is_open
     }
 
     fn is_ready(&self) -> bool {
@@ -127,7 +128,8 @@ fn look_at(probes: &mut [Probe<'_>]) -> Option<usize> {
     let mut count = 0;
     let mut all_open = true;
     for probe in probes.iter_mut() {
-        all_open &= probe.look();
+        probe.look();
+        all_open &= !probe.is_closed;
         count += usize::from(probe.is_ready());
     }
     (count > 0 || !all_open).then_some(count)

@@ -55,8 +55,8 @@ impl SocketState {
 
     /// Tells that this side has ended a connection.
     pub fn tell_of_leaving(&mut self, id: PipeId) {
-        let life = self.pipes.get(id).map(|entry| entry.life);
-        if let Some(Lifecycle::Greeting | Lifecycle::Attached(_) | Lifecycle::HangingUp(_)) = life
+        let lifecycle = self.pipes.get(id).map(|entry| entry.lifecycle);
+        if let Some(Lifecycle::Greeting | Lifecycle::Attached(_) | Lifecycle::HangingUp(_)) = lifecycle
             && let Some(event) = self.event_of_pipe(EventKind::Lost, id)
         {
             self.say(&Event { reason: "closed by this side".to_owned(), ..event });
@@ -67,7 +67,7 @@ impl SocketState {
     /// listens, or nothing that was told of has ended.
     pub fn obituary(&mut self, id: PipeId, error: Error) -> Option<Event> {
         let entry = self.pipes.get(id)?;
-        let kind = match entry.life {
+        let kind = match entry.lifecycle {
             Lifecycle::Greeting | Lifecycle::Refused(_) => EventKind::Refused,
             Lifecycle::Attached(_) | Lifecycle::HangingUp(_) => EventKind::Lost,
             Lifecycle::Connecting | Lifecycle::HungUp(_) | Lifecycle::Leaving => return None,
@@ -145,7 +145,7 @@ impl Entry {
         if let Some(complaint) = pipe.stream().complaint() {
             return (error, complaint);
         }
-        let said = match self.life {
+        let said = match self.lifecycle {
             Lifecycle::Refused(_) => Some("there is a peer already".to_owned()),
             Lifecycle::Greeting => misfit(pipe, error),
             _ => None,

@@ -1,11 +1,13 @@
 //! A socket, as its user sees it.
 
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::core::options::{self, OptionValue};
 use crate::core::statistics::Statistics;
 use crate::core::{ContextId, Error, Kind, Result, SocketCore};
+use crate::sys::eventfd::SharedFd;
 use crate::transport::source::Source;
 use crate::transport::system;
 
@@ -92,12 +94,25 @@ impl EngineSocket {
 
     pub(super) fn option_in(&self, context: ContextId, level: i32, option: i32) -> Result<OptionValue> {
         self.with_context(context, |state| match (level, option) {
-            (0, options::SNDFD) if self.kind.can_send => state.notification(context, Side::Send),
-            (0, options::RCVFD) if self.kind.can_recv => state.notification(context, Side::Recv),
+            (0, options::SNDFD | options::RCVFD) => {
+                Ok(OptionValue::Int(self.descriptor(state, context, option)?.as_raw_fd()))
+            }
             (0, options::LAST_ENDPOINT) => Ok(OptionValue::Text(state.endpoints.last_bound.clone())),
             _ if level < 0 || system::has(level, option) => state.transport_options.get(level, option),
             _ => state.core.option(context, level, option),
         })
+    }
+
+    pub(super) fn descriptor_in(&self, context: ContextId, option: i32) -> Result<SharedFd> {
+        self.with_context(context, |state| self.descriptor(state, context, option))
+    }
+
+    fn descriptor(&self, state: &mut SocketState, context: ContextId, option: i32) -> Result<SharedFd> {
+        match option {
+            options::SNDFD if self.kind.can_send => state.notification(context, Side::Send),
+            options::RCVFD if self.kind.can_recv => state.notification(context, Side::Recv),
+            _ => Err(Error::NO_PROTO_OPT),
+        }
     }
 
     /// The counter with nanomsg's number; `EINVAL` if there is none such.

@@ -5,20 +5,20 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::Lifecycle;
-use crate::core::options::OptionValue;
 use crate::core::text::without_controls;
 use crate::core::{Arrivals, Cmd, ContextId, PipeId, Result, SocketCore};
 use crate::reactor::Polled;
+use crate::sys::eventfd::SharedFd;
 use crate::sys::stderr;
 use crate::transport::pipe::StreamPipe;
 use crate::transport::source::Source;
 use crate::transport::stream::Buffers;
 use crate::transport::{EndpointOptions, Setup, TransportOptions};
 
-use super::alarm::{Alarm, Owner};
+use super::alarm::{Alarm, AlarmOwner};
 use super::contexts::ContextTable;
 use super::endpoints::{Endpoints, Failed, TransportRef};
-use super::handshakes::Begun;
+use super::handshakes::BegunHandshakes;
 use super::key::Key;
 use super::monitor::Monitors;
 use super::notify::Notify;
@@ -31,7 +31,7 @@ pub struct SocketState {
     pub pipes: PipeTable,
     pub endpoints: Endpoints,
     pub monitors: Monitors,
-    pub handshakes: Begun,
+    pub handshakes: BegunHandshakes,
     pub transport_options: TransportOptions,
     pub waiters: Waiters,
     pub notify: Notify,
@@ -52,7 +52,7 @@ impl SocketState {
             core,
             endpoints: Endpoints::default(),
             monitors: Monitors::default(),
-            handshakes: Begun::default(),
+            handshakes: BegunHandshakes::default(),
             transport_options: TransportOptions::default(),
             waiters: Waiters::default(),
             notify: Notify::default(),
@@ -103,8 +103,8 @@ impl SocketState {
         self.alarm.disarm(&self.runtime);
     }
 
-    fn alarm_of(&mut self, context: ContextId) -> (Option<&mut Alarm>, Owner<'_>) {
-        let owner = Owner { source: &self.me, context, runtime: &self.runtime };
+    fn alarm_of(&mut self, context: ContextId) -> (Option<&mut Alarm>, AlarmOwner<'_>) {
+        let owner = AlarmOwner { source: &self.me, context, runtime: &self.runtime };
         let alarm = match context {
             ContextId::SOCKET => Some(&mut self.alarm),
             context => self.contexts.get_mut(context).map(|context| &mut context.alarm),
@@ -155,7 +155,8 @@ impl SocketState {
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 
-    pub fn notification(&mut self, context: ContextId, side: Side) -> Result<OptionValue> {
+    /// SNDFD or RCVFD.
+    pub fn notification(&mut self, context: ContextId, side: Side) -> Result<SharedFd> {
         let notify = match self.contexts.get_mut(context) {
             Some(own) => &mut own.notify,
             None => &mut self.notify,
@@ -166,7 +167,7 @@ impl SocketState {
             self.pipes.changed_contexts.push(context);
         }
         self.keep_polling();
-        Ok(OptionValue::Int(fd))
+        Ok(fd)
     }
 
     /// Who is told by a descriptor or a waker does not poll: from now on the I/O thread does.

@@ -24,7 +24,7 @@ pub enum Job {
     /// Write what the pipe of this key has pending.
     Flush(u64),
     /// Have the I/O thread do so, and look after the pipe while more follows.
-    Watch(Arc<dyn Source>, u64, WriteCounters),
+    FlushLater(Arc<dyn Source>, u64, WriteCounters),
     /// Go on with the handshake of a pipe.
     Prepare(PendingHandshake),
     /// Tell people.

@@ -75,6 +75,8 @@ pub enum AddressError {
     Doubled,
     /// The host is missing or has characters that no host has.
     Host,
+    /// Where to listen, as `0.0.0.0`, and not where to connect to.
+    Any,
     /// An IPv6 address must stand in brackets.
     Brackets,
     /// Not a number from 0 to 65535, without zeros in front.
@@ -95,6 +97,9 @@ impl fmt::Display for AddressError {
             AddressError::NoScheme => "the scheme is missing, as in tcp://127.0.0.1:9559",
             AddressError::Doubled => "one URL within another: tcp:// or tcps://, not both",
             AddressError::Host => "the host is missing or not a host",
+            AddressError::Any => {
+                "0.0.0.0 and [::] are where to listen; connect to an address of that machine, here 127.0.0.1"
+            }
             AddressError::Brackets => "an IPv6 address must stand in brackets, as in tcp://[::1]:9559",
             AddressError::Port => "the port is not a number from 0 to 65535, without zeros in front",
             AddressError::NoPort => "a port is needed to connect to",
@@ -120,7 +125,7 @@ impl Endpoint {
         let endpoint = split(text)?.endpoint(Some(Scheme::Tcp), Some(DEFAULT_PORT))?;
         match &endpoint {
             Endpoint::Host { port: 0, .. } => Err(AddressError::NoPort),
-            _ if endpoint.reach() == Reach::Any => Err(AddressError::Host),
+            _ if endpoint.reach() == Reach::Any => Err(AddressError::Any),
             Endpoint::Relative(_) => Err(AddressError::Scheme),
             _ => Ok(endpoint),
         }

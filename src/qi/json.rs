@@ -24,7 +24,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde_json::{Map as JsonMap, Value as Json, json};
 
-use super::convert::{ConvertError, convert};
+use super::convert::{ConvertError, convert_exactly};
 use super::signature::{Kind, Signature, SignatureError};
 use super::value::{DecodeError, Object, Text, Value};
 
@@ -69,9 +69,9 @@ impl std::error::Error for JsonError {}
 type Result<T> = std::result::Result<T, JsonError>;
 
 /// The value of this type. What conversion makes of other types (qi-messaging.md 19) is taken: arrays are tuples of
-/// as many members, objects are structs with these fields, numbers must fit.
+/// as many members, objects are structs with these fields. Numbers must fit, and only whole ones are integers.
 pub fn from_json(json: &Json, signature: &Signature) -> Result<Value> {
-    convert(natural(json, MAX_DEPTH)?, signature).map_err(JsonError::Convert)
+    convert_exactly(natural(json, MAX_DEPTH)?, signature).map_err(JsonError::Convert)
 }
 
 /// A dynamic of the type that Python would give it: `v`, `b`, `l` (`L` if it must be), `d`, `s`, `[m]`, `{mm}`.
@@ -113,7 +113,7 @@ fn dynamic_map(entries: Vec<(Value, Value)>) -> Value {
 fn special(object: &JsonMap<String, Json>, left: u32) -> Result<Value> {
     if let (2, Some(Json::String(signature)), Some(value)) = (object.len(), object.get("$type"), object.get("$value")) {
         let signature = Signature::parse(signature).map_err(JsonError::Signature)?;
-        return convert(natural(value, left)?, &signature).map_err(JsonError::Convert);
+        return convert_exactly(natural(value, left)?, &signature).map_err(JsonError::Convert);
     }
     let wrong = || JsonError::Form(object.keys().find(|key| key.starts_with('$')).cloned().unwrap_or_default());
     let mut members = object.iter();

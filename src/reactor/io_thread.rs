@@ -175,7 +175,7 @@ impl Reactor {
         loop {
             self.end_if_wanted();
             let requests = std::mem::take(&mut *self.requests.lock());
-            for Request::Watch(watched) in requests {
+            for Request::Flush(watched) in requests {
                 streams.add(watched, Instant::now());
             }
             let pause = streams.look(Instant::now());

@@ -13,10 +13,10 @@ mod polled;
 pub mod sources;
 mod spin;
 mod streams;
+mod takeover;
 pub mod timers;
 mod turn;
 mod waiting;
-mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -44,7 +44,7 @@ use timers::{TimerId, Timers};
 pub use crate::sys::sync;
 pub use polled::Polled;
 pub use sources::Registration;
-pub use streams::Watched;
+pub use streams::StreamToFlush;
 pub use waiting::{WaitMode, Waited};
 
 /// What reads and writes the connections of a session: a poll, timers, and a thread for the time in which no caller polls. It ends with
@@ -76,7 +76,7 @@ pub struct Reactor {
 /// What only the I/O thread does.
 pub enum Request {
     /// Write what a pipe has pending, now, and look after it until there is nothing to write.
-    Watch(Watched),
+    Flush(StreamToFlush),
 }
 
 /// From now to a deadline; nothing if that is over. `None`: there is none.
@@ -135,7 +135,7 @@ impl Reactor {
     }
 
     pub(crate) fn request(&self, request: Request) {
-        let Request::Watch(watched) = &request;
+        let Request::Flush(watched) = &request;
         begun::remember(&watched.source, watched.key);
         self.requests.lock().push(request);
         let _ = self.notify_io();

@@ -74,7 +74,7 @@ impl Spinner {
     const NEW: Spinner = Spinner { stance: Stance::InStep { missed: false }, penalty: FIRST_PERIOD, displaced_at: 0 };
 
     /// How long the wait that begins now should spin, if at all.
-    fn plan(&mut self, tick: impl FnOnce() -> u64) -> Option<Duration> {
+    fn spin_time(&mut self, tick: impl FnOnce() -> u64) -> Option<Duration> {
         match &mut self.stance {
             Stance::InStep { .. } => Some(SPIN),
             Stance::Apart { period, tick: last, tries } => {
@@ -128,7 +128,7 @@ pub fn spin(look: impl FnMut() -> bool) -> bool {
         return false;
     }
     let mut spinner = MINE.get();
-    let Some(time) = spinner.plan(tick) else {
+    let Some(time) = spinner.spin_time(tick) else {
         MINE.set(spinner);
         return false;
     };
@@ -190,7 +190,7 @@ mod tests {
 
     /// One wait at a tick; how long it spun.
     fn wait(spinner: &mut Spinner, tick: u64, found: bool) -> Option<Duration> {
-        let time = spinner.plan(|| tick);
+        let time = spinner.spin_time(|| tick);
         if time.is_some() {
             spinner.learn(if found { Look::Found } else { Look::Missed }, || tick);
         }
@@ -227,9 +227,9 @@ mod tests {
 
     /// How long a spinner that is displaced at this tick stays apart, in ticks.
     fn displace(spinner: &mut Spinner, at: u64) -> u64 {
-        assert!(spinner.plan(|| at).is_some());
+        assert!(spinner.spin_time(|| at).is_some());
         spinner.learn(Look::Displaced { found: true }, || at);
-        (at + 1..).find(|tick| spinner.plan(|| *tick).is_some()).unwrap() - at
+        (at + 1..).find(|tick| spinner.spin_time(|| *tick).is_some()).unwrap() - at
     }
 
     #[test]

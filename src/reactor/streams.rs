@@ -24,7 +24,7 @@ const FILLING: Duration = Duration::from_millis(1);
 const OLD: Duration = Duration::from_millis(2);
 
 /// A pipe on which messages stream.
-pub struct Watched {
+pub struct StreamToFlush {
     pub source: Arc<dyn Source>,
     pub key: u64,
     pub counters: WriteCounters,
@@ -38,7 +38,7 @@ pub struct Streams {
 }
 
 struct WatchedStream {
-    watched: Watched,
+    watched: StreamToFlush,
     /// Its counters at the last look.
     counts: WriteCounts,
     /// The last look that found it flushed.
@@ -55,7 +55,7 @@ impl Streams {
     }
 
     /// A new stream is flushed by the next look, as if nothing followed: it may be a burst, and over.
-    pub fn add(&mut self, watched: Watched, now: Instant) {
+    pub fn add(&mut self, watched: StreamToFlush, now: Instant) {
         self.streams.push(WatchedStream { counts: watched.counters.counts(), flushed_at: now, watched });
     }
 

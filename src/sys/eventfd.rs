@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -11,13 +12,13 @@ use super::Owned;
 
 #[derive(Debug)]
 pub struct EventFd {
-    file: Owned<OwnedFd>,
+    file: Arc<Owned<OwnedFd>>,
     raised: bool,
 }
 
 impl EventFd {
     pub fn new() -> io::Result<EventFd> {
-        Ok(EventFd { file: open()?, raised: false })
+        Ok(EventFd { file: Arc::new(open()?), raised: false })
     }
 
     /// Makes the descriptor readable or not; a no-op if it already is so.
@@ -28,13 +29,28 @@ impl EventFd {
         self.raised = raised;
         // Neither can fail: the counter never exceeds one, and it is read only when it is one.
         let _ = match raised {
-            true => rustix::io::write(&*self.file, &1u64.to_ne_bytes()),
-            false => rustix::io::read(&*self.file, &mut [0; 8]),
+            true => rustix::io::write(&**self.file, &1u64.to_ne_bytes()),
+            false => rustix::io::read(&**self.file, &mut [0; 8]),
         };
     }
 
     pub fn fd(&self) -> RawFd {
         self.file.as_raw_fd()
+    }
+
+    /// Keeps the descriptor open.
+    pub fn share(&self) -> SharedFd {
+        SharedFd(Arc::clone(&self.file))
+    }
+}
+
+/// The descriptor of an [`EventFd`], which stays open as long as somebody has it.
+#[derive(Debug)]
+pub struct SharedFd(Arc<Owned<OwnedFd>>);
+
+impl AsRawFd for SharedFd {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_raw_fd()
     }
 }
 

@@ -21,10 +21,10 @@ const NUMBER: RawFd = libc::STDERR_FILENO;
 const LINE_MAX: usize = 4096;
 
 /// A forked child has its own: it may have directed the output elsewhere, and the lock may be held in the parent.
-static OUTPUT: PerProcess<Mutex<Output>> = PerProcess::new();
+static OUTPUT: PerProcess<Mutex<ErrorOutput>> = PerProcess::new();
 
 #[derive(Debug)]
-struct Output {
+struct ErrorOutput {
     /// What the number 2 stood for when it was looked at. `None`: it was closed, or is a connection of ours.
     object: Option<KernelObject>,
     /// Lines that there was no room for, since the last that was written.
@@ -81,9 +81,9 @@ pub fn print_line(line: &str) {
     }
 }
 
-fn output() -> MutexGuard<'static, Output> {
+fn output() -> MutexGuard<'static, ErrorOutput> {
     fork::on_child(|| OUTPUT.forget());
-    let make = || Ok::<_, std::convert::Infallible>(Mutex::new(Output { object: current(), lost: 0 }));
+    let make = || Ok::<_, std::convert::Infallible>(Mutex::new(ErrorOutput { object: current(), lost: 0 }));
     let Ok(output) = OUTPUT.get_or_try_make(make, drop);
     output.lock().unwrap_or_else(PoisonError::into_inner)
 }

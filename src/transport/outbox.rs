@@ -56,13 +56,13 @@ type Spare = SmallVec<[Vec<u8>; 1]>;
 
 #[derive(Debug)]
 struct Segment {
-    data: Data,
+    data: SegmentData,
     /// Bytes already written.
     done: usize,
 }
 
 #[derive(Debug)]
-enum Data {
+enum SegmentData {
     Coalesced(Vec<u8>),
     Body(Body<'static>),
 }
@@ -76,29 +76,29 @@ pub struct Batch {
 
 /// Why a message was not accepted.
 #[derive(Debug)]
-pub enum Failure {
+pub enum SendFailure {
     /// There is no memory to keep it. Nothing has changed, and nothing was written.
     NoMemory,
     /// The stream is of no more use.
     Broken(Error),
 }
 
-type Accepting = std::result::Result<(), Failure>;
+type Accepted = std::result::Result<(), SendFailure>;
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Failure {
+impl From<Error> for SendFailure {
+    fn from(error: Error) -> SendFailure {
         match error {
-            Error::NO_MEMORY => Failure::NoMemory,
-            other => Failure::Broken(other),
+            Error::NO_MEMORY => SendFailure::NoMemory,
+            other => SendFailure::Broken(other),
         }
     }
 }
 
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Error {
+impl From<SendFailure> for Error {
+    fn from(failure: SendFailure) -> Error {
         match failure {
-            Failure::NoMemory => Error::NO_MEMORY,
-            Failure::Broken(error) => error,
+            SendFailure::NoMemory => Error::NO_MEMORY,
+            SendFailure::Broken(error) => error,
         }
     }
 }
@@ -141,7 +141,7 @@ impl Outbox {
     /// Appends a message with what goes in front of it. If it is needed `again`, it stays as it is; otherwise a large
     /// body is taken out of it.
     #[inline]
-    pub fn push(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepting {
+    pub fn push(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepted {
         let total = prefix.len() + message.len();
         if total > COALESCED {
             let room = self.room_for(prefix, message)?;
@@ -155,7 +155,7 @@ impl Outbox {
     }
 
     /// Writes a message at once, nothing being pending; what the kernel does not take is kept.
-    pub fn write(&mut self, stream: &dyn Stream, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepting {
+    pub fn write(&mut self, stream: &dyn Stream, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepted {
         let total = prefix.len() + message.len();
         let room = if total > COALESCED { self.room_for(prefix, message)? } else { None };
         let parts = [prefix, &message.header, message.body.bytes()];
@@ -169,7 +169,7 @@ impl Outbox {
         let written = match outcome {
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
-            Err(error) => return Err(Failure::Broken(error.into())),
+            Err(error) => return Err(SendFailure::Broken(error.into())),
         };
         self.written += written as u64;
         if written == total {
@@ -177,7 +177,7 @@ impl Outbox {
         }
         // Of a small message room is made only now, which costs less. If it has been begun, it cannot be taken back any more.
         match self.push_rest(prefix, message, again, written, room) {
-            Err(Failure::NoMemory) if written > 0 => Err(Failure::Broken(Error::NO_MEMORY)),
+            Err(SendFailure::NoMemory) if written > 0 => Err(SendFailure::Broken(Error::NO_MEMORY)),
             other => other,
         }
     }
@@ -243,7 +243,7 @@ impl Outbox {
         again: bool,
         written: usize,
         room: Option<Chunk>,
-    ) -> Accepting {
+    ) -> Accepted {
         if prefix.len() + message.len() > COALESCED {
             return Ok(self.push_large(prefix, message, again, written, room)?);
         }
@@ -282,7 +282,7 @@ impl Outbox {
             skip = skip.saturating_sub(part.len());
         }
         self.seal();
-        self.queue.push_back(Segment { data: Data::Body(body), done });
+        self.queue.push_back(Segment { data: SegmentData::Body(body), done });
         self.pending += total - written;
         Ok(())
     }
@@ -290,7 +290,7 @@ impl Outbox {
     /// What comes next is behind the tail.
     fn seal(&mut self) {
         if !self.tail.is_empty() {
-            let data = Data::Coalesced(std::mem::take(&mut self.tail));
+            let data = SegmentData::Coalesced(std::mem::take(&mut self.tail));
             self.queue.push_back(Segment { data, done: 0 });
         }
     }
@@ -345,7 +345,7 @@ impl Batch {
             if segment.len() > 0 {
                 return;
             }
-            if let Some(Segment { data: Data::Coalesced(mut bytes), .. }) = self.segments.pop_front() {
+            if let Some(Segment { data: SegmentData::Coalesced(mut bytes), .. }) = self.segments.pop_front() {
                 bytes.clear();
                 if bytes.capacity() >= CAPACITY {
                     self.spare.push(bytes);
@@ -358,8 +358,8 @@ impl Batch {
 impl Segment {
     fn rest(&self) -> &[u8] {
         match &self.data {
-            Data::Coalesced(bytes) => &bytes[self.done..],
-            Data::Body(body) => &body.bytes()[self.done..],
+            SegmentData::Coalesced(bytes) => &bytes[self.done..],
+            SegmentData::Body(body) => &body.bytes()[self.done..],
         }
     }
 

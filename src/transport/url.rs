@@ -2,7 +2,7 @@
 
 use crate::core::{Error, Result};
 
-use super::{Transport, given};
+use super::{Transport, fd};
 
 /// Whole URLs must be shorter than this (NN_SOCKADDR_MAX).
 pub const SOCKADDR_MAX: usize = 128;
@@ -19,11 +19,15 @@ pub fn parse(url: &[u8]) -> Result<Target<'_>> {
     if url.len() >= SOCKADDR_MAX {
         return Err(Error::NAME_TOO_LONG);
     }
+    // Strings of C end there: it would be another address to them.
+    if url.contains(&0) {
+        return Err(Error::INVALID);
+    }
     let colon = url.iter().position(|byte| *byte == b':').ok_or(Error::INVALID)?;
     let address = url[colon..].strip_prefix(b"://").ok_or(Error::INVALID)?;
     match &url[..colon] {
         b"inproc" => Ok(Target::Inproc(address)),
-        b"fd" => Ok(Target::Stream(given::transport_of(address)?, address)),
+        b"fd" => Ok(Target::Stream(fd::transport_of(address)?, address)),
         scheme => match super::find(scheme) {
             Some(transport) => Ok(Target::Stream(transport, address)),
             None => Err(Error::PROTO_NO_SUPPORT),
@@ -63,6 +67,7 @@ mod tests {
             (b"foo://x", Error::PROTO_NO_SUPPORT),
             (b"TCP://127.0.0.1:1", Error::PROTO_NO_SUPPORT),
             (b"://x", Error::PROTO_NO_SUPPORT),
+            (b"inproc://a\0b", Error::INVALID),
             (&long, Error::NAME_TOO_LONG),
         ] {
             assert_eq!(parse(url).unwrap_err(), error, "{}", String::from_utf8_lossy(url));

@@ -10,14 +10,14 @@
 //! ```
 //!
 //! Two things do not depend on that: what room the kernel is known to have ([`KernelRoom`]), and whether the I/O thread looks after what is
-//! appended ([`Attendance`]), which it does on and on while a stream lasts.
+//! appended ([`BackgroundFlush`]), which it does on and on while a stream lasts.
 
 use crate::core::socket::Flow;
 use crate::core::{Error, Message};
 
 use super::coalescing::counters::WriteCounters;
 use super::coalescing::{Coalescing, Flusher, flusher};
-use super::outbox::{BUFFER, Batch, COALESCED, Failure, Outbox};
+use super::outbox::{BUFFER, Batch, COALESCED, Outbox, SendFailure};
 use super::stream::Stream;
 
 /// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
@@ -56,7 +56,7 @@ enum KernelRoom {
 
 /// Does the I/O thread look after what is appended? It does until a look finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Attendance {
+enum BackgroundFlush {
     #[default]
     No,
     /// So many looks since the last flush have found the kernel full. A receiver that reads at all is soon done with that.
@@ -74,14 +74,14 @@ pub struct Writing {
     outbox: Outbox,
     state: WriteState,
     room: KernelRoom,
-    attendance: Attendance,
+    background: BackgroundFlush,
     /// A pipe that never streams needs none.
     counters: Option<WriteCounters>,
 }
 
 impl Writing {
     /// Writes what precedes all messages.
-    pub fn greet(&mut self, stream: &dyn Stream, greeting: &[u8]) -> Result<(), Failure> {
+    pub fn greet(&mut self, stream: &dyn Stream, greeting: &[u8]) -> Result<(), SendFailure> {
         self.outbox.write(stream, greeting, &mut Message::default(), false)?;
         self.state = self.after_write();
         Ok(())
@@ -136,10 +136,10 @@ impl Writing {
             outcome
         };
         match outcome {
-            Err(Failure::NoMemory) => return (Flow::NoMemory, Flusher::Nobody),
+            Err(SendFailure::NoMemory) => return (Flow::NoMemory, Flusher::Nobody),
             // The reactor reports the same fault as an event, and that ends the pipe. Not so when there is no memory for the rest
             // of a message that was begun: then the end-of-file makes the peer end it, and the sender knows.
-            Err(Failure::Broken(error)) => {
+            Err(SendFailure::Broken(error)) => {
                 self.give_up(stream);
                 if matches!(error.errno(), libc::EBADF | libc::ENOTSOCK) {
                     self.state = WriteState::ClosedUnderUs;
@@ -178,7 +178,7 @@ impl Writing {
                 let is_full = self.outbox.pending() + total > BUFFER || self.room == KernelRoom::Full;
                 let flusher = flusher(is_full || coalescing.writes_through(), self.is_watched(), || true);
                 if flusher == Flusher::IoThread {
-                    self.attendance = Attendance::Stuck(0);
+                    self.background = BackgroundFlush::Stuck(0);
                 }
                 flusher
             }
@@ -206,7 +206,7 @@ impl Writing {
             self.room = KernelRoom::Granted(0);
         }
         if self.is_watched() {
-            self.attendance = Attendance::Stuck(0);
+            self.background = BackgroundFlush::Stuck(0);
         }
         if let Some(counters) = &self.counters {
             counters.flushed();
@@ -278,13 +278,13 @@ impl Writing {
 
     /// The I/O thread found nothing to flush. False: something has come meanwhile, go on watching.
     pub fn unwatch(&mut self) -> bool {
-        let stuck = match (self.state, self.attendance) {
-            (WriteState::KernelFull, Attendance::Stuck(looks)) => looks + 1,
-            (WriteState::KernelFull, Attendance::No) => 1,
+        let stuck = match (self.state, self.background) {
+            (WriteState::KernelFull, BackgroundFlush::Stuck(looks)) => looks + 1,
+            (WriteState::KernelFull, BackgroundFlush::No) => 1,
             _ => 0,
         };
         let goes_on = self.wants_flush() || (1..PATIENCE).contains(&stuck);
-        self.attendance = if goes_on { Attendance::Stuck(stuck) } else { Attendance::No };
+        self.background = if goes_on { BackgroundFlush::Stuck(stuck) } else { BackgroundFlush::No };
         if !goes_on {
             self.outbox.relax();
         }
@@ -293,7 +293,7 @@ impl Writing {
 
     /// Is the I/O thread looking after it?
     pub fn is_watched(&self) -> bool {
-        self.attendance != Attendance::No
+        self.background != BackgroundFlush::No
     }
 
     /// Is there something that a flush would write?

@@ -2,10 +2,12 @@
 // What sockets and their contexts have in common: messages, and waiting for them.
 
 const { EventEmitter } = require('node:events');
+const { markAsUntransferable } = require('node:worker_threads');
 const streams = require('./streams.js');
 const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
 const { newSlot, operation, turnDue } = require('./hub.js');
-const { TIMEOUTS, define, hasOption } = require('./options.js');
+const { TIMEOUTS, bytesOf, define, hasOption, rawValue } = require('./options.js');
+const { limit } = require('./times.js');
 const { Waiting } = require('./waiting.js');
 
 const PROTOCOLS = {
@@ -26,12 +28,12 @@ let block = Buffer.alloc(0);
 // Where small messages are put together that go out at once.
 const outgoing = Buffer.allocUnsafeSlow(64 * 1024);
 
-/** What is to be sent as bytes: a string is UTF-8. */
-function bytesOf(data) {
-  if (typeof data === 'string') return Buffer.from(data);
-  if (ArrayBuffer.isView(data)) return data;
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
-  throw new TypeError('a message is a Buffer, a typed array, an ArrayBuffer or a string');
+const FOREVER = {};
+
+/** How a call waits that says nothing else than this, or nothing at all, in a socket with this time limit. */
+function waitOptions(options, otherwise) {
+  if (options === undefined && otherwise === undefined) return FOREVER;
+  return { signal: options?.signal, timeout: limit(options?.timeout, otherwise) };
 }
 
 class Messages extends EventEmitter {
@@ -81,7 +83,7 @@ class Messages extends EventEmitter {
     };
     Messages.tellPeers = (messages, yes) => messages.#tellPeers(yes);
     define(this, TIMEOUTS, Messages.native, (messages, name, value) => {
-      messages.#timeouts[name] = value === Infinity ? undefined : value;
+      messages.#timeouts[name] = value;
     });
   }
 
@@ -126,9 +128,10 @@ class Messages extends EventEmitter {
   }
 
   async sendMany(messages, options) {
-    const list = Array.isArray(messages) ? messages : [...messages];
+    if (typeof messages === 'string') throw new TypeError('sendMany takes a list of messages; send takes one');
     let sent = 0;
     try {
+      const list = Array.isArray(messages) ? messages : [...messages];
       while (sent < list.length) {
         const taken = this.#sending.busy ? 0 : this.#putMany(list, sent);
         if (taken > 0) sent += taken;
@@ -170,13 +173,13 @@ class Messages extends EventEmitter {
   }
 
   #put(attempt, options) {
-    if (options?.signal?.aborted) return Promise.reject(aborted(options.signal));
+    const wait = waitOptions(options, this.#timeouts.sendTimeout);
+    if (wait.signal?.aborted) return Promise.reject(aborted(wait.signal));
     if (!this.#sending.busy) {
       const result = attempt();
       if (result >= 0) return turnDue() ?? DONE;
       if (result !== -EAGAIN) return Promise.reject(new MillraceError(-result, 'send'));
     }
-    const wait = { timeout: this.#timeouts.sendTimeout, ...options };
     return this.#sending.add(() => {
       const result = attempt();
       return result < 0 ? result : undefined;
@@ -203,6 +206,8 @@ class Messages extends EventEmitter {
 
   /** Waits for the first, and takes what is there, up to a maximum. */
   async receiveMany(maximum = 1000, options) {
+    if (!Number.isInteger(maximum) || maximum < 0) throw new RangeError(`a maximum is an integer, at least 0: ${maximum}`);
+    if (maximum === 0) return [];
     const messages = [await this.receive(options)];
     while (messages.length < maximum) {
       const message = this.#take();
@@ -214,7 +219,13 @@ class Messages extends EventEmitter {
   }
 
   #get(attempt, options) {
-    if (options?.signal?.aborted) return Promise.reject(aborted(options.signal));
+    let wait;
+    try {
+      wait = waitOptions(options, this.#timeouts.receiveTimeout);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    if (wait.signal?.aborted) return Promise.reject(aborted(wait.signal));
     if (!this.#receiving.busy) {
       const message = attempt();
       if (typeof message !== 'number') {
@@ -223,7 +234,7 @@ class Messages extends EventEmitter {
       }
       if (message !== -EAGAIN) return Promise.reject(new MillraceError(-message, 'receive'));
     }
-    return this.#receiving.add(attempt, 'receive', { timeout: this.#timeouts.receiveTimeout, ...options });
+    return this.#receiving.add(attempt, 'receive', wait);
   }
 
   /** The next message, or a number below 0. */
@@ -238,7 +249,11 @@ class Messages extends EventEmitter {
       return message;
     }
     if (!this.#batches) return this.#native.receive();
-    if (block.length < SMALL) block = Buffer.allocUnsafeSlow(BLOCK);
+    if (block.length < SMALL) {
+      block = Buffer.allocUnsafeSlow(BLOCK);
+      // Who gives a message's memory to a worker must not take that of others with it.
+      markAsUntransferable(block.buffer);
+    }
     const count = this.#native.receiveBatch(block, lengths);
     if (count < 0) return count;
     if (count === 0) return this.#native.receive();
@@ -345,7 +360,7 @@ class Messages extends EventEmitter {
   }
 
   setOption(level, option, value) {
-    check(this.#native.setOption(level, option, typeof value === 'number' ? value : Buffer.from(value)), 'setOption');
+    check(this.#native.setOption(level, option, rawValue(value, 'the value of an option')), 'setOption');
   }
 
   getOption(level, option) {
@@ -381,4 +396,4 @@ Messages.prototype[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] = f
   return this.close();
 };
 
-module.exports = { Messages, PROTOCOLS, bytesOf };
+module.exports = { Messages, PROTOCOLS };

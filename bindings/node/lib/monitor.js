@@ -3,6 +3,7 @@
 
 const { MillraceError, aborted, name, EAGAIN, EBADF } = require('./errors.js');
 const { newSlot, turnDue } = require('./hub.js');
+const { limit } = require('./times.js');
 const { Waiting } = require('./waiting.js');
 
 class Monitor {
@@ -15,7 +16,8 @@ class Monitor {
     this.#waiting = new Waiting(native, 0, newSlot());
   }
 
-  receive({ signal, timeout } = {}) {
+  async receive({ signal, timeout } = {}) {
+    const time = limit(timeout);
     if (signal?.aborted) return Promise.reject(aborted(signal));
     if (!this.#waiting.busy) {
       const event = this.#take();
@@ -25,7 +27,7 @@ class Monitor {
       }
       if (event !== -EAGAIN) return Promise.reject(new MillraceError(-event, 'monitor'));
     }
-    return this.#waiting.add(() => this.#take(), 'monitor', { signal, timeout });
+    return this.#waiting.add(() => this.#take(), 'monitor', { signal, timeout: time });
   }
 
   tryReceive() {

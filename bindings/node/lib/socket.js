@@ -5,9 +5,10 @@ const native = require('./native.js');
 const { Context } = require('./context.js');
 const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
 const { hub, newSlot, turnDue } = require('./hub.js');
-const { Messages, bytesOf } = require('./messages.js');
+const { Messages } = require('./messages.js');
 const { Monitor } = require('./monitor.js');
-const { GENERIC, TELLING_PEERS, define } = require('./options.js');
+const { GENERIC, TELLING_PEERS, bytesOf, define } = require('./options.js');
+const { limit } = require('./times.js');
 const { Waiting } = require('./waiting.js');
 
 const STATISTICS = {
@@ -58,6 +59,7 @@ class Socket extends Messages {
   #forgotten = new FinalizationRegistry((context) => this.#contexts.delete(context));
 
   constructor(protocol, { raw = false, bind = [], connect = [], ...options } = {}) {
+    if (!Number.isInteger(protocol)) throw new TypeError(`a protocol is its number, as 16 of Pair: ${protocol}`);
     const opened = translate(() => native.NativeSocket.open(hub, protocol, raw), 'Socket');
     super(opened, protocol, raw);
     this.#native = opened;
@@ -98,6 +100,7 @@ class Socket extends Messages {
     const connection = typeof peer === 'number' ? peer : peer.connection;
     if (!Number.isInteger(connection)) throw new TypeError('a peer is what receiveMessage() gives, or the number of a connection');
     const [head, bytes] = [bytesOf(header), bytesOf(data)];
+    const wait = { signal: options.signal, timeout: limit(options.timeout, this.sendTimeout) };
     if (options.signal?.aborted) throw aborted(options.signal);
     // Who waits for this peer is not overtaken.
     if (!this.#senders.has(connection)) {
@@ -110,19 +113,18 @@ class Socket extends Messages {
       this.#senders.set(connection, waiting);
     }
     const waiting = this.#senders.get(connection);
-    return this.#wait(connection, waiting, () => waiting.native.send(head, bytes), options);
+    return this.#wait(connection, waiting, () => waiting.native.send(head, bytes), wait);
   }
 
   /** Until a peer takes a message, or for as long as it may. */
-  async #wait(connection, waiting, attempt, options) {
+  async #wait(connection, waiting, attempt, wait) {
     try {
       if (!waiting.busy) {
         const sent = attempt();
         if (sent === 0) return;
         if (sent !== -EAGAIN) throw new MillraceError(-sent, 'sendTo');
       }
-      const timeout = this.sendTimeout === Infinity ? undefined : this.sendTimeout;
-      await waiting.add(() => attempt() || undefined, 'sendTo', { timeout, ...options });
+      await waiting.add(() => attempt() || undefined, 'sendTo', wait);
     } finally {
       if (!waiting.busy && this.#senders.get(connection) === waiting) {
         this.#senders.delete(connection);
@@ -151,15 +153,18 @@ class Socket extends Messages {
   }
 
   async waitPeers(count = 1, { timeout, signal } = {}) {
-    const end = timeout === undefined ? undefined : performance.now() + timeout;
-    const monitor = this.monitor();
+    if (!Number.isInteger(count) || count < 0) throw new RangeError(`a count of peers is an integer, at least 0: ${count}`);
+    const end = performance.now() + (limit(timeout) ?? Infinity);
+    let monitor;
     try {
+      monitor = this.monitor();
       while (this.statistics.currentConnections < count) {
-        const left = end === undefined ? undefined : Math.max(end - performance.now(), 0);
-        await monitor.receive({ signal, timeout: left });
+        await monitor.receive({ signal, timeout: Math.max(end - performance.now(), 0) });
       }
+    } catch (error) {
+      throw error instanceof MillraceError ? new MillraceError(error.errno, 'waitPeers') : error;
     } finally {
-      monitor.close();
+      monitor?.close();
     }
   }
 

@@ -23,7 +23,7 @@ class Waiting {
     return this.queue.length > 0;
   }
 
-  /** Waits until `attempt` gives something but -EAGAIN: a number below 0 is an error. */
+  /** Waits until `attempt` gives something but -EAGAIN: a number below 0 is an error. A timeout is what `times.limit` gives. */
   add(attempt, what, { signal, timeout } = {}) {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(aborted(signal));

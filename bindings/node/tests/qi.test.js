@@ -235,13 +235,25 @@ test('signals as events', LIMIT, async (t) => {
 });
 
 test('events one by one', LIMIT, async (t) => {
-  const { proxy, desk } = await bus(t);
+  const { proxy, desk, client } = await bus(t);
   const events = await proxy.said.subscribe();
   desk.said.emit(1, 'a');
   desk.said.emit(2, 'b');
   assert.deepEqual((await events.next()).value, [1, 'a']);
   assert.deepEqual((await events.next()).value, [2, 'b']);
   await assert.rejects(events.next({ timeout: 1 }), { code: 'ETIMEDOUT' });
+  for (const timeout of [-1, NaN, '5']) {
+    for (const wrong of [events.next({ timeout }), client.waitForService('Desk', { timeout }), client.services({ timeout })]) {
+      await assert.rejects(wrong, RangeError);
+    }
+  }
+  for (const timeout of [Infinity, 2 ** 33]) {
+    const coming = events.next({ timeout });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    desk.said.emit(3, 'late');
+    assert.deepEqual((await coming).value, [3, 'late']);
+    assert.ok(await client.services({ timeout }));
+  }
   await assert.rejects(events.next({ signal: AbortSignal.abort() }), { name: 'AbortError' });
   const waiting = events.next();
   events.close();

@@ -24,7 +24,10 @@ pub fn poll(py: Python<'_>, sockets: Vec<(PyRef<'_, RawSocket>, i32)>, timeout: 
         let probes: Result<Vec<_>, Error> =
             present.iter().map(|(socket, events)| Probe::of(socket, want(*events))).collect();
         let mut probes = probes?;
-        internals::poll(&mut probes, left)?;
+        let count = internals::poll(&mut probes, left)?;
+        if count == 0 && probes.iter().any(|probe| probe.is_closed) {
+            return Err(Error::BAD_FD);
+        }
         let ready = |ready: Readiness| i32::from(ready.recv) * IN + i32::from(ready.send) * OUT;
         Ok(probes.iter().map(|probe| ready(probe.ready)).collect())
     })

@@ -1,30 +1,28 @@
 //! Sockets and their contexts.
 
 use std::mem::ManuallyDrop;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use nanomsg::internals::{Body, Context, EngineSocket, Header, Message, Probe, Readiness, Wait, process};
+use nanomsg::internals::{Body, Closing, Context, EngineSocket, Header, Message, Probe, Readiness, Wait, process};
 use nanomsg::{Error, OptionValue, Result};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::buffers::{self, Outgoing};
+use crate::closing::{self, RawClosing};
 use crate::errors::raise;
 use crate::monitor::RawMonitor;
 use crate::peers::{RawPeerSender, Told, told};
-use crate::waiting::until_done;
+use crate::waiting::{breathe, until_done};
 
 /// NN_SNDTIMEO and NN_RCVTIMEO.
 const TIMEOUTS: [i32; 2] = [4, 5];
 
 /// Sends above this size let other threads of Python run meanwhile: copying takes time.
 const LARGE: usize = 64 * 1024;
-
-/// Open sockets, for the end of the interpreter.
-static OPEN: Mutex<Vec<Weak<EngineSocket>>> = Mutex::new(Vec::new());
 
 /// What `millrace.Socket` and `millrace.Context` are made of.
 #[pyclass(subclass, frozen, module = "millrace._native")]
@@ -61,9 +59,7 @@ impl RawSocket {
             Origin::Protocol(protocol) => {
                 let opened = process::session().and_then(|session| session.socket(raw, protocol, "python"));
                 let socket = opened.map_err(|error| raise(py, error, "Socket"))?;
-                let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-                open.retain(|socket| socket.strong_count() > 0);
-                open.push(Arc::downgrade(&socket));
+                closing::remember(&socket);
                 (Context::of(socket), [-1, -1])
             }
             Origin::Socket(of) => {
@@ -143,25 +139,14 @@ impl RawSocket {
 
     /// Sends all messages of an iterable, several times faster than one by one; returns how many.
     ///
-    /// With ``block=False`` it ends where it would have to wait, and raises :class:`millrace.WouldBlock` if that was the first.
+    /// With ``block=False`` it ends where it would have to wait, and raises :class:`millrace.WouldBlock` if that was the first. An
+    /// exception that ends it, also one of the iterable's own, has the attribute ``sent``: how many messages were sent before.
     #[pyo3(signature = (messages, *, block = true))]
     fn send_many(&self, py: Python<'_>, messages: &Bound<'_, PyAny>, block: bool) -> PyResult<usize> {
-        let mut count = 0;
-        for data in messages.try_iter()? {
-            let data = data?;
-            let outgoing = Outgoing::of(&data)?;
-            let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
-            match self.send_message(py, &mut message, block && count == 0) {
-                Ok(()) => count += 1,
-                Err(error) if count > 0 && !block && is_would_block(py, &error) => break,
-                Err(error) if count > 0 && block && is_would_block(py, &error) => {
-                    self.send_message(py, &mut message, true)?;
-                    count += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(count)
+        let mut sent = 0;
+        let outcome = self.send_all(py, messages, block, &mut sent);
+        // One that takes no attributes says the rest all the same.
+        outcome.map(|()| sent).inspect_err(|error| drop(error.value(py).setattr("sent", sent)))
     }
 
     /// Receives a message as bytes.
@@ -245,13 +230,15 @@ impl RawSocket {
 
     /// Receives what is there, at most so many messages, as a list; several times faster than one by one.
     ///
-    /// Waits for the first as :meth:`recv` does; with ``block=False`` the list may be empty.
+    /// Waits for the first as :meth:`recv` does; with ``block=False`` the list may be empty. What a signal handler raises meanwhile, as
+    /// Ctrl-C does, has the messages that were received already as its attribute ``received``.
     #[pyo3(signature = (maximum = 1000, *, block = true))]
     fn recv_many<'py>(&self, py: Python<'py>, maximum: usize, block: bool) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         let socket = self.present(py)?;
         let mut message = Message::default();
         while list.len() < maximum {
+            breathe(py, list.len()).inspect_err(|error| drop(error.value(py).setattr("received", &list)))?;
             match socket.recv_into(&mut message, Wait::No) {
                 Ok(()) => list.append(PyBytes::new(py, message.body.bytes()))?,
                 Err(Error::AGAIN) if list.is_empty() && block => {
@@ -314,13 +301,16 @@ impl RawSocket {
         self.closed.load(Ordering::Relaxed) || self.generation != process::generation()
     }
 
-    fn close(&self, py: Python<'_>) {
-        if self.closed.swap(true, Ordering::Relaxed) || self.generation != process::generation() {
-            return;
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        match self.start_closing(py) {
+            Some(closing) => closing::finish(py, closing),
+            None => Ok(()),
         }
-        // Another thread may have closed it at the interpreter's end: then there is nothing to do.
-        let Some(context) = &self.context else { return };
-        let _ = py.detach(|| context.close());
+    }
+
+    /// Begins to close, for an event loop; gives what is waited for, if there is something to wait for.
+    fn _start_closing(&self, py: Python<'_>) -> PyResult<Option<RawClosing>> {
+        self.start_closing(py).map_or(Ok(None), |closing| RawClosing::of(py, closing))
     }
 }
 
@@ -348,6 +338,36 @@ impl RawSocket {
 
     fn context(&self, py: Python<'_>) -> PyResult<&Context> {
         self.context.as_ref().ok_or_else(|| raise(py, Error::BAD_FD, ""))
+    }
+
+    /// `None`: it is closed, or of a parent process, or a context, of which nothing lingers.
+    fn start_closing(&self, py: Python<'_>) -> Option<Closing> {
+        if self.closed.swap(true, Ordering::Relaxed) || self.generation != process::generation() {
+            return None;
+        }
+        // Another thread may have closed it at the interpreter's end: then there is nothing to do.
+        let context = self.context.as_ref()?;
+        py.detach(|| context.start_closing()).ok().flatten()
+    }
+
+    /// Sends them all; counts in `sent`.
+    fn send_all(&self, py: Python<'_>, messages: &Bound<'_, PyAny>, block: bool, sent: &mut usize) -> PyResult<()> {
+        for data in messages.try_iter()? {
+            let data = data?;
+            breathe(py, *sent)?;
+            let outgoing = Outgoing::of(&data)?;
+            let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
+            match self.send_message(py, &mut message, block && *sent == 0) {
+                Ok(()) => {}
+                Err(error) if *sent > 0 && is_would_block(py, &error) => match block {
+                    true => self.send_message(py, &mut message, true)?,
+                    false => break,
+                },
+                Err(error) => return Err(error),
+            }
+            *sent += 1;
+        }
+        Ok(())
     }
 
     fn send_message(&self, py: Python<'_>, message: &mut Message<'_>, block: bool) -> PyResult<()> {
@@ -424,21 +444,11 @@ impl Drop for RawSocket {
         }
         let Some(socket) = self.context.as_ref().and_then(Context::as_socket) else { return };
         if let Ok(closing) = socket.start_closing() {
-            // Without a thread, what lingers goes with the process, as it would without a close.
-            let _ = std::thread::Builder::new().name("millrace-close".into()).spawn(move || closing.wait());
+            closing.wait_elsewhere(|| {});
         }
     }
 }
 
 fn is_would_block(py: Python<'_>, error: &PyErr) -> bool {
     error.is_instance_of::<pyo3::exceptions::PyBlockingIOError>(py)
-}
-
-/// At the end of the interpreter: closes what is still open, all at the same time, so that what was accepted is sent.
-#[pyfunction]
-pub fn close_all(py: Python<'_>) {
-    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
-    let closing: Vec<_> =
-        open.iter().filter_map(Weak::upgrade).filter_map(|socket| socket.start_closing().ok()).collect();
-    py.detach(|| closing.into_iter().for_each(|socket| socket.wait()));
 }

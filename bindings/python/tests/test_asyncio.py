@@ -1,5 +1,6 @@
 import asyncio
 import random
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -123,6 +124,114 @@ def test_closing_ends_waits(run, address):
         pull.close()
         with pytest.raises(millrace.Closed):
             await asyncio.wait_for(waiting, 10)
+
+    run(main())
+
+
+def waits(address):
+    """By what is waited for: what is closed, and who waits."""
+    pull, push, rep, pair = millrace.Pull(bind=address), millrace.Push(), millrace.Rep(), millrace.Pair()
+    monitor = pair.monitor()
+    context = rep.context()
+    return {
+        "a message": (pull, pull.arecv()),
+        "a message and its peer": (pull, pull.arecv_message()),
+        "room": (push, push.asend(b"x")),
+        "a message in a context": (context, context.arecv()),
+        "a message in a context of the socket": (rep, context.arecv()),
+        "an event": (monitor, monitor.anext()),
+        "an event of the socket": (pair, monitor.anext()),
+        "peers": (pair, pair.await_peers()),
+    }
+
+
+@pytest.mark.parametrize("what", range(8))
+def test_closing_in_another_thread_ends_waits(run, address, what):
+    """The loop has nothing else to do: it must be woken."""
+
+    async def main():
+        everything = waits(address)
+        name, (closed, waits_for) = list(everything.items())[what]
+        waiting = asyncio.ensure_future(waits_for)
+        await asyncio.sleep(0)
+        assert not waiting.done(), name
+        closing = threading.Thread(target=closed.close)
+        closing.start()
+        with pytest.raises(millrace.Closed):
+            await asyncio.wait_for(waiting, 60)
+        closing.join()
+        for _, other in everything.values():
+            other.close()
+
+    run(main())
+
+
+def test_cancelling_in_another_thread_ends_waits(run, address):
+    async def main():
+        with millrace.Req(bind=address) as req, millrace.Rep(connect=address):
+            await req.asend(b"x")
+            waiting = asyncio.ensure_future(req.arecv())
+            await asyncio.sleep(0)
+            cancelling = threading.Thread(target=req.cancel)
+            cancelling.start()
+            with pytest.raises(millrace.WrongState):
+                await asyncio.wait_for(waiting, 60)
+            cancelling.join()
+
+    run(main())
+
+
+@pytest.mark.parametrize("ends", ["close", "cancel"])
+def test_a_socket_in_two_loops_at_a_time(run, address, ends):
+    """Each loop is told, also the one that waited first."""
+    server = millrace.Rep(bind=address)
+    client = millrace.Req(connect=address)
+    client.send(b"x")
+    server.recv()
+    waiting, told = threading.Semaphore(0), []
+
+    async def wait():
+        asyncio.get_running_loop().call_soon(waiting.release)
+        with pytest.raises(millrace.Closed if ends == "close" else millrace.WrongState) as caught:
+            await asyncio.wait_for(client.arecv(), 60)
+        told.append(caught.type)
+
+    threads = [threading.Thread(target=lambda: run(wait())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        assert waiting.acquire(timeout=60)
+    getattr(client, ends)()
+    for thread in threads:
+        thread.join(60)
+    assert len(told) == 2
+    client.close()
+    server.close()
+
+
+def test_leaving_waits_for_what_lingers_and_can_be_given_up(run):
+    """A peer that takes nothing: leaving waits, the loop goes on, and cancelling ends it."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        push = millrace.Push(bind="tcp://127.0.0.1:0", linger=1000)
+        with socket.create_connection(("127.0.0.1", int(push.describe()["endpoints"][0]["address"].rpartition(":")[2]))) as peer:
+            peer.sendall(b"\0SP\0\0\x51\0\0")
+            await asyncio.wait_for(push.await_peers(), 60)
+            with pytest.raises(millrace.WouldBlock):
+                while True:
+                    push.send(bytes(1_000_000), block=False)
+
+            async def leave():
+                async with push:
+                    pass
+
+            leaving = asyncio.ensure_future(leave())
+            await asyncio.sleep(0.05)
+            assert not leaving.done() and push.closed
+            leaving.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await leaving
+            assert loop.is_running()
 
     run(main())
 

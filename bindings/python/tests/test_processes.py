@@ -59,6 +59,45 @@ def test_control_c_ends_a_wait(call):
     assert done.stdout == "interrupted\n", done.stderr
 
 
+def test_control_c_ends_a_close_that_lingers():
+    program = """
+        import millrace, signal, socket, threading, os
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        s = millrace.Push(bind="tcp://127.0.0.1:0", linger=1000)
+        peer = socket.create_connection(("127.0.0.1", int(s.describe()["endpoints"][0]["address"].rpartition(":")[2])))
+        peer.sendall(bytes([0, 83, 80, 0, 0, 81, 0, 0]))
+        s.wait_peers(1, timeout=20)
+        try:
+            while True:
+                s.send(bytes(1_000_000), block=False)
+        except millrace.WouldBlock:
+            pass
+        timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        try:
+            s.close()
+        except KeyboardInterrupt:
+            print("interrupted", s.closed)
+    """
+    done = run(program)
+    assert done.stdout == "interrupted True\n", done.stderr
+
+
+def test_a_send_many_that_never_waits_answers_control_c_and_lets_others_run():
+    program = """
+        import itertools, millrace, os, signal, threading
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        # That thread needs the interpreter.
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            millrace.Pub().send_many(itertools.repeat(b"x"))
+        except KeyboardInterrupt as error:
+            print("interrupted", error.sent > 0)
+    """
+    done = run(program)
+    assert done.stdout == "interrupted True\n", done.stderr
+
+
 def test_a_handler_that_returns_does_not_end_a_wait(address):
     told = []
     before = signal.signal(signal.SIGALRM, lambda *_: told.append(1))

@@ -10,6 +10,9 @@ import sys
 import threading
 import time
 import weakref
+from collections import deque
+from datetime import datetime
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -160,8 +163,11 @@ def test_values_that_cannot_be(bus):
     endless.append(endless)
     with pytest.raises(ValueError, match="within each other"):
         bus.proxy.echo(endless)
-    with pytest.raises(TypeError):
-        bus.proxy.echo(len)
+    for value in (len, iter([1]), map(str, [1]), (n for n in [1]), {}.keys(), slice(1), deque([1]), datetime.now(), Path("/x")):
+        with pytest.raises(TypeError, match=f"a {type(value).__name__} cannot be sent over the bus"):
+            bus.proxy.echo(value)
+    # As libqi's package does.
+    assert bus.proxy.echo({1}) == (1,) and bus.proxy.echo(frozenset("a")) == ("a",)
     with pytest.raises(RuntimeError):
         bus.proxy.add("not a number", 2)
 
@@ -430,6 +436,27 @@ def test_asyncio(bus):
 
     async def wrap(future):
         return await future
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("ends", ["events", "session"])
+def test_closing_in_another_thread_ends_the_waits_of_tasks(bus, ends):
+    """The loop has nothing else to do: it must be woken."""
+
+    async def main():
+        session = await qi.connect(bus.server.url())
+        desk = await session.service("Desk", _async=True)
+        events = await desk.said.subscribe(_async=True)
+        waiting = asyncio.ensure_future(events.__anext__())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        closing = threading.Thread(target=events.close if ends == "events" else session.close)
+        closing.start()
+        with pytest.raises(StopAsyncIteration if ends == "events" else qi.Error):
+            await asyncio.wait_for(waiting, 60)
+        closing.join()
+        session.close()
 
     asyncio.run(main())
 

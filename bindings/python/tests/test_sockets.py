@@ -1,5 +1,7 @@
 import array
+import errno
 import gc
+import pathlib
 import threading
 import time
 
@@ -116,6 +118,71 @@ def test_send_many_says_how_many_when_it_may_not_wait(address):
         assert b.try_recv() is None
 
 
+@pytest.mark.parametrize("iterable", [False, True])
+def test_an_error_of_send_many_says_how_many_were_sent(address, iterable):
+    """So the program knows where to go on; also if the error comes out of the iterable."""
+
+    def messages():
+        yield from (b"1", b"2")
+        if iterable:
+            raise LookupError
+        while True:
+            yield bytes(100_000)
+
+    with millrace.Push(bind=address, send_timeout=0.01) as a, millrace.Pull(connect=address, recv_timeout=20) as b:
+        with pytest.raises(LookupError if iterable else millrace.Timeout) as caught:
+            a.send_many(messages())
+        assert caught.value.sent == a.statistics["messages_sent"] >= 2
+        assert sum(1 for _ in zip(range(caught.value.sent), b)) == caught.value.sent
+        assert b.try_recv() is None
+        with millrace.Push() as nobody, pytest.raises(millrace.WouldBlock) as caught:
+            nobody.send_many([b"x"], block=False)
+        assert caught.value.sent == 0
+
+
+def test_errors_have_the_classes_of_their_errno():
+    with millrace.Pair() as pair:
+        with pytest.raises(FileNotFoundError) as caught:
+            pair.bind("ipc:///nowhere/to/be/found")
+        assert isinstance(caught.value, millrace.Error)
+        with pytest.raises(FileNotFoundError):
+            pair.tls_ca_file = "/nowhere/ca.pem"
+        with pytest.raises(OSError):
+            pair.bind("inproc://one\0two")
+    for number, kind in (
+        (errno.EACCES, PermissionError),
+        (errno.EPERM, PermissionError),
+        (errno.EINTR, InterruptedError),
+        (errno.ECONNRESET, ConnectionResetError),
+        (errno.ECONNABORTED, ConnectionAbortedError),
+        (errno.EPIPE, BrokenPipeError),
+        (errno.EEXIST, FileExistsError),
+        (errno.ENOTDIR, NotADirectoryError),
+    ):
+        ours = [value for value in vars(millrace).values() if isinstance(value, type) and issubclass(value, kind)]
+        assert len(ours) == 1 and issubclass(ours[0], millrace.Error), (number, ours)
+
+
+def test_topics_are_text_or_bytes(address):
+    with millrace.Pub(bind=address) as pub, millrace.Sub(connect=address, recv_timeout=10) as sub:
+        pub.wait_peers(1, timeout=10)
+        for topic in ("ab", b"ab", bytearray(b"ab"), memoryview(b"ab")):
+            sub.subscribe(topic)
+            pub.send(b"abc")
+            assert sub.recv() == b"abc"
+            sub.unsubscribe(topic)
+        for wrong in (5, None, ["ab"]):
+            with pytest.raises(TypeError, match="a topic is str or bytes"):
+                sub.subscribe(wrong)
+    for topics in (bytearray(b"ab"), memoryview(b"ab")):
+        with millrace.Pub(bind=address) as pub, millrace.Sub(connect=address, recv_timeout=10, subscribe=topics) as sub:
+            pub.wait_peers(1, timeout=10)
+            pub.send_many([b"aa", b"abc"])
+            assert sub.recv() == b"abc"
+    with pytest.raises(TypeError):
+        millrace.Sub(subscribe=[1, 2])
+
+
 def test_errors_are_what_python_people_expect(address):
     with millrace.Pull(bind=address, recv_timeout=0.01) as pull:
         with pytest.raises(TimeoutError) as caught:
@@ -146,6 +213,17 @@ def test_options_have_types_and_units():
         assert sub.recv_timeout is None
         sub.recv_timeout = 1e-9
         assert sub.recv_timeout == 0.001
+        sub.recv_timeout = 1.001
+        assert sub.recv_timeout == 1.001
+        sub.recv_timeout = float("inf")
+        assert sub.recv_timeout is None
+        with pytest.raises(ValueError, match="recv_max_size is an int of 32 bits"):
+            sub.recv_max_size = 1 << 31
+        for bad in (5, None, ["x"]):
+            with pytest.raises(TypeError, match="name is a str"):
+                sub.name = bad
+        with pytest.raises(FileNotFoundError):
+            sub.tls_ca_file = pathlib.Path("/nowhere/ca.pem")
         sub.ipv4_only = False
         assert sub.ipv4_only is False
         assert sub.recv_max_size == 1 << 20
@@ -255,6 +333,30 @@ def test_a_poller(address):
             wrong = millrace.Poller()
             wrong.register(pull, millrace.POLLOUT)
             wrong.poll(0)
+
+
+@pytest.mark.parametrize("kind", ["socket", "context"])
+def test_a_poller_says_that_a_socket_is_closed(address, kind):
+    """Else a loop around it would turn without a rest."""
+    with millrace.Rep(bind=address) as rep, millrace.Req(connect=address) as req:
+        poller = millrace.Poller()
+        closed = rep if kind == "socket" else rep.context()
+        poller.register(closed)
+        poller.register(req, millrace.POLLOUT)
+        assert poller.poll(10) == [(req, millrace.POLLOUT)]
+        poller.unregister(req)
+        closing = threading.Timer(0.05, closed.close)
+        closing.start()
+        with pytest.raises(millrace.Closed):
+            poller.poll()
+        closing.join()
+        for timeout in (None, 0, 1):
+            with pytest.raises(millrace.Closed):
+                poller.poll(timeout)
+        # What can be done comes first.
+        poller.register(req, millrace.POLLOUT)
+        if kind == "context":
+            assert poller.poll() == [(req, millrace.POLLOUT)]
 
 
 def test_selectors_take_sockets(address):

@@ -1,6 +1,7 @@
 """The same on trio, and by anyio on both."""
 
 import random
+import threading
 
 import pytest
 
@@ -105,6 +106,42 @@ def test_closing_and_cancelling_end_waits(address):
                     nursery.start_soon(wait, server, millrace.Closed)
                     await trio.testing.wait_all_tasks_blocked()
                     server.close()
+
+    import trio.testing
+
+    trio.run(main)
+
+
+def test_closing_and_cancelling_in_another_thread_end_waits(address):
+    """The loop has nothing else to do: it must be woken."""
+
+    async def main():
+        rep, req = millrace.Rep(bind=address), millrace.Req(connect=address)
+        idle, context = millrace.Pair(), rep.context()
+        monitor = idle.monitor()
+        await req.asend(b"x")
+        await rep.arecv()
+        rep.cancel()
+
+        async def wait(arecv, error):
+            with pytest.raises(error):
+                await arecv()
+
+        for waiting, act, error in (
+            (req.arecv, req.cancel, millrace.WrongState),
+            (context.arecv, context.close, millrace.Closed),
+            (rep.arecv, rep.close, millrace.Closed),
+            (monitor.anext, monitor.close, millrace.Closed),
+        ):
+            with trio.fail_after(60):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(wait, waiting, error)
+                    await trio.testing.wait_all_tasks_blocked()
+                    thread = threading.Thread(target=act)
+                    thread.start()
+                thread.join()
+        req.close()
+        idle.close()
 
     import trio.testing
 

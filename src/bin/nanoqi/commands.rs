@@ -57,7 +57,14 @@ fn connect(arguments: &Arguments) -> Result<Session, Failure> {
     }
     options.dial.credentials.user.clone_from(&arguments.user);
     options.dial.credentials.token = arguments.token();
+    if arguments.certificate.is_some() || arguments.key.is_some() {
+        return Err(usage("--cert and --key are for serve; --ca says whom to believe"));
+    }
     if let Some(path) = &arguments.authorities {
+        if !arguments.url.starts_with("tcps://") {
+            let plain = &arguments.url;
+            return Err(usage(format!("--ca is for a tcps:// URL, and {plain} would be asked in plain text")));
+        }
         let believed = TlsClient::verified(&file(path)?);
         options.dial.config.tls_client =
             Some(believed.map_err(|_| usage(format!("{path}: no certificates in PEM, or a broken one")))?);

@@ -31,6 +31,12 @@ pub fn serve(url: &str, arguments: &Arguments) -> Outcome {
     if let Some(bytes) = arguments.memory {
         options.connection.budget = Budget::new(bytes);
     }
+    if arguments.authorities.is_some() {
+        return Err(usage("serve: --ca is for who connects; --cert and --key are what is shown to them"));
+    }
+    if arguments.certificate.is_some() && !url.starts_with("tcps://") {
+        return Err(usage(format!("serve: --cert and --key are for a tcps:// URL, and {url} is in plain text")));
+    }
     options.connection.tls_server = match (&arguments.certificate, &arguments.key) {
         (None, None) => None,
         (Some(chain), Some(key)) => {

@@ -1,6 +1,6 @@
 //! Words of the command line as values of the types that a member declares.
 
-use nanomsg::qi::convert::convert;
+use nanomsg::qi::convert::convert_exactly;
 use nanomsg::qi::json::{dynamic_from_json, to_json};
 use nanomsg::qi::meta::MetaObject;
 use nanomsg::qi::signature::{Kind, Signature};
@@ -40,7 +40,11 @@ pub fn value(word: &str, ty: &Signature, what: &str) -> Result<Value, Failure> {
     match (fits(&natural, ty), fits(&text, ty)) {
         (true, _) => Ok(natural),
         (false, true) => Ok(text),
-        (false, false) => Err(refused(format!("{what} should be {} ({ty}), which {word} is not", described(ty)))),
+        (false, false) => {
+            let why = convert_exactly(natural, ty).err().filter(|error| error.to != *ty);
+            let why = why.map_or(String::new(), |error| format!(": {error}"));
+            Err(refused(format!("{what} should be {} ({ty}), which {word} is not{why}", described(ty))))
+        }
     }
 }
 
@@ -52,7 +56,7 @@ fn natural(word: &str) -> Result<Value, Failure> {
 }
 
 fn fits(value: &Value, ty: &Signature) -> bool {
-    convert(value.clone(), ty).is_ok()
+    convert_exactly(value.clone(), ty).is_ok()
 }
 
 /// What the methods of this name declare that take so many arguments, or else the signal.
@@ -156,6 +160,11 @@ mod tests {
         let error = given("add", &["1", "x"]).unwrap_err();
         assert_eq!(error, "argument 2 of add should be an integer of 32 bits (i), which x is not");
         assert!(given("add", &["1", "3000000000"]).unwrap_err().contains("32 bits"));
+        let pairs = Signature::parse("[(dd)]").unwrap();
+        let error = value("[[1,2],3]", &pairs, "argument 1 of route").err().unwrap().text;
+        assert!(error.ends_with("which [[1,2],3] is not: failed to convert l to (dd): no such conversion"), "{error}");
+        assert!(given("add", &["1", "2.5"]).unwrap_err().contains("which 2.5 is not"));
+        assert_eq!(given("add", &["1", "2.0"]).map(|values| values.len()), Ok(2), "it is whole");
         let point = Signature::parse("(ii)<Point,x,y>").unwrap();
         let error = value("5", &point, "property corner").err().unwrap().text;
         assert!(error.contains("{\"x\": ..., \"y\": ...}"), "{error}");

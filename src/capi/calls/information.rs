@@ -1,7 +1,7 @@
 use std::ffi::{c_char, c_int};
 use std::mem::MaybeUninit;
 
-use crate::capi::errno::{self, guard};
+use crate::capi::errno::{self, boundary};
 use crate::capi::headers::nn::nn_symbol_properties;
 use crate::capi::{pointers, symbols, table};
 use crate::core::Error;
@@ -25,7 +25,7 @@ pub extern "C" fn nn_strerror(errnum: c_int) -> *const c_char {
 /// socket. Any thread. (1.6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_symbol(i: c_int, value: *mut c_int) -> *const c_char {
-    guard(|| {
+    boundary(|| {
         let symbol = symbols::symbol(i).ok_or(Error::INVALID)?;
         if !value.is_null() {
             // SAFETY: a non-null `value` has room for an int.
@@ -69,5 +69,5 @@ pub unsafe extern "C" fn nn_symbol_info(i: c_int, buf: *mut nn_symbol_properties
 /// alone. Any thread. (2.12)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_get_statistic(s: c_int, stat: c_int) -> u64 {
-    guard(|| table::with_socket(s, |socket| socket.statistic(stat)))
+    boundary(|| table::with_socket(s, |socket| socket.statistic(stat)))
 }

@@ -1,7 +1,7 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use crate::capi::errno::guard;
+use crate::capi::errno::boundary;
 use crate::capi::headers::nn::{nn_cmsghdr, nn_msghdr};
 use crate::capi::{chunk, cmsg, msghdr};
 use crate::core::chunk::HEADROOM;
@@ -13,7 +13,7 @@ use crate::sys::memory::unfilled_words;
 /// (type) or ENOMEM. Any thread. (1.7)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_allocmsg(size: usize, r#type: c_int) -> *mut c_void {
-    guard(|| {
+    boundary(|| {
         // A size that cannot be is said before a type that cannot be.
         size.checked_add(HEADROOM).ok_or(Error::NO_MEMORY)?;
         if r#type != 0 {
@@ -28,7 +28,7 @@ pub extern "C" fn nn_allocmsg(size: usize, r#type: c_int) -> *mut c_void {
 /// old message stays valid) or EFAULT (msg is no message). One thread at a time per message. (1.7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_reallocmsg(msg: *mut c_void, size: usize) -> *mut c_void {
-    guard(|| {
+    boundary(|| {
         // SAFETY: `msg` is a message that only this call uses.
         if unsafe { chunk::shorten(msg, size) }? {
             return Ok(msg);
@@ -47,7 +47,7 @@ pub unsafe extern "C" fn nn_reallocmsg(msg: *mut c_void, size: usize) -> *mut c_
 /// EFAULT if msg is NULL or no message. One thread at a time per message. (1.7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_freemsg(msg: *mut c_void) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: `msg` is a message that is not used any more.
         drop(unsafe { chunk::from_raw(msg) }?);
         Ok(0)
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn nn_freemsg(msg: *mut c_void) -> c_int {
 /// to be freed. Any thread. (2.7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_cmsg_nxthdr_(mhdr: *const nn_msghdr, cmsg: *const nn_cmsghdr) -> *mut nn_cmsghdr {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `mhdr` is a header that nobody changes meanwhile.
         let Some(message) = (unsafe { mhdr.as_ref() }) else { return Ok(ptr::null_mut()) };
         // SAFETY: its control data are as long as it says.

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
-use crate::capi::errno::guard;
+use crate::capi::errno::boundary;
 use crate::capi::headers::nn::{NN_POLLIN, NN_POLLOUT, nn_pollfd};
 use crate::capi::pointers;
 use crate::capi::table::{self, Held};
@@ -24,7 +24,7 @@ const OUT: c_short = NN_POLLOUT as c_short;
 /// EFAULT (fds is NULL), EINVAL (negative nfds), ENOMEM. Any thread. (2.9)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_poll(fds: *mut nn_pollfd, nfds: c_int, timeout: c_int) -> c_int {
-    guard(|| {
+    boundary(|| {
         let count = pointers::count(nfds, Error::INVALID)?;
         // SAFETY: `fds` has `nfds` entries that nobody else uses meanwhile.
         let entries = unsafe { pointers::array_mut(fds, count) }?;

@@ -1,7 +1,7 @@
 use std::ffi::{c_int, c_void};
 
 use super::{returned, wait};
-use crate::capi::errno::guard;
+use crate::capi::errno::boundary;
 use crate::capi::headers::nn::{NN_MSG, nn_msghdr};
 use crate::capi::{chunk, cmsg, msghdr, pointers, table};
 use crate::core::message::header_of;
@@ -16,7 +16,7 @@ use crate::facade::{Context, Wait};
 /// ETIMEDOUT, EINTR (a signal), EINVAL, ENOMEM. Any thread, also several on one socket. (2.5, 2.8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags: c_int) -> c_int {
-    guard(|| {
+    boundary(|| {
         table::with(s, |socket| {
             if len != NN_MSG {
                 // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
@@ -43,7 +43,7 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
 /// also several on one socket: each message goes to one of them. (2.6, 2.8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
-    guard(|| {
+    boundary(|| {
         table::with(s, |socket| {
             if len == NN_MSG {
                 // SAFETY: a non-null `buf` has room for a pointer.
@@ -101,7 +101,7 @@ unsafe fn recv_whole(socket: &Context, place: *mut *mut c_void, wait: Wait) -> R
 /// peer is not there) or ENOTSUP (it cannot send to one). Any thread, also several on one socket. (2.5, 2.7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c_int) -> c_int {
-    guard(|| {
+    boundary(|| {
         table::with(s, |socket| {
             // SAFETY: `msghdr`, its parts and its control data are as they say, nobody changes them
             // meanwhile, and messages are ours from here on, if the send succeeds.
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn nn_sendmsg(s: c_int, msghdr: *const nn_msghdr, flags: c
 /// EMSGSIZE (negative msg_iovlen). Any thread, also several on one socket. (2.6, 2.7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_recvmsg(s: c_int, msghdr: *mut nn_msghdr, flags: c_int) -> c_int {
-    guard(|| {
+    boundary(|| {
         table::with(s, |socket| {
             // SAFETY: `msghdr`, its parts and its control buffer are as they say and nobody else uses
             // them meanwhile.

@@ -5,7 +5,7 @@ use crate::qi::convert::convert;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Text, Value};
 
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::view::{self, Inner};
 
 /// A value: immutable, and the caller's until it is freed (nnqi_free) or handed over to a call that says it takes it.
@@ -17,26 +17,26 @@ pub type nnqi_value = u64;
 /// anything. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_void() -> nnqi_value {
-    guard(|| Ok(view::add(Value::Void)))
+    boundary(|| Ok(view::add(Value::Void)))
 }
 
 /// A bool, signature b: false for 0, else true. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_bool(flag: c_int) -> nnqi_value {
-    guard(|| Ok(view::add(Value::Bool(flag != 0))))
+    boundary(|| Ok(view::add(Value::Bool(flag != 0))))
 }
 
 /// An integer of the type that the letter names: c C (8 bits) w W (16) i I (32) l L (64), small letters signed. Returns 0
 /// with EINVAL (no such letter) or ERANGE (the type does not have this number). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_int(letter: c_char, number: i64) -> nnqi_value {
-    guard(|| integer(letter, number.into()).map(view::add))
+    boundary(|| integer(letter, number.into()).map(view::add))
 }
 
 /// The same for numbers above those of int64_t. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_uint(letter: c_char, number: u64) -> nnqi_value {
-    guard(|| integer(letter, number.into()).map(view::add))
+    boundary(|| integer(letter, number.into()).map(view::add))
 }
 
 fn integer(letter: c_char, number: i128) -> Result<Value> {
@@ -60,20 +60,20 @@ fn integer(letter: c_char, number: i128) -> Result<Value> {
 /// A number of 32 bits, signature f. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_float(number: f32) -> nnqi_value {
-    guard(|| Ok(view::add(Value::Float(number))))
+    boundary(|| Ok(view::add(Value::Float(number))))
 }
 
 /// A number of 64 bits, signature d. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_double(number: f64) -> nnqi_value {
-    guard(|| Ok(view::add(Value::Double(number))))
+    boundary(|| Ok(view::add(Value::Double(number))))
 }
 
 /// A string, signature s, of a text that ends with a zero, which is copied. Returns 0 with EFAULT if it is NULL. Free it.
 /// Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_text(text: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         if text.is_null() {
             return Err(crate::core::Error::FAULT.into());
         }
@@ -87,7 +87,7 @@ pub unsafe extern "C" fn nnqi_text(text: *const c_char) -> nnqi_value {
 /// NULL although len is not 0. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_string(bytes: *const c_char, len: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `bytes` has `len` bytes.
         let bytes = unsafe { pointers::bytes(bytes.cast(), len) }?;
         Ok(view::add(Value::String(Text::from_bytes(view::copy(bytes)?))))
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn nnqi_string(bytes: *const c_char, len: usize) -> nnqi_v
 /// Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_raw(bytes: *const c_void, len: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `bytes` has `len` bytes.
         let bytes = unsafe { pointers::bytes(bytes, len) }?;
         Ok(view::add(Value::Raw(view::copy(bytes)?)))
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn nnqi_raw(bytes: *const c_void, len: usize) -> nnqi_valu
 /// item that cannot be converted, too many values within each other) or EBADF (an item). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_list(element: *const c_char, items: *const nnqi_value, count: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `items` has `count` handles.
         let taken = unsafe { view::take_all(items, count) };
         // SAFETY: a non-null `element` ends with a zero.
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn nnqi_map(
     values: *const nnqi_value,
     count: usize,
 ) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: non-null `keys` and `values` have `count` handles each.
         let taken = unsafe { (view::take_all(keys, count), view::take_all(values, count)) };
         // SAFETY: non-null `key` and `value` end with a zero.
@@ -148,7 +148,7 @@ pub unsafe extern "C" fn nnqi_map(
 /// taken; errors as of nnqi_list. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_tuple(members: *const nnqi_value, count: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `members` has `count` handles.
         let (members, inner) = unsafe { view::take_all(members, count) }?;
         view::add_around(Value::tuple(members), inner)
@@ -159,7 +159,7 @@ pub unsafe extern "C" fn nnqi_tuple(members: *const nnqi_value, count: usize) ->
 /// of nnqi_list; it is EINVAL too if the signature is of no tuple with so many members. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_struct(signature: *const c_char, members: *const nnqi_value, count: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `members` has `count` handles.
         let taken = unsafe { view::take_all(members, count) };
         // SAFETY: a non-null `signature` ends with a zero.
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn nnqi_struct(signature: *const c_char, members: *const n
 /// of nnqi_list. Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let taken = if value == 0 { None } else { Some(view::take(value)) };
         // SAFETY: a non-null `element` ends with a zero.
         let element = unsafe { view::signature(element) }?;
@@ -193,7 +193,7 @@ pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value
 /// many values within each other). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_dynamic(value: nnqi_value) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let (value, inner) = view::take(value)?;
         view::add_around(value.into_dynamic(), inner)
     })
@@ -204,7 +204,7 @@ pub extern "C" fn nnqi_dynamic(value: nnqi_value) -> nnqi_value {
 /// EINVAL (signature, or no such conversion). Free it. Any thread. (19)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_convert(value: nnqi_value, signature: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         // SAFETY: a non-null `signature` ends with a zero.
         let signature = unsafe { view::signature(signature) }?;
@@ -217,14 +217,14 @@ pub unsafe extern "C" fn nnqi_convert(value: nnqi_value, signature: *const c_cha
 /// A second handle for the same value, to be freed by itself. Copies nothing. Returns 0 with EBADF. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_copy(value: nnqi_value) -> nnqi_value {
-    guard(|| Ok(view::add_view(view::get(value)?)))
+    boundary(|| Ok(view::add_view(view::get(value)?)))
 }
 
 /// Frees a value; pointers that nnqi_get_string and nnqi_get_raw gave for this handle end with it. Other handles, even for
 /// parts of it, do not. Returns 0, or -1 with EBADF: freeing twice is an error, and harmless. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_free(value: nnqi_value) -> c_int {
-    guard(|| view::free(value).map(|()| 0))
+    boundary(|| view::free(value).map(|()| 0))
 }
 
 fn converted<'s>(values: Vec<Value>, what: &str, to: impl Fn(usize) -> Option<&'s Signature>) -> Result<Vec<Value>> {

@@ -11,7 +11,7 @@ use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy};
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::handles::{Handles, Kind};
 use super::objects;
 use super::options::timeout;
@@ -142,7 +142,7 @@ pub unsafe extern "C" fn nnqi_call(
     arguments: nnqi_value,
     milliseconds: c_int,
 ) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
         Ok(view::add_received(asked.send(Proxy::start_call)?.wait()?))
@@ -160,7 +160,7 @@ pub unsafe extern "C" fn nnqi_call_as(
     signature: *const c_char,
     milliseconds: c_int,
 ) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `method` ends with a zero. It takes the arguments, so it comes first.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) };
         // SAFETY: a non-null `signature` ends with a zero.
@@ -181,7 +181,7 @@ pub unsafe extern "C" fn nnqi_call_start(
     arguments: nnqi_value,
     milliseconds: c_int,
 ) -> nnqi_pending {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, milliseconds) }?;
         Ok(PENDING.add(UnderWay::Waited(Arc::new(asked.send(Proxy::start_call)?))))
@@ -202,7 +202,7 @@ pub unsafe extern "C" fn nnqi_call_then(
     user: *mut c_void,
     pending: *mut nnqi_pending,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         let give = |handle| match pending.is_null() {
             true => Ok(()),
             // SAFETY: it has room for a handle.
@@ -254,7 +254,7 @@ fn telling(
 /// freed. Any thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_wait(pending: nnqi_pending, milliseconds: c_int) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let outcome = waited(pending)?.wait_for(timeout(milliseconds).unwrap_or(Duration::MAX));
         let outcome = outcome.ok_or_else(|| Failure::new(Error::AGAIN, "no answer yet"));
         let received = PENDING.waited(pending, outcome.and_then(|received| Ok(received?)))?;
@@ -266,7 +266,7 @@ pub extern "C" fn nnqi_wait(pending: nnqi_pending, milliseconds: c_int) -> nnqi_
 /// -1 with EBADF. A call whose time is over ends only when somebody waits for it, or a function is told. Any thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_is_done(pending: nnqi_pending) -> c_int {
-    guard(|| {
+    boundary(|| {
         Ok(c_int::from(match PENDING.get(pending)? {
             UnderWay::Waited(call) => call.is_done(),
             UnderWay::Told(call) => call.has_ended(),
@@ -279,7 +279,7 @@ pub extern "C" fn nnqi_is_done(pending: nnqi_pending) -> c_int {
 /// was too late. After the end it does nothing. Returns 0, or -1 with EBADF. Any thread, that function too. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_cancel(pending: nnqi_pending) -> c_int {
-    guard(|| {
+    boundary(|| {
         match PENDING.get(pending)? {
             UnderWay::Waited(call) => call.cancel(),
             UnderWay::Told(call) => call.cancel(),
@@ -293,7 +293,7 @@ pub extern "C" fn nnqi_cancel(pending: nnqi_pending) -> c_int {
 /// (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
-    guard(|| {
+    boundary(|| {
         if let UnderWay::Waited(call) = PENDING.remove(pending)? {
             // Others may be waiting for it, and hold it as long.
             call.forget();
@@ -306,7 +306,7 @@ pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
 /// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread. (14)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arguments: nnqi_value) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `method` ends with a zero.
         let asked = unsafe { asked(proxy, method, arguments, -1) }?;
         asked.send(|proxy, method, arguments, _| proxy.post(method, arguments))?;
@@ -318,7 +318,7 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
 /// (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `name` ends with a zero.
         Ok(view::add_received(proxy.property(unsafe { view::utf8(name) }?)?))
@@ -329,7 +329,7 @@ pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_cha
 /// (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
-    guard(|| {
+    boundary(|| {
         let value = objects::property_value(value);
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `name` ends with a zero.

@@ -7,7 +7,7 @@ use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Result, guard};
+use super::error::{Result, boundary};
 use super::handles::{Handles, Kind};
 use super::options::{nnqi_options, session_options, timeout};
 use super::view;
@@ -38,7 +38,7 @@ pub fn add_proxy(proxy: Proxy) -> nnqi_proxy {
 /// thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close. (10, 11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_session {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `url` ends with a zero.
         let url = unsafe { view::utf8(url) }?;
         // SAFETY: a non-null `options` is some, whose texts end with a zero, with functions as C says.
@@ -52,7 +52,7 @@ pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_o
 /// are to be freed all the same. Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
-    guard(|| {
+    boundary(|| {
         // Not when the handle is gone already.
         may_change()?;
         SESSIONS.remove(session)?.close();
@@ -64,13 +64,13 @@ pub extern "C" fn nnqi_close(session: nnqi_session) -> c_int {
 /// with EBADF. Any thread. (10)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_is_connected(session: nnqi_session) -> c_int {
-    guard(|| Ok(c_int::from(SESSIONS.get(session)?.connection().is_ok())))
+    boundary(|| Ok(c_int::from(SESSIONS.get(session)?.connection().is_ok())))
 }
 
 /// Bytes in use of a session's memory_limit, which is 16 KiB for each connection when nothing waits; -1 with EBADF. Any thread. (10)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_session_memory(session: nnqi_session) -> i64 {
-    guard(|| Ok(i64::try_from(SESSIONS.get(session)?.memory()).unwrap_or(i64::MAX)))
+    boundary(|| Ok(i64::try_from(SESSIONS.get(session)?.memory()).unwrap_or(i64::MAX)))
 }
 
 /// The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
@@ -78,7 +78,7 @@ pub extern "C" fn nnqi_session_memory(session: nnqi_session) -> i64 {
 /// sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let services = SESSIONS.get(session)?.services()?;
         let layout = ServiceInfoLayout::Seven;
         let items = services.iter().map(|info| info.to_value(layout)).collect();
@@ -95,7 +95,7 @@ pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
 /// thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char, milliseconds: c_int) -> nnqi_proxy {
-    guard(|| {
+    boundary(|| {
         let session = SESSIONS.get(session)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
@@ -113,7 +113,7 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
 /// process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread. (7)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         Ok(PROXIES.add(view.held().proxy(view.value()?)?))
     })
@@ -123,7 +123,7 @@ pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
 /// nnqi_take_proxy(nnqi_call(robot, "arm", nnqi_pack("(s)", "left"), -1)) (7)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_take_proxy(value: nnqi_value) -> nnqi_proxy {
-    guard(|| {
+    boundary(|| {
         let found = view::looked_into(value);
         // What is wrong with it is said by the line above.
         let _ = view::free(value);
@@ -136,19 +136,19 @@ pub extern "C" fn nnqi_take_proxy(value: nnqi_value) -> nnqi_proxy {
 /// (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_free(proxy: nnqi_proxy) -> c_int {
-    guard(|| PROXIES.remove(proxy).map(|_| 0))
+    boundary(|| PROXIES.remove(proxy).map(|_| 0))
 }
 
 /// 1 while the object is there as far as is known, 0 while it is not: its connection has ended, or its service has gone; with
 /// reconnect it is looked for. -1 with EBADF. Any thread. (10)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_is_connected(proxy: nnqi_proxy) -> c_int {
-    guard(|| Ok(c_int::from(PROXIES.get(proxy)?.is_connected())))
+    boundary(|| Ok(c_int::from(PROXIES.get(proxy)?.is_connected())))
 }
 
 /// What the object can do: its meta object, a struct with the fields methods, signals, properties (maps by id) and description.
 /// Asks nobody. Returns 0 with EBADF. Free it. Any thread. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_meta(proxy: nnqi_proxy) -> nnqi_value {
-    guard(|| Ok(view::add(PROXIES.get(proxy)?.meta().to_value())))
+    boundary(|| Ok(view::add(PROXIES.get(proxy)?.meta().to_value())))
 }

@@ -7,7 +7,7 @@ use crate::qi::json::{dynamic_from_json, from_json, to_json};
 use crate::qi::value::{Reader, encode};
 
 use super::build::nnqi_value;
-use super::error::{Failure, guard};
+use super::error::{Failure, boundary};
 use super::view;
 
 /// The value of a JSON text that ends with a zero (UTF-8), of this signature: arrays are lists or tuples, objects are maps
@@ -16,7 +16,7 @@ use super::view;
 /// EINVAL (no JSON, signature, or another type). Free it. Any thread. (19)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_from_json(json: *const c_char, signature: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         if json.is_null() {
             return Err(Error::FAULT.into());
         }
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn nnqi_from_json(json: *const c_char, signature: *const c
 /// references to objects and the widths of numbers in dynamics. Any thread. (19)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_to_json(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         let text = to_json(view.value()?).map_err(Failure::invalid)?.to_string();
         // SAFETY: a non-null `buffer` has room for `size` bytes.
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn nnqi_encode(
     buffer: *mut c_void,
     size: usize,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         let value = view.value()?;
         let bytes = if signature.is_null() {
@@ -77,7 +77,7 @@ pub unsafe extern "C" fn nnqi_encode(
 /// place of; bytes left over). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_decode(signature: *const c_char, bytes: *const c_void, len: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `signature` ends with a zero.
         let signature = unsafe { view::signature(signature) }?;
         // SAFETY: a non-null `bytes` has `len` bytes.

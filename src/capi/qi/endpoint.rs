@@ -12,7 +12,7 @@ use crate::qi::value::Value;
 
 use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy};
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::handles::{Handles, Kind};
 use super::options::{connection_options, nnqi_options, timeout};
 use super::user::User;
@@ -151,7 +151,7 @@ fn failed(failure: &Ended) -> Failure {
 /// waits is EDEADLK on one that reads a connection. (1)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_endpoint_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_endpoint {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `url` ends with a zero.
         let url = unsafe { view::utf8(url) }?;
         // SAFETY: a non-null `options` is some, whose texts end with a zero.
@@ -165,14 +165,14 @@ pub unsafe extern "C" fn nnqi_endpoint_connect(url: *const c_char, options: *con
 /// nnqi_endpoint_free: closing it would close it for all. (1)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_endpoint_of(proxy: nnqi_proxy) -> nnqi_endpoint {
-    guard(|| Ok(ENDPOINTS.add(Arc::clone(client::proxy(proxy)?.connection().endpoint()))))
+    boundary(|| Ok(ENDPOINTS.add(Arc::clone(client::proxy(proxy)?.connection().endpoint()))))
 }
 
 /// Closes the connection: all its handlers end. What was accepted for sending is still sent. The handle is none from now on.
 /// Returns 0, or -1 with EBADF, or with EDEADLK in a chooser. Any thread. (1)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_endpoint_close(endpoint: nnqi_endpoint) -> c_int {
-    guard(|| {
+    boundary(|| {
         // Not when the handle is gone already.
         may_change()?;
         ENDPOINTS.remove(endpoint)?.close()?;
@@ -184,7 +184,7 @@ pub extern "C" fn nnqi_endpoint_close(endpoint: nnqi_endpoint) -> c_int {
 /// EBADF. Any thread. (1)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_endpoint_free(endpoint: nnqi_endpoint) -> c_int {
-    guard(|| ENDPOINTS.remove(endpoint).map(|_| 0))
+    boundary(|| ENDPOINTS.remove(endpoint).map(|_| 0))
 }
 
 fn pattern(filter: &nnqi_filter) -> Result<Pattern> {
@@ -226,7 +226,7 @@ pub unsafe extern "C" fn nnqi_make_handler(
     closer: nnqi_closer,
     user: *mut c_void,
 ) -> nnqi_handler {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `filter` is one.
         let filter = unsafe { pointers::read(filter, Error::FAULT) };
         make(endpoint, || Ok(pattern(&filter?)?.into()), length, closer, User::new(user))
@@ -244,7 +244,7 @@ pub unsafe extern "C" fn nnqi_make_chooser(
     closer: nnqi_closer,
     user: *mut c_void,
 ) -> nnqi_handler {
-    guard(|| {
+    boundary(|| {
         let user = User::new(user);
         let choosing = || chooser.map(|chooser| choosing(chooser, user)).ok_or(Error::FAULT.into());
         make(endpoint, choosing, length, closer, user)
@@ -286,7 +286,7 @@ fn make(
 /// (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
-    guard(|| {
+    boundary(|| {
         // Not when the handle is gone already.
         may_change()?;
         let handler = HANDLERS.remove(handler)?;
@@ -308,7 +308,7 @@ pub unsafe extern "C" fn nnqi_next_message(
     milliseconds: c_int,
     header: *mut nnqi_header,
 ) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let next = match HANDLERS.get(handler)?.queue.next(timeout(milliseconds)) {
             Ok(Next::Message(message)) => Ok(message),
             Ok(Next::End(reason)) => Err(Failure::new(Error::NOT_CONNECTED, reason)),
@@ -327,25 +327,25 @@ pub unsafe extern "C" fn nnqi_next_message(
 /// handler: neither read nor close it. Returns -1 with EBADF or EMFILE. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_handler_descriptor(handler: nnqi_handler) -> c_int {
-    guard(|| Ok(HANDLERS.get(handler)?.queue.descriptor()?))
+    boundary(|| Ok(HANDLERS.get(handler)?.queue.descriptor()?))
 }
 
 /// How many messages a handler has lost because its queue was full. Returns -1 with EBADF. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_dropped(handler: nnqi_handler) -> i64 {
-    guard(|| Ok(HANDLERS.get(handler)?.queue.dropped() as i64))
+    boundary(|| Ok(HANDLERS.get(handler)?.queue.dropped() as i64))
 }
 
 /// An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_begin_call(endpoint: nnqi_endpoint) -> i64 {
-    guard(|| Ok(ENDPOINTS.get(endpoint)?.begin_call().into()))
+    boundary(|| Ok(ENDPOINTS.get(endpoint)?.begin_call().into()))
 }
 
 /// Gives the id of a Call back. Returns 0, or -1 with EBADF or EINVAL (no such call is pending). Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_end_call(endpoint: nnqi_endpoint, id: u32) -> c_int {
-    guard(|| match ENDPOINTS.get(endpoint)?.end_call(id) {
+    boundary(|| match ENDPOINTS.get(endpoint)?.end_call(id) {
         true => Ok(0),
         false => Err(Failure::invalid("no such call is pending")),
     })
@@ -363,7 +363,7 @@ pub unsafe extern "C" fn nnqi_send(
     len: usize,
     milliseconds: c_int,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         let endpoint = ENDPOINTS.get(endpoint)?;
         // SAFETY: a non-null `header` is one.
         let given = unsafe { pointers::read(header, Error::FAULT) }?;
@@ -383,7 +383,7 @@ pub unsafe extern "C" fn nnqi_send(
 /// Stores the counts of a connection. Returns 0, or -1 with EBADF or EFAULT. Any thread. (2, 3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_endpoint_statistics(endpoint: nnqi_endpoint, statistics: *mut nnqi_statistics) -> c_int {
-    guard(|| {
+    boundary(|| {
         let endpoint = ENDPOINTS.get(endpoint)?;
         let counts = endpoint.statistics();
         let found = nnqi_statistics {

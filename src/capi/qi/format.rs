@@ -3,12 +3,12 @@ use std::vec;
 
 use crate::capi::pointers;
 use crate::core::Error;
-use crate::qi::convert::convert;
+use crate::qi::convert::{convert, convert_exactly};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::view::{self, Inner, View};
 
 /// Something that nnqi_pack is given.
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn nnqi_pack_slots(
     slots: *const nnqi_slot,
     count: usize,
 ) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `slots` has `count` of them.
         let slots = unsafe { pointers::array(slots, count) }?;
         let mut inner = Inner::default();
@@ -80,9 +80,9 @@ unsafe fn taken(slot: &nnqi_slot, inner: &mut Inner) -> Result<Option<Value>> {
     }))
 }
 
-type GivenValues = vec::IntoIter<Result<Option<Value>>>;
+type ArgumentValues = vec::IntoIter<Result<Option<Value>>>;
 
-fn packed(signature: &Signature, given: &mut GivenValues) -> Result<Value> {
+fn packed(signature: &Signature, given: &mut ArgumentValues) -> Result<Value> {
     let mut next = || given.next().unwrap_or_else(|| Err(Failure::invalid(format!("too few values for {signature}"))));
     match signature.kind() {
         Kind::Void | Kind::Nothing | Kind::Unknown => Ok(Value::Void),
@@ -95,6 +95,8 @@ fn packed(signature: &Signature, given: &mut GivenValues) -> Result<Value> {
             Some(Value::Int64(bits)) => Ok(Value::UInt64(bits as u64)),
             other => made(other, signature),
         },
+        // Of C's numbers none is made infinite.
+        Kind::Float => convert_exactly(next()?.unwrap_or_default(), signature).map_err(Failure::invalid),
         Kind::Optional(_) => made(Some(next()?.unwrap_or(Value::Void)), signature),
         _ => made(next()?, signature),
     }
@@ -115,7 +117,7 @@ pub unsafe extern "C" fn nnqi_unpack_places(
     places: *const *mut c_void,
     count: usize,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         let whole = view.value()?.clone();
         // SAFETY: C promises `count` places that lead to room for what the signature says, which ends with a zero.
@@ -133,7 +135,7 @@ pub unsafe extern "C" fn nnqi_unpack_next_places(
     places: *const *mut c_void,
     count: usize,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         // SAFETY: a non-null `at` leads to a number.
         let index = unsafe { pointers::read(at, Error::FAULT) }?;
@@ -287,7 +289,7 @@ unsafe fn put<T>(place: *mut c_void, found: T) {
 /// thread. printf("%s\\n", nnqi_get_text(answer)) (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_get_text(value: nnqi_value) -> *const c_char {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         match view.value()? {
             Value::String(text) => view::keep_text(value, text.bytes()),

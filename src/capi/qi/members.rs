@@ -7,7 +7,7 @@ use crate::qi::server::{Call, ObjectBuilder};
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, forget, guard};
+use super::error::{Failure, Result, boundary, forget};
 use super::held::Held;
 use super::objects::{self, nnqi_builder, nnqi_object, with_builder};
 use super::requests::{self, nnqi_request};
@@ -108,7 +108,7 @@ fn add(builder: &mut ObjectBuilder, members: Vec<Member<'_>>, user: User) {
 /// nothing is added. (8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_members(builder: nnqi_builder, table: *const nnqi_member, user: *mut c_void) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: C promises members up to NNQI_MEMBERS_END, with texts that end with a zero.
         let members = unsafe { members(table) }?;
         with_builder(builder, |builder| add(builder, members, User::new(user)))?;
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn nnqi_members(builder: nnqi_builder, table: *const nnqi_
 /// static const struct nnqi_member lamp[] = {NNQI_PROPERTY("lit", "b", "false"), NNQI_FUNCTION("press", "()", "v", press), NNQI_MEMBERS_END};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_new(table: *const nnqi_member, user: *mut c_void) -> nnqi_object {
-    guard(|| {
+    boundary(|| {
         // SAFETY: C promises members up to NNQI_MEMBERS_END, with texts that end with a zero.
         let members = unsafe { members(table) }?;
         let mut builder = ObjectBuilder::new();
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn nnqi_object_new(table: *const nnqi_member, user: *mut c
 /// with EBADF. Free it. Any thread. return nnqi_take_object(nnqi_object_new(arm, NULL)); (7)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_take_object(object: nnqi_object) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let (value, held) = Held::ours(&objects::take(object)?);
         Ok(view::add_with(value, held))
     })
@@ -144,7 +144,7 @@ pub extern "C" fn nnqi_take_object(object: nnqi_object) -> nnqi_value {
 /// Any thread. if (meters < 0) return nnqi_fail("cannot walk backwards"); (17)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_fail(text: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `text` ends with a zero.
         let text = unsafe { view::utf8(text) }?;
         Err(Failure::new(Error::PROTO, text))

@@ -9,6 +9,7 @@
 )]
 #![allow(non_camel_case_types, reason = "C's names")]
 
+pub mod arguments;
 pub mod build;
 pub mod calls;
 pub mod client;
@@ -16,7 +17,6 @@ pub mod codec;
 pub mod endpoint;
 mod error;
 pub mod format;
-pub mod given;
 mod handles;
 mod held;
 pub mod members;

@@ -9,7 +9,7 @@ use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy};
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::handles::{Handles, Kind};
 use super::held::Held;
 use super::requests::{self, nnqi_request};
@@ -118,7 +118,7 @@ pub fn property_value(handle: nnqi_value) -> Result<Value> {
 /// nnqi_builder_free. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_builder_new() -> nnqi_builder {
-    guard(|| Ok(BUILDERS.add(Arc::new(Mutex::new(Some(ObjectBuilder::new()))))))
+    boundary(|| Ok(BUILDERS.add(Arc::new(Mutex::new(Some(ObjectBuilder::new()))))))
 }
 
 pub fn with_builder<T>(handle: nnqi_builder, change: impl FnOnce(&mut ObjectBuilder) -> T) -> Result<T> {
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn nnqi_method(
     code: nnqi_code,
     user: *mut c_void,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         // SAFETY: those that are not NULL end with a zero.
         let (name, _) = unsafe { (view::utf8(name)?, (view::signature(parameters)?, view::signature(result)?)) };
         // SAFETY: as above.
@@ -165,7 +165,7 @@ pub unsafe extern "C" fn nnqi_document(
     result: *const c_char,
     parameters: *const *const c_char,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: those that are not NULL end with a zero.
         let text = |text: *const c_char| if text.is_null() { Ok("") } else { unsafe { view::utf8(text) } };
         let (description, result) = (text(description)?, text(result)?);
@@ -189,7 +189,7 @@ pub unsafe extern "C" fn nnqi_document(
 /// Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method. (8)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_signal(builder: nnqi_builder, name: *const c_char, arguments: *const c_char) -> i64 {
-    guard(|| {
+    boundary(|| {
         // SAFETY: those that are not NULL end with a zero.
         let (name, _, arguments) = unsafe { (view::utf8(name)?, view::signature(arguments)?, view::utf8(arguments)?) };
         with_builder(builder, |builder| builder.signal(name, arguments)).map(i64::from)
@@ -207,7 +207,7 @@ pub unsafe extern "C" fn nnqi_on_subscribers(
     callback: nnqi_audience,
     user: *mut c_void,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         let callback = callback.ok_or(Error::FAULT)?;
         let user = User::new(user);
         let tell = move |_: &Object, listened: bool| {
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn nnqi_on_subscribers(
 /// EINVAL (less than 1). (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_concurrency(builder: nnqi_builder, requests: c_int) -> c_int {
-    guard(|| {
+    boundary(|| {
         let requests = usize::try_from(requests).ok().filter(|&requests| requests > 0);
         let requests = requests.ok_or_else(|| Failure::invalid("an object must do at least one thing at once"))?;
         with_builder(builder, |builder| {
@@ -243,7 +243,7 @@ pub unsafe extern "C" fn nnqi_property(
     signature: *const c_char,
     value: nnqi_value,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         // SAFETY: those that are not NULL end with a zero.
         unsafe { add_property(builder, name, signature, value, || Ok(ObjectBuilder::property)) }
     })
@@ -260,7 +260,7 @@ pub unsafe extern "C" fn nnqi_property_checked(
     check: nnqi_check,
     user: *mut c_void,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         let checked = || {
             let check = checking(check.ok_or(Error::FAULT)?, User::new(user));
             Ok(|builder: &mut ObjectBuilder, name: &str, signature: &str, value: Value| {
@@ -311,7 +311,7 @@ fn checking(
 /// (nnqi_object_statistics). A request of any size may wait alone. Returns 0, or -1 with EBADF. (20)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_limits(builder: nnqi_builder, requests: usize, bytes: usize) -> c_int {
-    guard(|| {
+    boundary(|| {
         let or = |given: usize, default| if given == 0 { default } else { given };
         let Limits { tasks, bytes: most } = Limits::default();
         let limits = Limits { tasks: or(requests, tasks), bytes: or(bytes, most) };
@@ -328,7 +328,7 @@ pub extern "C" fn nnqi_limits(builder: nnqi_builder, requests: usize, bytes: usi
 /// is NULL), and then it is not called. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_when_gone(builder: nnqi_builder, gone: nnqi_gone, user: *mut c_void) -> c_int {
-    guard(|| {
+    boundary(|| {
         let gone = gone.ok_or(Error::FAULT)?;
         let user = User::new(user);
         with_builder(builder, |builder| {
@@ -355,7 +355,7 @@ impl Drop for Gone {
 /// that cannot be published). Free it with nnqi_object_free. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_build(builder: nnqi_builder) -> nnqi_object {
-    guard(|| {
+    boundary(|| {
         let builder = BUILDERS.remove(builder)?.lock().take().ok_or(Error::BAD_FD)?;
         Ok(OBJECTS.add(builder.build().map_err(Failure::invalid)?))
     })
@@ -364,7 +364,7 @@ pub extern "C" fn nnqi_build(builder: nnqi_builder) -> nnqi_object {
 /// Drops a description that is not wanted. Returns 0, or -1 with EBADF. (8)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
-    guard(|| BUILDERS.remove(builder).map(|_| 0))
+    boundary(|| BUILDERS.remove(builder).map(|_| 0))
 }
 
 /// A value of signature o that stands for an object of ours, alone or within others (nnqi_list, nnqi_map, nnqi_tuple, nnqi_dynamic,
@@ -374,7 +374,7 @@ pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
 /// no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread. (7)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let (value, held) = Held::ours(&OBJECTS.get(object)?);
         Ok(view::add_with(value, held))
     })
@@ -386,14 +386,14 @@ pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
 /// ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_forward(proxy: nnqi_proxy) -> nnqi_object {
-    guard(|| Ok(OBJECTS.add(client::proxy(proxy)?.forwarded()?)))
+    boundary(|| Ok(OBJECTS.add(client::proxy(proxy)?.forwarded()?)))
 }
 
 /// Answers a request of a method of result o with an object of ours. It lives until the caller releases it. Returns 0, or
 /// -1 with EBADF, or EINVAL as nnqi_reply. Any thread. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) -> c_int {
-    guard(|| {
+    boundary(|| {
         let object = OBJECTS.get(object)?;
         requests::answer(request, Answer::from(&object))
     })
@@ -402,7 +402,7 @@ pub extern "C" fn nnqi_reply_object(request: nnqi_request, object: nnqi_object) 
 /// Frees the handle of an object. Returns 0, or -1 with EBADF. Any thread. (13)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
-    guard(|| OBJECTS.remove(object).map(|_| 0))
+    boundary(|| OBJECTS.remove(object).map(|_| 0))
 }
 
 /// Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
@@ -410,7 +410,7 @@ pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
 /// code of methods too. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, arguments: nnqi_value) -> i64 {
-    guard(|| {
+    boundary(|| {
         let arguments = self::arguments(arguments);
         // SAFETY: a non-null `signal` ends with a zero.
         let signal = unsafe { view::utf8(signal) }?;
@@ -423,7 +423,7 @@ pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, a
 /// with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c_char, value: nnqi_value) -> i64 {
-    guard(|| {
+    boundary(|| {
         let value = property_value(value);
         // SAFETY: a non-null `property` ends with a zero.
         let property = unsafe { view::utf8(property) }?;
@@ -435,7 +435,7 @@ pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c
 /// thread. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `property` ends with a zero.
         let property = unsafe { view::utf8(property) }?;
         let value = OBJECTS.get(object)?.get(property);
@@ -446,7 +446,7 @@ pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c
 /// Stores the counts of an object of ours. Returns 0, or -1 with EBADF or EFAULT. Any thread. (9)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_statistics(object: nnqi_object, statistics: *mut nnqi_object_statistics) -> c_int {
-    guard(|| {
+    boundary(|| {
         let counts = OBJECTS.get(object)?.statistics();
         let found = nnqi_object_statistics {
             waiting: counts.waiting as u64,

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 
 use crate::capi::errno;
 
-/// A return type of the interface, on its way through [`errno::guard`].
+/// A return type of the interface, on its way through [`errno::boundary`].
 pub trait Returned: Sized {
     type Guarded: errno::Returned;
     fn ok(self) -> Self::Guarded;

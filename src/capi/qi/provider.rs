@@ -5,7 +5,7 @@ use crate::capi::pointers;
 use crate::qi::bus::Provider;
 use crate::qi::endpoint::may_wait;
 
-use super::error::{Failure, guard};
+use super::error::{Failure, boundary};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
 use super::options::{nnqi_options, session_options};
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn nnqi_provider_open(
     options: *const nnqi_options,
     serving: *const nnqi_server_options,
 ) -> nnqi_provider {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `url` ends with a zero, a non-null `addresses` has `count` texts that do.
         let (url, addresses) = unsafe { (view::utf8(url)?, view::texts(addresses, count)?) };
         // SAFETY: those that are not NULL have texts that end with a zero, and functions as C says.
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn nnqi_provider_open(
 /// its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_register(provider: nnqi_provider, name: *const c_char, object: nnqi_object) -> i64 {
-    guard(|| {
+    boundary(|| {
         let (provider, object) = (PROVIDERS.get(provider)?, objects::object(object)?);
         // SAFETY: a non-null `name` ends with a zero.
         Ok(provider.register(unsafe { view::utf8(name) }?, &object)?.into())
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn nnqi_provider_address(
     buffer: *mut c_char,
     size: usize,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         let addresses = PROVIDERS.get(provider)?.addresses();
         let address = addresses.get(index).ok_or_else(|| Failure::invalid("there is no such address"))?;
         // SAFETY: a non-null `buffer` has room for `size` bytes.
@@ -75,7 +75,7 @@ pub unsafe extern "C" fn nnqi_provider_address(
 /// nnqi_is_connected. Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_provider_is_connected(provider: nnqi_provider) -> c_int {
-    guard(|| Ok(c_int::from(PROVIDERS.get(provider)?.session().connection().is_ok())))
+    boundary(|| Ok(c_int::from(PROVIDERS.get(provider)?.session().connection().is_ok())))
 }
 
 /// Takes a service back. Returns 0, or -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this),
@@ -83,7 +83,7 @@ pub extern "C" fn nnqi_provider_is_connected(provider: nnqi_provider) -> c_int {
 /// refuses): with these three it is ours no more all the same, neither served nor registered again. Any other thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_unregister(provider: nnqi_provider, name: *const c_char) -> c_int {
-    guard(|| {
+    boundary(|| {
         let provider = PROVIDERS.get(provider)?;
         // SAFETY: a non-null `name` ends with a zero.
         provider.unregister(unsafe { view::utf8(name) }?)?;
@@ -97,7 +97,7 @@ pub unsafe extern "C" fn nnqi_provider_statistics(
     provider: nnqi_provider,
     statistics: *mut nnqi_server_statistics,
 ) -> c_int {
-    guard(|| {
+    boundary(|| {
         let provider = PROVIDERS.get(provider)?;
         let found = nnqi_server_statistics::of(provider.statistics(), provider.workers());
         // SAFETY: a non-null `statistics` has room for one.
@@ -111,7 +111,7 @@ pub unsafe extern "C" fn nnqi_provider_statistics(
 /// reads a connection. Any other thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_provider_close(provider: nnqi_provider) -> c_int {
-    guard(|| {
+    boundary(|| {
         // Not when the handle is gone already.
         may_wait()?;
         PROVIDERS.remove(provider)?.close();

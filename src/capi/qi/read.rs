@@ -5,7 +5,7 @@ use crate::qi::signature::Kind;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::view;
 
 /// A reference to an object. Service and object name it on the connection it came through, and on no other.
@@ -30,7 +30,7 @@ fn wrong(value: &Value, wanted: &str) -> Failure {
 /// -1 with EBADF. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
-    guard(|| {
+    boundary(|| {
         Ok(c_int::from(match view::get(value)?.value()?.signature().kind() {
             Kind::Void | Kind::Nothing | Kind::Unknown => b'v',
             Kind::Bool => b'b',
@@ -61,7 +61,7 @@ pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
 /// NULL although size is not 0). Any thread. (5)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
+    boundary(|| {
         let text = view::get(value)?.value()?.signature().to_string();
         // SAFETY: a non-null `buffer` has room for `size` bytes.
         unsafe { view::copy_text(text.as_bytes(), buffer, size) }
@@ -71,7 +71,7 @@ pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, 
 /// Stores a bool as 0 or 1. As all that read a value, it looks into dynamics: results of untyped methods are those. Returns 0, or -1 with EBADF, EINVAL (it is no bool) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c_int {
-    guard(|| match *view::looked_into(value)?.value()? {
+    boundary(|| match *view::looked_into(value)?.value()? {
         // SAFETY: a non-null `flag` has room for an int.
         Value::Bool(found) => Ok(unsafe { pointers::write(flag, c_int::from(found)) }.map(|()| 0)?),
         ref other => Err(wrong(other, "a bool")),
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c
 /// holds) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_int(value: nnqi_value, number: *mut i64) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `number` has room for one.
         Ok(unsafe { pointers::write(number, integer(value)?) }.map(|()| 0)?)
     })
@@ -91,7 +91,7 @@ pub unsafe extern "C" fn nnqi_get_int(value: nnqi_value, number: *mut i64) -> c_
 /// The same for numbers that are not negative; a negative one is ERANGE. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_uint(value: nnqi_value, number: *mut u64) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `number` has room for one.
         Ok(unsafe { pointers::write(number, integer(value)?) }.map(|()| 0)?)
     })
@@ -108,7 +108,7 @@ fn integer<T: TryFrom<i128>>(value: nnqi_value) -> Result<T> {
 /// with EBADF, EINVAL (it is no number) or EFAULT. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) -> c_int {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let found = match *view.value()? {
             Value::Float(found) => f64::from(found),
@@ -125,7 +125,7 @@ pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) ->
 /// Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> *const c_char {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::String(text) = view.value()? else { return Err(wrong(view.value()?, "a string")) };
         // SAFETY: a non-null `len` has room for a size.
@@ -139,7 +139,7 @@ pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> 
 /// The bytes of raw data; otherwise as nnqi_get_string. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_raw(value: nnqi_value, len: *mut usize) -> *const c_void {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::Raw(bytes) = view.value()? else { return Err(wrong(view.value()?, "raw data")) };
         // SAFETY: a non-null `len` has room for a size.
@@ -163,7 +163,7 @@ unsafe fn store_length(place: *mut usize, len: usize) -> Result<()> {
 /// although size is not 0). Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::String(text) = view.value()? else { return Err(wrong(view.value()?, "a string")) };
         // SAFETY: a non-null `buffer` has room for `size` bytes.
@@ -175,7 +175,7 @@ pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char
 /// none of these). Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let count = match view.value()? {
             Value::List(list) => list.items.len(),
@@ -192,7 +192,7 @@ pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
 /// freed before. Copies nothing. Returns 0 with EBADF or EINVAL (no such container, no such item). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         match view.value()? {
             Value::List(_) | Value::Tuple(_) | Value::Optional(_) => Ok(view::add_view(view.child(index)?)),
@@ -204,13 +204,13 @@ pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
 /// The key of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_map_key(value: nnqi_value, index: usize) -> nnqi_value {
-    guard(|| entry(value, index, 0))
+    boundary(|| entry(value, index, 0))
 }
 
 /// The value of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_map_value(value: nnqi_value, index: usize) -> nnqi_value {
-    guard(|| entry(value, index, 1))
+    boundary(|| entry(value, index, 1))
 }
 
 fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
@@ -226,7 +226,7 @@ fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
 /// is no struct and no map) or ENOENT (no such name). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_find(value: nnqi_value, name: *const c_char) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
@@ -258,7 +258,7 @@ fn is_text(key: &Value, text: &str) -> bool {
 /// one value may). Free it. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let view = view::get(value)?;
         match view.value()? {
             Value::Dynamic(dynamic) => Ok(view::add_view(view::content(&view, dynamic)?)),
@@ -271,7 +271,7 @@ pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
 /// thread. (7)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_object(value: nnqi_value, reference: *mut nnqi_reference) -> c_int {
-    guard(|| {
+    boundary(|| {
         let view = view::looked_into(value)?;
         let Value::Object(object) = view.value()? else { return Err(wrong(view.value()?, "an object")) };
         let found = nnqi_reference {
@@ -288,7 +288,7 @@ pub unsafe extern "C" fn nnqi_get_object(value: nnqi_value, reference: *mut nnqi
 /// 1 if both are equal in type (names of structs aside) and content, else 0; -1 with EBADF. Any thread. (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_equal(a: nnqi_value, b: nnqi_value) -> c_int {
-    guard(|| {
+    boundary(|| {
         let (a, b) = (view::get(a)?, view::get(b)?);
         Ok(c_int::from(a.value()? == b.value()?))
     })

@@ -8,7 +8,7 @@ use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, guard, last};
+use super::error::{Failure, Result, boundary, last};
 use super::handles::{Handles, Kind};
 use super::held::Held;
 use super::user::User;
@@ -106,7 +106,7 @@ fn sendable(result: nnqi_value) -> Result<Answer> {
 /// The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         with_request(request, |call| {
             let arguments = Value::tuple(call.arguments.clone());
             let held = Held::passed(call, &arguments);
@@ -119,7 +119,7 @@ pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
 /// all the same. Any thread. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
-    guard(|| with_request(request, |call| c_int::from(call.is_canceled())))
+    boundary(|| with_request(request, |call| c_int::from(call.is_canceled())))
 }
 
 /// Has notice called, with user, when the caller cancels the request or is gone, or else when
@@ -129,7 +129,7 @@ pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
 /// EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_on_cancel(request: nnqi_request, notice: nnqi_notice, user: *mut c_void) -> c_int {
-    guard(|| {
+    boundary(|| {
         let notice = notice.ok_or(Error::FAULT)?;
         // C is called by this, so not while the request is locked.
         let cancellation = with_request(request, Call::cancellation)?;
@@ -162,7 +162,7 @@ impl Drop for RequestNotice {
 /// The caller's address, copied as nnqi_signature copies. Returns its length, or -1 with EBADF or EFAULT. Any thread. (14)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char, size: usize) -> i64 {
-    guard(|| {
+    boundary(|| {
         let remote = with_request(request, |call| call.caller.remote())?;
         // SAFETY: a non-null `buffer` has room for `size` bytes.
         unsafe { view::copy_text(remote.as_bytes(), buffer, size) }
@@ -175,14 +175,14 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 /// thread. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
-    guard(|| answer(request, sendable(result)?))
+    boundary(|| answer(request, sendable(result)?))
 }
 
 /// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
 /// it stays open. Any thread. (17)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_char) -> c_int {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `text` ends with a zero.
         let text = unsafe { view::utf8(text) }?;
         take(request)?.0.reply(Err(CallError::from(text)));
@@ -194,7 +194,7 @@ pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_
 /// EBADF. Any thread. (16)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply_canceled(request: nnqi_request) -> c_int {
-    guard(|| {
+    boundary(|| {
         take(request)?.0.reply(Err(CallError::Canceled));
         Ok(0)
     })

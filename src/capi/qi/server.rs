@@ -9,7 +9,7 @@ use crate::qi::endpoint::may_wait;
 use crate::qi::server::{Server, ServerStatistics};
 
 use super::client::{self, nnqi_proxy};
-use super::error::{Failure, guard};
+use super::error::{Failure, boundary};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
 use super::options::timeout;
@@ -65,7 +65,7 @@ pub unsafe extern "C" fn nnqi_server_open(
     count: usize,
     options: *const nnqi_server_options,
 ) -> nnqi_server {
-    guard(|| {
+    boundary(|| {
         // SAFETY: a non-null `urls` has `count` texts that end with a zero.
         let urls = unsafe { view::texts(urls, count) }?;
         // SAFETY: a non-null `options` is some, whose texts end with a zero, with functions as C says.
@@ -79,7 +79,7 @@ pub unsafe extern "C" fn nnqi_server_open(
 /// added. Close it with nnqi_server_close. nnqi_serve("tcp://127.0.0.1:9559", "Lamp", nnqi_object_new(lamp, NULL)) (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_serve(url: *const c_char, name: *const c_char, object: nnqi_object) -> nnqi_server {
-    guard(|| {
+    boundary(|| {
         let object = objects::take(object);
         // SAFETY: those that are not NULL end with a zero.
         let (url, name) = unsafe { (view::utf8(url)?, view::utf8(name)?) };
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn nnqi_server_address(
     buffer: *mut c_char,
     size: usize,
 ) -> i64 {
-    guard(|| {
+    boundary(|| {
         let addresses = SERVERS.get(server)?.addresses();
         let address = addresses.get(index).ok_or_else(|| Failure::invalid("there is no such address"))?;
         // SAFETY: a non-null `buffer` has room for `size` bytes.
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn nnqi_server_address(
 /// -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_char, object: nnqi_object) -> i64 {
-    guard(|| {
+    boundary(|| {
         let (server, object) = (SERVERS.get(server)?, objects::object(object)?);
         // SAFETY: a non-null `name` ends with a zero.
         Ok(server.add_service(unsafe { view::utf8(name) }?, &object)?.into())
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_ch
 /// not of this process). Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
-    guard(|| {
+    boundary(|| {
         SERVERS.get(server)?.remove_service(id)?;
         Ok(0)
     })
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn nnqi_server_reach(
     name: *const c_char,
     milliseconds: c_int,
 ) -> nnqi_proxy {
-    guard(|| {
+    boundary(|| {
         let server = SERVERS.get(server)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn nnqi_server_reach(
 /// Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
-    guard(|| {
+    boundary(|| {
         let server = SERVERS.get(server)?;
         let found = nnqi_server_statistics::of(server.statistics(), server.workers());
         // SAFETY: a non-null `statistics` has room for one.
@@ -163,7 +163,7 @@ pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics:
 /// EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_server_close(server: nnqi_server) -> c_int {
-    guard(|| {
+    boundary(|| {
         // Not when the handle is gone already.
         may_wait()?;
         SERVERS.remove(server)?.close();

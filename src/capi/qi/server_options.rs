@@ -104,6 +104,10 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
         Err(_) => return Err(Failure::invalid("a negative number of workers")),
     }
     set(&mut options.max_workers, "max_workers", given.max_workers.into())?;
+    if given.workers != 0 && given.max_workers != 0 && options.max_workers < options.workers {
+        let Options { workers, max_workers, .. } = options;
+        return Err(Failure::invalid(format!("max_workers is {max_workers}, which is less than workers, {workers}")));
+    }
     // SAFETY: the caller's promise, of each text.
     let bytes = |text| some(text, |text| Ok(unsafe { pointers::text(text) }?.to_vec()));
     match (bytes(given.user)?, bytes(given.token)?, given.authenticate) {

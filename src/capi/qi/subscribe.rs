@@ -8,7 +8,7 @@ use crate::qi::client::{CallError, Event, Notice, Overflow, Proxy, SubscribeOpti
 
 use super::build::nnqi_value;
 use super::client::{self, nnqi_proxy, nnqi_session};
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::handles::{Handles, Kind};
 use super::options::timeout;
 use super::user::User;
@@ -115,12 +115,15 @@ unsafe fn given_options(given: *const nnqi_subscribe_options) -> Result<Subscrib
 /// Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any
 /// size may wait); later ones are dropped and counted.
 /// Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
-/// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
+/// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal, queue is 0), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
 /// thread that reads a connection). Any other thread. (15)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char, queue: usize) -> nnqi_subscription {
-    guard(|| {
+    boundary(|| {
         let proxy = client::proxy(proxy)?;
+        if queue == 0 {
+            return Err(Failure::invalid("a queue without room for an event"));
+        }
         // SAFETY: a non-null `signal` ends with a zero.
         let subscription = proxy.subscribe_with(unsafe { view::utf8(signal) }?, options(queue))?;
         Ok(SUBSCRIPTIONS.add(EventListening::Queue(Arc::new(subscription))))
@@ -135,7 +138,7 @@ pub unsafe extern "C" fn nnqi_subscribe_with(
     signal: *const c_char,
     options: *const nnqi_subscribe_options,
 ) -> nnqi_subscription {
-    guard(|| {
+    boundary(|| {
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `options` is some; a non-null `signal` ends with a zero.
         let (options, signal) = unsafe { (given_options(options)?, view::utf8(signal)?) };
@@ -153,7 +156,7 @@ pub unsafe extern "C" fn nnqi_watch(
     callback: nnqi_callback,
     user: *mut c_void,
 ) -> nnqi_subscription {
-    guard(|| {
+    boundary(|| {
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `signal` ends with a zero.
         watch(&proxy, unsafe { view::utf8(signal) }?, options(queue), callback, user)
@@ -169,7 +172,7 @@ pub unsafe extern "C" fn nnqi_watch_with(
     callback: nnqi_callback,
     user: *mut c_void,
 ) -> nnqi_subscription {
-    guard(|| {
+    boundary(|| {
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `options` is some; a non-null `signal` ends with a zero.
         let (options, signal) = unsafe { (given_options(options)?, view::utf8(signal)?) };
@@ -210,7 +213,7 @@ pub unsafe extern "C" fn nnqi_watch_session(
     callback: nnqi_told,
     user: *mut c_void,
 ) -> nnqi_subscription {
-    guard(|| {
+    boundary(|| {
         let watch = client::session(session)?.on_notice(telling(callback, user)?)?;
         Ok(SUBSCRIPTIONS.add(EventListening::Callback(Arc::new(watch))))
     })
@@ -224,7 +227,7 @@ pub unsafe extern "C" fn nnqi_watch_proxy(
     callback: nnqi_told,
     user: *mut c_void,
 ) -> nnqi_subscription {
-    guard(|| {
+    boundary(|| {
         let watch = client::proxy(proxy)?.on_notice(telling(callback, user)?)?;
         Ok(SUBSCRIPTIONS.add(EventListening::Callback(Arc::new(watch))))
     })
@@ -265,7 +268,7 @@ pub unsafe extern "C" fn nnqi_next(
     milliseconds: c_int,
     missed: *mut u64,
 ) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         let event = queue(subscription)?.next(timeout(milliseconds));
         let event = SUBSCRIPTIONS.waited(subscription, event.map_err(Failure::from))?;
         if !missed.is_null() {
@@ -281,7 +284,7 @@ pub unsafe extern "C" fn nnqi_next(
 /// or EMFILE. Any thread. (15)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_descriptor(subscription: nnqi_subscription) -> c_int {
-    guard(|| Ok(queue(subscription)?.descriptor()?))
+    boundary(|| Ok(queue(subscription)?.descriptor()?))
 }
 
 /// Ends listening, and waits for nothing: no callback begins after this, but one may be under way. What waits for events in another
@@ -289,7 +292,7 @@ pub extern "C" fn nnqi_descriptor(subscription: nnqi_subscription) -> c_int {
 /// Returns 0, or -1 with EBADF. Any thread, callbacks too. (15)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_unsubscribe(subscription: nnqi_subscription) -> c_int {
-    guard(|| {
+    boundary(|| {
         // Others may be waiting for an event, and hold it as long.
         match SUBSCRIPTIONS.remove(subscription)? {
             EventListening::Queue(subscription) => subscription.close(),

@@ -3,13 +3,13 @@ use std::ffi::c_int;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Failure, guard};
+use super::error::{Failure, boundary};
 use super::view;
 
 /// What `read` makes of a value, or of what is inside of it, which is none from now on. What is wrong is left for nnqi_error.
 fn taken<T>(value: nnqi_value, wanted: &str, read: impl FnOnce(&Value) -> Option<T>) -> Option<T> {
     let mut found = None;
-    let _: c_int = guard(|| {
+    let _: c_int = boundary(|| {
         let inner = view::take(value)?.0.undynamic().map_err(Failure::invalid)?;
         let wrong = || Failure::invalid(format!("a value of type {} where {wanted} is wanted", inner.signature()));
         found = Some(read(&inner).ok_or_else(wrong)?);

@@ -30,6 +30,8 @@ pub enum Why {
     Types,
     /// The number does not fit.
     Range,
+    /// The number has a fraction, which an integer has not ([`convert_exactly`]).
+    Fraction,
     /// Not as many members as there are elements.
     Length,
     /// The names of the two structs, or the keys of the map, are not the same.
@@ -46,6 +48,7 @@ impl fmt::Display for ConvertError {
         match &self.why {
             Why::Types => out.write_str("no such conversion"),
             Why::Range => out.write_str("the number does not fit"),
+            Why::Fraction => out.write_str("the number has a fraction"),
             Why::Length => out.write_str("another number of elements"),
             Why::Names => out.write_str("other field names"),
             Why::TooDeep => out.write_str("too many values within each other"),
@@ -64,11 +67,18 @@ const MAX_DEPTH: u32 = 256;
 /// The value as one of type `to`, names of structs included. A value that is of the type already is handed through
 /// with what it shares.
 pub fn convert(value: Value, to: &Signature) -> Result<Value> {
-    Converter { left: MAX_DEPTH }.convert(value, to)
+    Converter { left: MAX_DEPTH, exact: false }.convert(value, to)
+}
+
+/// [`convert`] of what a person has written: a number with a fraction is no integer, and one that is too large for 32 bits no
+/// infinity. The bus itself cuts off and rounds.
+pub fn convert_exactly(value: Value, to: &Signature) -> Result<Value> {
+    Converter { left: MAX_DEPTH, exact: true }.convert(value, to)
 }
 
 struct Converter {
     left: u32,
+    exact: bool,
 }
 
 fn fail<T>(from: &Signature, to: &Signature, why: Why) -> Result<T> {
@@ -111,7 +121,7 @@ impl Converter {
             (Kind::Map(entry), value) => self.map(value, (&entry.0, &entry.1), to),
             (Kind::KeywordArgs(element), value) => self.map(value, (&Kind::String.into(), element), to),
             (Kind::Tuple(members), value) => self.tuple(value, members, to),
-            (_, value) => number::convert(value, to),
+            (_, value) => number::convert(value, to, self.exact),
         }
     }
 

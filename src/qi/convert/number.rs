@@ -12,8 +12,8 @@ enum Number {
 }
 
 /// To a number or a bool; from anything else there is no way. Integers must fit, floats are cut off toward zero and
-/// then must fit, and only 0 and 1 are bools.
-pub(super) fn convert(value: Value, to: &Signature) -> Result<Value> {
+/// then must fit, and only 0 and 1 are bools. `exact`: nothing is cut off, nor made infinite.
+pub(super) fn convert(value: Value, to: &Signature, exact: bool) -> Result<Value> {
     let number = match &value {
         Value::Bool(flag) => Number::Bool(*flag),
         Value::Float(number) => Number::Float(f64::from(*number)),
@@ -26,7 +26,11 @@ pub(super) fn convert(value: Value, to: &Signature) -> Result<Value> {
     match (to.kind(), &value) {
         // Not by way of f64: that would change the bits of NaN.
         (Kind::Float, Value::Float(_)) => return Ok(value),
-        (Kind::Float, _) => return Ok(Value::Float(float(&number) as f32)),
+        (Kind::Float, _) => {
+            let (wide, narrow) = (float(&number), float(&number) as f32);
+            let lost = exact && wide.is_finite() && !narrow.is_finite();
+            return if lost { fail(&value.signature(), to, Why::Range) } else { Ok(Value::Float(narrow)) };
+        }
         (Kind::Double, _) => return Ok(Value::Double(float(&number))),
         (Kind::Bool, Value::Float(_) | Value::Double(_)) => return float_to_bool(&value, &number, to),
         _ => {}
@@ -34,6 +38,7 @@ pub(super) fn convert(value: Value, to: &Signature) -> Result<Value> {
     let integer = match number {
         Number::Bool(flag) => i128::from(flag),
         Number::Integer(number) => number,
+        Number::Float(number) if exact && number.fract() != 0.0 => return fail(&value.signature(), to, Why::Fraction),
         Number::Float(number) => match whole(number, to.kind()) {
             Some(number) => number,
             None => return fail(&value.signature(), to, Why::Range),

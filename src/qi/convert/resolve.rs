@@ -17,6 +17,8 @@ pub enum ResolveError {
         name: String,
         /// The types of the arguments.
         given: Signature,
+        /// What the methods of this name take.
+        declared: Vec<String>,
     },
     /// Several take these arguments equally well; their full names.
     Ambiguous {
@@ -31,7 +33,9 @@ impl fmt::Display for ResolveError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ResolveError::Unknown(name) => write!(out, "no such method: {name}"),
-            ResolveError::Arguments { name, given } => write!(out, "{name} does not take {given}"),
+            ResolveError::Arguments { name, given, declared } => {
+                write!(out, "{name} takes {}, and not {given}", declared.join(" or "))
+            }
             ResolveError::Ambiguous { given, methods } => {
                 write!(out, "{given} is taken by all of {}", methods.join(", "))
             }
@@ -133,10 +137,14 @@ pub fn resolve<'m>(meta: &'m MetaObject, name: &str, arguments: &[Value]) -> Res
             candidates.push((method, parameters));
         }
     }
+    let declared = || {
+        let named = meta.methods.values().filter(|method| method.name == name);
+        named.filter_map(|method| Some(method.parameters_type().ok()?.to_string())).collect()
+    };
     let given = || Signature::tuple(arguments.iter().map(Value::signature));
     match &candidates[..] {
         [] if named == 0 => Err(ResolveError::Unknown(name.into())),
-        [] => Err(ResolveError::Arguments { name: name.into(), given: given() }),
+        [] => Err(ResolveError::Arguments { name: name.into(), given: given(), declared: declared() }),
         [(only, _)] => Ok(only),
         several => match best(several, &given()) {
             Best::One(method) => Ok(method),
@@ -146,7 +154,9 @@ pub fn resolve<'m>(meta: &'m MetaObject, name: &str, arguments: &[Value]) -> Res
                 match best(several, &resolved) {
                     Best::One(method) => Ok(method),
                     Best::Tie(methods) => Err(ResolveError::Ambiguous { given: resolved, methods }),
-                    Best::None => Err(ResolveError::Arguments { name: name.into(), given: resolved }),
+                    Best::None => {
+                        Err(ResolveError::Arguments { name: name.into(), given: resolved, declared: declared() })
+                    }
                 }
             }
         },

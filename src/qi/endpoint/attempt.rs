@@ -110,14 +110,14 @@ impl Source for AttemptBell {
     }
 }
 
-enum AttemptStage {
+enum AttemptState {
     LookingUp(Host),
     Connecting { stream: Arc<dyn Stream>, registration: Registration, connected: bool, peer: String },
 }
 
 /// An attempt under way. Dropped, it is given up: what was opened is closed.
 pub struct Attempt {
-    stage: AttemptStage,
+    state: AttemptState,
     bell: Arc<AttemptBell>,
 }
 
@@ -135,7 +135,7 @@ impl Attempt {
                 // It cannot be interrupted: when nobody waits for it any more it is left to itself.
                 let name = host.name.clone();
                 resolve::start(move || look_up(&name), Arc::clone(&bell) as _, 0).map_err(Failure::System)?;
-                return Ok(Attempt { stage: AttemptStage::LookingUp(host), bell });
+                return Ok(Attempt { state: AttemptState::LookingUp(host), bell });
             }
             Way::Unix(path) => (dial_unix(&path)?, format!("unix://{path}")),
             Way::Address(address, host) => {
@@ -144,7 +144,7 @@ impl Attempt {
             }
         };
         let registration = reactor.register(stream.fd(), Arc::clone(&bell) as _, 0, true)?;
-        Ok(Attempt { stage: AttemptStage::Connecting { stream, registration, connected: false, peer }, bell })
+        Ok(Attempt { state: AttemptState::Connecting { stream, registration, connected: false, peer }, bell })
     }
 
     /// Looks how far it is.
@@ -152,8 +152,8 @@ impl Attempt {
         if !self.bell.rung.swap(false, Ordering::AcqRel) {
             return Progress::Pending;
         }
-        match &mut self.stage {
-            AttemptStage::LookingUp(host) => match self.bell.answer.lock().take() {
+        match &mut self.state {
+            AttemptState::LookingUp(host) => match self.bell.answer.lock().take() {
                 None => Progress::Pending,
                 Some(Err(_)) => Progress::Failed(Failure::NoSuchHost),
                 Some(Ok(addresses)) => {
@@ -161,7 +161,7 @@ impl Attempt {
                     Progress::Ways(addresses.into_iter().map(way).collect())
                 }
             },
-            AttemptStage::Connecting { stream, connected, peer, .. } => {
+            AttemptState::Connecting { stream, connected, peer, .. } => {
                 let step = if *connected { Ok(()) } else { stream.connected() };
                 match step.and_then(|()| stream.prepare()) {
                     Ok(()) => Progress::Connected(Arc::clone(stream), peer.clone()),
@@ -178,7 +178,7 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let AttemptStage::Connecting { registration, .. } = &self.stage {
+        if let AttemptState::Connecting { registration, .. } = &self.state {
             self.bell.reactor.deregister(*registration);
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::core::{Error, Result};
 use crate::qi::message::Message;
 use crate::reactor::parker::Parker;
-use crate::reactor::{Request, WaitMode, Watched};
+use crate::reactor::{Request, StreamToFlush, WaitMode};
 use crate::transport::coalescing::Flusher;
 
 use super::config::count;
@@ -183,8 +183,8 @@ impl EndPoint {
             Flusher::Sender => self.flush(),
             Flusher::IoThread => {
                 if let Some(me) = self.me.upgrade() {
-                    let watched = Watched { source: me, key: STREAM, counters: self.write_counters.clone() };
-                    self.reactor.request(Request::Watch(watched));
+                    let watched = StreamToFlush { source: me, key: STREAM, counters: self.write_counters.clone() };
+                    self.reactor.request(Request::Flush(watched));
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock, Weak};
+use std::sync::{Arc, Weak};
 
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::value::{self, Uid, Value, encode};
@@ -182,12 +182,20 @@ impl fmt::Debug for Object {
     }
 }
 
-/// 12 bytes of this process, 8 of a counter.
+/// Nothing of it is the process's, since a forked child goes on with what its parent had.
 fn new_uid() -> Uid {
-    static PROCESS: LazyLock<[u8; 12]> = LazyLock::new(random::bytes);
-    static COUNTER: AtomicU64 = AtomicU64::new(1);
-    let mut uid = [0; 20];
-    uid[..12].copy_from_slice(PROCESS.as_slice());
-    uid[12..].copy_from_slice(&COUNTER.fetch_add(1, Ordering::Relaxed).to_le_bytes());
-    uid
+    random::bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::qi::server::ObjectBuilder;
+
+    /// Else a child has the ids that its parent gives to others.
+    #[test]
+    fn uids_have_nothing_in_common() {
+        let [one, other] = [(), ()].map(|()| ObjectBuilder::new().build().unwrap().uid());
+        let same = one.iter().zip(&other).filter(|(one, other)| one == other).count();
+        assert!(same < 10, "{one:?} {other:?}");
+    }
 }

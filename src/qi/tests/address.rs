@@ -90,7 +90,7 @@ fn connecting_and_listening_have_defaults() {
         assert_eq!(Endpoint::to_connect(text), Ok(endpoint), "{text}");
     }
     assert_eq!(Endpoint::to_connect("tcp://a:0"), Err(AddressError::NoPort));
-    assert_eq!(Endpoint::to_connect("tcp://0.0.0.0:1"), Err(AddressError::Host));
+    assert_eq!(Endpoint::to_connect("tcp://0.0.0.0:1"), Err(AddressError::Any));
     assert_eq!(Endpoint::to_connect("qi:Proof"), Err(AddressError::Scheme));
     assert_eq!(Endpoint::to_connect("tcp://tcps://a:1"), Err(AddressError::Doubled));
     assert_eq!(Endpoint::to_listen("tcp://127.0.0.1"), Ok(host(Scheme::Tcp, "127.0.0.1", 0)));

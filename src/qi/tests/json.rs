@@ -94,6 +94,23 @@ fn what_cannot_be_says_why() {
 }
 
 #[test]
+fn what_a_person_has_written_is_neither_cut_off_nor_infinite() {
+    for (json, ty, ok) in [
+        (json!(2.5), "i", false),
+        (json!(2.0), "i", true),
+        (json!([[1, 2.5]]), "[(ii)]", false),
+        (json!({ "$type": "i", "$value": 2.5 }), "m", false),
+        (json!(1e300), "f", false),
+        (json!(1e300), "d", true),
+        (json!({ "$float": "Infinity" }), "f", true),
+    ] {
+        assert_eq!(from_json(&json, &signature(ty)).is_ok(), ok, "{json} {ty}");
+    }
+    let error = from_json(&json!([1, 2.5]), &signature("(ii)")).unwrap_err();
+    assert_eq!(error.to_string(), "failed to convert d to i: the number has a fraction");
+}
+
+#[test]
 fn captured_values_go_through_json() {
     for vector in vectors::all() {
         let text = vector.signature.to_string();

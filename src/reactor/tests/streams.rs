@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::source::Fake;
-use crate::reactor::Watched;
+use crate::reactor::StreamToFlush;
 use crate::reactor::streams::{LOOK, Streams};
 use crate::transport::coalescing::counters::WriteCounters;
 use crate::transport::outbox::BUFFER;
@@ -37,7 +37,7 @@ impl Rig {
     fn add(&mut self, key: u64) -> WriteCounters {
         let counters = WriteCounters::default();
         self.streams
-            .add(Watched { source: Arc::<Fake>::clone(&self.source), key, counters: counters.clone() }, self.now);
+            .add(StreamToFlush { source: Arc::<Fake>::clone(&self.source), key, counters: counters.clone() }, self.now);
         counters
     }
 

@@ -3,6 +3,7 @@
 
 const { MillraceError, aborted, busError, ETIMEDOUT } = require('../errors.js');
 const { begin, forget } = require('../hub.js');
+const { limit, milliseconds } = require('../times.js');
 
 const FAILURE = 1;
 
@@ -22,6 +23,7 @@ function attempt(call) {
 function settle(start, { signal, timeout } = {}) {
   if (signal?.aborted) return Promise.reject(aborted(signal));
   return new Promise((resolve, reject) => {
+    const time = limit(timeout);
     let timer;
     let canceler;
     const give = (error) => {
@@ -53,10 +55,13 @@ function settle(start, { signal, timeout } = {}) {
       return;
     }
     signal?.addEventListener('abort', abort, { once: true });
-    if (timeout !== undefined && timeout !== Infinity) {
-      timer = setTimeout(() => give(new MillraceError(ETIMEDOUT)), timeout);
-    }
+    if (time !== undefined) timer = setTimeout(() => give(new MillraceError(ETIMEDOUT)), time);
   });
 }
 
-module.exports = { attempt, settle };
+/** For the native half: the session's own limit for calls (-1), or milliseconds. */
+function callLimit(timeout) {
+  return timeout === undefined ? -1 : Math.min(milliseconds(timeout, 'timeout'), 1e15);
+}
+
+module.exports = { attempt, callLimit, settle };

@@ -4,8 +4,9 @@
 const { EventEmitter } = require('node:events');
 const { MillraceError, aborted, EAGAIN, EBADF } = require('../errors.js');
 const { newSlot, turnDue } = require('../hub.js');
+const { limit } = require('../times.js');
 const { Waiting } = require('../waiting.js');
-const { attempt, settle } = require('./operations.js');
+const { attempt, callLimit, settle } = require('./operations.js');
 
 const QUEUE = 1000;
 // Members with lower numbers are what every object can do.
@@ -15,15 +16,6 @@ const BATCH = 256;
 
 const natives = new WeakMap();
 const nativeOf = (proxy) => natives.get(proxy);
-
-/** The session's limit for calls (5 minutes), or milliseconds. */
-function limit(timeout) {
-  if (timeout === undefined) return -1;
-  if (typeof timeout !== 'number' || !(timeout >= 0)) {
-    throw new RangeError(`timeout is a number of milliseconds, at least 0, or Infinity: ${timeout}`);
-  }
-  return Math.min(timeout, 1e15);
-}
 
 /** Events of a signal, one after the other. */
 class Events {
@@ -66,12 +58,13 @@ class Events {
   }
 
   async next({ signal = this.#signal, timeout } = {}) {
+    const time = limit(timeout);
     if (this.#closed) return { value: undefined, done: true };
     if (signal?.aborted) throw aborted(signal);
     let taken = this.#waiting.busy ? -EAGAIN : this.#take();
     if (taken === -EAGAIN) {
       try {
-        taken = await this.#waiting.add(() => this.#take(), 'next', { signal, timeout });
+        taken = await this.#waiting.add(() => this.#take(), 'next', { signal, timeout: time });
       } catch (error) {
         if (this.#closed && error.errno === EBADF) return { value: undefined, done: true };
         throw this.#failed === null || error.errno !== this.#failed.errno ? error : this.#failure();
@@ -155,11 +148,11 @@ class RemoteSignal {
 /** A property of another program's object: its value, and its changes as a signal. */
 class RemoteProperty extends RemoteSignal {
   async get({ timeout, signal } = {}) {
-    return settle((number) => nativeOf(this.proxy).property(this.name, limit(timeout), number), { signal });
+    return settle((number) => nativeOf(this.proxy).property(this.name, callLimit(timeout), number), { signal });
   }
 
   async set(value, { timeout, signal } = {}) {
-    return settle((number) => nativeOf(this.proxy).setProperty(this.name, value, limit(timeout), number), { signal });
+    return settle((number) => nativeOf(this.proxy).setProperty(this.name, value, callLimit(timeout), number), { signal });
   }
 }
 
@@ -226,7 +219,7 @@ class RemoteObject extends EventEmitter {
   }
 
   async call(name, values = [], { timeout, signal } = {}) {
-    return settle((number) => nativeOf(this).call(name, values, limit(timeout), number), { signal });
+    return settle((number) => nativeOf(this).call(name, values, callLimit(timeout), number), { signal });
   }
 
   post(name, ...values) {

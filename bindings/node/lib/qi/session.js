@@ -6,13 +6,14 @@ const { EventEmitter } = require('node:events');
 const native = require('../native.js');
 const { MillraceError, ETIMEDOUT } = require('../errors.js');
 const { hub, hold, listen, release, unlisten } = require('../hub.js');
-const { attempt, settle } = require('./operations.js');
+const { attempt, callLimit, settle } = require('./operations.js');
+const { limit } = require('../times.js');
 const { objectOf } = require('./services.js');
 
 const DEFAULT_URL = 'tcp://127.0.0.1:9559';
 
-function connectSettings({ user, token, reconnect = false, timeout = -1 }) {
-  return { user: user?.toString(), token: token?.toString(), reconnect, timeout: Math.min(timeout, 1e15) };
+function connectSettings({ user, token, reconnect = false, timeout }) {
+  return { user: user?.toString(), token: token?.toString(), reconnect, timeout: callLimit(timeout) };
 }
 
 const anyPort = (address) => `${address.slice(0, address.lastIndexOf(':'))}:0`;
@@ -64,9 +65,8 @@ class Session extends EventEmitter {
   }
 
   async waitForService(name, { timeout, signal } = {}) {
-    const over = timeout === undefined ? Infinity : Date.now() + timeout;
-    const left = () => (over === Infinity ? undefined : Math.max(over - Date.now(), 0));
-    const options = () => ({ signal, timeout: left() });
+    const over = performance.now() + (limit(timeout) ?? Infinity);
+    const options = () => ({ signal, timeout: Math.max(over - performance.now(), 0) });
     const directory = await this.service('ServiceDirectory', options());
     const added = await directory.serviceAdded.subscribe({ signal });
     try {

@@ -14,10 +14,18 @@ from . import _native, contexts, errors, monitor, peers, poller, sockets
 from .contexts import Context, ReqContext, SubContext, SurveyorContext
 from .errors import (
     AddressInUse,
+    AlreadyThere,
+    BrokenPipe,
     Closed,
+    ConnectionAborted,
     ConnectionRefused,
+    ConnectionReset,
     Error,
+    Interrupted,
     MessageTooLong,
+    NotADirectory,
+    NotFound,
+    NotPermitted,
     NotSupported,
     PeerGone,
     Terminated,

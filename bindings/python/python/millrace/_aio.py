@@ -7,15 +7,16 @@ message is taken by the coroutine itself when it runs again, so one that is canc
 from __future__ import annotations
 
 import asyncio
-import errno
 import sys
+import threading
 import weakref
 from collections import deque
-from typing import Any, Callable, Optional, TypeVar, Union
-
-from .errors import Closed
+from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
 T = TypeVar("T")
+
+# Of all Waits: they are changed when somebody waits in a loop for the first time.
+_lock = threading.Lock()
 
 
 def current_loop() -> Any:
@@ -28,18 +29,15 @@ def current_loop() -> Any:
         return _trio().lowlevel.current_trio_token()
 
 
-def readiness(loop: Any, fd: int) -> AnyReadiness:
+class Source(Protocol):
+    """What has a descriptor, which stays open as long as this is there, and becomes readable when there is something to try again."""
+
+    def fileno(self) -> int: ...
+
+
+def readiness(loop: Any, source: Source) -> AnyReadiness:
     """What coroutines of this loop wait with."""
-    return Readiness(loop, fd) if isinstance(loop, asyncio.AbstractEventLoop) else TrioReadiness(loop, fd)
-
-
-async def elsewhere(call: Callable[[], None]) -> None:
-    """Calls what may wait in another thread."""
-    loop = current_loop()
-    if isinstance(loop, asyncio.AbstractEventLoop):
-        await loop.run_in_executor(None, call)
-    else:
-        await _trio().to_thread.run_sync(call)
+    return Readiness(loop, source) if isinstance(loop, asyncio.AbstractEventLoop) else TrioReadiness(loop, source)
 
 
 def _trio() -> Any:
@@ -47,20 +45,68 @@ def _trio() -> Any:
     return sys.modules["trio"]
 
 
-def _closed() -> Closed:
-    # What it belongs to is being closed, perhaps in another thread, and may not know it yet.
-    return Closed(errno.EBADF, "closed")
+def _is_here(loop: Any) -> bool:
+    try:
+        return current_loop() is loop
+    except RuntimeError:
+        return False
+
+
+class Waits:
+    """What coroutines wait with, in whichever loops they run, also in several at a time. Any thread."""
+
+    __slots__ = ("_all", "_last")
+
+    def __init__(self) -> None:
+        self._all: Optional[weakref.WeakKeyDictionary[Any, AnyReadiness]] = None
+        self._last: Optional[AnyReadiness] = None
+
+    def known(self) -> Optional[AnyReadiness]:
+        """That of this loop, if somebody has waited in it."""
+        loop = current_loop()
+        last = self._last
+        if last is None or last.belongs_to(loop):
+            return last
+        with _lock:
+            return None if self._all is None else self._all.get(loop)
+
+    def here(self, source: Callable[..., Source], *arguments: Any) -> AnyReadiness:
+        """That of this loop; the first time, for the descriptor of what this function gives."""
+        known = self.known()
+        if known is None:
+            loop = current_loop()
+            known = readiness(loop, source(*arguments))
+            with _lock:
+                if self._all is None:
+                    self._all = weakref.WeakKeyDictionary()
+                self._all[loop] = known
+        self._last = known
+        return known
+
+    def wake(self) -> None:
+        """Who waits tries again: something has changed of which the descriptor does not tell."""
+        for known in self._everywhere():
+            known.wake()
+
+    def close(self) -> None:
+        """Nobody will wait any more; who does tries again."""
+        for known in self._everywhere():
+            known.close()
+        self._all = self._last = None
+
+    def _everywhere(self) -> list[AnyReadiness]:
+        with _lock:
+            return [] if self._all is None else list(self._all.values())
 
 
 class Readiness:
-    """The coroutines of one event loop that wait for one descriptor."""
+    """The coroutines of one event loop that wait for one descriptor. All but waking and closing is for the loop's own thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, source: Source) -> None:
         self._loop = weakref.ref(loop)
-        self._fd = fd
+        self._source = source
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._watched = False
-        self._closed = False
+        self._watched: Optional[int] = None
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._loop() is loop
@@ -78,14 +124,13 @@ class Readiness:
                 return result
 
     async def _wait(self) -> None:
-        if self._closed:
-            raise _closed()
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         self._waiters.append(waiter)
-        if not self._watched:
-            loop.add_reader(self._fd, self._ready, loop)
-            self._watched = True
+        if self._watched is None:
+            fd = self._source.fileno()
+            loop.add_reader(fd, self._ready)
+            self._watched = fd
         try:
             await waiter
         finally:
@@ -97,27 +142,47 @@ class Readiness:
                 except ValueError:
                     pass
 
-    def _ready(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _ready(self) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 return
         # Nobody waits: watching goes on only from the next wait, or the loop would turn for nothing.
-        self._watched = False
-        loop.remove_reader(self._fd)
+        self._unwatch()
+
+    def _unwatch(self) -> None:
+        loop = self._loop()
+        if self._watched is not None and loop is not None:
+            loop.remove_reader(self._watched)
+            self._watched = None
 
     def close(self) -> None:
-        """The descriptor goes; who waits is told by trying again."""
-        self._closed = True
-        loop = self._loop()
-        if self._watched and loop is not None and not loop.is_closed():
-            loop.remove_reader(self._fd)
-            self._watched = False
-        self.wake()
+        """Nobody will wait any more; who does tries again. Any thread."""
+        self._tell(self._end)
 
     def wake(self) -> None:
-        """Who waits tries again: something has changed of which the descriptor does not tell."""
+        """Who waits tries again: something has changed of which the descriptor does not tell. Any thread."""
+        self._tell(self._wake_all)
+
+    def _tell(self, action: Callable[[], None]) -> None:
+        loop = self._loop()
+        if loop is None:
+            return
+        if _is_here(loop):
+            action()
+            return
+        try:
+            loop.call_soon_threadsafe(action)
+        except RuntimeError:
+            # The loop is closed: nobody waits in it.
+            pass
+
+    def _end(self) -> None:
+        self._unwatch()
+        self._wake_all()
+
+    def _wake_all(self) -> None:
         while self._waiters:
             waiter = self._waiters.popleft()
             if not waiter.done():
@@ -127,12 +192,11 @@ class Readiness:
 class TrioReadiness:
     """The tasks of one run of trio that wait for one descriptor."""
 
-    def __init__(self, token: Any, fd: int) -> None:
+    def __init__(self, token: Any, source: Source) -> None:
         self._token = weakref.ref(token)
-        self._fd = fd
+        self._source = source
         # Who came first is first, and trio lets one task alone wait for a descriptor.
         self._turn = _trio().Lock()
-        self._closed = False
 
     def belongs_to(self, token: Any) -> bool:
         return self._token() is token
@@ -144,25 +208,31 @@ class TrioReadiness:
                 result = operation()
                 if result is not None:
                     return result
-                if self._closed:
-                    raise _closed()
                 try:
-                    await _trio().lowlevel.wait_readable(self._fd)
+                    await _trio().lowlevel.wait_readable(self._source.fileno())
                 except _trio().ClosedResourceError:
                     pass
 
     def close(self) -> None:
-        """The descriptor goes; who waits is told by trying again."""
-        self._closed = True
+        """Nobody will wait any more; who does tries again. Any thread."""
         self.wake()
 
     def wake(self) -> None:
-        """Who waits tries again: something has changed of which the descriptor does not tell."""
+        """Who waits tries again: something has changed of which the descriptor does not tell. Any thread."""
+        token = self._token()
+        if token is None:
+            return
+        if _is_here(token):
+            self._wake()
+            return
         try:
-            _trio().lowlevel.notify_closing(self._fd)
-        except RuntimeError:
-            # Outside of trio nobody waits.
+            token.run_sync_soon(self._wake)
+        except _trio().RunFinishedError:
+            # Nobody waits in it any more.
             pass
+
+    def _wake(self) -> None:
+        _trio().lowlevel.notify_closing(self._source.fileno())
 
 
 AnyReadiness = Union[Readiness, TrioReadiness]

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Optional, TypeVar
 
 from . import _native
-from ._aio import AnyReadiness, current_loop, elsewhere, readiness
+from ._aio import AnyReadiness, Waits, current_loop, readiness
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
@@ -27,8 +27,10 @@ class Messages(_native.RawSocket):
     send_timeout: Seconds = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
     recv_timeout: Seconds = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
 
-    _readable: Optional[AnyReadiness] = None
-    _writable: Optional[AnyReadiness] = None
+    def __init__(self) -> None:
+        # What tasks wait with.
+        self._messages = Waits()
+        self._room = Waits()
 
     def close(self) -> None:
         self._end_waits()
@@ -39,8 +41,7 @@ class Messages(_native.RawSocket):
         who waits for an answer, in other threads or tasks, gets :class:`millrace.WrongState`. :class:`millrace.NotSupported`
         of raw sockets, and of other types than Req, Rep, Surveyor and Respondent."""
         super().cancel()
-        if self._readable is not None:
-            self._readable.wake()
+        self._messages.wake()
 
     def recv_message(self, *, block: bool = True) -> Message:
         """Receives a message with all that is known of it: its header, on a raw socket, and who sent it, while the socket's ``recv_peer`` is
@@ -48,10 +49,9 @@ class Messages(_native.RawSocket):
         return message(self._recv_message(block))
 
     def _end_waits(self) -> None:
-        """Before its descriptors go: tasks that wait find out by trying again."""
-        for side in (self._readable, self._writable):
-            if side is not None:
-                side.close()
+        """Tasks that wait find out by trying again, when it is closed: its descriptors are readable then."""
+        self._messages.close()
+        self._room.close()
 
     @property
     def recv_fd(self) -> int:
@@ -107,14 +107,14 @@ class Messages(_native.RawSocket):
 
     async def arecv(self) -> bytes:
         """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost."""
-        readable = self._readable
-        if readable is None or not readable.belongs_to(current_loop()):
+        waits = self._messages.known()
+        if waits is None:
             # Nobody waits in this loop yet, so nobody is overtaken.
             received = self.try_recv()
             if received is not None:
                 return received
-            readable = self._waits_for_messages()
-        return await readable.attempt(self.try_recv)
+            waits = self._waits_for_messages()
+        return await waits.attempt(self.try_recv)
 
     async def arecv_message(self) -> Message:
         """As :meth:`recv_message`, in a program on asyncio or trio."""
@@ -127,8 +127,15 @@ class Messages(_native.RawSocket):
         self, kind: Optional[type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
         self._end_waits()
-        # Closing may wait for what lingers.
-        await elsewhere(super().close)
+        closing = super()._start_closing()
+        if closing is None:
+            return
+        # What lingers is waited for; it goes on in a thread of its own if that is cancelled.
+        over = readiness(current_loop(), closing)
+        try:
+            await over.attempt(closing.attempt)
+        finally:
+            over.close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """The messages that come; ends when the socket is closed."""
@@ -140,13 +147,7 @@ class Messages(_native.RawSocket):
             yield received
 
     def _waits_for_messages(self) -> AnyReadiness:
-        loop = current_loop()
-        if self._readable is None or not self._readable.belongs_to(loop):
-            self._readable = readiness(loop, self.recv_fd)
-        return self._readable
+        return self._messages.here(_native.RawDescriptor, self, _RCVFD)
 
     def _waits_for_room(self) -> AnyReadiness:
-        loop = current_loop()
-        if self._writable is None or not self._writable.belongs_to(loop):
-            self._writable = readiness(loop, self.send_fd)
-        return self._writable
+        return self._room.here(_native.RawDescriptor, self, _SNDFD)

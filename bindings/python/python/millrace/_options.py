@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import Any, Generic, Optional, TypeVar, overload
 
 from . import _native
 from .errors import Error
 
 T = TypeVar("T")
+
+# Of the library's options.
+_LARGEST = 0x7FFFFFFF
 
 
 class Option(Generic[T]):
@@ -49,6 +54,8 @@ class Integer(Option[int]):
     def _write(self, value: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, int):
             raise TypeError(f"{self.name} is an int, not {type(value).__name__}")
+        if not -_LARGEST - 1 <= value <= _LARGEST:
+            raise ValueError(f"{self.name} is an int of 32 bits: {value}")
         return value
 
 
@@ -75,11 +82,15 @@ class Text(Option[str]):
         return bytes(raw).decode("utf-8", "replace")
 
     def _write(self, value: Any) -> bytes:
-        return str(value).encode()
+        if isinstance(value, (bytes, bytearray)):
+            return bytes(value)
+        if not isinstance(value, (str, os.PathLike)):
+            raise TypeError(f"{self.name} is a str, not {type(value).__name__}")
+        return os.fsencode(value) if isinstance(value, os.PathLike) else value.encode()
 
 
 class Seconds(Option[Optional[float]]):
-    """Seconds as a float; None is for ever. The library counts in milliseconds: what is less than one is one."""
+    """Seconds as a float; None, or infinity, is for ever. The library counts in whole milliseconds: what is less than one is one."""
 
     def _read(self, raw: Any) -> Optional[float]:
         return None if raw < 0 else raw / 1000
@@ -90,10 +101,9 @@ class Seconds(Option[Optional[float]]):
         seconds = float(value)
         if not seconds >= 0:
             raise ValueError(f"{self.name} is a number of seconds, at least 0, or None for ever: {value!r}")
-        milliseconds = int(seconds * 1000)
-        if milliseconds == 0 and seconds > 0:
-            milliseconds = 1
-        return min(milliseconds, 0x7FFFFFFF)
+        if seconds == math.inf:
+            return -1
+        return min(max(round(seconds * 1000), int(seconds > 0)), _LARGEST)
 
 
 def set_options(socket: _native.RawSocket, options: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._messages import Messages
 from ._options import Seconds, set_options
+from ._types import Buffer
 
 if TYPE_CHECKING:
     from .sockets import Socket
@@ -33,16 +34,16 @@ class WithDeadline(Messages):
 class Subscribing(Messages):
     """Topics of a subscriber."""
 
-    def subscribe(self, topic: str | bytes) -> None:
+    def subscribe(self, topic: str | Buffer) -> None:
         """Wants messages that begin with these bytes; b"" is all messages."""
-        self.set_option(_SUB, 1, _bytes(topic))
+        self.set_option(_SUB, 1, _bytes_of(topic))
 
-    def unsubscribe(self, topic: str | bytes) -> None:
+    def unsubscribe(self, topic: str | Buffer) -> None:
         """Takes back a subscription."""
-        self.set_option(_SUB, 2, _bytes(topic))
+        self.set_option(_SUB, 2, _bytes_of(topic))
 
     def _subscribe_all(self, topics: Any) -> None:
-        for topic in [topics] if isinstance(topics, (str, bytes)) else topics:
+        for topic in [topics] if isinstance(topics, (str, bytes, bytearray, memoryview)) else topics:
             self.subscribe(topic)
 
 
@@ -69,6 +70,7 @@ class Context(Messages):
         return super().__new__(cls, socket)
 
     def __init__(self, socket: Socket, **options: Any) -> None:
+        super().__init__()
         #: The socket whose context it is, which stays as long as its contexts do.
         self.socket = socket
         socket._contexts.add(self)
@@ -112,5 +114,11 @@ class SubContext(Subscribing, Context):
             raise
 
 
-def _bytes(topic: str | bytes) -> bytes:
-    return topic.encode() if isinstance(topic, str) else bytes(topic)
+def _bytes_of(topic: str | Buffer) -> bytes:
+    if isinstance(topic, str):
+        return topic.encode()
+    try:
+        # Not bytes(topic): of a number that is so many zeros.
+        return bytes(memoryview(topic))
+    except TypeError:
+        raise TypeError(f"a topic is str or bytes, not {type(topic).__name__}") from None

@@ -8,10 +8,18 @@ from . import _native
 
 __all__ = [
     "AddressInUse",
+    "AlreadyThere",
+    "BrokenPipe",
     "Closed",
+    "ConnectionAborted",
     "ConnectionRefused",
+    "ConnectionReset",
     "Error",
+    "Interrupted",
     "MessageTooLong",
+    "NotADirectory",
+    "NotFound",
+    "NotPermitted",
     "NotSupported",
     "PeerGone",
     "Terminated",
@@ -27,6 +35,9 @@ EFSM = 156384712 + 54
 
 class Error(OSError):
     """What every function of the package raises, or a subclass. ``errno`` is the number of the C library."""
+
+    #: Of what ends ``send_many``, also if it is no Error: how many messages were sent before.
+    sent: int
 
 
 class Timeout(Error, TimeoutError):
@@ -69,6 +80,38 @@ class MessageTooLong(Error):
     """The message is larger than may be (EMSGSIZE)."""
 
 
+class NotFound(Error, FileNotFoundError):
+    """A file or directory of an address or an option is not there (ENOENT)."""
+
+
+class NotPermitted(Error, PermissionError):
+    """The system does not allow it: a port below 1024, a directory that is not writable (EACCES, EPERM)."""
+
+
+class Interrupted(Error, InterruptedError):
+    """It was interrupted (EINTR)."""
+
+
+class ConnectionReset(Error, ConnectionResetError):
+    """The peer has dropped the connection (ECONNRESET)."""
+
+
+class ConnectionAborted(Error, ConnectionAbortedError):
+    """The connection has been dropped (ECONNABORTED)."""
+
+
+class BrokenPipe(Error, BrokenPipeError):
+    """The peer reads no more (EPIPE)."""
+
+
+class AlreadyThere(Error, FileExistsError):
+    """A file of that name is there already (EEXIST)."""
+
+
+class NotADirectory(Error, NotADirectoryError):
+    """Part of a path is no directory (ENOTDIR)."""
+
+
 _native.set_exceptions(
     {
         errno.ETIMEDOUT: Timeout,
@@ -79,6 +122,15 @@ _native.set_exceptions(
         errno.ECONNREFUSED: ConnectionRefused,
         errno.EHOSTUNREACH: PeerGone,
         errno.EMSGSIZE: MessageTooLong,
+        errno.ENOENT: NotFound,
+        errno.EACCES: NotPermitted,
+        errno.EPERM: NotPermitted,
+        errno.EINTR: Interrupted,
+        errno.ECONNRESET: ConnectionReset,
+        errno.ECONNABORTED: ConnectionAborted,
+        errno.EPIPE: BrokenPipe,
+        errno.EEXIST: AlreadyThere,
+        errno.ENOTDIR: NotADirectory,
         ETERM: Terminated,
         EFSM: WrongState,
     },

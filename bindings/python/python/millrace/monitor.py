@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import NamedTuple, Optional
 
 from . import _native
-from ._aio import AnyReadiness, current_loop, readiness
+from ._aio import Waits
 from .errors import Closed, WouldBlock
 
 __all__ = ["Event", "Monitor"]
@@ -53,7 +53,7 @@ class Monitor:
 
     def __init__(self, raw: _native.RawMonitor) -> None:
         self._raw = raw
-        self._readable: Optional[AnyReadiness] = None
+        self._waits = Waits()
 
     def next(self, timeout: Optional[float] = None) -> Event:
         """The next event; waits for it for at most ``timeout`` seconds (None: for ever; :class:`millrace.Timeout`, and
@@ -62,10 +62,7 @@ class Monitor:
 
     async def anext(self) -> Event:
         """The same in a program on asyncio or trio, which set time limits. One that is cancelled has taken nothing."""
-        loop = current_loop()
-        if self._readable is None or not self._readable.belongs_to(loop):
-            self._readable = readiness(loop, self.fileno())
-        return await self._readable.attempt(self._attempt)
+        return await self._waits.here(lambda: self._raw).attempt(self._attempt)
 
     def _attempt(self) -> Optional[Event]:
         try:
@@ -79,9 +76,8 @@ class Monitor:
 
     def close(self) -> None:
         """Ends it, and forgets its events. Who waits for one gets :class:`millrace.Closed`."""
-        if self._readable is not None:
-            self._readable.close()
         self._raw.close()
+        self._waits.close()
 
     def __enter__(self) -> Monitor:
         return self

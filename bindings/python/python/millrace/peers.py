@@ -58,5 +58,5 @@ class PeerSender:
 
     def __init__(self, socket: _native.RawSocket, connection: int) -> None:
         self.raw: _native.RawPeerSender = _native.RawPeerSender(socket, connection)
-        self.room: AnyReadiness = readiness(current_loop(), self.raw.fileno())
+        self.room: AnyReadiness = readiness(current_loop(), self.raw)
         self.tasks: int = 0

@@ -40,7 +40,8 @@ class Poller:
 
     def poll(self, timeout: Optional[float] = None) -> list[tuple[Messages, int]]:
         """The sockets with which something can be done, each with what; an empty list after ``timeout`` seconds (None: it
-        waits for ever, 0: not at all)."""
+        waits for ever, 0: not at all). :class:`millrace.Closed`: nothing can be done, and one of them is closed, or was closed
+        meanwhile, and must be unregistered."""
         wanted = list(self._wanted.items())
         ready = _native.poll(wanted, timeout)
         return [(socket, events) for (socket, _), events in zip(wanted, ready) if events]

@@ -147,8 +147,10 @@ class Socket(Messages):
         connect: str | list[str] | tuple[str, ...] = (),
         **options: Any,
     ) -> None:
+        super().__init__()
         self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
-        self._senders: dict[int, PeerSender] = {}
+        # By the connection, and the event loop.
+        self._senders: dict[tuple[int, Any], PeerSender] = {}
         try:
             set_options(self, options)
             for address in [bind] if isinstance(bind, str) else bind:
@@ -224,13 +226,14 @@ class Socket(Messages):
     async def asend_to(self, peer: Peer | int, data: Buffer, *, header: bytes = b"") -> None:
         """The same in a program on asyncio or trio, without a time limit. If it is cancelled, nothing was sent."""
         connection = _connection(peer)
-        waiting = self._senders.get(connection)
-        if waiting is None or not waiting.room.belongs_to(current_loop()):
+        key = (connection, current_loop())
+        waiting = self._senders.get(key)
+        if waiting is None:
             # Nobody waits for this peer yet, so nobody is overtaken.
             try:
                 return self.send_to(connection, data, header=header, block=False)
             except WouldBlock:
-                waiting = self._senders[connection] = PeerSender(self, connection)
+                waiting = self._senders[key] = PeerSender(self, connection)
         waiting.tasks += 1
         try:
             await waiting.room.attempt(lambda: waiting.raw.attempt(data, header))
@@ -238,8 +241,8 @@ class Socket(Messages):
             waiting.tasks -= 1
             if waiting.tasks == 0:
                 waiting.room.close()
-                if self._senders.get(connection) is waiting:
-                    del self._senders[connection]
+                if self._senders.get(key) is waiting:
+                    del self._senders[key]
 
     def wait_peers(self, count: int = 1, timeout: Optional[float] = None) -> None:
         """Waits until at least so many peers are there: before a publish, say, which nobody would hear otherwise. For at most

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_char, c_int};
 use crate::capi::errno;
 use crate::core::Error;
 
-use super::super::error::{Failure, guard, last, nnqi_error};
+use super::super::error::{Failure, boundary, last, nnqi_error};
 
 fn said() -> String {
     // SAFETY: the text ends with a zero, and no call of this thread fails meanwhile.
@@ -14,34 +14,34 @@ fn said() -> String {
 
 #[test]
 fn a_failure_is_a_value_an_errno_and_a_text() {
-    let number: c_int = guard(|| Err(Failure::invalid("too green")));
+    let number: c_int = boundary(|| Err(Failure::invalid("too green")));
     assert_eq!((number, errno::get(), said()), (-1, libc::EINVAL, "too green".into()));
-    let length: i64 = guard(|| Err(Failure::range("too large")));
+    let length: i64 = boundary(|| Err(Failure::range("too large")));
     assert_eq!((length, errno::get(), said()), (-1, libc::ERANGE, "too large".into()));
-    let handle: u64 = guard(|| Err(Error::TIMED_OUT.into()));
+    let handle: u64 = boundary(|| Err(Error::TIMED_OUT.into()));
     assert_eq!((handle, errno::get()), (0, libc::ETIMEDOUT));
-    let text: *const c_char = guard(|| Err(Failure::from(Error::FAULT)));
+    let text: *const c_char = boundary(|| Err(Failure::from(Error::FAULT)));
     assert!(text.is_null() && errno::get() == libc::EFAULT);
     assert_eq!(said(), "a pointer is NULL that must not be");
 }
 
 #[test]
 fn success_leaves_the_last_failure_as_it_is() {
-    let _: c_int = guard(|| Err(Failure::invalid("before")));
-    assert_eq!(guard(|| Ok(7)), 7);
+    let _: c_int = boundary(|| Err(Failure::invalid("before")));
+    assert_eq!(boundary(|| Ok(7)), 7);
     assert_eq!((said(), last()), ("before".into(), "before".into()));
 }
 
 #[test]
 fn a_panic_is_an_errno_with_a_text() {
-    let handle: u64 = guard(|| panic!("on purpose"));
+    let handle: u64 = boundary(|| panic!("on purpose"));
     assert_eq!((handle, errno::get()), (0, libc::ENOTRECOVERABLE));
     assert_eq!(said(), "the library has broken an assumption of its own");
 }
 
 #[test]
 fn texts_are_those_of_the_thread() {
-    let _: c_int = guard(|| Err(Failure::invalid("mine")));
+    let _: c_int = boundary(|| Err(Failure::invalid("mine")));
     std::thread::spawn(|| assert_eq!(said(), "")).join().unwrap();
     assert_eq!(said(), "mine");
 }
@@ -49,7 +49,7 @@ fn texts_are_those_of_the_thread() {
 /// Peers send texts; C reads them up to a zero.
 #[test]
 fn a_text_ends_at_a_zero() {
-    let _: c_int = guard(|| Err(Failure::invalid("half\0a text")));
+    let _: c_int = boundary(|| Err(Failure::invalid("half\0a text")));
     assert_eq!(said(), "half");
     assert_eq!(Failure::invalid("\0").into_parts().1.to_bytes(), b"");
     assert_eq!(Failure::invalid("size").about("item 3").to_string(), "item 3: size");

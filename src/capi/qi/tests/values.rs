@@ -6,7 +6,7 @@ use std::ptr::null;
 use crate::qi::signature::Signature;
 use crate::qi::value::Value;
 
-use super::super::error::{Failure, guard};
+use super::super::error::{Failure, boundary};
 use super::super::view::{self, Inner};
 
 fn signature(text: &str) -> Signature {
@@ -73,7 +73,7 @@ fn values_within_values_have_an_end() {
 #[test]
 fn items_are_taken_whatever_happens() {
     let handles = [view::add(Value::Int32(1)), 0, view::add(Value::Int32(3)), 0];
-    let _: c_int = guard(|| Err(Failure::invalid("the middle one")));
+    let _: c_int = boundary(|| Err(Failure::invalid("the middle one")));
     // SAFETY: as many handles as there are.
     let failure = unsafe { view::take_all(handles.as_ptr(), handles.len()) }.unwrap_err();
     assert_eq!(failure.to_string(), "item 1: after \"the middle one\": 0 where a value is wanted");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::qi::endpoint::Config;
+use crate::qi::endpoint::{Budget, Config};
 use crate::qi::message::{Flags, HEADER_SIZE, Header, Message, Type};
 use crate::qi::server::{Object, ObjectBuilder, Options, ServerStatistics};
 use crate::qi::value::Value;
@@ -423,6 +423,49 @@ fn who_calls_and_never_reads_is_put_out() {
     while writer.write_all(&call).is_ok() {}
     setting.others_notice_nothing();
     drop(silent);
+}
+
+/// Peers that listen to large events, call for large answers and never read, over tcp and over unix sockets, whose buffers in the kernel are others.
+#[test]
+fn peers_that_never_read_have_a_bounded_memory_and_give_it_back() {
+    const PEERS: usize = 12;
+    const BYTES: usize = 64 * 1024;
+    let path = std::env::temp_dir().join(format!("millrace-unread-{}", std::process::id()));
+    for url in ["tcp://127.0.0.1:0".to_owned(), format!("unix://{}", path.display())] {
+        let budget = Budget::new(8 << 20);
+        let connection = Config { budget: budget.clone(), ..patient().connection };
+        let running = start_at(&url, Options { connection, answer_wait: Duration::ZERO, ..patient() });
+        let object = probe();
+        assert_eq!(running.server.add_service("Probe", &object), Ok(SERVICE));
+        let mut other = Raw::authenticated(&running);
+        let silent: Vec<_> = (0..PEERS).map(|_| Raw::authenticated(&running)).collect();
+        let (mut dropped, mut most) = (0, 0);
+        for (number, peer) in silent.iter().enumerate() {
+            let mut peer = Raw(peer.0.try_clone().unwrap());
+            if number % 2 == 0 {
+                peer.subscribe(FIRED, 1);
+                continue;
+            }
+            // What it cannot write any more is no matter: the server has stopped to read it, or has hung up on it.
+            peer.0.set_nonblocking(true).unwrap();
+            let call = Message::call(9, SERVICE, 1, ECHO, args("(r)", vec![Value::Raw(vec![1; BYTES].into())]));
+            let call = call.encode().unwrap();
+            while peer.0.write_all(&call).is_ok() {}
+        }
+        // More than the kernel and the budget have room for.
+        for _ in 0..400 {
+            dropped += object.emit("fired", vec![Value::Raw(vec![2; BYTES].into())]).unwrap().dropped;
+            other.works();
+            most = most.max(budget.used());
+        }
+        assert!(dropped > 0, "nothing was in anybody's way: {url}");
+        assert!(most <= budget.limit(), "{most} bytes: {url}");
+        drop(silent);
+        running.settles(ServerStatistics { connections: 1, ..Default::default() });
+        let statistics = object.statistics();
+        assert_eq!(statistics.waiting, 0, "{url}");
+        other.works();
+    }
 }
 
 #[test]

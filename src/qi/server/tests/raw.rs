@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
@@ -62,9 +64,13 @@ pub fn patient() -> Options {
 }
 
 pub fn start(options: Options) -> Running {
+    start_at("tcp://127.0.0.1:0", options)
+}
+
+pub fn start_at(url: &str, options: Options) -> Running {
     let reactor = Reactor::start().unwrap();
     let options = Options { machine_id: Some("here".into()), ..options };
-    let server = Server::standalone(&reactor, &["tcp://127.0.0.1:0"], options).unwrap();
+    let server = Server::standalone(&reactor, &[url], options).unwrap();
     Running { reactor, server }
 }
 
@@ -138,7 +144,11 @@ pub struct Raw(pub TcpStream);
 impl Raw {
     pub fn connect(running: &Running) -> Raw {
         let address = running.server.addresses()[0].clone();
-        Raw::over(TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap())
+        Raw::over(match address.strip_prefix("unix://") {
+            // Reading and writing are the same of any stream socket.
+            Some(path) => OwnedFd::from(UnixStream::connect(path).unwrap()).into(),
+            None => TcpStream::connect(address.strip_prefix("tcp://").unwrap()).unwrap(),
+        })
     }
 
     pub fn over(stream: TcpStream) -> Raw {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -10,7 +9,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 
 from .. import _native
-from .._aio import Readiness
+from .._aio import Waits
 from .errors import Error
 from .futures import Future
 from .signals import call
@@ -71,7 +70,7 @@ class Events:
         self._subscription = subscription
         self._single = single
         self._closed = False
-        self._readiness: Optional[Readiness] = None
+        self._waits = Waits()
 
     @property
     def missed(self) -> int:
@@ -92,9 +91,8 @@ class Events:
     def close(self) -> None:
         """Listens no more."""
         self._closed = True
-        if self._readiness is not None:
-            self._readiness.close()
         self._subscription.close()
+        self._waits.close()
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -111,11 +109,8 @@ class Events:
         return self
 
     async def __anext__(self) -> Any:
-        loop = asyncio.get_running_loop()
-        if self._readiness is None or not self._readiness.belongs_to(loop):
-            self._readiness = Readiness(loop, self.fileno())
         try:
-            event = await self._readiness.attempt(lambda: self._subscription.next(0))
+            event = await self._waits.here(lambda: self._subscription).attempt(lambda: self._subscription.next(0))
         except Error:
             if self._closed:
                 raise StopAsyncIteration from None

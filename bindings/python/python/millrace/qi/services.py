@@ -60,21 +60,35 @@ _making = threading.RLock()
 
 
 def object_of(instance: Any) -> Any:
-    """The object that stands for an instance of a class; a dict for a data class; None for what cannot be sent."""
+    """The object that stands for an instance of a class; a dict for a data class, a tuple for a set, as libqi has it; None for what
+    cannot be sent."""
+    if isinstance(instance, (set, frozenset)):
+        return tuple(instance)
     if dataclasses.is_dataclass(instance) and not isinstance(instance, type):
         return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
     if isinstance(instance, type) or inspect.isroutine(instance) or inspect.ismodule(instance):
+        return None
+    if type(instance).__module__ == "builtins":
+        # An iterator, a slice: it is no object of a program's own.
         return None
     with _making:
         try:
             weak = _made.get(instance)
         except TypeError:
-            return _make(instance)
+            return _sendable(instance)
         there = None if weak is None else weak.object()
         if there is None:
-            there = _make(instance)
+            there = _sendable(instance)
             _made[instance] = there.weak()
         return there
+
+
+def _sendable(instance: Any) -> _native.RawObject:
+    try:
+        return _make(instance)
+    except (AttributeError, ValueError) as error:
+        # Its methods do not tell what they take, as those of types that are written in C.
+        raise TypeError(f"a {type(instance).__name__} cannot be sent over the bus") from error
 
 
 def _make(instance: Any) -> _native.RawObject:

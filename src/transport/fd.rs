@@ -18,12 +18,12 @@ use super::{Dialer, EndpointOptions, Listener, Setup, Transport, ipc, tcp};
 
 /// Spoken over it is what is spoken over tcp, or over ipc.
 #[derive(Debug)]
-pub struct Given {
+pub struct FdTransport {
     is_unix: bool,
 }
 
-static INTERNET: Given = Given { is_unix: false };
-static UNIX: Given = Given { is_unix: true };
+static INTERNET: FdTransport = FdTransport { is_unix: false };
+static UNIX: FdTransport = FdTransport { is_unix: true };
 
 /// The transport for a descriptor, by the family of its socket. No number, nor the name of one that a service manager gave: `EINVAL`; `EBADF`, `ENOTSOCK`; neither tcp nor a
 /// stream of unix: `EPROTONOSUPPORT`.
@@ -64,7 +64,7 @@ fn family_of(socket: &Socket) -> Result<Domain> {
     if is_known && socket.r#type()? == Type::STREAM { Ok(domain) } else { Err(Error::PROTO_NO_SUPPORT) }
 }
 
-impl Transport for Given {
+impl Transport for FdTransport {
     fn scheme(&self) -> &'static str {
         "fd"
     }
@@ -88,14 +88,14 @@ impl Transport for Given {
             return Err(Error::INVALID);
         }
         socket.set_nonblocking(true)?;
-        Ok(Box::new(GivenListener { is_unix: self.is_unix, listening: Listening(Owned::new(socket)?) }))
+        Ok(Box::new(FdListener { is_unix: self.is_unix, listening: Listening(Owned::new(socket)?) }))
     }
 
     /// `ENOTCONN` if it is not connected.
     fn dialer(&self, address: &[u8], _options: &EndpointOptions) -> Result<Box<dyn Dialer>> {
         let socket = duplicate(address)?;
         socket.peer_addr()?;
-        Ok(Box::new(GivenConnection { is_unix: self.is_unix, socket: Mutex::new(Some(Owned::new(socket)?)) }))
+        Ok(Box::new(FdConnection { is_unix: self.is_unix, socket: Mutex::new(Some(Owned::new(socket)?)) }))
     }
 }
 
@@ -105,12 +105,12 @@ fn wire(socket: Socket, is_unix: bool, setup: &Setup<'_>) -> io::Result<Arc<dyn 
 }
 
 #[derive(Debug)]
-struct GivenListener {
+struct FdListener {
     is_unix: bool,
     listening: Listening,
 }
 
-impl Listener for GivenListener {
+impl Listener for FdListener {
     fn socket(&self) -> &Listening {
         &self.listening
     }
@@ -122,12 +122,12 @@ impl Listener for GivenListener {
 
 /// It is there once: when it is lost nobody can make it anew.
 #[derive(Debug)]
-struct GivenConnection {
+struct FdConnection {
     is_unix: bool,
     socket: Mutex<Option<Owned<Socket>>>,
 }
 
-impl Dialer for GivenConnection {
+impl Dialer for FdConnection {
     fn dial(&self, _resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner).take();
         let socket = socket.ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))?;

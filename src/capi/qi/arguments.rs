@@ -5,7 +5,7 @@ use crate::qi::server::Call;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Failure, Result, guard};
+use super::error::{Failure, Result, boundary};
 use super::held::Held;
 use super::objects::{Lent, nnqi_object};
 use super::requests::{Kept, nnqi_request, with_all};
@@ -42,13 +42,15 @@ fn argument<T>(
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg_int(request: nnqi_request, index: usize) -> i64 {
     let wanted = "an integer of 64 bits";
-    guard(|| argument(request, index, wanted, |_, value, _| value.integer().and_then(|number| number.try_into().ok())))
+    boundary(|| {
+        argument(request, index, wanted, |_, value, _| value.integer().and_then(|number| number.try_into().ok()))
+    })
 }
 
 /// The same for a bool: 0 or 1. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg_bool(request: nnqi_request, index: usize) -> c_int {
-    guard(|| {
+    boundary(|| {
         argument(request, index, "a bool", |_, value, _| match *value {
             Value::Bool(flag) => Some(c_int::from(flag)),
             _ => None,
@@ -59,14 +61,14 @@ pub extern "C" fn nnqi_arg_bool(request: nnqi_request, index: usize) -> c_int {
 /// The same for a number of any type; on failure not a number. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg_double(request: nnqi_request, index: usize) -> f64 {
-    guard(|| argument(request, index, "a number", |_, value, _| view::number(value)))
+    boundary(|| argument(request, index, "a number", |_, value, _| view::number(value)))
 }
 
 /// The same for a string. It ends with a zero (what comes behind a zero in it is not seen), and belongs to the request: it is
 /// valid until that is answered. On failure an empty one. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg_text(request: nnqi_request, index: usize) -> *const c_char {
-    let text = guard(|| {
+    let text = boundary(|| {
         argument(request, index, "a string", |_, value, kept| match value {
             Value::String(text) => {
                 let text = c_text(text.bytes());
@@ -83,7 +85,7 @@ pub extern "C" fn nnqi_arg_text(request: nnqi_request, index: usize) -> *const c
 /// The same as a value, for everything else, as it came. On failure 0. Free it. (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg(request: nnqi_request, index: usize) -> nnqi_value {
-    guard(|| {
+    boundary(|| {
         argument(request, index, "a value", |call, _, _| {
             let value = call.arguments.get(index)?.clone();
             let held = Held::passed(call, &value);
@@ -96,7 +98,7 @@ pub extern "C" fn nnqi_arg(request: nnqi_request, index: usize) -> nnqi_value {
 /// answered. Returns 0 with EBADF. Any thread. nnqi_emit(nnqi_request_object(request), "said", nnqi_pack("(s)", text)) (14)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_request_object(request: nnqi_request) -> nnqi_object {
-    guard(|| {
+    boundary(|| {
         with_all(request, |call, kept| {
             let lend = || {
                 let (handle, lent) = Lent::new(call.object());
