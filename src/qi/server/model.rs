@@ -296,10 +296,12 @@ pub(super) struct Common {
 
 /// Answers to one connection for which there was no room.
 #[derive(Default)]
-pub(super) struct Outbox {
-    pub waiting: VecDeque<(Message, Charge)>,
-    /// A task is there that sends them.
-    pub has_sender: bool,
+pub(super) struct LateAnswers {
+    pub waiting: Mutex<VecDeque<(Message, Charge)>>,
+    /// Some wait, and a task is there that sends them.
+    pub is_behind: AtomicBool,
+    /// It has not taken in time what waited for it: nothing waits any more, until it takes something.
+    pub has_stalled: AtomicBool,
 }
 
 /// The calls of one connection by their ids. libqi answers two calls of one id twice, and so do we.
@@ -325,10 +327,6 @@ pub(super) struct Peer {
     pub subscriptions: AtomicUsize,
     pub wanted: AtomicUsize,
     pub closed: AtomicBool,
-    pub outbox: Mutex<Outbox>,
-    /// Something waits in the outbox.
-    pub is_behind: AtomicBool,
-    /// It has not taken in time what waited for it: nothing waits any more, until it takes something.
-    pub has_stalled: AtomicBool,
+    pub late: LateAnswers,
     pub events_dropped: AtomicU64,
 }

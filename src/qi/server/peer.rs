@@ -14,7 +14,7 @@ use crate::sys::sync::Mutex;
 use super::auth::Auth;
 use super::connection::{Connection, Policy};
 use super::inbound::Found;
-use super::model::{Address, Common, InboundCall, Object, Peer};
+use super::model::{Address, Common, InboundCall, LateAnswers, Object, Peer};
 use super::object::count;
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency;
@@ -94,9 +94,7 @@ impl Peer {
             subscriptions: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            outbox: Mutex::default(),
-            is_behind: AtomicBool::new(false),
-            has_stalled: AtomicBool::new(false),
+            late: LateAnswers::default(),
             events_dropped: AtomicU64::new(0),
         }
     }

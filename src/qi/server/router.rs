@@ -230,7 +230,7 @@ impl Router {
 
     fn request(&self, peer: &Arc<Peer>, message: &Message) {
         let header = &message.header;
-        if peer.is_behind.load(Ordering::Relaxed) {
+        if peer.late.is_behind.load(Ordering::Relaxed) {
             peer.connection.hold_back();
         }
         let address = Address { service: header.service, object: header.object };

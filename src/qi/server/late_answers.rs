@@ -26,16 +26,16 @@ const NO_ROOM: &str = "The answer was dropped: its caller does not read, or the 
 
 impl Peer {
     pub(super) fn send_answer(self: &Arc<Self>, message: Message) {
-        if self.is_behind.load(Ordering::Acquire) {
+        if self.late.is_behind.load(Ordering::Acquire) {
             return self.put_off(message);
         }
         if self.connection.send(message.clone(), Policy::Answer(Duration::ZERO)) != Err(SendError::Full) {
-            if self.has_stalled.load(Ordering::Relaxed) {
-                self.has_stalled.store(false, Ordering::Relaxed);
+            if self.late.has_stalled.load(Ordering::Relaxed) {
+                self.late.has_stalled.store(false, Ordering::Relaxed);
             }
             return;
         }
-        if self.has_stalled.load(Ordering::Relaxed) || self.common.answer_wait.is_zero() {
+        if self.late.has_stalled.load(Ordering::Relaxed) || self.common.answer_wait.is_zero() {
             return self.send_no_room(&message);
         }
         self.put_off(message);
@@ -48,10 +48,9 @@ impl Peer {
             return self.send_no_room(&message);
         }
         let is_first = {
-            let mut outbox = self.outbox.lock();
-            outbox.waiting.push_back((message, charge));
-            self.is_behind.store(true, Ordering::Release);
-            !std::mem::replace(&mut outbox.has_sender, true)
+            let mut waiting = self.late.waiting.lock();
+            waiting.push_back((message, charge));
+            !self.late.is_behind.swap(true, Ordering::AcqRel)
         };
         if is_first {
             let (crew, peer) = (&self.common.crew, Arc::clone(self));
@@ -69,10 +68,10 @@ impl Peer {
         while let Some((message, charge)) = self.next_waiting() {
             // It is counted as what is to be sent now.
             drop(charge);
-            let patient = may_wait && !self.has_stalled.load(Ordering::Relaxed);
+            let patient = may_wait && !self.late.has_stalled.load(Ordering::Relaxed);
             let wait = if patient { self.common.answer_wait } else { Duration::ZERO };
             let is_stuck = self.connection.send(message.clone(), Policy::Answer(wait)) == Err(SendError::Full);
-            self.has_stalled.store(is_stuck, Ordering::Relaxed);
+            self.late.has_stalled.store(is_stuck, Ordering::Relaxed);
             if is_stuck {
                 self.send_no_room(&message);
             }
@@ -81,11 +80,10 @@ impl Peer {
     }
 
     fn next_waiting(&self) -> Option<(Message, Charge)> {
-        let mut outbox = self.outbox.lock();
-        let next = outbox.waiting.pop_front();
+        let mut waiting = self.late.waiting.lock();
+        let next = waiting.pop_front();
         if next.is_none() {
-            outbox.has_sender = false;
-            self.is_behind.store(false, Ordering::Release);
+            self.late.is_behind.store(false, Ordering::Release);
         }
         next
     }
