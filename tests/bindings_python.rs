@@ -79,6 +79,8 @@ fn docstrings_are_true() {
 #[test]
 fn types_are_complete() {
     python(&["-m", "mypy", "--strict", "--cache-dir=/dev/null", "-p", "millrace"]);
+    // What is right inside a package may be missing outside.
+    python(&["-m", "mypy", "--strict", "--cache-dir=/dev/null", &below("tests/typed_program.py")]);
     // It runs on Node.js, and fetches itself from npm the first time.
     require_tool("node", "nodejs");
     let installed = python(&["-c", "import millrace, os; print(os.path.dirname(millrace.__file__))"]).stdout;
@@ -93,6 +95,7 @@ fn types_are_complete() {
         run(&mut pyright, LIMIT).expect_success(&format!("pyright {arguments:?}"));
     };
     pyright(&["--warnings", installed.trim()]);
+    pyright(&[&below("tests/typed_program.py")]);
     // Every name that users see has a type that all checkers see alike.
     pyright(&["--verifytypes", "millrace", "--ignoreexternal"]);
 }

@@ -6,8 +6,8 @@ const { markAsUntransferable } = require('node:worker_threads');
 const streams = require('./streams.js');
 const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
 const { newSlot, operation, turnDue } = require('./hub.js');
+const { int32, verify, whole } = require('./limits.js');
 const { TIMEOUTS, bytesOf, define, hasOption, rawValue } = require('./options.js');
-const { limit } = require('./times.js');
 const { Waiting } = require('./waiting.js');
 
 const PROTOCOLS = {
@@ -25,16 +25,16 @@ const DONE = Promise.resolve();
 const lengths = new Uint32Array(BATCH);
 // Where arrivals are put; what is left of it is used for the next ones.
 let block = Buffer.alloc(0);
+
+/** A block that messages share: whoever posts one to a worker, with its memory, must not take the others along. */
+function newBlock() {
+  const made = Buffer.allocUnsafeSlow(BLOCK);
+  markAsUntransferable(made.buffer);
+  return made;
+}
+
 // Where small messages are put together that go out at once.
 const outgoing = Buffer.allocUnsafeSlow(64 * 1024);
-
-const FOREVER = {};
-
-/** How a call waits that says nothing else than this, or nothing at all, in a socket with this time limit. */
-function waitOptions(options, otherwise) {
-  if (options === undefined && otherwise === undefined) return FOREVER;
-  return { signal: options?.signal, timeout: limit(options?.timeout, otherwise) };
-}
 
 class Messages extends EventEmitter {
   #native;
@@ -57,7 +57,7 @@ class Messages extends EventEmitter {
     this.#protocol = protocol;
     this.#raw = raw;
     this.#tellPeers(false);
-    this.#timeouts = { sendTimeout: undefined, receiveTimeout: undefined, ...(like && like.#timeouts) };
+    this.#timeouts = { sendTimeout: Infinity, receiveTimeout: Infinity, ...(like && like.#timeouts) };
     const slot = newSlot();
     this.#receiving = new Waiting(native, 0, slot);
     this.#sending = new Waiting(native, 1, slot);
@@ -128,9 +128,10 @@ class Messages extends EventEmitter {
   }
 
   async sendMany(messages, options) {
-    if (typeof messages === 'string') throw new TypeError('sendMany takes a list of messages; send takes one');
     let sent = 0;
     try {
+      verify(options);
+      if (typeof messages === 'string') throw new TypeError('sendMany sends a list of messages; send sends one');
       const list = Array.isArray(messages) ? messages : [...messages];
       while (sent < list.length) {
         const taken = this.#sending.busy ? 0 : this.#putMany(list, sent);
@@ -144,7 +145,7 @@ class Messages extends EventEmitter {
         if (options?.signal?.aborted && sent < list.length) throw aborted(options.signal);
       }
     } catch (error) {
-      error.sent = sent;
+      if (error instanceof Error) error.sent = sent;
       throw error;
     }
   }
@@ -173,17 +174,17 @@ class Messages extends EventEmitter {
   }
 
   #put(attempt, options) {
-    const wait = waitOptions(options, this.#timeouts.sendTimeout);
-    if (wait.signal?.aborted) return Promise.reject(aborted(wait.signal));
+    verify(options);
     if (!this.#sending.busy) {
       const result = attempt();
       if (result >= 0) return turnDue() ?? DONE;
       if (result !== -EAGAIN) return Promise.reject(new MillraceError(-result, 'send'));
     }
-    return this.#sending.add(() => {
+    const wait = () => {
       const result = attempt();
       return result < 0 ? result : undefined;
-    }, 'send', wait);
+    };
+    return this.#sending.add(wait, 'send', options, this.#timeouts.sendTimeout);
   }
 
   // ---- receiving
@@ -206,9 +207,9 @@ class Messages extends EventEmitter {
 
   /** Waits for the first, and takes what is there, up to a maximum. */
   async receiveMany(maximum = 1000, options) {
-    if (!Number.isInteger(maximum) || maximum < 0) throw new RangeError(`a maximum is an integer, at least 0: ${maximum}`);
-    if (maximum === 0) return [];
-    const messages = [await this.receive(options)];
+    whole(maximum, 'maximum');
+    verify(options);
+    const messages = maximum === 0 ? [] : [await this.receive(options)];
     while (messages.length < maximum) {
       const message = this.#take();
       // An error comes again with the next call.
@@ -219,13 +220,11 @@ class Messages extends EventEmitter {
   }
 
   #get(attempt, options) {
-    let wait;
     try {
-      wait = waitOptions(options, this.#timeouts.receiveTimeout);
+      verify(options);
     } catch (error) {
       return Promise.reject(error);
     }
-    if (wait.signal?.aborted) return Promise.reject(aborted(wait.signal));
     if (!this.#receiving.busy) {
       const message = attempt();
       if (typeof message !== 'number') {
@@ -234,7 +233,7 @@ class Messages extends EventEmitter {
       }
       if (message !== -EAGAIN) return Promise.reject(new MillraceError(-message, 'receive'));
     }
-    return this.#receiving.add(attempt, 'receive', wait);
+    return this.#receiving.add(attempt, 'receive', options, this.#timeouts.receiveTimeout);
   }
 
   /** The next message, or a number below 0. */
@@ -249,11 +248,7 @@ class Messages extends EventEmitter {
       return message;
     }
     if (!this.#batches) return this.#native.receive();
-    if (block.length < SMALL) {
-      block = Buffer.allocUnsafeSlow(BLOCK);
-      // Who gives a message's memory to a worker must not take that of others with it.
-      markAsUntransferable(block.buffer);
-    }
+    if (block.length < SMALL) block = newBlock();
     const count = this.#native.receiveBatch(block, lengths);
     if (count < 0) return count;
     if (count === 0) return this.#native.receive();
@@ -360,11 +355,12 @@ class Messages extends EventEmitter {
   }
 
   setOption(level, option, value) {
-    check(this.#native.setOption(level, option, rawValue(value, 'the value of an option')), 'setOption');
+    const raw = rawValue(value, 'the value of an option');
+    check(this.#native.setOption(int32(level, 'level'), int32(option, 'option'), raw), 'setOption');
   }
 
   getOption(level, option) {
-    return translate(() => this.#native.getOption(level, option), 'getOption');
+    return translate(() => this.#native.getOption(int32(level, 'level'), int32(option, 'option')), 'getOption');
   }
 
   ref() {

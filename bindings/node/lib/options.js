@@ -3,21 +3,17 @@
 
 const { EventEmitter } = require('node:events');
 const { check, translate } = require('./errors.js');
-const { milliseconds } = require('./times.js');
+const { int32, milliseconds, shown } = require('./limits.js');
 
 const kinds = {
   integer: {
     read: (raw) => raw,
-    write(value, name) {
-      if (!Number.isInteger(value)) throw new TypeError(`${name} is an integer, not ${describe(value)}`);
-      if (value !== (value | 0)) throw new RangeError(`${name} is an integer of 32 bits: ${value}`);
-      return value;
-    },
+    write: int32,
   },
   flag: {
     read: (raw) => raw !== 0,
     write(value, name) {
-      if (typeof value !== 'boolean') throw new TypeError(`${name} is true or false, not ${describe(value)}`);
+      if (typeof value !== 'boolean') throw new TypeError(`${name} is true or false, not ${shown(value)}`);
       return Number(value);
     },
   },
@@ -29,7 +25,7 @@ const kinds = {
   text: {
     read: (raw) => raw.toString(),
     write(value, name) {
-      if (typeof value !== 'string') throw new TypeError(`${name} is a string, not ${describe(value)}`);
+      if (typeof value !== 'string') throw new TypeError(`${name} is a string, not ${shown(value)}`);
       return Buffer.from(value);
     },
   },
@@ -48,10 +44,6 @@ function bytesOf(data, otherwise = 'a message is a Buffer, a typed array, an Arr
   if (ArrayBuffer.isView(data)) return data;
   if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
   throw new TypeError(otherwise);
-}
-
-function describe(value) {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
 }
 
 const TIMEOUTS = {

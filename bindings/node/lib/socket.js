@@ -3,12 +3,12 @@
 
 const native = require('./native.js');
 const { Context } = require('./context.js');
-const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
+const { MillraceError, check, translate, EAGAIN } = require('./errors.js');
 const { hub, newSlot, turnDue } = require('./hub.js');
+const { int32, milliseconds, verify, whole } = require('./limits.js');
 const { Messages } = require('./messages.js');
 const { Monitor } = require('./monitor.js');
 const { GENERIC, TELLING_PEERS, bytesOf, define } = require('./options.js');
-const { limit } = require('./times.js');
 const { Waiting } = require('./waiting.js');
 
 const STATISTICS = {
@@ -59,8 +59,7 @@ class Socket extends Messages {
   #forgotten = new FinalizationRegistry((context) => this.#contexts.delete(context));
 
   constructor(protocol, { raw = false, bind = [], connect = [], ...options } = {}) {
-    if (!Number.isInteger(protocol)) throw new TypeError(`a protocol is its number, as 16 of Pair: ${protocol}`);
-    const opened = translate(() => native.NativeSocket.open(hub, protocol, raw), 'Socket');
+    const opened = translate(() => native.NativeSocket.open(hub, int32(protocol, 'protocol'), Boolean(raw)), 'Socket');
     super(opened, protocol, raw);
     this.#native = opened;
     Messages.setUp(this, options, () => {
@@ -97,11 +96,10 @@ class Socket extends Messages {
   }
 
   async sendTo(peer, data, { header = EMPTY, ...options } = {}) {
-    const connection = typeof peer === 'number' ? peer : peer.connection;
+    const connection = typeof peer === 'number' ? peer : peer?.connection;
     if (!Number.isInteger(connection)) throw new TypeError('a peer is what receiveMessage() gives, or the number of a connection');
     const [head, bytes] = [bytesOf(header), bytesOf(data)];
-    const wait = { signal: options.signal, timeout: limit(options.timeout, this.sendTimeout) };
-    if (options.signal?.aborted) throw aborted(options.signal);
+    verify(options);
     // Who waits for this peer is not overtaken.
     if (!this.#senders.has(connection)) {
       const sent = this.#native.sendTo(connection, head, bytes);
@@ -113,18 +111,18 @@ class Socket extends Messages {
       this.#senders.set(connection, waiting);
     }
     const waiting = this.#senders.get(connection);
-    return this.#wait(connection, waiting, () => waiting.native.send(head, bytes), wait);
+    return this.#wait(connection, waiting, () => waiting.native.send(head, bytes), options);
   }
 
   /** Until a peer takes a message, or for as long as it may. */
-  async #wait(connection, waiting, attempt, wait) {
+  async #wait(connection, waiting, attempt, options) {
     try {
       if (!waiting.busy) {
         const sent = attempt();
         if (sent === 0) return;
         if (sent !== -EAGAIN) throw new MillraceError(-sent, 'sendTo');
       }
-      await waiting.add(() => attempt() || undefined, 'sendTo', wait);
+      await waiting.add(() => attempt() || undefined, 'sendTo', options, this.sendTimeout);
     } finally {
       if (!waiting.busy && this.#senders.get(connection) === waiting) {
         this.#senders.delete(connection);
@@ -152,19 +150,18 @@ class Socket extends Messages {
     return new Monitor(translate(() => this.#native.monitor(hub), 'monitor'));
   }
 
-  async waitPeers(count = 1, { timeout, signal } = {}) {
-    if (!Number.isInteger(count) || count < 0) throw new RangeError(`a count of peers is an integer, at least 0: ${count}`);
-    const end = performance.now() + (limit(timeout) ?? Infinity);
-    let monitor;
+  async waitPeers(count = 1, options) {
+    whole(count, 'count');
+    verify(options);
+    const { signal, timeout = Infinity } = options ?? {};
+    const end = performance.now() + milliseconds(timeout);
+    const monitor = new Monitor(translate(() => this.#native.monitor(hub), 'waitPeers'));
     try {
-      monitor = this.monitor();
       while (this.statistics.currentConnections < count) {
-        await monitor.receive({ signal, timeout: Math.max(end - performance.now(), 0) });
+        await Monitor.next(monitor, 'waitPeers', { signal, timeout: Math.max(end - performance.now(), 0) });
       }
-    } catch (error) {
-      throw error instanceof MillraceError ? new MillraceError(error.errno, 'waitPeers') : error;
     } finally {
-      monitor?.close();
+      monitor.close();
     }
   }
 

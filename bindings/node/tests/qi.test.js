@@ -165,11 +165,32 @@ test('values that cannot be', LIMIT, async (t) => {
   const endless = [];
   endless.push(endless);
   const refused = [[() => 1, /function/], [Symbol('x'), /symbol/], [2n ** 64n, /64 bits/], [endless, /within each other/], [new Date(), /toISOString/],
-    [new Set(), /Set/], [Promise.resolve(), /await/], [qi.typed('i', 'x'), /convert/], [qi.typed('?', 1), /\?/]];
+    [new Set(), /Set/], [Promise.resolve(), /await/], [new RangeError('x'), /an Error .*error.message/], [/x/, /a RegExp/], [new WeakMap(), /WeakMap/],
+    [new Map().keys(), /an iterator/], [(function* () {})(), /a generator/], [qi.typed('i', 'x'), /convert/], [qi.typed('?', 1), /\?/]];
   for (const [value, text] of refused) await assert.rejects(async () => proxy.echo(value), text);
   await assert.rejects(proxy.add('not a number', 2), /failed to convert/);
   // The connection is as good as before.
   assert.equal(await proxy.add(1, 1), 2);
+});
+
+test('members may have the names that every object has', LIMIT, async (t) => {
+  const { server, client } = await bus(t);
+  class Plain {
+    toString() {
+      return 'me';
+    }
+
+    valueOf() {
+      return 5;
+    }
+
+    hasOwnProperty() {
+      return true;
+    }
+  }
+  await server.register('Plain', new Plain());
+  const plain = await client.service('Plain');
+  assert.deepEqual([await plain.call('toString'), await plain.call('valueOf'), await plain.call('hasOwnProperty')], ['me', 5, true]);
 });
 
 test('failures say what happened', LIMIT, async (t) => {
@@ -350,7 +371,9 @@ test('the end of a connection is told', LIMIT, async (t) => {
   const server = await qi.serve('tcp://127.0.0.1:0');
   await server.register('Desk', new Desk());
   const client = await qi.connect(server.url);
-  t.after(() => client.close());
+  // A connection alone keeps no process alive, nor does waiting for its end.
+  const alive = setInterval(() => {}, 1000);
+  t.after(() => (clearInterval(alive), client.close()));
   const proxy = await client.service('Desk');
   const events = await proxy.said.subscribe();
   const ended = once(client, 'disconnected');

@@ -79,6 +79,36 @@ test('a large message belongs to who received it', async () => {
   await Promise.all([pub, ...subs].map((socket) => socket.close()));
 });
 
+test('a message whose memory goes to a worker takes no other along', async () => {
+  // All ways to receive, of sockets that fetch many at once and of those that do not.
+  const ways = [(socket) => socket.receive(), (socket) => socket.tryReceive(), async (socket) => (await socket.receiveMany(1))[0],
+    async (socket) => (await socket.receiveMessage()).body];
+  for (const [Receiver, Sender] of [[Pull, Push], [Pair, Pair], [Bus, Bus], [Rep, Req]]) {
+    for (const way of ways) {
+      const address = name();
+      const [receiver, sender] = [new Receiver({ bind: address }), new Sender({ connect: address })];
+      const texts = ['one', 'two', 'three'];
+      const senders = Sender === Req ? texts.map(() => sender.context()) : texts.map(() => sender);
+      for (const [at, text] of texts.entries()) await senders[at].send(text);
+      const kept = [];
+      for (const text of texts) {
+        const message = await way(receiver);
+        kept.push(message);
+        assert.equal(String(message), text);
+        try {
+          structuredClone(message.buffer, { transfer: [message.buffer] });
+        } catch (error) {
+          // Before Node 21 it is copied instead.
+          assert.equal(error.name, 'DataCloneError');
+        }
+      }
+      // One that has its memory for itself may be gone; one that shares it may not.
+      for (const [at, message] of kept.entries()) assert.ok(message.length === 0 || String(message) === texts[at]);
+      await Promise.all([receiver.close(), sender.close()]);
+    }
+  }
+});
+
 test('many messages keep their order, however they are received', async () => {
   const [pull, push] = joined(Pull, Push);
   const count = 20000;
@@ -185,6 +215,7 @@ test('errors say what to do with them', async () => {
   await assert.rejects(rep.send('to nobody'), code('EFSM'));
   assert.throws(() => rep.bind('no address'), code('EINVAL'));
   assert.throws(() => rep.bind('fax://1'), code('EPROTONOSUPPORT'));
+  assert.throws(() => rep.bind('inproc://a\0b'), code('EINVAL'));
   const { address } = rep.bind('tcp://127.0.0.1:0');
   assert.throws(() => new Rep({ bind: address }), (error) => error.code === 'EADDRINUSE' && error.message.includes(address));
   await assert.rejects(new Push().receive(), code('ENOTSUP'));

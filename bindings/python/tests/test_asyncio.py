@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import os
 import random
 import socket
 import threading
@@ -111,6 +113,77 @@ def test_sending_waits_for_room(run, address):
             for i in range(1000):
                 assert await pull.arecv() == b"%04d" % i * 100
             await filling
+
+    run(main())
+
+
+def test_what_is_there_at_once_lets_others_run(run, address):
+    """Timers, other tasks and Ctrl-C need turns of the loop, which a task that never has to wait would not give it."""
+
+    async def main():
+        with millrace.Pair(bind=address) as a, millrace.Pair(connect=address) as b:
+            passed = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.01, passed.set)
+            while not passed.is_set():
+                await a.asend(b"x")
+                await b.arecv()
+                await a.asend(b"x")
+                await b.arecv_message()
+
+    run(asyncio.wait_for(main(), 60))
+
+
+def test_sending_overtakes_nobody_who_waits(run, address):
+    async def main():
+        with millrace.Push() as push, millrace.Pull() as pull:
+            tasks = [asyncio.ensure_future(push.asend(b"%d" % i)) for i in range(10)]
+            await asyncio.sleep(0)
+            pull.bind(address)
+            push.connect(address)
+            pull.wait_peers(1, timeout=20)
+            tasks.append(asyncio.ensure_future(push.asend(b"late")))
+            expected = [b"%d" % i for i in range(10)] + [b"late"]
+            assert [await asyncio.wait_for(pull.arecv(), 20) for _ in expected] == expected
+            await asyncio.gather(*tasks)
+
+    run(main())
+
+
+def test_sockets_that_are_forgotten_leave_nothing_in_the_loop(run, ipc):
+    """The next one gets their descriptor, and is watched."""
+
+    async def ask(i):
+        client = millrace.Req(connect=ipc)
+        await client.asend(b"%d" % i)
+        return await asyncio.wait_for(client.arecv(), 20)
+
+    async def watch():
+        socket = millrace.Pair()
+        monitor = socket.monitor()
+        waiting = asyncio.ensure_future(monitor.anext())
+        await asyncio.sleep(0)
+        socket.bind(ipc + "-other")
+        await asyncio.wait_for(waiting, 20)
+
+    async def serve(server):
+        async for request in server:
+            await server.asend(request)
+
+    async def main():
+        async with millrace.Rep(bind=ipc) as server:
+            serving = asyncio.ensure_future(serve(server))
+            descriptors = None
+            for i in range(60):
+                assert await ask(i) == b"%d" % i
+                await watch()
+                if i == 20:
+                    gc.collect()
+                    await asyncio.sleep(0)
+                    descriptors = len(os.listdir("/proc/self/fd"))
+            gc.collect()
+            await asyncio.sleep(0)
+            assert len(os.listdir("/proc/self/fd")) <= descriptors + 10
+            serving.cancel()
 
     run(main())
 

@@ -338,16 +338,19 @@ def test_methods_that_answer_later(bus):
 
 
 def test_a_call_that_is_given_up_is_told_to_the_method(bus):
-    told = threading.Event()
+    begun, told = threading.Event(), threading.Event()
 
     class Patient:
         def wait(self):
+            begun.set()
             promise = qi.Promise(lambda promise: (told.set(), promise.setCanceled()))
             return promise.future()
 
     bus.server.registerService("Patient", Patient())
     patient = bus.client.service("Patient")
     future = patient.wait(_async=True)
+    # One that has not begun would not begin any more.
+    assert begun.wait(LONG)
     assert future.isRunning() and future.wait(1) == qi.FutureState.Running
     future.cancel()
     with pytest.raises(qi.Canceled):
@@ -473,6 +476,23 @@ def test_uvloop(bus):
         assert loop.run_until_complete(main()) == list(range(1, 101))
     finally:
         loop.close()
+
+
+def test_what_ends_a_program_settles_a_future_all_the_same():
+    """Whoever waits for it would do so for ever."""
+    for future in (qi.async_(sys.exit, 3), qi.async_(lambda: 1).then(lambda _: sys.exit(3)), qi.async_(lambda: 5).unwrap()):
+        assert future.wait(LONG * 1000) == qi.FutureState.FinishedWithError
+        with pytest.raises(RuntimeError):
+            future.value()
+
+
+def test_a_hint_that_exists_only_while_types_are_checked_means_any(bus):
+    class Typed:
+        def first(self, value: "Unknown") -> "dict[str, Unknown]":  # noqa: F821
+            return {"value": value}
+
+    bus.server.registerService("Typed", Typed())
+    assert bus.client.service("Typed").first(3) == {"value": 3}
 
 
 def test_futures_and_promises():

@@ -2,11 +2,11 @@
 // Objects of other programs: methods, signals and properties as members.
 
 const { EventEmitter } = require('node:events');
-const { MillraceError, aborted, EAGAIN, EBADF } = require('../errors.js');
+const { MillraceError, EAGAIN, EBADF } = require('../errors.js');
 const { newSlot, turnDue } = require('../hub.js');
-const { limit } = require('../times.js');
+const { milliseconds, verify, whole } = require('../limits.js');
 const { Waiting } = require('../waiting.js');
-const { attempt, callLimit, settle } = require('./operations.js');
+const { attempt, settle } = require('./operations.js');
 
 const QUEUE = 1000;
 // Members with lower numbers are what every object can do.
@@ -16,6 +16,9 @@ const BATCH = 256;
 
 const natives = new WeakMap();
 const nativeOf = (proxy) => natives.get(proxy);
+
+/** The session's limit for calls (5 minutes), or milliseconds. */
+const limit = (timeout) => (timeout === undefined ? -1 : Math.min(milliseconds(timeout), 1e15));
 
 /** Events of a signal, one after the other. */
 class Events {
@@ -58,13 +61,12 @@ class Events {
   }
 
   async next({ signal = this.#signal, timeout } = {}) {
-    const time = limit(timeout);
     if (this.#closed) return { value: undefined, done: true };
-    if (signal?.aborted) throw aborted(signal);
+    verify({ signal, timeout });
     let taken = this.#waiting.busy ? -EAGAIN : this.#take();
     if (taken === -EAGAIN) {
       try {
-        taken = await this.#waiting.add(() => this.#take(), 'next', { signal, timeout: time });
+        taken = await this.#waiting.add(() => this.#take(), 'next', { signal, timeout });
       } catch (error) {
         if (this.#closed && error.errno === EBADF) return { value: undefined, done: true };
         throw this.#failed === null || error.errno !== this.#failed.errno ? error : this.#failure();
@@ -125,8 +127,8 @@ class RemoteSignal {
 
   /** Listens; when the promise is kept, no event is lost but those that find `queue` others waiting. */
   async subscribe({ queue = QUEUE, signal } = {}) {
-    const subscribing = settle((number) => nativeOf(this.proxy).subscribe(this.name, queue, number), { signal });
-    const native = await subscribing;
+    const most = Math.min(whole(queue, 'queue'), 0xffffffff);
+    const native = await settle((number) => nativeOf(this.proxy).subscribe(this.name, most, number), { signal });
     return new Events(native, this instanceof RemoteProperty, signal);
   }
 
@@ -148,11 +150,11 @@ class RemoteSignal {
 /** A property of another program's object: its value, and its changes as a signal. */
 class RemoteProperty extends RemoteSignal {
   async get({ timeout, signal } = {}) {
-    return settle((number) => nativeOf(this.proxy).property(this.name, callLimit(timeout), number), { signal });
+    return settle((number) => nativeOf(this.proxy).property(this.name, limit(timeout), number), { signal });
   }
 
   async set(value, { timeout, signal } = {}) {
-    return settle((number) => nativeOf(this.proxy).setProperty(this.name, value, callLimit(timeout), number), { signal });
+    return settle((number) => nativeOf(this.proxy).setProperty(this.name, value, limit(timeout), number), { signal });
   }
 }
 
@@ -219,7 +221,7 @@ class RemoteObject extends EventEmitter {
   }
 
   async call(name, values = [], { timeout, signal } = {}) {
-    return settle((number) => nativeOf(this).call(name, values, callLimit(timeout), number), { signal });
+    return settle((number) => nativeOf(this).call(name, values, limit(timeout), number), { signal });
   }
 
   post(name, ...values) {

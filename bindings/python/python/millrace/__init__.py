@@ -10,7 +10,7 @@ b'what?'
 
 import atexit
 
-from . import _native, contexts, errors, monitor, peers, poller, sockets
+from . import _native
 from .contexts import Context, ReqContext, SubContext, SurveyorContext
 from .errors import (
     AddressInUse,
@@ -52,13 +52,53 @@ from .sockets import (
     device,
 )
 
-__all__: list[str] = []
-__all__ += contexts.__all__
-__all__ += errors.__all__
-__all__ += monitor.__all__
-__all__ += peers.__all__
-__all__ += poller.__all__
-__all__ += sockets.__all__
+# Written out, since type checkers do not see what is put together.
+__all__ = [
+    "AddressInUse",
+    "AlreadyThere",
+    "BrokenPipe",
+    "Bus",
+    "Closed",
+    "ConnectionAborted",
+    "ConnectionRefused",
+    "ConnectionReset",
+    "Context",
+    "Endpoint",
+    "Error",
+    "Event",
+    "Interrupted",
+    "Message",
+    "MessageTooLong",
+    "Monitor",
+    "NotADirectory",
+    "NotFound",
+    "NotPermitted",
+    "NotSupported",
+    "POLLIN",
+    "POLLOUT",
+    "Pair",
+    "Peer",
+    "PeerGone",
+    "Poller",
+    "Process",
+    "Pub",
+    "Pull",
+    "Push",
+    "Rep",
+    "Req",
+    "ReqContext",
+    "Respondent",
+    "Socket",
+    "Sub",
+    "SubContext",
+    "Surveyor",
+    "SurveyorContext",
+    "Terminated",
+    "Timeout",
+    "WouldBlock",
+    "WrongState",
+    "device",
+]
 __version__ = "0.1.0"
 
 # What was accepted is sent, however the program ends, but for a kill.

@@ -7,6 +7,7 @@ message is taken by the coroutine itself when it runs again, so one that is canc
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 import threading
 import weakref
@@ -15,8 +16,18 @@ from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
 T = TypeVar("T")
 
-# Of all Waits: they are changed when somebody waits in a loop for the first time.
-_lock = threading.Lock()
+# Of all Waits: they are changed when somebody waits in a loop for the first time. The collector may end others meanwhile.
+_lock = threading.RLock()
+
+# Calls that coroutines have made.
+_calls = itertools.count(1)
+_BREATH = 256
+
+
+def turn_due() -> bool:
+    """Now and then a call queues up for its descriptor although it might not have to: what is always there at once would never let others
+    of the loop run, nor its timers, nor Ctrl-C. In the queue it is overtaken by nobody, and has taken nothing if it is cancelled."""
+    return next(_calls) % _BREATH == 0
 
 
 def current_loop() -> Any:
@@ -43,6 +54,14 @@ def readiness(loop: Any, source: Source) -> AnyReadiness:
 def _trio() -> Any:
     """It is not imported for those who do not use it."""
     return sys.modules["trio"]
+
+
+async def turn() -> None:
+    """Lets others of the loop run."""
+    if isinstance(current_loop(), asyncio.AbstractEventLoop):
+        await asyncio.sleep(0)
+    else:
+        await _trio().lowlevel.checkpoint()
 
 
 def _is_here(loop: Any) -> bool:
@@ -94,6 +113,11 @@ class Waits:
             known.close()
         self._all = self._last = None
 
+    def __del__(self) -> None:
+        # Loops still watch what was waited for last; they let go of it.
+        if self._all is not None and not sys.is_finalizing():
+            self.close()
+
     def _everywhere(self) -> list[AnyReadiness]:
         with _lock:
             return [] if self._all is None else list(self._all.values())
@@ -111,10 +135,10 @@ class Readiness:
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._loop() is loop
 
-    async def attempt(self, operation: Callable[[], Optional[T]]) -> T:
+    async def attempt(self, operation: Callable[[], Optional[T]], at_once: bool = True) -> T:
         """Runs an operation until it gives something but None; who came first is first."""
         while True:
-            if not self._waiters:
+            if at_once and not self._waiters:
                 result = operation()
                 if result is not None:
                     return result
@@ -201,8 +225,8 @@ class TrioReadiness:
     def belongs_to(self, token: Any) -> bool:
         return self._token() is token
 
-    async def attempt(self, operation: Callable[[], Optional[T]]) -> T:
-        """Runs an operation until it gives something but None; who came first is first."""
+    async def attempt(self, operation: Callable[[], Optional[T]], at_once: bool = True) -> T:
+        """Runs an operation until it gives something but None; who came first is first. Others run in between, at once or not."""
         async with self._turn:
             while True:
                 result = operation()

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Optional, TypeVar
 
 from . import _native
-from ._aio import AnyReadiness, Waits, current_loop, readiness
+from ._aio import AnyReadiness, Waits, current_loop, readiness, turn_due
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
@@ -91,10 +91,13 @@ class Messages(_native.RawSocket):
     async def asend(self, data: Buffer) -> None:
         """Sends a message in a program on asyncio or trio. Tried at once; waits, without a time limit (``asyncio.wait_for``
         or ``trio.fail_after`` sets one), while no peer takes it. If it is cancelled, nothing was sent."""
-        try:
-            return self.send(data, block=False)
-        except WouldBlock:
-            pass
+        at_once = not turn_due()
+        if at_once and self._room.known() is None:
+            # Nobody waits in this loop yet, so nobody is overtaken.
+            try:
+                return self.send(data, block=False)
+            except WouldBlock:
+                pass
 
         def attempt() -> Optional[bool]:
             try:
@@ -103,22 +106,21 @@ class Messages(_native.RawSocket):
                 return None
             return True
 
-        await self._waits_for_room().attempt(attempt)
+        await self._waits_for_room().attempt(attempt, at_once)
 
     async def arecv(self) -> bytes:
         """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost."""
-        waits = self._messages.known()
-        if waits is None:
+        at_once = not turn_due()
+        if at_once and self._messages.known() is None:
             # Nobody waits in this loop yet, so nobody is overtaken.
             received = self.try_recv()
             if received is not None:
                 return received
-            waits = self._waits_for_messages()
-        return await waits.attempt(self.try_recv)
+        return await self._waits_for_messages().attempt(self.try_recv, at_once)
 
     async def arecv_message(self) -> Message:
         """As :meth:`recv_message`, in a program on asyncio or trio."""
-        return message(await self._waits_for_messages().attempt(self._try_recv_message))
+        return message(await self._waits_for_messages().attempt(self._try_recv_message, not turn_due()))
 
     async def __aenter__(self: Self) -> Self:
         return self

@@ -7,7 +7,7 @@ import weakref
 from typing import Any, Optional, TypeVar
 
 from . import _native
-from ._aio import current_loop
+from ._aio import current_loop, turn, turn_due
 from ._messages import Messages
 from ._options import Flag, Integer, Seconds, Text, TextOrBinary, set_options
 from ._types import Buffer
@@ -225,6 +225,8 @@ class Socket(Messages):
 
     async def asend_to(self, peer: Peer | int, data: Buffer, *, header: bytes = b"") -> None:
         """The same in a program on asyncio or trio, without a time limit. If it is cancelled, nothing was sent."""
+        if turn_due():
+            await turn()
         connection = _connection(peer)
         key = (connection, current_loop())
         waiting = self._senders.get(key)
@@ -342,8 +344,8 @@ class Bus(Socket):
 
 
 def device(one: Socket, other: Optional[Socket] = None) -> None:
-    """Passes messages between two raw sockets, both ways if they can, until both are closed; with one, sends back to its
-    peers what it receives. Other threads run meanwhile."""
+    """Passes messages between two raw sockets, both ways if they can; with one, sends back to its peers what it receives. Each way
+    ends when the socket is closed that it receives from, and the device when all ways have ended. Other threads run meanwhile."""
     try:
         _native.device(one, other)
     except (Closed, Terminated):

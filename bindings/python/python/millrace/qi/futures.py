@@ -149,6 +149,9 @@ class Future(_native.RawFuture, Generic[T]):
         def proceed() -> None:
             if self._state() == FutureState.FinishedWithValue:
                 inner = self.value()
+                if not isinstance(inner, _native.RawFuture):
+                    following._set_exception(Error(f"unwrap is for a future of a future, not of a {type(inner).__name__}"))
+                    return
                 inner._when_done(lambda: _pass_on(inner, following))
             else:
                 _pass_on(self, following)
@@ -183,7 +186,8 @@ def settle(future: Future[U], function: Callable[..., U], *arguments: Any) -> No
         future._set_value(function(*arguments))
     except Error as error:
         future._set_exception(error)
-    except Exception as error:
+    except BaseException as error:
+        # Also what would end a program: nobody else learns of it, and whoever waits would do so for ever.
         text = str(error)
         failure = CallbackError(f"{type(error).__name__}: {text}" if text else type(error).__name__)
         failure.__cause__ = error

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar
 
 from .. import _native
-from .._aio import Waits
+from .._aio import Waits, turn_due
 from .errors import Error
 from .futures import Future
 from .signals import call
@@ -109,8 +109,9 @@ class Events:
         return self
 
     async def __anext__(self) -> Any:
+        waits = self._waits.here(lambda: self._subscription)
         try:
-            event = await self._waits.here(lambda: self._subscription).attempt(lambda: self._subscription.next(0))
+            event = await waits.attempt(lambda: self._subscription.next(0), not turn_due())
         except Error:
             if self._closed:
                 raise StopAsyncIteration from None
@@ -138,7 +139,8 @@ class ProxySignal:
         self._lock = threading.Lock()
 
     def connect(self, callback: Callable[..., Any], _async: bool = False) -> Any:
-        """Has a callback called with each event, in order, on a thread of its own; gives a number for :meth:`disconnect`."""
+        """Has a callback called with each event, in order, on a thread of its own; gives a number for :meth:`disconnect`. Of the events at
+        most 1000 wait for it; :meth:`subscribe` has a queue of any size, and counts what it missed."""
         link = next(_links)
 
         def keep(watch: _native.RawWatch) -> int:

@@ -146,7 +146,10 @@ def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
     result, given, renamed = getattr(function, "__qi_bind__", (None, None, None))
     hints = _hints(function)
     if result is None:
-        result = hints["return"] if "return" in hints else "m"
+        result = hints.get("return", "m")
+        if isinstance(result, str):
+            # A name that exists only while types are checked.
+            result = "m"
     code, takes_call = _code(instance, function)
     doc = inspect.getdoc(function) or ""
 

@@ -1,0 +1,48 @@
+"""A program that type checkers look at, as users run them: with all their rules, and the package from outside. It is not run."""
+
+from array import array
+
+import millrace
+from millrace import qi
+
+
+def ask(url: str) -> bytes:
+    with millrace.Req(connect=url, recv_timeout=1) as client:
+        client.send(b"bytes")
+        client.send(bytearray(b"bytes"))
+        client.send(memoryview(b"bytes"))
+        client.send(array("i", [1, 2]))
+        client.send("text")  # type: ignore
+        client.send(5)  # type: ignore
+        try:
+            return client.recv()
+        except millrace.Timeout as late:
+            error: millrace.Error = late
+            raise error
+
+
+async def serve(server: millrace.Rep) -> None:
+    async for request in server:
+        await server.asend(request)
+
+
+def events(socket: millrace.Socket) -> list[str]:
+    with socket.monitor() as monitor:
+        return [event.kind for event in monitor]
+
+
+def poll(sockets: list[millrace.Pull]) -> list[int]:
+    poller = millrace.Poller()
+    for socket in sockets:
+        poller.register(socket, millrace.POLLIN)
+    return [events for _, events in poller.poll(timeout=1)]
+
+
+class Lamp:
+    def __init__(self) -> None:
+        self.level = qi.Property(int)
+
+
+def lamp(session: qi.Session) -> int:
+    number: int = session.registerService("Lamp", Lamp())
+    return number
