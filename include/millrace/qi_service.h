@@ -231,7 +231,7 @@ struct nnqi_server_options {
    */
   int64_t event_limit;
   /**
-   * Milliseconds that a worker waits for a caller that does not read its answers, before that gets an Error instead; 0: 1000.
+   * Milliseconds that an answer waits for a caller that does not read, before that gets an Error instead; 0: 1000.
    */
   int answer_wait;
   /**
