@@ -115,3 +115,32 @@ fn the_benchmark_compiles() {
     let program = compile(&binding().join("bench/overhead.cpp"), &GCC17);
     fs::remove_file(program).expect("the program is ours");
 }
+
+/// What would be gone when it is looked at is refused by the compiler, with words that say what to write instead.
+#[test]
+fn views_are_not_received() {
+    let refused = [
+        "value(1).as<std::string_view>()",
+        "value(1).as<std::vector<std::string_view>>()",
+        "value(1).as<std::map<std::string, std::string_view>>()",
+        "value(1).as<std::optional<std::tuple<int, std::string_view>>>()",
+        "value(1).as<const char*>()",
+        "proxy(0).call<std::string_view>(\"name\")",
+        "proxy(0).property<std::string_view>(\"name\")",
+        "proxy(0).subscribe<std::string_view>(\"name\").next()",
+        "builder().method(\"f\", [](std::vector<std::string_view>) {})",
+        "builder().method(\"f\", [](const char*) {})",
+        "builder().method(\"f\", [](responder<void>, std::string_view) {})",
+    ];
+    for (index, expression) in refused.iter().enumerate() {
+        let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("refused{index}.cpp"));
+        let text =
+            format!("#include <millrace/qi.hpp>\nvoid f() {{ using namespace millrace::qi; (void)({expression}); }}\n");
+        fs::write(&source, text).expect("a source file");
+        let mut cxx = Command::new("g++");
+        cxx.args(["-std=c++17", "-fsyntax-only"]).arg("-I").arg(binding().join("include"));
+        cxx.arg("-I").arg(repo_root().join("include")).arg(&source);
+        let outcome = run(&mut cxx, LIMIT);
+        assert!(outcome.stderr.contains("say std::string here"), "{expression}: {}", outcome.stderr);
+    }
+}

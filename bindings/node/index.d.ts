@@ -6,13 +6,16 @@ import { Readable, ReadableOptions, Writable, WritableOptions } from 'node:strea
 export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike;
 
 export interface WaitOptions {
-  /** Ends the wait: the promise is rejected with an `AbortError`; nothing was sent or taken. */
+  /** Ends the wait: the promise is rejected with an `AbortError`; nothing was sent or taken. One signal may be given to any number. */
   signal?: AbortSignal;
-  /** Milliseconds; the promise is rejected with `ETIMEDOUT`. Else `sendTimeout` or `receiveTimeout` of the socket. */
+  /**
+   * Milliseconds, at least 0 (else a RangeError), `Infinity` for ever; more than 24.8 days (2³¹ - 1) are that many. The promise is rejected
+   * with `ETIMEDOUT` then. Without it, `sendTimeout` or `receiveTimeout` of the socket is the limit; of monitors and `waitPeers` there is none.
+   */
   timeout?: number;
 }
 
-/** Time limits, which sockets and contexts have. Milliseconds; `Infinity` is for ever. */
+/** Time limits, which sockets and contexts have. Milliseconds, at most 2³¹ - 1; `Infinity` is for ever. */
 export interface TimeLimits {
   /** How long `send` waits for a peer that takes the message; `Infinity` at first. */
   sendTimeout?: number;
@@ -182,7 +185,10 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
   send(data: Data, options?: WaitOptions): Promise<void>;
   /** Sends at once, or gives false. */
   trySend(data: Data): boolean;
-  /** Sends messages in their order, several times faster than one by one. An error has `sent`: how many were accepted. */
+  /**
+   * Sends messages in their order, several times faster than one by one. The time limit is for each that must wait. An error has `sent`: how
+   * many were accepted.
+   */
   sendMany(messages: Iterable<Data>, options?: WaitOptions): Promise<void>;
   /** Sends a message of a raw socket with the protocol's header, as `receiveRaw` gives it. */
   sendRaw(header: Data, body: Data, options?: WaitOptions): Promise<void>;
@@ -191,7 +197,7 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
   receive(options?: WaitOptions): Promise<Buffer>;
   /** A message that is there, or null. */
   tryReceive(): Buffer | null;
-  /** Waits for a message, and gives it with those that are there, up to a maximum (1000). */
+  /** Waits for a message, and gives it with those that are there, up to a maximum (1000); with 0 it gives none, at once. */
   receiveMany(maximum?: number, options?: WaitOptions): Promise<Buffer[]>;
   /** Receives a message of a raw socket with the protocol's header. */
   receiveRaw(options?: WaitOptions): Promise<{ header: Buffer; body: Buffer }>;
@@ -201,7 +207,10 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
 
   /** The messages that come; ends when the socket is closed. */
   [Symbol.asyncIterator](): AsyncIterableIterator<Buffer>;
-  /** A stream of the messages that come, which ends when the socket is closed. Destroying it leaves the socket open. */
+  /**
+   * A stream of the messages that come, which ends when the socket is closed. Destroying it, as `signal` does with an `AbortError`, leaves the
+   * socket open; what it has read and nobody has taken from it is gone then: `highWaterMark` messages (16), at most.
+   */
   readable(options?: ReadableOptions): Readable;
   /** A stream whose chunks are messages. Its end leaves the socket open. */
   writable(options?: WritableOptions): Writable;
@@ -212,7 +221,7 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
    */
   cancel(): void;
 
-  /** Sets an option by its numbers in the C interface, for those that have no attribute. */
+  /** Sets an option by its numbers in the C interface, for those that have no attribute. Numbers are integers of 32 bits. */
   setOption(level: number, option: number, value: number | string | Uint8Array): void;
   getOption(level: number, option: number): number | Buffer;
 
@@ -446,7 +455,7 @@ export class Bus extends Socket {
 }
 
 /**
- * Passes messages between two raw sockets, both ways if they can, until one is closed; with one, sends back to its peers what it
- * receives. The library does it in a thread of its own.
+ * Passes messages between two raw sockets, both ways if they can; with one, sends back to its peers what it receives. Each way ends
+ * when the socket is closed that it receives from; the promise is kept when all ways have ended. The library does it in a thread of its own.
  */
 export function device(one: Socket, other?: Socket): Promise<void>;

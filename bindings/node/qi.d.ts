@@ -8,7 +8,7 @@ export { MillraceError };
  * What goes over the bus. From JavaScript: whole numbers are 64-bit integers, others doubles; a BigInt is an integer; Buffers and
  * Uint8Arrays are raw data, other typed arrays lists of their type; arrays are lists; plain objects are maps from strings, and structs where
  * the method wants one; instances of other classes become objects that the peer can call. Numbers are converted to what a method
- * declares; `typed` says another type.
+ * declares; `typed` says another type. `undefined` and `null` are nothing (void).
  *
  * To JavaScript: integers beyond 2^53 are BigInts; structs with field names are objects, other tuples arrays; a map whose keys are all strings
  * is an object, else a Map; raw data is a Buffer; an object is a RemoteObject; nothing is undefined.
@@ -18,7 +18,7 @@ export type Value = any;
 export interface WaitOptions {
   /** Ends the wait: the promise is rejected with an `AbortError`. The peer is asked to cancel a call. */
   signal?: AbortSignal;
-  /** Milliseconds; then the promise is rejected with `ETIMEDOUT`. */
+  /** Milliseconds, at least 0 (else a RangeError); `Infinity`, as at first, is for ever. Then the promise is rejected with `ETIMEDOUT`. */
   timeout?: number;
 }
 
@@ -37,7 +37,7 @@ export interface ConnectOptions {
   token?: string;
   /** Connects again when the connection is lost; proxies and listeners go on then. False at first. */
   reconnect?: boolean;
-  /** Milliseconds for connecting; 10000 at first. */
+  /** Milliseconds for connecting; 10000 at first, `Infinity` is as long as the system tries. */
   timeout?: number;
   signal?: AbortSignal;
   /** Where services of this session are reached; at first any port of the address from which it has reached the directory. */

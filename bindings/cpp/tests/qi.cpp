@@ -29,6 +29,8 @@ static void values_of_all_types() {
     CHECK(round_trip(1.5f) == 1.5f && round_trip(-2.25) == -2.25);
     CHECK(round_trip(std::string("a\0b", 3)).size() == 3);
     CHECK(qi::value("text").as<std::string>() == "text");
+    CHECK(qi::value(std::string_view("a view")).as<std::string>() == "a view");
+    CHECK(qi::value(std::vector<std::string_view>{"one", "two"}).as<std::vector<std::string>>().at(1) == "two");
     CHECK((round_trip(std::vector<int>{1, 2, 3}) == std::vector<int>{1, 2, 3}));
     CHECK((round_trip(std::map<std::string, double>{{"a", 1}}).at("a") == 1));
     CHECK((round_trip(std::unordered_map<int, bool>{{7, true}}).at(7)));
@@ -54,6 +56,9 @@ static qi::object calculator() {
         .method("add", [](int a, int b) { return a + b; })
         .method("norm", [](const robot::pose& at) { return at.x * at.x + at.y * at.y; })
         .method("fail", [](std::string why) { throw std::runtime_error(why); })
+        // The text is longer than a std::string keeps within itself.
+        .method("head", [](std::string_view text) { return text.substr(0, 30); })
+        .property("label", "none", [](std::string_view to) { if (to.size() < 30) throw std::invalid_argument("too short"); })
         .method("anything", [](qi::value any) { return any.signature(); })
         .method("later", [](qi::responder<std::string> answer, int n) {
             std::thread([answer = std::move(answer), n]() mutable { answer.reply(std::to_string(n)); }).detach();
@@ -75,6 +80,12 @@ static void calls(const qi::proxy& service) {
     CHECK(service.call<double>("norm", robot::pose{3, 4, ""}) == 25);
     CHECK(service.call<std::string>("anything", std::vector<int>{1}) == "[i]");
     CHECK(service.call<qi::value>("add", 2, 2).as<int>() == 4);
+    const std::string long_text(100, 'v');
+    CHECK(service.call<std::string>("head", long_text) == long_text.substr(0, 30));
+    CHECK(service.call<std::string>("head", std::string_view(long_text).substr(90)) == "vvvvvvvvvv");
+    service.set("label", long_text);
+    CHECK(service.property<std::string>("label") == long_text);
+    CHECK_THROWS(service.set("label", "short"), std::errc::protocol_error);
     CHECK(service.call<std::string>("later", 12) == "12");
     CHECK_THROWS(service.call("fail", "no bread"), std::errc::protocol_error);
     try {

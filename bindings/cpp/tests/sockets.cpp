@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#if __cplusplus >= 202002L
+#include <ranges>
+#include <span>
+#endif
 #include <thread>
 #include <vector>
 
@@ -137,6 +141,32 @@ static void buffers_of_all_kinds() {
     a.send(mr::const_buffer(letters, 4));
     char two[2];
     CHECK(b.recv(two) == 4 && two[1] == 'b');
+    a.send("a\0b");
+    CHECK(b.recv().view() == "a");
+    // What recv has filled goes out as it is: all of it, whatever is in it, and not a byte behind it.
+    char memory[8] = {1, 2, 0, 4, 5, 6, 7, 8};
+    a.send(memory);
+    CHECK(b.recv().view() == std::string_view(memory, 8));
+    const char full[3] = {'x', 'y', 'z'};
+    a.send(full);
+    CHECK(b.recv().view() == "xyz");
+    std::array<char, 8> also{};
+    a.send(also);
+    CHECK(b.recv().size() == 8);
+    a.send(std::string_view("in memory\0"));
+    char text[64] = {};
+    CHECK(b.recv(text) == 9 && mr::const_buffer(std::string_view(text)).size() == 9);
+#ifdef __cpp_char8_t
+    a.send(u8"\u00e4");
+    CHECK(b.recv().size() == 2);
+#endif
+#ifdef __cpp_lib_span
+    a.send(std::span<const std::uint32_t>(numbers));
+    CHECK(b.recv(std::span<std::uint32_t>(got).first(2)) == 12);
+    static_assert(!std::is_convertible_v<std::span<const char>, mr::mutable_buffer>);
+#endif
+    static_assert(!std::is_convertible_v<const std::vector<char>&, mr::mutable_buffer>);
+    static_assert(!std::is_convertible_v<std::vector<char>, mr::mutable_buffer>);
     a.send("");
     CHECK(b.recv().empty());
     a.send(mr::message());
@@ -188,7 +218,9 @@ static void waiting_is_bounded() {
     mr::pull nothing;
     nothing.bind(fresh_address());
     CHECK(!nothing.try_recv());
-    CHECK(!nothing.recv_for(2ms));
+    CHECK(!nothing.recv_for(2ms) && !nothing.recv_for(0ms));
+    std::error_code none;
+    CHECK(!nothing.recv_for(2ms, none) && !none);
     std::error_code code;
     nothing.recv(code, mr::wait::no);
     CHECK(code == std::errc::resource_unavailable_try_again);
@@ -199,6 +231,26 @@ static void waiting_is_bounded() {
     CHECK(nothing.get(mr::options::recv_timeout) < 0ms);
 }
 
+/// The longest times there are wait as those do that are not limited.
+static void the_longest_time_is_no_limit() {
+    const std::string address = fresh_address();
+    mr::pull here;
+    mr::push there;
+    here.bind(address);
+    there.connect(address);
+    for (const auto time : {std::chrono::milliseconds::max(), std::chrono::milliseconds(0x80000000ll), -1ms}) {
+        std::atomic<bool> waits{false};
+        std::thread other([&] {
+            while (!waits) std::this_thread::yield();
+            there.send("here");
+        });
+        waits = true;
+        const auto got = here.recv_for(time);
+        CHECK(got && got->view() == "here");
+        other.join();
+    }
+}
+
 static void options_have_types() {
     mr::sub sub;
     sub.set(mr::options::name, "reader");
@@ -207,6 +259,20 @@ static void options_have_types() {
     CHECK(!sub.get(mr::options::ipv4_only));
     CHECK(sub.get(mr::options::protocol) == NN_SUB);
     CHECK_THROWS(sub.set(mr::options::recv_buffer, 0), std::errc::invalid_argument);
+    // Numbers that would be cut off on their way.
+    for (const long long number : {10000000000ll, -10000000000ll, 0x100000400ll})
+        CHECK_THROWS(sub.set(mr::options::recv_buffer, number), std::errc::invalid_argument);
+    CHECK_THROWS(sub.set(mr::options::recv_buffer, ~0u), std::errc::invalid_argument);
+    CHECK_THROWS(sub.set(mr::options::recv_buffer, ~0ull), std::errc::invalid_argument);
+    sub.set(mr::options::recv_buffer, std::size_t{4096});
+    CHECK(sub.get(mr::options::recv_buffer) == 4096);
+    sub.set(mr::options::recv_max_size, -1l);
+    CHECK(sub.get(mr::options::recv_max_size) == -1);
+    // Texts of any length come back whole.
+    std::string networks = "10.0.0.0/24";
+    for (int i = 1; i < 60; i++) networks += ", 10.0." + std::to_string(i) + ".0/24";
+    sub.set(mr::options::accept_from, networks);
+    CHECK(sub.get(mr::options::accept_from) == networks);
 }
 
 static void topics() {
@@ -249,6 +315,10 @@ static void a_range_ends_with_its_socket() {
     }
     CHECK(count == 10);
 }
+
+#ifdef __cpp_lib_ranges
+static_assert(std::ranges::input_range<mr::incoming>);
+#endif
 
 static void several_are_polled() {
     const std::string one = fresh_address(), two = fresh_address();
@@ -299,6 +369,77 @@ static void devices_end_with_their_sockets() {
     broker.join();
 }
 
+/// Everything that fails says so in a code where it is given one, and the same that the exception says.
+static void codes_instead_of_exceptions() {
+    std::error_code code;
+    mr::push none(code, static_cast<mr::domain>(12345));
+    CHECK(code && !none.is_open());
+    mr::rep server(code);
+    CHECK(!code && server.is_open());
+    const std::string address = fresh_address();
+    mr::endpoint bound = server.bind(address, code);
+    CHECK(!code);
+    mr::rep other;
+    other.bind(address, code);
+    CHECK(code == std::errc::address_in_use);
+    mr::req client;
+    client.connect("nonsense", code);
+    CHECK(code == std::errc::invalid_argument);
+    client.connect(address, code);
+    CHECK(!code);
+    client.set(mr::options::send_buffer, 0, code);
+    CHECK(code == std::errc::invalid_argument);
+    client.set(mr::options::send_buffer, 10000000000ll, code);
+    CHECK(code == std::errc::invalid_argument);
+    client.set(mr::options::name, "client", code);
+    CHECK(!code && client.get(mr::options::name, code) == "client" && !code);
+    client.get(mr::options::tls_key, code);
+    CHECK(code);
+    client.get(mr::options::option<int>{NN_SOL_SOCKET, -7}, code);
+    CHECK(code == std::errc::no_protocol_option);
+    client.statistic(-5, code);
+    CHECK(code == std::errc::invalid_argument);
+    CHECK(client.statistic(NN_STAT_MESSAGES_SENT, code) == 0 && !code);
+    mr::socket context = client.context(code);
+    CHECK(!code && context.is_open());
+    context.cancel(code);
+    CHECK(!code);
+    mr::pair pair;
+    CHECK(!pair.context(code).is_open() && code == std::errc::not_supported);
+    pair.cancel(code);
+    CHECK(code == std::errc::not_supported);
+    pair.send_gather({"one", "two"}, code, mr::wait::no);
+    CHECK(code == std::errc::resource_unavailable_try_again);
+    pair.send_to(1, "x", code, mr::wait::no);
+    CHECK(code == std::errc::host_unreachable);
+    mr::raw_message whole;
+    whole.body = mr::message(mr::const_buffer("kept"));
+    pair.send_to(1, std::move(whole), code, mr::wait::no);
+    CHECK(code == std::errc::host_unreachable && whole.body.view() == "kept");
+    mr::pair raw(mr::domain::raw);
+    raw.send(std::move(whole), code, mr::wait::no);
+    CHECK(code == std::errc::resource_unavailable_try_again && whole.body.view() == "kept");
+    pair.recv_raw(code, mr::wait::no);
+    CHECK(code == std::errc::resource_unavailable_try_again);
+    mr::push push;
+    push.recv_for(1ms, code);
+    CHECK(code == std::errc::not_supported);
+    CHECK(!mr::wait_peers(push, 1, 1ms, code) && !code);
+    mr::device(push, push, code);
+    CHECK(code == std::errc::invalid_argument);
+    bound.close(code);
+    CHECK(!code);
+    bound.close(code);
+    CHECK(code);
+    server.close(code);
+    CHECK(!code && !server.is_open());
+    server.close(code);
+    CHECK(code == std::errc::bad_file_descriptor);
+    CHECK(!mr::wait_peers(server, 1, 1ms, code) && code == std::errc::bad_file_descriptor);
+    std::vector<mr::poll_item> items{mr::poll_item(server)};
+    CHECK(mr::poll(items, 0ms, code) == 0 && code == std::errc::bad_file_descriptor);
+}
+
 static void sockets_move() {
     mr::pair a;
     const int number = a.handle();
@@ -327,6 +468,7 @@ int main() {
     messages_move();
     what_fails_stays();
     waiting_is_bounded();
+    the_longest_time_is_no_limit();
     options_have_types();
     topics();
     options_of_tls();
@@ -334,6 +476,7 @@ int main() {
     several_are_polled();
     raw_sockets_see_headers();
     devices_end_with_their_sockets();
+    codes_instead_of_exceptions();
     sockets_move();
     mr::term();
     CHECK_THROWS(mr::pair(), mr::errc::terminated);

@@ -2,7 +2,7 @@
 // Contexts: many requests, answers or subscriptions at a time on one socket.
 
 const { Messages, PROTOCOLS } = require('./messages.js');
-const { RESENDING, DEADLINE, define } = require('./options.js');
+const { RESENDING, DEADLINE, bytesOf, define } = require('./options.js');
 
 class Context extends Messages {
   /** @param native the context, just opened. */
@@ -46,7 +46,7 @@ class SubContext extends Context {
 }
 
 function setTopic(subscriber, option, topic) {
-  subscriber.setOption(PROTOCOLS.Sub, option, Buffer.from(topic));
+  subscriber.setOption(PROTOCOLS.Sub, option, bytesOf(topic, 'a topic is a string or bytes'));
 }
 
 function subscribeAll(subscriber, topics) {

@@ -57,6 +57,9 @@ class Sub extends Socket {
 
 /** Passes messages between two raw sockets, or back into one, until one is closed. */
 async function device(one, other) {
+  for (const socket of other === undefined ? [one] : [one, other]) {
+    if (!(socket instanceof Socket)) throw new TypeError('a device is made of one or two raw sockets');
+  }
   const errno = await operation((number) => {
     check(Messages.native(one).device(other && Messages.native(other), number), 'device');
   });

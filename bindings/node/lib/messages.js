@@ -2,10 +2,12 @@
 // What sockets and their contexts have in common: messages, and waiting for them.
 
 const { EventEmitter } = require('node:events');
+const { markAsUntransferable } = require('node:worker_threads');
 const streams = require('./streams.js');
 const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
 const { newSlot, operation, turnDue } = require('./hub.js');
-const { TIMEOUTS, define, hasOption } = require('./options.js');
+const { int32, verify, whole } = require('./limits.js');
+const { TIMEOUTS, bytesOf, define, hasOption, rawValue } = require('./options.js');
 const { Waiting } = require('./waiting.js');
 
 const PROTOCOLS = {
@@ -23,16 +25,16 @@ const DONE = Promise.resolve();
 const lengths = new Uint32Array(BATCH);
 // Where arrivals are put; what is left of it is used for the next ones.
 let block = Buffer.alloc(0);
+
+/** A block that messages share: whoever posts one to a worker, with its memory, must not take the others along. */
+function newBlock() {
+  const made = Buffer.allocUnsafeSlow(BLOCK);
+  markAsUntransferable(made.buffer);
+  return made;
+}
+
 // Where small messages are put together that go out at once.
 const outgoing = Buffer.allocUnsafeSlow(64 * 1024);
-
-/** What is to be sent as bytes: a string is UTF-8. */
-function bytesOf(data) {
-  if (typeof data === 'string') return Buffer.from(data);
-  if (ArrayBuffer.isView(data)) return data;
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
-  throw new TypeError('a message is a Buffer, a typed array, an ArrayBuffer or a string');
-}
 
 class Messages extends EventEmitter {
   #native;
@@ -55,7 +57,7 @@ class Messages extends EventEmitter {
     this.#protocol = protocol;
     this.#raw = raw;
     this.#tellPeers(false);
-    this.#timeouts = { sendTimeout: undefined, receiveTimeout: undefined, ...(like && like.#timeouts) };
+    this.#timeouts = { sendTimeout: Infinity, receiveTimeout: Infinity, ...(like && like.#timeouts) };
     const slot = newSlot();
     this.#receiving = new Waiting(native, 0, slot);
     this.#sending = new Waiting(native, 1, slot);
@@ -81,7 +83,7 @@ class Messages extends EventEmitter {
     };
     Messages.tellPeers = (messages, yes) => messages.#tellPeers(yes);
     define(this, TIMEOUTS, Messages.native, (messages, name, value) => {
-      messages.#timeouts[name] = value === Infinity ? undefined : value;
+      messages.#timeouts[name] = value;
     });
   }
 
@@ -126,9 +128,11 @@ class Messages extends EventEmitter {
   }
 
   async sendMany(messages, options) {
-    const list = Array.isArray(messages) ? messages : [...messages];
     let sent = 0;
     try {
+      verify(options);
+      if (typeof messages === 'string') throw new TypeError('sendMany sends a list of messages; send sends one');
+      const list = Array.isArray(messages) ? messages : [...messages];
       while (sent < list.length) {
         const taken = this.#sending.busy ? 0 : this.#putMany(list, sent);
         if (taken > 0) sent += taken;
@@ -141,7 +145,7 @@ class Messages extends EventEmitter {
         if (options?.signal?.aborted && sent < list.length) throw aborted(options.signal);
       }
     } catch (error) {
-      error.sent = sent;
+      if (error instanceof Error) error.sent = sent;
       throw error;
     }
   }
@@ -170,17 +174,17 @@ class Messages extends EventEmitter {
   }
 
   #put(attempt, options) {
-    if (options?.signal?.aborted) return Promise.reject(aborted(options.signal));
+    verify(options);
     if (!this.#sending.busy) {
       const result = attempt();
       if (result >= 0) return turnDue() ?? DONE;
       if (result !== -EAGAIN) return Promise.reject(new MillraceError(-result, 'send'));
     }
-    const wait = { timeout: this.#timeouts.sendTimeout, ...options };
-    return this.#sending.add(() => {
+    const wait = () => {
       const result = attempt();
       return result < 0 ? result : undefined;
-    }, 'send', wait);
+    };
+    return this.#sending.add(wait, 'send', options, this.#timeouts.sendTimeout);
   }
 
   // ---- receiving
@@ -203,7 +207,9 @@ class Messages extends EventEmitter {
 
   /** Waits for the first, and takes what is there, up to a maximum. */
   async receiveMany(maximum = 1000, options) {
-    const messages = [await this.receive(options)];
+    whole(maximum, 'maximum');
+    verify(options);
+    const messages = maximum === 0 ? [] : [await this.receive(options)];
     while (messages.length < maximum) {
       const message = this.#take();
       // An error comes again with the next call.
@@ -214,7 +220,11 @@ class Messages extends EventEmitter {
   }
 
   #get(attempt, options) {
-    if (options?.signal?.aborted) return Promise.reject(aborted(options.signal));
+    try {
+      verify(options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (!this.#receiving.busy) {
       const message = attempt();
       if (typeof message !== 'number') {
@@ -223,7 +233,7 @@ class Messages extends EventEmitter {
       }
       if (message !== -EAGAIN) return Promise.reject(new MillraceError(-message, 'receive'));
     }
-    return this.#receiving.add(attempt, 'receive', { timeout: this.#timeouts.receiveTimeout, ...options });
+    return this.#receiving.add(attempt, 'receive', options, this.#timeouts.receiveTimeout);
   }
 
   /** The next message, or a number below 0. */
@@ -238,7 +248,7 @@ class Messages extends EventEmitter {
       return message;
     }
     if (!this.#batches) return this.#native.receive();
-    if (block.length < SMALL) block = Buffer.allocUnsafeSlow(BLOCK);
+    if (block.length < SMALL) block = newBlock();
     const count = this.#native.receiveBatch(block, lengths);
     if (count < 0) return count;
     if (count === 0) return this.#native.receive();
@@ -345,11 +355,12 @@ class Messages extends EventEmitter {
   }
 
   setOption(level, option, value) {
-    check(this.#native.setOption(level, option, typeof value === 'number' ? value : Buffer.from(value)), 'setOption');
+    const raw = rawValue(value, 'the value of an option');
+    check(this.#native.setOption(int32(level, 'level'), int32(option, 'option'), raw), 'setOption');
   }
 
   getOption(level, option) {
-    return translate(() => this.#native.getOption(level, option), 'getOption');
+    return translate(() => this.#native.getOption(int32(level, 'level'), int32(option, 'option')), 'getOption');
   }
 
   ref() {
@@ -381,4 +392,4 @@ Messages.prototype[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] = f
   return this.close();
 };
 
-module.exports = { Messages, PROTOCOLS, bytesOf };
+module.exports = { Messages, PROTOCOLS };

@@ -1,8 +1,9 @@
 'use strict';
 // The events of a socket.
 
-const { MillraceError, aborted, name, EAGAIN, EBADF } = require('./errors.js');
+const { MillraceError, name, EAGAIN, EBADF } = require('./errors.js');
 const { newSlot, turnDue } = require('./hub.js');
+const { verify } = require('./limits.js');
 const { Waiting } = require('./waiting.js');
 
 class Monitor {
@@ -15,17 +16,27 @@ class Monitor {
     this.#waiting = new Waiting(native, 0, newSlot());
   }
 
-  receive({ signal, timeout } = {}) {
-    if (signal?.aborted) return Promise.reject(aborted(signal));
+  static {
+    /** The next event, for something that has a name of its own. */
+    Monitor.next = (monitor, what, options) => monitor.#receive(what, options);
+  }
+
+  receive(options) {
+    return this.#receive('monitor', options);
+  }
+
+  async #receive(what, options) {
+    verify(options);
     if (!this.#waiting.busy) {
       const event = this.#take();
       if (typeof event !== 'number') {
         const due = turnDue();
-        return due === null ? Promise.resolve(event) : due.then(() => event);
+        if (due) await due;
+        return event;
       }
-      if (event !== -EAGAIN) return Promise.reject(new MillraceError(-event, 'monitor'));
+      if (event !== -EAGAIN) throw new MillraceError(-event, what);
     }
-    return this.#waiting.add(() => this.#take(), 'monitor', { signal, timeout });
+    return this.#waiting.add(() => this.#take(), what, options);
   }
 
   tryReceive() {

@@ -3,19 +3,17 @@
 
 const { EventEmitter } = require('node:events');
 const { check, translate } = require('./errors.js');
+const { int32, milliseconds, shown } = require('./limits.js');
 
 const kinds = {
   integer: {
     read: (raw) => raw,
-    write(value, name) {
-      if (!Number.isInteger(value)) throw new TypeError(`${name} is an integer, not ${describe(value)}`);
-      return value;
-    },
+    write: int32,
   },
   flag: {
     read: (raw) => raw !== 0,
     write(value, name) {
-      if (typeof value !== 'boolean') throw new TypeError(`${name} is true or false, not ${describe(value)}`);
+      if (typeof value !== 'boolean') throw new TypeError(`${name} is true or false, not ${shown(value)}`);
       return Number(value);
     },
   },
@@ -27,25 +25,25 @@ const kinds = {
   text: {
     read: (raw) => raw.toString(),
     write(value, name) {
-      if (typeof value !== 'string') throw new TypeError(`${name} is a string, not ${describe(value)}`);
+      if (typeof value !== 'string') throw new TypeError(`${name} is a string, not ${shown(value)}`);
       return Buffer.from(value);
     },
   },
   time: {
     read: (raw) => (raw < 0 ? Infinity : raw),
     write(value, name) {
-      if (typeof value !== 'number' || !(value >= 0)) {
-        throw new RangeError(`${name} is a number of milliseconds, at least 0, or Infinity: ${describe(value)}`);
-      }
-      if (value === Infinity) return -1;
-      // What is less than a millisecond is one.
-      return Math.min(Math.ceil(value), 0x7fffffff);
+      const time = milliseconds(value, name);
+      return time === Infinity ? -1 : time;
     },
   },
 };
 
-function describe(value) {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value);
+/** Bytes of a program as bytes: a string is UTF-8. */
+function bytesOf(data, otherwise = 'a message is a Buffer, a typed array, an ArrayBuffer or a string') {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (ArrayBuffer.isView(data)) return data;
+  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  throw new TypeError(otherwise);
 }
 
 const TIMEOUTS = {
@@ -96,6 +94,13 @@ const GENERIC = {
   tlsInsecureNoVerification: [-19794, 10, 'flag'],
 };
 
+/** The value of an option that is known by its number only. */
+function rawValue(value, name) {
+  if (typeof value === 'number') return kinds.integer.write(value, name);
+  const bytes = bytesOf(value, 'the value of an option is an integer, a string or bytes');
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 /** Defines accessors on a class; `native` and `changed` are how they reach the socket. */
 function define(target, table, native, changed = () => {}) {
   for (const [name, [level, number, kind]] of Object.entries(table)) {
@@ -123,4 +128,4 @@ function hasOption(socket, name) {
   return false;
 }
 
-module.exports = { TELLING_PEERS, TIMEOUTS, RESENDING, DEADLINE, GENERIC, define, hasOption };
+module.exports = { TELLING_PEERS, TIMEOUTS, RESENDING, DEADLINE, GENERIC, bytesOf, define, hasOption, rawValue };

@@ -3,11 +3,12 @@
 
 const native = require('./native.js');
 const { Context } = require('./context.js');
-const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
+const { MillraceError, check, translate, EAGAIN } = require('./errors.js');
 const { hub, newSlot, turnDue } = require('./hub.js');
-const { Messages, bytesOf } = require('./messages.js');
+const { int32, milliseconds, verify, whole } = require('./limits.js');
+const { Messages } = require('./messages.js');
 const { Monitor } = require('./monitor.js');
-const { GENERIC, TELLING_PEERS, define } = require('./options.js');
+const { GENERIC, TELLING_PEERS, bytesOf, define } = require('./options.js');
 const { Waiting } = require('./waiting.js');
 
 const STATISTICS = {
@@ -58,7 +59,7 @@ class Socket extends Messages {
   #forgotten = new FinalizationRegistry((context) => this.#contexts.delete(context));
 
   constructor(protocol, { raw = false, bind = [], connect = [], ...options } = {}) {
-    const opened = translate(() => native.NativeSocket.open(hub, protocol, raw), 'Socket');
+    const opened = translate(() => native.NativeSocket.open(hub, int32(protocol, 'protocol'), Boolean(raw)), 'Socket');
     super(opened, protocol, raw);
     this.#native = opened;
     Messages.setUp(this, options, () => {
@@ -95,10 +96,10 @@ class Socket extends Messages {
   }
 
   async sendTo(peer, data, { header = EMPTY, ...options } = {}) {
-    const connection = typeof peer === 'number' ? peer : peer.connection;
+    const connection = typeof peer === 'number' ? peer : peer?.connection;
     if (!Number.isInteger(connection)) throw new TypeError('a peer is what receiveMessage() gives, or the number of a connection');
     const [head, bytes] = [bytesOf(header), bytesOf(data)];
-    if (options.signal?.aborted) throw aborted(options.signal);
+    verify(options);
     // Who waits for this peer is not overtaken.
     if (!this.#senders.has(connection)) {
       const sent = this.#native.sendTo(connection, head, bytes);
@@ -121,8 +122,7 @@ class Socket extends Messages {
         if (sent === 0) return;
         if (sent !== -EAGAIN) throw new MillraceError(-sent, 'sendTo');
       }
-      const timeout = this.sendTimeout === Infinity ? undefined : this.sendTimeout;
-      await waiting.add(() => attempt() || undefined, 'sendTo', { timeout, ...options });
+      await waiting.add(() => attempt() || undefined, 'sendTo', options, this.sendTimeout);
     } finally {
       if (!waiting.busy && this.#senders.get(connection) === waiting) {
         this.#senders.delete(connection);
@@ -150,13 +150,15 @@ class Socket extends Messages {
     return new Monitor(translate(() => this.#native.monitor(hub), 'monitor'));
   }
 
-  async waitPeers(count = 1, { timeout, signal } = {}) {
-    const end = timeout === undefined ? undefined : performance.now() + timeout;
-    const monitor = this.monitor();
+  async waitPeers(count = 1, options) {
+    whole(count, 'count');
+    verify(options);
+    const { signal, timeout = Infinity } = options ?? {};
+    const end = performance.now() + milliseconds(timeout);
+    const monitor = new Monitor(translate(() => this.#native.monitor(hub), 'waitPeers'));
     try {
       while (this.statistics.currentConnections < count) {
-        const left = end === undefined ? undefined : Math.max(end - performance.now(), 0);
-        await monitor.receive({ signal, timeout: left });
+        await Monitor.next(monitor, 'waitPeers', { signal, timeout: Math.max(end - performance.now(), 0) });
       }
     } finally {
       monitor.close();

@@ -3,9 +3,9 @@
 
 const { Readable, Writable } = require('node:stream');
 
-function readable(socket, { signal, ...options } = {}) {
+function readable(socket, options = {}) {
   const ended = new AbortController();
-  const stream = new Readable({
+  return new Readable({
     objectMode: true,
     ...options,
     async read() {
@@ -21,8 +21,6 @@ function readable(socket, { signal, ...options } = {}) {
       done(error);
     },
   });
-  signal?.addEventListener('abort', () => stream.destroy(), { once: true });
-  return stream;
 }
 
 function writable(socket, options = {}) {

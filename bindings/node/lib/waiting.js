@@ -2,8 +2,9 @@
 // Who waits for one side of a socket. The message is taken in the step that resolves its promise: what is aborted has taken
 // nothing.
 
-const { MillraceError, aborted, check, EAGAIN, EBADF, ETIMEDOUT } = require('./errors.js');
+const { MillraceError, check, EAGAIN, EBADF } = require('./errors.js');
 const { held, watch, unwatch } = require('./hub.js');
+const { endedBy, milliseconds, verify } = require('./limits.js');
 
 class Waiting {
   /** @param side 0: until there is a message; 1: until there is room. */
@@ -23,26 +24,19 @@ class Waiting {
     return this.queue.length > 0;
   }
 
-  /** Waits until `attempt` gives something but -EAGAIN: a number below 0 is an error. */
-  add(attempt, what, { signal, timeout } = {}) {
+  /**
+   * Waits until `attempt` gives something but -EAGAIN: a number below 0 is an error. `otherwise` is the time limit, if the options
+   * have none.
+   */
+  add(attempt, what, options, otherwise = Infinity) {
     return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(aborted(signal));
+      verify(options);
       const waiter = { attempt, what, resolve, reject, settled: null };
-      if (signal || timeout !== undefined) {
-        const give = (error) => {
-          this.remove(waiter);
-          waiter.settled();
-          reject(error);
-        };
-        const abort = () => give(aborted(signal));
-        const timer = timeout === undefined ? undefined : setTimeout(() => give(new MillraceError(ETIMEDOUT, what)), timeout);
-        if (timer && !this.alive) timer.unref();
-        signal?.addEventListener('abort', abort, { once: true });
-        waiter.settled = () => {
-          clearTimeout(timer);
-          signal?.removeEventListener('abort', abort);
-        };
-      }
+      waiter.settled = endedBy(options?.signal, milliseconds(options?.timeout ?? otherwise), what, (error) => {
+        this.remove(waiter);
+        waiter.settled();
+        reject(error);
+      });
       this.queue.push(waiter);
       try {
         this.watch();

@@ -29,6 +29,10 @@ test('a process ends when nothing waits, or only what is unref’d', async () =>
   await run(`const s = new millrace.Pull({ bind: 'tcp://127.0.0.1:0' }); s.on('message', () => {}); s.receive(); s.unref()`);
   await run(`const s = new millrace.Pull({ bind: 'tcp://127.0.0.1:0' }); s.on('message', () => {}); setTimeout(() => s.removeAllListeners('message'), 10)`);
   await run(`const s = new millrace.Push(); s.unref(); s.send('x')`);
+  // A time limit is no reason to stay.
+  const long = '{ timeout: 3600000 }';
+  await run(`const s = new millrace.Pull({ receiveTimeout: 3600000 }); s.receive(); s.unref()`);
+  await run(`const s = new millrace.Push(); s.send('x', ${long}); s.monitor().unref().receive(${long}); s.unref()`);
 });
 
 test('a process does not end while something waits', async () => {

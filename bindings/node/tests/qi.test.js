@@ -165,11 +165,32 @@ test('values that cannot be', LIMIT, async (t) => {
   const endless = [];
   endless.push(endless);
   const refused = [[() => 1, /function/], [Symbol('x'), /symbol/], [2n ** 64n, /64 bits/], [endless, /within each other/], [new Date(), /toISOString/],
-    [new Set(), /Set/], [Promise.resolve(), /await/], [qi.typed('i', 'x'), /convert/], [qi.typed('?', 1), /\?/]];
+    [new Set(), /Set/], [Promise.resolve(), /await/], [new RangeError('x'), /an Error .*error.message/], [/x/, /a RegExp/], [new WeakMap(), /WeakMap/],
+    [new Map().keys(), /an iterator/], [(function* () {})(), /a generator/], [qi.typed('i', 'x'), /convert/], [qi.typed('?', 1), /\?/]];
   for (const [value, text] of refused) await assert.rejects(async () => proxy.echo(value), text);
   await assert.rejects(proxy.add('not a number', 2), /failed to convert/);
   // The connection is as good as before.
   assert.equal(await proxy.add(1, 1), 2);
+});
+
+test('members may have the names that every object has', LIMIT, async (t) => {
+  const { server, client } = await bus(t);
+  class Plain {
+    toString() {
+      return 'me';
+    }
+
+    valueOf() {
+      return 5;
+    }
+
+    hasOwnProperty() {
+      return true;
+    }
+  }
+  await server.register('Plain', new Plain());
+  const plain = await client.service('Plain');
+  assert.deepEqual([await plain.call('toString'), await plain.call('valueOf'), await plain.call('hasOwnProperty')], ['me', 5, true]);
 });
 
 test('failures say what happened', LIMIT, async (t) => {
@@ -235,13 +256,25 @@ test('signals as events', LIMIT, async (t) => {
 });
 
 test('events one by one', LIMIT, async (t) => {
-  const { proxy, desk } = await bus(t);
+  const { proxy, desk, client } = await bus(t);
   const events = await proxy.said.subscribe();
   desk.said.emit(1, 'a');
   desk.said.emit(2, 'b');
   assert.deepEqual((await events.next()).value, [1, 'a']);
   assert.deepEqual((await events.next()).value, [2, 'b']);
   await assert.rejects(events.next({ timeout: 1 }), { code: 'ETIMEDOUT' });
+  for (const timeout of [-1, NaN, '5']) {
+    for (const wrong of [events.next({ timeout }), client.waitForService('Desk', { timeout }), client.services({ timeout })]) {
+      await assert.rejects(wrong, RangeError);
+    }
+  }
+  for (const timeout of [Infinity, 2 ** 33]) {
+    const coming = events.next({ timeout });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    desk.said.emit(3, 'late');
+    assert.deepEqual((await coming).value, [3, 'late']);
+    assert.ok(await client.services({ timeout }));
+  }
   await assert.rejects(events.next({ signal: AbortSignal.abort() }), { name: 'AbortError' });
   const waiting = events.next();
   events.close();
@@ -338,7 +371,9 @@ test('the end of a connection is told', LIMIT, async (t) => {
   const server = await qi.serve('tcp://127.0.0.1:0');
   await server.register('Desk', new Desk());
   const client = await qi.connect(server.url);
-  t.after(() => client.close());
+  // A connection alone keeps no process alive, nor does waiting for its end.
+  const alive = setInterval(() => {}, 1000);
+  t.after(() => (clearInterval(alive), client.close()));
   const proxy = await client.service('Desk');
   const events = await proxy.said.subscribe();
   const ended = once(client, 'disconnected');

@@ -23,6 +23,9 @@ async function until(state) {
   while (!state()) await new Promise(setImmediate);
 }
 
+/** Some time, in which what waits for ever must not end. */
+const aWhile = () => new Promise((resolve) => setTimeout(resolve, 40, 'a while'));
+
 const code = (code) => (error) => error instanceof MillraceError && error.code === code;
 
 test('a request and its reply, over each transport', async () => {
@@ -74,6 +77,36 @@ test('a large message belongs to who received it', async () => {
   one.fill(2);
   assert.ok(two.every((byte) => byte === 1));
   await Promise.all([pub, ...subs].map((socket) => socket.close()));
+});
+
+test('a message whose memory goes to a worker takes no other along', async () => {
+  // All ways to receive, of sockets that fetch many at once and of those that do not.
+  const ways = [(socket) => socket.receive(), (socket) => socket.tryReceive(), async (socket) => (await socket.receiveMany(1))[0],
+    async (socket) => (await socket.receiveMessage()).body];
+  for (const [Receiver, Sender] of [[Pull, Push], [Pair, Pair], [Bus, Bus], [Rep, Req]]) {
+    for (const way of ways) {
+      const address = name();
+      const [receiver, sender] = [new Receiver({ bind: address }), new Sender({ connect: address })];
+      const texts = ['one', 'two', 'three'];
+      const senders = Sender === Req ? texts.map(() => sender.context()) : texts.map(() => sender);
+      for (const [at, text] of texts.entries()) await senders[at].send(text);
+      const kept = [];
+      for (const text of texts) {
+        const message = await way(receiver);
+        kept.push(message);
+        assert.equal(String(message), text);
+        try {
+          structuredClone(message.buffer, { transfer: [message.buffer] });
+        } catch (error) {
+          // Before Node 21 it is copied instead.
+          assert.equal(error.name, 'DataCloneError');
+        }
+      }
+      // One that has its memory for itself may be gone; one that shares it may not.
+      for (const [at, message] of kept.entries()) assert.ok(message.length === 0 || String(message) === texts[at]);
+      await Promise.all([receiver.close(), sender.close()]);
+    }
+  }
 });
 
 test('many messages keep their order, however they are received', async () => {
@@ -182,6 +215,7 @@ test('errors say what to do with them', async () => {
   await assert.rejects(rep.send('to nobody'), code('EFSM'));
   assert.throws(() => rep.bind('no address'), code('EINVAL'));
   assert.throws(() => rep.bind('fax://1'), code('EPROTONOSUPPORT'));
+  assert.throws(() => rep.bind('inproc://a\0b'), code('EINVAL'));
   const { address } = rep.bind('tcp://127.0.0.1:0');
   assert.throws(() => new Rep({ bind: address }), (error) => error.code === 'EADDRINUSE' && error.message.includes(address));
   await assert.rejects(new Push().receive(), code('ENOTSUP'));
@@ -321,4 +355,83 @@ test('an endpoint goes', async () => {
   assert.throws(() => endpoint.close(), code('EINVAL'));
   const other = new Pair({ bind: endpoint.address });
   await Promise.all([pair.close(), other.close()]);
+});
+
+test('a message can be given to a worker, and takes no other with it', async () => {
+  const address = name();
+  const [pull, push] = [new Pull({ bind: address }), new Push({ connect: address })];
+  // Over inproc they are there when they are sent, so they are fetched together.
+  await push.sendMany(['1', '2', '3', '4']);
+  const first = await pull.receive();
+  try {
+    structuredClone(first, { transfer: [first.buffer] });
+  } catch (error) {
+    // Newer versions of Node say that it cannot be given away; older ones copy it.
+    assert.equal(error.name, 'DataCloneError');
+  }
+  for (const expected of ['2', '3', '4']) assert.equal(String(await pull.receive()), expected);
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('time limits of calls are those of attributes: for ever, very long, not given, and none', async () => {
+  const pull = new Pull({ bind: name(), receiveTimeout: 20 });
+  const push = new Push({ bind: name(), sendTimeout: 20 });
+  const context = new Rep({ bind: name() }).context();
+  const calls = [
+    (options) => pull.receive(options),
+    (options) => pull.receiveMany(10, options),
+    (options) => pull.receiveMessage(options),
+    (options) => push.send('x', options),
+    (options) => push.sendMany(['x'], options),
+    (options) => push.waitPeers(1, options),
+    (options) => push.monitor().receive(options),
+    (options) => context.receive(options),
+  ];
+  const warnings = [];
+  const warn = (warning) => warnings.push(warning);
+  process.on('warning', warn);
+  for (const call of calls) {
+    for (const timeout of [Infinity, 2 ** 33]) {
+      const abort = new AbortController();
+      const waiting = call({ timeout, signal: abort.signal });
+      const ended = await Promise.race([waiting.then(() => 'done', (error) => error.code), aWhile()]);
+      assert.equal(ended, 'a while', `${call} with ${timeout}`);
+      abort.abort();
+      await assert.rejects(waiting, { name: 'AbortError' });
+    }
+    for (const timeout of [-1, NaN, '5', {}]) await assert.rejects(call({ timeout }), RangeError, String(call));
+  }
+  // The socket's own.
+  await assert.rejects(pull.receive({ timeout: undefined }), code('ETIMEDOUT'));
+  await assert.rejects(push.send('x', { timeout: undefined }), code('ETIMEDOUT'));
+  await assert.rejects(push.waitPeers(1, { timeout: 1 }), /^MillraceError: waitPeers: /);
+  pull.receiveTimeout = 2 ** 40;
+  const waiting = pull.receive();
+  assert.equal(await Promise.race([waiting.catch((error) => error.code), aWhile()]), 'a while');
+  process.off('warning', warn);
+  assert.deepEqual(warnings, []);
+  await Promise.all([pull.close(), push.close(), context.socket.close(), assert.rejects(waiting)]);
+});
+
+test('what a call cannot take is refused', async () => {
+  const pair = new Pair({ bind: name() });
+  assert.deepEqual(await pair.receiveMany(0), []);
+  for (const count of [-1, 1.5, NaN, '1']) {
+    await assert.rejects(pair.receiveMany(count), RangeError);
+    await assert.rejects(pair.waitPeers(count), RangeError);
+  }
+  await pair.waitPeers(0);
+  for (const value of [1.5, NaN, 2 ** 40, {}, undefined]) assert.throws(() => pair.setOption(0, 4, value), /the value of an option/);
+  assert.throws(() => (pair.receiveMaxSize = 2 ** 40), RangeError);
+  for (const protocol of [undefined, 'x', 1.5]) assert.throws(() => new Socket(protocol), TypeError);
+  await assert.rejects(pair.sendMany('abc'), TypeError);
+  const broken = function* broken() {
+    yield 'a';
+    throw new Error('broken');
+  };
+  await assert.rejects(pair.sendMany(broken()), { message: 'broken', sent: 0 });
+  assert.throws(() => pair.bind('inproc://a\0b'), code('EINVAL'));
+  for (const topic of [5, undefined, { length: 5 }]) assert.throws(() => new Sub({ subscribe: [topic] }), TypeError);
+  await pair.close();
+  await assert.rejects(pair.waitPeers(), /^MillraceError: waitPeers: /);
 });

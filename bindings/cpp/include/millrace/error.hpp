@@ -64,6 +64,16 @@ Result check(Result result, const char* what) {
     return result;
 }
 
+/// Whether a function of the library has succeeded; if it returned something negative, the code is the last error.
+inline bool succeeded(int result, std::error_code& code) noexcept {
+    if (result < 0) {
+        code = last_error();
+        return false;
+    }
+    code.clear();
+    return true;
+}
+
 /// Throws what a non-throwing form has left in its error code.
 inline void raise(const std::error_code& code, const char* what) {
     if (code) throw error(code, what);

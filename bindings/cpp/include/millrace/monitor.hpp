@@ -122,12 +122,17 @@ private:
 };
 
 /// Waits until at least so many peers are there: before a publish, say, which nobody would hear otherwise. False: the time was over.
-inline bool wait_peers(const socket& of, int count = 1, std::chrono::milliseconds time = forever) {
+inline bool wait_peers(const socket& of, int count, std::chrono::milliseconds time, std::error_code& code) noexcept {
     const int limit = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
-    if (nnx_wait_peers(of.handle(), count, limit) == 0) return true;
-    const std::error_code code = last_error();
-    if (code == std::errc::timed_out) return false;
-    throw error(code, "nnx_wait_peers");
+    if (detail::succeeded(nnx_wait_peers(of.handle(), count, limit), code)) return true;
+    if (code == std::errc::timed_out) code.clear();
+    return false;
+}
+inline bool wait_peers(const socket& of, int count = 1, std::chrono::milliseconds time = forever) {
+    std::error_code code;
+    const bool there = wait_peers(of, count, time, code);
+    detail::raise(code, "nnx_wait_peers");
+    return there;
 }
 
 namespace detail {

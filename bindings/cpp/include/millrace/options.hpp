@@ -17,7 +17,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <limits>
 #include <string>
+#include <type_traits>
 
 namespace millrace {
 
@@ -98,6 +100,15 @@ inline constexpr option<int> ws_message_type{NN_WS, NN_WS_MSG_TYPE};
 
 namespace detail {
 
+/// Whether a number is one that an option can have: others would be cut off on the way.
+template <class Number>
+constexpr bool fits(Number number) noexcept {
+    using limits = std::numeric_limits<int>;
+    if constexpr (std::is_enum_v<Number>) return fits(static_cast<std::underlying_type_t<Number>>(number));
+    else if constexpr (std::is_unsigned_v<Number>) return static_cast<unsigned long long>(number) <= limits::max();
+    else return static_cast<long long>(number) >= limits::min() && static_cast<long long>(number) <= limits::max();
+}
+
 /// How a value of an option goes in and comes out.
 template <class T>
 struct option_value;
@@ -110,6 +121,8 @@ struct option_value<int> {
     const void* data() const { return &raw; }
     std::size_t size() const { return sizeof raw; }
     void* room() { return &raw; }
+    /// Makes room if the value has more bytes than it got: then it is to be asked for again.
+    bool enlarge(std::size_t) { return false; }
     int value(std::size_t) const { return raw; }
 };
 
@@ -141,6 +154,11 @@ struct option_value<std::string> {
     const void* data() const { return raw.data(); }
     std::size_t size() const { return raw.size(); }
     void* room() { return raw.data(); }
+    bool enlarge(std::size_t size) {
+        if (size <= raw.size()) return false;
+        raw.resize(size);
+        return true;
+    }
     std::string value(std::size_t size) const { return raw.substr(0, size); }
 };
 

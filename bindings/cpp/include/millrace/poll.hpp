@@ -33,41 +33,44 @@ inline std::size_t poll(poll_item* items, std::size_t count, std::chrono::millis
 
 /// The same for any contiguous container of poll_item.
 template <class Items>
+std::size_t poll(Items& items, std::chrono::milliseconds time, std::error_code& code) noexcept {
+    return poll(std::data(items), std::size(items), time, code);
+}
+template <class Items>
 std::size_t poll(Items& items, std::chrono::milliseconds time = forever) {
     std::error_code code;
-    const std::size_t ready = poll(std::data(items), std::size(items), time, code);
+    const std::size_t ready = poll(items, time, code);
     detail::raise(code, "nn_poll");
     return ready;
 }
 
-inline std::optional<message> socket::recv_for(std::chrono::milliseconds time) {
-    const auto end = std::chrono::steady_clock::now() + time;
-    for (;;) {
-        if (std::optional<message> got = try_recv()) return got;
-        auto left = time;
-        if (time.count() >= 0) {
-            left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
-            if (left.count() <= 0) return std::nullopt;
-        }
-        // Another thread may be faster in taking the message, so what counts is what try_recv says.
-        poll_item items[] = {poll_item(*this)};
-        poll(items, left);
-    }
+namespace detail {
+
+inline void forward(int one, int other, std::error_code& code) noexcept {
+    nn_device(one, other);
+    code = last_error();
+    if (code == std::errc::bad_file_descriptor || code == errc::terminated) code.clear();
 }
 
-/// Passes messages between two raw sockets, both ways if they can, until both are closed or the library is terminated:
-/// that is how it ends without an error. Other errors are thrown.
+}  // namespace detail
+
+/// Passes messages between two raw sockets, both ways if they can. Each way ends when the socket is closed that it receives
+/// from, and the device when all ways have ended, or when the library is terminated: that is no error. Others are thrown.
+inline void device(socket& one, socket& other, std::error_code& code) noexcept {
+    detail::forward(one.handle(), other.handle(), code);
+}
 inline void device(socket& one, socket& other) {
-    nn_device(one.handle(), other.handle());
-    const std::error_code code = last_error();
-    if (code != std::errc::bad_file_descriptor && code != errc::terminated) throw error(code, "nn_device");
+    std::error_code code;
+    device(one, other, code);
+    detail::raise(code, "nn_device");
 }
 
-/// Sends what a raw socket receives back to its peers, as BUS needs it.
+/// Sends what a raw socket receives back to its peers, as BUS needs it, until it is closed.
+inline void device(socket& one, std::error_code& code) noexcept { detail::forward(one.handle(), -1, code); }
 inline void device(socket& one) {
-    nn_device(one.handle(), -1);
-    const std::error_code code = last_error();
-    if (code != std::errc::bad_file_descriptor && code != errc::terminated) throw error(code, "nn_device");
+    std::error_code code;
+    device(one, code);
+    detail::raise(code, "nn_device");
 }
 
 /// Ends the library: what waits fails with errc::terminated, and all sockets are to be closed.

@@ -3,8 +3,9 @@
 // Sockets. Every function may be called from any thread, also several at a time on one socket, but for moving, closing
 // and destroying it.
 //
-// Functions that can fail come in two forms, as in std::filesystem: one throws millrace::error, the other has a last
-// parameter std::error_code& and throws nothing.
+// Functions that can fail come in two forms, as in std::filesystem: one throws millrace::error, the other has a parameter
+// std::error_code&, before one that says whether to wait, and throws nothing but std::bad_alloc. Instead of try_send and
+// try_recv that is the other form with wait::no, whose code is std::errc::resource_unavailable_try_again then.
 #ifndef MILLRACE_SOCKET_HPP
 #define MILLRACE_SOCKET_HPP
 
@@ -17,7 +18,9 @@
 #include <nanomsg/pair.h>
 #include <nanomsg/pipeline.h>
 
+#include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <initializer_list>
 #include <iterator>
 #include <optional>
@@ -54,6 +57,7 @@ public:
 
     /// Takes the address away from the socket.
     void close() { detail::check(nn_shutdown(socket_, id_), "nn_shutdown"); }
+    void close(std::error_code& code) noexcept { detail::succeeded(nn_shutdown(socket_, id_), code); }
 
 private:
     int socket_;
@@ -89,6 +93,12 @@ public:
     explicit socket(millrace::protocol kind, millrace::domain domain = millrace::domain::sp)
         : handle_(detail::check(nn_socket(static_cast<int>(domain), static_cast<int>(kind)), "nn_socket")) {}
 
+    /// The same without an exception; is_open() tells, too, whether there is a socket.
+    socket(millrace::protocol kind, std::error_code& code, millrace::domain domain = millrace::domain::sp) noexcept
+        : handle_(nn_socket(static_cast<int>(domain), static_cast<int>(kind))) {
+        detail::succeeded(handle_, code);
+    }
+
     socket(socket&& other) noexcept : handle_(std::exchange(other.handle_, none)) {}
     socket& operator=(socket&& other) noexcept {
         if (this != &other) {
@@ -113,14 +123,34 @@ public:
     /// The number, which the caller closes from now on.
     int release() noexcept { return std::exchange(handle_, none); }
 
-    /// Closes the socket now. Other threads that wait in it fail with std::errc::bad_file_descriptor.
-    void close() { detail::check(nn_close(release()), "nn_close"); }
+    /// Closes the socket now. Other threads that wait in it fail with std::errc::bad_file_descriptor. Over nanomsg's own library a
+    /// signal may end waiting for what lingers (std::errc::interrupted): the socket is open still, and may be closed again.
+    void close() {
+        std::error_code code;
+        close(code);
+        detail::raise(code, "nn_close");
+    }
+    void close(std::error_code& code) noexcept {
+        detail::succeeded(nn_close(handle_), code);
+        if (code != std::errc::interrupted) handle_ = none;
+    }
 
     endpoint bind(const std::string& address) {
         return {handle_, detail::check(nn_bind(handle_, address.c_str()), address.c_str())};
     }
     endpoint connect(const std::string& address) {
         return {handle_, detail::check(nn_connect(handle_, address.c_str()), address.c_str())};
+    }
+    /// Without an exception; the endpoint is good for nothing if it fails.
+    endpoint bind(const std::string& address, std::error_code& code) noexcept {
+        const int id = nn_bind(handle_, address.c_str());
+        detail::succeeded(id, code);
+        return {handle_, id};
+    }
+    endpoint connect(const std::string& address, std::error_code& code) noexcept {
+        const int id = nn_connect(handle_, address.c_str());
+        detail::succeeded(id, code);
+        return {handle_, id};
     }
 
     // ---- sending
@@ -130,20 +160,24 @@ public:
         detail::check(nn_send(handle_, bytes_of(bytes), bytes.size(), flag(may_wait)), "nn_send");
     }
     void send(const_buffer bytes, std::error_code& code, wait may_wait = wait::yes) noexcept {
-        take(nn_send(handle_, bytes_of(bytes), bytes.size(), flag(may_wait)), code);
+        detail::succeeded(nn_send(handle_, bytes_of(bytes), bytes.size(), flag(may_wait)), code);
     }
 
     /// Hands a message over without copying it. It is empty then; if sending fails it is as it was.
     void send(message&& whole, wait may_wait = wait::yes) { detail::check(hand_over(whole, may_wait), "nn_send"); }
     void send(message&& whole, std::error_code& code, wait may_wait = wait::yes) noexcept {
-        take(hand_over(whole, may_wait), code);
+        detail::succeeded(hand_over(whole, may_wait), code);
     }
 
     /// Sends one message that consists of several parts.
     void send_gather(std::initializer_list<const_buffer> parts, wait may_wait = wait::yes) {
         send_gather(parts.begin(), parts.size(), may_wait);
     }
+    void send_gather(std::initializer_list<const_buffer> parts, std::error_code& code, wait may_wait = wait::yes) {
+        send_gather(parts.begin(), parts.size(), code, may_wait);
+    }
     void send_gather(const const_buffer* parts, std::size_t count, wait may_wait = wait::yes);
+    void send_gather(const const_buffer* parts, std::size_t count, std::error_code& code, wait may_wait = wait::yes);
 
     /// Sends at once or not at all: false if it would have to wait.
     bool try_send(const_buffer bytes) { return would_not_block([&](auto& code) { send(bytes, code, wait::no); }); }
@@ -151,13 +185,16 @@ public:
         return would_not_block([&](auto& code) { send(std::move(whole), code, wait::no); });
     }
 
-    /// Sends a message of a raw socket with its header.
+    /// Sends a message of a raw socket with its header. It is empty then; if sending fails it is as it was.
     void send(raw_message&& whole, wait may_wait = wait::yes);
+    void send(raw_message&& whole, std::error_code& code, wait may_wait = wait::yes);
 
     /// Sends a message to one peer alone, by the number of its connection (peer::pipe), and waits while that peer takes no more. Fails with
     /// std::errc::host_unreachable if it is not there, or no more (millrace/peer.h).
     void send_to(std::uint64_t pipe, const_buffer bytes, wait may_wait = wait::yes);
+    void send_to(std::uint64_t pipe, const_buffer bytes, std::error_code& code, wait may_wait = wait::yes);
     void send_to(std::uint64_t pipe, raw_message&& whole, wait may_wait = wait::yes);
+    void send_to(std::uint64_t pipe, raw_message&& whole, std::error_code& code, wait may_wait = wait::yes);
 
     // ---- receiving
 
@@ -170,7 +207,7 @@ public:
     message recv(std::error_code& code, wait may_wait = wait::yes) noexcept {
         void* block = nullptr;
         const int size = nn_recv(handle_, &block, NN_MSG, flag(may_wait));
-        return take(size, code) ? message::adopt(block, static_cast<std::size_t>(size)) : message();
+        return detail::succeeded(size, code) ? message::adopt(block, static_cast<std::size_t>(size)) : message();
     }
 
     /// Receives into memory of the caller. Returns the message's size; if that is more than fits, the rest is lost.
@@ -180,7 +217,7 @@ public:
     }
     std::size_t recv(mutable_buffer into, std::error_code& code, wait may_wait = wait::yes) noexcept {
         const int size = nn_recv(handle_, into.data(), into.size(), flag(may_wait));
-        return take(size, code) ? static_cast<std::size_t>(size) : 0;
+        return detail::succeeded(size, code) ? static_cast<std::size_t>(size) : 0;
     }
 
     /// A message if one is there.
@@ -192,9 +229,11 @@ public:
 
     /// A message if one comes within so long, whatever the option recv_timeout says.
     std::optional<message> recv_for(std::chrono::milliseconds time);
+    std::optional<message> recv_for(std::chrono::milliseconds time, std::error_code& code) noexcept;
 
     /// Receives a message of a raw socket with its header, or of any with who sent it.
     raw_message recv_raw(wait may_wait = wait::yes);
+    raw_message recv_raw(std::error_code& code, wait may_wait = wait::yes);
 
     /// The messages that come, as a range: for (millrace::message& m : socket.messages()). It ends when the socket is
     /// closed or the library terminated, and when nothing came within recv_timeout; other errors are thrown.
@@ -205,22 +244,53 @@ public:
     /// A context: it asks, answers or subscribes over the connections of this socket as one of its own would, and is used as a
     /// socket is, but for what concerns connections. To be closed before or after the socket. Of req, rep, surveyor, respondent, sub.
     socket context() const { return adopt(detail::check(nnx_context(handle_), "nnx_context")); }
+    socket context(std::error_code& code) const noexcept {
+        const int made = nnx_context(handle_);
+        detail::succeeded(made, code);
+        return adopt(made);
+    }
 
     /// Gives up the request or survey that was sent last, or the request that was received last.
     void cancel() { detail::check(nnx_cancel(handle_), "nnx_cancel"); }
+    void cancel(std::error_code& code) noexcept { detail::succeeded(nnx_cancel(handle_), code); }
 
     // ---- options, statistics, descriptors
 
+    /// Sets an option. A number that an int does not hold is std::errc::invalid_argument, as one that the option cannot have.
     template <class T, class Value>
     void set(options::option<T> option, const Value& value) {
+        std::error_code code;
+        set(option, value, code);
+        detail::raise(code, "nn_setsockopt");
+    }
+    template <class T, class Value>
+    void set(options::option<T> option, const Value& value, std::error_code& code) {
+        if constexpr (std::is_same_v<T, int>) {
+            static_assert(std::is_integral_v<Value> || std::is_enum_v<Value>, "this option is an integer");
+            if (!detail::fits(value)) {
+                code = code_of(EINVAL);
+                return;
+            }
+        }
         const detail::option_value<T> raw{T(value)};
-        set_raw(option.level, option.number, const_buffer(raw.data(), raw.size()));
+        set_raw(option.level, option.number, const_buffer(raw.data(), raw.size()), code);
     }
     template <class T>
     T get(options::option<T> option) const {
+        std::error_code code;
+        T value = get(option, code);
+        detail::raise(code, "nn_getsockopt");
+        return value;
+    }
+    template <class T>
+    T get(options::option<T> option, std::error_code& code) const {
         detail::option_value<T> raw;
-        std::size_t size = raw.size();
-        detail::check(nn_getsockopt(handle_, option.level, option.number, raw.room(), &size), "nn_getsockopt");
+        std::size_t size = 0;
+        do {
+            size = raw.size();
+            const int got = nn_getsockopt(handle_, option.level, option.number, raw.room(), &size);
+            if (!detail::succeeded(got, code)) return T{};
+        } while (raw.enlarge(size));
         return raw.value(size);
     }
 
@@ -228,11 +298,21 @@ public:
     void set_raw(int level, int number, const_buffer value) {
         detail::check(nn_setsockopt(handle_, level, number, bytes_of(value), value.size()), "nn_setsockopt");
     }
+    void set_raw(int level, int number, const_buffer value, std::error_code& code) noexcept {
+        detail::succeeded(nn_setsockopt(handle_, level, number, bytes_of(value), value.size()), code);
+    }
 
     /// A statistic by its number, as NN_STAT_MESSAGES_SENT.
     std::uint64_t statistic(int number) const {
+        std::error_code code;
+        const std::uint64_t value = statistic(number, code);
+        detail::raise(code, "nn_get_statistic");
+        return value;
+    }
+    /// Without an exception; all bits are set if it fails.
+    std::uint64_t statistic(int number, std::error_code& code) const noexcept {
         const std::uint64_t value = nn_get_statistic(handle_, number);
-        if (value == static_cast<std::uint64_t>(-1)) throw error(last_error(), "nn_get_statistic");
+        detail::succeeded(value == static_cast<std::uint64_t>(-1) ? -1 : 0, code);
         return value;
     }
 
@@ -257,15 +337,6 @@ private:
         const int size = nn_send(handle_, &block, NN_MSG, flag(may_wait));
         if (size >= 0) whole.release();
         return size;
-    }
-
-    static bool take(int result, std::error_code& code) noexcept {
-        if (result < 0) {
-            code = last_error();
-            return false;
-        }
-        code.clear();
-        return true;
     }
 
     template <class Attempt>
@@ -351,42 +422,99 @@ inline void read_peer(peer& from, int type, const char* data) {
     }
 }
 
-inline void send_with(int handle, const message& control, const_buffer body, int flags) {
+inline bool send_with(int handle, const message& control, const_buffer body, int flags, std::error_code& code) {
     iovecs vectors(&body, 1);
     vectors.header()->msg_control = const_cast<std::byte*>(control.data());
     vectors.header()->msg_controllen = control.size();
-    check(nn_sendmsg(handle, vectors.header(), flags), "nn_sendmsg");
+    return succeeded(nn_sendmsg(handle, vectors.header(), flags), code);
 }
 
 }  // namespace detail
 
 inline void socket::send_gather(const const_buffer* parts, std::size_t count, wait may_wait) {
+    std::error_code code;
+    send_gather(parts, count, code, may_wait);
+    detail::raise(code, "nn_sendmsg");
+}
+
+inline void socket::send_gather(const const_buffer* parts, std::size_t count, std::error_code& code, wait may_wait) {
     detail::iovecs vectors(parts, count);
-    detail::check(nn_sendmsg(handle_, vectors.header(), flag(may_wait)), "nn_sendmsg");
+    detail::succeeded(nn_sendmsg(handle_, vectors.header(), flag(may_wait)), code);
 }
 
 inline void socket::send(raw_message&& whole, wait may_wait) {
+    std::error_code code;
+    send(std::move(whole), code, may_wait);
+    detail::raise(code, "nn_sendmsg");
+}
+
+inline void socket::send(raw_message&& whole, std::error_code& code, wait may_wait) {
     message control;
     detail::add_header(control, whole.header);
-    detail::send_with(handle_, control, whole.body, flag(may_wait));
-    whole = raw_message();
+    if (detail::send_with(handle_, control, whole.body, flag(may_wait), code)) whole = raw_message();
 }
 
 inline void socket::send_to(std::uint64_t pipe, const_buffer bytes, wait may_wait) {
+    std::error_code code;
+    send_to(pipe, bytes, code, may_wait);
+    detail::raise(code, "nn_sendmsg");
+}
+
+inline void socket::send_to(std::uint64_t pipe, const_buffer bytes, std::error_code& code, wait may_wait) {
     message control;
     detail::add_property(control, NN_PEER, NN_PEER_SEND_TO, &pipe, sizeof pipe);
-    detail::send_with(handle_, control, bytes, flag(may_wait));
+    detail::send_with(handle_, control, bytes, flag(may_wait), code);
 }
 
 inline void socket::send_to(std::uint64_t pipe, raw_message&& whole, wait may_wait) {
+    std::error_code code;
+    send_to(pipe, std::move(whole), code, may_wait);
+    detail::raise(code, "nn_sendmsg");
+}
+
+inline void socket::send_to(std::uint64_t pipe, raw_message&& whole, std::error_code& code, wait may_wait) {
     message control;
     detail::add_header(control, whole.header);
     detail::add_property(control, NN_PEER, NN_PEER_SEND_TO, &pipe, sizeof pipe);
-    detail::send_with(handle_, control, whole.body, flag(may_wait));
-    whole = raw_message();
+    if (detail::send_with(handle_, control, whole.body, flag(may_wait), code)) whole = raw_message();
+}
+
+inline std::optional<message> socket::recv_for(std::chrono::milliseconds time) {
+    std::error_code code;
+    std::optional<message> got = recv_for(time, code);
+    detail::raise(code, "nn_recv");
+    return got;
+}
+
+inline std::optional<message> socket::recv_for(std::chrono::milliseconds time, std::error_code& code) noexcept {
+    using clock = std::chrono::steady_clock;
+    // What an int does not hold is 24 days, or no limit: adding more to now would overflow.
+    const int limit = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
+    const clock::time_point end = clock::now() + std::chrono::milliseconds(limit);
+    for (;;) {
+        message got = recv(code, wait::no);
+        if (!code) return got;
+        if (code != std::errc::resource_unavailable_try_again) return std::nullopt;
+        code.clear();
+        int left = limit;
+        if (limit >= 0) {
+            left = static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(end - clock::now()).count());
+            if (left <= 0) return std::nullopt;
+        }
+        // Another thread may be faster in taking the message, so what counts is what recv says.
+        nn_pollfd item{handle_, NN_POLLIN, 0};
+        if (!detail::succeeded(nn_poll(&item, 1, left), code)) return std::nullopt;
+    }
 }
 
 inline raw_message socket::recv_raw(wait may_wait) {
+    std::error_code code;
+    raw_message got = recv_raw(code, may_wait);
+    detail::raise(code, "nn_recvmsg");
+    return got;
+}
+
+inline raw_message socket::recv_raw(std::error_code& code, wait may_wait) {
     void* body = nullptr;
     void* control = nullptr;
     nn_iovec vector{&body, NN_MSG};
@@ -395,8 +523,9 @@ inline raw_message socket::recv_raw(wait may_wait) {
     header.msg_iovlen = 1;
     header.msg_control = &control;
     header.msg_controllen = NN_MSG;
-    const int size = detail::check(nn_recvmsg(handle_, &header, flag(may_wait)), "nn_recvmsg");
+    const int size = nn_recvmsg(handle_, &header, flag(may_wait));
     raw_message got;
+    if (!detail::succeeded(size, code)) return got;
     got.body = message::adopt(body, static_cast<std::size_t>(size));
     const message block = message::adopt(control, 0);
     for (nn_cmsghdr* at = nn_cmsg_nxthdr_(&header, nullptr); at != nullptr; at = nn_cmsg_nxthdr_(&header, at)) {
@@ -468,6 +597,8 @@ template <protocol Kind>
 class typed : public socket {
 public:
     explicit typed(millrace::domain domain = millrace::domain::sp) : socket(Kind, domain) {}
+    explicit typed(std::error_code& code, millrace::domain domain = millrace::domain::sp) noexcept
+        : socket(Kind, code, domain) {}
 };
 
 }  // namespace detail
@@ -487,7 +618,9 @@ class sub : public detail::typed<protocol::sub> {
 public:
     using typed::typed;
     void subscribe(const std::string& topic) { set(options::subscribe, topic); }
+    void subscribe(const std::string& topic, std::error_code& code) { set(options::subscribe, topic, code); }
     void unsubscribe(const std::string& topic) { set(options::unsubscribe, topic); }
+    void unsubscribe(const std::string& topic, std::error_code& code) { set(options::unsubscribe, topic, code); }
 };
 
 }  // namespace millrace

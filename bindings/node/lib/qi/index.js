@@ -11,6 +11,18 @@ const { Tuple, Typed, tuple, typed } = require('./values.js');
 
 const [OBJECT, PROXY, TYPED, MAP, TUPLE] = [0, 1, 2, 3, 4];
 
+/** What the bus has nothing for, and what can be sent instead. */
+const NOT_SENT = [
+  [types.isSet, 'a Set', 'an array can: [...set]'],
+  [types.isDate, 'a Date', 'a number or a string can: date.toISOString()'],
+  [types.isPromise, 'a Promise', 'await it first'],
+  [types.isNativeError, 'an Error', 'its text can: error.message'],
+  [types.isRegExp, 'a RegExp', 'its text can: expression.source'],
+  [types.isGeneratorObject, 'a generator', 'an array can: [...values]'],
+  [(value) => types.isMapIterator(value) || types.isSetIterator(value), 'an iterator', 'an array can: [...values]'],
+  [(value) => types.isWeakMap(value) || types.isWeakSet(value), 'a WeakMap or WeakSet', 'nobody can list what is in it'],
+];
+
 /** What stands for an object that is no plain one. */
 function represent(value) {
   if (value instanceof RemoteObject) return [PROXY, nativeOf(value)];
@@ -18,9 +30,9 @@ function represent(value) {
   if (value instanceof Tuple) return [TUPLE, value.members];
   if (value instanceof Map) return [MAP, [...value].flat()];
   if (ArrayBuffer.isView(value)) return [TYPED, 'r', new Uint8Array(value.buffer, value.byteOffset, value.byteLength)];
-  if (value instanceof Set) throw new TypeError('a Set cannot be sent over the bus; an array can: [...set]');
-  if (types.isDate(value)) throw new TypeError('a Date cannot be sent over the bus; a number or a string can: date.toISOString()');
-  if (types.isPromise(value)) throw new TypeError('a Promise cannot be sent over the bus; await it first');
+  for (const [is, what, instead] of NOT_SENT) {
+    if (is(value)) throw new TypeError(`${what} cannot be sent over the bus; ${instead}`);
+  }
   if (types.isBoxedPrimitive(value)) return [TYPED, 'm', value.valueOf()];
   return [OBJECT, objectOf(value)];
 }

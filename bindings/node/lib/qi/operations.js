@@ -1,8 +1,9 @@
 'use strict';
 // Operations of the bus as promises.
 
-const { MillraceError, aborted, busError, ETIMEDOUT } = require('../errors.js');
+const { busError } = require('../errors.js');
 const { begin, forget } = require('../hub.js');
+const { endedBy, milliseconds, verify } = require('../limits.js');
 
 const FAILURE = 1;
 
@@ -19,10 +20,10 @@ function attempt(call) {
  * `start(number)` begins an operation. What it gives can cancel it, if it has `cancel`; `true` says that it has ended already.
  * With a signal or a timeout, nobody waits for its end any more.
  */
-function settle(start, { signal, timeout } = {}) {
-  if (signal?.aborted) return Promise.reject(aborted(signal));
+function settle(start, options, what) {
   return new Promise((resolve, reject) => {
-    let timer;
+    verify(options);
+    let settled;
     let canceler;
     const give = (error) => {
       if (!forget(number)) return;
@@ -30,13 +31,8 @@ function settle(start, { signal, timeout } = {}) {
       canceler?.cancel?.();
       reject(error);
     };
-    const abort = () => give(aborted(signal));
-    const settled = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    };
     const number = begin((kind, value) => {
-      settled();
+      settled?.();
       if (kind === FAILURE) reject(busError(...value));
       else resolve(value);
     });
@@ -52,10 +48,7 @@ function settle(start, { signal, timeout } = {}) {
       resolve();
       return;
     }
-    signal?.addEventListener('abort', abort, { once: true });
-    if (timeout !== undefined && timeout !== Infinity) {
-      timer = setTimeout(() => give(new MillraceError(ETIMEDOUT)), timeout);
-    }
+    settled = endedBy(options?.signal, milliseconds(options?.timeout ?? Infinity), what, give);
   });
 }
 

@@ -2,8 +2,9 @@
 // Objects of other programs: methods, signals and properties as members.
 
 const { EventEmitter } = require('node:events');
-const { MillraceError, aborted, EAGAIN, EBADF } = require('../errors.js');
+const { MillraceError, EAGAIN, EBADF } = require('../errors.js');
 const { newSlot, turnDue } = require('../hub.js');
+const { milliseconds, verify, whole } = require('../limits.js');
 const { Waiting } = require('../waiting.js');
 const { attempt, settle } = require('./operations.js');
 
@@ -17,13 +18,7 @@ const natives = new WeakMap();
 const nativeOf = (proxy) => natives.get(proxy);
 
 /** The session's limit for calls (5 minutes), or milliseconds. */
-function limit(timeout) {
-  if (timeout === undefined) return -1;
-  if (typeof timeout !== 'number' || !(timeout >= 0)) {
-    throw new RangeError(`timeout is a number of milliseconds, at least 0, or Infinity: ${timeout}`);
-  }
-  return Math.min(timeout, 1e15);
-}
+const limit = (timeout) => (timeout === undefined ? -1 : Math.min(milliseconds(timeout), 1e15));
 
 /** Events of a signal, one after the other. */
 class Events {
@@ -67,7 +62,7 @@ class Events {
 
   async next({ signal = this.#signal, timeout } = {}) {
     if (this.#closed) return { value: undefined, done: true };
-    if (signal?.aborted) throw aborted(signal);
+    verify({ signal, timeout });
     let taken = this.#waiting.busy ? -EAGAIN : this.#take();
     if (taken === -EAGAIN) {
       try {
@@ -132,8 +127,8 @@ class RemoteSignal {
 
   /** Listens; when the promise is kept, no event is lost but those that find `queue` others waiting. */
   async subscribe({ queue = QUEUE, signal } = {}) {
-    const subscribing = settle((number) => nativeOf(this.proxy).subscribe(this.name, queue, number), { signal });
-    const native = await subscribing;
+    const most = Math.min(whole(queue, 'queue'), 0xffffffff);
+    const native = await settle((number) => nativeOf(this.proxy).subscribe(this.name, most, number), { signal });
     return new Events(native, this instanceof RemoteProperty, signal);
   }
 

@@ -4,7 +4,6 @@
 const { EventEmitter } = require('node:events');
 const { debuglog } = require('node:util');
 const native = require('../native.js');
-const { aborted } = require('../errors.js');
 const { hub, listen, unlisten } = require('../hub.js');
 const { attempt } = require('./operations.js');
 
@@ -106,7 +105,8 @@ const NOT_OURS = new Set([Object.prototype, EventEmitter.prototype]);
 
 /** The members that the bus is to know. Names that begin with _ are private; so is what `static qi` calls false. */
 function members(instance) {
-  const types = instance.constructor?.qi?.methods ?? {};
+  // Without a prototype, since a method may be called toString.
+  const types = { __proto__: null, ...instance.constructor?.qi?.methods };
   const found = { methods: [], codes: [], signals: [], properties: [] };
   const seen = new Set(['constructor']);
   for (let level = instance; level !== null && !NOT_OURS.has(level); level = Object.getPrototypeOf(level)) {
@@ -234,4 +234,4 @@ function objectOf(instance) {
   return object;
 }
 
-module.exports = { Signal, Property, context, objectOf, aborted };
+module.exports = { Signal, Property, context, objectOf };

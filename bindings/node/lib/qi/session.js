@@ -6,13 +6,21 @@ const { EventEmitter } = require('node:events');
 const native = require('../native.js');
 const { MillraceError, ETIMEDOUT } = require('../errors.js');
 const { hub, hold, listen, release, unlisten } = require('../hub.js');
+const { milliseconds, shown, verify } = require('../limits.js');
 const { attempt, settle } = require('./operations.js');
 const { objectOf } = require('./services.js');
 
 const DEFAULT_URL = 'tcp://127.0.0.1:9559';
 
-function connectSettings({ user, token, reconnect = false, timeout = -1 }) {
-  return { user: user?.toString(), token: token?.toString(), reconnect, timeout: Math.min(timeout, 1e15) };
+function connectSettings({ user, token, reconnect = false, timeout }) {
+  const limit = timeout === undefined ? -1 : Math.min(milliseconds(timeout), 1e15);
+  return { user: user?.toString(), token: token?.toString(), reconnect, timeout: limit };
+}
+
+/** An address, as text or as a URL. */
+function addressOf(url) {
+  if (typeof url !== 'string' && !(url instanceof URL)) throw new TypeError(`an address is a string, not ${shown(url)}`);
+  return String(url);
 }
 
 const anyPort = (address) => `${address.slice(0, address.lastIndexOf(':'))}:0`;
@@ -60,31 +68,33 @@ class Session extends EventEmitter {
   }
 
   service(name, options) {
-    return settle((number) => this.#native.service(String(name), number), options);
+    return settle((number) => this.#native.service(String(name), number), options, `service ${name}`);
   }
 
-  async waitForService(name, { timeout, signal } = {}) {
-    const over = timeout === undefined ? Infinity : Date.now() + timeout;
-    const left = () => (over === Infinity ? undefined : Math.max(over - Date.now(), 0));
-    const options = () => ({ signal, timeout: left() });
-    const directory = await this.service('ServiceDirectory', options());
-    const added = await directory.serviceAdded.subscribe({ signal });
+  async waitForService(name, { timeout = Infinity, signal } = {}) {
+    const over = performance.now() + milliseconds(timeout);
+    const options = () => ({ signal, timeout: Math.max(over - performance.now(), 0) });
+    let added;
     try {
+      const directory = await this.service('ServiceDirectory', options());
+      added = await directory.serviceAdded.subscribe({ signal });
       for (;;) {
         try {
           return await this.service(name, options());
         } catch (error) {
           if (error.code !== 'ERR_NO_SERVICE') throw error;
         }
-        if ((await added.next(options())).done) throw new MillraceError(ETIMEDOUT, name);
+        if ((await added.next(options())).done) throw new MillraceError(ETIMEDOUT);
       }
+    } catch (error) {
+      throw error.code === 'ETIMEDOUT' ? new MillraceError(ETIMEDOUT, `waitForService ${name}`) : error;
     } finally {
-      added.close();
+      added?.close();
     }
   }
 
   services(options) {
-    return settle((number) => this.#native.services(number), options);
+    return settle((number) => this.#native.services(number), options, 'services');
   }
 
   async register(name, instance) {
@@ -156,8 +166,10 @@ class Session extends EventEmitter {
 Session.prototype[Symbol.asyncDispose ?? Symbol.for('nodejs.asyncDispose')] = Session.prototype.close;
 
 async function connect(url = DEFAULT_URL, options = {}) {
-  const start = (number) => native.NativeSession.connect(hub, String(url), connectSettings(options), number);
-  return new Session(await settle(start, { signal: options.signal }), String(url), options);
+  const address = addressOf(url);
+  verify(options);
+  const start = (number) => native.NativeSession.connect(hub, address, connectSettings(options), number);
+  return new Session(await settle(start, { signal: options.signal }), address, options);
 }
 
 /** A directory of one's own, and a session with it. */
@@ -166,7 +178,8 @@ async function serve(url = DEFAULT_URL, options = {}) {
   // Our own session is let in, whoever else may be.
   const ours = users && { user: `millrace-${randomUUID()}`, token: randomUUID() };
   const all = users && [...Object.entries(users), [ours.user, ours.token]];
-  const server = await settle((number) => native.NativeServer.standalone(hub, [url].flat(), all, number));
+  const urls = [url].flat().map(addressOf);
+  const server = await settle((number) => native.NativeServer.standalone(hub, urls, all, number));
   try {
     const address = reachable(server.addresses()[0]);
     const started = await settle((number) => native.NativeSession.connect(hub, address, connectSettings({ ...ours }), number));

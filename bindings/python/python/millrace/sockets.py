@@ -344,8 +344,8 @@ class Bus(Socket):
 
 
 def device(one: Socket, other: Optional[Socket] = None) -> None:
-    """Passes messages between two raw sockets, both ways if they can, until both are closed; with one, sends back to its
-    peers what it receives. Other threads run meanwhile."""
+    """Passes messages between two raw sockets, both ways if they can; with one, sends back to its peers what it receives. Each way
+    ends when the socket is closed that it receives from, and the device when all ways have ended. Other threads run meanwhile."""
     try:
         _native.device(one, other)
     except (Closed, Terminated):

@@ -13,13 +13,18 @@
 namespace millrace::qi {
 namespace detail {
 
+/// What a parameter is kept in for the time of a call: for a view, the text that it shows.
+template <class Parameter>
+using kept = std::conditional_t<std::is_same_v<std::decay_t<Parameter>, std::string_view>, std::string, std::decay_t<Parameter>>;
+
 /// The types in the call operator of a lambda, or of a function.
 template <class F>
 struct signature_types : signature_types<decltype(&F::operator())> {};
 template <class R, class... A>
 struct signature_types<R (*)(A...)> {
     using result = R;
-    using arguments = std::tuple<std::decay_t<A>...>;
+    using arguments = std::tuple<kept<A>...>;
+    static constexpr bool has_views = (std::is_same_v<std::decay_t<A>, std::string_view> || ...);
 };
 template <class C, class R, class... A>
 struct signature_types<R (C::*)(A...)> : signature_types<R (*)(A...)> {};
@@ -147,6 +152,7 @@ struct method final : member {
         const part given(need(nnqi_arguments(request)));
         auto arguments = codec<typename types::arguments>::read(given.get());
         if constexpr (types::answers_later) {
+            static_assert(!declared::has_views, "a method that answers later outlives its arguments: say std::string here");
             responder<result> later(request);
             std::apply([&](auto&... argument) { code(std::move(later), std::move(argument)...); }, arguments);
         } else if constexpr (std::is_void_v<result>) {

@@ -3,7 +3,7 @@
 // Values of the object bus and the C++ types that stand for them:
 //
 //   bool, integers of every width, float, double      b c C w W i I l L f d
-//   std::string, std::string_view, const char*        s
+//   std::string; std::string_view, const char*        s (these two to send; to receive, see below)
 //   std::vector<std::byte>                            r (raw data)
 //   std::vector<T>                                    [T]
 //   std::map<K, V>, std::unordered_map<K, V>          {KV}
@@ -12,6 +12,9 @@
 //   structs named in MILLRACE_QI_STRUCT               (T...)<Name,field...>
 //   qi::value                                         m (a dynamic: any value with its type)
 //   void                                              v
+//
+// What is received owns its bytes: a std::string_view would outlive them, and does not compile as a result or inside of one. As
+// a parameter of a method or of a function that is told of events it is fine: the text lives as long as the call.
 //
 // Objects (o) are in object.hpp and client.hpp.
 #ifndef MILLRACE_QI_VALUE_HPP
@@ -265,13 +268,26 @@ struct codec<std::string> {
     static nnqi_value make(std::string_view text) { return detail::need(nnqi_string(text.data(), text.size())); }
     static std::string read(nnqi_value from) { return detail::read_text(from); }
 };
-// Views and literals can be sent; what is received owns its bytes.
+namespace detail {
+
+/// Text that somebody else owns: it can be sent. What is received must own its bytes, or they would be gone when it is looked at.
+template <class View>
+struct view_codec {
+    static std::string signature() { return "s"; }
+    static nnqi_value make(std::string_view text) { return codec<std::string>::make(text); }
+    template <class From>
+    static View read(From) {
+        static_assert(!std::is_same_v<From, nnqi_value>, "a view can be sent but not received: say std::string here");
+    }
+};
+
+}  // namespace detail
 template <>
-struct codec<std::string_view> : codec<std::string> {};
+struct codec<std::string_view> : detail::view_codec<std::string_view> {};
 template <>
-struct codec<const char*> : codec<std::string> {};
+struct codec<const char*> : detail::view_codec<const char*> {};
 template <>
-struct codec<char*> : codec<std::string> {};
+struct codec<char*> : detail::view_codec<char*> {};
 
 template <>
 struct codec<std::vector<std::byte>> {
