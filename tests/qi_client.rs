@@ -90,7 +90,7 @@ fn failures_say_what_is_wrong() {
     }
     assert!(matches!(proof.call("fail", &[]), Err(CallError::Remote(text)) if text.contains("boom")));
     assert!(matches!(proof.call("nope", &[]), Err(CallError::Resolve(_))));
-    assert!(text(proof.call("add", &[1.into()])).contains("add does not take (i)"));
+    assert!(text(proof.call("add", &[1.into()])).contains("and not (i)"));
     // What cannot be converted is left to the server, which cannot either.
     assert!(matches!(proof.call("add", &["1".into(), "2".into()]), Err(CallError::Remote(_))));
     assert!(matches!(session.service("Nope"), Err(CallError::NoService { .. })));

@@ -384,6 +384,7 @@ extern "C" {
  * of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
  * file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory), EDEADLK (on a
  * thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close. (10, 11)
+ * Example: nnqi_session robots = nnqi_connect("tcp://robot.local:9559", &(struct nnqi_options){.user = "nao", .token = "secret"});
  */
 NN_EXPORT nnqi_session nnqi_connect(const char *url, const struct nnqi_options *options);
 
@@ -409,6 +410,7 @@ NN_EXPORT int64_t nnqi_session_memory(nnqi_session session);
  * The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
  * sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
  * sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
+ * Example: nnqi_value all = nnqi_services(session), name = nnqi_find(nnqi_item(all, 0), "name");
  */
 NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
 
@@ -420,6 +422,7 @@ NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
  * used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
  * reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
  * thread. (11)
+ * Example: nnqi_proxy lamp = nnqi_service(session, "Lamp", 5000);
  */
 NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int milliseconds);
 
@@ -428,6 +431,7 @@ NN_EXPORT nnqi_proxy nnqi_service(nnqi_session session, const char *name, int mi
  * request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
  * them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
  * process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread. (7)
+ * Example: nnqi_proxy child = nnqi_proxy_of(value);
  */
 NN_EXPORT nnqi_proxy nnqi_proxy_of(nnqi_value value);
 
@@ -462,6 +466,7 @@ NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
  * EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
  * peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
  * thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
+ * Example: nnqi_value sum = nnqi_call(robot, "add", nnqi_pack("(ii)", 1, 2), 0);
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
 
@@ -476,6 +481,7 @@ NN_EXPORT nnqi_value nnqi_call_as(nnqi_proxy proxy, const char *method, nnqi_val
  * Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
  * time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
  * EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread. (14)
+ * Example: nnqi_pending walk = nnqi_call_start(robot, "walk", nnqi_pack("(d)", 2.5), 60000);
  */
 NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
 
@@ -484,6 +490,7 @@ NN_EXPORT nnqi_pending nnqi_call_start(nnqi_proxy proxy, const char *method, nnq
  * handed to it, and must be valid until then. pending may be NULL; else *pending becomes a handle for nnqi_cancel and nnqi_is_done,
  * to be freed with nnqi_pending_free, and is 0 if this fails. It is set before done can be called, which may be before this
  * returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread. (14)
+ * Example: nnqi_call_then(robot, "walk", nnqi_pack("(d)", 2.5), 60000, done, NULL, &pending);
  */
 NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds, nnqi_done done, void *user, nnqi_pending *pending);
 
@@ -493,6 +500,7 @@ NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value ar
  * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
  * It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
  * freed. Any thread. (14)
+ * Example: nnqi_value walked = nnqi_wait(pending, -1);
  */
 NN_EXPORT nnqi_value nnqi_wait(nnqi_pending pending, int milliseconds);
 
@@ -519,18 +527,21 @@ NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 /**
  * Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
  * signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread. (14)
+ * Example: nnqi_post(robot, "say", nnqi_pack("(s)", "hello"));
  */
 NN_EXPORT int nnqi_post(nnqi_proxy proxy, const char *method, nnqi_value arguments);
 
 /**
  * The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
  * (15)
+ * Example: double height = nnqi_take_double(nnqi_property_get(robot, "height"), 0);
  */
 NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
 
 /**
  * Sets a property to a value, which is taken; waits for the answer as nnqi_property_get. Returns 0, or -1 as nnqi_call. Any thread.
  * (15)
+ * Example: nnqi_property_set(robot, "battery", nnqi_int('i', 100));
  */
 NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value value);
 
@@ -540,6 +551,7 @@ NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value v
  * Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
  * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal, queue is 0), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
  * thread that reads a connection). Any other thread. (15)
+ * Example: nnqi_subscription touched = nnqi_subscribe(robot, "touched", 10);
  */
 NN_EXPORT nnqi_subscription nnqi_subscribe(nnqi_proxy proxy, const char *signal, size_t queue);
 
@@ -552,11 +564,13 @@ NN_EXPORT nnqi_subscription nnqi_subscribe_with(nnqi_proxy proxy, const char *si
 /**
  * The same as nnqi_subscribe, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
  * it may still be running when nnqi_unsubscribe returns. (15)
+ * Example: nnqi_subscription watch = nnqi_watch(robot, "touched", 10, callback, NULL);
  */
 NN_EXPORT nnqi_subscription nnqi_watch(nnqi_proxy proxy, const char *signal, size_t queue, nnqi_callback callback, void *user);
 
 /**
  * nnqi_watch with options, which may be NULL; EINVAL also for what is wrong about them. (15)
+ * Example: nnqi_subscription watch = nnqi_watch_with(robot, "image", &(struct nnqi_subscribe_options){.queue = 1, .when_full = NNQI_KEEP_NEWEST}, callback, NULL);
  */
 NN_EXPORT nnqi_subscription nnqi_watch_with(nnqi_proxy proxy, const char *signal, const struct nnqi_subscribe_options *options, nnqi_callback callback, void *user);
 
@@ -564,12 +578,14 @@ NN_EXPORT nnqi_subscription nnqi_watch_with(nnqi_proxy proxy, const char *signal
  * Has callback told what becomes of a session: NNQI_LOST when the directory's connection has ended, also by nnqi_close; NNQI_RESTORED
  * when there is another one, with reconnect; and which services come and go. What is lost already is told at once. user is handed to
  * it, as of nnqi_watch. End it with nnqi_unsubscribe. Returns 0 with EBADF or EFAULT. Any thread. (11)
+ * Example: nnqi_subscription watch = nnqi_watch_session(session, told, NULL);
  */
 NN_EXPORT nnqi_subscription nnqi_watch_session(nnqi_session session, nnqi_told callback, void *user);
 
 /**
  * The same for a proxy: NNQI_LOST when its connection has ended or its service has gone, NNQI_RESTORED when it is there again, with
  * reconnect. (11)
+ * Example: nnqi_subscription watch = nnqi_watch_proxy(robot, told, NULL);
  */
 NN_EXPORT nnqi_subscription nnqi_watch_proxy(nnqi_proxy proxy, nnqi_told callback, void *user);
 
@@ -579,6 +595,7 @@ NN_EXPORT nnqi_subscription nnqi_watch_proxy(nnqi_proxy proxy, nnqi_told callbac
  * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
  * event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
  * thread calls nnqi_unsubscribe, this returns at once with EBADF. (15)
+ * Example: nnqi_value event = nnqi_next(subscription, 1000, NULL);
  */
 NN_EXPORT nnqi_value nnqi_next(nnqi_subscription subscription, int milliseconds, uint64_t *missed);
 
@@ -586,6 +603,7 @@ NN_EXPORT nnqi_value nnqi_next(nnqi_subscription subscription, int milliseconds,
  * A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
  * neither read nor close it, and take it out of poll sets before nnqi_unsubscribe. Returns -1 with EBADF, EINVAL (it has a callback)
  * or EMFILE. Any thread. (15)
+ * Example: struct pollfd ready = {nnqi_descriptor(subscription), POLLIN, 0};
  */
 NN_EXPORT int nnqi_descriptor(nnqi_subscription subscription);
 
@@ -629,6 +647,7 @@ NN_EXPORT int nnqi_endpoint_free(nnqi_endpoint endpoint);
  * that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
  * called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
  * EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread. (2, 3)
+ * Example: nnqi_handler events = nnqi_make_handler(endpoint, &(struct nnqi_filter){.types = 1 << 5}, 100, NULL, NULL);
  */
 NN_EXPORT nnqi_handler nnqi_make_handler(nnqi_endpoint endpoint, const struct nnqi_filter *filter, size_t length, nnqi_closer closer, void *user);
 
@@ -652,6 +671,7 @@ NN_EXPORT int nnqi_remove_handler(nnqi_handler handler);
  * what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
  * before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
  * tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread. (2, 3)
+ * Example: nnqi_value payload = nnqi_next_message(handler, -1, &header);
  */
 NN_EXPORT nnqi_value nnqi_next_message(nnqi_handler handler, int milliseconds, struct nnqi_header *header);
 
@@ -668,6 +688,7 @@ NN_EXPORT int64_t nnqi_dropped(nnqi_handler handler);
 
 /**
  * An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread. (2, 3)
+ * Example: header = (struct nnqi_header){.id = (uint32_t)nnqi_begin_call(endpoint), .type = 1, .service = 2, .object = 1, .action = 100};
  */
 NN_EXPORT int64_t nnqi_begin_call(nnqi_endpoint endpoint);
 
@@ -681,6 +702,7 @@ NN_EXPORT int nnqi_end_call(nnqi_endpoint endpoint, uint32_t id);
  * not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
  * ETIMEDOUT, EINTR, or EDEADLK (in a chooser; no room, on the thread that reads the connection). Any thread; the messages of one thread keep their order.
  * (2, 3)
+ * Example: nnqi_send(endpoint, &header, bytes, sizeof bytes, -1);
  */
 NN_EXPORT int nnqi_send(nnqi_endpoint endpoint, const struct nnqi_header *header, const void *payload, size_t len, int milliseconds);
 

@@ -231,7 +231,7 @@ struct nnqi_server_options {
    */
   int64_t event_limit;
   /**
-   * Milliseconds that a worker waits for a caller that does not read its answers, before that gets an Error instead; 0: 1000.
+   * Milliseconds that an answer waits for a caller that does not read, before that gets an Error instead; 0: 1000.
    */
   int answer_wait;
   /**
@@ -317,6 +317,7 @@ NN_EXPORT nnqi_builder nnqi_builder_new(void);
  * Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
  * its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
  * too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build. (8)
+ * Example: nnqi_method(builder, "add", "(ii)", "i", code, NULL);
  */
 NN_EXPORT int64_t nnqi_method(nnqi_builder builder, const char *name, const char *parameters, const char *result, nnqi_code code, void *user);
 
@@ -324,11 +325,13 @@ NN_EXPORT int64_t nnqi_method(nnqi_builder builder, const char *name, const char
  * Documents a method by its id: what it does, what it returns, and names and descriptions of its parameters by turns up to NULL. NULL:
  * nothing is said of that. With id 0, description is the object's own and the others do not count. Clients see it in the meta object
  * (nanoqi info). Returns 0, or -1 with EBADF or EINVAL (no such method, no UTF-8, a parameter without a description). (8)
+ * Example: nnqi_document(builder, 100, "adds", "the sum", (const char *const[]){"a", "b", NULL});
  */
 NN_EXPORT int nnqi_document(nnqi_builder builder, uint32_t id, const char *description, const char *result, const char *const *parameters);
 
 /**
  * Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method. (8)
+ * Example: nnqi_signal(builder, "touched", "(sd)");
  */
 NN_EXPORT int64_t nnqi_signal(nnqi_builder builder, const char *name, const char *arguments);
 
@@ -344,18 +347,21 @@ NN_EXPORT int nnqi_on_subscribers(nnqi_builder builder, uint32_t id, nnqi_audien
  * Lets so many requests of the object be worked on at once; 1 without this. With more its code must be ready for that, and the calls
  * of one connection may overtake each other. Threads are those of the server (workers, max_workers). Returns 0, or -1 with EBADF or
  * EINVAL (less than 1). (13)
+ * Example: nnqi_concurrency(builder, 8);
  */
 NN_EXPORT int nnqi_concurrency(nnqi_builder builder, int requests);
 
 /**
  * Adds a property with its signature and first value, which is taken. Peers may read, set and watch it. Returns and fails as
  * nnqi_method. (8)
+ * Example: nnqi_property(builder, "battery", "i", nnqi_int('i', 100));
  */
 NN_EXPORT int64_t nnqi_property(nnqi_builder builder, const char *name, const char *signature, nnqi_value value);
 
 /**
  * Adds a property as nnqi_property does, with a function that is asked before a peer sets it, but not when nnqi_object_set does.
  * user is handed to it. Returns and fails as nnqi_method; check is its code. (8, 15)
+ * Example: nnqi_property_checked(builder, "battery", "i", nnqi_int('i', 100), check, NULL);
  */
 NN_EXPORT int64_t nnqi_property_checked(nnqi_builder builder, const char *name, const char *signature, nnqi_value value, nnqi_check check, void *user);
 
@@ -391,6 +397,7 @@ NN_EXPORT int nnqi_builder_free(nnqi_builder builder);
  * came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
  * The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
  * no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread. (7)
+ * Example: nnqi_value result = nnqi_callf(robot, "lend", "(o)", nnqi_object_value(object));
  */
 NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 
@@ -399,6 +406,7 @@ NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
  * registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
  * place where that is now: when that connection has ended, calls of it fail, also after a reconnection. Returns 0 with EBADF or
  * ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
+ * Example: nnqi_add_service(server, "Robot", nnqi_forward(robot));
  */
 NN_EXPORT nnqi_object nnqi_forward(nnqi_proxy proxy);
 
@@ -417,18 +425,21 @@ NN_EXPORT int nnqi_object_free(nnqi_object object);
  * Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
  * Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
  * code of methods too. (15)
+ * Example: nnqi_emit(object, "touched", nnqi_pack("(sd)", "head", 0.5));
  */
 NN_EXPORT int64_t nnqi_emit(nnqi_object object, const char *signal, nnqi_value arguments);
 
 /**
  * Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
  * with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
+ * Example: nnqi_object_set(object, "battery", nnqi_int('i', 99));
  */
 NN_EXPORT int64_t nnqi_object_set(nnqi_object object, const char *property, nnqi_value value);
 
 /**
  * The value of a property of an object of ours. Returns 0 with EBADF, EFAULT or EINVAL (no such property). Free it. Any
  * thread. (15)
+ * Example: int64_t battery = nnqi_take_int(nnqi_object_get(object, "battery"), 0);
  */
 NN_EXPORT nnqi_value nnqi_object_get(nnqi_object object, const char *property);
 
@@ -454,6 +465,7 @@ NN_EXPORT int nnqi_is_canceled(nnqi_request request);
  * and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
  * cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
  * EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread. (16)
+ * Example: nnqi_on_cancel(request, notice, NULL);
  */
 NN_EXPORT int nnqi_on_cancel(nnqi_request request, nnqi_notice notice, void *user);
 
@@ -467,12 +479,14 @@ NN_EXPORT int64_t nnqi_caller(nnqi_request request, char *buffer, size_t size);
  * be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
  * stays open; or with EINVAL if nnqi_arg_int or its like has failed for the request: then the caller gets that as an Error. Any
  * thread. (14)
+ * Example: nnqi_reply(request, nnqi_int('i', 3));
  */
 NN_EXPORT int nnqi_reply(nnqi_request request, nnqi_value result);
 
 /**
  * Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
  * it stays open. Any thread. (17)
+ * Example: nnqi_reply_error(request, "there is no such arm");
  */
 NN_EXPORT int nnqi_reply_error(nnqi_request request, const char *text);
 
@@ -496,12 +510,14 @@ NN_EXPORT int nnqi_arg_bool(nnqi_request request, size_t index);
 
 /**
  * The same for a number of any type; on failure not a number. (14)
+ * Example: double meters = nnqi_arg_double(request, 0);
  */
 NN_EXPORT double nnqi_arg_double(nnqi_request request, size_t index);
 
 /**
  * The same for a string. It ends with a zero (what comes behind a zero in it is not seen), and belongs to the request: it is
  * valid until that is answered. On failure an empty one. (14)
+ * Example: const char *side = nnqi_arg_text(request, 0);
  */
 NN_EXPORT const char *nnqi_arg_text(nnqi_request request, size_t index);
 
@@ -527,6 +543,7 @@ NN_EXPORT int nnqi_members(nnqi_builder builder, const struct nnqi_member *table
  * An object with the members of a table, up to NNQI_MEMBERS_END: nnqi_builder_new, nnqi_members and nnqi_build in one. Returns 0 as these
  * fail. Free it with nnqi_object_free. Any thread. (8)
  * static const struct nnqi_member lamp[] = {NNQI_PROPERTY("lit", "b", "false"), NNQI_FUNCTION("press", "()", "v", press), NNQI_MEMBERS_END};
+ * Example: nnqi_object lamp = nnqi_object_new((struct nnqi_member[]){NNQI_SIGNAL("lit", "(b)"), NNQI_MEMBERS_END}, NULL);
  */
 NN_EXPORT nnqi_object nnqi_object_new(const struct nnqi_member *table, void *user);
 
@@ -547,6 +564,7 @@ NN_EXPORT nnqi_value nnqi_fail(const char *text);
  * Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
  * key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE, EDEADLK
  * (on a thread that reads a connection) and the like. (11)
+ * Example: nnqi_server bus = nnqi_server_open((const char *const[]){"tcp://0.0.0.0:9559"}, 1, &(struct nnqi_server_options){.user = "nao", .token = "secret"});
  */
 NN_EXPORT nnqi_server nnqi_server_open(const char *const *urls, size_t count, const struct nnqi_server_options *options);
 
@@ -560,6 +578,7 @@ NN_EXPORT nnqi_server nnqi_serve(const char *url, const char *name, nnqi_object 
 /**
  * An address that the server listens at, from 0 on, with the port that the system has chosen; copied as nnqi_signature
  * copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread. (12)
+ * Example: nnqi_server_address(server, 0, text, sizeof text);
  */
 NN_EXPORT int64_t nnqi_server_address(nnqi_server server, size_t index, char *buffer, size_t size);
 
@@ -604,6 +623,7 @@ NN_EXPORT int nnqi_server_close(nnqi_server server);
  * of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
  * which this returns 0. What the directory refuses after a loss, as a name that is taken by then, is tried again until it is taken, or
  * unregistered. Close it with nnqi_provider_close. (11)
+ * Example: nnqi_provider here = nnqi_provider_open("tcp://robot.local:9559", (const char *const[]){"tcp://0.0.0.0:0"}, 1, NULL, NULL);
  */
 NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *addresses, size_t count, const struct nnqi_options *options, const struct nnqi_server_options *serving);
 
@@ -611,6 +631,7 @@ NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *a
  * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
  * -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
  * its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
+ * Example: nnqi_register(provider, "Lamp", object);
  */
 NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_object object);
 

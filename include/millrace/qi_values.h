@@ -121,11 +121,13 @@ NN_EXPORT nnqi_value nnqi_bool(int flag);
 /**
  * An integer of the type that the letter names: c C (8 bits) w W (16) i I (32) l L (64), small letters signed. Returns 0
  * with EINVAL (no such letter) or ERANGE (the type does not have this number). Free it. Any thread. (6)
+ * Example: nnqi_value count = nnqi_int('i', 42);
  */
 NN_EXPORT nnqi_value nnqi_int(char letter, int64_t number);
 
 /**
  * The same for numbers above those of int64_t. (6)
+ * Example: nnqi_value mask = nnqi_uint('I', 0xffffffff);
  */
 NN_EXPORT nnqi_value nnqi_uint(char letter, uint64_t number);
 
@@ -148,12 +150,14 @@ NN_EXPORT nnqi_value nnqi_text(const char *text);
 /**
  * A string, signature s, of len bytes, which are copied: usually UTF-8, but any will do. Returns 0 with EFAULT if bytes is
  * NULL although len is not 0. Free it. Any thread. (6)
+ * Example: nnqi_value part = nnqi_string("hello world", 5);
  */
 NN_EXPORT nnqi_value nnqi_string(const char *bytes, size_t len);
 
 /**
  * Raw data, signature r, of len bytes, which are copied. Returns 0 with EFAULT if bytes is NULL although len is not 0.
  * Free it. Any thread. (6)
+ * Example: nnqi_value image = nnqi_raw(bytes, sizeof bytes);
  */
 NN_EXPORT nnqi_value nnqi_raw(const void *bytes, size_t len);
 
@@ -161,36 +165,42 @@ NN_EXPORT nnqi_value nnqi_raw(const void *bytes, size_t len);
  * A list of count items, all converted to the element's signature. The items are taken: their handles are none from now
  * on, even if the call fails, so calls can be nested. Returns 0 with EFAULT (a pointer is NULL), EINVAL (signature, an
  * item that cannot be converted, too many values within each other) or EBADF (an item). Free it. Any thread. (6)
+ * Example: nnqi_value list = nnqi_list("i", (nnqi_value[]){nnqi_int('i', 1), nnqi_int('i', 2)}, 2);
  */
 NN_EXPORT nnqi_value nnqi_list(const char *element, const nnqi_value *items, size_t count);
 
 /**
  * A map of count entries: keys[i] belongs to values[i]. All are converted to the two signatures, and taken; errors as
  * of nnqi_list. The order is kept. Free it. Any thread. (6)
+ * Example: nnqi_value map = nnqi_map("s", "i", (nnqi_value[]){nnqi_text("one")}, (nnqi_value[]){nnqi_int('i', 1)}, 1);
  */
 NN_EXPORT nnqi_value nnqi_map(const char *key, const char *value, const nnqi_value *keys, const nnqi_value *values, size_t count);
 
 /**
  * A tuple of count members of the types they have: what methods and signals take as their arguments. The members are
  * taken; errors as of nnqi_list. Free it. Any thread. (6)
+ * Example: nnqi_value arguments = nnqi_tuple((nnqi_value[]){nnqi_int('i', 1), nnqi_text("a")}, 2);
  */
 NN_EXPORT nnqi_value nnqi_tuple(const nnqi_value *members, size_t count);
 
 /**
  * A tuple or struct of this signature, as (ii)<Point,x,y>; the members are converted to what it says, and taken. Errors as
  * of nnqi_list; it is EINVAL too if the signature is of no tuple with so many members. Free it. Any thread. (6)
+ * Example: nnqi_value point = nnqi_struct("(ii)<Point,x,y>", (nnqi_value[]){nnqi_int('i', 1), nnqi_int('i', 2)}, 2);
  */
 NN_EXPORT nnqi_value nnqi_struct(const char *signature, const nnqi_value *members, size_t count);
 
 /**
  * An optional of this element signature: without a value if value is 0, else with that one, converted and taken. Errors as
  * of nnqi_list. Free it. Any thread. (6)
+ * Example: nnqi_value nothing = nnqi_optional("i", 0), something = nnqi_optional("i", nnqi_int('i', 1));
  */
 NN_EXPORT nnqi_value nnqi_optional(const char *element, nnqi_value value);
 
 /**
  * The value with its type, signature m. It is taken. A dynamic is not wrapped again. Returns 0 with EBADF or EINVAL (too
  * many values within each other). Free it. Any thread. (6)
+ * Example: nnqi_value anything = nnqi_dynamic(nnqi_text("a"));
  */
 NN_EXPORT nnqi_value nnqi_dynamic(nnqi_value value);
 
@@ -198,6 +208,7 @@ NN_EXPORT nnqi_value nnqi_dynamic(nnqi_value value);
  * The value as one of another type, by the rules of the bus: numbers that fit, structs by the names of their fields, lists
  * item by item, dynamics by what is in them. value stays as it is. Returns 0 with EBADF, EFAULT (signature is NULL) or
  * EINVAL (signature, or no such conversion). Free it. Any thread. (19)
+ * Example: nnqi_value wide = nnqi_convert(value, "d");
  */
 NN_EXPORT nnqi_value nnqi_convert(nnqi_value value, const char *signature);
 
@@ -215,6 +226,7 @@ NN_EXPORT int nnqi_free(nnqi_value value);
 /**
  * What kind of value it is: the first letter of its signature, so one of v b c C w W i I l L f d s r m o [ { ( +. Returns
  * -1 with EBADF. Any thread. (6)
+ * Example: if (nnqi_kind(value) == '[') printf("a list of %d\n", (int)nnqi_count(value));
  */
 NN_EXPORT int nnqi_kind(nnqi_value value);
 
@@ -222,6 +234,7 @@ NN_EXPORT int nnqi_kind(nnqi_value value);
  * The whole signature, copied to the buffer of size bytes with a zero behind it, as much as fits; as (ii)<Point,x,y>.
  * Returns its length without the zero (it was cut if that is not less than size), or -1 with EBADF or EFAULT (buffer is
  * NULL although size is not 0). Any thread. (5)
+ * Example: nnqi_signature(value, text, sizeof text);
  */
 NN_EXPORT int64_t nnqi_signature(nnqi_value value, char *buffer, size_t size);
 
@@ -233,6 +246,7 @@ NN_EXPORT int nnqi_get_bool(nnqi_value value, int *flag);
 /**
  * Stores an integer of any width. Returns 0, or -1 with EBADF, EINVAL (it is no integer), ERANGE (more than an int64_t
  * holds) or EFAULT. Any thread. (6)
+ * Example: if (nnqi_get_int(value, &number) < 0) nnqi_perror("age");
  */
 NN_EXPORT int nnqi_get_int(nnqi_value value, int64_t *number);
 
@@ -251,6 +265,7 @@ NN_EXPORT int nnqi_get_double(nnqi_value value, double *number);
  * The bytes of a string, and their number in *len, which may be NULL. They are the value's own, valid until this handle is
  * freed or taken; NO zero follows them, and zeroes may be among them. Returns NULL with EBADF or EINVAL (it is no string).
  * Any thread. (6)
+ * Example: const char *name = nnqi_get_string(value, &len); printf("%.*s\n", (int)len, name);
  */
 NN_EXPORT const char *nnqi_get_string(nnqi_value value, size_t *len);
 
@@ -263,6 +278,7 @@ NN_EXPORT const void *nnqi_get_raw(nnqi_value value, size_t *len);
  * Copies a string to the buffer of size bytes with a zero behind it, as much as fits. Returns its length without the zero
  * (it was cut if that is not less than size), or -1 with EBADF, EINVAL (it is no string) or EFAULT (buffer is NULL
  * although size is not 0). Any thread. (6)
+ * Example: if (nnqi_copy_string(value, text, sizeof text) >= (int64_t)sizeof text) puts("cut");
  */
 NN_EXPORT int64_t nnqi_copy_string(nnqi_value value, char *buffer, size_t size);
 
@@ -275,11 +291,13 @@ NN_EXPORT int64_t nnqi_count(nnqi_value value);
 /**
  * An item of a list or member of a tuple, from 0 on; item 0 of an optional that has a value. The value around it may be
  * freed before. Copies nothing. Returns 0 with EBADF or EINVAL (no such container, no such item). Free it. Any thread. (6)
+ * Example: nnqi_value first = nnqi_item(value, 0);
  */
 NN_EXPORT nnqi_value nnqi_item(nnqi_value value, size_t index);
 
 /**
  * The key of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
+ * Example: nnqi_value key = nnqi_map_key(value, 0), its_value = nnqi_map_value(value, 0);
  */
 NN_EXPORT nnqi_value nnqi_map_key(nnqi_value value, size_t index);
 
@@ -291,12 +309,14 @@ NN_EXPORT nnqi_value nnqi_map_value(nnqi_value value, size_t index);
 /**
  * The field of a struct, or the value of a map from strings, of this name (UTF-8). Returns 0 with EBADF, EFAULT, EINVAL (it
  * is no struct and no map) or ENOENT (no such name). Free it. Any thread. (6)
+ * Example: nnqi_value x = nnqi_find(value, "x");
  */
 NN_EXPORT nnqi_value nnqi_find(nnqi_value value, const char *name);
 
 /**
  * What is inside of a dynamic. Returns 0 with EBADF or EINVAL (it is no dynamic, or what is inside takes more memory than
  * one value may). Free it. Any thread. (6)
+ * Example: nnqi_value inside = nnqi_unwrap(value);
  */
 NN_EXPORT nnqi_value nnqi_unwrap(nnqi_value value);
 
@@ -316,6 +336,7 @@ NN_EXPORT int nnqi_equal(nnqi_value a, nnqi_value b);
  * or structs, numbers must fit; {"$raw": base64} is raw data, {"$type": signature, "$value": ...} in a dynamic gives
  * its type. With signature NULL, a dynamic of the type that the text suggests. Returns 0 with EFAULT (json is NULL) or
  * EINVAL (no JSON, signature, or another type). Free it. Any thread. (19)
+ * Example: nnqi_value steps = nnqi_from_json("[[1.5, 2.0], [0.0, 1.0]]", "[(dd)]");
  */
 NN_EXPORT nnqi_value nnqi_from_json(const char *json, const char *signature);
 
@@ -324,6 +345,7 @@ NN_EXPORT nnqi_value nnqi_from_json(const char *json, const char *signature);
  * the zero (it was cut if that is not less than size), or -1 with EBADF, EINVAL (too many values within each other) or
  * EFAULT (buffer is NULL although size is not 0). With the value's signature, nnqi_from_json makes it again, but for
  * references to objects and the widths of numbers in dynamics. Any thread. (19)
+ * Example: nnqi_to_json(value, text, sizeof text);
  */
 NN_EXPORT int64_t nnqi_to_json(nnqi_value value, char *buffer, size_t size);
 
@@ -331,6 +353,7 @@ NN_EXPORT int64_t nnqi_to_json(nnqi_value value, char *buffer, size_t size);
  * The bytes that the value has on the wire as one of this signature (NULL: its own), converted if it is of another, copied
  * to the buffer of size bytes if all of them fit; else nothing is copied. Returns how many there are, or -1 with EBADF,
  * EINVAL (signature, conversion) or EFAULT (buffer is NULL although size is not 0). Any thread. (6)
+ * Example: int64_t size = nnqi_encode(value, "(is)", bytes, sizeof bytes);
  */
 NN_EXPORT int64_t nnqi_encode(nnqi_value value, const char *signature, void *buffer, size_t size);
 
@@ -338,6 +361,7 @@ NN_EXPORT int64_t nnqi_encode(nnqi_value value, const char *signature, void *buf
  * The value of this signature that these len bytes are on the wire; all of them. They are copied, once. Returns 0 with
  * EFAULT (signature is NULL, or bytes although len is not 0), or EINVAL (signature; no such value, which the text tells the
  * place of; bytes left over). Free it. Any thread. (6)
+ * Example: nnqi_value arguments = nnqi_decode("(is)", bytes, sizeof bytes);
  */
 NN_EXPORT nnqi_value nnqi_decode(const char *signature, const void *bytes, size_t len);
 
@@ -374,6 +398,7 @@ NN_EXPORT int64_t nnqi_take_int(nnqi_value value, int64_t otherwise);
 
 /**
  * The same for a bool: 0 or 1. (6)
+ * Example: int ready = nnqi_take_bool(nnqi_callf(robot, "isReady", "()"), 0);
  */
 NN_EXPORT int nnqi_take_bool(nnqi_value value, int otherwise);
 

@@ -59,6 +59,7 @@ pub extern "C" fn nnqi_arg_bool(request: nnqi_request, index: usize) -> c_int {
 }
 
 /// The same for a number of any type; on failure not a number. (14)
+/// Example: double meters = nnqi_arg_double(request, 0);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg_double(request: nnqi_request, index: usize) -> f64 {
     boundary(|| argument(request, index, "a number", |_, value, _| view::number(value)))
@@ -66,6 +67,7 @@ pub extern "C" fn nnqi_arg_double(request: nnqi_request, index: usize) -> f64 {
 
 /// The same for a string. It ends with a zero (what comes behind a zero in it is not seen), and belongs to the request: it is
 /// valid until that is answered. On failure an empty one. (14)
+/// Example: const char *side = nnqi_arg_text(request, 0);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arg_text(request: nnqi_request, index: usize) -> *const c_char {
     let text = boundary(|| {

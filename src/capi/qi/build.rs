@@ -28,12 +28,14 @@ pub extern "C" fn nnqi_bool(flag: c_int) -> nnqi_value {
 
 /// An integer of the type that the letter names: c C (8 bits) w W (16) i I (32) l L (64), small letters signed. Returns 0
 /// with EINVAL (no such letter) or ERANGE (the type does not have this number). Free it. Any thread. (6)
+/// Example: nnqi_value count = nnqi_int('i', 42);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_int(letter: c_char, number: i64) -> nnqi_value {
     boundary(|| integer(letter, number.into()).map(view::add))
 }
 
 /// The same for numbers above those of int64_t. (6)
+/// Example: nnqi_value mask = nnqi_uint('I', 0xffffffff);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_uint(letter: c_char, number: u64) -> nnqi_value {
     boundary(|| integer(letter, number.into()).map(view::add))
@@ -85,6 +87,7 @@ pub unsafe extern "C" fn nnqi_text(text: *const c_char) -> nnqi_value {
 
 /// A string, signature s, of len bytes, which are copied: usually UTF-8, but any will do. Returns 0 with EFAULT if bytes is
 /// NULL although len is not 0. Free it. Any thread. (6)
+/// Example: nnqi_value part = nnqi_string("hello world", 5);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_string(bytes: *const c_char, len: usize) -> nnqi_value {
     boundary(|| {
@@ -96,6 +99,7 @@ pub unsafe extern "C" fn nnqi_string(bytes: *const c_char, len: usize) -> nnqi_v
 
 /// Raw data, signature r, of len bytes, which are copied. Returns 0 with EFAULT if bytes is NULL although len is not 0.
 /// Free it. Any thread. (6)
+/// Example: nnqi_value image = nnqi_raw(bytes, sizeof bytes);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_raw(bytes: *const c_void, len: usize) -> nnqi_value {
     boundary(|| {
@@ -108,6 +112,7 @@ pub unsafe extern "C" fn nnqi_raw(bytes: *const c_void, len: usize) -> nnqi_valu
 /// A list of count items, all converted to the element's signature. The items are taken: their handles are none from now
 /// on, even if the call fails, so calls can be nested. Returns 0 with EFAULT (a pointer is NULL), EINVAL (signature, an
 /// item that cannot be converted, too many values within each other) or EBADF (an item). Free it. Any thread. (6)
+/// Example: nnqi_value list = nnqi_list("i", (nnqi_value[]){nnqi_int('i', 1), nnqi_int('i', 2)}, 2);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_list(element: *const c_char, items: *const nnqi_value, count: usize) -> nnqi_value {
     boundary(|| {
@@ -123,6 +128,7 @@ pub unsafe extern "C" fn nnqi_list(element: *const c_char, items: *const nnqi_va
 
 /// A map of count entries: keys[i] belongs to values[i]. All are converted to the two signatures, and taken; errors as
 /// of nnqi_list. The order is kept. Free it. Any thread. (6)
+/// Example: nnqi_value map = nnqi_map("s", "i", (nnqi_value[]){nnqi_text("one")}, (nnqi_value[]){nnqi_int('i', 1)}, 1);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_map(
     key: *const c_char,
@@ -146,6 +152,7 @@ pub unsafe extern "C" fn nnqi_map(
 
 /// A tuple of count members of the types they have: what methods and signals take as their arguments. The members are
 /// taken; errors as of nnqi_list. Free it. Any thread. (6)
+/// Example: nnqi_value arguments = nnqi_tuple((nnqi_value[]){nnqi_int('i', 1), nnqi_text("a")}, 2);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_tuple(members: *const nnqi_value, count: usize) -> nnqi_value {
     boundary(|| {
@@ -157,6 +164,7 @@ pub unsafe extern "C" fn nnqi_tuple(members: *const nnqi_value, count: usize) ->
 
 /// A tuple or struct of this signature, as (ii)<Point,x,y>; the members are converted to what it says, and taken. Errors as
 /// of nnqi_list; it is EINVAL too if the signature is of no tuple with so many members. Free it. Any thread. (6)
+/// Example: nnqi_value point = nnqi_struct("(ii)<Point,x,y>", (nnqi_value[]){nnqi_int('i', 1), nnqi_int('i', 2)}, 2);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_struct(signature: *const c_char, members: *const nnqi_value, count: usize) -> nnqi_value {
     boundary(|| {
@@ -176,6 +184,7 @@ pub unsafe extern "C" fn nnqi_struct(signature: *const c_char, members: *const n
 
 /// An optional of this element signature: without a value if value is 0, else with that one, converted and taken. Errors as
 /// of nnqi_list. Free it. Any thread. (6)
+/// Example: nnqi_value nothing = nnqi_optional("i", 0), something = nnqi_optional("i", nnqi_int('i', 1));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value) -> nnqi_value {
     boundary(|| {
@@ -191,6 +200,7 @@ pub unsafe extern "C" fn nnqi_optional(element: *const c_char, value: nnqi_value
 
 /// The value with its type, signature m. It is taken. A dynamic is not wrapped again. Returns 0 with EBADF or EINVAL (too
 /// many values within each other). Free it. Any thread. (6)
+/// Example: nnqi_value anything = nnqi_dynamic(nnqi_text("a"));
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_dynamic(value: nnqi_value) -> nnqi_value {
     boundary(|| {
@@ -202,6 +212,7 @@ pub extern "C" fn nnqi_dynamic(value: nnqi_value) -> nnqi_value {
 /// The value as one of another type, by the rules of the bus: numbers that fit, structs by the names of their fields, lists
 /// item by item, dynamics by what is in them. value stays as it is. Returns 0 with EBADF, EFAULT (signature is NULL) or
 /// EINVAL (signature, or no such conversion). Free it. Any thread. (19)
+/// Example: nnqi_value wide = nnqi_convert(value, "d");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_convert(value: nnqi_value, signature: *const c_char) -> nnqi_value {
     boundary(|| {

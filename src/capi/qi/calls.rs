@@ -135,6 +135,7 @@ impl AskedCall<'_> {
 /// EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
 /// peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
 /// thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
+/// Example: nnqi_value sum = nnqi_call(robot, "add", nnqi_pack("(ii)", 1, 2), 0);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call(
     proxy: nnqi_proxy,
@@ -174,6 +175,7 @@ pub unsafe extern "C" fn nnqi_call_as(
 /// Calls a method and does not wait for its result: nnqi_wait does. Everything else is as of nnqi_call: milliseconds is the
 /// time that the call has. Waits at most for room to send. Returns 0 with EBADF, EFAULT, EINVAL, ETIMEDOUT (no room), ENOTCONN or
 /// EDEADLK (no room, on the library's own I/O thread). Free it with nnqi_pending_free. Any thread. (14)
+/// Example: nnqi_pending walk = nnqi_call_start(robot, "walk", nnqi_pack("(d)", 2.5), 60000);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call_start(
     proxy: nnqi_proxy,
@@ -192,6 +194,7 @@ pub unsafe extern "C" fn nnqi_call_start(
 /// handed to it, and must be valid until then. pending may be NULL; else *pending becomes a handle for nnqi_cancel and nnqi_is_done,
 /// to be freed with nnqi_pending_free, and is 0 if this fails. It is set before done can be called, which may be before this
 /// returns, and *pending is not used afterwards. Returns 0, or -1 as nnqi_call_start. Any thread. (14)
+/// Example: nnqi_call_then(robot, "walk", nnqi_pack("(d)", 2.5), 60000, done, NULL, &pending);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call_then(
     proxy: nnqi_proxy,
@@ -252,6 +255,7 @@ fn telling(
 /// nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
 /// It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
 /// freed. Any thread. (14)
+/// Example: nnqi_value walked = nnqi_wait(pending, -1);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_wait(pending: nnqi_pending, milliseconds: c_int) -> nnqi_value {
     boundary(|| {
@@ -304,6 +308,7 @@ pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
 
 /// Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
 /// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread. (14)
+/// Example: nnqi_post(robot, "say", nnqi_pack("(s)", "hello"));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arguments: nnqi_value) -> c_int {
     boundary(|| {
@@ -316,6 +321,7 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
 
 /// The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
 /// (15)
+/// Example: double height = nnqi_take_double(nnqi_property_get(robot, "height"), 0);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
     boundary(|| {
@@ -327,6 +333,7 @@ pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_cha
 
 /// Sets a property to a value, which is taken; waits for the answer as nnqi_property_get. Returns 0, or -1 as nnqi_call. Any thread.
 /// (15)
+/// Example: nnqi_property_set(robot, "battery", nnqi_int('i', 100));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
     boundary(|| {

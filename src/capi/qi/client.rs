@@ -36,6 +36,7 @@ pub fn add_proxy(proxy: Proxy) -> nnqi_proxy {
 /// of them is kept but answer and context. Returns 0 with EFAULT, EINVAL (no such address, no certificates), ENOENT (no such
 /// file), EACCES (the directory does not want this user), ECONNREFUSED, ETIMEDOUT, EPROTO (that is no directory), EDEADLK (on a
 /// thread that reads a connection) and the like; nnqi_error() tells more. Close it with nnqi_close. (10, 11)
+/// Example: nnqi_session robots = nnqi_connect("tcp://robot.local:9559", &(struct nnqi_options){.user = "nao", .token = "secret"});
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_connect(url: *const c_char, options: *const nnqi_options) -> nnqi_session {
     boundary(|| {
@@ -76,6 +77,7 @@ pub extern "C" fn nnqi_session_memory(session: nnqi_session) -> i64 {
 /// The services that the directory lists: a list of structs with the fields name, serviceId, machineId, processId, endpoints,
 /// sessionId, objectUid. Waits for the answer. Returns 0 with EBADF, ENOTCONN, ETIMEDOUT, EPROTO (the directory refuses, or makes no
 /// sense) or EDEADLK (on a thread that reads a connection). Free it. Any other thread. (11)
+/// Example: nnqi_value all = nnqi_services(session), name = nnqi_find(nnqi_item(all, 0), "name");
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
     boundary(|| {
@@ -93,6 +95,7 @@ pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
 /// used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
 /// reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
 /// thread. (11)
+/// Example: nnqi_proxy lamp = nnqi_service(session, "Lamp", 5000);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char, milliseconds: c_int) -> nnqi_proxy {
     boundary(|| {
@@ -111,6 +114,7 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
 /// request (then calls go to the caller, on its connection). The proxy keeps it in being, and so does the value; when the last of
 /// them is freed, the peer is told. It ends with its connection. Returns 0 with EBADF, EINVAL (it is no object, one of this
 /// process, or came through no connection) or ENOTCONN. Free it with nnqi_proxy_free. Any thread. (7)
+/// Example: nnqi_proxy child = nnqi_proxy_of(value);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_proxy_of(value: nnqi_value) -> nnqi_proxy {
     boundary(|| {

@@ -14,6 +14,7 @@ use super::view;
 /// or structs, numbers must fit; {"$raw": base64} is raw data, {"$type": signature, "$value": ...} in a dynamic gives
 /// its type. With signature NULL, a dynamic of the type that the text suggests. Returns 0 with EFAULT (json is NULL) or
 /// EINVAL (no JSON, signature, or another type). Free it. Any thread. (19)
+/// Example: nnqi_value steps = nnqi_from_json("[[1.5, 2.0], [0.0, 1.0]]", "[(dd)]");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_from_json(json: *const c_char, signature: *const c_char) -> nnqi_value {
     boundary(|| {
@@ -37,6 +38,7 @@ pub unsafe extern "C" fn nnqi_from_json(json: *const c_char, signature: *const c
 /// the zero (it was cut if that is not less than size), or -1 with EBADF, EINVAL (too many values within each other) or
 /// EFAULT (buffer is NULL although size is not 0). With the value's signature, nnqi_from_json makes it again, but for
 /// references to objects and the widths of numbers in dynamics. Any thread. (19)
+/// Example: nnqi_to_json(value, text, sizeof text);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_to_json(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
     boundary(|| {
@@ -50,6 +52,7 @@ pub unsafe extern "C" fn nnqi_to_json(value: nnqi_value, buffer: *mut c_char, si
 /// The bytes that the value has on the wire as one of this signature (NULL: its own), converted if it is of another, copied
 /// to the buffer of size bytes if all of them fit; else nothing is copied. Returns how many there are, or -1 with EBADF,
 /// EINVAL (signature, conversion) or EFAULT (buffer is NULL although size is not 0). Any thread. (6)
+/// Example: int64_t size = nnqi_encode(value, "(is)", bytes, sizeof bytes);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_encode(
     value: nnqi_value,
@@ -75,6 +78,7 @@ pub unsafe extern "C" fn nnqi_encode(
 /// The value of this signature that these len bytes are on the wire; all of them. They are copied, once. Returns 0 with
 /// EFAULT (signature is NULL, or bytes although len is not 0), or EINVAL (signature; no such value, which the text tells the
 /// place of; bytes left over). Free it. Any thread. (6)
+/// Example: nnqi_value arguments = nnqi_decode("(is)", bytes, sizeof bytes);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_decode(signature: *const c_char, bytes: *const c_void, len: usize) -> nnqi_value {
     boundary(|| {

@@ -218,6 +218,7 @@ fn told(reason: &Reason) -> (c_int, c_int) {
 /// that finds the queue full is dropped for it; a Call that no handler takes is answered with an Error. closer (or NULL) is
 /// called once, with user, when the handler has ended; if this fails, never. Returns 0 with EBADF, EFAULT (filter is NULL),
 /// EINVAL (bits of it), ENOTCONN or EDEADLK (in a chooser). Any thread. (2, 3)
+/// Example: nnqi_handler events = nnqi_make_handler(endpoint, &(struct nnqi_filter){.types = 1 << 5}, 100, NULL, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_make_handler(
     endpoint: nnqi_endpoint,
@@ -302,6 +303,7 @@ pub extern "C" fn nnqi_remove_handler(handler: nnqi_handler) -> c_int {
 /// what stood in front; waits for it for at most milliseconds (0: not at all; negative: for ever). Messages that were queued
 /// before the handler ended can be taken after. Returns 0 with EBADF (also if it is freed meanwhile), ETIMEDOUT, ENOTCONN (the handler has ended, nnqi_error()
 /// tells why), EINTR or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread. (2, 3)
+/// Example: nnqi_value payload = nnqi_next_message(handler, -1, &header);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next_message(
     handler: nnqi_handler,
@@ -337,6 +339,7 @@ pub extern "C" fn nnqi_dropped(handler: nnqi_handler) -> i64 {
 }
 
 /// An id for a Call, given to nobody else on this connection until nnqi_end_call. Returns -1 with EBADF. Any thread. (2, 3)
+/// Example: header = (struct nnqi_header){.id = (uint32_t)nnqi_begin_call(endpoint), .type = 1, .service = 2, .object = 1, .action = 100};
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_begin_call(endpoint: nnqi_endpoint) -> i64 {
     boundary(|| Ok(ENDPOINTS.get(endpoint)?.begin_call().into()))
@@ -355,6 +358,7 @@ pub extern "C" fn nnqi_end_call(endpoint: nnqi_endpoint, id: u32) -> c_int {
 /// not at all, EAGAIN; negative: for ever). Returns 0, or -1 with EBADF, EFAULT, EINVAL (the type), ENOTCONN, EMSGSIZE,
 /// ETIMEDOUT, EINTR, or EDEADLK (in a chooser; no room, on the thread that reads the connection). Any thread; the messages of one thread keep their order.
 /// (2, 3)
+/// Example: nnqi_send(endpoint, &header, bytes, sizeof bytes, -1);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_send(
     endpoint: nnqi_endpoint,

@@ -119,6 +119,7 @@ pub unsafe extern "C" fn nnqi_members(builder: nnqi_builder, table: *const nnqi_
 /// An object with the members of a table, up to NNQI_MEMBERS_END: nnqi_builder_new, nnqi_members and nnqi_build in one. Returns 0 as these
 /// fail. Free it with nnqi_object_free. Any thread. (8)
 /// static const struct nnqi_member lamp[] = {NNQI_PROPERTY("lit", "b", "false"), NNQI_FUNCTION("press", "()", "v", press), NNQI_MEMBERS_END};
+/// Example: nnqi_object lamp = nnqi_object_new((struct nnqi_member[]){NNQI_SIGNAL("lit", "(b)"), NNQI_MEMBERS_END}, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_new(table: *const nnqi_member, user: *mut c_void) -> nnqi_object {
     boundary(|| {

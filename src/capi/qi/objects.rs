@@ -130,6 +130,7 @@ pub fn with_builder<T>(handle: nnqi_builder, change: impl FnOnce(&mut ObjectBuil
 /// Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
 /// its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
 /// too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build. (8)
+/// Example: nnqi_method(builder, "add", "(ii)", "i", code, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_method(
     builder: nnqi_builder,
@@ -157,6 +158,7 @@ pub unsafe extern "C" fn nnqi_method(
 /// Documents a method by its id: what it does, what it returns, and names and descriptions of its parameters by turns up to NULL. NULL:
 /// nothing is said of that. With id 0, description is the object's own and the others do not count. Clients see it in the meta object
 /// (nanoqi info). Returns 0, or -1 with EBADF or EINVAL (no such method, no UTF-8, a parameter without a description). (8)
+/// Example: nnqi_document(builder, 100, "adds", "the sum", (const char *const[]){"a", "b", NULL});
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_document(
     builder: nnqi_builder,
@@ -187,6 +189,7 @@ pub unsafe extern "C" fn nnqi_document(
 }
 
 /// Adds a signal with the signature of its arguments: a tuple, or m for any. Returns and fails as nnqi_method. (8)
+/// Example: nnqi_signal(builder, "touched", "(sd)");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_signal(builder: nnqi_builder, name: *const c_char, arguments: *const c_char) -> i64 {
     boundary(|| {
@@ -222,6 +225,7 @@ pub unsafe extern "C" fn nnqi_on_subscribers(
 /// Lets so many requests of the object be worked on at once; 1 without this. With more its code must be ready for that, and the calls
 /// of one connection may overtake each other. Threads are those of the server (workers, max_workers). Returns 0, or -1 with EBADF or
 /// EINVAL (less than 1). (13)
+/// Example: nnqi_concurrency(builder, 8);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_concurrency(builder: nnqi_builder, requests: c_int) -> c_int {
     boundary(|| {
@@ -236,6 +240,7 @@ pub extern "C" fn nnqi_concurrency(builder: nnqi_builder, requests: c_int) -> c_
 
 /// Adds a property with its signature and first value, which is taken. Peers may read, set and watch it. Returns and fails as
 /// nnqi_method. (8)
+/// Example: nnqi_property(builder, "battery", "i", nnqi_int('i', 100));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property(
     builder: nnqi_builder,
@@ -251,6 +256,7 @@ pub unsafe extern "C" fn nnqi_property(
 
 /// Adds a property as nnqi_property does, with a function that is asked before a peer sets it, but not when nnqi_object_set does.
 /// user is handed to it. Returns and fails as nnqi_method; check is its code. (8, 15)
+/// Example: nnqi_property_checked(builder, "battery", "i", nnqi_int('i', 100), check, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_checked(
     builder: nnqi_builder,
@@ -372,6 +378,7 @@ pub extern "C" fn nnqi_builder_free(builder: nnqi_builder) -> c_int {
 /// came by. What came from a peer may stand in values that are sent as well: then whoever gets it calls it through this process.
 /// The value keeps the object; a peer that it was sent to keeps it until that releases it or its connection ends. It is
 /// no value for properties, and has no meaning as bytes or JSON. Returns 0 with EBADF. Free it. Any thread. (7)
+/// Example: nnqi_value result = nnqi_callf(robot, "lend", "(o)", nnqi_object_value(object));
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
     boundary(|| {
@@ -384,6 +391,7 @@ pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
 /// registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
 /// place where that is now: when that connection has ended, calls of it fail, also after a reconnection. Returns 0 with EBADF or
 /// ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
+/// Example: nnqi_add_service(server, "Robot", nnqi_forward(robot));
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_forward(proxy: nnqi_proxy) -> nnqi_object {
     boundary(|| Ok(OBJECTS.add(client::proxy(proxy)?.forwarded()?)))
@@ -408,6 +416,7 @@ pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
 /// Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
 /// Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
 /// code of methods too. (15)
+/// Example: nnqi_emit(object, "touched", nnqi_pack("(sd)", "head", 0.5));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, arguments: nnqi_value) -> i64 {
     boundary(|| {
@@ -421,6 +430,7 @@ pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, a
 
 /// Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
 /// with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
+/// Example: nnqi_object_set(object, "battery", nnqi_int('i', 99));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c_char, value: nnqi_value) -> i64 {
     boundary(|| {
@@ -433,6 +443,7 @@ pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c
 
 /// The value of a property of an object of ours. Returns 0 with EBADF, EFAULT or EINVAL (no such property). Free it. Any
 /// thread. (15)
+/// Example: int64_t battery = nnqi_take_int(nnqi_object_get(object, "battery"), 0);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c_char) -> nnqi_value {
     boundary(|| {

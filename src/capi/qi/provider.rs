@@ -26,6 +26,7 @@ static PROVIDERS: LazyLock<Handles<Arc<Provider>>> = LazyLock::new(|| Handles::n
 /// of what listens, may be NULL too. What is kept of them is told at nnqi_connect and nnqi_server_open; so are the errors, with
 /// which this returns 0. What the directory refuses after a loss, as a name that is taken by then, is tried again until it is taken, or
 /// unregistered. Close it with nnqi_provider_close. (11)
+/// Example: nnqi_provider here = nnqi_provider_open("tcp://robot.local:9559", (const char *const[]){"tcp://0.0.0.0:0"}, 1, NULL, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_provider_open(
     url: *const c_char,
@@ -46,6 +47,7 @@ pub unsafe extern "C" fn nnqi_provider_open(
 /// Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
 /// -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
 /// its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
+/// Example: nnqi_register(provider, "Lamp", object);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_register(provider: nnqi_provider, name: *const c_char, object: nnqi_object) -> i64 {
     boundary(|| {

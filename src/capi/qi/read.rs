@@ -28,6 +28,7 @@ fn wrong(value: &Value, wanted: &str) -> Failure {
 
 /// What kind of value it is: the first letter of its signature, so one of v b c C w W i I l L f d s r m o [ { ( +. Returns
 /// -1 with EBADF. Any thread. (6)
+/// Example: if (nnqi_kind(value) == '[') printf("a list of %d\n", (int)nnqi_count(value));
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
     boundary(|| {
@@ -59,6 +60,7 @@ pub extern "C" fn nnqi_kind(value: nnqi_value) -> c_int {
 /// The whole signature, copied to the buffer of size bytes with a zero behind it, as much as fits; as (ii)<Point,x,y>.
 /// Returns its length without the zero (it was cut if that is not less than size), or -1 with EBADF or EFAULT (buffer is
 /// NULL although size is not 0). Any thread. (5)
+/// Example: nnqi_signature(value, text, sizeof text);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_signature(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
     boundary(|| {
@@ -80,6 +82,7 @@ pub unsafe extern "C" fn nnqi_get_bool(value: nnqi_value, flag: *mut c_int) -> c
 
 /// Stores an integer of any width. Returns 0, or -1 with EBADF, EINVAL (it is no integer), ERANGE (more than an int64_t
 /// holds) or EFAULT. Any thread. (6)
+/// Example: if (nnqi_get_int(value, &number) < 0) nnqi_perror("age");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_int(value: nnqi_value, number: *mut i64) -> c_int {
     boundary(|| {
@@ -123,6 +126,7 @@ pub unsafe extern "C" fn nnqi_get_double(value: nnqi_value, number: *mut f64) ->
 /// The bytes of a string, and their number in *len, which may be NULL. They are the value's own, valid until this handle is
 /// freed or taken; NO zero follows them, and zeroes may be among them. Returns NULL with EBADF or EINVAL (it is no string).
 /// Any thread. (6)
+/// Example: const char *name = nnqi_get_string(value, &len); printf("%.*s\n", (int)len, name);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_get_string(value: nnqi_value, len: *mut usize) -> *const c_char {
     boundary(|| {
@@ -161,6 +165,7 @@ unsafe fn store_length(place: *mut usize, len: usize) -> Result<()> {
 /// Copies a string to the buffer of size bytes with a zero behind it, as much as fits. Returns its length without the zero
 /// (it was cut if that is not less than size), or -1 with EBADF, EINVAL (it is no string) or EFAULT (buffer is NULL
 /// although size is not 0). Any thread. (6)
+/// Example: if (nnqi_copy_string(value, text, sizeof text) >= (int64_t)sizeof text) puts("cut");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_copy_string(value: nnqi_value, buffer: *mut c_char, size: usize) -> i64 {
     boundary(|| {
@@ -190,6 +195,7 @@ pub extern "C" fn nnqi_count(value: nnqi_value) -> i64 {
 
 /// An item of a list or member of a tuple, from 0 on; item 0 of an optional that has a value. The value around it may be
 /// freed before. Copies nothing. Returns 0 with EBADF or EINVAL (no such container, no such item). Free it. Any thread. (6)
+/// Example: nnqi_value first = nnqi_item(value, 0);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
     boundary(|| {
@@ -202,6 +208,7 @@ pub extern "C" fn nnqi_item(value: nnqi_value, index: usize) -> nnqi_value {
 }
 
 /// The key of an entry of a map, from 0 on; otherwise as nnqi_item. (6)
+/// Example: nnqi_value key = nnqi_map_key(value, 0), its_value = nnqi_map_value(value, 0);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_map_key(value: nnqi_value, index: usize) -> nnqi_value {
     boundary(|| entry(value, index, 0))
@@ -224,6 +231,7 @@ fn entry(value: nnqi_value, index: usize, part: usize) -> Result<nnqi_value> {
 
 /// The field of a struct, or the value of a map from strings, of this name (UTF-8). Returns 0 with EBADF, EFAULT, EINVAL (it
 /// is no struct and no map) or ENOENT (no such name). Free it. Any thread. (6)
+/// Example: nnqi_value x = nnqi_find(value, "x");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_find(value: nnqi_value, name: *const c_char) -> nnqi_value {
     boundary(|| {
@@ -256,6 +264,7 @@ fn is_text(key: &Value, text: &str) -> bool {
 
 /// What is inside of a dynamic. Returns 0 with EBADF or EINVAL (it is no dynamic, or what is inside takes more memory than
 /// one value may). Free it. Any thread. (6)
+/// Example: nnqi_value inside = nnqi_unwrap(value);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_unwrap(value: nnqi_value) -> nnqi_value {
     boundary(|| {

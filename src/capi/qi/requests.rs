@@ -127,6 +127,7 @@ pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
 /// and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
 /// cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
 /// EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread. (16)
+/// Example: nnqi_on_cancel(request, notice, NULL);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_on_cancel(request: nnqi_request, notice: nnqi_notice, user: *mut c_void) -> c_int {
     boundary(|| {
@@ -173,6 +174,7 @@ pub unsafe extern "C" fn nnqi_caller(request: nnqi_request, buffer: *mut c_char,
 /// be, the caller gets an Error. Returns 0, or -1 with EBADF: of the request it was answered before; with a bad result it
 /// stays open; or with EINVAL if nnqi_arg_int or its like has failed for the request: then the caller gets that as an Error. Any
 /// thread. (14)
+/// Example: nnqi_reply(request, nnqi_int('i', 3));
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int {
     boundary(|| answer(request, sendable(result)?))
@@ -180,6 +182,7 @@ pub extern "C" fn nnqi_reply(request: nnqi_request, result: nnqi_value) -> c_int
 
 /// Answers a request with an Error of this text (UTF-8). Returns 0, or -1 with EBADF, or with EFAULT or EINVAL (the text), and
 /// it stays open. Any thread. (17)
+/// Example: nnqi_reply_error(request, "there is no such arm");
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_reply_error(request: nnqi_request, text: *const c_char) -> c_int {
     boundary(|| {

@@ -59,6 +59,7 @@ static SERVERS: LazyLock<Handles<Arc<Server>>> = LazyLock::new(|| Handles::new(K
 /// Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
 /// key, an address), EPROTO (tcps without a certificate), ENOENT (no such file), EADDRINUSE, EACCES, EMFILE, EDEADLK
 /// (on a thread that reads a connection) and the like. (11)
+/// Example: nnqi_server bus = nnqi_server_open((const char *const[]){"tcp://0.0.0.0:9559"}, 1, &(struct nnqi_server_options){.user = "nao", .token = "secret"});
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_open(
     urls: *const *const c_char,
@@ -91,6 +92,7 @@ pub unsafe extern "C" fn nnqi_serve(url: *const c_char, name: *const c_char, obj
 
 /// An address that the server listens at, from 0 on, with the port that the system has chosen; copied as nnqi_signature
 /// copies. Returns its length, or -1 with EBADF, EFAULT or EINVAL (there are not so many). Any thread. (12)
+/// Example: nnqi_server_address(server, 0, text, sizeof text);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_address(
     server: nnqi_server,

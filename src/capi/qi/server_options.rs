@@ -67,7 +67,7 @@ pub struct nnqi_server_options {
     pub max_payload: i64,
     /// Bytes that a connection may leave unread before it loses events; 0: 8 MiB. Above 16 MiB it changes nothing.
     pub event_limit: i64,
-    /// Milliseconds that a worker waits for a caller that does not read its answers, before that gets an Error instead; 0: 1000.
+    /// Milliseconds that an answer waits for a caller that does not read, before that gets an Error instead; 0: 1000.
     pub answer_wait: c_int,
     /// Which machine this is, for what the directory says of itself and of its services; NULL: it is found out. Providers do not use
     /// it: their services are listed on the directory's machine.

@@ -117,6 +117,7 @@ unsafe fn given_options(given: *const nnqi_subscribe_options) -> Result<Subscrib
 /// Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
 /// overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal, queue is 0), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
 /// thread that reads a connection). Any other thread. (15)
+/// Example: nnqi_subscription touched = nnqi_subscribe(robot, "touched", 10);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char, queue: usize) -> nnqi_subscription {
     boundary(|| {
@@ -148,6 +149,7 @@ pub unsafe extern "C" fn nnqi_subscribe_with(
 
 /// The same as nnqi_subscribe, with the same errors, with a callback instead of nnqi_next; user is handed to it, and must be valid until it will not be called any more:
 /// it may still be running when nnqi_unsubscribe returns. (15)
+/// Example: nnqi_subscription watch = nnqi_watch(robot, "touched", 10, callback, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_watch(
     proxy: nnqi_proxy,
@@ -164,6 +166,7 @@ pub unsafe extern "C" fn nnqi_watch(
 }
 
 /// nnqi_watch with options, which may be NULL; EINVAL also for what is wrong about them. (15)
+/// Example: nnqi_subscription watch = nnqi_watch_with(robot, "image", &(struct nnqi_subscribe_options){.queue = 1, .when_full = NNQI_KEEP_NEWEST}, callback, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_watch_with(
     proxy: nnqi_proxy,
@@ -207,6 +210,7 @@ fn watch(
 /// Has callback told what becomes of a session: NNQI_LOST when the directory's connection has ended, also by nnqi_close; NNQI_RESTORED
 /// when there is another one, with reconnect; and which services come and go. What is lost already is told at once. user is handed to
 /// it, as of nnqi_watch. End it with nnqi_unsubscribe. Returns 0 with EBADF or EFAULT. Any thread. (11)
+/// Example: nnqi_subscription watch = nnqi_watch_session(session, told, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_watch_session(
     session: nnqi_session,
@@ -221,6 +225,7 @@ pub unsafe extern "C" fn nnqi_watch_session(
 
 /// The same for a proxy: NNQI_LOST when its connection has ended or its service has gone, NNQI_RESTORED when it is there again, with
 /// reconnect. (11)
+/// Example: nnqi_subscription watch = nnqi_watch_proxy(robot, told, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_watch_proxy(
     proxy: nnqi_proxy,
@@ -262,6 +267,7 @@ fn queue(handle: nnqi_subscription) -> Result<Arc<Subscription>> {
 /// (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
 /// event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
 /// thread calls nnqi_unsubscribe, this returns at once with EBADF. (15)
+/// Example: nnqi_value event = nnqi_next(subscription, 1000, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_next(
     subscription: nnqi_subscription,
@@ -282,6 +288,7 @@ pub unsafe extern "C" fn nnqi_next(
 /// A descriptor that is readable while there is something for nnqi_next, for poll and its like. It belongs to the subscription:
 /// neither read nor close it, and take it out of poll sets before nnqi_unsubscribe. Returns -1 with EBADF, EINVAL (it has a callback)
 /// or EMFILE. Any thread. (15)
+/// Example: struct pollfd ready = {nnqi_descriptor(subscription), POLLIN, 0};
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_descriptor(subscription: nnqi_subscription) -> c_int {
     boundary(|| Ok(queue(subscription)?.descriptor()?))

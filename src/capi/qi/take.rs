@@ -27,6 +27,7 @@ pub extern "C" fn nnqi_take_int(value: nnqi_value, otherwise: i64) -> i64 {
 }
 
 /// The same for a bool: 0 or 1. (6)
+/// Example: int ready = nnqi_take_bool(nnqi_callf(robot, "isReady", "()"), 0);
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_take_bool(value: nnqi_value, otherwise: c_int) -> c_int {
     let read = |value: &Value| match *value {

@@ -9,7 +9,7 @@ use crate::qi::directory::DIRECTORY_ID;
 use crate::qi::endpoint::contained;
 use crate::qi::message::{Header, Message};
 use crate::qi::payload::read_arguments;
-use crate::qi::signature::Signature;
+use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Reader, Value};
 
 use super::generic;
@@ -214,10 +214,7 @@ impl Object {
     fn write_property(&self, arguments: Vec<Value>) -> Result<Answer, CallError> {
         let mut arguments = arguments.into_iter();
         let (id, property) = self.find_property(arguments.next())?;
-        let value = arguments.next().unwrap_or_default().undynamic().map_err(|error| error.to_string())?;
-        let from = value.signature();
-        let converted = convert(value, &property.ty);
-        let value = converted.map_err(|_| format!("Failed converting {from} to {}", property.ty))?;
+        let value = property_value(arguments.next().unwrap_or_default(), &property.ty)?;
         if let Some(on_set) = self.0.on_set.get(&id) {
             on_set(&value)?;
         }
@@ -255,5 +252,21 @@ impl Object {
         let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
         let arguments = read_arguments(&mut reader, message.header.flags, declared).ok()?;
         Some((declared, arguments.tuple))
+    }
+}
+
+/// What a property of this type keeps of what it is given.
+fn property_value(given: Value, ty: &Signature) -> Result<Value, String> {
+    let any = *ty.kind() == Kind::Dynamic;
+    match given {
+        // As it came: decoded, it would take many times as much, for as long as the property has it.
+        Value::Dynamic(given) if any && given.is_encoded() && *given.signature().kind() != Kind::Dynamic => {
+            Ok(Value::Dynamic(Box::new(given.detached())))
+        }
+        given => {
+            let value = given.undynamic().map_err(|error| error.to_string())?;
+            let from = value.signature();
+            convert(value, ty).map_err(|_| format!("Failed converting {from} to {ty}"))
+        }
     }
 }

@@ -35,6 +35,7 @@ mod forward;
 mod function;
 mod generic;
 mod inbound;
+mod late_answers;
 mod listening;
 mod mailbox;
 mod model;

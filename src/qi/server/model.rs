@@ -284,13 +284,24 @@ pub(super) struct Common {
     pub next_object: AtomicU32,
     /// Objects that we pass as arguments.
     pub next_passed: AtomicU32,
-    /// Threads that wait for a peer to read. Not all workers may, or one peer could stop them all.
-    pub waiting: AtomicUsize,
-    pub may_wait: usize,
+    /// How long answers wait for their peers to read.
     pub answer_wait: Duration,
+    /// What sends those, and how many threads are at it.
+    pub sender: Object,
+    pub sending: AtomicUsize,
     /// Its threads, and how many of them are inside methods.
     pub threads: Threads,
     pub inside: AtomicUsize,
+}
+
+/// Answers to one connection for which there was no room.
+#[derive(Default)]
+pub(super) struct LateAnswers {
+    pub waiting: Mutex<VecDeque<(Message, Charge)>>,
+    /// Some wait, and a task is there that sends them.
+    pub is_behind: AtomicBool,
+    /// It has not taken in time what waited for it: nothing waits any more, until it takes something.
+    pub has_stalled: AtomicBool,
 }
 
 /// The calls of one connection by their ids. libqi answers two calls of one id twice, and so do we.
@@ -316,5 +327,6 @@ pub(super) struct Peer {
     pub subscriptions: AtomicUsize,
     pub wanted: AtomicUsize,
     pub closed: AtomicBool,
+    pub late: LateAnswers,
     pub events_dropped: AtomicU64,
 }

@@ -65,6 +65,11 @@ impl Object {
         Ok(Object::of(meta, code))
     }
 
+    /// One for tasks of the server's own, so many at once.
+    pub(super) fn without_members(at_once: usize) -> Object {
+        Object::of(MetaObject::default(), Code { at_once, ..Code::of(Box::new(drop)) })
+    }
+
     /// An object whose code is elsewhere; what of `meta` may not be published has been left out.
     pub(super) fn passing(meta: MetaObject, origin: Origin) -> Object {
         Object::of(meta, Code { origin: Some(origin), ..Code::of(Box::new(drop)) })

@@ -12,9 +12,9 @@ use crate::qi::value::Text;
 use crate::sys::sync::Mutex;
 
 use super::auth::Auth;
-use super::connection::{Connection, Policy, SendError};
+use super::connection::{Connection, Policy};
 use super::inbound::Found;
-use super::model::{Address, Common, InboundCall, Object, Peer};
+use super::model::{Address, Common, InboundCall, LateAnswers, Object, Peer};
 use super::object::count;
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency;
@@ -28,17 +28,15 @@ const MAX_EXPORTS: usize = 64 * 1024;
 const MAX_SUBSCRIPTIONS: usize = 64 * 1024;
 const MAX_WANTED: usize = 256 * 1024;
 
-const NO_ROOM: &str = "The answer was dropped: its caller does not read, or the server has no memory for it now.";
-
 impl Common {
     pub fn new(crew: &Arc<Crew<Object>>, threads: Threads, answer_wait: Duration) -> Common {
         Common {
             crew: Arc::clone(crew),
             next_object: AtomicU32::new(3),
             next_passed: AtomicU32::new(FIRST_PASSED),
-            waiting: AtomicUsize::new(0),
-            may_wait: threads.at_once.saturating_sub(1).max(1),
             answer_wait,
+            sender: Object::without_members(usize::MAX),
+            sending: AtomicUsize::new(0),
             threads,
             inside: AtomicUsize::new(0),
         }
@@ -96,6 +94,7 @@ impl Peer {
             subscriptions: AtomicUsize::new(0),
             wanted: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
+            late: LateAnswers::default(),
             events_dropped: AtomicU64::new(0),
         }
     }
@@ -132,25 +131,10 @@ impl Peer {
         self.connection.authenticated(self.shared());
     }
 
-    /// Sends the one answer to a call. If the peer leaves no room for it, it gets a small Error instead; if it does not
-    /// even take those, the connection ends.
-    pub fn answer(&self, message: Message) {
+    /// Sends the one answer to a call. If the peer leaves no room for it for long, it gets a small Error instead; if it does not
+    /// even take those, the connection ends. Never waits.
+    pub fn answer(self: &Arc<Self>, message: Message) {
         latency::apart(|| self.send_answer(message));
-    }
-
-    fn send_answer(&self, message: Message) {
-        let header = message.header;
-        let mut sent = self.connection.send(message.clone(), Policy::Answer(Duration::ZERO));
-        if sent == Err(SendError::Full) {
-            let waiting = &self.common.waiting;
-            if waiting.fetch_add(1, Ordering::Relaxed) < self.common.may_wait {
-                sent = self.connection.send(message, Policy::Answer(self.common.answer_wait));
-            }
-            waiting.fetch_sub(1, Ordering::Relaxed);
-        }
-        if sent == Err(SendError::Full) {
-            self.control(Message::error_to(&header, NO_ROOM));
-        }
     }
 
     /// Sends a small answer that must get through. Where there is no connection any more, nobody waits for it.
@@ -192,7 +176,7 @@ impl Peer {
     }
 
     /// Cancels the oldest call of this id, if there is one.
-    pub fn cancel(&self, id: u32) {
+    pub fn cancel(self: &Arc<Self>, id: u32) {
         let inbound = self.calls.lock().0.get(&id).and_then(|same| same.front().cloned());
         let Some(inbound) = inbound else { return };
         if inbound.cancel() == Found::Queued {

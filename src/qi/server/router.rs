@@ -230,6 +230,9 @@ impl Router {
 
     fn request(&self, peer: &Arc<Peer>, message: &Message) {
         let header = &message.header;
+        if peer.late.is_behind.load(Ordering::Relaxed) {
+            peer.connection.hold_back();
+        }
         let address = Address { service: header.service, object: header.object };
         let Some(object) = self.find(peer, address) else { return refuse(peer, header, NOBODY) };
         if generic::is_immediate(header.action) {

@@ -46,7 +46,7 @@ pub struct Options {
     pub connection: Config,
     /// Bytes that may wait to be sent before events are dropped. Default 8 MiB.
     pub event_limit: u64,
-    /// How long a worker waits for a caller that does not read its answers before that gets an Error instead. Default 1 s.
+    /// How long an answer waits for a caller that does not read before that gets an Error instead. Default 1 s.
     pub answer_wait: Duration,
 }
 

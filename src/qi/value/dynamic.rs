@@ -44,6 +44,20 @@ impl Dynamic {
         &self.content
     }
 
+    /// Whether it is still as it came.
+    pub(in crate::qi) fn is_encoded(&self) -> bool {
+        matches!(self.content, Content::Encoded(_))
+    }
+
+    /// Without the message that it came in, of which it may be a small part.
+    pub(in crate::qi) fn detached(self) -> Dynamic {
+        let content = match self.content {
+            Content::Encoded(bytes) => Content::Encoded(Bytes::copy_from_slice(&bytes)),
+            value @ Content::Value(_) => value,
+        };
+        Dynamic { content, ..self }
+    }
+
     /// The type of what is inside.
     pub fn signature(&self) -> &Signature {
         &self.signature

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::meta::{MetaObject, STATISTICS_TEXT};
 use crate::qi::server::{Answer, Object, ObjectBuilder};
-use crate::qi::value::Value;
+use crate::qi::value::{Dynamic, Value};
 use crate::sys::usage::Usage;
 
 use super::harness::*;
@@ -115,6 +115,32 @@ fn setting_converts_and_is_judged() {
     client.call(7, Bytes::new());
     let names = result(&client.only(), "[s]");
     assert_eq!(names.items().unwrap().iter().map(Value::as_str).collect::<Vec<_>>(), [Some("level"), Some("name")]);
+}
+
+/// A million dynamics of 6 bytes are 100 MiB when they have been decoded.
+#[test]
+fn a_property_of_any_type_keeps_what_it_is_given_as_it_came() {
+    let mut builder = ObjectBuilder::new();
+    let any = builder.property("any", "m", 1);
+    let object = builder.build().unwrap();
+    let world = World::serving(&object);
+    let client = world.client();
+    let items: Vec<_> = (0..1000).map(|item| Value::from(item).into_dynamic()).collect();
+    let list = Value::list(signature("m"), items);
+    client.call(6, args("(mm)", vec![key("any"), list.clone().into_dynamic()]));
+    world.run();
+    assert_eq!(client.only().header.ty, Type::Reply);
+    let kept = object.0.values.lock()[&any].clone();
+    assert!(matches!(&kept, Value::Dynamic(kept) if kept.is_encoded()), "{kept:?}");
+    assert_eq!(object.get("any"), Some(list.clone().into_dynamic()));
+    client.call(5, args("(m)", vec![key("any")]));
+    world.run();
+    assert_eq!(result(&client.only(), "m"), list.into_dynamic());
+    // One in another is one.
+    client.call(6, args("(mm)", vec![key("any"), Value::Dynamic(Box::new(Dynamic::new(key(7))))]));
+    world.run();
+    client.only();
+    assert_eq!(object.get("any"), Some(key(7)));
 }
 
 #[test]

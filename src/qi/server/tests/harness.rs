@@ -41,6 +41,8 @@ pub struct State {
     /// How many answers and events there is room for.
     pub room: usize,
     pub control_room: usize,
+    /// Who waits for room has waited long enough.
+    pub out_of_time: bool,
     pub closed: bool,
     pub authenticated: Option<Capabilities>,
 }
@@ -68,6 +70,18 @@ impl Connection for Fake {
         let mut state = self.state.lock();
         if state.closed {
             return Err(SendError::Closed);
+        }
+        // Somebody who waits is told by the test, at the latest by the end of the connection.
+        while matches!(policy, Policy::Answer(wait) if !wait.is_zero()) && state.room == 0 {
+            drop(state);
+            std::thread::yield_now();
+            state = self.state.lock();
+            if state.closed {
+                return Err(SendError::Closed);
+            }
+            if state.out_of_time {
+                return Err(SendError::Full);
+            }
         }
         let room = if policy == Policy::Control { &mut state.control_room } else { &mut state.room };
         if *room == 0 {
@@ -230,7 +244,12 @@ impl World {
     }
 
     pub fn with_threads(workers: Threads, authenticator: Option<Arc<Authenticator>>) -> World {
-        let router = Router::new(workers, None, Duration::ZERO, authenticator);
+        World::patient(workers, Duration::ZERO, authenticator)
+    }
+
+    /// Answers wait for so long, if that is not zero: until the test says that it is over.
+    pub fn patient(workers: Threads, answer_wait: Duration, authenticator: Option<Arc<Authenticator>>) -> World {
+        let router = Router::new(workers, None, answer_wait, authenticator);
         World { router, budget: Budget::default(), connections: AtomicU64::new(1) }
     }
 
@@ -244,8 +263,14 @@ impl World {
     /// A connection that has said nothing yet.
     pub fn stranger(&self) -> Client {
         let id = self.connections.fetch_add(1, Ordering::Relaxed);
-        let state =
-            State { sent: Vec::new(), room: usize::MAX, control_room: usize::MAX, closed: false, authenticated: None };
+        let state = State {
+            sent: Vec::new(),
+            room: usize::MAX,
+            control_room: usize::MAX,
+            out_of_time: false,
+            closed: false,
+            authenticated: None,
+        };
         let (next, state) = (AtomicU32::new(500), Mutex::new(state));
         let (requester, account) = (OnceLock::new(), self.budget.account());
         let fake = Arc::new_cyclic(|me| Fake { id, next, state, requester, account, me: Weak::clone(me) });

@@ -228,6 +228,36 @@ fn a_connection_has_a_share_of_the_threads() {
 }
 
 #[test]
+fn who_reads_slowly_holds_no_object_and_loses_nothing() {
+    let world = World::patient(Threads { at_once: 2, limit: 8 }, LONG, None);
+    world.router.add_service(SERVICE, &object(|_| {}));
+    let (slow, bystander) = (world.client(), world.client());
+    slow.room(0);
+    let ids = [(); 3].map(|()| slow.call(100, Bytes::new()));
+    for _ in 0..10 {
+        bystander.call(100, Bytes::new());
+        assert_eq!(tick_until(&world, &bystander, 1)[0].error_text(), None);
+    }
+    slow.none();
+    slow.room(usize::MAX);
+    let answers = tick_until(&world, &slow, 3);
+    assert_eq!(answers.iter().map(|answer| answer.header.id).collect::<Vec<_>>(), ids);
+    assert!(answers.iter().all(|answer| answer.error_text().is_none()));
+    // What is not taken for long becomes an Error, and after that nothing waits until something is taken.
+    slow.room(0);
+    slow.fake.state.lock().out_of_time = true;
+    slow.call(100, Bytes::new());
+    assert!(error(&tick_until(&world, &slow, 1)[0]).contains("does not read"));
+    slow.fake.state.lock().out_of_time = false;
+    slow.call(100, Bytes::new());
+    assert!(error(&tick_until(&world, &slow, 1)[0]).contains("does not read"), "at once");
+    slow.room(usize::MAX);
+    slow.call(100, Bytes::new());
+    assert_eq!(tick_until(&world, &slow, 1)[0].error_text(), None);
+    world.router.stop();
+}
+
+#[test]
 fn objects_run_in_parallel() {
     let barrier = Arc::new(Barrier::new(2));
     let world = World::with(2, None);
