@@ -149,6 +149,45 @@ static void who_is_refused(void) {
     CLOSE(a);
 }
 
+/* As over every other transport; who is refused is told once, and offered the place that becomes free. */
+static void refused_over_inproc(void) {
+    CONTEXT("refused over inproc");
+    int a = open_socket(NN_PAIR), first = open_socket(NN_PAIR), second = open_socket(NN_PAIR), push = open_socket(NN_PUSH);
+    address at = bind_fresh(a, INPROC);
+    connect_and_wait(first, a, at.text);
+    int m = nnx_monitor(a), of_second = nnx_monitor(second), of_push = nnx_monitor(push);
+    CONNECT(second, at.text);
+    EXPECT(m, NN_EVENT_REFUSED, EPROTO, "there is a peer already");
+    EXPECT(of_second, NN_EVENT_REFUSED, EPROTO, "there is a peer already");
+    CHECK(last_error_is(second, "\"there is a peer already\""));
+    CONNECT(push, at.text);
+    EXPECT(m, NN_EVENT_REFUSED, EPROTO, "NN_PUSH");
+    EXPECT(of_push, NN_EVENT_REFUSED, EPROTO, "NN_PAIR");
+    CHECK(!has_more(of_second));
+    CLOSE(first);
+    EXPECT(of_second, NN_EVENT_GREETED, 0, "");
+    CHECK(last_error_is(second, "null"));
+    CHECK(!has_more(of_push));
+    CLOSE(a, second, push);
+    CHECK_OK(nnx_monitor_close(m) | nnx_monitor_close(of_second) | nnx_monitor_close(of_push));
+}
+
+/* The number is the same over every transport, whatever words a peer is told. */
+static void too_long(const char *scheme) {
+    CONTEXT("too long, %s", scheme);
+    char url[64];
+    snprintf(url, sizeof url, "%s://127.0.0.1:%d", scheme, free_port());
+    int a = open_socket(NN_PAIR), b = open_socket(NN_PAIR);
+    set(a, NN_RCVMAXSIZE, 4);
+    BIND(a, url);
+    connect_and_wait(b, a, url);
+    int m = nnx_monitor(a);
+    SEND(b, "12345");
+    EXPECT(m, NN_EVENT_LOST, EMSGSIZE, "");
+    CLOSE(a, b);
+    CHECK_OK(nnx_monitor_close(m));
+}
+
 static void failing(void) {
     CONTEXT("nobody listens");
     int a = open_socket(NN_PAIR), m = nnx_monitor(a);
@@ -412,6 +451,9 @@ int main(void) {
     }
     who_is_refused();
     who_is_not_let_in();
+    refused_over_inproc();
+    too_long("tcp");
+    too_long("ws");
     failing();
     dropped();
     closing_wakes();

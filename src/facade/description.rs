@@ -4,8 +4,10 @@ use serde_json::{Value, json};
 
 use crate::core::lifecycle::Lifecycle;
 use crate::core::options::{self, OptionValue};
-use crate::core::{Drops, PipeId, Result};
+use crate::core::{ContextId, Drops, PipeId, Result};
 use crate::sys::traffic;
+#[cfg(feature = "ws")]
+use crate::transport::ws;
 use crate::transport::{ipc, system, tcp};
 
 use super::endpoints::{Endpoint, EndpointKind};
@@ -67,6 +69,8 @@ impl SocketState {
             ("bind_device", system::LEVEL, system::BIND_DEVICE),
             ("tcp_user_timeout", system::LEVEL, system::TCP_USER_TIMEOUT),
             ("tcp_nodelay", tcp::LEVEL, tcp::NODELAY),
+            #[cfg(feature = "ws")]
+            ("ws_msg_type", ws::LEVEL, ws::MSG_TYPE),
             ("ipc_mode", ipc::LEVEL, ipc::MODE),
             ("ipc_owner", ipc::LEVEL, ipc::OWNER),
             ("ipc_group", ipc::LEVEL, ipc::GROUP),
@@ -80,7 +84,15 @@ impl SocketState {
         let others = of_transports
             .into_iter()
             .map(|(name, level, option)| (name, json(self.transport_options.get(level, option))));
-        generic.chain(others).collect()
+        let own = match self.core.kind().name {
+            "REQ" => Some("resend_ivl"),
+            "SURVEYOR" => Some("deadline"),
+            _ => None,
+        };
+        // (Each has one option, of number 1.)
+        let level = i32::from(self.core.kind().id);
+        let own = own.map(|name| (name, json(self.core.option(ContextId::SOCKET, level, 1))));
+        generic.chain(others).chain(own).collect()
     }
 
     /// Those that are open.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::core::{Kind, PipeId};
+use crate::core::{Error, Kind, PipeId};
 use crate::transport::inproc::{InprocPipe, Peer};
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
 use super::inproc_registry::{Pairing, Party};
 use super::pipes::Pipe;
+use super::report::{TAKEN, other_kind};
 use super::socket::EngineSocket;
 use crate::core::lifecycle::Lifecycle;
 
@@ -38,6 +39,16 @@ impl Party for EngineSocket {
             }
             Some((id, key))
         })
+    }
+
+    fn refused(&self, endpoint: i32, other: &'static Kind) {
+        self.with(|state| {
+            let why = match state.core.kind().peer == other.id {
+                true => TAKEN.to_owned(),
+                false => other_kind(other.name),
+            };
+            state.tell_of_stranger(endpoint, String::new, Error::PROTO, &why);
+        });
     }
 
     fn detach(&self, pipe: PipeId) {

@@ -20,6 +20,9 @@ pub trait Party: Send + Sync {
     /// Takes one end of a link for an endpoint; it may not send yet. `None` if the protocol refuses it, or the endpoint is gone.
     fn attach(&self, endpoint: i32, pipe: InprocPipe) -> Option<(PipeId, u64)>;
 
+    /// No peer comes of an endpoint of a socket of this type: it does not fit, or one of the two has a peer already.
+    fn refused(&self, endpoint: i32, other: &'static Kind);
+
     /// The other end was refused.
     fn detach(&self, pipe: PipeId);
 
@@ -55,7 +58,17 @@ struct End<P: ?Sized> {
 
 struct Connector<P: ?Sized> {
     end: End<P>,
-    paired: bool,
+    standing: Standing,
+}
+
+/// What a connector has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Standing {
+    /// For somebody to bind the name.
+    Waiting,
+    /// It was refused, and both have been told. It is offered every place that becomes free.
+    Refused,
+    Paired,
 }
 
 impl<P: ?Sized> Default for InprocRegistry<P> {
@@ -87,7 +100,7 @@ impl<P: Party + ?Sized> InprocRegistry<P> {
     pub fn connect(&self, name: &[u8], party: Arc<P>, endpoint: i32) {
         let mut names = self.0.lock();
         let entry = names.entry(name.to_vec()).or_default();
-        entry.connectors.push(Connector { end: End { party, endpoint }, paired: false });
+        entry.connectors.push(Connector { end: End { party, endpoint }, standing: Standing::Waiting });
         entry.pair_all(false);
     }
 
@@ -112,9 +125,11 @@ impl<P: Party + ?Sized> InprocRegistry<P> {
 
 impl<P: Party + ?Sized> Name<P> {
     fn unpair_all(&mut self) {
-        for connector in self.connectors.iter_mut().filter(|connector| connector.paired) {
-            connector.paired = false;
-            connector.end.party.count(Pairing::WaitsAgain);
+        for connector in &mut self.connectors {
+            if connector.standing == Standing::Paired {
+                connector.end.party.count(Pairing::WaitsAgain);
+            }
+            connector.standing = Standing::Waiting;
         }
     }
 
@@ -122,8 +137,14 @@ impl<P: Party + ?Sized> Name<P> {
     /// accepting them.
     fn pair_all(&mut self, waited: bool) {
         let Some(binder) = &self.binder else { return };
-        for connector in self.connectors.iter_mut().filter(|connector| !connector.paired) {
-            connector.paired = pair(binder, &connector.end, waited);
+        for connector in self.connectors.iter_mut().filter(|connector| connector.standing != Standing::Paired) {
+            if pair(binder, &connector.end, waited) {
+                connector.standing = Standing::Paired;
+            } else if connector.standing != Standing::Refused {
+                connector.standing = Standing::Refused;
+                binder.party.refused(binder.endpoint, connector.end.party.kind());
+                connector.end.party.refused(connector.end.endpoint, binder.party.kind());
+            }
         }
     }
 }
@@ -200,6 +221,10 @@ mod tests {
             Some((PipeId(endpoint as u32), endpoint as u64))
         }
 
+        fn refused(&self, _: i32, other: &'static Kind) {
+            self.log(other.name);
+        }
+
         fn detach(&self, _: PipeId) {
             *self.room.lock() += 1;
             self.log("detached");
@@ -250,8 +275,9 @@ mod tests {
         let names = InprocRegistry::default();
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&push), 1);
+        assert_eq!([binder.told(), push.told()], [["PUSH"], ["PUSH"]]);
         names.connect(b"a", Arc::clone(&pull), 1);
-        assert!(push.told().is_empty());
+        assert!(push.told().is_empty(), "they are told once");
         assert_eq!(pull.told(), PAIRED);
     }
 
@@ -261,8 +287,8 @@ mod tests {
         let names = InprocRegistry::default();
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&connector), 1);
-        assert_eq!(binder.told(), ["attached", "detached"]);
-        assert_eq!(connector.told(), ["refused"]);
+        assert_eq!(binder.told(), ["attached", "detached", "PAIR"]);
+        assert_eq!(connector.told(), ["refused", "PAIR"]);
     }
 
     #[test]
@@ -272,7 +298,7 @@ mod tests {
         names.bind(b"a", Arc::clone(&binder), 1).unwrap();
         names.connect(b"a", Arc::clone(&first), 1);
         names.connect(b"a", Arc::clone(&second), 1);
-        assert!(second.told().is_empty(), "there is room for one");
+        assert_eq!(second.told(), ["PAIR"], "there is room for one");
         binder.told();
         *binder.room.lock() += 1;
         names.forget(&first, 1);

@@ -62,7 +62,7 @@ impl SocketState {
         if let Some(why) = listen.admission.refuses(&from, || self.pipes.of_endpoint(id).len()) {
             // Closed again at once.
             self.core.statistics.dropped_connections += 1;
-            self.tell_of_stranger(id, || address_of(socket.as_raw_fd(), remote), why);
+            self.tell_of_stranger(id, || address_of(socket.as_raw_fd(), remote), Error::ACCESS, why);
             return Ok(());
         }
         let stream = listen.listener.stream(socket, &setup)?;

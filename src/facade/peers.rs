@@ -1,6 +1,6 @@
 //! Who is at the other end of a connection.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
@@ -79,9 +79,18 @@ impl Entry {
 /// address that is known of it, which the system tells no more of a connection that was reset.
 pub fn address_of(fd: RawFd, remote: Option<SocketAddr>) -> String {
     if let Some(address) = system::peer(fd).or(remote) {
-        return address.to_string();
+        return named(address);
     }
     process_of(fd).map_or_else(String::new, |Process { pid, uid, gid }| format!("pid {pid}, uid {uid}, gid {gid}"))
+}
+
+/// As it is written. Who comes by IPv4 to a listener of both families has an address of IPv4.
+fn named(address: SocketAddr) -> String {
+    match address.ip().to_canonical() {
+        ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()).to_string(),
+        // With its scope.
+        IpAddr::V6(_) => address.to_string(),
+    }
 }
 
 /// The process at the other end of a unix socket.
@@ -104,5 +113,17 @@ mod tests {
         let largest = number(PipeId(SLOTS as u32 - 1), GENERATIONS - 1);
         assert!(largest < 1 << 53 && largest as f64 as u64 == largest);
         assert_ne!(number(PipeId(1), 0), number(PipeId(0), 1));
+    }
+
+    #[test]
+    fn an_address_is_written_as_what_it_is() {
+        for (address, text) in [
+            ("[::ffff:127.0.0.1]:5", "127.0.0.1:5"),
+            ("127.0.0.1:5", "127.0.0.1:5"),
+            ("[::1]:5", "[::1]:5"),
+            ("[fe80::1%3]:5", "[fe80::1%3]:5"),
+        ] {
+            assert_eq!(named(address.parse().unwrap()), text);
+        }
     }
 }

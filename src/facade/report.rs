@@ -37,12 +37,12 @@ impl SocketState {
         }
     }
 
-    /// Tells of a connection that is not let in. `peer` is asked only if somebody listens.
-    pub fn tell_of_stranger(&mut self, endpoint: i32, peer: impl FnOnce() -> String, why: &str) {
+    /// Tells of whoever is refused before there is a pipe. `peer` is asked only if somebody listens.
+    pub fn tell_of_stranger(&mut self, endpoint: i32, peer: impl FnOnce() -> String, error: Error, why: &str) {
         self.endpoints.set_last_error(endpoint, Some(why));
         if self.is_heard() {
             let event = self.event(EventKind::Refused, endpoint);
-            self.say(&Event { peer: peer(), error: Some(Error::ACCESS), reason: why.to_owned(), ..event });
+            self.say(&Event { peer: peer(), error: Some(error), reason: why.to_owned(), ..event });
         }
     }
 
@@ -143,10 +143,10 @@ impl Entry {
             return (Error::CONN_RESET, "the peer closed the connection".to_owned());
         };
         if let Some(complaint) = pipe.stream().complaint() {
-            return (error, complaint);
+            return (pipe.stream().fault().unwrap_or(error), complaint);
         }
         let said = match self.lifecycle {
-            Lifecycle::Refused(_) => Some("there is a peer already".to_owned()),
+            Lifecycle::Refused(_) => Some(TAKEN.to_owned()),
             Lifecycle::Greeting => misfit(pipe, error),
             _ => None,
         };
@@ -163,11 +163,18 @@ impl Entry {
     }
 }
 
+/// A protocol refuses a peer if it has one and wants no other.
+pub const TAKEN: &str = "there is a peer already";
+
+pub fn other_kind(name: &str) -> String {
+    format!("the peer's socket is NN_{name}, which does not fit")
+}
+
 /// Why no peer came of a connection.
 fn misfit(pipe: &StreamPipe, error: Error) -> Option<String> {
     match (pipe.heard(), error) {
         (Parsed::Whole { value, .. }, _) => Some(match protocol::find(i32::from(value)) {
-            Some(kind) => format!("the peer's socket is NN_{}, which does not fit", kind.name),
+            Some(kind) => other_kind(kind.name),
             None => format!("the peer's socket is of the unknown type {value:#x}"),
         }),
         (Parsed::Bad, _) => Some("the peer does not speak SP".to_owned()),

@@ -36,11 +36,16 @@ pub fn transport_of(address: &[u8]) -> Result<&'static dyn Transport> {
 
 fn duplicate(address: &[u8]) -> Result<Socket> {
     let text = std::str::from_utf8(address).map_err(|_| Error::INVALID)?;
-    let number = match text.parse::<RawFd>() {
-        Ok(number) => Some(number).filter(|number| *number >= 0),
-        Err(_) => activated(text, |variable| std::env::var(variable).ok()),
+    let number = match is_number(text) {
+        true => text.parse::<RawFd>().ok(),
+        false => activated(text, |variable| std::env::var(variable).ok()),
     };
     Ok(copy_of(number.ok_or(Error::INVALID)?)?.into())
+}
+
+/// Of digits alone, and not with a zero in front, as a number is written. Anything else is a name.
+fn is_number(text: &str) -> bool {
+    text == "0" || (!text.is_empty() && !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The first descriptor that a service manager hands over.
@@ -143,6 +148,15 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)]) -> impl Fn(&str) -> Option<String> {
         move |name| variables.iter().find(|(other, _)| *other == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    #[test]
+    fn numbers_are_written_in_one_way() {
+        assert!(["0", "3", "10", "99999999999"].into_iter().all(is_number));
+        assert!(!["", "+3", "-1", "03", "00", " 3", "3 ", "0x3", "three"].into_iter().any(is_number));
+        for bad in ["+0", "00", "-1", "99999999999"] {
+            assert_eq!(duplicate(bad.as_bytes()).unwrap_err(), Error::INVALID, "{bad}");
+        }
     }
 
     #[test]

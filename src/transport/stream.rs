@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 use socket2::{Domain, SockAddr, Socket, Type};
 
+use crate::core::Error;
 use crate::sys::descriptor::receive;
 use crate::sys::{Owned, traffic};
 
@@ -42,6 +43,11 @@ pub trait Stream: Send + Sync + Debug {
 
     /// What a layer of its own found wrong with the peer, in words: a handshake that failed, a rule that was broken.
     fn complaint(&self) -> Option<String> {
+        None
+    }
+
+    /// The number of that, where the layer knows it better than the connection's own end tells.
+    fn fault(&self) -> Option<Error> {
         None
     }
 

@@ -41,7 +41,7 @@ pub const GOING_AWAY: u16 = 1001;
 const PROTOCOL: u16 = 1002;
 const UNACCEPTABLE: u16 = 1003;
 const DATA: u16 = 1007;
-const TOO_BIG: u16 = 1009;
+pub const TOO_BIG: u16 = 1009;
 
 impl Violation {
     const RESERVED_BITS: Violation = Violation(PROTOCOL, "RSV1, RSV2, and RSV3 must be unset.");

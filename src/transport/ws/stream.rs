@@ -12,6 +12,8 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use crate::core::Error;
+
 use super::super::SizeLimit;
 use super::super::framing::{Framing, Parsed};
 use super::super::stream::{Parting, Stream};
@@ -42,6 +44,8 @@ pub struct WsStream {
     parting: OnceLock<Parting>,
     /// What was wrong with the peer.
     complaint: OnceLock<String>,
+    /// Its number.
+    fault: OnceLock<Error>,
 }
 
 #[derive(Debug)]
@@ -93,6 +97,7 @@ impl WsStream {
             outlet: Mutex::new(outlet),
             parting: OnceLock::new(),
             complaint: OnceLock::new(),
+            fault: OnceLock::new(),
         }
     }
 
@@ -192,6 +197,7 @@ impl WsStream {
         let _ = self.parting.set(parting);
         if !reason.is_empty() {
             let _ = self.complaint.set(format!("WebSocket: {reason}"));
+            let _ = self.fault.set(if code == frame::TOO_BIG { Error::MSG_SIZE } else { Error::PROTO });
         }
         self.outlet().close(&*self.wire, code, reason);
         self.end(inlet);
@@ -266,6 +272,10 @@ impl Stream for WsStream {
 
     fn complaint(&self) -> Option<String> {
         self.complaint.get().cloned().or_else(|| self.wire.complaint())
+    }
+
+    fn fault(&self) -> Option<Error> {
+        self.fault.get().copied()
     }
 
     fn subject(&self) -> Option<String> {
