@@ -1,5 +1,7 @@
 //! A socket in JSON: what it is, its options, statistics, endpoints and connections (docs/monitor.md).
 
+use std::fmt::Write;
+
 use serde_json::{Value, json};
 
 use crate::core::lifecycle::Lifecycle;
@@ -17,27 +19,41 @@ use super::snapshot::{STATISTICS, text};
 use super::socket::EngineSocket;
 use super::state::SocketState;
 
+/// Connections that are described while nothing else is done on the socket: some milliseconds at most.
+const AT_ONCE: usize = 64;
+
 impl EngineSocket {
     /// The socket as it is now, as a JSON object: what it is, its options, statistics, endpoints and connections. New members
-    /// may come.
+    /// may come. Traffic goes on between some connections and the next: each is told as it is when its turn comes.
     pub fn describe(&self) -> Result<String> {
         if self.polls() {
             self.runtime().reactor.poll_now();
         }
-        let describe = |state: &mut SocketState| {
-            Ok(json!({
-            "name": text(&state.core.options.name),
-            "protocol": self.kind().name,
-            "raw": self.is_raw(),
-            "options": state.options_as_json(),
-            "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&state.core.statistics))).collect::<Value>(),
-            "drops": state.core.drops(None).iter().collect::<Value>(),
-            "contexts": state.contexts_as_json(),
-            "endpoints": state.endpoints_as_json(),
-            "pipes": state.pipes_as_json(),
-        }).to_string())
-        };
-        self.with_open(describe)
+        let (socket, ids) = self.with_open(|state| {
+            let socket = json!({
+                "name": text(&state.core.options.name),
+                "protocol": self.kind().name,
+                "raw": self.is_raw(),
+                "options": state.options_as_json(),
+                "statistics": STATISTICS.iter().map(|row| (row.name, (row.value)(&state.core.statistics))).collect::<Value>(),
+                "drops": state.core.drops(None).iter().collect::<Value>(),
+                "contexts": state.contexts_as_json(),
+                "endpoints": state.endpoints_as_json(),
+            });
+            Ok((socket, state.pipes.ids().collect::<Vec<_>>()))
+        })?;
+        // Text is made without the lock, which lets others have it meanwhile.
+        let mut described = socket.to_string();
+        described.truncate(described.len() - "}".len());
+        described.push_str(",\"pipes\":[");
+        for some in ids.chunks(AT_ONCE) {
+            for pipe in self.with_open(|state| Ok(state.pipes_as_json(some)))? {
+                let separator = if described.ends_with('[') { "" } else { "," };
+                let _ = write!(described, "{separator}{pipe}");
+            }
+        }
+        described.push_str("]}");
+        Ok(described)
     }
 }
 
@@ -129,9 +145,8 @@ impl SocketState {
         described.collect()
     }
 
-    fn pipes_as_json(&mut self) -> Value {
-        let ids: Vec<_> = self.pipes.ids().collect();
-        let described = ids.into_iter().filter_map(|id| {
+    fn pipes_as_json(&mut self, ids: &[PipeId]) -> Vec<Value> {
+        let described = ids.iter().filter_map(|&id| {
             let drops = self.core.drops(Some(id));
             let entry = self.pipes.get(id)?;
             // Of others the protocol knows nothing, or what it knew of a predecessor.
