@@ -1,9 +1,11 @@
 /* The network as it is: names with several addresses, no IPv6, ports that the system chooses, peers that do not answer, peers that
  * are gone without a word. */
+#include "tls.h"
 #include "wire.h"
 
 #include <millrace/monitor.h>
 #include <millrace/options.h>
+#include <millrace/tls.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -285,10 +287,15 @@ static void hit_and_run_is_judged(const char *scheme, bool allowed) {
                                "Sec-WebSocket-Protocol: pull.sp.nanomsg.org\r\n\r\n\x82\x84\0\0\0\0evil";
     static const char sp[] = "\0SP\0\0\x50\0\0\0\0\0\0\0\0\0\4evil";
     bool ws = strcmp(scheme, "ws") == 0, given = strcmp(scheme, "fd") == 0;
+    bool secure = strcmp(scheme, "tls+tcp") == 0 || strcmp(scheme, "wss") == 0;
     char url[64], text[8];
     int s = open_socket(NN_PULL), m = nnx_monitor(s), listener = -1, port = free_port();
     const char *from = allowed ? "127.0.0.0/8" : "10.0.0.0/8";
     CHECK_OK(nn_setsockopt(s, NN_SOL_SOCKET, NN_ACCEPT_FROM, from, strlen(from)));
+    if (secure) { /* it goes before there is a handshake */
+        CHECK_OK(nn_setsockopt(s, NN_TLS, NN_TLS_CERT, certificate, strlen(certificate)));
+        CHECK_OK(nn_setsockopt(s, NN_TLS, NN_TLS_KEY, private_key, strlen(private_key)));
+    }
     snprintf(url, sizeof(url), "%s://127.0.0.1:%d", scheme, port);
     if (given) {
         listener = peer_listen("tcp://127.0.0.1:0");
@@ -503,6 +510,8 @@ int main(void) {
         hit_and_run_is_judged("tcp", allowed);
         hit_and_run_is_judged("ws", allowed);
         hit_and_run_is_judged("fd", allowed);
+        hit_and_run_is_judged("tls+tcp", allowed);
+        hit_and_run_is_judged("wss", allowed);
     }
     no_ipv6();
     last_endpoint();
