@@ -134,6 +134,10 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(REQUEST, nnqi_reply_object, live[OBJECT]) \
     NUMBER(SESSION, nnqi_close) \
     NUMBER(SESSION, nnqi_session_memory) \
+    NUMBER(SERVER, nnqi_server_memory) \
+    NUMBER(SERVER, nnqi_server_workers) \
+    NUMBER(PROVIDER, nnqi_provider_memory) \
+    NUMBER(PROVIDER, nnqi_provider_workers) \
     HANDLE(SESSION, nnqi_services) \
     HANDLE(SESSION, nnqi_service, "x", 0) \
     NUMBER(PROXY, nnqi_proxy_free) \

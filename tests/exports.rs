@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 146] = [
+const BUS: [&str; 150] = [
     "nnqi_add_service",
     "nnqi_arg",
     "nnqi_arg_bool",
@@ -133,8 +133,10 @@ const BUS: [&str; 146] = [
     "nnqi_provider_address",
     "nnqi_provider_close",
     "nnqi_provider_is_connected",
+    "nnqi_provider_memory",
     "nnqi_provider_open",
     "nnqi_provider_statistics",
+    "nnqi_provider_workers",
     "nnqi_proxy_free",
     "nnqi_proxy_is_connected",
     "nnqi_proxy_of",
@@ -151,9 +153,11 @@ const BUS: [&str; 146] = [
     "nnqi_serve",
     "nnqi_server_address",
     "nnqi_server_close",
+    "nnqi_server_memory",
     "nnqi_server_open",
     "nnqi_server_reach",
     "nnqi_server_statistics",
+    "nnqi_server_workers",
     "nnqi_service",
     "nnqi_services",
     "nnqi_session_memory",

@@ -287,14 +287,6 @@ struct nnqi_server_statistics {
    * Events that the open connections have lost because they do not read.
    */
   uint64_t events_dropped;
-  /**
-   * Bytes in use of what its connections may keep in memory together (memory_limit), in steps of 16 KiB.
-   */
-  uint64_t memory;
-  /**
-   * Threads that methods run on now, busy or idle (max_workers).
-   */
-  uint64_t workers;
 };
 
 /**
@@ -609,6 +601,17 @@ NN_EXPORT nnqi_proxy nnqi_server_reach(nnqi_server server, const char *name, int
 NN_EXPORT int nnqi_server_statistics(nnqi_server server, struct nnqi_server_statistics *statistics);
 
 /**
+ * Bytes in use of what a server's connections may keep in memory together (memory_limit), in steps of 16 KiB; -1 with EBADF. Any
+ * thread. (11)
+ */
+NN_EXPORT int64_t nnqi_server_memory(nnqi_server server);
+
+/**
+ * Threads that a server's methods run on now, busy or idle (max_workers); -1 with EBADF. Any thread. (11)
+ */
+NN_EXPORT int nnqi_server_workers(nnqi_server server);
+
+/**
  * Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
  * calls this). Requests that are still open are to be answered all the same; nobody hears it. Returns 0, or -1 with
  * EBADF, or with EDEADLK on a thread that reads a connection (in nnqi_done and the like). Any other thread. (11)
@@ -657,6 +660,16 @@ NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
  * Stores the counts of what a provider serves: nnqi_server_statistics. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
  */
 NN_EXPORT int nnqi_provider_statistics(nnqi_provider provider, struct nnqi_server_statistics *statistics);
+
+/**
+ * As nnqi_server_memory, of what a provider serves: -1 with EBADF. Any thread. (11)
+ */
+NN_EXPORT int64_t nnqi_provider_memory(nnqi_provider provider);
+
+/**
+ * As nnqi_server_workers, of what a provider serves: -1 with EBADF. Any thread. (11)
+ */
+NN_EXPORT int nnqi_provider_workers(nnqi_provider provider);
 
 /**
  * Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close,

@@ -134,9 +134,9 @@ options! {
     max_message_size, set_max_message_size: Option<u32> = 0, options::RCVMAXSIZE;
     /// How many devices a message may have passed. 8 unless set; 1 to 255.
     max_hops, set_max_hops: u32 = 0, options::MAXTTL;
-    /// Whether a thread that waits may spin for some microseconds first. On unless set. Millrace's own (`docs/options.md`).
+    /// Whether a thread that waits may spin for some microseconds first. On unless set. Millrace's own (`docs/tuning.md`).
     spin, set_spin: bool = 0, options::SPIN;
-    /// Whether messages of a stream may be written together. On unless set. Millrace's own (`docs/options.md`).
+    /// Whether messages of a stream may be written together. On unless set. Millrace's own (`docs/tuning.md`).
     coalesce, set_coalesce: bool = 0, options::COALESCE;
     /// How long an attempt to connect may take. 10 s unless set; `None`: as long as the system says. Millrace's own.
     connect_timeout, set_connect_timeout: Option<Duration> = 0, options::CONNECT_TIMEOUT;

@@ -19,7 +19,7 @@ pub enum ClientAuth {
     Required,
 }
 
-/// What these methods set holds for endpoints and connections made from now on (docs/tls.md). PEM is text as in `-----BEGIN`…; bad PEM
+/// What these methods set holds for endpoints and connections made from now on (docs/transports/tls.md). PEM is text as in `-----BEGIN`…; bad PEM
 /// and a key that does not fit its certificate are `EINVAL`, here or when the endpoint is bound or connected.
 impl Socket {
     /// Who this socket says it is: a chain of certificates, its own first, and their key. A listener needs both.

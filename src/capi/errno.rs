@@ -47,7 +47,7 @@ pub fn boundary<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
 }
 
 /// The same for calls that are rare, or slow anyway: they may use what a cancelled thread would be ended in.
-pub fn guard_slow<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
+pub fn slow_boundary<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
     let _uncancelled = Uncancelled::hold();
     boundary(call)
 }

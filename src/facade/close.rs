@@ -86,10 +86,10 @@ impl Closing {
             self.wait();
             return then();
         }
-        let farewell = Arc::new(Mutex::new(Some((self, then))));
+        let closing_later = Arc::new(Mutex::new(Some((self, then))));
         let say = move || {
-            let farewell = farewell.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some((closing, then)) = farewell {
+            let closing_later = closing_later.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((closing, then)) = closing_later {
                 closing.wait();
                 then();
             }

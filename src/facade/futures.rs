@@ -3,11 +3,11 @@
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::task::{self, Poll, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::socket::Progress;
 use crate::core::{ContextId, Error, Message, Result};
-use crate::reactor::time_left;
+use crate::reactor::{deadline_in, time_left};
 use crate::sys::eventfd::Bell;
 
 use super::process;
@@ -142,7 +142,7 @@ impl PeerSender {
 
     /// Tries until it succeeds, for at most so long (`None`: for ever). `ETIMEDOUT`; `EINTR`, and the wait can go on.
     pub fn wait(&mut self, message: &mut Message<'_>, limit: Option<Duration>) -> Result<()> {
-        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+        let deadline = deadline_in(limit);
         loop {
             match self.attempt(message) {
                 Err(Error::AGAIN) => self.bell.0.wait(time_left(deadline))?,

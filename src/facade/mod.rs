@@ -4,9 +4,9 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`transfer.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, inproc_registry, runtime, endpoints, pipes, peers,
-//! alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · socket · context, transfer, futures, binding,
-//! inproc, events, close, poll, device, snapshot, description · session, process.
+//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, inproc_registry, handshakes, runtime,
+//! endpoints, pipes, peers, alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · socket · close,
+//! context, transfer, binding, inproc, events, poll, device, snapshot, description · session, process, futures.
 
 mod alarm;
 mod binding;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::core::{Error, Result};
+use crate::reactor::deadline_in;
 use crate::sys::descriptor::borrow;
 use crate::sys::eventfd::EventFd;
 
@@ -107,7 +108,7 @@ impl Monitor {
     /// The next event; waits for one for at most `timeout` (`None`: for ever). `EAGAIN`: there is none, and the timeout is zero;
     /// `ETIMEDOUT`; `EINTR`; `EBADF`: the socket is closed, and all has been read.
     pub fn next(&self, timeout: Option<Duration>) -> Result<Event> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = deadline_in(timeout);
         loop {
             if let Some(outcome) = self.queue().take() {
                 return outcome;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::core::{ContextId, Error, Readiness, Result};
+use crate::reactor::deadline_in;
 use crate::reactor::parker::Parker;
 use crate::reactor::{WaitMode, time_left};
 use crate::sys::futex::Slept;
@@ -68,7 +69,7 @@ impl<'a> Probe<'a> {
 /// Waits until one of the sockets is ready, or for `timeout` (`None`: for ever); gives how many are. A socket that is closed meanwhile is
 /// ready for all that is asked about. `EINTR`; `EBADF` if one is closed already. All probes must belong to one session.
 pub fn poll(probes: &mut [Probe<'_>], timeout: Option<Duration>) -> Result<usize> {
-    let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let deadline = deadline_in(timeout);
     let Some(runtime) = probes.first().map(|probe| probe.socket.runtime().clone()) else {
         return sleep_until(deadline);
     };

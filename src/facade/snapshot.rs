@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::statistics::Statistics;
 use crate::core::{Error, Result};
-use crate::reactor::WaitMode;
+use crate::reactor::{WaitMode, deadline_in};
 
 use super::monitor::Monitor;
 use super::socket::EngineSocket;
@@ -22,7 +22,7 @@ impl EngineSocket {
     /// Waits until at least `count` peers are there (greeted, and taken by the protocol), for at most `timeout` (`None`: for
     /// ever). `ETIMEDOUT`, `EINTR`, `EBADF` when the socket is closed.
     pub fn wait_peers(&self, count: u64, timeout: Option<Duration>) -> Result<()> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = deadline_in(timeout);
         let mode = WaitMode { polls: self.polls(), spins: false, ..WaitMode::POLLING };
         self.runtime().reactor.wait_for(deadline, mode, |me, stay| {
             self.with(|state| {

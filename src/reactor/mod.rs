@@ -79,6 +79,11 @@ pub enum Request {
     Flush(StreamToFlush),
 }
 
+/// The instant so far from now; `None` is never, and so is what lies beyond the clock.
+pub fn deadline_in(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
 /// From now to a deadline; nothing if that is over. `None`: there is none.
 pub fn time_left(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|at| at.saturating_duration_since(Instant::now()))

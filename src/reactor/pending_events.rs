@@ -26,7 +26,7 @@ pub struct PendingEvent {
     pub key: u64,
     pub ready: Ready,
     /// How often it was put off.
-    pub deferred: u8,
+    pub put_off: u8,
 }
 
 /// Nothing is told under its lock: the one who tells may be held up.
@@ -57,10 +57,10 @@ impl PendingEvents {
     }
 
     pub fn tell(&self, event: PendingEvent, busy: Busy) {
-        if busy == Busy::Defer && event.deferred < PATIENCE && event.source.is_busy() {
+        if busy == Busy::Defer && event.put_off < PATIENCE && event.source.is_busy() {
             let mut all = self.events.lock();
             self.some.store(true, Ordering::Relaxed);
-            all.push(PendingEvent { deferred: event.deferred + 1, ..event });
+            all.push(PendingEvent { put_off: event.put_off + 1, ..event });
         } else {
             event.source.ready(event.key, event.ready);
         }

@@ -79,7 +79,7 @@ impl Reactor {
             let token = event.data.u64();
             rung |= token == BELL;
             if let Some((source, key)) = self.sources.find(token) {
-                self.pending.tell(PendingEvent { source, key, ready: ready(event), deferred: 0 }, busy);
+                self.pending.tell(PendingEvent { source, key, ready: ready(event), put_off: 0 }, busy);
             }
         }
         Ok(rung)

@@ -215,7 +215,7 @@ impl StreamPipe {
         true
     }
 
-    /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is `in_stream`, when
+    /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is part of a stream, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
     pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, Flusher) {
         if !self.is_active() {

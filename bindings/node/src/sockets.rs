@@ -254,8 +254,8 @@ impl NativeSocket {
     #[napi]
     pub fn close(&self, operation: u32) -> i32 {
         match self.start_closing() {
-            Ok(Some(farewell)) => {
-                wait_elsewhere(farewell, Some((self.watching.hub().post(), operation)));
+            Ok(Some(socket)) => {
+                wait_elsewhere(socket, Some((self.watching.hub().post(), operation)));
                 0
             }
             Ok(None) => {
@@ -327,8 +327,8 @@ impl Drop for NativeSocket {
     /// A socket that was forgotten, or that the end of a worker closes. At the end of the process nobody waits here: what was
     /// accepted is handed over by the library's own end.
     fn drop(&mut self) {
-        if let Ok(Some(farewell)) = self.start_closing() {
-            wait_elsewhere(farewell, None);
+        if let Ok(Some(socket)) = self.start_closing() {
+            wait_elsewhere(socket, None);
         }
     }
 }
@@ -339,9 +339,9 @@ type Waiting = (Closing, Option<(Post, u32)>);
 /// when there are none.
 static CLOSING: Mutex<(Vec<Waiting>, bool)> = Mutex::new((Vec::new(), false));
 
-fn wait_elsewhere(farewell: Closing, then: Option<(Post, u32)>) {
+fn wait_elsewhere(socket: Closing, then: Option<(Post, u32)>) {
     let mut closing = CLOSING.lock().unwrap_or_else(PoisonError::into_inner);
-    closing.0.push((farewell, then));
+    closing.0.push((socket, then));
     if !closing.1 {
         closing.1 = thread::Builder::new().name("millrace-close".into()).spawn(wait_for_all).is_ok();
         if !closing.1 {
@@ -366,8 +366,8 @@ fn wait_for_all() {
     }
 }
 
-fn finish((farewell, then): Waiting) {
-    farewell.wait();
+fn finish((socket, then): Waiting) {
+    socket.wait();
     if let Some((post, operation)) = then {
         post.send(Task::outcome(operation, 0));
     }

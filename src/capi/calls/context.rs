@@ -1,6 +1,6 @@
 use std::ffi::c_int;
 
-use crate::capi::errno::guard_slow;
+use crate::capi::errno::slow_boundary;
 use crate::capi::table;
 use crate::facade::Context;
 
@@ -20,7 +20,7 @@ use crate::facade::Context;
 /// ENOTSUP (a context, a raw socket, or one of another type), EMFILE (too many), ETERM. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_context(s: c_int) -> c_int {
-    guard_slow(|| table::open_context(s))
+    slow_boundary(|| table::open_context(s))
 }
 
 /// Gives up what was asked last on a socket or context, as if it had not been: replies and answers to it are dropped, it is not
@@ -29,5 +29,5 @@ pub extern "C" fn nnx_context(s: c_int) -> c_int {
 /// socket, or one of another type). Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_cancel(s: c_int) -> c_int {
-    guard_slow(|| table::with(s, Context::cancel).map(|()| 0))
+    slow_boundary(|| table::with(s, Context::cancel).map(|()| 0))
 }

@@ -1,7 +1,7 @@
 use std::ffi::c_int;
 use std::sync::Arc;
 
-use crate::capi::errno::guard_slow;
+use crate::capi::errno::slow_boundary;
 use crate::capi::table;
 use crate::core::{Error, Result};
 use crate::facade::{self, EngineSocket};
@@ -13,7 +13,7 @@ use crate::facade::{self, EngineSocket};
 /// when both directions have failed. Any thread. (2.10)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_device(s1: c_int, s2: c_int) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         // The sockets are not held, or nn_close of the one would wait for the close of the other.
         match (s1 >= 0, s2 >= 0) {
             (true, true) => Err(facade::device(&socket(s1)?, &socket(s2)?)),

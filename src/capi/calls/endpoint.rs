@@ -1,6 +1,6 @@
 use std::ffi::{c_char, c_int};
 
-use crate::capi::errno::guard_slow;
+use crate::capi::errno::slow_boundary;
 use crate::capi::{pointers, table};
 
 /// Makes a socket reachable at addr: "inproc://name", "ipc://path", "abstract://name", "tcp://interface:port" (* for
@@ -11,7 +11,7 @@ use crate::capi::{pointers, table};
 /// leaving nothing behind. addr is not kept. Any thread. (2.3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_bind(s: c_int, addr: *const c_char) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         table::with_socket(s, |socket| {
             // SAFETY: a non-null `addr` is a string that nobody changes meanwhile.
             socket.bind(unsafe { pointers::text(addr) }?)
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn nn_bind(s: c_int, addr: *const c_char) -> c_int {
 /// thread. (2.3)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_connect(s: c_int, addr: *const c_char) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         table::with_socket(s, |socket| {
             // SAFETY: a non-null `addr` is a string that nobody changes meanwhile.
             socket.connect(unsafe { pointers::text(addr) }?)
@@ -41,5 +41,5 @@ pub unsafe extern "C" fn nn_connect(s: c_int, addr: *const c_char) -> c_int {
 /// (no such endpoint). Any thread. (2.4)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_shutdown(s: c_int, how: c_int) -> c_int {
-    guard_slow(|| table::with_socket(s, |socket| socket.shutdown(how).map(|()| 0)))
+    slow_boundary(|| table::with_socket(s, |socket| socket.shutdown(how).map(|()| 0)))
 }

@@ -1,7 +1,7 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::sync::Arc;
 
-use crate::capi::errno::guard_slow;
+use crate::capi::errno::slow_boundary;
 use crate::core::Error;
 use crate::facade::{Level, Sink, set_logging};
 
@@ -29,7 +29,7 @@ pub extern "C" fn nnx_log(
     callback: Option<unsafe extern "C" fn(level: c_int, text: *const c_char, user: *mut c_void)>,
     user: *mut c_void,
 ) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         let level = usize::try_from(level).ok().and_then(|level| Level::ALL.get(level)).ok_or(Error::INVALID)?;
         let user = LogUser(user);
         let sink = callback.map(|callback| -> Sink {

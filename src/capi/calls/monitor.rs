@@ -1,7 +1,7 @@
 use std::ffi::{c_char, c_int, c_void};
 use std::time::{Duration, SystemTime};
 
-use crate::capi::errno::guard_slow;
+use crate::capi::errno::slow_boundary;
 use crate::capi::headers::monitor::*;
 use crate::capi::{monitors, pointers, table};
 use crate::core::{Error, Result};
@@ -12,7 +12,7 @@ use crate::facade::{Event, EventKind, metrics};
 /// thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_monitor(s: c_int) -> c_int {
-    guard_slow(|| table::with_socket(s, |socket| monitors::add(socket.monitor()?)))
+    slow_boundary(|| table::with_socket(s, |socket| monitors::add(socket.monitor()?)))
 }
 
 /// Stores the next event in event, whose size is size (sizeof *event); waits for it for at most timeout milliseconds, negative: for
@@ -21,7 +21,7 @@ pub extern "C" fn nnx_monitor(s: c_int) -> c_int {
 /// header). Any thread; several may share the events.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_monitor_next(m: c_int, event: *mut nnx_event, size: usize, timeout: c_int) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         if event.is_null() {
             return Err(Error::FAULT);
         }
@@ -38,14 +38,14 @@ pub unsafe extern "C" fn nnx_monitor_next(m: c_int, event: *mut nnx_event, size:
 /// ends with the monitor. Fails with EBADF. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_monitor_fd(m: c_int) -> c_int {
-    guard_slow(|| monitors::get(m).map(|monitor| monitor.fd()))
+    slow_boundary(|| monitors::get(m).map(|monitor| monitor.fd()))
 }
 
 /// Ends a monitor, and forgets its events. A thread that waits in nnx_monitor_next is woken, and gets EBADF. Returns 0, or -1 with
 /// EBADF. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_monitor_close(m: c_int) -> c_int {
-    guard_slow(|| monitors::remove(m).map(|()| 0))
+    slow_boundary(|| monitors::remove(m).map(|()| 0))
 }
 
 /// Waits until at least n peers of a socket are there, for at most timeout milliseconds, negative: for ever. A peer is there when it
@@ -53,7 +53,7 @@ pub extern "C" fn nnx_monitor_close(m: c_int) -> c_int {
 /// socket is closed meanwhile), EINVAL (n is negative), ETIMEDOUT, EINTR (a signal). Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn nnx_wait_peers(s: c_int, n: c_int, timeout: c_int) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         let count = u64::try_from(n).map_err(|_| Error::INVALID)?;
         table::with_socket(s, |socket| socket.wait_peers(count, milliseconds(timeout)).map(|()| 0))
     })
@@ -65,7 +65,7 @@ pub extern "C" fn nnx_wait_peers(s: c_int, n: c_int, timeout: c_int) -> c_int {
 /// thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_endpoint_address(s: c_int, endpoint: c_int, buf: *mut c_char, len: usize) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         let address = table::with_socket(s, |socket| socket.endpoint_address(endpoint))?;
         // SAFETY: `buf` has room for `len` bytes.
         unsafe { store_text(buf, len, &address) }
@@ -80,7 +80,7 @@ pub unsafe extern "C" fn nnx_endpoint_address(s: c_int, endpoint: c_int, buf: *m
 #[cfg(feature = "json")]
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_describe(s: c_int, buf: *mut c_char, len: usize) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         let description = table::with_socket(s, |socket| socket.describe())?;
         // SAFETY: `buf` has room for `len` bytes.
         unsafe { store_text(buf, len, description.as_bytes()) }
@@ -94,7 +94,7 @@ pub unsafe extern "C" fn nnx_describe(s: c_int, buf: *mut c_char, len: usize) ->
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnx_metrics(buf: *mut c_char, len: usize) -> c_int {
     // SAFETY: `buf` has room for `len` bytes.
-    guard_slow(|| unsafe { store_text(buf, len, metrics(&table::all()).as_bytes()) })
+    slow_boundary(|| unsafe { store_text(buf, len, metrics(&table::all()).as_bytes()) })
 }
 
 /// As C gives it; negative is for ever.

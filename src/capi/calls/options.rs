@@ -1,6 +1,6 @@
 use std::ffi::{c_int, c_void};
 
-use crate::capi::errno::guard_slow;
+use crate::capi::errno::slow_boundary;
 use crate::capi::{pointers, table};
 use crate::core::{Error, Result};
 use crate::facade::OptionValue;
@@ -18,7 +18,7 @@ pub unsafe extern "C" fn nn_setsockopt(
     optval: *const c_void,
     optvallen: usize,
 ) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         table::with(s, |socket| {
             // SAFETY: a non-null `optval` has `optvallen` bytes that nobody changes meanwhile.
             let value = unsafe { pointers::bytes(optval, optvallen) }?;
@@ -40,7 +40,7 @@ pub unsafe extern "C" fn nn_getsockopt(
     optval: *mut c_void,
     optvallen: *mut usize,
 ) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         table::with(s, |socket| {
             if optval.is_null() {
                 return Err(Error::FAULT);

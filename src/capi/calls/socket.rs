@@ -1,6 +1,6 @@
 use std::ffi::c_int;
 
-use crate::capi::errno::guard_slow;
+use crate::capi::errno::slow_boundary;
 use crate::capi::headers::nn::{AF_SP, AF_SP_RAW};
 use crate::capi::table;
 use crate::core::Error;
@@ -14,7 +14,7 @@ use crate::core::Error;
 /// (protocol). Any thread. (2.1)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_socket(domain: c_int, protocol: c_int) -> c_int {
-    guard_slow(|| {
+    slow_boundary(|| {
         let raw = match domain {
             AF_SP => Ok(false),
             AF_SP_RAW => Ok(true),
@@ -31,7 +31,7 @@ pub extern "C" fn nn_socket(domain: c_int, protocol: c_int) -> c_int {
 /// socket, or another thread is closing it). Any thread. (2.2)
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_close(s: c_int) -> c_int {
-    guard_slow(|| table::close(s).map(|()| 0))
+    slow_boundary(|| table::close(s).map(|()| 0))
 }
 
 /// Closes all sockets as nn_close does, and makes every later nn_socket fail with ETERM. Returns when all are
@@ -40,7 +40,7 @@ pub extern "C" fn nn_close(s: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn nn_term() {
     // It has nothing to say: a failure is in errno only.
-    let _: c_int = guard_slow(|| {
+    let _: c_int = slow_boundary(|| {
         table::terminate();
         Ok(0)
     });

@@ -126,7 +126,7 @@ pub fn forget() {
 /// Runs one call of the C interface: an error, or a panic, becomes the failure value, an errno and a text. A caller with little stack
 /// lends its thread, and the call has a stack of its own.
 pub fn boundary<T: Returned>(call: impl FnOnce() -> Result<T>) -> T {
-    let returned = errno::guard_slow(|| {
+    let returned = errno::slow_boundary(|| {
         let _fuse = Fuse;
         with_enough(call).map(T::ok).map_err(|failure| {
             remember(&failure.text);

@@ -7,20 +7,20 @@ use crate::capi::errno;
 
 /// A return type of the interface, on its way through [`errno::boundary`].
 pub trait Returned: Sized {
-    type Guarded: errno::Returned;
-    fn ok(self) -> Self::Guarded;
-    fn from(guarded: Self::Guarded) -> Self;
+    type Across: errno::Returned;
+    fn ok(self) -> Self::Across;
+    fn from(crossed: Self::Across) -> Self;
 }
 
 macro_rules! as_it_is {
     ($($type:ty),*) => {
         $(impl Returned for $type {
-            type Guarded = $type;
+            type Across = $type;
             fn ok(self) -> $type {
                 self
             }
-            fn from(guarded: $type) -> $type {
-                guarded
+            fn from(crossed: $type) -> $type {
+                crossed
             }
         })*
     };
@@ -44,11 +44,11 @@ impl errno::Returned for Handle {
 }
 
 impl Returned for u64 {
-    type Guarded = Handle;
+    type Across = Handle;
     fn ok(self) -> Handle {
         Handle(self)
     }
-    fn from(guarded: Handle) -> u64 {
-        guarded.0
+    fn from(crossed: Handle) -> u64 {
+        crossed.0
     }
 }

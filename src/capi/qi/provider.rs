@@ -101,10 +101,22 @@ pub unsafe extern "C" fn nnqi_provider_statistics(
 ) -> c_int {
     boundary(|| {
         let provider = PROVIDERS.get(provider)?;
-        let found = nnqi_server_statistics::of(provider.statistics(), provider.workers());
+        let found = nnqi_server_statistics::of(provider.statistics());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })
+}
+
+/// As nnqi_server_memory, of what a provider serves: -1 with EBADF. Any thread. (11)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_provider_memory(provider: nnqi_provider) -> i64 {
+    boundary(|| Ok(i64::try_from(PROVIDERS.get(provider)?.statistics().memory).unwrap_or(i64::MAX)))
+}
+
+/// As nnqi_server_workers, of what a provider serves: -1 with EBADF. Any thread. (11)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_provider_workers(provider: nnqi_provider) -> c_int {
+    boundary(|| Ok(c_int::try_from(PROVIDERS.get(provider)?.workers()).unwrap_or(c_int::MAX)))
 }
 
 /// Takes all services of a provider back and ends its connections; waits until the code of methods has returned, as nnqi_server_close,

@@ -33,22 +33,16 @@ pub struct nnqi_server_statistics {
     pub exports: u64,
     /// Events that the open connections have lost because they do not read.
     pub events_dropped: u64,
-    /// Bytes in use of what its connections may keep in memory together (memory_limit), in steps of 16 KiB.
-    pub memory: u64,
-    /// Threads that methods run on now, busy or idle (max_workers).
-    pub workers: u64,
 }
 
 impl nnqi_server_statistics {
-    pub(super) fn of(counts: ServerStatistics, workers: usize) -> nnqi_server_statistics {
+    pub(super) fn of(counts: ServerStatistics) -> nnqi_server_statistics {
         nnqi_server_statistics {
             connections: counts.connections as u64,
             pending_calls: counts.pending_calls as u64,
             subscriptions: counts.subscriptions as u64,
             exports: counts.exports as u64,
             events_dropped: counts.events_dropped,
-            memory: counts.memory as u64,
-            workers: workers as u64,
         }
     }
 }
@@ -154,10 +148,23 @@ pub unsafe extern "C" fn nnqi_server_reach(
 pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
     boundary(|| {
         let server = SERVERS.get(server)?;
-        let found = nnqi_server_statistics::of(server.statistics(), server.workers());
+        let found = nnqi_server_statistics::of(server.statistics());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })
+}
+
+/// Bytes in use of what a server's connections may keep in memory together (memory_limit), in steps of 16 KiB; -1 with EBADF. Any
+/// thread. (11)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_server_memory(server: nnqi_server) -> i64 {
+    boundary(|| Ok(i64::try_from(SERVERS.get(server)?.statistics().memory).unwrap_or(i64::MAX)))
+}
+
+/// Threads that a server's methods run on now, busy or idle (max_workers); -1 with EBADF. Any thread. (11)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_server_workers(server: nnqi_server) -> c_int {
+    boundary(|| Ok(c_int::try_from(SERVERS.get(server)?.workers()).unwrap_or(c_int::MAX)))
 }
 
 /// Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what

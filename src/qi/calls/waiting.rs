@@ -1,18 +1,13 @@
 //! Waiting for what another thread, or this one while it polls, brings about.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::core::Result;
 use crate::qi::endpoint::{EndPoint, may_wait};
 use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, WaitMode};
 use crate::sys::sync::Mutex;
-
-/// The instant so far from now; `None` is never, and so is what lies beyond the clock.
-pub fn deadline_in(timeout: Option<Duration>) -> Option<Instant> {
-    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
-}
 
 /// Waits until `look` gives something ([`Reactor::wait_for`]). With an end point, what was sent is flushed first, and this thread polls while
 /// it waits: what it waits for is in a hurry. Without, the I/O thread does. `ETIMEDOUT`, `EBADF`; `EDEADLK` on the thread that reads a

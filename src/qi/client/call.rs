@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::core::Error;
 use crate::qi::calls::requester::{Outcome, Reply, Requester};
-use crate::qi::calls::waiting::{Slot, deadline_in};
+use crate::qi::calls::waiting::Slot;
 use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::convert::convert;
 use crate::qi::endpoint::WhenFull;
 use crate::qi::message::Header;
 use crate::qi::payload::PayloadError;
 use crate::qi::signature::Signature;
-use crate::reactor::time_left;
+use crate::reactor::{deadline_in, time_left};
 
 /// How a call is made.
 #[derive(Clone, Debug, Default)]

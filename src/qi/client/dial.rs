@@ -13,13 +13,13 @@ use crate::qi::endpoint::{
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::payload::PayloadError;
 use crate::qi::value::Reader;
-use crate::reactor::Reactor;
 use crate::reactor::parker::Parker;
+use crate::reactor::{Reactor, deadline_in};
 use crate::sys::sync::Mutex;
 
 use super::authentication::{Authentication, AuthenticationStep, Credentials};
 use crate::qi::calls::Connection;
-use crate::qi::calls::waiting::{Slot, deadline_in};
+use crate::qi::calls::waiting::Slot;
 use crate::qi::calls::{CallError, Result};
 
 /// What connections are made with.

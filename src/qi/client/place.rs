@@ -9,12 +9,13 @@ use bytes::Bytes;
 
 use crate::qi::actions::{MAIN_OBJECT, META_OBJECT};
 use crate::qi::calls::requester::{Target, Waiter};
-use crate::qi::calls::waiting::{Slot, deadline_in};
+use crate::qi::calls::waiting::Slot;
 use crate::qi::calls::{CallError, Connection, RemoteObject, Result};
 use crate::qi::message::Flags;
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::signature::Signature;
 use crate::qi::value::Writer;
+use crate::reactor::deadline_in;
 
 use super::call::{Expected, PendingCall};
 

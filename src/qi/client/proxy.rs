@@ -9,7 +9,6 @@ use bytes::Bytes;
 use crate::qi::actions::{PROPERTIES, PROPERTY, SET_PROPERTY};
 use crate::qi::calls::coding;
 use crate::qi::calls::requester::{Target, Waiter};
-use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Connection, Received, RemoteObject, Result};
 use crate::qi::convert::resolve;
 use crate::qi::endpoint::WhenFull;
@@ -19,6 +18,7 @@ use crate::qi::payload::PayloadError;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::typed::{Arguments, FromValue, value_to};
 use crate::qi::value::{Text, Value, Writer};
+use crate::reactor::deadline_in;
 
 use super::call::{CallOptions, Canceler, Expected, PendingCall};
 use super::changes::ChangeCounter;

@@ -26,8 +26,8 @@ use super::retry::{Backoff, Retry};
 use super::session_core::Core;
 use super::state::ProxyState;
 use super::subscription_state::SubscriptionState;
-use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Result};
+use crate::reactor::deadline_in;
 
 /// Starts the thread that looks after a session. It ends with it.
 pub(super) fn start(core: &Arc<Core>, backoff: Backoff) -> Result<()> {

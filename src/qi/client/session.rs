@@ -4,9 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Connection, Result};
 use crate::qi::meta::ServiceInfo;
+use crate::reactor::deadline_in;
 
 use super::directory::Directory;
 use super::notices::Notice;

@@ -9,7 +9,6 @@ use crate::core::Error;
 use crate::qi::address::{Endpoint, Reach};
 use crate::qi::calls::registering::join;
 use crate::qi::calls::registrations::Key as Registration;
-use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CALL_TIMEOUT, CallError, Connection, Result};
 use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken};
 use crate::qi::machine::machine_ids;
@@ -17,6 +16,7 @@ use crate::qi::message::Message;
 use crate::qi::meta::ServiceInfo;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Reader;
+use crate::reactor::deadline_in;
 use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, time_left};
 use crate::sys::interface::all_addresses;
@@ -117,7 +117,7 @@ pub(in crate::qi) trait ConnectionObserver: Send + Sync {
 #[derive(Default)]
 struct SessionState {
     link: Option<Link>,
-    book: Connections<Arc<Connection>>,
+    connections: Connections<Arc<Connection>>,
     services: HashMap<String, ServiceInfo>,
     proxies: Vec<Weak<ProxyState>>,
     reconnections: u64,
@@ -202,9 +202,9 @@ impl Core {
         state.reconnections += u64::from(again.is_some());
         state.services.clear();
         for address in [connection.endpoint().peer(), connection.url()] {
-            state.book.add(ConnectionKey::Address(machine.clone(), address.to_owned()), Arc::clone(&connection));
+            state.connections.add(ConnectionKey::Address(machine.clone(), address.to_owned()), Arc::clone(&connection));
         }
-        state.book.add(ConnectionKey::Service(DIRECTORY_NAME.into()), connection);
+        state.connections.add(ConnectionKey::Service(DIRECTORY_NAME.into()), connection);
         drop(state);
         if again.is_some() {
             self.begin_anew();
@@ -223,7 +223,7 @@ impl Core {
     /// After a reconnection. The directory may be another one, which gives the ids of old to other services: all are looked for
     /// again, also where the way to them is not lost. What has failed before may succeed now.
     fn begin_anew(&self) {
-        let connections = self.state.lock().book.all();
+        let connections = self.state.lock().connections.all();
         connections.iter().for_each(|connection| connection.metas().lock().clear());
         for proxy in self.proxies() {
             proxy.remove();
@@ -339,8 +339,8 @@ impl Core {
     fn known(&self, info: &ServiceInfo) -> Option<Arc<Connection>> {
         let (found, gone) = {
             let mut state = self.state.lock();
-            let gone = state.book.remove(|connection| !connection.is_open());
-            (state.book.find(info), gone)
+            let gone = state.connections.remove(|connection| !connection.is_open());
+            (state.connections.find(info), gone)
         };
         drop(gone);
         found
@@ -396,8 +396,8 @@ impl Core {
             return Err(Error::NOT_CONNECTED.into());
         }
         let machine = info.machine_id.lossy().into_owned();
-        state.book.add(ConnectionKey::Address(machine, connection.url().to_owned()), Arc::clone(&connection));
-        state.book.add(ConnectionKey::Service(info.name.lossy().into_owned()), Arc::clone(&connection));
+        state.connections.add(ConnectionKey::Address(machine, connection.url().to_owned()), Arc::clone(&connection));
+        state.connections.add(ConnectionKey::Service(info.name.lossy().into_owned()), Arc::clone(&connection));
         Ok(connection)
     }
 
@@ -416,7 +416,7 @@ impl Core {
             let mut state = self.state.lock();
             state.closed = true;
             state.services.clear();
-            (state.book.remove(|_| true), std::mem::take(&mut state.dialling))
+            (state.connections.remove(|_| true), std::mem::take(&mut state.dialling))
         };
         dialling.iter().for_each(|thread| self.reactor.notify(thread));
         connections.iter().for_each(|connection| connection.close());

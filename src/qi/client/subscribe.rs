@@ -10,12 +10,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::core::Error;
-use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CallError, Result};
 use crate::qi::endpoint::contained;
 use crate::qi::endpoint::ring::DEFAULT_BYTES;
 use crate::qi::signature::Signature;
 use crate::qi::typed::FromValue;
+use crate::reactor::deadline_in;
 use crate::sys::sync::Mutex;
 
 use super::place::Place;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::core::Error;
 use crate::qi::calls::registering::{join, leave};
 use crate::qi::calls::registrations::Key;
-use crate::qi::calls::waiting::{deadline_in, wait_for};
+use crate::qi::calls::waiting::wait_for;
 use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::endpoint::ring::{Ring, Wakes, Weigh};
 use crate::qi::endpoint::{Budget, EndPoint, Failure, Next, Pattern, Reason, Taken};
@@ -16,7 +16,7 @@ use crate::qi::payload::{PayloadError, read_arguments};
 use crate::qi::signature::Signature;
 use crate::qi::typed::{FromValue, value_to};
 use crate::qi::value::Reader;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, deadline_in};
 use crate::sys::sync::Mutex;
 
 use super::origin::Origin;

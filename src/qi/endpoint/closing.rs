@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::core::Result;
-use crate::reactor::{Polled, WaitMode};
+use crate::reactor::{Polled, WaitMode, deadline_in};
 
 use super::budget::QUANTUM;
 use super::failure::Reason;
@@ -49,7 +49,7 @@ impl EndPoint {
     /// Waits until the connection is over, its handlers have ended and what was accepted before [`EndPoint::close`] is with the
     /// kernel or lost, but for at most `timeout` (`None`: for ever). `ETIMEDOUT`, `EINTR`; `EDEADLK` on the reading thread.
     pub fn wait_closed(&self, timeout: Option<Duration>) -> Result<()> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = deadline_in(timeout);
         self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
             let mut output = self.output.lock();
             output.close_waiters.retain(|other| !Arc::ptr_eq(other, me));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::core::Error;
 use crate::qi::address::Endpoint;
+use crate::reactor::deadline_in;
 use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, WaitMode};
 use crate::transport::pipe::Ready;
@@ -72,7 +73,7 @@ impl EndPoint {
             }
             Ok(WithoutHandshake(Arc::clone(endpoint)))
         };
-        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let end = deadline_in(timeout);
         let until = Until { end, given_up: &|| false };
         match EndPoint::connect_first(reactor, &[address], config, until, begin) {
             Ok(connected) => Ok(connected.0),

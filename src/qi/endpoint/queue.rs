@@ -5,10 +5,10 @@
 use std::fmt;
 use std::os::fd::RawFd;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::Result;
-use crate::reactor::{Reactor, WaitMode};
+use crate::reactor::{Reactor, WaitMode, deadline_in};
 use crate::sys::sync::Mutex;
 
 use super::filter::Filter;
@@ -66,7 +66,7 @@ impl Queue {
         }
         reentrancy::may_wait()?;
         self.flush();
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = deadline_in(timeout);
         self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
             let mut wakes = Wakes::new();
             let next = self.ring.take_or_wait(me, stay, &mut wakes);

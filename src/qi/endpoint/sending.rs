@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::core::{Error, Result};
 use crate::qi::message::Message;
+use crate::reactor::deadline_in;
 use crate::reactor::parker::Parker;
 use crate::reactor::{Request, StreamToFlush, WaitMode};
 use crate::transport::coalescing::Flusher;
@@ -64,7 +65,7 @@ impl EndPoint {
             }
             WhenFull::Block(timeout) => {
                 reentrancy::may_wait()?;
-                let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+                let deadline = deadline_in(timeout);
                 self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
                     self.try_send(message, size, in_stream, Some((me, stay)))
                 })?

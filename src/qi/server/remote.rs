@@ -11,7 +11,6 @@ use bytes::Bytes;
 use crate::qi::actions::{MAIN_OBJECT, META_OBJECT};
 use crate::qi::calls::coding::encode_arguments;
 use crate::qi::calls::requester::{Outcome, Requester, Target};
-use crate::qi::calls::waiting::deadline_in;
 use crate::qi::calls::{CALL_TIMEOUT, CallError, Received, RemoteObject};
 use crate::qi::convert::resolve;
 use crate::qi::endpoint::{EndPoint, WhenFull, may_wait};
@@ -19,6 +18,7 @@ use crate::qi::message::{Flags, Header};
 use crate::qi::meta::{MetaError, MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Uid, Value, Writer};
+use crate::reactor::deadline_in;
 use crate::sys::sync::Mutex;
 
 use super::export::{Exported, Granted};

@@ -6,7 +6,7 @@ use crate::reactor::pending_events::{Busy, PendingEvent, PendingEvents};
 use crate::transport::pipe::Ready;
 
 fn event(source: &Arc<Fake>, key: u64) -> PendingEvent {
-    PendingEvent { source: Arc::<Fake>::clone(source), key, ready: Ready::default(), deferred: 0 }
+    PendingEvent { source: Arc::<Fake>::clone(source), key, ready: Ready::default(), put_off: 0 }
 }
 
 fn busy() -> Arc<Fake> {

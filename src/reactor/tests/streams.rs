@@ -112,15 +112,15 @@ fn what_trickles_is_flushed_by_every_look() {
 #[test]
 fn streams_flow_together_and_none_grows_old() {
     let mut rig = Rig::new();
-    let pulses: Vec<WriteCounters> = (0..8).map(|key| rig.add(key)).collect();
+    let counters_of: Vec<WriteCounters> = (0..8).map(|key| rig.add(key)).collect();
     assert_eq!(rig.look().len(), 8);
     let begin = rig.now;
     let mut flushed = Vec::new();
     while rig.now - begin < 2 * MS + LOOK {
-        for counters in &pulses {
+        for counters in &counters_of {
             rig.append(counters, 1.01 / 8.0);
         }
-        pulses[0].flushed();
+        counters_of[0].flushed();
         flushed = rig.look();
         assert!(flushed.is_empty() || rig.now - begin >= 2 * MS);
     }
