@@ -149,7 +149,7 @@ static void forks(void) {
     CLOSE(s[0], s[1]);
 }
 
-/* What a peer gets is the greeting, and no line of the log, if its connection is the next descriptor 2. */
+/* What a peer gets is the greeting, and no line of the log, if its connection would be the next descriptor 2. */
 static void closed(void) {
     int s = open_socket(NN_PAIR);
     address at = bind_fresh(s, TCP);
@@ -162,7 +162,7 @@ static void closed(void) {
     CHECK_OK(connect(peer_limited(peer), (struct sockaddr *)&name, length));
     peer_handshake(peer, NN_PAIR);
     WAIT(connections(s) == 1);
-    CHECK(fcntl(STDERR_FILENO, F_GETFD) >= 0); /* it is that connection */
+    CHECK(fcntl(STDERR_FILENO, F_GETFD) < 0); /* the connection has had that number, and been given another */
     come_and_go(s);
     CHECK_OK(nnx_log(NN_LOG_DEBUG, NULL, NULL));
     come_and_go(s);
@@ -219,7 +219,6 @@ static void broken(void) {
     CLOSE(s);
 }
 
-/* Names and addresses cannot make lines of their own, or colour a terminal. */
 /* Lines that are under way when the log is turned off go nowhere, and not to where nobody has asked for them. */
 static void turned_off(void) {
     int ends[2];
@@ -243,6 +242,7 @@ static void turned_off(void) {
     CHECK_EQ(read(ends[0], heard, sizeof heard), -1);
 }
 
+/* Names and addresses cannot make lines of their own, or colour a terminal. */
 static void control_characters(void) {
     CONTEXT("control characters");
     CHECK_OK(nnx_log(NN_LOG_INFO, hear, heard));

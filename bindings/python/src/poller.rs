@@ -25,7 +25,7 @@ pub fn poll(py: Python<'_>, sockets: Vec<(PyRef<'_, RawSocket>, i32)>, timeout: 
             present.iter().map(|(socket, events)| Probe::of(socket, want(*events))).collect();
         let mut probes = probes?;
         internals::poll(&mut probes, left)?;
-        // What is closed is as ready as can be; what others are ready for comes first.
+        // What is closed meanwhile is as ready as can be; what others are ready for comes first.
         let of_others = probes.iter().any(|probe| !probe.is_closed && (probe.ready.recv || probe.ready.send));
         if !of_others && probes.iter().any(|probe| probe.is_closed) {
             return Err(Error::BAD_FD);
