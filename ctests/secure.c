@@ -1,8 +1,10 @@
 /* millrace/tls.h: tls+tcp and wss from C, what is refused, and when. */
+#include "blocked.h"
 #include "wire.h"
 
 #include <millrace/monitor.h>
 #include <millrace/tls.h>
+#include <sys/stat.h>
 
 #include "tls.h"
 
@@ -178,6 +180,34 @@ static void options(void) {
     CLOSE(s);
 }
 
+static char fifo[256];
+
+static int read_fifo(int s) { return nn_setsockopt(s, NN_TLS, NN_TLS_CA_FILE, fifo, strlen(fifo)); }
+
+/* A file that takes long to be read, as on a network that hangs, holds up its own call and nothing else. */
+static void a_file_that_hangs(void) {
+    CONTEXT("a file that hangs");
+    snprintf(fifo, sizeof(fifo), "%s/hangs.pem", directory);
+    CHECK_OK(mkfifo(fifo, 0600));
+    int s = open_socket(NN_PAIR), a = open_socket(NN_PAIR), b = open_socket(NN_PAIR), peer = open_socket(NN_PAIR);
+    address at = bind_fresh(s, TCP);
+    join(a, b, TCP);
+    struct blocked blocked;
+    block(&blocked, read_fifo, s);
+    connect_and_wait(peer, s, at.text);
+    SEND(peer, "s goes on");
+    RECV(s, "s goes on");
+    SEND(a, "so do others");
+    RECV(b, "so do others");
+    int writer = open(fifo, O_WRONLY | O_CLOEXEC);
+    CHECK(writer >= 0);
+    CHECK_EQ(write(writer, certificate, strlen(certificate)), (ssize_t)strlen(certificate));
+    close(writer);
+    CHECK_BLOCKED(&blocked, 0, 0);
+    CHECK_OK(unlink(fifo));
+    CLOSE(s, a, b, peer);
+}
+
 int main(void) {
     start();
     messages("tls+tcp");
@@ -185,5 +215,6 @@ int main(void) {
     strangers();
     options();
     what_pem_wraps();
+    a_file_that_hangs();
     return finish();
 }

@@ -41,7 +41,7 @@ NN_EXPORT int nnx_context(int s);
 /**
  * Gives up what was asked last on a socket or context, as if it had not been: replies and answers to it are dropped, it is not
  * sent again, and nn_recv fails with EFSM, also one that waits now in another thread. On NN_REP and NN_RESPONDENT, gives up the
- * request that was received last: it is not answered. Does nothing if there is none. Returns 0. Fails with EBADF, ENOTSUP (a raw
+ * request that was received last: it is not answered, and nn_send fails with EFSM, also one that waits for room now. Does nothing if there is none. Returns 0. Fails with EBADF, ENOTSUP (a raw
  * socket, or one of another type). Any thread.
  */
 NN_EXPORT int nnx_cancel(int s);

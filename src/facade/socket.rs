@@ -9,7 +9,7 @@ use crate::core::statistics::Statistics;
 use crate::core::{ContextId, Error, Kind, Result, SocketCore};
 use crate::sys::eventfd::SharedFd;
 use crate::transport::source::Source;
-use crate::transport::system;
+use crate::transport::{CheckedOption, system};
 
 use super::guard::{SocketGuard, StateLock};
 use super::runtime::Runtime;
@@ -64,10 +64,14 @@ impl EngineSocket {
     /// Sets an option: level 0 is generic, a socket type its protocol's, a negative number a transport's.
     /// `EINVAL` for a bad value or length, `ENOPROTOOPT` for an option that is unknown here or read-only.
     pub fn set_option(&self, level: i32, option: i32, value: &[u8]) -> Result<()> {
+        if level < 0 || system::has(level, option) {
+            let checked = CheckedOption::of(level, option, value)?;
+            return self.with_open(|state| {
+                state.transport_options.set(checked);
+                Ok(())
+            });
+        }
         self.with_open(|state| {
-            if level < 0 || system::has(level, option) {
-                return state.transport_options.set(level, option, value);
-            }
             state.core.set_option(level, option, value)?;
             state.options_changed();
             Ok(())

@@ -197,18 +197,30 @@ impl Debug for TransportOptions {
     }
 }
 
+/// An option that can be set. It may name a file, which has been read: that can take long, so it is not done under a lock.
+#[derive(Debug)]
+pub struct CheckedOption {
+    level: i32,
+    kept_as: i32,
+    value: OptionValue,
+}
+
+impl CheckedOption {
+    pub fn of(level: i32, option: i32, value: &[u8]) -> Result<CheckedOption> {
+        if level == system::LEVEL {
+            return Ok(CheckedOption { level, kept_as: option, value: system::check(option, value)? });
+        }
+        let transport = of_level(level)?;
+        let value = transport.check_option(option, value)?;
+        Ok(CheckedOption { level, kept_as: transport.kept_as(option), value })
+    }
+}
+
 impl TransportOptions {
-    pub fn set(&mut self, level: i32, option: i32, value: &[u8]) -> Result<()> {
-        let (kept, value) = match level {
-            system::LEVEL => (option, system::check(option, value)?),
-            _ => {
-                let transport = of_level(level)?;
-                (transport.kept_as(option), transport.check_option(option, value)?)
-            }
-        };
-        self.set.insert((level, kept), value);
+    pub fn set(&mut self, option: CheckedOption) {
+        let CheckedOption { level, kept_as, value } = option;
+        self.set.insert((level, kept_as), value);
         self.revision += 1;
-        Ok(())
     }
 
     /// Counts the changes.

@@ -8,8 +8,8 @@ use socket2::Socket;
 use super::identity::subject;
 use super::options::{AUTH, AUTH_OPTIONAL, AUTH_REQUIRED, CA, CERT, KEY, LEVEL};
 use super::{TlsClient, TlsServer, TlsStream};
-use crate::transport::TransportOptions;
 use crate::transport::stream::{Buffers, Stream, Wire};
+use crate::transport::{CheckedOption, TransportOptions};
 
 pub fn certificate() -> (String, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
@@ -195,7 +195,7 @@ fn a_certificate_that_has_signed_itself_is_believed_as_what_it_is() {
 
 fn options(all: &[(i32, &[u8])]) -> TransportOptions {
     let mut options = TransportOptions::default();
-    all.iter().for_each(|(option, value)| options.set(LEVEL, *option, value).unwrap());
+    all.iter().for_each(|(option, value)| options.set(CheckedOption::of(LEVEL, *option, value).unwrap()));
     options
 }
 
