@@ -44,7 +44,7 @@ impl EventFd {
     }
 }
 
-/// The descriptor of an [`EventFd`], which stays open as long as somebody has it.
+/// The descriptor of an `EventFd`, which stays open as long as somebody has it.
 #[derive(Debug)]
 pub struct SharedFd(Arc<Owned<OwnedFd>>);
 
