@@ -1,5 +1,8 @@
 /* WebSocket: addresses, option, handshake, frames, violations, closing, reconnection. */
 #include "websocket.h"
+#if __has_include(<millrace/monitor.h>)
+#include <millrace/monitor.h>
+#endif
 
 /* ---- addresses and option -------------------------------------------------------------------------------------- */
 
@@ -773,6 +776,17 @@ static int welcome_next(int listener) {
     return fd;
 }
 
+/* An endpoint that tries no more says so. */
+static void is_described_as_ended(int s) {
+#if __has_include(<millrace/monitor.h>)
+    static char text[8192];
+    CHECK(nnx_describe(s, text, sizeof(text)) > 0);
+    CHECK(strstr(text, "\"state\":\"ended\"") != NULL && strstr(text, "\"last_error\":null") == NULL);
+#else
+    (void)s;
+#endif
+}
+
 /* A connection is replaced when it is lost, or when the server says that it goes (unlike by the reference). One that ended because
  * somebody broke the rules is not, but a new endpoint makes another. */
 static void reconnection(void) {
@@ -803,6 +817,7 @@ static void reconnection(void) {
         } else {
             WAIT(connections(s) == 0);
             CHECK(!comes_back(listener));
+            is_described_as_ended(s);
             CHECK_EQ(statistic(s, NN_STAT_BROKEN_CONNECTIONS), 0);
             CONNECT(s, a.text);
             peer.fd = welcome_next(listener);

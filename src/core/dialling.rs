@@ -55,6 +55,8 @@ enum DialState {
     Connecting,
     Connected,
     Waiting,
+    /// Nothing is tried any more.
+    Ended,
 }
 
 impl<A> Dialling<A> {
@@ -83,6 +85,7 @@ impl<A> Dialling<A> {
             DialState::Connecting => "connecting",
             DialState::Connected => "connected",
             DialState::Waiting => "waiting",
+            DialState::Ended => "ended",
         }
     }
 
@@ -129,6 +132,11 @@ impl<A> Dialling<A> {
             self.backoff.succeeded(lasted >= self.steady);
         }
         self.wait()
+    }
+
+    /// The connection has ended, and another one would come to the same end.
+    pub fn give_up(&mut self) {
+        self.state = DialState::Ended;
     }
 
     /// Each address has an equal share of the time that is left.

@@ -66,6 +66,13 @@ impl SocketState {
         self.drive(id, |dialling| dialling.lost(lasted))
     }
 
+    /// An established connection ended, and another one would come to the same end: no more is tried.
+    pub fn give_up_dialing(&mut self, id: i32) {
+        if let Some(dial) = self.dial(id) {
+            dial.dialling.give_up();
+        }
+    }
+
     pub fn stop_dialing(&mut self, dial: Dialing) {
         if dial.dialling.is_in_progress() {
             self.core.statistics.inprogress_connections -= 1;

@@ -277,7 +277,10 @@ impl SocketState {
             self.core.statistics.broken_connections += 1;
         }
         match parting {
-            Some(Parting::Violation) => None,
+            Some(Parting::Violation) => {
+                self.give_up_dialing(endpoint);
+                None
+            }
             _ => self.connection_lost(endpoint, since),
         }
     }

@@ -73,8 +73,10 @@ impl SocketState {
             Lifecycle::Connecting | Lifecycle::HungUp(_) | Lifecycle::Leaving => return None,
         };
         let (error, reason) = entry.why(error);
+        let broken =
+            matches!(&entry.pipe, Pipe::Stream { pipe, .. } if pipe.stream().parting() == Some(Parting::Violation));
         // Whoever goes is no error.
-        if kind == EventKind::Refused || error != Error::CONN_RESET {
+        if kind == EventKind::Refused || broken || error != Error::CONN_RESET {
             let endpoint = entry.endpoint;
             self.endpoints.set_last_error(endpoint, Some(&reason));
         }
