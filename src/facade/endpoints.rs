@@ -29,7 +29,6 @@ pub struct Endpoint {
     /// What keeps it from connecting or listening, until it does.
     pub error: Option<Error>,
     /// In words what last went wrong, here or with a connection, until somebody is greeted.
-    #[cfg_attr(not(feature = "json"), expect(dead_code, reason = "the description's"))]
     pub last_error: Option<String>,
 }
 
