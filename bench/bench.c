@@ -33,20 +33,6 @@ enum { BURST = 16, TOPIC = 8 };
 
 /* ---- Round trips ----------------------------------------------------------------------------------------------- */
 
-static enum kind client_kind(void)
-{
-    return is(arg.pattern, "req") ? REQ : PAIR;
-}
-
-static void echo_peer(int index)
-{
-    sock_t s = bound(client_kind() == REQ ? REP : PAIR, index);
-    char *buf = buffer();
-    say_ready();
-    for (;;)
-        lib_send(s, buf, (size_t)lib_recv(s, buf, arg.size, true));
-}
-
 static int epoll_of(sock_t s)
 {
     int epoll = epoll_create1(0);
@@ -163,17 +149,11 @@ static unsigned long total_received(void)
     return sum;
 }
 
-static void await_everyone(void)
-{
-    for (int i = 0; i < arg.n; i++)
-        while (shared->slot[i].received == 0)
-            usleep(1000);
-}
-
 /* The sum of all slots per second, sampled from outside. */
 static double observed_rate(void)
 {
-    await_everyone();
+    while (!everyone_has_one())
+        usleep(1000);
     usleep((useconds_t)(window_ns() / 5000));
     unsigned long before = total_received();
     uint64_t begin = now_ns();
@@ -311,14 +291,6 @@ static void publish(sock_t s, char *buf, uint64_t until)
             sleep_until(begin + tick * 1000000);
         now = now_ns();
     }
-}
-
-static bool everyone_has_one(void)
-{
-    for (int i = 0; i < arg.n; i++)
-        if (shared->slot[i].received == 0)
-            return false;
-    return true;
 }
 
 static void pubsub(void)

@@ -358,6 +358,28 @@ void receive_exactly(sock_t s, char *buf)
         die("received %ld bytes instead of %zu", n, arg.size);
 }
 
+enum kind client_kind(void)
+{
+    return is(arg.pattern, "req") ? REQ : PAIR;
+}
+
+void echo_peer(int index)
+{
+    sock_t s = bound(client_kind() == REQ ? REP : PAIR, index);
+    char *buf = buffer();
+    say_ready();
+    for (;;)
+        lib_send(s, buf, (size_t)lib_recv(s, buf, arg.size, true));
+}
+
+bool everyone_has_one(void)
+{
+    for (int i = 0; i < arg.n; i++)
+        if (shared->slot[i].received == 0)
+            return false;
+    return true;
+}
+
 /* ---- Main -------------------------------------------------------------------------------------------------------- */
 
 const char *origin_of(void *function)

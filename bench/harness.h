@@ -61,6 +61,11 @@ sock_t connected(enum kind kind, int url);
 /* Room for a message, filled; never less than 64 bytes. */
 char *buffer(void);
 void receive_exactly(sock_t s, char *buf);
+/* Has each of the `n` peers of this measurement noted a message in its slot? */
+bool everyone_has_one(void);
+/* REQ with pattern=req, else PAIR; and the peer, which sends everything back. */
+enum kind client_kind(void);
+void echo_peer(int index);
 
 /* ---- Main -------------------------------------------------------------------------------------------------------- */
 

@@ -126,20 +126,12 @@ static void subscribed_peer(int index)
     receive_stamped(s, index);
 }
 
-static bool everyone_receives(void)
-{
-    for (int i = 0; i < arg.n; i++)
-        if (!shared->slot[i].received)
-            return false;
-    return true;
-}
-
 /* Sends at the rate wanted: until everyone receives, then to warm up, then for the window. */
 static void send_paced(sock_t s)
 {
     char *buf = buffer();
     uint64_t patience = now_ns() + 10000000000u;
-    for (struct pace pace = pace_of(1000); !everyone_receives();) {
+    for (struct pace pace = pace_of(1000); !everyone_has_one();) {
         send_stamped(s, buf, next_message(&pace));
         if (now_ns() > patience)
             die("not everyone got a message");
@@ -172,15 +164,6 @@ static void publishing(void)
 
 /* ---- Requests -------------------------------------------------------------------------------------------------- */
 
-static void replying_peer(int index)
-{
-    sock_t s = bound(REP, index);
-    char *buf = buffer();
-    say_ready();
-    for (;;)
-        lib_send(s, buf, (size_t)lib_recv(s, buf, arg.size, true));
-}
-
 /* A client that asks as often as it should, but not before it has its answer. */
 static void paced_requester(int index)
 {
@@ -197,12 +180,12 @@ static void paced_requester(int index)
 
 static void requesting(void)
 {
-    start_peer(replying_peer, 0);
+    start_peer(echo_peer, 0);
     await_ready(1);
     lib_open(REQ);
     for (int i = 0; i < arg.n; i++)
         start_thread(paced_requester, i);
-    while (!everyone_receives())
+    while (!everyone_has_one())
         usleep(1000);
     usleep((useconds_t)(window_ns() / 5000));
     shared->measuring = 1;
