@@ -4,6 +4,7 @@
 pub mod abstract_name;
 pub mod accepting;
 pub mod blocks;
+pub mod buffer;
 pub mod coalescing;
 pub mod fd;
 #[cfg(any(feature = "tls", feature = "qi"))]
