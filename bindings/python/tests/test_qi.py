@@ -598,10 +598,11 @@ SCRIPT = """
 import os, signal, sys, threading, time
 from millrace import qi
 begun = threading.Event()
+promise = qi.Promise()
 class Slow:
     def wait(self):
         begun.set()
-        return qi.Promise().future()
+        return promise.future()
 server = qi.Session()
 server.listenStandalone("tcp://127.0.0.1:0")
 server.registerService("Slow", Slow())

@@ -40,7 +40,7 @@ from .errors import (
 )
 from .futures import Future, FutureState, FutureTimeout, Promise, futureBarrier
 from .logging import Logger, error, fatal, info, verbose, warning
-from .proxies import Events, Method, Proxy, ProxyProperty, ProxySignal
+from .proxies import Events, Method, Proxy, ProxyProperty, ProxySignal, events_missed as _events_missed
 from .services import bind, method_failed as _method_failed, multiThreaded, nobind, object_of as _object_of, singleThreaded
 from .sessions import Session, connect
 from .signals import Property, Signal
@@ -85,6 +85,7 @@ _native.qi_set_hooks(
         "Proxy": Proxy,
         "object_of": _object_of,
         "method_failed": _method_failed,
+        "events_missed": _events_missed,
         "Error": Error,
         "Timeout": Timeout,
         "Canceled": Canceled,

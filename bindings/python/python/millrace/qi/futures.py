@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import sys
 import weakref
 from collections.abc import Generator, Iterable
 from typing import Any, Callable, Generic, Optional, TypeVar, Union, cast
@@ -207,7 +208,8 @@ def _pass_on(one: Future[Any], other: Future[Any]) -> None:
 
 
 class Promise(Generic[T]):
-    """What a future is settled with. ``on_cancel(promise)`` is called when somebody cancels the future.
+    """What a future is settled with. ``on_cancel(promise)`` is called when somebody cancels the future. One that is forgotten, and has no
+    ``on_cancel`` that could settle it, settles it with an :class:`Error`.
 
     >>> from millrace import qi
     >>> promise = qi.Promise()
@@ -220,6 +222,11 @@ class Promise(Generic[T]):
         self._future: Future[T] = Future()
         if on_cancel is not None:
             self._future._set_canceler(lambda: on_cancel(self))
+
+    def __del__(self) -> None:
+        # Nobody can settle it any more, and somebody may wait.
+        if not sys.is_finalizing() and self._future.isRunning():
+            self._future._set_exception(Error("Promise broken (all promises are destroyed)"))
 
     def future(self) -> Future[T]:
         """The future of this promise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar, Union
 
@@ -24,7 +25,8 @@ class _News(Signal):
 
     def __init__(self, session: Session, member: str) -> None:
         super().__init__("(Is)")
-        self._session = session
+        # Who holds the signal does not hold the session.
+        self._session = weakref.ref(session)
         self._member = member
         self._link: Optional[int] = None
 
@@ -32,7 +34,10 @@ class _News(Signal):
         if _async:
             return runAsync(self.connect, callback)
         if self._link is None:
-            directory = self._session.service("ServiceDirectory")
+            session = self._session()
+            if session is None:
+                raise NotConnected("Session not connected.")
+            directory = session.service("ServiceDirectory")
             self._link = getattr(directory, self._member).connect(lambda number, name: self._emit((number, name)))
         return super().connect(callback)
 
@@ -43,6 +48,9 @@ class Session:
     ``Session(url)`` connects at once; ``reconnect=True`` connects again when the connection is lost. A context manager, also
     an asynchronous one. Methods that wait take ``_async=True`` and give a future then, which can be awaited. Any thread may use
     it; Ctrl-C ends a wait. In the child of a fork it is of no use: the child connects anew.
+
+    One that is forgotten without :meth:`close` is closed when the proxies of its services are forgotten, too; its services and callbacks
+    go with it. Who must not rely on that uses ``with``.
 
     >>> from millrace import qi
     >>> class Greeter:
@@ -80,6 +88,8 @@ class Session:
         self._server: Optional[_native.RawServer] = None
         self._listen: list[str] = []
         self._services: dict[int, str] = {}
+        # Callbacks of signals, which listen as long as the session is there, whatever becomes of the proxies.
+        self._watches: dict[int, _native.RawWatch] = {}
         if url is not None:
             self.connect(url)
 
@@ -94,7 +104,9 @@ class Session:
                 raise Error("Session is already connected.")
             self._raw = _wait(_native.RawSession.connect(url, self._settings(), self._timeout))
             self._url = url
-            self._raw.on_end(lambda reason: self.disconnected._emit((reason,)))
+            # The connection is not what keeps the session.
+            forgotten = weakref.ref(self)
+            self._raw.on_end(lambda reason: _ended(forgotten(), reason))
         self.connected._emit(())
         return None
 
@@ -137,6 +149,10 @@ class Session:
             server, self._server = self._server, None
             raw, self._raw = self._raw, None
             self._services.clear()
+            watches = list(self._watches.values())
+            self._watches.clear()
+        for watch in watches:
+            watch.close()
         if raw is not None:
             raw.close()
         if server is not None:
@@ -168,7 +184,7 @@ class Session:
 
     def service(self, name: str, _async: bool = False) -> Any:
         """A proxy of the service of this name."""
-        return outcome(self._connected().service(name), not _async)
+        return outcome(self._connected().service(name, self._watches), not _async)
 
     def services(self, _async: bool = False) -> Any:
         """All services: a list of dicts with ``name``, ``serviceId``, ``endpoints``…"""
@@ -177,7 +193,7 @@ class Session:
     def waitForService(self, name: str, timeout: Union[int, float] = FutureTimeout.Infinite, _async: bool = False) -> Any:
         """A proxy of the service, when it is there; for at most so many milliseconds."""
         seconds = None if timeout >= FutureTimeout.Infinite else timeout / 1000
-        return outcome(self._connected().wait_for_service(name, seconds), not _async)
+        return outcome(self._connected().wait_for_service(name, self._watches, seconds), not _async)
 
     def callModule(self, method: str, *arguments: Any) -> Any:
         """``callModule("Service.method", …)``"""
@@ -261,6 +277,11 @@ async def connect(url: str = DEFAULT_URL, **options: Any) -> Session:
 def _wait(future: Future[T]) -> T:
     result: T = outcome(future, True)
     return result
+
+
+def _ended(session: Optional[Session], reason: str) -> None:
+    if session is not None:
+        session.disconnected._emit((reason,))
 
 
 def _any_port(address: str) -> str:
