@@ -14,6 +14,7 @@ from .._aio import Waits, turn_due
 from .errors import Error
 from .futures import Future
 from .signals import call
+from .types import Object
 
 T = TypeVar("T")
 
@@ -298,3 +299,17 @@ class Proxy(_native.RawProxy):
 
 
 setattr(Proxy, "async", Proxy.async_)
+
+
+def typeof(value: Any) -> Object:
+    """The type of a value on the bus; as in libqi's package, of objects alone (NotImplementedError)."""
+    if isinstance(value, Proxy):
+        return Object()
+    raise NotImplementedError(f"typeof is for objects of the bus, not for a {type(value).__name__}")
+
+
+def is_instance(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type of the bus; as in libqi's package, for the type :class:`Object` alone (NotImplementedError)."""
+    if kind is Object or isinstance(kind, Object):
+        return isinstance(value, Proxy)
+    raise NotImplementedError(f"isinstance is for the type Object, not for {kind!r}")

@@ -9,7 +9,7 @@ from typing import Any, Callable, Optional, TypeVar, Union
 
 from .. import _native
 from .errors import Error, NotConnected
-from .futures import Future, FutureTimeout
+from .futures import Future, FutureTimeout, Milliseconds, seconds
 from .proxies import outcome
 from .services import object_of
 from .signals import Signal
@@ -28,18 +28,24 @@ class _News(Signal):
         # Who holds the signal does not hold the session.
         self._session = weakref.ref(session)
         self._member = member
-        self._link: Optional[int] = None
+        # Of which connection it is asked.
+        self._asked: Optional[_native.RawSession] = None
 
     def connect(self, callback: Callable[..., Any], _async: bool = False) -> Any:
         if _async:
             return runAsync(self.connect, callback)
-        if self._link is None:
-            session = self._session()
-            if session is None:
-                raise NotConnected("Session not connected.")
-            directory = session.service("ServiceDirectory")
-            self._link = getattr(directory, self._member).connect(lambda number, name: self._emit((number, name)))
-        return super().connect(callback)
+        link = super().connect(callback)
+        self._ask()
+        return link
+
+    def _ask(self) -> None:
+        """Of every connection once, as soon as there is one and somebody listens."""
+        session = self._session()
+        if session is None or session._raw is None or session._raw is self._asked or not self._subscribers:
+            return
+        self._asked = session._raw
+        directory = session.service("ServiceDirectory")
+        getattr(directory, self._member).connect(lambda number, name: self._emit((number, name)))
 
 
 class Session:
@@ -107,6 +113,9 @@ class Session:
             # The connection is not what keeps the session.
             forgotten = weakref.ref(self)
             self._raw.on_end(lambda reason: _ended(forgotten(), reason))
+        for news in (self.serviceRegistered, self.serviceUnregistered):
+            assert isinstance(news, _News)
+            news._ask()
         self.connected._emit(())
         return None
 
@@ -190,10 +199,9 @@ class Session:
         """All services: a list of dicts with ``name``, ``serviceId``, ``endpoints``…"""
         return outcome(self._connected().services(), not _async)
 
-    def waitForService(self, name: str, timeout: Union[int, float] = FutureTimeout.Infinite, _async: bool = False) -> Any:
+    def waitForService(self, name: str, timeout: Milliseconds = FutureTimeout.Infinite, _async: bool = False) -> Any:
         """A proxy of the service, when it is there; for at most so many milliseconds."""
-        seconds = None if timeout >= FutureTimeout.Infinite else timeout / 1000
-        return outcome(self._connected().wait_for_service(name, self._watches, seconds), not _async)
+        return outcome(self._connected().wait_for_service(name, self._watches, seconds(timeout)), not _async)
 
     def callModule(self, method: str, *arguments: Any) -> Any:
         """``callModule("Service.method", …)``"""
@@ -210,6 +218,8 @@ class Session:
         :class:`Future`, and call other services. One method of an object runs at a time, but for :func:`multiThreaded`.
         """
         raw = object_of(instance)
+        if not name or not isinstance(name, str):
+            raise TypeError(f"a service has a name, which is a str: {name!r}")
         if not isinstance(raw, _native.RawObject):
             raise TypeError(f"a service is an instance of a class, not {type(instance).__name__}")
         return runAsync(self._register, name, raw) if _async else self._register(name, raw)
@@ -292,3 +302,11 @@ def _reachable(address: str) -> str:
     return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
+def listModules() -> list[str]:
+    """The modules that can be loaded: none, since they are libraries written for libqi."""
+    return []
+
+
+def module(name: str) -> Any:
+    """A module by its name; an error, since there are none (:func:`listModules`)."""
+    raise Error(f"no module found: {name!r}; modules are libraries written for libqi")
