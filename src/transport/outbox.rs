@@ -14,7 +14,7 @@ use crate::core::message::SMALL;
 use crate::core::{Body, Chunk, Error, Message, Result};
 use crate::sys::memory::unfilled_words;
 
-use super::buffer::Buffer;
+use super::coalescing_buffer::CoalescingBuffer;
 use super::framing::PrefixBytes;
 use super::stream::Stream;
 
@@ -44,7 +44,7 @@ const TURN: usize = 1024 * 1024;
 pub struct Outbox {
     queue: VecDeque<Segment>,
     /// The coalescing buffer to which messages are appended, behind the queue.
-    tail: Buffer,
+    tail: CoalescingBuffer,
     /// Bytes in queue and tail and in the flush under way.
     pending: usize,
     /// Bytes that the stream has taken so far.
@@ -54,7 +54,7 @@ pub struct Outbox {
     spare: Spare,
 }
 
-type Spare = SmallVec<[Buffer; 1]>;
+type Spare = SmallVec<[CoalescingBuffer; 1]>;
 
 #[derive(Debug)]
 struct Segment {
@@ -65,7 +65,7 @@ struct Segment {
 
 #[derive(Debug)]
 enum SegmentData {
-    Coalesced(Buffer),
+    Coalesced(CoalescingBuffer),
     Body(Body<'static>),
 }
 
@@ -225,7 +225,7 @@ impl Outbox {
     pub fn relax(&mut self) {
         self.spare = Spare::new();
         if self.tail.is_empty() {
-            self.tail = Buffer::default();
+            self.tail = CoalescingBuffer::default();
         }
     }
 
@@ -305,7 +305,7 @@ impl Outbox {
         let spare = if least <= CAPACITY { self.spare.pop() } else { None };
         let fresh = match spare {
             Some(spare) => spare,
-            None => Buffer::of(CAPACITY.max(least)).or_else(|_| Buffer::of(least))?,
+            None => CoalescingBuffer::of(CAPACITY.max(least)).or_else(|_| CoalescingBuffer::of(least))?,
         };
         self.seal();
         self.tail = fresh;

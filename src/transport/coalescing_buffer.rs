@@ -7,16 +7,16 @@ use super::framing::PrefixBytes;
 
 /// Invariant: the first `filled` bytes of the words are what was appended.
 #[derive(Debug, Default)]
-pub struct Buffer {
+pub struct CoalescingBuffer {
     words: Vec<u128>,
     filled: usize,
 }
 
-impl Buffer {
+impl CoalescingBuffer {
     /// An empty one of so many bytes.
-    pub fn of(size: usize) -> Result<Buffer> {
+    pub fn of(size: usize) -> Result<CoalescingBuffer> {
         let words = unfilled_words(size.div_ceil(size_of::<u128>())).ok_or(Error::NO_MEMORY)?;
-        Ok(Buffer { words, filled: 0 })
+        Ok(CoalescingBuffer { words, filled: 0 })
     }
 
     /// What was appended.
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_was_appended_is_there_and_what_has_no_room_is_not() {
-        let mut buffer = Buffer::of(64).unwrap();
+        let mut buffer = CoalescingBuffer::of(64).unwrap();
         assert!(
             buffer.append(&PrefixBytes::of(*b"12345678"), b"head", b"body")
                 && buffer.append(&PrefixBytes::of(*b"9"), b"", b"")
@@ -93,6 +93,6 @@ mod tests {
         buffer.drop_front(19);
         assert_eq!(buffer.bytes()[..2], *b"d\x07");
         buffer.clear();
-        assert!(buffer.is_empty() && !Buffer::default().append(&PrefixBytes::default(), b"", b""));
+        assert!(buffer.is_empty() && !CoalescingBuffer::default().append(&PrefixBytes::default(), b"", b""));
     }
 }
