@@ -68,7 +68,7 @@ impl Context {
     }
 
     fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<()> {
-        self.engine()?.send(&mut core::Message::new(Body::Borrowed(body)), wait).map(drop)
+        self.engine()?.send_bytes(body, wait).map(drop)
     }
 
     /// As [`Socket::recv`].

@@ -31,6 +31,12 @@ impl EngineSocket {
         self.send_in(ContextId::SOCKET, message, wait)
     }
 
+    /// As [`EngineSocket::send`], of a message without a header that stays the caller's: in the midst of a stream, no message is made.
+    #[inline]
+    pub fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<usize> {
+        self.send_bytes_in(ContextId::SOCKET, body, wait)
+    }
+
     /// As [`EngineSocket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
     /// no more. `EHOSTUNREACH`: it is not there, or no more; `ENOTSUP` for a full REQ, REP, SURVEYOR or RESPONDENT, `EINVAL` for an answer of a
     /// raw REP or RESPONDENT without the header of what it answers.
@@ -75,7 +81,7 @@ impl Context {
         self.socket().send_in(self.id(), message, wait)
     }
 
-    /// As [`EngineSocket::send`], of a message without a header that stays the caller's.
+    /// As [`EngineSocket::send_bytes`].
     #[inline]
     pub fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<usize> {
         self.socket().send_bytes_in(self.id(), body, wait)
