@@ -134,6 +134,7 @@ impl Writing {
             let outcome = self.outbox.write(stream, prefix, message, again);
             self.state = self.after_write();
             self.room = KernelRoom::Granted(0);
+            coalescing.wrote_one();
             outcome
         };
         match outcome {

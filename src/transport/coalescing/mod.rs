@@ -80,6 +80,11 @@ impl Coalescing {
         self.0.set_size(size);
     }
 
+    /// The message under way has been written by itself, to one more of those who get it.
+    pub fn wrote_one(&mut self) {
+        self.0.wrote_one();
+    }
+
     /// This thread has written `size` bytes that had been waiting.
     pub fn flushed(&mut self, size: usize) {
         with_thread(|thread| self.0.flushed(size, thread, Instant::now()));
