@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use crate::core::{self, Body, Error, Result};
+use crate::core::{Error, Result};
 use crate::facade::{self, OptionValue, Wait, process};
 
 use super::message::Message;
