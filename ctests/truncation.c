@@ -37,12 +37,21 @@ int main(void) {
             CHECK_BYTES(buffer, expected, sizeof(buffer)); /* nothing beyond the message or the buffer is touched */
             RECV(b, "next");
         }
+        /* Whoever says that there is always room gets what comes; of two messages, the first one with nothing made for it. */
+        for (int i = 0; i < 3; i++) {
+            SEND(a, "abcd");
+            SEND(a, "efgh");
+            CHECK_EQ(nn_recv(b, buffer, SIZE_MAX - 1, 0), 4);
+            CHECK_BYTES(buffer, "abcd", 4);
+            CHECK_EQ(nn_recv(b, buffer, SIZE_MAX / 2 + 2, 0), 4);
+            CHECK_BYTES(buffer, "efgh", 4);
+        }
         SEND(a, "gone");
         CHECK_EQ(nn_recv(b, NULL, 0, 0), 4);
         struct nn_msghdr none = {.msg_iovlen = 0};
         SEND(a, "gone too");
         CHECK_EQ(nn_recvmsg(b, &none, 0), 8);
-        CHECK_EQ(statistic(b, NN_STAT_BYTES_RECEIVED), 7 * 8 + 4 + 8); /* the full bodies count */
+        CHECK_EQ(statistic(b, NN_STAT_BYTES_RECEIVED), 7 * 8 + 3 * 8 + 4 + 8); /* the full bodies count */
         CHECK_ERR(nn_recv(b, NULL, 10, NN_DONTWAIT), EAGAIN); /* the buffer is not looked at without a message */
         CLOSE(a, b);
     }

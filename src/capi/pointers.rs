@@ -65,17 +65,18 @@ pub unsafe fn store(base: *mut c_void, source: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// The `len` bytes at `base` as a place for what will be received; none of them if that cannot be.
+/// The `len` bytes at `base` as a place for what will be received; none of them for NULL. More than there can be (a caller says that
+/// there is always room) is as much as there can be.
 ///
 /// # Safety
 /// A non-null `base` has room for `len` bytes, which nobody else uses during `'a`.
 #[inline]
 pub unsafe fn room<'a>(base: *mut c_void, len: usize) -> &'a mut [u8] {
-    if base.is_null() || len > isize::MAX as usize {
+    if base.is_null() {
         return &mut [];
     }
     // SAFETY: neither NULL nor too large; the rest is the caller's promise.
-    unsafe { memory::unfilled_bytes(base.cast(), len) }
+    unsafe { memory::unfilled_bytes(base.cast(), len.min(isize::MAX as usize)) }
 }
 
 /// Fills `len` bytes at `base` with zeroes.
