@@ -4,13 +4,14 @@
 //! every slot is a line of its own, held for reading as long as the call lasts. Only opening and
 //! closing meet at the registry.
 
+use std::collections::HashMap;
 use std::ffi::c_int;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use crate::core::{Error, Result};
-use crate::facade::{Closing, Context, EngineSocket, Session};
+use crate::facade::{Closing, Context, EngineSocket, Session, StatePlace};
 use crate::sys::fork;
 
 /// Sockets and contexts that can be open at a time.
@@ -24,7 +25,12 @@ pub type Held<'t> = RwLockReadGuard<'t, Option<Context>>;
 /// On a cache line of its own: a call writes to the lock's counter.
 #[derive(Default)]
 #[repr(align(64))]
-struct HandleSlot(RwLock<Option<Context>>);
+struct HandleSlot {
+    context: RwLock<Option<Context>>,
+    /// Where the socket's state is, as long as it is not being closed; null where that is of no use. Places stay for as long as the
+    /// table does, so a call may lock one without holding the slot, and look then whether it is still the one that it found here.
+    place: AtomicPtr<StatePlace>,
+}
 
 pub struct Table {
     /// On the heap, and made there: callers' stacks may be small.
@@ -39,6 +45,9 @@ pub struct Table {
 #[derive(Default)]
 struct SocketRegistry {
     handles: SocketHandles,
+    /// Places of sockets, of those that are open and of those that are closed. They are never let go of.
+    places: HashMap<c_int, Arc<StatePlace>>,
+    left_places: Vec<Arc<StatePlace>>,
     /// Lives from the first socket to the last.
     session: Option<Arc<Session>>,
     /// Somebody has asked for a socket: from then on termination has an effect.
@@ -75,6 +84,28 @@ pub fn with<T>(handle: c_int, call: impl FnOnce(&Context) -> Result<T>) -> Resul
 /// The same for what only whole sockets can do: `ENOTSUP` on a context.
 pub fn with_socket<T>(handle: c_int, call: impl FnOnce(&Arc<EngineSocket>) -> Result<T>) -> Result<T> {
     with(handle, |context| call(context.as_socket().ok_or(Error::NOT_SUPPORTED)?))
+}
+
+/// Sends bytes in the midst of a stream, with one lock where [`with`] takes two; false: nothing is done.
+#[inline(always)]
+pub fn append(handle: c_int, body: &[u8]) -> bool {
+    let Some((place, slot)) = place_of(handle) else { return false };
+    place.append(body, || slot.is_at(place))
+}
+
+/// The same of a message that is received.
+#[inline(always)]
+pub fn take_bytes(handle: c_int, room: &mut [u8]) -> Option<usize> {
+    let (place, slot) = place_of(handle)?;
+    place.take_bytes(room, || slot.is_at(place))
+}
+
+#[inline(always)]
+fn place_of(handle: c_int) -> Option<(&'static StatePlace, &'static HandleSlot)> {
+    let slot = present()?.find(handle)?;
+    // SAFETY: it is null, or the address of a place that the registry of this table keeps, which is never freed.
+    let place = unsafe { slot.place.load(Ordering::Acquire).as_ref() }?;
+    Some((place, slot))
 }
 
 /// Keeps the socket of a handle from being closed completely.
@@ -160,7 +191,9 @@ impl Table {
         let handle = registry.handles.take().ok_or(Error::TOO_MANY_FILES)?;
         match registry.socket(raw, protocol, handle) {
             Ok(socket) => {
+                let place = socket.place().map_or(ptr::null(), Arc::as_ptr);
                 self.fill(handle, Context::of(socket));
+                self.slot(handle).place.store(place.cast_mut(), Ordering::Release);
                 Ok(handle)
             }
             Err(error) => {
@@ -181,19 +214,25 @@ impl Table {
     }
 
     fn fill(&self, handle: c_int, context: Context) {
-        *self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner) = Some(context);
+        *self.slot(handle).context.write().unwrap_or_else(PoisonError::into_inner) = Some(context);
     }
 
     fn hold(&self, handle: c_int) -> Result<Held<'_>> {
-        let index = usize::try_from(handle).map_err(|_| Error::BAD_FD)?;
-        let segment = self.segments.get(index / SEGMENT).and_then(OnceLock::get).ok_or(Error::BAD_FD)?;
+        let slot = self.find(handle).ok_or(Error::BAD_FD)?;
         // Only `open` and `close` write: to whoever does not get the slot at once, the socket is not
         // there. Nor could waiting be allowed: nn_poll holds many slots, some of them twice.
-        match segment[index % SEGMENT].0.try_read() {
+        match slot.context.try_read() {
             Ok(held) => Ok(held),
             Err(TryLockError::Poisoned(held)) => Ok(held.into_inner()),
             Err(TryLockError::WouldBlock) => Err(Error::BAD_FD),
         }
+    }
+
+    #[inline(always)]
+    fn find(&self, handle: c_int) -> Option<&HandleSlot> {
+        let index = usize::try_from(handle).ok()?;
+        let segment = self.segments.get(index / SEGMENT).and_then(OnceLock::get)?;
+        Some(&segment[index % SEGMENT])
     }
 
     fn close(&self, handle: c_int) -> Result<()> {
@@ -204,7 +243,11 @@ impl Table {
 
     /// From here on it refuses every call, and those that wait are waking up. A context has nothing to be waited for.
     fn start_closing(&self, handle: c_int) -> Result<Option<Closing>> {
-        self.hold(handle)?.as_ref().ok_or(Error::BAD_FD)?.start_closing()
+        let held = self.hold(handle)?;
+        let context = held.as_ref().ok_or(Error::BAD_FD)?;
+        // Before the socket's lock is taken: who has it after that finds the place left.
+        self.slot(handle).place.store(ptr::null_mut(), Ordering::Release);
+        context.start_closing()
     }
 
     fn finish_closing(&self, handle: c_int, closing: Option<Closing>) {
@@ -212,7 +255,7 @@ impl Table {
             closing.wait();
         }
         // Calls hold the slot, so this waits until the last of them has left.
-        let context = self.slot(handle).0.write().unwrap_or_else(PoisonError::into_inner).take();
+        let context = self.slot(handle).context.write().unwrap_or_else(PoisonError::into_inner).take();
         drop(context);
         self.release(&mut self.registry(), handle);
     }
@@ -239,6 +282,7 @@ impl Table {
 
     /// Frees a handle; with the last one the session ends.
     fn release(&self, registry: &mut SocketRegistry, handle: c_int) {
+        registry.left_places.extend(registry.places.remove(&handle));
         if registry.handles.release(handle) {
             if let Some(session) = registry.session.take() {
                 session.stop();
@@ -259,13 +303,33 @@ impl Table {
     }
 }
 
+impl HandleSlot {
+    /// Has nobody begun to close the socket with this place?
+    #[inline(always)]
+    fn is_at(&self, place: &StatePlace) -> bool {
+        ptr::eq(self.place.load(Ordering::Acquire), place)
+    }
+}
+
 impl SocketRegistry {
     fn socket(&mut self, raw: bool, protocol: c_int, handle: c_int) -> Result<Arc<EngineSocket>> {
         let session = match &self.session {
             Some(session) => session,
             None => self.session.insert(Session::start()?),
         };
-        session.socket(raw, protocol, &handle.to_string())
+        let session = Arc::clone(session);
+        let place = self.free_place();
+        let socket = session.socket_at(Arc::clone(&place), raw, protocol, &handle.to_string());
+        self.places.insert(handle, place);
+        socket
+    }
+
+    /// One that was left, once its socket is no more.
+    fn free_place(&mut self) -> Arc<StatePlace> {
+        match self.left_places.iter().position(|place| place.is_free()) {
+            Some(index) => self.left_places.swap_remove(index),
+            None => Arc::default(),
+        }
     }
 }
 

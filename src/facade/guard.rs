@@ -16,9 +16,14 @@ use super::runtime::Runtime;
 use super::state::SocketState;
 use super::work::{Job, Work};
 
+/// Where the state of a socket is, behind its lock. It may outlive the socket, and be another one's then: so who has the address of one
+/// may lock it, and look afterwards whose it is.
+#[derive(Default)]
+pub struct StatePlace(Mutex<Option<SocketState>>);
+
 /// A socket's state and its lock.
 pub struct StateLock {
-    state: Mutex<SocketState>,
+    place: Arc<StatePlace>,
     runtime: Arc<Runtime>,
 }
 
@@ -26,21 +31,80 @@ pub struct StateLock {
 pub struct SocketGuard<'l> {
     lock_of_state: &'l StateLock,
     /// `None` when it is finished.
-    state: Option<MutexGuard<'l, SocketState>>,
+    state: Option<MutexGuard<'l, Option<SocketState>>>,
+}
+
+impl StatePlace {
+    #[inline(always)]
+    fn lock(&self) -> MutexGuard<'_, Option<SocketState>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Can another socket have it?
+    pub fn is_free(&self) -> bool {
+        self.0.try_lock().is_ok_and(|state| state.is_none())
+    }
+
+    /// Sends bytes in the midst of a stream, if nothing comes of it but that they travel with others, and if the place is still that of the
+    /// socket which is meant; otherwise nothing is done. (As [`EngineSocket::send_bytes`] does it, and would then.)
+    ///
+    /// [`EngineSocket::send_bytes`]: super::EngineSocket::send_bytes
+    #[inline(always)]
+    pub fn append(&self, body: &[u8], is_meant: impl FnOnce() -> bool) -> bool {
+        let mut place = self.lock();
+        let Some(state) = &mut *place else { return false };
+        let done = is_meant() && state.append(body);
+        if state.has_work() {
+            tell_peers(place);
+        }
+        done
+    }
+
+    /// The same of a message that is received.
+    #[inline(always)]
+    pub fn take_bytes(&self, room: &mut [u8], is_meant: impl FnOnce() -> bool) -> Option<usize> {
+        let mut place = self.lock();
+        let state = place.as_mut().filter(|_| is_meant())?;
+        let len = state.take_bytes(room);
+        if state.has_work() {
+            tell_peers(place);
+        }
+        len
+    }
+}
+
+/// All that may have come of it: an inproc peer must know.
+#[cold]
+#[inline(never)]
+fn tell_peers(mut place: MutexGuard<'_, Option<SocketState>>) {
+    let work = place.as_mut().map(|state| std::mem::take(&mut state.pipes.work)).unwrap_or_default();
+    drop(place);
+    for job in work {
+        if let Job::Tell(peer, ready) = job {
+            peer.source.ready(peer.key, ready);
+        }
+    }
 }
 
 impl StateLock {
-    pub fn new(state: SocketState) -> StateLock {
-        StateLock { runtime: Arc::clone(&state.runtime), state: Mutex::new(state) }
+    /// In a place that is free.
+    pub fn new(state: SocketState, place: Arc<StatePlace>) -> StateLock {
+        let runtime = Arc::clone(&state.runtime);
+        *place.lock() = Some(state);
+        StateLock { runtime, place }
     }
 
     #[inline]
     pub fn lock(&self) -> SocketGuard<'_> {
-        SocketGuard { lock_of_state: self, state: Some(self.state.lock().unwrap_or_else(PoisonError::into_inner)) }
+        SocketGuard { lock_of_state: self, state: Some(self.place.lock()) }
     }
 
     pub fn is_locked(&self) -> bool {
-        matches!(self.state.try_lock(), Err(TryLockError::WouldBlock))
+        matches!(self.place.0.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
+    pub fn place(&self) -> &Arc<StatePlace> {
+        &self.place
     }
 
     pub fn runtime(&self) -> &Arc<Runtime> {
@@ -64,7 +128,8 @@ impl StateLock {
     }
 
     /// Sees to all that follows from a use of the socket, and lets go of its lock.
-    fn follow_up(&self, mut state: MutexGuard<'_, SocketState>) {
+    fn follow_up(&self, mut place: MutexGuard<'_, Option<SocketState>>) {
+        let Some(state) = &mut *place else { return };
         if state.is_unsettled() {
             state.settle();
         }
@@ -76,7 +141,7 @@ impl StateLock {
         }
         if !state.pipes.work.is_empty() {
             let work = std::mem::take(&mut state.pipes.work);
-            drop(state);
+            drop(place);
             self.carry_out(work);
         }
     }
@@ -123,10 +188,10 @@ impl SocketGuard<'_> {
 
     #[inline(always)]
     fn leave(&mut self) {
-        if let Some(state) = self.state.take()
-            && state.has_followers()
+        if let Some(place) = self.state.take()
+            && place.as_ref().is_some_and(SocketState::has_followers)
         {
-            self.lock_of_state.follow_up(state);
+            self.lock_of_state.follow_up(place);
         }
     }
 }
@@ -145,18 +210,32 @@ impl Deref for SocketGuard<'_> {
 
     fn deref(&self) -> &SocketState {
         #[expect(clippy::expect_used, reason = "the lock is given up only by who gives up the guard")]
-        self.state.as_deref().expect("the lock is held until the guard is finished")
+        self.state.as_deref().and_then(Option::as_ref).expect("the lock is held until the guard is finished")
     }
 }
 
 impl DerefMut for SocketGuard<'_> {
     fn deref_mut(&mut self) -> &mut SocketState {
         #[expect(clippy::expect_used, reason = "the lock is given up only by who gives up the guard")]
-        self.state.as_deref_mut().expect("the lock is held until the guard is finished")
+        self.state.as_deref_mut().and_then(Option::as_mut).expect("the lock is held until the guard is finished")
+    }
+}
+
+/// The place is free for another socket.
+impl Drop for StateLock {
+    fn drop(&mut self) {
+        let state = self.place.lock().take();
+        drop(state);
     }
 }
 
 impl SocketState {
+    /// Is anything left to be done once the lock is released?
+    #[inline(always)]
+    fn has_work(&self) -> bool {
+        !self.pipes.work.is_empty()
+    }
+
     /// Does anything follow from the use of the socket that ends now? From most nothing does.
     #[inline]
     fn has_followers(&self) -> bool {

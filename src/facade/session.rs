@@ -8,6 +8,7 @@ use crate::reactor::Reactor;
 use crate::sys::random;
 use crate::transport::blocks::Blocks;
 
+use super::guard::StatePlace;
 use super::handshakes::Handshakes;
 use super::inproc_registry::InprocRegistry;
 use super::logging;
@@ -39,9 +40,20 @@ impl Session {
     /// Opens a socket; `protocol` is the endpoint type (`EINVAL` if there is none such), `name` the value of
     /// NN_SOCKET_NAME until it is set.
     pub fn socket(self: &Arc<Self>, raw: bool, protocol: i32, name: &str) -> Result<Arc<EngineSocket>> {
+        self.socket_at(Arc::default(), raw, protocol, name)
+    }
+
+    /// The same with its state in a place that is free.
+    pub fn socket_at(
+        self: &Arc<Self>,
+        place: Arc<StatePlace>,
+        raw: bool,
+        protocol: i32,
+        name: &str,
+    ) -> Result<Arc<EngineSocket>> {
         let kind = protocol::find(protocol).ok_or(Error::INVALID)?;
         let seed = u64::from_ne_bytes(random::bytes());
-        Ok(EngineSocket::new(Arc::clone(&self.0), SocketCore::new(kind, raw, seed, name)))
+        Ok(EngineSocket::new(Arc::clone(&self.0), SocketCore::new(kind, raw, seed, name), place))
     }
 
     /// The session's reactor, for what else is to live on its I/O thread: `qi::EndPoint`s.

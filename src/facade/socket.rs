@@ -11,7 +11,7 @@ use crate::sys::eventfd::SharedFd;
 use crate::transport::source::Source;
 use crate::transport::{CheckedOption, system};
 
-use super::guard::{SocketGuard, StateLock};
+use super::guard::{SocketGuard, StateLock, StatePlace};
 use super::runtime::Runtime;
 use super::state::SocketState;
 use super::waiters::Side;
@@ -35,11 +35,11 @@ impl std::fmt::Debug for EngineSocket {
 }
 
 impl EngineSocket {
-    pub(super) fn new(runtime: Arc<Runtime>, core: SocketCore) -> Arc<EngineSocket> {
+    pub(super) fn new(runtime: Arc<Runtime>, core: SocketCore, place: Arc<StatePlace>) -> Arc<EngineSocket> {
         Arc::new_cyclic(|me| EngineSocket {
             kind: core.kind(),
             raw: core.is_raw(),
-            state: StateLock::new(SocketState::new(runtime, core, Weak::clone(me) as Weak<dyn Source>)),
+            state: StateLock::new(SocketState::new(runtime, core, Weak::clone(me) as Weak<dyn Source>), place),
             me: Weak::clone(me),
             on_wire: AtomicBool::new(false),
         })
@@ -53,6 +53,12 @@ impl EngineSocket {
     /// Whether it was opened raw (`AF_SP_RAW`): its user sees headers, and no state is kept between messages.
     pub fn is_raw(&self) -> bool {
         self.raw
+    }
+
+    /// Where its state is, for who wants to send and receive without holding the socket; `None` if that is of no use, since what is sent
+    /// depends on what was received, or the other way round.
+    pub fn place(&self) -> Option<&Arc<StatePlace>> {
+        (self.kind.contexts.is_none()).then(|| self.state.place())
     }
 
     /// Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been.

@@ -258,13 +258,13 @@ impl EngineSocket {
 impl SocketState {
     /// As [`SocketCore::append`](crate::core::SocketCore::append).
     #[inline(always)]
-    fn append(&mut self, body: &[u8]) -> bool {
+    pub(super) fn append(&mut self, body: &[u8]) -> bool {
         self.is_open() && self.core.append(body, &mut self.pipes)
     }
 
     /// As [`SocketCore::take_bytes`](crate::core::SocketCore::take_bytes).
     #[inline(always)]
-    fn take_bytes(&mut self, room: &mut [u8]) -> Option<usize> {
+    pub(super) fn take_bytes(&mut self, room: &mut [u8]) -> Option<usize> {
         if self.is_open() { self.core.take_bytes(room, &mut self.pipes) } else { None }
     }
 

@@ -5,7 +5,7 @@ use crate::capi::errno::boundary;
 use crate::capi::headers::nn::{NN_MSG, nn_msghdr};
 use crate::capi::{chunk, cmsg, msghdr, pointers, table};
 use crate::core::message::header_of;
-use crate::core::{Error, Message, Result};
+use crate::core::{Body, Error, Message, Result};
 use crate::facade::{Context, Wait};
 
 /// Sends the len bytes at buf as one message, 0 bytes too. With len NN_MSG, buf is the address of a pointer to
@@ -17,11 +17,18 @@ use crate::facade::{Context, Wait};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags: c_int) -> c_int {
     boundary(|| {
+        // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
+        if len != NN_MSG
+            && let Ok(body) = unsafe { pointers::bytes(buf, len) }
+            && table::append(s, body)
+        {
+            return Ok(returned(len));
+        }
         table::with(s, |socket| {
             if len != NN_MSG {
                 // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
-                let body = unsafe { pointers::bytes(buf, len) }?;
-                return socket.send_bytes(body, wait(flags)).map(returned);
+                let body = Body::Borrowed(unsafe { pointers::bytes(buf, len) }?);
+                return socket.send(&mut Message::new(body), wait(flags)).map(returned);
             }
             // SAFETY: a non-null `buf` is the address of a pointer to a message that is ours from here on,
             // if the send succeeds.
@@ -44,6 +51,12 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
     boundary(|| {
+        // SAFETY: a non-null `buf` has room for `len` bytes.
+        if len != NN_MSG
+            && let Some(len) = table::take_bytes(s, unsafe { pointers::room(buf, len) })
+        {
+            return Ok(returned(len));
+        }
         table::with(s, |socket| {
             if len == NN_MSG {
                 // SAFETY: a non-null `buf` has room for a pointer.
