@@ -64,12 +64,13 @@ impl Coalescing {
     }
 
     /// Must what is sent now not wait for others to write it, even if something waits already?
-    #[inline]
+    #[inline(always)]
     pub fn writes_through(&self) -> bool {
         !self.0.wanted || exit::is_under_way() || (REAL_TIME.load(Ordering::Relaxed) && THREAD.get().is_real_time())
     }
 
     /// Who receives between his sends does not stream.
+    #[inline(always)]
     pub fn received(&mut self) {
         with_thread(|thread| self.0.received(thread));
     }

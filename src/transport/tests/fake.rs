@@ -220,6 +220,13 @@ impl Rig {
     pub fn take_all(&mut self) {
         while self.pipe.is_readable() {
             let context = context(&self.blocks, self.max_size);
+            // As a socket does: first where nothing comes of it.
+            let mut room = [0; 5000];
+            if let Some(len) = self.pipe.take_bytes(&mut room, self.max_size) {
+                assert!(self.pipe.is_readable(), "more is behind it");
+                self.received.push(room[..len].to_vec());
+                continue;
+            }
             let mut message = Message::default();
             let behind = self.pipe.take(&mut message, &context);
             assert_eq!(behind == Some(Behind::Message), self.pipe.is_readable());
@@ -251,7 +258,7 @@ impl Rig {
         coalescing.0.decided = Some(Decision { in_stream, close, size: 0, writes: 0, since: None });
         coalescing.set_wanted(!self.through);
         let mut message = Message::copy_of(body).unwrap();
-        if self.pipe.append(&message, &coalescing) {
+        if self.pipe.append(&message.header, message.body.bytes(), message.kind, &coalescing) {
             self.appended += 1;
             return Flow::Open;
         }
