@@ -5,6 +5,7 @@
 #[cfg(feature = "qi")]
 pub use crate::core::text::lines_without_controls;
 pub use crate::core::text::without_controls;
+pub use crate::core::recycle::keep as keep_blocks;
 pub use crate::core::{Body, Chunk, Header, Kind, Message, Readiness};
 pub use crate::facade::{
     Closing, Context, EngineSocket, PeerSender, Probe, Session, SharedFd, Wait, device, loopback, poll,

@@ -5,7 +5,7 @@ const { EventEmitter } = require('node:events');
 const { markAsUntransferable } = require('node:worker_threads');
 const streams = require('./streams.js');
 const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
-const { newSlot, operation, turnDue } = require('./hub.js');
+const { newSlot, operation, turnDue, weight, PATIENCE } = require('./hub.js');
 const { int32, verify, whole } = require('./limits.js');
 const { TIMEOUTS, bytesOf, define, hasOption, rawValue } = require('./options.js');
 const { Waiting } = require('./waiting.js');
@@ -228,7 +228,7 @@ class Messages extends EventEmitter {
     if (!this.#receiving.busy) {
       const message = attempt();
       if (typeof message !== 'number') {
-        const due = turnDue();
+        const due = turnDue((message.body ?? message).length);
         return due === null ? Promise.resolve(message) : due.then(() => message);
       }
       if (message !== -EAGAIN) return Promise.reject(new MillraceError(-message, 'receive'));
@@ -296,7 +296,7 @@ class Messages extends EventEmitter {
     let message;
     let count = 0;
     try {
-      for (; this.#flowing && count < BATCH && typeof (message = this.#take()) !== 'number'; count++) {
+      for (; this.#flowing && count < PATIENCE && typeof (message = this.#take()) !== 'number'; count += weight(message.length)) {
         this.emit('message', message);
       }
     } finally {

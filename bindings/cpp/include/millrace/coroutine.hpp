@@ -40,11 +40,12 @@ concept executor = requires(Loop& loop, int fd, waiter& who) {
 
 namespace detail {
 
-/// An operation that is tried at once, and again whenever the descriptor says that it may go on.
+/// An operation that is tried at once, and again whenever the socket's descriptor says that it may go on.
 template <executor Loop, class Operation>
 class awaitable final : waiter {
 public:
-    awaitable(Loop& loop, int fd, Operation operation) : loop_(loop), fd_(fd), operation_(std::move(operation)) {}
+    awaitable(Loop& loop, Operation operation, std::error_code* told)
+        : loop_(loop), operation_(std::move(operation)), told_(told) {}
     awaitable(const awaitable&) = delete;
     awaitable& operator=(const awaitable&) = delete;
 
@@ -54,12 +55,17 @@ public:
     }
 
     bool await_ready() { return attempt(); }
-    void await_suspend(std::coroutine_handle<> caller) {
+    bool await_suspend(std::coroutine_handle<> caller) {
+        // Who never waits never has the library's own thread serve the socket.
+        fd_ = operation_.fd(code_);
+        if (fd_ < 0) return false;
         caller_ = caller;
         wait();
+        return true;
     }
     auto await_resume() {
-        detail::raise(code_, Operation::name);
+        if (told_ != nullptr) *told_ = code_;
+        else detail::raise(code_, Operation::name);
         return operation_.result();
     }
 
@@ -80,8 +86,9 @@ private:
     }
 
     Loop& loop_;
-    int fd_;
+    int fd_ = -1;
     Operation operation_;
+    std::error_code* told_;
     std::error_code code_;
     std::coroutine_handle<> caller_;
     bool waits_ = false;
@@ -91,6 +98,7 @@ struct recv_operation {
     static constexpr const char* name = "nn_recv";
     socket& from;
     message got{};
+    int fd(std::error_code& code) const { return from.recv_fd(code); }
     void operator()(std::error_code& code) { got = from.recv(code, wait::no); }
     message result() { return std::move(got); }
 };
@@ -99,6 +107,7 @@ struct send_operation {
     static constexpr const char* name = "nn_send";
     socket& to;
     message whole;
+    int fd(std::error_code& code) const { return to.send_fd(code); }
     void operator()(std::error_code& code) { to.send(std::move(whole), code, wait::no); }
     void result() {}
 };
@@ -109,19 +118,32 @@ struct send_operation {
 /// while it waits loses none. The socket must stay open meanwhile.
 template <executor Loop>
 auto recv(Loop& loop, socket& from) {
-    return detail::awaitable<Loop, detail::recv_operation>(loop, from.recv_fd(), detail::recv_operation{from});
+    return detail::awaitable<Loop, detail::recv_operation>(loop, detail::recv_operation{from}, nullptr);
+}
+/// Without an exception: code is set when the co_await ends, and the message is empty if it fails. The code must live until then.
+template <executor Loop>
+auto recv(Loop& loop, socket& from, std::error_code& code) {
+    return detail::awaitable<Loop, detail::recv_operation>(loop, detail::recv_operation{from}, &code);
 }
 
 /// co_await send(loop, socket, message): ends when the socket has accepted the message.
 template <executor Loop>
 auto send(Loop& loop, socket& to, message whole) {
-    return detail::awaitable<Loop, detail::send_operation>(loop, to.send_fd(), detail::send_operation{to, std::move(whole)});
+    return detail::awaitable<Loop, detail::send_operation>(loop, detail::send_operation{to, std::move(whole)}, nullptr);
+}
+template <executor Loop>
+auto send(Loop& loop, socket& to, message whole, std::error_code& code) {
+    return detail::awaitable<Loop, detail::send_operation>(loop, detail::send_operation{to, std::move(whole)}, &code);
 }
 
 /// The same for a copy of bytes.
 template <executor Loop>
 auto send(Loop& loop, socket& to, const_buffer bytes) {
     return send(loop, to, message(bytes));
+}
+template <executor Loop>
+auto send(Loop& loop, socket& to, const_buffer bytes, std::error_code& code) {
+    return send(loop, to, message(bytes), code);
 }
 
 /// A coroutine that gives a T to whoever awaits it, or an exception. It starts when it is awaited, or by poll_loop::run.
@@ -255,7 +277,7 @@ private:
     void turn() {
         if (::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), -1) < 0) {
             if (errno == EINTR) return;
-            throw std::system_error(errno, std::generic_category(), "poll");
+            detail::throw_or_end(std::system_error(errno, std::generic_category(), "poll"));
         }
         // A waiter that is told may add and remove others, so one at a time is looked for.
         for (std::size_t i = 0; i < fds_.size();) {

@@ -72,9 +72,18 @@ public:
 
     /// Waits for the result, for as long as the call may take, and gives it; once. Throws what the call failed with.
     R get() { return value::adopt(nnqi_wait(handle_.get(), -1)).template as<R>(); }
+    R get(std::error_code& code) {
+        return detail::told(code, [&] { return get(); });
+    }
     bool is_done() const { return detail::check(nnqi_is_done(handle_.get())) == 1; }
+    bool is_done(std::error_code& code) const {
+        return detail::told(code, [&] { return is_done(); });
+    }
     /// Asks the peer to end the call; get() then throws std::errc::interrupted, or gives the result if it was too late.
     void cancel() { detail::check(nnqi_cancel(handle_.get())); }
+    void cancel(std::error_code& code) {
+        detail::told(code, [&] { cancel(); });
+    }
 
 private:
     detail::handle<nnqi_pending_free> handle_;
@@ -94,13 +103,21 @@ public:
         if (got == 0 && errno == ETIMEDOUT) return std::nullopt;
         const value arguments = value::adopt(got);
         missed_ += lost;
-        return arguments.template as<std::tuple<T...>>();
+        auto read = arguments.template as<std::tuple<T...>>();
+        if (detail::failures::any()) return std::nullopt;
+        return read;
+    }
+    std::optional<std::tuple<T...>> next(std::error_code& code, milliseconds time = forever) {
+        return detail::told(code, [&] { return next(time); });
     }
 
     /// How many events were lost so far because the queue was full.
     std::uint64_t missed() const noexcept { return missed_; }
     /// A descriptor that is readable while there is something for next(). Neither read nor close it.
     int fd() const { return detail::check(nnqi_descriptor(handle_.get())); }
+    int fd(std::error_code& code) const {
+        return detail::told(code, [&] { return fd(); });
+    }
 
 private:
     detail::handle<nnqi_unsubscribe> handle_;
@@ -118,7 +135,7 @@ public:
         handle_.reset(nnqi_watch(proxy, signal.c_str(), queue, run, reinterpret_cast<void*>(number_)));
         if (!handle_) {
             callbacks::remove(number_);
-            detail::fail();
+            detail::failures::add();
         }
     }
     watcher(watcher&& other) noexcept
@@ -137,11 +154,8 @@ private:
     static void run(nnqi_value arguments, std::uint64_t, void* user) noexcept {
         const auto code = callbacks::find(user);
         if (arguments == 0 || !code) return;
-        try {
-            (*code)(value::adopt(nnqi_copy(arguments)));
-        } catch (...) {
-            // Arguments of other types than the function's, or its own exception: there is nobody to tell.
-        }
+        // Arguments of other types than the function's, or its own exception: there is nobody to tell.
+        detail::guarded([&] { (*code)(value::adopt(nnqi_copy(arguments))); }, [](const std::string&) {});
     }
 
     std::uintptr_t number_ = 0;
@@ -153,6 +167,7 @@ class proxy {
 public:
     explicit proxy(nnqi_proxy handle) : handle_(detail::need(handle)) {}
     nnqi_proxy get() const noexcept { return handle_.get(); }
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
     /// How long calls may take from now on.
     proxy& timeout(milliseconds time) noexcept {
@@ -167,6 +182,10 @@ public:
         const nnqi_value made = detail::arguments_of(arguments...);
         return value::adopt(nnqi_call(get(), method.c_str(), made, detail::count_of(timeout_))).template as<R>();
     }
+    template <class R = void, class... T>
+    R call(std::error_code& code, const std::string& method, const T&... arguments) const {
+        return detail::told(code, [&] { return call<R>(method, arguments...); });
+    }
 
     /// Calls a method and does not wait.
     template <class R = void, class... T>
@@ -174,11 +193,19 @@ public:
         const nnqi_value made = detail::arguments_of(arguments...);
         return pending<R>(nnqi_call_start(get(), method.c_str(), made, detail::count_of(timeout_)));
     }
+    template <class R = void, class... T>
+    pending<R> start(std::error_code& code, const std::string& method, const T&... arguments) const {
+        return detail::told(code, [&] { return start<R>(method, arguments...); });
+    }
 
     /// Calls a method without an answer: nobody hears of a failure.
     template <class... T>
     void post(const std::string& method, const T&... arguments) const {
         detail::check(nnqi_post(get(), method.c_str(), detail::arguments_of(arguments...)));
+    }
+    template <class... T>
+    void post(std::error_code& code, const std::string& method, const T&... arguments) const {
+        detail::told(code, [&] { post(method, arguments...); });
     }
 
     template <class T>
@@ -186,8 +213,16 @@ public:
         return value::adopt(nnqi_property_get(get(), name.c_str())).template as<T>();
     }
     template <class T>
+    T property(std::error_code& code, const std::string& name) const {
+        return detail::told(code, [&] { return property<T>(name); });
+    }
+    template <class T>
     void set(const std::string& property, const T& to) const {
         detail::check(nnqi_property_set(get(), property.c_str(), codec<std::decay_t<T>>::make(to)));
+    }
+    template <class T>
+    void set(std::error_code& code, const std::string& property, const T& to) const {
+        detail::told(code, [&] { set(property, to); });
     }
 
     /// Events of a signal, or changes of a property, whose arguments are T...: what next() gives. At most queue of them wait.
@@ -195,18 +230,30 @@ public:
     subscription<T...> subscribe(const std::string& signal, std::size_t queue = 64) const {
         return subscription<T...>(nnqi_subscribe(get(), signal.c_str(), queue));
     }
+    template <class... T>
+    subscription<T...> subscribe(std::error_code& code, const std::string& signal, std::size_t queue = 64) const {
+        return detail::told(code, [&] { return subscribe<T...>(signal, queue); });
+    }
 
     /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments.
     template <class F>
     [[nodiscard]] watcher watch(const std::string& signal, F code, std::size_t queue = 64) const {
         using arguments = typename detail::signature_types<F>::arguments;
         return watcher(get(), signal, queue, [code = std::move(code)](const value& event) mutable {
-            std::apply(code, event.as<arguments>());
+            auto read = event.as<arguments>();
+            if (!detail::failures::any()) std::apply(code, std::move(read));
         });
+    }
+    template <class F>
+    [[nodiscard]] watcher watch(std::error_code& failed, const std::string& signal, F code, std::size_t queue = 64) const {
+        return detail::told(failed, [&] { return watch(signal, std::move(code), queue); });
     }
 
     /// What the object can do: its methods, signals and properties.
     value meta() const { return value::adopt(nnqi_meta(get())); }
+    value meta(std::error_code& code) const {
+        return detail::told(code, [&] { return meta(); });
+    }
 
 private:
     detail::handle<nnqi_proxy_free> handle_;
@@ -268,10 +315,15 @@ public:
         const nnqi_options raw = options.raw();
         handle_.reset(detail::need(nnqi_connect(url.c_str(), &raw)));
     }
+    session(std::error_code& code, const std::string& url, const session_options& options = {})
+        : session(detail::told(code, [&] { return session(url, options); })) {}
 
     /// A service by its name, which is waited for so long if it is not there.
     qi::proxy service(const std::string& name, milliseconds time = milliseconds(0)) const {
         return qi::proxy(nnqi_service(handle_.get(), name.c_str(), detail::count_of(time)));
+    }
+    qi::proxy service(std::error_code& code, const std::string& name, milliseconds time = milliseconds(0)) const {
+        return detail::told(code, [&] { return service(name, time); });
     }
 
     std::vector<service_info> services() const {
@@ -285,6 +337,11 @@ public:
         }
         return all;
     }
+    std::vector<service_info> services(std::error_code& code) const {
+        return detail::told(code, [&] { return services(); });
+    }
+
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
 private:
     detail::handle<nnqi_close> handle_;
