@@ -232,6 +232,8 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
 
   /** Ends it; what waits for it is rejected with `EBADF`. Closing again gives the same promise. */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 
   on(event: 'message', listener: (message: Buffer) => void): this;
   on(event: 'close', listener: () => void): this;
@@ -321,6 +323,8 @@ export class Socket extends Messages {
    * system, or `linger` is over. Closing again gives the same promise.
    */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**

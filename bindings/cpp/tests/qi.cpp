@@ -3,6 +3,7 @@
 
 #include <millrace/qi.hpp>
 
+#include <atomic>
 #include <condition_variable>
 #include <stdexcept>
 #include <thread>
@@ -155,6 +156,39 @@ static void signals_and_properties(const qi::proxy& service, const qi::object& o
     CHECK(service.property<int>("speed") == 3);
 }
 
+/// When the watcher is gone nothing of its function runs any more, so what that uses may go.
+static void a_watcher_ends_with_its_last_call(const qi::proxy& service, const qi::object& object) {
+    std::atomic<int> state{0};
+    std::thread later;
+    {
+        auto watching = service.watch("happened", [&](std::string, int) {
+            state = 1;
+            while (state == 1) std::this_thread::yield();
+            state = 3;
+        });
+        object.emit("happened", "it", 1);
+        while (state == 0) std::this_thread::yield();
+        later = std::thread([&] {
+            // By now the other thread waits in the destructor, if it is not slow.
+            std::this_thread::sleep_for(20ms);
+            state = 2;
+        });
+    }
+    CHECK(state == 3);
+    later.join();
+    // By its own function.
+    std::optional<qi::watcher> own;
+    std::atomic<bool> told{false}, made{false};
+    own.emplace(service.watch("happened", [&](std::string, int) {
+        while (!made) std::this_thread::yield();
+        own.reset();
+        told = true;
+    }));
+    made = true;
+    object.emit("happened", "it", 2);
+    while (!told) std::this_thread::yield();
+}
+
 static void a_provider(const std::string& directory) {
     qi::provider provider(directory, {"tcp://127.0.0.1:0"});
     const qi::object object = calculator();
@@ -187,6 +221,7 @@ static void everything() {
         calls(service);
         objects_as_arguments(service);
         signals_and_properties(service, object);
+        a_watcher_ends_with_its_last_call(service, object);
         bool listed = false;
         for (const auto& info : session.services()) listed |= info.name == "Calculator" && info.id == id;
         CHECK(listed);

@@ -28,8 +28,9 @@ inline int count_of(milliseconds time) {
 template <class Function>
 class callbacks {
 public:
-    static std::uintptr_t add(Function function) {
-        auto shared = std::make_shared<Function>(std::move(function));
+    template <class Made>
+    static std::uintptr_t add(Made made) {
+        auto shared = std::make_shared<Function>(std::move(made));
         const std::lock_guard lock(table().mutex);
         const std::uintptr_t number = ++table().last;
         table().all.emplace(number, std::move(shared));
@@ -40,13 +41,14 @@ public:
         const auto at = table().all.find(reinterpret_cast<std::uintptr_t>(user));
         return at == table().all.end() ? nullptr : at->second;
     }
-    static void remove(std::uintptr_t number) noexcept {
-        std::shared_ptr<Function> last;
+    /// What it was; nothing if there is none of this number.
+    static std::shared_ptr<Function> remove(std::uintptr_t number) noexcept {
         const std::lock_guard lock(table().mutex);
         const auto at = table().all.find(number);
-        if (at == table().all.end()) return;
-        last = std::move(at->second);
+        if (at == table().all.end()) return nullptr;
+        std::shared_ptr<Function> last = std::move(at->second);
         table().all.erase(at);
+        return last;
     }
 
 private:
@@ -124,11 +126,19 @@ private:
     std::uint64_t missed_ = 0;
 };
 
-/// Has a function called for each event, until it is destroyed. A call may still be under way then.
+/// Has a function called for each event, until it is destroyed: that waits for a call under way, unless it is done by that call itself. So the
+/// function may use what lives longer than the watcher; and who destroys it must hold no lock that the function wants.
 class watcher {
 public:
     using function = std::function<void(const value& arguments)>;
-    using callbacks = detail::callbacks<function>;
+    /// A function, and who runs it or has made an end of that. The lock may be taken again by the call that has it.
+    struct watched {
+        explicit watched(function taken) : code(std::move(taken)) {}
+        std::recursive_mutex running;
+        function code;
+        bool gone = false;
+    };
+    using callbacks = detail::callbacks<watched>;
 
     watcher(nnqi_proxy proxy, const std::string& signal, std::size_t queue, function code)
         : number_(callbacks::add(std::move(code))) {
@@ -147,15 +157,20 @@ public:
     }
     ~watcher() {
         handle_.reset();
-        callbacks::remove(number_);
+        if (const auto mine = callbacks::remove(number_)) {
+            const std::lock_guard ended(mine->running);
+            mine->gone = true;
+        }
     }
 
 private:
     static void run(nnqi_value arguments, std::uint64_t, void* user) noexcept {
-        const auto code = callbacks::find(user);
-        if (arguments == 0 || !code) return;
+        const auto mine = callbacks::find(user);
+        if (arguments == 0 || !mine) return;
+        const std::lock_guard here(mine->running);
+        if (mine->gone) return;
         // Arguments of other types than the function's, or its own exception: there is nobody to tell.
-        detail::guarded([&] { (*code)(value::adopt(nnqi_copy(arguments))); }, [](const std::string&) {});
+        detail::guarded([&] { mine->code(value::adopt(nnqi_copy(arguments))); }, [](const std::string&) {});
     }
 
     std::uintptr_t number_ = 0;
