@@ -36,6 +36,18 @@ fn cargo_installs_the_tools() {
     assert!(outcome.stdout.starts_with(&format!("hello\n{bin}/nanocat\n")), "{outcome:?}");
 }
 
+/// crates.io would take the crate: all that it needs is in the archive, which is compiled where nothing else of the tree is.
+#[test]
+fn the_crate_can_be_published() {
+    let mut publish = cargo();
+    // The registry is asked, but nothing is sent. What is being worked on may be dirty.
+    publish.args(["publish", "--dry-run", "--locked", "--allow-dirty", "--target-dir"]).arg(build_dir("cargo-install"));
+    publish.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_INCREMENTAL", "0");
+    let outcome = run(&mut publish, LIMIT);
+    outcome.expect_success("cargo publish --dry-run");
+    assert!(outcome.stderr.contains("aborting upload due to dry run"), "{outcome:?}");
+}
+
 /// What `cargo cinstall` and other packagers go by says the same as `make install`.
 #[test]
 fn recipes_have_the_same_versions() {

@@ -15,6 +15,11 @@ pub fn binding() -> PathBuf {
     repo_root().join("bindings/python")
 }
 
+/// Where it is compiled.
+pub fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-target")
+}
+
 /// An interpreter that has the wheel of this source tree, and what the tests need.
 pub static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let tmp = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -27,7 +32,7 @@ pub static PYTHON: LazyLock<PathBuf> = LazyLock::new(|| {
     let pip = |arguments: &[&str], limit| {
         let mut pip = Command::new(&python);
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]).args(arguments);
-        pip.env("CARGO_TARGET_DIR", tmp.join("python-target"));
+        pip.env("CARGO_TARGET_DIR", target());
         run(&mut pip, limit).expect_success(&format!("pip install {arguments:?}"));
     };
     pip(

@@ -1,8 +1,8 @@
 //! Sockets and their contexts.
 
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use nanomsg::internals::{Body, Closing, Context, EngineSocket, Header, Message, Probe, Readiness, Wait, process};
@@ -27,8 +27,8 @@ const LARGE: usize = 64 * 1024;
 /// What `millrace.Socket` and `millrace.Context` are made of.
 #[pyclass(subclass, frozen, module = "millrace._native")]
 pub struct RawSocket {
-    /// Which it is; `None` only while it is dropped.
-    context: Option<Context>,
+    /// Which it is, once it is opened.
+    context: OnceLock<Context>,
     closed: AtomicBool,
     generation: u64,
     /// NN_SNDTIMEO and NN_RCVTIMEO as they were set, in milliseconds: a wait that a signal interrupts goes on with the rest.
@@ -41,38 +41,35 @@ enum Side {
     Recv,
 }
 
-/// What a `RawSocket` is made from.
-#[derive(FromPyObject)]
-enum Origin<'py> {
-    /// A socket of the protocol with this number.
-    Protocol(i32),
-    /// A context of this socket.
-    Socket(PyRef<'py, RawSocket>),
-}
-
 #[pymethods]
 impl RawSocket {
+    /// Subclasses have arguments of their own, so it is opened by `_open`.
     #[new]
-    #[pyo3(signature = (origin, raw = false))]
-    fn new(py: Python<'_>, origin: Origin<'_>, raw: bool) -> PyResult<RawSocket> {
-        let (context, timeouts) = match origin {
-            Origin::Protocol(protocol) => {
-                let opened = process::session().and_then(|session| session.socket(raw, protocol, "python"));
-                let socket = opened.map_err(|error| raise(py, error, "Socket"))?;
-                closing::remember(&socket);
-                (Context::of(socket), [-1, -1])
-            }
-            Origin::Socket(of) => {
-                let context = Context::open(of.socket(py)?).map_err(|error| raise(py, error, "context"))?;
-                (context, [&of.timeouts[0], &of.timeouts[1]].map(|timeout| timeout.load(Ordering::Relaxed)))
-            }
-        };
-        Ok(RawSocket {
-            context: Some(context),
+    #[pyo3(signature = (*_arguments, **_options))]
+    fn new(_arguments: &Bound<'_, PyAny>, _options: Option<&Bound<'_, PyAny>>) -> RawSocket {
+        RawSocket {
+            context: OnceLock::new(),
             closed: AtomicBool::new(false),
             generation: process::generation(),
-            timeouts: timeouts.map(AtomicI32::new),
-        })
+            timeouts: [-1, -1].map(AtomicI32::new),
+        }
+    }
+
+    /// Opens a socket of this protocol.
+    fn _open(&self, py: Python<'_>, protocol: i32, raw: bool) -> PyResult<()> {
+        let opened = process::session().and_then(|session| session.socket(raw, protocol, "python"));
+        let socket = opened.map_err(|error| raise(py, error, "Socket"))?;
+        closing::remember(&socket);
+        self.opened(py, Context::of(socket))
+    }
+
+    /// Opens a context of this socket.
+    fn _open_context(&self, py: Python<'_>, of: PyRef<'_, RawSocket>) -> PyResult<()> {
+        let context = Context::open(of.socket(py)?).map_err(|error| raise(py, error, "context"))?;
+        for (ours, theirs) in self.timeouts.iter().zip(&of.timeouts) {
+            ours.store(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        self.opened(py, context)
     }
 
     fn _bind(&self, py: Python<'_>, url: &str) -> PyResult<i32> {
@@ -336,8 +333,14 @@ impl RawSocket {
         socket.ok_or_else(|| raise(py, Error::NOT_SUPPORTED, "this is done with the socket, not with a context"))
     }
 
+    fn opened(&self, py: Python<'_>, context: Context) -> PyResult<()> {
+        self.context.set(context).map_err(|_| raise(py, Error::INVALID, "it is opened already"))
+    }
+
     fn context(&self, py: Python<'_>) -> PyResult<&Context> {
-        self.context.as_ref().ok_or_else(|| raise(py, Error::BAD_FD, ""))
+        self.context
+            .get()
+            .ok_or_else(|| raise(py, Error::BAD_FD, "it was never opened: a subclass calls super().__init__()"))
     }
 
     /// `None`: it is closed, or of a parent process, or a context, of which nothing lingers.
@@ -346,7 +349,7 @@ impl RawSocket {
             return None;
         }
         // Another thread may have closed it at the interpreter's end: then there is nothing to do.
-        let context = self.context.as_ref()?;
+        let context = self.context.get()?;
         py.detach(|| context.start_closing()).ok().flatten()
     }
 
@@ -422,7 +425,7 @@ impl RawSocket {
 
     fn wait_until_ready(&self, side: Side, left: Duration) -> Result<()> {
         let want = Readiness { send: matches!(side, Side::Send), recv: matches!(side, Side::Recv) };
-        let mut probes = [Probe::of(self.context.as_ref().ok_or(Error::BAD_FD)?, want)?];
+        let mut probes = [Probe::of(self.context.get().ok_or(Error::BAD_FD)?, want)?];
         match nanomsg::internals::poll(&mut probes, Some(left))? {
             0 => Err(Error::TIMED_OUT),
             _ => Ok(()),
@@ -442,7 +445,7 @@ impl Drop for RawSocket {
         if self.closed.swap(true, Ordering::Relaxed) {
             return;
         }
-        let Some(socket) = self.context.as_ref().and_then(Context::as_socket) else { return };
+        let Some(socket) = self.context.get().and_then(Context::as_socket) else { return };
         if let Ok(closing) = socket.start_closing() {
             closing.wait_elsewhere(|| {});
         }

@@ -140,7 +140,7 @@ def send_from_elsewhere(address):
         push.send_many([str(i).encode() for i in range(100)])
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method, ipc):
     with millrace.Pull(bind=ipc, recv_timeout=30) as pull:
         process = multiprocessing.get_context(method).Process(target=send_from_elsewhere, args=(ipc,))
@@ -148,6 +148,67 @@ def test_multiprocessing(method, ipc):
         assert [pull.recv() for _ in range(100)] == [str(i).encode() for i in range(100)]
         process.join(30)
         assert process.exitcode == 0
+
+
+def call_from_elsewhere(url, results):
+    with qi.Session(url) as session:
+        results.put(session.service("Adder").add(40, 2))
+
+
+class Adder:
+    def add(self, one: int, other: int) -> int:
+        return one + other
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_on_the_bus(method):
+    context = multiprocessing.get_context(method)
+    with qi.Session() as server:
+        server.listenStandalone("tcp://127.0.0.1:0")
+        server.registerService("Adder", Adder())
+        results = context.Queue()
+        process = context.Process(target=call_from_elsewhere, args=(server.url(), results))
+        process.start()
+        assert results.get(timeout=30) == 42
+        process.join(30)
+        assert process.exitcode == 0
+
+
+def ask_from_elsewhere(arguments):
+    url, number = arguments
+    with millrace.Req(connect=url, recv_timeout=30) as client:
+        client.send(b"%d" % number)
+        return client.recv()
+
+
+def test_a_pool_of_processes_asks_one_server(ipc):
+    with millrace.Rep(bind=ipc, recv_timeout=30) as server, multiprocessing.get_context("fork").Pool(4) as pool:
+        asked = pool.map_async(ask_from_elsewhere, [(ipc, number) for number in range(20)])
+        for _ in range(20):
+            server.send(server.recv() * 2)
+        assert asked.get(30) == [b"%d" % number * 2 for number in range(20)]
+
+
+def test_a_subinterpreter_is_refused():
+    done = run(
+        """
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+        import millrace
+        other = interpreters.create()
+        refused = ["try:", "    import millrace", "except ImportError as error:", "    print(error, flush=True)"]
+        interpreters.run_string(other, chr(10).join(refused))
+        interpreters.destroy(other)
+        # The first one goes on.
+        with millrace.Pair(bind="inproc://x") as a, millrace.Pair(connect="inproc://x") as b:
+            a.send(b"x")
+            print(b.recv())
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert "subinterpreter" in done.stdout and done.stdout.endswith("b'x'\n"), done.stdout
 
 
 def test_what_was_sent_arrives_although_nobody_closes(ipc):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import gettext
 import os
 import queue
 import signal
@@ -598,10 +599,11 @@ SCRIPT = """
 import os, signal, sys, threading, time
 from millrace import qi
 begun = threading.Event()
+promise = qi.Promise()
 class Slow:
     def wait(self):
         begun.set()
-        return qi.Promise().future()
+        return promise.future()
 server = qi.Session()
 server.listenStandalone("tcp://127.0.0.1:0")
 server.registerService("Slow", Slow())
@@ -709,3 +711,169 @@ def test_nothing_is_left_of_many_sessions_and_calls(bus):
         return now_fds <= fds + 2 and now_objects < objects + 500
 
     wait_until(settled)
+
+
+def test_instances_that_are_equal_are_two_objects(bus):
+    class Robot:
+        def __init__(self, name):
+            self.name = name
+
+        def __eq__(self, other):
+            return True
+
+        def __hash__(self):
+            return 1
+
+        def who(self):
+            return self.name
+
+    ann, bob = Robot("Ann"), Robot("Bob")
+    bus.server.registerService("Ann", ann)
+    bus.server.registerService("Bob", bob)
+    assert bus.client.service("Ann").who() == "Ann" and bus.client.service("Bob").who() == "Bob"
+    # And one is one, wherever it goes.
+    assert bus.proxy.hear(Child("one")) == "hello from one"
+
+
+def test_news_of_services_go_on_with_another_connection(bus):
+    news = queue.Queue()
+    session = qi.Session()
+    session.serviceRegistered.connect(lambda number, name: news.put(name))
+    for name in ("First", "Second"):
+        session.connect(bus.server.url())
+        bus.server.registerService(name, Helper())
+        assert news.get(timeout=LONG) == name
+        session.close()
+    assert news.empty()
+
+
+def test_what_is_cancelled_before_it_begins_does_not_begin():
+    begun = []
+    future = qi.runAsync(begun.append, 1, delay=3_600_000_000)
+    future.cancel()
+    assert future.wait(LONG * 1000) == qi.FutureState.Canceled and not begun
+
+
+def test_what_ends_a_program_does_not_end_callbacks():
+    seen = queue.Queue()
+
+    def leave(number):
+        seen.put(number)
+        sys.exit()
+
+    signal = qi.Signal("(i)")
+    signal.connect(leave)
+    for number in range(3):
+        signal(number)
+    assert [seen.get(timeout=LONG) for _ in range(3)] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_periodic_task_that_fails_ends(error):
+    calls = []
+
+    def fail():
+        calls.append(1)
+        raise error
+
+    task = qi.PeriodicTask()
+    task.setCallback(fail)
+    task.setUsPeriod(0)
+    task.start(True)
+    wait_until(lambda: not task.isRunning())
+    task.stop()
+    assert calls == [1]
+    # It can be started anew.
+    task.start(True)
+    wait_until(lambda: len(calls) == 2)
+    task.stop()
+
+
+def test_a_coroutine_of_a_loop_that_is_over_runs_in_another(bus):
+    async def register():
+        bus.server.registerService("Late", Late())
+
+    class Late:
+        async def add(self, one: int) -> int:
+            await asyncio.sleep(0)
+            return one + 1
+
+    asyncio.run(register())
+    assert bus.client.service("Late").add(1) == 2
+
+
+def test_one_hint_that_cannot_be_resolved_leaves_the_others(bus):
+    class Partly:
+        def f(self, one: "int", other: "Unknown", third: "list[float]") -> "dict[str, int]":  # noqa: F821
+            return {"one": one}
+
+    bus.server.registerService("Partly", Partly())
+    methods = bus.client.service("Partly").metaObject()["methods"].values()
+    assert [(m["parametersSignature"], m["returnSignature"]) for m in methods if m["name"] == "f"] == [("(lm[d])", "{sl}")]
+
+
+def test_services_have_names_and_instances(bus):
+    for name, instance in (("N", None), ("N", 5), ("N", "text"), ("N", Helper), ("", Helper()), (5, Helper())):
+        with pytest.raises(TypeError, match="service"):
+            bus.server.registerService(name, instance)
+
+
+def test_names_that_few_scripts_use(bus):
+    """What libqi's package answers to these."""
+    assert str(qi.typeof(bus.proxy)) == "o"
+    assert qi.isinstance(bus.proxy, qi.Object) and qi.isinstance(bus.proxy, qi.Object()) and not qi.isinstance(1, qi.Object())
+    with pytest.raises(NotImplementedError):
+        qi.typeof(1)
+    with pytest.raises(NotImplementedError):
+        qi.isinstance(bus.proxy, qi.String)
+    assert qi.listModules() == []
+    with pytest.raises(RuntimeError, match="no module found: 'nothing'"):
+        qi.module("nothing")
+    assert qi.runAsync(lambda: 5).value(None) == 5
+
+
+def test_texts_are_translated_by_catalogs(tmp_path, caplog):
+    # A catalog of one text, as msgfmt makes it.
+    message, text = b"hello\0", b"bonjour\0"
+    places = [0x950412DE, 0, 1, 28, 36, 0, 0, len(message) - 1, 44, len(text) - 1, 44 + len(message)]
+    catalog = tmp_path / "fr" / "LC_MESSAGES" / "greeter.mo"
+    catalog.parent.mkdir(parents=True)
+    catalog.write_bytes(b"".join(place.to_bytes(4, "little") for place in places) + message + text)
+    gettext.bindtextdomain("greeter", str(tmp_path))
+    translator = qi.Translator("program")
+    assert translator.translate("hello") == "hello" and "setDefaultDomain" in caplog.text
+    translator.setDefaultDomain("none")
+    translator.addDomain("greeter")
+    translator.setCurrentLocale("fr_FR")
+    assert translator.translate("hello") == "bonjour" and translator.translate("other") == "other"
+    assert translator.translate("hello", locale="de_DE") == "hello"
+    assert qi.tr("hello") == "hello" and "defaultTranslator" in caplog.text
+    qi.defaultTranslator("program").setDefaultDomain("greeter")
+    assert qi.tr("hello", locale="fr") == "bonjour"
+
+
+LOGS = """
+from millrace import qi
+qi.logging.setContext(2 + 16 + 128)
+log = qi.logging.Logger("motion.arm")
+log.warning("one %d", 1)
+log.info("not shown")
+qi.logging.setFilters("motion.*=debug:-motion.leg")
+log.debug("two\\nlines")
+qi.logging.Logger("motion.leg").error("not shown")
+qi.logging.setFilters("+motion.leg:motion.arm=silent")
+log.fatal("not shown")
+qi.logging.Logger("motion.leg").error("three")
+try:
+    qi.logging.setFilters("motion=much")
+except ValueError as error:
+    print(error)
+qi.logging.setContext(64)
+qi.warning("x", "here")
+"""
+
+
+def test_filters_and_contexts_of_logs():
+    done = subprocess.run([sys.executable, "-c", LOGS], capture_output=True, text=True, timeout=60)
+    assert done.stderr == "[W] motion.arm: one 1\n[D] motion.arm: two\\nlines\n[E] motion.leg: three\n<module> here\n"
+    assert "'motion=much'" in done.stdout

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 import millrace
+from millrace import qi
 
 trio = pytest.importorskip("trio")
 anyio = pytest.importorskip("anyio")
@@ -190,3 +191,35 @@ def test_sending_to_one_peer(address, backend):
                         assert await guest.arecv() == large
 
     anyio.run(main, backend=backend)
+
+
+def test_the_bus():
+    class Desk:
+        def __init__(self):
+            self.promise = qi.Promise(lambda promise: promise.setCanceled())
+
+        async def double(self, number: int) -> int:
+            return number * 2
+
+        def never(self):
+            return self.promise.future()
+
+    async def main():
+        async with qi.Session() as server:
+            await server.listenStandalone("tcp://127.0.0.1:0", _async=True)
+            desk = Desk()
+            await server.registerService("Desk", desk, _async=True)
+            async with await qi.connect(server.url()) as client:
+                proxy = await client.service("Desk", _async=True)
+                assert await proxy.double(4, _async=True) == 8
+                with pytest.raises(qi.RemoteError):
+                    await proxy.double("x", _async=True)
+                future = proxy.never(_async=True)
+                with trio.move_on_after(0.01) as scope:
+                    await future
+                assert scope.cancelled_caught
+                # What it stands for is cancelled, too.
+                with pytest.raises(qi.Canceled):
+                    await future
+
+    trio.run(main)

@@ -46,3 +46,22 @@ class Lamp:
 def lamp(session: qi.Session) -> int:
     number: int = session.registerService("Lamp", Lamp())
     return number
+
+
+def keywords(url: str) -> list[millrace.Socket]:
+    right: list[millrace.Socket] = [
+        millrace.Pull(bind=[url], recv_timeout=None, tls_key_file="key.pem"),
+        millrace.Sub(connect=url, subscribe=["a", b"b"], recv_max_size=-1),
+        millrace.Req(connect=url, resend_interval=1, tcp_nodelay=True),
+        millrace.Surveyor(bind=url, deadline=0.5),
+        millrace.Socket(48, raw=True, linger=0),
+    ]
+    millrace.Req().context(resend_interval=1, recv_timeout=2)
+    millrace.Sub().context(subscribe="a")
+    millrace.Pull(recv_timeout="x")  # type: ignore
+    millrace.Pull(recv_timeot=3)  # type: ignore
+    millrace.Pull(deadline=3)  # type: ignore
+    millrace.Sub(subscribe=5)  # type: ignore
+    millrace.Req().context(deadline=3)  # type: ignore
+    millrace.Rep().context(linger=3)  # type: ignore
+    return right

@@ -9,6 +9,18 @@ b'what?'
 """
 
 import atexit
+import importlib
+import sys
+
+if sys.version_info < (3, 12):
+    # Later versions see to that themselves: the engine, and its types, are those of the first interpreter.
+    try:
+        _interpreters = importlib.import_module("_xxsubinterpreters")
+    except ImportError:
+        pass
+    else:
+        if _interpreters.get_current() != _interpreters.get_main():
+            raise ImportError("millrace does not support loading in subinterpreters")
 
 from . import _native
 from .contexts import Context, ReqContext, SubContext, SurveyorContext

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from typing import Any, Generic, Optional, TypeVar, overload
 
 from . import _native
@@ -106,7 +107,7 @@ class Seconds(Option[Optional[float]]):
         return min(max(round(seconds * 1000), int(seconds > 0)), _LARGEST)
 
 
-def set_options(socket: _native.RawSocket, options: dict[str, Any]) -> None:
+def set_options(socket: _native.RawSocket, options: Mapping[str, Any]) -> None:
     """Sets attributes that are options; TypeError for a name that is none."""
     for name, value in options.items():
         if not isinstance(getattr(type(socket), name, None), Option):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ._messages import Messages
 from ._options import Seconds, set_options
 from ._types import Buffer
 
 if TYPE_CHECKING:
+    from ._keywords import ContextOptions, ReqContextOptions, SurveyorContextOptions, Topics, Unpack
     from .sockets import Socket
 
 __all__ = ["Context", "ReqContext", "SubContext", "SurveyorContext"]
-
-Self = TypeVar("Self", bound="Context")
 
 # Numbers of the C interface.
 _SUB, _REQ, _SURVEYOR = 33, 48, 98
@@ -66,13 +65,11 @@ class Context(Messages):
     and leaves the socket open; when the socket is closed, its contexts raise :class:`millrace.Closed`.
     """
 
-    def __new__(cls: type[Self], socket: Socket, **_: Any) -> Self:
-        return super().__new__(cls, socket)
-
-    def __init__(self, socket: Socket, **options: Any) -> None:
+    def __init__(self, socket: Socket, **options: Unpack[ContextOptions]) -> None:
         super().__init__()
         #: The socket whose context it is, which stays as long as its contexts do.
         self.socket = socket
+        self._open_context(socket)
         socket._contexts.add(self)
         try:
             set_options(self, options)
@@ -97,15 +94,23 @@ class Context(Messages):
 class ReqContext(Resending, Context):
     """A context of a :class:`millrace.Req`: it has a request under way."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, socket: Socket, **options: Unpack[ReqContextOptions]) -> None: ...
+
 
 class SurveyorContext(WithDeadline, Context):
     """A context of a :class:`millrace.Surveyor`: it has a survey and a deadline of its own."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, socket: Socket, **options: Unpack[SurveyorContextOptions]) -> None: ...
 
 
 class SubContext(Subscribing, Context):
     """A context of a :class:`millrace.Sub`: it has subscriptions and a queue of its own. ``subscribe="topic"``, or a list."""
 
-    def __init__(self, socket: Socket, *, subscribe: Any = (), **options: Any) -> None:
+    def __init__(self, socket: Socket, *, subscribe: Topics = (), **options: Unpack[ContextOptions]) -> None:
         super().__init__(socket, **options)
         try:
             self._subscribe_all(subscribe)

@@ -61,7 +61,7 @@ class Terminated(Error):
 
 
 class NotSupported(Error):
-    """The socket cannot do this: receiving from a Push, sending to a Pull (ENOTSUP)."""
+    """The socket cannot do this: receiving from a Push, sending to a Pull (ENOTSUP); it has no such option or descriptor (ENOPROTOOPT)."""
 
 
 class AddressInUse(Error):
@@ -118,6 +118,7 @@ _native.set_exceptions(
         errno.EAGAIN: WouldBlock,
         errno.EBADF: Closed,
         errno.ENOTSUP: NotSupported,
+        errno.ENOPROTOOPT: NotSupported,
         errno.EADDRINUSE: AddressInUse,
         errno.ECONNREFUSED: ConnectionRefused,
         errno.EHOSTUNREACH: PeerGone,

@@ -32,6 +32,8 @@ class Poller:
 
     def register(self, socket: Messages, events: int = POLLIN) -> None:
         """Adds a socket or a context, or changes what is waited for."""
+        if not isinstance(socket, Messages):
+            raise TypeError(f"a poller takes sockets and contexts of this package, not {type(socket).__name__}; for others there is selectors")
         self._wanted[socket] = events
 
     def unregister(self, socket: Messages) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import weakref
-from typing import Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Any, Optional
 
 from . import _native
 from ._aio import current_loop, turn, turn_due
+from ._keywords import Addresses, Topics
 from ._messages import Messages
 from ._options import Flag, Integer, Seconds, Text, TextOrBinary, set_options
 from ._types import Buffer
@@ -15,6 +16,18 @@ from .contexts import Context, ReqContext, Resending, SubContext, Subscribing, S
 from .errors import Closed, Terminated, WouldBlock
 from .monitor import Monitor
 from .peers import Peer, PeerSender
+
+if TYPE_CHECKING:
+    from ._keywords import (
+        ContextOptions,
+        ReqArguments,
+        ReqContextOptions,
+        SocketArguments,
+        SocketOptions,
+        SurveyorArguments,
+        SurveyorContextOptions,
+        Unpack,
+    )
 
 __all__ = [
     "Bus",
@@ -31,8 +44,6 @@ __all__ = [
     "Surveyor",
     "device",
 ]
-
-Self = TypeVar("Self", bound="Socket")
 
 # Numbers of the C interface.
 _SOL_SOCKET = 0
@@ -67,12 +78,15 @@ class Endpoint:
     def __init__(self, socket: Socket, number: int, address: str) -> None:
         self._socket = socket
         self._number = number
+        self._closed = False
         #: The address; of a bind to port 0, with the port that the system has chosen.
         self.address = address
 
     def close(self) -> None:
-        """Takes the address away from the socket. What was accepted for its connections is still sent."""
-        self._socket._shutdown(self._number)
+        """Takes the address away from the socket. What was accepted for its connections is still sent. Closing again does nothing."""
+        if not self._closed:
+            self._closed = True
+            self._socket._shutdown(self._number)
 
     def __repr__(self) -> str:
         return f"<Endpoint {self.address}>"
@@ -95,7 +109,7 @@ class Socket(Messages):
     and new ones can be opened.
     """
 
-    #: The number of the class's protocol.
+    #: The number of its protocol; :class:`Pair` if a Socket is not given one.
     protocol: int = _PAIR
 
     linger: Seconds = Seconds(_SOL_SOCKET, 1, "How long close() waits until what was accepted is handed to the system; 1 at first.")
@@ -135,19 +149,20 @@ class Socket(Messages):
     tls_min_version: Integer = Integer(_TLS, 9, "The oldest version of TLS that is spoken: 12 (at first) or 13.")
     tls_insecure_no_verification: Flag = Flag(_TLS, 10, "Believes every certificate: for tests only. False at first.")
 
-    def __new__(cls: type[Self], protocol: Optional[int] = None, *, raw: bool = False, **_: Any) -> Self:
-        return super().__new__(cls, cls.protocol if protocol is None else protocol, raw)
-
     def __init__(
         self,
         protocol: Optional[int] = None,
         *,
         raw: bool = False,
-        bind: str | list[str] | tuple[str, ...] = (),
-        connect: str | list[str] | tuple[str, ...] = (),
-        **options: Any,
+        bind: Addresses = (),
+        connect: Addresses = (),
+        **options: Unpack[SocketOptions],
     ) -> None:
         super().__init__()
+        if protocol is not None:
+            self._check(protocol)
+            self.protocol = protocol
+        self._open(self.protocol, raw)
         self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
         # By the connection, and the event loop.
         self._senders: dict[tuple[int, Any], PeerSender] = {}
@@ -182,7 +197,7 @@ class Socket(Messages):
         for sender in list(self._senders.values()):
             sender.room.close()
 
-    def context(self, **options: Any) -> Context:
+    def context(self, **options: Unpack[ContextOptions]) -> Context:
         """Opens a context: see :class:`millrace.Context`. Keyword arguments are its options, as attributes of the same names.
 
         It begins with the options that the socket has now, but without subscriptions. :class:`millrace.NotSupported` of raw
@@ -257,6 +272,14 @@ class Socket(Messages):
             while self._statistic(_STATISTICS["current_connections"]) < count:
                 await monitor.anext()
 
+    def _check(self, protocol: int) -> None:
+        """A class of a protocol has no other."""
+        if not isinstance(protocol, int):
+            raise TypeError(f"protocol is a number, not {type(protocol).__name__}; addresses are bind= and connect=")
+        fixed = [cls for cls in type(self).__mro__ if cls is not Socket and "protocol" in cls.__dict__]
+        if fixed and protocol != self.protocol:
+            raise TypeError(f"a {fixed[0].__name__} has protocol {self.protocol}; for {protocol} there is millrace.Socket({protocol})")
+
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
         return f"<{type(self).__name__}{' raw' if self.raw else ''}{state}>"
@@ -283,7 +306,7 @@ class Sub(Subscribing, Socket):
 
     protocol = _SUB
 
-    def __init__(self, protocol: Optional[int] = None, *, subscribe: Any = (), **rest: Any) -> None:
+    def __init__(self, protocol: Optional[int] = None, *, subscribe: Topics = (), **rest: Unpack[SocketArguments]) -> None:
         super().__init__(protocol, **rest)
         try:
             self._subscribe_all(subscribe)
@@ -291,8 +314,8 @@ class Sub(Subscribing, Socket):
             self.close()
             raise
 
-    def context(self, **options: Any) -> SubContext:
-        return SubContext(self, **options)
+    def context(self, *, subscribe: Topics = (), **options: Unpack[ContextOptions]) -> SubContext:
+        return SubContext(self, subscribe=subscribe, **options)
 
 
 class Req(Resending, Socket):
@@ -300,7 +323,13 @@ class Req(Resending, Socket):
 
     protocol = _REQ
 
-    def context(self, **options: Any) -> ReqContext:
+    if TYPE_CHECKING:
+
+        def __init__(self, protocol: Optional[int] = None, **rest: Unpack[ReqArguments]) -> None: ...
+
+    def context(  # pyright: ignore[reportIncompatibleMethodOverride]: it knows more options
+        self, **options: Unpack[ReqContextOptions]
+    ) -> ReqContext:
         return ReqContext(self, **options)
 
 
@@ -327,7 +356,13 @@ class Surveyor(WithDeadline, Socket):
 
     protocol = _SURVEYOR
 
-    def context(self, **options: Any) -> SurveyorContext:
+    if TYPE_CHECKING:
+
+        def __init__(self, protocol: Optional[int] = None, **rest: Unpack[SurveyorArguments]) -> None: ...
+
+    def context(  # pyright: ignore[reportIncompatibleMethodOverride]: it knows more options
+        self, **options: Unpack[SurveyorContextOptions]
+    ) -> SurveyorContext:
         return SurveyorContext(self, **options)
 
 

@@ -13,7 +13,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nanomsg::qi::client::{CallError, Result};
+use nanomsg::qi::client::CallError;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 
 use super::errors::{raise, raise_as};
@@ -24,14 +25,44 @@ pub const SLICE: Duration = Duration::from_millis(50);
 
 /// What became of it, still outside of Python.
 pub type Raw = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
-type Told = Box<dyn FnOnce() + Send>;
-type Canceler = Box<dyn Fn() + Send + Sync>;
+
+/// What is done when it is settled. Functions of Python are kept as such, so that the collector sees them.
+enum Told {
+    Native(Box<dyn FnOnce() + Send>),
+    Call(Py<PyAny>),
+    /// Handed to an event loop.
+    Queue(Arc<Shared>, Py<PyAny>),
+}
+
+impl Told {
+    fn tell(self) {
+        match self {
+            Told::Native(told) => told(),
+            Told::Call(callback) => pool::run_python(move |py| report(py, callback.call0(py))),
+            Told::Queue(queue, callback) => queue.push(callback),
+        }
+    }
+
+    fn visit(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self {
+            Told::Native(_) => Ok(()),
+            Told::Call(callback) | Told::Queue(_, callback) => visit.call(callback),
+        }
+    }
+}
+
+/// What is asked to give up.
+enum Canceler {
+    Native(Arc<dyn Fn() + Send + Sync>),
+    Call(Py<PyAny>),
+}
 
 enum State {
     Running,
     Raw(Option<Raw>, Kind),
     Value(Py<PyAny>),
-    Error(PyErr),
+    /// The exception.
+    Error(Py<PyAny>),
     Canceled,
 }
 
@@ -47,7 +78,7 @@ pub enum Kind {
 struct Inner {
     state: State,
     told: Vec<Told>,
-    canceler: Option<Arc<Canceler>>,
+    canceler: Option<Canceler>,
     cancel_requested: bool,
 }
 
@@ -79,14 +110,14 @@ impl Core {
         };
         self.changed.notify_all();
         drop(canceler);
-        told.into_iter().for_each(|told| told());
+        told.into_iter().for_each(Told::tell);
         true
     }
 
     /// With what Python will see when somebody looks.
     pub fn finish<T: Send + 'static>(
         &self,
-        outcome: Result<T>,
+        outcome: Result<T, CallError>,
         convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     ) {
         match outcome {
@@ -103,9 +134,13 @@ impl Core {
     }
 
     pub fn set_canceler(&self, canceler: impl Fn() + Send + Sync + 'static) {
+        self.keep_canceler(Canceler::Native(Arc::new(canceler)));
+    }
+
+    fn keep_canceler(&self, canceler: Canceler) {
         let mut inner = self.lock();
         if matches!(inner.state, State::Running) {
-            inner.canceler = Some(Arc::new(Box::new(canceler)));
+            inner.canceler = Some(canceler);
         }
     }
 
@@ -119,27 +154,48 @@ impl Core {
         }
     }
 
-    /// Asks whoever brings the outcome to give up. It has an outcome all the same.
-    pub fn request_cancel(&self) {
-        let canceler = {
+    /// Asks whoever brings the outcome to give up; a function of Python on another thread. It has an outcome all the same.
+    pub fn request_cancel(self: &Arc<Self>) {
+        let native = {
             let mut inner = self.lock();
             inner.cancel_requested |= matches!(inner.state, State::Running);
-            inner.canceler.clone()
+            match &inner.canceler {
+                Some(Canceler::Native(canceler)) => Some(Arc::clone(canceler)),
+                Some(Canceler::Call(_)) => None,
+                None => return,
+            }
         };
-        if let Some(canceler) = canceler {
-            canceler();
+        match native {
+            Some(canceler) => canceler(),
+            None => {
+                let core = Arc::clone(self);
+                pool::run_python(move |py| core.call_canceler(py));
+            }
         }
+    }
+
+    fn call_canceler(&self, py: Python<'_>) {
+        let canceler = match &self.lock().canceler {
+            Some(Canceler::Call(canceler)) => canceler.clone_ref(py),
+            // It has been settled meanwhile.
+            _ => return,
+        };
+        report(py, canceler.call0(py));
     }
 
     /// Has this done when it is settled, by the thread that settles it; at once if it is.
     pub fn when_done(&self, told: impl FnOnce() + Send + 'static) {
+        self.tell_when_done(Told::Native(Box::new(told)));
+    }
+
+    fn tell_when_done(&self, told: Told) {
         let mut inner = self.lock();
         if matches!(inner.state, State::Running) {
-            inner.told.push(Box::new(told));
+            inner.told.push(told);
             return;
         }
         drop(inner);
-        told();
+        told.tell();
     }
 
     /// Waits until this holds of the state, or the time is over. Other threads run meanwhile, and a signal's handlers.
@@ -177,7 +233,7 @@ impl Core {
                 let mut inner = self.lock();
                 match &mut inner.state {
                     State::Value(value) => return Ok(value.clone_ref(py)),
-                    State::Error(error) => return Err(error.clone_ref(py)),
+                    State::Error(error) => return Err(PyErr::from_value(error.bind(py).clone())),
                     State::Raw(raw, _) => raw.take(),
                     State::Canceled => return Err(canceled(py)),
                     State::Running => return Err(raise_as(py, "Timeout", "Future timeout.")),
@@ -190,7 +246,7 @@ impl Core {
             };
             let state = match raw(py) {
                 Ok(value) => State::Value(value),
-                Err(error) => State::Error(error),
+                Err(error) => State::Error(error.into_value(py).into_any()),
             };
             self.lock().state = state;
             self.changed.notify_all();
@@ -222,7 +278,7 @@ impl RawFuture {
     /// A future of what this does on a thread that may wait.
     pub fn of<'py, T: Send + 'static>(
         py: Python<'py>,
-        work: impl FnOnce() -> Result<T> + Send + 'static,
+        work: impl FnOnce() -> Result<T, CallError> + Send + 'static,
         convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (future, core) = RawFuture::pair(py)?;
@@ -266,8 +322,8 @@ impl RawFuture {
         self.core.settle(State::Value(value))
     }
 
-    fn _set_exception(&self, exception: Bound<'_, PyAny>) -> bool {
-        self.core.settle(State::Error(PyErr::from_value(exception)))
+    fn _set_exception(&self, exception: Py<PyAny>) -> bool {
+        self.core.settle(State::Error(exception))
     }
 
     fn _set_canceled(&self) -> bool {
@@ -276,11 +332,7 @@ impl RawFuture {
 
     /// What is called, on a thread of its own, when somebody wants it cancelled.
     fn _set_canceler(&self, canceler: Py<PyAny>) {
-        let canceler = Arc::new(canceler);
-        self.core.set_canceler(move || {
-            let canceler = Arc::clone(&canceler);
-            pool::run_python(move |py| report(py, canceler.call0(py)));
-        });
+        self.core.keep_canceler(Canceler::Call(canceler));
     }
 
     /// Asks whoever brings the outcome to give up. It has an outcome all the same.
@@ -294,13 +346,38 @@ impl RawFuture {
 
     /// Calls this on another thread when it is settled.
     fn _when_done(&self, callback: Py<PyAny>) {
-        self.core.when_done(move || pool::run_python(move |py| report(py, callback.call0(py))));
+        self.core.tell_when_done(Told::Call(callback));
     }
 
     /// Hands this to an event loop when it is settled.
     fn _when_done_in(&self, queue: &LoopQueue, callback: Py<PyAny>) {
-        let queue = Arc::clone(&queue.shared);
-        self.core.when_done(move || queue.push(callback));
+        self.core.tell_when_done(Told::Queue(Arc::clone(&queue.shared), callback));
+    }
+
+    /// Whoever is to bring the outcome keeps what is told of it; with nobody there, only this does.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if Arc::strong_count(&self.core) > 1 {
+            return Ok(());
+        }
+        let Ok(inner) = self.core.inner.try_lock() else { return Ok(()) };
+        if let State::Value(value) | State::Error(value) = &inner.state {
+            visit.call(value)?;
+        }
+        if let Some(Canceler::Call(canceler)) = &inner.canceler {
+            visit.call(canceler)?;
+        }
+        inner.told.iter().try_for_each(|told| told.visit(&visit))
+    }
+
+    fn __clear__(&self) {
+        let (told, canceler, state) = {
+            let mut inner = self.core.lock();
+            let held = matches!(inner.state, State::Value(_) | State::Error(_));
+            let state = held.then(|| std::mem::replace(&mut inner.state, State::Canceled));
+            (std::mem::take(&mut inner.told), inner.canceler.take(), state)
+        };
+        // Without the lock: what is dropped may be code of the program.
+        drop((told, canceler, state));
     }
 }
 

@@ -109,6 +109,11 @@ impl Held {
         Held(Some(function))
     }
 
+    /// For the collector.
+    pub fn function(&self) -> &Option<Py<PyAny>> {
+        &self.0
+    }
+
     pub fn get(&self) -> PyResult<&Py<PyAny>> {
         self.0.as_ref().ok_or_else(|| pyo3::exceptions::PyRuntimeError::new_err("it has ended"))
     }

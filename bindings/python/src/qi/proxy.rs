@@ -1,28 +1,29 @@
 //! Objects of peers: calls, properties, signals.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use nanomsg::qi::bus::Objects;
 use nanomsg::qi::client::{CallError, Received, Result};
 use nanomsg::qi::client::{CallOptions, Event, PendingCall, Proxy, SubscribeOptions, Subscription, Watch};
 use nanomsg::qi::meta::Declared;
+use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::errors::{raise, raise_as};
 use super::future::{RawFuture, SLICE, deadline, report};
 use super::pool::Held;
+use super::session::Connected;
 use super::values::{self, Encoder};
 use super::{gate, hooks};
-
-/// Events that may wait for a subscriber, unless it says otherwise.
-const QUEUE: usize = 1000;
 
 /// What `millrace.qi.Proxy` is made of.
 #[pyclass(subclass, frozen, module = "millrace._native")]
 pub struct RawProxy {
     proxy: Option<Proxy>,
+    /// Of the proxy of a service: its session, which is there as long as its proxies are.
+    session: Option<Arc<Connected>>,
     process: u32,
 }
 
@@ -32,6 +33,11 @@ fn seconds(timeout: Option<f64>) -> Option<Duration> {
 
 fn options(timeout: Option<f64>) -> CallOptions {
     CallOptions { timeout: seconds(timeout), ..CallOptions::default() }
+}
+
+/// So many events may wait; if it is not said, as many as there is memory for (`SubscribeOptions::bytes`).
+fn queue_of(queue: Option<usize>) -> SubscribeOptions {
+    SubscribeOptions { queue: queue.unwrap_or(usize::MAX).max(1), ..SubscribeOptions::default() }
 }
 
 /// A result as it is handed to Python.
@@ -44,9 +50,25 @@ fn nothing<T>(py: Python<'_>, _: T) -> PyResult<Py<PyAny>> {
 }
 
 impl RawProxy {
-    /// A `millrace.qi.Proxy` of this.
+    /// A `millrace.qi.Proxy` of an object that came as a value.
     pub fn wrap<'py>(py: Python<'py>, proxy: Proxy) -> PyResult<Bound<'py, PyAny>> {
-        let raw = Bound::new(py, RawProxy { proxy: Some(proxy), process: std::process::id() })?;
+        RawProxy::wrap_as(py, proxy, None)
+    }
+
+    /// A `millrace.qi.Proxy` of a service. `watches` is where its session keeps the callbacks of signals.
+    pub fn of_service(
+        py: Python<'_>,
+        proxy: Proxy,
+        session: Arc<Connected>,
+        watches: Py<PyDict>,
+    ) -> PyResult<Py<PyAny>> {
+        let proxy = RawProxy::wrap_as(py, proxy, Some(session))?;
+        proxy.setattr("_kept", watches)?;
+        Ok(proxy.unbind())
+    }
+
+    fn wrap_as(py: Python<'_>, proxy: Proxy, session: Option<Arc<Connected>>) -> PyResult<Bound<'_, PyAny>> {
+        let raw = Bound::new(py, RawProxy { proxy: Some(proxy), session, process: std::process::id() })?;
         hooks::get(py, "Proxy")?.call1((raw,))
     }
 
@@ -84,7 +106,7 @@ impl RawProxy {
     /// Takes over what another one is.
     #[new]
     fn new(py: Python<'_>, other: &RawProxy) -> PyResult<RawProxy> {
-        Ok(RawProxy { proxy: Some(other.proxy(py)?.clone()), process: other.process })
+        Ok(RawProxy { proxy: Some(other.proxy(py)?.clone()), session: other.session.clone(), process: other.process })
     }
 
     /// Calls a method and waits. A signal ends the wait if its handler raises something; the call is given up then.
@@ -164,21 +186,28 @@ impl RawProxy {
         RawFuture::of(py, move || proxy.set_property(&name, value), nothing)
     }
 
-    /// Has a function called with each event; gives a future of the watch.
-    fn _watch<'py>(&self, py: Python<'py>, name: String, callback: Py<PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    /// Has a function called with each event; gives a future of the watch, which keeps the function.
+    #[pyo3(signature = (name, callback, queue = None))]
+    fn _watch<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        callback: Py<PyAny>,
+        queue: Option<usize>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let proxy = self.proxy(py)?.clone();
-        let callback = Held::new(callback);
+        let callback = Arc::new(Held::new(callback));
+        let (told, signal) = (Arc::downgrade(&callback), name.clone());
         let tell = move |event: Result<Event>| {
             // What cannot be decoded, and the end, a callback is not told.
-            let Ok(event) = event else { return };
-            gate::with_python(|py| report(py, call_with_event(py, &callback, &event)));
+            let (Ok(event), Some(callback)) = (event, told.upgrade()) else { return };
+            gate::with_python(|py| report(py, call_with_event(py, &signal, &callback, &event)));
         };
-        let options = SubscribeOptions { queue: QUEUE, ..SubscribeOptions::default() };
         RawFuture::of(
             py,
-            move || proxy.watch(&name, options, tell),
+            move || proxy.watch(&name, queue_of(queue), tell),
             |py, watch| {
-                let watch = RawWatch { watch: std::sync::Mutex::new(Some(watch)) };
+                let watch = RawWatch(Mutex::new(Some((watch, callback))));
                 Ok(Bound::new(py, watch)?.into_any().unbind())
             },
         )
@@ -188,11 +217,11 @@ impl RawProxy {
     #[pyo3(signature = (name, queue = None))]
     fn _subscribe<'py>(&self, py: Python<'py>, name: String, queue: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
         let proxy = self.proxy(py)?.clone();
-        let options = SubscribeOptions { queue: queue.unwrap_or(QUEUE).max(1), ..SubscribeOptions::default() };
+        let signal = name.clone();
         RawFuture::of(
             py,
-            move || proxy.subscribe_with(&name, options),
-            |py, subscription| Ok(Bound::new(py, RawSubscription { subscription })?.into_any().unbind()),
+            move || proxy.subscribe_with(&name, queue_of(queue)),
+            |py, subscription| Ok(Bound::new(py, RawSubscription { subscription, signal })?.into_any().unbind()),
         )
     }
 
@@ -258,21 +287,53 @@ fn event_arguments<'py>(py: Python<'py>, event: &Event) -> PyResult<Bound<'py, P
     }
 }
 
-fn call_with_event(py: Python<'_>, callback: &Held, event: &Event) -> PyResult<Py<PyAny>> {
+/// Events are dropped only if their bytes are too many, or more than the program has said; it is told.
+fn tell_missed(py: Python<'_>, signal: &str, event: &Event) -> PyResult<()> {
+    match event.missed {
+        0 => Ok(()),
+        missed => hooks::get(py, "events_missed")?.call1((signal, missed)).map(drop),
+    }
+}
+
+fn call_with_event(py: Python<'_>, signal: &str, callback: &Held, event: &Event) -> PyResult<Py<PyAny>> {
+    tell_missed(py, signal, event)?;
     callback.get()?.call1(py, event_arguments(py, event)?)
 }
 
-/// A callback that listens, until it is closed.
+/// A callback that listens, until this is closed or collected.
 #[pyclass(frozen, module = "millrace._native")]
-pub struct RawWatch {
-    watch: std::sync::Mutex<Option<Watch>>,
+pub struct RawWatch(Mutex<Option<(Watch, Arc<Held>)>>);
+
+impl RawWatch {
+    fn lock(&self) -> MutexGuard<'_, Option<(Watch, Arc<Held>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[pymethods]
 impl RawWatch {
     fn close(&self, py: Python<'_>) {
-        let watch = self.watch.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let watch = self.lock().take();
         py.detach(|| drop(watch));
+    }
+
+    /// Events dropped so far.
+    fn missed(&self) -> u64 {
+        self.lock().as_ref().map_or(0, |(watch, _)| watch.missed())
+    }
+
+    /// While the callback runs, its thread holds it, too.
+    fn __traverse__(&self, visit: PyVisit<'_>) -> std::result::Result<(), PyTraverseError> {
+        let Ok(watch) = self.0.try_lock() else { return Ok(()) };
+        match &*watch {
+            Some((_, callback)) if Arc::strong_count(callback) == 1 => visit.call(callback.function()),
+            _ => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        let watch = self.lock().take();
+        drop(watch);
     }
 }
 
@@ -280,6 +341,7 @@ impl RawWatch {
 #[pyclass(frozen, module = "millrace._native")]
 pub struct RawSubscription {
     subscription: Subscription,
+    signal: String,
 }
 
 #[pymethods]
@@ -297,7 +359,10 @@ impl RawSubscription {
                 None => py.detach(|| self.subscription.next(Some(slice))),
             };
             match next {
-                Ok(event) => return event_arguments(py, &event).map(Some),
+                Ok(event) => {
+                    tell_missed(py, &self.signal, &event)?;
+                    return event_arguments(py, &event).map(Some);
+                }
                 Err(CallError::TimedOut) => py.check_signals()?,
                 Err(error) => return Err(raise(py, &error)),
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use nanomsg::qi::bus::Provider;
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
-use nanomsg::qi::client::{CallError, Result};
+use nanomsg::qi::client::{CallError, Proxy, Result};
 use nanomsg::qi::meta::ServiceInfo;
 use nanomsg::qi::server::{Options, Server, Verdict};
 use pyo3::prelude::*;
@@ -75,22 +75,31 @@ fn session_options((user, token, reconnect): ConnectSettings, timeout: Option<f6
     options
 }
 
-struct Connected {
-    session: Session,
+/// A session, as long as it or a proxy of its services is there.
+pub struct Connected {
+    /// Until it is dropped.
+    session: Option<Session>,
     process: u32,
 }
 
 impl Closing for Connected {
     fn close(&self) {
-        if self.process == std::process::id() {
-            self.session.close();
+        if let (Some(session), true) = (&self.session, self.process == std::process::id()) {
+            session.close();
         }
     }
 }
 
 impl Drop for Connected {
+    /// Its connections end, but for those that hold objects which came as values. Whoever drops this holds the interpreter, which
+    /// threads of the connections may want.
+    #[expect(clippy::mem_forget, reason = "in the child of a fork the connections are the parent's")]
     fn drop(&mut self) {
-        self.close();
+        let session = self.session.take();
+        match self.process == std::process::id() {
+            true => pool::run(move || drop(session)),
+            false => std::mem::forget(session),
+        }
     }
 }
 
@@ -114,17 +123,26 @@ fn info(py: Python<'_>, info: &ServiceInfo) -> PyResult<Py<PyAny>> {
     Ok(entry.into_any().unbind())
 }
 
-fn proxy(py: Python<'_>, proxy: nanomsg::qi::client::Proxy) -> PyResult<Py<PyAny>> {
-    RawProxy::wrap(py, proxy).map(Bound::unbind)
-}
-
 impl RawSession {
     fn session(&self, py: Python<'_>) -> PyResult<Session> {
-        if self.connected.process != std::process::id() {
-            let text = "this session was connected before a fork and belongs to the parent";
-            return Err(raise_as(py, "NotConnected", text));
+        match &self.connected.session {
+            Some(session) if self.connected.process == std::process::id() => Ok(session.clone()),
+            _ => {
+                let text = "this session was connected before a fork and belongs to the parent";
+                Err(raise_as(py, "NotConnected", text))
+            }
         }
-        Ok(self.connected.session.clone())
+    }
+
+    /// A future of a proxy that this finds; `watches` is where the session keeps callbacks of signals.
+    fn find<'py>(
+        &self,
+        py: Python<'py>,
+        watches: Py<PyDict>,
+        find: impl FnOnce(Session) -> Result<Proxy> + Send + 'static,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (session, connected) = (self.session(py)?, Arc::clone(&self.connected));
+        RawFuture::of(py, move || find(session), |py, proxy| RawProxy::of_service(py, proxy, connected, watches))
     }
 }
 
@@ -142,29 +160,28 @@ impl RawSession {
         let options = session_options(settings, timeout);
         let connect = move || Session::connect(&url, options);
         RawFuture::of(py, connect, |py, session| {
-            let connected = Arc::new(Connected { session, process: std::process::id() });
+            let connected = Arc::new(Connected { session: Some(session), process: std::process::id() });
             enlist(Arc::downgrade(&connected) as Weak<dyn Closing>);
             Ok(Bound::new(py, RawSession { connected })?.into_any().unbind())
         })
     }
 
     /// A future of the proxy of a service.
-    fn service<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
-        let session = self.session(py)?;
-        RawFuture::of(py, move || session.service(&name), proxy)
+    fn service<'py>(&self, py: Python<'py>, name: String, watches: Py<PyDict>) -> PyResult<Bound<'py, PyAny>> {
+        self.find(py, watches, move |session| session.service(&name))
     }
 
     /// The same, when it is there.
-    #[pyo3(signature = (name, timeout = None))]
+    #[pyo3(signature = (name, watches, timeout = None))]
     fn wait_for_service<'py>(
         &self,
         py: Python<'py>,
         name: String,
+        watches: Py<PyDict>,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let session = self.session(py)?;
         let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-        RawFuture::of(py, move || session.wait_for_service(&name, timeout), proxy)
+        self.find(py, watches, move |session| session.wait_for_service(&name, timeout))
     }
 
     /// A future of what the directory lists.

@@ -40,11 +40,21 @@ from .errors import (
 )
 from .futures import Future, FutureState, FutureTimeout, Promise, futureBarrier
 from .logging import Logger, error, fatal, info, verbose, warning
-from .proxies import Events, Method, Proxy, ProxyProperty, ProxySignal
+from .proxies import (
+    Events,
+    Method,
+    Proxy,
+    ProxyProperty,
+    ProxySignal,
+    events_missed as _events_missed,
+    is_instance as isinstance,
+    typeof,
+)
 from .services import bind, method_failed as _method_failed, multiThreaded, nobind, object_of as _object_of, singleThreaded
-from .sessions import Session, connect
+from .sessions import Session, connect, listModules, module
 from .signals import Property, Signal
 from .tasks import PeriodicTask, async_, clockNow, runAsync, steadyClockNow, systemClockNow
+from .translator import Translator, defaultTranslator, tr
 from .types import (
     AnyArguments,
     Bool,
@@ -74,9 +84,9 @@ __all__ = [
     "ConversionError", "Double", "Dynamic", "Error", "Events", "Float", "Future", "FutureState", "FutureTimeout", "Int16",
     "Int32", "Int64", "Int8", "List", "Logger", "Map", "Method", "NotConnected", "Object", "Optional", "PeriodicTask", "Promise",
     "Property", "Proxy", "ProxyProperty", "ProxySignal", "RemoteError", "ServiceNotFound", "Session", "Signal", "String",
-    "Struct", "Timeout", "UInt16", "UInt32", "UInt64", "UInt8", "Void", "async_", "bind", "clockNow", "connect", "error",
-    "fatal", "futureBarrier", "info", "logging", "multiThreaded", "nobind", "runAsync", "singleThreaded", "steadyClockNow",
-    "systemClockNow", "verbose", "warning",
+    "Struct", "Timeout", "Translator", "UInt16", "UInt32", "UInt64", "UInt8", "Void", "async_", "bind", "clockNow", "connect",
+    "defaultTranslator", "error", "fatal", "futureBarrier", "info", "isinstance", "listModules", "logging", "module", "multiThreaded",
+    "nobind", "runAsync", "singleThreaded", "steadyClockNow", "systemClockNow", "tr", "typeof", "verbose", "warning",
 ]  # fmt: skip
 
 _native.qi_set_hooks(
@@ -85,6 +95,7 @@ _native.qi_set_hooks(
         "Proxy": Proxy,
         "object_of": _object_of,
         "method_failed": _method_failed,
+        "events_missed": _events_missed,
         "Error": Error,
         "Timeout": Timeout,
         "Canceled": Canceled,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import sys
 import weakref
 from collections.abc import Generator, Iterable
 from typing import Any, Callable, Generic, Optional, TypeVar, Union, cast
 
 from .. import _native
+from .._aio import current_loop
 from .errors import CallbackError, Error, Timeout
 
 T = TypeVar("T")
@@ -44,14 +46,19 @@ def _queue_of(loop: asyncio.AbstractEventLoop) -> _native.LoopQueue:
     return queue
 
 
-def _seconds(milliseconds: Union[int, float]) -> Optional[float]:
-    return None if milliseconds >= FutureTimeout.Infinite else max(milliseconds, 0) / 1000
+#: A time limit; None is for ever, as :attr:`FutureTimeout.Infinite` is.
+Milliseconds = Union[int, float, None]
+
+
+def seconds(milliseconds: Milliseconds) -> Optional[float]:
+    """A time limit as the native half has it."""
+    return None if milliseconds is None or milliseconds >= FutureTimeout.Infinite else max(milliseconds, 0) / 1000
 
 
 class Future(_native.RawFuture, Generic[T]):
     """A value that comes later. Time limits of its methods are in milliseconds, as in libqi's package.
 
-    It can be awaited, too; a task that is cancelled while it awaits a future cancels what that stands for.
+    It can be awaited, too, in asyncio and trio; a task that is cancelled while it awaits a future cancels what that stands for.
 
     >>> from millrace import qi
     >>> later = qi.async_(pow, 2, 10)
@@ -61,23 +68,23 @@ class Future(_native.RawFuture, Generic[T]):
     1025
     """
 
-    def wait(self, timeout: Union[int, float] = FutureTimeout.Infinite) -> FutureState:
+    def wait(self, timeout: Milliseconds = FutureTimeout.Infinite) -> FutureState:
         """Waits; gives the state, which is Running if the time was not enough."""
-        self._wait(_seconds(timeout))
+        self._wait(seconds(timeout))
         return FutureState(self._state())
 
-    def _settled(self, timeout: Union[int, float]) -> FutureState:
+    def _settled(self, timeout: Milliseconds) -> FutureState:
         state = self.wait(timeout)
         if state == FutureState.Running:
             raise Timeout("Future timeout.")
         return state
 
-    def value(self, timeout: Union[int, float] = FutureTimeout.Infinite) -> T:
+    def value(self, timeout: Milliseconds = FutureTimeout.Infinite) -> T:
         """Waits for the value. Raises what it failed with, :class:`Canceled`, or :class:`Timeout`."""
         self._settled(timeout)
         return cast(T, self._outcome())
 
-    def exception(self, timeout: Union[int, float] = FutureTimeout.Infinite) -> Optional[BaseException]:
+    def exception(self, timeout: Milliseconds = FutureTimeout.Infinite) -> Optional[BaseException]:
         """What it failed with, or was cancelled with; None if it has a value."""
         self._settled(timeout)
         try:
@@ -86,17 +93,17 @@ class Future(_native.RawFuture, Generic[T]):
             return error
         return None
 
-    def error(self, timeout: Union[int, float] = FutureTimeout.Infinite) -> str:
+    def error(self, timeout: Milliseconds = FutureTimeout.Infinite) -> str:
         """The text of the failure; raises if there is none."""
         if self._settled(timeout) != FutureState.FinishedWithError:
             raise Error("Future has no error.")
         return str(self.exception())
 
-    def hasValue(self, timeout: Union[int, float] = FutureTimeout.Infinite) -> bool:
+    def hasValue(self, timeout: Milliseconds = FutureTimeout.Infinite) -> bool:
         """Waits; whether it has a value."""
         return self._settled(timeout) == FutureState.FinishedWithValue
 
-    def hasError(self, timeout: Union[int, float] = FutureTimeout.Infinite) -> bool:
+    def hasError(self, timeout: Milliseconds = FutureTimeout.Infinite) -> bool:
         """Waits; whether it has failed."""
         return self._settled(timeout) == FutureState.FinishedWithError
 
@@ -161,7 +168,10 @@ class Future(_native.RawFuture, Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         if self.isRunning():
-            loop = asyncio.get_running_loop()
+            loop = current_loop()
+            if not isinstance(loop, asyncio.AbstractEventLoop):
+                yield from self._wait_in_trio(loop).__await__()
+                return cast(T, self._outcome())
             waiter: asyncio.Future[None] = loop.create_future()
             self._when_done_in(_queue_of(loop), lambda: _wake(waiter))
             try:
@@ -170,6 +180,23 @@ class Future(_native.RawFuture, Generic[T]):
                 self.cancel()
                 raise
         return cast(T, self._outcome())
+
+    async def _wait_in_trio(self, token: Any) -> None:
+        trio = sys.modules["trio"]
+        settled = trio.Event()
+
+        def tell() -> None:
+            try:
+                token.run_sync_soon(settled.set)
+            except trio.RunFinishedError:
+                pass
+
+        self._when_done(tell)
+        try:
+            await settled.wait()
+        except trio.Cancelled:
+            self.cancel()
+            raise
 
     def __repr__(self) -> str:
         return f"<Future {FutureState(self._state()).name}>"
@@ -207,7 +234,8 @@ def _pass_on(one: Future[Any], other: Future[Any]) -> None:
 
 
 class Promise(Generic[T]):
-    """What a future is settled with. ``on_cancel(promise)`` is called when somebody cancels the future.
+    """What a future is settled with. ``on_cancel(promise)`` is called when somebody cancels the future. One that is forgotten, and has no
+    ``on_cancel`` that could settle it, settles it with an :class:`Error`.
 
     >>> from millrace import qi
     >>> promise = qi.Promise()
@@ -220,6 +248,11 @@ class Promise(Generic[T]):
         self._future: Future[T] = Future()
         if on_cancel is not None:
             self._future._set_canceler(lambda: on_cancel(self))
+
+    def __del__(self) -> None:
+        # Nobody can settle it any more, and somebody may wait.
+        if not sys.is_finalizing() and self._future.isRunning():
+            self._future._set_exception(Error("Promise broken (all promises are destroyed)"))
 
     def future(self) -> Future[T]:
         """The future of this promise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
@@ -13,8 +14,15 @@ from .._aio import Waits, turn_due
 from .errors import Error
 from .futures import Future
 from .signals import call
+from .types import Object
 
 T = TypeVar("T")
+
+
+def events_missed(signal: str, count: int) -> None:
+    """Says, with the next event that comes, how many were dropped before it."""
+    logging.getLogger("millrace.qi").warning("signal %s: %d events dropped, they came faster than they were taken", signal, count)
+
 
 _links = itertools.count(1)
 
@@ -62,8 +70,8 @@ class Method:
 class Events:
     """Events of a signal, one after the other: iterate over it, with ``for`` or ``async for``.
 
-    An event is the tuple of its arguments; of a property, the value. What comes while ``queue`` events wait is dropped and
-    counted: :attr:`missed`. Iteration ends when this is closed, and raises :class:`NotConnected` when the connection is gone.
+    An event is the tuple of its arguments; of a property, the value. What comes while ``queue`` events wait (or 64 MiB of them) is
+    dropped, logged and counted: :attr:`missed`. Iteration ends when this is closed, and raises :class:`NotConnected` when the connection is gone.
     """
 
     def __init__(self, subscription: _native.RawSubscription, single: bool) -> None:
@@ -138,17 +146,23 @@ class ProxySignal:
         self._watches: dict[int, _native.RawWatch] = {}
         self._lock = threading.Lock()
 
-    def connect(self, callback: Callable[..., Any], _async: bool = False) -> Any:
-        """Has a callback called with each event, in order, on a thread of its own; gives a number for :meth:`disconnect`. Of the events at
-        most 1000 wait for it; :meth:`subscribe` has a queue of any size, and counts what it missed."""
+    def connect(self, callback: Callable[..., Any], _async: bool = False, *, queue: Optional[int] = None) -> Any:
+        """Has a callback called with each event, in order, on another thread; gives a number for :meth:`disconnect`.
+
+        It listens until then, or until the session is closed; of an object that came as a value, as long as its proxy is there.
+        Events wait for a callback that is slower than they come: ``queue`` of them, or as many as 64 MiB have; what comes then is
+        dropped, which is logged (``millrace.qi``) and counted: :attr:`missed`.
+        """
         link = next(_links)
 
         def keep(watch: _native.RawWatch) -> int:
             with self._lock:
                 self._watches[link] = watch
+                if self._proxy._kept is not None:
+                    self._proxy._kept[link] = watch
             return link
 
-        watching = self._proxy._watch(self._name, lambda *event: call(callback, event))
+        watching = self._proxy._watch(self._name, lambda *event: call(callback, event), queue)
         if _async:
             return watching.andThen(keep)
         watching._wait()
@@ -160,11 +174,20 @@ class ProxySignal:
         """Calls it no more; whether there was such a callback."""
         with self._lock:
             watch = self._watches.pop(link, None)
+            if self._proxy._kept is not None:
+                # Perhaps another proxy of the service has connected it.
+                watch = self._proxy._kept.pop(link, watch)
         if watch is not None:
             watch.close()
         found: Future[bool] = Future()
         found._set_value(watch is not None)
         return outcome(found, not _async)
+
+    @property
+    def missed(self) -> int:
+        """Events that the callbacks here have missed, together."""
+        with self._lock:
+            return sum(watch.missed() for watch in self._watches.values())
 
     def disconnectAll(self) -> None:
         """Calls none of the callbacks any more."""
@@ -176,7 +199,7 @@ class ProxySignal:
         self._proxy._post(self._name, arguments)
 
     def subscribe(self, queue: Optional[int] = None, _async: bool = False) -> Any:
-        """:class:`Events`, of which ``queue`` may wait (1000); a context manager. When this returns, no event is lost."""
+        """:class:`Events`, of which ``queue`` may wait (as many as 64 MiB have); a context manager. When this returns, no event is lost."""
         subscribing: Future[Any] = self._proxy._subscribe(self._name, queue)
         single = self._single
         if _async:
@@ -222,6 +245,9 @@ class Proxy(_native.RawProxy):
 
     Any thread may use it. It is made by :meth:`Session.service`, or comes as a value.
     """
+
+    # Where the session of a service keeps what its signals call.
+    _kept: Optional[dict[int, _native.RawWatch]] = None
 
     def _members(self) -> dict[str, type[Any]]:
         meta = self._meta()
@@ -273,3 +299,17 @@ class Proxy(_native.RawProxy):
 
 
 setattr(Proxy, "async", Proxy.async_)
+
+
+def typeof(value: Any) -> Object:
+    """The type of a value on the bus; as in libqi's package, of objects alone (NotImplementedError)."""
+    if isinstance(value, Proxy):
+        return Object()
+    raise NotImplementedError(f"typeof is for objects of the bus, not for a {type(value).__name__}")
+
+
+def is_instance(value: Any, kind: Any) -> bool:
+    """Whether a value is of a type of the bus; as in libqi's package, for the type :class:`Object` alone (NotImplementedError)."""
+    if kind is Object or isinstance(kind, Object):
+        return isinstance(value, Proxy)
+    raise NotImplementedError(f"isinstance is for the type Object, not for {kind!r}")

@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import logging
 import threading
+import types
 import typing
 import weakref
 from typing import Any, Callable, Optional, TypeVar
@@ -55,7 +56,28 @@ singleThreaded: Callable[..., Any] = _threading(False)
 #: The methods of this class, or this method, may run at the same time. ``@qi.multiThreaded()``
 multiThreaded: Callable[..., Any] = _threading(True)
 
-_made: weakref.WeakKeyDictionary[Any, _native.RawWeakObject] = weakref.WeakKeyDictionary()
+
+
+class _Instance(weakref.ref[Any]):
+    """An instance, whatever it is equal to: two that are equal are two objects on the bus."""
+
+    __slots__ = ("_hash",)
+
+    _hash: int
+
+    def __new__(cls, instance: Any, gone: Optional[Callable[[_Instance], None]] = None) -> _Instance:
+        self = super().__new__(cls, instance, gone)
+        self._hash = id(instance)
+        return self
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, _Instance) and self() is not None and self() is other())
+
+
+_made: dict[_Instance, _native.RawWeakObject] = {}
 _making = threading.RLock()
 
 
@@ -73,14 +95,21 @@ def object_of(instance: Any) -> Any:
         return None
     with _making:
         try:
-            weak = _made.get(instance)
+            key = _Instance(instance, _forget)
         except TypeError:
             return _sendable(instance)
+        weak = _made.get(key)
         there = None if weak is None else weak.object()
         if there is None:
             there = _sendable(instance)
-            _made[instance] = there.weak()
+            # The reference that is there already tells of its end.
+            _made.pop(key, None)
+            _made[key] = there.weak()
         return there
+
+
+def _forget(key: _Instance) -> None:
+    _made.pop(key, None)
 
 
 def _sendable(instance: Any) -> _native.RawObject:
@@ -138,8 +167,17 @@ def _hints(function: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(function, include_extras=True)
     except Exception:
-        # Of names that exist only while types are checked.
-        return dict(getattr(function, "__annotations__", {}))
+        # One of them names what exists only while types are checked, or is written as later versions of Python have it.
+        given = getattr(function, "__annotations__", {})
+        return {name: _evaluated(function, hint) for name, hint in given.items()}
+
+
+def _evaluated(function: Any, hint: Any) -> Any:
+    alone = types.SimpleNamespace(__annotations__={"hint": hint}, __globals__=getattr(inspect.unwrap(function), "__globals__", {}))
+    try:
+        return typing.get_type_hints(alone, include_extras=True)["hint"]
+    except Exception:
+        return "m"
 
 
 def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
@@ -147,9 +185,6 @@ def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
     hints = _hints(function)
     if result is None:
         result = hints.get("return", "m")
-        if isinstance(result, str):
-            # A name that exists only while types are checked.
-            result = "m"
     code, takes_call = _code(instance, function)
     doc = inspect.getdoc(function) or ""
 
@@ -160,7 +195,7 @@ def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
         if isinstance(given, AnyArguments) or given is AnyArguments:
             return [method("m")]
         return [method(f"({''.join(signature_of(hint) for hint in given)})")]
-    types, required = [], 0
+    taken, required = [], 0
     for parameter in inspect.signature(function).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:
             return [method("m")]
@@ -168,10 +203,9 @@ def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
             raise TypeError(f"{name}: calls over the bus have no keyword arguments, but {parameter.name} needs one")
         if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
             continue
-        hint = hints.get(parameter.name, "m")
-        types.append(signature_of("m" if isinstance(hint, str) else hint))
+        taken.append(signature_of(hints.get(parameter.name, "m")))
         required += parameter.default is parameter.empty
-    return [method(f"({''.join(types[:count])})") for count in range(len(types), required - 1, -1)]
+    return [method(f"({''.join(taken[:count])})") for count in range(len(taken), required - 1, -1)]
 
 
 def _code(instance: Any, function: Any) -> tuple[Callable[..., Any], bool]:
@@ -195,14 +229,15 @@ class _Parallel:
     def _run(self, call: _native.RawCall, arguments: tuple[Any, ...]) -> None:
         try:
             result = self._function(*arguments)
-        except Exception as error:
+        except BaseException as error:
             call.fail(error)
         else:
             call.reply(result)
 
 
 class _Coroutine:
-    """A method that is a coroutine: it runs in the event loop in which its object was first used, or in one of our own."""
+    """A method that is a coroutine: it runs in the event loop in which its object was first used; in one of our own if there was none, or
+    that is over."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
@@ -212,10 +247,14 @@ class _Coroutine:
             self._loop = None
 
     def __call__(self, call: _native.RawCall, arguments: tuple[Any, ...]) -> None:
-        loop = self._loop or _own_loop()
+        loop = self._loop if self._loop is not None and not self._loop.is_closed() else _own_loop()
+        running = None
         try:
-            task = asyncio.run_coroutine_threadsafe(self._function(*arguments), loop)
+            running = self._function(*arguments)
+            task = asyncio.run_coroutine_threadsafe(running, loop)
         except Exception as error:
+            if running is not None:
+                running.close()
             call.fail(error)
             return
         call.on_cancel(task.cancel)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from types import TracebackType
 from typing import Any, Callable, Optional, TypeVar, Union
 
 from .. import _native
 from .errors import Error, NotConnected
-from .futures import Future, FutureTimeout
+from .futures import Future, FutureTimeout, Milliseconds, seconds
 from .proxies import outcome
 from .services import object_of
 from .signals import Signal
@@ -24,17 +25,27 @@ class _News(Signal):
 
     def __init__(self, session: Session, member: str) -> None:
         super().__init__("(Is)")
-        self._session = session
+        # Who holds the signal does not hold the session.
+        self._session = weakref.ref(session)
         self._member = member
-        self._link: Optional[int] = None
+        # Of which connection it is asked.
+        self._asked: Optional[_native.RawSession] = None
 
     def connect(self, callback: Callable[..., Any], _async: bool = False) -> Any:
         if _async:
             return runAsync(self.connect, callback)
-        if self._link is None:
-            directory = self._session.service("ServiceDirectory")
-            self._link = getattr(directory, self._member).connect(lambda number, name: self._emit((number, name)))
-        return super().connect(callback)
+        link = super().connect(callback)
+        self._ask()
+        return link
+
+    def _ask(self) -> None:
+        """Of every connection once, as soon as there is one and somebody listens."""
+        session = self._session()
+        if session is None or session._raw is None or session._raw is self._asked or not self._subscribers:
+            return
+        self._asked = session._raw
+        directory = session.service("ServiceDirectory")
+        getattr(directory, self._member).connect(lambda number, name: self._emit((number, name)))
 
 
 class Session:
@@ -43,6 +54,9 @@ class Session:
     ``Session(url)`` connects at once; ``reconnect=True`` connects again when the connection is lost. A context manager, also
     an asynchronous one. Methods that wait take ``_async=True`` and give a future then, which can be awaited. Any thread may use
     it; Ctrl-C ends a wait. In the child of a fork it is of no use: the child connects anew.
+
+    One that is forgotten without :meth:`close` is closed when the proxies of its services are forgotten, too; its services and callbacks
+    go with it. Who must not rely on that uses ``with``.
 
     >>> from millrace import qi
     >>> class Greeter:
@@ -80,6 +94,8 @@ class Session:
         self._server: Optional[_native.RawServer] = None
         self._listen: list[str] = []
         self._services: dict[int, str] = {}
+        # Callbacks of signals, which listen as long as the session is there, whatever becomes of the proxies.
+        self._watches: dict[int, _native.RawWatch] = {}
         if url is not None:
             self.connect(url)
 
@@ -94,7 +110,12 @@ class Session:
                 raise Error("Session is already connected.")
             self._raw = _wait(_native.RawSession.connect(url, self._settings(), self._timeout))
             self._url = url
-            self._raw.on_end(lambda reason: self.disconnected._emit((reason,)))
+            # The connection is not what keeps the session.
+            forgotten = weakref.ref(self)
+            self._raw.on_end(lambda reason: _ended(forgotten(), reason))
+        for news in (self.serviceRegistered, self.serviceUnregistered):
+            assert isinstance(news, _News)
+            news._ask()
         self.connected._emit(())
         return None
 
@@ -137,6 +158,10 @@ class Session:
             server, self._server = self._server, None
             raw, self._raw = self._raw, None
             self._services.clear()
+            watches = list(self._watches.values())
+            self._watches.clear()
+        for watch in watches:
+            watch.close()
         if raw is not None:
             raw.close()
         if server is not None:
@@ -168,16 +193,15 @@ class Session:
 
     def service(self, name: str, _async: bool = False) -> Any:
         """A proxy of the service of this name."""
-        return outcome(self._connected().service(name), not _async)
+        return outcome(self._connected().service(name, self._watches), not _async)
 
     def services(self, _async: bool = False) -> Any:
         """All services: a list of dicts with ``name``, ``serviceId``, ``endpoints``…"""
         return outcome(self._connected().services(), not _async)
 
-    def waitForService(self, name: str, timeout: Union[int, float] = FutureTimeout.Infinite, _async: bool = False) -> Any:
+    def waitForService(self, name: str, timeout: Milliseconds = FutureTimeout.Infinite, _async: bool = False) -> Any:
         """A proxy of the service, when it is there; for at most so many milliseconds."""
-        seconds = None if timeout >= FutureTimeout.Infinite else timeout / 1000
-        return outcome(self._connected().wait_for_service(name, seconds), not _async)
+        return outcome(self._connected().wait_for_service(name, self._watches, seconds(timeout)), not _async)
 
     def callModule(self, method: str, *arguments: Any) -> Any:
         """``callModule("Service.method", …)``"""
@@ -194,6 +218,8 @@ class Session:
         :class:`Future`, and call other services. One method of an object runs at a time, but for :func:`multiThreaded`.
         """
         raw = object_of(instance)
+        if not name or not isinstance(name, str):
+            raise TypeError(f"a service has a name, which is a str: {name!r}")
         if not isinstance(raw, _native.RawObject):
             raise TypeError(f"a service is an instance of a class, not {type(instance).__name__}")
         return runAsync(self._register, name, raw) if _async else self._register(name, raw)
@@ -263,6 +289,11 @@ def _wait(future: Future[T]) -> T:
     return result
 
 
+def _ended(session: Optional[Session], reason: str) -> None:
+    if session is not None:
+        session.disconnected._emit((reason,))
+
+
 def _any_port(address: str) -> str:
     return address.rpartition(":")[0] + ":0"
 
@@ -271,3 +302,11 @@ def _reachable(address: str) -> str:
     return address.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
+def listModules() -> list[str]:
+    """The modules that can be loaded: none, since they are libraries written for libqi."""
+    return []
+
+
+def module(name: str) -> Any:
+    """A module by its name; an error, since there are none (:func:`listModules`)."""
+    raise Error(f"no module found: {name!r}; modules are libraries written for libqi")

@@ -47,7 +47,8 @@ def call(callback: Callback, event: tuple[Any, ...]) -> None:
     """Calls a callback; what it raises is logged, and others are not disturbed."""
     try:
         callback(*event)
-    except Exception:
+    except BaseException:
+        # Also what would end a program: this thread is not the program's.
         logging.getLogger("millrace.qi").exception("a callback has failed")
 
 

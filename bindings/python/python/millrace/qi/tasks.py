@@ -15,17 +15,21 @@ T = TypeVar("T")
 
 
 def runAsync(callback: Callable[..., T], *arguments: Any, delay: int = 0) -> Future[T]:
-    """Calls a function on another thread, in ``delay`` microseconds; gives a future of its result."""
+    """Calls a function on another thread, in ``delay`` microseconds; gives a future of its result. Cancelled before it begins, it does
+    not begin."""
     future: Future[T] = Future()
-    canceled = threading.Event()
+    # Whoever has it decides: it begins, or is cancelled before that.
+    decision = threading.Lock()
 
     def run() -> None:
-        if canceled.is_set():
-            future._set_canceled()
-        else:
+        if decision.acquire(blocking=False):
             settle(future, callback, *arguments)
 
-    future._set_canceler(canceled.set)
+    def cancel() -> None:
+        if decision.acquire(blocking=False):
+            future._set_canceled()
+
+    future._set_canceler(cancel)
     _native.qi_run(run, delay / 1e6)
     return future
 
@@ -35,7 +39,7 @@ async_ = runAsync
 
 
 class PeriodicTask:
-    """Calls a function again and again.
+    """Calls a function again and again, until it is stopped or the function raises something, which is logged.
 
     >>> import threading
     >>> from millrace import qi
@@ -118,12 +122,17 @@ class PeriodicTask:
             self._caller = threading.get_ident()
         begun = time.monotonic()
         assert self._callback is not None and self._period is not None
+        failed = False
         try:
             self._callback()
-        except Exception:
-            logging.getLogger("millrace.qi").exception("a periodic task has failed")
+        except BaseException:
+            # Also what would end a program: this thread is not the program's.
+            logging.getLogger("millrace.qi").exception("a periodic task has failed and ends")
+            failed = True
         with self._changed:
             self._caller, self._stopping = None, False
+            if failed and number == self._round:
+                self._running = False
             self._changed.notify_all()
             if not self._running or number != self._round:
                 return
