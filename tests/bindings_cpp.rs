@@ -11,6 +11,7 @@ use std::time::Duration;
 use support::{Lib, Outcome, command, our_lib_dir, repo_root, run};
 
 const LIMIT: Duration = Duration::from_secs(60);
+const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"];
 const SANITIZERS: [&str; 3] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"];
 
 /// A compiler, and what it is asked to look for at run time.
@@ -36,7 +37,7 @@ fn compile(source: &Path, compiler: &Compiler) -> PathBuf {
     let extra = compiler.extra.concat();
     let program = dir.join(format!("{stem}.{}.{}{extra}.{}", compiler.name, compiler.standard, std::process::id()));
     let mut cxx = Command::new(compiler.name);
-    cxx.arg(format!("-std={}", compiler.standard)).args(["-g", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]);
+    cxx.arg(format!("-std={}", compiler.standard)).arg("-g").args(WARNINGS);
     cxx.args(compiler.extra).arg("-I").arg(binding().join("include")).arg("-I").arg(repo_root().join("include"));
     cxx.arg(source).arg("-o").arg(&program).arg("-L").arg(our_lib_dir()).args(["-lnanomsg", "-pthread"]);
     run(&mut cxx, Duration::from_secs(180)).expect_success(&format!("{} {}", compiler.name, source.display()));

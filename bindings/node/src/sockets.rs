@@ -387,7 +387,8 @@ pub struct NativeCopy(RefCell<Message<'static>>);
 impl NativeCopy {
     #[napi(factory)]
     pub fn of(env: Env, data: Unknown<'_>) -> std::result::Result<NativeCopy, napi::Error<String>> {
-        let bytes = buffers::bytes(&env, &data).map_err(|error| napi::Error::new(String::new(), error.reason.clone()))?;
+        let bytes =
+            buffers::bytes(&env, &data).map_err(|error| napi::Error::new(String::new(), error.reason.clone()))?;
         Message::copy_of(bytes).map(|message| NativeCopy(RefCell::new(message))).map_err(failure)
     }
 }
