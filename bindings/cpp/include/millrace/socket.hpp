@@ -135,6 +135,7 @@ public:
         if (code != std::errc::interrupted) handle_ = none;
     }
 
+    /// Listens at an address, as tcp://127.0.0.1:5555, or connects to one, again and again if connections are lost; any number of both.
     endpoint bind(const std::string& address) {
         return {handle_, detail::check(nn_bind(handle_, address.c_str()), address.c_str())};
     }

@@ -77,6 +77,7 @@ public:
     R get(std::error_code& code) {
         return detail::told(code, [&] { return get(); });
     }
+    /// Whether get() would not wait.
     bool is_done() const { return detail::check(nnqi_is_done(handle_.get())) == 1; }
     bool is_done(std::error_code& code) const {
         return detail::told(code, [&] { return is_done(); });
@@ -131,14 +132,6 @@ private:
 class watcher {
 public:
     using function = std::function<void(const value& arguments)>;
-    /// A function, and who runs it or has made an end of that. The lock may be taken again by the call that has it.
-    struct watched {
-        explicit watched(function taken) : code(std::move(taken)) {}
-        std::recursive_mutex running;
-        function code;
-        bool gone = false;
-    };
-    using callbacks = detail::callbacks<watched>;
 
     watcher(nnqi_proxy proxy, const std::string& signal, std::size_t queue, function code)
         : number_(callbacks::add(std::move(code))) {
@@ -164,6 +157,15 @@ public:
     }
 
 private:
+    /// A function, and who runs it or has made an end of that. The lock may be taken again by the call that has it.
+    struct watched {
+        explicit watched(function taken) : code(std::move(taken)) {}
+        std::recursive_mutex running;
+        function code;
+        bool gone = false;
+    };
+    using callbacks = detail::callbacks<watched>;
+
     static void run(nnqi_value arguments, std::uint64_t, void* user) noexcept {
         const auto mine = callbacks::find(user);
         if (arguments == 0 || !mine) return;
@@ -223,6 +225,7 @@ public:
         detail::told(code, [&] { post(method, arguments...); });
     }
 
+    /// Reads a property, and sets one. A check of the service may refuse a value: std::errc::protocol_error.
     template <class T>
     T property(const std::string& name) const {
         return value::adopt(nnqi_property_get(get(), name.c_str())).template as<T>();
@@ -326,6 +329,7 @@ struct service_info {
 /// std::errc::not_connected.
 class session {
 public:
+    /// Connects, and is let in, within session_options::connect_timeout.
     explicit session(const std::string& url, const session_options& options = {}) {
         const nnqi_options raw = options.raw();
         handle_.reset(detail::need(nnqi_connect(url.c_str(), &raw)));
@@ -341,6 +345,7 @@ public:
         return detail::told(code, [&] { return service(name, time); });
     }
 
+    /// All services that the directory knows.
     std::vector<service_info> services() const {
         const value list = value::adopt(nnqi_services(handle_.get()));
         std::vector<service_info> all;

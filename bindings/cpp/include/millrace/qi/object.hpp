@@ -70,6 +70,7 @@ public:
     void reply(std::error_code& code, const Result&... result) {
         detail::told(code, [&] { reply(result...); });
     }
+    /// Answers with an Error, whose words the caller gets.
     void fail(const std::string& text) { detail::answer_error(take(), text); }
     /// Answers a call that is_canceled().
     void canceled() { detail::check(nnqi_reply_canceled(take())); }
@@ -213,6 +214,7 @@ public:
         return detail::told(code, [&] { return property<T>(name); });
     }
 
+    /// Requests so far, as millrace/qi_service.h describes them.
     struct nnqi_object_statistics statistics() const {
         struct nnqi_object_statistics counts{};
         detail::check(nnqi_object_statistics(get(), &counts));

@@ -63,6 +63,7 @@ public:
     std::uint32_t add(std::error_code& code, const std::string& name, const object& service) {
         return detail::told(code, [&] { return add(name, service); });
     }
+    /// Takes a service away, by its id.
     void remove(std::uint32_t id) { detail::check(nnqi_remove_service(handle_.get(), id)); }
     void remove(std::error_code& code, std::uint32_t id) {
         detail::told(code, [&] { remove(id); });
@@ -85,6 +86,7 @@ public:
         return detail::told(code, [&] { return reach(name, time); });
     }
 
+    /// Connections, requests and events so far, as millrace/qi_service.h describes them.
     struct nnqi_server_statistics statistics() const {
         struct nnqi_server_statistics counts{};
         detail::check(nnqi_server_statistics(handle_.get(), &counts));
@@ -116,17 +118,20 @@ public:
 
     explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
+    /// Registers an object with the directory. Returns its id.
     std::uint32_t add(const std::string& name, const object& service) {
         return detail::count<std::uint32_t>(nnqi_register(handle_.get(), name.c_str(), service.get()));
     }
     std::uint32_t add(std::error_code& code, const std::string& name, const object& service) {
         return detail::told(code, [&] { return add(name, service); });
     }
+    /// Takes a service away, by its name.
     void remove(const std::string& name) { detail::check(nnqi_unregister(handle_.get(), name.c_str())); }
     void remove(std::error_code& code, const std::string& name) {
         detail::told(code, [&] { remove(name); });
     }
 
+    /// Connections, requests and events so far, as millrace/qi_service.h describes them.
     struct nnqi_server_statistics statistics() const {
         struct nnqi_server_statistics counts{};
         detail::check(nnqi_provider_statistics(handle_.get(), &counts));
