@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Coroutines in an event loop of the program's own, here around epoll(7): all that is asked of it is add and remove.
+// Coroutines in an event loop of the program's own, here around epoll(7): all that is asked of it is add and remove. (With post, as poll_loop has
+// it, coroutines that never have to wait would let each other go on.)
 //
 //     c++ -std=c++20 epoll.cpp -lnanomsg && ./a.out
 //

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <coroutine>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <variant>
@@ -32,6 +33,9 @@ protected:
 
 /// An event loop. add: call who.ready() once, when fd is readable (level-triggered). remove: do not, if that is still
 /// to come. Both are called from the loop's own thread.
+///
+/// It may have post(who), too: call who.ready() once, in the loop's next turn; remove(-1, who) takes that back. Then a coroutine whose
+/// operations need not wait lets the others go on after 256 of them; without, it keeps the loop for itself.
 template <class Loop>
 concept executor = requires(Loop& loop, int fd, waiter& who) {
     loop.add(fd, who);
@@ -39,6 +43,15 @@ concept executor = requires(Loop& loop, int fd, waiter& who) {
 };
 
 namespace detail {
+
+/// Whether this thread has gone so far without waiting that others are due.
+inline bool is_turn_due() noexcept {
+    static thread_local int at_once = 0;
+    constexpr int patience = 256;
+    if (++at_once < patience) return false;
+    at_once = 0;
+    return true;
+}
 
 /// An operation that is tried at once, and again whenever the socket's descriptor says that it may go on.
 template <executor Loop, class Operation>
@@ -54,8 +67,20 @@ public:
         if (waits_) loop_.remove(fd_, *this);
     }
 
-    bool await_ready() { return attempt(); }
+    bool await_ready() {
+        done_ = attempt();
+        if constexpr (requires(Loop& loop, waiter& who) { loop.post(who); }) return done_ && !is_turn_due();
+        else return done_;
+    }
     bool await_suspend(std::coroutine_handle<> caller) {
+        if constexpr (requires(Loop& loop, waiter& who) { loop.post(who); }) {
+            if (done_) {
+                caller_ = caller;
+                waits_ = true;
+                loop_.post(*this);
+                return true;
+            }
+        }
         // Who never waits never has the library's own thread serve the socket.
         fd_ = operation_.fd(code_);
         if (fd_ < 0) return false;
@@ -72,7 +97,7 @@ public:
 private:
     void ready() override {
         waits_ = false;
-        if (attempt()) return caller_.resume();
+        if (done_ || attempt()) return caller_.resume();
         // Somebody else was faster.
         wait();
     }
@@ -92,6 +117,7 @@ private:
     std::error_code code_;
     std::coroutine_handle<> caller_;
     bool waits_ = false;
+    bool done_ = false;
 };
 
 struct recv_operation {
@@ -245,7 +271,9 @@ public:
     void remove(int, waiter& who) {
         const auto at = std::find(waiters_.begin(), waiters_.end(), &who);
         if (at != waiters_.end()) take(static_cast<std::size_t>(at - waiters_.begin()));
+        posted_.erase(std::remove(posted_.begin(), posted_.end(), &who), posted_.end());
     }
+    void post(waiter& who) { posted_.push_back(&who); }
 
     /// Starts a task that runs by itself until it is done or the loop is destroyed. Its exception ends run().
     void spawn(task<void> work) {
@@ -275,7 +303,7 @@ public:
 
 private:
     void turn() {
-        if (::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), -1) < 0) {
+        if (::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), posted_.empty() ? -1 : 0) < 0) {
             if (errno == EINTR) return;
             detail::throw_or_end(std::system_error(errno, std::generic_category(), "poll"));
         }
@@ -288,6 +316,12 @@ private:
             waiter* who = take(i);
             who->ready();
             i = 0;
+        }
+        // What is posted from now on is for the next turn.
+        for (std::size_t count = posted_.size(); count > 0 && !posted_.empty(); count--) {
+            waiter* who = posted_.front();
+            posted_.pop_front();
+            who->ready();
         }
     }
     waiter* take(std::size_t at) {
@@ -312,6 +346,7 @@ private:
 
     std::vector<pollfd> fds_;
     std::vector<waiter*> waiters_;
+    std::deque<waiter*> posted_;
     // Destroyed first: coroutines that still wait take themselves off the lists.
     std::vector<task<void>> running_;
 };

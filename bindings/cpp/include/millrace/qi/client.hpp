@@ -253,13 +253,16 @@ public:
         return detail::told(code, [&] { return subscribe<T...>(signal, queue); });
     }
 
-    /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments.
+    /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments. Events whose arguments are
+    /// not of these types are not told, and nobody hears of what the function throws: subscribe() tells of both.
     template <class F>
     [[nodiscard]] watcher watch(const std::string& signal, F code, std::size_t queue = 64) const {
         using arguments = typename detail::signature_types<F>::arguments;
-        return watcher(get(), signal, queue, [code = std::move(code)](const value& event) mutable {
+        // A std::function must be copyable; what it calls need not be.
+        auto shared = std::make_shared<F>(std::move(code));
+        return watcher(get(), signal, queue, [shared](const value& event) {
             auto read = event.as<arguments>();
-            if (!detail::failures::any()) std::apply(code, std::move(read));
+            if (!detail::failures::any()) std::apply(*shared, std::move(read));
         });
     }
     template <class F>

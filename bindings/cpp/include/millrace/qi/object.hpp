@@ -26,6 +26,8 @@ struct signature_types<R (*)(A...)> {
     using arguments = std::tuple<kept<A>...>;
     static constexpr bool has_views = (std::is_same_v<std::decay_t<A>, std::string_view> || ...);
 };
+template <class R, class... A>
+struct signature_types<R (*)(A...) noexcept> : signature_types<R (*)(A...)> {};
 template <class C, class R, class... A>
 struct signature_types<R (C::*)(A...)> : signature_types<R (*)(A...)> {};
 template <class C, class R, class... A>
@@ -167,10 +169,10 @@ struct method final : member {
     }
 };
 
-template <class T>
+template <class T, class Check>
 struct checked final : member {
-    std::function<void(T)> code;
-    explicit checked(std::function<void(T)> taken) : code(std::move(taken)) {}
+    Check code;
+    explicit checked(Check taken) : code(std::move(taken)) {}
     void check_value(nnqi_value proposed) override {
         T read = codec<T>::read(proposed);
         if (!failures::any()) code(std::move(read));
@@ -248,6 +250,8 @@ public:
     /// Nothing is thrown, by the whole description: the code has the first failure of it, and build() then gives an object whose handle is
     /// 0. The code must live until that.
     explicit builder(std::error_code& code) : builder((code.clear(), &code)) {}
+    builder(builder&& other) noexcept
+        : told_(other.told_), own_(std::move(other.own_)), members_(std::exchange(other.members_, nullptr)), handle_(std::move(other.handle_)) {}
 
     template <class F>
     builder& method(const std::string& name, F code) {
@@ -280,7 +284,7 @@ public:
     builder& property(const std::string& name, const T& first, Check check) {
         const detail::failures here(told_);
         using argument = std::tuple_element_t<0, typename detail::signature_types<Check>::arguments>;
-        auto* member = add<detail::checked<argument>>(std::function<void(argument)>(std::move(check)));
+        auto* member = add<detail::checked<argument, Check>>(std::move(check));
         detail::check(nnqi_property_checked(handle_.get(), name.c_str(), signature_of<argument>().c_str(),
                                             codec<std::decay_t<T>>::make(first), detail::member::approve, member));
         return *this;
@@ -293,9 +297,10 @@ public:
         return *this;
     }
 
-    /// The object. The builder is used up.
+    /// The object. The builder is used up: it can describe nothing more (std::errc::bad_file_descriptor).
     object build() {
         const detail::failures here(told_);
+        members_ = nullptr;
         return object(detail::failures::any() ? 0 : nnqi_build(handle_.release()));
     }
 
@@ -310,6 +315,11 @@ private:
     Member* add(Code code) {
         auto made = std::make_unique<Member>(std::move(code));
         Member* raw = made.get();
+        if (members_ == nullptr) {
+            // What comes after build() is of no use, but must not be lost.
+            own_.reset(new detail::members);
+            members_ = own_.get();
+        }
         members_->all.push_back(std::move(made));
         return raw;
     }

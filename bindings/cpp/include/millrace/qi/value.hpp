@@ -40,7 +40,9 @@ class value;
 /// How a C++ type goes over the bus: its signature, the value that it makes, and what is read from one of that signature.
 /// Specialise it for types of your own, or use MILLRACE_QI_STRUCT.
 template <class T, class = void>
-struct codec;
+struct codec {
+    static_assert(sizeof(T) == 0, "this type is none of the bus: name it in MILLRACE_QI_STRUCT, or specialise millrace::qi::codec");
+};
 
 /// The signature of a C++ type, as [i] for std::vector<int>.
 template <class T>
