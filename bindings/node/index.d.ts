@@ -235,6 +235,7 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
   /** `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 
+  /** 'message': each message that comes; of Req and Surveyor the answers to what was sent last. A listener keeps the process alive. */
   on(event: 'message', listener: (message: Buffer) => void): this;
   on(event: 'close', listener: () => void): this;
   on(event: 'error', listener: (error: Error) => void): this;

@@ -537,6 +537,6 @@ test('large messages give their memory back soon, although nothing is ever waite
     most = Math.max(most, process.memoryUsage.rss() - before);
   }
   // V8 lets go of 32 MiB at a time.
-  assert.ok(most < 160 << 20, `${most >> 20} MiB`);
+  assert.ok(most < 110 << 20, `${most >> 20} MiB`);
   await Promise.all([pull.close(), push.close()]);
 });
