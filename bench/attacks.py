@@ -184,6 +184,45 @@ def unfinished(address, ready):
     time.sleep(3600)
 
 
+def fillers(address, ready):
+    """Unfinished messages, each on a connection of its own, as large as the server still takes them."""
+    there = []
+    for mib in (45, 45, 45, 30, 20, 15, 10, 8, 6, 4, 3, 2, 2, 1, 1, 1, 0.5, 0.5, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1):
+        size = int(mib * MIB)
+        try:
+            client = Client(address).know()
+        except OSError:
+            continue  # no room for another connection
+        client.socket.settimeout(2)
+        try:
+            client.socket.sendall(message(1000, client.service, client.members["add"], b"", size=size) + bytes(size - 1))
+        except OSError:
+            pass
+        there.append(client)
+    ready.set()
+    time.sleep(3600)
+
+
+def dynamics(address, ready):
+    """A method that looks into a list of a million dynamics: 6 MB on the wire, many times as much decoded."""
+    signature = b"[m]"
+    payload = struct.pack("<I", len(signature)) + signature + struct.pack("<I", 1_000_000) + b"\1\0\0\0b\1" * 1_000_000
+    clients = [Client(address).know() for _ in range(4)]
+
+    def calls(client):
+        client.socket.settimeout(None)
+        while True:
+            try:
+                client.call(client.service, client.members["count"], payload)
+            except RuntimeError:
+                pass  # no memory for it now
+
+    ready.set()
+    for client in clients:
+        threading.Thread(target=calls, args=(client,), daemon=True).start()
+    time.sleep(3600)
+
+
 def connections(address, ready):
     there = [Client(address) for _ in range(400)]
     ready.set()
@@ -209,6 +248,8 @@ ATTACKS = [
     ("16 methods that sleep for a minute, of as many other objects", sleepers, "add"),
     ("65,536 registrations for a signal that the bystander's call emits", registrations, "fire"),
     ("20 messages of 48 MB, all but the last bytes", unfinished, "add"),
+    ("24 connections that fill what memory is left, one after the other", fillers, "add"),
+    ("4 connections, each a list of 1,000,000 dynamics at a time", dynamics, "add"),
     ("400 connections", connections, "add"),
     ("20 subscribers to images of 1 MiB that do not read", blind_subscribers, "add"),
 ]

@@ -64,10 +64,14 @@ mod qi {
         pub mod ring;
     }
     pub mod share;
+    pub mod value {
+        pub use nanomsg::qi::value::Memory;
+    }
     pub mod server {
         pub mod mailbox;
     }
     pub mod workers {
+        mod job_queue;
         pub mod run_queue;
     }
 }

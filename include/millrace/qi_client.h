@@ -169,7 +169,7 @@ struct nnqi_options {
   /**
    * Bytes that may wait in memory over all connections of the session: messages that have not wholly arrived, events that nobody has
    * taken, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection and subscription may have as much as is left
-   * free, so one by itself half of it; what has no room is dropped and counted, or is an error of the call.
+   * free, one by itself nearly half of it (15/32); what has no room is dropped and counted, or is an error of the call.
    */
   int64_t memory_limit;
   /**
@@ -466,7 +466,7 @@ NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
  * EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
  * peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
  * thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
- * Example: nnqi_value sum = nnqi_call(robot, "add", nnqi_pack("(ii)", 1, 2), 0);
+ * Example: nnqi_value sum = nnqi_call(robot, "add", nnqi_pack("(ii)", 1, 2), 1000);
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
 

@@ -246,14 +246,14 @@ struct nnqi_server_options {
   const char *const *advertise;
   /**
    * Threads in all, those inside long methods included; at least workers; 0: 256. Beyond workers each connection may have as many inside
-   * methods as are left for the others, so one by itself half of them; its next call ends with an error. When all threads are inside
+   * methods as are left for the others, one by itself nearly half of them (15/32); its next call ends with an error. When all threads are inside
    * methods and none has come back for a second, calls that wait for a thread end with an error, too.
    */
   int max_workers;
   /**
-   * Bytes that may wait in memory over all connections: messages that have not wholly arrived, calls without an answer, what is
-   * to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection may have as much as is left free, so one by itself
-   * half of it. What has no room is dropped and counted; a call ends with an error, and a new connection is closed at once.
+   * Bytes that may wait in memory over all connections: messages that have not wholly arrived, calls without an answer and what is decoded
+   * of their arguments, properties that peers have set, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each
+   * connection may have as much as is left free, one by itself nearly half of it (15/32), and a little always. What has no room is dropped and counted; a call ends with an error, and a new connection is closed at once.
    */
   int64_t memory_limit;
   /**
@@ -359,7 +359,7 @@ NN_EXPORT int64_t nnqi_property_checked(nnqi_builder builder, const char *name, 
 
 /**
  * Sets how much may wait for the object: so many requests (0: 4096), with so many bytes together (0: 64 MiB; each counts as 256 more
- * than its arguments have), and of one connection half of that. A call beyond that is answered with an Error, a post is dropped
+ * than its arguments have), and of one connection by itself nearly half of that (15/32). A call beyond that is answered with an Error, a post is dropped
  * (nnqi_object_statistics). A request of any size may wait alone. Returns 0, or -1 with EBADF. (20)
  */
 NN_EXPORT int nnqi_limits(nnqi_builder builder, size_t requests, size_t bytes);

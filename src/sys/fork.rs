@@ -1,7 +1,9 @@
 //! What happens in a forked child: forget, close, start afresh.
 
-use std::sync::Once;
+use std::any::Any;
+use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Once, OnceLock};
 
 /// The handlers, as addresses, so that the child reads them without a lock. There are as many as callers of `on_child`.
 static HANDLERS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
@@ -23,6 +25,44 @@ pub fn on_child(forget: fn()) {
     REGISTER.call_once(|| unsafe {
         libc::pthread_atfork(None, None, Some(in_child));
     });
+}
+
+/// What is held while the process forks. The first of it is a lock that all who fork take, so there is one at a time.
+type LocksHeld = Vec<Box<dyn Any>>;
+
+struct HeldLocks(UnsafeCell<LocksHeld>);
+
+// SAFETY: it is touched only by the thread that forks, while it holds the locks that are in it.
+unsafe impl Sync for HeldLocks {}
+
+static HOLD: OnceLock<fn() -> LocksHeld> = OnceLock::new();
+static HELD: HeldLocks = HeldLocks(UnsafeCell::new(Vec::new()));
+
+/// Before this process forks, and afterwards in parent and child: has `hold` take locks, of which the first is always the same one,
+/// and lets them go. So a child finds them free, and what is behind them whole. `hold` must be quick, and so must all who take these
+/// locks. Saying the same again changes nothing; there is one `hold`.
+pub fn hold_across(hold: fn() -> LocksHeld) {
+    if HOLD.set(hold).is_ok() {
+        // SAFETY: functions for the life of the process, as above.
+        unsafe {
+            libc::pthread_atfork(Some(take_locks), Some(let_go), Some(let_go));
+        }
+    }
+}
+
+extern "C" fn take_locks() {
+    if let Some(hold) = HOLD.get() {
+        let held = hold();
+        // SAFETY: this thread has the first lock, without which nobody comes here.
+        unsafe { *HELD.0.get() = held };
+    }
+}
+
+extern "C" fn let_go() {
+    // SAFETY: as above; they are let go only after this.
+    let held = unsafe { std::mem::take(&mut *HELD.0.get()) };
+    // The lock that all take is let go last.
+    held.into_iter().rev().for_each(drop);
 }
 
 extern "C" fn in_child() {

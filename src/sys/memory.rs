@@ -1,4 +1,4 @@
-//! Memory that is about to be overwritten, without the cost of clearing it first.
+//! Memory that is about to be overwritten, without the cost of clearing it first; and memory that is free.
 
 use std::arch::asm;
 
@@ -34,6 +34,16 @@ pub unsafe fn unfilled_bytes<'a>(start: *mut u8, len: usize) -> &'a mut [u8] {
 /// take it in between; but then it lacks a little, and not what somebody chose to send.)
 pub fn is_there(bytes: usize) -> bool {
     bytes <= GRANTED || Vec::<u8>::new().try_reserve_exact(bytes).is_ok()
+}
+
+/// Gives the system what the allocator keeps of memory that is free: after a million small blocks it keeps all of it, for what may
+/// come. It looks at the whole heap, which takes milliseconds.
+pub fn give_back_free_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: it takes any number, and may be called at any time by any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// So much is not asked for.

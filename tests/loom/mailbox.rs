@@ -118,7 +118,7 @@ impl House {
     fn push(self: &Arc<Self>, object: usize, from: u64, task: u32) {
         let origin = Origin::Connection { id: from, bytes: 1 };
         if self.objects[object].mailbox.push(origin, task).expect("room") {
-            self.provide(self.queue.push(object).expect("it goes on"));
+            self.provide(self.queue.push(from, object).expect("it goes on"));
         }
     }
 
@@ -142,8 +142,8 @@ impl House {
         }
         object.done.lock().unwrap().push(task);
         object.inside.fetch_sub(1, Ordering::SeqCst);
-        if object.mailbox.finish() {
-            self.queue.put_back(index).expect("it goes on");
+        if let Some(whose) = object.mailbox.finish() {
+            self.queue.put_back(whose, index).expect("it goes on");
         }
         self.less();
     }
@@ -242,7 +242,7 @@ impl Shared {
 
     /// `Crew::submit`.
     fn submit(&self, server: usize) {
-        match self.queues[server].push(()) {
+        match self.queues[server].push(0, ()) {
             Ok(wanted) => assert!(matches!(wanted, Wanted::Nobody | Wanted::Clock), "there are no threads"),
             Err(()) => self.abandon(),
         }
@@ -272,8 +272,8 @@ fn what_one_server_wants_is_done_though_another_ends() {
         let mut done = Vec::new();
         while shared.queues[1].try_next().is_some() {
             done.extend(shared.mailbox.take());
-            if shared.mailbox.finish() {
-                shared.queues[1].put_back(()).expect("it goes on");
+            if let Some(whose) = shared.mailbox.finish() {
+                shared.queues[1].put_back(whose, ()).expect("it goes on");
             }
         }
         assert!(done.contains(&1), "{done:?}");

@@ -135,7 +135,7 @@ impl AskedCall<'_> {
 /// EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
 /// peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
 /// thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
-/// Example: nnqi_value sum = nnqi_call(robot, "add", nnqi_pack("(ii)", 1, 2), 0);
+/// Example: nnqi_value sum = nnqi_call(robot, "add", nnqi_pack("(ii)", 1, 2), 1000);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_call(
     proxy: nnqi_proxy,

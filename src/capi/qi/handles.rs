@@ -1,7 +1,10 @@
+use std::any::Any;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::Error;
+use crate::sys::fork;
 use crate::sys::sync::Mutex;
 
 use super::error::{Failure, Result, last};
@@ -50,11 +53,33 @@ impl Kind {
     }
 }
 
-/// The handles of one kind. Numbers are never used again: 2^56 of them do not run out.
+/// The handles of one kind. Numbers are never used again: 2^56 of them do not run out. A child that is forked while a thread of the
+/// parent has the lock finds it free: there it has handles of its own.
 #[derive(Debug)]
-pub struct Handles<T> {
+pub struct Handles<T: 'static> {
     kind: Kind,
-    table: Mutex<HandleTable<T>>,
+    /// Never freed: there is one of each kind.
+    table: &'static Mutex<HandleTable<T>>,
+}
+
+/// A lock that is held while the process forks.
+trait Lock: Sync {
+    fn hold(&'static self) -> Box<dyn Any>;
+}
+
+impl<T: Send> Lock for Mutex<HandleTable<T>> {
+    fn hold(&'static self) -> Box<dyn Any> {
+        Box::new(self.lock())
+    }
+}
+
+/// Those of all tables.
+static TABLES: LazyLock<Mutex<Vec<&'static dyn Lock>>> = LazyLock::new(Mutex::default);
+
+fn hold_all() -> Vec<Box<dyn Any>> {
+    let tables = TABLES.lock();
+    let locks: Vec<_> = tables.iter().map(|table| table.hold()).collect();
+    std::iter::once(Box::new(tables) as Box<dyn Any>).chain(locks).collect()
 }
 
 #[derive(Debug)]
@@ -63,9 +88,13 @@ struct HandleTable<T> {
     entries: HashMap<u64, T>,
 }
 
-impl<T: Clone> Handles<T> {
+impl<T: Clone + Send> Handles<T> {
     pub fn new(kind: Kind) -> Handles<T> {
-        Handles { kind, table: Mutex::new(HandleTable { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() }) }
+        let table = HandleTable { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() };
+        let table: &'static Mutex<HandleTable<T>> = Box::leak(Box::new(Mutex::new(table)));
+        TABLES.lock().push(table);
+        fork::hold_across(hold_all);
+        Handles { kind, table }
     }
 
     pub fn add(&self, content: T) -> u64 {
@@ -81,6 +110,12 @@ impl<T: Clone> Handles<T> {
     pub fn get(&self, handle: u64) -> Result<T> {
         let found = self.table.lock().entries.get(&handle).cloned();
         found.ok_or_else(|| self.missing(handle))
+    }
+
+    /// Whether this is a handle.
+    #[cfg(test)]
+    pub fn has(&self, handle: u64) -> bool {
+        self.table.lock().entries.contains_key(&handle)
     }
 
     /// Changes what the handle stands for; `EBADF`.

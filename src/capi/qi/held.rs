@@ -104,6 +104,9 @@ impl Held {
     /// The value as it can be sent to anybody, and the objects that it refers to, each once. One of a peer's is replaced by an
     /// object of ours that passes on what it is asked. `ENOTCONN`
     pub fn to_be_sent(&self, value: Value) -> Result<(Value, Vec<Object>)> {
+        if self.0.is_none() {
+            return Ok((value, Vec::new()));
+        }
         let found =
             self.all().iter().map(|one| Ok((&one.reference, one.object.ours()?))).collect::<Result<Vec<_>>>()?;
         let value = value.map_objects(&mut |reference| match found

@@ -313,7 +313,7 @@ fn checking(
 }
 
 /// Sets how much may wait for the object: so many requests (0: 4096), with so many bytes together (0: 64 MiB; each counts as 256 more
-/// than its arguments have), and of one connection half of that. A call beyond that is answered with an Error, a post is dropped
+/// than its arguments have), and of one connection by itself nearly half of that (15/32). A call beyond that is answered with an Error, a post is dropped
 /// (nnqi_object_statistics). A request of any size may wait alone. Returns 0, or -1 with EBADF. (20)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_limits(builder: nnqi_builder, requests: usize, bytes: usize) -> c_int {

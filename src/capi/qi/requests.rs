@@ -38,6 +38,8 @@ struct PendingRequest {
 /// What belongs to a request, beside its call.
 #[derive(Default)]
 pub struct Kept {
+    /// The tuple of its arguments, of which values that C asks for are views: they may be large, and are not copied.
+    pub arguments: Arc<Value>,
     /// Texts among the arguments, for pointers of C's.
     pub texts: Vec<CString>,
     /// The handle of its object, if C has asked for it, and what ends that.
@@ -46,8 +48,9 @@ pub struct Kept {
     pub wrong: Option<String>,
 }
 
-pub fn add(call: Call) -> nnqi_request {
-    REQUESTS.add(Arc::new(Mutex::new(PendingRequest { call: Some(call), kept: Kept::default() })))
+pub fn add(mut call: Call) -> nnqi_request {
+    let arguments = Arc::new(Value::tuple(std::mem::take(&mut call.arguments)));
+    REQUESTS.add(Arc::new(Mutex::new(PendingRequest { call: Some(call), kept: Kept { arguments, ..Kept::default() } })))
 }
 
 /// Looks at a request that is not answered yet, and at what belongs to it.
@@ -107,10 +110,9 @@ fn sendable(result: nnqi_value) -> Result<Answer> {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_arguments(request: nnqi_request) -> nnqi_value {
     boundary(|| {
-        with_request(request, |call| {
-            let arguments = Value::tuple(call.arguments.clone());
-            let held = Held::passed(call, &arguments);
-            view::add_with(arguments, held)
+        with_all(request, |call, kept| {
+            let held = Held::passed(call, &kept.arguments);
+            view::add_shared(&kept.arguments, None, held)
         })
     })
 }

@@ -76,12 +76,12 @@ pub struct nnqi_server_options {
     /// They must be such as can be connected to.
     pub advertise: *const *const c_char,
     /// Threads in all, those inside long methods included; at least workers; 0: 256. Beyond workers each connection may have as many inside
-    /// methods as are left for the others, so one by itself half of them; its next call ends with an error. When all threads are inside
+    /// methods as are left for the others, one by itself nearly half of them (15/32); its next call ends with an error. When all threads are inside
     /// methods and none has come back for a second, calls that wait for a thread end with an error, too.
     pub max_workers: c_int,
-    /// Bytes that may wait in memory over all connections: messages that have not wholly arrived, calls without an answer, what is
-    /// to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection may have as much as is left free, so one by itself
-    /// half of it. What has no room is dropped and counted; a call ends with an error, and a new connection is closed at once.
+    /// Bytes that may wait in memory over all connections: messages that have not wholly arrived, calls without an answer and what is decoded
+    /// of their arguments, properties that peers have set, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each
+    /// connection may have as much as is left free, one by itself nearly half of it (15/32), and a little always. What has no room is dropped and counted; a call ends with an error, and a new connection is closed at once.
     pub memory_limit: i64,
     /// Milliseconds in which a message that has begun to arrive must get on by 16 KiB, or be whole; 0: 30000; negative: no limit. If it
     /// does not, the connection ends.

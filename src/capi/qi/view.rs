@@ -31,6 +31,8 @@ pub struct View {
     /// From the root: which child, which child of that, ...
     path: SmallVec<[usize; 3]>,
     held: Held,
+    /// What is inside of the bytes of a dynamic, once somebody has looked.
+    inside: Option<Arc<View>>,
     /// What C has been given pointers into, beside the value itself.
     kept: Vec<Kept>,
 }
@@ -58,6 +60,17 @@ impl Inner {
 }
 
 impl View {
+    /// Of a whole value.
+    fn of(root: Arc<Value>, held: Held) -> View {
+        let depth = depth(&root);
+        View { depth, ..View::flat(root, held) }
+    }
+
+    /// Of one that holds no others, or whose depth is said otherwise.
+    fn flat(root: Arc<Value>, held: Held) -> View {
+        View { root, depth: 1, path: SmallVec::new(), held, inside: None, kept: Vec::new() }
+    }
+
     /// The value at this place.
     pub fn value(&self) -> Result<&Value> {
         let walked = self.path.iter().try_fold(&*self.root, |value, step| child(value, *step));
@@ -69,7 +82,7 @@ impl View {
         if child(self.value()?, step).is_none() {
             return Err(Failure::invalid("there is no such item"));
         }
-        let mut view = View { kept: Vec::new(), ..self.clone() };
+        let mut view = View { kept: Vec::new(), inside: None, ..self.clone() };
         view.path.push(step);
         Ok(view)
     }
@@ -129,8 +142,14 @@ pub fn add(value: Value) -> u64 {
 
 /// The same with the objects in it.
 pub fn add_with(value: Value, held: Held) -> u64 {
-    let depth = depth(&value);
-    VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held, kept: Vec::new() })
+    VALUES.add(View::of(Arc::new(value), held))
+}
+
+/// A handle for a tuple that others have, too, or for a member of it, with the objects in that.
+pub fn add_shared(tuple: &Arc<Value>, member: Option<usize>, held: Held) -> u64 {
+    let mut view = View::of(Arc::clone(tuple), held);
+    view.path.extend(member);
+    VALUES.add(view)
 }
 
 /// A handle for a value from a peer, which keeps the objects in it.
@@ -146,7 +165,7 @@ pub fn add_around(value: Value, inner: Inner) -> Result<u64> {
     if depth > MAX_DEPTH {
         return Err(Failure::invalid("too many values within each other"));
     }
-    Ok(VALUES.add(View { root: Arc::new(value), depth, path: SmallVec::new(), held: inner.held, kept: Vec::new() }))
+    Ok(VALUES.add(View { depth, ..View::flat(Arc::new(value), inner.held) }))
 }
 
 /// A handle for a place.
@@ -160,19 +179,27 @@ pub fn content(view: &View, dynamic: &Dynamic) -> Result<View> {
         return view.child(0);
     }
     let value = dynamic.value().map_err(Failure::invalid)?.into_owned();
-    let depth = depth(&value);
-    Ok(View { root: Arc::new(value), depth, path: SmallVec::new(), held: Held::default(), kept: Vec::new() })
+    Ok(View::of(Arc::new(value), Held::default()))
 }
 
 pub fn get(handle: u64) -> Result<View> {
     VALUES.get(handle)
 }
 
-/// The value of a handle, or what is inside if it is a dynamic.
+/// The value of a handle, or what is inside if it is a dynamic: decoded once, however often C asks.
 pub fn looked_into(handle: u64) -> Result<View> {
     let mut view = get(handle)?;
+    if let Some(inside) = view.inside {
+        return Ok(View::clone(&inside));
+    }
+    let mut decoded = false;
     while let Value::Dynamic(dynamic) = view.value()? {
+        decoded |= dynamic.decoded_value().is_none();
         view = content(&view, dynamic)?;
+    }
+    if decoded {
+        let inside = Arc::new(view.clone());
+        VALUES.change(handle, |view| view.inside = Some(inside))?;
     }
     Ok(view)
 }

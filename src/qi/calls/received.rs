@@ -122,9 +122,16 @@ impl Received {
     }
 
     fn with(requester: &Arc<Requester>, via: impl Fn() -> Via, value: Value) -> Received {
-        let mut objects = Vec::new();
-        value.each_object(&mut |object| objects.push(RemoteObject::new(requester, &via(), object)));
-        Received { value, objects }
+        Received { objects: all_in(requester, via, &value), value }
+    }
+
+    /// The objects alone, of a value that came to a server.
+    pub(in crate::qi) fn objects_in(
+        requester: &Arc<Requester>,
+        server: &Arc<impl Any + Send + Sync>,
+        value: &Value,
+    ) -> Vec<Arc<RemoteObject>> {
+        all_in(requester, || Via::Server(Arc::clone(server) as _), value)
     }
 
     /// A value without objects, or whose objects have died with their connection.
@@ -161,6 +168,12 @@ impl Received {
     pub fn objects(&self) -> &[Arc<RemoteObject>] {
         &self.objects
     }
+}
+
+fn all_in(requester: &Arc<Requester>, via: impl Fn() -> Via, value: &Value) -> Vec<Arc<RemoteObject>> {
+    let mut objects = Vec::new();
+    value.each_object(&mut |object| objects.push(RemoteObject::new(requester, &via(), object)));
+    objects
 }
 
 impl Deref for Received {

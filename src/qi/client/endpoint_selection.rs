@@ -54,9 +54,21 @@ impl<T: Clone> Connections<T> {
     }
 }
 
+/// What a session thinks of endpoints without TLS. Whoever can register a service chooses its endpoints, so none may lead to less
+/// than the session was told to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainText {
+    /// As good as others: the directory is reached so, too.
+    Allowed,
+    /// Where there is nothing else.
+    Last,
+    /// Never: the session knows whom to believe, or would show its token, which its directory has got over TLS.
+    Refused,
+}
+
 /// The endpoints of a service that can be dialled from a machine of these ids, loopback first; or why none can be: each
 /// endpoint with its reason.
-pub fn endpoints(info: &ServiceInfo, ours: &[String]) -> Result<Vec<Endpoint>, Vec<String>> {
+pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Result<Vec<Endpoint>, Vec<String>> {
     let is_here = ours.iter().any(|id| info.machine_id == id.as_str());
     let (mut near, mut far, mut useless) = (Vec::new(), Vec::new(), Vec::new());
     for text in &info.endpoints {
@@ -66,6 +78,9 @@ pub fn endpoints(info: &ServiceInfo, ours: &[String]) -> Result<Vec<Endpoint>, V
             Err(error) => useless.push(format!("{text} ({error})")),
             Ok(Endpoint::Host { scheme: Scheme::Tcpsm, .. }) => {
                 useless.push(format!("{text} (wants a certificate of ours)"));
+            }
+            Ok(Endpoint::Host { scheme: Scheme::Tcp, .. }) if plain == PlainText::Refused => {
+                useless.push(format!("{text} (without TLS, which this session has authorities or a token for)"));
             }
             Ok(Endpoint::Host { port: 0, .. }) => useless.push(format!("{text} (has no port)")),
             Ok(endpoint) => match endpoint.reach() {
@@ -78,6 +93,9 @@ pub fn endpoints(info: &ServiceInfo, ours: &[String]) -> Result<Vec<Endpoint>, V
         }
     }
     // On one machine, what is not loopback is only dialled if there is nothing else, as libqi does it.
-    let found = if near.is_empty() { far } else { near };
+    let mut found = if near.is_empty() { far } else { near };
+    if plain == PlainText::Last {
+        found.sort_by_key(|endpoint| matches!(endpoint, Endpoint::Host { scheme: Scheme::Tcp, .. }));
+    }
     if found.is_empty() { Err(useless) } else { Ok(found) }
 }

@@ -20,12 +20,13 @@ use crate::reactor::deadline_in;
 use crate::reactor::parker::Parker;
 use crate::reactor::{Reactor, time_left};
 use crate::sys::interface::all_addresses;
+use crate::sys::memory::give_back_free_memory;
 use crate::sys::sync::Mutex;
 
 use super::changes::ChangeCounter;
 use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
-use super::endpoint_selection::{self, ConnectionKey, Connections};
+use super::endpoint_selection::{self, ConnectionKey, Connections, PlainText};
 use super::notices::{Notice, Notices};
 use super::place::{Place, main_object};
 use super::proxy::Proxy;
@@ -354,7 +355,7 @@ impl Core {
             ours.push(link.machine.clone());
         }
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
-        let endpoints = endpoint_selection::endpoints(info, &ours).map_err(unreachable)?;
+        let endpoints = endpoint_selection::endpoints(info, &ours, self.plain_text(link)).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
         options.timeout = shorter(self.options.directory_timeout(), deadline);
         let given_up = || self.is_closed();
@@ -366,6 +367,18 @@ impl Core {
             }
             Err(mut errors) if errors.len() == 1 => Err(errors.remove(0)),
             Err(errors) => Err(unreachable(errors.iter().map(CallError::to_string).collect())),
+        }
+    }
+
+    fn plain_text(&self, link: &Link) -> PlainText {
+        let DialOptions { config, credentials, .. } = &self.options.dial;
+        let over_tls = link.connection.url().starts_with("tcps");
+        let has_secrets = credentials.token.is_some() || credentials.authenticator.is_some();
+        match (config.tls_client.is_some(), over_tls) {
+            (true, _) => PlainText::Refused,
+            (false, true) if has_secrets => PlainText::Refused,
+            (false, true) => PlainText::Last,
+            (false, false) => PlainText::Allowed,
         }
     }
 
@@ -429,6 +442,9 @@ impl Drop for Core {
     fn drop(&mut self) {
         // The reconnector finds that it has nothing to keep.
         self.changes.tell();
+        if self.options.dial.config.budget.was_high() {
+            give_back_free_memory();
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl Strand {
             // What waits for a thread that never comes back waits on: nothing but the end of the process stops the pool.
             let leave = |strand, _, crew: &Arc<Crew<Arc<Strand>>>| {
                 if !crew.is_stopped() {
-                    crew.submit(strand);
+                    crew.submit(0, strand);
                 }
             };
             Ok(Arc::new(Workers::new(threads, Some(shared_reactor()?), Strand::run, leave)))
@@ -76,12 +76,12 @@ impl Strand {
             std::mem::replace(&mut *state, next)
         };
         if before == StrandState::Idle {
-            self.crew.submit(Arc::clone(self));
+            self.crew.submit(0, Arc::clone(self));
         }
     }
 
     /// One step, then the others have theirs.
-    fn run(self: Arc<Self>, crew: &Arc<Crew<Arc<Strand>>>) -> Option<Arc<Strand>> {
+    fn run(self: Arc<Self>, crew: &Arc<Crew<Arc<Strand>>>) -> Option<(u64, Arc<Strand>)> {
         if !self.latency.is_quick() {
             crew.busy();
         }
@@ -91,6 +91,6 @@ impl Strand {
         *state = if more || *state == StrandState::Woken { StrandState::Queued } else { StrandState::Idle };
         let again = *state == StrandState::Queued;
         drop(state);
-        again.then_some(self)
+        again.then_some((0, self))
     }
 }

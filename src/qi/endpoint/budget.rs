@@ -1,7 +1,7 @@
 //! What connections may keep in memory together: one number of bytes for all of a server, or of a client.
 //!
 //! Each connection, and each queue of a subscriber, has an **account**. It may have as much as is left free for the others
-//! ([`share`](crate::qi::share)), and who has little always gets some more.
+//! ([`share`](crate::qi::share)), and who has little gets some more, however many have much.
 //!
 //! Only whole [`QUANTUM`]s are counted, so small messages change nothing that connections share.
 
@@ -10,30 +10,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::qi::share::is_fair;
+use crate::qi::value::Memory;
+use crate::sys::sync::Mutex;
 
 /// Bytes of a budget, unless somebody says otherwise.
 const DEFAULT: usize = 256 * 1024 * 1024;
+
+/// Less is not worth looking through the heap for.
+const MUCH: usize = 16 * 1024 * 1024;
 
 /// What an account has is counted in steps of so many bytes.
 pub const QUANTUM: usize = 16 * 1024;
 
 /// How many bytes may wait in memory, over all connections that are made with it (`Config::budget`): messages that have not wholly
 /// arrived, calls that have no answer yet, events that nobody has taken, and what is to be sent; and 16 KiB for each connection.
-/// Each connection, and each subscription, may have as much as is left free, so one by itself half of it. Messages longer than
-/// that are refused, as are those for which there is no room at the time: a call ends with an Error, an event counts as
-/// dropped. Clones are the same budget, so a server and a client can share one.
+/// Each connection, and each subscription, may have as much as is left free of fifteen sixteenths of it, so one by itself 15/32; the last sixteenth is
+/// for who has less than a 1024th of it. Messages longer than its share are refused, as are those for which there is no room at the time: a
+/// call ends with an Error, an event counts as dropped. What is decoded of a call's arguments counts until its answer. Clones are the same budget, so a server and a client can share one.
 #[derive(Clone)]
 pub struct Budget(Arc<SharedBudget>);
 
 struct SharedBudget {
     limit: usize,
     used: AtomicUsize,
+    /// The most that was in use since memory was given back to the system.
+    peak: AtomicUsize,
 }
 
 impl Budget {
     /// Of so many bytes.
     pub fn new(bytes: usize) -> Budget {
-        Budget(Arc::new(SharedBudget { limit: bytes, used: AtomicUsize::new(0) }))
+        Budget(Arc::new(SharedBudget { limit: bytes, used: AtomicUsize::new(0), peak: AtomicUsize::new(0) }))
     }
 
     /// All there is.
@@ -44,6 +51,20 @@ impl Budget {
     /// What is in use now, in steps of 16 KiB.
     pub fn used(&self) -> usize {
         self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Whether so much was in use that the system should have it back afterwards.
+    pub fn was_high(&self) -> bool {
+        self.0.peak.load(Ordering::Relaxed) >= MUCH
+    }
+
+    /// Whether much more was in use than is now. The allocator may keep that for what may come: it is to be told, by whoever gets true,
+    /// once.
+    pub fn has_ebbed(&self) -> bool {
+        let (used, peak) = (self.used(), self.0.peak.load(Ordering::Relaxed));
+        self.was_high()
+            && used <= peak / 4
+            && self.0.peak.compare_exchange(peak, used, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// An account that has nothing yet.
@@ -73,12 +94,17 @@ pub struct Account {
 }
 
 impl Account {
+    /// What it is a share of.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// Takes so many bytes; false: they are too many now, and nothing is taken.
     pub fn take(&self, bytes: usize) -> bool {
         let (before, counted) = self.add(bytes);
         let own = whole(before.saturating_add(bytes));
         let all = self.budget.used();
-        if counted == 0 || is_fair(own, all, self.budget.limit()) {
+        if counted == 0 || is_fair(own, all, self.budget.limit(), QUANTUM) {
             return true;
         }
         self.give(bytes);
@@ -90,7 +116,7 @@ impl Account {
         let before = self.used.load(Ordering::Relaxed);
         let own = whole(before.saturating_add(bytes));
         let all = self.budget.used().saturating_add(own - whole(before));
-        own == whole(before) || is_fair(own, all, self.budget.limit())
+        own == whole(before) || is_fair(own, all, self.budget.limit(), QUANTUM)
     }
 
     /// Takes them whether there is room or not: for what is there already.
@@ -112,7 +138,9 @@ impl Account {
         let before = self.used.fetch_add(bytes, Ordering::Relaxed);
         let counted = whole(before.saturating_add(bytes)) - whole(before);
         if counted > 0 {
-            self.budget.0.used.fetch_add(counted, Ordering::Relaxed);
+            let shared = &self.budget.0;
+            let used = shared.used.fetch_add(counted, Ordering::Relaxed) + counted;
+            shared.peak.fetch_max(used, Ordering::Relaxed);
         }
         (before, counted)
     }
@@ -159,6 +187,30 @@ impl Drop for Charge {
     }
 }
 
+/// What one message takes, and what is decoded of it: paid together, until it is closed.
+#[derive(Debug)]
+pub struct Tab(Mutex<Option<Charge>>);
+
+impl Tab {
+    /// With so many bytes; `None`: there is no room for them now.
+    pub fn open(account: &Arc<Account>, bytes: usize) -> Option<Tab> {
+        let mut charge = Charge::on(account);
+        charge.grow_to(bytes).then(|| Tab(Mutex::new(Some(charge))))
+    }
+
+    /// All of it is given back. What is decoded from now on is the program's, which has kept it.
+    pub fn close(&self) {
+        let charge = self.0.lock().take();
+        drop(charge);
+    }
+}
+
+impl Memory for Tab {
+    fn take(&self, bytes: usize) -> bool {
+        self.0.lock().as_mut().is_none_or(|charge| charge.grow_to(charge.bytes.saturating_add(bytes)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -175,17 +227,33 @@ mod tests {
             }
             shares.push(share);
         }
-        assert_eq!(shares, [50, 25, 12, 6, 3], "who comes first, and half of the rest");
+        assert_eq!(shares, [46, 23, 12, 6, 3], "who comes first, and half of the rest");
         assert!(!accounts[4].has_room(QUANTUM) && !accounts[4].take(QUANTUM));
         assert!(accounts[4].take(QUANTUM - 1), "what is too little to be counted is always there");
-        assert_eq!(budget.used(), 96 * QUANTUM);
+        assert_eq!(budget.used(), 90 * QUANTUM);
         drop(accounts);
         assert_eq!(budget.used(), 0, "all of it is given back");
     }
 
     #[test]
+    fn after_a_flood_the_ebb_is_told_once() {
+        let budget = Budget::new(100 * MUCH);
+        let account = budget.account();
+        account.charge(MUCH - QUANTUM);
+        account.give(MUCH - QUANTUM);
+        assert!(!budget.has_ebbed(), "that was not much");
+        account.charge(4 * MUCH);
+        assert!(!budget.has_ebbed(), "it is in use");
+        account.give(3 * MUCH);
+        assert!(budget.has_ebbed() && !budget.has_ebbed());
+        drop(account);
+        assert!(budget.has_ebbed(), "the rest");
+        assert!(!budget.has_ebbed());
+    }
+
+    #[test]
     fn what_is_charged_ends_with_it() {
-        let budget = Budget::new(4 * QUANTUM);
+        let budget = Budget::new(6 * QUANTUM);
         let account = budget.account();
         let mut charge = Charge::on(&account);
         assert!(charge.grow_to(2 * QUANTUM) && charge.grow_to(QUANTUM), "it has that much");

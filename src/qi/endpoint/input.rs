@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::reactor::timers::TimerId;
 use crate::sys::memory::unfilled_words;
@@ -46,6 +46,8 @@ pub struct InputSlot {
     pub to_end: bool,
     /// What comes is read only when it is resumed.
     pub held_back: bool,
+    /// For how long, the last time.
+    pub hold: Duration,
     /// It is looked then whether the message that is under way gets on.
     pub stall: Option<TimerId>,
 }
@@ -92,7 +94,13 @@ struct MessageUnderWay {
 impl InputSlot {
     pub fn new(stream: Arc<dyn Stream>, account: Arc<Account>) -> InputSlot {
         let input = Input { stream, decoder: Decoder::new(account), under_way: None };
-        InputSlot { reader: InputHolder::Nobody(Box::new(input)), to_end: false, held_back: false, stall: None }
+        InputSlot {
+            reader: InputHolder::Nobody(Box::new(input)),
+            to_end: false,
+            held_back: false,
+            hold: Duration::ZERO,
+            stall: None,
+        }
     }
 
     /// `None`: somebody else reads, and is told to go on; or it is over.

@@ -23,8 +23,9 @@ use super::{AUTHENTICATION, EndPoint, LINGER, RESUMED, STALLED, Sink, reentrancy
 /// ones do.
 const READS: usize = 16;
 const MESSAGES: u32 = 1024;
-/// How long a peer is not read that has sent more than there was room for.
+/// How long a peer is not read that has sent more than there was room for: twice as long each time, half as long when there was.
 const HELD_BACK: Duration = Duration::from_millis(2);
+const HELD_BACK_MOST: Duration = Duration::from_millis(128);
 
 /// The texts of Errors for Calls that nobody took. The first is libqi's own (section 17).
 const NOBODY: &str = "The call request could not be handled.";
@@ -39,6 +40,10 @@ enum ReadEnd {
     /// There is more here, of which the kernel knows nothing.
     Paused,
     End(Reason),
+}
+
+fn next_hold(last: Duration, held_back: bool) -> Duration {
+    if held_back { (2 * last).clamp(HELD_BACK, HELD_BACK_MOST) } else { last / 2 }
 }
 
 impl Source for EndPoint {
@@ -106,6 +111,8 @@ impl EndPoint {
             let since = input.stands_since(self.received());
             let mut slot = self.input.lock();
             slot.held_back = held_back;
+            slot.hold = next_hold(slot.hold, held_back);
+            let hold = slot.hold;
             let leftover = match slot.put_back(input, !paused && !held_back) {
                 InputReturned::Again(taken) => {
                     (input, to_end) = (taken, slot.to_end);
@@ -118,7 +125,7 @@ impl EndPoint {
             drop(slot);
             drop(leftover);
             if held_back || paused {
-                self.resume(if held_back { HELD_BACK } else { Duration::ZERO });
+                self.resume(if held_back { hold } else { Duration::ZERO });
             } else if matches!(turn, ReadEnd::More) {
                 self.output.lock().rewatch(&self.reactor);
             }
@@ -310,5 +317,28 @@ impl EndPoint {
             wakes.extend(last);
         }
         wake_all(&self.reactor, wakes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_floods_on_and_on_is_read_less_and_less() {
+        let mut hold = Duration::ZERO;
+        let holds: Vec<_> = (0..9)
+            .map(|_| {
+                hold = next_hold(hold, true);
+                hold.as_millis()
+            })
+            .collect();
+        assert_eq!(holds, [2, 4, 8, 16, 32, 64, 128, 128, 128]);
+        hold = next_hold(hold, false);
+        assert_eq!(next_hold(hold, true), HELD_BACK_MOST, "one turn with room says little");
+        for _ in 0..7 {
+            hold = next_hold(hold, false);
+        }
+        assert_eq!(next_hold(hold, true), HELD_BACK);
     }
 }

@@ -61,7 +61,7 @@ impl Object {
         let (peer, crew) = (&subscription.peer, &subscription.peer.common.crew);
         let task = Task::Run { run: Box::new(move || drop(due)), crew: Arc::clone(crew) };
         if let Ok(true) = self.0.mailbox.push(Origin::Server { about: peer.id() }, task) {
-            crew.submit(self.clone());
+            crew.submit(0, self.clone());
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::qi::signature::Signature;
 use crate::qi::value::Value;
 
 use super::mailbox::Limits;
-use super::model::{Answer, Audience, Call, Handler, Object, OnSet, OnSubscribers};
+use super::model::{Answer, Audience, Call, Handler, Object, OnSet, OnSubscribers, PropertyValue};
 use super::object::Code;
 
 /// Builds an [`Object`]. Members get ids from 100 up in the order in which they are added. Every object has the generic
@@ -164,7 +164,9 @@ impl ObjectBuilder {
         let mut converted = HashMap::new();
         for (id, signature, value) in values {
             let ty = Signature::parse(&signature).map_err(|error| error.to_string())?;
-            converted.insert(id, convert(value, &ty).map_err(|error| format!("property {id}: {error}"))?);
+            let value = convert(value, &ty).map_err(|error| format!("property {id}: {error}"))?;
+            converted
+                .insert(id, PropertyValue::new(&value, &ty, None).map_err(|text| format!("property {id}: {text}"))?);
         }
         let handler = move |call: Call| {
             let _all = &kept;

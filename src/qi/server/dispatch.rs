@@ -6,6 +6,7 @@ use crate::qi::actions::{PROPERTY, SET_PROPERTY};
 use crate::qi::calls::{CallError, Received};
 use crate::qi::convert::convert;
 use crate::qi::directory::DIRECTORY_ID;
+use crate::qi::endpoint::budget::Account;
 use crate::qi::endpoint::contained;
 use crate::qi::message::{Header, Message};
 use crate::qi::payload::read_arguments;
@@ -17,7 +18,7 @@ use super::model::{
     Address, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, Remote, Responder, Task,
 };
 use super::object::count;
-use super::peer::InsideMethod;
+use super::peer::{InsideMethod, give_back_memory};
 use super::reading::{members, reading_failed};
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency::LatencyEstimate;
@@ -28,7 +29,7 @@ const STUCK: &str = "The call was dropped: all threads of the server (max_worker
 
 /// What one ends with whose connection holds up so many threads already that others would have none.
 const TOO_MANY_THREADS: &str = "The call was dropped: other calls of this connection are inside methods, on its share of the server's \
-    threads (half of those that are left of max_workers).";
+    threads (as many as it leaves for the others of max_workers).";
 
 impl Task {
     pub fn is_of(&self, call: &Arc<InboundCall>) -> bool {
@@ -55,9 +56,9 @@ impl Object {
             || (is_post && core.signals.contains_key(&action))
     }
 
-    /// Does one thing, after `busy` if that may take long. True: there is more to be done, and the object must be run again.
-    pub(super) fn run_one(&self, busy: impl Fn()) -> bool {
-        let Some(task) = self.0.mailbox.take() else { return false };
+    /// Does one thing, after `busy` if that may take long. If there is more to be done, for whom: the object must be run again.
+    pub(super) fn run_one(&self, busy: impl Fn()) -> Option<u64> {
+        let task = self.0.mailbox.take()?;
         let latency = self.latency(&task);
         if !latency.is_quick() {
             busy();
@@ -75,7 +76,7 @@ impl Object {
         let (dropped, others) = self.0.mailbox.abandon(|task| task.crew().is_stopped(), |task| Arc::clone(task.crew()));
         drop(dropped);
         if let Some(crew) = others {
-            crew.submit(self);
+            crew.submit(0, self);
         }
     }
 
@@ -91,7 +92,7 @@ impl Object {
             self.refuse(&inbound, STUCK);
         }
         if let Some(crew) = others {
-            crew.submit(self);
+            crew.submit(0, self);
         }
     }
 
@@ -113,8 +114,10 @@ impl Object {
             }
         }
         count(&self.0.counters.handled);
+        let account = Arc::clone(&inbound.peer.account);
         self.handle(inbound, &message);
-        drop(inside);
+        drop((inside, message));
+        give_back_memory(account.budget());
     }
 
     /// What has been accepted is not done.
@@ -144,7 +147,10 @@ impl Object {
         }
         match self.0.methods.get(&action) {
             _ if action == PROPERTY => self.generic(inbound, message, |arguments| self.read_property(arguments)),
-            _ if action == SET_PROPERTY => self.generic(inbound, message, |arguments| self.write_property(arguments)),
+            _ if action == SET_PROPERTY => {
+                let account = Arc::clone(&inbound.peer.account);
+                self.generic(inbound, message, |arguments| self.write_property(arguments, &account));
+            }
             Some(types) => self.call(inbound, message, types),
             // Only Posts get here: the object has said so.
             None => self.post_signal(&inbound, message),
@@ -170,7 +176,8 @@ impl Object {
         message: &Message,
         types: &MethodTypes,
     ) -> Option<(Value, Responder)> {
-        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
+        let memory = inbound.memory();
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
         let result = types.result.clone();
         match read_arguments(&mut reader, message.header.flags, &types.parameters) {
             Ok(arguments) => Some((arguments.tuple, Responder::new(inbound, result, arguments.return_type))),
@@ -189,7 +196,8 @@ impl Object {
         work: impl FnOnce(Vec<Value>) -> Result<Answer, CallError>,
     ) {
         let Some((parameters, result)) = generic::types(message.header.action) else { return };
-        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
+        let memory = inbound.memory();
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
         let arguments = read_arguments(&mut reader, message.header.flags, parameters);
         match arguments {
             Ok(arguments) => {
@@ -206,19 +214,19 @@ impl Object {
     }
 
     fn read_property(&self, arguments: Vec<Value>) -> Result<Answer, CallError> {
-        let (id, _) = self.find_property(arguments.into_iter().next())?;
-        let value = self.0.values.lock().get(&id).cloned();
+        let (id, property) = self.find_property(arguments.into_iter().next())?;
+        let value = self.value_of(id, &property.ty);
         Ok(value.unwrap_or_default().into_dynamic().into())
     }
 
-    fn write_property(&self, arguments: Vec<Value>) -> Result<Answer, CallError> {
+    fn write_property(&self, arguments: Vec<Value>, payer: &Arc<Account>) -> Result<Answer, CallError> {
         let mut arguments = arguments.into_iter();
         let (id, property) = self.find_property(arguments.next())?;
         let value = property_value(arguments.next().unwrap_or_default(), &property.ty)?;
         if let Some(on_set) = self.0.on_set.get(&id) {
             on_set(&value)?;
         }
-        self.set_converted(id, &property.ty, value).map_err(|error| error.to_string())?;
+        self.set_converted(id, &property.ty, value, Some(payer)).map_err(|error| error.to_string())?;
         Ok(Answer::void())
     }
 
@@ -236,20 +244,21 @@ impl Object {
     }
 
     fn post_signal(&self, inbound: &Arc<InboundCall>, message: &Message) {
-        inbound.claim();
         if let Some((_, tuple)) = self.posted(inbound, message) {
             // Kept until the lock is gone: what nobody was given is released after that.
             let given = Received::served(&inbound.peer.requester, &inbound.peer, tuple);
             // A Post is never answered.
             let _ = self.emit_answer(message.header.action, given.clone().into());
         }
+        inbound.claim();
     }
 
     /// The declared type of a signal that was posted, and the arguments. A Post is never answered, not even if it is
     /// nonsense.
     pub(super) fn posted(&self, inbound: &InboundCall, message: &Message) -> Option<(&Signature, Value)> {
         let declared = self.0.signals.get(&message.header.action)?;
-        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared());
+        let memory = inbound.memory();
+        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
         let arguments = read_arguments(&mut reader, message.header.flags, declared).ok()?;
         Some((declared, arguments.tuple))
     }
@@ -259,10 +268,8 @@ impl Object {
 fn property_value(given: Value, ty: &Signature) -> Result<Value, String> {
     let any = *ty.kind() == Kind::Dynamic;
     match given {
-        // As it came: decoded, it would take many times as much, for as long as the property has it.
-        Value::Dynamic(given) if any && given.is_encoded() && *given.signature().kind() != Kind::Dynamic => {
-            Ok(Value::Dynamic(Box::new(given.detached())))
-        }
+        // As it came: decoding it would take many times as much memory.
+        Value::Dynamic(given) if any && *given.signature().kind() != Kind::Dynamic => Ok(Value::Dynamic(given)),
         given => {
             let value = given.undynamic().map_err(|error| error.to_string())?;
             let from = value.signature();

@@ -187,7 +187,7 @@ impl Object {
         let task = Task::Run { run: Box::new(run), crew: Arc::clone(&crew) };
         // In turn with what connections ask for; it is about none of them.
         if let Ok(true) = self.0.mailbox.push(Origin::Server { about: 0 }, task) {
-            crew.submit(self.clone());
+            crew.submit(0, self.clone());
         }
     }
 }

@@ -40,6 +40,10 @@ pub(super) struct Exported<'p> {
 impl<'p> Exported<'p> {
     /// `service` is that of the message: the objects live under its id. The text is for the caller.
     pub fn new(peer: &'p Arc<Peer>, service: u32, answer: Answer) -> Result<Exported<'p>, String> {
+        if answer.objects.is_empty() {
+            // Not copied: it may be large.
+            return Ok(Exported { value: answer.value, granted: Granted { peer, addresses: Vec::new() } });
+        }
         let ids = answer.objects.iter().map(|_| peer.new_object_id()).collect::<Vec<_>>();
         Exported::with_ids(peer, service, &answer, &ids)
     }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::qi::endpoint::budget::Charge;
+use crate::qi::endpoint::budget::Tab;
 use crate::qi::endpoint::contained;
 use crate::qi::message::Header;
+use crate::qi::value::Memory;
 use crate::sys::sync::Mutex;
 
 use super::model::{InboundCall, InboundState, Object, Peer, Phase};
@@ -34,13 +35,15 @@ impl InboundCall {
         post: bool,
         bytes: usize,
     ) -> Option<Arc<InboundCall>> {
-        let mut charge = Charge::on(&peer.account);
-        if !charge.grow_to(bytes) {
-            return None;
-        }
-        let state = InboundState { phase: Phase::Queued, canceled: false, notice: None, charge: Some(charge) };
+        let memory = Arc::new(Tab::open(&peer.account, bytes)?);
+        let state = InboundState { phase: Phase::Queued, canceled: false, notice: None };
         let (peer, object, state) = (Arc::clone(peer), object.clone(), Mutex::new(state));
-        Some(Arc::new(InboundCall { peer, object, header, post, state }))
+        Some(Arc::new(InboundCall { peer, object, header, post, memory, state }))
+    }
+
+    /// What pays for its arguments.
+    pub fn memory(&self) -> Arc<dyn Memory> {
+        Arc::clone(&self.memory) as _
     }
 
     /// A worker begins. False: it was cancelled.
@@ -61,8 +64,9 @@ impl InboundCall {
                 return false;
             }
             state.phase = Phase::Done;
-            (state.notice.take(), state.charge.take())
+            state.notice.take()
         };
+        self.memory.close();
         drop(notice);
         self.peer.forget(self);
         true
@@ -76,7 +80,7 @@ impl InboundCall {
             match state.phase {
                 Phase::Queued => {
                     state.phase = Phase::Done;
-                    state.charge = None;
+                    self.memory.close();
                     (Found::Queued, None)
                 }
                 Phase::Running => (Found::Running, state.notice.take()),

@@ -56,7 +56,7 @@ impl Peer {
             let (crew, peer) = (&self.common.crew, Arc::clone(self));
             let task = Task::Run { run: Box::new(move || peer.send_waiting()), crew: Arc::clone(crew) };
             if let Ok(true) = self.common.sender.0.mailbox.push(Origin::Server { about: 0 }, task) {
-                crew.submit(self.common.sender.clone());
+                crew.submit(self.id(), self.common.sender.clone());
             }
         }
     }

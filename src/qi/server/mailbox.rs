@@ -12,12 +12,13 @@
 //! # Turns
 //!
 //! Connections take turns, so that one with two thousand tasks does not keep another waiting for them. Each task has the number of the
-//! **round** that it is for: the present one, or the one after that of its connection's last task. The queue is in the order of the rounds,
-//! so in that of arrival for each connection.
+//! **round** in which it is done: the one after the present one, or after that of its connection's last task; and one later for each
+//! 64 KiB of its message, so that a large one lets many small ones of others go first (self-clocked fair queueing). The queue is in the order
+//! of the rounds, so in that of arrival for each connection.
 //!
 //! # Room
 //!
-//! A connection may have as much in the mailbox as it leaves free ([`share`](crate::qi::share)), and one task always: so
+//! A connection may have its share of the mailbox ([`share`](crate::qi::share)), and one task always: so
 //! however many fill it, who has nothing in it is not turned away.
 
 use std::collections::{HashMap, VecDeque};
@@ -25,8 +26,11 @@ use std::collections::{HashMap, VecDeque};
 use crate::qi::share::is_fair;
 use crate::sys::sync::Mutex;
 
-/// How much a mailbox holds. A connection may have as much of each as it leaves free, so one by itself half, and always a single task of any
-/// size.
+/// Bytes of a message that are worth another task's turn.
+const TURN: usize = 64 * 1024;
+
+/// How much a mailbox holds. A connection may have as much of each as it leaves free of fifteen sixteenths of it, so one by itself 15/32, and always
+/// a single task of any size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Tasks.
@@ -85,7 +89,7 @@ struct QueuedTask<T> {
 struct MailboxState<T> {
     /// In the order of their rounds.
     queue: VecDeque<QueuedTask<T>>,
-    /// That of the task that was taken last.
+    /// The present one.
     round: u64,
     whole: MailboxLoad,
     shares: HashMap<u64, Share>,
@@ -142,15 +146,15 @@ impl<T> Mailbox<T> {
             Origin::Server { about } => state.shares.get(&about).map_or(now + 1, |share| share.last.max(now)),
             Origin::Connection { id, bytes } => {
                 let (own, whole) = (state.load_of(id).with(bytes), state.whole.with(bytes));
-                let fair = is_fair(own.tasks, whole.tasks, self.limits.tasks)
-                    && is_fair(own.bytes, whole.bytes, self.limits.bytes);
+                let fair = is_fair(own.tasks, whole.tasks, self.limits.tasks, 1)
+                    && is_fair(own.bytes, whole.bytes, self.limits.bytes, 1);
                 if own.tasks > 1 && !fair {
                     return Err(task);
                 }
                 state.whole = whole;
                 let share = state.shares.entry(id).or_default();
                 share.load = own;
-                share.last = now.max(share.last) + 1;
+                share.last = now.max(share.last) + 1 + (bytes / TURN) as u64;
                 share.last
             }
         };
@@ -167,17 +171,22 @@ impl<T> Mailbox<T> {
             state.runs -= 1;
             return None;
         };
-        state.round = round;
+        // Not up to that of a large one: what others bring meanwhile comes before all large ones.
+        state.round += u64::from(round > state.round);
         state.left(origin);
         Some(task)
     }
 
-    /// The task that was taken is done. True: there is more, and the caller must have the object run; else this run is over.
-    pub fn finish(&self) -> bool {
+    /// The task that was taken is done. If there is another one, whose that is: the caller must have the object run for it. `None`: this
+    /// run is over.
+    pub fn finish(&self) -> Option<u64> {
         let mut state = self.state.lock();
-        let more = !state.queue.is_empty();
-        state.runs -= usize::from(!more);
-        more
+        let next = state.queue.front().map(|next| match next.origin {
+            Origin::Server { about } => about,
+            Origin::Connection { id, .. } => id,
+        });
+        state.runs -= usize::from(next.is_none());
+        next
     }
 
     /// Takes out the first task that `is_it`.

@@ -42,6 +42,7 @@ mod model;
 mod object;
 mod passing;
 mod peer;
+mod property_value;
 mod reading;
 mod remote;
 mod router;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use crate::qi::calls::requester::Requester;
 use crate::qi::calls::{AtEnd, Received, RemoteObject};
 use crate::qi::capability::Capabilities;
-use crate::qi::endpoint::budget::{Account, Charge};
+use crate::qi::endpoint::budget::{Account, Charge, Tab};
 use crate::qi::message::{Flags, Header, Message};
 use crate::qi::meta::MetaObject;
 use crate::qi::signature::Signature;
@@ -74,6 +74,13 @@ pub(super) struct PropertyType {
     pub ty: Signature,
 }
 
+/// What a property has been set to.
+pub(super) struct PropertyValue {
+    /// Of its type.
+    pub bytes: Bytes,
+    pub _memory: Option<Charge>,
+}
+
 /// What all handles of an object share. Locks: see `server/mod.rs`.
 pub(super) struct Core {
     pub meta: Arc<MetaObject>,
@@ -88,7 +95,7 @@ pub(super) struct Core {
     pub origin: Option<Origin>,
     pub on_set: HashMap<u32, Box<OnSet>>,
     pub audiences: HashMap<u32, Audience>,
-    pub values: Mutex<HashMap<u32, Value>>,
+    pub values: Mutex<HashMap<u32, PropertyValue>>,
     pub mailbox: Mailbox<Task>,
     pub subscriptions: Mutex<Vec<Arc<Subscription>>>,
     /// Held while a change is made and told to subscribers, so that all of them see the same order.
@@ -168,8 +175,6 @@ pub(super) struct InboundState {
     pub phase: Phase,
     pub canceled: bool,
     pub notice: Option<Box<dyn FnOnce() + Send>>,
-    /// For its message, until it has its answer.
-    pub charge: Option<Charge>,
 }
 
 /// One call from its arrival to its answer, known to its connection so that it can be cancelled.
@@ -178,6 +183,8 @@ pub(super) struct InboundCall {
     pub object: Object,
     pub header: Header,
     pub post: bool,
+    /// For its message and what is decoded of it, until it has its answer.
+    pub memory: Arc<Tab>,
     pub state: Mutex<InboundState>,
 }
 

@@ -11,7 +11,9 @@ use crate::sys::random;
 use crate::sys::sync::Mutex;
 
 use super::mailbox::{Limits, Mailbox};
-use super::model::{Audience, Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType};
+use super::model::{
+    Audience, Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType, PropertyValue,
+};
 use super::statistics::Instrumentation;
 use crate::qi::workers::latency::LatencyEstimate;
 
@@ -21,7 +23,7 @@ pub(super) struct Code {
     pub handler: Box<Handler>,
     pub on_set: HashMap<u32, Box<OnSet>>,
     /// Of all properties.
-    pub values: HashMap<u32, Value>,
+    pub values: HashMap<u32, PropertyValue>,
     pub audiences: HashMap<u32, Audience>,
     pub origin: Option<Origin>,
     pub limits: Limits,

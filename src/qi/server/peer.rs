@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::time::Duration;
 
 use crate::qi::capability::Capabilities;
-use crate::qi::endpoint::Reason;
+use crate::qi::endpoint::{Budget, Reason};
 use crate::qi::message::{Header, Message};
+use crate::qi::share::is_fair;
 use crate::qi::value::Text;
+use crate::sys::memory::give_back_free_memory;
 use crate::sys::sync::Mutex;
 
 use super::auth::Auth;
@@ -43,10 +45,17 @@ impl Common {
     }
 }
 
+/// On a worker, when something is done: what very much of it has left free in the heap goes back to the system.
+pub(super) fn give_back_memory(budget: &Budget) {
+    if budget.has_ebbed() {
+        give_back_free_memory();
+    }
+}
+
 /// A thread that is inside a method for a connection, until this is dropped.
 ///
-/// Beyond the threads that work at once, each connection may have as many inside methods as are left for the others, as it is with
-/// memory: one by itself half of all, and one thread is always left, for what is no method of the program's.
+/// Beyond the threads that work at once, each connection may have its share of them inside methods ([`share`](crate::qi::share)): one
+/// thread at least, while there is one, and one is always left for what is no method of the program's.
 pub(super) struct InsideMethod(Arc<Peer>);
 
 impl InsideMethod {
@@ -57,7 +66,7 @@ impl InsideMethod {
         let own = peer.inside.fetch_add(1, Ordering::Relaxed) + 1;
         let begun = InsideMethod(Arc::clone(peer));
         let Threads { at_once, limit } = common.threads;
-        (all <= at_once.max(1) || own <= limit.saturating_sub(all)).then_some(begun)
+        (all <= at_once.max(1) || (is_fair(own, all, limit, 1) && all < limit)).then_some(begun)
     }
 }
 

@@ -74,8 +74,7 @@ impl Remote {
 
     /// The objects that a value refers to. The null object is none.
     pub(super) fn all_in(peer: &Arc<Peer>, value: &Value) -> Vec<Remote> {
-        let received = Received::served(&peer.requester, peer, value.clone());
-        received.objects().iter().filter_map(Remote::of).collect()
+        Received::objects_in(&peer.requester, peer, value).iter().filter_map(Remote::of).collect()
     }
 
     /// An object at this address, which stays there, or is kept there by `keep`.

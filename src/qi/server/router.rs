@@ -19,6 +19,7 @@ use super::listening;
 use super::mailbox::Origin;
 use super::model::{Address, Common, InboundCall, Object, Peer, Task};
 use super::object::count;
+use super::peer::give_back_memory;
 use crate::qi::workers::run_queue::Threads;
 use crate::qi::workers::{Crew, Left, Workers};
 
@@ -27,6 +28,9 @@ pub(super) const NOBODY: &str = "The call request could not be handled.";
 const FULL: &str = "The call was dropped: the object is busy and its queue is full.";
 const NO_MEMORY: &str = "The call was dropped: the server has no memory for it now.";
 const TOO_MANY: &str = "The call was dropped: too many of this connection have no answer yet.";
+
+/// How long after the end of a connection it is looked whether there is memory to be given back.
+const EBB: Duration = Duration::from_millis(100);
 
 /// What a message costs in a mailbox beside its payload.
 const OVERHEAD: usize = 256;
@@ -62,7 +66,8 @@ impl Router {
         answer_wait: Duration,
         authenticator: Option<Arc<Authenticator>>,
     ) -> Arc<Router> {
-        let run = |object: Object, crew: &Arc<Crew<Object>>| object.run_one(|| crew.busy()).then_some(object);
+        let run =
+            |object: Object, crew: &Arc<Crew<Object>>| object.run_one(|| crew.busy()).map(|whose| (whose, object));
         let leave = |object: Object, why: Left, crew: &Arc<Crew<Object>>| match why {
             Left::Stopped => object.abandon(),
             Left::Stuck => object.refuse_waiting(crew),
@@ -109,8 +114,24 @@ impl Router {
         }
         // It counts until nothing of it is left.
         self.peers.lock().remove(&peer.id());
+        self.give_back_later(peer);
         let told = self.on_end.lock().clone();
         told.iter().for_each(|told| told(peer.id()));
+    }
+
+    /// What waited to be sent to the connection, and for answers, is not gone yet.
+    fn give_back_later(&self, peer: &Arc<Peer>) {
+        let budget = peer.account.budget().clone();
+        if !budget.was_high() {
+            return;
+        }
+        let common = Arc::clone(&self.common);
+        self.workers.crew().after(EBB, move || {
+            let task = Task::Run { run: Box::new(move || give_back_memory(&budget)), crew: Arc::clone(&common.crew) };
+            if let Ok(true) = common.sender.0.mailbox.push(Origin::Server { about: 0 }, task) {
+                common.crew.submit(0, common.sender.clone());
+            }
+        });
     }
 
     /// The connection of this id, while it lasts.
@@ -144,7 +165,7 @@ impl Router {
         let crew = self.workers.crew();
         let task = Task::Run { run: Box::new(run), crew: Arc::clone(crew) };
         if let Ok(true) = object.0.mailbox.push(Origin::Server { about }, task) {
-            crew.submit(object.clone());
+            crew.submit(about, object.clone());
         }
     }
 
@@ -262,7 +283,7 @@ impl Router {
         let task = Task::Message { inbound: Arc::clone(&inbound), message: message.clone() };
         match object.0.mailbox.push(origin, task) {
             Ok(false) => {}
-            Ok(true) => self.workers.crew().submit(object),
+            Ok(true) => self.workers.crew().submit(peer.id(), object),
             Err(task) => {
                 drop(task);
                 peer.connection.hold_back();

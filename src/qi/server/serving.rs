@@ -31,7 +31,7 @@ pub struct Options {
     /// inside a method for 10 ms, because it waits or computes, does not count any more: while calls wait, others take its place.
     pub workers: usize,
     /// Threads in all, those inside long methods included; at least [`Options::workers`]. Default 256. Beyond [`Options::workers`] each connection
-    /// may have as many inside methods as are left for the others, so one by itself half of them; its next call ends with an Error. When all
+    /// may have as many inside methods as are left for the others, one by itself nearly half of them (15/32); its next call ends with an Error. When all
     /// threads are inside methods and none has come back for a second, calls that wait for a thread end with an Error, too.
     pub max_workers: usize,
     /// Who is let in; `None`, the default: everybody.

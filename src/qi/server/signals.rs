@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::qi::actions::TRACE;
 use crate::qi::convert::{ConvertError, convert};
+use crate::qi::endpoint::budget::Account;
 use crate::qi::signature::Signature;
 use crate::qi::typed::{FromValue, IntoValue, value_to};
-use crate::qi::value::{Reader, Value, encode};
+use crate::qi::value::Value;
 
-use super::model::{Address, Answer, Object, Peer, Subscription, Wanted};
+use super::model::{Address, Answer, Object, Peer, PropertyValue, Subscription, Wanted};
 
 /// Registrations that one connection may have for one signal of an object: each is an event more, and all of them are sent before the
 /// emitter goes on.
@@ -82,8 +83,8 @@ impl Object {
 
     /// The value of a property.
     pub fn get(&self, property: &str) -> Option<Value> {
-        let id = self.0.meta.property_named(property)?.uid;
-        self.0.values.lock().get(&id).cloned()
+        let (id, ty) = self.property_named(property).ok()?;
+        self.value_of(id, ty)
     }
 
     /// Sets a property and tells its subscribers, also if the value is what it was. The code that judges what peers set is
@@ -91,7 +92,7 @@ impl Object {
     pub fn set(&self, property: &str, value: impl Into<Value>) -> Result<Emitted, EmitError> {
         let (id, ty) = self.property_named(property)?;
         let value = convert(value.into(), ty).map_err(|error| EmitError::Type(error.to_string()))?;
-        self.set_converted(id, ty, value)
+        self.set_converted(id, ty, value, None)
     }
 
     /// Sets a property to what `change` makes of its value, tells its subscribers, and returns the new value. Nobody else sets it or
@@ -114,11 +115,10 @@ impl Object {
         let wrong = |error: ConvertError| EmitError::Type(error.to_string());
         let mut now = None;
         self.emit_after(id, || {
-            let before = self.0.values.lock().get(&id).cloned();
-            let before = before.ok_or_else(|| EmitError::Unknown(property.to_owned()))?;
+            let before = self.value_of(id, ty).ok_or_else(|| EmitError::Unknown(property.to_owned()))?;
             let after = change(value_to(before).map_err(wrong)?);
             now = Some(after.clone());
-            self.changed(id, ty, convert(after.into_value(), ty).map_err(wrong)?)
+            self.changed(id, ty, convert(after.into_value(), ty).map_err(wrong)?, None)
         })?;
         now.ok_or_else(|| EmitError::Unknown(property.to_owned()))
     }
@@ -129,15 +129,31 @@ impl Object {
         Ok((id, &self.0.properties.get(&id).ok_or_else(unknown)?.ty))
     }
 
-    pub(super) fn set_converted(&self, id: u32, ty: &Signature, value: Value) -> Result<Emitted, EmitError> {
-        self.emit_after(id, || self.changed(id, ty, value))
+    /// The value of a property of this type.
+    pub(super) fn value_of(&self, id: u32, ty: &Signature) -> Option<Value> {
+        let bytes = self.0.values.lock().get(&id)?.bytes();
+        Some(PropertyValue::read(&bytes, ty))
+    }
+
+    pub(super) fn set_converted(
+        &self,
+        id: u32,
+        ty: &Signature,
+        value: Value,
+        payer: Option<&Arc<Account>>,
+    ) -> Result<Emitted, EmitError> {
+        self.emit_after(id, || self.changed(id, ty, value, payer))
     }
 
     /// Sets a property, and returns what is to be told and the value that was there.
-    fn changed(&self, id: u32, ty: &Signature, value: Value) -> Result<(Answer, Option<Value>), EmitError> {
-        // What came off the wire is a view into its message, which may be large and must not be kept for it.
-        let bytes = encode(&value, ty).map_err(|error| EmitError::Type(error.to_string()))?;
-        let kept = Reader::new(&bytes).read(ty).map_err(|error| EmitError::Type(error.to_string()))?;
+    fn changed(
+        &self,
+        id: u32,
+        ty: &Signature,
+        value: Value,
+        payer: Option<&Arc<Account>>,
+    ) -> Result<(Answer, Option<PropertyValue>), EmitError> {
+        let kept = PropertyValue::new(&value, ty, payer).map_err(EmitError::Type)?;
         let before = self.0.values.lock().insert(id, kept);
         Ok((Value::tuple(vec![value]).into(), before))
     }

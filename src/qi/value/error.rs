@@ -30,6 +30,8 @@ pub enum DecodeReason {
     TooManyEmptyElements,
     /// The value takes more memory than the budget has.
     TooLarge,
+    /// The value takes more memory than the connection that it came by may have now.
+    NoRoom,
     /// A dynamic says that it holds a thing that is not a signature.
     Signature(SignatureError),
     /// `X`: nobody knows how long such a value is.
@@ -50,6 +52,9 @@ impl fmt::Display for DecodeError {
             DecodeReason::TooManyElements => out.write_str("too many elements"),
             DecodeReason::TooManyEmptyElements => out.write_str("too many elements of no size"),
             DecodeReason::TooLarge => out.write_str("the value takes too much memory"),
+            DecodeReason::NoRoom => {
+                out.write_str("there is no memory for the value now (memory_limit, and this connection's share of it)")
+            }
             DecodeReason::Signature(error) => write!(out, "bad signature in a dynamic ({error})"),
             DecodeReason::Unknown => out.write_str("values of the unknown type X cannot be read"),
             DecodeReason::UnknownMeta(id) => write!(out, "meta object {id} was never sent"),

@@ -8,6 +8,7 @@ use super::signature::{Kind, Signature};
 
 mod dynamic;
 mod error;
+mod memory;
 mod object;
 mod reader;
 mod references;
@@ -17,6 +18,7 @@ mod writer;
 
 pub use dynamic::Dynamic;
 pub use error::{DecodeError, DecodeReason, EncodeError};
+pub use memory::Memory;
 pub use object::{Object, ReceivedMetas, SentMetas, UNCACHED, Uid};
 pub use reader::{Budget, Reader};
 pub use text::Text;

@@ -10,9 +10,17 @@ use crate::qi::capability::Capabilities;
 use crate::qi::meta::{self, MetaObject};
 use crate::qi::signature::{Kind, MEMORY_PER_BYTE, Signature};
 
+use super::dynamic::{Encoded, is_basic};
+use super::memory::Memory;
 use super::{
     DecodeError, DecodeReason, Dynamic, List, Map, Object, Optional, ReceivedMetas, Text, Tuple, UNCACHED, Value,
 };
+
+/// Bytes that nobody is asked for: most values take less.
+const FREE: u64 = 4 * 1024;
+
+/// Memory is paid for in steps of so many bytes.
+const STEP: u64 = 64 * 1024;
 
 /// What one payload may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +45,9 @@ impl Default for Budget {
     }
 }
 
+/// What the allocator needs for a block, on average.
+const ALLOCATION: usize = 12;
+
 /// Memory of a meta object, per encoded byte, at most: methods of empty strings are the worst.
 const META_MEMORY: usize = 32;
 
@@ -48,6 +59,10 @@ pub struct Reader<'a> {
     capabilities: Capabilities,
     metas: Option<&'a mut ReceivedMetas>,
     left: Budget,
+    /// What pays for memory, and the bytes that are paid.
+    memory: Option<&'a Arc<dyn Memory>>,
+    spent: u64,
+    paid: u64,
     eager: bool,
     /// Objects met so far.
     objects: usize,
@@ -66,6 +81,9 @@ impl<'a> Reader<'a> {
             capabilities: Capabilities::default(),
             metas: None,
             left: Budget::default(),
+            memory: None,
+            spent: 0,
+            paid: 0,
             eager: false,
             objects: 0,
             last_meta: None,
@@ -91,6 +109,19 @@ impl<'a> Reader<'a> {
     pub fn budget(mut self, budget: Budget) -> Reader<'a> {
         self.left = budget;
         self
+    }
+
+    /// What is built is paid for by this, beyond what has been paid before; so is what is left encoded, when somebody looks into it.
+    #[must_use]
+    pub fn on_account(mut self, memory: &'a Arc<dyn Memory>, paid: u64) -> Reader<'a> {
+        self.memory = Some(memory);
+        self.paid = paid.max(FREE);
+        self
+    }
+
+    /// The bytes that have been paid for what was built.
+    pub fn paid(&self) -> u64 {
+        self.paid
     }
 
     /// Decodes what is in dynamics at once, which is cheaper if all of it is wanted.
@@ -194,10 +225,10 @@ impl<'a> Reader<'a> {
             }
             _ => {
                 // The signature lives only until its value has been passed.
-                let memory = self.left.memory;
+                let (memory, spent) = (self.left.memory, self.spent);
                 let signature = self.signature()?;
                 self.inside_dynamic(|reader| reader.skip(&signature))?;
-                self.left.memory = memory;
+                (self.left.memory, self.spent) = (memory, spent);
                 Ok(())
             }
         }
@@ -221,15 +252,16 @@ impl<'a> Reader<'a> {
     }
 
     fn dynamic(&mut self) -> Result<Value> {
-        self.charge(1, size_of::<Dynamic>(), 0)?;
+        self.charge(1, size_of::<Dynamic>(), ALLOCATION)?;
         let signature = self.signature()?;
         let start = self.at;
-        if !self.eager {
+        if !self.eager && !is_basic(&signature) {
             let objects = self.objects;
             self.inside_dynamic(|reader| reader.skip(&signature))?;
             if self.objects == objects {
+                self.charge(1, size_of::<Encoded>(), ALLOCATION)?;
                 let content = self.bytes.slice(start..self.at);
-                return Ok(Value::Dynamic(Box::new(Dynamic::encoded(signature, content))));
+                return Ok(Value::Dynamic(Box::new(Dynamic::encoded(signature, content, self.memory.cloned()))));
             }
             // The bytes of an object mean something only on this connection: they are read now.
             self.at = start;
@@ -344,12 +376,21 @@ impl<'a> Reader<'a> {
     fn charge(&mut self, count: usize, each: usize, once: usize) -> Result<()> {
         let memory = (count as u64).saturating_mul(each as u64).saturating_add(once as u64);
         match self.left.memory.checked_sub(memory) {
-            Some(left) => {
-                self.left.memory = left;
-                Ok(())
-            }
-            None => self.fail(DecodeReason::TooLarge),
+            Some(left) => self.left.memory = left,
+            None => return self.fail(DecodeReason::TooLarge),
         }
+        self.spent += memory;
+        if self.spent <= self.paid { Ok(()) } else { self.pay() }
+    }
+
+    fn pay(&mut self) -> Result<()> {
+        let Some(memory) = self.memory else { return Ok(()) };
+        let more = (self.spent - self.paid).max(STEP);
+        if !usize::try_from(more).is_ok_and(|more| memory.take(more)) {
+            return self.fail(DecodeReason::NoRoom);
+        }
+        self.paid += more;
+        Ok(())
     }
 
     fn flag(&mut self) -> Result<bool> {

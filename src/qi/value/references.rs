@@ -59,11 +59,12 @@ impl Value {
                 let Optional { element, value } = *optional;
                 Value::optional(element, value.map(|value| value.map_objects(other)))
             }
-            // One that cannot be looked into cannot be written either.
-            Value::Dynamic(dynamic) => match Dynamic::value(&dynamic) {
-                Ok(inner) => Value::Dynamic(Box::new(Dynamic::new(inner.into_owned().map_objects(other)))),
-                Err(_) => Value::Dynamic(dynamic),
-            },
+            // In bytes there are none.
+            Value::Dynamic(dynamic) if dynamic.decoded_value().is_none() => Value::Dynamic(dynamic),
+            Value::Dynamic(dynamic) => {
+                let inner = dynamic.into_value().unwrap_or_default();
+                Value::Dynamic(Box::new(Dynamic::new(inner.map_objects(other))))
+            }
             plain => plain,
         }
     }

@@ -1,29 +1,29 @@
 //! Looking into a dynamic that is still bytes.
 
 use std::borrow::Cow;
+use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
-use crate::qi::signature::Signature;
-
-use super::dynamic::{Content, Dynamic};
+use super::dynamic::{Content, Dynamic, Encoded};
 use super::{DecodeError, Reader, Value};
 
 impl Dynamic {
     /// What is inside; decoded now if it was not, and then with all dynamics in it. Fails only if that takes more
-    /// than the default [`Budget`](super::Budget).
+    /// than the default [`Budget`](super::Budget), or, in an argument of a call, than its connection may have of the server's
+    /// memory now.
     pub fn value(&self) -> Result<Cow<'_, Value>, DecodeError> {
         match self.content() {
-            Content::Encoded(bytes) => decode(bytes, self.signature()).map(Cow::Owned),
-            Content::Value(value) => Ok(Cow::Borrowed(value)),
+            Content::Encoded(encoded) => decode(encoded).map(Cow::Owned),
+            Content::Basic(value) => Ok(Cow::Borrowed(value)),
+            Content::Typed(typed) => Ok(Cow::Borrowed(&typed.1)),
         }
     }
 
     /// [`value`](Dynamic::value) without a copy.
     pub fn into_value(self) -> Result<Value, DecodeError> {
-        match self.into_parts() {
-            (signature, Content::Encoded(bytes)) => decode(&bytes, &signature),
-            (_, Content::Value(value)) => Ok(value),
+        match self.into_content() {
+            Content::Encoded(encoded) => decode(&encoded),
+            Content::Basic(value) => Ok(value),
+            Content::Typed(typed) => Ok(typed.1),
         }
     }
 }
@@ -39,6 +39,13 @@ impl PartialEq for Dynamic {
     }
 }
 
-fn decode(bytes: &Bytes, signature: &Signature) -> Result<Value, DecodeError> {
-    Reader::new(bytes).eager().read(signature)
+/// However often it is looked into, it is paid for once.
+fn decode(encoded: &Encoded) -> Result<Value, DecodeError> {
+    let mut reader = Reader::new(&encoded.bytes).eager();
+    if let Some(memory) = &encoded.memory {
+        reader = reader.on_account(memory, encoded.paid.load(Ordering::Relaxed));
+    }
+    let value = reader.read(&encoded.signature);
+    encoded.paid.fetch_max(reader.paid(), Ordering::Relaxed);
+    value
 }

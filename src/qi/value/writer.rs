@@ -164,8 +164,9 @@ impl<S: ByteSink> Pass<'_, S> {
                 self.dynamics = self.dynamics.checked_sub(1).ok_or(EncodeError::TooDeep)?;
                 self.text(signature)?;
                 match dynamic.content() {
-                    Content::Encoded(bytes) => self.sink.put(bytes),
-                    Content::Value(value) => self.put(value, signature)?,
+                    Content::Encoded(encoded) => self.sink.put(&encoded.bytes),
+                    Content::Basic(value) => self.put(value, signature)?,
+                    Content::Typed(typed) => self.put(&typed.1, signature)?,
                 }
                 self.dynamics += 1;
                 Ok(())

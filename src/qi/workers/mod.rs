@@ -1,6 +1,7 @@
 //! Threads on which code of the program runs, methods of objects and callbacks: few, started when they are wanted, more while some
 //! are held up, joined at the end.
 
+mod job_queue;
 pub mod latency;
 pub mod run_queue;
 
@@ -26,8 +27,8 @@ pub const TICK: Duration = Duration::from_millis(5);
 /// cannot poll meanwhile.
 const POLL_TIME: Duration = Duration::from_millis(10);
 
-/// Gives the job back if there is more of it. Before something that may take long it says so ([`Crew::busy`]).
-type Run<J> = dyn Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync;
+/// Gives the job back if there is more of it, and whom for. Before something that may take long it says so ([`Crew::busy`]).
+type Run<J> = dyn Fn(J, &Arc<Crew<J>>) -> Option<(u64, J)> + Send + Sync;
 /// Gets what these threads will not do, and why.
 type Leave<J> = dyn Fn(J, Left, &Arc<Crew<J>>) + Send + Sync;
 
@@ -61,7 +62,7 @@ impl<J: Send + 'static> Workers<J> {
     pub fn new(
         limits: Threads,
         reactor: Option<Arc<Reactor>>,
-        run: impl Fn(J, &Arc<Crew<J>>) -> Option<J> + Send + Sync + 'static,
+        run: impl Fn(J, &Arc<Crew<J>>) -> Option<(u64, J)> + Send + Sync + 'static,
         leave: impl Fn(J, Left, &Arc<Crew<J>>) + Send + Sync + 'static,
     ) -> Workers<J> {
         let (queue, threads, poller) = (RunQueue::new(limits), Mutex::default(), Arc::default());
@@ -105,9 +106,9 @@ impl<J: Send + 'static> Drop for Workers<J> {
 }
 
 impl<J: Send + 'static> Crew<J> {
-    /// Has a job done.
-    pub fn submit(self: &Arc<Self>, job: J) {
-        match self.queue.push(job) {
+    /// Has a job done, in turn with those of other owners: whom it is for, a connection's id, or 0.
+    pub fn submit(self: &Arc<Self>, owner: u64, job: J) {
+        match self.queue.push(owner, job) {
             Ok(wanted) => self.provide(wanted),
             Err(job) => self.leave(job, Left::Stopped),
         }
@@ -123,9 +124,9 @@ impl<J: Send + 'static> Crew<J> {
     }
 
     fn work(self: &Arc<Self>, job: J) {
-        if let Some(job) = (self.run)(job, self) {
+        if let Some((owner, job)) = (self.run)(job, self) {
             // Behind the others: none keeps a worker.
-            let _ = self.queue.put_back(job).map_err(|job| self.leave(job, Left::Stopped));
+            let _ = self.queue.put_back(owner, job).map_err(|job| self.leave(job, Left::Stopped));
         }
     }
 
@@ -144,6 +145,13 @@ impl<J: Send + 'static> Crew<J> {
         (0..ticked.start).for_each(|_| self.start_thread());
         ticked.stuck.into_iter().for_each(|job| self.leave(job, Left::Stuck));
         ticked.again
+    }
+
+    /// Has this done on the thread that polls, after so long; it must not block. Without a reactor it is dropped.
+    pub fn after(&self, delay: Duration, run: impl FnOnce() + Send + 'static) {
+        if let (Some(reactor), Some(at)) = (&self.reactor, Instant::now().checked_add(delay)) {
+            reactor.arm(at, Arc::new(Later(Mutex::new(Some(Box::new(run))))) as _, 0);
+        }
     }
 
     fn wait_for_tick(self: &Arc<Self>) {
@@ -193,6 +201,24 @@ impl<J: Send + 'static> Crew<J> {
         };
         let deadline = Instant::now().checked_add(POLL_TIME);
         !matches!(reactor.wait(&self.poller, deadline, WaitMode::POLLING), Waited::TimedOut | Waited::Failed)
+    }
+}
+
+/// What is done when its time has come.
+struct Later(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Source for Later {
+    fn ready(&self, _key: u64, _ready: Ready) {}
+
+    fn expired(&self, _key: u64) {
+        let run = self.0.lock().take();
+        if let Some(run) = run {
+            run();
+        }
+    }
+
+    fn flush(&self, _key: u64) -> bool {
+        false
     }
 }
 

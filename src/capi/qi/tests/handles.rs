@@ -1,6 +1,8 @@
 //! Handles: a number stands for one thing, once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::core::Error;
 
@@ -63,4 +65,51 @@ fn what_was_removed_is_dropped_by_who_removed_it() {
     assert_eq!(Arc::strong_count(&thing), 2);
     drop(removed);
     assert_eq!(Arc::strong_count(&thing), 1);
+}
+
+/// One to five of a hundred children hung for ever in the first handle that they made: a thread of the parent had had the lock.
+#[test]
+fn a_forked_child_finds_no_lock_taken() {
+    let handles = Handles::new(Kind::Value);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    let handle = handles.add(7);
+                    handles.change(handle, |content| *content += 1).unwrap();
+                    handles.remove(handle).unwrap();
+                }
+            });
+        }
+        let hung = (0..300).find(|_| !child_ends(&handles));
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(hung, None);
+    });
+}
+
+/// Whether a child that looks for a handle, which takes the lock, and does nothing else, comes to its end.
+fn child_ends(handles: &Handles<i32>) -> bool {
+    // SAFETY: the child takes one lock, allocates nothing, and ends without unwinding.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let found = handles.has(0);
+        // SAFETY: it ends the child.
+        unsafe { libc::_exit(i32::from(found)) };
+    }
+    assert!(child > 0);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let mut status = -1;
+    // SAFETY: a child of ours, and room for its status.
+    while unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == 0 {
+        if Instant::now() > deadline {
+            // SAFETY: it has not been waited for, so the number is still its own.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            // SAFETY: as above.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            return false;
+        }
+        std::thread::yield_now();
+    }
+    status == 0
 }

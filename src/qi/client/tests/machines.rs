@@ -7,7 +7,7 @@ use crate::qi::calls::alarm::Alarm;
 use crate::qi::calls::replies::{Counts, Entry, Match, Replies};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
 use crate::qi::client::authentication::{Authentication, AuthenticationStep, Credentials};
-use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, endpoints};
+use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, PlainText, endpoints};
 use crate::qi::client::retry::{Backoff, Retry};
 use crate::qi::message::{Header, Type};
 use crate::qi::meta::ServiceInfo;
@@ -182,12 +182,28 @@ fn info(machine: &str, endpoints: &[&str]) -> ServiceInfo {
     }
 }
 
+/// Whoever may register a service, or sits on the way, was sent the token in plain text, and believed.
+#[test]
+fn a_session_with_authorities_or_a_token_over_tls_dials_nothing_in_plain_text() {
+    let list = ["tcp://127.0.0.1:1", "tcps://127.0.0.1:2", "unix:///tmp/x", "tcp://10.0.0.1:3"];
+    let chosen = |list: &[&str], plain| {
+        let found = endpoints(&info("here", list), &["here".into()], plain);
+        found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let (tcp, tcps, unix) = (list[0].to_owned(), list[1].to_owned(), list[2].to_owned());
+    assert_eq!(chosen(&list, PlainText::Refused), Ok(vec![tcps.clone(), unix.clone()]));
+    assert_eq!(chosen(&list, PlainText::Last), Ok(vec![tcps.clone(), unix.clone(), tcp.clone()]));
+    assert_eq!(chosen(&list, PlainText::Allowed), Ok(vec![tcp, tcps, unix]));
+    let useless = chosen(&["tcp://127.0.0.1:1", "tcp://10.0.0.1:3"], PlainText::Refused).unwrap_err();
+    assert!(useless.len() == 2 && useless.iter().all(|why| why.contains("without TLS")), "{useless:?}");
+}
+
 #[test]
 fn endpoints_are_chosen_by_machine() {
     let all =
         ["qi:S", "unix-abstract://x", "tcp://10.0.0.1:1", "tcp://127.0.0.1:1", "tcpsm://10.0.0.1:2", "tcp://0.0.0.0:3"];
     let chosen = |machine: &str, list: &[&str]| {
-        let found = endpoints(&info(machine, list), &["here".into()]);
+        let found = endpoints(&info(machine, list), &["here".into()], PlainText::Allowed);
         found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>()).map_err(|useless| useless.len())
     };
     assert_eq!(chosen("here", &all), Ok(vec!["tcp://127.0.0.1:1".to_owned()]));

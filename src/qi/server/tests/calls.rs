@@ -338,6 +338,86 @@ fn objects_with_all_code_in_one_place() {
     assert!(meta.build().is_err());
 }
 
+/// A million dynamics of 6 bytes were 270 MiB, of which nobody knew.
+#[test]
+fn what_arguments_take_when_they_are_decoded_counts_until_the_answer() {
+    let mut builder = ObjectBuilder::new();
+    let kept: Arc<Mutex<Vec<Call>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let typed = builder.method_later("typed", "([m])", "v", move |call| keep.lock().push(call));
+    let keep = Arc::clone(&kept);
+    let any = builder.method_later("any", "(m)", "v", move |call| keep.lock().push(call));
+    let object = builder.build().unwrap();
+    let mut world = World::new();
+    world.budget = Budget::new(16 << 20);
+    world.router.add_service(SERVICE, &object);
+    let clients = [world.client(), world.client()];
+    let list = |items: i32| {
+        let items = (0..items).map(|item| Value::from(item).into_dynamic()).collect();
+        Value::list(signature("m"), items)
+    };
+    clients[0].call(typed, args("([m])", vec![list(10_000)]));
+    world.run();
+    let used = world.budget.used();
+    assert!(used > 10_000 * 2 * size_of::<Value>(), "{used} bytes for 90 kB");
+    clients[1].call(typed, args("([m])", vec![list(100_000)]));
+    world.run();
+    let refused = clients[1].only();
+    assert!(error(&refused).contains("there is no memory for the value now"), "{refused:?}");
+    assert_eq!(world.budget.used(), used, "what was decoded of it is gone");
+    let answer = |call: Call| call.reply(Ok(Answer::void()));
+    answer(kept.lock().pop().unwrap());
+    clients[0].only();
+    assert_eq!(world.budget.used(), 0);
+    // Of any type: what is not looked into is what it is on the wire, and what is looked into counts from then on.
+    clients[0].call(any, args("(m)", vec![list(100_000).into_dynamic()]));
+    world.run();
+    let used = world.budget.used();
+    assert!(used < 2 << 20, "{used} bytes");
+    let call = kept.lock().pop().unwrap();
+    assert!(call.arguments[0].clone().undynamic().is_err(), "more than one connection may have");
+    answer(call);
+    clients[0].only();
+    assert_eq!(world.budget.used(), 0);
+    clients[0].call(any, args("(m)", vec![list(10_000).into_dynamic()]));
+    world.run();
+    let call = kept.lock().pop().unwrap();
+    let used = world.budget.used();
+    let looked_into = call.arguments[0].clone().undynamic().unwrap();
+    assert!(world.budget.used() > used + 10_000 * 2 * size_of::<Value>());
+    assert_eq!(looked_into, list(10_000));
+    answer(call);
+    assert_eq!(world.budget.used(), 0);
+}
+
+/// It stays when its connection is gone.
+#[test]
+fn what_a_peer_sets_a_property_to_is_paid_for_until_it_is_set_again() {
+    let mut builder = ObjectBuilder::new();
+    builder.property("image", "r", Value::Raw(Bytes::new()));
+    let object = builder.build().unwrap();
+    let mut world = World::new();
+    world.budget = Budget::new(16 << 20);
+    world.router.add_service(SERVICE, &object);
+    let set = |client: &Client, bytes: usize| {
+        let image = Value::Raw(vec![7; bytes].into()).into_dynamic();
+        client.call(6, args("(mm)", vec![Value::from("image").into_dynamic(), image]));
+        world.run();
+        client.only()
+    };
+    let client = world.client();
+    assert_eq!(set(&client, 3 << 20).header.ty, Type::Reply);
+    client.end();
+    let used = world.budget.used();
+    assert!((3 << 20..4 << 20).contains(&used), "{used} bytes");
+    let client = world.client();
+    let refused = set(&client, 5 << 20);
+    assert!(error(&refused).contains("no memory"), "{refused:?}");
+    assert_eq!(object.get("image"), Some(Value::Raw(vec![7; 3 << 20].into())), "it is what it was");
+    assert_eq!(set(&client, 100).header.ty, Type::Reply);
+    assert_eq!(world.budget.used(), 0);
+}
+
 #[test]
 fn calls_of_all_connections_share_one_budget_until_they_are_answered() {
     let mut builder = ObjectBuilder::new();

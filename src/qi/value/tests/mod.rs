@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::qi::capability::Capabilities;
 use crate::qi::meta::{Builder, MetaObject};
@@ -54,11 +56,66 @@ fn what_is_read_is_not_copied() {
     assert!(bytes.as_ptr_range().contains(&raw.as_ptr()));
     assert!(!bytes.as_ptr_range().contains(&text.detached().bytes().as_ptr()));
     // A dynamic is not looked into before it must be, and goes on as the bytes it came in.
-    let bytes = encode(&Value::from("x").into_dynamic(), &of("m")).unwrap();
+    let list = Value::list(of("s"), vec!["x".into()]);
+    let bytes = encode(&list.clone().into_dynamic(), &of("m")).unwrap();
     let value = Reader::new(&bytes).read(&of("m")).unwrap();
     assert!(matches!(&value, Value::Dynamic(dynamic) if matches!(dynamic.content(), dynamic::Content::Encoded(_))));
-    assert_eq!(value, Value::from("x").into_dynamic());
-    assert_eq!(value.undynamic(), Ok("x".into()));
+    assert_eq!(value, list.clone().into_dynamic());
+    assert_eq!(value.undynamic(), Ok(list));
+}
+
+/// So much is granted, and so much has been taken.
+#[derive(Debug)]
+struct Granted {
+    limit: usize,
+    taken: AtomicUsize,
+}
+
+impl Memory for Granted {
+    fn take(&self, bytes: usize) -> bool {
+        let more = |taken: usize| Some(taken + bytes).filter(|sum| *sum <= self.limit);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+}
+
+#[test]
+fn what_is_decoded_is_paid_for_once_or_refused() {
+    let many = |items: i32| Value::list(of("m"), (0..items).map(|item| Value::from(item).into_dynamic()).collect());
+    let bytes = encode(&many(10_000).into_dynamic(), &of("m")).unwrap();
+    let granted = Arc::new(Granted { limit: 2 << 20, taken: AtomicUsize::new(0) });
+    let memory: Arc<dyn Memory> = granted.clone();
+    let Value::Dynamic(dynamic) = Reader::new(&bytes).on_account(&memory, 0).read(&of("m")).unwrap() else { panic!() };
+    assert_eq!(granted.taken.load(Ordering::Relaxed), 0, "it is still bytes");
+    assert_eq!(*dynamic.value().unwrap(), many(10_000));
+    let taken = granted.taken.load(Ordering::Relaxed);
+    let least = 10_000 * (size_of::<Value>() + size_of::<Dynamic>());
+    assert!(taken > least && taken < 2 * least, "{taken} bytes");
+    assert!(dynamic.clone().into_value().is_ok() && dynamic.value().is_ok());
+    assert_eq!(granted.taken.load(Ordering::Relaxed), taken, "however often somebody looks");
+    // What is read in its declared type is paid for at once.
+    let bytes = encode(&many(30_000), &of("[m]")).unwrap();
+    let refused = Reader::new(&bytes).on_account(&memory, 0).read(&of("[m]")).unwrap_err();
+    assert_eq!(refused.reason, DecodeReason::NoRoom, "{refused}");
+    assert!(Reader::new(&bytes).read(&of("[m]")).is_ok(), "without anybody who answers for it");
+}
+
+#[test]
+fn dynamics_of_basic_types_are_small() {
+    assert!(size_of::<Dynamic>() <= size_of::<Value>());
+    for (text, value) in
+        [("v", Value::Void), ("b", true.into()), ("C", 7_u8.into()), ("s", "x".into()), ("d", 0.5.into())]
+    {
+        let dynamic = Dynamic::new(value.clone());
+        assert!(matches!(dynamic.content(), dynamic::Content::Basic(_)));
+        assert_eq!((dynamic.signature().to_string().as_str(), dynamic.decoded_value()), (text, Some(&value)));
+        let bytes = encode(&Value::Dynamic(Box::new(dynamic)), &of("m")).unwrap();
+        assert_eq!(Reader::new(&bytes).read(&of("m")).unwrap().undynamic(), Ok(value));
+    }
+    // What the value does not show is kept.
+    let bytes = encode(&Value::Void.into_dynamic(), &of("m")).unwrap();
+    let bytes = Bytes::from([&bytes[..4], b"_"].concat());
+    let Value::Dynamic(nothing) = Reader::new(&bytes).read(&of("m")).unwrap() else { panic!() };
+    assert_eq!(nothing.signature().to_string(), "_");
 }
 
 trait IntoBytes {
