@@ -43,7 +43,7 @@ fn manual_pages(pages: &[Page]) -> BTreeMap<String, String> {
 
 /// Writes the references of bindings that are made of their headers and types.
 fn write_references(into: &Path) {
-    require_tool("python3");
+    require_tool("python3", "python3");
     let mut python = Command::new("python3");
     run(python.arg(repo_root().join("tools/reference.py")).arg(into), Duration::from_secs(60))
         .expect_success("tools/reference.py");
