@@ -26,7 +26,7 @@ struct Pool {
 }
 
 /// Keeps up to so many bytes from now on: for a process where blocks come back many at a time, as where a garbage collector lets go of them.
-pub fn keep(bytes: usize) {
+pub fn keep_blocks(bytes: usize) {
     POOL.lock().unwrap_or_else(PoisonError::into_inner).most = bytes;
 }
 
