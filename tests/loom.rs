@@ -13,6 +13,8 @@ mod leadership;
 mod mailbox;
 #[path = "loom/parker.rs"]
 mod parker;
+#[path = "loom/place.rs"]
+mod place;
 #[path = "loom/sys.rs"]
 mod sys;
 

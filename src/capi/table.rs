@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, TryLockError};
 
 use crate::core::{Error, Result};
-use crate::facade::{Closing, Context, EngineSocket, Session, StatePlace};
+use crate::facade::{self, Closing, Context, EngineSocket, Session, StatePlace, StateSignpost};
 use crate::sys::fork;
 
 /// Sockets and contexts that can be open at a time.
@@ -27,9 +27,8 @@ pub type Held<'t> = RwLockReadGuard<'t, Option<Context>>;
 #[repr(align(64))]
 struct HandleSlot {
     context: RwLock<Option<Context>>,
-    /// Where the socket's state is, as long as it is not being closed; null where that is of no use. Places stay for as long as the
-    /// table does, so a call may lock one without holding the slot, and look then whether it is still the one that it found here.
-    place: AtomicPtr<StatePlace>,
+    /// Where the socket's state is, as long as it is not being closed. Down where that is of no use.
+    signpost: StateSignpost,
 }
 
 pub struct Table {
@@ -89,23 +88,13 @@ pub fn with_socket<T>(handle: c_int, call: impl FnOnce(&Arc<EngineSocket>) -> Re
 /// Sends bytes in the midst of a stream, with one lock where [`with`] takes two; false: nothing is done.
 #[inline(always)]
 pub fn append(handle: c_int, body: &[u8]) -> bool {
-    let Some((place, slot)) = place_of(handle) else { return false };
-    place.append(body, || slot.is_at(place))
+    present().and_then(|table| table.find(handle)).is_some_and(|slot| facade::append(&slot.signpost, body))
 }
 
 /// The same of a message that is received.
 #[inline(always)]
 pub fn take_bytes(handle: c_int, room: &mut [u8]) -> Option<usize> {
-    let (place, slot) = place_of(handle)?;
-    place.take_bytes(room, || slot.is_at(place))
-}
-
-#[inline(always)]
-fn place_of(handle: c_int) -> Option<(&'static StatePlace, &'static HandleSlot)> {
-    let slot = present()?.find(handle)?;
-    // SAFETY: it is null, or the address of a place that the registry of this table keeps, which is never freed.
-    let place = unsafe { slot.place.load(Ordering::Acquire).as_ref() }?;
-    Some((place, slot))
+    facade::take_bytes(&present()?.find(handle)?.signpost, room)
 }
 
 /// Keeps the socket of a handle from being closed completely.
@@ -191,9 +180,12 @@ impl Table {
         let handle = registry.handles.take().ok_or(Error::TOO_MANY_FILES)?;
         match registry.socket(raw, protocol, handle) {
             Ok(socket) => {
-                let place = socket.place().map_or(ptr::null(), Arc::as_ptr);
+                let place = socket.place().map(Arc::clone);
                 self.fill(handle, Context::of(socket));
-                self.slot(handle).place.store(place.cast_mut(), Ordering::Release);
+                if let Some(place) = place {
+                    // SAFETY: the registry keeps it for as long as there is the table, and that has the signpost.
+                    unsafe { self.slot(handle).signpost.point_to(&place) };
+                }
                 Ok(handle)
             }
             Err(error) => {
@@ -246,7 +238,7 @@ impl Table {
         let held = self.hold(handle)?;
         let context = held.as_ref().ok_or(Error::BAD_FD)?;
         // Before the socket's lock is taken: who has it after that finds the place left.
-        self.slot(handle).place.store(ptr::null_mut(), Ordering::Release);
+        self.slot(handle).signpost.take_down();
         context.start_closing()
     }
 
@@ -303,14 +295,6 @@ impl Table {
     }
 }
 
-impl HandleSlot {
-    /// Has nobody begun to close the socket with this place?
-    #[inline(always)]
-    fn is_at(&self, place: &StatePlace) -> bool {
-        ptr::eq(self.place.load(Ordering::Acquire), place)
-    }
-}
-
 impl SocketRegistry {
     fn socket(&mut self, raw: bool, protocol: c_int, handle: c_int) -> Result<Arc<EngineSocket>> {
         let session = match &self.session {
@@ -326,7 +310,7 @@ impl SocketRegistry {
 
     /// One that was left, once its socket is no more.
     fn free_place(&mut self) -> Arc<StatePlace> {
-        match self.left_places.iter().position(|place| place.is_free()) {
+        match self.left_places.iter().position(|place| place.try_lock().is_some_and(|state| state.is_none())) {
             Some(index) => self.left_places.swap_remove(index),
             None => Arc::default(),
         }
@@ -422,6 +406,32 @@ mod tests {
         table.close(0).unwrap();
         table.close(1).unwrap();
         assert!(table.registry().session.is_none());
+    }
+
+    #[test]
+    fn a_place_is_found_until_its_socket_is_closed_and_serves_the_next_one() {
+        let table = Table::new();
+        assert_eq!(table.open(Ok(false), PAIR).unwrap(), 0);
+        let found = |table: &Table| table.find(0).unwrap().signpost.follow().is_some_and(|state| state.is_some());
+        let first = Arc::as_ptr(&table.registry().places[&0]);
+        assert!(found(&table));
+        let closing = table.start_closing(0).unwrap();
+        assert!(!found(&table), "before the socket is closed");
+        table.finish_closing(0, closing);
+        // The I/O thread may have it for a moment.
+        while table.registry().left_places[0].try_lock().is_none_or(|state| state.is_some()) {
+            std::thread::yield_now();
+        }
+        assert_eq!(table.open(Ok(false), PAIR).unwrap(), 0);
+        assert!(found(&table));
+        assert_eq!(Arc::as_ptr(&table.registry().places[&0]), first);
+        // What a REQ sends depends on what it receives.
+        const REQ: c_int = 48;
+        assert_eq!(table.open(Ok(false), REQ).unwrap(), 1);
+        assert!(table.find(1).unwrap().signpost.follow().is_none());
+        table.close(1).unwrap();
+        table.close(0).unwrap();
+        assert_eq!(table.registry().places.len(), 0);
     }
 
     #[test]

@@ -4,10 +4,11 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, MutexGuard};
 
 use crate::core::{Arrivals, ContextId, Readiness};
 use crate::reactor::{Request, StreamToFlush};
+use crate::sys::place::{Place, Signpost};
 
 use super::key::Key;
 use super::logging;
@@ -16,10 +17,11 @@ use super::runtime::Runtime;
 use super::state::SocketState;
 use super::work::{Job, Work};
 
-/// Where the state of a socket is, behind its lock. It may outlive the socket, and be another one's then: so who has the address of one
-/// may lock it, and look afterwards whose it is.
-#[derive(Default)]
-pub struct StatePlace(Mutex<Option<SocketState>>);
+/// Where the state of a socket is, behind its lock. It may outlive the socket, and be another one's then.
+pub type StatePlace = Place<SocketState>;
+
+/// Where to find the state of a socket that is not held.
+pub type StateSignpost = Signpost<SocketState>;
 
 /// A socket's state and its lock.
 pub struct StateLock {
@@ -34,43 +36,29 @@ pub struct SocketGuard<'l> {
     state: Option<MutexGuard<'l, Option<SocketState>>>,
 }
 
-impl StatePlace {
-    #[inline(always)]
-    fn lock(&self) -> MutexGuard<'_, Option<SocketState>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Sends bytes in the midst of a stream, if nothing comes of it but that they travel with others. Otherwise nothing is done. (As
+/// [`EngineSocket::send_bytes`](super::EngineSocket::send_bytes) does, for who does not hold the socket.)
+#[inline(always)]
+pub fn append(to: &StateSignpost, body: &[u8]) -> bool {
+    let Some(mut place) = to.follow() else { return false };
+    let Some(state) = &mut *place else { return false };
+    let done = state.append(body);
+    if !state.pipes.work.is_empty() {
+        tell_peers(place);
     }
+    done
+}
 
-    /// Can another socket have it?
-    pub fn is_free(&self) -> bool {
-        self.0.try_lock().is_ok_and(|state| state.is_none())
+/// The same of a message that is received.
+#[inline(always)]
+pub fn take_bytes(from: &StateSignpost, room: &mut [u8]) -> Option<usize> {
+    let mut place = from.follow()?;
+    let state = place.as_mut()?;
+    let len = state.take_bytes(room);
+    if !state.pipes.work.is_empty() {
+        tell_peers(place);
     }
-
-    /// Sends bytes in the midst of a stream, if nothing comes of it but that they travel with others, and if the place is still that of the
-    /// socket which is meant; otherwise nothing is done. (As [`EngineSocket::send_bytes`] does it, and would then.)
-    ///
-    /// [`EngineSocket::send_bytes`]: super::EngineSocket::send_bytes
-    #[inline(always)]
-    pub fn append(&self, body: &[u8], is_meant: impl FnOnce() -> bool) -> bool {
-        let mut place = self.lock();
-        let Some(state) = &mut *place else { return false };
-        let done = is_meant() && state.append(body);
-        if state.has_work() {
-            tell_peers(place);
-        }
-        done
-    }
-
-    /// The same of a message that is received.
-    #[inline(always)]
-    pub fn take_bytes(&self, room: &mut [u8], is_meant: impl FnOnce() -> bool) -> Option<usize> {
-        let mut place = self.lock();
-        let state = place.as_mut().filter(|_| is_meant())?;
-        let len = state.take_bytes(room);
-        if state.has_work() {
-            tell_peers(place);
-        }
-        len
-    }
+    len
 }
 
 /// All that may have come of it: an inproc peer must know.
@@ -100,7 +88,7 @@ impl StateLock {
     }
 
     pub fn is_locked(&self) -> bool {
-        matches!(self.place.0.try_lock(), Err(TryLockError::WouldBlock))
+        self.place.try_lock().is_none()
     }
 
     pub fn place(&self) -> &Arc<StatePlace> {
@@ -230,12 +218,6 @@ impl Drop for StateLock {
 }
 
 impl SocketState {
-    /// Is anything left to be done once the lock is released?
-    #[inline(always)]
-    fn has_work(&self) -> bool {
-        !self.pipes.work.is_empty()
-    }
-
     /// Does anything follow from the use of the socket that ends now? From most nothing does.
     #[inline]
     fn has_followers(&self) -> bool {

@@ -48,7 +48,7 @@ pub use close::Closing;
 pub use context::Context;
 pub use device::{device, loopback};
 pub use futures::{PeerSender, Place};
-pub use guard::StatePlace;
+pub use guard::{StatePlace, StateSignpost, append, take_bytes};
 pub use logging::{Level, Sink, set_logging};
 pub use monitor::{Event, EventKind, Monitor};
 pub use poll::{Probe, poll};

@@ -14,6 +14,7 @@ pub mod futex;
 pub mod interface;
 pub mod memory;
 pub mod per_process;
+pub mod place;
 pub mod published;
 pub mod random;
 pub mod scheduling;

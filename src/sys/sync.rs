@@ -1,7 +1,7 @@
 //! Locks and atomics of the concurrent rules, in a form that a model checker can stand in for
 //! (`tests/loom.rs`).
 
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 
 pub use std::sync::MutexGuard;
 pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
@@ -17,8 +17,18 @@ impl<T> Mutex<T> {
     }
 
     /// Waits for the lock.
+    #[inline(always)]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, unless somebody has it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+        match self.0.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(guard)) => Some(guard.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }
 

@@ -21,6 +21,11 @@ pub mod sync {
         pub fn lock(&self) -> MutexGuard<'_, T> {
             self.0.lock().expect("loom's locks know no poison")
         }
+
+        #[allow(dead_code, reason = "models use their own subsets")]
+        pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            self.0.try_lock().ok()
+        }
     }
 
     #[derive(Debug, Default)]
@@ -40,6 +45,10 @@ pub mod sync {
         }
     }
 }
+
+#[allow(dead_code, reason = "models use their own subsets")]
+#[path = "../../src/sys/place.rs"]
+pub mod place;
 
 #[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../../src/sys/spsc.rs"]

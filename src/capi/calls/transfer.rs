@@ -17,12 +17,12 @@ use crate::facade::{Context, Wait};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags: c_int) -> c_int {
     boundary(|| {
-        // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
-        if len != NN_MSG
-            && let Ok(body) = unsafe { pointers::bytes(buf, len) }
-            && table::append(s, body)
-        {
-            return Ok(returned(len));
+        if len != NN_MSG {
+            // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
+            let body = unsafe { pointers::bytes(buf, len) };
+            if body.is_ok_and(|body| table::append(s, body)) {
+                return Ok(returned(len));
+            }
         }
         table::with(s, |socket| {
             if len != NN_MSG {
@@ -51,11 +51,12 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
     boundary(|| {
-        // SAFETY: a non-null `buf` has room for `len` bytes.
-        if len != NN_MSG
-            && let Some(len) = table::take_bytes(s, unsafe { pointers::room(buf, len) })
-        {
-            return Ok(returned(len));
+        if len != NN_MSG {
+            // SAFETY: a non-null `buf` has room for `len` bytes.
+            let room = unsafe { pointers::room(buf, len) };
+            if let Some(len) = table::take_bytes(s, room) {
+                return Ok(returned(len));
+            }
         }
         table::with(s, |socket| {
             if len == NN_MSG {
