@@ -359,6 +359,7 @@ const CPP: Language = Language {
         "-Wnon-virtual-dtor",
         "-Weffc++",
         "-Wextra-semi",
+        "-Wshadow",
     ],
 };
 

@@ -197,8 +197,8 @@ public:
         return value::adopt(nnqi_object_get(get(), name.c_str())).template as<T>();
     }
 
-    struct nnqi_object_statistics statistics() const {
-        struct nnqi_object_statistics counts{};
+    struct nnqi_object_counts statistics() const {
+        struct nnqi_object_counts counts{};
         detail::check(nnqi_object_statistics(get(), &counts));
         return counts;
     }

@@ -67,8 +67,8 @@ public:
         return proxy(nnqi_server_reach(handle_.get(), name.c_str(), detail::count_of(time)));
     }
 
-    struct nnqi_server_statistics statistics() const {
-        struct nnqi_server_statistics counts{};
+    struct nnqi_server_counts statistics() const {
+        struct nnqi_server_counts counts{};
         detail::check(nnqi_server_statistics(handle_.get(), &counts));
         return counts;
     }
@@ -95,8 +95,8 @@ public:
     }
     void remove(const std::string& name) { detail::check(nnqi_unregister(handle_.get(), name.c_str())); }
 
-    struct nnqi_server_statistics statistics() const {
-        struct nnqi_server_statistics counts{};
+    struct nnqi_server_counts statistics() const {
+        struct nnqi_server_counts counts{};
         detail::check(nnqi_provider_statistics(handle_.get(), &counts));
         return counts;
     }
