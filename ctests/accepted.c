@@ -21,6 +21,7 @@ struct sender {
     size_t size;
     enum end end;
     void (*before)(int s); /* with each socket, once it is connected */
+    int copies;            /* connections of each socket: what is sent to all arrives so often */
 };
 
 static void end_by(enum end end) {
@@ -48,11 +49,12 @@ static void send_all(const struct sender *what, const char *to) {
         if (s[i] < 0)
             _exit(9);
         set(s[i], NN_RECONNECT_IVL, 10); /* the receiver may bind a little later */
-        if (nn_connect(s[i], to) < 0)
-            _exit(9);
+        for (int copy = 0; copy < what->copies; copy++)
+            if (nn_connect(s[i], to) < 0)
+                _exit(9);
     }
     for (int i = 0; i < what->sockets; i++) {
-        for (int round = 0; connections(s[i]) == 0 && round < 10000; round++)
+        for (int round = 0; connections(s[i]) < what->copies && round < 10000; round++)
             pause_ms(1);
         if (what->before)
             what->before(s[i]);
@@ -68,8 +70,8 @@ static void send_all(const struct sender *what, const char *to) {
 
 /* A process sends and ends; gives how much of it arrives, in order from each socket. */
 static int arrived(enum transport t, const char *scheme, struct sender what) {
-    CONTEXT("%s, %d messages of %zu bytes from %d sockets of protocol %d, %s", scheme ? scheme : transport_name[t], what.count,
-            what.size, what.sockets, what.pattern, end_name[what.end]);
+    CONTEXT("%s, %d messages of %zu bytes from %d sockets of protocol %d, %d times, %s", scheme ? scheme : transport_name[t],
+            what.count, what.size, what.sockets, what.pattern, what.copies, end_name[what.end]);
     address at = fresh(t);
     if (scheme)
         snprintf(at.text, sizeof(at.text), "%s://127.0.0.1:%d", scheme, free_port());
@@ -85,11 +87,11 @@ static int arrived(enum transport t, const char *scheme, struct sender what) {
     BIND(s, at.text);
     char *body = calloc(what.size + sizeof(int), 1);
     /* Whether the sender has ended is looked at before: then one more receive without a message is the end. */
-    for (bool ended = false, over = false; got < what.count && !over;) {
+    for (bool ended = false, over = false; got < what.count * what.copies && !over;) {
         int length = nn_recv(s, body, what.size, 0), number;
         if (length == (int)what.size) {
             memcpy(&number, body, sizeof(number));
-            CHECK(number > last[number % what.sockets]);
+            CHECK(what.copies > 1 || number > last[number % what.sockets]);
             last[number % what.sockets] = number;
             got++;
         } else {
@@ -109,7 +111,7 @@ static int arrived(enum transport t, const char *scheme, struct sender what) {
 
 static void all_arrive(enum transport t, const char *scheme, struct sender what) {
     int got = arrived(t, scheme, what);
-    CHECK_EQ(got, what.count);
+    CHECK_EQ(got, what.count * what.copies);
 }
 
 /* A receiver that is kept from reading leaves room for some 260 messages only. So this is tried until it was not. */
@@ -120,7 +122,7 @@ static void all_arrive_if_read(struct sender what) {
     CHECK_EQ(got, what.count);
 }
 
-static const struct sender burst = {NN_PUSH, NN_PULL, 1, 100, sizeof(int), UNDERSCORE_EXIT, NULL};
+static const struct sender burst = {NN_PUSH, NN_PULL, 1, 100, sizeof(int), UNDERSCORE_EXIT, NULL, 1};
 
 /* The marks: 256 messages, and 16 KiB. */
 static void bursts(void) {
@@ -149,6 +151,12 @@ static void patterns(void) {
         what.count = 200;
         all_arrive(TCP, NULL, what);
     }
+    struct sender to_many = burst;
+    to_many.pattern = NN_PUB;
+    to_many.receiver = NN_SUB;
+    to_many.copies = 32;
+    to_many.count = 64; /* as many as make 2,048 writes */
+    all_arrive(TCP, NULL, to_many);
     struct sender many = burst;
     many.sockets = 50;
     many.count = 250;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use support::{Lib, Outcome, command, our_lib_dir, repo_root, run};
 
 const LIMIT: Duration = Duration::from_secs(60);
+const WARNINGS: [&str; 5] = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"];
 const SANITIZERS: [&str; 3] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1"];
 
 /// A compiler, and what it is asked to look for at run time.
@@ -23,6 +24,7 @@ struct Compiler {
 const GCC17: Compiler = Compiler { name: "g++", standard: "c++17", extra: &SANITIZERS };
 const GCC20: Compiler = Compiler { name: "g++", standard: "c++20", extra: &SANITIZERS };
 const CLANG20: Compiler = Compiler { name: "clang++", standard: "c++20", extra: &[] };
+const WITHOUT_EXCEPTIONS: Compiler = Compiler { name: "g++", standard: "c++20", extra: &["-fno-exceptions"] };
 
 fn binding() -> PathBuf {
     repo_root().join("bindings/cpp")
@@ -32,9 +34,10 @@ fn compile(source: &Path, compiler: &Compiler) -> PathBuf {
     let stem = source.file_stem().and_then(|stem| stem.to_str()).expect("a file name");
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cpp");
     fs::create_dir_all(&dir).expect("a directory for programs");
-    let program = dir.join(format!("{stem}.{}.{}.{}", compiler.name, compiler.standard, std::process::id()));
+    let extra = compiler.extra.concat();
+    let program = dir.join(format!("{stem}.{}.{}{extra}.{}", compiler.name, compiler.standard, std::process::id()));
     let mut cxx = Command::new(compiler.name);
-    cxx.arg(format!("-std={}", compiler.standard)).args(["-g", "-Wall", "-Wextra", "-Wconversion", "-Werror"]);
+    cxx.arg(format!("-std={}", compiler.standard)).arg("-g").args(WARNINGS);
     cxx.args(compiler.extra).arg("-I").arg(binding().join("include")).arg("-I").arg(repo_root().join("include"));
     cxx.arg(source).arg("-o").arg(&program).arg("-L").arg(our_lib_dir()).args(["-lnanomsg", "-pthread"]);
     run(&mut cxx, Duration::from_secs(180)).expect_success(&format!("{} {}", compiler.name, source.display()));
@@ -74,6 +77,12 @@ fn coroutines() {
     test_program("coroutines.cpp", &[GCC20, CLANG20]);
 }
 
+/// What does not throw is enough for a program that is compiled without exceptions.
+#[test]
+fn forms_with_an_error_code() {
+    test_program("codes.cpp", &[GCC17, GCC20, CLANG20, WITHOUT_EXCEPTIONS]);
+}
+
 /// C++17 compilers see no coroutines, and no error.
 #[test]
 fn coroutines_are_left_out_where_there_are_none() {
@@ -92,8 +101,10 @@ fn examples_print_what_they_should() {
     let mut results: Vec<&str> = printed.lines().filter_map(|line| line.split_once(": ")).map(|(_, n)| n).collect();
     results.sort_by_key(|result| result.parse::<u32>().ok());
     assert_eq!(results, ["1", "4", "9", "16", "25", "36", "49", "64", "81"]);
+    let printed = run_compiled(&examples.join("epoll.cpp"), &GCC20).stdout;
+    assert_eq!(printed, "one!\ntwo!\nthree!\n");
     let all = fs::read_dir(&examples).expect("examples").count();
-    assert_eq!(all, 2, "every example is run here");
+    assert_eq!(all, 3, "every example is run here");
 }
 
 #[test]

@@ -28,6 +28,12 @@ fn python(arguments: &[&str]) -> Outcome {
     outcome
 }
 
+/// With the programs of the virtual environment.
+fn path_with_python() -> String {
+    let path = env::var("PATH").unwrap_or_default();
+    format!("{}:{path}", PYTHON.parent().expect("a directory").display())
+}
+
 fn below(path: &str) -> String {
     binding().join(path).to_str().expect("UTF-8 path").to_owned()
 }
@@ -41,18 +47,22 @@ fn its_own_tests() {
 /// What PyPI would take as the source: pip builds and installs it where there is nothing else of the tree.
 #[test]
 fn the_source_archive_is_built_and_installed() {
-    let dir = ScratchDir::new();
+    // Always the same directory, so that only what has changed is compiled the next time.
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-sdist");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).expect("the last one goes");
+    }
     let mut maturin = Command::new(&*PYTHON);
-    maturin.args(["-m", "maturin", "sdist", "--manifest-path", &below("Cargo.toml"), "--out"]).arg(dir.path(""));
+    maturin.args(["-m", "maturin", "sdist", "--manifest-path", &below("Cargo.toml"), "--out"]).arg(&dir);
     run(&mut maturin, LIMIT).expect_success("maturin sdist");
     let name = "millrace_nanomsg-0.1.0";
     let mut tar = Command::new("tar");
-    tar.arg("-xzf").arg(dir.path(&format!("{name}.tar.gz"))).arg("-C").arg(dir.path(""));
+    tar.arg("-xzf").arg(dir.join(format!("{name}.tar.gz"))).arg("-C").arg(&dir);
     run(&mut tar, LIMIT).expect_success("tar");
 
-    let unpacked = dir.path(name);
+    let unpacked = dir.join(name);
     assert_eq!(python_files(&unpacked.join("python")), python_files(&binding().join("python")));
-    let site = dir.path("site");
+    let site = dir.join("site");
     let mut pip = Command::new(&*PYTHON);
     pip.args([
         "-m",
@@ -65,12 +75,12 @@ fn the_source_archive_is_built_and_installed() {
         "--target",
     ]);
     // With the crates that the wheel was built of; the library itself is built once more, since it is elsewhere.
-    pip.arg(&site).arg(&unpacked).env("CARGO_TARGET_DIR", python_binding::target());
+    pip.arg(&site).arg(&unpacked).env("CARGO_TARGET_DIR", python_binding::target()).env("PATH", path_with_python());
     run(&mut pip, BUILD).expect_success("pip install of the unpacked archive");
     let program = "import millrace; assert millrace.__file__.startswith(__import__('sys').argv[1]), millrace.__file__\n\
         with millrace.Pair(bind='inproc://a') as a, millrace.Pair(connect='inproc://a') as b: b.send(b'x'); print(a.recv())";
     let mut user = Command::new(&*PYTHON);
-    user.args(["-c", program]).arg(&site).current_dir(dir.path("")).env("PYTHONPATH", &site);
+    user.args(["-c", program]).arg(&site).current_dir(&dir).env("PYTHONPATH", &site);
     let outcome = run(&mut user, LIMIT);
     outcome.expect_success("a program with what was installed");
     assert_eq!(outcome.stdout, "b'x'\n");
@@ -134,8 +144,7 @@ fn types_are_complete() {
         let mut pyright = Command::new(&*PYTHON);
         pyright.args(["-m", "pyright"]).args(arguments).current_dir(scratch.path(""));
         // It looks for packages in what is called `python`.
-        let path = env::var("PATH").unwrap_or_default();
-        pyright.env("PATH", format!("{}:{path}", PYTHON.parent().expect("a directory").display()));
+        pyright.env("PATH", path_with_python());
         pyright.env("PYRIGHT_PYTHON_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/pyright"));
         run(&mut pyright, LIMIT).expect_success(&format!("pyright {arguments:?}"));
     };

@@ -19,7 +19,8 @@ use std::time::Duration;
 
 use header::{Kind, errors, items};
 use page::{Page, pages};
-use support::{repo_root, require_tool, run};
+use support::installed::files_below;
+use support::{ScratchDir, repo_root, require_tool, run};
 
 fn man_dir() -> PathBuf {
     repo_root().join("docs/man")
@@ -40,10 +41,34 @@ fn manual_pages(pages: &[Page]) -> BTreeMap<String, String> {
     made.collect()
 }
 
+/// Writes the references of bindings that are made of their headers and types.
+fn write_references(into: &Path) {
+    require_tool("python3", "python3");
+    let mut python = Command::new("python3");
+    run(python.arg(repo_root().join("tools/reference.py")).arg(into), Duration::from_secs(60))
+        .expect_success("tools/reference.py");
+}
+
+#[test]
+fn references_of_bindings_are_current() {
+    let written = ScratchDir::new();
+    write_references(written.as_ref());
+    let pages = files_below(written.as_ref());
+    assert_eq!(pages.len(), 4, "{pages:?}");
+    for page in pages {
+        let (now, committed) = (written.path(&page), repo_root().join("docs/reference").join(&page));
+        assert!(
+            fs::read_to_string(now).expect("a page") == fs::read_to_string(committed).unwrap_or_default(),
+            "docs/reference/{page} is stale: run `make manual`"
+        );
+    }
+}
+
 /// `make manual`
 #[test]
 #[ignore = "writes to docs"]
 fn regenerate() {
+    write_references(&repo_root().join("docs/reference"));
     let items = items();
     for page in pages() {
         let fresh = page.refreshed(&items);

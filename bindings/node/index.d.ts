@@ -232,7 +232,10 @@ export abstract class Messages extends EventEmitter implements AsyncIterable<Buf
 
   /** Ends it; what waits for it is rejected with `EBADF`. Closing again gives the same promise. */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 
+  /** 'message': each message that comes; of Req and Surveyor the answers to what was sent last. A listener keeps the process alive. */
   on(event: 'message', listener: (message: Buffer) => void): this;
   on(event: 'close', listener: () => void): this;
   on(event: 'error', listener: (error: Error) => void): this;
@@ -321,6 +324,8 @@ export class Socket extends Messages {
    * system, or `linger` is over. Closing again gives the same promise.
    */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /**

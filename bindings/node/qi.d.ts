@@ -102,6 +102,8 @@ export class Session extends EventEmitter {
   unref(): this;
   /** Takes our services back and closes all connections; calls under way are answered before. */
   close(): Promise<void>;
+  /** `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 
   on(event: 'disconnected', listener: (reason: string) => void): this;
   on(event: string | symbol, listener: (...rest: any[]) => void): this;

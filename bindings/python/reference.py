@@ -37,7 +37,7 @@ PAGES = {
         qi,
         "millrace.qi",
         {
-            "Sessions": "Session connect Application ApplicationSession",
+            "Sessions": "Session connect ServiceInfo Application ApplicationSession",
             "Objects of others": "Proxy Method ProxySignal ProxyProperty Events",
             "Services": "Signal Property bind nobind singleThreaded multiThreaded",
             "Futures": "Future Promise FutureState FutureTimeout futureBarrier",

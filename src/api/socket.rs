@@ -146,7 +146,7 @@ impl Socket {
     }
 
     fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<()> {
-        self.engine()?.send(&mut core::Message::new(Body::Borrowed(body)), wait).map(drop)
+        self.engine()?.send_bytes(body, wait).map(drop)
     }
 
     fn pass_on(&self, message: &mut Message, wait: Wait) -> Result<()> {

@@ -72,6 +72,7 @@ impl Chunk {
     }
 
     /// The data.
+    #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         &bytemuck::cast_slice(&self.words)[HEADROOM..HEADROOM + self.len]
     }

@@ -12,7 +12,7 @@ pub mod lifecycle;
 pub mod message;
 pub mod options;
 pub mod peer;
-mod recycle;
+pub mod recycle;
 pub mod socket;
 pub mod statistics;
 #[cfg(test)]

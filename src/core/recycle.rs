@@ -4,21 +4,31 @@
 //! Process-wide, because one thread fills a block and another one is done with it. Nobody waits for the lock: who does not get
 //! it at once (in a forked child that may be for ever) does without.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// Smaller blocks are the allocator's business, larger ones are rare.
 const SMALLEST: usize = 64 * 1024;
 const LARGEST: usize = 4 * 1024 * 1024;
 
-/// Blocks that are kept, and bytes in all.
-const KEPT: usize = 8;
-const KEPT_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes that are kept in all, unless the process says otherwise.
+const KEPT: usize = 8 * 1024 * 1024;
 
 const WORD: usize = size_of::<u128>();
 
-static POOL: Mutex<Pool> = Mutex::new(Pool(Vec::new()));
+static POOL: Mutex<Pool> = Mutex::new(Pool::keeping(KEPT));
 
-struct Pool(Vec<Vec<u128>>);
+struct Pool {
+    kept: Vec<Vec<u128>>,
+    /// Bytes of these.
+    bytes: usize,
+    /// As many as there may be.
+    most: usize,
+}
+
+/// Keeps up to so many bytes from now on: for a process where blocks come back many at a time, as where a garbage collector lets go of them.
+pub fn keep_blocks(bytes: usize) {
+    POOL.lock().unwrap_or_else(PoisonError::into_inner).most = bytes;
+}
 
 /// A block with room for `words`, and not for many more. What is in it is left from earlier messages.
 pub fn take(words: usize) -> Option<Vec<u128>> {
@@ -37,7 +47,7 @@ pub fn give(block: Vec<u128>) {
 /// Lets go of all that is kept. True if that was anything.
 #[cold]
 pub fn empty() -> bool {
-    let kept = POOL.try_lock().map(|mut pool| std::mem::take(&mut pool.0)).unwrap_or_default();
+    let kept = POOL.try_lock().map(|mut pool| pool.take_all()).unwrap_or_default();
     !kept.is_empty()
 }
 
@@ -46,16 +56,28 @@ fn is_kept(words: usize) -> bool {
 }
 
 impl Pool {
+    const fn keeping(most: usize) -> Pool {
+        Pool { kept: Vec::new(), bytes: 0, most }
+    }
+
     fn take(&mut self, words: usize) -> Option<Vec<u128>> {
-        let index = self.0.iter().rposition(|block| (words..=words * 2).contains(&block.len()))?;
-        Some(self.0.swap_remove(index))
+        let index = self.kept.iter().rposition(|block| (words..=words * 2).contains(&block.len()))?;
+        let block = self.kept.swap_remove(index);
+        self.bytes -= block.len() * WORD;
+        Some(block)
     }
 
     fn give(&mut self, block: Vec<u128>) {
-        let words: usize = self.0.iter().map(Vec::len).sum();
-        if self.0.len() < KEPT && (words + block.len()) * WORD <= KEPT_BYTES {
-            self.0.push(block);
+        let bytes = self.bytes + block.len() * WORD;
+        if bytes <= self.most {
+            self.kept.push(block);
+            self.bytes = bytes;
         }
+    }
+
+    fn take_all(&mut self) -> Vec<Vec<u128>> {
+        self.bytes = 0;
+        std::mem::take(&mut self.kept)
     }
 }
 
@@ -65,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_block_comes_back_if_it_fits() {
-        let mut pool = Pool(Vec::new());
+        let mut pool = Pool::keeping(KEPT);
         assert!(pool.take(1000).is_none());
         pool.give(vec![7; 1000]);
         assert!(pool.take(1001).is_none(), "too small");
@@ -76,12 +98,22 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_limited() {
-        let mut pool = Pool(Vec::new());
-        (0..KEPT + 5).for_each(|_| pool.give(vec![0; SMALLEST / WORD]));
-        assert_eq!(pool.0.len(), KEPT);
-        let mut pool = Pool(Vec::new());
-        (0..5).for_each(|_| pool.give(vec![0; LARGEST / WORD]));
-        assert_eq!(pool.0.len(), KEPT_BYTES / LARGEST);
+        for most in [KEPT, 3 * KEPT] {
+            for size in [SMALLEST, LARGEST] {
+                let mut pool = Pool::keeping(most);
+                // Twice: what was taken out makes room.
+                for _ in 0..2 {
+                    (0..most / size + 5).for_each(|_| pool.give(vec![0; size / WORD]));
+                    assert_eq!(pool.kept.len(), most / size);
+                    assert_eq!(std::iter::from_fn(|| pool.take(size / WORD)).count(), most / size);
+                }
+            }
+        }
+        let mut pool = Pool::keeping(KEPT);
+        pool.give(vec![0; LARGEST / WORD]);
+        assert_eq!(pool.take_all().len(), 1);
+        (0..9).for_each(|_| pool.give(vec![0; LARGEST / WORD]));
+        assert_eq!(pool.kept.len(), KEPT / LARGEST, "nothing of what was let go of counts");
     }
 
     #[test]

@@ -33,6 +33,14 @@ pub trait Pipes {
     /// there is none, the pipe is gone.
     fn take(&mut self, pipe: PipeId, into: &mut Message<'_>) -> Option<bool>;
 
+    /// Sends a message that has no header, if nothing comes of it here but that it travels with others. Otherwise nothing is done, and
+    /// [`Pipes::transmit`] is to do it.
+    fn append(&mut self, pipe: PipeId, body: &[u8]) -> bool;
+
+    /// Copies the next message of a readable pipe to where it is wanted, if it fits there and yet another one waits behind it, so that
+    /// nothing comes of that. Its length; otherwise nothing is done, and [`Pipes::take`] is to do it.
+    fn take_bytes(&mut self, pipe: PipeId, room: &mut [u8]) -> Option<usize>;
+
     /// Closes a pipe which the protocol does not want.
     fn refuse(&mut self, pipe: PipeId);
 
@@ -165,6 +173,33 @@ impl SocketCore {
             self.given_back.retain(|(owner, _)| *owner != context);
         }
         self.sent(answer, size)
+    }
+
+    /// In the midst of a stream: sends these bytes along the route, if nothing comes of it but that they travel with others.
+    /// Otherwise nothing is done, and it is to be [sent](SocketCore::send).
+    #[inline(always)]
+    pub fn append(&mut self, body: &[u8], pipes: &mut impl Pipes) -> bool {
+        let Some(Routes { send: Some(pipe), .. }) = self.routes else { return false };
+        if !pipes.append(pipe, body) {
+            return false;
+        }
+        self.statistics.messages_sent += 1;
+        self.statistics.bytes_sent += body.len() as u64;
+        true
+    }
+
+    /// In the midst of a stream: copies what the route brings to where it is wanted, if more waits behind it, so that nothing comes of
+    /// it. Its length; otherwise nothing is done, and it is to be [received](SocketCore::recv).
+    #[inline(always)]
+    pub fn take_bytes(&mut self, room: &mut [u8], pipes: &mut impl Pipes) -> Option<usize> {
+        let Some(Routes { recv: Some(pipe), looks: false, .. }) = self.routes else { return None };
+        if !self.given_back.is_empty() {
+            return None;
+        }
+        let len = pipes.take_bytes(pipe, room)?;
+        self.statistics.messages_received += 1;
+        self.statistics.bytes_received += len as u64;
+        Some(len)
     }
 
     /// `ENOTSUP` if the protocol decides by what went before who gets a message.

@@ -238,6 +238,16 @@ impl PipeTable {
         }
     }
 
+    /// Has the peer of an inproc pipe told what changed here.
+    #[cold]
+    fn tell(&mut self, id: PipeId, ready: Ready) {
+        if let Some(Entry { pipe: Pipe::Inproc(pipe), .. }) = self.entries.get(id.0 as usize)
+            && let Some(peer) = pipe.peer()
+        {
+            self.work.push(Job::Tell(peer.clone(), ready));
+        }
+    }
+
     fn send_stream(&mut self, id: PipeId, message: &mut Message<'_>, again: bool) -> Flow {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
         let Pipe::Stream { pipe, polled, .. } = &mut entry.pipe else { return Flow::Full };
@@ -267,15 +277,17 @@ impl Pipes for PipeTable {
         match self.entries.get_mut(id.0 as usize).map(|entry| &mut entry.pipe) {
             Some(Pipe::Inproc(pipe)) => {
                 let (flow, tell) = pipe.send(message, again);
-                if tell && let Some(peer) = pipe.peer() {
-                    self.work.push(Job::Tell(peer.clone(), Ready { readable: true, ..Ready::default() }));
+                if tell {
+                    self.tell(id, Ready { readable: true, ..Ready::default() });
                 }
                 flow
             }
-            Some(Pipe::Stream { pipe, .. }) => match pipe.append(message, &self.coalescing) {
-                true => Flow::Open,
-                false => self.send_stream(id, message, again),
-            },
+            Some(Pipe::Stream { pipe, .. }) => {
+                match pipe.append(&message.header, message.body.bytes(), message.kind, &self.coalescing) {
+                    true => Flow::Open,
+                    false => self.send_stream(id, message, again),
+                }
+            }
             None => Flow::Full,
         }
     }
@@ -304,6 +316,43 @@ impl Pipes for PipeTable {
             self.changed.push(id);
         }
         Some(behind == Behind::Message)
+    }
+
+    #[inline(always)]
+    fn append(&mut self, id: PipeId, body: &[u8]) -> bool {
+        match self.entries.get_mut(id.0 as usize).map(|entry| &mut entry.pipe) {
+            Some(Pipe::Stream { pipe, .. }) => pipe.append(&[], body, 0, &self.coalescing),
+            Some(Pipe::Inproc(pipe)) => match pipe.append(body) {
+                Some(tell) => {
+                    if tell {
+                        self.tell(id, Ready { readable: true, ..Ready::default() });
+                    }
+                    true
+                }
+                None => false,
+            },
+            None => false,
+        }
+    }
+
+    #[inline(always)]
+    fn take_bytes(&mut self, id: PipeId, room: &mut [u8]) -> Option<usize> {
+        let entry = self.entries.get_mut(id.0 as usize)?;
+        if self.tells_peers || !entry.lifecycle.is_attached() {
+            return None;
+        }
+        let len = match &mut entry.pipe {
+            Pipe::Stream { pipe, .. } => pipe.take_bytes(room, self.max_size)?,
+            Pipe::Inproc(pipe) => {
+                let (len, writable) = pipe.take_bytes(room)?;
+                if writable {
+                    self.tell(id, Ready { writable: true, ..Ready::default() });
+                }
+                len
+            }
+        };
+        self.coalescing.received();
+        Some(len)
     }
 
     fn refuse(&mut self, id: PipeId) {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::core::options::Options;
 use crate::core::socket::Progress;
-use crate::core::{ContextId, Error, Message, Result};
+use crate::core::{Body, ContextId, Error, Message, Result};
 use crate::reactor::WaitMode;
 use crate::reactor::parker::Parker;
 
@@ -29,6 +29,12 @@ impl EngineSocket {
     /// `ENOTSUP`, `EAGAIN`, `ETIMEDOUT`, `EINTR`, `EBADF`, `EFSM`, `EINVAL` (nanomsg-api.md 2.5).
     pub fn send(&self, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         self.send_in(ContextId::SOCKET, message, wait)
+    }
+
+    /// As [`EngineSocket::send`], of a message without a header that stays the caller's: in the midst of a stream, no message is made.
+    #[inline]
+    pub fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<usize> {
+        self.send_bytes_in(ContextId::SOCKET, body, wait)
     }
 
     /// As [`EngineSocket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
@@ -75,6 +81,18 @@ impl Context {
         self.socket().send_in(self.id(), message, wait)
     }
 
+    /// As [`EngineSocket::send_bytes`].
+    #[inline]
+    pub fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<usize> {
+        self.socket().send_bytes_in(self.id(), body, wait)
+    }
+
+    /// As [`EngineSocket::recv`], into the caller's buffer; what does not fit is dropped. Gives the length of the whole message.
+    #[inline]
+    pub fn recv_bytes(&self, room: &mut [u8], wait: Wait) -> Result<usize> {
+        self.socket().recv_bytes_in(self.id(), room, wait)
+    }
+
     /// As [`EngineSocket::send_to`]. Contexts of their own do not: `ENOTSUP`.
     pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         self.socket().send_to(pipe, message, wait)
@@ -100,11 +118,68 @@ impl Context {
 
 /// A context's, which is 0 for the socket itself.
 impl EngineSocket {
+    #[inline(always)]
+    fn send_bytes_in(&self, context: ContextId, body: &[u8], wait: Wait) -> Result<usize> {
+        let mut guard = self.lock();
+        if context == ContextId::SOCKET && guard.append(body) {
+            guard.finish_unchanged();
+            return Ok(body.len());
+        }
+        self.send_locked(guard, context, &mut Message::new(Body::Borrowed(body)), wait)
+    }
+
+    #[inline(always)]
+    fn recv_bytes_in(&self, context: ContextId, room: &mut [u8], wait: Wait) -> Result<usize> {
+        let mut guard = self.lock();
+        if context == ContextId::SOCKET
+            && let Some(len) = guard.take_bytes(room)
+        {
+            guard.finish_unchanged();
+            return Ok(len);
+        }
+        self.recv_bytes_locked(guard, context, room, wait)
+    }
+
+    #[inline(never)]
+    fn recv_bytes_locked(
+        &self,
+        guard: SocketGuard<'_>,
+        context: ContextId,
+        room: &mut [u8],
+        wait: Wait,
+    ) -> Result<usize> {
+        let mut message = Message::new(Body::Placed { room: &mut *room, len: 0 });
+        self.recv_locked(guard, context, &mut message, wait)?;
+        let full = message.body.len();
+        if !matches!(message.body, Body::Placed { .. }) {
+            // It is not there, so this moves it.
+            let body = message.body.into_static()?;
+            let len = full.min(room.len());
+            room[..len].copy_from_slice(&body.bytes()[..len]);
+        }
+        Ok(full)
+    }
+
     fn send_in(&self, context: ContextId, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
+        self.send_locked(self.lock(), context, message, wait)
+    }
+
+    fn recv_in(&self, context: ContextId, into: &mut Message<'_>, wait: Wait) -> Result<()> {
+        self.recv_locked(self.lock(), context, into, wait)
+    }
+
+    #[inline(never)]
+    fn send_locked(
+        &self,
+        mut guard: SocketGuard<'_>,
+        context: ContextId,
+        message: &mut Message<'_>,
+        wait: Wait,
+    ) -> Result<usize> {
         if !self.kind().can_send {
+            guard.finish();
             return Err(Error::NOT_SUPPORTED);
         }
-        let mut guard = self.lock();
         let outcome = match guard.send(context, message) {
             Progress::Done(size) => Ok(size),
             Progress::Failed(error) => Err(error),
@@ -116,11 +191,17 @@ impl EngineSocket {
         outcome
     }
 
-    fn recv_in(&self, context: ContextId, into: &mut Message<'_>, wait: Wait) -> Result<()> {
+    fn recv_locked(
+        &self,
+        mut guard: SocketGuard<'_>,
+        context: ContextId,
+        into: &mut Message<'_>,
+        wait: Wait,
+    ) -> Result<()> {
         if !self.kind().can_recv {
+            guard.finish();
             return Err(Error::NOT_SUPPORTED);
         }
-        let mut guard = self.lock();
         let outcome = match guard.recv(context, into) {
             Progress::Done(()) => Ok(()),
             Progress::Failed(error) => Err(error),
@@ -175,6 +256,18 @@ impl EngineSocket {
 
 /// One try of each.
 impl SocketState {
+    /// As [`SocketCore::append`](crate::core::SocketCore::append).
+    #[inline(always)]
+    fn append(&mut self, body: &[u8]) -> bool {
+        self.is_open() && self.core.append(body, &mut self.pipes)
+    }
+
+    /// As [`SocketCore::take_bytes`](crate::core::SocketCore::take_bytes).
+    #[inline(always)]
+    fn take_bytes(&mut self, room: &mut [u8]) -> Option<usize> {
+        if self.is_open() { self.core.take_bytes(room, &mut self.pipes) } else { None }
+    }
+
     /// What a send comes to now; a socket, or a context, that is being closed fails it.
     #[inline(always)]
     pub fn send(&mut self, context: ContextId, message: &mut Message<'_>) -> Progress<usize> {

@@ -235,6 +235,33 @@ impl<T: Send> Consumer<T> {
     }
 }
 
+impl<T: Send> Consumer<T> {
+    /// Copies the next record to where it is wanted, if it is bytes with this tag, fits there, and another record is behind it. Their
+    /// number; otherwise nothing is done.
+    #[inline(always)]
+    pub fn take_bytes(&mut self, tag: u16, room: &mut [u8]) -> Option<usize> {
+        // SAFETY: the consumer's place is ours by `&mut self`.
+        let place = unsafe { &mut *self.shared.consumer.0.get() };
+        if place.seen - place.count < 2 {
+            place.seen = self.shared.put.0.load(Ordering::SeqCst);
+        }
+        if place.seen - place.count < 2 || place.block.is_null() {
+            return None;
+        }
+        // SAFETY: a record that is counted was written before; in front of it, or of a word that it is elsewhere, is this place.
+        let head = unsafe { place.pointer().cast::<RecordHead>().read() };
+        let room = room.get_mut(..head.len as usize)?;
+        if head.kind != RecordKind::Bytes || head.tag != tag {
+            return None;
+        }
+        // SAFETY: the bytes are behind the head, and not the caller's.
+        unsafe { ptr::copy_nonoverlapping(place.pointer().add(HEAD), room.as_mut_ptr(), room.len()) };
+        place.at += HEAD + room.len().next_multiple_of(ALIGN);
+        place.count += 1;
+        Some(room.len())
+    }
+}
+
 impl QueueEnd {
     /// Bytes left in the block.
     #[inline]

@@ -1,10 +1,48 @@
 //! How whole messages are laid on a byte stream.
 
+use std::ops::Deref;
+
 use smallvec::SmallVec;
 
-/// A few bytes that go in front of something.
-pub type Bytes = SmallVec<[u8; BYTES]>;
-const BYTES: usize = 24;
+/// A few bytes that are said before all messages.
+pub type Bytes = SmallVec<[u8; 24]>;
+
+/// The few bytes that go in front of a message.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct PrefixBytes {
+    bytes: [u8; PrefixBytes::ROOM],
+    len: usize,
+}
+
+impl PrefixBytes {
+    /// No prefix is longer.
+    pub const ROOM: usize = 16;
+
+    /// The first so many of these.
+    pub fn of<const N: usize>(bytes: [u8; N]) -> PrefixBytes {
+        const { assert!(N <= PrefixBytes::ROOM) };
+        let mut prefix = PrefixBytes { len: N, ..PrefixBytes::default() };
+        prefix.bytes[..N].copy_from_slice(&bytes);
+        prefix
+    }
+
+    /// Copies them to the beginning of `room`, where at least [`PrefixBytes::ROOM`] bytes are: all are stored there, which takes no call.
+    #[inline(always)]
+    pub fn store(&self, room: &mut [u8]) {
+        if let Some(room) = room.first_chunk_mut() {
+            *room = self.bytes;
+        }
+    }
+}
+
+impl Deref for PrefixBytes {
+    type Target = [u8];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
 
 /// What the bytes so far say.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +64,7 @@ pub trait Framing: Send + Sync + std::fmt::Debug {
     fn parse_greeting(&self, bytes: &[u8]) -> Parsed<u16>;
 
     /// What precedes a message.
-    fn prefix(&self, of: Prefix) -> Bytes;
+    fn prefix(&self, of: Prefix) -> PrefixBytes;
 
     /// What the prefix that starts here says.
     fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix>;
@@ -66,7 +104,7 @@ impl Framing for Language {
     }
 
     #[inline]
-    fn prefix(&self, of: Prefix) -> Bytes {
+    fn prefix(&self, of: Prefix) -> PrefixBytes {
         match self {
             Language::Sp(sp) => sp.prefix(of),
             Language::Other(framing) => framing.prefix(of),
@@ -130,11 +168,18 @@ impl Framing for Sp {
     }
 
     #[inline]
-    fn prefix(&self, of: Prefix) -> Bytes {
-        let front = usize::from(self.type_byte);
-        let mut bytes = [IN_BAND; BYTES];
-        bytes[front..front + LENGTH].copy_from_slice(&of.len.to_be_bytes());
-        Bytes::from_buf_and_len(bytes, front + LENGTH)
+    fn prefix(&self, of: Prefix) -> PrefixBytes {
+        let len = of.len.to_be_bytes();
+        let mut bytes = PrefixBytes::default();
+        // Of a size that is known beforehand each is a store or two.
+        if self.type_byte {
+            bytes.bytes[0] = IN_BAND;
+            bytes.bytes[1..=LENGTH].copy_from_slice(&len);
+        } else {
+            bytes.bytes[..LENGTH].copy_from_slice(&len);
+        }
+        bytes.len = usize::from(self.type_byte) + LENGTH;
+        bytes
     }
 
     #[inline]

@@ -170,6 +170,21 @@ impl Inbox {
         }
     }
 
+    /// Copies the small message that [`Inbox::parse`] found whole to where it is wanted, and finds the next one whole: otherwise nothing is done.
+    #[inline(always)]
+    pub fn take_bytes(&mut self, room: &mut [u8], framing: &Language, max: Option<u64>) -> Option<usize> {
+        let (Front::Small(len), Some(block)) = (self.front, &self.block) else { return None };
+        let (message, rest) = block.bytes().get(self.start..self.end)?.split_at_checked(len)?;
+        let Parsed::Whole { used, value: Prefix { len: next, kind } } = framing.parse_prefix(rest) else { return None };
+        if next > (rest.len() - used) as u64 || max.is_some_and(|max| next > max) {
+            return None;
+        }
+        room.get_mut(..len)?.copy_from_slice(message);
+        self.start += len + used;
+        (self.front, self.kind, self.large) = (Front::Small(next as usize), kind, false);
+        Some(len)
+    }
+
     fn take_large(&mut self) -> Body<'static> {
         self.front = Front::Unknown;
         let Some(Large { mut chunk, total, .. }) = self.chunk.take() else { return Body::default() };

@@ -141,8 +141,7 @@ impl InprocPipe {
         if out.put(lane, message, again).is_err() {
             return (Flow::NoMemory, false);
         }
-        lane.sent.0[0].store(before[1] + size, Ordering::Relaxed);
-        let told = lane.idle.0.load(Ordering::SeqCst) != 0 && lane.idle.0.swap(0, Ordering::AcqRel) != 0;
+        let told = lane.counts(before[1] + size);
         let flow = if is_room || out.finds_room(lane, before, size) { Flow::Open } else { Flow::Full };
         (flow, told)
     }
@@ -158,6 +157,29 @@ impl InprocPipe {
         }
         let writable = self.incoming.handed_out(lane, size as u64);
         (Some(self.incoming.behind(lane)), writable)
+    }
+
+    /// Puts bytes that have no header into the peer's queue, if they are few and there is room for them: otherwise `None`, and nothing is
+    /// done. Says that the peer must be told.
+    #[inline(always)]
+    pub fn append(&mut self, body: &[u8]) -> Option<bool> {
+        let lane = &self.link.lanes[1 - self.end];
+        let out = &mut self.outgoing;
+        let (before, size) = (out.sent(lane), body.len() as u64);
+        let is_open = !lane.abandoned.load(Ordering::Acquire) && lane.parked.0.load(Ordering::Acquire) == 0;
+        if !is_open || body.len() > INLINE || !out.fits(lane, before, size) {
+            return None;
+        }
+        out.queue.put_bytes(0, [&[], body]).ok()?;
+        Some(lane.counts(before[1] + size))
+    }
+
+    /// Copies the next message to where it is wanted, if it is a small one without a header, fits there, and another one is behind it:
+    /// otherwise `None`, and nothing is done. Its length, and whether the peer became writable by that, and must be told.
+    #[inline(always)]
+    pub fn take_bytes(&mut self, room: &mut [u8]) -> Option<(usize, bool)> {
+        let len = self.incoming.queue.take_bytes(0, room)?;
+        Some((len, self.incoming.handed_out(&self.link.lanes[self.end], len as u64)))
     }
 
     /// What it has carried.
@@ -360,6 +382,13 @@ impl Lane {
             abandoned: AtomicBool::new(false),
             sent: OwnLine::default(),
         }
+    }
+
+    /// A message has been put in: so many bytes are sent now. Must the receiver be told?
+    #[inline]
+    fn counts(&self, sent: u64) -> bool {
+        self.sent.0[0].store(sent, Ordering::Relaxed);
+        self.idle.0.load(Ordering::SeqCst) != 0 && self.idle.0.swap(0, Ordering::AcqRel) != 0
     }
 
     /// There is room for the message sent as this one. False: the other side was first to say so.

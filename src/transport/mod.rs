@@ -5,6 +5,7 @@ pub mod abstract_name;
 pub mod accepting;
 pub mod blocks;
 pub mod coalescing;
+pub mod coalescing_buffer;
 pub mod fd;
 #[cfg(any(feature = "tls", feature = "qi"))]
 pub mod files;

@@ -14,6 +14,8 @@ use crate::core::message::SMALL;
 use crate::core::{Body, Chunk, Error, Message, Result};
 use crate::sys::memory::unfilled_words;
 
+use super::coalescing_buffer::CoalescingBuffer;
+use super::framing::PrefixBytes;
 use super::stream::Stream;
 
 /// Messages up to this size are copied into the coalescing buffer.
@@ -24,7 +26,7 @@ pub const COALESCED: usize = SMALL;
 pub const BUFFER: usize = 65_000;
 
 /// Size of a coalescing buffer: the message with which it is time fits as well.
-const CAPACITY: usize = BUFFER + COALESCED;
+const CAPACITY: usize = BUFFER + COALESCED + PrefixBytes::ROOM;
 
 /// Coalescing buffers kept while a stream lasts: one is appended to while others are written.
 const SPARES: usize = 3;
@@ -42,7 +44,7 @@ const TURN: usize = 1024 * 1024;
 pub struct Outbox {
     queue: VecDeque<Segment>,
     /// The coalescing buffer to which messages are appended, behind the queue.
-    tail: Vec<u8>,
+    tail: CoalescingBuffer,
     /// Bytes in queue and tail and in the flush under way.
     pending: usize,
     /// Bytes that the stream has taken so far.
@@ -52,7 +54,7 @@ pub struct Outbox {
     spare: Spare,
 }
 
-type Spare = SmallVec<[Vec<u8>; 1]>;
+type Spare = SmallVec<[CoalescingBuffer; 1]>;
 
 #[derive(Debug)]
 struct Segment {
@@ -63,7 +65,7 @@ struct Segment {
 
 #[derive(Debug)]
 enum SegmentData {
-    Coalesced(Vec<u8>),
+    Coalesced(CoalescingBuffer),
     Body(Body<'static>),
 }
 
@@ -122,18 +124,13 @@ impl Outbox {
         self.flushing
     }
 
-    /// Appends a small message with what goes in front of it, if the coalescing buffer has room for it.
-    #[inline]
-    pub fn append(&mut self, prefix: &[u8], message: &Message<'_>) -> bool {
-        let total = prefix.len() + message.len();
-        if total > COALESCED || self.tail.capacity() - self.tail.len() < total {
+    /// Appends a small message, its header and its body, with what goes in front of it, if the coalescing buffer has room for it.
+    #[inline(always)]
+    pub fn append(&mut self, prefix: &PrefixBytes, header: &[u8], body: &[u8]) -> bool {
+        let total = prefix.len() + header.len() + body.len();
+        if total > COALESCED || !self.tail.append(prefix, header, body) {
             return false;
         }
-        self.tail.extend_from_slice(prefix);
-        if !message.header.is_empty() {
-            self.tail.extend_from_slice(&message.header);
-        }
-        self.tail.extend_from_slice(message.body.bytes());
         self.pending += total;
         true
     }
@@ -141,24 +138,30 @@ impl Outbox {
     /// Appends a message with what goes in front of it. If it is needed `again`, it stays as it is; otherwise a large
     /// body is taken out of it.
     #[inline]
-    pub fn push(&mut self, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepted {
+    pub fn push(&mut self, prefix: &PrefixBytes, message: &mut Message<'_>, again: bool) -> Accepted {
         let total = prefix.len() + message.len();
         if total > COALESCED {
             let room = self.room_for(prefix, message)?;
             return Ok(self.push_large(prefix, message, again, 0, room)?);
         }
-        if !self.append(prefix, message) {
-            self.new_tail(total)?;
-            self.append(prefix, message);
+        if !self.append(prefix, &message.header, message.body.bytes()) {
+            self.new_tail(total + PrefixBytes::ROOM)?;
+            self.append(prefix, &message.header, message.body.bytes());
         }
         Ok(())
     }
 
     /// Writes a message at once, nothing being pending; what the kernel does not take is kept.
-    pub fn write(&mut self, stream: &dyn Stream, prefix: &[u8], message: &mut Message<'_>, again: bool) -> Accepted {
+    pub fn write(
+        &mut self,
+        stream: &dyn Stream,
+        prefix: &PrefixBytes,
+        message: &mut Message<'_>,
+        again: bool,
+    ) -> Accepted {
         let total = prefix.len() + message.len();
         let room = if total > COALESCED { self.room_for(prefix, message)? } else { None };
-        let parts = [prefix, &message.header, message.body.bytes()];
+        let parts: [&[u8]; 3] = [prefix, &message.header, message.body.bytes()];
         let outcome = if total <= ONE_PIECE {
             let mut whole = SmallVec::<[u8; ONE_PIECE]>::new();
             parts.into_iter().for_each(|part| whole.extend_from_slice(part));
@@ -184,7 +187,7 @@ impl Outbox {
 
     /// Makes sure that a large message can be kept, without changing anything: room for a head of its own, and a chunk for a body
     /// that is the caller's.
-    fn room_for(&mut self, prefix: &[u8], message: &Message<'_>) -> Result<Option<Chunk>> {
+    fn room_for(&mut self, prefix: &PrefixBytes, message: &Message<'_>) -> Result<Option<Chunk>> {
         let head = prefix.len() + message.header.len();
         if self.tail.capacity() - self.tail.len() < head {
             self.new_tail(head)?;
@@ -222,7 +225,7 @@ impl Outbox {
     pub fn relax(&mut self) {
         self.spare = Spare::new();
         if self.tail.is_empty() {
-            self.tail = Vec::new();
+            self.tail = CoalescingBuffer::default();
         }
     }
 
@@ -238,7 +241,7 @@ impl Outbox {
     /// Keeps what is left of a message of which `written` bytes have been written.
     fn push_rest(
         &mut self,
-        prefix: &[u8],
+        prefix: &PrefixBytes,
         message: &mut Message<'_>,
         again: bool,
         written: usize,
@@ -249,7 +252,7 @@ impl Outbox {
         }
         self.push(prefix, message, again)?;
         // Nothing was pending, so this is all there is.
-        self.tail.drain(..written);
+        self.tail.drop_front(written);
         self.pending -= written;
         Ok(())
     }
@@ -257,7 +260,7 @@ impl Outbox {
     /// `room` is what [`Outbox::room_for`] gave.
     fn push_large(
         &mut self,
-        prefix: &[u8],
+        prefix: &PrefixBytes,
         message: &mut Message<'_>,
         again: bool,
         written: usize,
@@ -277,8 +280,8 @@ impl Outbox {
             _ => (std::mem::take(&mut message.body).into_static()?, done),
         };
         let mut skip = written;
-        for part in [prefix, &message.header] {
-            self.tail.extend_from_slice(&part[skip.min(part.len())..]);
+        for part in [&**prefix, &message.header] {
+            self.tail.extend(&part[skip.min(part.len())..]);
             skip = skip.saturating_sub(part.len());
         }
         self.seal();
@@ -300,11 +303,10 @@ impl Outbox {
     #[cold]
     fn new_tail(&mut self, least: usize) -> Result<()> {
         let spare = if least <= CAPACITY { self.spare.pop() } else { None };
-        let mut fresh = spare.unwrap_or_default();
-        let sizes = [CAPACITY.max(least), least];
-        if !sizes.iter().any(|size| fresh.try_reserve_exact(*size).is_ok()) {
-            return Err(Error::NO_MEMORY);
-        }
+        let fresh = match spare {
+            Some(spare) => spare,
+            None => CoalescingBuffer::of(CAPACITY.max(least)).or_else(|_| CoalescingBuffer::of(least))?,
+        };
         self.seal();
         self.tail = fresh;
         Ok(())
@@ -345,10 +347,10 @@ impl Batch {
             if segment.len() > 0 {
                 return;
             }
-            if let Some(Segment { data: SegmentData::Coalesced(mut bytes), .. }) = self.segments.pop_front() {
-                bytes.clear();
-                if bytes.capacity() >= CAPACITY {
-                    self.spare.push(bytes);
+            if let Some(Segment { data: SegmentData::Coalesced(mut buffer), .. }) = self.segments.pop_front() {
+                buffer.clear();
+                if buffer.capacity() >= CAPACITY {
+                    self.spare.push(buffer);
                 }
             }
         }
@@ -358,7 +360,7 @@ impl Batch {
 impl Segment {
     fn rest(&self) -> &[u8] {
         match &self.data {
-            SegmentData::Coalesced(bytes) => &bytes[self.done..],
+            SegmentData::Coalesced(buffer) => &buffer.bytes()[self.done..],
             SegmentData::Body(body) => &body.bytes()[self.done..],
         }
     }

@@ -23,7 +23,7 @@ use crate::core::{Error, Message, Result};
 use super::blocks::Blocks;
 use super::coalescing::counters::WriteCounters;
 use super::coalescing::{Coalescing, Flusher};
-use super::framing::{Bytes, Framing, Language, Parsed, Prefix};
+use super::framing::{Framing, Language, Parsed, Prefix};
 use super::inbox::{Fill, Inbox};
 use super::outbox::Batch;
 use super::stream::Stream;
@@ -205,10 +205,15 @@ impl StreamPipe {
         Ok(())
     }
 
-    /// Sends a message in the midst of a stream, if nothing comes of that but that it waits with others. Otherwise nothing is done.
-    #[inline]
-    pub fn append(&mut self, message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        if !self.is_active() || !self.writing.append(&self.prefix(message), message, coalescing) {
+    /// Sends a header and a body in the midst of a stream, framed as is usual, if nothing comes of that but that they wait with others.
+    /// Otherwise nothing is done.
+    #[inline(always)]
+    pub fn append(&mut self, header: &[u8], body: &[u8], kind: u8, coalescing: &Coalescing) -> bool {
+        if !self.is_active() {
+            return false;
+        }
+        let prefix = self.framing.prefix(Prefix { len: (header.len() + body.len()) as u64, kind });
+        if !self.writing.append(&prefix, header, body, coalescing) {
             return false;
         }
         self.sent += 1;
@@ -221,15 +226,10 @@ impl StreamPipe {
         if !self.is_active() {
             return (Flow::Full, Flusher::Nobody);
         }
-        let prefix = self.prefix(message);
+        let prefix = self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind });
         let (flow, flusher) = self.writing.send(&*self.stream, &prefix, (message, again), coalescing);
         self.sent += u64::from(flow != Flow::NoMemory);
         (flow, flusher)
-    }
-
-    #[inline]
-    fn prefix(&self, message: &Message<'_>) -> Bytes {
-        self.framing.prefix(Prefix { len: message.len() as u64, kind: message.kind })
     }
 
     /// Puts the next whole message into `into` if there is one, and tells what there is behind it.
@@ -245,6 +245,18 @@ impl StreamPipe {
             Ok(true) => Some(Behind::Message),
             incomplete => Some(self.look_behind(incomplete.err(), context)),
         }
+    }
+
+    /// Copies the next whole message to where it is wanted, if it fits there and another whole one is behind it: nothing comes of
+    /// that. Its length; otherwise nothing is done.
+    #[inline(always)]
+    pub fn take_bytes(&mut self, room: &mut [u8], max_size: Option<u64>) -> Option<usize> {
+        if !self.is_readable() {
+            return None;
+        }
+        let len = self.inbox.take_bytes(room, &self.framing, max_size)?;
+        self.received += 1;
+        Some(len)
     }
 
     /// All that had been read is taken, but for the beginning of a message, or for what is no message.

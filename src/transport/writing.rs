@@ -13,10 +13,11 @@
 //! appended ([`BackgroundFlush`]), which it does on and on while a stream lasts.
 
 use crate::core::socket::Flow;
-use crate::core::{Error, Message};
+use crate::core::{Body, Error, Message};
 
 use super::coalescing::counters::WriteCounters;
 use super::coalescing::{Coalescing, Flusher, flusher};
+use super::framing::PrefixBytes;
 use super::outbox::{BUFFER, Batch, COALESCED, Outbox, SendFailure};
 use super::stream::Stream;
 
@@ -82,15 +83,15 @@ pub struct Writing {
 impl Writing {
     /// Writes what precedes all messages.
     pub fn greet(&mut self, stream: &dyn Stream, greeting: &[u8]) -> Result<(), SendFailure> {
-        self.outbox.write(stream, greeting, &mut Message::default(), false)?;
+        self.outbox.write(stream, &PrefixBytes::default(), &mut Message::new(Body::Borrowed(greeting)), false)?;
         self.state = self.after_write();
         Ok(())
     }
 
     /// In the midst of a stream: appends the message to those that wait, if nothing else comes of it. Otherwise it is to be sent.
-    #[inline]
-    pub fn append(&mut self, prefix: &[u8], message: &Message<'_>, coalescing: &Coalescing) -> bool {
-        let (total, pending) = (prefix.len() + message.len(), self.outbox.pending());
+    #[inline(always)]
+    pub fn append(&mut self, prefix: &PrefixBytes, header: &[u8], body: &[u8], coalescing: &Coalescing) -> bool {
+        let (total, pending) = (prefix.len() + header.len() + body.len(), self.outbox.pending());
         // Another one like it must fit as well.
         let next = pending + 2 * total;
         let goes_on = match self.state {
@@ -100,7 +101,7 @@ impl Writing {
         };
         let has_room = matches!(self.room, KernelRoom::Granted(granted) if next <= granted);
         let is_all = goes_on && pending > 0 && has_room;
-        if !is_all || coalescing.writes_through() || !self.outbox.append(prefix, message) {
+        if !is_all || coalescing.writes_through() || !self.outbox.append(prefix, header, body) {
             return false;
         }
         if let Some(counters) = &self.counters {
@@ -114,7 +115,7 @@ impl Writing {
     pub fn send(
         &mut self,
         stream: &dyn Stream,
-        prefix: &[u8],
+        prefix: &PrefixBytes,
         (message, again): (&mut Message<'_>, bool),
         coalescing: &mut Coalescing,
     ) -> (Flow, Flusher) {
@@ -133,6 +134,7 @@ impl Writing {
             let outcome = self.outbox.write(stream, prefix, message, again);
             self.state = self.after_write();
             self.room = KernelRoom::Granted(0);
+            coalescing.wrote_one();
             outcome
         };
         match outcome {

@@ -72,7 +72,11 @@ impl Socket {
         while !state.writable {
             state = self.changed.wait(state).unwrap();
         }
-        let (flow, told) = state.pipe.send(&mut Message::copy_of(&[body]).unwrap(), false);
+        // As a socket does: first what nothing comes of.
+        let (flow, told) = match state.pipe.append(&[body]) {
+            Some(told) => (Flow::Open, told),
+            None => state.pipe.send(&mut Message::copy_of(&[body]).unwrap(), false),
+        };
         state.writable = flow == Flow::Open;
         let peer = state.pipe.peer().filter(|_| told).cloned();
         drop(state);
@@ -88,13 +92,16 @@ impl Socket {
             }
             state = self.changed.wait(state).unwrap();
         }
-        let mut message = Message::default();
-        let (behind, writable) = state.pipe.take(&mut message);
+        let (mut body, mut message) = ([0], Message::default());
+        let (behind, writable) = match state.pipe.take_bytes(&mut body) {
+            Some((_, writable)) => (Some(Behind::Message), writable),
+            None => state.pipe.take(&mut message),
+        };
         state.readable = behind == Some(Behind::Message);
         let peer = state.pipe.peer().filter(|_| writable).cloned();
         drop(state);
         tell(peer, Ready { writable: true, ..Ready::default() });
-        behind.map(|_| message.body.bytes()[0])
+        behind.map(|_| message.body.bytes().first().copied().unwrap_or(body[0]))
     }
 
     fn leave(&self) {

@@ -85,9 +85,38 @@ static void exceptions_reach_who_awaits() {
     CHECK(loop.run(survive(loop, server)) == 1);
 }
 
+static mr::task<> flood(mr::poll_loop& loop, mr::pub& to, const bool& enough) {
+    while (!enough) co_await mr::send(loop, to, "x");
+}
+
+static mr::task<> note(mr::poll_loop& loop, mr::pair& from, bool& noted) {
+    co_await mr::recv(loop, from);
+    noted = true;
+}
+
+/// What need not wait lets the others go on all the same.
+static void nobody_keeps_the_loop() {
+    const std::string address = fresh_address();
+    mr::pub to;
+    mr::pair left, right;
+    left.bind(address);
+    right.connect(address);
+    mr::poll_loop loop;
+    bool noted = false;
+    loop.spawn(note(loop, left, noted));
+    right.send("here");
+    loop.run(flood(loop, to, noted));
+    CHECK(noted);
+    // Destroyed while it waits for its turn.
+    const bool never = false;
+    mr::task<> work = flood(loop, to, never);
+    work.start();
+}
+
 int main() {
     both_ends_in_one_thread();
     cancelling_loses_nothing();
     exceptions_reach_who_awaits();
+    nobody_keeps_the_loop();
     return 0;
 }

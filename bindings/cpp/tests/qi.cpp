@@ -3,7 +3,9 @@
 
 #include <millrace/qi.hpp>
 
+#include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 
@@ -155,6 +157,60 @@ static void signals_and_properties(const qi::proxy& service, const qi::object& o
     CHECK(service.property<int>("speed") == 3);
 }
 
+/// When the watcher is gone nothing of its function runs any more, so what that uses may go.
+static void a_watcher_ends_with_its_last_call(const qi::proxy& service, const qi::object& object) {
+    std::atomic<int> state{0};
+    std::thread later;
+    {
+        auto watching = service.watch("happened", [&](std::string, int) {
+            state = 1;
+            while (state == 1) std::this_thread::yield();
+            state = 3;
+        });
+        object.emit("happened", "it", 1);
+        while (state == 0) std::this_thread::yield();
+        later = std::thread([&] {
+            // By now the other thread waits in the destructor, if it is not slow.
+            std::this_thread::sleep_for(20ms);
+            state = 2;
+        });
+    }
+    CHECK(state == 3);
+    later.join();
+    // By its own function.
+    std::optional<qi::watcher> own;
+    std::atomic<bool> told{false}, made{false};
+    own.emplace(service.watch("happened", [&](std::string, int) {
+        while (!made) std::this_thread::yield();
+        own.reset();
+        told = true;
+    }));
+    made = true;
+    object.emit("happened", "it", 2);
+    while (!told) std::this_thread::yield();
+}
+
+static int twice(int n) noexcept { return 2 * n; }
+
+static void descriptions(qi::server& server) {
+    qi::builder used;
+    used.method("twice", twice);
+    // Neither must be copyable.
+    used.property("odd", 1, [kept = std::make_unique<int>(2)](int to) {
+        if (to % *kept == 0) throw std::invalid_argument("even");
+    });
+    qi::builder moved = std::move(used);
+    const qi::object object = moved.build();
+    CHECK_THROWS(moved.method("late", [] {}), std::errc::bad_file_descriptor);
+    CHECK_THROWS(used.method("late", [] {}), std::errc::bad_file_descriptor);
+    server.add("Described", object);
+    const qi::session session(server.address());
+    const qi::proxy service = session.service("Described");
+    CHECK(service.call<int>("twice", 4) == 8);
+    CHECK_THROWS(service.set("odd", 2), std::errc::protocol_error);
+    const auto watching = service.watch("odd", [kept = std::make_unique<int>(0)](int) {});
+}
+
 static void a_provider(const std::string& directory) {
     qi::provider provider(directory, {"tcp://127.0.0.1:0"});
     const qi::object object = calculator();
@@ -162,7 +218,10 @@ static void a_provider(const std::string& directory) {
     const qi::session session(directory);
     CHECK(session.service("Elsewhere").call<int>("add", 20, 22) == 42);
     provider.remove("Elsewhere");
-    CHECK_THROWS(session.service("Elsewhere"), std::errc::host_unreachable);
+    // The directory tells the session by an event, which takes its time.
+    std::error_code code;
+    while (!code) session.service(code, "Elsewhere");
+    CHECK(code == std::errc::host_unreachable);
 }
 
 static void credentials() {
@@ -187,11 +246,13 @@ static void everything() {
         calls(service);
         objects_as_arguments(service);
         signals_and_properties(service, object);
+        a_watcher_ends_with_its_last_call(service, object);
         bool listed = false;
         for (const auto& info : session.services()) listed |= info.name == "Calculator" && info.id == id;
         CHECK(listed);
         CHECK(object.statistics().handled > 100 && server.statistics().connections > 0);
     }
+    descriptions(server);
     a_provider(server.address());
     credentials();
     server.remove(id);

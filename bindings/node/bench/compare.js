@@ -71,6 +71,8 @@ const ROWS = {
   'round trip, 1 MiB, buffers of 4 MiB (µs)': { kind: 'pingpong', size: 1 << 20, count: 300, buffers: 4 << 20 },
   'one way, 64 B (messages/s)': { kind: 'oneway', size: 64, count: 200000 },
   'one way, 64 B, lists of 1000 (messages/s)': { kind: 'batches', size: 64, count: 500000 },
+  'one way, 64 KiB (messages/s)': { kind: 'oneway', size: 1 << 16, count: 10000 },
+  'one way, 64 KiB, buffers of 4 MiB (messages/s)': { kind: 'oneway', size: 1 << 16, count: 10000, buffers: 4 << 20 },
   'one way, 1 MiB (messages/s)': { kind: 'oneway', size: 1 << 20, count: 1000 },
   'one way, 1 MiB, buffers of 4 MiB (messages/s)': { kind: 'oneway', size: 1 << 20, count: 1000, buffers: 4 << 20 },
 };

@@ -52,7 +52,7 @@ function aborted(signal) {
   return error;
 }
 
-const { EAGAIN, ETIMEDOUT, EBADF } = constants.errno;
+const { EAGAIN, ETIMEDOUT, EBADF, ENOTCONN } = constants.errno;
 const EFSM = 156384712 + 54;
 
-module.exports = { MillraceError, name, busError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, EFSM };
+module.exports = { MillraceError, name, busError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, ENOTCONN, EFSM };

@@ -96,14 +96,22 @@ function operation(start) {
   });
 }
 
-// Operations that end at once one after the other would never let the event loop turn: after so many, one waits for a turn.
+// Operations that end at once one after the other would never let the event loop turn: after so many, one waits for a turn. Large
+// messages count more, since Node gives back the memory of Buffers that were collected when the loop turns.
 const PATIENCE = 256;
+const COUNTED = 64 * 1024;
 let atOnce = 0;
 let turn = null;
 
+/** For how many results one counts that has so many bytes. */
+function weight(bytes) {
+  return 1 + Math.floor(bytes / COUNTED);
+}
+
 /** Null, or a promise of the event loop's next turn for who has had many results without one. */
-function turnDue() {
-  if (++atOnce < PATIENCE) return null;
+function turnDue(bytes = 0) {
+  atOnce += weight(bytes);
+  if (atOnce < PATIENCE) return null;
   turn ??= new Promise((resolve) => {
     setImmediate(() => {
       atOnce = 0;
@@ -114,4 +122,4 @@ function turnDue() {
   return turn;
 }
 
-module.exports = { hub, held, watch, unwatch, newSlot, operation, begin, forget, listen, unlisten, hold, release, turnDue };
+module.exports = { hub, held, watch, unwatch, newSlot, operation, begin, forget, listen, unlisten, hold, release, turnDue, weight, PATIENCE };

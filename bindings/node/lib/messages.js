@@ -4,11 +4,12 @@
 const { EventEmitter } = require('node:events');
 const { markAsUntransferable } = require('node:worker_threads');
 const streams = require('./streams.js');
-const { MillraceError, aborted, check, translate, EAGAIN } = require('./errors.js');
-const { newSlot, operation, turnDue } = require('./hub.js');
+const { MillraceError, aborted, check, translate, EAGAIN, EFSM, ETIMEDOUT } = require('./errors.js');
+const { newSlot, operation, turnDue, weight, PATIENCE } = require('./hub.js');
 const { int32, verify, whole } = require('./limits.js');
 const { TIMEOUTS, bytesOf, define, hasOption, rawValue } = require('./options.js');
-const { Waiting } = require('./waiting.js');
+const { NativeCopy } = require('./native.js');
+const { Waiting, iterate } = require('./waiting.js');
 
 const PROTOCOLS = {
   Pair: 16, Pub: 32, Sub: 33, Req: 48, Rep: 49, Push: 80, Pull: 81, Surveyor: 98, Respondent: 99, Bus: 112,
@@ -20,6 +21,8 @@ const BATCHES = new Set([PROTOCOLS.Pair, PROTOCOLS.Sub, PROTOCOLS.Pull, PROTOCOL
 const BATCH = 256;
 const BLOCK = 16 * 1024;
 const SMALL = 4 * 1024;
+// What waits and is as large as this is copied meanwhile.
+const COPIED = 64 * 1024;
 
 const DONE = Promise.resolve();
 const lengths = new Uint32Array(BATCH);
@@ -49,6 +52,8 @@ class Messages extends EventEmitter {
   #next = 0;
   #timeouts;
   #flowing = false;
+  // There is nothing to receive before the next request or survey, so 'message' waits for that.
+  #dormant = false;
 
   /** @param like a socket whose time limits it begins with. */
   constructor(native, protocol, raw, like) {
@@ -104,7 +109,7 @@ class Messages extends EventEmitter {
   send(data, options) {
     try {
       const bytes = bytesOf(data);
-      return this.#put(() => this.#native.send(bytes), options);
+      return this.#put(() => this.#native.send(bytes), options, bytes);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -123,7 +128,7 @@ class Messages extends EventEmitter {
   trySend(data) {
     const result = this.#native.send(bytesOf(data));
     if (result === -EAGAIN) return false;
-    check(result, 'send');
+    this.#sent(check(result, 'send'));
     return true;
   }
 
@@ -170,21 +175,33 @@ class Messages extends EventEmitter {
     }
     if (count === 0) return 0;
     const taken = this.#native.sendBatch(outgoing, lengths, count);
-    return taken === -EAGAIN ? 0 : check(taken, 'sendMany');
+    return taken === -EAGAIN ? 0 : this.#sent(check(taken, 'sendMany'));
   }
 
-  #put(attempt, options) {
+  /** @param body what is sent, if that alone is. */
+  #put(attempt, options, body) {
     verify(options);
     if (!this.#sending.busy) {
       const result = attempt();
-      if (result >= 0) return turnDue() ?? DONE;
+      if (this.#sent(result) >= 0) return turnDue() ?? DONE;
       if (result !== -EAGAIN) return Promise.reject(new MillraceError(-result, 'send'));
     }
+    // It must be copied anyway. Now the connection is busy with what was sent before; when it is not any more, it would wait for that.
+    const copy = body?.byteLength >= COPIED && !this.#sending.busy ? translate(() => NativeCopy.of(body), 'send') : null;
     const wait = () => {
-      const result = attempt();
-      return result < 0 ? result : undefined;
+      const result = copy === null ? attempt() : this.#native.sendCopy(copy);
+      return this.#sent(result) < 0 ? result : undefined;
     };
     return this.#sending.add(wait, 'send', options, this.#timeouts.sendTimeout);
+  }
+
+  /** Passes on how a send has gone. */
+  #sent(result) {
+    if (result >= 0 && this.#dormant) {
+      this.#dormant = false;
+      setImmediate(() => this.#pump());
+    }
+    return result;
   }
 
   // ---- receiving
@@ -194,7 +211,7 @@ class Messages extends EventEmitter {
   }
 
   receiveRaw(options) {
-    return this.#get(() => this.#native.receiveRaw(), options).then(([header, body]) => ({ header, body }));
+    return this.#get(() => this.#takeRaw(), options);
   }
 
   /** A message, or null. */
@@ -228,7 +245,7 @@ class Messages extends EventEmitter {
     if (!this.#receiving.busy) {
       const message = attempt();
       if (typeof message !== 'number') {
-        const due = turnDue();
+        const due = turnDue((message.body ?? message).length);
         return due === null ? Promise.resolve(message) : due.then(() => message);
       }
       if (message !== -EAGAIN) return Promise.reject(new MillraceError(-message, 'receive'));
@@ -266,9 +283,17 @@ class Messages extends EventEmitter {
   }
 
   #takeMessage() {
-    // What was fetched before anybody asked who sent it.
-    if (this.#next < this.#pending.length) return { body: this.#take(), header: Buffer.alloc(0) };
-    return this.#native.receiveMessage();
+    return this.#takeFetched() ?? this.#native.receiveMessage();
+  }
+
+  #takeRaw() {
+    const taken = this.#takeFetched() ?? this.#native.receiveRaw();
+    return Array.isArray(taken) ? { header: taken[0], body: taken[1] } : taken;
+  }
+
+  /** What was fetched before anybody asked for its header, or who sent it. */
+  #takeFetched() {
+    return this.#next < this.#pending.length ? { body: this.#take(), header: Buffer.alloc(0) } : null;
   }
 
   /** In a batch nobody is told who sent what. */
@@ -287,6 +312,7 @@ class Messages extends EventEmitter {
 
   #halt() {
     this.#flowing = false;
+    this.#dormant = false;
     this.#receiving.stopIdle();
   }
 
@@ -296,12 +322,14 @@ class Messages extends EventEmitter {
     let message;
     let count = 0;
     try {
-      for (; this.#flowing && count < BATCH && typeof (message = this.#take()) !== 'number'; count++) {
+      for (; this.#flowing && count < PATIENCE && typeof (message = this.#take()) !== 'number'; count += weight(message.length)) {
         this.emit('message', message);
       }
     } finally {
       if (this.#flowing && !this.closed) {
-        if (typeof message === 'number' && message !== -EAGAIN) {
+        if (this.#asks(message)) {
+          this.#dormant = true;
+        } else if (typeof message === 'number' && message !== -EAGAIN) {
           this.#flowing = false;
           this.emit('error', new MillraceError(-message, 'receive'));
         } else if (typeof message === 'number') {
@@ -313,29 +341,16 @@ class Messages extends EventEmitter {
     }
   }
 
+  /** Whether this failure to receive only says that no answer is due: nothing was asked, or a survey is over. */
+  #asks(failure) {
+    if (this.#protocol === PROTOCOLS.Surveyor) return failure === -EFSM || failure === -ETIMEDOUT;
+    return this.#protocol === PROTOCOLS.Req && failure === -EFSM;
+  }
+
   // ---- as an iterator, and as streams
 
   [Symbol.asyncIterator]() {
-    let done = false;
-    return {
-      next: async () => {
-        if (done) return { value: undefined, done: true };
-        try {
-          return { value: await this.receive(), done: false };
-        } catch (error) {
-          done = true;
-          if (error.code === 'EBADF' && this.closed) return { value: undefined, done: true };
-          throw error;
-        }
-      },
-      return: async () => {
-        done = true;
-        return { value: undefined, done: true };
-      },
-      [Symbol.asyncIterator]() {
-        return this;
-      },
-    };
+    return iterate((options) => this.receive(options), () => this.closed);
   }
 
   readable(options) {

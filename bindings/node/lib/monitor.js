@@ -4,7 +4,7 @@
 const { MillraceError, name, EAGAIN, EBADF } = require('./errors.js');
 const { newSlot, turnDue } = require('./hub.js');
 const { verify } = require('./limits.js');
-const { Waiting } = require('./waiting.js');
+const { Waiting, iterate } = require('./waiting.js');
 
 class Monitor {
   #native;
@@ -59,17 +59,9 @@ class Monitor {
     };
   }
 
-  async *[Symbol.asyncIterator]() {
-    for (;;) {
-      let event;
-      try {
-        event = await this.receive();
-      } catch (error) {
-        if (error.code === 'EBADF') return;
-        throw error;
-      }
-      yield event;
-    }
+  [Symbol.asyncIterator]() {
+    // The socket's end is the end of its events, too.
+    return iterate((options) => this.receive(options), () => true);
   }
 
   ref() {

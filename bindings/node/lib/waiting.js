@@ -6,6 +6,10 @@ const { MillraceError, check, EAGAIN, EBADF } = require('./errors.js');
 const { held, watch, unwatch } = require('./hub.js');
 const { endedBy, milliseconds, verify } = require('./limits.js');
 
+// In options: called with a function that ends the wait, once there is one; what is waited for is OVER then.
+const WAITS = Symbol('waits');
+const OVER = Symbol('over');
+
 class Waiting {
   /** @param side 0: until there is a message; 1: until there is room. */
   constructor(native, side, slot) {
@@ -36,6 +40,11 @@ class Waiting {
         this.remove(waiter);
         waiter.settled();
         reject(error);
+      });
+      options?.[WAITS]?.(() => {
+        this.remove(waiter);
+        waiter.settled?.();
+        resolve(OVER);
       });
       this.queue.push(waiter);
       try {
@@ -125,4 +134,44 @@ class Waiting {
   }
 }
 
-module.exports = { Waiting };
+const DONE = { value: undefined, done: true };
+
+/**
+ * An async iterator of what `receive(options)` gives. It ends when that is closed, which `ended` says; and by return(), at once: a next() that
+ * waits takes nothing then.
+ */
+function iterate(receive, ended) {
+  let done = false;
+  const stops = new Set();
+  return {
+    async next() {
+      if (done) return DONE;
+      let stop;
+      try {
+        const value = await receive({
+          [WAITS]: (given) => {
+            stop = given;
+            stops.add(stop);
+          },
+        });
+        return value === OVER ? DONE : { value, done: false };
+      } catch (error) {
+        done = true;
+        if (error.code === 'EBADF' && ended()) return DONE;
+        throw error;
+      } finally {
+        stops.delete(stop);
+      }
+    },
+    async return() {
+      done = true;
+      for (const stop of [...stops]) stop();
+      return DONE;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+module.exports = { Waiting, iterate };

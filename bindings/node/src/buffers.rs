@@ -1,9 +1,11 @@
 //! Bytes of JavaScript as slices, and messages as Buffers.
 
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr;
+use std::sync::Once;
 
-use nanomsg::internals::Message;
+use nanomsg::internals::{self, Chunk, Message};
 use napi::bindgen_prelude::{Env, Result, ToNapiValue, Unknown};
 use napi::{Error, JsValue, Status, sys};
 
@@ -62,6 +64,11 @@ pub fn copy(env: &Env, bytes: &[u8]) -> Result<Raw> {
     check(status, "no memory for a message").map(|()| Raw(value))
 }
 
+/// Bytes of large messages that are kept for the next ones: what V8 lets go of at a time, and some that are on their way. Fresh memory costs as
+/// much as receiving into it.
+const KEPT: usize = 40 * 1024 * 1024;
+static KEEPING: Once = Once::new();
+
 /// A Buffer with a message's body: a large one in the memory that it came in, which nobody shares.
 pub fn hand_over(env: &Env, mut message: Message<'static>) -> Result<Raw> {
     if message.body.len() < LARGE {
@@ -76,6 +83,8 @@ pub fn hand_over(env: &Env, mut message: Message<'static>) -> Result<Raw> {
         sys::napi_create_external_buffer(env.raw(), length, data.cast(), Some(release), hint.cast(), &mut value)
     };
     if status == sys::Status::napi_ok {
+        KEEPING.call_once(|| internals::keep_blocks(KEPT));
+        count(env, length)?;
         return Ok(Raw(value));
     }
     // Runtimes that allow no foreign memory (Electron).
@@ -84,7 +93,25 @@ pub fn hand_over(env: &Env, mut message: Message<'static>) -> Result<Raw> {
     copy(env, chunk.bytes())
 }
 
+/// Bytes handed over after which V8 is asked whether it is time to collect what is young.
+const ASKING: usize = 1024 * 1024;
+
+/// V8 looks how much memory young Buffers have (32 MiB are the limit) only when it makes memory for one itself. Foreign memory alone is collected
+/// with everything else, which takes ten times as long, and twice the memory until then. So now and then it makes some.
+fn count(env: &Env, bytes: usize) -> Result<()> {
+    thread_local!(static HANDED_OVER: Cell<usize> = const { Cell::new(0) });
+    let total = HANDED_OVER.get() + bytes;
+    HANDED_OVER.set(total % ASKING);
+    if total < ASKING {
+        return Ok(());
+    }
+    let (mut data, mut value) = (ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the two places are ours; nobody uses what is made.
+    let status = unsafe { sys::napi_create_arraybuffer(env.raw(), 1, &mut data, &mut value) };
+    check(status, "no memory for a message")
+}
+
 unsafe extern "C" fn release(_: sys::napi_env, _: *mut c_void, hint: *mut c_void) {
     // SAFETY: `hint` is the chunk of `hand_over`, and this is the only call for it.
-    drop(unsafe { Box::from_raw(hint.cast::<nanomsg::internals::Chunk>()) });
+    drop(unsafe { Box::from_raw(hint.cast::<Chunk>()) });
 }

@@ -103,6 +103,12 @@ impl NativeSocket {
         Ok(number(self.context.send(&mut message, Wait::No).map(|length| length as i32)))
     }
 
+    /// The same with a copy that was made before; if it fails, the copy is as it was.
+    #[napi]
+    pub fn send_copy(&self, copy: &NativeCopy) -> i32 {
+        number(self.context.send(&mut copy.0.borrow_mut(), Wait::No).map(|length| length as i32))
+    }
+
     /// Sends messages that stand in one block, one behind the other; gives how many were taken, or what happened to the first.
     #[napi]
     pub fn send_batch(&self, env: Env, block: Unknown<'_>, lengths: Unknown<'_>, count: u32) -> Result<i32> {
@@ -370,6 +376,20 @@ fn finish((socket, then): Waiting) {
     socket.wait();
     if let Some((post, operation)) = then {
         post.send(Task::outcome(operation, 0));
+    }
+}
+
+/// A message that waits to be sent, copied meanwhile.
+#[napi]
+pub struct NativeCopy(RefCell<Message<'static>>);
+
+#[napi]
+impl NativeCopy {
+    #[napi(factory)]
+    pub fn of(env: Env, data: Unknown<'_>) -> std::result::Result<NativeCopy, napi::Error<String>> {
+        let bytes =
+            buffers::bytes(&env, &data).map_err(|error| napi::Error::new(String::new(), error.reason.clone()))?;
+        Message::copy_of(bytes).map(|message| NativeCopy(RefCell::new(message))).map_err(failure)
     }
 }
 

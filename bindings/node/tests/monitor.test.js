@@ -66,6 +66,16 @@ test('a monitor ends with its socket, and can be closed', async () => {
   await assert.rejects(monitor.receive(), code('EBADF'));
 });
 
+test('an iterator of events ends while it waits', async () => {
+  const pair = new Pair({ bind: 'inproc://monitor-iterator' });
+  const events = pair.monitor()[Symbol.asyncIterator]();
+  const over = { value: undefined, done: true };
+  const pending = events.next();
+  assert.deepEqual(await events.return(), over);
+  assert.deepEqual(await pending, over);
+  await pair.close();
+});
+
 test('waiting for peers', async () => {
   const pub = new Pub({ bind: 'inproc://peers' });
   await assert.rejects(pub.waitPeers(1, { timeout: 5 }), code('ETIMEDOUT'));

@@ -300,6 +300,49 @@ test('events one by one', LIMIT, async (t) => {
   await assert.rejects(proxy.signal('nothing').subscribe(), { code: 'EINVAL' });
 });
 
+test('an iterator of events ends while it waits, and stops listening', LIMIT, async (t) => {
+  const { proxy, desk } = await bus(t);
+  const over = { value: undefined, done: true };
+  // Before it has begun to listen, while it does, and then.
+  for (const ready of [() => true, () => true, () => desk.said.subscribers === 1]) {
+    const events = proxy.said[Symbol.asyncIterator]();
+    const pending = events.next();
+    while (!ready()) await new Promise(setImmediate);
+    assert.deepEqual(await events.return(), over);
+    assert.deepEqual(await pending, over);
+    assert.deepEqual(await events.next(), over);
+    while (desk.said.subscribers > 0) await proxy.add(1, 1);
+  }
+});
+
+test('an event whose listener throws is followed by the others', LIMIT, async (t) => {
+  const { proxy, desk } = await bus(t);
+  const [heard, thrown] = [[], []];
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => thrown.push(error.message));
+  try {
+    proxy.on('said', (number) => {
+      heard.push(number);
+      if (number % 2 === 1) throw new Error(`not ${number}`);
+    });
+    await proxy.subscribed();
+    for (let number = 0; number < 5; number++) desk.said.emit(number, 'x');
+    while (heard.length < 5) await new Promise(setImmediate);
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of others) process.on('uncaughtException', listener);
+  }
+  assert.deepEqual([heard, thrown], [[0, 1, 2, 3, 4], ['not 1', 'not 3']]);
+});
+
+test('a session that is closed registers nothing', LIMIT, async (t) => {
+  const { server, client } = await bus(t);
+  await client.close();
+  await assert.rejects(client.register('Late', new Desk()), { code: 'ENOTCONN' });
+  assert.ok(!(await server.services()).some(({ name }) => name === 'Late'));
+});
+
 test('properties', LIMIT, async (t) => {
   const { proxy, desk } = await bus(t);
   assert.equal(await proxy.level.get(), 7);

@@ -5,6 +5,7 @@ const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { once } = require('node:events');
+const { Readable } = require('node:stream');
 const { test } = require('node:test');
 const { Bus, MillraceError, Pair, Pub, Pull, Push, Rep, Req, Respondent, Socket, Sub, Surveyor, device } = require('millrace-nanomsg');
 
@@ -434,4 +435,108 @@ test('what a call cannot take is refused', async () => {
   for (const topic of [5, undefined, { length: 5 }]) assert.throws(() => new Sub({ subscribe: [topic] }), TypeError);
   await pair.close();
   await assert.rejects(pair.waitPeers(), /^MillraceError: waitPeers: /);
+});
+
+test('a large message that waits goes out as it was, and in its order', async () => {
+  const address = name();
+  const push = new Push({ bind: address });
+  const large = (byte) => Buffer.alloc(1 << 20, byte);
+  const aborted = new AbortController();
+  const given = [large(1), large(2), 'small', large(3)];
+  const sends = given.map((data) => push.send(data));
+  const never = assert.rejects(push.send(large(4), { signal: aborted.signal }), { name: 'AbortError' });
+  sends.push(push.send(large(5)));
+  aborted.abort();
+  await never;
+  const pull = new Pull({ connect: address });
+  for (const expected of [...given, large(5)]) assert.ok(Buffer.from(expected).equals(await pull.receive()));
+  await Promise.all(sends);
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('asking for headers does not overtake what was fetched', async () => {
+  const address = name();
+  const [pull, push] = [new Pull({ bind: address }), new Push({ connect: address })];
+  await push.sendMany(['1', '2', '3']);
+  assert.equal(String(await pull.receive()), '1');
+  for (const expected of ['2', '3']) {
+    const { header, body } = await pull.receiveRaw({ timeout: 20000 });
+    assert.deepEqual([header.length, String(body)], [0, expected]);
+  }
+  await push.send('4');
+  assert.equal(String((await pull.receiveRaw()).body), '4');
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('an iterator that is ended while it waits takes nothing', async () => {
+  const address = name();
+  const [pull, push] = [new Pull({ bind: address }), new Push({ connect: address })];
+  const messages = pull[Symbol.asyncIterator]();
+  const pending = [messages.next(), messages.next()];
+  const over = { value: undefined, done: true };
+  assert.deepEqual(await messages.return(), over);
+  for (const next of [...pending, messages.next()]) assert.deepEqual(await next, over);
+  const stream = Readable.from(pull);
+  stream.on('data', () => assert.fail('there was nothing yet'));
+  await aWhile();
+  stream.destroy();
+  await once(stream, 'close');
+  await push.send('for who asks now');
+  assert.equal(String(await pull.receive()), 'for who asks now');
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('answers as events', async () => {
+  for (const [Asking, Answering] of [[Req, Rep], [Surveyor, Respondent]]) {
+    const address = name();
+    const [asking, answering] = [new Asking({ bind: address }), new Answering({ connect: address })];
+    const heard = [];
+    asking.on('message', (message) => heard.push(String(message)));
+    asking.on('error', assert.fail);
+    // It listens before there is anything to hear.
+    await new Promise(setImmediate);
+    for (const question of ['one', 'two', 'three']) {
+      await asking.waitPeers(1);
+      await asking.send(question);
+      await answering.send(`${await answering.receive()}!`);
+      await until(() => heard.includes(`${question}!`));
+      await new Promise(setImmediate);
+    }
+    assert.deepEqual(heard, ['one!', 'two!', 'three!']);
+    await Promise.all([asking.close(), answering.close()]);
+  }
+});
+
+test('a survey that nobody answers is no error for who listens', async () => {
+  const address = name();
+  const [surveyor, respondent] = [new Surveyor({ bind: address, deadline: 20 }), new Respondent({ connect: address })];
+  const heard = [];
+  surveyor.on('message', (message) => heard.push(String(message)));
+  surveyor.on('error', assert.fail);
+  await surveyor.send('anybody?');
+  await respondent.receive();
+  await aWhile();
+  surveyor.deadline = 20000;
+  await surveyor.send('now?');
+  await respondent.receive();
+  await respondent.send('here');
+  await until(() => heard.length > 0);
+  assert.deepEqual(heard, ['here']);
+  await Promise.all([surveyor.close(), respondent.close()]);
+});
+
+test('large messages give their memory back soon, although nothing is ever waited for', async () => {
+  const address = name();
+  const [pull, push] = [new Pull({ bind: address }), new Push({ connect: address })];
+  const data = Buffer.alloc(1 << 20);
+  const before = process.memoryUsage().rss;
+  let most = 0;
+  for (let index = 0; index < 1000; index++) {
+    await push.send(data);
+    await pull.receive();
+    most = Math.max(most, process.memoryUsage.rss() - before);
+  }
+  // V8 lets go of 32 MiB at a time.
+  assert.ok(most < 110 << 20, `${most >> 20} MiB`);
+  await Promise.all([pull.close(), push.close()]);
 });

@@ -107,3 +107,9 @@ async function all(): Promise<void> {
 
 void all;
 void bus;
+
+export async function disposed(): Promise<void> {
+  await using pair = new Pair({ bind: 'inproc://types' });
+  await using server = await qi.serve('tcp://127.0.0.1:0');
+  console.log(pair.closed, server.connected);
+}

@@ -1,6 +1,8 @@
 """The object bus: both sides in this process, each over its own connection."""
 
 import asyncio
+import dataclasses
+import enum
 import gc
 import gettext
 import os
@@ -13,7 +15,7 @@ import time
 import weakref
 from collections import deque
 from datetime import datetime
-from pathlib import Path
+import pathlib
 from typing import Optional
 
 import pytest
@@ -164,7 +166,7 @@ def test_values_that_cannot_be(bus):
     endless.append(endless)
     with pytest.raises(ValueError, match="within each other"):
         bus.proxy.echo(endless)
-    for value in (len, iter([1]), map(str, [1]), (n for n in [1]), {}.keys(), slice(1), deque([1]), datetime.now(), Path("/x")):
+    for value in (len, iter([1]), map(str, [1]), (n for n in [1]), {}.keys(), slice(1), deque([1]), datetime.now(), pathlib.Path("/x")):
         with pytest.raises(TypeError, match=f"a {type(value).__name__} cannot be sent over the bus"):
             bus.proxy.echo(value)
     # As libqi's package does.
@@ -877,3 +879,63 @@ def test_filters_and_contexts_of_logs():
     done = subprocess.run([sys.executable, "-c", LOGS], capture_output=True, text=True, timeout=60)
     assert done.stderr == "[W] motion.arm: one 1\n[D] motion.arm: two\\nlines\n[E] motion.leg: three\n<module> here\n"
     assert "'motion=much'" in done.stdout
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: float = 0.5
+
+
+@dataclasses.dataclass
+class Path:
+    name: str
+    points: list[Point]
+    last: Optional[Point] = None
+
+
+class Color(enum.Enum):
+    RED = 1
+    BLUE = 2
+
+
+def test_arguments_are_what_their_hints_say(bus):
+    class Drawing:
+        def length(self, path: Path, color: Color) -> str:
+            assert isinstance(path, Path) and isinstance(path.points[0], Point) and isinstance(color, Color)
+            return f"{path.name}: {sum(point.x for point in path.points)}, {path.last}, {color.name}"
+
+        async def shift(self, points: dict[str, Point], by: int = 1) -> list[Point]:
+            return [Point(point.x + by, point.y) for point in points.values()]
+
+        def favourite(self):
+            return Color.BLUE
+
+    bus.server.registerService("Drawing", Drawing())
+    drawing = bus.client.service("Drawing")
+    assert drawing.length(Path("p", [Point(1), Point(2)]), Color.RED) == "p: 3, None, RED"
+    assert drawing.length({"name": "q", "points": [{"x": 1, "y": 2}], "last": {"x": 3, "y": 4}}, 2) == "q: 1, Point(x=3, y=4.0), BLUE"
+    assert drawing.shift({"a": Point(1)}) == [{"x": 2, "y": 0.5}] and drawing.shift({"a": Point(1)}, 5) == [{"x": 6, "y": 0.5}]
+    assert drawing.favourite() == 2
+    with pytest.raises(qi.RemoteError, match="Color"):
+        drawing.length(Path("p", []), 3)
+
+
+def test_an_attribute_that_cannot_be_read_is_named(bus):
+    class Slots:
+        __slots__ = ("__weakref__", "later")
+
+    with pytest.raises(TypeError, match="a Slots cannot be sent over the bus: .*later"):
+        bus.server.registerService("Slots", Slots())
+
+
+def test_a_periodic_task_that_is_forgotten_ends():
+    called = threading.Event()
+    task = qi.PeriodicTask()
+    task.setCallback(called.set)
+    task.setUsPeriod(0)
+    task.start(True)
+    assert called.wait(LONG)
+    gone = weakref.ref(task)
+    del task
+    wait_until(lambda: gone() is None)

@@ -45,7 +45,11 @@ class Lamp:
 
 def lamp(session: qi.Session) -> int:
     number: int = session.registerService("Lamp", Lamp())
-    return number
+    later: qi.Future[int] = session.registerService("Other", Lamp(), _async=True)
+    names: list[str] = [service["name"] for service in session.services()]
+    text: str = session.registerService("Third", Lamp())  # type: ignore
+    session.services()[0]["nothing"]  # type: ignore
+    return number + later.value() + len(names) + len(text)
 
 
 def keywords(url: str) -> list[millrace.Socket]:

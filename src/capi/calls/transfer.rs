@@ -5,7 +5,7 @@ use crate::capi::errno::boundary;
 use crate::capi::headers::nn::{NN_MSG, nn_msghdr};
 use crate::capi::{chunk, cmsg, msghdr, pointers, table};
 use crate::core::message::header_of;
-use crate::core::{Body, Error, Message, Result};
+use crate::core::{Error, Message, Result};
 use crate::facade::{Context, Wait};
 
 /// Sends the len bytes at buf as one message, 0 bytes too. With len NN_MSG, buf is the address of a pointer to
@@ -20,8 +20,8 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
         table::with(s, |socket| {
             if len != NN_MSG {
                 // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
-                let body = Body::Borrowed(unsafe { pointers::bytes(buf, len) }?);
-                return socket.send(&mut Message::new(body), wait(flags)).map(returned);
+                let body = unsafe { pointers::bytes(buf, len) }?;
+                return socket.send_bytes(body, wait(flags)).map(returned);
             }
             // SAFETY: a non-null `buf` is the address of a pointer to a message that is ours from here on,
             // if the send succeeds.
@@ -62,15 +62,8 @@ pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: 
 #[inline]
 unsafe fn recv_bytes(socket: &Context, buf: *mut c_void, len: usize, wait: Wait) -> Result<usize> {
     // SAFETY: the caller's promise is the same.
-    let room = unsafe { pointers::room(buf, len) };
-    let mut message = Message::new(Body::Placed { room, len: 0 });
-    socket.recv_into(&mut message, wait)?;
-    let full = message.body.len();
-    if !matches!(message.body, Body::Placed { .. }) {
-        // SAFETY: the caller's promise is the same, and the message is elsewhere.
-        unsafe { pointers::store(buf, &message.body.bytes()[..full.min(len)]) }?;
-    }
-    Ok(full)
+    let full = socket.recv_bytes(unsafe { pointers::room(buf, len) }, wait)?;
+    if buf.is_null() && full.min(len) > 0 { Err(Error::FAULT) } else { Ok(full) }
 }
 
 /// Receives a message of its own, to which `place` is made to point, and gives its length.

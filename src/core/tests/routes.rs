@@ -84,6 +84,17 @@ impl Pipes for Script {
         None
     }
 
+    fn append(&mut self, pipe: PipeId, _body: &[u8]) -> bool {
+        self.used.push(pipe);
+        self.flow == Flow::Open
+    }
+
+    fn take_bytes(&mut self, pipe: PipeId, room: &mut [u8]) -> Option<usize> {
+        self.used.push(pipe);
+        room.get_mut(..3)?.copy_from_slice(b"abc");
+        self.taken.and_then(|more| more.then_some(3))
+    }
+
     fn refuse(&mut self, _pipe: PipeId) {}
 
     fn arm(&mut self, _context: ContextId, _after: Option<Duration>) {}
@@ -135,6 +146,36 @@ fn as_long_as_nothing_else_happens_the_machine_is_not_asked() {
     let counted = &rig.core.statistics;
     assert_eq!((counted.messages_sent, counted.bytes_sent), (3, 9));
     assert_eq!((counted.messages_received, counted.bytes_received), (3, 9));
+}
+
+#[test]
+fn bytes_go_along_a_route_that_is_known_and_nowhere_else() {
+    let mut rig = Rig::new(Flow::Open, Some(true));
+    let mut room = [0; 8];
+    assert!(!rig.core.append(b"abc", &mut rig.pipes), "nobody has asked yet");
+    assert_eq!(rig.core.take_bytes(&mut room, &mut rig.pipes), None);
+    assert!(matches!(rig.send(), Progress::Done(3)));
+    assert!(rig.core.append(b"abcd", &mut rig.pipes));
+    assert_eq!(rig.core.take_bytes(&mut room, &mut rig.pipes), Some(3));
+    assert_eq!(rig.used(), [ROUTE; 3]);
+    let counted = &rig.core.statistics;
+    assert_eq!((counted.messages_sent, counted.bytes_sent), (2, 7));
+    assert_eq!((counted.messages_received, counted.bytes_received), (1, 3));
+    // What a pipe does not do is not counted; and what was given back comes first.
+    (rig.pipes.flow, rig.pipes.taken) = (Flow::Full, Some(false));
+    assert!(!rig.core.append(b"abcd", &mut rig.pipes));
+    assert_eq!(rig.core.take_bytes(&mut room, &mut rig.pipes), None);
+    rig.pipes.taken = Some(true);
+    rig.core.give_back(ContextId::SOCKET, Message::copy_of(b"abc").unwrap());
+    assert_eq!(rig.core.take_bytes(&mut room, &mut rig.pipes), None);
+    assert_eq!((rig.core.statistics.messages_sent, rig.core.statistics.messages_received), (2, 0));
+}
+
+#[test]
+fn bytes_are_not_taken_from_where_the_machine_looks() {
+    let mut rig = Rig::with(Flow::Open, Some(true), true);
+    assert!(!rig.recv());
+    assert_eq!(rig.core.take_bytes(&mut [0; 8], &mut rig.pipes), None);
 }
 
 #[test]

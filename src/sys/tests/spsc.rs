@@ -5,6 +5,12 @@ use super::super::spsc::*;
 type Text = Box<str>;
 
 fn taken(consumer: &mut Consumer<Text>) -> Option<(u16, Vec<u8>)> {
+    // Bytes with this tag, if they fit and more is behind them.
+    let mut room = [0; 20_000];
+    if let Some(len) = consumer.take_bytes(0, &mut room) {
+        assert!(consumer.has_more());
+        return Some((0, room[..len].to_vec()));
+    }
     consumer.take(|record| match record {
         Record::Bytes(tag, bytes) => (tag, bytes.to_vec()),
         Record::Value(text) => (u16::MAX, text.as_bytes().to_vec()),

@@ -89,6 +89,10 @@ pub struct Decision {
     /// It follows closely on what was written last.
     pub close: bool,
     pub size: usize,
+    /// How often it has been written, by itself.
+    pub writes: u32,
+    /// When it was decided, if the clock was read for that.
+    pub since: Option<Instant>,
 }
 
 impl Decider {
@@ -118,7 +122,7 @@ impl Decider {
         if in_stream && !self.detector.streams() {
             self.detector.join();
         }
-        self.decided = Some(Decision { in_stream, close, size });
+        self.decided = Some(Decision { in_stream, close, size, writes: 0, since: clock });
         in_stream
     }
 
@@ -131,6 +135,13 @@ impl Decider {
     pub fn set_size(&mut self, size: usize) {
         if let Some(decision) = &mut self.decided {
             decision.size = size;
+        }
+    }
+
+    /// The message under way has been written by itself, to one more of those who get it.
+    pub fn wrote_one(&mut self) {
+        if let Some(decision) = &mut self.decided {
+            decision.writes += 1;
         }
     }
 
@@ -152,9 +163,12 @@ impl Decider {
 
     /// The call under way is over. One that was not part of a stream has written.
     pub fn end_of_call(&mut self, thread: &mut SendingThread, now: impl FnOnce() -> Instant) {
-        let Some(Decision { in_stream: false, close, size }) = self.decided.take() else { return };
+        let Some(Decision { in_stream: false, close, size, writes, since }) = self.decided.take() else { return };
         let now = now();
-        self.each(thread, |detector| detector.wrote(size, close, now));
+        self.each(thread, |detector| detector.wrote(size, writes, close, now));
+        if let Some(since) = since {
+            self.detector.took(now.saturating_duration_since(since), writes);
+        }
     }
 
     #[inline]
@@ -220,6 +234,7 @@ mod tests {
         let in_stream = decider.in_stream(SIZE, thread, world);
         assert_eq!(decider.in_stream(0, thread, world), in_stream, "decided once");
         world.pass(5 * US);
+        decider.wrote_one();
         decider.wrote(SIZE, thread, world.now.get());
         assert!(decider.decided.is_none(), "the call is over");
         in_stream
@@ -250,6 +265,26 @@ mod tests {
                 send(&mut deciders[number % sockets], &mut of_threads[number % threads], &world, US)
             });
             assert_eq!(seen, first, "{sockets} sockets, {threads} threads, {scope:?}");
+        }
+    }
+
+    /// A message each 150 µs to 64, whose writes take 5 µs each: there is hardly time for anything else.
+    #[test]
+    fn a_publisher_to_many_streams_at_a_moderate_rate() {
+        for (peers, first) in [(1, None), (16, None), (64, Some(35))] {
+            let (world, mut decider, mut thread) =
+                (ByHand::new(), Decider::new(Scope::WithThread), SendingThread::new());
+            let seen = first_of(400, |_| {
+                let in_stream = decider.in_stream(SIZE, &mut thread, &world);
+                for _ in 0..peers {
+                    world.pass(5 * US);
+                    decider.wrote_one();
+                }
+                decider.end_of_call(&mut thread, || world.now.get());
+                world.pass(150 * US);
+                in_stream
+            });
+            assert_eq!(seen, first, "{peers} peers");
         }
     }
 

@@ -64,12 +64,13 @@ impl Coalescing {
     }
 
     /// Must what is sent now not wait for others to write it, even if something waits already?
-    #[inline]
+    #[inline(always)]
     pub fn writes_through(&self) -> bool {
         !self.0.wanted || exit::is_under_way() || (REAL_TIME.load(Ordering::Relaxed) && THREAD.get().is_real_time())
     }
 
     /// Who receives between his sends does not stream.
+    #[inline(always)]
     pub fn received(&mut self) {
         with_thread(|thread| self.0.received(thread));
     }
@@ -77,6 +78,11 @@ impl Coalescing {
     /// The message under way, whose size was not known before, has this one.
     pub fn set_size(&mut self, size: usize) {
         self.0.set_size(size);
+    }
+
+    /// The message under way has been written by itself, to one more of those who get it.
+    pub fn wrote_one(&mut self) {
+        self.0.wrote_one();
     }
 
     /// This thread has written `size` bytes that had been waiting.

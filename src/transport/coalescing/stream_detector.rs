@@ -11,15 +11,23 @@
 //! and adds to what the burst has used, until that is past both marks; from then on it is coalesced. Quiet times take away from
 //! what has been used, in proportion to their length, and what is written of a stream adds to it: so a hitch of the sender
 //! does not end a stream, and bursts that come again and again are none.
+//!
+//! Behind a broadcast *closely* means: before as much time has passed as its writes took. Whoever publishes to 64 writes for a
+//! quarter of a millisecond, and at 4,000 messages a second already does nothing else.
 
 use std::time::{Duration, Instant};
 
-/// What follows the last write by less than this follows closely. A lone write costs about as much.
+/// What follows the last write by less than this follows closely. A lone write costs about as much. Behind several writes it is
+/// what they took, but no more than this for each.
 const CLOSE: Duration = Duration::from_micros(10);
 
 /// The marks: messages and bytes of a burst that are written one by one, whatever happens.
 pub const BURST_MESSAGES: u32 = 256;
 pub const BURST_BYTES: u32 = 16 * 1024;
+
+/// Writes that a message of a burst may cost. A broadcast to more than so many counts as several messages, in proportion: 256 of them
+/// to 64 subscribers would keep their sender busy for a tenth of a second.
+const BURST_WRITES: u32 = 8;
 
 /// A message counts as at least so many bytes: a stream of bytes would otherwise take very long to be seen.
 const LEAST: u32 = 16;
@@ -50,6 +58,8 @@ pub struct StreamDetector {
     /// What has been used of each mark, as the time that makes up for it, in nanoseconds.
     messages: u32,
     bytes: u32,
+    /// What follows by less than this follows closely, in nanoseconds.
+    closely: u32,
 }
 
 impl Default for StreamDetector {
@@ -60,12 +70,21 @@ impl Default for StreamDetector {
 
 impl StreamDetector {
     pub const fn new() -> StreamDetector {
-        StreamDetector { last: None, answers: false, close: false, streams: false, messages: 0, bytes: 0 }
+        StreamDetector {
+            last: None,
+            answers: false,
+            close: false,
+            streams: false,
+            messages: 0,
+            bytes: 0,
+            closely: nanos(CLOSE),
+        }
     }
 
     /// Looks at the clock for the message under way: does it follow closely? Whoever answers does not, and needs no clock.
     pub fn look(&mut self, now: impl FnOnce() -> Instant) -> bool {
-        self.close = !self.answers && self.last.is_some_and(|last| now().saturating_duration_since(last) < CLOSE);
+        let is_close = |last| nanos(now().saturating_duration_since(last)) < self.closely;
+        self.close = !self.answers && self.last.is_some_and(is_close);
         self.close
     }
 
@@ -79,15 +98,23 @@ impl StreamDetector {
         self.answers = true;
     }
 
-    /// The message under way has been written by itself; that ended `now`. `close`: it followed closely, as this detector saw it or another one.
-    pub fn wrote(&mut self, size: usize, close: bool, now: Instant) {
+    /// The message under way has been written by itself, `writes` times; that ended `now`. `close`: it followed closely, as this
+    /// detector saw it or another one.
+    pub fn wrote(&mut self, size: usize, writes: u32, close: bool, now: Instant) {
         if let Some(last) = self.last.filter(|_| !self.close) {
             self.rest(now.saturating_duration_since(last));
         }
         if close {
-            self.use_up(1, size);
+            let weight = (writes / BURST_WRITES).clamp(1, BURST_MESSAGES);
+            self.use_up(weight, size.max(LEAST as usize).saturating_mul(weight as usize));
         }
         self.ended(now);
+    }
+
+    /// These writes took this long, together. Averaged, since a sender may be preempted meanwhile.
+    pub fn took(&mut self, time: Duration, writes: u32) {
+        let took = time.clamp(CLOSE, CLOSE * writes.max(1));
+        self.closely = self.closely.midpoint(nanos(took));
     }
 
     /// What had been coalesced has been written.
@@ -139,13 +166,19 @@ mod tests {
     struct Sender {
         detector: StreamDetector,
         now: Instant,
+        /// To how many it sends each message.
+        peers: u32,
         /// Messages that were coalesced and not flushed yet, in bytes.
         waiting: usize,
     }
 
     impl Sender {
         fn new() -> Sender {
-            Sender { detector: StreamDetector::new(), now: Instant::now(), waiting: 0 }
+            Sender::to(1)
+        }
+
+        fn to(peers: u32) -> Sender {
+            Sender { detector: StreamDetector::new(), now: Instant::now(), peers, waiting: 0 }
         }
 
         /// After a `pause`, a message. Was it coalesced?
@@ -160,8 +193,10 @@ mod tests {
                 self.waiting = size;
                 return true;
             }
-            self.now += 5 * US;
-            self.detector.wrote(size, close, self.now);
+            let took = 5 * US * self.peers;
+            self.now += took;
+            self.detector.wrote(size, self.peers, close, self.now);
+            self.detector.took(took, self.peers);
             false
         }
 
@@ -207,6 +242,50 @@ mod tests {
         ] {
             assert_eq!(Sender::new().burst(count, size, US), coalesced, "{count} messages of {size} bytes");
         }
+    }
+
+    #[test]
+    fn a_broadcast_to_many_counts_as_several_messages() {
+        // Peers, size, and how many messages are written one by one before the first that is coalesced.
+        for (peers, size, burst) in
+            [(8, 64, 257), (9, 64, 257), (16, 64, 129), (64, 64, 33), (64, 0, 129), (64, 4000, 33), (10_000, 64, 2)]
+        {
+            assert_eq!(Sender::to(peers).burst(burst + 1, size, US), 1, "{size} bytes to {peers}");
+            assert_eq!(Sender::to(peers).burst(burst, size, US), 0, "{size} bytes to {peers}");
+        }
+    }
+
+    /// Who writes for longer than he pauses falls behind as soon as he sends a little faster.
+    #[test]
+    fn closely_behind_a_broadcast_is_as_long_as_its_writes_took() {
+        // Peers, pause, and whether that becomes a stream.
+        for (peers, pause, streams) in [
+            (1, 9 * US, true),
+            (1, 11 * US, false),
+            (8, 30 * US, true),
+            (8, 50 * US, false),
+            (64, 300 * US, true),
+            (64, 330 * US, false),
+        ] {
+            let coalesced = Sender::to(peers).burst(1000, 64, pause);
+            assert_eq!(coalesced > 700, streams, "{peers} peers, {pause:?}: {coalesced}");
+            assert_eq!(coalesced > 0, streams, "{peers} peers, {pause:?}: {coalesced}");
+        }
+    }
+
+    /// Writes that took very long took as long as something else had the core.
+    #[test]
+    fn a_writer_that_was_preempted_is_not_slow() {
+        let mut sender = Sender::to(8);
+        for _ in 0..20 {
+            sender.detector.took(100 * MS, 8);
+        }
+        let most = nanos(8 * CLOSE);
+        assert!((most - 10..=most).contains(&sender.detector.closely), "no more than so much for each");
+        for _ in 0..10 {
+            sender.detector.took(40 * US, 8);
+        }
+        assert!(sender.detector.closely < nanos(41 * US));
     }
 
     #[test]

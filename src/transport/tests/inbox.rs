@@ -17,7 +17,7 @@ impl Rig {
     fn new(sizes: &[usize]) -> Rig {
         let fake = Fake::default();
         for body in bodies(sizes) {
-            fake.script().incoming.extend(SP_TCP.prefix(Prefix::of_length(body.len())));
+            fake.script().incoming.extend(&*SP_TCP.prefix(Prefix::of_length(body.len())));
             fake.script().incoming.extend(&body);
         }
         Rig { inbox: Inbox::default(), fake, blocks: Blocks::default() }
@@ -64,6 +64,35 @@ fn small_messages_share_the_block_they_came_in() {
     assert!(taken.iter().zip(&expected).all(|(body, expected)| body.bytes() == expected));
     let shared = taken.iter().filter(|body| matches!(body, Body::Shared { .. })).count();
     assert_eq!(shared, 2, "the last one is copied out, which frees the block");
+}
+
+#[test]
+fn a_message_with_a_whole_one_behind_it_is_copied_to_where_it_is_wanted() {
+    let sizes = [3, 0, 4000, 7, 5001, 9];
+    let (sp, mut room) = (Language::of(&SP_TCP), [0; 5000]);
+    // As often as it can be; whatever it is cut into, nothing is done where it cannot.
+    for (at_most, limit, direct) in
+        [(usize::MAX, None, 4), (1, None, 0), (usize::MAX, Some(5001), 4), (usize::MAX, Some(100), 2)]
+    {
+        let mut rig = Rig::new(&sizes);
+        rig.fake.script().read_at_most = at_most;
+        let (mut taken, mut copied) = (Vec::new(), 0);
+        while taken.len() < sizes.len() {
+            if !rig.parse() {
+                rig.fill();
+                continue;
+            }
+            match rig.inbox.take_bytes(&mut room, &sp, limit) {
+                Some(len) => {
+                    copied += 1;
+                    taken.push(room[..len].to_vec());
+                }
+                None => taken.push(rig.take().bytes().to_vec()),
+            }
+        }
+        assert!(taken == bodies(&sizes));
+        assert_eq!(copied, direct, "{at_most}, {limit:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use proptest::prelude::*;
 
 use crate::core::{Body, Header, Message};
+use crate::transport::framing::PrefixBytes;
 use crate::transport::outbox::{Batch, COALESCED, Outbox};
 use crate::transport::stream::Stream;
 
@@ -48,7 +49,7 @@ proptest! {
         let (mut outbox, fake) = (Outbox::default(), Fake::default());
         let (mut expected, mut flush) = (Vec::new(), None);
         for (number, step) in steps.into_iter().enumerate() {
-            let prefix = (number as u64).to_be_bytes();
+            let prefix = PrefixBytes::of((number as u64).to_be_bytes());
             match step {
                 Step::Push(header, size, shared) => {
                     let body = bodies(&[size]).remove(0);
@@ -96,18 +97,18 @@ proptest! {
 fn a_fault_is_told_and_a_full_kernel_is_not_one() {
     let (mut outbox, fake) = (Outbox::default(), Fake::default());
     fake.script().fail = Some((1, ErrorKind::BrokenPipe));
-    assert!(outbox.write(&fake, b"p", &mut Message::default(), false).is_err());
+    assert!(outbox.write(&fake, &PrefixBytes::of(*b"p"), &mut Message::default(), false).is_err());
     fake.script().room = 0;
-    outbox.write(&fake, b"prefix", &mut Message::default(), false).unwrap();
+    outbox.write(&fake, &PrefixBytes::of(*b"prefix"), &mut Message::default(), false).unwrap();
     assert_eq!(outbox.pending(), 6);
 }
 
 #[test]
 fn clearing_forgets_what_no_flush_has_taken() {
     let (mut outbox, fake) = (Outbox::default(), Fake::default());
-    outbox.push(b"taken", &mut Message::default(), false).unwrap();
+    outbox.push(&PrefixBytes::of(*b"taken"), &mut Message::default(), false).unwrap();
     let batch = outbox.start_flush().unwrap();
-    outbox.push(b"waiting", &mut Message::default(), false).unwrap();
+    outbox.push(&PrefixBytes::of(*b"waiting"), &mut Message::default(), false).unwrap();
     outbox.clear();
     finish(&mut outbox, batch, &fake, usize::MAX);
     assert!(outbox.is_empty());

@@ -24,6 +24,7 @@ fn a_quiet_pipe_writes_a_message_at_once() {
         assert_eq!(written(&rig), rig.wire(&[b"hello".to_vec()]));
         assert_eq!(rig.fake.script().calls, 1);
         assert!(!rig.pipe.wants_write() && !rig.pipe.wants_flush());
+        assert_eq!(rig.by_itself, 1);
     }
 }
 
@@ -36,7 +37,7 @@ fn messages_in_a_stream_leave_together() {
         rig.send(body);
     }
     assert!(rig.pipe.is_watched() && rig.fake.script().calls == 0);
-    assert_eq!(rig.appended, 99, "all behind the first");
+    assert_eq!((rig.appended, rig.by_itself), (99, 0), "all behind the first");
     rig.flush().unwrap();
     assert_eq!(written(&rig), rig.wire(&sent));
     assert_eq!(rig.fake.script().calls, 1);

@@ -1,6 +1,6 @@
 //! What a pipe speaks with a ws stream: SP as on ipc, with an opcode where ipc has its type byte.
 
-use super::super::framing::{Bytes, Framing, Parsed, Prefix, SP_TCP};
+use super::super::framing::{Bytes, Framing, Parsed, Prefix, PrefixBytes, SP_TCP};
 
 /// Bytes in front of a message.
 pub const PREFIX: usize = 9;
@@ -20,8 +20,8 @@ impl Framing for WsFraming {
         SP_TCP.parse_greeting(bytes)
     }
 
-    fn prefix(&self, of: Prefix) -> Bytes {
-        Bytes::from_slice(&prefix(of.kind, of.len))
+    fn prefix(&self, of: Prefix) -> PrefixBytes {
+        PrefixBytes::of(prefix(of.kind, of.len))
     }
 
     fn parse_prefix(&self, bytes: &[u8]) -> Parsed<Prefix> {

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <coroutine>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <variant>
@@ -32,6 +33,9 @@ protected:
 
 /// An event loop. add: call who.ready() once, when fd is readable (level-triggered). remove: do not, if that is still
 /// to come. Both are called from the loop's own thread.
+///
+/// It may have post(who), too: call who.ready() once, in the loop's next turn; remove(-1, who) takes that back. Then a coroutine whose
+/// operations need not wait lets the others go on after 256 of them; without, it keeps the loop for itself.
 template <class Loop>
 concept executor = requires(Loop& loop, int fd, waiter& who) {
     loop.add(fd, who);
@@ -40,11 +44,21 @@ concept executor = requires(Loop& loop, int fd, waiter& who) {
 
 namespace detail {
 
-/// An operation that is tried at once, and again whenever the descriptor says that it may go on.
+/// Whether this thread has gone so far without waiting that others are due.
+inline bool is_turn_due() noexcept {
+    static thread_local int at_once = 0;
+    constexpr int patience = 256;
+    if (++at_once < patience) return false;
+    at_once = 0;
+    return true;
+}
+
+/// An operation that is tried at once, and again whenever the socket's descriptor says that it may go on.
 template <executor Loop, class Operation>
 class awaitable final : waiter {
 public:
-    awaitable(Loop& loop, int fd, Operation operation) : loop_(loop), fd_(fd), operation_(std::move(operation)) {}
+    awaitable(Loop& loop, Operation operation, std::error_code* told)
+        : loop_(loop), operation_(std::move(operation)), told_(told) {}
     awaitable(const awaitable&) = delete;
     awaitable& operator=(const awaitable&) = delete;
 
@@ -53,20 +67,37 @@ public:
         if (waits_) loop_.remove(fd_, *this);
     }
 
-    bool await_ready() { return attempt(); }
-    void await_suspend(std::coroutine_handle<> caller) {
+    bool await_ready() {
+        done_ = attempt();
+        if constexpr (requires(Loop& loop, waiter& who) { loop.post(who); }) return done_ && !is_turn_due();
+        else return done_;
+    }
+    bool await_suspend(std::coroutine_handle<> caller) {
+        if constexpr (requires(Loop& loop, waiter& who) { loop.post(who); }) {
+            if (done_) {
+                caller_ = caller;
+                waits_ = true;
+                loop_.post(*this);
+                return true;
+            }
+        }
+        // Who never waits never has the library's own thread serve the socket.
+        fd_ = operation_.fd(code_);
+        if (fd_ < 0) return false;
         caller_ = caller;
         wait();
+        return true;
     }
     auto await_resume() {
-        detail::raise(code_, Operation::name);
+        if (told_ != nullptr) *told_ = code_;
+        else detail::raise(code_, Operation::name);
         return operation_.result();
     }
 
 private:
     void ready() override {
         waits_ = false;
-        if (attempt()) return caller_.resume();
+        if (done_ || attempt()) return caller_.resume();
         // Somebody else was faster.
         wait();
     }
@@ -80,17 +111,20 @@ private:
     }
 
     Loop& loop_;
-    int fd_;
+    int fd_ = -1;
     Operation operation_;
+    std::error_code* told_;
     std::error_code code_;
     std::coroutine_handle<> caller_;
     bool waits_ = false;
+    bool done_ = false;
 };
 
 struct recv_operation {
     static constexpr const char* name = "nn_recv";
     socket& from;
     message got{};
+    int fd(std::error_code& code) const { return from.recv_fd(code); }
     void operator()(std::error_code& code) { got = from.recv(code, wait::no); }
     message result() { return std::move(got); }
 };
@@ -99,6 +133,7 @@ struct send_operation {
     static constexpr const char* name = "nn_send";
     socket& to;
     message whole;
+    int fd(std::error_code& code) const { return to.send_fd(code); }
     void operator()(std::error_code& code) { to.send(std::move(whole), code, wait::no); }
     void result() {}
 };
@@ -109,19 +144,32 @@ struct send_operation {
 /// while it waits loses none. The socket must stay open meanwhile.
 template <executor Loop>
 auto recv(Loop& loop, socket& from) {
-    return detail::awaitable<Loop, detail::recv_operation>(loop, from.recv_fd(), detail::recv_operation{from});
+    return detail::awaitable<Loop, detail::recv_operation>(loop, detail::recv_operation{from}, nullptr);
+}
+/// Without an exception: code is set when the co_await ends, and the message is empty if it fails. The code must live until then.
+template <executor Loop>
+auto recv(Loop& loop, socket& from, std::error_code& code) {
+    return detail::awaitable<Loop, detail::recv_operation>(loop, detail::recv_operation{from}, &code);
 }
 
 /// co_await send(loop, socket, message): ends when the socket has accepted the message.
 template <executor Loop>
 auto send(Loop& loop, socket& to, message whole) {
-    return detail::awaitable<Loop, detail::send_operation>(loop, to.send_fd(), detail::send_operation{to, std::move(whole)});
+    return detail::awaitable<Loop, detail::send_operation>(loop, detail::send_operation{to, std::move(whole)}, nullptr);
+}
+template <executor Loop>
+auto send(Loop& loop, socket& to, message whole, std::error_code& code) {
+    return detail::awaitable<Loop, detail::send_operation>(loop, detail::send_operation{to, std::move(whole)}, &code);
 }
 
 /// The same for a copy of bytes.
 template <executor Loop>
 auto send(Loop& loop, socket& to, const_buffer bytes) {
     return send(loop, to, message(bytes));
+}
+template <executor Loop>
+auto send(Loop& loop, socket& to, const_buffer bytes, std::error_code& code) {
+    return send(loop, to, message(bytes), code);
 }
 
 /// A coroutine that gives a T to whoever awaits it, or an exception. It starts when it is awaited, or by poll_loop::run.
@@ -223,7 +271,9 @@ public:
     void remove(int, waiter& who) {
         const auto at = std::find(waiters_.begin(), waiters_.end(), &who);
         if (at != waiters_.end()) take(static_cast<std::size_t>(at - waiters_.begin()));
+        posted_.erase(std::remove(posted_.begin(), posted_.end(), &who), posted_.end());
     }
+    void post(waiter& who) { posted_.push_back(&who); }
 
     /// Starts a task that runs by itself until it is done or the loop is destroyed. Its exception ends run().
     void spawn(task<void> work) {
@@ -253,9 +303,9 @@ public:
 
 private:
     void turn() {
-        if (::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), -1) < 0) {
+        if (::poll(fds_.data(), static_cast<nfds_t>(fds_.size()), posted_.empty() ? -1 : 0) < 0) {
             if (errno == EINTR) return;
-            throw std::system_error(errno, std::generic_category(), "poll");
+            detail::throw_or_end(std::system_error(errno, std::generic_category(), "poll"));
         }
         // A waiter that is told may add and remove others, so one at a time is looked for.
         for (std::size_t i = 0; i < fds_.size();) {
@@ -266,6 +316,12 @@ private:
             waiter* who = take(i);
             who->ready();
             i = 0;
+        }
+        // What is posted from now on is for the next turn.
+        for (std::size_t count = posted_.size(); count > 0 && !posted_.empty(); count--) {
+            waiter* who = posted_.front();
+            posted_.pop_front();
+            who->ready();
         }
     }
     waiter* take(std::size_t at) {
@@ -290,6 +346,7 @@ private:
 
     std::vector<pollfd> fds_;
     std::vector<waiter*> waiters_;
+    std::deque<waiter*> posted_;
     // Destroyed first: coroutines that still wait take themselves off the lists.
     std::vector<task<void>> running_;
 };

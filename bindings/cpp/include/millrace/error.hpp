@@ -6,6 +6,8 @@
 
 #include <nanomsg/nn.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <system_error>
 
@@ -48,7 +50,8 @@ inline std::error_code code_of(int number) noexcept { return {number, category()
 /// The last error of the calling thread, right after a function of the library has failed.
 inline std::error_code last_error() noexcept { return code_of(nn_errno()); }
 
-/// Thrown by every function without an error_code parameter. what() begins with what was tried.
+/// Thrown by every function without an error_code parameter. what() begins with what was tried. In a program that is compiled without
+/// exceptions (-fno-exceptions) what would be thrown is written to the standard error, and ends the program.
 class error : public std::system_error {
 public:
     error(std::error_code code, const char* what) : std::system_error(code, what) {}
@@ -57,10 +60,21 @@ public:
 
 namespace detail {
 
+/// Throws, where there are exceptions.
+template <class Exception>
+[[noreturn]] void throw_or_end(const Exception& exception) {
+#ifdef __cpp_exceptions
+    throw exception;
+#else
+    std::fprintf(stderr, "millrace: %s\n", exception.what());
+    std::abort();
+#endif
+}
+
 /// Throws the last error if a function of the library returned something negative.
 template <class Result>
 Result check(Result result, const char* what) {
-    if (result < 0) throw error(last_error(), what);
+    if (result < 0) throw_or_end(error(last_error(), what));
     return result;
 }
 
@@ -76,7 +90,7 @@ inline bool succeeded(int result, std::error_code& code) noexcept {
 
 /// Throws what a non-throwing form has left in its error code.
 inline void raise(const std::error_code& code, const char* what) {
-    if (code) throw error(code, what);
+    if (code) throw_or_end(error(code, what));
 }
 
 }  // namespace detail

@@ -76,7 +76,7 @@ public:
     /// Changes the size; what is there stays, what is added is arbitrary. Throws std::bad_alloc, and nothing has changed.
     void resize(std::size_t size) {
         void* grown = data_ == nullptr ? nn_allocmsg(size, 0) : nn_reallocmsg(data_, size);
-        if (grown == nullptr) throw std::bad_alloc();
+        if (grown == nullptr) detail::throw_or_end(std::bad_alloc());
         data_ = grown;
         size_ = size;
     }
@@ -89,7 +89,7 @@ public:
 private:
     static void* allocate(std::size_t size) {
         void* block = nn_allocmsg(size, 0);
-        if (block == nullptr) throw std::bad_alloc();
+        if (block == nullptr) detail::throw_or_end(std::bad_alloc());
         return block;
     }
 

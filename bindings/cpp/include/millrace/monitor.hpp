@@ -58,6 +58,9 @@ struct event {
 class monitor {
 public:
     explicit monitor(const socket& of) : handle_(detail::check(nnx_monitor(of.handle()), "nnx_monitor")) {}
+    monitor(const socket& of, std::error_code& code) noexcept : handle_(nnx_monitor(of.handle())) {
+        detail::succeeded(handle_, code);
+    }
     monitor(monitor&& other) noexcept : handle_(std::exchange(other.handle_, none)) {}
     monitor& operator=(monitor&& other) noexcept {
         std::swap(handle_, other.handle_);
@@ -98,6 +101,11 @@ public:
 
     /// A descriptor that is readable while an event waits. For poll and its like only: neither read nor close it.
     int fd() const { return detail::check(nnx_monitor_fd(handle_), "nnx_monitor_fd"); }
+    int fd(std::error_code& code) const noexcept {
+        const int got = nnx_monitor_fd(handle_);
+        detail::succeeded(got, code);
+        return got;
+    }
 
 private:
     static constexpr int none = -1;
@@ -137,12 +145,14 @@ inline bool wait_peers(const socket& of, int count = 1, std::chrono::millisecond
 
 namespace detail {
 
-/// A text that a C function stores, and whose length it gives.
+/// A text that a C function stores, and whose length it gives; empty if it fails.
 template <class Store>
-std::string text_of(Store store, const char* what) {
+std::string text_of(std::error_code& code, Store store) {
     std::string text;
     for (;;) {
-        const auto size = static_cast<std::size_t>(check(store(text.data(), text.empty() ? 0 : text.size() + 1), what));
+        const auto length = store(text.data(), text.empty() ? 0 : text.size() + 1);
+        if (!succeeded(length < 0 ? -1 : 0, code)) return std::string();
+        const auto size = static_cast<std::size_t>(length);
         const bool fits = size <= text.size();
         text.resize(size);
         if (fits) return text;
@@ -152,19 +162,38 @@ std::string text_of(Store store, const char* what) {
 }  // namespace detail
 
 /// The address of an endpoint, with the port that the system has chosen for port 0.
+inline std::string address(const socket& of, const endpoint& which, std::error_code& code) {
+    return detail::text_of(code, [&](char* to, std::size_t room) {
+        return nnx_endpoint_address(of.handle(), which.id(), to, room);
+    });
+}
 inline std::string address(const socket& of, const endpoint& which) {
-    return detail::text_of([&](char* to, std::size_t room) { return nnx_endpoint_address(of.handle(), which.id(), to, room); },
-                           "nnx_endpoint_address");
+    std::error_code code;
+    std::string text = address(of, which, code);
+    detail::raise(code, "nnx_endpoint_address");
+    return text;
 }
 
 /// All that is known of a socket now, as a JSON object (nnx_describe).
+inline std::string describe(const socket& of, std::error_code& code) {
+    return detail::text_of(code, [&](char* to, std::size_t room) { return nnx_describe(of.handle(), to, room); });
+}
 inline std::string describe(const socket& of) {
-    return detail::text_of([&](char* to, std::size_t room) { return nnx_describe(of.handle(), to, room); }, "nnx_describe");
+    std::error_code code;
+    std::string text = describe(of, code);
+    detail::raise(code, "nnx_describe");
+    return text;
 }
 
 /// The statistics of all sockets of the process, in the text format of Prometheus (nnx_metrics).
+inline std::string metrics(std::error_code& code) {
+    return detail::text_of(code, [](char* to, std::size_t room) { return nnx_metrics(to, room); });
+}
 inline std::string metrics() {
-    return detail::text_of([](char* to, std::size_t room) { return nnx_metrics(to, room); }, "nnx_metrics");
+    std::error_code code;
+    std::string text = metrics(code);
+    detail::raise(code, "nnx_metrics");
+    return text;
 }
 
 }  // namespace millrace

@@ -135,6 +135,7 @@ public:
         if (code != std::errc::interrupted) handle_ = none;
     }
 
+    /// Listens at an address, as tcp://127.0.0.1:5555, or connects to one, again and again if connections are lost; any number of both.
     endpoint bind(const std::string& address) {
         return {handle_, detail::check(nn_bind(handle_, address.c_str()), address.c_str())};
     }
@@ -318,14 +319,24 @@ public:
 
     /// Descriptors that are readable while a message can be received, or sent. For poll and its like only: neither
     /// read, write nor close them. From the first use on the library's own thread serves the socket.
-    int recv_fd() const { return get(options::option<int>{NN_SOL_SOCKET, NN_RCVFD}); }
-    int send_fd() const { return get(options::option<int>{NN_SOL_SOCKET, NN_SNDFD}); }
+    int recv_fd() const { return get(rcvfd); }
+    int send_fd() const { return get(sndfd); }
+    int recv_fd(std::error_code& code) const { return descriptor(rcvfd, code); }
+    int send_fd(std::error_code& code) const { return descriptor(sndfd, code); }
 
 protected:
     static constexpr int none = -1;
     socket() noexcept = default;
 
 private:
+    static constexpr options::option<int> rcvfd{NN_SOL_SOCKET, NN_RCVFD};
+    static constexpr options::option<int> sndfd{NN_SOL_SOCKET, NN_SNDFD};
+
+    int descriptor(options::option<int> which, std::error_code& code) const {
+        const int fd = get(which, code);
+        return code ? none : fd;
+    }
+
     static int flag(wait may_wait) noexcept { return static_cast<int>(may_wait); }
 
     /// An empty message has no address of its own, but the C function wants one.

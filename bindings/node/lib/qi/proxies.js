@@ -95,13 +95,18 @@ class Events {
       if (this.#closed) return;
       this.#waiting.idle = null;
       let taken;
-      for (let count = 0; count < BATCH && !this.#closed && typeof (taken = this.#take()) !== 'number'; count++) {
-        told(taken.event);
+      try {
+        for (let count = 0; count < BATCH && !this.#closed && typeof (taken = this.#take()) !== 'number'; count++) {
+          told(taken.event);
+        }
+      } finally {
+        // Also when a listener has thrown: that is the program's to hear of, and the next event comes all the same.
+        if (!this.#closed) {
+          if (typeof taken !== 'number') setImmediate(turn);
+          else if (taken === -EAGAIN) this.#waiting.whenIdle(turn);
+          else ended(this.#failure(-taken));
+        }
       }
-      if (this.#closed) return;
-      if (typeof taken !== 'number') setImmediate(turn);
-      else if (taken === -EAGAIN) this.#waiting.whenIdle(turn);
-      else ended(this.#failure(-taken));
     };
     turn();
   }
@@ -132,13 +137,33 @@ class RemoteSignal {
     return new Events(native, this instanceof RemoteProperty, signal);
   }
 
-  async *[Symbol.asyncIterator]() {
-    const events = await this.subscribe();
-    try {
-      yield* events;
-    } finally {
-      events.close();
-    }
+  /** Listens from the first next() on. return() ends it, also while next() waits. */
+  [Symbol.asyncIterator]() {
+    let subscribing = null;
+    let done = false;
+    const over = { value: undefined, done: true };
+    const end = async () => {
+      done = true;
+      subscribing?.then((events) => events.close(), () => {});
+      return over;
+    };
+    return {
+      next: async () => {
+        if (done) return over;
+        try {
+          subscribing ??= this.subscribe();
+          const events = await subscribing;
+          return done ? over : await events.next();
+        } catch (error) {
+          end();
+          throw error;
+        }
+      },
+      return: end,
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
   }
 
   /** Has the object emit it to all who listen. */

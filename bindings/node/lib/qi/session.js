@@ -4,7 +4,7 @@
 const { randomUUID } = require('node:crypto');
 const { EventEmitter } = require('node:events');
 const native = require('../native.js');
-const { MillraceError, ETIMEDOUT } = require('../errors.js');
+const { MillraceError, ENOTCONN, ETIMEDOUT } = require('../errors.js');
 const { hub, hold, listen, release, unlisten } = require('../hub.js');
 const { milliseconds, shown, verify } = require('../limits.js');
 const { attempt, settle } = require('./operations.js');
@@ -100,6 +100,7 @@ class Session extends EventEmitter {
   async register(name, instance) {
     if (typeof instance !== 'object' || instance === null) throw new TypeError('a service is an object with methods');
     const object = objectOf(instance);
+    if (this.#closing !== null) throw new MillraceError(ENOTCONN, 'register');
     const server = await this.#provider();
     const number = await settle((operation) => server.register(String(name), object, operation));
     this.#services.set(number, String(name));

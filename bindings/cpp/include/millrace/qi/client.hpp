@@ -28,8 +28,9 @@ inline int count_of(milliseconds time) {
 template <class Function>
 class callbacks {
 public:
-    static std::uintptr_t add(Function function) {
-        auto shared = std::make_shared<Function>(std::move(function));
+    template <class Made>
+    static std::uintptr_t add(Made made) {
+        auto shared = std::make_shared<Function>(std::move(made));
         const std::lock_guard lock(table().mutex);
         const std::uintptr_t number = ++table().last;
         table().all.emplace(number, std::move(shared));
@@ -40,13 +41,14 @@ public:
         const auto at = table().all.find(reinterpret_cast<std::uintptr_t>(user));
         return at == table().all.end() ? nullptr : at->second;
     }
-    static void remove(std::uintptr_t number) noexcept {
-        std::shared_ptr<Function> last;
+    /// What it was; nothing if there is none of this number.
+    static std::shared_ptr<Function> remove(std::uintptr_t number) noexcept {
         const std::lock_guard lock(table().mutex);
         const auto at = table().all.find(number);
-        if (at == table().all.end()) return;
-        last = std::move(at->second);
+        if (at == table().all.end()) return nullptr;
+        std::shared_ptr<Function> last = std::move(at->second);
         table().all.erase(at);
+        return last;
     }
 
 private:
@@ -72,9 +74,19 @@ public:
 
     /// Waits for the result, for as long as the call may take, and gives it; once. Throws what the call failed with.
     R get() { return value::adopt(nnqi_wait(handle_.get(), -1)).template as<R>(); }
+    R get(std::error_code& code) {
+        return detail::told(code, [&] { return get(); });
+    }
+    /// Whether get() would not wait.
     bool is_done() const { return detail::check(nnqi_is_done(handle_.get())) == 1; }
+    bool is_done(std::error_code& code) const {
+        return detail::told(code, [&] { return is_done(); });
+    }
     /// Asks the peer to end the call; get() then throws std::errc::interrupted, or gives the result if it was too late.
     void cancel() { detail::check(nnqi_cancel(handle_.get())); }
+    void cancel(std::error_code& code) {
+        detail::told(code, [&] { cancel(); });
+    }
 
 private:
     detail::handle<nnqi_pending_free> handle_;
@@ -94,31 +106,39 @@ public:
         if (got == 0 && errno == ETIMEDOUT) return std::nullopt;
         const value arguments = value::adopt(got);
         missed_ += lost;
-        return arguments.template as<std::tuple<T...>>();
+        auto read = arguments.template as<std::tuple<T...>>();
+        if (detail::failures::any()) return std::nullopt;
+        return read;
+    }
+    std::optional<std::tuple<T...>> next(std::error_code& code, milliseconds time = forever) {
+        return detail::told(code, [&] { return next(time); });
     }
 
     /// How many events were lost so far because the queue was full.
     std::uint64_t missed() const noexcept { return missed_; }
     /// A descriptor that is readable while there is something for next(). Neither read nor close it.
     int fd() const { return detail::check(nnqi_descriptor(handle_.get())); }
+    int fd(std::error_code& code) const {
+        return detail::told(code, [&] { return fd(); });
+    }
 
 private:
     detail::handle<nnqi_unsubscribe> handle_;
     std::uint64_t missed_ = 0;
 };
 
-/// Has a function called for each event, until it is destroyed. A call may still be under way then.
+/// Has a function called for each event, until it is destroyed: that waits for a call under way, unless it is done by that call itself. So the
+/// function may use what lives longer than the watcher; and who destroys it must hold no lock that the function wants.
 class watcher {
 public:
     using function = std::function<void(const value& arguments)>;
-    using callbacks = detail::callbacks<function>;
 
     watcher(nnqi_proxy proxy, const std::string& signal, std::size_t queue, function code)
         : number_(callbacks::add(std::move(code))) {
         handle_.reset(nnqi_watch(proxy, signal.c_str(), queue, run, reinterpret_cast<void*>(number_)));
         if (!handle_) {
             callbacks::remove(number_);
-            detail::fail();
+            detail::failures::add();
         }
     }
     watcher(watcher&& other) noexcept
@@ -130,18 +150,29 @@ public:
     }
     ~watcher() {
         handle_.reset();
-        callbacks::remove(number_);
+        if (const auto mine = callbacks::remove(number_)) {
+            const std::lock_guard ended(mine->running);
+            mine->gone = true;
+        }
     }
 
 private:
+    /// A function, and who runs it or has made an end of that. The lock may be taken again by the call that has it.
+    struct watched {
+        explicit watched(function taken) : code(std::move(taken)) {}
+        std::recursive_mutex running;
+        function code;
+        bool gone = false;
+    };
+    using callbacks = detail::callbacks<watched>;
+
     static void run(nnqi_value arguments, std::uint64_t, void* user) noexcept {
-        const auto code = callbacks::find(user);
-        if (arguments == 0 || !code) return;
-        try {
-            (*code)(value::adopt(nnqi_copy(arguments)));
-        } catch (...) {
-            // Arguments of other types than the function's, or its own exception: there is nobody to tell.
-        }
+        const auto mine = callbacks::find(user);
+        if (arguments == 0 || !mine) return;
+        const std::lock_guard here(mine->running);
+        if (mine->gone) return;
+        // Arguments of other types than the function's, or its own exception: there is nobody to tell.
+        detail::guarded([&] { mine->code(value::adopt(nnqi_copy(arguments))); }, [](const std::string&) {});
     }
 
     std::uintptr_t number_ = 0;
@@ -153,6 +184,7 @@ class proxy {
 public:
     explicit proxy(nnqi_proxy handle) : handle_(detail::need(handle)) {}
     nnqi_proxy get() const noexcept { return handle_.get(); }
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
     /// How long calls may take from now on.
     proxy& timeout(milliseconds time) noexcept {
@@ -167,6 +199,10 @@ public:
         const nnqi_value made = detail::arguments_of(arguments...);
         return value::adopt(nnqi_call(get(), method.c_str(), made, detail::count_of(timeout_))).template as<R>();
     }
+    template <class R = void, class... T>
+    R call(std::error_code& code, const std::string& method, const T&... arguments) const {
+        return detail::told(code, [&] { return call<R>(method, arguments...); });
+    }
 
     /// Calls a method and does not wait.
     template <class R = void, class... T>
@@ -174,20 +210,37 @@ public:
         const nnqi_value made = detail::arguments_of(arguments...);
         return pending<R>(nnqi_call_start(get(), method.c_str(), made, detail::count_of(timeout_)));
     }
+    template <class R = void, class... T>
+    pending<R> start(std::error_code& code, const std::string& method, const T&... arguments) const {
+        return detail::told(code, [&] { return start<R>(method, arguments...); });
+    }
 
     /// Calls a method without an answer: nobody hears of a failure.
     template <class... T>
     void post(const std::string& method, const T&... arguments) const {
         detail::check(nnqi_post(get(), method.c_str(), detail::arguments_of(arguments...)));
     }
+    template <class... T>
+    void post(std::error_code& code, const std::string& method, const T&... arguments) const {
+        detail::told(code, [&] { post(method, arguments...); });
+    }
 
+    /// Reads a property, and sets one. A check of the service may refuse a value: std::errc::protocol_error.
     template <class T>
     T property(const std::string& name) const {
         return value::adopt(nnqi_property_get(get(), name.c_str())).template as<T>();
     }
     template <class T>
+    T property(std::error_code& code, const std::string& name) const {
+        return detail::told(code, [&] { return property<T>(name); });
+    }
+    template <class T>
     void set(const std::string& property, const T& to) const {
         detail::check(nnqi_property_set(get(), property.c_str(), codec<std::decay_t<T>>::make(to)));
+    }
+    template <class T>
+    void set(std::error_code& code, const std::string& property, const T& to) const {
+        detail::told(code, [&] { set(property, to); });
     }
 
     /// Events of a signal, or changes of a property, whose arguments are T...: what next() gives. At most queue of them wait.
@@ -195,18 +248,33 @@ public:
     subscription<T...> subscribe(const std::string& signal, std::size_t queue = 64) const {
         return subscription<T...>(nnqi_subscribe(get(), signal.c_str(), queue));
     }
+    template <class... T>
+    subscription<T...> subscribe(std::error_code& code, const std::string& signal, std::size_t queue = 64) const {
+        return detail::told(code, [&] { return subscribe<T...>(signal, queue); });
+    }
 
-    /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments.
+    /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments. Events whose arguments are
+    /// not of these types are not told, and nobody hears of what the function throws: subscribe() tells of both.
     template <class F>
     [[nodiscard]] watcher watch(const std::string& signal, F code, std::size_t queue = 64) const {
         using arguments = typename detail::signature_types<F>::arguments;
-        return watcher(get(), signal, queue, [code = std::move(code)](const value& event) mutable {
-            std::apply(code, event.as<arguments>());
+        // A std::function must be copyable; what it calls need not be.
+        auto shared = std::make_shared<F>(std::move(code));
+        return watcher(get(), signal, queue, [shared](const value& event) {
+            auto read = event.as<arguments>();
+            if (!detail::failures::any()) std::apply(*shared, std::move(read));
         });
+    }
+    template <class F>
+    [[nodiscard]] watcher watch(std::error_code& failed, const std::string& signal, F code, std::size_t queue = 64) const {
+        return detail::told(failed, [&] { return watch(signal, std::move(code), queue); });
     }
 
     /// What the object can do: its methods, signals and properties.
     value meta() const { return value::adopt(nnqi_meta(get())); }
+    value meta(std::error_code& code) const {
+        return detail::told(code, [&] { return meta(); });
+    }
 
 private:
     detail::handle<nnqi_proxy_free> handle_;
@@ -264,16 +332,23 @@ struct service_info {
 /// std::errc::not_connected.
 class session {
 public:
+    /// Connects, and is let in, within session_options::connect_timeout.
     explicit session(const std::string& url, const session_options& options = {}) {
         const nnqi_options raw = options.raw();
         handle_.reset(detail::need(nnqi_connect(url.c_str(), &raw)));
     }
+    session(std::error_code& code, const std::string& url, const session_options& options = {})
+        : session(detail::told(code, [&] { return session(url, options); })) {}
 
     /// A service by its name, which is waited for so long if it is not there.
     qi::proxy service(const std::string& name, milliseconds time = milliseconds(0)) const {
         return qi::proxy(nnqi_service(handle_.get(), name.c_str(), detail::count_of(time)));
     }
+    qi::proxy service(std::error_code& code, const std::string& name, milliseconds time = milliseconds(0)) const {
+        return detail::told(code, [&] { return service(name, time); });
+    }
 
+    /// All services that the directory knows.
     std::vector<service_info> services() const {
         const value list = value::adopt(nnqi_services(handle_.get()));
         std::vector<service_info> all;
@@ -285,6 +360,11 @@ public:
         }
         return all;
     }
+    std::vector<service_info> services(std::error_code& code) const {
+        return detail::told(code, [&] { return services(); });
+    }
+
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
 private:
     detail::handle<nnqi_close> handle_;

@@ -26,6 +26,8 @@ struct signature_types<R (*)(A...)> {
     using arguments = std::tuple<kept<A>...>;
     static constexpr bool has_views = (std::is_same_v<std::decay_t<A>, std::string_view> || ...);
 };
+template <class R, class... A>
+struct signature_types<R (*)(A...) noexcept> : signature_types<R (*)(A...)> {};
 template <class C, class R, class... A>
 struct signature_types<R (C::*)(A...)> : signature_types<R (*)(A...)> {};
 template <class C, class R, class... A>
@@ -34,17 +36,6 @@ template <class C, class R, class... A>
 struct signature_types<R (C::*)(A...) noexcept> : signature_types<R (*)(A...)> {};
 template <class C, class R, class... A>
 struct signature_types<R (C::*)(A...) const noexcept> : signature_types<R (*)(A...)> {};
-
-/// The words of the exception that is being handled.
-inline std::string reason() {
-    try {
-        throw;
-    } catch (const std::exception& caught) {
-        return caught.what();
-    } catch (...) {
-        return "the method has failed with an exception that says nothing";
-    }
-}
 
 inline void answer_error(nnqi_request request, const std::string& text) noexcept {
     if (nnqi_reply_error(request, text.c_str()) < 0 && errno == EINVAL)
@@ -75,17 +66,31 @@ public:
         nnqi_value made = 0;
         if constexpr (std::is_void_v<R>) made = nnqi_void();
         else made = codec<R>::make(result...);
-        detail::check(nnqi_reply(take(), made));
+        if (!detail::failures::any()) detail::check(nnqi_reply(take(), made));
     }
+    template <class... Result>
+    void reply(std::error_code& code, const Result&... result) {
+        detail::told(code, [&] { reply(result...); });
+    }
+    /// Answers with an Error, whose words the caller gets.
     void fail(const std::string& text) { detail::answer_error(take(), text); }
     /// Answers a call that is_canceled().
     void canceled() { detail::check(nnqi_reply_canceled(take())); }
+    void canceled(std::error_code& code) {
+        detail::told(code, [&] { canceled(); });
+    }
 
     /// Nobody waits for the answer any more.
     bool is_canceled() const { return detail::check(nnqi_is_canceled(request_)) == 1; }
+    bool is_canceled(std::error_code& code) const {
+        return detail::told(code, [&] { return is_canceled(); });
+    }
     /// The caller's address.
     std::string caller() const {
         return detail::text_of([&](char* room, std::size_t size) { return nnqi_caller(request_, room, size); });
+    }
+    std::string caller(std::error_code& code) const {
+        return detail::told(code, [&] { return caller(); });
     }
 
 private:
@@ -102,21 +107,17 @@ struct member {
     virtual void check_value(nnqi_value) {}
 
     static void run(nnqi_request request, void* user) noexcept {
-        try {
-            static_cast<member*>(user)->call(request);
-        } catch (...) {
-            answer_error(request, reason());
-        }
+        guarded([&] { static_cast<member*>(user)->call(request); },
+                [&](const std::string& why) { answer_error(request, why); });
     }
     static int approve(nnqi_value proposed, nnqi_value* told, void* user) noexcept {
-        try {
-            static_cast<member*>(user)->check_value(proposed);
-            return NNQI_ACCEPT;
-        } catch (...) {
-            const std::string text = reason();
-            *told = nnqi_string(text.data(), text.size());
-            return NNQI_REJECT;
-        }
+        int verdict = NNQI_ACCEPT;
+        const auto refuse = [&](const std::string& why) {
+            *told = nnqi_string(why.data(), why.size());
+            verdict = NNQI_REJECT;
+        };
+        guarded([&] { static_cast<member*>(user)->check_value(proposed); }, refuse);
+        return verdict;
     }
 };
 
@@ -151,25 +152,31 @@ struct method final : member {
     void call(nnqi_request request) override {
         const part given(need(nnqi_arguments(request)));
         auto arguments = codec<typename types::arguments>::read(given.get());
+        if (failures::any()) return;
         if constexpr (types::answers_later) {
             static_assert(!declared::has_views, "a method that answers later outlives its arguments: say std::string here");
             responder<result> later(request);
             std::apply([&](auto&... argument) { code(std::move(later), std::move(argument)...); }, arguments);
         } else if constexpr (std::is_void_v<result>) {
             std::apply([&](auto&... argument) { code(std::move(argument)...); }, arguments);
-            check(nnqi_reply(request, nnqi_void()));
+            if (!failures::any()) check(nnqi_reply(request, nnqi_void()));
         } else {
             const auto made = std::apply([&](auto&... argument) { return code(std::move(argument)...); }, arguments);
-            check(nnqi_reply(request, codec<std::decay_t<result>>::make(made)));
+            const nnqi_value answer = codec<std::decay_t<result>>::make(made);
+            if (failures::any()) nnqi_free(answer);
+            else check(nnqi_reply(request, answer));
         }
     }
 };
 
-template <class T>
+template <class T, class Check>
 struct checked final : member {
-    std::function<void(T)> code;
-    explicit checked(std::function<void(T)> taken) : code(std::move(taken)) {}
-    void check_value(nnqi_value proposed) override { code(codec<T>::read(proposed)); }
+    Check code;
+    explicit checked(Check taken) : code(std::move(taken)) {}
+    void check_value(nnqi_value proposed) override {
+        T read = codec<T>::read(proposed);
+        if (!failures::any()) code(std::move(read));
+    }
 };
 
 }  // namespace detail
@@ -184,7 +191,11 @@ public:
     template <class... T>
     std::size_t emit(const std::string& signal, const T&... arguments) const {
         const nnqi_value made = detail::arguments_of(arguments...);
-        return static_cast<std::size_t>(detail::check(nnqi_emit(get(), signal.c_str(), made)));
+        return detail::count(nnqi_emit(get(), signal.c_str(), made));
+    }
+    template <class... T>
+    std::size_t emit(std::error_code& code, const std::string& signal, const T&... arguments) const {
+        return detail::told(code, [&] { return emit(signal, arguments...); });
     }
 
     /// Sets a property, and tells those who watch it.
@@ -193,15 +204,28 @@ public:
         detail::check(nnqi_object_set(get(), property.c_str(), codec<std::decay_t<T>>::make(to)));
     }
     template <class T>
+    void set(std::error_code& code, const std::string& property, const T& to) const {
+        detail::told(code, [&] { set(property, to); });
+    }
+    template <class T>
     T property(const std::string& name) const {
         return value::adopt(nnqi_object_get(get(), name.c_str())).template as<T>();
     }
+    template <class T>
+    T property(std::error_code& code, const std::string& name) const {
+        return detail::told(code, [&] { return property<T>(name); });
+    }
 
+    /// Requests so far, as millrace/qi_service.h describes them.
     struct nnqi_object_counts statistics() const {
         struct nnqi_object_counts counts{};
         detail::check(nnqi_object_statistics(get(), &counts));
         return counts;
     }
+    struct nnqi_object_counts statistics(std::error_code& code) const {
+        return detail::told(code, [&] { return statistics(); });
+    }
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
 private:
     detail::handle<nnqi_object_free> handle_;
@@ -222,12 +246,16 @@ struct codec<object> {
 /// exception becomes the caller's Error.
 class builder {
 public:
-    builder() : handle_(detail::need(nnqi_builder_new())), members_(new detail::members) {
-        detail::check(nnqi_when_gone(handle_.get(), detail::members::gone, members_));
-    }
+    builder() : builder(nullptr) {}
+    /// Nothing is thrown, by the whole description: the code has the first failure of it, and build() then gives an object whose handle is
+    /// 0. The code must live until that.
+    explicit builder(std::error_code& code) : builder((code.clear(), &code)) {}
+    builder(builder&& other) noexcept
+        : told_(other.told_), own_(std::move(other.own_)), members_(std::exchange(other.members_, nullptr)), handle_(std::move(other.handle_)) {}
 
     template <class F>
     builder& method(const std::string& name, F code) {
+        const detail::failures here(told_);
         using made = detail::method<F>;
         auto* member = add<made>(std::move(code));
         detail::check(nnqi_method(handle_.get(), name.c_str(), signature_of<typename made::types::arguments>().c_str(),
@@ -238,6 +266,7 @@ public:
     /// A signal with arguments of these types.
     template <class... T>
     builder& signal(const std::string& name) {
+        const detail::failures here(told_);
         detail::check(nnqi_signal(handle_.get(), name.c_str(), signature_of_arguments<T...>().c_str()));
         return *this;
     }
@@ -245,6 +274,7 @@ public:
     /// A property and its first value. Peers may read, set and watch it.
     template <class T>
     builder& property(const std::string& name, const T& first) {
+        const detail::failures here(told_);
         using type = std::decay_t<T>;
         detail::check(nnqi_property(handle_.get(), name.c_str(), signature_of<type>().c_str(), codec<type>::make(first)));
         return *this;
@@ -252,8 +282,9 @@ public:
     /// With a check that throws if a peer may not set it so.
     template <class T, class Check>
     builder& property(const std::string& name, const T& first, Check check) {
+        const detail::failures here(told_);
         using argument = std::tuple_element_t<0, typename detail::signature_types<Check>::arguments>;
-        auto* member = add<detail::checked<argument>>(std::function<void(argument)>(std::move(check)));
+        auto* member = add<detail::checked<argument, Check>>(std::move(check));
         detail::check(nnqi_property_checked(handle_.get(), name.c_str(), signature_of<argument>().c_str(),
                                             codec<std::decay_t<T>>::make(first), detail::member::approve, member));
         return *this;
@@ -261,25 +292,43 @@ public:
 
     /// How much may wait for the object: requests and their bytes; 0 is the default.
     builder& limits(std::size_t requests, std::size_t bytes) {
+        const detail::failures here(told_);
         detail::check(nnqi_limits(handle_.get(), requests, bytes));
         return *this;
     }
 
-    /// The object. The builder is used up.
-    object build() { return object(nnqi_build(handle_.release())); }
+    /// The object. The builder is used up: it can describe nothing more (std::errc::bad_file_descriptor).
+    object build() {
+        const detail::failures here(told_);
+        members_ = nullptr;
+        return object(detail::failures::any() ? 0 : nnqi_build(handle_.release()));
+    }
 
 private:
+    explicit builder(std::error_code* told) : told_(told) {
+        const detail::failures here(told_);
+        handle_.reset(detail::need(nnqi_builder_new()));
+        if (detail::check(nnqi_when_gone(handle_.get(), detail::members::gone, own_.get())) == 0) own_.release();
+    }
+
     template <class Member, class Code>
     Member* add(Code code) {
         auto made = std::make_unique<Member>(std::move(code));
         Member* raw = made.get();
+        if (members_ == nullptr) {
+            // What comes after build() is of no use, but must not be lost.
+            own_.reset(new detail::members);
+            members_ = own_.get();
+        }
         members_->all.push_back(std::move(made));
         return raw;
     }
 
+    std::error_code* told_;
+    std::unique_ptr<detail::members> own_{new detail::members};
+    // Once own_ has let go of it, the library's, until that says that the object is gone.
+    detail::members* members_ = own_.get();
     detail::handle<nnqi_builder_free> handle_;
-    // The library's, until it says that the object is gone.
-    detail::members* members_;
 };
 
 }  // namespace millrace::qi

@@ -49,28 +49,51 @@ public:
         const nnqi_server_options settings = options.raw();
         handle_.reset(detail::need(nnqi_server_open(raw.data(), raw.size(), &settings)));
     }
+    server(std::error_code& code, const std::string& url, const server_options& options = {})
+        : server(detail::told(code, [&] { return server(url, options); })) {}
+    server(std::error_code& code, const std::vector<std::string>& urls, const server_options& options = {})
+        : server(detail::told(code, [&] { return server(urls, options); })) {}
+
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
     /// Adds an object as a service, which everybody may call from now on. Returns its id.
     std::uint32_t add(const std::string& name, const object& service) {
-        return static_cast<std::uint32_t>(detail::check(nnqi_add_service(handle_.get(), name.c_str(), service.get())));
+        return detail::count<std::uint32_t>(nnqi_add_service(handle_.get(), name.c_str(), service.get()));
     }
+    std::uint32_t add(std::error_code& code, const std::string& name, const object& service) {
+        return detail::told(code, [&] { return add(name, service); });
+    }
+    /// Takes a service away, by its id.
     void remove(std::uint32_t id) { detail::check(nnqi_remove_service(handle_.get(), id)); }
+    void remove(std::error_code& code, std::uint32_t id) {
+        detail::told(code, [&] { remove(id); });
+    }
 
     /// An address that the server listens at, with the port that the system has chosen.
     std::string address(std::size_t index = 0) const {
         return detail::text_of(
             [&](char* room, std::size_t size) { return nnqi_server_address(handle_.get(), index, room, size); });
     }
+    std::string address(std::error_code& code, std::size_t index = 0) const {
+        return detail::told(code, [&] { return address(index); });
+    }
 
     /// A service that another process has registered here, called on the connection that it has made.
     proxy reach(const std::string& name, milliseconds time = forever) {
         return proxy(nnqi_server_reach(handle_.get(), name.c_str(), detail::count_of(time)));
     }
+    proxy reach(std::error_code& code, const std::string& name, milliseconds time = forever) {
+        return detail::told(code, [&] { return reach(name, time); });
+    }
 
+    /// Connections, requests and events so far, as millrace/qi_service.h describes them.
     struct nnqi_server_counts statistics() const {
         struct nnqi_server_counts counts{};
         detail::check(nnqi_server_statistics(handle_.get(), &counts));
         return counts;
+    }
+    struct nnqi_server_counts statistics(std::error_code& code) const {
+        return detail::told(code, [&] { return statistics(); });
     }
 
 private:
@@ -89,16 +112,33 @@ public:
         handle_.reset(detail::need(
             nnqi_provider_open(directory.c_str(), raw.data(), raw.size(), &connecting, &listening)));
     }
+    provider(std::error_code& code, const std::string& directory, const std::vector<std::string>& addresses,
+             const session_options& options = {}, const server_options& serving = {})
+        : provider(detail::told(code, [&] { return provider(directory, addresses, options, serving); })) {}
 
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+    /// Registers an object with the directory. Returns its id.
     std::uint32_t add(const std::string& name, const object& service) {
-        return static_cast<std::uint32_t>(detail::check(nnqi_register(handle_.get(), name.c_str(), service.get())));
+        return detail::count<std::uint32_t>(nnqi_register(handle_.get(), name.c_str(), service.get()));
     }
+    std::uint32_t add(std::error_code& code, const std::string& name, const object& service) {
+        return detail::told(code, [&] { return add(name, service); });
+    }
+    /// Takes a service away, by its name.
     void remove(const std::string& name) { detail::check(nnqi_unregister(handle_.get(), name.c_str())); }
+    void remove(std::error_code& code, const std::string& name) {
+        detail::told(code, [&] { remove(name); });
+    }
 
+    /// Connections, requests and events so far, as millrace/qi_service.h describes them.
     struct nnqi_server_counts statistics() const {
         struct nnqi_server_counts counts{};
         detail::check(nnqi_provider_statistics(handle_.get(), &counts));
         return counts;
+    }
+    struct nnqi_server_counts statistics(std::error_code& code) const {
+        return detail::told(code, [&] { return statistics(); });
     }
 
 private:

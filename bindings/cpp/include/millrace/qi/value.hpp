@@ -40,7 +40,9 @@ class value;
 /// How a C++ type goes over the bus: its signature, the value that it makes, and what is read from one of that signature.
 /// Specialise it for types of your own, or use MILLRACE_QI_STRUCT.
 template <class T, class = void>
-struct codec;
+struct codec {
+    static_assert(sizeof(T) == 0, "this type is none of the bus: name it in MILLRACE_QI_STRUCT, or specialise millrace::qi::codec");
+};
 
 /// The signature of a C++ type, as [i] for std::vector<int>.
 template <class T>
@@ -64,6 +66,8 @@ public:
     /// The value of a C++ object.
     template <class T, std::enable_if_t<!std::is_same_v<std::decay_t<T>, value>, int> = 0>
     explicit value(const T& from) : handle_(codec<std::decay_t<T>>::make(from)) {}
+    template <class T>
+    value(std::error_code& code, const T& from) : value(detail::told(code, [&] { return value(from); })) {}
 
     value(value&&) noexcept = default;
     value& operator=(value&&) noexcept = default;
@@ -87,12 +91,21 @@ public:
     static value from_json(const std::string& json, const std::string& signature = "") {
         return adopt(nnqi_from_json(json.c_str(), signature.empty() ? nullptr : signature.c_str()));
     }
+    static value from_json(std::error_code& code, const std::string& json, const std::string& signature = "") {
+        return detail::told(code, [&] { return from_json(json, signature); });
+    }
     std::string json() const {
         return detail::text_of([&](char* room, std::size_t size) { return nnqi_to_json(get(), room, size); });
+    }
+    std::string json(std::error_code& code) const {
+        return detail::told(code, [&] { return json(); });
     }
 
     std::string signature() const {
         return detail::text_of([&](char* room, std::size_t size) { return nnqi_signature(get(), room, size); });
+    }
+    std::string signature(std::error_code& code) const {
+        return detail::told(code, [&] { return signature(); });
     }
 
     /// The value as a C++ type, converted by the rules of the bus. Throws std::errc::invalid_argument if it cannot be.
@@ -108,11 +121,26 @@ public:
         }
     }
 
+    template <class T>
+    T as(std::error_code& code) const {
+        return detail::told(code, [&] { return as<T>(); });
+    }
+
     /// Items of a list, members of a tuple, entries of a map.
-    std::size_t size() const { return static_cast<std::size_t>(detail::check(nnqi_count(get()))); }
+    std::size_t size() const { return detail::count(nnqi_count(get())); }
+    std::size_t size(std::error_code& code) const {
+        return detail::told(code, [&] { return size(); });
+    }
     value operator[](std::size_t index) const { return adopt(nnqi_item(get(), index)); }
     /// The field of a struct, or the entry of a map.
     value operator[](const std::string& name) const { return adopt(nnqi_find(get(), name.c_str())); }
+    /// The same as operator[], which cannot have a code.
+    value at(std::error_code& code, std::size_t index) const {
+        return detail::told(code, [&] { return (*this)[index]; });
+    }
+    value at(std::error_code& code, const std::string& name) const {
+        return detail::told(code, [&] { return (*this)[name]; });
+    }
 
     friend bool operator==(const value& a, const value& b) { return detail::check(nnqi_equal(a.get(), b.get())) == 1; }
     friend bool operator!=(const value& a, const value& b) { return !(a == b); }
@@ -136,9 +164,10 @@ public:
         for (nnqi_value handle : all_) nnqi_free(handle);
     }
     void add(nnqi_value handle) { all_.push_back(need(handle)); }
-    /// Calls what takes them all, even if it fails.
+    /// Calls what takes them all, even if it fails; or nothing, if one of them could not be made.
     template <class Take>
     nnqi_value hand_over(Take take) {
+        if (failures::any()) return 0;
         const std::vector<nnqi_value> given = std::move(all_);
         all_.clear();
         return need(take(given.data(), given.size()));
@@ -160,8 +189,9 @@ T read_item(nnqi_value from, std::size_t index) {
 inline std::string read_text(nnqi_value from) {
     std::size_t size = 0;
     const char* bytes = nnqi_get_string(from, &size);
-    if (bytes == nullptr) fail();
-    return std::string(bytes, size);
+    if (bytes != nullptr) return std::string(bytes, size);
+    failures::add();
+    return std::string();
 }
 
 template <class T>
@@ -186,8 +216,8 @@ struct map_codec {
     }
     static Map read(nnqi_value from) {
         Map map;
-        const auto count = static_cast<std::size_t>(check(nnqi_count(from)));
-        for (std::size_t i = 0; i < count; i++) {
+        const std::size_t size = count(nnqi_count(from));
+        for (std::size_t i = 0; i < size; i++) {
             const part key(need(nnqi_map_key(from, i))), entry(need(nnqi_map_value(from, i)));
             map.emplace(codec<K>::read(key.get()), codec<V>::read(entry.get()));
         }
@@ -298,8 +328,9 @@ struct codec<std::vector<std::byte>> {
     static std::vector<std::byte> read(nnqi_value from) {
         std::size_t size = 0;
         const auto* bytes = static_cast<const std::byte*>(nnqi_get_raw(from, &size));
-        if (bytes == nullptr) detail::fail();
-        return {bytes, bytes + size};
+        if (bytes != nullptr) return {bytes, bytes + size};
+        detail::failures::add();
+        return {};
     }
 };
 
@@ -315,9 +346,9 @@ struct codec<std::vector<T>> {
     }
     static std::vector<T> read(nnqi_value from) {
         std::vector<T> items;
-        const auto count = static_cast<std::size_t>(detail::check(nnqi_count(from)));
-        items.reserve(count);
-        for (std::size_t i = 0; i < count; i++) items.push_back(detail::read_item<T>(from, i));
+        const std::size_t size = detail::count(nnqi_count(from));
+        items.reserve(size);
+        for (std::size_t i = 0; i < size; i++) items.push_back(detail::read_item<T>(from, i));
         return items;
     }
 };
@@ -335,10 +366,12 @@ template <class T>
 struct codec<std::optional<T>> {
     static std::string signature() { return "+" + signature_of<T>(); }
     static nnqi_value make(const std::optional<T>& from) {
-        return detail::need(nnqi_optional(signature_of<T>().c_str(), from ? codec<T>::make(*from) : 0));
+        const nnqi_value inner = from ? codec<T>::make(*from) : 0;
+        if (detail::failures::any()) return 0;
+        return detail::need(nnqi_optional(signature_of<T>().c_str(), inner));
     }
     static std::optional<T> read(nnqi_value from) {
-        if (detail::check(nnqi_count(from)) == 0) return std::nullopt;
+        if (detail::count(nnqi_count(from)) == 0) return std::nullopt;
         return detail::read_item<T>(from, 0);
     }
 };

@@ -51,7 +51,7 @@ from .proxies import (
     typeof,
 )
 from .services import bind, method_failed as _method_failed, multiThreaded, nobind, object_of as _object_of, singleThreaded
-from .sessions import Session, connect, listModules, module
+from .sessions import ServiceInfo, Session, connect, listModules, module
 from .signals import Property, Signal
 from .tasks import PeriodicTask, async_, clockNow, runAsync, steadyClockNow, systemClockNow
 from .translator import Translator, defaultTranslator, tr
@@ -83,7 +83,7 @@ __all__ = [
     "AnyArguments", "Application", "ApplicationSession", "AuthenticationError", "Bool", "Buffer", "CallbackError", "Canceled",
     "ConversionError", "Double", "Dynamic", "Error", "Events", "Float", "Future", "FutureState", "FutureTimeout", "Int16",
     "Int32", "Int64", "Int8", "List", "Logger", "Map", "Method", "NotConnected", "Object", "Optional", "PeriodicTask", "Promise",
-    "Property", "Proxy", "ProxyProperty", "ProxySignal", "RemoteError", "ServiceNotFound", "Session", "Signal", "String",
+    "Property", "Proxy", "ProxyProperty", "ProxySignal", "RemoteError", "ServiceInfo", "ServiceNotFound", "Session", "Signal", "String",
     "Struct", "Timeout", "Translator", "UInt16", "UInt32", "UInt64", "UInt8", "Void", "async_", "bind", "clockNow", "connect",
     "defaultTranslator", "error", "fatal", "futureBarrier", "info", "isinstance", "listModules", "logging", "module", "multiThreaded",
     "nobind", "runAsync", "singleThreaded", "steadyClockNow", "systemClockNow", "tr", "typeof", "verbose", "warning",

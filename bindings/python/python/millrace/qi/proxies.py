@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Literal, Optional, TypeVar, overload
 
 from .. import _native
 from .._aio import Waits, turn_due
@@ -146,6 +146,10 @@ class ProxySignal:
         self._watches: dict[int, _native.RawWatch] = {}
         self._lock = threading.Lock()
 
+    @overload
+    def connect(self, callback: Callable[..., Any], _async: Literal[False] = False, *, queue: Optional[int] = None) -> int: ...
+    @overload
+    def connect(self, callback: Callable[..., Any], *, queue: Optional[int] = None, _async: Literal[True]) -> Future[int]: ...
     def connect(self, callback: Callable[..., Any], _async: bool = False, *, queue: Optional[int] = None) -> Any:
         """Has a callback called with each event, in order, on another thread; gives a number for :meth:`disconnect`.
 
@@ -170,6 +174,10 @@ class ProxySignal:
 
     addCallback = connect
 
+    @overload
+    def disconnect(self, link: int, _async: Literal[False] = False) -> bool: ...
+    @overload
+    def disconnect(self, link: int, *, _async: Literal[True]) -> Future[bool]: ...
     def disconnect(self, link: int, _async: bool = False) -> Any:
         """Calls it no more; whether there was such a callback."""
         with self._lock:
@@ -198,6 +206,10 @@ class ProxySignal:
         """Has the object emit the signal to all who listen."""
         self._proxy._post(self._name, arguments)
 
+    @overload
+    def subscribe(self, queue: Optional[int] = None, _async: Literal[False] = False) -> Events: ...
+    @overload
+    def subscribe(self, queue: Optional[int] = None, *, _async: Literal[True]) -> Future[Events]: ...
     def subscribe(self, queue: Optional[int] = None, _async: bool = False) -> Any:
         """:class:`Events`, of which ``queue`` may wait (as many as 64 MiB have); a context manager. When this returns, no event is lost."""
         subscribing: Future[Any] = self._proxy._subscribe(self._name, queue)
@@ -228,6 +240,10 @@ class ProxyProperty(ProxySignal):
         """The value."""
         return outcome(self._proxy._property(self._name), not _async)
 
+    @overload
+    def setValue(self, value: Any, _async: Literal[False] = False) -> None: ...
+    @overload
+    def setValue(self, value: Any, *, _async: Literal[True]) -> Future[None]: ...
     def setValue(self, value: Any, _async: bool = False) -> Any:
         """Sets the value."""
         return outcome(self._proxy._set_property(self._name, value), not _async)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import enum
+import functools
 import inspect
+import itertools
 import logging
 import threading
 import types
@@ -14,7 +17,7 @@ from typing import Any, Callable, Optional, TypeVar
 
 from .. import _native
 from .signals import Property, Signal
-from .types import AnyArguments, signature_of
+from .types import AnyArguments, reader_of, signature_of
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,10 +85,12 @@ _making = threading.RLock()
 
 
 def object_of(instance: Any) -> Any:
-    """The object that stands for an instance of a class; a dict for a data class, a tuple for a set, as libqi has it; None for what
+    """The object that stands for an instance of a class; a dict for a data class, a tuple for a set, as libqi has it, the value for a member of an Enum; None for what
     cannot be sent."""
     if isinstance(instance, (set, frozenset)):
         return tuple(instance)
+    if isinstance(instance, enum.Enum):
+        return instance.value
     if dataclasses.is_dataclass(instance) and not isinstance(instance, type):
         return {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
     if isinstance(instance, type) or inspect.isroutine(instance) or inspect.ismodule(instance):
@@ -117,7 +122,7 @@ def _sendable(instance: Any) -> _native.RawObject:
         return _make(instance)
     except (AttributeError, ValueError) as error:
         # Its methods do not tell what they take, as those of types that are written in C.
-        raise TypeError(f"a {type(instance).__name__} cannot be sent over the bus") from error
+        raise TypeError(f"a {type(instance).__name__} cannot be sent over the bus: {error}") from error
 
 
 def _make(instance: Any) -> _native.RawObject:
@@ -185,7 +190,7 @@ def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
     hints = _hints(function)
     if result is None:
         result = hints.get("return", "m")
-    code, takes_call = _code(instance, function)
+    code, takes_call = _code(instance, function, _readers(function, hints))
     doc = inspect.getdoc(function) or ""
 
     def method(parameters: str) -> _Method:
@@ -208,7 +213,35 @@ def _describe(instance: Any, name: str, function: Any) -> list[_Method]:
     return [method(f"({''.join(taken[:count])})") for count in range(len(taken), required - 1, -1)]
 
 
-def _code(instance: Any, function: Any) -> tuple[Callable[..., Any], bool]:
+def _readers(function: Any, hints: dict[str, Any]) -> Any:
+    """A function of the arguments that makes them what the hints say; None if they are that as they come."""
+    try:
+        names = list(inspect.signature(function).parameters)
+    except ValueError:
+        return None
+    readers = [reader_of(hints.get(name)) for name in names]
+    if not any(readers):
+        return None
+    return lambda arguments: [read(value) if read else value for read, value in itertools.zip_longest(readers[: len(arguments)], arguments)]
+
+
+def _reading(function: Any, read: Any) -> Any:
+    """The function, with arguments as its hints say."""
+
+    @functools.wraps(function)
+    def plain(*arguments: Any) -> Any:
+        return function(*read(arguments))
+
+    @functools.wraps(function)
+    async def coroutine(*arguments: Any) -> Any:
+        return await function(*read(arguments))
+
+    return coroutine if inspect.iscoroutinefunction(function) else plain
+
+
+def _code(instance: Any, function: Any, read: Any) -> tuple[Callable[..., Any], bool]:
+    if read is not None:
+        function = _reading(function, read)
     if inspect.iscoroutinefunction(function):
         return _Coroutine(function), True
     parallel = getattr(function, "__qi_parallel__", getattr(instance, "__qi_parallel__", False))

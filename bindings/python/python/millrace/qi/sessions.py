@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import weakref
 from types import TracebackType
-from typing import Any, Callable, Optional, TypeVar, Union
+from typing import Any, Callable, Literal, Optional, TypedDict, TypeVar, Union, overload
 
 from .. import _native
 from .errors import Error, NotConnected
 from .futures import Future, FutureTimeout, Milliseconds, seconds
-from .proxies import outcome
+from .proxies import Proxy, outcome
 from .services import object_of
 from .signals import Signal
 from .tasks import runAsync
@@ -18,6 +18,20 @@ from .tasks import runAsync
 T = TypeVar("T")
 
 DEFAULT_URL = "tcp://127.0.0.1:9559"
+
+
+class ServiceInfo(TypedDict):
+    """A service, as the directory lists it."""
+
+    name: str
+    serviceId: int
+    #: Of the machine that it runs on.
+    machineId: str
+    processId: int
+    #: Addresses where it is reached.
+    endpoints: list[str]
+    sessionId: str
+    objectUid: list[int]
 
 
 class _News(Signal):
@@ -31,7 +45,9 @@ class _News(Signal):
         # Of which connection it is asked.
         self._asked: Optional[_native.RawSession] = None
 
-    def connect(self, callback: Callable[..., Any], _async: bool = False) -> Any:
+    def connect(  # pyright: ignore[reportIncompatibleMethodOverride]: it gives what the other does
+        self, callback: Callable[..., Any], _async: bool = False
+    ) -> Any:
         if _async:
             return runAsync(self.connect, callback)
         link = super().connect(callback)
@@ -101,6 +117,10 @@ class Session:
 
     # Connecting
 
+    @overload
+    def connect(self, url: str = DEFAULT_URL, _async: Literal[False] = False) -> None: ...
+    @overload
+    def connect(self, url: str = DEFAULT_URL, *, _async: Literal[True]) -> Future[None]: ...
     def connect(self, url: str = DEFAULT_URL, _async: bool = False) -> Any:
         """Connects to the directory at ``url``: ``tcp://host:port``, or ``tcps://`` with TLS; without a port, 9559."""
         if _async:
@@ -119,6 +139,10 @@ class Session:
         self.connected._emit(())
         return None
 
+    @overload
+    def listenStandalone(self, url: Union[str, list[str]] = DEFAULT_URL, *, authenticate: Optional[Callable[[Optional[str], Optional[str]], bool]] = None, _async: Literal[False] = False) -> None: ...
+    @overload
+    def listenStandalone(self, url: Union[str, list[str]] = DEFAULT_URL, *, authenticate: Optional[Callable[[Optional[str], Optional[str]], bool]] = None, _async: Literal[True]) -> Future[None]: ...
     def listenStandalone(
         self,
         url: Union[str, list[str]] = DEFAULT_URL,
@@ -150,6 +174,10 @@ class Session:
         reached, at any free port."""
         self._listen.append(url)
 
+    @overload
+    def close(self, _async: Literal[False] = False) -> None: ...
+    @overload
+    def close(self, *, _async: Literal[True]) -> Future[None]: ...
     def close(self, _async: bool = False) -> Any:
         """Takes our services back and closes all connections; waits for methods of ours that are under way."""
         if _async:
@@ -191,14 +219,26 @@ class Session:
 
     # Services of others
 
+    @overload
+    def service(self, name: str, _async: Literal[False] = False) -> Proxy: ...
+    @overload
+    def service(self, name: str, *, _async: Literal[True]) -> Future[Proxy]: ...
     def service(self, name: str, _async: bool = False) -> Any:
         """A proxy of the service of this name."""
         return outcome(self._connected().service(name, self._watches), not _async)
 
+    @overload
+    def services(self, _async: Literal[False] = False) -> list[ServiceInfo]: ...
+    @overload
+    def services(self, *, _async: Literal[True]) -> Future[list[ServiceInfo]]: ...
     def services(self, _async: bool = False) -> Any:
         """All services: a list of dicts with ``name``, ``serviceId``, ``endpoints``…"""
         return outcome(self._connected().services(), not _async)
 
+    @overload
+    def waitForService(self, name: str, timeout: Milliseconds = FutureTimeout.Infinite, _async: Literal[False] = False) -> Proxy: ...
+    @overload
+    def waitForService(self, name: str, timeout: Milliseconds = FutureTimeout.Infinite, *, _async: Literal[True]) -> Future[Proxy]: ...
     def waitForService(self, name: str, timeout: Milliseconds = FutureTimeout.Infinite, _async: bool = False) -> Any:
         """A proxy of the service, when it is there; for at most so many milliseconds."""
         return outcome(self._connected().wait_for_service(name, self._watches, seconds(timeout)), not _async)
@@ -210,6 +250,10 @@ class Session:
 
     # Services of our own
 
+    @overload
+    def registerService(self, name: str, instance: Any, _async: Literal[False] = False) -> int: ...
+    @overload
+    def registerService(self, name: str, instance: Any, *, _async: Literal[True]) -> Future[int]: ...
     def registerService(self, name: str, instance: Any, _async: bool = False) -> Any:
         """Makes an object the service of this name; gives its number.
 
@@ -235,6 +279,10 @@ class Session:
         self._services[number] = name
         return number
 
+    @overload
+    def unregisterService(self, number: int, _async: Literal[False] = False) -> None: ...
+    @overload
+    def unregisterService(self, number: int, *, _async: Literal[True]) -> Future[None]: ...
     def unregisterService(self, number: int, _async: bool = False) -> Any:
         """Takes a service back."""
         if _async:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Literal, Optional, TypeVar, overload
 
 from .. import _native
 from .futures import Future
@@ -92,6 +92,10 @@ class Signal:
     def _anew(self: S) -> S:
         return type(self)(self.signature, self._on_connect)
 
+    @overload
+    def connect(self, callback: Callback, _async: Literal[False] = False) -> int: ...
+    @overload
+    def connect(self, callback: Callback, *, _async: Literal[True]) -> Future[int]: ...
     def connect(self, callback: Callback, _async: bool = False) -> Any:
         """Has a callback called with each event, on another thread; gives a number for :meth:`disconnect`."""
         with self._lock:
@@ -103,6 +107,10 @@ class Signal:
             self._on_connect(True)
         return _done(link) if _async else link
 
+    @overload
+    def disconnect(self, link: int, _async: Literal[False] = False) -> bool: ...
+    @overload
+    def disconnect(self, link: int, *, _async: Literal[True]) -> Future[bool]: ...
     def disconnect(self, link: int, _async: bool = False) -> Any:
         """Calls it no more; whether there was such a callback."""
         with self._lock:
@@ -112,6 +120,10 @@ class Signal:
             self._on_connect(False)
         return _done(found) if _async else found
 
+    @overload
+    def disconnectAll(self, _async: Literal[False] = False) -> bool: ...
+    @overload
+    def disconnectAll(self, *, _async: Literal[True]) -> Future[bool]: ...
     def disconnectAll(self, _async: bool = False) -> Any:
         """Calls none of the callbacks here any more."""
         for link in list(self._subscribers):
@@ -157,6 +169,10 @@ class Property(Signal):
         """The value."""
         return _done(self._value) if _async else self._value
 
+    @overload
+    def setValue(self, value: Any, _async: Literal[False] = False) -> None: ...
+    @overload
+    def setValue(self, value: Any, *, _async: Literal[True]) -> Future[None]: ...
     def setValue(self, value: Any, _async: bool = False) -> Any:
         """Sets the value and tells who listens."""
         if _async:
@@ -166,9 +182,13 @@ class Property(Signal):
             weak.set(name, value)
         return None
 
+    @overload
+    def addCallback(self, callback: Callback, _async: Literal[False] = False) -> int: ...
+    @overload
+    def addCallback(self, callback: Callback, *, _async: Literal[True]) -> Future[int]: ...
     def addCallback(self, callback: Callback, _async: bool = False) -> Any:
         """The same as :meth:`connect`."""
-        return self.connect(callback, _async)
+        return self.connect(callback, _async=True) if _async else self.connect(callback)
 
     def __call__(self, *arguments: Any) -> None:
         self.setValue(*arguments)

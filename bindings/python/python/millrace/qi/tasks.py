@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from typing import Any, Callable, Optional, TypeVar
 
 from .. import _native
@@ -39,7 +40,7 @@ async_ = runAsync
 
 
 class PeriodicTask:
-    """Calls a function again and again, until it is stopped or the function raises something, which is logged.
+    """Calls a function again and again, until it is stopped or forgotten, or the function raises something, which is logged.
 
     >>> import threading
     >>> from millrace import qi
@@ -93,7 +94,7 @@ class PeriodicTask:
             self._running, self._stopping = True, False
             self._round += 1
             number = self._round
-        _native.qi_run(lambda: self._step(number), 0 if immediate else self._period)
+        _native.qi_run(_next_step(self, number), 0 if immediate else self._period)
 
     def stop(self) -> None:
         """Ends it, and waits for a call under way; not from within the callback."""
@@ -137,7 +138,19 @@ class PeriodicTask:
             if not self._running or number != self._round:
                 return
         rest = self._period - (time.monotonic() - begun if self._compensates else 0)
-        _native.qi_run(lambda: self._step(number), max(rest, 0))
+        _native.qi_run(_next_step(self, number), max(rest, 0))
+
+
+def _next_step(task: PeriodicTask, number: int) -> Callable[[], None]:
+    """A task that is forgotten meanwhile ends."""
+    there = weakref.ref(task)
+
+    def step() -> None:
+        task = there()
+        if task is not None:
+            task._step(number)
+
+    return step
 
 
 def clockNow() -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
+import enum
+import functools
 import sys
 import typing
 from typing import Any, Union
@@ -215,3 +217,64 @@ def _generic(origin: Any, inner: tuple[Any, ...]) -> str:
     if getattr(origin, "__name__", "") in ("Future", "Awaitable", "Coroutine") and inner:
         return signature_of(inner[-1])
     return "m"
+
+
+def reader_of(hint: Any) -> typing.Optional[collections.abc.Callable[[Any], Any]]:
+    """What makes an instance of a data class, or a member of an Enum, of a value as it comes from the bus, also in lists, dicts and optional
+    values; None if a value of this hint is right as it comes.
+
+    >>> import dataclasses
+    >>> from millrace.qi.types import reader_of
+    >>> @dataclasses.dataclass
+    ... class Point:
+    ...     x: int
+    >>> reader_of(list[Point])([{"x": 1}])
+    [Point(x=1)]
+    """
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return hint
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _instance_reader(hint)
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if _is_union(origin):
+        others = [member for member in inner if member is not type(None)]
+        read = reader_of(others[0]) if len(others) == 1 else None
+        return read and functools.partial(_read_optional, read)
+    if origin in _MAPS and len(inner) == 2:
+        read = reader_of(inner[1])
+        return read and functools.partial(_read_map, read)
+    if origin in _LISTS and inner:
+        read = reader_of(inner[0])
+        return read and functools.partial(_read_list, read)
+    return None
+
+
+_Reader = collections.abc.Callable[[Any], Any]
+
+
+def _read_optional(read: _Reader, value: Any) -> Any:
+    return None if value is None else read(value)
+
+
+def _read_map(read: _Reader, value: Any) -> Any:
+    return {key: read(member) for key, member in value.items()}
+
+
+def _read_list(read: _Reader, value: Any) -> Any:
+    return [read(member) for member in value]
+
+
+def _instance_reader(cls: Any) -> collections.abc.Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        hints = typing.get_type_hints(cls)
+        # What has no names comes as a tuple.
+        names = [field.name for field in dataclasses.fields(cls)]
+        given = value if isinstance(value, dict) else dict(zip(names, value))
+        readers = {name: reader_of(hints[name]) for name in given if name in hints}
+        return cls(**{name: (readers[name] or _as_it_is)(given[name]) for name in readers})
+
+    return read
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
