@@ -61,14 +61,14 @@ static nnqi_value raw(size_t length) {
     return nnqi_raw(zeros, length);
 }
 
-static struct nnqi_object_counts counts_of(nnqi_object object) {
-    struct nnqi_object_counts counts;
+static struct nnqi_object_statistics counts_of(nnqi_object object) {
+    struct nnqi_object_statistics counts;
     CHECK_OK(nnqi_object_statistics(object, &counts));
     return counts;
 }
 
-static struct nnqi_server_counts counts_of_server(nnqi_server server) {
-    struct nnqi_server_counts counts;
+static struct nnqi_server_statistics counts_of_server(nnqi_server server) {
+    struct nnqi_server_statistics counts;
     CHECK_OK(nnqi_server_statistics(server, &counts));
     return counts;
 }
@@ -269,7 +269,7 @@ static void mailbox(size_t requests, size_t bytes, size_t length, int room) {
     for (int i = 0; i < 3; i++)
         CHECK_OK(nnqi_post(proxy, "take", TUPLE(raw(length))));
     WAIT(counts_of(object).dropped_posts == 3);
-    struct nnqi_object_counts counts = counts_of(object);
+    struct nnqi_object_statistics counts = counts_of(object);
     CHECK_EQ(counts.waiting, room);
     CHECK_EQ(counts.handled, 1);
     CHECK_EQ(counts.refused_calls, 4);
@@ -298,7 +298,7 @@ static int lost_after(int64_t limit) {
     open_relayed(&bus, &relay, (struct nnqi_server_options){.event_limit = limit}, NULL);
     nnqi_object object = make_object(0, 0);
     nnqi_proxy proxy = add_service(&bus, "Object", object);
-    struct nnqi_server_counts before = counts_of_server(bus.server);
+    struct nnqi_server_statistics before = counts_of_server(bus.server);
     int sent = 0;
     nnqi_subscription ticks = nnqi_subscribe(proxy, "tick", 10000);
     GOOD(ticks);
@@ -308,7 +308,7 @@ static int lost_after(int64_t limit) {
     hold(&relay, 1);
     while (sent < 10000 && nnqi_emit(object, "tick", TUPLE(raw(CHUNK))) == 1)
         sent++;
-    struct nnqi_object_counts counts = counts_of(object);
+    struct nnqi_object_statistics counts = counts_of(object);
     CHECK_EQ(counts.events_sent, sent);
     CHECK_EQ(counts.events_dropped, 1);
     CHECK_EQ(counts_of_server(bus.server).events_dropped, before.events_dropped + 1);

@@ -58,7 +58,7 @@ int main(void) {
 
     /* A call with a payload that there is no room for, and which is sent, not only announced. */
     const uint32_t words[7] = {0x42adde42, 2, (uint32_t)LARGE, 0x00010000, 1, 1, 100};
-    struct nnqi_server_counts statistics;
+    struct nnqi_server_statistics statistics;
     write_all(fd, (const char *)words, sizeof(words));
     write_all(fd, large, LARGE);
     char end;

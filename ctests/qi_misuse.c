@@ -70,8 +70,8 @@ static struct nnqi_filter all_messages;
 static struct nnqi_header header = {1, 4, 0, 1, 1, 100};
 static struct nnqi_reference reference;
 static struct nnqi_statistics statistics;
-static struct nnqi_object_counts object_counts;
-static struct nnqi_server_counts server_counts;
+static struct nnqi_object_statistics object_counts;
+static struct nnqi_server_statistics server_counts;
 
 /* A function that wants a handle of one kind; 1 if it failed as one does that returns handles or pointers, or numbers. */
 #define CASE(kind, name, call) \

@@ -217,7 +217,7 @@ static void short_programs(void) {
     IS_INT(nnqi_call(provided, "sum", nnqi_pack("(ii)", 20, 22), patience()), 42);
     CHECK_EQ(nnqi_provider_is_connected(provider), 1);
     /* The session is connected to the directory and to the provider, the server to the session and the provider. */
-    struct nnqi_server_counts counts;
+    struct nnqi_server_statistics counts;
     const int64_t each = 16384;
     WAIT(nnqi_session_memory(bus.session) == 2 * each);
     WAIT(nnqi_provider_statistics(provider, &counts) == 0 && counts.connections == 2);

@@ -359,7 +359,6 @@ const CPP: Language = Language {
         "-Wnon-virtual-dtor",
         "-Weffc++",
         "-Wextra-semi",
-        "-Wshadow",
     ],
 };
 

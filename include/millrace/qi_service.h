@@ -80,7 +80,7 @@ typedef uint64_t nnqi_object;
 /**
  * What an object has seen so far.
  */
-struct nnqi_object_counts {
+struct nnqi_object_statistics {
   /**
    * Requests that wait now.
    */
@@ -266,7 +266,7 @@ struct nnqi_server_options {
 /**
  * What a server has to do now, and has done.
  */
-struct nnqi_server_counts {
+struct nnqi_server_statistics {
   /**
    * Connections that are open.
    */
@@ -438,7 +438,7 @@ NN_EXPORT nnqi_value nnqi_object_get(nnqi_object object, const char *property);
 /**
  * Stores the counts of an object of ours. Returns 0, or -1 with EBADF or EFAULT. Any thread. (9)
  */
-NN_EXPORT int nnqi_object_statistics(nnqi_object object, struct nnqi_object_counts *statistics);
+NN_EXPORT int nnqi_object_statistics(nnqi_object object, struct nnqi_object_statistics *statistics);
 
 /**
  * The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
@@ -598,7 +598,7 @@ NN_EXPORT nnqi_proxy nnqi_server_reach(nnqi_server server, const char *name, int
 /**
  * Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
  */
-NN_EXPORT int nnqi_server_statistics(nnqi_server server, struct nnqi_server_counts *statistics);
+NN_EXPORT int nnqi_server_statistics(nnqi_server server, struct nnqi_server_statistics *statistics);
 
 /**
  * Bytes in use of what a server's connections may keep in memory together (memory_limit), in steps of 16 KiB; -1 with EBADF. Any
@@ -659,7 +659,7 @@ NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 /**
  * Stores the counts of what a provider serves, as nnqi_server_statistics does of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
  */
-NN_EXPORT int nnqi_provider_statistics(nnqi_provider provider, struct nnqi_server_counts *statistics);
+NN_EXPORT int nnqi_provider_statistics(nnqi_provider provider, struct nnqi_server_statistics *statistics);
 
 /**
  * As nnqi_server_memory, of what a provider serves: -1 with EBADF. Any thread. (11)

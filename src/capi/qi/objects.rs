@@ -47,7 +47,7 @@ pub type nnqi_audience = Option<unsafe extern "C" fn(listened: c_int, user: *mut
 /// What an object has seen so far.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct nnqi_object_counts {
+pub struct nnqi_object_statistics {
     /// Requests that wait now.
     pub waiting: u64,
     /// Requests that its code, or its properties, have been asked about.
@@ -456,10 +456,10 @@ pub unsafe extern "C" fn nnqi_object_get(object: nnqi_object, property: *const c
 
 /// Stores the counts of an object of ours. Returns 0, or -1 with EBADF or EFAULT. Any thread. (9)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_object_statistics(object: nnqi_object, statistics: *mut nnqi_object_counts) -> c_int {
+pub unsafe extern "C" fn nnqi_object_statistics(object: nnqi_object, statistics: *mut nnqi_object_statistics) -> c_int {
     boundary(|| {
         let counts = OBJECTS.get(object)?.statistics();
-        let found = nnqi_object_counts {
+        let found = nnqi_object_statistics {
             waiting: counts.waiting as u64,
             handled: counts.handled,
             refused_calls: counts.refused_calls,

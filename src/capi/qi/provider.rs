@@ -9,7 +9,7 @@ use super::error::{Failure, boundary};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
 use super::options::{nnqi_options, session_options};
-use super::server::nnqi_server_counts;
+use super::server::nnqi_server_statistics;
 use super::server_options::{nnqi_server_options, server_options};
 use super::view;
 
@@ -97,11 +97,11 @@ pub unsafe extern "C" fn nnqi_unregister(provider: nnqi_provider, name: *const c
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_provider_statistics(
     provider: nnqi_provider,
-    statistics: *mut nnqi_server_counts,
+    statistics: *mut nnqi_server_statistics,
 ) -> c_int {
     boundary(|| {
         let provider = PROVIDERS.get(provider)?;
-        let found = nnqi_server_counts::of(provider.statistics());
+        let found = nnqi_server_statistics::of(provider.statistics());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })

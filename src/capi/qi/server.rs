@@ -22,7 +22,7 @@ pub type nnqi_server = u64;
 /// What a server has to do now, and has done.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct nnqi_server_counts {
+pub struct nnqi_server_statistics {
     /// Connections that are open.
     pub connections: u64,
     /// Calls that have no answer yet.
@@ -35,9 +35,9 @@ pub struct nnqi_server_counts {
     pub events_dropped: u64,
 }
 
-impl nnqi_server_counts {
-    pub(super) fn of(counts: ServerStatistics) -> nnqi_server_counts {
-        nnqi_server_counts {
+impl nnqi_server_statistics {
+    pub(super) fn of(counts: ServerStatistics) -> nnqi_server_statistics {
+        nnqi_server_statistics {
             connections: counts.connections as u64,
             pending_calls: counts.pending_calls as u64,
             subscriptions: counts.subscriptions as u64,
@@ -145,10 +145,10 @@ pub unsafe extern "C" fn nnqi_server_reach(
 
 /// Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_counts) -> c_int {
+pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
     boundary(|| {
         let server = SERVERS.get(server)?;
-        let found = nnqi_server_counts::of(server.statistics());
+        let found = nnqi_server_statistics::of(server.statistics());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
     })

@@ -217,12 +217,12 @@ public:
     }
 
     /// Requests so far, as millrace/qi_service.h describes them.
-    struct nnqi_object_counts statistics() const {
-        struct nnqi_object_counts counts{};
+    struct nnqi_object_statistics statistics() const {
+        struct nnqi_object_statistics counts{};
         detail::check(nnqi_object_statistics(get(), &counts));
         return counts;
     }
-    struct nnqi_object_counts statistics(std::error_code& code) const {
+    struct nnqi_object_statistics statistics(std::error_code& code) const {
         return detail::told(code, [&] { return statistics(); });
     }
     explicit operator bool() const noexcept { return static_cast<bool>(handle_); }

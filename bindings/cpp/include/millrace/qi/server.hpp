@@ -87,12 +87,12 @@ public:
     }
 
     /// Connections, requests and events so far, as millrace/qi_service.h describes them.
-    struct nnqi_server_counts statistics() const {
-        struct nnqi_server_counts counts{};
+    struct nnqi_server_statistics statistics() const {
+        struct nnqi_server_statistics counts{};
         detail::check(nnqi_server_statistics(handle_.get(), &counts));
         return counts;
     }
-    struct nnqi_server_counts statistics(std::error_code& code) const {
+    struct nnqi_server_statistics statistics(std::error_code& code) const {
         return detail::told(code, [&] { return statistics(); });
     }
 
@@ -132,12 +132,12 @@ public:
     }
 
     /// Connections, requests and events so far, as millrace/qi_service.h describes them.
-    struct nnqi_server_counts statistics() const {
-        struct nnqi_server_counts counts{};
+    struct nnqi_server_statistics statistics() const {
+        struct nnqi_server_statistics counts{};
         detail::check(nnqi_provider_statistics(handle_.get(), &counts));
         return counts;
     }
-    struct nnqi_server_counts statistics(std::error_code& code) const {
+    struct nnqi_server_statistics statistics(std::error_code& code) const {
         return detail::told(code, [&] { return statistics(); });
     }
 
