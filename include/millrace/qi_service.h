@@ -657,7 +657,7 @@ NN_EXPORT int nnqi_provider_is_connected(nnqi_provider provider);
 NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 
 /**
- * Stores the counts of what a provider serves: nnqi_server_statistics. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
+ * Stores the counts of what a provider serves, as nnqi_server_statistics does of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
  */
 NN_EXPORT int nnqi_provider_statistics(nnqi_provider provider, struct nnqi_server_statistics *statistics);
 

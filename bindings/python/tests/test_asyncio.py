@@ -385,3 +385,15 @@ def test_leaving_ends_waits_although_closing_takes_its_time(address):
             await asyncio.wait_for(waiting, 10)
 
     asyncio.run(main())
+
+
+def test_iterating_over_answers_ends_with_the_deadline(address):
+    async def main():
+        with millrace.Surveyor(bind=address, deadline=0.05) as surveyor, millrace.Respondent(connect=address) as respondent:
+            await surveyor.await_peers(1)
+            await surveyor.asend(b"who?")
+            await respondent.asend(await respondent.arecv() + b" me")
+            return [answer async for answer in surveyor]
+
+    # A machine that is busy may be later than the deadline; it ends all the same.
+    assert asyncio.run(main()) in ([b"who? me"], [])

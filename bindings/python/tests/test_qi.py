@@ -540,6 +540,12 @@ def test_futures_and_promises():
     assert chain[-1].value() == 500 and [f.value() for f in waiting] == list(range(50))
 
 
+def test_a_type_that_is_none_is_told_at_once():
+    for make in (qi.Signal, qi.Property):
+        with pytest.raises(qi.ConversionError, match="no type begins"):
+            make("zz")
+
+
 def test_local_signals_have_an_instance_each():
     class Two:
         touched = qi.Signal("(i)")

@@ -140,11 +140,11 @@ class Messages(_native.RawSocket):
             over.close()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The messages that come; ends when the socket is closed."""
+        """The messages that come; ends when the socket is closed, or with the deadline of a survey."""
         while True:
             try:
                 received = await self.arecv()
-            except (Closed, Terminated):
+            except (Closed, Terminated, Timeout):
                 return
             yield received
 

@@ -74,6 +74,8 @@ class Signal:
             signature = f"({''.join(signature_of(hint) for hint in signature)})"
         #: The type of the arguments.
         self.signature: str = signature_of(signature)
+        # One that is none is told here, and not when a service is registered.
+        _native.qi_default(self.signature)
         self._on_connect = onConnect
         self._lock = threading.Lock()
         self._subscribers: dict[int, _Subscriber] = {}
