@@ -65,7 +65,12 @@ static void ends_alone(void) {
     char url[128];
     nnqi_server server = serve("tcp://127.0.0.1:0", NULL, url, sizeof(url));
     talks(url, &(struct nnqi_options){0});
-    talks(url, &(struct nnqi_options){.connect_timeout = -1, .authorities = certificate_file, .server_name = "bus.example"});
+    talks(url, &(struct nnqi_options){.connect_timeout = -1});
+    /* Plain tcp shows no certificate. */
+    struct nnqi_options believing = {.authorities = certificate_file, .server_name = "bus.example"};
+    NONE(nnqi_endpoint_connect(url, &believing), EINVAL);
+    CHECK(strstr(nnqi_error(), "use tcps://") != NULL);
+    NONE(nnqi_connect(url, &believing), EINVAL);
     struct nnqi_options wrong[] = {{.user = "me"}, {.token = "secret"}, {.reconnect = 1}, {.call_timeout = 1}, {.answer = no_answer},
                                    {.server_name = "bus.example"}, {.authorities = key_file}, {.authorities = "/nowhere/at/all"}};
     int codes[] = {EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, EINVAL, ENOENT};
@@ -132,6 +137,38 @@ static void secure(void) {
     CHECK_OK(nnqi_proxy_free(level));
     CHECK_OK(nnqi_close(session));
     CHECK_OK(nnqi_provider_close(provider));
+    CHECK_OK(nnqi_object_free(object));
+    CHECK_OK(nnqi_server_close(server));
+}
+
+/* Whoever registers a service says how to get to it. That must not bring a client to tell its secret, or to believe anybody, in plain text. */
+static void never_in_plain_text(void) {
+    struct nnqi_server_options ours = {.certificate = certificate_file, .key = key_file, .user = "me", .token = "secret"};
+    struct nnqi_options believing = {.user = "me", .token = "secret", .authorities = certificate_file, .server_name = "bus.example"};
+    struct nnqi_options secret = {.user = "me", .token = "secret"};
+    char url[128];
+    nnqi_server server = serve("tcps://127.0.0.1:0", &ours, url, sizeof(url));
+    const char *plain = "tcp://127.0.0.1:0", *both[] = {plain, "tcps://127.0.0.1:0"};
+    nnqi_object object = make_object();
+    nnqi_provider open = nnqi_provider_open(url, &plain, 1, &believing, &ours), mixed = nnqi_provider_open(url, both, 2, &believing, &ours);
+    GOOD(open);
+    GOOD(mixed);
+    CHECK(nnqi_register(open, "Open", object) > 1);
+    CHECK(nnqi_register(mixed, "Mixed", object) > 1);
+    struct nnqi_options *clients[] = {&believing, &secret};
+    for (size_t i = 0; i < COUNT(clients); i++) {
+        nnqi_session session = nnqi_connect(url, clients[i]);
+        GOOD(session);
+        NONE(nnqi_service(session, "Open", patience()), EHOSTUNREACH);
+        CHECK(strstr(nnqi_error(), "without TLS") != NULL);
+        nnqi_proxy level = nnqi_service(session, "Mixed", patience());
+        GOOD(level);
+        IS_INT(nnqi_property_get(level, "level"), 7);
+        CHECK_OK(nnqi_proxy_free(level));
+        CHECK_OK(nnqi_close(session));
+    }
+    CHECK_OK(nnqi_provider_close(open));
+    CHECK_OK(nnqi_provider_close(mixed));
     CHECK_OK(nnqi_object_free(object));
     CHECK_OK(nnqi_server_close(server));
 }
@@ -233,8 +270,10 @@ int main(void) {
     write_file(certificate_file, "certificate.pem", certificate);
     write_file(key_file, "key.pem", private_key);
     /* valgrind cannot follow the ciphers, and takes what they write for uninitialised. */
-    if (!slow())
+    if (!slow()) {
         secure();
+        never_in_plain_text();
+    }
     ends_alone();
     authenticated();
     CHECK_EQ(nnqi_handles(), 0);

@@ -379,6 +379,9 @@ int main(void) {
     nnqi_value second = nnqi_item(services, 1), name = nnqi_find(second, "name");
     CHECK_EQ(nnqi_copy_string(name, text, sizeof(text)), 7);
     NONE(nnqi_service(session, "Nobody", 0), EHOSTUNREACH);
+    NONE(nnqi_service(session, "Nobody", 10), ETIMEDOUT);
+    CHECK(strstr(nnqi_error(), "\"Nobody\" has not come") != NULL);
+    CHECK(strstr(nnqi_error(), "10 ms") != NULL);
     nnqi_proxy proxy = nnqi_service(session, "Counter", patience());
     GOOD(proxy);
     nnqi_value meta = nnqi_meta(proxy), methods = nnqi_find(meta, "methods");

@@ -3,8 +3,6 @@
 //! They are crates of their own. Whatever of the engine is not named here is private, so the compiler finds what nobody uses.
 
 pub use crate::core::recycle::keep_blocks;
-#[cfg(feature = "qi")]
-pub use crate::core::text::lines_without_controls;
 pub use crate::core::text::without_controls;
 pub use crate::core::{Body, Chunk, Header, Kind, Message, Readiness};
 pub use crate::facade::{

@@ -116,6 +116,31 @@ fn several_members_are_watched_and_called() {
     server.close();
 }
 
+/// What peers call themselves, and what they say, makes no line of its own, which would look like one of nanoqi's.
+#[test]
+fn names_and_texts_of_peers_stay_in_their_line() {
+    let (server, url, ..) = bus();
+    let mut builder = ObjectBuilder::new();
+    builder.method("fail", "()", "v", |_| Err("first\nnanoqi: second".into()));
+    server.add_service("New\nline", &builder.build().unwrap()).unwrap();
+    let (code, out, _) = nanoqi(&url, &["list"]);
+    assert!(code == 0 && out.contains("New\\nline") && !out.contains("\nline"), "{out}");
+    let (code, _, error) = nanoqi(&url, &["call", "New\nline.fail"]);
+    assert!(code == 4 && error == "nanoqi: first\\nnanoqi: second", "{error}");
+    server.close();
+}
+
+/// Its connection may last, so nothing else tells.
+#[test]
+fn a_watch_ends_with_the_service() {
+    let (server, url, ..) = bus();
+    let id = server.add_service("Leaving", &greeter("leaving")).unwrap();
+    let child = watching(&url, &["watch", "Leaving.said"]);
+    server.remove_service(id).unwrap();
+    assert_eq!(child.wait_with_output().unwrap().status.code(), Some(3));
+    server.close();
+}
+
 /// A running server with so much memory for its peers. It is ended by its number when the test is over.
 struct Served(Child, String);
 

@@ -510,6 +510,7 @@ fn nanoqi_serves_nobody_with_half_of_its_credentials() {
         (&["serve", "tcp://127.0.0.1:0", "--user", "nao"], None, "--user without a token"),
         (&["serve", "tcp://127.0.0.1:0", "--user", "nao"], Some(""), "--user without a token"),
         (&["serve", "tcps://127.0.0.1:0", "--cert", "x.pem"], None, "--cert and --key belong together"),
+        (&["serve", "tcps://127.0.0.1:0"], None, "wants --cert and --key"),
         (&["serve", "tcps://127.0.0.1:0", "--cert", "Cargo.toml", "--key", "Cargo.toml"], None, "in PEM"),
         // Nor certificates, for what goes out in plain text.
         (&["serve", "tcp://127.0.0.1:0", "--cert", "Cargo.toml", "--key", "Cargo.toml"], None, "in plain text"),

@@ -124,7 +124,8 @@ struct nnqi_options {
    */
   const char *user;
   /**
-   * What goes with user, or NULL.
+   * What goes with user, or NULL. If the directory is reached by tcps, it is not sent to services over plain tcp, nor is what answer says: those that have
+   * no other endpoint are EHOSTUNREACH.
    */
   const char *token;
   /**
@@ -148,7 +149,8 @@ struct nnqi_options {
   void *context;
   /**
    * For addresses with tcps: a file (PEM) with the certificates that are believed themselves, as that of a robot which has signed its
-   * own, and as those of authorities that have signed others. One without names is believed for any. NULL:
+   * own, and as those of authorities that have signed others. One without names is believed for any. Plain tcp is EINVAL then, and endpoints
+   * of services that have it are not dialled (EHOSTUNREACH if there are no others). NULL:
    * every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
    */
   const char *authorities;
@@ -419,8 +421,8 @@ NN_EXPORT nnqi_value nnqi_services(nnqi_session session);
  * its endpoints, and each thing that its directory is asked, has the shorter of connect_timeout and call_timeout, and no more than is left of milliseconds.
  * Returns 0 with EBADF,
  * EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
- * used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
- * reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
+ * used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT (it has not come, or was not reached, in this
+ * time), EDEADLK (on a thread that reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
  * thread. (11)
  * Example: nnqi_proxy lamp = nnqi_service(session, "Lamp", 5000);
  */
@@ -525,7 +527,8 @@ NN_EXPORT int nnqi_cancel(nnqi_pending pending);
 NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 
 /**
- * Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
+ * Calls a method without an answer: nobody hears of a failure. Waits for nothing but room to send, if the peer does not read, and for that at most
+ * as long as call_timeout of nnqi_options says (ETIMEDOUT: it has not been sent). arguments as of nnqi_call. The name may be a
  * signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread. (14)
  * Example: nnqi_post(robot, "say", nnqi_pack("(s)", "hello"));
  */
@@ -592,8 +595,8 @@ NN_EXPORT nnqi_subscription nnqi_watch_proxy(nnqi_proxy proxy, nnqi_told callbac
 /**
  * The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
  * which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
- * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
- * event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
+ * (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, the session is closed, or with NNQI_END the queue was full, and there are no more) or EPROTO (an
+ * event that cannot be decoded, or not be had in the type wanted; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
  * thread calls nnqi_unsubscribe, this returns at once with EBADF. (15)
  * Example: nnqi_value event = nnqi_next(subscription, 1000, NULL);
  */

@@ -60,8 +60,8 @@ typedef void (*nnqi_audience)(int listened, void *user);
  * Is asked before a peer sets a property: returns NNQI_ACCEPT, or NNQI_REJECT; whatever else it returns rejects. value is the new
  * value, of the property's type, which the library frees afterwards (nnqi_copy keeps it). It may set *told, which is 0, to a string
  * that says why the value is refused: it is taken, and is the text of the Error that the peer gets. It is called on a worker thread,
- * as the code of methods is and never at the same time as that of its object, so it may take its time and use everything of this
- * header. It must return: exceptions of C++ and longjmp must not leave it. user is what nnqi_property_checked was given; it must be
+ * as the code of methods is, and at the same time as that of its object, or for another peer, only if nnqi_concurrency allows for it; so it may take
+ * its time and use everything of this header. It must return: exceptions of C++ and longjmp must not leave it. user is what nnqi_property_checked was given; it must be
  * valid as long as that of nnqi_code.
  */
 typedef int (*nnqi_check)(nnqi_value value, nnqi_value *told, void *user);
@@ -657,7 +657,7 @@ NN_EXPORT int nnqi_provider_is_connected(nnqi_provider provider);
 NN_EXPORT int nnqi_unregister(nnqi_provider provider, const char *name);
 
 /**
- * Stores the counts of what a provider serves: nnqi_server_statistics. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
+ * Stores the counts of what a provider serves, as nnqi_server_statistics does of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
  */
 NN_EXPORT int nnqi_provider_statistics(nnqi_provider provider, struct nnqi_server_statistics *statistics);
 

@@ -386,7 +386,7 @@ NN_EXPORT int nnqi_unpack_next_places(nnqi_value value, size_t *at, const char *
 /**
  * The text of a string as C has them, a zero behind it: nnqi_get_string with a copy that belongs to this handle of the value, and is
  * valid until it is freed or taken. Bytes behind a zero in it are not seen. Returns NULL with EBADF or EINVAL (it is no string). Any
- * thread. printf("%s\\n", nnqi_get_text(answer)) (6)
+ * thread. printf("%s\n", nnqi_get_text(answer)) (6)
  */
 NN_EXPORT const char *nnqi_get_text(nnqi_value value);
 

@@ -2,8 +2,9 @@
 
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, Once, PoisonError, TryLockError, Weak};
+use std::sync::{Mutex, PoisonError, TryLockError, Weak};
 
+use super::fork;
 use super::per_process::PerProcess;
 
 /// Who has something to do then.
@@ -18,7 +19,6 @@ type Parties = Mutex<Vec<Weak<dyn AtExit>>>;
 static PARTIES: PerProcess<Parties> = PerProcess::new();
 
 static UNDER_WAY: AtomicBool = AtomicBool::new(false);
-static REGISTER: Once = Once::new();
 
 unsafe extern "C" {
     fn at_quick_exit(handler: extern "C" fn()) -> c_int;
@@ -29,15 +29,19 @@ unsafe extern "C" {
 /// Handlers of exit run in the order opposite to that of their registration: what the program does in those that it has registered
 /// before is done when `party` has been told, see [`is_under_way`].
 pub fn tell(party: Weak<dyn AtExit>) {
-    // SAFETY: the handlers are functions for the life of this object, and the C library calls and forgets them when the object
-    // is unloaded. Where there is no memory for them the process ends without.
-    REGISTER.call_once(|| unsafe {
-        libc::atexit(ending);
-        at_quick_exit(ending);
-        libc::pthread_atfork(None, None, Some(forget));
-    });
-    let make = || Ok::<_, std::convert::Infallible>(Parties::default());
-    let Ok(parties) = PARTIES.get_or_try_make(make, drop);
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.load(Ordering::Acquire) {
+        // Two threads may both do it, as in `fork::watch`.
+        // SAFETY: the handlers are functions for the life of this object, and the C library calls and forgets them when the object
+        // is unloaded. Where there is no memory for them the process ends without.
+        unsafe {
+            libc::atexit(ending);
+            at_quick_exit(ending);
+        }
+        fork::on_child(forget);
+        REGISTERED.store(true, Ordering::Release);
+    }
+    let parties = PARTIES.get_or_make(Parties::default);
     let mut parties = parties.lock().unwrap_or_else(PoisonError::into_inner);
     parties.retain(|party| party.strong_count() > 0);
     parties.push(party);
@@ -50,7 +54,9 @@ pub fn is_under_way() -> bool {
 }
 
 extern "C" fn ending() {
-    UNDER_WAY.store(true, Ordering::SeqCst);
+    if UNDER_WAY.swap(true, Ordering::SeqCst) {
+        return;
+    }
     let Some(parties) = PARTIES.get() else { return };
     let parties = match parties.try_lock() {
         Ok(parties) => parties.clone(),
@@ -63,8 +69,7 @@ extern "C" fn ending() {
     }
 }
 
-/// In a forked child: the parent's threads are not here, and their locks may be held for ever.
-extern "C" fn forget() {
-    PARTIES.forget();
+/// In a forked child, which does not end with its parent.
+fn forget() {
     UNDER_WAY.store(false, Ordering::SeqCst);
 }

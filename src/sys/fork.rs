@@ -2,16 +2,35 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Once, OnceLock};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-/// The handlers, as addresses, so that the child reads them without a lock. There are as many as callers of `on_child`.
-static HANDLERS: [AtomicUsize; 4] = [const { AtomicUsize::new(0) }; 4];
-static REGISTER: Once = Once::new();
+/// Counts the forks between this process and the one that loaded the library.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Runs `forget` in every child this process forks from now on, and afterwards closes the child's copies of
-/// the library's descriptors. `forget` runs while locks of the parent may be held: it must take none,
-/// and drop nothing that does. Saying the same again changes nothing.
+/// What [`on_child`] was given, as addresses, so that the child reads them without a lock.
+static HANDLERS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
+
+/// Differs between a parent and its forked children, if the parent has called [`watch`]. What was made in another generation is the
+/// parent's, and must be neither used nor freed: its locks may be held by threads that do not exist here.
+pub fn generation() -> u64 {
+    GENERATION.load(Ordering::Relaxed)
+}
+
+/// From now on a fork is a new [`generation`], and the child's copies of the library's descriptors are closed.
+pub fn watch() {
+    static WATCHING: AtomicBool = AtomicBool::new(false);
+    if !WATCHING.load(Ordering::Acquire) {
+        // Two threads may both do it, which does no harm; with a `Once` a child that is forked just now would wait for ever.
+        // SAFETY: `in_child` is a function for the life of the process (the library is never unloaded while
+        // sockets are open; glibc drops the handlers of an unloaded object).
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        WATCHING.store(true, Ordering::Release);
+    }
+}
+
+/// Runs `forget` in every child this process forks from now on, before the descriptors are closed. It runs while locks of the
+/// parent may be held: it must take none, and drop nothing that does. Saying the same again changes nothing.
 pub fn on_child(forget: fn()) {
     let address = forget as usize;
     let mine = |slot: &AtomicUsize| match slot.compare_exchange(0, address, Ordering::AcqRel, Ordering::Acquire) {
@@ -20,11 +39,7 @@ pub fn on_child(forget: fn()) {
     };
     let found = HANDLERS.iter().any(mine);
     debug_assert!(found, "more handlers than places for them");
-    // SAFETY: `in_child` is a function for the life of the process (the library is never unloaded while
-    // sockets are open; glibc drops the handlers of an unloaded object).
-    REGISTER.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(in_child));
-    });
+    watch();
 }
 
 /// What is held while the process forks. The first of it is a lock that all who fork take, so there is one at a time.
@@ -66,6 +81,7 @@ extern "C" fn let_go() {
 }
 
 extern "C" fn in_child() {
+    GENERATION.fetch_add(1, Ordering::Relaxed);
     for handler in &HANDLERS {
         let handler = handler.load(Ordering::Acquire);
         if handler != 0 {

@@ -2,27 +2,43 @@
 
 use std::sync::atomic::{AtomicPtr, Ordering};
 
+use super::fork;
+
 /// Empty until it is first asked for, and again in a forked child, which makes its own: what the parent made may be locked by
-/// threads that do not exist there. Values are never dropped.
+/// threads that do not exist there. Nobody waits for another thread that makes one, as with a `OnceLock`, because in a child that would be
+/// for ever. Values are never dropped.
+#[derive(Debug)]
 pub struct PerProcess<T: Send + Sync + 'static> {
     value: AtomicPtr<Made<T>>,
-    /// What the parent made: kept in sight of leak checkers, never looked at.
-    forgotten: AtomicPtr<Made<T>>,
 }
 
+#[derive(Debug)]
 struct Made<T> {
     value: T,
+    generation: u64,
+    /// What the parent made: kept in sight of leak checkers, never looked at.
     _inherited: AtomicPtr<Made<T>>,
 }
 
 impl<T: Send + Sync + 'static> PerProcess<T> {
     pub const fn new() -> PerProcess<T> {
-        PerProcess { value: AtomicPtr::new(std::ptr::null_mut()), forgotten: AtomicPtr::new(std::ptr::null_mut()) }
+        PerProcess { value: AtomicPtr::new(std::ptr::null_mut()) }
     }
 
     pub fn get(&self) -> Option<&'static T> {
+        Self::of_this_process(self.value.load(Ordering::Acquire))
+    }
+
+    fn of_this_process(made: *mut Made<T>) -> Option<&'static T> {
         // SAFETY: the pointer is null or came from a leaked box, and `T: Sync`.
-        unsafe { self.value.load(Ordering::Acquire).as_ref() }.map(|made| &made.value)
+        let made = unsafe { made.as_ref() }?;
+        (made.generation == fork::generation()).then_some(&made.value)
+    }
+
+    /// The value; what is made beside another thread, which was faster, is dropped.
+    pub fn get_or_make(&self, make: impl FnOnce() -> T) -> &'static T {
+        let Ok(value) = self.get_or_try_make(|| Ok::<_, std::convert::Infallible>(make()), drop);
+        value
     }
 
     /// The value. If two threads make one at the same time, the slower gives its own back to `surplus`.
@@ -31,12 +47,14 @@ impl<T: Send + Sync + 'static> PerProcess<T> {
         make: impl FnOnce() -> Result<T, E>,
         surplus: impl FnOnce(T),
     ) -> Result<&'static T, E> {
-        if let Some(value) = self.get() {
+        let seen = self.value.load(Ordering::Acquire);
+        if let Some(value) = Self::of_this_process(seen) {
             return Ok(value);
         }
-        let _inherited = AtomicPtr::new(self.forgotten.load(Ordering::Acquire));
-        let fresh = Box::into_raw(Box::new(Made { value: make()?, _inherited }));
-        match self.value.compare_exchange(std::ptr::null_mut(), fresh, Ordering::AcqRel, Ordering::Acquire) {
+        fork::watch();
+        let (value, generation, _inherited) = (make()?, fork::generation(), AtomicPtr::new(seen));
+        let fresh = Box::into_raw(Box::new(Made { value, generation, _inherited }));
+        match self.value.compare_exchange(seen, fresh, Ordering::AcqRel, Ordering::Acquire) {
             // SAFETY: just leaked from a box, and never freed from now on.
             Ok(_) => Ok(unsafe { &(*fresh).value }),
             Err(winner) => {
@@ -45,14 +63,6 @@ impl<T: Send + Sync + 'static> PerProcess<T> {
                 // SAFETY: not null, and leaked as ours would have been.
                 Ok(unsafe { &(*winner).value })
             }
-        }
-    }
-
-    /// In a forked child: leaves the parent's value behind. Takes no lock and frees nothing.
-    pub fn forget(&self) {
-        let left = self.value.swap(std::ptr::null_mut(), Ordering::AcqRel);
-        if !left.is_null() {
-            self.forgotten.store(left, Ordering::Release);
         }
     }
 }

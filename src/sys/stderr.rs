@@ -12,7 +12,6 @@ use rustix::net::{SendFlags, send};
 
 use super::cancel::Uncancelled;
 use super::descriptor::{self, KernelObject};
-use super::fork;
 use super::per_process::PerProcess;
 
 const NUMBER: RawFd = libc::STDERR_FILENO;
@@ -82,9 +81,7 @@ pub fn print_line(line: &str) {
 }
 
 fn output() -> MutexGuard<'static, ErrorOutput> {
-    fork::on_child(|| OUTPUT.forget());
-    let make = || Ok::<_, std::convert::Infallible>(Mutex::new(ErrorOutput { object: current(), lost: 0 }));
-    let Ok(output) = OUTPUT.get_or_try_make(make, drop);
+    let output = OUTPUT.get_or_make(|| Mutex::new(ErrorOutput { object: current(), lost: 0 }));
     output.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

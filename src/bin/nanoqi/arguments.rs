@@ -174,7 +174,7 @@ fn read(
             Arg::Long("cert") => arguments.certificate = Some(parser.value()?.string()?),
             Arg::Long("key") => arguments.key = Some(parser.value()?.string()?),
             Arg::Long("memory") => arguments.memory = Some(parser.value()?.parse_with(mebibytes)?),
-            Arg::Long("count") => arguments.count = Some(parser.value()?.parse()?),
+            Arg::Long("count") => arguments.count = Some(parser.value()?.parse_with(count)?),
             Arg::Long("timeout") => {
                 let time = parser.value()?.parse_with(seconds)?;
                 arguments.timeout = Some(time).filter(|time| !time.is_zero());
@@ -186,13 +186,20 @@ fn read(
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+    let wanted = || "--interval and --timeout take a number of seconds, as 2 or 0.5".to_owned();
+    let seconds = text.parse().map_err(|_| wanted())?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| wanted())
+}
+
+fn count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "--count takes a number, from 0 on".to_owned())
 }
 
 fn mebibytes(text: &str) -> Result<usize, String> {
     let number: Option<usize> = text.parse().ok().filter(|&number| number > 0);
-    number.and_then(|number| number.checked_mul(1 << 20)).ok_or_else(|| "not a number of MiB, from 1 on".to_owned())
+    number
+        .and_then(|number| number.checked_mul(1 << 20))
+        .ok_or_else(|| "--memory takes a number of MiB, from 1 on".to_owned())
 }
 
 /// Those that mean several members, or one each.
@@ -303,6 +310,11 @@ mod tests {
             "--user",
         ] {
             assert!(words(line).is_err(), "{line}");
+        }
+        for option in ["--count x", "--count -1", "--interval -1", "--timeout 1e99", "--memory 0"] {
+            let said = words(&format!("top {option}")).unwrap_err();
+            let name = option.split(' ').next().unwrap();
+            assert!(said.contains(&format!("{name} ")) && said.contains("a number"), "{option}: {said}");
         }
     }
 }

@@ -21,12 +21,13 @@ fn main() -> ExitCode {
     let arguments = match arguments::parse(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(text) => {
-            outcome::note(format!("{text}\nnanoqi --help says how"));
+            outcome::note(text);
+            outcome::note("nanoqi --help says how");
             return ExitCode::from(1);
         }
     };
     let outcome = match arguments.command {
-        Command::Help => outcome::line(arguments::HELP.trim_end()),
+        Command::Help => arguments::HELP.trim_end().lines().try_for_each(outcome::line),
         Command::Version => outcome::line(format_args!("nanoqi {}", env!("CARGO_PKG_VERSION"))),
         _ => commands::run(&arguments),
     };

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use nanomsg::internals::lines_without_controls;
+use nanomsg::internals::without_controls;
 use nanomsg::qi::client::CallError;
 
 /// Why the program fails: its exit code, and a line for people.
@@ -57,14 +57,14 @@ pub fn refused(text: impl ToString) -> Failure {
     Failure { code: 4, text: text.to_string() }
 }
 
-/// Tells what is wrong.
+/// Tells what is wrong, in one line. If nobody reads that, the exit code still tells.
 pub fn note(text: impl std::fmt::Display) {
-    eprintln!("nanoqi: {}", lines_without_controls(&text.to_string()));
+    let _ = writeln!(io::stderr(), "nanoqi: {}", without_controls(&text.to_string()));
 }
 
-/// Prints a line that is not held back, or several. What a peer says does nothing to a terminal.
+/// Prints a line that is not held back. What a peer says does nothing to a terminal, and makes no lines of its own, which would look like ours.
 pub fn line(text: impl std::fmt::Display) -> Outcome {
     let mut out = io::stdout().lock();
-    writeln!(out, "{}", lines_without_controls(&text.to_string()))?;
+    writeln!(out, "{}", without_controls(&text.to_string()))?;
     Ok(out.flush()?)
 }

@@ -38,6 +38,9 @@ pub fn serve(url: &str, arguments: &Arguments) -> Outcome {
         return Err(usage(format!("serve: --cert and --key are for a tcps:// URL, and {url} is in plain text")));
     }
     options.connection.tls_server = match (&arguments.certificate, &arguments.key) {
+        (None, None) if url.starts_with("tcps://") => {
+            return Err(usage("serve: a tcps:// URL wants --cert and --key, which clients are shown"));
+        }
         (None, None) => None,
         (Some(chain), Some(key)) => {
             let identity = TlsServer::from_pem(&file(chain)?, &file(key)?);

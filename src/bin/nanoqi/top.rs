@@ -52,10 +52,6 @@ pub fn top(session: &Session, patterns: &[String], arguments: &Arguments) -> Out
         print(&rows, arguments)?;
         left = left.map(|left| left - 1);
     }
-    for service in services.iter().filter(|service| !service.counted) {
-        // As it was before.
-        let _ = service.proxy.call("enableStats", &[false.into()]);
-    }
     Ok(())
 }
 
@@ -84,6 +80,15 @@ fn chosen(session: &Session, patterns: &[String]) -> Result<Vec<Service>, Failur
     match services.is_empty() {
         true => Err(Failure { code: 3, text: "no service counts its calls".into() }),
         false => Ok(services),
+    }
+}
+
+impl Drop for Service {
+    /// As it was before, whatever has ended this: the count, an error, or who read what is printed.
+    fn drop(&mut self) {
+        if !self.counted {
+            let _ = self.proxy.call("enableStats", &[false.into()]);
+        }
     }
 }
 

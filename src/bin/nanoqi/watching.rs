@@ -3,7 +3,7 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nanomsg::qi::client::{CallError, Event, Proxy, Session, SubscribeOptions, Watch};
+use nanomsg::qi::client::{CallError, Event, Notice, Proxy, Reason, Session, SubscribeOptions, Watch};
 use nanomsg::qi::meta::MetaObject;
 use nanomsg::qi::value::Value;
 use serde_json::{Map, json};
@@ -20,18 +20,25 @@ const AHEAD: usize = 16;
 
 type Heard = (usize, Result<Event, CallError>);
 
-/// Has events put into `out`, with the number of where they come from.
+/// Has events put into `out`, with the number of where they come from; and that the service is gone, which ends no subscription, since its
+/// connection may last.
 fn listen(
     proxy: &Proxy,
     name: &str,
     number: usize,
     out: &SyncSender<Heard>,
     arguments: &Arguments,
-) -> Result<Watch, Failure> {
-    let out = out.clone();
+) -> Result<[Watch; 2], Failure> {
+    let (out, gone) = (out.clone(), out.clone());
     let options = SubscribeOptions { queue: QUEUE, timeout: arguments.timeout, ..SubscribeOptions::default() };
     // Who prints no more is at its end.
-    Ok(proxy.watch(name, options, move |event| drop(out.send((number, event))))?)
+    let events = proxy.watch(name, options, move |event| drop(out.send((number, event))))?;
+    let notices = proxy.on_notice(move |notice| {
+        if let Notice::Lost(Reason::Removed) = notice {
+            drop(gone.send((number, Err(CallError::Disconnected(Reason::Removed)))));
+        }
+    })?;
+    Ok([events, notices])
 }
 
 /// Prints events of several signals until there are enough, or no more.
@@ -41,11 +48,12 @@ fn each<'t>(
     print: impl Fn(usize, &Event) -> Outcome,
 ) -> Outcome {
     let (out, events) = sync_channel(AHEAD);
-    let signals = signals.into_iter().enumerate();
-    let watches: Vec<_> = signals
-        .map(|(number, (proxy, name))| listen(proxy, name, number, &out, arguments))
-        .collect::<Result<_, _>>()?;
+    let signals: Vec<_> = signals.into_iter().collect();
+    let each = signals.iter().enumerate();
+    let watches: Vec<_> =
+        each.map(|(number, (proxy, name))| listen(proxy, name, number, &out, arguments)).collect::<Result<_, _>>()?;
     drop(out);
+    let mut there = signals.len();
     // For who must know when to begin.
     eprintln!("nanoqi: watching");
     let mut left = arguments.count;
@@ -54,6 +62,15 @@ fn each<'t>(
         let event = match event {
             Err(error @ CallError::Payload { .. }) => {
                 note(error);
+                continue;
+            }
+            Err(CallError::Disconnected(Reason::Removed)) => {
+                there -= 1;
+                let text = format!("{}: the service is gone", signals[number].1);
+                if there == 0 {
+                    return Err(Failure { code: 3, text });
+                }
+                note(text);
                 continue;
             }
             event => event?,

@@ -306,7 +306,8 @@ pub extern "C" fn nnqi_pending_free(pending: nnqi_pending) -> c_int {
     })
 }
 
-/// Calls a method without waiting, and without an answer: nobody hears of a failure. arguments as of nnqi_call. The name may be a
+/// Calls a method without an answer: nobody hears of a failure. Waits for nothing but room to send, if the peer does not read, and for that at most
+/// as long as call_timeout of nnqi_options says (ETIMEDOUT: it has not been sent). arguments as of nnqi_call. The name may be a
 /// signal's: then the object emits it. Returns 0, or -1 as nnqi_call. Any thread. (14)
 /// Example: nnqi_post(robot, "say", nnqi_pack("(s)", "hello"));
 #[unsafe(no_mangle)]

@@ -1,13 +1,14 @@
 use std::ffi::{c_char, c_int};
 use std::sync::LazyLock;
 
-use crate::qi::client::{Proxy, Session};
+use crate::core::Error;
+use crate::qi::client::{CallError, Proxy, Session};
 use crate::qi::endpoint::may_change;
 use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
 
 use super::build::nnqi_value;
-use super::error::{Result, boundary};
+use super::error::{Failure, Result, boundary};
 use super::handles::{Handles, Kind};
 use super::options::{nnqi_options, session_options, timeout};
 use super::view;
@@ -92,8 +93,8 @@ pub extern "C" fn nnqi_services(session: nnqi_session) -> nnqi_value {
 /// its endpoints, and each thing that its directory is asked, has the shorter of connect_timeout and call_timeout, and no more than is left of milliseconds.
 /// Returns 0 with EBADF,
 /// EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EHOSTUNREACH (no such service, or none of its endpoints can be
-/// used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT, EDEADLK (on a thread that
-/// reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
+/// used), EACCES (where it is we are not wanted), EPROTO (that makes no sense there), ENOTCONN, ETIMEDOUT (it has not come, or was not reached, in this
+/// time), EDEADLK (on a thread that reads a connection), or, if it has only one endpoint, what connecting to that fails with. Free it with nnqi_proxy_free. Any other
 /// thread. (11)
 /// Example: nnqi_proxy lamp = nnqi_service(session, "Lamp", 5000);
 #[unsafe(no_mangle)]
@@ -104,7 +105,12 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
         let name = unsafe { view::utf8(name) }?;
         let proxy = match milliseconds {
             0 => session.service(name)?,
-            _ => session.wait_for_service(name, timeout(milliseconds))?,
+            _ => session.wait_for_service(name, timeout(milliseconds)).map_err(|error| match error {
+                CallError::TimedOut => {
+                    Failure::new(Error::TIMED_OUT, format!("service \"{name}\" has not come within {milliseconds} ms"))
+                }
+                error => Failure::from(error),
+            })?,
         };
         Ok(PROXIES.add(proxy))
     })

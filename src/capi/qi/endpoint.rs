@@ -210,6 +210,8 @@ fn told(reason: &Reason) -> (c_int, c_int) {
         Reason::Filter => (NNQI_FILTERED, 0),
         Reason::Closed => (NNQI_CLOSED, 0),
         Reason::PeerClosed => (NNQI_PEER_CLOSED, 0),
+        // Not of a handler.
+        Reason::QueueFull => (NNQI_FAILED, Error::NO_BUFFERS.errno()),
         Reason::Failed(failure) => (NNQI_FAILED, failure.error().errno()),
     }
 }

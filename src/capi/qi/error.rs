@@ -11,6 +11,10 @@ use crate::sys::stderr;
 
 use super::outcome::Returned;
 
+/// What `EDEADLK` means here.
+const DEADLOCK: &str = "this thread reads a connection (it is in a function of nnqi_call_then, a handler or the like), so it cannot wait for one: \
+    use nnqi_call_then or nnqi_post, or let another thread wait";
+
 /// Why a call failed: the number for errno, and a text for people.
 #[derive(Debug)]
 pub struct Failure {
@@ -57,6 +61,7 @@ impl From<Error> for Failure {
     fn from(errno: Error) -> Failure {
         let text = match errno {
             Error::FAULT => "a pointer is NULL that must not be".to_owned(),
+            Error::DEADLOCK => DEADLOCK.to_owned(),
             _ => errno.to_string(),
         };
         Failure { errno, text }
@@ -65,7 +70,10 @@ impl From<Error> for Failure {
 
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Failure {
-        Failure::new(error.errno(), error)
+        match error {
+            CallError::System(errno) => errno.into(),
+            error => Failure::new(error.errno(), error),
+        }
     }
 }
 

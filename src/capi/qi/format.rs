@@ -48,6 +48,11 @@ pub unsafe extern "C" fn nnqi_pack_slots(
         }
         // SAFETY: a non-null `signature` ends with a zero.
         let signature = unsafe { view::signature(signature) }?;
+        if slots.len() == MOST_PACKED && values_of(&signature) > MOST_PACKED {
+            return Err(Failure::invalid(format!(
+                "{signature} has more than the {MOST_PACKED} values that nnqi_pack takes"
+            )));
+        }
         let mut given = given.into_iter();
         let value = packed(&signature, &mut given)?;
         match given.len() {
@@ -55,6 +60,18 @@ pub unsafe extern "C" fn nnqi_pack_slots(
             left => Err(Failure::invalid(format!("{left} values more than {signature} has"))),
         }
     })
+}
+
+/// What nnqi_pack has room for (`qi_values.tail.h`).
+const MOST_PACKED: usize = 60;
+
+/// How many values nnqi_pack wants for it.
+fn values_of(signature: &Signature) -> usize {
+    match signature.kind() {
+        Kind::Void | Kind::Nothing | Kind::Unknown => 0,
+        Kind::Tuple(members) => members.iter().map(values_of).sum(),
+        _ => 1,
+    }
 }
 
 /// # Safety
@@ -286,7 +303,7 @@ unsafe fn put<T>(place: *mut c_void, found: T) {
 
 /// The text of a string as C has them, a zero behind it: nnqi_get_string with a copy that belongs to this handle of the value, and is
 /// valid until it is freed or taken. Bytes behind a zero in it are not seen. Returns NULL with EBADF or EINVAL (it is no string). Any
-/// thread. printf("%s\\n", nnqi_get_text(answer)) (6)
+/// thread. printf("%s\n", nnqi_get_text(answer)) (6)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_get_text(value: nnqi_value) -> *const c_char {
     boundary(|| {

@@ -32,8 +32,8 @@ pub type nnqi_code = Option<unsafe extern "C" fn(request: nnqi_request, user: *m
 /// Is asked before a peer sets a property: returns NNQI_ACCEPT, or NNQI_REJECT; whatever else it returns rejects. value is the new
 /// value, of the property's type, which the library frees afterwards (nnqi_copy keeps it). It may set *told, which is 0, to a string
 /// that says why the value is refused: it is taken, and is the text of the Error that the peer gets. It is called on a worker thread,
-/// as the code of methods is and never at the same time as that of its object, so it may take its time and use everything of this
-/// header. It must return: exceptions of C++ and longjmp must not leave it. user is what nnqi_property_checked was given; it must be
+/// as the code of methods is, and at the same time as that of its object, or for another peer, only if nnqi_concurrency allows for it; so it may take
+/// its time and use everything of this header. It must return: exceptions of C++ and longjmp must not leave it. user is what nnqi_property_checked was given; it must be
 /// valid as long as that of nnqi_code.
 pub type nnqi_check =
     Option<unsafe extern "C" fn(value: nnqi_value, told: *mut nnqi_value, user: *mut c_void) -> c_int>;

@@ -34,7 +34,8 @@ pub type nnqi_answerer = Option<unsafe extern "C" fn(question: nnqi_value, conte
 pub struct nnqi_options {
     /// For directories that ask who we are; NULL: nobody.
     pub user: *const c_char,
-    /// What goes with user, or NULL.
+    /// What goes with user, or NULL. If the directory is reached by tcps, it is not sent to services over plain tcp, nor is what answer says: those that have
+    /// no other endpoint are EHOSTUNREACH.
     pub token: *const c_char,
     /// Milliseconds for connecting and authenticating, to the directory or, over all of its endpoints, to a service; 0: 10000; negative: as
     /// long as it takes.
@@ -48,7 +49,8 @@ pub struct nnqi_options {
     /// nnqi_close returns, a call may still be under way in another thread.
     pub context: *mut c_void,
     /// For addresses with tcps: a file (PEM) with the certificates that are believed themselves, as that of a robot which has signed its
-    /// own, and as those of authorities that have signed others. One without names is believed for any. NULL:
+    /// own, and as those of authorities that have signed others. One without names is believed for any. Plain tcp is EINVAL then, and endpoints
+    /// of services that have it are not dialled (EHOSTUNREACH if there are no others). NULL:
     /// every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
     pub authorities: *const c_char,
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.

@@ -93,7 +93,7 @@ pub unsafe extern "C" fn nnqi_unregister(provider: nnqi_provider, name: *const c
     })
 }
 
-/// Stores the counts of what a provider serves: nnqi_server_statistics. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
+/// Stores the counts of what a provider serves, as nnqi_server_statistics does of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_provider_statistics(
     provider: nnqi_provider,

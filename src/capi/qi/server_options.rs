@@ -115,6 +115,11 @@ pub unsafe fn server_options(given: *const nnqi_server_options) -> Result<Option
         (None, None, Some(authenticate)) => {
             options = options.authenticator(asking(authenticate, User::new(given.context)));
         }
+        (Some(_), Some(token), None) if token.is_empty() => {
+            return Err(Failure::invalid(
+                "an empty token, with which clients cannot come: NULL is for a user without one",
+            ));
+        }
         (Some(user), token, None) => options = options.authenticator(comparing(user, token)),
         (None, Some(_), _) => return Err(Failure::invalid("a token without a user")),
         (Some(_), _, Some(_)) => return Err(Failure::invalid("a user beside what decides about users")),

@@ -264,8 +264,8 @@ fn queue(handle: nnqi_subscription) -> Result<Arc<Subscription>> {
 
 /// The arguments of the next event, a tuple; waits for it for at most milliseconds (0: not at all; negative: for ever). missed,
 /// which may be NULL, gets the number of events lost just before it because the queue was full. Returns 0 with EBADF, EINVAL
-/// (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, or the session is closed, and there are no more) or EPROTO (an
-/// event that cannot be decoded; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
+/// (it has a callback), ETIMEDOUT, ENOTCONN (the connection has ended, the session is closed, or with NNQI_END the queue was full, and there are no more) or EPROTO (an
+/// event that cannot be decoded, or not be had in the type wanted; the next one can be taken), or EDEADLK (there is none, on a thread that reads a connection). Free it. Any thread; each event goes to one of them. If another
 /// thread calls nnqi_unsubscribe, this returns at once with EBADF. (15)
 /// Example: nnqi_value event = nnqi_next(subscription, 1000, NULL);
 #[unsafe(no_mangle)]
@@ -276,7 +276,12 @@ pub unsafe extern "C" fn nnqi_next(
 ) -> nnqi_value {
     boundary(|| {
         let event = queue(subscription)?.next(timeout(milliseconds));
-        let event = SUBSCRIPTIONS.waited(subscription, event.map_err(Failure::from))?;
+        let event = event.map_err(|error| match &error {
+            // Not EINVAL: the caller has done nothing wrong.
+            CallError::Payload { .. } => Failure::new(Error::PROTO, error),
+            _ => Failure::from(error),
+        });
+        let event = SUBSCRIPTIONS.waited(subscription, event)?;
         if !missed.is_null() {
             // SAFETY: it has room for a number.
             unsafe { pointers::write(missed, event.missed) }?;

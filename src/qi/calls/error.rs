@@ -155,6 +155,7 @@ impl fmt::Display for CallError {
             CallError::Remote(text) => out.write_str(text),
             CallError::Canceled => out.write_str("the call was cancelled"),
             CallError::TimedOut => out.write_str("no answer in time"),
+            CallError::Disconnected(reason @ Reason::QueueFull) => write!(out, "no more events: {reason}"),
             CallError::Disconnected(reason) => write!(out, "the connection is gone: {reason}"),
             CallError::Resolve(error) => error.fmt(out),
             CallError::NoMember { what, name } => write!(out, "no such {what}: {name}"),

@@ -59,7 +59,6 @@ pub use retry::Backoff;
 pub use session::{Session, connect};
 pub use session_core::SessionOptions;
 pub(in crate::qi) use session_core::{ConnectionObserver, Link};
-pub(in crate::qi) use shared::PerProcess;
 pub use shared::shared_reactor;
 pub use subscribe::{SubscribeOptions, Subscription};
 pub use subscription_state::{Event, Overflow};

@@ -13,13 +13,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use crate::core::Result;
+use crate::core::{Error, Result};
 use crate::qi::workers::latency::LatencyEstimate;
 use crate::qi::workers::run_queue::Threads;
 use crate::qi::workers::{Crew, Workers};
+use crate::sys::per_process::PerProcess;
 use crate::sys::sync::Mutex;
 
-use super::shared::{PerProcess, shared_reactor};
+use super::shared::shared_reactor;
 
 /// Functions that may be held up at once. While so many are, the others wait.
 const MOST_THREADS: usize = 256;
@@ -52,7 +53,7 @@ impl Strand {
     /// `step` must not panic. It is taken whenever [`Strand::wake`] has been called since it gave false.
     pub fn new(step: impl FnMut() -> bool + Send + 'static) -> Result<Arc<Strand>> {
         static POOL: PerProcess<Workers<Arc<Strand>>> = PerProcess::new();
-        let pool = POOL.get(|| {
+        let make = || {
             let at_once = available_parallelism().map_or(2, |processors| processors.get().max(2));
             let threads = Threads { at_once, limit: MOST_THREADS };
             // What waits for a thread that never comes back waits on: nothing but the end of the process stops the pool.
@@ -61,8 +62,9 @@ impl Strand {
                     crew.submit(0, strand);
                 }
             };
-            Ok(Arc::new(Workers::new(threads, Some(shared_reactor()?), Strand::run, leave)))
-        })?;
+            Ok::<_, Error>(Workers::new(threads, Some(shared_reactor()?), Strand::run, leave))
+        };
+        let pool = POOL.get_or_try_make(make, drop)?;
         let (state, step, crew) =
             (Mutex::new(StrandState::Idle), Mutex::new(Box::new(step) as _), Arc::clone(pool.crew()));
         Ok(Arc::new(Strand { state, step, latency: LatencyEstimate::default(), crew }))

@@ -4,13 +4,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
-use crate::core::Error;
 use crate::qi::calls::registering::{join, leave};
 use crate::qi::calls::registrations::Key;
 use crate::qi::calls::waiting::wait_for;
 use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::endpoint::ring::{Ring, Wakes, Weigh};
-use crate::qi::endpoint::{Budget, EndPoint, Failure, Next, Pattern, Reason, Taken};
+use crate::qi::endpoint::{Budget, EndPoint, Next, Pattern, Reason, Taken};
 use crate::qi::message::Message;
 use crate::qi::payload::{PayloadError, read_arguments};
 use crate::qi::signature::Signature;
@@ -214,7 +213,7 @@ impl SubscriptionState {
         }
         if self.when_full == Overflow::End {
             self.detach();
-            self.end(&Reason::Failed(Failure::System(Error::NO_BUFFERS)));
+            self.end(&Reason::QueueFull);
         }
         Taken::Full
     }

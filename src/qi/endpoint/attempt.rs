@@ -41,11 +41,12 @@ pub struct Host {
 
 impl Way {
     /// The first way to an endpoint.
-    pub fn to(endpoint: &Endpoint) -> Result<Way, Failure> {
+    pub fn to(endpoint: &Endpoint, config: &Config) -> Result<Way, Failure> {
         match endpoint.clone() {
             Endpoint::Unix(path) => Ok(Way::Unix(path)),
             Endpoint::Host { port: 0, .. } => Err(AddressError::NoPort.into()),
             Endpoint::Relative(_) | Endpoint::Host { scheme: Scheme::Tcpsm, .. } => Err(AddressError::Scheme.into()),
+            Endpoint::Host { scheme: Scheme::Tcp, .. } if config.tls_client.is_some() => Err(Failure::Plain),
             Endpoint::Host { scheme: Scheme::Tcps, .. } if !tls::IS_THERE => Err(AddressError::Scheme.into()),
             Endpoint::Host { scheme, host: name, port } => {
                 let literal = Literal::parse(name.as_bytes(), Families::Both);

@@ -35,7 +35,7 @@ pub struct Config {
     /// What all connections that are made with it, or a clone of it, may keep in memory together; 256 MiB, for each
     /// `Config::default()` anew.
     pub budget: Budget,
-    /// What a client of `tcps` believes; `None`: everything, as libqi does.
+    /// What a client of `tcps` believes; plain `tcp` is [`Failure::Plain`](super::Failure::Plain) then. `None`: everything, as libqi does.
     pub tls_client: Option<TlsClient>,
     /// What a listener on `tcps` shows; it refuses to listen without.
     pub tls_server: Option<TlsServer>,

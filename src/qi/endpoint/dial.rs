@@ -144,7 +144,7 @@ impl<'d, H: Handshake, B: FnMut(&Arc<EndPoint>, usize) -> Result<H, H::Error>> R
         let mut failures = Vec::new();
         let mut ways = Vec::new();
         for (of, address) in addresses.iter().enumerate() {
-            let way = Way::to(address).map(|way| ways.push((of, way)));
+            let way = Way::to(address, &config).map(|way| ways.push((of, way)));
             failures.push(NotReached::Connecting(way.err().unwrap_or(Failure::TimedOut)));
         }
         let (config, caller) = (Arc::new(config), Parker::mine());

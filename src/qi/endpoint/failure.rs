@@ -18,6 +18,8 @@ pub enum Failure {
     TimedOut,
     /// `EPROTO`: the TLS handshake or its records; a hint if the peer does not speak TLS at all.
     Tls(String),
+    /// `EINVAL`: plain `tcp`, and it is said whose certificate must be shown.
+    Plain,
     /// `EPROTO` (`EMSGSIZE` for a payload over the limit): the peer does not speak QiMessaging as it should.
     Protocol(HeaderError),
     /// `ECONNRESET`: the connection ended in the middle of a message.
@@ -37,6 +39,7 @@ impl Failure {
     pub fn error(&self) -> Error {
         match self {
             Failure::Address(error) | Failure::System(error) => *error,
+            Failure::Plain => Error::INVALID,
             Failure::NoSuchHost => Error::HOST_UNREACHABLE,
             Failure::Refused => Error::CONN_REFUSED,
             Failure::TimedOut | Failure::Stalled => Error::TIMED_OUT,
@@ -67,6 +70,9 @@ impl fmt::Display for Failure {
             Failure::NoSuchHost => out.write_str("no such host"),
             Failure::Refused => out.write_str("connection refused: nobody listens there"),
             Failure::TimedOut => out.write_str("not in time"),
+            Failure::Plain => {
+                out.write_str("tcp:// shows no certificate, and authorities to believe are given: use tcps://")
+            }
             Failure::Tls(text) => write!(out, "TLS: {text}"),
             Failure::Protocol(breach) => breach.fmt(out),
             Failure::Cut => out.write_str("the connection ended in the middle of a message"),
@@ -91,6 +97,8 @@ pub enum Reason {
     Closed,
     /// The peer did, between two messages.
     PeerClosed,
+    /// The queue of a subscription was full, which was to end then.
+    QueueFull,
     /// It failed.
     Failed(Failure),
 }
@@ -99,6 +107,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Reason::Removed => out.write_str("removed"),
+            Reason::QueueFull => out.write_str("the queue was full, and the subscription was to end then"),
             Reason::Filter => out.write_str("done"),
             Reason::Closed => out.write_str("closed"),
             Reason::PeerClosed => out.write_str("closed by the peer"),

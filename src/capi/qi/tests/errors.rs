@@ -4,6 +4,8 @@ use std::ffi::{CStr, c_char, c_int};
 
 use crate::capi::errno;
 use crate::core::Error;
+use crate::qi::client::CallError;
+use crate::qi::endpoint::Reason;
 
 use super::super::error::{Failure, boundary, last, nnqi_error};
 
@@ -23,6 +25,22 @@ fn a_failure_is_a_value_an_errno_and_a_text() {
     let text: *const c_char = boundary(|| Err(Failure::from(Error::FAULT)));
     assert!(text.is_null() && errno::get() == libc::EFAULT);
     assert_eq!(said(), "a pointer is NULL that must not be");
+}
+
+/// What the system calls a resource deadlock avoided helps nobody.
+#[test]
+fn a_wait_that_cannot_be_says_what_to_do() {
+    for failure in [Failure::from(Error::DEADLOCK), Failure::from(CallError::System(Error::DEADLOCK))] {
+        let number: c_int = boundary(|| Err(failure));
+        assert_eq!((number, errno::get()), (-1, libc::EDEADLK));
+        assert!(said().contains("nnqi_call_then"), "{}", said());
+    }
+}
+
+#[test]
+fn an_end_by_a_full_queue_is_told_from_a_lost_connection() {
+    let text = Failure::from(CallError::Disconnected(Reason::QueueFull)).to_string();
+    assert!(text.contains("the queue was full") && !text.contains("connection"), "{text}");
 }
 
 #[test]

@@ -114,10 +114,14 @@ fn what_makes_no_sense_for_a_server_is_said() {
     ) -> c_int {
         0
     }
-    let changes: [(Change, &str); 7] = [
+    let changes: [(Change, &str); 8] = [
         (|given| given.memory_limit = -1, "memory_limit cannot be -1"),
         (|given| given.workers = -1, "a negative number of workers"),
         (|given| given.token = c"secret".as_ptr(), "a token without a user"),
+        (
+            |given| (given.user, given.token) = (c"nao".as_ptr(), c"".as_ptr()),
+            "an empty token, with which clients cannot come: NULL is for a user without one",
+        ),
         (
             |given| {
                 given.user = c"nao".as_ptr();

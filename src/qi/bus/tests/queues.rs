@@ -41,7 +41,7 @@ fn a_full_queue_keeps_the_oldest_the_newest_or_ends_the_subscription() {
     assert_eq!([take(&oldest), take(&oldest), take(&oldest)], [(0, 0), (1, 0), (2, 0)]);
     assert_eq!([take(&newest), take(&newest), take(&newest)], [(7, 7), (8, 0), (9, 0)]);
     assert_eq!([take(&ends), take(&ends), take(&ends)], [(0, 0), (1, 0), (2, 0)]);
-    assert!(matches!(ends.next(Some(LIMIT)), Err(CallError::Disconnected(Reason::Failed(_)))));
+    assert!(matches!(ends.next(Some(LIMIT)), Err(CallError::Disconnected(Reason::QueueFull))));
     assert_eq!([oldest.missed(), newest.missed(), all.missed()], [7, 7, 0]);
     drop((oldest, newest, ends, all, proxy));
     session.close();

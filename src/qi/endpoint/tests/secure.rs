@@ -99,6 +99,8 @@ fn tcp_and_tcps_mixed_up_are_told_so() {
     let try_it = |address: &str, config| EndPoint::connect(&reactor, address, config, FOREVER, |_| {}).unwrap_err();
     let failure = try_it(&plain.listener.address().replace("tcp", "tcps"), Config::default());
     assert!(matches!(&failure, Failure::Tls(text) if text.contains("plain tcp")), "{failure}");
+    // Who says whose certificate is to be shown is not content with none.
+    assert_eq!(try_it(&plain.listener.address(), verifying.clone()), Failure::Plain);
     let (other, _) = secure(|_| {});
     assert!(matches!(try_it(&other.listener.address(), verifying), Failure::Tls(_)));
     let unarmed = Listener::bind(&reactor, "tcps://127.0.0.1:0", Config::accepting(), |_| {}).unwrap_err();
