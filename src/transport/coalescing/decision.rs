@@ -166,8 +166,10 @@ impl Decider {
         let Some(Decision { in_stream: false, close, size, writes, since }) = self.decided.take() else { return };
         let now = now();
         self.each(thread, |detector| detector.wrote(size, writes, close, now));
-        if let Some(since) = since {
-            self.detector.took(now.saturating_duration_since(since), writes);
+        match since {
+            _ if writes <= 1 => self.detector.wrote_once(),
+            Some(since) => self.detector.took(now.saturating_duration_since(since), writes),
+            None => {}
         }
     }
 

@@ -100,15 +100,27 @@ impl StreamDetector {
 
     /// The message under way has been written by itself, `writes` times; that ended `now`. `close`: it followed closely, as this
     /// detector saw it or another one.
+    #[inline]
     pub fn wrote(&mut self, size: usize, writes: u32, close: bool, now: Instant) {
         if let Some(last) = self.last.filter(|_| !self.close) {
             self.rest(now.saturating_duration_since(last));
         }
         if close {
-            let weight = (writes / BURST_WRITES).clamp(1, BURST_MESSAGES);
-            self.use_up(weight, size.max(LEAST as usize).saturating_mul(weight as usize));
+            match writes / BURST_WRITES {
+                0 | 1 => self.use_up(1, size),
+                many => {
+                    let weight = many.min(BURST_MESSAGES);
+                    self.use_up(weight, size.max(LEAST as usize).saturating_mul(weight as usize));
+                }
+            }
         }
         self.ended(now);
+    }
+
+    /// As [`StreamDetector::took`] of a single write, however long that took.
+    #[inline]
+    pub fn wrote_once(&mut self) {
+        self.closely = self.closely.midpoint(nanos(CLOSE));
     }
 
     /// These writes took this long, together. Averaged, since a sender may be preempted meanwhile.
