@@ -127,7 +127,8 @@ fn a_peer_that_reads_nothing_is_left_when_the_linger_time_is_over() {
     let _raw = none.raw();
     let there = none.accepted();
     there.close().unwrap();
-    there.wait_closed(Some(Duration::ZERO)).unwrap();
+    // At once, unless the I/O thread is just about to end it.
+    there.wait_closed(FOREVER).unwrap();
 }
 
 #[test]
@@ -145,8 +146,11 @@ fn both_sides_may_close_at_once_and_lose_nothing() {
     there.close().unwrap();
     for end in [&client, &there] {
         end.wait_closed(FOREVER).unwrap();
-        assert_eq!((end.unsent_bytes(), end.end()), (0, Some(Reason::Closed)));
+        assert_eq!(end.unsent_bytes(), 0);
     }
+    assert_eq!(client.end(), Some(Reason::Closed));
+    // On a busy machine it may have seen the client's end before it closed.
+    assert!(matches!(there.end(), Some(Reason::Closed | Reason::PeerClosed)), "{:?}", there.end());
 }
 
 #[test]
