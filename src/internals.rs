@@ -31,9 +31,9 @@ pub mod tls {
     };
 }
 
-/// The session that C functions use, which a child of a fork has anew.
+/// What there is once in a process: the session that C functions use, which a child of a fork has anew, and signals.
 pub mod process {
-    pub use crate::facade::process::{generation, session};
+    pub use crate::facade::process::{EndingRequests, generation, session};
 }
 
 /// Functions for C, for tests that call them from Rust.

@@ -5,6 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -206,14 +207,17 @@ fn what_methods_cost_is_told() {
     };
     assert!(line["calls"].as_u64().unwrap() > 0 && line["calls_per_second"].as_f64().unwrap() > 0.0, "{line}");
     assert!(line["mean_seconds"].as_f64().unwrap() <= line["longest_seconds"].as_f64().unwrap(), "{line}");
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // Interrupted, it leaves things as they were, and ends as by that signal.
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    assert_eq!(child.wait().unwrap().signal(), Some(2));
     session.close();
     caller.join().unwrap();
-    // Afterwards it is as it was.
     let session = nanomsg::qi::client::Session::connect(&url, Default::default()).unwrap();
+    for name in ["GreeterOne", "GreeterTwo"] {
+        assert!(!session.service(name).unwrap().call_to::<bool>("isStatsEnabled", &[]).unwrap(), "{name}");
+    }
+    // And so it does by itself.
     let greeter = session.service("GreeterOne").unwrap();
-    greeter.call("enableStats", &[false.into()]).unwrap();
     let (code, out, error) = nanoqi(&url, &["top", "--count", "1", "--interval", "0.01"]);
     assert!(code == 0 && out.contains("calls/s"), "{out} {error}");
     assert!(!greeter.call_to::<bool>("isStatsEnabled", &[]).unwrap());

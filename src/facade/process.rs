@@ -6,6 +6,7 @@ use crate::core::Result;
 use crate::sys::per_process::PerProcess;
 
 pub use crate::sys::fork::generation;
+pub use crate::sys::signals::EndingRequests;
 
 use super::session::Session;
 

@@ -1,8 +1,8 @@
 //! `nanoqi top`: which methods are called, and what they cost.
 
 use std::collections::HashMap;
-use std::thread;
 
+use nanomsg::internals::process::EndingRequests;
 use nanomsg::qi::client::{Proxy, Session};
 use nanomsg::qi::value::Value;
 use serde_json::json;
@@ -39,13 +39,17 @@ struct Service {
     before: HashMap<u32, Cost>,
 }
 
-/// Prints a table each interval, as often as `--count` says or until interrupted.
+/// Prints a table each interval, as often as `--count` says or until interrupted. Then the services are told, which takes a call each.
 pub fn top(session: &Session, patterns: &[String], arguments: &Arguments) -> Outcome {
+    let requests = EndingRequests::hold();
     let mut services = chosen(session, patterns)?;
     let mut left = arguments.count;
     while left != Some(0) {
-        #[expect(clippy::disallowed_methods, reason = "a table in each interval is what is wanted")]
-        thread::sleep(arguments.interval);
+        if let Some(signal) = requests.within(arguments.interval) {
+            drop(services);
+            requests.obey(signal);
+            return Ok(());
+        }
         let mut rows = Vec::new();
         services.retain_mut(|service| service.look().map(|new| rows.extend(new)).is_ok());
         rows.sort_by(|one, other| other.cost.wall.total_cmp(&one.cost.wall).then(one.method.cmp(&other.method)));
