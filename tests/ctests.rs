@@ -84,7 +84,7 @@ programs! {
     optlengths oversize pair peerloss pipeline poll print_errors pubsub realloc reconnect reqrep reqrep_raw spin stats survey
     symbols tcp_addresses term threads timeouts truncation ttl unread urls wire ws;
     not under valgrind: accepted daemon fdlimit fork held_up late qi_accepted qi_fork stopped;
-    only ours: addresses cancel contexts given log monitor network peers qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_notices qi_objects qi_short qi_values secure;
+    only ours: addresses cancel contexts given log monitor network peers qi_access qi_bus qi_calls qi_cancel qi_ends qi_forward qi_limits qi_misuse qi_notices qi_objects qi_short qi_values reused secure;
     neither: closed memory qi_memory qi_perror
 }
 
