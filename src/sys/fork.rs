@@ -11,7 +11,7 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// What [`on_child`] was given, as addresses, so that the child reads them without a lock.
 static HANDLERS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
-/// Differs between a parent and its forked children, if the parent has called [`watch`]. What was made in another generation is the
+/// Differs between a parent and its forked children, if the parent has called `watch`. What was made in another generation is the
 /// parent's, and must be neither used nor freed: its locks may be held by threads that do not exist here.
 pub fn generation() -> u64 {
     GENERATION.load(Ordering::Relaxed)
