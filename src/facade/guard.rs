@@ -163,17 +163,6 @@ impl SocketGuard<'_> {
         ManuallyDrop::new(self).leave();
     }
 
-    /// Ends a use of the socket that has changed nothing which anybody waits for here; at most a peer is to be told of it.
-    #[inline(always)]
-    pub fn finish_unchanged(self) {
-        debug_assert!(!self.is_unsettled(), "something follows from this");
-        if self.pipes.work.is_empty() {
-            ManuallyDrop::new(self).state = None;
-        } else {
-            self.finish();
-        }
-    }
-
     #[inline(always)]
     fn leave(&mut self) {
         if let Some(place) = self.state.take()

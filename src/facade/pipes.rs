@@ -296,13 +296,12 @@ impl Pipes for PipeTable {
     fn take(&mut self, id: PipeId, into: &mut Message<'_>) -> Option<bool> {
         self.coalescing.received();
         let entry = self.entries.get_mut(id.0 as usize)?;
+        let mut writable = false;
         let behind = match &mut entry.pipe {
             Pipe::Stream { pipe, .. } => pipe.take(into, &context(&self.runtime, self.kind, self.max_size))?,
             Pipe::Inproc(pipe) => {
-                let (behind, writable) = pipe.take(into);
-                if writable && let Some(peer) = pipe.peer() {
-                    self.work.push(Job::Tell(peer.clone(), Ready { writable: true, ..Ready::default() }));
-                }
+                let (behind, peers) = pipe.take(into);
+                writable = peers;
                 behind?
             }
         };
@@ -314,6 +313,9 @@ impl Pipes for PipeTable {
         }
         if !entry.lifecycle.is_attached() {
             self.changed.push(id);
+        }
+        if writable {
+            self.tell(id, Ready { writable: true, ..Ready::default() });
         }
         Some(behind == Behind::Message)
     }

@@ -34,7 +34,12 @@ impl EngineSocket {
     /// As [`EngineSocket::send`], of a message without a header that stays the caller's: in the midst of a stream, no message is made.
     #[inline]
     pub fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<usize> {
-        self.send_bytes_in(ContextId::SOCKET, body, wait)
+        let mut guard = self.lock();
+        if guard.append(body) {
+            guard.finish();
+            return Ok(body.len());
+        }
+        self.send_locked(guard, ContextId::SOCKET, &mut Message::new(Body::Borrowed(body)), wait)
     }
 
     /// As [`EngineSocket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
@@ -81,18 +86,6 @@ impl Context {
         self.socket().send_in(self.id(), message, wait)
     }
 
-    /// As [`EngineSocket::send_bytes`].
-    #[inline]
-    pub fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<usize> {
-        self.socket().send_bytes_in(self.id(), body, wait)
-    }
-
-    /// As [`EngineSocket::recv`], into the caller's buffer; what does not fit is dropped. Gives the length of the whole message.
-    #[inline]
-    pub fn recv_bytes(&self, room: &mut [u8], wait: Wait) -> Result<usize> {
-        self.socket().recv_bytes_in(self.id(), room, wait)
-    }
-
     /// As [`EngineSocket::send_to`]. Contexts of their own do not: `ENOTSUP`.
     pub fn send_to(&self, pipe: u64, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         self.socket().send_to(pipe, message, wait)
@@ -118,54 +111,8 @@ impl Context {
 
 /// A context's, which is 0 for the socket itself.
 impl EngineSocket {
-    #[inline(always)]
-    fn send_bytes_in(&self, context: ContextId, body: &[u8], wait: Wait) -> Result<usize> {
-        let mut guard = self.lock();
-        if context == ContextId::SOCKET && guard.append(body) {
-            guard.finish_unchanged();
-            return Ok(body.len());
-        }
-        self.send_locked(guard, context, &mut Message::new(Body::Borrowed(body)), wait)
-    }
-
-    #[inline(always)]
-    fn recv_bytes_in(&self, context: ContextId, room: &mut [u8], wait: Wait) -> Result<usize> {
-        let mut guard = self.lock();
-        if context == ContextId::SOCKET
-            && let Some(len) = guard.take_bytes(room)
-        {
-            guard.finish_unchanged();
-            return Ok(len);
-        }
-        self.recv_bytes_locked(guard, context, room, wait)
-    }
-
-    #[inline(never)]
-    fn recv_bytes_locked(
-        &self,
-        guard: SocketGuard<'_>,
-        context: ContextId,
-        room: &mut [u8],
-        wait: Wait,
-    ) -> Result<usize> {
-        let mut message = Message::new(Body::Placed { room: &mut *room, len: 0 });
-        self.recv_locked(guard, context, &mut message, wait)?;
-        let full = message.body.len();
-        if !matches!(message.body, Body::Placed { .. }) {
-            // It is not there, so this moves it.
-            let body = message.body.into_static()?;
-            let len = full.min(room.len());
-            room[..len].copy_from_slice(&body.bytes()[..len]);
-        }
-        Ok(full)
-    }
-
     fn send_in(&self, context: ContextId, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         self.send_locked(self.lock(), context, message, wait)
-    }
-
-    fn recv_in(&self, context: ContextId, into: &mut Message<'_>, wait: Wait) -> Result<()> {
-        self.recv_locked(self.lock(), context, into, wait)
     }
 
     #[inline(never)]
@@ -191,17 +138,11 @@ impl EngineSocket {
         outcome
     }
 
-    fn recv_locked(
-        &self,
-        mut guard: SocketGuard<'_>,
-        context: ContextId,
-        into: &mut Message<'_>,
-        wait: Wait,
-    ) -> Result<()> {
+    fn recv_in(&self, context: ContextId, into: &mut Message<'_>, wait: Wait) -> Result<()> {
         if !self.kind().can_recv {
-            guard.finish();
             return Err(Error::NOT_SUPPORTED);
         }
+        let mut guard = self.lock();
         let outcome = match guard.recv(context, into) {
             Progress::Done(()) => Ok(()),
             Progress::Failed(error) => Err(error),

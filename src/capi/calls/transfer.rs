@@ -76,8 +76,15 @@ pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: 
 #[inline]
 unsafe fn recv_bytes(socket: &Context, buf: *mut c_void, len: usize, wait: Wait) -> Result<usize> {
     // SAFETY: the caller's promise is the same.
-    let full = socket.recv_bytes(unsafe { pointers::room(buf, len) }, wait)?;
-    if buf.is_null() && full.min(len) > 0 { Err(Error::FAULT) } else { Ok(full) }
+    let room = unsafe { pointers::room(buf, len) };
+    let mut message = Message::new(Body::Placed { room, len: 0 });
+    socket.recv_into(&mut message, wait)?;
+    let full = message.body.len();
+    if !matches!(message.body, Body::Placed { .. }) {
+        // SAFETY: the caller's promise is the same, and the message is elsewhere.
+        unsafe { pointers::store(buf, &message.body.bytes()[..full.min(len)]) }?;
+    }
+    Ok(full)
 }
 
 /// Receives a message of its own, to which `place` is made to point, and gives its length.
