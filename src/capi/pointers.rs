@@ -16,6 +16,33 @@ pub unsafe fn bytes<'a>(base: *const c_void, len: usize) -> Result<&'a [u8]> {
     unsafe { array(base.cast(), len) }
 }
 
+/// The `len` bytes at `base`, if there are any and as many can be: no NULL, no message of a length that means something else. (The usual
+/// case, found with as few questions as possible.)
+///
+/// # Safety
+/// A non-null `base` has `len` readable bytes that nobody writes during `'a`.
+#[inline(always)]
+pub unsafe fn some_bytes<'a>(base: *const c_void, len: usize) -> Option<&'a [u8]> {
+    if base.is_null() || len.cast_signed() <= 0 {
+        return None;
+    }
+    // SAFETY: neither NULL nor too large; the rest is the caller's promise.
+    Some(unsafe { slice::from_raw_parts(base.cast(), len) })
+}
+
+/// The same of a place for what will be received.
+///
+/// # Safety
+/// A non-null `base` has room for `len` bytes, which nobody else uses during `'a`.
+#[inline(always)]
+pub unsafe fn some_room<'a>(base: *mut c_void, len: usize) -> Option<&'a mut [u8]> {
+    if base.is_null() || len.cast_signed() <= 0 {
+        return None;
+    }
+    // SAFETY: neither NULL nor too large; the rest is the caller's promise.
+    Some(unsafe { memory::unfilled_bytes(base.cast(), len) })
+}
+
 /// `count` readable values at `base`, which may be NULL if there are none.
 ///
 /// # Safety

@@ -31,9 +31,11 @@ struct HandleSlot {
     signpost: StateSignpost,
 }
 
+type Segment = [HandleSlot; SEGMENT];
+
 pub struct Table {
     /// On the heap, and made there: callers' stacks may be small.
-    segments: Box<[OnceLock<Box<[HandleSlot]>>]>,
+    segments: Box<[OnceLock<Box<Segment>>; SEGMENTS]>,
     registry: Mutex<SocketRegistry>,
     /// Signalled when the last socket has been closed.
     emptied: Condvar,
@@ -162,7 +164,7 @@ fn forget() {
 impl Table {
     fn new() -> Table {
         Table {
-            segments: (0..SEGMENTS).map(|_| OnceLock::new()).collect(),
+            segments: boxed(),
             registry: Mutex::default(),
             emptied: Condvar::new(),
             _inherited: AtomicPtr::new(FORGOTTEN.load(Ordering::Acquire)),
@@ -222,8 +224,9 @@ impl Table {
 
     #[inline(always)]
     fn find(&self, handle: c_int) -> Option<&HandleSlot> {
-        let index = usize::try_from(handle).ok()?;
-        let segment = self.segments.get(index / SEGMENT).and_then(OnceLock::get)?;
+        // What is negative is as good as too large.
+        let index = handle.cast_unsigned() as usize;
+        let segment = self.segments.get(index / SEGMENT)?.get()?;
         Some(&segment[index % SEGMENT])
     }
 
@@ -285,14 +288,20 @@ impl Table {
 
     fn slot(&self, handle: c_int) -> &HandleSlot {
         let index = handle as usize;
-        let segment =
-            self.segments[index / SEGMENT].get_or_init(|| (0..SEGMENT).map(|_| HandleSlot::default()).collect());
+        let segment = self.segments[index / SEGMENT].get_or_init(boxed);
         &segment[index % SEGMENT]
     }
 
     fn registry(&self) -> MutexGuard<'_, SocketRegistry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An array that is made where it stays.
+fn boxed<T: Default, const N: usize>() -> Box<[T; N]> {
+    let made: Box<[T]> = (0..N).map(|_| T::default()).collect();
+    #[expect(clippy::expect_used, reason = "it was made of so many")]
+    Box::try_from(made).ok().expect("an array of the length that was made")
 }
 
 impl SocketRegistry {

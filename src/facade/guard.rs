@@ -42,11 +42,13 @@ pub struct SocketGuard<'l> {
 pub fn append(to: &StateSignpost, body: &[u8]) -> bool {
     let Some(mut place) = to.follow() else { return false };
     let Some(state) = &mut *place else { return false };
-    let done = state.append(body);
+    if !state.append(body) {
+        return false;
+    }
     if !state.pipes.work.is_empty() {
         tell_peers(place);
     }
-    done
+    true
 }
 
 /// The same of a message that is received.
@@ -54,11 +56,11 @@ pub fn append(to: &StateSignpost, body: &[u8]) -> bool {
 pub fn take_bytes(from: &StateSignpost, room: &mut [u8]) -> Option<usize> {
     let mut place = from.follow()?;
     let state = place.as_mut()?;
-    let len = state.take_bytes(room);
+    let len = state.take_bytes(room)?;
     if !state.pipes.work.is_empty() {
         tell_peers(place);
     }
-    len
+    Some(len)
 }
 
 /// All that may have come of it: an inproc peer must know.

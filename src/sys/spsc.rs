@@ -128,6 +128,16 @@ impl<T: Send> Producer<T> {
         unsafe { (*self.shared.producer.0.get()).count }
     }
 
+    /// Puts in bytes, about which there is nothing to say.
+    #[inline(always)]
+    pub fn append(&mut self, bytes: &[u8]) -> Result<(), OutOfMemory> {
+        let place = self.reserve(RecordKind::Bytes, 0, bytes.len())?;
+        // SAFETY: `reserve` gives a place for as many bytes, which nobody else looks at before they are published.
+        unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len()) };
+        self.publish();
+        Ok(())
+    }
+
     /// Puts in the bytes of both parts, one behind the other, and a word about them.
     #[inline]
     pub fn put_bytes(&mut self, tag: u16, parts: [&[u8]; 2]) -> Result<(), OutOfMemory> {
@@ -162,7 +172,7 @@ impl<T: Send> Producer<T> {
     }
 
     /// Writes the head of a record, and gives the place for what follows.
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self, kind: RecordKind, tag: u16, len: usize) -> Result<*mut u8, OutOfMemory> {
         // SAFETY: the producer's place is ours by `&mut self`.
         let place = unsafe { &mut *self.shared.producer.0.get() };
@@ -179,7 +189,7 @@ impl<T: Send> Producer<T> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self) {
         // SAFETY: the producer's place is ours by `&mut self`.
         let place = unsafe { &mut *self.shared.producer.0.get() };

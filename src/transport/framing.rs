@@ -7,30 +7,38 @@ use smallvec::SmallVec;
 /// A few bytes that are said before all messages.
 pub type Bytes = SmallVec<[u8; 24]>;
 
-/// The few bytes that go in front of a message.
+/// The few bytes that go in front of a message. They are one number, which is stored as a whole: stored byte by byte and loaded as a whole
+/// right behind that, they would have to go through the cache first.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct PrefixBytes {
-    bytes: [u8; PrefixBytes::ROOM],
+    /// In memory, the first `len` of them are the prefix.
+    memory: u128,
     len: usize,
 }
 
 impl PrefixBytes {
     /// No prefix is longer.
-    pub const ROOM: usize = 16;
+    pub const ROOM: usize = size_of::<u128>();
 
-    /// The first so many of these.
+    /// These.
     pub fn of<const N: usize>(bytes: [u8; N]) -> PrefixBytes {
         const { assert!(N <= PrefixBytes::ROOM) };
-        let mut prefix = PrefixBytes { len: N, ..PrefixBytes::default() };
-        prefix.bytes[..N].copy_from_slice(&bytes);
-        prefix
+        let mut memory = [0; PrefixBytes::ROOM];
+        memory[..N].copy_from_slice(&bytes);
+        PrefixBytes { memory: u128::from_ne_bytes(memory), len: N }
+    }
+
+    /// The first `len` bytes of this number, from its lowest on.
+    #[inline(always)]
+    fn lowest(number: u128, len: usize) -> PrefixBytes {
+        PrefixBytes { memory: number.to_le(), len }
     }
 
     /// Copies them to the beginning of `room`, where at least [`PrefixBytes::ROOM`] bytes are: all are stored there, which takes no call.
     #[inline(always)]
     pub fn store(&self, room: &mut [u8]) {
         if let Some(room) = room.first_chunk_mut() {
-            *room = self.bytes;
+            *room = self.memory.to_ne_bytes();
         }
     }
 }
@@ -40,7 +48,7 @@ impl Deref for PrefixBytes {
 
     #[inline(always)]
     fn deref(&self) -> &[u8] {
-        &self.bytes[..self.len]
+        &bytemuck::bytes_of(&self.memory)[..self.len]
     }
 }
 
@@ -169,17 +177,11 @@ impl Framing for Sp {
 
     #[inline]
     fn prefix(&self, of: Prefix) -> PrefixBytes {
-        let len = of.len.to_be_bytes();
-        let mut bytes = PrefixBytes::default();
-        // Of a size that is known beforehand each is a store or two.
-        if self.type_byte {
-            bytes.bytes[0] = IN_BAND;
-            bytes.bytes[1..=LENGTH].copy_from_slice(&len);
-        } else {
-            bytes.bytes[..LENGTH].copy_from_slice(&len);
+        let length = u128::from(u64::from_le_bytes(of.len.to_be_bytes()));
+        match self.type_byte {
+            true => PrefixBytes::lowest(length << u8::BITS | u128::from(IN_BAND), 1 + LENGTH),
+            false => PrefixBytes::lowest(length, LENGTH),
         }
-        bytes.len = usize::from(self.type_byte) + LENGTH;
-        bytes
     }
 
     #[inline]

@@ -49,6 +49,21 @@ struct Link {
     owners: [OnceLock<Peer>; 2],
 }
 
+/// (An index that cannot be out of range is not looked at.)
+impl Link {
+    /// From which this end receives.
+    #[inline(always)]
+    fn lane_to(&self, end: usize) -> &Lane {
+        &self.lanes[end & 1]
+    }
+
+    /// Into which this end sends.
+    #[inline(always)]
+    fn lane_from(&self, end: usize) -> &Lane {
+        &self.lanes[(end & 1) ^ 1]
+    }
+}
+
 /// What the two sides of one direction tell each other.
 #[derive(Debug)]
 struct Lane {
@@ -131,7 +146,7 @@ impl InprocPipe {
     /// Puts a message into the peer's queue; if it is needed `again`, one that shares its body. The second value says that
     /// the peer must be told.
     pub fn send(&mut self, message: &mut Message<'_>, again: bool) -> (Flow, bool) {
-        let lane = &self.link.lanes[1 - self.end];
+        let lane = self.link.lane_from(self.end);
         let out = &mut self.outgoing;
         if lane.abandoned.load(Ordering::Acquire) || lane.parked.0.load(Ordering::Acquire) != 0 {
             return (Flow::Full, false);
@@ -149,7 +164,7 @@ impl InprocPipe {
     /// Puts the next message into `into` if there is one, and tells what there is behind it; and whether the peer became writable
     /// by that, and must be told.
     pub fn take(&mut self, into: &mut Message<'_>) -> (Option<Behind>, bool) {
-        let lane = &self.link.lanes[self.end];
+        let lane = self.link.lane_to(self.end);
         let taken = self.incoming.queue.take(|record| hand_out(record, into));
         let Some((size, block)) = taken else { return (None, false) };
         if let Some(block) = block {
@@ -163,14 +178,14 @@ impl InprocPipe {
     /// done. Says that the peer must be told.
     #[inline(always)]
     pub fn append(&mut self, body: &[u8]) -> Option<bool> {
-        let lane = &self.link.lanes[1 - self.end];
+        let lane = self.link.lane_from(self.end);
         let out = &mut self.outgoing;
         let (before, size) = (out.sent(lane), body.len() as u64);
         let is_open = !lane.abandoned.load(Ordering::Acquire) && lane.parked.0.load(Ordering::Acquire) == 0;
         if !is_open || body.len() > INLINE || !out.fits(lane, before, size) {
             return None;
         }
-        out.queue.put_bytes(0, [&[], body]).ok()?;
+        out.queue.append(body).ok()?;
         Some(lane.counts(before[1] + size))
     }
 
@@ -179,13 +194,13 @@ impl InprocPipe {
     #[inline(always)]
     pub fn take_bytes(&mut self, room: &mut [u8]) -> Option<(usize, bool)> {
         let len = self.incoming.queue.take_bytes(0, room)?;
-        Some((len, self.incoming.handed_out(&self.link.lanes[self.end], len as u64)))
+        Some((len, self.incoming.handed_out(self.link.lane_to(self.end), len as u64)))
     }
 
     /// What it has carried.
     pub fn carried(&self) -> Carried {
         let [messages_received, bytes_received] = self.incoming.taken;
-        let [messages_sent, bytes_sent] = self.outgoing.sent(&self.link.lanes[1 - self.end]);
+        let [messages_sent, bytes_sent] = self.outgoing.sent(self.link.lane_from(self.end));
         Carried { messages_sent, messages_received, bytes_sent, bytes_received }
     }
 
@@ -205,7 +220,7 @@ impl InprocPipe {
 
     /// What an event from the peer's side means here.
     pub fn advance(&mut self, ready: Ready) -> PipeEvents {
-        let lane = &self.link.lanes[self.end];
+        let lane = self.link.lane_to(self.end);
         let ended = lane.ended.load(Ordering::Acquire);
         let mut events = PipeEvents::new();
         // If what we are told of has been taken before we were told, the next message is to be told anew.
@@ -223,7 +238,7 @@ impl InprocPipe {
 
     /// Leaves the link: the peer keeps what was sent to it, including the message beyond the limit.
     pub fn leave(&mut self) {
-        let [own, peers] = [self.end, 1 - self.end].map(|end| &self.link.lanes[end]);
+        let [own, peers] = [self.link.lane_to(self.end), self.link.lane_from(self.end)];
         peers.parked.0.store(0, Ordering::Release);
         peers.ended.store(true, Ordering::Release);
         own.abandoned.store(true, Ordering::Release);

@@ -94,10 +94,11 @@ impl Writing {
         let (total, pending) = (prefix.len() + header.len() + body.len(), self.outbox.pending());
         // Another one like it must fit as well.
         let next = pending + 2 * total;
-        let goes_on = match self.state {
-            WriteState::Idle => self.is_watched() && next <= BUFFER,
-            WriteState::Flushing { .. } => true,
-            WriteState::KernelFull | WriteState::Over | WriteState::ClosedUnderUs => false,
+        // (Not a `match`, which would be a jump by a table.)
+        let goes_on = if self.state == WriteState::Idle {
+            self.is_watched() && next <= BUFFER
+        } else {
+            matches!(self.state, WriteState::Flushing { .. })
         };
         let has_room = matches!(self.room, KernelRoom::Granted(granted) if next <= granted);
         let is_all = goes_on && pending > 0 && has_room;

@@ -17,26 +17,35 @@ use crate::facade::{Context, Wait};
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags: c_int) -> c_int {
     boundary(|| {
+        // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
+        if let Some(body) = unsafe { pointers::some_bytes(buf, len) }
+            && table::append(s, body)
+        {
+            return Ok(returned(len));
+        }
+        // SAFETY: the caller's promise is the same.
+        unsafe { send_alone(s, buf, len, flags) }
+    })
+}
+
+/// Sends what is not in the midst of a stream. (By itself: what it needs on the stack would be made room for by every call.)
+///
+/// # Safety
+/// As for [`nn_send`].
+#[inline(never)]
+unsafe fn send_alone(s: c_int, buf: *const c_void, len: usize, flags: c_int) -> Result<c_int> {
+    table::with(s, |socket| {
         if len != NN_MSG {
             // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
-            let body = unsafe { pointers::bytes(buf, len) };
-            if body.is_ok_and(|body| table::append(s, body)) {
-                return Ok(returned(len));
-            }
+            let body = Body::Borrowed(unsafe { pointers::bytes(buf, len) }?);
+            return socket.send(&mut Message::new(body), wait(flags)).map(returned);
         }
-        table::with(s, |socket| {
-            if len != NN_MSG {
-                // SAFETY: a non-null `buf` has `len` bytes that nobody changes meanwhile.
-                let body = Body::Borrowed(unsafe { pointers::bytes(buf, len) }?);
-                return socket.send(&mut Message::new(body), wait(flags)).map(returned);
-            }
-            // SAFETY: a non-null `buf` is the address of a pointer to a message that is ours from here on,
-            // if the send succeeds.
-            unsafe {
-                let data = pointers::read(buf.cast(), Error::FAULT)?;
-                msghdr::send_whole(data, Message::default(), |message| socket.send(message, wait(flags))).map(returned)
-            }
-        })
+        // SAFETY: a non-null `buf` is the address of a pointer to a message that is ours from here on,
+        // if the send succeeds.
+        unsafe {
+            let data = pointers::read(buf.cast(), Error::FAULT)?;
+            msghdr::send_whole(data, Message::default(), |message| socket.send(message, wait(flags))).map(returned)
+        }
     })
 }
 
@@ -51,21 +60,30 @@ pub unsafe extern "C" fn nn_send(s: c_int, buf: *const c_void, len: usize, flags
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nn_recv(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> c_int {
     boundary(|| {
-        if len != NN_MSG {
-            // SAFETY: a non-null `buf` has room for `len` bytes.
-            let room = unsafe { pointers::room(buf, len) };
-            if let Some(len) = table::take_bytes(s, room) {
-                return Ok(returned(len));
-            }
+        // SAFETY: a non-null `buf` has room for `len` bytes.
+        if let Some(room) = unsafe { pointers::some_room(buf, len) }
+            && let Some(len) = table::take_bytes(s, room)
+        {
+            return Ok(returned(len));
         }
-        table::with(s, |socket| {
-            if len == NN_MSG {
-                // SAFETY: a non-null `buf` has room for a pointer.
-                return unsafe { recv_whole(socket, buf.cast(), wait(flags)) }.map(returned);
-            }
-            // SAFETY: a non-null `buf` has room for `len` bytes.
-            unsafe { recv_bytes(socket, buf, len, wait(flags)) }.map(returned)
-        })
+        // SAFETY: the caller's promise is the same.
+        unsafe { recv_alone(s, buf, len, flags) }
+    })
+}
+
+/// Receives what is not in the midst of a stream. (By itself, as [`send_alone`].)
+///
+/// # Safety
+/// As for [`nn_recv`].
+#[inline(never)]
+unsafe fn recv_alone(s: c_int, buf: *mut c_void, len: usize, flags: c_int) -> Result<c_int> {
+    table::with(s, |socket| {
+        if len == NN_MSG {
+            // SAFETY: a non-null `buf` has room for a pointer.
+            return unsafe { recv_whole(socket, buf.cast(), wait(flags)) }.map(returned);
+        }
+        // SAFETY: a non-null `buf` has room for `len` bytes.
+        unsafe { recv_bytes(socket, buf, len, wait(flags)) }.map(returned)
     })
 }
 
