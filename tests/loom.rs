@@ -9,6 +9,8 @@ mod handlers;
 mod lane;
 #[path = "loom/leadership.rs"]
 mod leadership;
+#[path = "loom/lock.rs"]
+mod lock;
 #[path = "loom/mailbox.rs"]
 mod mailbox;
 #[path = "loom/parker.rs"]

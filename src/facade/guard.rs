@@ -4,10 +4,11 @@
 
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 
 use crate::core::{Arrivals, ContextId, Readiness};
 use crate::reactor::{Request, StreamToFlush};
+use crate::sys::lock::LockGuard;
 use crate::sys::place::{Place, Signpost};
 
 use super::key::Key;
@@ -33,7 +34,7 @@ pub struct StateLock {
 pub struct SocketGuard<'l> {
     lock_of_state: &'l StateLock,
     /// `None` when it is finished.
-    state: Option<MutexGuard<'l, Option<SocketState>>>,
+    state: Option<LockGuard<'l, Option<SocketState>>>,
 }
 
 /// Sends bytes in the midst of a stream, if nothing comes of it but that they travel with others. Otherwise nothing is done. (As
@@ -43,6 +44,7 @@ pub fn append(to: &StateSignpost, body: &[u8]) -> bool {
     let Some(mut place) = to.follow() else { return false };
     let Some(state) = &mut *place else { return false };
     if !state.append(body) {
+        let_go(place);
         return false;
     }
     if !state.pipes.work.is_empty() {
@@ -56,17 +58,27 @@ pub fn append(to: &StateSignpost, body: &[u8]) -> bool {
 pub fn take_bytes(from: &StateSignpost, room: &mut [u8]) -> Option<usize> {
     let mut place = from.follow()?;
     let state = place.as_mut()?;
-    let len = state.take_bytes(room)?;
+    let Some(len) = state.take_bytes(room) else {
+        let_go(place);
+        return None;
+    };
     if !state.pipes.work.is_empty() {
         tell_peers(place);
     }
     Some(len)
 }
 
+/// Nothing was done. (By itself, so that letting go of the lock is written out once in each call, where something was.)
+#[cold]
+#[inline(never)]
+fn let_go(place: LockGuard<'_, Option<SocketState>>) {
+    drop(place);
+}
+
 /// All that may have come of it: an inproc peer must know.
 #[cold]
 #[inline(never)]
-fn tell_peers(mut place: MutexGuard<'_, Option<SocketState>>) {
+fn tell_peers(mut place: LockGuard<'_, Option<SocketState>>) {
     let work = place.as_mut().map(|state| std::mem::take(&mut state.pipes.work)).unwrap_or_default();
     drop(place);
     for job in work {
@@ -118,7 +130,7 @@ impl StateLock {
     }
 
     /// Sees to all that follows from a use of the socket, and lets go of its lock.
-    fn follow_up(&self, mut place: MutexGuard<'_, Option<SocketState>>) {
+    fn follow_up(&self, mut place: LockGuard<'_, Option<SocketState>>) {
         let Some(state) = &mut *place else { return };
         if state.is_unsettled() {
             state.settle();

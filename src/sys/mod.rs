@@ -12,6 +12,7 @@ pub mod exit;
 pub mod fork;
 pub mod futex;
 pub mod interface;
+pub mod lock;
 pub mod memory;
 pub mod per_process;
 pub mod place;

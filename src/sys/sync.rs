@@ -6,6 +6,9 @@ use std::sync::{PoisonError, TryLockError};
 pub use std::sync::MutexGuard;
 pub use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+/// Looks at a lock that somebody has before a thread goes to sleep: most are held for less time than that takes.
+pub const SPINS: u32 = 100;
+
 /// A mutex whose holder cannot leave broken data behind, so poison is no news.
 #[derive(Debug, Default)]
 pub struct Mutex<T>(std::sync::Mutex<T>);

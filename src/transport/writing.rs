@@ -24,8 +24,10 @@ use super::stream::Stream;
 /// Looks for which a pipe against a full kernel is watched on: to have it watched anew wakes the I/O thread.
 const PATIENCE: u8 = 16;
 
-/// What becomes of what waits in the outbox.
+/// What becomes of what waits in the outbox. (Which state it is has a byte of its own: hidden in one of `Flushing`, it takes six instructions
+/// to find out.)
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
 enum WriteState {
     /// Whoever comes may write it, if there is anything.
     #[default]

@@ -4,6 +4,9 @@ pub mod sync {
     pub use loom::sync::MutexGuard;
     pub use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
+    /// Looking is not waiting: a model has no time to lose.
+    pub const SPINS: u32 = 0;
+
     /// The checker takes exchanges to be weaker than they are, but not fences.
     pub fn publish(word: &AtomicU64, value: u64) {
         word.swap(value, Ordering::AcqRel);
@@ -45,6 +48,10 @@ pub mod sync {
         }
     }
 }
+
+#[allow(dead_code, reason = "models use their own subsets")]
+#[path = "../../src/sys/lock.rs"]
+pub mod lock;
 
 #[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../../src/sys/place.rs"]
