@@ -31,11 +31,11 @@ struct HandleSlot {
     signpost: StateSignpost,
 }
 
-type Segment = [HandleSlot; SEGMENT];
+type HandleSegment = [HandleSlot; SEGMENT];
 
 pub struct Table {
     /// On the heap, and made there: callers' stacks may be small.
-    segments: Box<[OnceLock<Box<Segment>>; SEGMENTS]>,
+    segments: Box<[OnceLock<Box<HandleSegment>>; SEGMENTS]>,
     registry: Mutex<SocketRegistry>,
     /// Signalled when the last socket has been closed.
     emptied: Condvar,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::core::{Arrivals, ContextId, Readiness};
 use crate::reactor::{Request, StreamToFlush};
-use crate::sys::lock::LockGuard;
+use crate::sys::lock::WordGuard;
 use crate::sys::place::{Place, Signpost};
 
 use super::key::Key;
@@ -34,7 +34,7 @@ pub struct StateLock {
 pub struct SocketGuard<'l> {
     lock_of_state: &'l StateLock,
     /// `None` when it is finished.
-    state: Option<LockGuard<'l, Option<SocketState>>>,
+    state: Option<WordGuard<'l, Option<SocketState>>>,
 }
 
 /// Sends bytes in the midst of a stream, if nothing comes of it but that they travel with others. Otherwise nothing is done. (As
@@ -71,14 +71,14 @@ pub fn take_bytes(from: &StateSignpost, room: &mut [u8]) -> Option<usize> {
 /// Nothing was done. (By itself, so that letting go of the lock is written out once in each call, where something was.)
 #[cold]
 #[inline(never)]
-fn let_go(place: LockGuard<'_, Option<SocketState>>) {
+fn let_go(place: WordGuard<'_, Option<SocketState>>) {
     drop(place);
 }
 
 /// All that may have come of it: an inproc peer must know.
 #[cold]
 #[inline(never)]
-fn tell_peers(mut place: LockGuard<'_, Option<SocketState>>) {
+fn tell_peers(mut place: WordGuard<'_, Option<SocketState>>) {
     let work = place.as_mut().map(|state| std::mem::take(&mut state.pipes.work)).unwrap_or_default();
     drop(place);
     for job in work {
@@ -130,7 +130,7 @@ impl StateLock {
     }
 
     /// Sees to all that follows from a use of the socket, and lets go of its lock.
-    fn follow_up(&self, mut place: LockGuard<'_, Option<SocketState>>) {
+    fn follow_up(&self, mut place: WordGuard<'_, Option<SocketState>>) {
         let Some(state) = &mut *place else { return };
         if state.is_unsettled() {
             state.settle();

@@ -23,29 +23,29 @@ const HELD: u32 = 1;
 const AWAITED: u32 = 2;
 
 /// A value that one thread at a time may use.
-pub struct Lock<T> {
+pub struct WordLock<T> {
     word: AtomicU32,
     value: UnsafeCell<T>,
 }
 
 /// The value, while the lock is held. It is let go of by the thread that took it.
-pub struct LockGuard<'l, T> {
-    lock: &'l Lock<T>,
+pub struct WordGuard<'l, T> {
+    lock: &'l WordLock<T>,
     of_this_thread: PhantomData<*const ()>,
 }
 
 // SAFETY: the value is reached by one thread at a time, and each sees what the one before has done: who takes the word acquires what who
 // left it has released.
-unsafe impl<T: Send> Sync for Lock<T> {}
+unsafe impl<T: Send> Sync for WordLock<T> {}
 
-impl<T> Lock<T> {
-    pub fn new(value: T) -> Lock<T> {
-        Lock { word: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
+impl<T> WordLock<T> {
+    pub fn new(value: T) -> WordLock<T> {
+        WordLock { word: AtomicU32::new(FREE), value: UnsafeCell::new(value) }
     }
 
     /// Waits for the lock.
     #[inline(always)]
-    pub fn lock(&self) -> LockGuard<'_, T> {
+    pub fn lock(&self) -> WordGuard<'_, T> {
         if !self.takes() {
             self.wait();
         }
@@ -53,7 +53,7 @@ impl<T> Lock<T> {
     }
 
     /// The lock, unless somebody has it.
-    pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
+    pub fn try_lock(&self) -> Option<WordGuard<'_, T>> {
         self.takes().then(|| self.guard())
     }
 
@@ -63,8 +63,8 @@ impl<T> Lock<T> {
     }
 
     #[inline(always)]
-    fn guard(&self) -> LockGuard<'_, T> {
-        LockGuard { lock: self, of_this_thread: PhantomData }
+    fn guard(&self) -> WordGuard<'_, T> {
+        WordGuard { lock: self, of_this_thread: PhantomData }
     }
 
     /// Whoever has slept takes it as one that others may wait for, since it cannot know.
@@ -99,7 +99,7 @@ impl<T> Lock<T> {
     }
 }
 
-impl<T> Drop for LockGuard<'_, T> {
+impl<T> Drop for WordGuard<'_, T> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.lock.word.swap(FREE, Ordering::Release) == AWAITED {
@@ -108,7 +108,7 @@ impl<T> Drop for LockGuard<'_, T> {
     }
 }
 
-impl<T> Deref for LockGuard<'_, T> {
+impl<T> Deref for WordGuard<'_, T> {
     type Target = T;
 
     #[inline(always)]
@@ -118,7 +118,7 @@ impl<T> Deref for LockGuard<'_, T> {
     }
 }
 
-impl<T> DerefMut for LockGuard<'_, T> {
+impl<T> DerefMut for WordGuard<'_, T> {
     #[inline(always)]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above, and the guard is borrowed by nobody else.
@@ -126,22 +126,22 @@ impl<T> DerefMut for LockGuard<'_, T> {
     }
 }
 
-impl<T: Default> Default for Lock<T> {
-    fn default() -> Lock<T> {
-        Lock::new(T::default())
+impl<T: Default> Default for WordLock<T> {
+    fn default() -> WordLock<T> {
+        WordLock::new(T::default())
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Lock<T> {
+impl<T: fmt::Debug> fmt::Debug for WordLock<T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.try_lock() {
-            Some(value) => out.debug_tuple("Lock").field(&*value).finish(),
-            None => out.write_str("Lock(held)"),
+            Some(value) => out.debug_tuple("WordLock").field(&*value).finish(),
+            None => out.write_str("WordLock(held)"),
         }
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for LockGuard<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for WordGuard<'_, T> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(out)
     }

@@ -3,26 +3,26 @@
 //! A call that holds what it uses counts itself in and out, and takes a lock besides: four writes that other cores see. A call that is over
 //! at once needs the lock alone, if that can never be freed under it: it looks behind the lock whether it is still where it wanted to be.
 
-use super::lock::{Lock, LockGuard};
+use super::lock::{WordGuard, WordLock};
 use super::sync::{AtomicPtr, Ordering};
 
 /// A value behind a lock, or room for one.
 #[derive(Debug)]
-pub struct Place<T>(Lock<Option<T>>);
+pub struct Place<T>(WordLock<Option<T>>);
 
 impl<T> Default for Place<T> {
     fn default() -> Self {
-        Place(Lock::new(None))
+        Place(WordLock::new(None))
     }
 }
 
 impl<T> Place<T> {
     #[inline(always)]
-    pub fn lock(&self) -> LockGuard<'_, Option<T>> {
+    pub fn lock(&self) -> WordGuard<'_, Option<T>> {
         self.0.lock()
     }
 
-    pub fn try_lock(&self) -> Option<LockGuard<'_, Option<T>>> {
+    pub fn try_lock(&self) -> Option<WordGuard<'_, Option<T>>> {
         self.0.try_lock()
     }
 }
@@ -53,7 +53,7 @@ impl<T> Signpost<T> {
 
     /// The place, locked, if it is still where the signpost points to.
     #[inline(always)]
-    pub fn follow(&self) -> Option<LockGuard<'_, Option<T>>> {
+    pub fn follow(&self) -> Option<WordGuard<'_, Option<T>>> {
         let found = self.0.load(Ordering::Acquire);
         // SAFETY: null, or a place that is there for as long as the signpost is.
         let place = unsafe { found.as_ref() }?.lock();

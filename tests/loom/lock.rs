@@ -6,10 +6,10 @@ use loom::cell::UnsafeCell;
 use loom::thread;
 
 use crate::explore;
-use crate::sys::lock::Lock;
+use crate::sys::lock::WordLock;
 
 /// The checker looks that nobody else is in the cell meanwhile, and that what was written is seen.
-fn add(lock: &Lock<UnsafeCell<u32>>) {
+fn add(lock: &WordLock<UnsafeCell<u32>>) {
     let cell = lock.lock();
     cell.with_mut(|value| {
         // SAFETY: the lock is held.
@@ -17,7 +17,7 @@ fn add(lock: &Lock<UnsafeCell<u32>>) {
     });
 }
 
-fn value(lock: &Lock<UnsafeCell<u32>>) -> u32 {
+fn value(lock: &WordLock<UnsafeCell<u32>>) -> u32 {
     let cell = lock.lock();
     // SAFETY: the lock is held.
     cell.with(|value| unsafe { *value })
@@ -26,7 +26,7 @@ fn value(lock: &Lock<UnsafeCell<u32>>) -> u32 {
 #[test]
 fn all_who_wait_come_to_it() {
     explore(3, || {
-        let lock = Arc::new(Lock::new(UnsafeCell::new(0)));
+        let lock = Arc::new(WordLock::new(UnsafeCell::new(0)));
         let others = [(); 2].map(|()| {
             let lock = Arc::clone(&lock);
             thread::spawn(move || add(&lock))
@@ -42,7 +42,7 @@ fn all_who_wait_come_to_it() {
 #[test]
 fn who_does_not_wait_gets_it_or_not() {
     explore(3, || {
-        let lock = Arc::new(Lock::new(UnsafeCell::new(0)));
+        let lock = Arc::new(WordLock::new(UnsafeCell::new(0)));
         let other = Arc::clone(&lock);
         let thread = thread::spawn(move || {
             add(&other);
