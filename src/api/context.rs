@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 
-use crate::core::{self, Body, Error, Result};
+use crate::core::{Error, Result};
 use crate::facade::{self, OptionValue, Wait, process};
 
 use super::message::Message;
@@ -68,7 +68,7 @@ impl Context {
     }
 
     fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<()> {
-        self.engine()?.send(&mut core::Message::new(Body::Borrowed(body)), wait).map(drop)
+        self.engine()?.send_bytes(body, wait).map(drop)
     }
 
     /// As [`Socket::recv`].

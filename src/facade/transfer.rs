@@ -42,6 +42,16 @@ impl EngineSocket {
         self.send_locked(guard, ContextId::SOCKET, &mut Message::new(Body::Borrowed(body)), wait)
     }
 
+    /// In the midst of a stream: copies the next message to where it is wanted, if it fits there and another one waits behind it; its length.
+    /// `None`: nothing was done, and [`EngineSocket::recv`] is to do it.
+    #[inline]
+    pub fn take_bytes(&self, room: &mut [u8]) -> Option<usize> {
+        let mut guard = self.lock();
+        let len = guard.take_bytes(room);
+        guard.finish();
+        len
+    }
+
     /// As [`EngineSocket::send`], to the one peer whose connection has this number ([`Peer::pipe`], [`Event::pipe`]); waits for as long as it takes
     /// no more. `EHOSTUNREACH`: it is not there, or no more; `ENOTSUP` for a full REQ, REP, SURVEYOR or RESPONDENT, `EINVAL` for an answer of a
     /// raw REP or RESPONDENT without the header of what it answers.
@@ -84,6 +94,21 @@ impl Context {
     #[inline]
     pub fn send(&self, message: &mut Message<'_>, wait: Wait) -> Result<usize> {
         self.socket().send_in(self.id(), message, wait)
+    }
+
+    /// As [`EngineSocket::send_bytes`].
+    #[inline]
+    pub fn send_bytes(&self, body: &[u8], wait: Wait) -> Result<usize> {
+        match self.as_socket() {
+            Some(socket) => socket.send_bytes(body, wait),
+            None => self.send(&mut Message::new(Body::Borrowed(body)), wait),
+        }
+    }
+
+    /// As [`EngineSocket::take_bytes`]; contexts of their own have no stream.
+    #[inline]
+    pub fn take_bytes(&self, room: &mut [u8]) -> Option<usize> {
+        self.as_socket()?.take_bytes(room)
     }
 
     /// As [`EngineSocket::send_to`]. Contexts of their own do not: `ENOTSUP`.

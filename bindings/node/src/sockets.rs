@@ -99,8 +99,7 @@ impl NativeSocket {
     /// The message's length.
     #[napi]
     pub fn send(&self, env: Env, data: Unknown<'_>) -> Result<i32> {
-        let mut message = Message::new(Body::Borrowed(buffers::bytes(&env, &data)?));
-        Ok(number(self.context.send(&mut message, Wait::No).map(|length| length as i32)))
+        Ok(number(self.context.send_bytes(buffers::bytes(&env, &data)?, Wait::No).map(|length| length as i32)))
     }
 
     /// The same with a copy that was made before; if it fails, the copy is as it was.
@@ -119,7 +118,7 @@ impl NativeSocket {
             let length = u32::from_ne_bytes([word[0], word[1], word[2], word[3]]) as usize;
             let Some(bytes) = block.get(at..at + length) else { return Ok(-Error::INVALID.errno()) };
             at += length;
-            match self.context.send(&mut Message::new(Body::Borrowed(bytes)), Wait::No) {
+            match self.context.send_bytes(bytes, Wait::No) {
                 Ok(_) => {}
                 Err(error) if index == 0 => return Ok(-error.errno()),
                 // What was taken is told of first; the error comes again.
@@ -190,6 +189,12 @@ impl NativeSocket {
         let lengths = buffers::bytes_mut(&env, &mut lengths)?;
         let (mut at, mut count) = (0, 0);
         for word in lengths.chunks_exact_mut(4) {
+            if let Some(length) = self.take_bytes(&mut block[at..]) {
+                word.copy_from_slice(&(length as u32).to_ne_bytes());
+                at += length;
+                count += 1;
+                continue;
+            }
             let message = match self.take() {
                 Ok(message) => message,
                 Err(error) if count == 0 => return Ok(-error.errno()),
@@ -305,6 +310,15 @@ impl NativeSocket {
             Some(message) => Ok(message),
             None => self.context.recv(Wait::No),
         }
+    }
+
+    /// In the midst of a stream: a small message, straight to where it is wanted.
+    fn take_bytes(&self, room: &mut [u8]) -> Option<usize> {
+        if self.held.borrow().is_some() {
+            return None;
+        }
+        let fits = room.len().min(SMALL);
+        self.context.take_bytes(&mut room[..fits])
     }
 
     fn of(hub: &Hub, context: Context) -> NativeSocket {

@@ -3,6 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
+const net = require('node:net');
 const { test } = require('node:test');
 const qi = require('millrace-nanomsg/qi');
 
@@ -232,6 +233,20 @@ test('a call that is aborted is cancelled', LIMIT, async (t) => {
   said.close();
   await assert.rejects(proxy.call('add', [1, 2], { signal: controller.signal }), { name: 'AbortError' });
   assert.equal(qi.context(), undefined);
+});
+
+test('connecting that is aborted ends', LIMIT, async () => {
+  // It accepts, and says nothing.
+  const silent = net.createServer().listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const controller = new AbortController();
+  const connecting = qi.connect(`tcp://127.0.0.1:${silent.address().port}`, { signal: controller.signal, timeout: Infinity });
+  const [socket] = await once(silent, 'connection');
+  const closed = once(socket.resume(), 'close');
+  controller.abort();
+  await assert.rejects(connecting, { name: 'AbortError' });
+  await closed;
+  silent.close();
 });
 
 test('signals as events', LIMIT, async (t) => {

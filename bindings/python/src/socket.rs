@@ -24,6 +24,9 @@ const TIMEOUTS: [i32; 2] = [4, 5];
 /// Sends above this size let other threads of Python run meanwhile: copying takes time.
 const LARGE: usize = 64 * 1024;
 
+/// Messages of up to this size need no memory of their own on their way to Python.
+const SMALL: usize = 512;
+
 /// What `millrace.Socket` and `millrace.Context` are made of.
 #[pyclass(subclass, frozen, module = "millrace._native")]
 pub struct RawSocket {
@@ -120,9 +123,7 @@ impl RawSocket {
     /// :class:`millrace.WouldBlock` instead. When it returns, the message is accepted: closing the socket sends it.
     #[pyo3(signature = (data, *, block = true))]
     fn send(&self, py: Python<'_>, data: &Bound<'_, PyAny>, block: bool) -> PyResult<()> {
-        let outgoing = Outgoing::of(data)?;
-        let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
-        self.send_message(py, &mut message, block)
+        self.send_bytes(py, Outgoing::of(data)?.bytes(), block)
     }
 
     /// Sends a message of a raw socket with the protocol's header, as :meth:`recv_raw` gives it.
@@ -131,7 +132,7 @@ impl RawSocket {
         let outgoing = Outgoing::of(body)?;
         let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
         message.header = Header::from_slice(header);
-        self.send_message(py, &mut message, block)
+        self.send_by(py, message.len(), block, |context, wait| context.send(&mut message, wait))
     }
 
     /// Sends all messages of an iterable, several times faster than one by one; returns how many.
@@ -153,11 +154,10 @@ impl RawSocket {
     /// the memory it came in, which is freed with the last view of it.
     #[pyo3(signature = (*, block = true, copy = true))]
     fn recv<'py>(&self, py: Python<'py>, block: bool, copy: bool) -> PyResult<Bound<'py, PyAny>> {
-        let message = self.receive(py, block)?;
-        match copy {
-            true => Ok(PyBytes::new(py, message.body.bytes()).into_any()),
-            false => buffers::into_view(py, message),
+        if copy && let Some(small) = self.take_small(py)? {
+            return Ok(small);
         }
+        into_python(py, self.receive(py, block)?, copy)
     }
 
     /// Receives a message of a raw socket: the protocol's header and the body.
@@ -215,11 +215,14 @@ impl RawSocket {
         Ok(message.body.len())
     }
 
-    /// A message if one is there, else None.
-    fn try_recv<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let socket = self.present(py)?;
-        match socket.recv(Wait::No) {
-            Ok(message) => Ok(Some(PyBytes::new(py, message.body.bytes()))),
+    /// A message if one is there, else None; with ``copy=False`` as :meth:`recv` gives it.
+    #[pyo3(signature = (*, copy = true))]
+    fn try_recv<'py>(&self, py: Python<'py>, copy: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
+        if copy && let Some(small) = self.take_small(py)? {
+            return Ok(Some(small));
+        }
+        match self.present(py)?.recv(Wait::No) {
+            Ok(message) => into_python(py, message, copy).map(Some),
             Err(Error::AGAIN) => Ok(None),
             Err(error) => Err(raise(py, error, "recv")),
         }
@@ -227,20 +230,29 @@ impl RawSocket {
 
     /// Receives what is there, at most so many messages, as a list; several times faster than one by one.
     ///
-    /// Waits for the first as :meth:`recv` does; with ``block=False`` the list may be empty. What a signal handler raises meanwhile, as
-    /// Ctrl-C does, has the messages that were received already as its attribute ``received``.
-    #[pyo3(signature = (maximum = 1000, *, block = true))]
-    fn recv_many<'py>(&self, py: Python<'py>, maximum: usize, block: bool) -> PyResult<Bound<'py, PyList>> {
+    /// Waits for the first as :meth:`recv` does; with ``block=False`` the list may be empty. With ``copy=False`` its items are what
+    /// :meth:`recv` gives then. What a signal handler raises meanwhile, as Ctrl-C does, has the messages that were received already as
+    /// its attribute ``received``.
+    #[pyo3(signature = (maximum = 1000, *, block = true, copy = true))]
+    fn recv_many<'py>(
+        &self,
+        py: Python<'py>,
+        maximum: usize,
+        block: bool,
+        copy: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         let socket = self.present(py)?;
-        let mut message = Message::default();
         while list.len() < maximum {
             breathe(py, list.len()).inspect_err(|error| drop(error.value(py).setattr("received", &list)))?;
-            match socket.recv_into(&mut message, Wait::No) {
-                Ok(()) => list.append(PyBytes::new(py, message.body.bytes()))?,
+            if copy && let Some(small) = self.take_small(py)? {
+                list.append(small)?;
+                continue;
+            }
+            match socket.recv(Wait::No) {
+                Ok(message) => list.append(into_python(py, message, copy)?)?,
                 Err(Error::AGAIN) if list.is_empty() && block => {
-                    let message = self.receive(py, true)?;
-                    list.append(PyBytes::new(py, message.body.bytes()))?;
+                    list.append(into_python(py, self.receive(py, true)?, copy)?)?;
                 }
                 Err(Error::AGAIN) => break,
                 // What was received must not be lost; the error comes again with the next call.
@@ -359,11 +371,10 @@ impl RawSocket {
             let data = data?;
             breathe(py, *sent)?;
             let outgoing = Outgoing::of(&data)?;
-            let mut message = Message::new(Body::Borrowed(outgoing.bytes()));
-            match self.send_message(py, &mut message, block && *sent == 0) {
+            match self.send_bytes(py, outgoing.bytes(), block && *sent == 0) {
                 Ok(()) => {}
                 Err(error) if *sent > 0 && is_would_block(py, &error) => match block {
-                    true => self.send_message(py, &mut message, true)?,
+                    true => self.send_bytes(py, outgoing.bytes(), true)?,
                     false => break,
                 },
                 Err(error) => return Err(error),
@@ -373,17 +384,34 @@ impl RawSocket {
         Ok(())
     }
 
-    fn send_message(&self, py: Python<'_>, message: &mut Message<'_>, block: bool) -> PyResult<()> {
-        let socket = self.present(py)?;
+    fn send_bytes(&self, py: Python<'_>, body: &[u8], block: bool) -> PyResult<()> {
+        self.send_by(py, body.len(), block, |context, wait| context.send_bytes(body, wait))
+    }
+
+    fn send_by(
+        &self,
+        py: Python<'_>,
+        size: usize,
+        block: bool,
+        mut send: impl FnMut(&Context, Wait) -> Result<usize> + Send,
+    ) -> PyResult<()> {
+        let context = self.present(py)?;
         // Tried at once: letting go of the interpreter costs as much as sending.
-        if !block || message.len() <= LARGE {
-            match socket.send(message, Wait::No) {
+        if !block || size <= LARGE {
+            match send(context, Wait::No) {
                 Ok(_) => return Ok(()),
                 Err(Error::AGAIN) if block => {}
                 Err(error) => return Err(raise(py, error, "send")),
             }
         }
-        self.wait_for(py, Side::Send, "send", || socket.send(message, Wait::Option).map(drop))
+        self.wait_for(py, Side::Send, "send", || send(context, Wait::Option).map(drop))
+    }
+
+    /// In the midst of a stream: the next message as bytes, if it is small. It need not wait, so the interpreter is kept.
+    fn take_small<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut room = [0; SMALL];
+        let taken = self.present(py)?.take_bytes(&mut room);
+        Ok(taken.map(|length| PyBytes::new(py, &room[..length]).into_any()))
     }
 
     fn receive(&self, py: Python<'_>, block: bool) -> PyResult<Message<'static>> {
@@ -449,6 +477,14 @@ impl Drop for RawSocket {
         if let Ok(closing) = socket.start_closing() {
             closing.wait_elsewhere(|| {});
         }
+    }
+}
+
+/// A message as bytes, or as a view of the memory it came in.
+fn into_python<'py>(py: Python<'py>, message: Message<'static>, copy: bool) -> PyResult<Bound<'py, PyAny>> {
+    match copy {
+        true => Ok(PyBytes::new(py, message.body.bytes()).into_any()),
+        false => buffers::into_view(py, message),
     }
 }
 

@@ -56,7 +56,7 @@ pub use notices::Notice;
 pub(in crate::qi) use place::Place;
 pub use proxy::{Completion, Proxy};
 pub use retry::Backoff;
-pub use session::{Session, connect};
+pub use session::{GiveUp, Session, connect};
 pub use session_core::SessionOptions;
 pub(in crate::qi) use session_core::{ConnectionObserver, Link};
 pub use shared::shared_reactor;

@@ -1,12 +1,14 @@
 //! A session: a directory, and the services it knows (qi-messaging.md 11, 12, 22, 23).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use crate::core::Error;
 use crate::qi::calls::{CallError, Connection, Result};
 use crate::qi::meta::ServiceInfo;
 use crate::reactor::deadline_in;
+use crate::sys::sync::Mutex;
 
 use super::directory::Directory;
 use super::notices::Notice;
@@ -21,6 +23,42 @@ use super::watch::Watch;
 #[derive(Clone)]
 pub struct Session(Arc<Core>);
 
+/// Gives up a [`Session::connect_unless`], from any thread; and one that has not begun. A session that has come about is closed.
+#[derive(Clone, Default)]
+pub struct GiveUp(Arc<Mutex<GivingUp>>);
+
+#[derive(Default)]
+struct GivingUp {
+    session: Weak<Core>,
+    done: bool,
+}
+
+impl GiveUp {
+    /// Gives it up.
+    pub fn now(&self) {
+        let mut state = self.0.lock();
+        state.done = true;
+        let session = state.session.upgrade();
+        drop(state);
+        if let Some(session) = session {
+            session.close();
+        }
+    }
+
+    /// False: it was given up before.
+    fn watch(&self, core: &Arc<Core>) -> bool {
+        let mut state = self.0.lock();
+        state.session = Arc::downgrade(core);
+        !state.done
+    }
+}
+
+impl fmt::Debug for GiveUp {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "GiveUp({})", self.0.lock().done)
+    }
+}
+
 /// [`Session::connect`] with the default options.
 pub fn connect(url: &str) -> Result<Session> {
     Session::connect(url, SessionOptions::default())
@@ -33,13 +71,25 @@ impl Session {
         Session::start(url, options, None)
     }
 
+    /// [`Session::connect`], unless another thread gives that up: then it fails at once, and nothing stays open.
+    pub fn connect_unless(url: &str, options: SessionOptions, given_up: &GiveUp) -> Result<Session> {
+        let core = Core::new(url, options, None)?;
+        if !given_up.watch(&core) {
+            return Err(Error::NOT_CONNECTED.into());
+        }
+        Session::begin(core)
+    }
+
     /// The `observer` lives on the directory's connection.
     pub(in crate::qi) fn start(
         url: &str,
         options: SessionOptions,
         observer: Option<Arc<dyn ConnectionObserver>>,
     ) -> Result<Session> {
-        let core = Core::new(url, options, observer)?;
+        Session::begin(Core::new(url, options, observer)?)
+    }
+
+    fn begin(core: Arc<Core>) -> Result<Session> {
         core.open()?;
         if let Some(backoff) = core.options.reconnect {
             reconnector::start(&core, backoff)?;

@@ -124,6 +124,8 @@ struct SessionState {
     reconnections: u64,
     /// Those who are in [`Core::dialling`].
     dialling: Vec<Arc<Parker>>,
+    /// The connection whose directory is being asked what it is.
+    opening: Option<Arc<Connection>>,
     closed: bool,
 }
 
@@ -170,6 +172,22 @@ impl Core {
         let connection =
             self.dialling(|| Connection::open_unless(&self.reactor, &self.url, &self.options.dial, &given_up))?;
         connection.set_call_timeout(self.options.call_timeout);
+        {
+            let mut state = self.state.lock();
+            if state.closed {
+                drop(state);
+                connection.close();
+                return Err(Error::NOT_CONNECTED.into());
+            }
+            state.opening = Some(Arc::clone(&connection));
+        }
+        let opened = self.enter(connection);
+        self.state.lock().opening = None;
+        opened
+    }
+
+    /// Asks the directory what it is, on a new connection, and lives there from then on.
+    fn enter(self: &Arc<Self>, connection: Arc<Connection>) -> Result<()> {
         if let Some(observer) = &self.observer {
             observer.arrive(&connection)?;
         }
@@ -425,14 +443,14 @@ impl Core {
     }
 
     pub fn close(&self) {
-        let (connections, dialling) = {
+        let (connections, opening, dialling) = {
             let mut state = self.state.lock();
             state.closed = true;
             state.services.clear();
-            (state.connections.remove(|_| true), std::mem::take(&mut state.dialling))
+            (state.connections.remove(|_| true), state.opening.take(), std::mem::take(&mut state.dialling))
         };
         dialling.iter().for_each(|thread| self.reactor.notify(thread));
-        connections.iter().for_each(|connection| connection.close());
+        connections.iter().chain(&opening).for_each(|connection| connection.close());
         self.proxies().iter().for_each(|proxy| proxy.close());
         self.changes.tell();
     }

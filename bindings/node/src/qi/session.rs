@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nanomsg::qi::bus::{Objects, Provider};
 use nanomsg::qi::client::{self, CallError};
-use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
+use nanomsg::qi::client::{Backoff, GiveUp, Session, SessionOptions, shared_reactor};
 use nanomsg::qi::meta::ServiceInfo;
 use nanomsg::qi::server::{Options, Server, Verdict};
 use nanomsg::qi::value::Value;
@@ -49,6 +49,20 @@ pub struct NativeSession {
     hub: Rc<Core>,
 }
 
+/// Connecting that is under way.
+#[napi]
+#[derive(Default)]
+pub struct NativeConnecting(GiveUp);
+
+#[napi]
+impl NativeConnecting {
+    /// Nobody wants the session any more.
+    #[napi]
+    pub fn cancel(&self) {
+        self.0.now();
+    }
+}
+
 /// A service as the directory lists it.
 fn info(info: &ServiceInfo) -> Vec<(&'static str, Value)> {
     let endpoints = info.endpoints.iter().map(|endpoint| Value::String(endpoint.clone())).collect();
@@ -76,15 +90,18 @@ fn list(core: &Rc<Core>, services: Vec<ServiceInfo>) -> Outcome<Raw> {
 
 #[napi]
 impl NativeSession {
-    /// Connects to a directory; the operation gives the session.
+    /// Connects to a directory; the operation gives the session. What this gives ends that.
     #[napi]
-    pub fn connect(hub: &Hub, url: String, settings: ConnectSettings, operation: u32) {
+    pub fn connect(hub: &Hub, url: String, settings: ConnectSettings, operation: u32) -> NativeConnecting {
         let (post, options) = (hub.core.post(), settings.options());
+        let connecting = NativeConnecting::default();
+        let given_up = connecting.0.clone();
         pool::run(move || {
-            settle(&post, operation, Session::connect(&url, options), |core, session| {
+            settle(&post, operation, Session::connect_unless(&url, options, &given_up), |core, session| {
                 instance(core, NativeSession { session, hub: Rc::clone(core) })
             });
         });
+        connecting
     }
 
     /// The operation gives a proxy of the service of this name.

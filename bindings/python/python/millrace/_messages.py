@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Optional, TypeVar
+from typing import Literal, Optional, TypeVar, overload
 
 from . import _native
 from ._aio import AnyReadiness, Waits, current_loop, readiness, turn_due
@@ -108,15 +108,24 @@ class Messages(_native.RawSocket):
 
         await self._waits_for_room().attempt(attempt, at_once)
 
-    async def arecv(self) -> bytes:
-        """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost."""
+    @overload
+    async def arecv(self, *, copy: Literal[True] = True) -> bytes: ...
+    @overload
+    async def arecv(self, *, copy: Literal[False]) -> memoryview: ...
+    async def arecv(self, *, copy: bool = True) -> bytes | memoryview:
+        """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost. With ``copy=False`` it
+        is not copied, as by :meth:`recv`."""
+        attempt = self.try_recv if copy else self._try_view
         at_once = not turn_due()
         if at_once and self._messages.known() is None:
             # Nobody waits in this loop yet, so nobody is overtaken.
-            received = self.try_recv()
+            received = attempt()
             if received is not None:
                 return received
-        return await self._waits_for_messages().attempt(self.try_recv, at_once)
+        return await self._waits_for_messages().attempt(attempt, at_once)
+
+    def _try_view(self) -> Optional[memoryview]:
+        return self.try_recv(copy=False)
 
     async def arecv_message(self) -> Message:
         """As :meth:`recv_message`, in a program on asyncio or trio."""

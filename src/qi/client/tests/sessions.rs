@@ -1,12 +1,14 @@
 //! Sessions with directories of other kinds (qi-messaging.md 11 and 12).
 
 use std::net::TcpListener;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use super::fake::directory::*;
 use super::fake::*;
+use crate::core::Error;
 use crate::qi::capability::Capabilities;
-use crate::qi::client::{CallError, DialOptions, Session, SessionOptions};
+use crate::qi::client::{CallError, DialOptions, GiveUp, Session, SessionOptions};
 use crate::qi::message::{Message, Type};
 use crate::qi::meta::ServiceInfoLayout;
 use crate::qi::value::Value;
@@ -167,6 +169,34 @@ fn closing_ends_the_wait_for_a_silent_endpoint() {
         assert!(error.is_disconnection(), "{error}");
     });
     directory.finish();
+}
+
+/// Before it is let in, and when it is but the directory says nothing.
+#[test]
+fn connecting_can_be_given_up() {
+    for lets_in in [false, true] {
+        let (asked, is_asked) = mpsc::channel();
+        let directory = Fake::new(1, move |_, mut peer| {
+            if lets_in {
+                peer.welcome(Capabilities::OURS);
+            }
+            peer.next().expect("a question");
+            asked.send(()).unwrap();
+            // The client has gone, with all that it had open.
+            assert!(peer.next().is_none());
+        });
+        let given_up = GiveUp::default();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| Session::connect_unless(&directory.url, patient(), &given_up).map(drop));
+            is_asked.recv_timeout(LIMIT).unwrap();
+            given_up.now();
+            let error = waiting.join().unwrap().unwrap_err();
+            assert_eq!(error.errno(), Error::NOT_CONNECTED, "{error}");
+        });
+        let again = Session::connect_unless(&directory.url, patient(), &given_up).map(drop).unwrap_err();
+        assert_eq!(again.errno(), Error::NOT_CONNECTED, "{again}");
+        directory.finish();
+    }
 }
 
 #[test]
