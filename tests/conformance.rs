@@ -47,10 +47,10 @@ fn options() {
         for case in list.options() {
             let name = &case.name;
             peer.ask(&format!("a open {}", case.socket));
-            assert_eq!(peer.ask(&format!("a get {name}")), case.first.to_string(), "{language}: {name} at first");
+            assert_eq!(peer.ask(&format!("a get {name}")), case.first, "{language}: {name} at first");
             peer.ask(&format!("a set {name} {}", case.set));
-            assert_eq!(peer.ask(&format!("a get {name}")), case.set.to_string(), "{language}: {name}");
-            if let Some(refused) = case.refused {
+            assert_eq!(peer.ask(&format!("a get {name}")), case.set, "{language}: {name}");
+            if let Some(refused) = &case.refused {
                 let heard = peer.hear(&format!("a set {name} {refused}"));
                 assert_eq!(heard, format!("error {}", conformance::errno("EINVAL")), "{language}: {name} {refused}");
             }
@@ -64,6 +64,7 @@ fn options() {
 fn patterns() {
     let list = List::read();
     let scratch = ScratchDir::new();
+    let certificate = Certificate::new(&scratch);
     for bound in LANGUAGES {
         for connected in LANGUAGES {
             let [mut b, mut c] = [bound, connected].map(Speaker::start);
@@ -79,14 +80,39 @@ fn patterns() {
                     println!("{what}");
                     // Names of inproc are known in one process.
                     let c = if transport == "inproc" { None } else { Some(&mut c) };
-                    exchange(&mut b, c, &pattern, &url, &list.sizes());
+                    exchange(&mut b, c, &pattern, &url, &certificate, &list.sizes());
                 }
             }
         }
     }
 }
 
-fn exchange(b: &mut Speaker, mut c: Option<&mut Speaker>, pattern: &conformance::Pattern, url: &str, sizes: &[u64]) {
+/// Of 127.0.0.1, and its own authority: the names of two files.
+struct Certificate {
+    cert: String,
+    key: String,
+}
+
+impl Certificate {
+    fn new(scratch: &ScratchDir) -> Certificate {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
+        let file = |name: &str, contents: String| {
+            let path = scratch.path(name);
+            std::fs::write(&path, contents).expect("a file");
+            path.to_str().expect("a path without oddities").to_owned()
+        };
+        Certificate { cert: file("cert.pem", made.cert.pem()), key: file("key.pem", made.key_pair.serialize_pem()) }
+    }
+}
+
+fn exchange(
+    b: &mut Speaker,
+    mut c: Option<&mut Speaker>,
+    pattern: &conformance::Pattern,
+    url: &str,
+    certificate: &Certificate,
+    sizes: &[u64],
+) {
     let mut tell = |side: char, line: &str| match (side, &mut c) {
         ('C', Some(c)) => c.ask(&format!("c {line}")),
         ('C', None) => b.ask(&format!("c {line}")),
@@ -94,6 +120,11 @@ fn exchange(b: &mut Speaker, mut c: Option<&mut Speaker>, pattern: &conformance:
     };
     tell('B', &format!("open {}", pattern.bind));
     tell('C', &format!("open {}", pattern.connect));
+    if url.starts_with("tls+") || url.starts_with("wss:") {
+        tell('B', &format!("set tls_cert_file {}", certificate.cert));
+        tell('B', &format!("set tls_key_file {}", certificate.key));
+        tell('C', &format!("set tls_ca_file {}", certificate.cert));
+    }
     let address = tell('B', &format!("bind {url}"));
     if pattern.connect == "sub" {
         tell('C', "subscribe");

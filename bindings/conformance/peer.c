@@ -10,6 +10,8 @@
 #include <nanomsg/ws.h>
 #include <millrace/context.h>
 #include <millrace/options.h>
+#include <millrace/peer.h>
+#include <millrace/tls.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,15 +42,47 @@ static const struct option options[] = {
     {"max_ttl", NN_SOL_SOCKET, NN_MAXTTL},
     {"tcp_no_delay", NN_TCP, NN_TCP_NODELAY},
     {"ws_text", NN_WS, NN_WS_MSG_TYPE},
+    {"spin", NN_SOL_SOCKET, NN_SPIN},
+    {"coalesce", NN_SOL_SOCKET, NN_COALESCE},
+    {"connect_timeout", NN_SOL_SOCKET, NN_CONNECT_TIMEOUT},
+    {"keepalive", NN_SOL_SOCKET, NN_KEEPALIVE},
+    {"recv_peer", NN_SOL_SOCKET, NN_RECV_PEER},
+    {"accept_max", NN_SOL_SOCKET, NN_ACCEPT_MAX},
+    {"dscp", NN_SOL_SOCKET, NN_DSCP},
+    {"tcp_user_timeout", NN_SOL_SOCKET, NN_TCP_USER_TIMEOUT},
+    {"ipc_mode", NN_IPC, NN_IPC_MODE},
+    {"ipc_owner", NN_IPC, NN_IPC_OWNER},
+    {"ipc_group", NN_IPC, NN_IPC_GROUP},
+    {"tls_auth", NN_TLS, NN_TLS_AUTH},
+    {"tls_min_version", NN_TLS, NN_TLS_MIN_VERSION},
+    {"tls_insecure_no_verification", NN_TLS, NN_TLS_INSECURE_NO_VERIFICATION},
     {"resend_interval", NN_REQ, NN_REQ_RESEND_IVL},
     {"deadline", NN_SURVEYOR, NN_SURVEYOR_DEADLINE},
     {NULL, 0, 0},
 };
 
-static const struct option *find(const struct option *list, const char *name)
+static const struct option texts[] = {
+    {"accept_from", NN_SOL_SOCKET, NN_ACCEPT_FROM},
+    {"bind_device", NN_SOL_SOCKET, NN_BIND_DEVICE},
+    {"tls_server_name", NN_TLS, NN_TLS_SERVER_NAME},
+    {"tls_ca", NN_TLS, NN_TLS_CA},
+    {"tls_key", NN_TLS, NN_TLS_KEY},
+    {"tls_ca_file", NN_TLS, NN_TLS_CA_FILE},
+    {"tls_cert_file", NN_TLS, NN_TLS_CERT_FILE},
+    {"tls_key_file", NN_TLS, NN_TLS_KEY_FILE},
+    {NULL, 0, 0},
+};
+
+static const struct option *look_up(const struct option *list, const char *name)
 {
     while (list->name && strcmp(list->name, name) != 0)
         list++;
+    return list;
+}
+
+static const struct option *find(const struct option *list, const char *name)
+{
+    list = look_up(list, name);
     if (!list->name) {
         fprintf(stderr, "what is %s?\n", name);
         exit(1);
@@ -99,11 +133,28 @@ static void receive(int socket, size_t size, size_t seed)
     nn_freemsg(message);
 }
 
-static void run_option(int socket, const char *command, const char *name, int value)
+static void run_text(int socket, const char *command, const struct option *option, const char *value)
 {
-    const struct option *option = find(options, name);
-    int is_text = strcmp(name, "ws_text") == 0;
+    char room[400];
+    size_t size = sizeof room;
+    if (strcmp(command, "set") == 0)
+        answer(nn_setsockopt(socket, option->level, option->number, value, strlen(value)));
+    else if (nn_getsockopt(socket, option->level, option->number, room, &size) < 0)
+        answer(-1);
+    else
+        printf("ok %.*s\n", (int)size, room);
+}
+
+static void run_option(int socket, const char *command, const char *name, const char *text)
+{
+    const struct option *option = look_up(texts, name);
+    int is_text = strcmp(name, "ws_text") == 0, value = atoi(text);
     size_t size = sizeof value;
+    if (option->name) {
+        run_text(socket, command, option, text);
+        return;
+    }
+    option = find(options, name);
     if (strcmp(command, "set") == 0) {
         value = is_text ? 2 - value : value;
         answer(nn_setsockopt(socket, option->level, option->number, &value, sizeof value));
@@ -116,11 +167,10 @@ static void run_option(int socket, const char *command, const char *name, int va
 int main(void)
 {
     static int sockets[128];
-    char line[512], name, command[32], first[400];
+    char line[512], name, command[32], first[400], second[400];
     while (fgets(line, sizeof line, stdin)) {
-        long second = 0;
-        first[0] = 0;
-        if (sscanf(line, "%c %31s %399s %ld", &name, command, first, &second) < 2)
+        first[0] = second[0] = 0;
+        if (sscanf(line, "%c %31s %399s %399s", &name, command, first, second) < 2)
             return 1;
         int *socket = &sockets[name & 127];
         if (strcmp(command, "open") == 0)
@@ -139,15 +189,15 @@ int main(void)
         else if (strcmp(command, "subscribe") == 0)
             answer(nn_setsockopt(*socket, NN_SUB, NN_SUB_SUBSCRIBE, "", 0));
         else if (strcmp(command, "send") == 0)
-            answer(send_body(*socket, (size_t)atol(first), (size_t)second));
+            answer(send_body(*socket, (size_t)atol(first), (size_t)atol(second)));
         else if (strcmp(command, "recv") == 0)
-            receive(*socket, (size_t)atol(first), (size_t)second);
+            receive(*socket, (size_t)atol(first), (size_t)atol(second));
         else if (strcmp(command, "connections") == 0)
             printf("ok %d\n", (int)nn_get_statistic(*socket, NN_STAT_CURRENT_CONNECTIONS));
         else if (strcmp(command, "close") == 0)
             answer(nn_close(*socket));
         else
-            run_option(*socket, command, first, (int)second);
+            run_option(*socket, command, first, second);
         fflush(stdout);
     }
     return 0;

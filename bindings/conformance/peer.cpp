@@ -31,20 +31,45 @@ static const std::map<std::string, options::option<milliseconds>> times = {
     {"reconnect_interval_max", options::reconnect_interval_max},
     {"resend_interval", options::resend_interval},
     {"deadline", options::survey_deadline},
+    {"connect_timeout", options::connect_timeout},
+    {"keepalive", options::keepalive},
+    {"tcp_user_timeout", options::tcp_user_timeout},
 };
 
 static const std::map<std::string, options::option<int>> numbers = {
     {"send_buffer", options::send_buffer},     {"recv_buffer", options::recv_buffer},
     {"send_priority", options::send_priority}, {"recv_priority", options::recv_priority},
     {"recv_max_size", options::recv_max_size}, {"max_ttl", options::max_ttl},
+    {"accept_max", options::accept_max},       {"dscp", options::dscp},
+    {"ipc_mode", options::ipc_mode},           {"ipc_owner", options::ipc_owner},
+    {"ipc_group", options::ipc_group},         {"tls_auth", options::tls_auth},
+    {"tls_min_version", options::tls_min_version},
 };
 
 static const std::map<std::string, options::option<bool>> flags = {
     {"ipv4_only", options::ipv4_only},
     {"tcp_no_delay", options::tcp_no_delay},
+    {"spin", options::spin},
+    {"coalesce", options::coalesce},
+    {"recv_peer", options::recv_peer},
+    {"tls_insecure_no_verification", options::tls_insecure_no_verification},
 };
 
-static void set(millrace::socket& socket, const std::string& option, int value) {
+static const std::map<std::string, options::option<std::string>> texts = {
+    {"accept_from", options::accept_from}, {"bind_device", options::bind_device},     {"tls_server_name", options::tls_server_name},
+    {"tls_ca", options::tls_ca},           {"tls_key", options::tls_key},             {"tls_ca_file", options::tls_ca_file},
+    {"tls_key_file", options::tls_key_file}, {"tls_cert_file", options::tls_cert_file},
+};
+
+static void set(millrace::socket& socket, const std::string& option, std::istringstream& line) {
+    if (auto text = texts.find(option); text != texts.end()) {
+        std::string given;
+        line >> given;
+        socket.set(text->second, given);
+        return;
+    }
+    int value = 0;
+    line >> value;
     if (auto time = times.find(option); time != times.end()) socket.set(time->second, milliseconds(value));
     else if (auto flag = flags.find(option); flag != flags.end()) socket.set(flag->second, value != 0);
     else if (option == "ws_text") socket.set(options::ws_message_type, value ? NN_WS_MSG_TYPE_TEXT : NN_WS_MSG_TYPE_BINARY);
@@ -61,7 +86,6 @@ static long long get(millrace::socket& socket, const std::string& option) {
 static std::string run(std::map<std::string, millrace::socket>& sockets, std::istringstream line) {
     std::string name, command, text;
     std::size_t size = 0, seed = 0;
-    int value = 0;
     line >> name >> command;
     if (command == "open") {
         line >> text;
@@ -97,11 +121,12 @@ static std::string run(std::map<std::string, millrace::socket>& sockets, std::is
     } else if (command == "connections") {
         return "ok " + std::to_string(socket.statistic(NN_STAT_CURRENT_CONNECTIONS));
     } else if (command == "set") {
-        line >> text >> value;
-        set(socket, text, value);
+        line >> text;
+        set(socket, text, line);
     } else if (command == "get") {
         line >> text;
-        return "ok " + std::to_string(get(socket, text));
+        const auto is_text = texts.find(text);
+        return "ok " + (is_text == texts.end() ? std::to_string(get(socket, text)) : socket.get(is_text->second));
     } else {
         socket.close();
     }

@@ -4,11 +4,15 @@
 const readline = require('node:readline');
 const millrace = require('millrace-nanomsg');
 
-const TIMES = new Set(['linger', 'send_timeout', 'recv_timeout', 'reconnect_interval', 'reconnect_interval_max', 'resend_interval', 'deadline']);
-const FLAGS = new Set(['ipv4_only', 'tcp_no_delay', 'ws_text']);
+const TIMES = new Set([
+  ...['linger', 'send_timeout', 'recv_timeout', 'reconnect_interval', 'reconnect_interval_max', 'resend_interval', 'deadline'],
+  ...['connect_timeout', 'keepalive', 'tcp_user_timeout'],
+]);
+const FLAGS = new Set(['ipv4_only', 'tcp_no_delay', 'ws_text', 'spin', 'coalesce', 'recv_peer', 'tls_insecure_no_verification']);
+const TEXTS = new Set(['accept_from', 'bind_device', 'tls_server_name', 'tls_ca', 'tls_key', 'tls_ca_file', 'tls_cert_file', 'tls_key_file']);
 
 const attribute = (option) =>
-  option.replace(/^recv/, 'receive').replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+  option.replace(/^recv/, 'receive').replace('keepalive', 'keep_alive').replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
 function body(size, seed) {
   const bytes = Buffer.alloc(size);
@@ -45,7 +49,7 @@ async function run(name, command, first, second) {
     case 'connections':
       return socket.statistics.currentConnections;
     case 'set': {
-      let value = Number(second);
+      let value = TEXTS.has(first) ? second : Number(second);
       if (TIMES.has(first) && value < 0) value = Infinity;
       if (FLAGS.has(first)) value = Boolean(value);
       socket[attribute(first)] = value;
@@ -53,6 +57,7 @@ async function run(name, command, first, second) {
     }
     case 'get': {
       const value = socket[attribute(first)];
+      if (TEXTS.has(first)) return value;
       return value === Infinity ? -1 : Number(value);
     }
     default:

@@ -4,9 +4,13 @@ import sys
 
 import millrace
 
-TIMES = {"linger", "send_timeout", "recv_timeout", "reconnect_interval", "reconnect_interval_max", "resend_interval", "deadline"}
+TIMES = {
+    *("linger", "send_timeout", "recv_timeout", "reconnect_interval", "reconnect_interval_max", "resend_interval", "deadline"),
+    *("connect_timeout", "keepalive", "tcp_user_timeout"),
+}
 NAMES = {"tcp_no_delay": "tcp_nodelay"}
-FLAGS = {"ipv4_only", "tcp_no_delay", "ws_text"}
+FLAGS = {"ipv4_only", "tcp_no_delay", "ws_text", "spin", "coalesce", "recv_peer", "tls_insecure_no_verification"}
+TEXTS = {"accept_from", "bind_device", "tls_server_name", "tls_ca", "tls_key", "tls_ca_file", "tls_cert_file", "tls_key_file"}
 
 
 def body(size, seed):
@@ -37,7 +41,9 @@ def run(sockets, name, command, *arguments):
     elif command == "connections":
         return str(socket.statistics["current_connections"])
     elif command == "set":
-        option, value = arguments[0], int(arguments[1])
+        option, value = arguments
+        if option not in TEXTS:
+            value = int(value)
         if option in TIMES:
             value = None if value < 0 else value / 1000
         elif option in FLAGS:
@@ -46,6 +52,8 @@ def run(sockets, name, command, *arguments):
     elif command == "get":
         option = arguments[0]
         value = getattr(socket, NAMES.get(option, option))
+        if option in TEXTS:
+            return value
         return str(-1 if value is None else round(value * 1000) if option in TIMES else int(value))
     elif command == "close":
         socket.close()

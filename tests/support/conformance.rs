@@ -62,13 +62,18 @@ pub struct Failing {
 pub struct Setting {
     pub name: String,
     pub socket: String,
-    pub first: i64,
-    pub set: i64,
-    pub refused: Option<i64>,
+    pub first: String,
+    pub set: String,
+    pub refused: Option<String>,
 }
 
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("{key} of {value}")).to_owned()
+}
+
+/// Of an option, as commands have it.
+fn value(of: &Value) -> Option<String> {
+    of.as_str().map(str::to_owned).or_else(|| of.as_i64().map(|number| number.to_string()))
 }
 
 fn texts(value: &Value) -> Vec<String> {
@@ -132,9 +137,9 @@ impl List {
         let row = |row: &Value| Setting {
             name: text(row, "name"),
             socket: text(row, "socket"),
-            first: row["first"].as_i64().expect("a number"),
-            set: row["set"].as_i64().expect("a number"),
-            refused: row["refused"].as_i64(),
+            first: value(&row["first"]).expect("a value"),
+            set: value(&row["set"]).expect("a value"),
+            refused: value(&row["refused"]),
         };
         self.rows("options").map(row).collect()
     }
@@ -148,6 +153,7 @@ pub fn errno(name: &str) -> i32 {
         "EINVAL" => Error::INVALID,
         "EPROTONOSUPPORT" => Error::PROTO_NO_SUPPORT,
         "EADDRINUSE" => Error::ADDR_IN_USE,
+        "ENOENT" => Error::from_errno(2),
         "EBADF" => Error::BAD_FD,
         _ => panic!("what is {name}?"),
     };
@@ -245,7 +251,7 @@ const PROTOCOLS: [(&str, i32); 10] = [
     ("bus", 112),
 ];
 
-const OPTIONS: [(&str, i32, i32); 16] = [
+const OPTIONS: [(&str, i32, i32); 38] = [
     ("linger", 0, 1),
     ("send_buffer", 0, 2),
     ("recv_buffer", 0, 3),
@@ -262,6 +268,39 @@ const OPTIONS: [(&str, i32, i32); 16] = [
     ("ws_text", -4, 1),
     ("resend_interval", 48, 1),
     ("deadline", 98, 1),
+    ("spin", 0, 19794),
+    ("coalesce", 0, 19795),
+    ("connect_timeout", 0, 19800),
+    ("keepalive", 0, 19801),
+    ("recv_peer", 0, 19832),
+    ("accept_from", 0, 19824),
+    ("accept_max", 0, 19825),
+    ("dscp", 0, 19826),
+    ("bind_device", 0, 19827),
+    ("tcp_user_timeout", 0, 19828),
+    ("ipc_mode", -2, 19829),
+    ("ipc_owner", -2, 19830),
+    ("ipc_group", -2, 19831),
+    ("tls_server_name", -19794, 7),
+    ("tls_auth", -19794, 8),
+    ("tls_min_version", -19794, 9),
+    ("tls_insecure_no_verification", -19794, 10),
+    ("tls_ca", -19794, 5),
+    ("tls_key", -19794, 3),
+    ("tls_ca_file", -19794, 6),
+    ("tls_cert_file", -19794, 2),
+    ("tls_key_file", -19794, 4),
+];
+
+const TEXTS: [&str; 8] = [
+    "accept_from",
+    "bind_device",
+    "tls_server_name",
+    "tls_ca",
+    "tls_key",
+    "tls_ca_file",
+    "tls_cert_file",
+    "tls_key_file",
 ];
 
 const LAST_ENDPOINT: i32 = 0x4d5a;
@@ -334,12 +373,16 @@ impl Rust {
         let (_, level, number) = OPTIONS.iter().find(|(option, ..)| *option == name).expect("an option");
         // NN_WS_MSG_TYPE: 1 is text, 2 binary.
         let changed = |value: i32| if name == "ws_text" { 2 - value } else { value };
+        if command == "set" && TEXTS.contains(&name) {
+            return context.set_option(*level, *number, value.as_bytes()).map(|()| String::new());
+        }
         if command == "set" {
             let value = changed(value.parse().expect("a number"));
             return context.set_option(*level, *number, &value.to_ne_bytes()).map(|()| String::new());
         }
         match context.option(*level, *number)? {
             OptionValue::Int(value) => Ok(changed(value).to_string()),
+            OptionValue::Text(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
             other => panic!("{other:?}"),
         }
     }

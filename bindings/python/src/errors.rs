@@ -27,6 +27,18 @@ pub fn raise(py: Python<'_>, error: Error, what: &str) -> PyErr {
         Ok(Some(class)) => class,
         _ => other.bind(py).clone(),
     };
+    made(&class, error, text)
+}
+
+/// The same of no class in particular, with these words.
+pub fn raise_other(py: Python<'_>, error: Error, text: &str) -> PyErr {
+    match CLASSES.get(py) {
+        Some((_, other)) => made(other.bind(py), error, text.to_owned()),
+        None => PyOSError::new_err((error.errno(), text.to_owned())),
+    }
+}
+
+fn made(class: &Bound<'_, PyAny>, error: Error, text: String) -> PyErr {
     match class.call1((error.errno(), text)) {
         Ok(exception) => PyErr::from_value(exception),
         Err(failure) => failure,

@@ -13,7 +13,7 @@ use pyo3::types::{PyBytes, PyList};
 
 use crate::buffers::{self, Outgoing};
 use crate::closing::{self, RawClosing};
-use crate::errors::raise;
+use crate::errors::{raise, raise_other};
 use crate::monitor::RawMonitor;
 use crate::peers::{RawPeerSender, Told, told};
 use crate::waiting::{breathe, until_done};
@@ -77,12 +77,12 @@ impl RawSocket {
 
     fn _bind(&self, py: Python<'_>, url: &str) -> PyResult<i32> {
         let socket = self.socket(py)?;
-        py.detach(|| socket.bind(url.as_bytes())).map_err(|error| raise(py, error, &format!("bind {url}")))
+        py.detach(|| socket.bind(url.as_bytes())).map_err(|error| self.unreached(py, error, "bind", url))
     }
 
     fn _connect(&self, py: Python<'_>, url: &str) -> PyResult<i32> {
         let socket = self.socket(py)?;
-        py.detach(|| socket.connect(url.as_bytes())).map_err(|error| raise(py, error, &format!("connect {url}")))
+        py.detach(|| socket.connect(url.as_bytes())).map_err(|error| self.unreached(py, error, "connect", url))
     }
 
     fn _shutdown(&self, py: Python<'_>, endpoint: i32) -> PyResult<()> {
@@ -343,6 +343,14 @@ impl RawSocket {
     pub fn socket(&self, py: Python<'_>) -> PyResult<&Arc<EngineSocket>> {
         let socket = self.present(py)?.as_socket();
         socket.ok_or_else(|| raise(py, Error::NOT_SUPPORTED, "this is done with the socket, not with a context"))
+    }
+
+    /// A descriptor in an address that is none must not look as if the socket were closed.
+    fn unreached(&self, py: Python<'_>, error: Error, what: &str, url: &str) -> PyErr {
+        if error == Error::BAD_FD && !self.closed() {
+            return raise_other(py, error, &format!("{what} {url}: there is no such descriptor"));
+        }
+        raise(py, error, &format!("{what} {url}"))
     }
 
     fn opened(&self, py: Python<'_>, context: Context) -> PyResult<()> {

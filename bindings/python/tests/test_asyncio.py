@@ -42,6 +42,24 @@ def test_requests_and_replies(run, address):
     run(main())
 
 
+def test_receiving_without_a_copy(run, address):
+    async def main():
+        async with millrace.Rep(bind=address) as server, millrace.Req(connect=address) as client:
+            context = client.context()
+            for asks in (client, context):
+                await asks.asend(bytes(100_000))
+                request = await server.arecv(copy=False)
+                assert isinstance(request, memoryview) and request == bytes(100_000)
+                waiting = asyncio.ensure_future(asks.arecv(copy=False))
+                await asyncio.sleep(0)
+                await server.asend(request)
+                answer = await asyncio.wait_for(waiting, 10)
+                assert isinstance(answer, memoryview) and answer == request
+            context.close()
+
+    run(main())
+
+
 def test_waiters_are_served_in_their_order(run, address):
     async def main():
         with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:

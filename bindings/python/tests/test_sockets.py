@@ -78,6 +78,66 @@ def test_a_view_outlives_its_socket(address, size):
     assert bytes(part) == bytes(size)[1:3]
 
 
+@pytest.mark.parametrize("size", [0, 5, 512, 513, 100_000])
+def test_all_that_receives_gives_views_if_they_are_wanted(address, size):
+    a, b = connected(millrace.Pair, millrace.Pair, address)
+    with a, b:
+        for body in (bytes(size), b"end"):
+            a.send(body)
+        views = b.recv_many(2, copy=False)
+        views += [] if len(views) == 2 else [b.recv(copy=False)]
+        assert all(isinstance(view, memoryview) and view.readonly for view in views)
+        assert [bytes(view) for view in views] == [bytes(size), b"end"]
+        a.send(b"last")
+        view = None
+        while view is None:
+            view = b.try_recv(copy=False)
+        assert isinstance(view, memoryview) and view == b"last"
+        assert b.try_recv(copy=False) is None
+        assert b.recv_many(block=False, copy=False) == []
+
+
+def test_a_stream_of_all_sizes_comes_as_it_was(address):
+    """Small messages in the midst of a stream take a shorter way than others."""
+    sizes = [0, 1, 511, 512, 513, 5000, 64] * 300
+    a, b = connected(millrace.Push, millrace.Pull, address)
+
+    def send():
+        for number, size in enumerate(sizes):
+            a.send(bytes([number % 251]) * size)
+
+    with a, b:
+        sending = threading.Thread(target=send)
+        sending.start()
+        got = []
+        while len(got) < len(sizes):
+            got += b.recv_many(7) if len(got) % 2 else [b.recv()]
+        sending.join()
+    assert got == [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+
+
+def test_a_descriptor_that_is_none_is_not_a_closed_socket():
+    with millrace.Pair() as pair:
+        for attempt in (pair.connect, pair.bind):
+            with pytest.raises(OSError, match="fd://999: there is no such descriptor") as caught:
+                attempt("fd://999")
+            assert caught.value.errno == errno.EBADF and not isinstance(caught.value, millrace.Closed)
+    with pytest.raises(millrace.Closed):
+        pair.connect("fd://999")
+
+
+def test_an_option_says_what_it_takes():
+    with millrace.Pair() as pair:
+        for name in ("tls_ca", "tls_cert"):
+            for wrong in ("", "nonsense"):
+                with pytest.raises(millrace.Error, match=f"{name}: Invalid argument .*PEM") as caught:
+                    setattr(pair, name, wrong)
+                assert caught.value.errno == errno.EINVAL
+        with pytest.raises(millrace.Error, match="PEM") as caught:
+            pair.tls_key = "the secret"
+        assert "the secret" not in str(caught.value)
+
+
 def test_receiving_into_memory_of_ones_own(address):
     a, b = connected(millrace.Pair, millrace.Pair, address)
     with a, b:

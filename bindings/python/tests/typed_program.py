@@ -52,6 +52,23 @@ def lamp(session: qi.Session) -> int:
     return number + later.value() + len(names) + len(text)
 
 
+def levels(lamp: Lamp) -> int:
+    level: int = lamp.level.value()
+    later: qi.Future[int] = lamp.level.value(_async=True)
+    names: qi.Property[list[str]] = qi.Property(list[str])
+    anything: int = qi.Property("i").value() + qi.Property(qi.Int32).value() + qi.Property().value()
+    lamp.level.setValue("text")  # type: ignore
+    text: str = lamp.level.value()  # type: ignore
+    return level + later.value() + len(names.value()) + anything + len(text)
+
+
+async def views(socket: millrace.Pull) -> list[memoryview]:
+    one: memoryview = await socket.arecv(copy=False)
+    whole: bytes = await socket.arecv()
+    wrong: bytes = await socket.arecv(copy=False)  # type: ignore
+    return [one, memoryview(whole + wrong), *socket.recv_many(copy=False)]
+
+
 def keywords(url: str) -> list[millrace.Socket]:
     right: list[millrace.Socket] = [
         millrace.Pull(bind=[url], recv_timeout=None, tls_key_file="key.pem"),

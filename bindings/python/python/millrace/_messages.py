@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
-from typing import Literal, Optional, TypeVar, overload
+from typing import Callable, Literal, Optional, TypeVar, overload
 
 from . import _native
 from ._aio import AnyReadiness, Waits, current_loop, readiness, turn_due
@@ -115,7 +115,7 @@ class Messages(_native.RawSocket):
     async def arecv(self, *, copy: bool = True) -> bytes | memoryview:
         """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost. With ``copy=False`` it
         is not copied, as by :meth:`recv`."""
-        attempt = self.try_recv if copy else self._try_view
+        attempt: Callable[[], Optional[bytes | memoryview]] = self.try_recv if copy else self._try_view
         at_once = not turn_due()
         if at_once and self._messages.known() is None:
             # Nobody waits in this loop yet, so nobody is overtaken.

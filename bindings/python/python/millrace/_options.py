@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Mapping
@@ -42,6 +43,9 @@ class Option(Generic[T]):
             socket.set_option(self.level, self.number, raw)
         except Error as error:
             error.strerror = str(error.strerror).replace("set_option", self.name, 1)
+            if error.errno == errno.EINVAL:
+                # Not the value, which may be a key.
+                error.strerror += f" ({self.__doc__})"
             raise
 
     def _read(self, raw: Any) -> Any:

@@ -128,7 +128,7 @@ def _sendable(instance: Any) -> _native.RawObject:
 def _make(instance: Any) -> _native.RawObject:
     methods: list[_Method] = []
     signals: list[tuple[str, Signal]] = []
-    properties: list[tuple[str, Property]] = []
+    properties: list[tuple[str, Property[Any]]] = []
     for name in dir(instance):
         if name.startswith("__"):
             continue
@@ -161,7 +161,7 @@ class _Setter:
 
     weak: _native.RawWeakObject
 
-    def __init__(self, member: Property) -> None:
+    def __init__(self, member: Property[Any]) -> None:
         self._member = member
 
     def __call__(self, value: Any) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from typing import Any, Callable, Literal, Optional, TypeVar, overload
+from typing import Any, Callable, Generic, Literal, Optional, TypeVar, overload
 
 from .. import _native
 from .futures import Future
 from .tasks import runAsync
-from .types import signature_of
+from .types import Type, signature_of
 
 S = TypeVar("S", bound="Signal")
+T = TypeVar("T")
 Callback = Callable[..., Any]
 
 
@@ -151,10 +152,10 @@ class Signal:
             self._exported.append((weak, name))
 
 
-class Property(Signal):
+class Property(Signal, Generic[T]):
     """A property of a service: a value that others can read, set, and listen to.
 
-    ``signature`` is the type of the value: ``"i"``, a hint, or ``"m"`` for any.
+    ``signature`` is the type of the value: ``"i"``, a hint, or ``"m"`` for any. To type checkers ``Property(int)`` is a ``Property[int]``.
 
     >>> from millrace import qi
     >>> level = qi.Property(int)
@@ -163,18 +164,30 @@ class Property(Signal):
     3
     """
 
+    @overload
+    def __init__(
+        self: Property[Any], signature: str | Type | type[Type] = "m", onConnect: Optional[Callable[[bool], Any]] = None
+    ) -> None: ...
+    @overload
+    def __init__(self: Property[T], signature: type[T], onConnect: Optional[Callable[[bool], Any]] = None) -> None: ...
+    @overload
+    def __init__(self: Property[Any], signature: Any, onConnect: Optional[Callable[[bool], Any]] = None) -> None: ...
     def __init__(self, signature: Any = "m", onConnect: Optional[Callable[[bool], Any]] = None) -> None:
         super().__init__(signature_of(signature), onConnect)
         self._value = _native.qi_default(self.signature)
 
+    @overload
+    def value(self, _async: Literal[False] = False) -> T: ...
+    @overload
+    def value(self, _async: Literal[True]) -> Future[T]: ...
     def value(self, _async: bool = False) -> Any:
         """The value."""
         return _done(self._value) if _async else self._value
 
     @overload
-    def setValue(self, value: Any, _async: Literal[False] = False) -> None: ...
+    def setValue(self, value: T, _async: Literal[False] = False) -> None: ...
     @overload
-    def setValue(self, value: Any, *, _async: Literal[True]) -> Future[None]: ...
+    def setValue(self, value: T, *, _async: Literal[True]) -> Future[None]: ...
     def setValue(self, value: Any, _async: bool = False) -> Any:
         """Sets the value and tells who listens."""
         if _async:
