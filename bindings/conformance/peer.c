@@ -1,5 +1,6 @@
 /* The peer of the conformance list for C (see README.md). */
 #include <nanomsg/bus.h>
+#include <nanomsg/ipc.h>
 #include <nanomsg/nn.h>
 #include <nanomsg/pair.h>
 #include <nanomsg/pipeline.h>

@@ -142,6 +142,20 @@ static void signals_and_properties(const qi::proxy& service, const qi::object& o
         told.wait(lock, [&] { return last == 42; });
     }
     CHECK_THROWS(service.watch("nothing", [](int) {}), std::errc::invalid_argument);
+    // Numbers of another size, and anything at all, may be what comes.
+    { const auto wide = service.watch("happened", [](std::string, double) {}), any = service.watch("happened", [](qi::value, qi::value) {}); }
+    CHECK_THROWS(service.watch("happened", [](int, std::string) {}), std::errc::invalid_argument);
+    CHECK_THROWS(service.watch("happened", [](std::string) {}), std::errc::invalid_argument);
+    CHECK_THROWS(service.watch("speed", [](std::string) {}), std::errc::invalid_argument);
+    CHECK_THROWS((service.subscribe<std::vector<int>, int>("happened")), std::errc::invalid_argument);
+    try {
+        const auto wrong = service.watch("happened", [](int, std::string) {});
+    } catch (const qi::error& caught) {
+        CHECK(std::string(caught.what()).find("happened has the arguments (si), and what listens takes (is)") == 0);
+    }
+    std::error_code code;
+    { const auto wrong = service.watch(code, "happened", [](int, std::string) {}); }
+    CHECK(code == std::errc::invalid_argument);
 
     auto changes = service.subscribe<double>("speed");
     service.set("speed", 2);

@@ -7,6 +7,7 @@
 #include <millrace/qi/object.hpp>
 
 #include <chrono>
+#include <map>
 #include <mutex>
 
 namespace millrace::qi {
@@ -63,6 +64,60 @@ private:
         return *only;
     }
 };
+
+/// Types between which values may be converted, as far as a letter tells: numbers, texts, containers, objects. '?' may be anything.
+inline char family_of(char letter) noexcept {
+    switch (letter) {
+    case 'b': case 'c': case 'C': case 'w': case 'W': case 'i': case 'I': case 'l': case 'L': case 'f': case 'd': return 'n';
+    case 's': case 'r': return 's';
+    case '(': case '[': case '{': return '(';
+    case 'o': return 'o';
+    default: return '?';
+    }
+}
+
+/// Those of a tuple's members.
+inline std::string families_of(const std::string& tuple) {
+    std::string found;
+    int depth = -1, names = 0;
+    bool optional = false;
+    for (const char letter : tuple) {
+        if (letter == '<') names++;
+        else if (letter == '>') names--;
+        else if (names > 0) continue;
+        else if (letter == ')' || letter == ']' || letter == '}') depth--;
+        else {
+            // What stands behind it is the optional's own.
+            if (depth == 0 && !std::exchange(optional, letter == '+')) found += family_of(letter);
+            if (letter == '(' || letter == '[' || letter == '{') depth++;
+        }
+    }
+    return found;
+}
+
+/// Whether events with arguments of the one signature may have those of the other. What a letter does not tell is told by each event.
+inline bool may_become(const std::string& declared, const std::string& wanted) {
+    if (declared.empty() || declared == "m") return true;
+    const std::string from = families_of(declared.front() == '(' ? declared : "(" + declared + ")"), to = families_of(wanted);
+    bool may = from.size() == to.size();
+    for (std::size_t i = 0; may && i < to.size(); i++) may = from[i] == to[i] || from[i] == '?' || to[i] == '?';
+    return may;
+}
+
+/// Fails if what listens to a signal, or to a property, takes others than its arguments.
+inline bool check_arguments(nnqi_proxy proxy, const std::string& signal, const std::string& wanted) {
+    using declared_by_id = std::map<std::uint32_t, std::tuple<std::uint32_t, std::string, std::string>>;
+    const value meta = value::adopt(nnqi_meta(proxy));
+    for (const char* kind : {"signals", "properties"}) {
+        for (const auto& member : meta[kind].as<declared_by_id>()) {
+            const auto& [uid, name, declared] = member.second;
+            if (name != signal || may_become(declared, wanted)) continue;
+            failures::add(EINVAL, signal + " has the arguments " + declared + ", and what listens takes " + wanted);
+            return false;
+        }
+    }
+    return !failures::any();
+}
 
 }  // namespace detail
 
@@ -243,24 +298,28 @@ public:
         detail::told(code, [&] { set(property, to); });
     }
 
-    /// Events of a signal, or changes of a property, whose arguments are T...: what next() gives. At most queue of them wait.
+    /// Events of a signal, or changes of a property, whose arguments are T...: what next() gives. At most queue of them wait. Throws
+    /// std::errc::invalid_argument if there is no such signal, or its arguments are others.
     template <class... T>
     subscription<T...> subscribe(const std::string& signal, std::size_t queue = 64) const {
-        return subscription<T...>(nnqi_subscribe(get(), signal.c_str(), queue));
+        const bool fits = detail::check_arguments(get(), signal, signature_of_arguments<T...>());
+        return subscription<T...>(fits ? nnqi_subscribe(get(), signal.c_str(), queue) : 0);
     }
     template <class... T>
     subscription<T...> subscribe(std::error_code& code, const std::string& signal, std::size_t queue = 64) const {
         return detail::told(code, [&] { return subscribe<T...>(signal, queue); });
     }
 
-    /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments. Events whose arguments are
-    /// not of these types are not told, and nobody hears of what the function throws: subscribe() tells of both.
+    /// Has a function called for each event, on a thread of the library; its parameters are the event's arguments: watch("moved", [](int,
+    /// std::string) {}). Throws std::errc::invalid_argument, with what the signal has, if they are others. An event that cannot be converted
+    /// all the same is not told, and nobody hears of what the function throws: subscribe() tells of both.
     template <class F>
     [[nodiscard]] watcher watch(const std::string& signal, F code, std::size_t queue = 64) const {
         using arguments = typename detail::signature_types<F>::arguments;
+        const bool fits = detail::check_arguments(get(), signal, signature_of<arguments>());
         // A std::function must be copyable; what it calls need not be.
         auto shared = std::make_shared<F>(std::move(code));
-        return watcher(get(), signal, queue, [shared](const value& event) {
+        return watcher(fits ? get() : 0, signal, queue, [shared](const value& event) {
             auto read = event.as<arguments>();
             if (!detail::failures::any()) std::apply(*shared, std::move(read));
         });

@@ -54,11 +54,12 @@ public:
         return last;
     }
     /// Takes the last failure of the library.
-    static void add() {
-        const int number = errno;
-        if (current() == nullptr || current()->told_ == nullptr) millrace::detail::throw_or_end(error(number, nnqi_error()));
+    static void add() { add(errno, nnqi_error()); }
+    /// A failure that has been found here.
+    static void add(int number, const std::string& what) {
+        if (current() == nullptr || current()->told_ == nullptr) millrace::detail::throw_or_end(error(number, what));
         if (any()) return;
-        words() = nnqi_error();
+        words() = what;
         *current()->told_ = code_of(number);
     }
 
