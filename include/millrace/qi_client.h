@@ -165,7 +165,8 @@ struct nnqi_options {
    */
   int call_timeout;
   /**
-   * Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
+   * Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection; one longer than
+   * that and than 50 MB is not sent (EMSGSIZE).
    */
   int64_t max_payload;
   /**

@@ -223,7 +223,7 @@ struct nnqi_server_options {
   const char *key;
   /**
    * Bytes of the longest payload that is accepted of a peer that was let in, up to 4294967295; 0: 50 MB. A longer one ends the
-   * connection.
+   * connection. One longer than that and than 50 MB is not sent: its caller gets an Error instead.
    */
   int64_t max_payload;
   /**

@@ -129,6 +129,15 @@ def wait_until(holds):
         time.sleep(0.002)
 
 
+def test_what_is_too_long_leaves_the_session(bus):
+    bus.server.registerService("Long", type("Long", (), {"long": lambda self: bytes(60 << 20)})())
+    with pytest.raises(qi.Error, match="too long"):
+        bus.proxy.echo(bytes(60 << 20))
+    with pytest.raises(qi.RemoteError, match="too long"):
+        bus.client.service("Long").long()
+    assert bus.proxy.add(1, 2) == 3 and bus.client.isConnected()
+
+
 def test_methods_have_the_types_of_their_hints(bus):
     desk = bus.proxy
     assert desk.add(1, 2) == 3 and desk.add(1) == 11

@@ -59,7 +59,8 @@ pub struct nnqi_options {
     /// given no time of its own (a negative one is none); 0: 300000, which is 5 minutes; negative: as long as it takes. What the session asks its directory, and reaching a service, has the shorter of
     /// this and connect_timeout. Objects that came to a method of a server (nnqi_proxy_of) have 5 minutes.
     pub call_timeout: c_int,
-    /// Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection.
+    /// Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection; one longer than
+    /// that and than 50 MB is not sent (EMSGSIZE).
     pub max_payload: i64,
     /// Bytes that may wait in memory over all connections of the session: messages that have not wholly arrived, events that nobody has
     /// taken, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection and subscription may have as much as is left

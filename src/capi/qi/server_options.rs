@@ -63,7 +63,7 @@ pub struct nnqi_server_options {
     /// A file (PEM) with the key that belongs to the certificate.
     pub key: *const c_char,
     /// Bytes of the longest payload that is accepted of a peer that was let in, up to 4294967295; 0: 50 MB. A longer one ends the
-    /// connection.
+    /// connection. One longer than that and than 50 MB is not sent: its caller gets an Error instead.
     pub max_payload: i64,
     /// Bytes that a connection may leave unread before it loses events; 0: 8 MiB. Above 16 MiB it changes nothing.
     pub event_limit: i64,

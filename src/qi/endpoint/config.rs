@@ -11,7 +11,8 @@ use super::budget::Budget;
 /// The settings of one connection. The defaults are good for a client; a listener gives its own to what it accepts.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Longest payload in bytes that is accepted from an authenticated peer; 50 MB.
+    /// Longest payload in bytes that is accepted from an authenticated peer; 50 MB. One that is longer than this and than 50 MB is not sent
+    /// (`EMSGSIZE`): a peer with the defaults would end the connection.
     pub max_payload: u32,
     /// The same before authentication; 64 KiB.
     pub max_payload_before: u32,
@@ -39,6 +40,13 @@ pub struct Config {
     pub tls_client: Option<TlsClient>,
     /// What a listener on `tcps` shows; it refuses to listen without.
     pub tls_server: Option<TlsServer>,
+}
+
+impl Config {
+    /// The longest payload in bytes that is sent.
+    pub(super) fn longest_sent(&self) -> u32 {
+        self.max_payload.max(DEFAULT_PAYLOAD_LIMIT)
+    }
 }
 
 impl Default for Config {

@@ -43,8 +43,8 @@ pub enum Sent {
 
 /// The sending half, and what there is to know of the descriptor.
 impl EndPoint {
-    /// Sends a message. `ENOTCONN` when the connection has ended or is being closed, `EMSGSIZE` for a payload of 4 GiB and
-    /// more; else as `full` says. `EINTR` while waiting. Accepted messages of one thread keep their order.
+    /// Sends a message. `ENOTCONN` when the connection has ended or is being closed, `EMSGSIZE` for a payload that is too
+    /// long ([`Config::max_payload`](super::Config::max_payload)); else as `full` says. `EINTR` while waiting. Accepted messages of one thread keep their order.
     pub fn send(&self, message: &Message, full: WhenFull) -> Result<Sent> {
         reentrancy::may_change()?;
         self.send_paced(message, full, false)
@@ -54,6 +54,9 @@ impl EndPoint {
     /// `in_stream`: it is part of a stream to several connections, so it may be written a little later, with what follows.
     pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_stream: bool) -> Result<Sent> {
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
+        if size > self.config.longest_sent() {
+            return Err(Error::MSG_SIZE);
+        }
         if let Some(outcome) = self.try_send(message, size, in_stream, None) {
             return outcome;
         }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::ends::*;
 use crate::qi::endpoint::{Config, Failure, Pattern, Reason, WhenFull};
-use crate::qi::message::{HeaderError, Message};
+use crate::core::Error;
+use crate::qi::message::{DEFAULT_PAYLOAD_LIMIT, HeaderError, Message};
 
 /// What becomes of a connection on which a peer says `bytes` and then closes, or not.
 fn fate(server: &Server, bytes: &[u8], closes: bool) -> (Reason, usize) {
@@ -54,6 +55,24 @@ fn bad_magic_and_hostile_sizes_end_the_connection_at_once() {
     let messages = [with_size(3), b"abc".to_vec(), good.to_vec(), b"zzzz".to_vec()].concat();
     let magic = HeaderError::Magic(u32::from_le_bytes(*b"zzzz"));
     assert_eq!(fate(&trusting, &messages, false), (Reason::Failed(Failure::Protocol(magic)), 2));
+}
+
+/// A peer with the defaults would end the connection.
+#[test]
+fn what_is_too_long_is_not_sent() {
+    let server = Server::tcp(Config { max_payload: u32::MAX, ..Config::default() }, |endpoint| endpoint.set_authenticated());
+    let long = Message::post(1, 2, 1, 100, vec![0; DEFAULT_PAYLOAD_LIMIT as usize + 1].into());
+    let client = server.connect(Config { max_payload: 1000, ..Config::default() });
+    let there = server.accepted();
+    let (_, queue) = there.make_handler(Pattern::ANY, 100, None).unwrap();
+    assert_eq!(client.send(&long, WhenFull::Block(FOREVER)), Err(Error::MSG_SIZE));
+    assert!(client.send(&event(1, 1, "short"), WhenFull::Block(FOREVER)).is_ok());
+    wait_until(|| queue.len() == 1);
+    // Who takes as much itself may know better.
+    let generous = server.connect(Config { max_payload: u32::MAX, ..Config::default() });
+    assert!(generous.send(&long, WhenFull::Block(FOREVER)).is_ok());
+    client.close().unwrap();
+    generous.close().unwrap();
 }
 
 #[test]

@@ -360,7 +360,7 @@ struct session_options {
     /// For tcps: a file (PEM) with the authorities of the server's certificate; empty: every certificate is believed.
     std::string authorities;
     std::string server_name;
-    /// Bytes of the longest payload that is accepted; 0: 50 MB.
+    /// Bytes of the longest payload that is accepted; 0: 50 MB. One longer than that and than 50 MB is not sent (std::errc::message_size).
     std::int64_t max_payload = 0;
 
     nnqi_options raw() const {

@@ -18,7 +18,7 @@ struct server_options {
     /// For tcps: files (PEM) with the certificate and its key.
     std::string certificate;
     std::string key;
-    /// Bytes of the longest payload that is accepted; 0: 50 MB.
+    /// Bytes of the longest payload that is accepted; 0: 50 MB. One longer than that and than 50 MB is not sent.
     std::int64_t max_payload = 0;
     /// Bytes that a connection may leave unread before it loses events; 0: 8 MiB.
     std::int64_t event_limit = 0;
