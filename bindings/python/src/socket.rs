@@ -234,13 +234,7 @@ impl RawSocket {
     /// :meth:`recv` gives then. What a signal handler raises meanwhile, as Ctrl-C does, has the messages that were received already as
     /// its attribute ``received``.
     #[pyo3(signature = (maximum = 1000, *, block = true, copy = true))]
-    fn recv_many<'py>(
-        &self,
-        py: Python<'py>,
-        maximum: usize,
-        block: bool,
-        copy: bool,
-    ) -> PyResult<Bound<'py, PyList>> {
+    fn recv_many<'py>(&self, py: Python<'py>, maximum: usize, block: bool, copy: bool) -> PyResult<Bound<'py, PyList>> {
         let list = PyList::empty(py);
         let socket = self.present(py)?;
         while list.len() < maximum {

@@ -22,7 +22,8 @@ use super::model::{Peer, Task};
 /// What an answer that waits costs beside its payload.
 const OVERHEAD: usize = 256;
 
-const NO_ROOM: &str = "The answer was dropped: its caller does not read, the server has no memory for it now, or it is too long.";
+const NO_ROOM: &str =
+    "The answer was dropped: its caller does not read, the server has no memory for it now, or it is too long.";
 
 impl Peer {
     pub(super) fn send_answer(self: &Arc<Self>, message: Message) {

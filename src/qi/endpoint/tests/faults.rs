@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ends::*;
-use crate::qi::endpoint::{Config, Failure, Pattern, Reason, WhenFull};
 use crate::core::Error;
+use crate::qi::endpoint::{Config, Failure, Pattern, Reason, WhenFull};
 use crate::qi::message::{DEFAULT_PAYLOAD_LIMIT, HeaderError, Message};
 
 /// What becomes of a connection on which a peer says `bytes` and then closes, or not.
@@ -60,7 +60,8 @@ fn bad_magic_and_hostile_sizes_end_the_connection_at_once() {
 /// A peer with the defaults would end the connection.
 #[test]
 fn what_is_too_long_is_not_sent() {
-    let server = Server::tcp(Config { max_payload: u32::MAX, ..Config::default() }, |endpoint| endpoint.set_authenticated());
+    let server =
+        Server::tcp(Config { max_payload: u32::MAX, ..Config::default() }, |endpoint| endpoint.set_authenticated());
     let long = Message::post(1, 2, 1, 100, vec![0; DEFAULT_PAYLOAD_LIMIT as usize + 1].into());
     let client = server.connect(Config { max_payload: 1000, ..Config::default() });
     let there = server.accepted();
