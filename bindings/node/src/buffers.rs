@@ -10,7 +10,7 @@ use napi::bindgen_prelude::{Env, Result, ToNapiValue, Unknown};
 use napi::{Error, JsValue, Status, sys};
 
 /// Messages above this size are handed over as they are; copying less costs less than looking after foreign memory.
-const LARGE: usize = 16 * 1024;
+const LARGE: usize = 100 * 1024;
 
 /// What a function gives that makes its values itself.
 pub struct Raw(pub sys::napi_value);
