@@ -197,6 +197,9 @@ pub struct Routes {
     pub recv: Option<PipeId>,
     /// The machine looks at what comes on `recv`. Otherwise that is delivered as it is, the header in front of the body.
     pub looks: bool,
+    /// Several pipes take turns, so these routes are those of one message: the machine is told of it ([`Protocol::took_turn`]), and says
+    /// where the next one goes.
+    pub turns: bool,
 }
 
 /// A scalability protocol in one role (protocols.md). Pure: no I/O, no clock, no thread.
@@ -210,6 +213,12 @@ pub trait Protocol: Send {
     /// Which way messages go until something else happens.
     fn routes(&self) -> Routes {
         Routes::default()
+    }
+
+    /// A message went along a route of several that take [turns](Routes::turns), as if the machine had been asked, and come back with `more`;
+    /// the routes of the next one.
+    fn took_turn(&mut self) -> Routes {
+        self.routes()
     }
 
     /// Sets a protocol option (level = the socket type). `ENOPROTOOPT` if there is none such.

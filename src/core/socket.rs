@@ -164,9 +164,9 @@ impl SocketCore {
     #[inline(always)]
     pub fn send(&mut self, context: ContextId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Progress<usize> {
         let size = message.body.len();
-        let answer = match self.routes(context).send {
-            Some(pipe) => self.transmit(pipe, message, pipes),
-            None => self.feed(Cmd::Send(context), message, pipes),
+        let answer = match self.routes(context) {
+            Routes { send: Some(pipe), turns, .. } => self.transmit(pipe, turns, message, pipes),
+            _ => self.feed(Cmd::Send(context), message, pipes),
         };
         if self.kind.asks && !self.raw && answer == Answer::Done {
             // An answer to what was asked before is none any more.
@@ -179,9 +179,12 @@ impl SocketCore {
     /// Otherwise nothing is done, and it is to be [sent](SocketCore::send).
     #[inline(always)]
     pub fn append(&mut self, body: &[u8], pipes: &mut impl Pipes) -> bool {
-        let Some(Routes { send: Some(pipe), .. }) = self.routes else { return false };
+        let Some(Routes { send: Some(pipe), turns, .. }) = self.routes else { return false };
         if !pipes.append(pipe, body) {
             return false;
+        }
+        if turns {
+            self.pass_turn();
         }
         self.statistics.messages_sent += 1;
         self.statistics.bytes_sent += body.len() as u64;
@@ -192,11 +195,14 @@ impl SocketCore {
     /// it. Its length; otherwise nothing is done, and it is to be [received](SocketCore::recv).
     #[inline(always)]
     pub fn take_bytes(&mut self, room: &mut [u8], pipes: &mut impl Pipes) -> Option<usize> {
-        let Some(Routes { recv: Some(pipe), looks: false, .. }) = self.routes else { return None };
+        let Some(Routes { recv: Some(pipe), looks: false, turns, .. }) = self.routes else { return None };
         if !self.given_back.is_empty() {
             return None;
         }
         let len = pipes.take_bytes(pipe, room)?;
+        if turns {
+            self.pass_turn();
+        }
         self.statistics.messages_received += 1;
         self.statistics.bytes_received += len as u64;
         Some(len)
@@ -238,7 +244,12 @@ impl SocketCore {
             let routes = self.routes(context);
             let answer = match routes.recv {
                 Some(pipe) if !routes.looks => match pipes.take(pipe, into) {
-                    Some(true) if into.header.is_empty() => return self.received(into),
+                    Some(true) if into.header.is_empty() => {
+                        if routes.turns {
+                            self.pass_turn();
+                        }
+                        return self.received(into);
+                    }
                     taken => self.feed(outcome_of_take(pipe, taken), into, pipes),
                 },
                 route => self.ask(route, context, into, pipes),
@@ -300,13 +311,24 @@ impl SocketCore {
 
     /// Sends on a pipe for which the machine is not asked.
     #[inline(always)]
-    fn transmit(&mut self, pipe: PipeId, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
-        match pipes.transmit(pipe, message, false) {
-            Flow::Open => {}
-            Flow::Full => self.notice(Cmd::Unwritable(pipe), pipes),
-            Flow::NoMemory => return Answer::Fail(Error::NO_MEMORY),
+    fn transmit(&mut self, pipe: PipeId, turns: bool, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
+        let flow = pipes.transmit(pipe, message, false);
+        if flow == Flow::NoMemory {
+            return Answer::Fail(Error::NO_MEMORY);
+        }
+        if turns {
+            self.pass_turn();
+        }
+        if flow == Flow::Full {
+            self.notice(Cmd::Unwritable(pipe), pipes);
         }
         Answer::Done
+    }
+
+    /// A message went along the route of one of several.
+    #[inline(never)]
+    fn pass_turn(&mut self) {
+        self.routes = Some(self.machine.0.took_turn());
     }
 
     #[cold]
@@ -326,7 +348,7 @@ impl SocketCore {
     fn feed(&mut self, cmd: Cmd, message: &mut Message<'_>, pipes: &mut impl Pipes) -> Answer {
         let SocketCore { machine: Machine(machine), routes, events, delivered, .. } = self;
         let mut feed = |cmd: Cmd, message: &mut Message<'_>, events: &mut Events| {
-            if !keeps_routes(cmd) {
+            if !keeps_routes(cmd) || routes.is_some_and(|routes| routes.turns) {
                 *routes = None;
             }
             machine.handle(cmd, message, events)

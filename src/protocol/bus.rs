@@ -66,7 +66,7 @@ impl Protocol for Bus {
     }
 
     fn routes(&self) -> Routes {
-        Routes { recv: self.queue.route(), looks: true, send: None }
+        Routes { recv: self.queue.route(), looks: true, ..Routes::default() }
     }
 
     fn drops(&self, of: Option<PipeId>) -> Drops {

@@ -92,7 +92,7 @@ impl Protocol for Pair {
             PairState::Paired { pipe, writable: true, .. } => Some(pipe),
             PairState::Paired { writable: false, .. } | PairState::Alone => None,
         };
-        Routes { send, recv: self.readable_pipe(), looks: false }
+        Routes { send, recv: self.readable_pipe(), ..Routes::default() }
     }
 
     fn drops(&self, of: Option<PipeId>) -> Drops {

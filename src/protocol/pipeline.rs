@@ -61,7 +61,11 @@ impl Protocol for Push {
     }
 
     fn routes(&self) -> Routes {
-        Routes { send: self.outlet.route(), ..Routes::default() }
+        self.outlet.routes()
+    }
+
+    fn took_turn(&mut self) -> Routes {
+        self.outlet.took_turn()
     }
 
     fn send_priority(&self) -> i32 {
@@ -93,7 +97,11 @@ impl Protocol for Pull {
     }
 
     fn routes(&self) -> Routes {
-        Routes { recv: self.queue.route(), ..Routes::default() }
+        self.queue.routes()
+    }
+
+    fn took_turn(&mut self) -> Routes {
+        self.queue.took_turn()
     }
 
     fn drops(&self, of: Option<PipeId>) -> Drops {

@@ -137,7 +137,7 @@ impl Protocol for Sub {
     fn routes(&self) -> Routes {
         match self.sorts {
             true => Routes::default(),
-            false => Routes { recv: self.queue.route(), looks: true, send: None },
+            false => Routes { recv: self.queue.route(), looks: true, ..Routes::default() },
         }
     }
 

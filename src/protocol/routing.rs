@@ -5,7 +5,7 @@
 //! lists linked through a table indexed by [`PipeId`]: joining, leaving and advancing are O(1) and
 //! allocate nothing.
 
-use crate::core::{Answer, Cmd, DropReason, Drops, Events, Evt, Message, PipeId};
+use crate::core::{Answer, Cmd, DropReason, Drops, Events, Evt, Message, PipeId, Routes};
 
 /// Pipe priorities are 1 (best) to 16.
 const LEVELS: usize = 16;
@@ -139,6 +139,14 @@ impl RoundRobin {
         (level.first == level.last).then_some(PipeId(level.first))
     }
 
+    /// The pipe whose turn it is, and whether others have theirs after it.
+    pub fn turn(&self) -> (Option<PipeId>, bool) {
+        match self.best().map(|best| &self.levels[best]) {
+            Some(level) => (Some(PipeId(level.current)), level.first != level.last),
+            None => (None, false),
+        }
+    }
+
     /// Priority (1 to 16) of the best level with ready pipes.
     pub fn priority(&self) -> Option<u8> {
         self.best().map(|level| level as u8 + 1)
@@ -242,6 +250,18 @@ impl LoadBalancer {
         let pipe = self.pipes.current()?;
         self.pipes.advance();
         Some(pipe)
+    }
+
+    /// The routes of the next message.
+    pub fn routes(&self) -> Routes {
+        let (send, turns) = self.pipes.turn();
+        Routes { send, turns, ..Routes::default() }
+    }
+
+    /// A message went along them: the turn passes on.
+    pub fn took_turn(&mut self) -> Routes {
+        self.pipes.advance();
+        self.routes()
     }
 
     fn refresh_priority(&mut self) {
@@ -359,6 +379,18 @@ impl FairQueue {
     /// The pipe of every receive, until another one becomes readable or this one is empty.
     pub fn route(&self) -> Option<PipeId> {
         self.pipes.only()
+    }
+
+    /// The routes of the next message, if nobody looks at it.
+    pub fn routes(&self) -> Routes {
+        let (recv, turns) = self.pipes.turn();
+        Routes { recv, turns, ..Routes::default() }
+    }
+
+    /// A message came along them, and there is more behind it: the turn passes on.
+    pub fn took_turn(&mut self) -> Routes {
+        self.pipes.advance();
+        self.routes()
     }
 
     /// Asks for all that waits, the best pipes first: who is told that a pipe has more asks for that, too.

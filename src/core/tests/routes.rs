@@ -11,6 +11,8 @@ use crate::core::{
 /// shows which was done.
 const ROUTE: PipeId = PipeId(1);
 const ASKED: PipeId = PipeId(2);
+/// With which the first one takes turns, if it does.
+const OTHER: PipeId = PipeId(3);
 
 const TELLTALE: Kind = Kind {
     id: 1,
@@ -20,7 +22,12 @@ const TELLTALE: Kind = Kind {
     can_recv: true,
     asks: false,
     contexts: None,
-    make: |raw, _seed| Box::new(Telltale { pipe: Some(ROUTE), looks: raw, looked: 0 }),
+    make: |raw, _seed| Box::new(Telltale { pipe: Some(ROUTE), looks: raw, looked: 0, turns: false }),
+};
+
+const TAKES_TURNS: Kind = Kind {
+    make: |_raw, _seed| Box::new(Telltale { pipe: Some(ROUTE), looks: false, looked: 0, turns: true }),
+    ..TELLTALE
 };
 
 /// Says what it said of its routes until it is told of another pipe, or that this one is of no more use.
@@ -28,6 +35,7 @@ struct Telltale {
     pipe: Option<PipeId>,
     looks: bool,
     looked: usize,
+    turns: bool,
 }
 
 impl Protocol for Telltale {
@@ -55,7 +63,13 @@ impl Protocol for Telltale {
     }
 
     fn routes(&self) -> Routes {
-        Routes { send: self.pipe, recv: self.pipe, looks: self.looks }
+        Routes { send: self.pipe, recv: self.pipe, looks: self.looks, turns: self.turns }
+    }
+
+    fn took_turn(&mut self) -> Routes {
+        assert!(self.turns, "nobody has a turn");
+        self.pipe = self.pipe.map(|pipe| if pipe == ROUTE { OTHER } else { ROUTE });
+        self.routes()
     }
 }
 
@@ -146,6 +160,28 @@ fn as_long_as_nothing_else_happens_the_machine_is_not_asked() {
     let counted = &rig.core.statistics;
     assert_eq!((counted.messages_sent, counted.bytes_sent), (3, 9));
     assert_eq!((counted.messages_received, counted.bytes_received), (3, 9));
+}
+
+#[test]
+fn where_pipes_take_turns_each_message_passes_the_turn() {
+    let mut rig = Rig::new(Flow::Open, Some(true));
+    rig.core = SocketCore::new(&TAKES_TURNS, false, 1, "turns");
+    let mut room = [0; 8];
+    assert!(matches!(rig.send(), Progress::Done(3)));
+    assert!(rig.core.append(b"abc", &mut rig.pipes));
+    assert!(rig.recv(), "straight to the caller");
+    assert_eq!(rig.core.take_bytes(&mut room, &mut rig.pipes), Some(3));
+    assert_eq!(rig.used(), [ROUTE, OTHER, ROUTE, OTHER]);
+    // Without a message there was no turn.
+    rig.pipes.taken = Some(false);
+    assert_eq!(rig.core.take_bytes(&mut room, &mut rig.pipes), None);
+    rig.pipes.flow = Flow::NoMemory;
+    assert!(matches!(rig.send(), Progress::Failed(Error::NO_MEMORY)));
+    // One that fills up has had its turn before the machine is told, and routes are asked for anew.
+    rig.pipes.flow = Flow::Full;
+    assert!(matches!(rig.send(), Progress::Done(3)));
+    assert!(!rig.core.append(b"abc", &mut rig.pipes), "nobody has asked since");
+    assert_eq!(rig.used(), [ROUTE; 3]);
 }
 
 #[test]

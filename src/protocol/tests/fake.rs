@@ -384,7 +384,7 @@ impl FakeSocket {
             Cmd::Recv(ContextId::SOCKET) => before.recv.map(Evt::Take),
             _ => return,
         };
-        assert_eq!(self.machine.routes(), before, "sending and receiving changes the routes");
+        assert!(before.turns || self.machine.routes() == before, "sending and receiving changes the routes");
         if let Some(expected) = route {
             assert_eq!(events.only(), Some(expected), "not the way that was said");
         }
@@ -438,7 +438,7 @@ impl FakeSocket {
         let (before, own) = (self.machine.routes(), on_the_wire(message));
         let pending = !events.is_empty();
         self.machine.handle(Cmd::Incoming { pipe, more }, message, events);
-        if more {
+        if more && !before.turns {
             assert_eq!(self.machine.routes(), before, "with more behind it, a message changes the routes");
         }
         if before.recv == Some(pipe) && !before.looks && !pending {

@@ -16,3 +16,4 @@ mod simulation;
 mod survey;
 mod table;
 mod to_one;
+mod turns;
