@@ -13,6 +13,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <atomic>
 #include <coroutine>
 #include <deque>
 #include <exception>
@@ -179,17 +180,26 @@ class task;
 namespace detail {
 
 struct promise_base {
+    enum progress { under_way, awaited, ended };
     std::coroutine_handle<> caller = std::noop_coroutine();
+    /// It may end on another thread while its caller is about to wait for it: who comes second sees to the caller.
+    std::atomic<int> state{under_way};
+    bool started = false;
 
     std::suspend_always initial_suspend() noexcept { return {}; }
     auto final_suspend() noexcept {
         struct resume_caller {
             bool await_ready() noexcept { return false; }
-            std::coroutine_handle<> await_suspend(std::coroutine_handle<>) noexcept { return caller; }
+            std::coroutine_handle<> await_suspend(std::coroutine_handle<>) noexcept {
+                // When the caller has not been waiting, the frame may go as soon as it knows.
+                const std::coroutine_handle<> next = ending->caller;
+                if (ending->state.exchange(ended) == awaited) return next;
+                return std::noop_coroutine();
+            }
             void await_resume() noexcept {}
-            std::coroutine_handle<> caller;
+            promise_base* ending;
         };
-        return resume_caller{caller};
+        return resume_caller{this};
     }
 };
 
@@ -236,15 +246,21 @@ public:
         if (coroutine_) coroutine_.destroy();
     }
 
-    bool await_ready() const noexcept { return false; }
-    std::coroutine_handle<> await_suspend(std::coroutine_handle<> caller) noexcept {
-        coroutine_.promise().caller = caller;
-        return coroutine_;
+    bool await_ready() const noexcept { return coroutine_.promise().state == promise_type::ended; }
+    /// False: it has ended without waiting, and the caller goes on. (Not by a handle: compilers that make no tail calls would need more stack
+    /// for each.)
+    bool await_suspend(std::coroutine_handle<> caller) noexcept {
+        promise_type& promise = coroutine_.promise();
+        promise.caller = caller;
+        start();
+        return promise.state.exchange(promise_type::awaited) != promise_type::ended;
     }
     T await_resume() { return coroutine_.promise().result(); }
 
-    /// Runs until the coroutine first waits.
-    void start() { coroutine_.resume(); }
+    /// Runs until the coroutine first waits, unless it has been started. It may be awaited later.
+    void start() {
+        if (!std::exchange(coroutine_.promise().started, true)) coroutine_.resume();
+    }
     bool is_done() const noexcept { return coroutine_.done(); }
     /// The result of a task that is done.
     T result() { return coroutine_.promise().result(); }

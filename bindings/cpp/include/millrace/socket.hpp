@@ -500,7 +500,9 @@ inline std::optional<message> socket::recv_for(std::chrono::milliseconds time) {
 inline std::optional<message> socket::recv_for(std::chrono::milliseconds time, std::error_code& code) noexcept {
     using clock = std::chrono::steady_clock;
     // What an int does not hold is 24 days, or no limit: adding more to now would overflow.
-    const int limit = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
+    const auto clamped = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
+    // Less than forever is a deadline that has passed.
+    const int limit = time < forever ? 0 : clamped;
     const clock::time_point end = clock::now() + std::chrono::milliseconds(limit);
     for (;;) {
         message got = recv(code, wait::no);

@@ -21,6 +21,8 @@ namespace detail {
 
 inline int count_of(milliseconds time) {
     constexpr milliseconds::rep most = std::numeric_limits<int>::max();
+    // Less than forever is a deadline that has passed.
+    if (time < forever) return 0;
     return time.count() < 0 ? -1 : static_cast<int>(time.count() > most ? most : time.count());
 }
 
