@@ -72,7 +72,8 @@ fn a_method_that_blocks_does_not_stop_the_reading() {
 /// What a mailbox has no room for is refused, whatever came with it, and everything has one answer.
 #[test]
 fn a_full_mailbox_refuses_exactly_what_does_not_fit() {
-    const CALLS: u32 = 20_000;
+    // (Few enough for a busy machine: who is refused so often is held back, and the method waits for all of it.)
+    const CALLS: u32 = 5_000;
     let running = start(Options::default());
     let (release, wait) = mpsc::channel::<()>();
     let (tell, told) = mpsc::channel();

@@ -355,7 +355,7 @@ struct session_options {
     std::string token;
     /// For connecting and authenticating.
     milliseconds connect_timeout{10000};
-    /// For each call that is given no time of its own; 0: as long as it takes.
+    /// For each call that is given no time of its own; 0: 5 minutes; negative: as long as it takes.
     milliseconds call_timeout{0};
     /// Connect again when connections are lost, and restore proxies and subscriptions.
     bool reconnect = false;
