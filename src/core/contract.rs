@@ -186,7 +186,7 @@ pub struct Readiness {
 
 /// Where messages go and come from as long as nothing else happens, so that the socket need not ask for each of them. A machine
 /// that names no pipe is asked every time. What it says holds until it is fed anything but [`Cmd::Send`], [`Cmd::Recv`], or a
-/// [`Cmd::Incoming`] with `more`.
+/// [`Cmd::Incoming`] with `more`, and until an option of the protocol is set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Routes {
     /// A send of the socket itself would only say [`Evt::Transmit`] to this pipe, and leave the machine as it is; so would

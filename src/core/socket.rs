@@ -406,6 +406,8 @@ impl SocketCore {
 
     /// Sets an option of the protocol (level = socket type), which is the context's own.
     pub fn set_protocol_option(&mut self, context: ContextId, option: i32, value: &[u8]) -> Result<()> {
+        // What is subscribed decides whether the machine looks.
+        self.routes = None;
         self.machine.0.set_option(context, option, value)
     }
 

@@ -58,6 +58,11 @@ impl Subscriptions {
         Ok(())
     }
 
+    /// Is the empty topic among them, with which every body starts?
+    pub fn match_all(&self) -> bool {
+        self.lengths.first().is_some_and(|(length, _)| *length == 0)
+    }
+
     /// Does the body start with a topic?
     #[inline]
     pub fn matches(&self, body: &[u8]) -> bool {

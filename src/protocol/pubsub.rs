@@ -137,8 +137,13 @@ impl Protocol for Sub {
     fn routes(&self) -> Routes {
         match self.sorts {
             true => Routes::default(),
+            false if self.contexts.socket().subscriptions.match_all() => self.queue.routes(),
             false => Routes { recv: self.queue.route(), looks: true, ..Routes::default() },
         }
+    }
+
+    fn took_turn(&mut self) -> Routes {
+        self.queue.took_turn()
     }
 
     fn drops(&self, of: Option<PipeId>) -> Drops {

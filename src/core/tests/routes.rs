@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::core::socket::{Flow, Pipes, Progress};
 use crate::core::{
-    Answer, Body, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Routes, SocketCore,
+    Answer, Body, Cmd, ContextId, Error, Events, Evt, Kind, Message, PipeId, Protocol, Readiness, Result, Routes,
+    SocketCore,
 };
 
 /// The pipe that the machine names when it is asked for routes, and the one that it names when it is asked for each message: so it
@@ -70,6 +71,12 @@ impl Protocol for Telltale {
         assert!(self.turns, "nobody has a turn");
         self.pipe = self.pipe.map(|pipe| if pipe == ROUTE { OTHER } else { ROUTE });
         self.routes()
+    }
+
+    /// Any option makes it look.
+    fn set_option(&mut self, _context: ContextId, _option: i32, _value: &[u8]) -> Result<()> {
+        self.looks = true;
+        Ok(())
     }
 }
 
@@ -212,6 +219,16 @@ fn bytes_are_not_taken_from_where_the_machine_looks() {
     let mut rig = Rig::with(Flow::Open, Some(true), true);
     assert!(!rig.recv());
     assert_eq!(rig.core.take_bytes(&mut [0; 8], &mut rig.pipes), None);
+}
+
+#[test]
+fn an_option_of_the_protocol_may_change_the_routes() {
+    let mut rig = Rig::new(Flow::Open, Some(true));
+    assert!(rig.recv());
+    assert_eq!(rig.core.take_bytes(&mut [0; 8], &mut rig.pipes), Some(3));
+    rig.core.set_protocol_option(ContextId::SOCKET, 1, b"").unwrap();
+    assert_eq!(rig.core.take_bytes(&mut [0; 8], &mut rig.pipes), None, "what was said before holds no more");
+    assert!(!rig.recv(), "the machine looks now");
 }
 
 #[test]

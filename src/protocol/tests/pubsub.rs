@@ -112,6 +112,24 @@ fn what_does_not_match_waits_until_it_is_passed_over() {
 }
 
 #[test]
+fn it_looks_at_what_comes_unless_everything_is_subscribed() {
+    for mut sub in [full("SUB"), raw("SUB")] {
+        let publisher = sub.attach();
+        sub.arrive(publisher, b"a");
+        assert!(sub.machine().routes().looks, "nothing is subscribed");
+        subscribe(&mut sub, b"a");
+        assert!(sub.machine().routes().looks);
+        subscribe(&mut sub, b"");
+        assert_eq!((sub.machine().routes().recv, sub.machine().routes().looks), (Some(publisher), false));
+        sub.arrive(publisher, b"b");
+        assert_eq!(sub.recv().unwrap().1, b"a");
+        unsubscribe(&mut sub, b"");
+        assert!(sub.machine().routes().looks);
+        sub.recv().unwrap_err();
+    }
+}
+
+#[test]
 fn two_subscriptions_need_two_unsubscriptions() {
     let mut sub = full("SUB");
     let publisher = sub.attach();
