@@ -3,8 +3,10 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -283,4 +285,33 @@ fn the_completions_and_the_page_are_those_of_the_tool() {
         })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// On the line and in the environment; a token that is left out would be another one's.
+#[test]
+fn what_is_no_text_is_refused_by_its_name() {
+    let bad = OsStr::from_bytes(b"tcp://\xff");
+    let nanoqi = |words: &[&OsStr], variable: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+        command.args(words).env_remove("NANOQI_URL").env_remove("NANOQI_TOKEN");
+        if !variable.is_empty() {
+            command.env(variable, bad);
+        }
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let list = OsStr::new("list");
+    for (words, variable, named) in [
+        (&[OsStr::new("call"), OsStr::new("T.echo"), bad][..], "", "unicode"),
+        (&[OsStr::new("--token"), bad, list], "", "unicode"),
+        (&[list], "NANOQI_URL", "NANOQI_URL"),
+        (&[list], "NANOQI_TOKEN", "NANOQI_TOKEN"),
+        (&[OsStr::new("serve"), OsStr::new("--user"), OsStr::new("me")], "NANOQI_TOKEN", "NANOQI_TOKEN"),
+    ] {
+        let (code, said) = nanoqi(words, variable);
+        assert!(
+            code == Some(1) && said.contains(named) && !said.contains("panicked"),
+            "{words:?} {variable}: {code:?} {said}"
+        );
+    }
 }

@@ -141,13 +141,16 @@ impl Endpoint {
 
     /// The endpoints at which whoever listens here can be dialled, on a machine that has these addresses: for `0.0.0.0` and
     /// `[::]`, which is both families, one for each address in the form of its own family, IPv4 first since libqi has IPv6
-    /// switched off; else itself. Addresses of one link are left out: what they mean differs from machine to machine.
+    /// switched off; else itself, an IPv4 address in its own form as well. Addresses of one link are left out: what they mean differs from machine to machine.
     pub fn to_be_dialled(&self, own: &[IpAddr]) -> Vec<Endpoint> {
         let Endpoint::Host { scheme, host, port } = self else { return vec![self.clone()] };
         let address = without_scope(host).parse::<IpAddr>();
         let (four, six) = match address {
             Ok(IpAddr::V6(address)) if address.is_unspecified() => (true, true),
             Ok(address) if address.to_canonical().is_unspecified() => (true, false),
+            Ok(address) if address.to_canonical().is_ipv4() => {
+                return vec![Endpoint::Host { scheme: *scheme, host: address.to_canonical().to_string(), port: *port }];
+            }
             _ => return vec![self.clone()],
         };
         let is_of_link = |address: &IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());

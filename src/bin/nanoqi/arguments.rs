@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -100,22 +100,23 @@ pub struct Arguments {
 
 impl Arguments {
     /// The token on the line, or else in the environment.
-    pub fn token(&self) -> Option<String> {
-        self.token.clone().or_else(|| variable("NANOQI_TOKEN"))
+    pub fn token(&self) -> Result<Option<String>, String> {
+        self.token.clone().map_or_else(|| variable("NANOQI_TOKEN"), |token| Ok(Some(token)))
     }
 }
 
 /// One that is empty counts as none.
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
+fn variable(name: &str) -> Result<Option<String>, String> {
+    let value = std::env::var_os(name).filter(|value| !value.is_empty());
+    value.map(|value| value.into_string().map_err(|_| format!("{name} is not text in UTF-8"))).transpose()
 }
 
 /// Reads the words behind the program's name; an error says what is wrong.
-pub fn parse(words: impl IntoIterator<Item = String>) -> Result<Arguments, String> {
+pub fn parse(words: impl IntoIterator<Item: Into<OsString>>) -> Result<Arguments, String> {
     let mut parser = Parser::from_args(words);
     let mut arguments = Arguments {
         command: Command::Help,
-        url: variable("NANOQI_URL").unwrap_or_else(|| "tcp://127.0.0.1:9559".into()),
+        url: variable("NANOQI_URL")?.unwrap_or_else(|| "tcp://127.0.0.1:9559".into()),
         user: None,
         token: None,
         authorities: None,

@@ -56,7 +56,7 @@ fn connect(arguments: &Arguments) -> Result<Session, Failure> {
         options.dial.config.budget = Budget::new(bytes);
     }
     options.dial.credentials.user.clone_from(&arguments.user);
-    options.dial.credentials.token = arguments.token();
+    options.dial.credentials.token = arguments.token().map_err(usage)?;
     if arguments.certificate.is_some() || arguments.key.is_some() {
         return Err(usage("--cert and --key are for serve; --ca says whom to believe"));
     }

@@ -13,7 +13,7 @@ use crate::outcome::{Failure, Outcome, file, line, usage};
 pub fn serve(url: &str, arguments: &Arguments) -> Outcome {
     let failed = |text: String| Failure { code: 2, text };
     let mut options = Options::default();
-    options = match (arguments.user.clone(), arguments.token()) {
+    options = match (arguments.user.clone(), arguments.token().map_err(usage)?) {
         (None, None) => options,
         (Some(user), Some(token)) => options.authenticator(move |credentials| {
             let known = credentials.user == Some(user.as_bytes()) && credentials.token == Some(token.as_bytes());

@@ -108,6 +108,7 @@ fn where_one_listens_at_all_addresses_each_can_be_dialled_in_the_form_of_its_fam
         ("tcp://[::ffff:0.0.0.0]:7", &["tcp://127.0.0.1:7", "tcp://192.0.2.5:7"]),
         ("tcp://[::]:7", &["tcp://127.0.0.1:7", "tcp://192.0.2.5:7", "tcp://[::1]:7", "tcp://[2001:db8::5]:7"]),
         ("tcp://192.0.2.5:7", &["tcp://192.0.2.5:7"]),
+        ("tcp://[::ffff:192.0.2.5]:7", &["tcp://192.0.2.5:7"]),
         ("tcp://robot:7", &["tcp://robot:7"]),
         ("unix:///x", &["unix:///x"]),
     ] {
