@@ -54,7 +54,7 @@ impl<'p> Exported<'p> {
         for (object, id) in answer.objects.iter().zip(ids) {
             let address = Address { service, object: *id };
             if !peer.export(address, object) {
-                return Err("too many objects on this connection".to_owned());
+                return Err("too many objects on this connection, or no memory for more of them".to_owned());
             }
             granted.addresses.push(address);
         }

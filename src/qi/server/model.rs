@@ -62,6 +62,15 @@ pub struct Address {
 #[derive(Clone)]
 pub struct Object(pub(super) Arc<Core>);
 
+/// An object that a peer was given, and the memory that it takes for that.
+#[derive(Debug)]
+pub(super) struct KeptForPeer {
+    pub object: Object,
+    /// This one pays for the object itself; others, on whatever connection, for an entry in a table.
+    pub pays: bool,
+    pub memory: Charge,
+}
+
 pub(super) struct MethodTypes {
     pub name: Text,
     pub parameters: Signature,
@@ -87,6 +96,8 @@ pub(super) struct Core {
     /// The meta object as the Reply to `metaObject` carries it.
     pub encoded: Bytes,
     pub uid: Uid,
+    /// A connection that it was sent to pays for its memory.
+    pub paid: AtomicBool,
     pub methods: HashMap<u32, MethodTypes>,
     pub signals: HashMap<u32, Signature>,
     pub properties: BTreeMap<u32, PropertyType>,
@@ -329,7 +340,7 @@ pub(super) struct Peer {
     pub authenticated: AtomicBool,
     pub user: Mutex<Option<Text>>,
     pub calls: Mutex<(Calls, usize)>,
-    pub exports: Mutex<HashMap<Address, Object>>,
+    pub exports: Mutex<HashMap<Address, KeptForPeer>>,
     pub listeners: Mutex<Listeners>,
     pub subscriptions: AtomicUsize,
     pub wanted: AtomicUsize,

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use crate::qi::meta::{MetaObject, SIGNATURE};
@@ -97,6 +97,7 @@ impl Object {
             encoded,
             // Objects keep their identity when they are passed on.
             uid: origin.as_ref().and_then(|origin| origin.remote.uid()).unwrap_or_else(new_uid),
+            paid: AtomicBool::new(false),
             methods: methods.collect(),
             signals: signals.collect(),
             properties: properties.collect(),

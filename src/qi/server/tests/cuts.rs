@@ -49,8 +49,8 @@ fn busy(running: &Running) -> Raw {
         subscriptions: before.subscriptions + 1,
         exports: 1,
         events_dropped: 0,
-        // A connection.
-        memory: before.memory + 16 * 1024,
+        // A connection, and its object: in steps.
+        memory: before.memory + 2 * 16 * 1024,
     };
     assert_eq!(running.server.statistics(), expected);
     raw

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::qi::calls::Counts;
-use crate::qi::endpoint::Reason;
+use crate::qi::endpoint::{Budget, Reason};
 use crate::qi::message::{Header, Message, Type};
 use crate::qi::meta::MetaObject;
 use crate::qi::server::Received;
@@ -123,6 +123,63 @@ fn terminate_releases_it() {
     assert_eq!(error(&hello(&setting, &client, address)), "The call request could not be handled.");
     terminate(&client, address);
     client.none();
+}
+
+/// Each object takes memory of the budget until it is released; one that was sent before takes an entry.
+#[test]
+fn objects_that_peers_keep_count_in_the_budget() {
+    let mut setting = setting();
+    setting.world.budget = Budget::new(1 << 20);
+    let clients = [(); 3].map(|()| setting.world.client());
+    let mut kept = [const { Vec::new() }; 3];
+    for (client, kept) in clients.iter().zip(&mut kept) {
+        loop {
+            client.call(MAKE, Bytes::new());
+            setting.world.run();
+            let answer = client.only();
+            if answer.header.ty == Type::Error {
+                assert!(error(&answer).contains("no memory for more of them"), "{answer:?}");
+                break;
+            }
+            kept.push(reference(&result(&answer, "o")));
+            assert!(kept.len() < 200, "objects take no memory");
+        }
+    }
+    let counts = [0, 1, 2].map(|client: usize| kept[client].len());
+    assert!(counts[0] > 10 && counts[0] > counts[1] && counts[2] > 0, "{counts:?}");
+    // What is released makes room, and the end of a connection gives all of it back.
+    terminate(&clients[2], kept[2][0]);
+    clients[2].none();
+    made(&setting, &clients[2]);
+    let used = setting.world.budget.used();
+    clients[0].end();
+    assert!(setting.world.budget.used() < used / 2 + used / 4);
+    made(&setting, &clients[2]);
+    for client in &clients[1..] {
+        client.end();
+    }
+    assert_eq!(setting.world.budget.used(), 0);
+}
+
+#[test]
+fn an_object_that_is_sent_twice_is_paid_for_once() {
+    let same = child();
+    let mut builder = ObjectBuilder::new();
+    let given = same.clone();
+    let get = builder.method("get", "()", "o", move |_| Ok(Answer::from(&given)));
+    let parent = builder.build().unwrap();
+    let mut world = World::new();
+    world.budget = Budget::new(4 << 20);
+    world.router.add_service(SERVICE, &parent);
+    let client = world.client();
+    for _ in 0..2_000 {
+        client.call(get, Bytes::new());
+        world.run();
+        result(&client.only(), "o");
+    }
+    assert_eq!(client.peer.exports(), 2_000);
+    client.end();
+    assert_eq!(world.budget.used(), 0);
 }
 
 #[test]
