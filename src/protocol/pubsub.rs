@@ -75,7 +75,7 @@ impl Protocol for Pub {
     }
 
     fn routes(&self) -> Routes {
-        Routes { send: self.outlet.route(), ..Routes::default() }
+        self.outlet.routes()
     }
 
     fn drops(&self, of: Option<PipeId>) -> Drops {

@@ -223,8 +223,8 @@ pub trait Outlet: Send {
     /// Would a send not block?
     fn is_ready(&self) -> bool;
 
-    /// The pipe of every send, and no other one's, until a pipe comes, goes, fills up or takes messages again.
-    fn route(&self) -> Option<PipeId>;
+    /// Where sends go until a pipe comes, goes, fills up or takes messages again.
+    fn routes(&self) -> Routes;
 
     /// `NN_STAT_CURRENT_SND_PRIORITY`.
     fn priority(&self) -> i32;
@@ -252,13 +252,7 @@ impl LoadBalancer {
         Some(pipe)
     }
 
-    /// The routes of the next message.
-    pub fn routes(&self) -> Routes {
-        let (send, turns) = self.pipes.turn();
-        Routes { send, turns, ..Routes::default() }
-    }
-
-    /// A message went along them: the turn passes on.
+    /// A message went along its routes: the turn passes on.
     pub fn took_turn(&mut self) -> Routes {
         self.pipes.advance();
         self.routes()
@@ -310,8 +304,9 @@ impl Outlet for LoadBalancer {
         self.pipes.is_ready()
     }
 
-    fn route(&self) -> Option<PipeId> {
-        self.pipes.only()
+    fn routes(&self) -> Routes {
+        let (send, turns) = self.pipes.turn();
+        Routes { send, turns, ..Routes::default() }
     }
 
     fn priority(&self) -> i32 {
@@ -533,8 +528,8 @@ impl Outlet for Broadcast {
     }
 
     /// Where somebody misses what is sent, that is counted.
-    fn route(&self) -> Option<PipeId> {
-        self.pipes.only().filter(|_| self.misses.attached == 1)
+    fn routes(&self) -> Routes {
+        Routes { send: self.pipes.only().filter(|_| self.misses.attached == 1), ..Routes::default() }
     }
 
     fn priority(&self) -> i32 {

@@ -141,16 +141,14 @@ impl Endpoint {
 
     /// The endpoints at which whoever listens here can be dialled, on a machine that has these addresses: for `0.0.0.0` and
     /// `[::]`, which is both families, one for each address in the form of its own family, IPv4 first since libqi has IPv6
-    /// switched off; else itself, an IPv4 address in its own form as well. Addresses of one link are left out: what they mean differs from machine to machine.
+    /// switched off; else itself, an IPv4 address in its own form as well. Addresses of one link are left out: what they mean differs
+    /// from machine to machine.
     pub fn to_be_dialled(&self, own: &[IpAddr]) -> Vec<Endpoint> {
         let Endpoint::Host { scheme, host, port } = self else { return vec![self.clone()] };
-        let address = without_scope(host).parse::<IpAddr>();
-        let (four, six) = match address {
-            Ok(IpAddr::V6(address)) if address.is_unspecified() => (true, true),
-            Ok(address) if address.to_canonical().is_unspecified() => (true, false),
-            Ok(address) if address.to_canonical().is_ipv4() => {
-                return vec![Endpoint::Host { scheme: *scheme, host: address.to_canonical().to_string(), port: *port }];
-            }
+        let at = |ip: &IpAddr| Endpoint::Host { scheme: *scheme, host: ip.to_string(), port: *port };
+        let (four, six) = match without_scope(host).parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(address) if address.is_unspecified() => (true, address.is_ipv6()),
+            Ok(address) if address.is_ipv4() => return vec![at(&address)],
             _ => return vec![self.clone()],
         };
         let is_of_link = |address: &IpAddr| matches!(address, IpAddr::V6(address) if address.is_unicast_link_local());
@@ -159,7 +157,7 @@ impl Endpoint {
         // Of one family in the order of the interfaces, which begins with loopback.
         found.sort_by_key(IpAddr::is_ipv6);
         found.dedup();
-        found.iter().map(|ip| Endpoint::Host { scheme: *scheme, host: ip.to_string(), port: *port }).collect()
+        found.iter().map(at).collect()
     }
 
     /// Whom this reaches. A name is [`Other`](Reach::Other) unless it is `localhost`.

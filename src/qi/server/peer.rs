@@ -80,8 +80,8 @@ impl Drop for InsideMethod {
 
 /// What an entry takes.
 const ENTRY: usize = 256;
-/// What an object takes beside its description, and for each byte that this is encoded in: it is kept decoded, too, with types taken apart
-/// and statistics for each method. (One of six methods and one with none were measured.)
+/// What an object is charged beside its description, and for each byte that this is encoded in: it is kept decoded, too, with types taken
+/// apart and statistics for each method. An estimate: 6,200 objects of six methods, charged 20 KiB each, took 28.
 const OBJECT: usize = 4 * 1024;
 const DESCRIPTION: usize = 10;
 
