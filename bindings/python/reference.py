@@ -159,7 +159,7 @@ def members(cls: Any) -> list[str]:
     lines: list[str] = []
     seen: set[str] = set()
     for base in own_bases(cls):
-        for name, member in vars(base).items():
+        for name, member in sorted(vars(base).items(), key=place):
             if name.startswith("_") or name in seen or isinstance(member, Option):
                 continue
             seen.add(name)
@@ -175,6 +175,12 @@ def members(cls: Any) -> list[str]:
                 texts = [f"`{signature(name, base.__name__, name, not static, node)}`" for node in nodes]
                 lines += [f"#### {', '.join(texts)}", "", documentation(thing, f"{cls.__name__}.{name}"), ""]
     return lines
+
+
+def place(member: tuple[str, Any]) -> str:
+    """By which members are sorted: attributes of a native class are in another order in each process, and come last; all else stays as it is."""
+    name, thing = member
+    return name if inspect.isgetsetdescriptor(thing) else ""
 
 
 def own_bases(cls: type) -> list[type]:
