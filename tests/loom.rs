@@ -75,8 +75,8 @@ mod qi {
         pub mod mailbox;
     }
     pub mod workers {
-        mod job_queue;
         pub mod run_queue;
+        pub mod turns;
     }
 }
 

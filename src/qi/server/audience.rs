@@ -7,6 +7,7 @@ use crate::sys::sync::Mutex;
 
 use super::mailbox::Origin;
 use super::model::{Audience, Object, OnSubscribers, Subscription, Task};
+use crate::qi::workers::turns::GONE;
 
 impl Audience {
     pub fn new(code: Box<OnSubscribers>) -> Audience {
@@ -59,8 +60,9 @@ impl Object {
         }
         let due = Due { object: self.clone(), signal };
         let (peer, crew) = (&subscription.peer, &subscription.peer.common.crew);
+        let about = if peer.is_closed() { GONE } else { peer.id() };
         let task = Task::Run { run: Box::new(move || drop(due)), crew: Arc::clone(crew) };
-        if let Ok(true) = self.0.mailbox.push(Origin::Server { about: peer.id() }, task) {
+        if let Ok(true) = self.0.mailbox.push(Origin::Server { about }, task) {
             crew.submit(0, self.clone());
         }
     }

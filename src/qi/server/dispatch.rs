@@ -6,12 +6,12 @@ use crate::qi::actions::{PROPERTY, SET_PROPERTY};
 use crate::qi::calls::{CallError, Received};
 use crate::qi::convert::convert;
 use crate::qi::directory::DIRECTORY_ID;
-use crate::qi::endpoint::budget::Account;
+use crate::qi::endpoint::budget::{Account, QUANTUM};
 use crate::qi::endpoint::contained;
 use crate::qi::message::{Header, Message};
 use crate::qi::payload::read_arguments;
 use crate::qi::signature::{Kind, Signature};
-use crate::qi::value::{Reader, Value};
+use crate::qi::value::{Memory, Reader, Value};
 
 use super::generic;
 use super::model::{
@@ -68,6 +68,22 @@ impl Object {
             contained(|| self.work(task));
         });
         self.0.mailbox.finish()
+    }
+
+    /// A connection has ended. Its calls that wait are not made, for nobody is there for the answer; what it has posted is done, in the turn of
+    /// all that have ended. What that keeps of a connection is not in its account any more, so the first pays for it.
+    pub(super) fn left_by(&self, connection: u64) {
+        let mut kept = None;
+        let stays = |task: &Task| match task {
+            Task::Message { inbound, .. } => inbound.post && *kept.get_or_insert_with(|| inbound.memory.take(QUANTUM)),
+            Task::Run { .. } => true,
+        };
+        let dropped = self.0.mailbox.leave(connection, stays);
+        for task in dropped {
+            if matches!(&task, Task::Message { inbound, .. } if inbound.post) {
+                count(&self.0.counters.dropped_posts);
+            }
+        }
     }
 
     /// The workers who were to run it have stopped. What their server wanted of it is not done any more; what other servers

@@ -72,7 +72,7 @@ impl InboundCall {
         true
     }
 
-    /// The caller does not want it any more.
+    /// The caller does not want it any more, or its connection has ended.
     pub fn cancel(&self) -> Found {
         let (found, notice) = {
             let mut state = self.state.lock();
@@ -91,18 +91,6 @@ impl InboundCall {
             contained(notice);
         }
         found
-    }
-
-    /// The connection has ended: a call that waits is still made, for what it does; one that runs is told.
-    pub fn disconnect(&self) {
-        let notice = {
-            let mut state = self.state.lock();
-            state.canceled = true;
-            state.notice.take()
-        };
-        if let Some(notice) = notice {
-            contained(notice);
-        }
     }
 
     pub fn is_canceled(&self) -> bool {

@@ -21,6 +21,7 @@ use super::model::{Address, Common, InboundCall, Object, Peer, Task};
 use super::object::count;
 use super::peer::give_back_memory;
 use crate::qi::workers::run_queue::Threads;
+use crate::qi::workers::turns::GONE;
 use crate::qi::workers::{Crew, Left, Workers};
 
 /// libqi's text for what is not there, or not yet (qi-messaging.md 17).
@@ -110,8 +111,10 @@ impl Router {
         let Some(alone) = peer.end() else { return };
         let services: Vec<_> = self.services.lock().values().cloned().collect();
         for object in services.iter().chain(&alone) {
+            object.left_by(peer.id());
             object.unsubscribe_all(|subscription| Arc::ptr_eq(&subscription.peer, peer));
         }
+        self.workers.crew().owner_gone(peer.id(), |object| object.0.mailbox.next_owner());
         // It counts until nothing of it is left.
         self.peers.lock().remove(&peer.id());
         self.give_back_later(peer);
@@ -160,12 +163,12 @@ impl Router {
         self.services.lock().get(&id).cloned()
     }
 
-    /// Has an object do something of ours about a connection, when what that has asked of it is done.
-    pub fn run(&self, object: &Object, about: u64, run: impl FnOnce() + Send + 'static) {
+    /// Has an object do something of ours about a connection that has ended, when what that has left for it is done.
+    pub fn run_at_end(&self, object: &Object, run: impl FnOnce() + Send + 'static) {
         let crew = self.workers.crew();
         let task = Task::Run { run: Box::new(run), crew: Arc::clone(crew) };
-        if let Ok(true) = object.0.mailbox.push(Origin::Server { about }, task) {
-            crew.submit(about, object.clone());
+        if let Ok(true) = object.0.mailbox.push(Origin::Server { about: GONE }, task) {
+            crew.submit(GONE, object.clone());
         }
     }
 

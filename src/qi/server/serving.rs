@@ -355,14 +355,14 @@ pub(super) fn directory(router: &Arc<Router>, options: &Options) -> Result<Arc<D
         router.add_service(SERVICE, object);
     }
     options.advertise.iter().for_each(|endpoint| directory.add_endpoint(endpoint));
-    // In turn with what the connection has asked for before: else a late registration would stay for ever.
+    // In turn with what the connection has posted before: else a late registration would stay for ever.
     let (told, runner) = (Arc::downgrade(&directory), Arc::downgrade(router));
     router.on_end(move |connection| {
         let Some((directory, router)) = told.upgrade().zip(runner.upgrade()) else { return };
         if let Some(object) = directory.object().cloned() {
             // Weakly: the task waits in the directory's own mailbox, for ever if the workers have ended.
             let directory = Arc::downgrade(&directory);
-            router.run(&object, connection, move || {
+            router.run_at_end(&object, move || {
                 if let Some(directory) = directory.upgrade() {
                     directory.drop_connection(connection);
                 }

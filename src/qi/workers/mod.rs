@@ -1,9 +1,9 @@
 //! Threads on which code of the program runs, methods of objects and callbacks: few, started when they are wanted, more while some
 //! are held up, joined at the end.
 
-mod job_queue;
 pub mod latency;
 pub mod run_queue;
+pub mod turns;
 
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
@@ -112,6 +112,12 @@ impl<J: Send + 'static> Crew<J> {
             Ok(wanted) => self.provide(wanted),
             Err(job) => self.leave(job, Left::Stopped),
         }
+    }
+
+    /// An owner has gone: says whose its jobs are now, if they are somebody's; else they have a turn together with those of others that have
+    /// gone.
+    pub fn owner_gone(&self, owner: u64, whose: impl Fn(&J) -> Option<u64>) {
+        self.queue.owner_gone(owner, whose);
     }
 
     pub fn is_stopped(&self) -> bool {

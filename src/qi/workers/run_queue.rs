@@ -21,15 +21,13 @@
 //! ```
 //!
 //! If no thread has come back between two ticks, twice as many are started as at the first: a hundred jobs that sleep are begun within 50 ms,
-//! and what is behind them is not held up for half a second. Jobs of different owners take turns ([`JobQueue`]), so somebody
+//! and what is behind them is not held up for half a second. Jobs of different owners take turns ([`Turns`]), so somebody
 //! else's is not behind all of them.
 //!
 //! If all there can be are inside jobs, and none has come for another for [`PATIENCE`] ticks, those that wait are given back. A thread
 //! that finds nothing to do ends if enough are there without it.
 
-use std::collections::VecDeque;
-
-use super::job_queue::JobQueue;
+use super::turns::{GONE, Origin, Turns};
 use crate::sys::sync::{Condvar, Mutex};
 
 /// Whom the caller must tell, or start.
@@ -69,7 +67,7 @@ pub struct Ticked<J> {
     /// Threads to be started, which are counted already.
     pub start: usize,
     /// Jobs that nobody will come for: all threads are inside others.
-    pub stuck: VecDeque<J>,
+    pub stuck: Vec<J>,
     /// It is to be called when some time has passed once more.
     pub again: bool,
 }
@@ -86,7 +84,7 @@ enum Post {
 }
 
 struct RunQueueState<J> {
-    jobs: JobQueue<J>,
+    jobs: Turns<J>,
     /// Workers that wait for a job, the polling worker among them.
     idle: usize,
     post: Post,
@@ -111,6 +109,10 @@ pub struct RunQueue<J> {
     state: Mutex<RunQueueState<J>>,
     work: Condvar,
     threads: Threads,
+}
+
+fn of(owner: u64) -> Origin {
+    Origin::Connection { id: owner, bytes: 0 }
 }
 
 impl<J> RunQueueState<J> {
@@ -146,7 +148,7 @@ impl<J> RunQueueState<J> {
 impl<J> RunQueue<J> {
     pub fn new(threads: Threads) -> RunQueue<J> {
         let state = RunQueueState {
-            jobs: JobQueue::default(),
+            jobs: Turns::default(),
             idle: 0,
             post: Post::Unused,
             threads: 0,
@@ -169,7 +171,7 @@ impl<J> RunQueue<J> {
         if state.stopping {
             return Err(job);
         }
-        state.jobs.push(owner, job);
+        state.jobs.push(of(owner), job);
         if state.jobs.len() > state.idle {
             return Ok(self.another(&mut state));
         }
@@ -189,8 +191,17 @@ impl<J> RunQueue<J> {
         if state.stopping {
             return Err(job);
         }
-        state.jobs.push(owner, job);
+        state.jobs.push(of(owner), job);
         Ok(())
+    }
+
+    /// An owner has gone: says whose its jobs are now, if they are somebody's; else they are [`GONE`]'s.
+    pub fn owner_gone(&self, owner: u64, whose: impl Fn(&J) -> Option<u64>) {
+        let mut state = self.state.lock();
+        for (_, job) in state.jobs.take_all_of(owner) {
+            let heir = whose(&job).unwrap_or(GONE);
+            state.jobs.push(of(heir), job);
+        }
     }
 
     /// The next job; waits for it. `None`: the queue has stopped, and so must the thread. `poll` waits as the polling worker
@@ -232,7 +243,7 @@ impl<J> RunQueue<J> {
         state.tick += 1;
         state.held = state.seen;
         state.seen = state.working;
-        let mut ticked = Ticked { start: 0, stuck: VecDeque::new(), again: false };
+        let mut ticked = Ticked { start: 0, stuck: Vec::new(), again: false };
         if state.jobs.is_empty() || state.stopping {
             state.ticking = false;
             return ticked;
@@ -306,7 +317,7 @@ impl<J> RunQueue<J> {
     }
 
     /// Ends all threads when they are done with their jobs; gives the jobs that nobody will do. The caller tells the polling worker.
-    pub fn stop(&self) -> VecDeque<J> {
+    pub fn stop(&self) -> Vec<J> {
         let mut state = self.state.lock();
         state.stopping = true;
         let jobs = state.jobs.take();

@@ -27,7 +27,7 @@ fn setting(layout: ServiceInfoLayout) -> Setting {
     world.router.on_end(move |connection| {
         let (directory, router) = (told.upgrade().unwrap(), runner.upgrade().unwrap());
         let object = directory.object().unwrap().clone();
-        router.run(&object, connection, move || directory.drop_connection(connection));
+        router.run_at_end(&object, move || directory.drop_connection(connection));
     });
     Setting { world, directory }
 }
@@ -145,8 +145,9 @@ fn a_registration_that_waits_when_its_connection_ends_does_not_stay() {
     let (one, other) = (setting.world.client(), setting.world.client());
     watch(&other);
     let payload = args(&format!("({SERVICE_INFO_TEXT})"), vec![info("One").to_value(ServiceInfoLayout::Seven)]);
-    one.call_at((DIRECTORY, 1, 102), payload);
-    one.call_at((DIRECTORY, 1, 104), args("(I)", vec![2u32.into()]));
+    // What is posted is done, and undone after that.
+    one.message(Message::post(1, DIRECTORY, 1, 102, payload));
+    one.message(Message::post(2, DIRECTORY, 1, 104, args("(I)", vec![2u32.into()])));
     one.end();
     setting.world.run();
     let events: Vec<_> = other.take().iter().map(event).collect();

@@ -47,9 +47,14 @@ pub struct State {
     pub authenticated: Option<Capabilities>,
 }
 
+/// Connections count on over all servers of the process.
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
 /// A connection that remembers what was sent.
 pub struct Fake {
     id: u64,
+    /// Of its world's.
+    number: u64,
     next: AtomicU32,
     pub state: Mutex<State>,
     requester: OnceLock<Arc<Requester>>,
@@ -98,11 +103,11 @@ impl Connection for Fake {
     }
 
     fn remote(&self) -> String {
-        format!("tcp://10.0.0.{}:5000", self.id)
+        format!("tcp://10.0.0.{}:5000", self.number)
     }
 
     fn local(&self) -> Option<String> {
-        Some(format!("tcp://10.0.1.{}:9559", self.id))
+        Some(format!("tcp://10.0.1.{}:9559", self.number))
     }
 
     fn requester(&self) -> Arc<Requester> {
@@ -262,7 +267,7 @@ impl World {
 
     /// A connection that has said nothing yet.
     pub fn stranger(&self) -> Client {
-        let id = self.connections.fetch_add(1, Ordering::Relaxed);
+        let (id, number) = (NEXT.fetch_add(1, Ordering::Relaxed), self.connections.fetch_add(1, Ordering::Relaxed));
         let state = State {
             sent: Vec::new(),
             room: usize::MAX,
@@ -273,7 +278,7 @@ impl World {
         };
         let (next, state) = (AtomicU32::new(500), Mutex::new(state));
         let (requester, account) = (OnceLock::new(), self.budget.account());
-        let fake = Arc::new_cyclic(|me| Fake { id, next, state, requester, account, me: Weak::clone(me) });
+        let fake = Arc::new_cyclic(|me| Fake { id, number, next, state, requester, account, me: Weak::clone(me) });
         let peer = self.router.connected(Arc::clone(&fake) as _, Role::Accepted);
         Client { fake, peer, router: Arc::clone(&self.router), next: AtomicU32::new(1000) }
     }

@@ -2,6 +2,7 @@
 
 use crate::qi::server::mailbox::{Limits, Mailbox, Origin};
 use crate::qi::workers::run_queue::{PATIENCE, Place, RunQueue, Threads, Wanted};
+use crate::qi::workers::turns::GONE;
 
 fn from(id: u64, bytes: usize) -> Origin {
     Origin::Connection { id, bytes }
@@ -146,6 +147,22 @@ fn who_is_left_has_the_object_run_by_whose_the_next_task_is() {
     assert_eq!((mailbox.take(), mailbox.finish()), (Some(20), Some(0)));
     assert_eq!(mailbox.abandon(|_| true, whose), (vec![21, 12], None));
     assert_eq!(mailbox.push(from(1, 50), 13), Ok(true), "idle");
+}
+
+#[test]
+fn what_a_connection_leaves_keeps_its_order_behind_what_others_have_left() {
+    let mailbox = Mailbox::new(Limits::default(), 1);
+    let about = |about| Origin::Server { about };
+    for (origin, task) in [(from(1, 9), 10), (about(1), 11), (from(1, 9), 12), (from(2, 9), 20), (from(3, 9), 30)] {
+        assert!(mailbox.push(origin, task).is_ok());
+    }
+    assert!(mailbox.leave(2, |_| true).is_empty());
+    assert_eq!(mailbox.leave(1, |task| *task != 12), [12]);
+    assert!(mailbox.leave(9, |_| unreachable!()).is_empty());
+    assert!(mailbox.push(about(GONE), 13).is_ok());
+    assert!(mailbox.push(from(3, 9), 31).is_ok());
+    let taken: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
+    assert_eq!(taken, [30, 20, 10, 11, 13, 31]);
 }
 
 #[test]

@@ -3,6 +3,7 @@ mod calls;
 mod cancel;
 mod cuts;
 mod directory;
+mod ended;
 mod forward;
 mod generic;
 mod harness;

@@ -353,9 +353,9 @@ fn what_nobody_will_do_keeps_no_object() {
         crate::qi::value::Value::Object(object) => (object.service, object.object, 100),
         other => panic!("{other:?}"),
     };
-    client.call_at(there, Bytes::new());
+    client.message(Message::post(7, there.0, there.1, there.2, Bytes::new()));
     client.end();
-    assert!(gone.upgrade().is_some(), "a call waits");
+    assert!(gone.upgrade().is_some(), "a post waits");
     world.router.stop();
     assert!(gone.upgrade().is_none());
 }

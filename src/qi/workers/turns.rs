@@ -1,0 +1,285 @@
+//! What waits for something that all connections use, in turns of whose it is: the tasks of an object, the objects that are to be run. So one
+//! with two thousand waiting does not keep another waiting for them.
+//!
+//! Each has the number of the **round** in which it is done: the one after the present one, or after that of its owner's last one; and one
+//! later for each 64 KiB of it, so that a large one lets many small ones of others go first (self-clocked fair queueing). The queue is in the
+//! order of the rounds, so in that of arrival for each owner.
+//!
+//! # Those who have gone
+//!
+//! What a connection leaves behind is handed over to one owner for all that have gone ([`GONE`]), which has a turn as others have. Else
+//! who connects again and again would have a turn each time.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// Owns what connections have left behind that have ended. The server's own is owner 0, connections have other numbers.
+pub const GONE: u64 = u64::MAX;
+
+/// Bytes that are worth another turn.
+const TURN: usize = 64 * 1024;
+
+/// More room than this is given back when nothing waits.
+const ROOM: usize = 1024;
+
+/// Whose something is. What the server has to do itself is not counted, and comes after what the connection has asked for that it is
+/// about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    Server { about: u64 },
+    Connection { id: u64, bytes: usize },
+}
+
+impl Origin {
+    fn owner(self) -> u64 {
+        match self {
+            Origin::Server { about } => about,
+            Origin::Connection { id, .. } => id,
+        }
+    }
+}
+
+/// How much waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    pub tasks: usize,
+    pub bytes: usize,
+}
+
+impl Load {
+    /// With one more.
+    pub fn with(self, bytes: usize) -> Load {
+        Load { tasks: self.tasks + 1, bytes: self.bytes.saturating_add(bytes) }
+    }
+
+    fn without(self, bytes: usize) -> Load {
+        Load { tasks: self.tasks - 1, bytes: self.bytes - bytes }
+    }
+}
+
+/// What one owner has waiting.
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    load: Load,
+    /// The round of its last one.
+    last: u64,
+}
+
+struct InTurn<T> {
+    round: u64,
+    origin: Origin,
+    item: T,
+}
+
+/// Owners' numbers are ours, counted up: nobody chooses them, so they need no hash that withstands that.
+#[derive(Default)]
+struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+/// See the head of this file.
+pub struct Turns<T> {
+    /// In the order of their rounds.
+    queue: VecDeque<InTurn<T>>,
+    /// The present one.
+    round: u64,
+    whole: Load,
+    /// Of those who have something waiting.
+    shares: HashMap<u64, Share, BuildHasherDefault<NumberHasher>>,
+}
+
+impl<T> Default for Turns<T> {
+    fn default() -> Turns<T> {
+        Turns { queue: VecDeque::new(), round: 0, whole: Load::default(), shares: HashMap::default() }
+    }
+}
+
+impl<T> Turns<T> {
+    pub fn push(&mut self, origin: Origin, item: T) {
+        let now = self.round;
+        let round = match origin {
+            Origin::Server { about } => self.shares.get(&about).map_or(now + 1, |share| share.last.max(now)),
+            Origin::Connection { id, bytes } => {
+                self.whole = self.whole.with(bytes);
+                let share = self.shares.entry(id).or_default();
+                share.load = share.load.with(bytes);
+                share.last = now.max(share.last) + 1 + (bytes / TURN) as u64;
+                share.last
+            }
+        };
+        let entry = InTurn { round, origin, item };
+        if self.queue.back().is_none_or(|last| last.round <= round) {
+            return self.queue.push_back(entry);
+        }
+        let at = self.queue.partition_point(|other| other.round <= round);
+        self.queue.insert(at, entry);
+    }
+
+    /// The next one.
+    pub fn pop(&mut self) -> Option<T> {
+        let InTurn { round, origin, item } = self.queue.pop_front()?;
+        // Not up to that of a large one: what others bring meanwhile comes before all large ones.
+        self.round += u64::from(round > self.round);
+        self.left(origin);
+        if self.queue.is_empty() && self.queue.capacity() > ROOM {
+            self.queue = VecDeque::new();
+        }
+        Some(item)
+    }
+
+    /// The next one, and whose it is.
+    pub fn first(&self) -> Option<(u64, &T)> {
+        self.queue.front().map(|first| (first.origin.owner(), &first.item))
+    }
+
+    /// All that is counted.
+    pub fn whole(&self) -> Load {
+        self.whole
+    }
+
+    /// What is counted of one owner's.
+    pub fn load_of(&self, owner: u64) -> Load {
+        self.shares.get(&owner).map(|share| share.load).unwrap_or_default()
+    }
+
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Takes out the first one that `is_it`.
+    pub fn remove(&mut self, is_it: impl Fn(&T) -> bool) -> Option<T> {
+        let at = self.queue.iter().position(|entry| is_it(&entry.item))?;
+        let InTurn { origin, item, .. } = self.queue.remove(at)?;
+        self.left(origin);
+        Some(item)
+    }
+
+    /// Takes out all that are `wanted`, in their order.
+    pub fn extract(&mut self, wanted: impl Fn(&T) -> bool) -> Vec<T> {
+        self.extract_entries(|entry| wanted(&entry.item)).into_iter().map(|(_, item)| item).collect()
+    }
+
+    /// Takes out all that is somebody's, in its order.
+    pub fn take_all_of(&mut self, owner: u64) -> Vec<(Origin, T)> {
+        // Nearly always, when a connection ends.
+        if !self.shares.contains_key(&owner) {
+            return Vec::new();
+        }
+        self.extract_entries(|entry| entry.origin.owner() == owner)
+    }
+
+    /// All of them.
+    pub fn take(&mut self) -> Vec<T> {
+        std::mem::take(self).queue.into_iter().map(|entry| entry.item).collect()
+    }
+
+    fn extract_entries(&mut self, wanted: impl Fn(&InTurn<T>) -> bool) -> Vec<(Origin, T)> {
+        let all = std::mem::take(&mut self.queue).into_iter();
+        let (taken, kept): (VecDeque<_>, _) = all.partition(wanted);
+        self.queue = kept;
+        taken.iter().for_each(|entry| self.left(entry.origin));
+        taken.into_iter().map(|entry| (entry.origin, entry.item)).collect()
+    }
+
+    fn left(&mut self, origin: Origin) {
+        let Origin::Connection { id, bytes } = origin else { return };
+        self.whole = self.whole.without(bytes);
+        if let Some(share) = self.shares.get_mut(&id) {
+            share.load = share.load.without(bytes);
+            if share.load.tasks == 0 {
+                self.shares.remove(&id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(id: u64) -> Origin {
+        Origin::Connection { id, bytes: 0 }
+    }
+
+    fn all(turns: &mut Turns<i32>) -> Vec<i32> {
+        std::iter::from_fn(|| turns.pop()).collect()
+    }
+
+    #[test]
+    fn owners_take_turns_and_each_keeps_its_order() {
+        let mut turns = Turns::default();
+        for item in 0..100 {
+            turns.push(of(1), item);
+        }
+        turns.push(of(2), 1000);
+        turns.push(of(2), 1001);
+        turns.push(of(3), 2000);
+        let items = all(&mut turns);
+        assert_eq!(items[..6], [0, 1000, 2000, 1, 1001, 2]);
+        assert!(items.iter().filter(|item| **item < 100).is_sorted() && items.len() == 103);
+        // Who has waited for nothing owes nothing.
+        for owner in [1, 2, 1] {
+            turns.push(of(owner), owner as i32);
+        }
+        assert_eq!(all(&mut turns), [1, 2, 1]);
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_those_who_wait_for_nothing() {
+        let mut turns = Turns::default();
+        for owner in 0..10_000 {
+            turns.push(of(owner), 0);
+        }
+        assert_eq!((turns.whole().tasks, turns.shares.len()), (10_000, 10_000));
+        all(&mut turns);
+        assert!(turns.is_empty() && turns.shares.is_empty() && turns.queue.capacity() <= ROOM);
+        assert_eq!((turns.whole(), turns.take()), (Load::default(), vec![]));
+    }
+
+    #[test]
+    fn what_is_taken_out_counts_no_more() {
+        let mut turns = Turns::default();
+        turns.push(Origin::Connection { id: 1, bytes: 10 }, 1);
+        turns.push(Origin::Connection { id: 2, bytes: 20 }, 2);
+        turns.push(Origin::Server { about: 1 }, 3);
+        turns.push(Origin::Connection { id: 1, bytes: 30 }, 4);
+        assert_eq!(turns.load_of(1), Load { tasks: 2, bytes: 40 });
+        let taken = turns.take_all_of(1);
+        let origins: Vec<_> = taken.iter().map(|(origin, item)| (origin.owner(), *item)).collect();
+        assert_eq!(origins, [(1, 1), (1, 3), (1, 4)]);
+        assert_eq!((turns.load_of(1), turns.whole()), (Load::default(), Load { tasks: 1, bytes: 20 }));
+        assert_eq!(turns.take_all_of(1), []);
+        assert_eq!(turns.extract(|item| *item == 2), [2]);
+        assert!(turns.is_empty());
+    }
+
+    #[test]
+    fn numbers_that_follow_each_other_do_not_meet() {
+        let hash = |number: u64| {
+            let mut hasher = NumberHasher::default();
+            hasher.write_u64(number);
+            hasher.finish()
+        };
+        // What the table looks at: the lowest bits for the place, the highest seven for the tag.
+        let places: std::collections::HashSet<_> =
+            (0..1024).map(|number| (hash(number) & 1023, hash(number) >> 57)).collect();
+        assert!(places.len() > 1000, "{}", places.len());
+    }
+}
