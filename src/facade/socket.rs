@@ -56,9 +56,9 @@ impl EngineSocket {
     }
 
     /// Where its state is, for who wants to send and receive without holding the socket; `None` if that is of no use, since what is sent
-    /// depends on what was received, or the other way round.
+    /// depends on what was received, or the other way round. (A SUB has contexts, but nothing that it sends.)
     pub fn place(&self) -> Option<&Arc<StatePlace>> {
-        (self.kind.contexts.is_none()).then(|| self.state.place())
+        (self.kind.contexts.is_none() || !self.kind.can_send).then(|| self.state.place())
     }
 
     /// Gives up the request or the survey that was sent last, or the request that was received last, as if it had not been.

@@ -21,9 +21,11 @@ use super::timers::Timers;
 use super::turn::{LONGEST, Sleep};
 use super::{Reactor, Request, time_left};
 
-/// How long the I/O thread stays out of the poll after a caller has polled; while they come again and again, up to the second.
+/// How long the I/O thread stays out of the poll after a caller has polled; while they come again and again, up to the second, and while
+/// one is polling, up to the third.
 const LEASE: Duration = Duration::from_millis(1);
 const LONG_LEASE: Duration = Duration::from_millis(4);
+const LONGEST_LEASE: Duration = Duration::from_millis(16);
 
 impl AtExit for Reactor {
     fn process_ends(&self) {
@@ -110,14 +112,14 @@ impl Reactor {
                 self.look(Busy::Defer, Leadership::hand_back);
                 continue;
             }
-            match self.leadership.io_turn() {
+            match self.leadership.io_turn(lease == LONGEST_LEASE) {
                 IoTurn::Poll(tenure) => {
                     lease = LEASE;
                     self.serve_poll(tenure);
                 }
-                IoTurn::Nap => {
+                IoTurn::Nap { held } => {
                     self.nap(lease);
-                    lease = (lease * 2).min(LONG_LEASE);
+                    lease = (lease * 4).min(if held { LONGEST_LEASE } else { LONG_LEASE });
                 }
                 IoTurn::Watch => {
                     lease = LEASE;

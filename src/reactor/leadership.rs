@@ -9,7 +9,8 @@
 //! 2. A caller that leaves hands on: to the first queued caller, or else to the I/O thread if that watches.
 //!    A caller that was woken to poll but has no need to any more hands on too.
 //! 3. The I/O thread polls unless a caller does or recently did. After callers polled it naps for one
-//!    lease at a time; if none came back during a whole nap it polls again. If one has been polling during all of it,
+//!    lease at a time; if none came back during a whole nap it polls again. If one has been polling during all of it, the next
+//!    nap is longer, and after the longest one
 //!    it watches, asleep, until that one leaves, so an endless wait costs nothing.
 //!    Hence nobody polls for two leases at the most, without a clock read by any caller.
 //! 4. When callers queue up while the I/O thread polls, it gives the lead to the first of them, unless a socket
@@ -82,8 +83,8 @@ pub enum Wake<W> {
 pub enum IoTurn {
     /// It holds the lead: poll.
     Poll(Tenure),
-    /// Sleep for one lease, then ask again.
-    Nap,
+    /// Sleep for one lease, then ask again. Somebody else polls now, or has polled.
+    Nap { held: bool },
     /// Sleep until woken, or until the holder is held up.
     Watch,
 }
@@ -151,16 +152,18 @@ impl<W: Clone + PartialEq> Leadership<W> {
         if state.holder.is_some() { Wake::Nobody } else { state.hand_on() }
     }
 
-    /// The I/O thread asks what to do. It does not hold the lead.
-    pub fn io_turn(&self) -> IoTurn {
+    /// The I/O thread asks what to do. It does not hold the lead. `rested`: its last nap was the longest there is. Before, it does not
+    /// watch: who is watched wakes the watcher with each turn.
+    pub fn io_turn(&self, rested: bool) -> IoTurn {
         let mut state = self.state.lock();
         let callers_came = state.turns != state.turns_seen;
         state.turns_seen = state.turns;
         state.io_watches = false;
-        if state.keeps_polling == 0 && callers_came {
-            return IoTurn::Nap;
+        let held = state.holder.is_some();
+        if state.keeps_polling == 0 && (callers_came || (held && !rested)) {
+            return IoTurn::Nap { held };
         }
-        if state.holder.is_some() {
+        if held {
             state.io_watches = true;
             return IoTurn::Watch;
         }

@@ -312,9 +312,9 @@ impl Model {
     /// `Reactor::serve`.
     fn serve(&self) {
         while !self.is_stopping() {
-            match self.leadership.io_turn() {
+            match self.leadership.io_turn(true) {
                 IoTurn::Poll(tenure) => self.serve_poll(tenure),
-                IoTurn::Nap => {}
+                IoTurn::Nap { .. } => {}
                 IoTurn::Watch => {
                     if let Some(tenure) = self.watch_holder() {
                         self.serve_poll(tenure);

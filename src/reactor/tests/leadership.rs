@@ -15,8 +15,8 @@ fn the_io_thread_naps_after_a_caller_and_polls_when_none_came_back() {
     let leadership = Leadership::new(0);
     let tenure = leadership.acquire(&1).unwrap();
     assert_eq!(leadership.release(tenure), Wake::Nobody);
-    assert_eq!(leadership.io_turn(), IoTurn::Nap);
-    assert!(matches!(leadership.io_turn(), IoTurn::Poll(_)));
+    assert_eq!(leadership.io_turn(true), IoTurn::Nap { held: false });
+    assert!(matches!(leadership.io_turn(true), IoTurn::Poll(_)));
 }
 
 /// Callers that come and go need not wake it each time; one that stays is watched.
@@ -27,12 +27,13 @@ fn the_io_thread_naps_while_callers_come_and_watches_when_one_stays() {
         let tenure = leadership.acquire(&1).unwrap();
         assert_eq!(leadership.release(tenure), Wake::Nobody);
         let tenure = leadership.acquire(&1).unwrap();
-        assert_eq!(leadership.io_turn(), IoTurn::Nap);
+        assert_eq!(leadership.io_turn(true), IoTurn::Nap { held: true });
         assert_eq!(leadership.release(tenure), Wake::Nobody);
     }
     let tenure = leadership.acquire(&1).unwrap();
-    assert_eq!(leadership.io_turn(), IoTurn::Nap);
-    assert_eq!(leadership.io_turn(), IoTurn::Watch);
+    assert_eq!(leadership.io_turn(true), IoTurn::Nap { held: true });
+    assert_eq!(leadership.io_turn(false), IoTurn::Nap { held: true }, "no sooner than after the longest nap");
+    assert_eq!(leadership.io_turn(true), IoTurn::Watch);
     assert_eq!(leadership.release(tenure), Wake::Io);
 }
 
@@ -40,7 +41,7 @@ fn the_io_thread_naps_while_callers_come_and_watches_when_one_stays() {
 fn an_io_thread_that_watches_is_woken_by_the_caller_it_watches() {
     let leadership = Leadership::new(0);
     let tenure = leadership.acquire(&1).unwrap();
-    assert_eq!(leadership.io_turn(), IoTurn::Watch);
+    assert_eq!(leadership.io_turn(true), IoTurn::Watch);
     assert_eq!(leadership.release(tenure), Wake::Io);
 }
 
@@ -49,7 +50,7 @@ fn an_unused_turn_goes_to_the_io_thread_that_watches() {
     let leadership = Leadership::new(0);
     let tenure = leadership.acquire(&1).unwrap();
     assert_eq!(leadership.acquire(&2), None);
-    assert_eq!(leadership.io_turn(), IoTurn::Watch);
+    assert_eq!(leadership.io_turn(true), IoTurn::Watch);
     assert_eq!(leadership.release(tenure), Wake::Caller(2));
     assert_eq!(leadership.leave(&2), Wake::Io);
 }
@@ -57,12 +58,12 @@ fn an_unused_turn_goes_to_the_io_thread_that_watches() {
 #[test]
 fn the_io_thread_yields_to_queued_callers_unless_a_socket_is_attended() {
     let leadership = Leadership::new(0);
-    assert!(matches!(leadership.io_turn(), IoTurn::Poll(_)));
+    assert!(matches!(leadership.io_turn(true), IoTurn::Poll(_)));
     assert_eq!(leadership.io_yield(), None);
     assert_eq!(leadership.acquire(&1), None);
     leadership.keep_polling(true);
     assert_eq!(leadership.io_yield(), None);
     leadership.keep_polling(false);
     assert_eq!(leadership.io_yield(), Some(Wake::Caller(1)));
-    assert_eq!(leadership.io_turn(), IoTurn::Nap);
+    assert_eq!(leadership.io_turn(true), IoTurn::Nap { held: false });
 }
