@@ -5,11 +5,12 @@
 //!                     └──unregister, or its owner is gone──▶ gone, and nobody hears of it
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::address::Endpoint;
 use super::meta::ServiceInfo;
+use super::share::is_fair;
 use super::value::Text;
 
 /// The directory's own id.
@@ -18,9 +19,15 @@ pub const DIRECTORY_ID: u32 = 1;
 const MAX_SERVICES: usize = 1024;
 /// Bytes of text in one record, at most.
 const MAX_RECORD: usize = 64 * 1024;
+/// Bytes of all records: a list of all of them is to fit an answer, and nobody is to wait for it. Connections have shares of them
+/// ([`share`](super::share)).
+const MAX_RECORDS: usize = 8 * 1024 * 1024;
+/// What a record counts beside its text, and each text.
+const RECORD: usize = 512;
+const TEXT: usize = 64;
 
 /// Who has registered a service, and alone may change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
     /// This process: the service is here.
     Local,
@@ -52,7 +59,7 @@ pub enum DirectoryError {
     Taken(Text),
     /// libqi's clients refuse a whole list of services for one bad endpoint.
     BadEndpoint(Text),
-    /// The record is too large, or its owner has too many services.
+    /// The record is too large, or its owner has as many services, or as large ones, as it may.
     TooMuch,
 }
 
@@ -81,10 +88,21 @@ struct ServiceEntry {
     ready: bool,
 }
 
+/// What somebody has registered.
+#[derive(Clone, Copy, Debug, Default)]
+struct Registered {
+    services: usize,
+    bytes: usize,
+}
+
 /// The tables. The directory is its own first service, and nobody's to remove.
 #[derive(Clone, Debug)]
 pub struct Directory {
     services: BTreeMap<u32, ServiceEntry>,
+    names: HashMap<Text, u32>,
+    owners: HashMap<Owner, Registered>,
+    /// Of all owners.
+    bytes: usize,
     next: u32,
 }
 
@@ -92,21 +110,29 @@ impl Directory {
     /// `own` describes the directory itself; its id is [`DIRECTORY_ID`] whatever it says.
     pub fn new(own: ServiceInfo) -> Directory {
         let info = ServiceInfo { service_id: DIRECTORY_ID, ..own };
-        let entry = ServiceEntry { info, owner: Owner::Local, ready: true };
-        Directory { services: BTreeMap::from([(DIRECTORY_ID, entry)]), next: DIRECTORY_ID + 1 }
+        let mut directory = Directory {
+            services: BTreeMap::new(),
+            names: HashMap::new(),
+            owners: HashMap::new(),
+            bytes: 0,
+            next: DIRECTORY_ID + 1,
+        };
+        directory.insert(DIRECTORY_ID, ServiceEntry { info, owner: Owner::Local, ready: true });
+        directory
     }
 
-    /// Takes a name; gives the new service's id, which is never given again. Whatever id the record has is ignored.
-    pub fn register(&mut self, owner: Owner, info: &ServiceInfo) -> Result<u32> {
+    /// Takes a name; gives the new service's id, which is never given again. Whatever id the record has is ignored. `room` says whether
+    /// there is memory for the owner's records, of so many bytes in all.
+    pub fn register(&mut self, owner: Owner, info: &ServiceInfo, room: impl FnOnce(usize) -> bool) -> Result<u32> {
         let info = checked(info)?;
-        if self.services.values().any(|entry| entry.info.name == info.name) {
+        if self.names.contains_key(&info.name) {
             return Err(DirectoryError::Taken(info.name));
         }
-        let owned = self.services.values().filter(|entry| entry.owner == owner).count();
-        let id = self.next;
-        self.next = id.checked_add(1).filter(|_| owned < MAX_SERVICES).ok_or(DirectoryError::TooMuch)?;
+        let next = self.next.checked_add(1).ok_or(DirectoryError::TooMuch)?;
+        self.find_room(owner, 1, 0, size(&info), room)?;
+        let id = std::mem::replace(&mut self.next, next);
         let info = ServiceInfo { service_id: id, ..info };
-        self.services.insert(id, ServiceEntry { info, owner, ready: false });
+        self.insert(id, ServiceEntry { info, owner, ready: false });
         Ok(id)
     }
 
@@ -127,28 +153,41 @@ impl Directory {
     }
 
     /// Replaces the record of a service, but not its name and id; and the endpoints of all services of the same session,
-    /// as far as they belong to the same owner.
-    pub fn update(&mut self, owner: Owner, info: &ServiceInfo) -> Result<()> {
+    /// as far as they belong to the same owner. `room` as for [`Directory::register`].
+    pub fn update(&mut self, owner: Owner, info: &ServiceInfo, room: impl FnOnce(usize) -> bool) -> Result<()> {
         let info = checked(info)?;
-        let entry = self.owned(owner, info.service_id)?;
-        entry.info = ServiceInfo { name: entry.info.name.clone(), ..info.clone() };
-        let same = |entry: &&mut ServiceEntry| entry.owner == owner && entry.info.session_id == info.session_id;
-        for entry in self.services.values_mut().filter(same) {
-            entry.info.endpoints.clone_from(&info.endpoints);
+        let id = info.service_id;
+        let own = ServiceInfo { name: self.owned(owner, id)?.info.name.clone(), ..info.clone() };
+        let same = |entry: &ServiceEntry| entry.owner == owner && entry.info.session_id == info.session_id;
+        let updated = |(at, entry): (&u32, &ServiceEntry)| match *at == id {
+            true => Some((*at, own.clone())),
+            false => same(entry).then(|| (*at, ServiceInfo { endpoints: info.endpoints.clone(), ..entry.info.clone() })),
+        };
+        let updates: Vec<_> = self.services.iter().filter_map(updated).collect();
+        let before = updates.iter().filter_map(|(at, _)| self.services.get(at)).map(|entry| size(&entry.info)).sum();
+        self.find_room(owner, 0, before, updates.iter().map(|(_, info)| size(info)).sum(), room)?;
+        for (at, info) in updates {
+            if let Some(entry) = self.take(at) {
+                self.insert(at, ServiceEntry { info, ..entry });
+            }
         }
         Ok(())
     }
 
     /// The connection is gone, and all that it has registered.
     pub fn drop_connection(&mut self, connection: u64) -> Vec<Change> {
-        let owned = |(id, entry): (&u32, &ServiceEntry)| (entry.owner == Owner::Connection(connection)).then_some(*id);
+        let owner = Owner::Connection(connection);
+        if !self.owners.contains_key(&owner) {
+            return Vec::new();
+        }
+        let owned = |(id, entry): (&u32, &ServiceEntry)| (entry.owner == owner).then_some(*id);
         let ids: Vec<_> = self.services.iter().filter_map(owned).collect();
         ids.into_iter().filter_map(|id| self.remove(id)).collect()
     }
 
     /// A service that is ready, and who has it.
     pub fn service(&self, name: &Text) -> Result<(&ServiceInfo, Owner)> {
-        let found = self.services.values().find(|entry| entry.ready && entry.info.name == *name);
+        let found = self.names.get(name).and_then(|id| self.services.get(id)).filter(|entry| entry.ready);
         found.map(|entry| (&entry.info, entry.owner)).ok_or_else(|| DirectoryError::NoName(name.detached()))
     }
 
@@ -166,16 +205,71 @@ impl Directory {
     }
 
     fn remove(&mut self, id: u32) -> Option<Change> {
-        let entry = self.services.remove(&id)?;
+        let entry = self.take(id)?;
         entry.ready.then_some(Change::Removed(id, entry.info.name))
     }
+
+    /// Bytes that somebody's records count.
+    pub fn bytes_of(&self, owner: Owner) -> usize {
+        self.owners.get(&owner).map_or(0, |registered| registered.bytes)
+    }
+
+    /// Whether somebody may have so many more services, and instead of records of `old` bytes some of `new`. What this process has
+    /// registered needs nobody's leave.
+    fn find_room(
+        &self,
+        owner: Owner,
+        services: usize,
+        old: usize,
+        new: usize,
+        room: impl FnOnce(usize) -> bool,
+    ) -> Result<()> {
+        let registered = self.owners.get(&owner).copied().unwrap_or_default();
+        let bytes = (registered.bytes - old).saturating_add(new);
+        let is_allowed = registered.services + services <= MAX_SERVICES
+            && (owner == Owner::Local || is_fair(bytes, (self.bytes - old).saturating_add(new), MAX_RECORDS, MAX_RECORD))
+            && room(bytes);
+        if is_allowed { Ok(()) } else { Err(DirectoryError::TooMuch) }
+    }
+
+    fn insert(&mut self, id: u32, entry: ServiceEntry) {
+        let bytes = size(&entry.info);
+        let registered = self.owners.entry(entry.owner).or_default();
+        registered.services += 1;
+        registered.bytes += bytes;
+        self.bytes += bytes;
+        self.names.insert(entry.info.name.clone(), id);
+        self.services.insert(id, entry);
+    }
+
+    fn take(&mut self, id: u32) -> Option<ServiceEntry> {
+        let entry = self.services.remove(&id)?;
+        let bytes = size(&entry.info);
+        self.names.remove(&entry.info.name);
+        self.bytes -= bytes;
+        if let Some(registered) = self.owners.get_mut(&entry.owner) {
+            registered.services -= 1;
+            registered.bytes -= bytes;
+            if registered.services == 0 {
+                self.owners.remove(&entry.owner);
+            }
+        }
+        Some(entry)
+    }
+}
+
+fn texts(info: &ServiceInfo) -> impl Iterator<Item = &Text> {
+    [&info.name, &info.machine_id, &info.session_id].into_iter().chain(&info.endpoints)
+}
+
+/// What a record counts.
+fn size(info: &ServiceInfo) -> usize {
+    RECORD + texts(info).map(|text| text.bytes().len() + TEXT).sum::<usize>()
 }
 
 /// A copy in memory of its own, if it may be listed.
 fn checked(info: &ServiceInfo) -> Result<ServiceInfo> {
-    let texts = [&info.name, &info.machine_id, &info.session_id];
-    let size: usize = texts.into_iter().chain(&info.endpoints).map(|text| text.bytes().len() + 8).sum();
-    if size > MAX_RECORD {
+    if size(info) > MAX_RECORD {
         return Err(DirectoryError::TooMuch);
     }
     if info.name.as_str().is_none_or(str::is_empty) {

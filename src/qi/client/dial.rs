@@ -197,9 +197,10 @@ impl Announcements {
     }
 
     fn add(&self, message: &Message) {
+        let mut announced = self.0.lock();
+        let Some(announced) = &mut *announced else { return };
         let map = Reader::new(&message.payload).read(&CapabilityMap::signature());
-        let map = map.ok().and_then(|map| CapabilityMap::from_value(&map));
-        if let (Some(Ok(map)), Some(announced)) = (map, &mut *self.0.lock()) {
+        if let Some(Ok(map)) = map.ok().and_then(|map| CapabilityMap::from_value(&map)) {
             announced.add(map.announced());
         }
     }

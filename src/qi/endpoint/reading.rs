@@ -211,7 +211,10 @@ impl EndPoint {
             }
             let limit = if self.is_authenticated() { self.config.max_payload } else { self.config.max_payload_before };
             match decoder.next(limit) {
-                Ok(Some(Incoming::Message(message))) => self.deliver(&message),
+                Ok(Some(Incoming::Message(message))) => {
+                    self.deliver(&message);
+                    turn.weigh(message.payload.len());
+                }
                 Ok(Some(Incoming::Refused(refused))) => self.deliver_refusal(refused),
                 Ok(None) => return Ok(true),
                 Err(breach) => return Err(Reason::Failed(Failure::Protocol(breach))),

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::qi::actions::{AUTHENTICATE, AUTHENTICATION_ROUNDS};
 use crate::qi::capability::{Announced, AuthState, Capabilities, CapabilityMap, STATE_KEY};
 use crate::qi::endpoint::contained;
-use crate::qi::message::{Flags, Message, Type};
+use crate::qi::message::{Flags, Message, Type, UNAUTHENTICATED_PAYLOAD_LIMIT};
 use crate::qi::signature::Kind;
 use crate::qi::value::{Reader, Text, Value, encode};
 
@@ -174,8 +174,15 @@ fn reply_with(call: &Message, map: &CapabilityMap) -> Message {
     Message::reply_to(&call.header, payload)
 }
 
-/// The `{sm}` of a message; `None` if it is anything else.
+/// What authentication and capabilities take, at most, also of who is let in: they are decoded where all connections are read. libqi's
+/// are some 200 bytes long.
+const MAX_MAP: usize = UNAUTHENTICATED_PAYLOAD_LIMIT as usize;
+
+/// The `{sm}` of a message; `None` if it is anything else, or too long.
 fn read_map(message: &Message) -> Option<CapabilityMap> {
+    if message.payload.len() > MAX_MAP {
+        return None;
+    }
     let mut reader = Reader::new(&message.payload);
     let value = if message.header.flags.contains(Flags::DYNAMIC_PAYLOAD) && message.header.ty == Type::Call {
         let content = reader.read(&Kind::Dynamic.into()).ok()?.undynamic().ok()?;

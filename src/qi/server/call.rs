@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::qi::calls::CallError;
+use crate::qi::endpoint::budget::Charge;
 use crate::qi::message::Message;
 use crate::qi::payload::write_result;
 use crate::qi::signature::Signature;
@@ -65,6 +66,11 @@ impl Caller {
     /// The peer's address.
     pub fn remote(&self) -> String {
         self.peer.connection.remote()
+    }
+
+    /// On which it pays for what is kept for it.
+    pub(super) fn charge(&self) -> Charge {
+        Charge::on(&self.peer.account)
     }
 
     /// The address at which the peer has reached us.

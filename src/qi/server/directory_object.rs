@@ -1,9 +1,11 @@
 //! The directory as an object of the bus: service 1, object 1 (qi-messaging.md 11 and 12).
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::qi::calls::CallError;
 use crate::qi::directory::{Change, DIRECTORY_ID, Directory, DirectoryError, Owner};
+use crate::qi::endpoint::budget::Charge;
 use crate::qi::machine::random_uuid;
 use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
 use crate::qi::signature::Signature;
@@ -16,7 +18,7 @@ use super::model::{Answer, Call, Object};
 /// The directory's tables, and how it shows them.
 pub(super) struct DirectoryService {
     /// Held while a change is made and told: subscribers hear of changes in the order in which they were made.
-    tables: Mutex<Directory>,
+    tables: Mutex<Tables>,
     object: OnceLock<Object>,
     machine_id: Text,
     session_id: Text,
@@ -25,13 +27,50 @@ pub(super) struct DirectoryService {
     endpoints: Mutex<Vec<Text>>,
 }
 
+struct Tables {
+    directory: Directory,
+    /// What connections pay for that they have registered, as long as they have anything registered.
+    charges: HashMap<u64, Charge>,
+}
+
+impl Tables {
+    fn of(directory: Directory) -> Mutex<Tables> {
+        Mutex::new(Tables { directory, charges: HashMap::new() })
+    }
+
+    /// Makes a change of what the caller has registered, which may need memory, and has the caller pay for it.
+    fn grow<T>(
+        &mut self,
+        call: &Call,
+        change: impl FnOnce(&mut Directory, Owner, &mut dyn FnMut(usize) -> bool) -> Result<T, DirectoryError>,
+    ) -> Result<T, DirectoryError> {
+        let connection = call.caller.connection();
+        let charge = self.charges.entry(connection).or_insert_with(|| call.caller.charge());
+        let changed = change(&mut self.directory, Owner::Connection(connection), &mut |bytes| charge.grow_to(bytes));
+        self.settle(connection);
+        changed
+    }
+
+    /// What a connection has no more registered it does not pay for.
+    fn settle(&mut self, connection: u64) {
+        match self.directory.bytes_of(Owner::Connection(connection)) {
+            0 => drop(self.charges.remove(&connection)),
+            bytes => {
+                if let Some(charge) = self.charges.get_mut(&connection) {
+                    charge.shrink_to(bytes);
+                }
+            }
+        }
+    }
+}
+
 type DirectoryOutcome = Result<Answer, CallError>;
 
 impl DirectoryService {
     /// The text is for people.
     pub fn new(machine_id: &str, layout: ServiceInfoLayout) -> Result<Arc<DirectoryService>, String> {
         let service = Arc::new(DirectoryService {
-            tables: Mutex::new(Directory::new(ServiceInfo::default())),
+            tables: Tables::of(Directory::new(ServiceInfo::default())),
             object: OnceLock::new(),
             machine_id: machine_id.into(),
             session_id: random_uuid().into(),
@@ -40,7 +79,7 @@ impl DirectoryService {
         });
         let object = build(&service)?;
         let own = service.describe("ServiceDirectory", Some(object.uid()));
-        *service.tables.lock() = Directory::new(own);
+        service.tables.lock().directory = Directory::new(own);
         service.object.get_or_init(|| object);
         Ok(service)
     }
@@ -58,7 +97,7 @@ impl DirectoryService {
     /// Registers a service of this process, which nobody sees before [`DirectoryService::show`].
     pub fn add(&self, name: &str, uid: Uid) -> Result<u32, DirectoryError> {
         let info = self.describe(name, Some(uid));
-        self.tables.lock().register(Owner::Local, &info)
+        self.tables.lock().directory.register(Owner::Local, &info, |_| true)
     }
 
     /// The service can be called.
@@ -74,21 +113,22 @@ impl DirectoryService {
     /// A connection has ended.
     pub fn drop_connection(&self, connection: u64) {
         let mut tables = self.tables.lock();
-        for change in tables.drop_connection(connection) {
+        for change in tables.directory.drop_connection(connection) {
             self.tell(change);
         }
+        tables.settle(connection);
     }
 
     /// Id of a service, and who has it.
     pub fn find(&self, name: &str) -> Result<(u32, Owner), DirectoryError> {
         let tables = self.tables.lock();
-        tables.service(&name.into()).map(|(info, owner)| (info.service_id, owner))
+        tables.directory.service(&name.into()).map(|(info, owner)| (info.service_id, owner))
     }
 
     /// All services as a peer that has reached us by `local` is shown them.
     pub fn list(&self, local: Option<&str>) -> Vec<ServiceInfo> {
         let tables = self.tables.lock();
-        tables.services().map(|(info, owner)| self.shown(info, owner, local)).collect()
+        tables.directory.services().map(|(info, owner)| self.shown(info, owner, local)).collect()
     }
 
     fn describe(&self, name: &str, object_uid: Option<Uid>) -> ServiceInfo {
@@ -124,7 +164,7 @@ impl DirectoryService {
         change: impl FnOnce(&mut Directory) -> Result<Option<Change>, DirectoryError>,
     ) -> Result<(), DirectoryError> {
         let mut tables = self.tables.lock();
-        if let Some(change) = change(&mut tables)? {
+        if let Some(change) = change(&mut tables.directory)? {
             self.tell(change);
         }
         Ok(())
@@ -144,7 +184,7 @@ impl DirectoryService {
     fn service(&self, call: &Call) -> DirectoryOutcome {
         let Some(Value::String(name)) = call.arguments.first() else { return Err("A name is needed".into()) };
         let tables = self.tables.lock();
-        let (info, owner) = tables.service(name).map_err(|error| error.to_string())?;
+        let (info, owner) = tables.directory.service(name).map_err(|error| error.to_string())?;
         Ok(self.shown(info, owner, call.caller.local().as_deref()).to_value(self.layout).into())
     }
 
@@ -156,13 +196,14 @@ impl DirectoryService {
 
     fn register(&self, call: &Call) -> DirectoryOutcome {
         let info = record(call)?;
-        let id = self.tables.lock().register(owner(call), &info).map_err(|error| error.to_string())?;
-        Ok(id.into())
+        let id = self.tables.lock().grow(call, |directory, owner, room| directory.register(owner, &info, room));
+        Ok(id.map_err(|error| error.to_string())?.into())
     }
 
     fn unregister(&self, call: &Call) -> DirectoryOutcome {
         let id = id(call)?;
         self.change(|tables| tables.unregister(owner(call), id)).map_err(|error| error.to_string())?;
+        self.tables.lock().settle(call.caller.connection());
         Ok(Answer::void())
     }
 
@@ -174,7 +215,8 @@ impl DirectoryService {
 
     fn update(&self, call: &Call) -> DirectoryOutcome {
         let info = record(call)?;
-        self.tables.lock().update(owner(call), &info).map_err(|error| error.to_string())?;
+        let updated = self.tables.lock().grow(call, |directory, owner, room| directory.update(owner, &info, room));
+        updated.map_err(|error| error.to_string())?;
         Ok(Answer::void())
     }
 }

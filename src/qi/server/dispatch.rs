@@ -217,7 +217,7 @@ impl Object {
         let arguments = read_arguments(&mut reader, message.header.flags, parameters);
         match arguments {
             Ok(arguments) => {
-                // A property does not keep objects of its setter's: they are released when this is done.
+                // Objects of a property's setter, which it cannot keep, are released when this is done.
                 let _remotes = Remote::all_in(&inbound.peer, &arguments.tuple);
                 let responder = Responder::new(inbound, result.clone(), arguments.return_type);
                 let outcome = work(members(arguments.tuple));
@@ -239,6 +239,9 @@ impl Object {
         let mut arguments = arguments.into_iter();
         let (id, property) = self.find_property(arguments.next())?;
         let value = property_value(arguments.next().unwrap_or_default(), &property.ty)?;
+        if has_objects(&value) {
+            return Err("A property cannot keep objects of who sets it: give them to a method".into());
+        }
         if let Some(on_set) = self.0.on_set.get(&id) {
             on_set(&value)?;
         }
@@ -278,6 +281,13 @@ impl Object {
         let arguments = read_arguments(&mut reader, message.header.flags, declared).ok()?;
         Some((declared, arguments.tuple))
     }
+}
+
+/// They are of one connection: others could not reach them, and nobody would know when they are needed no more.
+fn has_objects(value: &Value) -> bool {
+    let mut any = false;
+    value.each_object(&mut |_| any = true);
+    any
 }
 
 /// What a property of this type keeps of what it is given.

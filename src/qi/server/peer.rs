@@ -27,9 +27,16 @@ use crate::qi::workers::run_queue::Threads;
 pub(super) const MAX_CALLS: usize = 64 * 1024;
 /// Objects that one connection may have been given and not released.
 const MAX_EXPORTS: usize = 64 * 1024;
-/// Subscriptions of one connection, and characters of the types that they want: a type takes some 50 bytes for each.
+/// Subscriptions of one connection, and characters of the types that they want.
 const MAX_SUBSCRIPTIONS: usize = 64 * 1024;
 const MAX_WANTED: usize = 256 * 1024;
+/// What a subscription takes, and each character of the type that it wants.
+const SUBSCRIPTION: usize = 192;
+const WANTED: usize = 50;
+
+fn subscription_memory(wanted: usize) -> usize {
+    SUBSCRIPTION + WANTED * wanted
+}
 
 impl Common {
     pub fn new(crew: &Arc<Crew<Object>>, threads: Threads, answer_wait: Duration) -> Common {
@@ -273,13 +280,17 @@ impl Peer {
         self.exports.lock().len()
     }
 
-    /// Room for another subscription, for a wanted type of so many characters; counted if there is.
+    /// Room for another subscription, for a wanted type of so many characters; counted, and paid for, if there is.
     pub fn begin_subscription(&self, wanted: usize) -> bool {
-        if !take(&self.wanted, wanted, MAX_WANTED) {
+        if !self.account.take(subscription_memory(wanted)) {
             return false;
         }
-        let begun = take(&self.subscriptions, 1, MAX_SUBSCRIPTIONS);
+        let is_wanted = take(&self.wanted, wanted, MAX_WANTED);
+        let begun = is_wanted && take(&self.subscriptions, 1, MAX_SUBSCRIPTIONS);
         if !begun {
+            self.account.give(subscription_memory(wanted));
+        }
+        if is_wanted && !begun {
             self.wanted.fetch_sub(wanted, Ordering::Relaxed);
         }
         begun
@@ -288,6 +299,7 @@ impl Peer {
     pub fn end_subscription(&self, wanted: usize) {
         self.subscriptions.fetch_sub(1, Ordering::Relaxed);
         self.wanted.fetch_sub(wanted, Ordering::Relaxed);
+        self.account.give(subscription_memory(wanted));
     }
 
     pub fn subscriptions(&self) -> usize {

@@ -137,6 +137,17 @@ fn a_broken_capability_message_closes_at_any_time() {
     }
 }
 
+/// They are read where all connections are: a megabyte of them took 60 ms of everybody's time.
+#[test]
+fn too_long_a_capability_message_closes_at_any_time() {
+    let mut map = CapabilityMap::announcing(&LIBQI);
+    map.set("other", "x".repeat(70_000).as_str().into());
+    let client = World::new().client();
+    client.message(Message::capability(5, capability_map(&map)));
+    client.none();
+    assert!(client.is_closed());
+}
+
 #[test]
 fn authenticating_again_tells_only_the_state() {
     let client = World::new().client();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::qi::endpoint::Budget;
 use crate::qi::machine::{machine_id_in, random_uuid};
 use crate::qi::message::{Flags, Message, Type};
 use crate::qi::meta::{MetaObject, SERVICE_INFO_6_TEXT, SERVICE_INFO_TEXT, ServiceInfo, ServiceInfoLayout};
@@ -234,4 +235,29 @@ fn the_machine_has_one_id_and_a_file() {
     std::fs::remove_dir_all(&dir).unwrap();
     let nowhere = std::path::Path::new("/proc/nowhere");
     assert_ne!(machine_id_in(nowhere), machine_id_in(nowhere), "an id all the same");
+}
+
+/// A record may have 64 KiB, and a connection a thousand of them.
+#[test]
+fn what_is_registered_counts_in_the_budget_until_it_is_gone() {
+    let mut setting = seven();
+    setting.world.budget = Budget::new(4 << 20);
+    let (one, other) = (setting.world.client(), setting.world.client());
+    let long = |number: usize| format!("{number} {}", "x".repeat(50_000));
+    let fits = |number: &usize| setting.register(&one, &long(*number)).header.ty == Type::Reply;
+    let registered = (0..100).take_while(fits).count();
+    assert!((30..40).contains(&registered), "half of what is no reserve: {registered}");
+    assert!(error(&setting.register(&one, &long(100))).contains("no room"));
+    let full = setting.world.budget.used();
+    assert!(full >= registered * 50_000, "{full} bytes for {registered}");
+    assert_eq!(setting.register(&other, "Small").header.ty, Type::Reply);
+    for id in 2..12 {
+        setting.with_id(&one, 103, id);
+    }
+    let less = setting.world.budget.used();
+    assert!(less <= full - 10 * 50_000 + 16 * 1024, "{less} of {full}");
+    assert_eq!(setting.register(&one, &long(100)).header.ty, Type::Reply);
+    one.end();
+    setting.world.run();
+    assert_eq!(setting.world.budget.used(), 0, "what the other has is too little to be counted");
 }

@@ -427,3 +427,22 @@ fn events_of_a_clients_object() {
     client.message(ring(5));
     assert_eq!(sum.load(Ordering::Relaxed), 7);
 }
+
+/// Others would be given a reference that leads nowhere on their connections.
+#[test]
+fn a_property_refuses_objects_of_who_sets_it() {
+    let mut builder = ObjectBuilder::new();
+    builder.property("any", "m", 1);
+    let object = builder.build().unwrap();
+    let world = World::serving(&object);
+    let client = world.client();
+    let list = Value::list(signature("m"), vec![Value::from(7).into_dynamic(), guest(GUEST).into_dynamic()]);
+    for value in [guest(GUEST).into_dynamic(), list.into_dynamic()] {
+        client.call(6, args_shared("(mm)", vec![Value::from("any").into_dynamic(), value]));
+        world.run();
+        let sent = client.take();
+        assert!(error(&sent[0]).contains("objects"), "{sent:?}");
+        assert_eq!((sent.len(), sent[1].header.ty, sent[1].header.action), (2, Type::Post, 3), "and it is released");
+        assert_eq!(object.get("any"), Some(Value::from(1).into_dynamic()));
+    }
+}

@@ -217,12 +217,17 @@ fn wanted_types_are_bounded() {
     };
     let accepted = (1..100).take_while(|link| want(*link, &long).header.ty == Type::Reply).count();
     assert_eq!(accepted, 4);
+    let used = world.budget.used();
+    assert!(used >= 4 * 60_000 * 50, "they are paid for: {used}");
     assert_eq!(error(&want(200, &long)), "Too many subscriptions on this connection");
+    assert_eq!(world.budget.used(), used);
     assert_eq!(want(201, "(ls)").header.ty, Type::Reply, "there is room for others");
     client.call(1, args("(IIL)", vec![SERVICE.into(), FIRED.into(), 1u64.into()]));
     client.only();
     assert_eq!(want(202, &long).header.ty, Type::Reply, "given back");
     assert_eq!(client.peer.subscriptions(), 5);
+    client.end();
+    assert_eq!(world.budget.used(), 0);
 }
 
 #[test]
