@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_clock_is_looked_at_sooner_when_things_are_long() {
         assert_eq!(done_of(1024, TIME, LOOK * BYTES), 2, "after each");
-        assert_eq!(done_of(1024, TIME, LOOK * BYTES / 4), 7);
+        assert_eq!(done_of(1024, TIME, LOOK * BYTES / 4), 8);
         assert_eq!(done_of(1024, Duration::ZERO, LOOK * BYTES), 1024);
     }
 }
