@@ -161,7 +161,9 @@ impl Directory {
         let same = |entry: &ServiceEntry| entry.owner == owner && entry.info.session_id == info.session_id;
         let updated = |(at, entry): (&u32, &ServiceEntry)| match *at == id {
             true => Some((*at, own.clone())),
-            false => same(entry).then(|| (*at, ServiceInfo { endpoints: info.endpoints.clone(), ..entry.info.clone() })),
+            false => {
+                same(entry).then(|| (*at, ServiceInfo { endpoints: info.endpoints.clone(), ..entry.info.clone() }))
+            }
         };
         let updates: Vec<_> = self.services.iter().filter_map(updated).collect();
         let before = updates.iter().filter_map(|(at, _)| self.services.get(at)).map(|entry| size(&entry.info)).sum();
@@ -227,7 +229,8 @@ impl Directory {
         let registered = self.owners.get(&owner).copied().unwrap_or_default();
         let bytes = (registered.bytes - old).saturating_add(new);
         let is_allowed = registered.services + services <= MAX_SERVICES
-            && (owner == Owner::Local || is_fair(bytes, (self.bytes - old).saturating_add(new), MAX_RECORDS, MAX_RECORD))
+            && (owner == Owner::Local
+                || is_fair(bytes, (self.bytes - old).saturating_add(new), MAX_RECORDS, MAX_RECORD))
             && room(bytes);
         if is_allowed { Ok(()) } else { Err(DirectoryError::TooMuch) }
     }
