@@ -23,7 +23,7 @@ PAGES = {
         millrace,
         "millrace",
         {
-            "Sockets": "Socket Pair Pub Sub Req Rep Push Pull Surveyor Respondent Bus Endpoint device",
+            "Sockets": "Messages Socket Pair Pub Sub Req Rep Push Pull Surveyor Respondent Bus Endpoint device",
             "Contexts": "Context ReqContext SubContext SurveyorContext",
             "Messages and who sent them": "Message Peer Process",
             "Events": "Monitor Event",

@@ -228,13 +228,26 @@ impl RawSocket {
         }
     }
 
+    /// What [`RawSocket::try_recv`] found nothing of, if it comes within some microseconds. Other threads of Python do not run meanwhile: it is not
+    /// as long as they take to let go.
+    #[pyo3(signature = (copy))]
+    fn _recv_soon<'py>(&self, py: Python<'py>, copy: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
+        match self.present(py)?.recv_soon() {
+            Ok(message) => into_python(py, message, copy).map(Some),
+            Err(Error::AGAIN) => Ok(None),
+            Err(error) => Err(raise(py, error, "recv")),
+        }
+    }
+
     /// Receives what is there, at most so many messages, as a list; several times faster than one by one.
     ///
     /// Waits for the first as :meth:`recv` does; with ``block=False`` the list may be empty. With ``copy=False`` its items are what
     /// :meth:`recv` gives then. What a signal handler raises meanwhile, as Ctrl-C does, has the messages that were received already as
     /// its attribute ``received``.
     #[pyo3(signature = (maximum = 1000, *, block = true, copy = true))]
-    fn recv_many<'py>(&self, py: Python<'py>, maximum: usize, block: bool, copy: bool) -> PyResult<Bound<'py, PyList>> {
+    fn recv_many<'py>(&self, py: Python<'py>, maximum: isize, block: bool, copy: bool) -> PyResult<Bound<'py, PyList>> {
+        let maximum = usize::try_from(maximum)
+            .map_err(|_| PyValueError::new_err(format!("maximum is a number of messages, at least 0: {maximum}")))?;
         let list = PyList::empty(py);
         let socket = self.present(py)?;
         while list.len() < maximum {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nanomsg::internals::SharedFd;
 use nanomsg::{Error, Result};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::errors::raise;
@@ -12,6 +13,21 @@ use crate::socket::RawSocket;
 
 /// After so many messages a call that handles many lets others have a turn; some tenths of a millisecond.
 const BREATH: usize = 1024;
+
+/// How long something may take; `None`, and more than there is, is for ever. What is below 0 is over: a deadline that has passed.
+pub fn limit(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    match seconds {
+        Some(seconds) if seconds.is_nan() => {
+            Err(PyValueError::new_err("a time limit is a number of seconds, or None, not nan"))
+        }
+        seconds => Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())),
+    }
+}
+
+/// When that is over.
+pub fn deadline(seconds: Option<f64>) -> PyResult<Option<Instant>> {
+    Ok(limit(seconds)?.and_then(|limit| Instant::now().checked_add(limit)))
+}
 
 /// Does what may wait for the time it is told, at most `timeout` seconds in all (`None`: for ever). When a signal has come, its handlers run,
 /// and unless they raise something the wait goes on for the rest of its time.
@@ -21,9 +37,7 @@ pub fn until_done<T: Send>(
     what: &str,
     attempt: impl Fn(Option<Duration>) -> Result<T> + Sync,
 ) -> PyResult<T> {
-    // What is more than that is for ever.
-    let limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
-    let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
+    let deadline = deadline(timeout)?;
     loop {
         let left = || deadline.map(|at| at.saturating_duration_since(Instant::now()));
         match py.detach(|| attempt(left())) {

@@ -415,3 +415,98 @@ def test_iterating_over_answers_ends_with_the_deadline(address):
 
     # A machine that is busy may be later than the deadline; it ends all the same.
     assert asyncio.run(main()) in ([b"who? me"], [])
+
+
+@pytest.mark.parametrize("what", ["messages", "events"])
+def test_a_reader_of_the_programs_own_stays(run, address, what):
+    """A loop has one reader for each descriptor: waiting must not take that of ``fileno()``."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull, pull.monitor() as monitor:
+            source, wait, tell = {
+                "messages": (pull, pull.arecv, lambda i: push.send(b"x")),
+                "events": (monitor, monitor.anext, lambda i: pull.bind(f"{address}-{i}")),
+            }[what]
+            seen = asyncio.Event()
+            loop.add_reader(source.fileno(), seen.set)
+            waiting = asyncio.ensure_future(wait())
+            await asyncio.sleep(0)
+            tell(1)
+            await asyncio.wait_for(waiting, 30)
+            seen.clear()
+            tell(2)
+            await asyncio.wait_for(seen.wait(), 30)
+            loop.remove_reader(source.fileno())
+            # What the program takes away is its own alone.
+            await wait()
+            waiting = asyncio.ensure_future(wait())
+            await asyncio.sleep(0)
+            loop.remove_reader(source.fileno())
+            tell(3)
+            await asyncio.wait_for(waiting, 30)
+
+    run(main())
+
+
+def test_a_newcomer_does_not_overtake_who_was_called(run, address):
+    async def main():
+        order = []
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+
+            async def take(name):
+                await pull.arecv()
+                order.append(name)
+
+            first = asyncio.ensure_future(take("first"))
+            await asyncio.sleep(0)
+            push.send(b"1")
+            # The newcomer has its turn before the one that is called: its task is made before.
+            newcomer = asyncio.ensure_future(take("newcomer"))
+            pull._messages.known()._ready()
+            await asyncio.wait_for(first, 60)
+            push.send(b"2")
+            await asyncio.wait_for(newcomer, 60)
+        assert order == ["first", "newcomer"]
+
+    run(main())
+
+
+@pytest.mark.parametrize("way", ["asend", "asend_to"])
+def test_what_waits_to_be_sent_is_what_it_was(run, ipc, way):
+    async def main():
+        with millrace.Pair(bind=ipc, send_buffer=1000, recv_peer=True) as push, millrace.Pair(connect=ipc, recv_buffer=1000) as pull:
+            pull.send(b"")
+            peer = (await push.arecv_message()).peer
+            send = push.asend if way == "asend" else lambda data: push.asend_to(peer, data)
+            count = 0
+            with pytest.raises(millrace.WouldBlock):
+                while True:
+                    push.send(bytes(100_000), block=False)
+                    count += 1
+            data = bytearray(b"was")
+            sending = asyncio.ensure_future(send(data))
+            await asyncio.sleep(0)
+            assert not sending.done()
+            data[:] = b"become"
+            for _ in range(count):
+                await pull.arecv()
+            assert await asyncio.wait_for(pull.arecv(), 60) == b"was"
+            await sending
+
+    run(main())
+
+
+def test_iterating_without_a_copy(run, address):
+    async def main():
+        got = []
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+            push.send_many([b"1", b"22"])
+            async for message in pull.incoming(copy=False):
+                assert isinstance(message, memoryview)
+                got.append(bytes(message))
+                if len(got) == 2:
+                    pull.close()
+        assert got == [b"1", b"22"]
+
+    run(main())

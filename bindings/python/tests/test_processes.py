@@ -189,15 +189,24 @@ def test_a_pool_of_processes_asks_one_server(ipc):
         assert asked.get(30) == [b"%d" % number * 2 for number in range(20)]
 
 
-def test_a_subinterpreter_is_refused():
+@pytest.mark.parametrize("kind", ["isolated", "legacy"])
+def test_a_subinterpreter_is_refused(kind):
+    """Also one with the main one's lock, as mod_wsgi and uWSGI make them. What it did at its end closed everything."""
     done = run(
         """
+        import sys
         try:
             import _interpreters as interpreters
         except ImportError:
             import _xxsubinterpreters as interpreters
         import millrace
-        other = interpreters.create()
+        if sys.argv[1] == "isolated":
+            other = interpreters.create()
+        elif sys.version_info >= (3, 13):
+            other = interpreters.create("legacy")
+        else:
+            other = interpreters.create(isolated=False)
+        kept = millrace.Pair(bind="inproc://kept")
         refused = ["try:", "    import millrace", "except ImportError as error:", "    print(error, flush=True)"]
         interpreters.run_string(other, chr(10).join(refused))
         interpreters.destroy(other)
@@ -205,7 +214,9 @@ def test_a_subinterpreter_is_refused():
         with millrace.Pair(bind="inproc://x") as a, millrace.Pair(connect="inproc://x") as b:
             a.send(b"x")
             print(b.recv())
-        """
+        assert kept.try_recv() is None
+        """,
+        kind,
     )
     assert done.returncode == 0, done.stderr
     assert "subinterpreter" in done.stdout and done.stdout.endswith("b'x'\n"), done.stdout
@@ -316,3 +327,41 @@ def test_the_bus_leaves_nothing_behind():
 
         resident, objects = left_behind(work, 2000, 20_000)
         assert resident < 8 << 20 and objects < 200_000
+
+
+@pytest.mark.parametrize("way", ["close", "with", "end"])
+def test_a_method_that_hangs_holds_up_neither_ctrl_c_nor_the_end(way):
+    """The method is not over before the test's patience is."""
+    done = run(
+        """
+        import os, signal, sys, threading, time
+        from millrace import qi
+
+        begun = threading.Event()
+
+        class Desk:
+            def hang(self):
+                begun.set()
+                time.sleep(3600)
+
+        server = qi.Session()
+        server.listenStandalone("tcp://127.0.0.1:0")
+        server.registerService("Desk", Desk())
+        client = qi.Session(server.url())
+        client.service("Desk").hang(_async=True)
+        begun.wait()
+        if sys.argv[1] != "end":
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        try:
+            if sys.argv[1] == "close":
+                server.close()
+            elif sys.argv[1] == "with":
+                with server:
+                    pass
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+        """,
+        way,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ("" if way == "end" else "interrupted\n")

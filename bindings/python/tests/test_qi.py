@@ -954,3 +954,95 @@ def test_a_periodic_task_that_is_forgotten_ends():
     gone = weakref.ref(task)
     del task
     wait_until(lambda: gone() is None)
+
+
+class Sleeper:
+    """Methods that do not come to an end by themselves."""
+
+    def __init__(self):
+        self.begun, self.over = threading.Event(), threading.Event()
+        self.level = qi.Property("i")
+
+    async def sleep(self) -> str:
+        self.begun.set()
+        await asyncio.sleep(600)
+        return "slept"
+
+    async def give_up(self):
+        raise asyncio.CancelledError
+
+    def hang(self):
+        self.begun.set()
+        self.over.wait(LONG)
+
+
+@pytest.fixture
+def sleeper(bus):
+    sleeper = Sleeper()
+    bus.server.registerService("Sleeper", sleeper)
+    sleeper.proxy = bus.client.service("Sleeper")
+    yield sleeper
+    sleeper.over.set()
+
+
+def test_a_coroutine_that_is_cancelled_answers_so(sleeper):
+    future = sleeper.proxy.sleep(_async=True)
+    assert sleeper.begun.wait(LONG)
+    future.cancel()
+    assert future.wait(LONG * 1000) == qi.FutureState.Canceled
+    with pytest.raises(qi.Canceled):
+        sleeper.proxy.give_up()
+
+
+def test_properties_have_the_time_they_are_given(sleeper):
+    """The object's one thread is busy for longer than the test has."""
+    sleeper.proxy.hang.post()
+    assert sleeper.begun.wait(LONG)
+    level = sleeper.proxy.level
+    for use in (
+        lambda: level.value(_timeout=0.05),
+        lambda: level.setValue(3, _timeout=0.05),
+        lambda: level.setValue(3, _async=True, _timeout=0.05).value(),
+    ):
+        with pytest.raises(qi.Timeout):
+            use()
+
+
+def test_a_time_limit_is_a_number(bus):
+    nan = float("nan")
+    future = qi.Promise().future()
+    with pytest.raises(qi.Timeout):
+        bus.proxy.add(1, _timeout=-5)
+    with bus.proxy.said.subscribe() as events:
+        for wait in (
+            lambda: bus.proxy.add(1, _timeout=nan),
+            lambda: bus.proxy.add(1, _timeout=nan, _async=True),
+            lambda: bus.proxy.level.value(_timeout=nan),
+            lambda: bus.proxy.level.setValue(1, _timeout=nan),
+            lambda: bus.proxy.said.subscribe(_timeout=nan),
+            lambda: bus.proxy.said.connect(print, _timeout=nan),
+            lambda: events.get(nan),
+            lambda: future.value(nan),
+            lambda: bus.client.waitForService("Desk", nan),
+            lambda: qi.Session(bus.server.url(), timeout=nan),
+        ):
+            with pytest.raises(ValueError):
+                wait()
+
+
+def test_an_address_and_a_name_are_texts(bus):
+    for use in (
+        lambda: qi.Session(5),
+        lambda: qi.Session().connect(b"tcp://127.0.0.1:1", _async=True),
+        lambda: qi.Session().listenStandalone(5),
+        lambda: bus.client.service(5),
+        lambda: bus.client.waitForService(None),
+    ):
+        with pytest.raises(TypeError, match="is a str, not"):
+            use()
+
+
+def test_an_address_in_use_is_no_failure_of_a_peer(bus):
+    with qi.Session() as other, pytest.raises(qi.Error, match="in use") as caught:
+        other.listenStandalone(bus.server.url())
+    assert type(caught.value) is qi.Error

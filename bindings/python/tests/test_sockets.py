@@ -530,3 +530,75 @@ def test_type_checkers_know_all_options():
         (keywords.SurveyorContextOptions, millrace.SurveyorContext),
     ]:
         assert listed(typed) == {name: kinds[kind] for name, kind in options(cls).items()}
+
+
+def test_iterating_without_a_copy(address):
+    with millrace.Push(bind=address) as push, millrace.Pull(connect=address, recv_timeout=0.05) as pull:
+        push.send_many([b"1", b"22"])
+        got = list(pull.incoming(copy=False))
+        assert all(isinstance(message, memoryview) for message in got)
+        assert got == [b"1", b"22"]
+
+
+def test_a_misspelt_option_is_an_error(address):
+    with millrace.Req(bind=address) as req, req.context() as context:
+        for of in (req, context, millrace.Socket(16), millrace.Sub()):
+            with pytest.raises(AttributeError, match="recv_timeuot"):
+                of.recv_timeuot = 3
+            of.recv_timeout = 3
+
+    class Own(millrace.Pair):
+        def __init__(self, name):
+            super().__init__()
+            self.label = name
+
+    with Own("mine") as own:
+        own.more = 1
+        assert (own.label, own.more) == ("mine", 1)
+
+
+def test_what_is_wrong_with_an_argument_is_said():
+    for arguments, text in [
+        ({"bind": 5}, "bind is an address, or a list of addresses, not int"),
+        ({"connect": 5}, "connect is an address, or a list of addresses, not int"),
+        ({"bind": [5]}, "an address is a str, not int"),
+        ({"tcp_nodelay": "no"}, "tcp_nodelay is a bool, not 'no'"),
+        ({"ws_text": "no"}, "ws_text is a bool, not 'no'"),
+    ]:
+        with pytest.raises(TypeError, match=text):
+            millrace.Pair(**arguments)
+    with pytest.raises(TypeError, match="subscribe is a topic, or a list of topics, not int"):
+        millrace.Sub(subscribe=5)
+    with millrace.Pair(tcp_nodelay=1) as pair:
+        assert pair.tcp_nodelay is True
+        for wrong in (5, b"inproc://x"):
+            with pytest.raises(TypeError, match="an address is a str"):
+                pair.bind(wrong)
+        with pytest.raises(ValueError, match="at least 0"):
+            pair.recv_many(-1)
+    with pytest.raises(millrace.Closed, match="never opened"):
+        millrace.Pair.__new__(millrace.Pair).recv()
+
+
+def test_a_socket_that_was_never_opened_says_so():
+    import asyncio
+
+    pair = millrace.Pair.__new__(millrace.Pair)
+    for call in (pair.arecv, lambda: pair.asend(b"x"), pair.arecv_message):
+        with pytest.raises(millrace.Closed, match="never opened"):
+            asyncio.run(call())
+    pair.close()
+
+
+def test_a_time_limit_is_a_number_and_may_have_passed(address):
+    with millrace.Pair(bind=address) as pair, pair.monitor() as monitor:
+        poller = millrace.Poller()
+        poller.register(pair)
+        waits = [lambda time: pair.wait_peers(timeout=time), lambda time: monitor.next(time)]
+        for wait in waits:
+            with pytest.raises((millrace.Timeout, millrace.WouldBlock)):
+                wait(-5)
+        assert poller.poll(-5) == []
+        for wait in [*waits, poller.poll, lambda time: setattr(pair, "recv_timeout", time)]:
+            with pytest.raises(ValueError):
+                wait(float("nan"))

@@ -223,3 +223,30 @@ def test_the_bus():
                     await future
 
     trio.run(main)
+
+
+def test_a_program_may_wait_for_the_descriptor_too(address):
+    """trio lets one task wait for each descriptor."""
+    seen = []
+
+    async def look(pull):
+        await trio.lowlevel.wait_readable(pull.fileno())
+        seen.append("readable")
+
+    async def take(pull):
+        seen.append(await pull.arecv())
+
+    async def main():
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+            with trio.fail_after(60):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(look, pull)
+                    nursery.start_soon(take, pull)
+                    await trio.testing.wait_all_tasks_blocked()
+                    push.send(b"x")
+                    push.send(b"y")
+
+    import trio.testing
+
+    trio.run(main)
+    assert sorted(map(str, seen)) == ["b'x'", "readable"]

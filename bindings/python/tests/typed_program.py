@@ -31,6 +31,25 @@ def events(socket: millrace.Socket) -> list[str]:
         return [event.kind for event in monitor]
 
 
+def ready(poller: millrace.Poller) -> list[millrace.Messages]:
+    return [socket for socket, _ in poller.poll(timeout=1)]
+
+
+async def incoming(socket: millrace.Pull) -> list[memoryview]:
+    return [view async for view in socket.incoming(copy=False)] + list(socket.incoming(copy=False))
+
+
+@qi.multiThreaded()
+class Parallel:
+    @qi.singleThreaded
+    def add(self, a: int, b: int) -> int:
+        return a + b
+
+
+def added(parallel: Parallel) -> int:
+    return parallel.add("text", 2)  # type: ignore
+
+
 def poll(sockets: list[millrace.Pull]) -> list[int]:
     poller = millrace.Poller()
     for socket in sockets:

@@ -61,7 +61,7 @@ impl Provider {
     /// [unregistered](Provider::unregister).
     pub fn start(url: &str, addresses: &[&str], session: SessionOptions, options: Options) -> Result<Provider> {
         let reactor = session.reactor()?;
-        let server = Server::provider(&reactor, addresses, options).map_err(listening)?;
+        let server = Server::provider(&reactor, addresses, options).map_err(CallError::from)?;
         let registered = Arc::new(Registered {
             server,
             offers: Mutex::default(),
@@ -135,10 +135,12 @@ impl Provider {
     }
 }
 
-fn listening(error: ServerError) -> CallError {
-    match error {
-        ServerError::Listen(url, failure) => CallError::Connect { url, failure },
-        ServerError::Refused(text) => CallError::Remote(text),
+impl From<ServerError> for CallError {
+    fn from(error: ServerError) -> CallError {
+        match error {
+            ServerError::Listen(url, failure) => CallError::Listen { url, failure },
+            ServerError::Refused(text) => CallError::Remote(text),
+        }
     }
 }
 

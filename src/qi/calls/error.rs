@@ -27,6 +27,13 @@ pub enum CallError {
         /// Why not.
         failure: Failure,
     },
+    /// A server of ours cannot listen at `url`.
+    Listen {
+        /// Where.
+        url: String,
+        /// Why not.
+        failure: Failure,
+    },
     /// The server does not want this user: its own text (section 10).
     Rejected {
         /// Whose.
@@ -97,7 +104,7 @@ impl CallError {
     pub fn errno(&self) -> Error {
         match self {
             CallError::Address { .. } | CallError::Resolve(_) | CallError::NoMember { .. } => Error::INVALID,
-            CallError::Connect { failure, .. } => failure.error(),
+            CallError::Connect { failure, .. } | CallError::Listen { failure, .. } => failure.error(),
             CallError::Rejected { .. } => Error::ACCESS,
             CallError::Canceled => Error::INTERRUPTED,
             CallError::TimedOut => Error::TIMED_OUT,
@@ -150,6 +157,7 @@ impl fmt::Display for CallError {
         match self {
             CallError::Address { url, error } => write!(out, "\"{url}\": {error}"),
             CallError::Connect { url, failure } => write!(out, "{url}: {failure}{}", hint(url, failure)),
+            CallError::Listen { url, failure } => write!(out, "{url}: {failure}"),
             CallError::Rejected { url, reason } => write!(out, "{url}: authentication rejected: {reason}"),
             CallError::Authentication { url, problem } => write!(out, "{url}: authentication failed: {problem}"),
             CallError::Remote(text) => out.write_str(text),

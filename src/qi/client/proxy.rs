@@ -214,8 +214,13 @@ impl Proxy {
 
     /// The value of a property.
     pub fn property(&self, name: &str) -> Result<Received> {
+        self.property_with(name, &CallOptions::default())
+    }
+
+    /// [`Proxy::property`] with options, of which the time matters.
+    pub fn property_with(&self, name: &str, options: &CallOptions) -> Result<Received> {
         self.property_exists(name)?;
-        self.property_of_key(name.into(), name)
+        self.property_of_key(name.into(), name, options)
     }
 
     /// [`Proxy::property`] for who is told how it ends, as by [`Proxy::call_then`].
@@ -249,7 +254,7 @@ impl Proxy {
 
     /// The value of the property of this id.
     pub fn property_by_id(&self, id: u32) -> Result<Received> {
-        self.property_of_key(id.into(), &format!("property {id}"))
+        self.property_of_key(id.into(), &format!("property {id}"), &CallOptions::default())
     }
 
     /// [`Proxy::property`] as a Rust type.
@@ -259,19 +264,24 @@ impl Proxy {
 
     /// Sets a property; the server converts the value.
     pub fn set_property(&self, name: &str, value: Value) -> Result<()> {
+        self.set_property_with(name, value, &CallOptions::default())
+    }
+
+    /// [`Proxy::set_property`] with options, of which the time matters.
+    pub fn set_property_with(&self, name: &str, value: Value, options: &CallOptions) -> Result<()> {
         self.property_exists(name)?;
-        self.set_property_of_key(name.into(), name, value)
+        self.set_property_of_key(name.into(), name, value, options)
     }
 
     /// Sets the property of this id.
     pub fn set_property_by_id(&self, id: u32, value: Value) -> Result<()> {
-        self.set_property_of_key(id.into(), &format!("property {id}"), value)
+        self.set_property_of_key(id.into(), &format!("property {id}"), value, &CallOptions::default())
     }
 
     /// The names of all properties, as the server says them now.
     pub fn property_names(&self) -> Result<Vec<Text>> {
         let text = Signature::list(Kind::String.into());
-        let names = self.generic(PROPERTIES, "properties", Vec::new(), text)?;
+        let names = self.generic(PROPERTIES, "properties", Vec::new(), text, &CallOptions::default())?;
         let text = |value: &Value| match value {
             Value::String(text) => Some(text.clone()),
             _ => None,
@@ -279,13 +289,13 @@ impl Proxy {
         Ok(names.items().unwrap_or_default().iter().filter_map(text).collect())
     }
 
-    fn property_of_key(&self, key: Value, name: &str) -> Result<Received> {
-        content(self.generic(PROPERTY, name, vec![key.into_dynamic()], Kind::Dynamic.into())?, name)
+    fn property_of_key(&self, key: Value, name: &str, options: &CallOptions) -> Result<Received> {
+        content(self.generic(PROPERTY, name, vec![key.into_dynamic()], Kind::Dynamic.into(), options)?, name)
     }
 
-    fn set_property_of_key(&self, key: Value, name: &str, value: Value) -> Result<()> {
+    fn set_property_of_key(&self, key: Value, name: &str, value: Value, options: &CallOptions) -> Result<()> {
         let arguments = vec![key.into_dynamic(), value.into_dynamic()];
-        self.generic(SET_PROPERTY, name, arguments, Kind::Void.into()).map(drop)
+        self.generic(SET_PROPERTY, name, arguments, Kind::Void.into(), options).map(drop)
     }
 
     /// A generic method, whatever the meta object says about it.
@@ -295,10 +305,11 @@ impl Proxy {
         member: &str,
         arguments: Vec<Value>,
         result: Signature,
+        options: &CallOptions,
     ) -> Result<Received> {
         let place = self.0.place();
         let expected = Expected { member: member.into(), declared: result.clone(), wanted: None };
-        let deadline = deadline_in(self.0.timeout());
+        let deadline = deadline_in(options.timeout.or(self.0.timeout()));
         let target = place.target(action, Some(result));
         place.begin(target, expected, deadline, generic_arguments(member, arguments))?.wait()
     }

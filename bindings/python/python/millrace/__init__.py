@@ -12,17 +12,8 @@ import atexit
 import importlib
 import sys
 
-if sys.version_info < (3, 12):
-    # Later versions see to that themselves: the engine, and its types, are those of the first interpreter.
-    try:
-        _interpreters = importlib.import_module("_xxsubinterpreters")
-    except ImportError:
-        pass
-    else:
-        if _interpreters.get_current() != _interpreters.get_main():
-            raise ImportError("millrace does not support loading in subinterpreters")
-
 from . import _native
+from ._messages import Messages
 from .contexts import Context, ReqContext, SubContext, SurveyorContext
 from .errors import (
     AddressInUse,
@@ -81,6 +72,7 @@ __all__ = [
     "Interrupted",
     "Message",
     "MessageTooLong",
+    "Messages",
     "Monitor",
     "NotADirectory",
     "NotFound",

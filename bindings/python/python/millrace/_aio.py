@@ -7,7 +7,7 @@ message is taken by the coroutine itself when it runs again, so one that is canc
 from __future__ import annotations
 
 import asyncio
-import itertools
+import os
 import sys
 import threading
 import weakref
@@ -19,15 +19,27 @@ T = TypeVar("T")
 # Of all Waits: they are changed when somebody waits in a loop for the first time. The collector may end others meanwhile.
 _lock = threading.RLock()
 
-# Calls that coroutines have made.
-_calls = itertools.count(1)
+# Calls that coroutines have made; those that took long count for more.
+_calls = 0
 _BREATH = 256
+#: What a call counts for that has looked for some microseconds until it had what it wanted: others of the loop have waited meanwhile.
+LOOKED = 16
+
+
+def count(calls: int) -> None:
+    global _calls
+    _calls += calls
 
 
 def turn_due() -> bool:
     """Now and then a call queues up for its descriptor although it might not have to: what is always there at once would never let others
     of the loop run, nor its timers, nor Ctrl-C. In the queue it is overtaken by nobody, and has taken nothing if it is cancelled."""
-    return next(_calls) % _BREATH == 0
+    global _calls
+    _calls += 1
+    if _calls < _BREATH:
+        return False
+    _calls = 0
+    return True
 
 
 def current_loop() -> Any:
@@ -102,6 +114,11 @@ class Waits:
         self._last = known
         return known
 
+    def nobody_is_here(self) -> bool:
+        """Nobody waits in this loop, so nobody is overtaken by who tries at once."""
+        known = self.known()
+        return known is None or known.is_free()
+
     def wake(self) -> None:
         """Who waits tries again: something has changed of which the descriptor does not tell."""
         for known in self._everywhere():
@@ -123,63 +140,90 @@ class Waits:
             return [] if self._all is None else list(self._all.values())
 
 
+class OwnDescriptor:
+    """What a descriptor stands for, under a number of our own. A loop has one reader for each number, and trio one task that waits: those
+    of ``fileno()`` are the program's. Closed when nobody has it any more; a loop must not watch it then."""
+
+    def __init__(self, source: Source) -> None:
+        self.number = os.dup(source.fileno())
+
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        if hasattr(self, "number"):
+            close(self.number)
+
+
+class Waiter:
+    """A coroutine in the queue of an event loop. It is called as often as it has to try again."""
+
+    __slots__ = ("called",)
+
+    def __init__(self, called: asyncio.Future[None]) -> None:
+        self.called = called
+
+    def call(self) -> None:
+        if not self.called.done():
+            self.called.set_result(None)
+
+
 class Readiness:
     """The coroutines of one event loop that wait for one descriptor. All but waking and closing is for the loop's own thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, source: Source) -> None:
         self._loop = weakref.ref(loop)
         self._source = source
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        self._watched: Optional[int] = None
+        # Also who has been called and has not run yet: nobody overtakes it.
+        self._waiters: deque[Waiter] = deque()
+        self._watched: Optional[OwnDescriptor] = None
+        self._is_watching = False
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._loop() is loop
 
+    def is_free(self) -> bool:
+        return not self._waiters
+
     async def attempt(self, operation: Callable[[], Optional[T]], at_once: bool = True) -> T:
         """Runs an operation until it gives something but None; who came first is first."""
-        while True:
-            if at_once and not self._waiters:
-                result = operation()
-                if result is not None:
-                    return result
-            await self._wait()
+        if at_once and not self._waiters:
             result = operation()
             if result is not None:
                 return result
-
-    async def _wait(self) -> None:
         loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
+        waiter = Waiter(loop.create_future())
         self._waiters.append(waiter)
-        if self._watched is None:
-            fd = self._source.fileno()
-            loop.add_reader(fd, self._ready)
-            self._watched = fd
+        self._watch(loop)
         try:
-            await waiter
+            while True:
+                await waiter.called
+                result = operation()
+                if result is not None:
+                    return result
+                # Another thread or loop was faster. It keeps its place.
+                waiter.called = loop.create_future()
+                self._watch(loop)
         finally:
-            # One that was cancelled leaves the queue. If it had been called already, the descriptor is still readable, and
-            # the next one is called in its place.
-            if not waiter.done() or waiter.cancelled():
-                try:
-                    self._waiters.remove(waiter)
-                except ValueError:
-                    pass
+            # If one is cancelled that was called, the descriptor is still readable, and the next one is called in its place.
+            self._waiters.remove(waiter)
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_watching:
+            if self._watched is None:
+                self._watched = OwnDescriptor(self._source)
+            loop.add_reader(self._watched.number, self._ready)
+            self._is_watching = True
 
     def _ready(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        # Nobody waits: watching goes on only from the next wait, or the loop would turn for nothing.
-        self._unwatch()
+        if self._waiters:
+            self._waiters[0].call()
+        else:
+            # Nobody waits: watching goes on only from the next wait, or the loop would turn for nothing.
+            self._unwatch()
 
     def _unwatch(self) -> None:
         loop = self._loop()
-        if self._watched is not None and loop is not None:
-            loop.remove_reader(self._watched)
-            self._watched = None
+        if self._watched is not None and self._is_watching and loop is not None:
+            loop.remove_reader(self._watched.number)
+        self._is_watching = False
 
     def close(self) -> None:
         """Nobody will wait any more; who does tries again. Any thread."""
@@ -204,13 +248,12 @@ class Readiness:
 
     def _end(self) -> None:
         self._unwatch()
+        self._watched = None
         self._wake_all()
 
     def _wake_all(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
+        for waiter in self._waiters:
+            waiter.call()
 
 
 class TrioReadiness:
@@ -218,12 +261,15 @@ class TrioReadiness:
 
     def __init__(self, token: Any, source: Source) -> None:
         self._token = weakref.ref(token)
-        self._source = source
+        self._descriptor = OwnDescriptor(source)
         # Who came first is first, and trio lets one task alone wait for a descriptor.
         self._turn = _trio().Lock()
 
     def belongs_to(self, token: Any) -> bool:
         return self._token() is token
+
+    def is_free(self) -> bool:
+        return not self._turn.locked()
 
     async def attempt(self, operation: Callable[[], Optional[T]], at_once: bool = True) -> T:
         """Runs an operation until it gives something but None; who came first is first. Others run in between, at once or not."""
@@ -233,7 +279,7 @@ class TrioReadiness:
                 if result is not None:
                     return result
                 try:
-                    await _trio().lowlevel.wait_readable(self._source.fileno())
+                    await _trio().lowlevel.wait_readable(self._descriptor.number)
                 except _trio().ClosedResourceError:
                     pass
 
@@ -256,7 +302,7 @@ class TrioReadiness:
             pass
 
     def _wake(self) -> None:
-        _trio().lowlevel.notify_closing(self._source.fileno())
+        _trio().lowlevel.notify_closing(self._descriptor.number)
 
 
 AnyReadiness = Union[Readiness, TrioReadiness]

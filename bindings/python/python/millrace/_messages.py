@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from types import TracebackType
-from typing import Callable, Literal, Optional, TypeVar, overload
+from typing import Any, Callable, Generic, Literal, Optional, TypeVar, overload
 
 from . import _native
-from ._aio import AnyReadiness, Waits, current_loop, readiness, turn_due
+from ._aio import LOOKED, AnyReadiness, Waits, count, current_loop, readiness, turn_due
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
 from .peers import Message, message
 
 Self = TypeVar("Self", bound="Messages")
+Body = TypeVar("Body", bytes, memoryview)
 
 # Numbers of the C interface.
 _SOL_SOCKET = 0
@@ -21,18 +22,62 @@ _SNDFD, _RCVFD = 10, 11
 _PUB, _PUSH = 32, 80
 
 
+class Incoming(Generic[Body]):
+    """The messages of a socket, one after the other. Ends when it is closed, or when none comes within ``recv_timeout`` or the deadline of a survey."""
+
+    def __init__(self, recv: Callable[[], Body], arecv: Callable[[], Awaitable[Body]]) -> None:
+        self._recv: Callable[[], Body] = recv
+        self._arecv: Callable[[], Awaitable[Body]] = arecv
+
+    def __iter__(self) -> Iterator[Body]:
+        while True:
+            try:
+                received = self._recv()
+            except (Closed, Terminated, Timeout):
+                return
+            yield received
+
+    async def __aiter__(self) -> AsyncIterator[Body]:
+        while True:
+            try:
+                received = await self._arecv()
+            except (Closed, Terminated, Timeout):
+                return
+            yield received
+
+
+def unchanging(data: Buffer) -> Buffer:
+    """What these bytes are now, whatever becomes of them."""
+    if isinstance(data, bytes):
+        return data
+    try:
+        view = memoryview(data)
+    except TypeError:
+        # Sending says what is wrong with it.
+        return data
+    return bytes(view) if view.c_contiguous else data
+
+
 class Messages(_native.RawSocket):
-    """Sends and receives; see :class:`millrace.Socket` and :class:`millrace.Context`."""
+    """What every :class:`millrace.Socket` and :class:`millrace.Context` has: it sends and receives messages."""
 
     send_timeout: Seconds = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
     recv_timeout: Seconds = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
 
-    def __init__(self) -> None:
-        # What tasks wait with.
+    # A program's own classes have attributes as they like; of ours, an option whose name is misspelt is an AttributeError.
+    __slots__ = ("__weakref__", "_messages", "_room")
+    # What tasks wait with.
+    _messages: Waits
+    _room: Waits
+
+    def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:
+        self = super().__new__(cls)
         self._messages = Waits()
         self._room = Waits()
+        return self
 
     def close(self) -> None:
+        """Closes it; closing again does nothing."""
         self._end_waits()
         super().close()
 
@@ -80,24 +125,34 @@ class Messages(_native.RawSocket):
 
     def __iter__(self) -> Iterator[bytes]:
         """The messages that come; ends when the socket is closed, or when none comes within ``recv_timeout``."""
-        while True:
-            try:
-                yield self.recv()
-            except (Closed, Terminated, Timeout):
-                return
+        return iter(self.incoming())
+
+    @overload
+    def incoming(self, *, copy: Literal[True] = True) -> Incoming[bytes]: ...
+    @overload
+    def incoming(self, *, copy: Literal[False]) -> Incoming[memoryview]: ...
+    def incoming(self, *, copy: bool = True) -> Any:
+        """The messages that come, for ``for`` and ``async for`` as the socket itself; with ``copy=False`` they are not copied, as by :meth:`recv`."""
+        return Incoming[bytes](self.recv, self.arecv) if copy else Incoming[memoryview](self._view, self._aview)
+
+    def _view(self) -> memoryview:
+        return self.recv(copy=False)
+
+    async def _aview(self) -> memoryview:
+        return await self.arecv(copy=False)
 
     # ---- asyncio and trio
 
     async def asend(self, data: Buffer) -> None:
         """Sends a message in a program on asyncio or trio. Tried at once; waits, without a time limit (``asyncio.wait_for``
-        or ``trio.fail_after`` sets one), while no peer takes it. If it is cancelled, nothing was sent."""
-        at_once = not turn_due()
-        if at_once and self._room.known() is None:
-            # Nobody waits in this loop yet, so nobody is overtaken.
+        or ``trio.fail_after`` sets one), while no peer takes it. If it is cancelled, nothing was sent. What is sent is what ``data`` is now: if
+        it can change and must wait, it is copied."""
+        if not turn_due() and self._room.nobody_is_here():
             try:
                 return self.send(data, block=False)
             except WouldBlock:
                 pass
+        data = unchanging(data)
 
         def attempt() -> Optional[bool]:
             try:
@@ -106,7 +161,7 @@ class Messages(_native.RawSocket):
                 return None
             return True
 
-        await self._waits_for_room().attempt(attempt, at_once)
+        await self._waits_for_room().attempt(attempt, False)
 
     @overload
     async def arecv(self, *, copy: Literal[True] = True) -> bytes: ...
@@ -116,13 +171,16 @@ class Messages(_native.RawSocket):
         """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost. With ``copy=False`` it
         is not copied, as by :meth:`recv`."""
         attempt: Callable[[], Optional[bytes | memoryview]] = self.try_recv if copy else self._try_view
-        at_once = not turn_due()
-        if at_once and self._messages.known() is None:
-            # Nobody waits in this loop yet, so nobody is overtaken.
+        if not turn_due() and self._messages.nobody_is_here():
             received = attempt()
             if received is not None:
                 return received
-        return await self._waits_for_messages().attempt(attempt, at_once)
+            # Waiting in the loop costs more than what a quick peer takes to answer.
+            received = self._recv_soon(copy)
+            if received is not None:
+                count(LOOKED)
+                return received
+        return await self._waits_for_messages().attempt(attempt, False)
 
     def _try_view(self) -> Optional[memoryview]:
         return self.try_recv(copy=False)
@@ -148,14 +206,9 @@ class Messages(_native.RawSocket):
         finally:
             over.close()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncIterator[bytes]:
         """The messages that come; ends when the socket is closed, or with the deadline of a survey."""
-        while True:
-            try:
-                received = await self.arecv()
-            except (Closed, Terminated, Timeout):
-                return
-            yield received
+        return self.incoming().__aiter__()
 
     def _waits_for_messages(self) -> AnyReadiness:
         return self._messages.here(_native.RawDescriptor, self, _RCVFD)

@@ -69,7 +69,14 @@ class Flag(Option[bool]):
         return bool(raw)
 
     def _write(self, value: Any) -> int:
-        return int(bool(value))
+        return int(_checked_flag(self.name, value))
+
+
+def _checked_flag(name: str, value: Any) -> bool:
+    """True and False, or the 1 and 0 of C; not "no", which is as true as any text."""
+    if not isinstance(value, int) or value not in (0, 1):
+        raise TypeError(f"{name} is a bool, not {value!r}")
+    return bool(value)
 
 
 class TextOrBinary(Option[bool]):
@@ -79,7 +86,7 @@ class TextOrBinary(Option[bool]):
         return bool(raw == 1)
 
     def _write(self, value: Any) -> int:
-        return 1 if value else 2
+        return 1 if _checked_flag(self.name, value) else 2
 
 
 class Text(Option[str]):

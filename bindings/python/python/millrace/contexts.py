@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ._messages import Messages
@@ -21,17 +22,23 @@ _SUB, _REQ, _SURVEYOR = 33, 48, 98
 class Resending(Messages):
     """Options of who asks."""
 
+    __slots__ = ()
+
     resend_interval: Seconds = Seconds(_REQ, 1, "A request without a reply is sent again after this; 60 at first.")
 
 
 class WithDeadline(Messages):
     """Options of surveys."""
 
+    __slots__ = ()
+
     deadline: Seconds = Seconds(_SURVEYOR, 1, "How long answers are waited for; 1 at first.")
 
 
 class Subscribing(Messages):
     """Topics of a subscriber."""
+
+    __slots__ = ()
 
     def subscribe(self, topic: str | Buffer) -> None:
         """Wants messages that begin with these bytes; b"" is all messages."""
@@ -42,7 +49,11 @@ class Subscribing(Messages):
         self.set_option(_SUB, 2, _bytes_of(topic))
 
     def _subscribe_all(self, topics: Any) -> None:
-        for topic in [topics] if isinstance(topics, (str, bytes, bytearray, memoryview)) else topics:
+        if isinstance(topics, (str, bytes, bytearray, memoryview)):
+            topics = [topics]
+        elif not isinstance(topics, Iterable):
+            raise TypeError(f"subscribe is a topic, or a list of topics, not {type(topics).__name__}")
+        for topic in topics:
             self.subscribe(topic)
 
 
@@ -64,6 +75,8 @@ class Context(Messages):
     of its protocol for itself. The socket can be used beside its contexts. Closing one gives up what it asked or was to answer,
     and leaves the socket open; when the socket is closed, its contexts raise :class:`millrace.Closed`.
     """
+
+    __slots__ = ("socket",)
 
     def __init__(self, socket: Socket, **options: Unpack[ContextOptions]) -> None:
         super().__init__()
@@ -94,6 +107,8 @@ class Context(Messages):
 class ReqContext(Resending, Context):
     """A context of a :class:`millrace.Req`: it has a request under way."""
 
+    __slots__ = ()
+
     if TYPE_CHECKING:
 
         def __init__(self, socket: Socket, **options: Unpack[ReqContextOptions]) -> None: ...
@@ -102,6 +117,8 @@ class ReqContext(Resending, Context):
 class SurveyorContext(WithDeadline, Context):
     """A context of a :class:`millrace.Surveyor`: it has a survey and a deadline of its own."""
 
+    __slots__ = ()
+
     if TYPE_CHECKING:
 
         def __init__(self, socket: Socket, **options: Unpack[SurveyorContextOptions]) -> None: ...
@@ -109,6 +126,8 @@ class SurveyorContext(WithDeadline, Context):
 
 class SubContext(Subscribing, Context):
     """A context of a :class:`millrace.Sub`: it has subscriptions and a queue of its own. ``subscribe="topic"``, or a list."""
+
+    __slots__ = ()
 
     def __init__(self, socket: Socket, *, subscribe: Topics = (), **options: Unpack[ContextOptions]) -> None:
         super().__init__(socket, **options)

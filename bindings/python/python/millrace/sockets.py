@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import weakref
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from . import _native
 from ._aio import current_loop, turn, turn_due
 from ._keywords import Addresses, Topics
-from ._messages import Messages
+from ._messages import Messages, unchanging
 from ._options import Flag, Integer, Seconds, Text, TextOrBinary, set_options
 from ._types import Buffer
 from .contexts import Context, ReqContext, Resending, SubContext, Subscribing, SurveyorContext, WithDeadline
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
         SurveyorContextOptions,
         Unpack,
     )
+
+Self = TypeVar("Self", bound="Socket")
 
 __all__ = [
     "Bus",
@@ -92,6 +95,16 @@ class Endpoint:
         return f"<Endpoint {self.address}>"
 
 
+class _Number:
+    """The protocol of a class, and of a socket of it that was given another one."""
+
+    def __init__(self, of_class: int) -> None:
+        self._of_class = of_class
+
+    def __get__(self, socket: Optional[Socket], owner: type) -> int:
+        return self._of_class if socket is None else socket._protocol
+
+
 class Socket(Messages):
     """A socket of the protocol that a class below names, or of a number.
 
@@ -104,13 +117,19 @@ class Socket(Messages):
         ...     right.recv()
         b'hello'
 
+    It sends and receives by what all :class:`millrace.Messages` have.
     Every method may be called from any thread, several at once on one socket. Waiting lets other threads run, and Ctrl-C
     ends it. A socket that was opened before a fork belongs to the parent; in the child it raises :class:`millrace.Closed`,
     and new ones can be opened.
     """
 
+    __slots__ = ("_contexts", "_senders")
+    _contexts: weakref.WeakSet[Context]
+    # By the connection, and the event loop.
+    _senders: dict[tuple[int, Any], PeerSender]
+
     #: The number of its protocol; :class:`Pair` if a Socket is not given one.
-    protocol: int = _PAIR
+    protocol: int = _Number(_PAIR)  # type: ignore[assignment]
 
     linger: Seconds = Seconds(_SOL_SOCKET, 1, "How long close() waits until what was accepted is handed to the system; 1 at first.")
     send_buffer: Integer = Integer(_SOL_SOCKET, 2, "Bytes of the send buffer of each connection made later; 131072 at first.")
@@ -149,6 +168,12 @@ class Socket(Messages):
     tls_min_version: Integer = Integer(_TLS, 9, "The oldest version of TLS that is spoken: 12 (at first) or 13.")
     tls_insecure_no_verification: Flag = Flag(_TLS, 10, "Believes every certificate: for tests only. False at first.")
 
+    def __new__(cls: type[Self], *arguments: Any, **options: Any) -> Self:
+        self = super().__new__(cls)
+        self._contexts = weakref.WeakSet()
+        self._senders = {}
+        return self
+
     def __init__(
         self,
         protocol: Optional[int] = None,
@@ -161,16 +186,12 @@ class Socket(Messages):
         super().__init__()
         if protocol is not None:
             self._check(protocol)
-            self.protocol = protocol
-        self._open(self.protocol, raw)
-        self._contexts: weakref.WeakSet[Context] = weakref.WeakSet()
-        # By the connection, and the event loop.
-        self._senders: dict[tuple[int, Any], PeerSender] = {}
+        self._open(type(self).protocol if protocol is None else protocol, raw)
         try:
             set_options(self, options)
-            for address in [bind] if isinstance(bind, str) else bind:
+            for address in _addresses("bind", bind):
                 self.bind(address)
-            for address in [connect] if isinstance(connect, str) else connect:
+            for address in _addresses("connect", connect):
                 self.connect(address)
         except BaseException:
             self.close()
@@ -178,12 +199,12 @@ class Socket(Messages):
 
     def bind(self, address: str) -> Endpoint:
         """Listens at an address, as ``tcp://127.0.0.1:5555``, ``ipc:///tmp/x``, ``inproc://name`` or ``ws://*:8080``."""
-        number = self._bind(address)
+        number = self._bind(_address(address))
         return Endpoint(self, number, self._address(number))
 
     def connect(self, address: str) -> Endpoint:
         """Connects to an address, now and again whenever the connection is lost; returns at once."""
-        return Endpoint(self, self._connect(address), address)
+        return Endpoint(self, self._connect(_address(address)), address)
 
     def close(self) -> None:
         """Closes the socket; what was accepted is handed to the system, for at most ``linger`` seconds. Closing again does
@@ -239,8 +260,10 @@ class Socket(Messages):
         self._send_to(_connection(peer), data, header, block)
 
     async def asend_to(self, peer: Peer | int, data: Buffer, *, header: bytes = b"") -> None:
-        """The same in a program on asyncio or trio, without a time limit. If it is cancelled, nothing was sent."""
+        """The same in a program on asyncio or trio, without a time limit. If it is cancelled, nothing was sent. What is sent is what ``data`` is
+        now."""
         if turn_due():
+            data = unchanging(data)
             await turn()
         connection = _connection(peer)
         key = (connection, current_loop())
@@ -251,6 +274,7 @@ class Socket(Messages):
                 return self.send_to(connection, data, header=header, block=False)
             except WouldBlock:
                 waiting = self._senders[key] = PeerSender(self, connection)
+        data = unchanging(data)
         waiting.tasks += 1
         try:
             await waiting.room.attempt(lambda: waiting.raw.attempt(data, header))
@@ -277,12 +301,26 @@ class Socket(Messages):
         if not isinstance(protocol, int):
             raise TypeError(f"protocol is a number, not {type(protocol).__name__}; addresses are bind= and connect=")
         fixed = [cls for cls in type(self).__mro__ if cls is not Socket and "protocol" in cls.__dict__]
-        if fixed and protocol != self.protocol:
-            raise TypeError(f"a {fixed[0].__name__} has protocol {self.protocol}; for {protocol} there is millrace.Socket({protocol})")
+        if fixed and protocol != type(self).protocol:
+            raise TypeError(f"a {fixed[0].__name__} has protocol {type(self).protocol}; for {protocol} there is millrace.Socket({protocol})")
 
     def __repr__(self) -> str:
         state = " closed" if self.closed else ""
         return f"<{type(self).__name__}{' raw' if self.raw else ''}{state}>"
+
+
+def _address(given: Any) -> str:
+    if not isinstance(given, str):
+        raise TypeError(f"an address is a str, not {type(given).__name__}")
+    return given
+
+
+def _addresses(name: str, given: Addresses) -> Iterable[str]:
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise TypeError(f"{name} is an address, or a list of addresses, not {type(given).__name__}")
+    return given
 
 
 def _connection(peer: Peer | int) -> int:
@@ -292,18 +330,21 @@ def _connection(peer: Peer | int) -> int:
 class Pair(Socket):
     """Talks to exactly one peer, both ways."""
 
+    __slots__ = ()
     protocol = _PAIR
 
 
 class Pub(Socket):
     """Sends every message to all subscribers; one that does not keep up loses messages."""
 
+    __slots__ = ()
     protocol = _PUB
 
 
 class Sub(Subscribing, Socket):
     """Receives what begins with one of its topics. ``subscribe="topic"``, or a list; without one, nothing comes."""
 
+    __slots__ = ()
     protocol = _SUB
 
     def __init__(self, protocol: Optional[int] = None, *, subscribe: Topics = (), **rest: Unpack[SocketArguments]) -> None:
@@ -321,6 +362,7 @@ class Sub(Subscribing, Socket):
 class Req(Resending, Socket):
     """Sends a request and receives its reply; another request forgets the first. Its contexts have many under way."""
 
+    __slots__ = ()
     protocol = _REQ
 
     if TYPE_CHECKING:
@@ -336,24 +378,28 @@ class Req(Resending, Socket):
 class Rep(Socket):
     """Receives a request and sends its reply, in turn."""
 
+    __slots__ = ()
     protocol = _REP
 
 
 class Push(Socket):
     """Gives each message to one of its peers, in turn."""
 
+    __slots__ = ()
     protocol = _PUSH
 
 
 class Pull(Socket):
     """Takes messages from all its peers, in turn."""
 
+    __slots__ = ()
     protocol = _PULL
 
 
 class Surveyor(WithDeadline, Socket):
     """Asks all respondents and receives their answers until the deadline, when recv() raises :class:`millrace.Timeout`."""
 
+    __slots__ = ()
     protocol = _SURVEYOR
 
     if TYPE_CHECKING:
@@ -369,12 +415,14 @@ class Surveyor(WithDeadline, Socket):
 class Respondent(Socket):
     """Receives a survey and may send an answer."""
 
+    __slots__ = ()
     protocol = _RESPONDENT
 
 
 class Bus(Socket):
     """Sends every message to all peers it is connected with, and receives theirs."""
 
+    __slots__ = ()
     protocol = _BUS
 
 

@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 
 use super::errors::{raise, raise_as};
 use super::{hooks, pool};
+use crate::waiting::deadline;
 
 /// How often a thread that waits looks whether a signal has come.
 pub const SLICE: Duration = Duration::from_millis(50);
@@ -223,7 +224,7 @@ impl Core {
     }
 
     pub fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<bool> {
-        self.wait_until(py, deadline(timeout), |state| !matches!(state, State::Running))
+        self.wait_until(py, deadline(timeout)?, |state| !matches!(state, State::Running))
     }
 
     /// The value, or what it failed with; for one that is settled.
@@ -256,12 +257,6 @@ impl Core {
 
 fn canceled(py: Python<'_>) -> PyErr {
     raise_as(py, "Canceled", "Future canceled.")
-}
-
-/// The instant so many seconds from now; None is never.
-pub fn deadline(timeout: Option<f64>) -> Option<Instant> {
-    let limit = Duration::try_from_secs_f64(timeout?.max(0.0)).ok()?;
-    Instant::now().checked_add(limit)
 }
 
 /// What `millrace.qi.Future` is made of.

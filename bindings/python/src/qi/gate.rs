@@ -12,7 +12,7 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 
 /// How long the end of the program waits for code of its own that does not return.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 struct Inside;
 
@@ -32,11 +32,10 @@ pub fn with_python<T>(run: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     Python::try_attach(run)
 }
 
-/// Nobody passes any more; waits for who is inside. For the end of the interpreter, which must not be held.
-pub fn close() {
+/// Nobody passes any more; waits until then for who is inside. For the end of the interpreter, which must not be held.
+pub fn close(end: Instant) {
     CLOSED.store(true, Ordering::SeqCst);
-    let begun = Instant::now();
-    while INSIDE.load(Ordering::SeqCst) > 0 && begun.elapsed() < PATIENCE {
+    while INSIDE.load(Ordering::SeqCst) > 0 && Instant::now() < end {
         #[expect(
             clippy::disallowed_methods,
             reason = "once, at the end; a count that threads wake somebody with would cost each call"

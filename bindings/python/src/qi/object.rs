@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nanomsg::qi::bus::Objects;
+use nanomsg::qi::client::CallError;
 use nanomsg::qi::meta::{Declared, MetaMethod};
 use nanomsg::qi::server::{Answer, Call, Object, ObjectBuilder, WeakObject};
 use nanomsg::qi::signature::Signature;
@@ -146,9 +147,11 @@ fn reply_later(future: &RawFuture, call: Call) {
 
 /// Its author wants to see more of it than the caller.
 fn fail(py: Python<'_>, call: Call, error: &PyErr) {
-    let told = hooks::get(py, "method_failed").and_then(|told| told.call1((error.value(py),)));
-    report(py, told.map(Bound::unbind));
     let described = describe(py, error);
+    if !matches!(described, CallError::Canceled) {
+        let told = hooks::get(py, "method_failed").and_then(|told| told.call1((error.value(py),)));
+        report(py, told.map(Bound::unbind));
+    }
     py.detach(|| call.reply(Err(described)));
 }
 

@@ -1,7 +1,6 @@
 //! Objects of peers: calls, properties, signals.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use nanomsg::qi::bus::Objects;
 use nanomsg::qi::client::{CallError, Received, Result};
@@ -12,11 +11,12 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use super::errors::{raise, raise_as};
-use super::future::{RawFuture, SLICE, deadline, report};
+use super::future::{RawFuture, SLICE, report};
 use super::pool::Held;
 use super::session::Connected;
 use super::values::{self, Encoder};
 use super::{gate, hooks};
+use crate::waiting::{deadline, limit};
 
 /// What `millrace.qi.Proxy` is made of.
 #[pyclass(subclass, frozen, module = "millrace._native")]
@@ -27,17 +27,14 @@ pub struct RawProxy {
     process: u32,
 }
 
-fn seconds(timeout: Option<f64>) -> Option<Duration> {
-    timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok())
-}
-
-fn options(timeout: Option<f64>) -> CallOptions {
-    CallOptions { timeout: seconds(timeout), ..CallOptions::default() }
+fn options(timeout: Option<f64>) -> PyResult<CallOptions> {
+    Ok(CallOptions { timeout: limit(timeout)?, ..CallOptions::default() })
 }
 
 /// So many events may wait; if it is not said, as many as there is memory for (`SubscribeOptions::bytes`).
-fn queue_of(queue: Option<usize>) -> SubscribeOptions {
-    SubscribeOptions { queue: queue.unwrap_or(usize::MAX).max(1), ..SubscribeOptions::default() }
+fn listening(queue: Option<usize>, timeout: Option<f64>) -> PyResult<SubscribeOptions> {
+    let queue = queue.unwrap_or(usize::MAX).max(1);
+    Ok(SubscribeOptions { queue, timeout: limit(timeout)?, ..SubscribeOptions::default() })
 }
 
 /// A result as it is handed to Python.
@@ -85,12 +82,12 @@ impl RawProxy {
         py: Python<'_>,
         name: &str,
         arguments: &Bound<'_, PyTuple>,
-        limit: Option<f64>,
+        timeout: Option<f64>,
     ) -> PyResult<PendingCall> {
         let proxy = self.proxy(py)?;
         let mut encoder = Encoder::default();
         let arguments = encoder.arguments(arguments)?;
-        let options = options(limit);
+        let options = options(timeout)?;
         let begun = match encoder.objects.is_empty() {
             true => proxy.start_call(name, &arguments, &options),
             false => py.detach(|| {
@@ -146,7 +143,7 @@ impl RawProxy {
         let mut encoder = Encoder::default();
         let arguments = encoder.arguments(arguments)?;
         let (future, core) = RawFuture::pair(py)?;
-        let (options, settling) = (options(timeout), Arc::clone(&core));
+        let (options, settling) = (options(timeout)?, Arc::clone(&core));
         let done = Box::new(move |outcome: Result<Received>| settling.finish(outcome, into_python));
         let begun = py.detach(|| match encoder.objects.is_empty() {
             true => proxy.call_then(name, &arguments, &options, done),
@@ -169,33 +166,37 @@ impl RawProxy {
     }
 
     /// A future of a property's value.
-    fn _property<'py>(&self, py: Python<'py>, name: String) -> PyResult<Bound<'py, PyAny>> {
-        let proxy = self.proxy(py)?.clone();
-        RawFuture::of(py, move || proxy.property(&name), into_python)
+    #[pyo3(signature = (name, timeout = None))]
+    fn _property<'py>(&self, py: Python<'py>, name: String, timeout: Option<f64>) -> PyResult<Bound<'py, PyAny>> {
+        let (proxy, options) = (self.proxy(py)?.clone(), options(timeout)?);
+        RawFuture::of(py, move || proxy.property_with(&name, &options), into_python)
     }
 
     /// A future of its being set.
+    #[pyo3(signature = (name, value, timeout = None))]
     fn _set_property<'py>(
         &self,
         py: Python<'py>,
         name: String,
         value: &Bound<'py, PyAny>,
+        timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let proxy = self.proxy(py)?.clone();
+        let (proxy, options) = (self.proxy(py)?.clone(), options(timeout)?);
         let value = Encoder::default().value(value)?;
-        RawFuture::of(py, move || proxy.set_property(&name, value), nothing)
+        RawFuture::of(py, move || proxy.set_property_with(&name, value, &options), nothing)
     }
 
     /// Has a function called with each event; gives a future of the watch, which keeps the function.
-    #[pyo3(signature = (name, callback, queue = None))]
+    #[pyo3(signature = (name, callback, queue = None, timeout = None))]
     fn _watch<'py>(
         &self,
         py: Python<'py>,
         name: String,
         callback: Py<PyAny>,
         queue: Option<usize>,
+        timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let proxy = self.proxy(py)?.clone();
+        let (proxy, options) = (self.proxy(py)?.clone(), listening(queue, timeout)?);
         let callback = Arc::new(Held::new(callback));
         let (told, signal) = (Arc::downgrade(&callback), name.clone());
         let tell = move |event: Result<Event>| {
@@ -205,7 +206,7 @@ impl RawProxy {
         };
         RawFuture::of(
             py,
-            move || proxy.watch(&name, queue_of(queue), tell),
+            move || proxy.watch(&name, options, tell),
             |py, watch| {
                 let watch = RawWatch(Mutex::new(Some((watch, callback))));
                 Ok(Bound::new(py, watch)?.into_any().unbind())
@@ -214,13 +215,19 @@ impl RawProxy {
     }
 
     /// Subscribes; gives a future of the subscription.
-    #[pyo3(signature = (name, queue = None))]
-    fn _subscribe<'py>(&self, py: Python<'py>, name: String, queue: Option<usize>) -> PyResult<Bound<'py, PyAny>> {
-        let proxy = self.proxy(py)?.clone();
+    #[pyo3(signature = (name, queue = None, timeout = None))]
+    fn _subscribe<'py>(
+        &self,
+        py: Python<'py>,
+        name: String,
+        queue: Option<usize>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (proxy, options) = (self.proxy(py)?.clone(), listening(queue, timeout)?);
         let signal = name.clone();
         RawFuture::of(
             py,
-            move || proxy.subscribe_with(&name, queue_of(queue)),
+            move || proxy.subscribe_with(&name, options),
             |py, subscription| Ok(Bound::new(py, RawSubscription { subscription, signal })?.into_any().unbind()),
         )
     }
@@ -349,7 +356,7 @@ impl RawSubscription {
     /// The next event's arguments; None if there is none in so many seconds. Raises `NotConnected` after the last one.
     #[pyo3(signature = (timeout = None))]
     fn next<'py>(&self, py: Python<'py>, timeout: Option<f64>) -> PyResult<Option<Bound<'py, PyTuple>>> {
-        let deadline = deadline(timeout);
+        let deadline = deadline(timeout)?;
         loop {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(std::time::Instant::now()));
             let slice = left.map_or(SLICE, |left| left.min(SLICE));

@@ -1,7 +1,8 @@
 //! Sessions, and what offers services: a directory of our own, or a provider for somebody else's.
 
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nanomsg::qi::bus::Provider;
 use nanomsg::qi::client::{Backoff, Session, SessionOptions, shared_reactor};
@@ -12,10 +13,11 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::errors::raise_as;
-use super::future::{RawFuture, report};
+use super::future::{RawFuture, SLICE, report};
 use super::object::RawObject;
 use super::proxy::RawProxy;
 use super::{gate, pool};
+use crate::waiting::{deadline, limit};
 
 /// Threads that call methods of services, at most. They are started when they are wanted; a method that waits for another
 /// service holds one.
@@ -34,14 +36,42 @@ fn enlist(closing: Weak<dyn Closing>) {
     open.push(closing);
 }
 
-/// At the end of the interpreter: ends everything that could still run Python code.
+/// At the end of the interpreter: ends everything that could still run Python code. Methods that do not return are not waited for for ever.
 #[pyfunction]
-pub fn qi_close_all(py: Python<'_>) {
-    py.detach(|| {
-        let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
-        open.iter().filter_map(Weak::upgrade).for_each(|closing| closing.close());
-        gate::close();
-    });
+pub fn qi_close_all(py: Python<'_>) -> PyResult<()> {
+    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    let end = Instant::now() + gate::PATIENCE;
+    let closed = close_elsewhere(py, open.iter().filter_map(Weak::upgrade), Some(end));
+    // Who is impatient does not wait twice.
+    let end = if closed.is_ok() { end } else { Instant::now() };
+    py.detach(|| gate::close(end));
+    closed
+}
+
+/// Closes all of them, which waits for methods under way, on other threads; waits for that until then (`None`: for ever). What a signal's handler
+/// raises ends the wait, not the closing.
+fn close_elsewhere(
+    py: Python<'_>,
+    closings: impl Iterator<Item = Arc<dyn Closing>>,
+    end: Option<Instant>,
+) -> PyResult<()> {
+    let (over, mut all_over) = mpsc::channel::<()>();
+    for closing in closings {
+        let over = over.clone();
+        pool::run(move || {
+            closing.close();
+            drop(over);
+        });
+    }
+    drop(over);
+    loop {
+        let left = end.map_or(SLICE, |end| end.saturating_duration_since(Instant::now()).min(SLICE));
+        let waiting = &mut all_over;
+        match py.detach(move || waiting.recv_timeout(left)) {
+            Err(RecvTimeoutError::Timeout) if !left.is_zero() => py.check_signals()?,
+            _ => return Ok(()),
+        }
+    }
 }
 
 /// In the child of a fork: what is open is the parent's.
@@ -54,23 +84,24 @@ pub fn qi_after_fork() {
 
 /// Calls this on another thread, in so many seconds.
 #[pyfunction]
-pub fn qi_run(callback: Py<PyAny>, seconds: f64) {
-    let at = super::future::deadline(Some(seconds)).unwrap_or_else(std::time::Instant::now);
+pub fn qi_run(callback: Py<PyAny>, seconds: f64) -> PyResult<()> {
+    let at = deadline(Some(seconds))?.unwrap_or_else(Instant::now);
     pool::run_at(at, move || {
         let _ = gate::with_python(|py| report(py, callback.call0(py)));
     });
+    Ok(())
 }
 
 /// User, token, and whether to connect again.
 type ConnectSettings = (Option<String>, Option<String>, bool);
 
-fn session_options((user, token, reconnect): ConnectSettings, timeout: Option<f64>) -> SessionOptions {
+fn session_options((user, token, reconnect): ConnectSettings, timeout: Option<Duration>) -> SessionOptions {
     let mut options = SessionOptions::default();
     options.dial.credentials.user = user;
     options.dial.credentials.token = token;
     options.reconnect = reconnect.then(Backoff::default);
-    if let Some(timeout) = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok()) {
-        options.dial.timeout = Some(timeout);
+    if timeout.is_some() {
+        options.dial.timeout = timeout;
     }
     options
 }
@@ -157,7 +188,7 @@ impl RawSession {
         settings: ConnectSettings,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let options = session_options(settings, timeout);
+        let options = session_options(settings, limit(timeout)?);
         let connect = move || Session::connect(&url, options);
         RawFuture::of(py, connect, |py, session| {
             let connected = Arc::new(Connected { session: Some(session), process: std::process::id() });
@@ -180,7 +211,7 @@ impl RawSession {
         watches: Py<PyDict>,
         timeout: Option<f64>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let timeout = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds.max(0.0)).ok());
+        let timeout = limit(timeout)?;
         self.find(py, watches, move |session| session.wait_for_service(&name, timeout))
     }
 
@@ -218,8 +249,8 @@ impl RawSession {
         connection.on_close(closer).map_err(|error| failed(&error))
     }
 
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.connected.close());
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        close_elsewhere(py, std::iter::once(Arc::clone(&self.connected) as Arc<dyn Closing>), None)
     }
 }
 
@@ -303,7 +334,7 @@ impl RawServer {
             }
             let urls: Vec<_> = urls.iter().map(String::as_str).collect();
             let server = Server::standalone(&shared_reactor()?, &urls, options);
-            server.map(Served::Directory).map_err(|error| CallError::Remote(error.to_string()))
+            server.map(Served::Directory).map_err(CallError::from)
         };
         RawFuture::of(py, start, wrap_server)
     }
@@ -347,8 +378,8 @@ impl RawServer {
     }
 
     /// Waits for methods that are under way.
-    fn close(&self, py: Python<'_>) {
-        py.detach(|| self.serving.close());
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        close_elsewhere(py, std::iter::once(Arc::clone(&self.serving) as Arc<dyn Closing>), None)
     }
 }
 

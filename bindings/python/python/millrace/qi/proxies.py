@@ -147,15 +147,15 @@ class ProxySignal:
         self._lock = threading.Lock()
 
     @overload
-    def connect(self, callback: Callable[..., Any], _async: Literal[False] = False, *, queue: Optional[int] = None) -> int: ...
+    def connect(self, callback: Callable[..., Any], _async: Literal[False] = False, *, queue: Optional[int] = None, _timeout: Optional[float] = None) -> int: ...
     @overload
-    def connect(self, callback: Callable[..., Any], *, queue: Optional[int] = None, _async: Literal[True]) -> Future[int]: ...
-    def connect(self, callback: Callable[..., Any], _async: bool = False, *, queue: Optional[int] = None) -> Any:
+    def connect(self, callback: Callable[..., Any], *, queue: Optional[int] = None, _async: Literal[True], _timeout: Optional[float] = None) -> Future[int]: ...
+    def connect(self, callback: Callable[..., Any], _async: bool = False, *, queue: Optional[int] = None, _timeout: Optional[float] = None) -> Any:
         """Has a callback called with each event, in order, on another thread; gives a number for :meth:`disconnect`.
 
         It listens until then, or until the session is closed; of an object that came as a value, as long as its proxy is there.
         Events wait for a callback that is slower than they come: ``queue`` of them, or as many as 64 MiB have; what comes then is
-        dropped, which is logged (``millrace.qi``) and counted: :attr:`missed`.
+        dropped, which is logged (``millrace.qi``) and counted: :attr:`missed`. The object has ``_timeout`` seconds to accept it, as of a call.
         """
         link = next(_links)
 
@@ -166,7 +166,7 @@ class ProxySignal:
                     self._proxy._kept[link] = watch
             return link
 
-        watching = self._proxy._watch(self._name, lambda *event: call(callback, event), queue)
+        watching = self._proxy._watch(self._name, lambda *event: call(callback, event), queue, _timeout)
         if _async:
             return watching.andThen(keep)
         watching._wait()
@@ -207,12 +207,13 @@ class ProxySignal:
         self._proxy._post(self._name, arguments)
 
     @overload
-    def subscribe(self, queue: Optional[int] = None, _async: Literal[False] = False) -> Events: ...
+    def subscribe(self, queue: Optional[int] = None, _async: Literal[False] = False, _timeout: Optional[float] = None) -> Events: ...
     @overload
-    def subscribe(self, queue: Optional[int] = None, *, _async: Literal[True]) -> Future[Events]: ...
-    def subscribe(self, queue: Optional[int] = None, _async: bool = False) -> Any:
-        """:class:`Events`, of which ``queue`` may wait (as many as 64 MiB have); a context manager. When this returns, no event is lost."""
-        subscribing: Future[Any] = self._proxy._subscribe(self._name, queue)
+    def subscribe(self, queue: Optional[int] = None, *, _async: Literal[True], _timeout: Optional[float] = None) -> Future[Events]: ...
+    def subscribe(self, queue: Optional[int] = None, _async: bool = False, _timeout: Optional[float] = None) -> Any:
+        """:class:`Events`, of which ``queue`` may wait (as many as 64 MiB have); a context manager. When this returns, no event is lost. The object has
+        ``_timeout`` seconds to accept it, as of a call."""
+        subscribing: Future[Any] = self._proxy._subscribe(self._name, queue, _timeout)
         single = self._single
         if _async:
             return subscribing.andThen(lambda raw: Events(raw, single))
@@ -236,17 +237,17 @@ class ProxyProperty(ProxySignal):
 
     _single = True
 
-    def value(self, _async: bool = False) -> Any:
-        """The value."""
-        return outcome(self._proxy._property(self._name), not _async)
+    def value(self, _async: bool = False, _timeout: Optional[float] = None) -> Any:
+        """The value; for at most ``_timeout`` seconds, as of a call."""
+        return outcome(self._proxy._property(self._name, _timeout), not _async)
 
     @overload
-    def setValue(self, value: Any, _async: Literal[False] = False) -> None: ...
+    def setValue(self, value: Any, _async: Literal[False] = False, _timeout: Optional[float] = None) -> None: ...
     @overload
-    def setValue(self, value: Any, *, _async: Literal[True]) -> Future[None]: ...
-    def setValue(self, value: Any, _async: bool = False) -> Any:
-        """Sets the value."""
-        return outcome(self._proxy._set_property(self._name, value), not _async)
+    def setValue(self, value: Any, *, _async: Literal[True], _timeout: Optional[float] = None) -> Future[None]: ...
+    def setValue(self, value: Any, _async: bool = False, _timeout: Optional[float] = None) -> Any:
+        """Sets the value; within at most ``_timeout`` seconds, as of a call."""
+        return outcome(self._proxy._set_property(self._name, value, _timeout), not _async)
 
     def __call__(self, *arguments: Any) -> None:
         self.setValue(*arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import dataclasses
 import enum
 import functools
@@ -13,13 +14,15 @@ import threading
 import types
 import typing
 import weakref
-from typing import Any, Callable, Optional, TypeVar
+from typing import Any, Callable, Optional, TypeVar, overload
 
 from .. import _native
+from .errors import Canceled
 from .signals import Property, Signal
 from .types import AnyArguments, reader_of, signature_of
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 _Method = tuple[str, str, str, str, Callable[..., Any], bool]
 
@@ -44,20 +47,29 @@ def nobind(function: F) -> F:
     return function
 
 
-def _threading(parallel: bool) -> Callable[..., Any]:
-    def decorate(target: Any = None) -> Any:
-        if target is None:
-            return decorate
-        setattr(target, "__qi_parallel__", parallel)
-        return target
-
-    return decorate
+def _threading(target: Any, parallel: bool) -> Any:
+    if target is None:
+        return lambda given: _threading(given, parallel)
+    setattr(target, "__qi_parallel__", parallel)
+    return target
 
 
-#: The methods of this class run one after the other; so do those of classes that say nothing. ``@qi.singleThreaded()``
-singleThreaded: Callable[..., Any] = _threading(False)
-#: The methods of this class, or this method, may run at the same time. ``@qi.multiThreaded()``
-multiThreaded: Callable[..., Any] = _threading(True)
+@overload
+def singleThreaded(target: T) -> T: ...
+@overload
+def singleThreaded(target: None = None) -> Callable[[T], T]: ...
+def singleThreaded(target: Any = None) -> Any:
+    """The methods of this class run one after the other; so do those of classes that say nothing. ``@qi.singleThreaded()``"""
+    return _threading(target, False)
+
+
+@overload
+def multiThreaded(target: T) -> T: ...
+@overload
+def multiThreaded(target: None = None) -> Callable[[T], T]: ...
+def multiThreaded(target: Any = None) -> Any:
+    """The methods of this class, or this method, may run at the same time. ``@qi.multiThreaded()``"""
+    return _threading(target, True)
 
 
 
@@ -295,8 +307,10 @@ class _Coroutine:
         def done(_: Any) -> None:
             try:
                 result = task.result()
+            except (asyncio.CancelledError, concurrent.futures.CancelledError):
+                call.fail(Canceled("Future canceled."))
             except BaseException as error:
-                call.fail(error if isinstance(error, Exception) else RuntimeError("canceled"))
+                call.fail(error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}"))
             else:
                 call.reply(result)
 

@@ -123,6 +123,7 @@ class Session:
     def connect(self, url: str = DEFAULT_URL, *, _async: Literal[True]) -> Future[None]: ...
     def connect(self, url: str = DEFAULT_URL, _async: bool = False) -> Any:
         """Connects to the directory at ``url``: ``tcp://host:port``, or ``tcps://`` with TLS; without a port, 9559."""
+        _check_text("an address", url)
         if _async:
             return runAsync(self.connect, url)
         with self._lock:
@@ -156,7 +157,9 @@ class Session:
         """
         if _async:
             return runAsync(lambda: self.listenStandalone(url, authenticate=authenticate))
-        urls = [url] if isinstance(url, str) else list(url)
+        urls = list(url) if isinstance(url, (list, tuple)) else [url]
+        for one in urls:
+            _check_text("an address", one)
         ours = (f"millrace-{id(self)}", f"{id(self):x}")
         judge = None
         if authenticate is not None:
@@ -172,6 +175,7 @@ class Session:
     def listen(self, url: str) -> None:
         """Where services that are registered later can be reached; otherwise it is the address from which the directory was
         reached, at any free port."""
+        _check_text("an address", url)
         self._listen.append(url)
 
     @overload
@@ -224,7 +228,8 @@ class Session:
     @overload
     def service(self, name: str, *, _async: Literal[True]) -> Future[Proxy]: ...
     def service(self, name: str, _async: bool = False) -> Any:
-        """A proxy of the service of this name."""
+        """A proxy of the service of this name. Finding it, and its connection, may take as long as connecting: ``timeout`` of the session."""
+        _check_text("the name of a service", name)
         return outcome(self._connected().service(name, self._watches), not _async)
 
     @overload
@@ -241,6 +246,7 @@ class Session:
     def waitForService(self, name: str, timeout: Milliseconds = FutureTimeout.Infinite, *, _async: Literal[True]) -> Future[Proxy]: ...
     def waitForService(self, name: str, timeout: Milliseconds = FutureTimeout.Infinite, _async: bool = False) -> Any:
         """A proxy of the service, when it is there; for at most so many milliseconds."""
+        _check_text("the name of a service", name)
         return outcome(self._connected().wait_for_service(name, self._watches, seconds(timeout)), not _async)
 
     def callModule(self, method: str, *arguments: Any) -> Any:
@@ -330,6 +336,11 @@ async def connect(url: str = DEFAULT_URL, **options: Any) -> Session:
     session = Session(**options)
     await session.connect(url, _async=True)
     return session
+
+
+def _check_text(what: str, given: Any) -> None:
+    if not isinstance(given, str):
+        raise TypeError(f"{what} is a str, not {type(given).__name__}")
 
 
 def _wait(future: Future[T]) -> T:
