@@ -1046,3 +1046,18 @@ def test_an_address_in_use_is_no_failure_of_a_peer(bus):
     with qi.Session() as other, pytest.raises(qi.Error, match="in use") as caught:
         other.listenStandalone(bus.server.url())
     assert type(caught.value) is qi.Error
+
+
+def test_what_a_text_was_set_as_is_that_text(bus):
+    class Luck:
+        def try_it(self):
+            promise = qi.Promise()
+            promise.setError("bad luck")
+            return promise.future()
+
+    bus.server.registerService("Luck", Luck())
+    with pytest.raises(qi.RemoteError) as caught:
+        bus.client.service("Luck").try_it()
+    assert str(caught.value) == "bad luck"
+    state = qi.FutureState.FinishedWithError
+    assert str(state) == f"{state}" == "FutureState.FinishedWithError" and state == 3

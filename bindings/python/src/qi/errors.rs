@@ -39,12 +39,16 @@ pub fn raise_as(py: Python<'_>, class: &str, text: &str) -> PyErr {
     }
 }
 
-/// What a peer is told of an exception: its type and its text.
+/// What a peer is told of an exception: its type, unless it is of ours, and its text.
 pub fn describe(py: Python<'_>, error: &PyErr) -> CallError {
     if hooks::get(py, "Canceled").is_ok_and(|class| error.matches(py, class).unwrap_or(false)) {
         return CallError::Canceled;
     }
     if hooks::get(py, "RemoteError").is_ok_and(|class| error.matches(py, class).unwrap_or(false)) {
+        return CallError::Remote(error.value(py).to_string());
+    }
+    // What a text alone was made of, as by `Promise.setError`: the class is ours.
+    if hooks::get(py, "Error").is_ok_and(|class| error.get_type(py).is(&class)) {
         return CallError::Remote(error.value(py).to_string());
     }
     let name = error.get_type(py).name().map_or_else(|_| "Error".to_owned(), |name| name.to_string());

@@ -26,6 +26,12 @@ class FutureState(enum.IntEnum):
     FinishedWithError = 3
     FinishedWithValue = 4
 
+    # Not the number alone, as later versions of Python have it.
+    __str__ = enum.Enum.__str__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
 
 class FutureTimeout:
     """Time limits in milliseconds that have names."""
