@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 150] = [
+const BUS: [&str; 152] = [
     "nnqi_add_service",
     "nnqi_arg",
     "nnqi_arg_bool",
@@ -129,7 +129,9 @@ const BUS: [&str; 150] = [
     "nnqi_property",
     "nnqi_property_checked",
     "nnqi_property_get",
+    "nnqi_property_get_within",
     "nnqi_property_set",
+    "nnqi_property_set_within",
     "nnqi_provider_address",
     "nnqi_provider_close",
     "nnqi_provider_is_connected",

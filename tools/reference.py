@@ -12,7 +12,7 @@ BINDINGS = Path(__file__).resolve().parent.parent / "bindings"
 
 CPP = BINDINGS / "cpp/include/millrace"
 PAGES = {
-    "cpp.md": ("C++: `millrace`", [CPP / f"{name}.hpp" for name in "nanomsg socket message buffer options poll monitor error coroutine".split()]),
+    "cpp.md": ("C++: `millrace`", [CPP / f"{name}.hpp" for name in "nanomsg socket message buffer options time_limit poll monitor error coroutine".split()]),
     "cpp-qi.md": ("C++: `millrace::qi`", [CPP / f"{name}.hpp" for name in "qi qi/client qi/object qi/server qi/value qi/error".split()]),
     "node.md": ("Node.js: `millrace-nanomsg`", [BINDINGS / "node/index.d.ts"]),
     "node-qi.md": ("Node.js: `millrace-nanomsg/qi`", [BINDINGS / "node/qi.d.ts"]),

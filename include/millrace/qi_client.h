@@ -536,11 +536,17 @@ NN_EXPORT int nnqi_pending_free(nnqi_pending pending);
 NN_EXPORT int nnqi_post(nnqi_proxy proxy, const char *method, nnqi_value arguments);
 
 /**
- * The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
+ * The value of a property; waits for the answer, at most as long as the session's call_timeout says (nnqi_property_get_within: so long). Returns
+ * 0 as nnqi_call. Free it. Any thread.
  * (15)
  * Example: double height = nnqi_take_double(nnqi_property_get(robot, "height"), 0);
  */
 NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
+
+/**
+ * nnqi_property_get for at most milliseconds (negative: as long as call_timeout of nnqi_options says). (15)
+ */
+NN_EXPORT nnqi_value nnqi_property_get_within(nnqi_proxy proxy, const char *name, int milliseconds);
 
 /**
  * Sets a property to a value, which is taken; waits for the answer as nnqi_property_get. Returns 0, or -1 as nnqi_call. Any thread.
@@ -548,6 +554,11 @@ NN_EXPORT nnqi_value nnqi_property_get(nnqi_proxy proxy, const char *name);
  * Example: nnqi_property_set(robot, "battery", nnqi_int('i', 100));
  */
 NN_EXPORT int nnqi_property_set(nnqi_proxy proxy, const char *name, nnqi_value value);
+
+/**
+ * nnqi_property_set for at most milliseconds (negative: as long as call_timeout of nnqi_options says). (15)
+ */
+NN_EXPORT int nnqi_property_set_within(nnqi_proxy proxy, const char *name, nnqi_value value, int milliseconds);
 
 /**
  * Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any

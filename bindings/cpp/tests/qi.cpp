@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <future>
 #include <memory>
 #include <stdexcept>
 #include <thread>
@@ -108,6 +109,26 @@ static void calls(const qi::proxy& service) {
     CHECK(napping.is_done());
 }
 
+/// The object's one thread is busy for longer than the test has.
+static void a_proxy_has_the_time_it_is_given() {
+    std::promise<void> over;
+    const std::shared_future<void> released = over.get_future().share();
+    const qi::object busy = qi::builder().method("hang", [&] { released.wait(); }).property("level", 1).build();
+    qi::server server("tcp://127.0.0.1:0");
+    server.add("Busy", busy);
+    const qi::session session(server.address());
+    qi::proxy proxy = session.service("Busy");
+    proxy.post("hang");
+    proxy.timeout(20ms);
+    CHECK_THROWS(proxy.call("hang"), std::errc::timed_out);
+    CHECK_THROWS(proxy.property<int>("level"), std::errc::timed_out);
+    CHECK_THROWS(proxy.set("level", 2), std::errc::timed_out);
+    CHECK_THROWS(proxy.timeout(-1ms).property<int>("level"), std::errc::timed_out);
+    over.set_value();
+    CHECK(proxy.timeout(qi::forever).property<int>("level") == 1);
+    CHECK_THROWS(session.service("Nobody", -1ms), std::errc::host_unreachable);
+}
+
 static void objects_as_arguments(const qi::proxy& service) {
     std::string heard;
     const qi::object listener = qi::builder()
@@ -122,7 +143,7 @@ static void objects_as_arguments(const qi::proxy& service) {
 
 static void signals_and_properties(const qi::proxy& service, const qi::object& object) {
     auto events = service.subscribe<std::string, int>("happened");
-    CHECK(!events.next(0ms));
+    CHECK(!events.next(0ms) && !events.next(-1ms));
     CHECK(object.emit("happened", "bang", 1) == 1);
     const auto [what, times] = *events.next();
     CHECK(what == "bang" && times == 1 && events.missed() == 0 && events.fd() >= 0);
@@ -273,6 +294,7 @@ static void everything() {
 }
 
 int main() {
+    a_proxy_has_the_time_it_is_given();
     values_of_all_types();
     everything();
     CHECK(nnqi_handles() == 0);

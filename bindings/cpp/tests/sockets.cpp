@@ -219,6 +219,13 @@ static void waiting_is_bounded() {
     nothing.bind(fresh_address());
     CHECK(!nothing.try_recv());
     CHECK(!nothing.recv_for(2ms) && !nothing.recv_for(0ms) && !nothing.recv_for(-2ms) && !nothing.recv_for(-1h));
+    // What is left of a deadline that has just passed is just this.
+    CHECK(!nothing.recv_for(-1ms) && !nothing.recv_for(1us));
+    mr::poll_item items[] = {mr::poll_item(nothing)};
+    CHECK(mr::poll(items, -1ms) == 0);
+    CHECK(!mr::wait_peers(nothing, 1, -1ms) && !mr::wait_peers(nothing, 1, 300us));
+    mr::monitor monitor(nothing);
+    CHECK(!monitor.next(-1ms) && !monitor.is_over());
     std::error_code none;
     CHECK(!nothing.recv_for(2ms, none) && !none);
     std::error_code code;
@@ -228,7 +235,15 @@ static void waiting_is_bounded() {
     CHECK_THROWS(nothing.recv(), std::errc::timed_out);
     CHECK(nothing.get(mr::options::recv_timeout) == 1ms);
     nothing.set(mr::options::recv_timeout, mr::forever);
-    CHECK(nothing.get(mr::options::recv_timeout) < 0ms);
+    CHECK(nothing.get(mr::options::recv_timeout) == mr::forever);
+    nothing.set(mr::options::recv_timeout, std::chrono::seconds(3));
+    CHECK(nothing.get(mr::options::recv_timeout) == 3s);
+    nothing.set(mr::options::recv_timeout, std::chrono::hours::max());
+    CHECK(nothing.get(mr::options::recv_timeout) == mr::forever);
+    nothing.set(mr::options::recv_timeout, std::chrono::hours(10000));
+    CHECK(nothing.get(mr::options::recv_timeout) > std::chrono::hours(500));
+    nothing.set(mr::options::recv_timeout, -1ms);
+    CHECK(nothing.get(mr::options::recv_timeout) == mr::forever);
 }
 
 /// The longest times there are wait as those do that are not limited.

@@ -320,15 +320,28 @@ pub unsafe extern "C" fn nnqi_post(proxy: nnqi_proxy, method: *const c_char, arg
     })
 }
 
-/// The value of a property; waits for the answer, at most as long as the session's call_timeout says. Returns 0 as nnqi_call. Free it. Any thread.
+/// The value of a property; waits for the answer, at most as long as the session's call_timeout says (nnqi_property_get_within: so long). Returns
+/// 0 as nnqi_call. Free it. Any thread.
 /// (15)
 /// Example: double height = nnqi_take_double(nnqi_property_get(robot, "height"), 0);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_char) -> nnqi_value {
+    // SAFETY: the caller's promise.
+    unsafe { nnqi_property_get_within(proxy, name, -1) }
+}
+
+/// nnqi_property_get for at most milliseconds (negative: as long as call_timeout of nnqi_options says). (15)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_property_get_within(
+    proxy: nnqi_proxy,
+    name: *const c_char,
+    milliseconds: c_int,
+) -> nnqi_value {
     boundary(|| {
         let proxy = client::proxy(proxy)?;
+        let options = CallOptions { timeout: timeout(milliseconds), ..CallOptions::default() };
         // SAFETY: a non-null `name` ends with a zero.
-        Ok(view::add_received(proxy.property(unsafe { view::utf8(name) }?)?))
+        Ok(view::add_received(proxy.property_with(unsafe { view::utf8(name) }?, &options)?))
     })
 }
 
@@ -337,11 +350,24 @@ pub unsafe extern "C" fn nnqi_property_get(proxy: nnqi_proxy, name: *const c_cha
 /// Example: nnqi_property_set(robot, "battery", nnqi_int('i', 100));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_property_set(proxy: nnqi_proxy, name: *const c_char, value: nnqi_value) -> c_int {
+    // SAFETY: the caller's promise.
+    unsafe { nnqi_property_set_within(proxy, name, value, -1) }
+}
+
+/// nnqi_property_set for at most milliseconds (negative: as long as call_timeout of nnqi_options says). (15)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_property_set_within(
+    proxy: nnqi_proxy,
+    name: *const c_char,
+    value: nnqi_value,
+    milliseconds: c_int,
+) -> c_int {
     boundary(|| {
         let value = objects::property_value(value);
         let proxy = client::proxy(proxy)?;
+        let options = CallOptions { timeout: timeout(milliseconds), ..CallOptions::default() };
         // SAFETY: a non-null `name` ends with a zero.
-        proxy.set_property(unsafe { view::utf8(name) }?, value?)?;
+        proxy.set_property_with(unsafe { view::utf8(name) }?, value?, &options)?;
         Ok(0)
     })
 }

@@ -73,7 +73,7 @@ public:
     int handle() const noexcept { return handle_; }
 
     /// The next event. None: there was none for so long, or the socket is closed and all has been read, which is_over() tells.
-    std::optional<event> next(std::chrono::milliseconds time = forever) {
+    std::optional<event> next(time_limit time = forever) {
         std::error_code code;
         std::optional<event> got = next(time, code);
         if (code != std::errc::timed_out && code != std::errc::resource_unavailable_try_again &&
@@ -84,10 +84,9 @@ public:
     }
     /// The same without an exception: std::errc::timed_out, resource_unavailable_try_again (time is 0), interrupted, or
     /// bad_file_descriptor at the end.
-    std::optional<event> next(std::chrono::milliseconds time, std::error_code& code) {
+    std::optional<event> next(time_limit time, std::error_code& code) {
         nnx_event raw{};
-        const int limit = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
-        if (nnx_monitor_next(handle_, &raw, sizeof raw, limit) < 0) {
+        if (nnx_monitor_next(handle_, &raw, sizeof raw, time.milliseconds()) < 0) {
             code = last_error();
             over_ = code == std::errc::bad_file_descriptor;
             return std::nullopt;
@@ -130,13 +129,12 @@ private:
 };
 
 /// Waits until at least so many peers are there: before a publish, say, which nobody would hear otherwise. False: the time was over.
-inline bool wait_peers(const socket& of, int count, std::chrono::milliseconds time, std::error_code& code) noexcept {
-    const int limit = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
-    if (detail::succeeded(nnx_wait_peers(of.handle(), count, limit), code)) return true;
+inline bool wait_peers(const socket& of, int count, time_limit time, std::error_code& code) noexcept {
+    if (detail::succeeded(nnx_wait_peers(of.handle(), count, time.milliseconds()), code)) return true;
     if (code == std::errc::timed_out) code.clear();
     return false;
 }
-inline bool wait_peers(const socket& of, int count = 1, std::chrono::milliseconds time = forever) {
+inline bool wait_peers(const socket& of, int count = 1, time_limit time = forever) {
     std::error_code code;
     const bool there = wait_peers(of, count, time, code);
     detail::raise(code, "nnx_wait_peers");

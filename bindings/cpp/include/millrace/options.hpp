@@ -6,6 +6,7 @@
 
 #include <millrace/options.h>
 #include <millrace/peer.h>
+#include <millrace/time_limit.hpp>
 #include <millrace/tls.h>
 #include <nanomsg/ipc.h>
 #include <nanomsg/nn.h>
@@ -22,9 +23,6 @@
 #include <type_traits>
 
 namespace millrace {
-
-/// A time limit that never ends.
-inline constexpr std::chrono::milliseconds forever{-1};
 
 namespace options {
 
@@ -136,14 +134,11 @@ struct option_value<bool> : option_value<int> {
 template <>
 struct option_value<std::chrono::milliseconds> : option_value<int> {
     option_value() = default;
-    explicit option_value(std::chrono::milliseconds value) : option_value<int>(clamp(value.count())) {}
-    std::chrono::milliseconds value(std::size_t) const { return std::chrono::milliseconds(raw); }
-
-    /// The nearest that an int holds: 24 days and no time limit differ, but not by much.
-    static int clamp(std::chrono::milliseconds::rep count) {
-        constexpr std::chrono::milliseconds::rep most = 0x7fffffff;
-        return count < 0 ? -1 : static_cast<int>(count > most ? most : count);
-    }
+    /// The C library's -1 is forever, too: an option is not what is left of a time.
+    template <class Rep, class Period>
+    explicit option_value(std::chrono::duration<Rep, Period> value)
+        : option_value<int>(value < value.zero() ? -1 : time_limit(value).milliseconds()) {}
+    std::chrono::milliseconds value(std::size_t) const { return raw < 0 ? forever : std::chrono::milliseconds(raw); }
 };
 
 template <>

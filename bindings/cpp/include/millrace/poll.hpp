@@ -25,19 +25,19 @@ static_assert(sizeof(poll_item) == sizeof(nn_pollfd));
 
 /// Waits until something can be done with one of count sockets, for at most so long. Returns how many there are; 0 when the
 /// time is over. With a signal handler of the program it fails with std::errc::interrupted.
-inline std::size_t poll(poll_item* items, std::size_t count, std::chrono::milliseconds time, std::error_code& code) noexcept {
-    const int ready = nn_poll(items, static_cast<int>(count), detail::option_value<std::chrono::milliseconds>::clamp(time.count()));
+inline std::size_t poll(poll_item* items, std::size_t count, time_limit time, std::error_code& code) noexcept {
+    const int ready = nn_poll(items, static_cast<int>(count), time.milliseconds());
     code = ready < 0 ? last_error() : std::error_code();
     return ready < 0 ? 0 : static_cast<std::size_t>(ready);
 }
 
 /// The same for any contiguous container of poll_item.
 template <class Items>
-std::size_t poll(Items& items, std::chrono::milliseconds time, std::error_code& code) noexcept {
+std::size_t poll(Items& items, time_limit time, std::error_code& code) noexcept {
     return poll(std::data(items), std::size(items), time, code);
 }
 template <class Items>
-std::size_t poll(Items& items, std::chrono::milliseconds time = forever) {
+std::size_t poll(Items& items, time_limit time = forever) {
     std::error_code code;
     const std::size_t ready = poll(items, time, code);
     detail::raise(code, "nn_poll");

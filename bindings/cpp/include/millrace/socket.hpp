@@ -229,8 +229,8 @@ public:
     }
 
     /// A message if one comes within so long, whatever the option recv_timeout says.
-    std::optional<message> recv_for(std::chrono::milliseconds time);
-    std::optional<message> recv_for(std::chrono::milliseconds time, std::error_code& code) noexcept;
+    std::optional<message> recv_for(time_limit time);
+    std::optional<message> recv_for(time_limit time, std::error_code& code) noexcept;
 
     /// Receives a message of a raw socket with its header, or of any with who sent it.
     raw_message recv_raw(wait may_wait = wait::yes);
@@ -273,7 +273,9 @@ public:
                 return;
             }
         }
-        const detail::option_value<T> raw{T(value)};
+        // Another duration may hold more than that of the option: what makes the value of one cuts it off.
+        using given = std::conditional_t<std::is_same_v<T, std::chrono::milliseconds>, const Value&, T>;
+        const detail::option_value<T> raw{given(value)};
         set_raw(option.level, option.number, const_buffer(raw.data(), raw.size()), code);
     }
     template <class T>
@@ -490,19 +492,16 @@ inline void socket::send_to(std::uint64_t pipe, raw_message&& whole, std::error_
     if (detail::send_with(handle_, control, whole.body, flag(may_wait), code)) whole = raw_message();
 }
 
-inline std::optional<message> socket::recv_for(std::chrono::milliseconds time) {
+inline std::optional<message> socket::recv_for(time_limit time) {
     std::error_code code;
     std::optional<message> got = recv_for(time, code);
     detail::raise(code, "nn_recv");
     return got;
 }
 
-inline std::optional<message> socket::recv_for(std::chrono::milliseconds time, std::error_code& code) noexcept {
+inline std::optional<message> socket::recv_for(time_limit time, std::error_code& code) noexcept {
     using clock = std::chrono::steady_clock;
-    // What an int does not hold is 24 days, or no limit: adding more to now would overflow.
-    const auto clamped = detail::option_value<std::chrono::milliseconds>::clamp(time.count());
-    // Less than forever is a deadline that has passed.
-    const int limit = time < forever ? 0 : clamped;
+    const int limit = time.milliseconds();
     const clock::time_point end = clock::now() + std::chrono::milliseconds(limit);
     for (;;) {
         message got = recv(code, wait::no);

@@ -5,6 +5,7 @@
 #define MILLRACE_QI_CLIENT_HPP
 
 #include <millrace/qi/object.hpp>
+#include <millrace/time_limit.hpp>
 
 #include <chrono>
 #include <map>
@@ -15,16 +16,9 @@ namespace millrace::qi {
 using std::chrono::milliseconds;
 
 /// As long as it takes, or as session_options::call_timeout says.
-inline constexpr milliseconds forever{-1};
+using millrace::forever;
 
 namespace detail {
-
-inline int count_of(milliseconds time) {
-    constexpr milliseconds::rep most = std::numeric_limits<int>::max();
-    // Less than forever is a deadline that has passed.
-    if (time < forever) return 0;
-    return time.count() < 0 ? -1 : static_cast<int>(time.count() > most ? most : time.count());
-}
 
 /// Functions that the library may still call when what they belong to has been closed. They are found by number, so one
 /// that is gone is not found.
@@ -106,8 +100,12 @@ inline bool may_become(const std::string& declared, const std::string& wanted) {
     return may;
 }
 
-/// Fails if what listens to a signal, or to a property, takes others than its arguments.
-inline bool check_arguments(nnqi_proxy proxy, const std::string& signal, const std::string& wanted) {
+/// Fails if what listens to a signal, or to a property, takes others than its arguments, or has no room for an event.
+inline bool check_listening(nnqi_proxy proxy, const std::string& signal, const std::string& wanted, std::size_t queue) {
+    if (queue == 0) {
+        failures::add(EINVAL, "a queue without room for an event");
+        return false;
+    }
     using declared_by_id = std::map<std::uint32_t, std::tuple<std::uint32_t, std::string, std::string>>;
     const value meta = value::adopt(nnqi_meta(proxy));
     for (const char* kind : {"signals", "properties"}) {
@@ -157,9 +155,9 @@ public:
 
     /// The arguments of the next event; nothing if none comes within so long. Throws std::errc::not_connected when the
     /// connection has ended and there are no more.
-    std::optional<std::tuple<T...>> next(milliseconds time = forever) {
+    std::optional<std::tuple<T...>> next(time_limit time = forever) {
         std::uint64_t lost = 0;
-        const nnqi_value got = nnqi_next(handle_.get(), detail::count_of(time), &lost);
+        const nnqi_value got = nnqi_next(handle_.get(), time.milliseconds(), &lost);
         if (got == 0 && errno == ETIMEDOUT) return std::nullopt;
         const value arguments = value::adopt(got);
         missed_ += lost;
@@ -167,7 +165,7 @@ public:
         if (detail::failures::any()) return std::nullopt;
         return read;
     }
-    std::optional<std::tuple<T...>> next(std::error_code& code, milliseconds time = forever) {
+    std::optional<std::tuple<T...>> next(std::error_code& code, time_limit time = forever) {
         return detail::told(code, [&] { return next(time); });
     }
 
@@ -190,9 +188,9 @@ class watcher {
 public:
     using function = std::function<void(const value& arguments)>;
 
-    watcher(nnqi_proxy proxy, const std::string& signal, std::size_t queue, function code)
+    watcher(nnqi_proxy proxy, const std::string& signal, const nnqi_subscribe_options& options, function code)
         : number_(callbacks::add(std::move(code))) {
-        handle_.reset(nnqi_watch(proxy, signal.c_str(), queue, run, reinterpret_cast<void*>(number_)));
+        handle_.reset(nnqi_watch_with(proxy, signal.c_str(), &options, run, reinterpret_cast<void*>(number_)));
         if (!handle_) {
             callbacks::remove(number_);
             detail::failures::add();
@@ -243,8 +241,8 @@ public:
     nnqi_proxy get() const noexcept { return handle_.get(); }
     explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
-    /// How long calls may take from now on.
-    proxy& timeout(milliseconds time) noexcept {
+    /// How long calls, reading and setting properties, and subscribing may take from now on.
+    proxy& timeout(time_limit time) noexcept {
         timeout_ = time;
         return *this;
     }
@@ -254,7 +252,7 @@ public:
     template <class R = void, class... T>
     R call(const std::string& method, const T&... arguments) const {
         const nnqi_value made = detail::arguments_of(arguments...);
-        return value::adopt(nnqi_call(get(), method.c_str(), made, detail::count_of(timeout_))).template as<R>();
+        return value::adopt(nnqi_call(get(), method.c_str(), made, timeout_.milliseconds())).template as<R>();
     }
     template <class R = void, class... T>
     R call(std::error_code& code, const std::string& method, const T&... arguments) const {
@@ -265,7 +263,7 @@ public:
     template <class R = void, class... T>
     pending<R> start(const std::string& method, const T&... arguments) const {
         const nnqi_value made = detail::arguments_of(arguments...);
-        return pending<R>(nnqi_call_start(get(), method.c_str(), made, detail::count_of(timeout_)));
+        return pending<R>(nnqi_call_start(get(), method.c_str(), made, timeout_.milliseconds()));
     }
     template <class R = void, class... T>
     pending<R> start(std::error_code& code, const std::string& method, const T&... arguments) const {
@@ -285,7 +283,7 @@ public:
     /// Reads a property, and sets one. A check of the service may refuse a value: std::errc::protocol_error.
     template <class T>
     T property(const std::string& name) const {
-        return value::adopt(nnqi_property_get(get(), name.c_str())).template as<T>();
+        return value::adopt(nnqi_property_get_within(get(), name.c_str(), timeout_.milliseconds())).template as<T>();
     }
     template <class T>
     T property(std::error_code& code, const std::string& name) const {
@@ -293,7 +291,8 @@ public:
     }
     template <class T>
     void set(const std::string& property, const T& to) const {
-        detail::check(nnqi_property_set(get(), property.c_str(), codec<std::decay_t<T>>::make(to)));
+        const nnqi_value made = codec<std::decay_t<T>>::make(to);
+        detail::check(nnqi_property_set_within(get(), property.c_str(), made, timeout_.milliseconds()));
     }
     template <class T>
     void set(std::error_code& code, const std::string& property, const T& to) const {
@@ -304,8 +303,9 @@ public:
     /// std::errc::invalid_argument if there is no such signal, or its arguments are others.
     template <class... T>
     subscription<T...> subscribe(const std::string& signal, std::size_t queue = 64) const {
-        const bool fits = detail::check_arguments(get(), signal, signature_of_arguments<T...>());
-        return subscription<T...>(fits ? nnqi_subscribe(get(), signal.c_str(), queue) : 0);
+        const bool fits = detail::check_listening(get(), signal, signature_of_arguments<T...>(), queue);
+        const auto options = listening(queue);
+        return subscription<T...>(fits ? nnqi_subscribe_with(get(), signal.c_str(), &options) : 0);
     }
     template <class... T>
     subscription<T...> subscribe(std::error_code& code, const std::string& signal, std::size_t queue = 64) const {
@@ -318,10 +318,10 @@ public:
     template <class F>
     [[nodiscard]] watcher watch(const std::string& signal, F code, std::size_t queue = 64) const {
         using arguments = typename detail::signature_types<F>::arguments;
-        const bool fits = detail::check_arguments(get(), signal, signature_of<arguments>());
+        const bool fits = detail::check_listening(get(), signal, signature_of<arguments>(), queue);
         // A std::function must be copyable; what it calls need not be.
         auto shared = std::make_shared<F>(std::move(code));
-        return watcher(fits ? get() : 0, signal, queue, [shared](const value& event) {
+        return watcher(fits ? get() : 0, signal, listening(queue), [shared](const value& event) {
             auto read = event.as<arguments>();
             if (!detail::failures::any()) std::apply(*shared, std::move(read));
         });
@@ -338,8 +338,17 @@ public:
     }
 
 private:
+    nnqi_subscribe_options listening(std::size_t queue) const noexcept {
+        nnqi_subscribe_options options{};
+        options.queue = queue;
+        // 0 is the session's time there, and below that for ever; in calls below 0 is the session's.
+        const int time = timeout_.milliseconds();
+        options.timeout = time < 0 ? 0 : time == 0 ? 1 : time;
+        return options;
+    }
+
     detail::handle<nnqi_proxy_free> handle_;
-    milliseconds timeout_ = forever;
+    time_limit timeout_ = forever;
 };
 
 /// A reference to an object of a peer, as a parameter or result.
@@ -355,7 +364,7 @@ struct session_options {
     std::string token;
     /// For connecting and authenticating.
     milliseconds connect_timeout{10000};
-    /// For each call that is given no time of its own; 0: 5 minutes; negative: as long as it takes.
+    /// For each call that is given no time of its own; 0: 5 minutes; forever, or negative: as long as it takes.
     milliseconds call_timeout{0};
     /// Connect again when connections are lost, and restore proxies and subscriptions.
     bool reconnect = false;
@@ -370,8 +379,9 @@ struct session_options {
         nnqi_options made{};
         made.user = given(user);
         made.token = given(token);
-        made.connect_timeout = detail::count_of(connect_timeout);
-        made.call_timeout = detail::count_of(call_timeout);
+        const auto within = [](milliseconds time) { return time < time.zero() ? -1 : time_limit(time).milliseconds(); };
+        made.connect_timeout = within(connect_timeout);
+        made.call_timeout = within(call_timeout);
         made.reconnect = reconnect ? 1 : 0;
         made.authorities = given(authorities);
         made.server_name = given(server_name);
@@ -402,10 +412,10 @@ public:
         : session(detail::told(code, [&] { return session(url, options); })) {}
 
     /// A service by its name, which is waited for so long if it is not there.
-    qi::proxy service(const std::string& name, milliseconds time = milliseconds(0)) const {
-        return qi::proxy(nnqi_service(handle_.get(), name.c_str(), detail::count_of(time)));
+    qi::proxy service(const std::string& name, time_limit time = milliseconds(0)) const {
+        return qi::proxy(nnqi_service(handle_.get(), name.c_str(), time.milliseconds()));
     }
-    qi::proxy service(std::error_code& code, const std::string& name, milliseconds time = milliseconds(0)) const {
+    qi::proxy service(std::error_code& code, const std::string& name, time_limit time = milliseconds(0)) const {
         return detail::told(code, [&] { return service(name, time); });
     }
 

@@ -79,10 +79,10 @@ public:
     }
 
     /// A service that another process has registered here, called on the connection that it has made.
-    proxy reach(const std::string& name, milliseconds time = forever) {
-        return proxy(nnqi_server_reach(handle_.get(), name.c_str(), detail::count_of(time)));
+    proxy reach(const std::string& name, time_limit time = forever) {
+        return proxy(nnqi_server_reach(handle_.get(), name.c_str(), time.milliseconds()));
     }
-    proxy reach(std::error_code& code, const std::string& name, milliseconds time = forever) {
+    proxy reach(std::error_code& code, const std::string& name, time_limit time = forever) {
         return detail::told(code, [&] { return reach(name, time); });
     }
 
