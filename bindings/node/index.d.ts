@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { Readable, ReadableOptions, Writable, WritableOptions } from 'node:stream';
 
-/** What can be sent: bytes, or a string, which goes out as UTF-8. It must not be changed until the send's promise is kept. */
+/** What can be sent: bytes, or a string, which goes out as UTF-8. What must wait is copied, so it may be changed, or given to a worker, at once. */
 export type Data = string | NodeJS.ArrayBufferView | ArrayBufferLike;
 
 export interface WaitOptions {

@@ -7,7 +7,7 @@ const streams = require('./streams.js');
 const { MillraceError, aborted, check, translate, EAGAIN, EFSM, ETIMEDOUT } = require('./errors.js');
 const { newSlot, operation, turnDue, weight, PATIENCE } = require('./hub.js');
 const { int32, verify, whole } = require('./limits.js');
-const { TIMEOUTS, bytesOf, define, hasOption, rawValue } = require('./options.js');
+const { TIMEOUTS, bytesOf, define, hasOption, kept, rawValue } = require('./options.js');
 const { NativeCopy } = require('./native.js');
 const { Waiting, iterate } = require('./waiting.js');
 
@@ -21,8 +21,8 @@ const BATCHES = new Set([PROTOCOLS.Pair, PROTOCOLS.Sub, PROTOCOLS.Pull, PROTOCOL
 const BATCH = 256;
 const BLOCK = 16 * 1024;
 const SMALL = 4 * 1024;
-// What waits and is as large as this is copied meanwhile.
-const COPIED = 64 * 1024;
+// What waits and is as large as this is copied straight into a message.
+const LARGE = 64 * 1024;
 
 const DONE = Promise.resolve();
 const lengths = new Uint32Array(BATCH);
@@ -108,8 +108,7 @@ class Messages extends EventEmitter {
 
   send(data, options) {
     try {
-      const bytes = bytesOf(data);
-      return this.#put(() => this.#native.send(bytes), options, bytes);
+      return this.#put((body) => this.#native.send(body), data, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -117,8 +116,8 @@ class Messages extends EventEmitter {
 
   sendRaw(header, body, options) {
     try {
-      const [head, bytes] = [bytesOf(header), bytesOf(body)];
-      return this.#put(() => this.#native.sendRaw(head, bytes), options);
+      const head = kept(header);
+      return this.#put((bytes) => this.#native.sendRaw(head, bytes), body, options, kept);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -178,21 +177,26 @@ class Messages extends EventEmitter {
     return taken === -EAGAIN ? 0 : this.#sent(check(taken, 'sendMany'));
   }
 
-  /** @param body what is sent, if that alone is. */
-  #put(attempt, options, body) {
+  /** @param keep gives a copy that may wait; it must be copied anyway, and now the connection is busy with what was sent before. */
+  #put(attempt, data, options, keep = (body) => this.#keep(body)) {
     verify(options);
+    const bytes = bytesOf(data);
     if (!this.#sending.busy) {
-      const result = attempt();
+      const result = attempt(bytes);
       if (this.#sent(result) >= 0) return turnDue() ?? DONE;
       if (result !== -EAGAIN) return Promise.reject(new MillraceError(-result, 'send'));
     }
-    // It must be copied anyway. Now the connection is busy with what was sent before; when it is not any more, it would wait for that.
-    const copy = body?.byteLength >= COPIED && !this.#sending.busy ? translate(() => NativeCopy.of(body), 'send') : null;
+    // What is sent is what it is now, whatever becomes of the program's memory.
+    const copy = typeof data === 'string' ? bytes : keep(bytes);
     const wait = () => {
-      const result = copy === null ? attempt() : this.#native.sendCopy(copy);
+      const result = copy instanceof NativeCopy ? this.#native.sendCopy(copy) : attempt(copy);
       return this.#sent(result) < 0 ? result : undefined;
     };
     return this.#sending.add(wait, 'send', options, this.#timeouts.sendTimeout);
+  }
+
+  #keep(bytes) {
+    return bytes.byteLength < LARGE ? kept(bytes) : translate(() => NativeCopy.of(bytes), 'send');
   }
 
   /** Passes on how a send has gone. */

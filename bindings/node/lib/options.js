@@ -46,6 +46,12 @@ function bytesOf(data, otherwise = 'a message is a Buffer, a typed array, an Arr
   throw new TypeError(otherwise);
 }
 
+/** A copy of a program's bytes. */
+function kept(data) {
+  const bytes = bytesOf(data);
+  return typeof data === 'string' ? bytes : Buffer.from(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+}
+
 const TIMEOUTS = {
   sendTimeout: [0, 4, 'time'],
   receiveTimeout: [0, 5, 'time'],
@@ -128,4 +134,4 @@ function hasOption(socket, name) {
   return false;
 }
 
-module.exports = { TELLING_PEERS, TIMEOUTS, RESENDING, DEADLINE, GENERIC, bytesOf, define, hasOption, rawValue };
+module.exports = { TELLING_PEERS, TIMEOUTS, RESENDING, DEADLINE, GENERIC, bytesOf, define, hasOption, kept, rawValue };

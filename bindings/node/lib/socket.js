@@ -8,7 +8,7 @@ const { hub, newSlot, turnDue } = require('./hub.js');
 const { int32, milliseconds, verify, whole } = require('./limits.js');
 const { Messages } = require('./messages.js');
 const { Monitor } = require('./monitor.js');
-const { GENERIC, TELLING_PEERS, bytesOf, define } = require('./options.js');
+const { GENERIC, TELLING_PEERS, bytesOf, define, kept } = require('./options.js');
 const { Waiting } = require('./waiting.js');
 
 const STATISTICS = {
@@ -111,7 +111,9 @@ class Socket extends Messages {
       this.#senders.set(connection, waiting);
     }
     const waiting = this.#senders.get(connection);
-    return this.#wait(connection, waiting, () => waiting.native.send(head, bytes), options);
+    // What is sent is what it is now, whatever becomes of the program's memory.
+    const [keptHead, keptBody] = [kept(head), kept(bytes)];
+    return this.#wait(connection, waiting, () => waiting.native.send(keptHead, keptBody), options);
   }
 
   /** Until a peer takes a message, or for as long as it may. */

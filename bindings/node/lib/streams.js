@@ -23,16 +23,19 @@ function readable(socket, options = {}) {
   });
 }
 
+/** What a string with an encoding stands for: streams that take objects leave that to us. */
+const encoded = (chunk, encoding) => (typeof chunk === 'string' && Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : chunk);
+
 function writable(socket, options = {}) {
   const ended = new AbortController();
   return new Writable({
     objectMode: true,
     ...options,
-    write(message, _encoding, done) {
-      socket.send(message, { signal: ended.signal }).then(() => done(), done);
+    write(message, encoding, done) {
+      socket.send(encoded(message, encoding), { signal: ended.signal }).then(() => done(), done);
     },
     writev(chunks, done) {
-      socket.sendMany(chunks.map(({ chunk }) => chunk), { signal: ended.signal }).then(() => done(), done);
+      socket.sendMany(chunks.map(({ chunk, encoding }) => encoded(chunk, encoding)), { signal: ended.signal }).then(() => done(), done);
     },
     destroy(error, done) {
       ended.abort();

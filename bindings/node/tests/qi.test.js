@@ -459,3 +459,9 @@ test('a service that is taken back is freed', LIMIT, async (t) => {
     await new Promise(setImmediate);
   }
 });
+
+test('an address that is in use is told as such', async () => {
+  const server = await qi.serve('tcp://127.0.0.1:0');
+  await assert.rejects(qi.serve(server.url), { name: 'MillraceError', code: 'EADDRINUSE' });
+  await server.close();
+});

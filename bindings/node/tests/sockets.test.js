@@ -540,3 +540,47 @@ test('large messages give their memory back soon, although nothing is ever waite
   assert.ok(most < 110 << 20, `${most >> 20} MiB`);
   await Promise.all([pull.close(), push.close()]);
 });
+
+test('what waits goes out as it was, whatever becomes of its memory', async () => {
+  const address = name();
+  const push = new Push({ bind: address });
+  const given = [Buffer.alloc(10, 1), Buffer.alloc(100_000, 1), Buffer.alloc(10, 1), Buffer.alloc(100_000, 1)];
+  const alone = given.map((data) => Buffer.from(new Uint8Array(data).buffer));
+  const sends = alone.map((data) => push.send(data));
+  structuredClone(null, { transfer: [alone[0].buffer, alone[1].buffer] });
+  alone[2].fill(2);
+  alone[3].fill(2);
+  const pull = new Pull({ connect: address });
+  for (const expected of given) assert.ok(expected.equals(await pull.receive()));
+  await Promise.all(sends);
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('what waits with a header goes out as it was', async () => {
+  const [push, pull] = [new Push({ raw: true }), new Pull({ raw: true })];
+  const [header, body] = [Buffer.alloc(0), Buffer.alloc(10, 1)];
+  const sent = push.sendRaw(header, body);
+  body.fill(2);
+  push.connect(pull.bind('tcp://127.0.0.1:0').address);
+  assert.ok(Buffer.alloc(10, 1).equals((await pull.receiveRaw()).body));
+  await sent;
+  await Promise.all([pull.close(), push.close()]);
+});
+
+test('a stream sends what a string with an encoding stands for', async () => {
+  const [bound, other] = joined(Pair, Pair);
+  const stream = other.writable();
+  stream.write('ff', 'hex');
+  stream.write('text');
+  stream.cork();
+  stream.write('fe', 'hex');
+  stream.write(Buffer.from('bytes'));
+  process.nextTick(() => stream.uncork());
+  const got = [];
+  for (let i = 0; i < 4; i++) got.push((await bound.receive()).toString('latin1'));
+  assert.deepEqual(got, ['\xff', 'text', '\xfe', 'bytes']);
+  stream.setDefaultEncoding('latin1').write('\xfc');
+  assert.equal((await bound.receive()).toString('latin1'), '\xfc');
+  stream.destroy();
+  await Promise.all([bound.close(), other.close()]);
+});

@@ -242,7 +242,7 @@ impl NativeServer {
             let urls: Vec<_> = urls.iter().map(String::as_str).collect();
             let server = shared_reactor().map_err(CallError::from).and_then(|reactor| {
                 let server = Server::standalone(&reactor, &urls, options);
-                server.map(Serving::Directory).map_err(|error| CallError::Remote(error.to_string()))
+                server.map(Serving::Directory).map_err(CallError::from)
             });
             settle(&post, operation, server, started);
         });
