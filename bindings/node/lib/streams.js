@@ -23,8 +23,11 @@ function readable(socket, options = {}) {
   });
 }
 
-/** What a string with an encoding stands for: streams that take objects leave that to us. */
-const encoded = (chunk, encoding) => (typeof chunk === 'string' && Buffer.isEncoding(encoding) ? Buffer.from(chunk, encoding) : chunk);
+/** What a string with an encoding stands for: streams that take objects leave that to us, and tell the default of none. */
+function encoded(stream, chunk, encoding) {
+  const given = encoding ?? stream._writableState?.defaultEncoding;
+  return typeof chunk === 'string' && Buffer.isEncoding(given) ? Buffer.from(chunk, given) : chunk;
+}
 
 function writable(socket, options = {}) {
   const ended = new AbortController();
@@ -32,10 +35,10 @@ function writable(socket, options = {}) {
     objectMode: true,
     ...options,
     write(message, encoding, done) {
-      socket.send(encoded(message, encoding), { signal: ended.signal }).then(() => done(), done);
+      socket.send(encoded(this, message, encoding), { signal: ended.signal }).then(() => done(), done);
     },
     writev(chunks, done) {
-      socket.sendMany(chunks.map(({ chunk, encoding }) => encoded(chunk, encoding)), { signal: ended.signal }).then(() => done(), done);
+      socket.sendMany(chunks.map(({ chunk, encoding }) => encoded(this, chunk, encoding)), { signal: ended.signal }).then(() => done(), done);
     },
     destroy(error, done) {
       ended.abort();
