@@ -1,4 +1,5 @@
 import asyncio
+import contextvars
 import gc
 import os
 import random
@@ -461,9 +462,8 @@ def test_a_newcomer_does_not_overtake_who_was_called(run, address):
             first = asyncio.ensure_future(take("first"))
             await asyncio.sleep(0)
             push.send(b"1")
-            # The newcomer has its turn before the one that is called: its task is made before.
+            # The newcomer has its turn before the loop looks who is to be called.
             newcomer = asyncio.ensure_future(take("newcomer"))
-            pull._messages.known()._ready()
             await asyncio.wait_for(first, 60)
             push.send(b"2")
             await asyncio.wait_for(newcomer, 60)
@@ -508,5 +508,45 @@ def test_iterating_without_a_copy(run, address):
                 if len(got) == 2:
                     pull.close()
         assert got == [b"1", b"22"]
+
+    run(main())
+
+
+def test_what_tasks_wait_with_is_a_future_to_them(run, address):
+    """Contexts, cancelling at every moment, and what asyncio's own functions ask of a future."""
+    variable = contextvars.ContextVar("variable", default="nothing")
+
+    async def main():
+        with millrace.Push(bind=address) as push, millrace.Pull(connect=address) as pull:
+
+            async def take(value):
+                variable.set(value)
+                message = await pull.arecv()
+                assert asyncio.current_task() in tasks and variable.get() == value
+                return message
+
+            tasks = [asyncio.ensure_future(take(i)) for i in range(4)]
+            await asyncio.sleep(0)
+            tasks[1].cancel()
+            push.send(b"0")
+            push.send(b"2")
+            push.send(b"3")
+            assert await asyncio.wait_for(asyncio.gather(tasks[0], *tasks[2:]), 30) == [b"0", b"2", b"3"]
+            with pytest.raises(asyncio.CancelledError):
+                await tasks[1]
+            # Called and cancelled in one turn: nothing is taken.
+            tasks = [asyncio.ensure_future(take(5)), asyncio.ensure_future(take(6))]
+            await asyncio.sleep(0)
+            pull._messages.wake()
+            tasks[0].cancel()
+            push.send(b"6")
+            assert await asyncio.wait_for(tasks[1], 30) == b"6" and tasks[0].cancelled()
+            # In a coroutine that is not the task's own, and shielded.
+            shielded = asyncio.ensure_future(pull.arecv())
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(asyncio.shield(shielded), 0.01)
+            push.send(b"7")
+            assert await asyncio.wait_for(shielded, 30) == b"7"
+            assert variable.get() == "nothing"
 
     run(main())

@@ -7,11 +7,13 @@ message is taken by the coroutine itself when it runs again, so one that is canc
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import sys
 import threading
 import weakref
 from collections import deque
+from collections.abc import Generator
 from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
 T = TypeVar("T")
@@ -153,16 +155,81 @@ class OwnDescriptor:
 
 
 class Waiter:
-    """A coroutine in the queue of an event loop. It is called as often as it has to try again."""
+    """What a coroutine of asyncio waits with until it is called: a future as tasks know them, but that a call from the loop itself runs
+    the task at once. A future's callbacks have a turn of the loop of their own."""
 
-    __slots__ = ("called",)
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop")
 
-    def __init__(self, called: asyncio.Future[None]) -> None:
-        self.called = called
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._callback: Optional[Callable[[Waiter], object]] = None
+        self._context: Optional[contextvars.Context] = None
+        self._done = self._cancelled = False
+        self._asyncio_future_blocking = False
 
     def call(self) -> None:
-        if not self.called.done():
-            self.called.set_result(None)
+        """By the loop, while no task runs."""
+        callback, context = self._callback, self._context
+        self._done, self._callback = True, None
+        if callback is None:
+            return
+        if context is None:
+            callback(self)
+        else:
+            context.run(callback, self)
+
+    def call_soon(self) -> None:
+        """By anybody of the loop's thread."""
+        if not self._done:
+            self._done = True
+            if self._callback is not None:
+                self._loop.call_soon(self._callback, self, context=self._context)
+                self._callback = None
+
+    # What a task asks of it.
+
+    def __await__(self) -> Generator[Waiter, None, None]:
+        if not self._done:
+            self._asyncio_future_blocking = True
+            yield self
+        self.result()
+
+    __iter__ = __await__
+
+    def add_done_callback(self, callback: Callable[[Waiter], object], *, context: Optional[contextvars.Context] = None) -> None:
+        if self._done:
+            self._loop.call_soon(callback, self, context=context)
+        else:
+            self._callback, self._context = callback, context
+
+    def remove_done_callback(self, callback: Callable[[Waiter], object]) -> int:
+        removed = self._callback == callback
+        if removed:
+            self._callback = None
+        return int(removed)
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def cancel(self, msg: Optional[object] = None) -> bool:
+        if self._done:
+            return False
+        self._cancelled = True
+        self.call_soon()
+        return True
+
+    def cancelled(self) -> bool:
+        return self._cancelled
+
+    def done(self) -> bool:
+        return self._done
+
+    def result(self) -> None:
+        if self._cancelled:
+            raise asyncio.CancelledError
+
+    def exception(self) -> None:
+        self.result()
 
 
 class Readiness:
@@ -189,17 +256,19 @@ class Readiness:
             if result is not None:
                 return result
         loop = asyncio.get_running_loop()
-        waiter = Waiter(loop.create_future())
+        waiter = Waiter(loop)
         self._waiters.append(waiter)
         self._watch(loop)
         try:
             while True:
-                await waiter.called
+                await waiter
                 result = operation()
                 if result is not None:
                     return result
                 # Another thread or loop was faster. It keeps its place.
-                waiter.called = loop.create_future()
+                again = Waiter(loop)
+                self._waiters[self._waiters.index(waiter)] = again
+                waiter = again
                 self._watch(loop)
         finally:
             # If one is cancelled that was called, the descriptor is still readable, and the next one is called in its place.
@@ -214,7 +283,9 @@ class Readiness:
 
     def _ready(self) -> None:
         if self._waiters:
-            self._waiters[0].call()
+            # It may have been called already by who closes or gives up, and runs later.
+            if not self._waiters[0].done():
+                self._waiters[0].call()
         else:
             # Nobody waits: watching goes on only from the next wait, or the loop would turn for nothing.
             self._unwatch()
@@ -253,7 +324,7 @@ class Readiness:
 
     def _wake_all(self) -> None:
         for waiter in self._waiters:
-            waiter.call()
+            waiter.call_soon()
 
 
 class TrioReadiness:
