@@ -128,12 +128,6 @@ impl Context {
         self.socket().recv_in(self.id(), into, wait)
     }
 
-    /// As [`Context::recv`] without waiting, but looks for some microseconds before it gives up, if that has been worth it lately: for who would
-    /// wait in an event loop otherwise, which costs more than that.
-    pub fn recv_soon(&self) -> Result<Message<'static>> {
-        self.socket().recv_soon(self.id())
-    }
-
     /// As [`EngineSocket::give_back`].
     pub fn give_back(&self, message: Message<'static>) {
         self.socket().with(|state| state.core.give_back(self.id(), message));
@@ -183,18 +177,6 @@ impl EngineSocket {
         };
         guard.finish();
         outcome
-    }
-
-    fn recv_soon(&self, context: ContextId) -> Result<Message<'static>> {
-        let mut message = Message::default();
-        let mut outcome = self.recv_in(context, &mut message, Wait::No);
-        if outcome == Err(Error::AGAIN) && self.with(|state| state.core.options.spin != 0) {
-            self.runtime().reactor.look_soon(self.polls(), || {
-                outcome = self.with(|state| state.recv(context, &mut message)).outcome().unwrap_or(Err(Error::AGAIN));
-                outcome != Err(Error::AGAIN)
-            });
-        }
-        outcome.map(|()| message)
     }
 
     /// A first try has come to nothing: leave, wait, lock, try; until a try has an outcome. (By itself, so that a call that need not

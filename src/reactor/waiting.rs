@@ -163,12 +163,6 @@ impl Reactor {
         if me.take_notice() { Waited::Noticed } else { Waited::TimedOut }
     }
 
-    /// Looks a few times, and dispatches what comes meanwhile, if that has been worth it lately. Who polls, polls on.
-    pub(crate) fn look_soon(&self, polls: bool, mut look: impl FnMut() -> bool) {
-        begun::flush_mine();
-        spin(|| polls && self.poll_once(Sleep::Not, None, Busy::Wait).is_err() || look());
-    }
-
     /// Dispatches what is ready now, if nobody else is polling.
     pub(crate) fn poll_now(&self) {
         begun::flush_mine();

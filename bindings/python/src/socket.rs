@@ -228,17 +228,6 @@ impl RawSocket {
         }
     }
 
-    /// What [`RawSocket::try_recv`] found nothing of, if it comes within some microseconds. Other threads of Python do not run meanwhile: it is not
-    /// as long as they take to let go.
-    #[pyo3(signature = (copy))]
-    fn _recv_soon<'py>(&self, py: Python<'py>, copy: bool) -> PyResult<Option<Bound<'py, PyAny>>> {
-        match self.present(py)?.recv_soon() {
-            Ok(message) => into_python(py, message, copy).map(Some),
-            Err(Error::AGAIN) => Ok(None),
-            Err(error) => Err(raise(py, error, "recv")),
-        }
-    }
-
     /// Receives what is there, at most so many messages, as a list; several times faster than one by one.
     ///
     /// Waits for the first as :meth:`recv` does; with ``block=False`` the list may be empty. With ``copy=False`` its items are what

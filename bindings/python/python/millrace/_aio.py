@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
 import os
 import sys
 import threading
@@ -21,27 +22,15 @@ T = TypeVar("T")
 # Of all Waits: they are changed when somebody waits in a loop for the first time. The collector may end others meanwhile.
 _lock = threading.RLock()
 
-# Calls that coroutines have made; those that took long count for more.
-_calls = 0
+# Calls that coroutines have made.
+_calls = itertools.count(1)
 _BREATH = 256
-#: What a call counts for that has looked for some microseconds until it had what it wanted: others of the loop have waited meanwhile.
-LOOKED = 16
-
-
-def count(calls: int) -> None:
-    global _calls
-    _calls += calls
 
 
 def turn_due() -> bool:
     """Now and then a call queues up for its descriptor although it might not have to: what is always there at once would never let others
     of the loop run, nor its timers, nor Ctrl-C. In the queue it is overtaken by nobody, and has taken nothing if it is cancelled."""
-    global _calls
-    _calls += 1
-    if _calls < _BREATH:
-        return False
-    _calls = 0
-    return True
+    return next(_calls) % _BREATH == 0
 
 
 def current_loop() -> Any:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Callable, Generic, Literal, Optional, TypeVar, overload
 
 from . import _native
-from ._aio import LOOKED, AnyReadiness, Waits, count, current_loop, readiness, turn_due
+from ._aio import AnyReadiness, Waits, current_loop, readiness, turn_due
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
@@ -174,11 +174,6 @@ class Messages(_native.RawSocket):
         if not turn_due() and self._messages.nobody_is_here():
             received = attempt()
             if received is not None:
-                return received
-            # Waiting in the loop costs more than what a quick peer takes to answer.
-            received = self._recv_soon(copy)
-            if received is not None:
-                count(LOOKED)
                 return received
         return await self._waits_for_messages().attempt(attempt, False)
 
