@@ -462,5 +462,6 @@ export class Bus extends Socket {
 /**
  * Passes messages between two raw sockets, both ways if they can; with one, sends back to its peers what it receives. Each way ends
  * when the socket is closed that it receives from; the promise is kept when all ways have ended. The library does it in a thread of its own.
+ * Until then it holds the process, also when the sockets were `unref`'d.
  */
 export function device(one: Socket, other?: Socket): Promise<void>;

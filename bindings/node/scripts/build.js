@@ -1,6 +1,6 @@
 'use strict';
-// Builds the native part with cargo, and puts it beside lib. With --if-missing, only if what is there cannot be loaded: so
-// that what npm packed needs no toolchain where it is installed.
+// Builds the native part with cargo, and puts it beside lib. With --if-missing, only if what is there cannot be loaded, or is of a
+// checkout: so that what npm packed needs no toolchain where it is installed.
 
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -36,4 +36,7 @@ function build() {
   fs.renameSync(`${target}.new`, target);
 }
 
-if (!process.argv.includes('--if-missing') || !loads()) build();
+// In a checkout what is there may be of before the last change; cargo knows, and is quick if there was none. Without cargo it must do.
+const mayBeOld = () => fs.existsSync(path.join(root, 'Cargo.toml')) && spawnSync('cargo', ['--version']).status === 0;
+
+if (!process.argv.includes('--if-missing') || !loads() || mayBeOld()) build();
