@@ -155,6 +155,12 @@ impl Events {
         matches!(self.first.as_ref().or_else(|| self.more.front()), Some(Evt::Transmit(_)))
     }
 
+    /// The event behind the next one, of many.
+    #[inline]
+    pub fn after_next(&self) -> Option<Evt> {
+        self.more.get(1).copied()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.first.is_none() && self.more.is_empty()
     }

@@ -41,6 +41,12 @@ pub trait Pipes {
     /// nothing comes of that. Its length; otherwise nothing is done, and [`Pipes::take`] is to do it.
     fn take_bytes(&mut self, pipe: PipeId, room: &mut [u8]) -> Option<usize>;
 
+    /// A message will soon be sent on this pipe: its memory may be fetched meanwhile.
+    fn expect_send(&self, _pipe: PipeId) {}
+
+    /// The same of a message that will be taken.
+    fn expect_take(&self, _pipe: PipeId) {}
+
     /// Closes a pipe which the protocol does not want.
     fn refuse(&mut self, pipe: PipeId);
 
@@ -184,7 +190,7 @@ impl SocketCore {
             return false;
         }
         if turns {
-            self.pass_turn();
+            self.pass_turn(pipes);
         }
         self.statistics.messages_sent += 1;
         self.statistics.bytes_sent += body.len() as u64;
@@ -201,7 +207,7 @@ impl SocketCore {
         }
         let len = pipes.take_bytes(pipe, room)?;
         if turns {
-            self.pass_turn();
+            self.pass_turn(pipes);
         }
         self.statistics.messages_received += 1;
         self.statistics.bytes_received += len as u64;
@@ -246,7 +252,7 @@ impl SocketCore {
                 Some(pipe) if !routes.looks => match pipes.take(pipe, into) {
                     Some(true) if into.header.is_empty() => {
                         if routes.turns {
-                            self.pass_turn();
+                            self.pass_turn(pipes);
                         }
                         return self.received(into);
                     }
@@ -317,7 +323,7 @@ impl SocketCore {
             return Answer::Fail(Error::NO_MEMORY);
         }
         if turns {
-            self.pass_turn();
+            self.pass_turn(pipes);
         }
         if flow == Flow::Full {
             self.notice(Cmd::Unwritable(pipe), pipes);
@@ -325,10 +331,17 @@ impl SocketCore {
         Answer::Done
     }
 
-    /// A message went along the route of one of several.
+    /// A message went along the route of one of several. Where the next one is to go, or is, was looked at long ago.
     #[inline(never)]
-    fn pass_turn(&mut self) {
-        self.routes = Some(self.machine.0.took_turn());
+    fn pass_turn(&mut self, pipes: &impl Pipes) {
+        let routes = self.machine.0.took_turn();
+        self.routes = Some(routes);
+        if let Some(next) = routes.send {
+            pipes.expect_send(next);
+        }
+        if let Some(next) = routes.recv {
+            pipes.expect_take(next);
+        }
     }
 
     #[cold]
@@ -362,14 +375,19 @@ impl SocketCore {
         }
         while let Some(event) = events.pop() {
             match event {
-                Evt::Transmit(pipe) => match pipes.transmit(pipe, message, events.transmits_again()) {
-                    Flow::Open => taken = true,
-                    Flow::Full => {
-                        taken = true;
-                        feed(Cmd::Unwritable(pipe), &mut Message::default(), events);
+                Evt::Transmit(pipe) => {
+                    if let Some(Evt::Transmit(later)) = events.after_next() {
+                        pipes.expect_send(later);
                     }
-                    Flow::NoMemory => lacking = Some(pipe),
-                },
+                    match pipes.transmit(pipe, message, events.transmits_again()) {
+                        Flow::Open => taken = true,
+                        Flow::Full => {
+                            taken = true;
+                            feed(Cmd::Unwritable(pipe), &mut Message::default(), events);
+                        }
+                        Flow::NoMemory => lacking = Some(pipe),
+                    }
+                }
                 Evt::Take(pipe) => {
                     let taken = pipes.take(pipe, message);
                     feed(outcome_of_take(pipe, taken), message, events);

@@ -356,6 +356,20 @@ impl Pipes for PipeTable {
         }
     }
 
+    #[inline(always)]
+    fn expect_send(&self, id: PipeId) {
+        if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, .. }) = self.entries.get(id.0 as usize) {
+            pipe.fetch_end();
+        }
+    }
+
+    #[inline(always)]
+    fn expect_take(&self, id: PipeId) {
+        if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, .. }) = self.entries.get(id.0 as usize) {
+            pipe.fetch_front();
+        }
+    }
+
     fn refuse(&mut self, id: PipeId) {
         if let Some(entry) = self.get(id) {
             entry.lifecycle.refuse();

@@ -30,6 +30,36 @@ pub unsafe fn unfilled_bytes<'a>(start: *mut u8, len: usize) -> &'a mut [u8] {
     }
 }
 
+/// A line of the cache.
+const LINE: usize = 64;
+
+/// Has two lines of the cache fetched, that of this byte and the next one: a small message and what is in front of it.
+#[inline(always)]
+pub fn fetch_lines(bytes: &[u8], at: usize) {
+    for at in [at, at.saturating_add(LINE)] {
+        if let Some(byte) = bytes.get(at) {
+            fetch(byte);
+        }
+    }
+}
+
+/// The processor is to fetch this into its cache, since it will be used soon; nothing else comes of it.
+#[inline(always)]
+fn fetch(place: &u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: it changes nothing that a program can see, whatever the address.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(place).cast());
+    }
+    #[cfg(target_arch = "aarch64")]
+    // SAFETY: as above.
+    unsafe {
+        asm!("prfm pldl1keep, [{0}]", in(reg) place, options(nostack, preserves_flags, readonly));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = place;
+}
+
 /// Whether there is memory for so many bytes: to be asked before a container grows that can only abort without. (Another thread may
 /// take it in between; but then it lacks a little, and not what somebody chose to send.)
 pub fn is_there(bytes: usize) -> bool {

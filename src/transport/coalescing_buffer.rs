@@ -1,7 +1,7 @@
 //! A coalescing buffer: memory into which small messages are copied, one behind the other.
 
 use crate::core::{Error, Result};
-use crate::sys::memory::unfilled_words;
+use crate::sys::memory::{fetch_lines, unfilled_words};
 
 use super::framing::PrefixBytes;
 
@@ -53,6 +53,12 @@ impl CoalescingBuffer {
         to_body.copy_from_slice(body);
         self.filled = filled + all;
         true
+    }
+
+    /// A message is about to be appended: where it will be is fetched.
+    #[inline(always)]
+    pub fn fetch_end(&self) {
+        fetch_lines(bytemuck::cast_slice(&self.words), self.filled);
     }
 
     /// Appends bytes for which there is room.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::core::message::INLINE;
 use crate::core::{Body, Chunk, Error, Message, Result};
 
-use crate::sys::memory::unfilled_words;
+use crate::sys::memory::{fetch_lines, unfilled_words};
 
 use super::blocks::{BLOCK, Blocks};
 use super::framing::{Framing, Language, Parsed, Prefix};
@@ -86,6 +86,12 @@ impl Inbox {
             Some(block) => &block.bytes()[self.start..self.end],
             None => &[],
         }
+    }
+
+    /// The next message is about to be taken.
+    #[inline(always)]
+    pub fn fetch_front(&self) {
+        fetch_lines(self.block.as_ref().map_or(&[], |block| block.bytes()), self.start);
     }
 
     /// Bytes read so far.

@@ -135,6 +135,12 @@ impl Outbox {
         true
     }
 
+    /// A message is about to be appended.
+    #[inline(always)]
+    pub fn fetch_end(&self) {
+        self.tail.fetch_end();
+    }
+
     /// Appends a message with what goes in front of it. If it is needed `again`, it stays as it is; otherwise a large
     /// body is taken out of it.
     #[inline]

@@ -220,6 +220,18 @@ impl StreamPipe {
         true
     }
 
+    /// A message is about to be sent here: it will be copied to memory that has not been looked at for long if there are many pipes.
+    #[inline(always)]
+    pub fn fetch_end(&self) {
+        self.writing.fetch_end();
+    }
+
+    /// The same of a message that is about to be taken.
+    #[inline(always)]
+    pub fn fetch_front(&self) {
+        self.inbox.fetch_front();
+    }
+
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is part of a stream, when
     /// it waits for those that follow. `again`: another pipe gets the message as well.
     pub fn send(&mut self, message: &mut Message<'_>, again: bool, coalescing: &mut Coalescing) -> (Flow, Flusher) {

@@ -113,6 +113,12 @@ impl Writing {
         true
     }
 
+    /// A message is about to be sent.
+    #[inline(always)]
+    pub fn fetch_end(&self) {
+        self.outbox.fetch_end();
+    }
+
     /// Sends a message: with those that precede it if any wait; otherwise at once, unless it is part of a stream, when it waits
     /// for those that follow. `again`: another pipe gets the message as well.
     pub fn send(
