@@ -109,8 +109,41 @@ static void several_at_once(nnqi_proxy proxy) {
     }
 }
 
+/* More listen than are told in one turn: who emits, or sets, is told of how many all the same, and each is told. */
+static void very_many(void) {
+    enum { SESSIONS = 6, EACH = 100, MANY = SESSIONS * EACH };
+    nnqi_object object = nnqi_object_new(
+        (struct nnqi_member[]){NNQI_SIGNAL("rang", "(i)"), NNQI_PROPERTY("level", "i", "7"), NNQI_MEMBERS_END}, NULL);
+    struct bus bus;
+    open_bus(&bus, NULL);
+    CHECK(nnqi_add_service(bus.server, "Bell", object) > 0);
+    nnqi_session sessions[SESSIONS];
+    for (int i = 0; i < SESSIONS; i++) {
+        GOOD(sessions[i] = nnqi_connect(bus.url, NULL));
+        nnqi_proxy proxy = nnqi_service(sessions[i], "Bell", 0);
+        GOOD(proxy);
+        for (uint64_t link = 0; link < EACH; link++)
+            for (unsigned member = 100; member <= 101; member++) {
+                nnqi_value answer = nnqi_call(proxy, "registerEvent", nnqi_pack("(IIL)", 1u, member, link), patience());
+                GOOD(answer);
+                CHECK_OK(nnqi_free(answer));
+            }
+        CHECK_OK(nnqi_proxy_free(proxy));
+    }
+    CHECK_EQ(nnqi_emit(object, "rang", nnqi_pack("(i)", 1)), MANY);
+    CHECK_EQ(nnqi_object_set(object, "level", nnqi_int('i', 8)), MANY);
+    struct nnqi_object_statistics counts = {.events_sent = 0};
+    WAIT(nnqi_object_statistics(object, &counts) == 0 && counts.events_sent == 2 * MANY);
+    CHECK_EQ(counts.events_dropped, 0);
+    for (int i = 0; i < SESSIONS; i++)
+        CHECK_OK(nnqi_close(sessions[i]));
+    close_bus(&bus);
+    CHECK_OK(nnqi_object_free(object));
+}
+
 int main(void) {
     pthread_barrier_t two;
+    very_many();
     struct heard camera = {.count = 0}, of_session = {.count = 0}, of_proxy = {.count = 0};
     pthread_barrier_init(&two, NULL, 2);
     nnqi_builder builder = nnqi_builder_new();

@@ -415,15 +415,15 @@ NN_EXPORT int nnqi_object_free(nnqi_object object);
 
 /**
  * Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
- * Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
- * code of methods too. (15)
+ * Returns to how many subscribers it goes, without those that have lost it already, or -1 with EBADF, EFAULT or EINVAL (no such
+ * signal, or other arguments). Of very many some get it after the return. Any thread, code of methods too. (15)
  * Example: nnqi_emit(object, "touched", nnqi_pack("(sd)", "head", 0.5));
  */
 NN_EXPORT int64_t nnqi_emit(nnqi_object object, const char *signal, nnqi_value arguments);
 
 /**
- * Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
- * with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
+ * Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns to how many of them it goes, as
+ * nnqi_emit, or -1 with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
  * Example: nnqi_object_set(object, "battery", nnqi_int('i', 99));
  */
 NN_EXPORT int64_t nnqi_object_set(nnqi_object object, const char *property, nnqi_value value);

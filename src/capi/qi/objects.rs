@@ -414,8 +414,8 @@ pub extern "C" fn nnqi_object_free(object: nnqi_object) -> c_int {
 }
 
 /// Emits a signal with these arguments: a tuple, which is taken. Never waits: a subscriber that does not read loses the event.
-/// Returns to how many it was sent, or -1 with EBADF, EFAULT or EINVAL (no such signal, or other arguments). Any thread,
-/// code of methods too. (15)
+/// Returns to how many subscribers it goes, without those that have lost it already, or -1 with EBADF, EFAULT or EINVAL (no such
+/// signal, or other arguments). Of very many some get it after the return. Any thread, code of methods too. (15)
 /// Example: nnqi_emit(object, "touched", nnqi_pack("(sd)", "head", 0.5));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, arguments: nnqi_value) -> i64 {
@@ -424,12 +424,12 @@ pub unsafe extern "C" fn nnqi_emit(object: nnqi_object, signal: *const c_char, a
         // SAFETY: a non-null `signal` ends with a zero.
         let signal = unsafe { view::utf8(signal) }?;
         let (arguments, objects) = arguments?;
-        Ok(OBJECTS.get(object)?.emit_with(signal, arguments, &objects)?.sent as i64)
+        Ok(OBJECTS.get(object)?.emit_with(signal, arguments, &objects)?.listeners() as i64)
     })
 }
 
-/// Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns how many were told, or -1
-/// with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
+/// Sets a property of an object of ours, and tells those who watch it. The value is taken. Returns to how many of them it goes, as
+/// nnqi_emit, or -1 with EBADF, EFAULT or EINVAL (no such property, or another type). Any thread. (15)
 /// Example: nnqi_object_set(object, "battery", nnqi_int('i', 99));
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c_char, value: nnqi_value) -> i64 {
@@ -437,7 +437,7 @@ pub unsafe extern "C" fn nnqi_object_set(object: nnqi_object, property: *const c
         let value = property_value(value);
         // SAFETY: a non-null `property` ends with a zero.
         let property = unsafe { view::utf8(property) }?;
-        Ok(OBJECTS.get(object)?.set(property, value?)?.sent as i64)
+        Ok(OBJECTS.get(object)?.set(property, value?)?.listeners() as i64)
     })
 }
 

@@ -48,6 +48,14 @@ pub struct Emitted {
     pub dropped: usize,
 }
 
+impl Emitted {
+    /// To how many subscribers it goes: to those that have it, and to those that are told later. Who has lost it already is not among
+    /// them.
+    pub fn listeners(&self) -> usize {
+        self.sent + self.waiting
+    }
+}
+
 /// Why nothing was emitted, or a property not set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EmitError {

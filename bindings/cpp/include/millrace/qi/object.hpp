@@ -187,7 +187,7 @@ public:
     explicit object(nnqi_object handle) : handle_(detail::need(handle)) {}
     nnqi_object get() const noexcept { return handle_.get(); }
 
-    /// Emits a signal. Never waits; returns to how many subscribers it was sent.
+    /// Emits a signal. Never waits; returns to how many subscribers it goes, as nnqi_emit.
     template <class... T>
     std::size_t emit(const std::string& signal, const T&... arguments) const {
         const nnqi_value made = detail::arguments_of(arguments...);
