@@ -60,6 +60,8 @@ static void queues(nnqi_object object, nnqi_proxy proxy, struct heard *camera) {
     struct nnqi_subscribe_options wanted = {.wanted = "(d)", .timeout = -1};
     nnqi_subscription watch = nnqi_watch_with(proxy, "count", &wanted, number, &doubles);
     GOOD(watch);
+    /* What is undone before its turn comes is not told. */
+    WAIT(GET(camera->count) == 1);
     for (int i = 0; i < 6; i++)
         CHECK_EQ(nnqi_emit(object, "count", nnqi_pack("(i)", i)), 1);
     /* It was made last, so the others have everything that this one has. */
@@ -86,7 +88,6 @@ static void queues(nnqi_object object, nnqi_proxy proxy, struct heard *camera) {
     NONE(nnqi_subscribe_with(proxy, "count", &no_tuple), EINVAL);
     NONE(nnqi_watch_with(proxy, "count", NULL, NULL, NULL), EFAULT);
     NONE(nnqi_subscribe_with(proxy, NULL, NULL), EFAULT);
-    /* What is undone at once is not told. */
     WAIT(GET(camera->count) == 2);
     nnqi_subscription plain = nnqi_subscribe_with(proxy, "count", NULL);
     GOOD(plain);
@@ -141,9 +142,33 @@ static void very_many(void) {
     CHECK_OK(nnqi_object_free(object));
 }
 
+/* Sessions that look after themselves cost no thread each: not while all is well, and not after all have been lost and made again. */
+static void many_that_reconnect(void) {
+    enum { MANY = 60, FEW = 20 };
+    struct bus bus;
+    open_bus(&bus, NULL);
+    nnqi_session sessions[MANY];
+    int before = threads_alive();
+    for (int i = 0; i < MANY; i++)
+        GOOD(sessions[i] = nnqi_connect(bus.url, &(struct nnqi_options){.reconnect = 1}));
+    CHECK(threads_alive() < before + FEW);
+    CHECK_OK(nnqi_server_close(bus.server));
+    for (int i = 0; i < MANY; i++)
+        WAIT(nnqi_is_connected(sessions[i]) == 0);
+    GOOD(bus.server = nnqi_server_open((const char *[]){bus.url}, 1, NULL));
+    for (int i = 0; i < MANY; i++)
+        WAIT(nnqi_is_connected(sessions[i]) == 1);
+    WAIT(threads_alive() < before + FEW);
+    for (int i = 0; i < MANY; i++)
+        CHECK_OK(nnqi_close(sessions[i]));
+    close_bus(&bus);
+}
+
 int main(void) {
     pthread_barrier_t two;
+    start();
     very_many();
+    many_that_reconnect();
     struct heard camera = {.count = 0}, of_session = {.count = 0}, of_proxy = {.count = 0};
     pthread_barrier_init(&two, NULL, 2);
     nnqi_builder builder = nnqi_builder_new();

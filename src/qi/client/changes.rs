@@ -1,6 +1,6 @@
-//! Something has happened, look again: a counter to wait for.
+//! Something has happened, look again: a counter to wait for, which also wakes who looks after the session.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use crate::core::Result;
@@ -8,6 +8,7 @@ use crate::reactor::Reactor;
 use crate::reactor::parker::Parker;
 use crate::sys::sync::Mutex;
 
+use super::strand::Strand;
 use crate::qi::calls::waiting::wait_for;
 
 /// Counts what happens and wakes who waits for it.
@@ -15,11 +16,17 @@ use crate::qi::calls::waiting::wait_for;
 pub struct ChangeCounter {
     reactor: Arc<Reactor>,
     state: Mutex<(u64, Vec<Arc<Parker>>)>,
+    reconnector: OnceLock<Arc<Strand>>,
 }
 
 impl ChangeCounter {
     pub fn new(reactor: &Arc<Reactor>) -> ChangeCounter {
-        ChangeCounter { reactor: Arc::clone(reactor), state: Mutex::new((0, Vec::new())) }
+        ChangeCounter { reactor: Arc::clone(reactor), state: Mutex::new((0, Vec::new())), reconnector: OnceLock::new() }
+    }
+
+    /// Has this strand woken from now on, and now.
+    pub(super) fn wake(&self, reconnector: Arc<Strand>) {
+        self.reconnector.get_or_init(|| reconnector).wake();
     }
 
     /// It has happened.
@@ -30,6 +37,9 @@ impl ChangeCounter {
             std::mem::take(&mut state.1)
         };
         waiters.iter().for_each(|waiter| self.reactor.notify(waiter));
+        if let Some(reconnector) = self.reconnector.get() {
+            reconnector.wake();
+        }
     }
 
     /// How often so far. To be asked before looking.

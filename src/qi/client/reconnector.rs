@@ -1,7 +1,7 @@
 //! Reconnection: what libqi's users have to restart their programs for. Off unless asked for.
 //!
 //! ```text
-//!   wait for a change ──▶ directory lost? connect and authenticate again
+//!   asleep ── a change ─▶ directory lost? connect and authenticate again
 //!        ▲                 │ no
 //!        │            the observer's services: register what is not registered
 //!        │                 │
@@ -9,43 +9,67 @@
 //!                      proxies are: listen again
 //! ```
 //!
+//! Sessions cost no thread each: this is a strand ([`Strand::that_mends`]), which is woken by changes and by a timer.
+//!
 //! What fails is tried again, later and later, each by itself ([`Retry`]): an Error is natural just after a loss, because
 //! the other side may not have come back itself, or not noticed that we were gone. Only what cannot mend ends.
 //!
 //! Calls that were under way at the loss have failed, and are not repeated: nobody knows whether they were carried out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 use crate::qi::endpoint::{Reason, contained};
-use crate::sys::signals::spawn_without_signals;
 use crate::sys::sync::Mutex;
+use crate::transport::pipe::Ready;
+use crate::transport::source::Source;
 
 use super::place::Place;
 use super::retry::{Backoff, Retry};
 use super::session_core::Core;
 use super::state::ProxyState;
+use super::strand::Strand;
 use super::subscription_state::SubscriptionState;
 use crate::qi::calls::{CallError, Result};
 use crate::reactor::deadline_in;
 
-/// Starts the thread that looks after a session. It ends with it.
+/// Has a session looked after until it ends.
 pub(super) fn start(core: &Arc<Core>, backoff: Backoff) -> Result<()> {
-    let (session, changes) = (Arc::downgrade(core), Arc::clone(&core.changes));
-    let keep = move || {
-        let directory = Mutex::default();
-        loop {
-            let seen = changes.count();
-            let Some(core) = session.upgrade().filter(|core| !core.is_closed()) else { return };
+    let (session, directory, bell) = (Arc::downgrade(core), Mutex::default(), Arc::new(RetryBell::default()));
+    let (rings, mut timer) = (Arc::clone(&bell), None);
+    let strand = Strand::that_mends(move || {
+        if let Some(core) = session.upgrade() {
             let mut round = RetryRound { backoff, next: None };
-            restore(&core, &directory, &mut round);
-            // Not held while waiting: the session ends with its last handle.
-            drop(core);
-            // When the time is over, or something has changed, it looks again. This thread may wait.
-            let _ = changes.wait(seen, round.next);
+            if !core.is_closed() {
+                restore(&core, &directory, &mut round);
+            }
+            let next = round.next.map(|at| core.reactor.arm(at, Arc::clone(&rings) as _, 0));
+            std::mem::replace(&mut timer, next).into_iter().for_each(|before| core.reactor.disarm(before));
         }
-    };
-    spawn_without_signals("millrace-qi-reco", keep).map(drop).map_err(|error| crate::core::Error::from(error).into())
+        // When the bell rings, or something has changed, it looks again.
+        false
+    })?;
+    let _ = bell.0.set(Arc::downgrade(&strand));
+    core.changes.wake(strand);
+    Ok(())
+}
+
+/// Wakes who looks after a session when something that has failed is to be tried again. It does not keep the session.
+#[derive(Default)]
+struct RetryBell(OnceLock<Weak<Strand>>);
+
+impl Source for RetryBell {
+    fn ready(&self, _key: u64, _ready: Ready) {}
+
+    fn expired(&self, _key: u64) {
+        if let Some(strand) = self.0.get().and_then(Weak::upgrade) {
+            strand.wake();
+        }
+    }
+
+    fn flush(&self, _key: u64) -> bool {
+        false
+    }
 }
 
 /// One look at all that may be lost.

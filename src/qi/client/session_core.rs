@@ -458,8 +458,6 @@ impl Core {
 
 impl Drop for Core {
     fn drop(&mut self) {
-        // The reconnector finds that it has nothing to keep.
-        self.changes.tell();
         if self.options.dial.config.budget.was_high() {
             give_back_free_memory();
         }

@@ -1,5 +1,6 @@
-//! Functions of the program that are told what has happened: one thing after the other, never two at once, on threads that all such
-//! functions of a process share. So a thousand of them need no thousand threads.
+//! What is done whenever something has happened: one thing after the other, never two at once, on threads that all strands of a kind
+//! share in a process. So a thousand of them need no thousand threads. There are two kinds: functions of the program that are told of it,
+//! and sessions that look after themselves, for which those functions may wait.
 //!
 //! ```text
 //!   Idle ── wake ──▶ Queued: the threads will take a step ── wake ──▶ Woken
@@ -7,7 +8,7 @@
 //!    └──────────────────┘      ▲──────────────────────────────┘
 //! ```
 //!
-//! The threads are those of [`Workers`]: as many as processors, and others for those that are held up inside a function.
+//! The threads are those of [`Workers`]: as many as processors, and others for those that are held up.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use crate::sys::sync::Mutex;
 
 use super::shared::shared_reactor;
 
-/// Functions that may be held up at once. While so many are, the others wait.
+/// Strands of a kind that may be held up at once. While so many are, the others wait.
 const MOST_THREADS: usize = 256;
 
 /// Tells one thing; false: there was none.
@@ -49,10 +50,22 @@ impl fmt::Debug for Strand {
     }
 }
 
+type Pool = PerProcess<Workers<Arc<Strand>>>;
+
 impl Strand {
-    /// `step` must not panic. It is taken whenever [`Strand::wake`] has been called since it gave false.
+    /// A function of the program. `step` must not panic. It is taken whenever [`Strand::wake`] has been called since it gave false.
     pub fn new(step: impl FnMut() -> bool + Send + 'static) -> Result<Arc<Strand>> {
-        static POOL: PerProcess<Workers<Arc<Strand>>> = PerProcess::new();
+        static FUNCTIONS: Pool = PerProcess::new();
+        Strand::of(&FUNCTIONS, Box::new(step))
+    }
+
+    /// The same for what makes good what is lost: functions that wait for that do not keep it from a thread.
+    pub fn that_mends(step: impl FnMut() -> bool + Send + 'static) -> Result<Arc<Strand>> {
+        static MENDING: Pool = PerProcess::new();
+        Strand::of(&MENDING, Box::new(step))
+    }
+
+    fn of(pool: &'static Pool, step: Box<StrandStep>) -> Result<Arc<Strand>> {
         let make = || {
             let at_once = available_parallelism().map_or(2, |processors| processors.get().max(2));
             let threads = Threads { at_once, limit: MOST_THREADS };
@@ -64,9 +77,8 @@ impl Strand {
             };
             Ok::<_, Error>(Workers::new(threads, Some(shared_reactor()?), Strand::run, leave))
         };
-        let pool = POOL.get_or_try_make(make, drop)?;
-        let (state, step, crew) =
-            (Mutex::new(StrandState::Idle), Mutex::new(Box::new(step) as _), Arc::clone(pool.crew()));
+        let pool = pool.get_or_try_make(make, drop)?;
+        let (state, step, crew) = (Mutex::new(StrandState::Idle), Mutex::new(step), Arc::clone(pool.crew()));
         Ok(Arc::new(Strand { state, step, latency: LatencyEstimate::default(), crew }))
     }
 
