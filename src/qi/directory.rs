@@ -88,9 +88,9 @@ struct ServiceEntry {
     ready: bool,
 }
 
-/// What somebody has registered.
+/// What somebody has registered, in sum.
 #[derive(Clone, Copy, Debug, Default)]
-struct Registered {
+struct OwnedServices {
     services: usize,
     bytes: usize,
 }
@@ -100,7 +100,7 @@ struct Registered {
 pub struct Directory {
     services: BTreeMap<u32, ServiceEntry>,
     names: HashMap<Text, u32>,
-    owners: HashMap<Owner, Registered>,
+    owners: HashMap<Owner, OwnedServices>,
     /// Of all owners.
     bytes: usize,
     next: u32,
