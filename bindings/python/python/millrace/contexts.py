@@ -78,9 +78,11 @@ class Context(Messages):
 
     __slots__ = ("socket",)
 
+    #: The socket whose context it is, which stays as long as its contexts do.
+    socket: Socket
+
     def __init__(self, socket: Socket, **options: Unpack[ContextOptions]) -> None:
         super().__init__()
-        #: The socket whose context it is, which stays as long as its contexts do.
         self.socket = socket
         self._open_context(socket)
         socket._contexts.add(self)
