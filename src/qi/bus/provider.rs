@@ -188,7 +188,14 @@ impl Registered {
         };
         let outcome = match (link, offer.id) {
             (Err(error), _) => Err(error),
-            (Ok(link), Some(id)) => link.directory.unregister_service(id),
+            (Ok(link), Some(id)) => {
+                let outcome = link.directory.unregister_service(id);
+                if matches!(outcome, Err(CallError::TimedOut)) {
+                    // That question was cancelled. Nobody waits for this one: the directory takes it when it comes to it.
+                    drop(link.directory.forget_service(id, None));
+                }
+                outcome
+            }
             // It was refused after a reconnection.
             (Ok(_), None) => Ok(()),
         };
