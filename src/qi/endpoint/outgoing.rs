@@ -32,12 +32,18 @@ pub struct Outgoing {
     /// Where each control answer ends, and its length.
     control: VecDeque<(u64, usize)>,
     control_queued: usize,
+    /// Bytes of the first piece that are with the kernel: they are in memory as long as the rest of it.
+    begun: usize,
     account: Arc<Account>,
 }
 
 /// What is being written.
 #[derive(Debug, Default)]
-pub struct Batch(VecDeque<Bytes>);
+pub struct Batch {
+    pieces: VecDeque<Bytes>,
+    /// Bytes of the first one that have been written.
+    begun: usize,
+}
 
 impl Outgoing {
     /// For `limit` bytes, and `reserve` bytes more for control answers, which count on this account.
@@ -51,6 +57,7 @@ impl Outgoing {
             written: 0,
             control: VecDeque::new(),
             control_queued: 0,
+            begun: 0,
             account,
         }
     }
@@ -122,16 +129,17 @@ impl Outgoing {
         let count = self.pieces.iter().take(PIECES).take_while(fits).count();
         match count == self.pieces.len() {
             // With the memory that holds them, so that an idle connection holds none.
-            true => Batch(std::mem::take(&mut self.pieces)),
-            false => Batch(self.pieces.drain(..count).collect()),
+            true => Batch { pieces: std::mem::take(&mut self.pieces), begun: self.begun },
+            false => Batch { pieces: self.pieces.drain(..count).collect(), begun: self.begun },
         }
     }
 
     /// `written` bytes of the batch are with the kernel, the rest comes first again.
     pub fn put_back(&mut self, batch: Batch, written: usize) {
         self.written += written as u64;
-        self.account.give(written);
-        for piece in batch.0.into_iter().rev() {
+        self.account.give(self.begun + written - batch.begun);
+        self.begun = batch.begun;
+        for piece in batch.pieces.into_iter().rev() {
             self.pieces.push_front(piece);
         }
         while let Some((_, length)) = self.control.front().filter(|(end, _)| *end <= self.written) {
@@ -145,7 +153,7 @@ impl Outgoing {
 
     /// Nothing will be written any more.
     pub fn clear(&mut self) {
-        self.account.give(self.queued() as usize);
+        self.account.give(self.queued() as usize + self.begun);
         *self = Outgoing::new(self.limit, self.reserve, Arc::clone(&self.account));
     }
 
@@ -158,23 +166,25 @@ impl Outgoing {
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.pieces.is_empty()
     }
 
     /// The pieces, for one vectored write.
     pub fn slices(&self) -> Vec<IoSlice<'_>> {
-        self.0.iter().map(|piece| IoSlice::new(piece)).collect()
+        self.pieces.iter().map(|piece| IoSlice::new(piece)).collect()
     }
 
     /// The first `count` bytes have been written.
     pub fn advance(&mut self, mut count: usize) {
-        while let Some(piece) = self.0.front_mut() {
+        while let Some(piece) = self.pieces.front_mut() {
             if count < piece.len() {
                 piece.advance(count);
+                self.begun += count;
                 return;
             }
             count -= piece.len();
-            self.0.pop_front();
+            self.begun = 0;
+            self.pieces.pop_front();
         }
     }
 }
