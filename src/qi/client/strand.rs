@@ -50,22 +50,22 @@ impl fmt::Debug for Strand {
     }
 }
 
-type Pool = PerProcess<Workers<Arc<Strand>>>;
+type StrandThreads = PerProcess<Workers<Arc<Strand>>>;
 
 impl Strand {
     /// A function of the program. `step` must not panic. It is taken whenever [`Strand::wake`] has been called since it gave false.
     pub fn new(step: impl FnMut() -> bool + Send + 'static) -> Result<Arc<Strand>> {
-        static FUNCTIONS: Pool = PerProcess::new();
+        static FUNCTIONS: StrandThreads = PerProcess::new();
         Strand::of(&FUNCTIONS, Box::new(step))
     }
 
     /// The same for what makes good what is lost: functions that wait for that do not keep it from a thread.
     pub fn that_mends(step: impl FnMut() -> bool + Send + 'static) -> Result<Arc<Strand>> {
-        static MENDING: Pool = PerProcess::new();
+        static MENDING: StrandThreads = PerProcess::new();
         Strand::of(&MENDING, Box::new(step))
     }
 
-    fn of(pool: &'static Pool, step: Box<StrandStep>) -> Result<Arc<Strand>> {
+    fn of(pool: &'static StrandThreads, step: Box<StrandStep>) -> Result<Arc<Strand>> {
         let make = || {
             let at_once = available_parallelism().map_or(2, |processors| processors.get().max(2));
             let threads = Threads { at_once, limit: MOST_THREADS };
