@@ -10,18 +10,16 @@
 
 use std::collections::HashMap;
 
-use crate::qi::actions::{REGISTER_EVENT, REGISTER_EVENT_WITH_SIGNATURE, UNREGISTER_EVENT};
+use crate::qi::actions::{REGISTER_EVENT, UNREGISTER_EVENT};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::Value;
 
 /// A signal or property of an object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     pub service: u32,
     pub object: u32,
     pub signal: u32,
-    /// The type that the peer is asked to convert the arguments to. Each has a registration of its own.
-    pub wanted: Option<Signature>,
 }
 
 /// A Call of a generic method: action, arguments, and the type of the result.
@@ -30,15 +28,7 @@ pub type Generic = (u32, Value, Signature);
 impl Key {
     /// What registers it. What comes back is of no use to anybody (section 15).
     pub fn registration(&self, link: u64) -> Generic {
-        let mut arguments = self.arguments(link);
-        let action = match &self.wanted {
-            None => REGISTER_EVENT,
-            Some(wanted) => {
-                arguments.push(wanted.to_string().as_str().into());
-                REGISTER_EVENT_WITH_SIGNATURE
-            }
-        };
-        (action, Value::tuple(arguments), Kind::UInt64.into())
+        (REGISTER_EVENT, Value::tuple(self.arguments(link)), Kind::UInt64.into())
     }
 
     /// What takes that back.
@@ -122,11 +112,6 @@ impl<W> Registrations<W> {
             return None;
         }
         self.states.remove(key).map(|state| state.waiting)
-    }
-
-    /// Somebody listens.
-    pub fn has(&self, key: &Key) -> bool {
-        self.states.contains_key(key)
     }
 }
 

@@ -214,11 +214,6 @@ impl Requester {
         &self.registrations
     }
 
-    /// Somebody listens to this.
-    pub fn is_registered(&self, key: &super::registrations::Key) -> bool {
-        self.registrations.lock().has(key)
-    }
-
     /// The meta objects of objects of the peer's, as far as they are known.
     pub fn metas(&self) -> &Mutex<HashMap<(u32, u32), Arc<MetaObject>>> {
         &self.metas

@@ -273,7 +273,7 @@ impl Core {
             let pattern = Pattern::events(DIRECTORY.0, DIRECTORY.1, signal.uid);
             let (service, object) = DIRECTORY;
             // For as long as the connection lasts.
-            let registration = Registration { service, object, signal: signal.uid, wanted: None };
+            let registration = Registration { service, object, signal: signal.uid };
             let made = connection.endpoint().make_sink(pattern, Arc::new(sink), None);
             watching &= made.is_ok() && join(connection, &registration, deadline).is_ok();
         }

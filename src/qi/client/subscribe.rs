@@ -38,9 +38,8 @@ pub struct SubscribeOptions {
     pub when_full: Overflow,
     /// How long to wait for the peer to accept; `None`: as long as for a call of the proxy.
     pub timeout: Option<Duration>,
-    /// The type, a tuple, that the arguments are wanted in. They are converted here, or by the peer where the two types are
-    /// built differently; an event of which neither can be had is an error of its own. An event that the peer was asked to
-    /// convert and cannot comes once more to those who listen to the same signal, on the same connection, without this.
+    /// The type, a tuple, that the arguments are wanted in. They are converted here; an event that cannot be had in it is an error of
+    /// its own.
     pub wanted: Option<Signature>,
 }
 

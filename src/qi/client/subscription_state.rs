@@ -150,7 +150,7 @@ impl SubscriptionState {
         }
         let connection = &place.connection;
         let origin = Arc::new(Origin::new(place, &self.signal, self.wanted.as_ref())?);
-        let (key, from) = (origin.key.clone(), Weak::clone(&origin.connection));
+        let (key, from) = (origin.key, Weak::clone(&origin.connection));
         let (sink, closer) = (Arc::clone(self), Arc::clone(self));
         let handler = connection.endpoint().make_sink(
             Pattern::events(key.service, key.object, key.signal),
@@ -190,9 +190,6 @@ impl SubscriptionState {
     /// Called by the reader for each event.
     fn arrived(&self, message: &Message, origin: &Arc<Origin>) -> Taken {
         let connection = origin.connection.upgrade();
-        if connection.as_ref().is_some_and(|connection| !origin.is_for_us(connection, message)) {
-            return Taken::Yes;
-        }
         let in_order = connection.as_ref().filter(|connection| connection.shared().meta_object_cache);
         let decoded = in_order.map(|connection| event_of(connection, message, origin));
         let missed = self.lost.swap(0, Ordering::Relaxed);
@@ -340,7 +337,7 @@ fn event_of(
     message: &Message,
     origin: &Origin,
 ) -> std::result::Result<Received, PayloadError> {
-    let value = connection.decode_event(message, origin.sent_as(message))?;
+    let value = connection.decode_event(message, &origin.declared)?;
     Ok(Received::adopt(connection, value))
 }
 
@@ -352,7 +349,7 @@ fn event(arrived: Arrived) -> Result<Event> {
         // Objects in it died with the connection.
         (None, None) => {
             let mut reader = Reader::new(&message.payload);
-            let arguments = read_arguments(&mut reader, message.header.flags, origin.sent_as(&message));
+            let arguments = read_arguments(&mut reader, message.header.flags, &origin.declared);
             arguments.map(|arguments| Received::plain(arguments.tuple))
         }
     };

@@ -78,7 +78,7 @@ impl Remote {
 }
 
 fn key(address: Address, signal: u32) -> Key {
-    Key { service: address.service, object: address.object, signal, wanted: None }
+    Key { service: address.service, object: address.object, signal }
 }
 
 fn unhear(peer: &Peer, address: Address, signal: u32, id: u64) {

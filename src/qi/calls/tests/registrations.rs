@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn one_registration_serves_all() {
-    let key = Key { service: 2, object: 1, signal: 107, wanted: None };
+    let key = Key { service: 2, object: 1, signal: 107 };
     let other = Key { signal: 108, ..key.clone() };
     let mut registrations = Registrations::default();
     let (Join::Register, link) = registrations.join(&key, 1) else { panic!("the first registers") };
@@ -24,20 +24,4 @@ fn one_registration_serves_all() {
     assert_eq!(registrations.leave(&other, third), None);
     assert_eq!(registrations.leave(&other, third), Some(vec![5, 6]));
     assert!(registrations.answered(&other, third, true).is_empty());
-}
-
-#[test]
-fn each_wanted_type_has_a_registration_of_its_own() {
-    let plain = Key { service: 2, object: 1, signal: 107, wanted: None };
-    let wanted = Key { wanted: Signature::parse("(ls)").ok(), ..plain.clone() };
-    let mut registrations = Registrations::default();
-    let (Join::Register, link) = registrations.join(&wanted, 1) else { panic!("the first registers") };
-    assert!(registrations.has(&wanted) && !registrations.has(&plain));
-    let (action, arguments, _) = wanted.registration(link);
-    assert_eq!(arguments, Value::tuple(vec![1u32.into(), 107u32.into(), link.into(), "(ls)".into()]));
-    let (Join::Register, other) = registrations.join(&plain, 2) else { panic!("another registration") };
-    assert_eq!((action, plain.registration(other).0, wanted.unregistration(link).0), (8, 0, 1));
-    assert_eq!(wanted.unregistration(link).1.members().map(<[Value]>::len), Some(3));
-    assert_eq!(registrations.leave(&wanted, link), Some(vec![1]));
-    assert!(registrations.has(&plain));
 }
