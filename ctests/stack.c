@@ -119,6 +119,8 @@ ACTION(talking) {
         int one = open_socket(pairings[i][0]), two = open_socket(pairings[i][1]);
         if (pairings[i][0] == NN_SUB)
             CHECK_OK(nn_setsockopt(one, NN_SUB, NN_SUB_SUBSCRIBE, "", 0));
+        /* A thousand messages are to fit, also if each is written by itself; what is set later holds for the next connection. */
+        set(two, NN_SNDBUF, 1000000);
         BIND(one, places[transport].text);
         CONNECT(two, places[transport].text);
         WAIT(connections(one) == 1 && connections(two) == 1);
@@ -132,7 +134,6 @@ ACTION(talking) {
         else
             talk(two, one, pairings[i][0] == NN_SUB || pairings[i][0] == NN_BUS ? 1000 : 100000);
         if (pairings[i][0] == NN_PAIR || pairings[i][0] == NN_PULL) {
-            set(two, NN_SNDBUF, 1000000);
             for (int k = 0; k < 1000; k++)
                 SEND(two, "one of many");
             for (int k = 0; k < 1000; k++)

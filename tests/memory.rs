@@ -134,6 +134,21 @@ impl Ends {
         }
     }
 
+    /// Connections that the sender has ever made.
+    fn made(&self) -> u64 {
+        self.sender.statistic(101).expect("established connections") as u64
+    }
+
+    /// Waits until all are connected again: the sender may still have the connection that is lost.
+    fn settle_again(&self, made: u64) {
+        let deadline = Instant::now() + PATIENCE;
+        while self.made() <= made {
+            assert!(Instant::now() < deadline, "never connected again");
+            std::thread::yield_now();
+        }
+        self.settle();
+    }
+
     fn send(&self, body: &[u8]) -> Result<usize, Error> {
         self.sender.send(&mut Message::new(Body::Borrowed(body)), Wait::Option)
     }
@@ -266,13 +281,14 @@ fn a_receive_succeeds_or_loses_the_connection() {
             let body: Vec<u8> = (0..size).map(|at| (at * 7) as u8).collect();
             for k in 0..6 {
                 let what = format!("{transport}, {size} bytes, request {k}");
+                let made = ends.made();
                 ends.send(&body).expect(&what);
                 let (outcome, fired) = lacking(k, || ends.receivers[0].recv(Wait::Option));
                 match outcome {
                     Ok(message) => assert!(message.body.bytes() == body, "{what}"),
                     Err(error) => {
                         assert_eq!((error, fired), (Error::TIMED_OUT, true), "{what}");
-                        ends.settle();
+                        ends.settle_again(made);
                     }
                 }
             }

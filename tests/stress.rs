@@ -29,13 +29,14 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// One test at a time, watched, and with an account of what the process owns.
 struct Alone {
-    _turn: MutexGuard<'static, ()>,
     /// What there was before. (A test that failed may have left something behind; one is enough to fail.)
     descriptors: BTreeSet<String>,
     threads: usize,
     scratch: ScratchDir,
     /// Dropped at the end, which calls the watchdog off.
     _watchdog: mpsc::Sender<()>,
+    /// Dropped last: taking the scratch directory away opens descriptors, which are none of the next test's.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Alone {
@@ -50,7 +51,7 @@ impl Alone {
             }
         });
         let (descriptors, threads) = (descriptors(), library_threads());
-        Alone { _turn: turn, descriptors, threads, scratch: ScratchDir::new(), _watchdog: watchdog }
+        Alone { descriptors, threads, scratch: ScratchDir::new(), _watchdog: watchdog, _turn: turn }
     }
 
     /// A new address on each transport.
