@@ -26,7 +26,7 @@ pub fn register(requester: &Arc<Requester>, key: &Key, (joined, link): (Join<Tol
         Join::Ready(told) => told(Ok(())),
         Join::Wait => {}
         Join::Register => {
-            let of = key.clone();
+            let of = *key;
             let done = move |requester: &Arc<Requester>, outcome: Outcome| {
                 let outcome = outcome.map(drop);
                 let waiting = requester.registrations().lock().answered(&of, link, outcome.is_ok());

@@ -88,7 +88,7 @@ impl<W> Registrations<W> {
         self.links = self.links.wrapping_add(1);
         let link = u64::from(key.signal) << 32 | u64::from(self.links);
         self.states
-            .insert(key.clone(), RegistrationState { link, listeners: 1, registered: false, waiting: vec![waiter] });
+            .insert(*key, RegistrationState { link, listeners: 1, registered: false, waiting: vec![waiter] });
         (Join::Register, link)
     }
 

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn one_registration_serves_all() {
     let key = Key { service: 2, object: 1, signal: 107 };
-    let other = Key { signal: 108, ..key.clone() };
+    let other = Key { signal: 108, ..key };
     let mut registrations = Registrations::default();
     let (Join::Register, link) = registrations.join(&key, 1) else { panic!("the first registers") };
     assert_eq!(link >> 32, 107);
