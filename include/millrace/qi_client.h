@@ -591,8 +591,10 @@ NN_EXPORT nnqi_subscription nnqi_watch_with(nnqi_proxy proxy, const char *signal
 
 /**
  * Has callback told what becomes of a session: NNQI_LOST when the directory's connection has ended, also by nnqi_close; NNQI_RESTORED
- * when there is another one, with reconnect; and which services come and go. What is lost already is told at once. user is handed to
- * it, as of nnqi_watch. End it with nnqi_unsubscribe. Returns 0 with EBADF or EFAULT. Any thread. (11)
+ * when there is another one, with reconnect; and which services come and go. What is lost already is told at once. If more than 10,000
+ * services, or 1 MiB of their names, wait for a callback, they are dropped and NNQI_RESTORED stands for them: ask for the services
+ * again, as after a loss. user is handed to it, as of nnqi_watch. End it with nnqi_unsubscribe. Returns 0 with EBADF or EFAULT. Any
+ * thread. (11)
  * Example: nnqi_subscription watch = nnqi_watch_session(session, told, NULL);
  */
 NN_EXPORT nnqi_subscription nnqi_watch_session(nnqi_session session, nnqi_told callback, void *user);
