@@ -315,3 +315,41 @@ fn what_is_no_text_is_refused_by_its_name() {
         );
     }
 }
+
+#[test]
+fn what_is_waited_for_may_come() {
+    let server = serve("tcp://127.0.0.1:0").unwrap();
+    let url = server.addresses()[0].clone();
+    let commands: [&[&str]; 6] = [
+        &["log", "send", "here", "a word"],
+        &["log"],
+        &["top", "GreeterOne"],
+        &["top", "Greeter*", "--count", "1", "--interval", "0.01"],
+        &["call", "Greeter*.name"],
+        &["info", "GreeterOne"],
+    ];
+    for command in commands {
+        let (code, _, error) = nanoqi(&url, &[command, &["--wait", "--timeout", "0.1"]].concat());
+        assert_eq!(code, 5, "{command:?}: {error}");
+    }
+    for (command, printed) in [(commands[3], "calls/s"), (commands[4], "\"one\"")] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+        child.args(["--qi-url", &url, "--wait", "--timeout", "30"]).args(command).stdout(Stdio::piped());
+        let child = child.spawn().unwrap();
+        let service = server.add_service("GreeterOne", &greeter("one")).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && text.contains(printed), "{command:?}: {text}");
+        server.remove_service(service).unwrap();
+    }
+    server.close();
+}
+
+#[test]
+fn a_signal_is_not_posted_with_what_it_does_not_take() {
+    let (server, url, ..) = bus();
+    let (code, _, error) = nanoqi(&url, &["post", "GreeterOne.said", "1", "2"]);
+    assert!(code != 0 && error.contains("arguments of said"), "{code}: {error}");
+    assert_eq!(nanoqi(&url, &["post", "GreeterOne.said", "a"]).0, 0);
+    server.close();
+}

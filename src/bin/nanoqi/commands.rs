@@ -14,7 +14,7 @@ use crate::arguments::{Arguments, Command};
 use crate::outcome::{Failure, Outcome, file, line, note, usage};
 use crate::path::{Member, Target};
 use crate::values::{self, as_json};
-use crate::{log, top, watching};
+use crate::{log, services, top, watching};
 
 /// Does what the line says.
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -22,10 +22,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return crate::serve::serve(url.as_deref().unwrap_or(&arguments.url), arguments);
     }
     let session = connect(arguments)?;
-    let service = |name: &str| match arguments.wait {
-        true => session.wait_for_service(name, arguments.timeout),
-        false => session.service(name),
-    };
+    let service = |name: &str| services::service(&session, name, arguments);
     match &arguments.command {
         Command::List => list(&session.services()?, arguments),
         Command::Info(name) => info(name, &service(name)?, arguments),

@@ -10,6 +10,7 @@ use nanomsg::qi::value::Value;
 
 use crate::arguments::Arguments;
 use crate::outcome::{Failure, Outcome, line, refused};
+use crate::services::service;
 use crate::values::as_json;
 use crate::watching::written;
 
@@ -28,7 +29,7 @@ pub fn level(text: &str) -> Result<i32, String> {
 
 /// Prints messages until there are enough, or no more.
 pub fn view(session: &Session, arguments: &Arguments) -> Outcome {
-    let manager = session.service(MANAGER)?;
+    let manager = service(session, MANAGER, arguments)?;
     let maker =
         ["createListener", "getListener"].into_iter().find(|name| manager.meta().methods_named(name).next().is_some());
     let made = manager.call(maker.ok_or_else(|| refused("this LogManager has no listeners"))?, &[])?;
@@ -95,7 +96,7 @@ fn print(message: &Value, arguments: &Arguments) -> Outcome {
 
 /// Has the LogManager log a message.
 pub fn send(session: &Session, category: &str, message: &str, arguments: &Arguments) -> Outcome {
-    let manager = session.service(MANAGER)?;
+    let manager = service(session, MANAGER, arguments)?;
     let meta = manager.meta();
     let log = meta.methods_named("log").next().ok_or_else(|| refused("this LogManager takes no messages"))?;
     let parameters = log.parameters_type().map_err(|error| refused(error.to_string()))?;

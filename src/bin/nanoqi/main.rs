@@ -9,6 +9,7 @@ mod log;
 mod outcome;
 mod path;
 mod serve;
+mod services;
 mod top;
 mod values;
 mod watching;

@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 use crate::arguments::Arguments;
 use crate::commands::is_public;
 use crate::outcome::{Failure, refused};
+use crate::services;
 use crate::values;
 
 /// `SERVICE.MEMBER`, or `SERVICE.METHOD(ARG, ...).MEMBER` of the object that the method returns, and so on.
@@ -70,10 +71,7 @@ impl Member {
     }
 
     fn object_of(&self, session: &Session, service: &str, arguments: &Arguments) -> Result<Target, Failure> {
-        let mut proxy = match arguments.wait {
-            true => session.wait_for_service(service, arguments.timeout)?,
-            false => session.service(service)?,
-        };
+        let mut proxy = services::service(session, service, arguments)?;
         let (mut label, mut objects) = (service.to_owned(), Vec::new());
         for (method, words) in &self.steps {
             let options = CallOptions { timeout: arguments.timeout, ..CallOptions::default() };
@@ -97,10 +95,7 @@ impl Member {
         }
         let services = match is_pattern(&self.service) {
             false => vec![self.service.clone()],
-            true => {
-                let all = session.services()?.into_iter().map(|info| info.name.lossy().into_owned());
-                all.filter(|name| matches(&self.service, name)).collect()
-            }
+            true => services::matching(session, &self.service, arguments)?,
         };
         let mut targets = Vec::new();
         for service in services {

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::arguments::Arguments;
 use crate::outcome::{Failure, Outcome, line, note};
 use crate::path::{is_pattern, matches};
+use crate::services::matching;
 
 /// Methods shown, unless all are wanted.
 const MOST: usize = 20;
@@ -42,7 +43,7 @@ struct Service {
 /// Prints a table each interval, as often as `--count` says or until interrupted. Then the services are told, which takes a call each.
 pub fn top(session: &Session, patterns: &[String], arguments: &Arguments) -> Outcome {
     let requests = EndingRequests::hold();
-    let mut services = chosen(session, patterns)?;
+    let mut services = chosen(session, patterns, arguments)?;
     let mut left = arguments.count;
     while left != Some(0) {
         if let Some(signal) = requests.within(arguments.interval) {
@@ -60,7 +61,10 @@ pub fn top(session: &Session, patterns: &[String], arguments: &Arguments) -> Out
 }
 
 /// Services of these names, or all, which count from now on.
-fn chosen(session: &Session, patterns: &[String]) -> Result<Vec<Service>, Failure> {
+fn chosen(session: &Session, patterns: &[String], arguments: &Arguments) -> Result<Vec<Service>, Failure> {
+    for pattern in patterns.iter().filter(|_| arguments.wait) {
+        matching(session, pattern, arguments)?;
+    }
     let all: Vec<_> = session.services()?.into_iter().map(|info| info.name.lossy().into_owned()).collect();
     let plain = patterns.iter().filter(|name| !is_pattern(name) && !all.contains(name));
     if let Some(name) = plain.into_iter().next() {

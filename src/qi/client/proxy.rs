@@ -10,7 +10,7 @@ use crate::qi::actions::{PROPERTIES, PROPERTY, SET_PROPERTY};
 use crate::qi::calls::coding;
 use crate::qi::calls::requester::{Target, Waiter};
 use crate::qi::calls::{CallError, Connection, Received, RemoteObject, Result};
-use crate::qi::convert::resolve;
+use crate::qi::convert::{ConvertError, convert, resolve};
 use crate::qi::endpoint::WhenFull;
 use crate::qi::message::Flags;
 use crate::qi::meta::{MetaMethod, MetaObject};
@@ -201,6 +201,13 @@ impl Proxy {
         let place = self.0.place();
         if let (None, Some(signal)) = (place.meta.methods_named(name).next(), place.meta.signal_named(name)) {
             let (target, declared) = (place.target(signal.uid, None), signal.arguments_type()?);
+            // Nobody would get an event of another type, and nobody would tell us.
+            let failed = |error: ConvertError| CallError::Payload {
+                member: format!("arguments of {name}"),
+                error: Box::new(error.into()),
+            };
+            let tuple = convert(Value::tuple(arguments.to_vec()), &declared).map_err(failed)?;
+            let arguments = tuple.members().unwrap_or(arguments);
             return place
                 .connection
                 .post(&target, full, |writer| encode_arguments(writer, &place, name, arguments, &declared, None));

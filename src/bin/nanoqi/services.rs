@@ -1,0 +1,42 @@
+//! Services as the command line names them: by their names or by patterns, and waited for with `--wait`.
+
+use std::sync::mpsc::sync_channel;
+use std::time::Instant;
+
+use nanomsg::qi::client::{Proxy, Session};
+
+use crate::arguments::Arguments;
+use crate::outcome::Failure;
+use crate::path::matches;
+
+/// A service; with `--wait` when it has come.
+pub fn service(session: &Session, name: &str, arguments: &Arguments) -> Result<Proxy, Failure> {
+    Ok(match arguments.wait {
+        true => session.wait_for_service(name, arguments.timeout)?,
+        false => session.service(name)?,
+    })
+}
+
+/// The names of all services that a pattern means; with `--wait` when there is one.
+pub fn matching(session: &Session, pattern: &str, arguments: &Arguments) -> Result<Vec<String>, Failure> {
+    let (told, changes) = sync_channel(1);
+    let _watch = match arguments.wait {
+        true => Some(session.on_notice(move |_| drop(told.try_send(())))?),
+        false => None,
+    };
+    let deadline = arguments.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        let all = session.services()?.into_iter().map(|info| info.name.lossy().into_owned());
+        let names: Vec<_> = all.filter(|name| matches(pattern, name)).collect();
+        if !names.is_empty() || !arguments.wait {
+            return Ok(names);
+        }
+        let has_changed = match deadline {
+            Some(deadline) => changes.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok(),
+            None => changes.recv().is_ok(),
+        };
+        if !has_changed {
+            return Err(Failure { code: 5, text: format!("no service {pattern} has come in time") });
+        }
+    }
+}
