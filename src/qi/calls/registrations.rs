@@ -87,8 +87,7 @@ impl<W> Registrations<W> {
         // Like libqi's: the signal in the upper half, so that whoever reads a capture sees which it is.
         self.links = self.links.wrapping_add(1);
         let link = u64::from(key.signal) << 32 | u64::from(self.links);
-        self.states
-            .insert(*key, RegistrationState { link, listeners: 1, registered: false, waiting: vec![waiter] });
+        self.states.insert(*key, RegistrationState { link, listeners: 1, registered: false, waiting: vec![waiter] });
         (Join::Register, link)
     }
 
