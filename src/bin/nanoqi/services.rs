@@ -21,7 +21,8 @@ pub fn service(session: &Session, name: &str, arguments: &Arguments) -> Result<P
 pub fn matching(session: &Session, pattern: &str, arguments: &Arguments) -> Result<Vec<String>, Failure> {
     let (told, changes) = sync_channel(1);
     let _watch = match arguments.wait {
-        true => Some(session.on_notice(move |_| drop(told.try_send(())))?),
+        // One that waits is enough.
+        true => Some(session.on_notice(move |_| told.try_send(()).unwrap_or_default())?),
         false => None,
     };
     let deadline = arguments.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
