@@ -136,7 +136,7 @@ impl Ends {
 
     /// Connections that the sender has ever made.
     fn made(&self) -> u64 {
-        self.sender.statistic(101).expect("established connections") as u64
+        self.sender.statistic(101).expect("established connections")
     }
 
     /// Waits until all are connected again: the sender may still have the connection that is lost.
