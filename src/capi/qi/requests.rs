@@ -126,8 +126,8 @@ pub extern "C" fn nnqi_is_canceled(request: nnqi_request) -> c_int {
 
 /// Has notice called, with user, when the caller cancels the request or is gone, or else when
 /// it is answered: once in any case. If it is cancelled already, that is now. A request has one notice: another one takes its place,
-/// and the first is called with 0. A call that is cancelled, or whose connection has ended, before its code is called never becomes
-/// a request, and a post cannot be cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
+/// and the first is called with 0. A call that is cancelled before its code is called never becomes a request, and a post cannot be
+/// cancelled. Whoever uses user in the code of the method and in notice frees it with the later of both. Returns 0, or -1 with
 /// EBADF (also if it was answered) or EFAULT (notice is NULL), and then it is not called. Any thread. (16)
 /// Example: nnqi_on_cancel(request, notice, NULL);
 #[unsafe(no_mangle)]

@@ -70,19 +70,20 @@ impl Object {
         self.0.mailbox.finish()
     }
 
-    /// A connection has ended. Its calls that wait are not made, for nobody is there for the answer; what it has posted is done, in the turn of
-    /// all that have ended. What that keeps of a connection is not in its account any more, so the first pays for it.
+    /// A connection has ended. What it has asked for is done, in the turn of all that have ended. What that keeps of a connection is not in
+    /// its account any more, so the first pays for it.
     pub(super) fn left_by(&self, connection: u64) {
         let mut kept = None;
         let stays = |task: &Task| match task {
-            Task::Message { inbound, .. } => inbound.post && *kept.get_or_insert_with(|| inbound.memory.take(QUANTUM)),
+            Task::Message { inbound, .. } => *kept.get_or_insert_with(|| inbound.memory.take(QUANTUM)),
             Task::Run { .. } => true,
         };
         let dropped = self.0.mailbox.leave(connection, stays);
         for task in dropped {
-            if matches!(&task, Task::Message { inbound, .. } if inbound.post) {
-                count(&self.0.counters.dropped_posts);
-            }
+            let Task::Message { inbound, .. } = task else { continue };
+            // It is not made: nobody is there who could be told.
+            inbound.cancel();
+            count(if inbound.post { &self.0.counters.dropped_posts } else { &self.0.counters.refused_calls });
         }
     }
 

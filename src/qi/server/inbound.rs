@@ -72,7 +72,7 @@ impl InboundCall {
         true
     }
 
-    /// The caller does not want it any more, or its connection has ended.
+    /// The caller does not want it any more.
     pub fn cancel(&self) -> Found {
         let (found, notice) = {
             let mut state = self.state.lock();
@@ -86,6 +86,24 @@ impl InboundCall {
                 Phase::Running => (Found::Running, state.notice.take()),
                 Phase::Done => (Found::Done, None),
             }
+        };
+        if let Some(notice) = notice {
+            contained(notice);
+        }
+        found
+    }
+
+    /// The connection has ended: a call that waits is still made, for what it does; one that runs is told.
+    pub fn disconnect(&self) -> Found {
+        let (found, notice) = {
+            let mut state = self.state.lock();
+            state.canceled = true;
+            let found = match state.phase {
+                Phase::Queued => Found::Queued,
+                Phase::Running => Found::Running,
+                Phase::Done => Found::Done,
+            };
+            (found, state.notice.take())
         };
         if let Some(notice) = notice {
             contained(notice);

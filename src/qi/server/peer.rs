@@ -310,15 +310,15 @@ impl Peer {
         count(&self.events_dropped);
     }
 
-    /// The connection has ended: nothing of it is reachable any more, and its calls that wait are not made. Gives the objects that it could
-    /// reach alone. `None` if this has been done.
+    /// The connection has ended: nothing of it is reachable any more. Its calls that wait are made in the turn of all that have ended.
+    /// Gives the objects that it could reach alone. `None` if this has been done.
     pub fn end(&self) -> Option<Vec<Object>> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return None;
         }
         let (calls, _) = std::mem::take(&mut *self.calls.lock());
         for inbound in calls.into_values().flatten() {
-            if inbound.cancel() == Found::Queued {
+            if inbound.disconnect() == Found::Queued {
                 // With the first of them, all that wait for the same object.
                 inbound.object.left_by(self.id());
             }

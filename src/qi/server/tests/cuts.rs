@@ -97,10 +97,9 @@ fn a_post() {
 }
 
 #[test]
-fn a_post_that_carries_an_object() {
+fn a_call_that_carries_an_object() {
     let (running, _, lent) = start_probe(patient());
-    // A post: a call is not made any more when its connection has ended.
-    let message = Message::post(4, SERVICE, 1, LEND, args_shared("(o)", vec![guest()]));
+    let message = Message::call(4, SERVICE, 1, LEND, args_shared("(o)", vec![guest()]));
     at_every_byte(&running, &message, || Raw::authenticated(&running));
     // The last one was whole, and what it lent is at nobody's any more.
     wait_until(|| lent.lock().is_some(), || "nothing was lent".into());
