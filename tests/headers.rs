@@ -190,6 +190,7 @@ impl Header {
         if !self.parts.is_empty() {
             header = self.part_of(&header);
         }
+        header = told_of_shadows(header);
         if let Some(file) = self.tail {
             let end = header.rfind("#endif").expect("the end of the guard");
             header.insert_str(end, &format!("{}\n", text(file)));
@@ -314,6 +315,21 @@ fn nothing_else_is_in_the_directory() {
     assert_eq!(found, expected);
 }
 
+/// In C++ a function hides the constructor of a struct that has its name, and g++ would warn every program of that.
+fn told_of_shadows(mut header: String) -> String {
+    let structs: Vec<_> = header.split("\nstruct ").skip(1).filter_map(|rest| rest.split_once(" {")).collect();
+    let names: Vec<_> = structs.into_iter().map(|(name, _)| name.to_owned()).collect();
+    for name in names {
+        let Some(function) = header.find(&format!(" {name}(")) else { continue };
+        let end = function + header[function..].find(";\n").expect("the end of a function") + 2;
+        let comment = header[..function].rfind("\n/**").expect("what it does") + 1;
+        let of_gcc = "#if defined(__cplusplus) && defined(__GNUC__)\n#pragma GCC diagnostic";
+        header.insert_str(end, &format!("\n{of_gcc} pop\n#endif\n"));
+        header.insert_str(comment, &format!("{of_gcc} push\n#pragma GCC diagnostic ignored \"-Wshadow\"\n#endif\n\n"));
+    }
+    header
+}
+
 /// What programs are compiled with: every warning that is about headers at all, and none of them forgiven.
 const WARNINGS: [&str; 13] = [
     "-Werror",
@@ -359,6 +375,7 @@ const CPP: Language = Language {
         "-Wnon-virtual-dtor",
         "-Weffc++",
         "-Wextra-semi",
+        "-Wshadow",
     ],
 };
 

@@ -435,10 +435,19 @@ NN_EXPORT int64_t nnqi_object_set(nnqi_object object, const char *property, nnqi
  */
 NN_EXPORT nnqi_value nnqi_object_get(nnqi_object object, const char *property);
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+
 /**
  * Stores the counts of an object of ours. Returns 0, or -1 with EBADF or EFAULT. Any thread. (9)
  */
 NN_EXPORT int nnqi_object_statistics(nnqi_object object, struct nnqi_object_statistics *statistics);
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 /**
  * The arguments of a request: a tuple of the declared types. Returns 0 with EBADF. Free it. Any thread. (14)
@@ -595,10 +604,19 @@ NN_EXPORT int nnqi_remove_service(nnqi_server server, uint32_t id);
  */
 NN_EXPORT nnqi_proxy nnqi_server_reach(nnqi_server server, const char *name, int milliseconds);
 
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
+#endif
+
 /**
  * Stores the counts of a server. Returns 0, or -1 with EBADF or EFAULT. Any thread. (11)
  */
 NN_EXPORT int nnqi_server_statistics(nnqi_server server, struct nnqi_server_statistics *statistics);
+
+#if defined(__cplusplus) && defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
 
 /**
  * Bytes in use of what a server's connections may keep in memory together (memory_limit), in steps of 16 KiB; -1 with EBADF. Any
