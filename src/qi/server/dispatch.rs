@@ -105,8 +105,8 @@ impl Object {
         };
         let (refused, others) = self.0.mailbox.abandon(call_of_theirs, |task| Arc::clone(task.crew()));
         for task in refused {
-            let Task::Message { inbound, .. } = task else { continue };
-            self.refuse(&inbound, STUCK);
+            let Task::Message { inbound, message } = task else { continue };
+            self.refuse(&inbound, &message, STUCK);
         }
         if let Some(crew) = others {
             crew.submit(0, self);
@@ -119,7 +119,7 @@ impl Object {
             Task::Message { inbound, message } => (inbound, message),
         };
         if !inbound.start() {
-            return;
+            return self.release_unused(&inbound.peer, &message);
         }
         let Header { service, action, .. } = message.header;
         // The directory, and what reads a property, is no code of the program's, so it is not long.
@@ -127,7 +127,7 @@ impl Object {
         if service != DIRECTORY_ID && action != PROPERTY {
             inside = InsideMethod::begin(&inbound.peer);
             if inside.is_none() {
-                return self.refuse(&inbound, TOO_MANY_THREADS);
+                return self.refuse(&inbound, &message, TOO_MANY_THREADS);
             }
         }
         count(&self.0.counters.handled);
@@ -138,10 +138,11 @@ impl Object {
     }
 
     /// What has been accepted is not done.
-    fn refuse(&self, inbound: &Arc<InboundCall>, text: &str) {
+    fn refuse(&self, inbound: &Arc<InboundCall>, message: &Message, text: &str) {
         if !inbound.claim() {
             return;
         }
+        self.release_unused(&inbound.peer, message);
         if inbound.post {
             return count(&self.0.counters.dropped_posts);
         }
@@ -200,6 +201,7 @@ impl Object {
             Ok(arguments) => Some((arguments.tuple, Responder::new(inbound, result, arguments.return_type))),
             Err(error) => {
                 let text = format!("{}: {}", types.name, reading_failed(&error));
+                self.release_unused(&inbound.peer, message);
                 Responder::new(inbound, result, None).answer(Err(text.into()));
                 None
             }
@@ -225,6 +227,7 @@ impl Object {
                 responder.answer(outcome);
             }
             Err(error) => {
+                self.release_unused(&inbound.peer, message);
                 Responder::new(inbound, result.clone(), None).answer(Err(reading_failed(&error).into()));
             }
         }
@@ -279,8 +282,13 @@ impl Object {
         let declared = self.0.signals.get(&message.header.action)?;
         let memory = inbound.memory();
         let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
-        let arguments = read_arguments(&mut reader, message.header.flags, declared).ok()?;
-        Some((declared, arguments.tuple))
+        match read_arguments(&mut reader, message.header.flags, declared) {
+            Ok(arguments) => Some((declared, arguments.tuple)),
+            Err(_) => {
+                self.release_unused(&inbound.peer, message);
+                None
+            }
+        }
     }
 }
 

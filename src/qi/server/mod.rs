@@ -50,6 +50,7 @@ mod serving;
 mod signals;
 mod statistics;
 mod trace;
+mod unused;
 
 #[cfg(test)]
 mod tests;

@@ -17,7 +17,7 @@ use crate::sys::sync::Mutex;
 use super::auth::Auth;
 use super::connection::{Connection, Policy};
 use super::inbound::Found;
-use super::model::{Address, Common, InboundCall, KeptForPeer, LateAnswers, Object, Peer};
+use super::model::{Address, Common, InboundCall, KeptForPeer, LateAnswers, Object, Peer, Task};
 use super::object::count;
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency;
@@ -223,7 +223,9 @@ impl Peer {
         let Some(inbound) = inbound else { return };
         if inbound.cancel() == Found::Queued {
             let task = inbound.object.0.mailbox.remove(|task| task.is_of(&inbound));
-            drop(task);
+            if let Some(Task::Message { message, .. }) = task {
+                inbound.object.release_unused(self, &message);
+            }
             self.forget(&inbound);
             self.answer(self.canceled(&inbound.header));
         }

@@ -275,11 +275,13 @@ impl Router {
         let bytes = message.payload.len() + OVERHEAD;
         let Some(inbound) = InboundCall::new((peer, &object), *header, is_post, bytes) else {
             count(if is_post { &object.0.counters.dropped_posts } else { &object.0.counters.refused_calls });
+            object.release_unused(peer, message);
             return refuse(peer, header, NO_MEMORY);
         };
         // Before it is queued: a worker may be done with it before we are.
         if !is_post && !peer.remember(&inbound) {
             count(&object.0.counters.refused_calls);
+            object.release_unused(peer, message);
             return refuse(peer, header, TOO_MANY);
         }
         let origin = Origin::Connection { id: peer.id(), bytes };
@@ -290,6 +292,7 @@ impl Router {
             Err(task) => {
                 drop(task);
                 peer.connection.hold_back();
+                object.release_unused(peer, message);
                 if is_post {
                     count(&object.0.counters.dropped_posts);
                 } else if inbound.claim() {

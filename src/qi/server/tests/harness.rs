@@ -322,6 +322,11 @@ pub fn args_shared(tuple: &str, values: Vec<Value>) -> Bytes {
     Writer::new(LIBQI).encode(&Value::structure(tuple.clone(), values), &tuple).unwrap()
 }
 
+/// As [`dynamic`] for what holds objects.
+pub fn dynamic_shared(value: Value) -> Bytes {
+    Writer::new(LIBQI).encode(&value.into_dynamic(), &signature("m")).unwrap()
+}
+
 /// The result in a Reply of this type.
 pub fn result(reply: &Message, declared: &str) -> Value {
     assert_eq!(reply.header.ty, Type::Reply, "{:?}", reply.error_text());

@@ -446,3 +446,38 @@ fn a_property_refuses_objects_of_who_sets_it() {
         assert_eq!(object.get("any"), Some(Value::from(1).into_dynamic()));
     }
 }
+
+/// Who sent it may let it go at once, not only when the connection ends.
+#[test]
+fn objects_in_what_is_not_done_are_released() {
+    let mut builder = ObjectBuilder::new();
+    builder.limits(crate::qi::server::mailbox::Limits { tasks: 3, bytes: 1 << 20 });
+    let number = builder.method("number", "(i)", "v", |_| Ok(Answer::void()));
+    let take = builder.method("take", "(o)", "v", |_| Ok(Answer::void()));
+    let any = builder.method("any", "m", "v", |_| Ok(Answer::void()));
+    let shown = builder.signal("shown", "(o)");
+    let object = builder.build().unwrap();
+    let world = World::serving(&object);
+    let client = world.client();
+    let released = |what: &str, times: usize| {
+        let posts = client.take().into_iter().filter(|sent| (sent.header.ty, sent.header.action) == (Type::Post, 3));
+        assert_eq!(posts.count(), times, "{what}");
+    };
+    let as_dynamic = || dynamic_shared(Value::tuple(vec![guest(GUEST)]));
+    client.call_flags((SERVICE, 1, number), as_dynamic(), crate::qi::message::Flags::DYNAMIC_PAYLOAD);
+    world.run();
+    released("an object for a number", 1);
+    let cancelled = client.call(take, args_shared("(o)", vec![guest(GUEST)]));
+    client.cancel(cancelled);
+    released("a call that is cancelled before it is made", 1);
+    for _ in 0..3 {
+        client.call(take, args_shared("(o)", vec![guest(GUEST)]));
+    }
+    let waiting = object.statistics().waiting;
+    released("calls for which there is no room", 3 - waiting as usize);
+    client.post(shown, args_shared("(o)", vec![guest(GUEST)]));
+    client.call(any, as_dynamic());
+    released("a post, and a dynamic, without room", 2);
+    world.run();
+    released("what has been done", waiting as usize);
+}
