@@ -77,7 +77,11 @@ static void set(millrace::socket& socket, const std::string& option, std::istrin
 }
 
 static long long get(millrace::socket& socket, const std::string& option) {
-    if (auto time = times.find(option); time != times.end()) return socket.get(time->second).count();
+    if (auto time = times.find(option); time != times.end()) {
+        const milliseconds got = socket.get(time->second);
+        // The list has it as C has it.
+        return got == millrace::forever ? -1 : got.count();
+    }
     if (auto flag = flags.find(option); flag != flags.end()) return socket.get(flag->second);
     if (option == "ws_text") return socket.get(options::ws_message_type) == NN_WS_MSG_TYPE_TEXT;
     return socket.get(numbers.at(option));
