@@ -474,10 +474,10 @@ fn objects_in_what_is_not_done_are_released() {
         client.call(take, args_shared("(o)", vec![guest(GUEST)]));
     }
     let waiting = object.statistics().waiting;
-    released("calls for which there is no room", 3 - waiting as usize);
+    released("calls for which there is no room", 3 - waiting);
     client.post(shown, args_shared("(o)", vec![guest(GUEST)]));
     client.call(any, as_dynamic());
     released("a post, and a dynamic, without room", 2);
     world.run();
-    released("what has been done", waiting as usize);
+    released("what has been done", waiting);
 }
