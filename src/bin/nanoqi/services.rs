@@ -17,6 +17,11 @@ pub fn service(session: &Session, name: &str, arguments: &Arguments) -> Result<P
     })
 }
 
+/// The names of all services.
+pub fn names(session: &Session) -> Result<Vec<String>, Failure> {
+    Ok(session.services()?.into_iter().map(|info| info.name.lossy().into_owned()).collect())
+}
+
 /// The names of all services that a pattern means; with `--wait` when there is one.
 pub fn matching(session: &Session, pattern: &str, arguments: &Arguments) -> Result<Vec<String>, Failure> {
     let (told, changes) = sync_channel(1);
@@ -27,8 +32,8 @@ pub fn matching(session: &Session, pattern: &str, arguments: &Arguments) -> Resu
     };
     let deadline = arguments.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     loop {
-        let all = session.services()?.into_iter().map(|info| info.name.lossy().into_owned());
-        let names: Vec<_> = all.filter(|name| matches(pattern, name)).collect();
+        let mut names = names(session)?;
+        names.retain(|name| matches(pattern, name));
         if !names.is_empty() || !arguments.wait {
             return Ok(names);
         }

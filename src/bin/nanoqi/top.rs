@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::arguments::Arguments;
 use crate::outcome::{Failure, Outcome, line, note};
 use crate::path::{is_pattern, matches};
-use crate::services::matching;
+use crate::services::{matching, names};
 
 /// Methods shown, unless all are wanted.
 const MOST: usize = 20;
@@ -65,7 +65,7 @@ fn chosen(session: &Session, patterns: &[String], arguments: &Arguments) -> Resu
     for pattern in patterns.iter().filter(|_| arguments.wait) {
         matching(session, pattern, arguments)?;
     }
-    let all: Vec<_> = session.services()?.into_iter().map(|info| info.name.lossy().into_owned()).collect();
+    let all = names(session)?;
     let plain = patterns.iter().filter(|name| !is_pattern(name) && !all.contains(name));
     if let Some(name) = plain.into_iter().next() {
         return Err(Failure { code: 3, text: format!("no service {name}") });

@@ -83,7 +83,7 @@ impl Object {
             let Task::Message { inbound, .. } = task else { continue };
             // It is not made: nobody is there who could be told.
             inbound.cancel();
-            count(if inbound.post { &self.0.counters.dropped_posts } else { &self.0.counters.refused_calls });
+            self.count_refused(inbound.post);
         }
     }
 
@@ -143,11 +143,16 @@ impl Object {
             return;
         }
         self.release_unused(&inbound.peer, message);
+        self.count_refused(inbound.post);
         if inbound.post {
-            return count(&self.0.counters.dropped_posts);
+            return;
         }
-        count(&self.0.counters.refused_calls);
         inbound.peer.control(Message::error_to(&inbound.header, text));
+    }
+
+    /// A post or a call is not done.
+    pub(super) fn count_refused(&self, is_post: bool) {
+        count(if is_post { &self.0.counters.dropped_posts } else { &self.0.counters.refused_calls });
     }
 
     fn latency(&self, task: &Task) -> &LatencyEstimate {

@@ -274,7 +274,7 @@ impl Router {
         }
         let bytes = message.payload.len() + OVERHEAD;
         let Some(inbound) = InboundCall::new((peer, &object), *header, is_post, bytes) else {
-            count(if is_post { &object.0.counters.dropped_posts } else { &object.0.counters.refused_calls });
+            object.count_refused(is_post);
             object.release_unused(peer, message);
             return refuse(peer, header, NO_MEMORY);
         };

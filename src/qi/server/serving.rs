@@ -355,7 +355,7 @@ pub(super) fn directory(router: &Arc<Router>, options: &Options) -> Result<Arc<D
         router.add_service(SERVICE, object);
     }
     options.advertise.iter().for_each(|endpoint| directory.add_endpoint(endpoint));
-    // In turn with what the connection has posted before: else a late registration would stay for ever.
+    // Behind what the connection has asked for before: else a late registration would stay for ever.
     let (told, runner) = (Arc::downgrade(&directory), Arc::downgrade(router));
     router.on_end(move |connection| {
         let Some((directory, router)) = told.upgrade().zip(runner.upgrade()) else { return };
