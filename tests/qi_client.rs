@@ -440,6 +440,26 @@ fn libqi_calls_what_we_provide() {
     eventually(|| !names().contains(&"Ours".to_owned()));
 }
 
+/// libqi's directory carries out what it was asked, however late, and cannot be told to leave off.
+#[test]
+fn a_name_that_libqi_gives_too_late_is_not_taken_for_ever() {
+    let mut service = Service::start();
+    let mut builder = ObjectBuilder::new();
+    builder.method("greet", "()", "s", |_| Ok(Value::from("hello").into()));
+    let object = builder.build().unwrap();
+    let options = SessionOptions { call_timeout: Some(Duration::from_secs(2)), ..SessionOptions::default() };
+    let provider = Provider::start(&service.url, &["tcp://127.0.0.1:0"], options, Options::default()).unwrap();
+    service.stand_still();
+    assert!(matches!(provider.register("Ours", &object), Err(CallError::TimedOut)));
+    service.go_on();
+    // On a busy machine it is too late once more.
+    eventually(|| match provider.register("Ours", &object) {
+        Err(CallError::TimedOut) => false,
+        outcome => outcome.map(|_| true).unwrap(),
+    });
+    assert_eq!(service.tell("call Ours greet"), "hello");
+}
+
 #[test]
 fn a_provider_comes_back() {
     let service = Service::start();

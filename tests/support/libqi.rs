@@ -100,6 +100,24 @@ impl Service {
         self.child.wait().expect("its exit status")
     }
 
+    /// No thread of the process does anything any more when this returns.
+    pub fn stand_still(&self) {
+        self.signal("STOP");
+        let status = format!("/proc/{}/status", self.child.id());
+        while !std::fs::read_to_string(&status).expect("its status").contains("State:\tT") {
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
     /// The process goes without a word.
     pub fn kill(mut self) {
         let _ = self.child.kill();

@@ -13,14 +13,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::qi::calls::{CallError, Connection, Result};
-use crate::qi::client::{ConnectionObserver, Link, Session, SessionOptions};
+use crate::qi::client::{ConnectionObserver, Link, Session, SessionOptions, TakingBack};
 use crate::qi::endpoint::may_wait;
 use crate::qi::machine::{machine_id, random_uuid};
 use crate::qi::meta::ServiceInfo;
 use crate::qi::server::{Object, Options, Server, ServerError, ServerStatistics};
+use crate::reactor::deadline_in;
 use crate::sys::sync::Mutex;
 
 /// How long a provider that closes waits for the directory's answers, which all are asked for at once.
@@ -38,6 +39,8 @@ pub struct Provider {
 struct Registered {
     server: Server,
     offers: Mutex<BTreeMap<String, Offer>>,
+    /// Names that the directory may still have for services that are not ours any more, because it was silent for too long.
+    leaving: Mutex<BTreeMap<String, TakingBack>>,
     turn: Mutex<()>,
     /// Which machine this is, for a directory on another one.
     machine: String,
@@ -65,6 +68,7 @@ impl Provider {
         let registered = Arc::new(Registered {
             server,
             offers: Mutex::default(),
+            leaving: Mutex::default(),
             turn: Mutex::default(),
             machine: session.machine_id.clone().unwrap_or_else(machine_id),
             session_id: random_uuid(),
@@ -105,10 +109,11 @@ impl Provider {
         // Without the turn: who has it may wait for a directory that does not answer, until the session is closed.
         let offers = std::mem::take(&mut *self.registered.offers.lock());
         if let Ok(directory) = self.session.directory() {
-            let forget = |id| directory.forget_service(id, Some(GOODBYE)).ok();
-            let asked: Vec<_> = offers.values().filter_map(|offer| offer.id).filter_map(forget).collect();
+            let ids = offers.values().filter_map(|offer| offer.id);
+            let asked: Vec<_> = ids.map(|id| directory.take_back(id)).collect();
+            let deadline = deadline_in(Some(GOODBYE));
             // The names are free when this returns. If it fails, the end of the connection does the same.
-            asked.into_iter().for_each(|call| drop(call.wait()));
+            asked.iter().for_each(|asked| drop(directory.taken_back(asked, deadline)));
         }
         self.session.close();
         self.registered.server.close();
@@ -164,13 +169,18 @@ impl Registered {
             session_id: self.session_id.as_str().into(),
             object_uid: Some(object.uid()),
         };
-        let id = link.directory.register_service(&info)?;
+        let deadline = link.directory.deadline();
+        self.settle(link, name, deadline)?;
+        let id = link.directory.try_register(&info, deadline).map_err(|(error, late)| {
+            late.into_iter().for_each(|late| self.leave(name, late));
+            error
+        })?;
         // Before anybody can know of it.
         self.server.add_registered(id, object);
         if let Err(error) = link.directory.service_ready(id) {
             self.server.remove_registered(id);
             // Else the name would be taken, by us, for as long as the connection lasts.
-            drop(link.directory.forget_service(id, None));
+            self.leave(name, link.directory.take_back(id));
             return Err(error);
         }
         let offer = Offer { object: object.clone(), id: Some(id) };
@@ -189,12 +199,11 @@ impl Registered {
         let outcome = match (link, offer.id) {
             (Err(error), _) => Err(error),
             (Ok(link), Some(id)) => {
-                let outcome = link.directory.unregister_service(id);
-                if matches!(outcome, Err(CallError::TimedOut)) {
-                    // That question was cancelled. Nobody waits for this one: the directory takes it when it comes to it.
-                    drop(link.directory.forget_service(id, None));
-                }
-                outcome
+                let asked = link.directory.take_back(id);
+                link.directory.taken_back(&asked, link.directory.deadline()).unwrap_or_else(|| {
+                    self.leave(name, asked);
+                    Err(CallError::TimedOut)
+                })
             }
             // It was refused after a reconnection.
             (Ok(_), None) => Ok(()),
@@ -203,6 +212,21 @@ impl Registered {
             self.server.remove_registered(id);
         }
         (Some(offer), outcome)
+    }
+
+    /// Waits until the directory has forgotten what it is to forget of this name: it would refuse it as taken, by us.
+    fn settle(&self, link: &Link, name: &str, deadline: Option<Instant>) -> Result<()> {
+        let Some(asked) = self.leaving.lock().get(name).cloned() else { return Ok(()) };
+        // Whatever it says: if it has the name still, it says so when it is asked for it.
+        drop(link.directory.taken_back(&asked, deadline).ok_or(CallError::TimedOut)?);
+        self.leaving.lock().remove(name);
+        Ok(())
+    }
+
+    fn leave(&self, name: &str, asked: TakingBack) {
+        let mut leaving = self.leaving.lock();
+        leaving.retain(|_, asked| !asked.is_over());
+        leaving.insert(name.to_owned(), asked);
     }
 
     /// Registers a service again, if it is ours and nobody has done so meanwhile.
@@ -219,6 +243,7 @@ impl ConnectionObserver for Registered {
     /// and may be given to others.
     fn arrive(&self, connection: &Arc<Connection>) -> Result<()> {
         let _turn = self.turn.lock();
+        self.leaving.lock().clear();
         let stale: Vec<_> = self.offers.lock().values_mut().filter_map(|offer| offer.id.take()).collect();
         stale.into_iter().for_each(|id| self.server.remove_registered(id));
         let served = self.server.serve(connection.endpoint(), connection.shared());

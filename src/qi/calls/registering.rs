@@ -12,7 +12,7 @@ use crate::reactor::time_left;
 use super::connection::Connection;
 use super::error::{CallError, Result};
 use super::registrations::{Join, Key};
-use super::requester::{Outcome, Requester, Target, Told};
+use super::requester::{Outcome, Requester, Target, Told, Waiter};
 use super::waiting::Slot;
 
 /// Takes a share in the registration of a signal: what is to be done about it, and its link. For who must not send yet.
@@ -60,13 +60,13 @@ pub fn join(connection: &Arc<Connection>, key: &Key, deadline: Option<Instant>) 
 }
 
 /// Gives back a share in a registration. With the last the peer is asked for no more events, unless it knows that otherwise.
-pub fn leave(requester: &Requester, key: &Key, link: u64, unregister: bool) {
+pub fn leave(requester: &Arc<Requester>, key: &Key, link: u64, unregister: bool) {
     let last = requester.registrations().lock().leave(key, link);
     let Some(waiting) = last else { return };
     waiting.into_iter().for_each(|told| told(Ok(())));
     if unregister && requester.is_open() {
         let (action, arguments, _) = key.unregistration(link);
-        requester.start_unanswered(target(key, action), |writer| encode(writer, &arguments));
+        requester.start_anyway(target(key, action), Waiter::Nobody, |writer| encode(writer, &arguments));
     }
 }
 

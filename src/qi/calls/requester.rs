@@ -205,7 +205,7 @@ impl Requester {
         self.metas.lock().remove(&key);
         if self.is_open() {
             let payload = Bytes::copy_from_slice(&service.to_le_bytes());
-            self.send_unanswered(&Message::post(self.channel.next_id(), service, object, TERMINATE, payload));
+            self.send_anyway(&Message::post(self.channel.next_id(), service, object, TERMINATE, payload));
         }
     }
 
@@ -302,19 +302,32 @@ impl Requester {
         Ok(call.header)
     }
 
-    /// Sends a Call whose answer nobody wants, without waiting.
-    pub fn start_unanswered(&self, target: Target, encode: impl FnOnce(&mut Writer<'_>) -> Result<(Bytes, Flags)>) {
-        let Ok((payload, _)) = encode(&mut Writer::new(self.shared())) else { return };
+    /// Sends a small Call that takes something back, without waiting for room: it gets through, or the connection ends, which does
+    /// the same. The waiter is told in any case.
+    pub fn start_anyway(
+        self: &Arc<Self>,
+        target: Target,
+        waiter: Waiter,
+        encode: impl FnOnce(&mut Writer<'_>) -> Result<(Bytes, Flags)>,
+    ) {
+        let (payload, flags) = match encode(&mut Writer::new(self.shared())) {
+            Ok(encoded) => encoded,
+            Err(error) => return self.tell(waiter, Err(error)),
+        };
         let id = self.channel.begin_call();
-        let call = Message::call(id, target.service, target.object, target.action, payload);
-        let entry = Entry::new(call.header, target.result, Waiter::Nobody, None);
-        if self.replies.lock().insert(entry).is_ok() {
-            self.send_unanswered(&call);
+        let call = Message::call(id, target.service, target.object, target.action, payload).with_flags(flags);
+        let inserted = self.replies.lock().insert(Entry::new(call.header, target.result, waiter, None));
+        match inserted {
+            Ok(()) => self.send_anyway(&call),
+            Err(entry) => {
+                self.channel.end_call(id);
+                self.tell(entry.waiter, Err(self.gone(Error::NOT_CONNECTED)));
+            }
         }
     }
 
-    /// Sends what has no answer, without waiting: a Cancel, a terminate.
-    fn send_unanswered(&self, message: &Message) {
+    /// Sends what is small and takes something back, without waiting: a Cancel, a terminate.
+    fn send_anyway(&self, message: &Message) {
         if self.channel.send(message, WhenFull::Fail) == Err(Error::AGAIN) {
             // What may be lost is put in the reserve; if that is full the connection ends, which releases everything.
             self.channel.send_control(message);
@@ -344,7 +357,7 @@ impl Requester {
     /// Asks the peer to end a call, if it knows how to. The call still has its one answer.
     pub fn cancel(&self, call: &Header) {
         if self.shared().remote_cancelable_calls {
-            self.send_unanswered(&Message::cancel(self.channel.next_id(), call));
+            self.send_anyway(&Message::cancel(self.channel.next_id(), call));
         }
     }
 

@@ -48,10 +48,15 @@ impl<T> Default for Slot<T> {
 impl<T> Slot<T> {
     /// Fills it and wakes who waits, with the reactor of the connection. Only the first content counts.
     pub fn fill(&self, reactor: Option<&Reactor>, content: T) {
-        let waiters = {
+        drop(self.offer(reactor, content));
+    }
+
+    /// [`Slot::fill`]; gives back what is not the first content.
+    pub fn offer(&self, reactor: Option<&Reactor>, content: T) -> Option<T> {
+        let (refused, waiters) = {
             let mut state = self.0.lock();
-            state.content.get_or_insert(content);
-            std::mem::take(&mut state.waiters)
+            let refused = if state.content.is_none() { state.content.replace(content) } else { Some(content) };
+            (refused, std::mem::take(&mut state.waiters))
         };
         for waiter in &waiters {
             match reactor {
@@ -59,6 +64,7 @@ impl<T> Slot<T> {
                 None => drop(waiter.notify()),
             }
         }
+        refused
     }
 
     pub fn is_full(&self) -> bool {

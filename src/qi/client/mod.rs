@@ -51,6 +51,7 @@ pub use crate::reactor::Reactor;
 pub use authentication::{Authenticator, Credentials};
 pub use call::{CallOptions, Canceler, PendingCall};
 pub use dial::DialOptions;
+pub(in crate::qi) use directory::TakingBack;
 pub use directory::{DIRECTORY, DIRECTORY_NAME, Directory};
 pub use notices::Notice;
 pub(in crate::qi) use place::Place;

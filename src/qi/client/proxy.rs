@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -18,7 +18,7 @@ use crate::qi::payload::PayloadError;
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::typed::{Arguments, FromValue, value_to};
 use crate::qi::value::{Text, Value, Writer};
-use crate::reactor::deadline_in;
+use crate::reactor::{deadline_in, time_left};
 
 use super::call::{CallOptions, Canceler, Expected, PendingCall};
 use super::changes::ChangeCounter;
@@ -180,14 +180,39 @@ impl Proxy {
         done: Completion,
     ) -> Result<Canceler> {
         let deadline = deadline_in(options.timeout.or(self.0.timeout()));
-        let keep = Arc::clone(&place.connection);
-        let waiter = Waiter::Callback(Box::new(move |_, outcome| {
-            done(outcome.and_then(|reply| expected.read(&keep, reply)));
-        }));
+        let waiter = told(place, expected, done);
         let call = place.connection.start_when(target, waiter, (deadline, options.when_full(deadline)), encode)?;
         // Nobody may wait for this soon, so nobody else flushes.
         place.connection.endpoint().flush();
         Ok(Canceler::new(&place.connection, call))
+    }
+
+    /// [`Proxy::call_then`] for what counts though the caller has gone: it has no time limit, but waits for room until `deadline`.
+    pub(super) fn call_lasting(
+        &self,
+        name: &str,
+        arguments: &[Value],
+        deadline: Option<Instant>,
+        done: Completion,
+    ) -> Result<Canceler> {
+        let place = self.0.place();
+        let (target, parameters, expected) = method_call(&place, name, arguments, &CallOptions::default())?;
+        let encode = |writer: &mut Writer<'_>| encode_arguments(writer, &place, name, arguments, &parameters, None);
+        let times = (None, WhenFull::Block(time_left(deadline)));
+        let call = place.connection.start_when(target, told(&place, expected, done), times, encode)?;
+        Ok(Canceler::new(&place.connection, call))
+    }
+
+    /// A call that takes something back: it has no time limit, does not wait for room, and `done` is told in any case.
+    pub(super) fn call_anyway(&self, name: &str, arguments: &[Value], done: Completion) {
+        let place = self.0.place();
+        let (target, parameters, expected) = match method_call(&place, name, arguments, &CallOptions::default()) {
+            Ok(call) => call,
+            Err(error) => return done(Err(error)),
+        };
+        let encode = |writer: &mut Writer<'_>| encode_arguments(writer, &place, name, arguments, &parameters, None);
+        place.connection.requester().start_anyway(target, told(&place, expected, done), encode);
+        place.connection.endpoint().flush();
     }
 
     /// Posts: a call without an answer, not even on failure. The name may be a method's, or a signal's: then the object
@@ -334,6 +359,12 @@ impl Proxy {
         let target = place.target(action, Some(result));
         self.begin_then(&place, target, expected, options, generic_arguments(member, arguments), done)
     }
+}
+
+/// Who is told of a call keeps its connection until then.
+fn told(place: &Place, expected: Expected, done: Completion) -> Waiter {
+    let keep = Arc::clone(&place.connection);
+    Waiter::Callback(Box::new(move |_, outcome| done(outcome.and_then(|reply| expected.read(&keep, reply)))))
 }
 
 /// Writes the arguments of a generic method with the types that they have.

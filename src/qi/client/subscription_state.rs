@@ -321,7 +321,7 @@ impl Attached {
         let Attached { place, key, link, handler } = self;
         // It may have ended with the connection.
         let _ = place.connection.endpoint().remove_handler(handler);
-        leave(&place.connection, &key, link, true);
+        leave(place.connection.requester(), &key, link, true);
     }
 }
 

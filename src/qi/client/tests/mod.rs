@@ -6,3 +6,4 @@ mod machines;
 mod peers;
 mod reconnection;
 mod sessions;
+mod taking_back;

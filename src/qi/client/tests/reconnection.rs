@@ -137,31 +137,6 @@ fn a_provider_that_closes_waits_for_a_silent_directory_once() {
     directory.finish();
 }
 
-/// The question that was given up is cancelled, so another is asked for which nobody waits: else the name would be taken for ever by
-/// a service that nobody serves.
-#[test]
-fn a_service_is_taken_back_though_the_directory_was_silent_for_too_long() {
-    let (tell, told) = mpsc::channel();
-    let directory = Fake::new(1, move |_, mut peer| {
-        begin(&mut peer, LAYOUT);
-        register(&mut peer, |_| Some(3));
-        while let Some(message) = peer.next() {
-            if (message.header.ty, message.header.action) == (Type::Call, 107) {
-                let _ = tell.send(message.payload.to_vec());
-            }
-        }
-    });
-    let options = SessionOptions { call_timeout: Some(Duration::from_secs(2)), ..persistent() };
-    let provider = Provider::start(&directory.url, &[], options, Options::default()).unwrap();
-    provider.register("A", &counting().0).unwrap();
-    assert!(matches!(provider.unregister("A"), Err(CallError::TimedOut)));
-    for _ in 0..2 {
-        assert_eq!(told.recv_timeout(LIMIT).unwrap(), 3u32.to_le_bytes());
-    }
-    drop(provider);
-    directory.finish();
-}
-
 /// A program may register between the reconnection and the moment when all is as it was.
 #[test]
 fn what_is_registered_meanwhile_is_registered_once() {
