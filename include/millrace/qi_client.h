@@ -148,10 +148,10 @@ struct nnqi_options {
    */
   void *context;
   /**
-   * For addresses with tcps: a file (PEM) with the certificates that are believed themselves, as that of a robot which has signed its
-   * own, and as those of authorities that have signed others. One without names is believed for any. Plain tcp is EINVAL then, and endpoints
-   * of services that have it are not dialled (EHOSTUNREACH if there are no others). NULL:
-   * every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
+   * For addresses with tcps: a file (PEM) with the certificates that are believed, each in its time: themselves, whoever has signed
+   * them, and as those of authorities that have signed others. One without names is believed for any. Plain tcp is EINVAL then, and
+   * endpoints of services that have it are not dialled (EHOSTUNREACH if there are no others). NULL: every certificate is believed, as
+   * libqi does: nobody can read along, but anybody can be at the other end.
    */
   const char *authorities;
   /**

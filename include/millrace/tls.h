@@ -37,8 +37,8 @@
 #define NN_TLS_KEY_FILE 4
 
 /**
- * string: the certificates of the authorities that are believed, PEM. A certificate that has signed itself can be given too and is
- * believed as what it is. Default: none, which for nn_connect means those of the system (SSL_CERT_FILE and SSL_CERT_DIR name others).
+ * string: the certificates of the authorities that are believed, PEM, each in its time. That of a peer itself can be given too, whoever
+ * has signed it, and is believed as what it is. Default: none, which for nn_connect means those of the system (SSL_CERT_FILE and SSL_CERT_DIR name others).
  */
 #define NN_TLS_CA 5
 
@@ -53,7 +53,7 @@
 #define NN_TLS_SERVER_NAME 7
 
 /**
- * int, NN_TLS_AUTH_NONE by default: whether nn_bind's clients must show a certificate of an authority in NN_TLS_CA.
+ * int, NN_TLS_AUTH_NONE by default: whether nn_bind's clients must show a certificate that is believed by NN_TLS_CA.
  */
 #define NN_TLS_AUTH 8
 

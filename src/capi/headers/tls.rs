@@ -17,14 +17,14 @@ pub const NN_TLS_CERT_FILE: i32 = 2;
 pub const NN_TLS_KEY: i32 = 3;
 /// string, write-only: the same, by the name of a file, which is read now.
 pub const NN_TLS_KEY_FILE: i32 = 4;
-/// string: the certificates of the authorities that are believed, PEM. A certificate that has signed itself can be given too and is
-/// believed as what it is. Default: none, which for nn_connect means those of the system (SSL_CERT_FILE and SSL_CERT_DIR name others).
+/// string: the certificates of the authorities that are believed, PEM, each in its time. That of a peer itself can be given too, whoever
+/// has signed it, and is believed as what it is. Default: none, which for nn_connect means those of the system (SSL_CERT_FILE and SSL_CERT_DIR name others).
 pub const NN_TLS_CA: i32 = 5;
 /// string, write-only: the same, by the name of a file, which is read now.
 pub const NN_TLS_CA_FILE: i32 = 6;
 /// string: the name or IP address that the server's certificate must be for. Default: the host of the address.
 pub const NN_TLS_SERVER_NAME: i32 = 7;
-/// int, NN_TLS_AUTH_NONE by default: whether nn_bind's clients must show a certificate of an authority in NN_TLS_CA.
+/// int, NN_TLS_AUTH_NONE by default: whether nn_bind's clients must show a certificate that is believed by NN_TLS_CA.
 pub const NN_TLS_AUTH: i32 = 8;
 /// int, 12 by default: the oldest version of TLS that is spoken, 12 or 13.
 pub const NN_TLS_MIN_VERSION: i32 = 9;

@@ -48,10 +48,10 @@ pub struct nnqi_options {
     /// What answer gets. It must stay valid as long as the session may connect, which is wherever a service of it is found; when
     /// nnqi_close returns, a call may still be under way in another thread.
     pub context: *mut c_void,
-    /// For addresses with tcps: a file (PEM) with the certificates that are believed themselves, as that of a robot which has signed its
-    /// own, and as those of authorities that have signed others. One without names is believed for any. Plain tcp is EINVAL then, and endpoints
-    /// of services that have it are not dialled (EHOSTUNREACH if there are no others). NULL:
-    /// every certificate is believed, as libqi does: nobody can read along, but anybody can be at the other end.
+    /// For addresses with tcps: a file (PEM) with the certificates that are believed, each in its time: themselves, whoever has signed
+    /// them, and as those of authorities that have signed others. One without names is believed for any. Plain tcp is EINVAL then, and
+    /// endpoints of services that have it are not dialled (EHOSTUNREACH if there are no others). NULL: every certificate is believed, as
+    /// libqi does: nobody can read along, but anybody can be at the other end.
     pub authorities: *const c_char,
     /// With authorities: the name or address that certificates must be for; NULL: what is dialled.
     pub server_name: *const c_char,

@@ -4,9 +4,15 @@
 pub mod options;
 
 #[cfg(feature = "tls")]
+mod authorities;
+#[cfg(feature = "tls")]
 mod clients;
 #[cfg(feature = "tls")]
 mod identity;
+#[cfg(feature = "tls")]
+mod refusal;
+#[cfg(feature = "tls")]
+mod servers;
 #[cfg(feature = "tls")]
 mod settings;
 #[cfg(feature = "tls")]

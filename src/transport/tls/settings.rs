@@ -15,12 +15,13 @@ use crate::core::options::{OptionValue, int};
 use crate::core::{Error, Result};
 use crate::transport::{TransportOptions, files};
 
-use super::clients;
-use super::identity::{TlsClient, TlsServer, certificates, provider, roots, server_name};
+use super::authorities::{certificates, provider, roots};
+use super::identity::{TlsClient, TlsServer, server_name};
 use super::options::{
     AUTH, AUTH_NONE, AUTH_OPTIONAL, AUTH_REQUIRED, CA, CA_FILE, CERT, CERT_FILE, INSECURE, KEY, KEY_FILE, LEVEL,
     MIN_VERSION, SERVER_NAME,
 };
+use super::{clients, servers};
 
 const VERSION_12: i32 = 12;
 const VERSION_13: i32 = 13;
@@ -143,9 +144,9 @@ impl TlsClient {
             .map_err(|_| Error::NOT_SUPPORTED)?
             .dangerous();
         let verifier = match (options.int(LEVEL, INSECURE), given(options, CA)) {
-            (1, _) => TlsClient::credulous(),
-            (_, Some(authorities)) => TlsClient::knowing(certificates(&authorities)?)?,
-            (_, None) => TlsClient::chains(of_the_system()?)?,
+            (1, _) => servers::credulous(),
+            (_, Some(authorities)) => servers::knowing(certificates(&authorities)?)?,
+            (_, None) => servers::signed_by(&of_the_system()?)?,
         };
         let builder = builder.with_custom_certificate_verifier(verifier);
         let config = match own(options)? {
@@ -191,8 +192,8 @@ fn believed_clients(options: &TransportOptions, auth: i32) -> Result<Arc<dyn Cli
 }
 
 /// What cannot be read of them is left out, as other programs do.
-fn of_the_system() -> Result<RootCertStore> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if roots.is_empty() { Err(Error::INVALID) } else { Ok(roots) }
+fn of_the_system() -> Result<Vec<CertificateDer<'static>>> {
+    let mut all = rustls_native_certs::load_native_certs().certs;
+    all.retain(|certificate| RootCertStore::empty().add(certificate.clone()).is_ok());
+    if all.is_empty() { Err(Error::INVALID) } else { Ok(all) }
 }

@@ -13,12 +13,13 @@ use std::net::Shutdown;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustls::{CertificateError, Connection};
+use rustls::Connection;
 
 use crate::core::Result;
 
 use super::super::stream::{Stream, Wire};
-use super::identity::{TlsClient, TlsServer, is_of_authority, subject};
+use super::identity::{TlsClient, TlsServer, subject};
+use super::refusal::explained;
 
 #[derive(Debug)]
 pub struct TlsStream {
@@ -215,26 +216,6 @@ impl TlsState {
         }
         Ok(())
     }
-}
-
-/// What is wrong with the peer's certificate, for people.
-fn explained(error: &rustls::Error) -> String {
-    let why = match error {
-        _ if is_of_authority(error) => "nobody who is believed has signed the peer's certificate",
-        rustls::Error::InvalidCertificate(error) => match error {
-            CertificateError::UnknownIssuer => "nobody who is believed has signed the peer's certificate",
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "the peer's certificate has expired",
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the peer's certificate is not valid yet: perhaps the clock here is wrong"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the peer's certificate is for another name or address"
-            }
-            _ => return error.to_string(),
-        },
-        _ => return error.to_string(),
-    };
-    format!("{why} ({error})")
 }
 
 /// What a peer is that does not begin as TLS does.

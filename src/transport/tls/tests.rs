@@ -193,6 +193,94 @@ fn a_certificate_that_has_signed_itself_is_believed_as_what_it_is() {
     assert!(TlsServer::from_pem(thief.0.as_bytes(), thief.1.as_bytes()).is_err());
 }
 
+/// An authority with its key, valid until the first of January of this year.
+fn authority(name: &str, end: i32) -> (rcgen::Certificate, rcgen::KeyPair) {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(end, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap(), key)
+}
+
+/// What it signs for 127.0.0.1.
+fn signed((authority, key): &(rcgen::Certificate, rcgen::KeyPair), end: i32) -> (String, String) {
+    let mut params = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(end, 1, 1);
+    let own = rcgen::KeyPair::generate().unwrap();
+    (params.signed_by(&own, authority, key).unwrap().pem(), own.serialize_pem())
+}
+
+/// By a client of this server, and by a server of this client: both sides ask the same.
+fn believed(known: &str, host: &str, shown: &(String, String)) -> [Result<(), String>; 2] {
+    let client = TlsClient::verified(known.as_bytes()).unwrap();
+    let by_client = shake_hands(&pair(&client, host, shown));
+    let plain = certificate();
+    let theirs = options(&[
+        (CERT, plain.0.as_bytes()),
+        (KEY, plain.1.as_bytes()),
+        (CA, known.as_bytes()),
+        (AUTH, &AUTH_REQUIRED.to_ne_bytes()),
+    ]);
+    let ours = options(&[(CERT, shown.0.as_bytes()), (KEY, shown.1.as_bytes()), (CA, plain.0.as_bytes())]);
+    let (left, right) = UnixStream::pair().unwrap();
+    let (client, server) = (TlsClient::configured(&ours).unwrap(), TlsServer::configured(&theirs).unwrap());
+    let ends = [
+        TlsStream::client(wire(left), &client, "127.0.0.1").unwrap(),
+        TlsStream::server(wire(right), &server).unwrap(),
+    ];
+    // The client has done its part before it is refused.
+    let _ = shake_hands(&ends);
+    let by_server = ends[1].prepare();
+    [by_client, by_server].map(|outcome| outcome.map_err(|error| error.to_string()))
+}
+
+fn expect(what: &str, outcomes: [Result<(), String>; 2], wrong: Option<&str>) {
+    for outcome in outcomes {
+        match (&outcome, wrong) {
+            (Ok(()), None) => {}
+            (Err(error), Some(text)) if error.contains(text) => {}
+            _ => panic!("{what}: {outcome:?}, and not {wrong:?}"),
+        }
+    }
+}
+
+/// The usual case after a reset: the same name, another key. `BadSignature` says nothing to anybody.
+#[test]
+fn who_has_a_new_key_is_refused_in_words_that_say_what_to_do() {
+    let [robot, reset] = [0, 1].map(|_| of_a_robot(&["127.0.0.1"], (4000, 1, 1)));
+    expect("reset", believed(&robot.0, "127.0.0.1", &reset), Some("this side needs the new one"));
+    let [old, new] = [0, 1].map(|_| authority("Us", 4000));
+    let certificate = signed(&new, 4000);
+    expect("its authority", believed(&old.0.pem(), "127.0.0.1", &certificate), Some("that of the new authority"));
+    expect("both", believed(&(old.0.pem() + &new.0.pem()), "127.0.0.1", &certificate), None);
+}
+
+/// Whoever has signed it: as headers and `--ca` say.
+#[test]
+fn a_certificate_that_is_given_itself_is_believed() {
+    let (us, others) = (authority("Us", 4000), authority("Us", 4000));
+    let (good, expired, another) = (signed(&us, 4000), signed(&us, 2001), signed(&us, 4000));
+    expect("alone", believed(&good.0, "127.0.0.1", &good), None);
+    expect("beside an authority of that name", believed(&(others.0.pem() + &good.0), "127.0.0.1", &good), None);
+    expect("expired", believed(&expired.0, "127.0.0.1", &expired), Some("expired"));
+    expect("another of its authority", believed(&good.0, "127.0.0.1", &another), Some("nobody who is believed"));
+    let [for_another, _] = believed(&good.0, "127.0.0.2", &good);
+    assert!(for_another.unwrap_err().contains("another name"));
+}
+
+/// As `openssl verify` has it: "error 10, certificate has expired", of the authority.
+#[test]
+fn an_authority_is_one_in_its_time_only() {
+    let (past, present) = (authority("Past", 2001), authority("Present", 4000));
+    let (under_past, under_present) = (signed(&past, 4000), signed(&present, 4000));
+    expect("past", believed(&past.0.pem(), "127.0.0.1", &under_past), Some("the authority"));
+    let both = past.0.pem() + &present.0.pem();
+    expect("past of both", believed(&both, "127.0.0.1", &under_past), Some("has expired"));
+    expect("present of both", believed(&both, "127.0.0.1", &under_present), None);
+    expect("itself", believed(&(past.0.pem() + &under_past.0), "127.0.0.1", &under_past), None);
+}
+
 fn options(all: &[(i32, &[u8])]) -> TransportOptions {
     let mut options = TransportOptions::default();
     all.iter().for_each(|(option, value)| options.set(CheckedOption::of(LEVEL, *option, value).unwrap()));
