@@ -11,7 +11,7 @@ use x509_cert::der::Decode;
 
 use crate::core::{Error, Result};
 
-use super::refusal::Refusal;
+use super::distrust::Distrust;
 
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
@@ -71,7 +71,7 @@ impl<V: ?Sized> Authorities<V> {
         verify: impl Fn(&V) -> std::result::Result<T, rustls::Error>,
     ) -> std::result::Result<T, rustls::Error> {
         let verified = verify(&self.all).map_err(|why| match why {
-            rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Refusal::AnotherKey.into(),
+            rustls::Error::InvalidCertificate(CertificateError::BadSignature) => Distrust::AnotherKey.into(),
             why => why,
         })?;
         let now = now.as_secs();
@@ -85,7 +85,7 @@ impl<V: ?Sized> Authorities<V> {
         );
         // Without any root there is no verifier.
         let verified = (self.make)(valid).ok().and_then(|chains| verify(&chains).ok());
-        verified.ok_or_else(|| Refusal::OutOfTime.into())
+        verified.ok_or_else(|| Distrust::OutOfTime.into())
     }
 }
 

@@ -11,7 +11,7 @@ use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureS
 use crate::core::{Error, Result};
 
 use super::authorities::{Authorities, provider, signatures_of_chains};
-use super::refusal::is_about_who_signed;
+use super::distrust::is_about_who_signed;
 
 /// Believes what these authorities have signed, and themselves. `must`: who shows no certificate is refused.
 pub(super) fn believing(known: Vec<CertificateDer<'static>>, must: bool) -> Result<Arc<dyn ClientCertVerifier>> {

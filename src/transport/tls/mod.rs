@@ -8,9 +8,9 @@ mod authorities;
 #[cfg(feature = "tls")]
 mod clients;
 #[cfg(feature = "tls")]
-mod identity;
+mod distrust;
 #[cfg(feature = "tls")]
-mod refusal;
+mod identity;
 #[cfg(feature = "tls")]
 mod servers;
 #[cfg(feature = "tls")]

@@ -11,7 +11,7 @@ use rustls::{CertificateError, DigitallySignedStruct, RootCertStore, SignatureSc
 use crate::core::{Error, Result};
 
 use super::authorities::{Authorities, provider, signatures_of_chains};
-use super::refusal::is_about_who_signed;
+use super::distrust::is_about_who_signed;
 
 /// Believes everything.
 pub fn credulous() -> Arc<dyn ServerCertVerifier> {

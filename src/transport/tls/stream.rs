@@ -18,8 +18,8 @@ use rustls::Connection;
 use crate::core::Result;
 
 use super::super::stream::{Stream, Wire};
+use super::distrust::explained;
 use super::identity::{TlsClient, TlsServer, subject};
-use super::refusal::explained;
 
 #[derive(Debug)]
 pub struct TlsStream {

@@ -7,32 +7,32 @@ use rustls::{CertificateError, OtherError};
 
 /// What is wrong with the chain that leads to a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Distrust {
     /// Somebody is believed who has the name of who has signed it, and another key.
     AnotherKey,
     /// Whoever has signed it is believed, but not at this time.
     OutOfTime,
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for Distrust {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
-            Refusal::AnotherKey => {
+            Distrust::AnotherKey => {
                 "the peer's certificate was signed with another key than that of the certificate of this name that is believed here: \
                  if the peer has been given a new certificate, this side needs the new one, too, or that of the new authority"
             }
-            Refusal::OutOfTime => {
+            Distrust::OutOfTime => {
                 "the authority that has signed the peer's certificate has expired, or is not valid yet: it must be replaced on both sides"
             }
         })
     }
 }
 
-impl std::error::Error for Refusal {}
+impl std::error::Error for Distrust {}
 
-impl From<Refusal> for rustls::Error {
-    fn from(refusal: Refusal) -> rustls::Error {
-        CertificateError::Other(OtherError(Arc::new(refusal))).into()
+impl From<Distrust> for rustls::Error {
+    fn from(distrust: Distrust) -> rustls::Error {
+        CertificateError::Other(OtherError(Arc::new(distrust))).into()
     }
 }
 
@@ -54,8 +54,8 @@ pub fn is_about_who_signed(error: &rustls::Error) -> bool {
 
 /// What is wrong with the peer's certificate, for people.
 pub fn explained(error: &rustls::Error) -> String {
-    if let Some(refusal) = other::<Refusal>(error) {
-        return refusal.to_string();
+    if let Some(distrust) = other::<Distrust>(error) {
+        return distrust.to_string();
     }
     let why = match error {
         _ if is_of_authority(error) => {
