@@ -6,7 +6,8 @@ pub use crate::core::recycle::keep_blocks;
 pub use crate::core::text::without_controls;
 pub use crate::core::{Body, Chunk, Header, Kind, Message, Readiness};
 pub use crate::facade::{
-    Closing, Context, EngineSocket, PeerSender, Probe, Session, SharedFd, Wait, device, loopback, poll,
+    Closing, Context, EngineSocket, EventLoop, LoopWait, PeerSender, Probe, Session, SharedFd, Wait, Want, device,
+    loopback, poll,
 };
 pub use crate::protocol::bus::BUS;
 pub use crate::protocol::find;

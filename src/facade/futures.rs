@@ -13,11 +13,21 @@ use crate::sys::eventfd::Bell;
 use super::process;
 use super::socket::EngineSocket;
 use super::state::SocketState;
-use super::waiters::Side;
+use super::waiters::{Side, Waiters};
 
 /// The place of a task among those that wait for a socket, from one poll to the next.
 #[derive(Debug, Default)]
 pub struct Place(Option<u64>);
+
+impl Place {
+    /// The task waits from now on, and not where it did.
+    pub(super) fn take_in(&mut self, waiters: &mut Waiters, side: Side, task: &Waker) {
+        if let Some(id) = self.0.take() {
+            waiters.remove_task(id);
+        }
+        self.0 = Some(waiters.add_task(side, task.clone()));
+    }
+}
 
 impl EngineSocket {
     /// Sends a message in a context (0 is the socket itself), or has the task woken when that may succeed; the message is then left as it
@@ -84,7 +94,7 @@ impl EngineSocket {
             Progress::Failed(error) => Poll::Ready(Err(error)),
             Progress::NotNow => {
                 guard.keep_polling();
-                place.0 = Some(guard.pollers_of(context).add_task(side, task.waker().clone()));
+                place.take_in(guard.pollers_of(context), side, task.waker());
                 Poll::Pending
             }
         };

@@ -6,7 +6,7 @@
 //!
 //! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, inproc_registry, handshakes, runtime,
 //! endpoints, pipes, peers, alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · socket · close,
-//! context, transfer, binding, inproc, events, poll, device, snapshot, description · session, process, futures.
+//! context, transfer, binding, inproc, events, poll, device, snapshot, description · session, process, futures, event_loop.
 
 mod alarm;
 mod binding;
@@ -18,6 +18,7 @@ mod description;
 mod device;
 mod dial;
 mod endpoints;
+mod event_loop;
 mod events;
 mod futures;
 mod guard;
@@ -47,6 +48,7 @@ mod work;
 pub use close::Closing;
 pub use context::Context;
 pub use device::{device, loopback};
+pub use event_loop::{EventLoop, LoopWait, Want};
 pub use futures::{PeerSender, Place};
 pub use guard::{StatePlace, StateSignpost, append, take_bytes};
 pub use logging::{Level, Sink, set_logging};

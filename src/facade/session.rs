@@ -61,6 +61,10 @@ impl Session {
         &self.0.reactor
     }
 
+    pub(super) fn runtime(&self) -> &Arc<Runtime> {
+        &self.0
+    }
+
     /// Ends the I/O thread. All sockets must have been closed before.
     pub fn stop(&self) {
         self.0.handshakes.stop();

@@ -20,6 +20,8 @@
 //!    taking over (so it does with a lead that a woken caller does not come for). Who finds its tenure over behaves as if it had never
 //!    had the lead: two may poll for a moment, and neither minds. So that it does find out, each holder also sleeps on the **seat** of
 //!    its time, a bell that is rung for good when it is taken over from; the next ones have another seat.
+//! 6. An event loop of somebody else's, which sleeps on the poll among other things, does not hold the lead meanwhile. When it is woken it
+//!    looks, with the lead if that is free, and counts as a caller that has polled; if the I/O thread has it, that one makes way.
 //!
 //! `W` is what wakes a caller. The model in `tests/loom.rs` runs these rules with threads of its own.
 
@@ -49,6 +51,8 @@ struct LeadershipState<W> {
     turns: u64,
     /// What `turns` was when the I/O thread last looked.
     turns_seen: u64,
+    /// A loop has looked while somebody else had the lead.
+    loop_came: bool,
     /// The I/O thread watches until told.
     io_watches: bool,
 }
@@ -100,6 +104,7 @@ impl<W: Clone + PartialEq> Leadership<W> {
                 keeps_polling: 0,
                 turns: 0,
                 turns_seen: 0,
+                loop_came: false,
                 io_watches: false,
             }),
             last: AtomicU64::new(0),
@@ -121,6 +126,13 @@ impl<W: Clone + PartialEq> Leadership<W> {
     /// The lead if it is free, for somebody who does not wait for it.
     pub fn try_acquire(&self) -> Option<Tenure> {
         let mut state = self.state.lock();
+        if state.holder.is_some() { None } else { Some(self.begin(&mut state)) }
+    }
+
+    /// The lead if it is free, for a loop that looks; else it looks without.
+    pub fn loop_comes(&self) -> Option<Tenure> {
+        let mut state = self.state.lock();
+        state.loop_came = state.holder.is_some();
         if state.holder.is_some() { None } else { Some(self.begin(&mut state)) }
     }
 
@@ -173,11 +185,12 @@ impl<W: Clone + PartialEq> Leadership<W> {
     /// The I/O thread has polled once. `None`: it goes on.
     pub fn io_yield(&self) -> Option<Wake<W>> {
         let mut state = self.state.lock();
-        if state.keeps_polling > 0 || state.queue.is_empty() {
+        let loop_came = std::mem::take(&mut state.loop_came);
+        if state.keeps_polling > 0 || (state.queue.is_empty() && !loop_came) {
             return None;
         }
         state.holder = None;
-        // The nap that follows gives the callers a lease.
+        // The nap that follows gives the callers, and loops, a lease.
         state.turns += 1;
         Some(state.hand_on())
     }

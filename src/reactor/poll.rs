@@ -89,6 +89,10 @@ impl Poll {
         if closed { Err(Errno::BADF.into()) } else { Ok(()) }
     }
 
+    pub fn duplicate(&self) -> io::Result<OwnedFd> {
+        Ok(rustix::io::fcntl_dupfd_cloexec(&*self.epoll, 0)?)
+    }
+
     /// Ends the sleep of who polls; of one of them, if there are several.
     pub fn wake(&self) -> io::Result<()> {
         self.bell.ring()

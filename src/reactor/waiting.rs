@@ -1,6 +1,7 @@
 //! Callers that wait, and poll meanwhile for everybody.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -167,5 +168,27 @@ impl Reactor {
     pub(crate) fn poll_now(&self) {
         begun::flush_mine();
         self.look(Busy::Wait, Leadership::release);
+    }
+
+    /// One turn for an event loop that has found the poll readable.
+    pub(crate) fn look_for_loop(&self) {
+        begun::flush_mine();
+        if self.has_failed() {
+            return;
+        }
+        let tenure = self.leadership.loop_comes();
+        // What does not sleep cannot be interrupted.
+        let _ = self.poll_once(Sleep::Not, tenure, Busy::Wait);
+        if let Some(tenure) = tenure {
+            self.carry_out(self.leadership.release(tenure));
+        }
+    }
+
+    /// The poll under a number of its own, for an event loop that sleeps on it. It is readable while there is something to fetch.
+    pub(crate) fn poll_descriptor(&self) -> Result<OwnedFd> {
+        if self.has_failed() {
+            return Err(Error::BAD_FD);
+        }
+        Ok(self.poll.duplicate()?)
     }
 }

@@ -39,6 +39,9 @@ impl Ready {
     }
 }
 
+/// Of the event loop; no seat has that number.
+const LOOPS_BELL: i32 = -1;
+
 /// Where a caller is held up: before it polls, or ...
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Place {
@@ -84,6 +87,8 @@ struct Waiting {
     arrived: bool,
     answered: bool,
     caller: Option<usize>,
+    /// It is waited for in the event loop.
+    in_loop: bool,
 }
 
 struct Model {
@@ -128,6 +133,17 @@ impl Kernel {
         }
         ready.woken = false;
         std::mem::take(&mut ready.events)
+    }
+
+    /// What there is now, and whether it was woken.
+    fn fetch(&self) -> (Vec<usize>, bool) {
+        let mut ready = self.ready.lock().unwrap();
+        (std::mem::take(&mut ready.events), std::mem::take(&mut ready.woken))
+    }
+
+    fn ring(&self, seat: i32) {
+        self.ready.lock().unwrap().rung.push(seat);
+        self.bell.notify_all();
     }
 
     /// Until there is something to fetch, or it was woken.
@@ -233,6 +249,38 @@ impl Model {
         Some((std::mem::take(&mut ready.events), std::mem::take(&mut ready.woken)))
     }
 
+    /// An event loop that sleeps on the poll and on its bell, until socket 2 is answered.
+    fn wait_in_a_loop(&self) {
+        self.sockets[2].state.lock().unwrap().in_loop = true;
+        while !self.sockets[2].state.lock().unwrap().answered {
+            self.kernel.sleep(LOOPS_BELL);
+            self.look_for_loop();
+            // What was for somebody else wakes that one again, and the loop; the other one comes first in the end.
+            thread::yield_now();
+        }
+    }
+
+    /// `Reactor::look_for_loop`.
+    fn look_for_loop(&self) {
+        let tenure = self.leadership.loop_comes();
+        let (ready, rung) = match tenure {
+            Some(tenure) => self.begin_step(tenure).unwrap_or_default(),
+            None => self.kernel.fetch(),
+        };
+        for socket in ready {
+            self.answer(socket);
+        }
+        if rung && tenure.is_none_or(|tenure| self.leadership.is_over(tenure)) {
+            self.kernel.wake();
+        }
+        if let Some(tenure) = tenure {
+            if !self.leadership.is_over(tenure) {
+                self.progress.store((self.progress.load(Ordering::Relaxed) | 1) + 1, Ordering::SeqCst);
+            }
+            self.carry_out(self.leadership.release(tenure));
+        }
+    }
+
     fn pass(&self, me: usize, place: Place) {
         if me == 0 && self.held_up == Some(place) {
             self.hold.stay();
@@ -244,6 +292,9 @@ impl Model {
         let mut state = self.sockets[socket].state.lock().unwrap();
         state.answered = true;
         let caller = state.caller.take();
+        if state.in_loop {
+            self.kernel.ring(LOOPS_BELL);
+        }
         drop(state);
         self.sockets[socket].seen.notify_all();
         if let Some(caller) = caller {
@@ -544,6 +595,31 @@ fn an_attended_socket_is_served_while_a_caller_waits_and_after_it() {
         model.arrive(0);
         caller.join().unwrap();
         model.stop(io);
+    });
+}
+
+#[test]
+fn a_loop_is_told_whenever_its_message_comes() {
+    explore(3, || {
+        let model = Model::new();
+        let io = model.start(Model::serve);
+        let in_loop = model.start(Model::wait_in_a_loop);
+        model.arrive(2);
+        in_loop.join().unwrap();
+        model.stop(io);
+    });
+}
+
+#[test]
+fn a_loop_and_a_caller_get_what_is_theirs() {
+    explore(2, || {
+        let model = Model::new();
+        let in_loop = model.start(Model::wait_in_a_loop);
+        let caller = model.start(|model| model.call(0));
+        model.arrive(0);
+        model.arrive(2);
+        in_loop.join().unwrap();
+        caller.join().unwrap();
     });
 }
 

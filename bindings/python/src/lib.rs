@@ -4,6 +4,7 @@
 mod buffers;
 mod closing;
 mod errors;
+mod event_loop;
 mod monitor;
 mod peers;
 mod poller;
@@ -36,6 +37,8 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<socket::RawSocket>()?;
     module.add_class::<closing::RawClosing>()?;
     module.add_class::<waiting::RawDescriptor>()?;
+    module.add_class::<event_loop::RawLoop>()?;
+    module.add_class::<event_loop::RawAwaited>()?;
     module.add_class::<monitor::RawMonitor>()?;
     module.add_class::<peers::RawPeerSender>()?;
     module.add_function(wrap_pyfunction!(poller::poll, module)?)?;

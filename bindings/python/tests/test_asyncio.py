@@ -550,3 +550,91 @@ def test_what_tasks_wait_with_is_a_future_to_them(run, address):
             assert variable.get() == "nothing"
 
     run(main())
+
+
+def test_waiting_takes_no_descriptors(run, address):
+    async def main():
+        with millrace.Rep(bind=address) as server, millrace.Req(connect=address) as client:
+            client.wait_peers(1, timeout=10)
+            before = len(os.listdir("/proc/self/fd"))
+            contexts = [server.context() for _ in range(50)]
+            tasks = [asyncio.ensure_future(context.arecv()) for context in contexts]
+            await asyncio.sleep(0)
+            # Those of the loop are for all of them.
+            assert len(os.listdir("/proc/self/fd")) <= before + 2
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    run(main())
+
+
+def over_tcp():
+    """Two sockets that are connected."""
+    one, other = millrace.Pair(), millrace.Pair()
+    other.connect(one.bind("tcp://127.0.0.1:0").address)
+    return one, other
+
+
+def test_a_task_waits_while_threads_receive_much(run):
+    """What they fetch wakes the loop for nothing, until it leaves that to them; its own messages come all the same."""
+    (echo, asks), (a, b) = over_tcp(), over_tcp()
+    over = threading.Event()
+
+    def answer():
+        for message in echo:
+            echo.send(message)
+
+    def ask():
+        while not over.is_set():
+            asks.send(b"x")
+            asks.recv()
+
+    async def main():
+        for i in range(300):
+            waiting = asyncio.ensure_future(a.arecv())
+            await asyncio.sleep(0.001 if i % 3 else 0)
+            await b.asend(b"%d" % i)
+            assert await asyncio.wait_for(waiting, 30) == b"%d" % i
+
+    threads = [threading.Thread(target=answer), threading.Thread(target=ask)]
+    with echo, asks, a, b:
+        for thread in threads:
+            thread.start()
+        try:
+            run(main())
+        finally:
+            over.set()
+            threads[1].join(30)
+            echo.close()
+            threads[0].join(30)
+
+
+def test_others_are_served_while_the_loop_is_busy(run):
+    """The loop has polled for all. While it does something else, threads that wait do, and the engine's own."""
+
+    async def main():
+        (a, b), (asks, answers) = over_tcp(), over_tcp()
+        with a, b, asks, answers:
+            waiting = asyncio.ensure_future(a.arecv())
+            await asyncio.sleep(0)
+            await b.asend(b"x")
+            assert await asyncio.wait_for(waiting, 30) == b"x"
+            got = []
+
+            def ask():
+                for i in range(20):
+                    asks.send(b"%d" % i)
+                    got.append(answers.recv())
+
+            thread = threading.Thread(target=ask)
+            thread.start()
+            # Not awaited: the loop stands still.
+            thread.join(30)
+            assert got == [b"%d" % i for i in range(20)]
+            # The kernel takes less than this at once, and nobody waits while it is sent.
+            a.recv_timeout = 30
+            b.send(bytes(1_000_000))
+            assert len(a.recv()) == 1_000_000
+
+    run(main())

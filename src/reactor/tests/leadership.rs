@@ -67,3 +67,26 @@ fn the_io_thread_yields_to_queued_callers_unless_a_socket_is_attended() {
     assert_eq!(leadership.io_yield(), Some(Wake::Caller(1)));
     assert_eq!(leadership.io_turn(true), IoTurn::Nap { held: false });
 }
+
+#[test]
+fn the_io_thread_makes_way_for_a_loop_and_polls_when_none_came_back() {
+    let leadership = Leadership::<u32>::new(0);
+    assert!(matches!(leadership.io_turn(true), IoTurn::Poll(_)));
+    assert_eq!(leadership.io_yield(), None, "nobody has come");
+    assert_eq!(leadership.loop_comes(), None, "it looks without the lead");
+    assert_eq!(leadership.io_yield(), Some(Wake::Nobody));
+    assert_eq!(leadership.io_turn(true), IoTurn::Nap { held: false });
+    let tenure = leadership.loop_comes().unwrap();
+    assert_eq!(leadership.release(tenure), Wake::Nobody);
+    assert_eq!(leadership.io_turn(true), IoTurn::Nap { held: false });
+    assert!(matches!(leadership.io_turn(true), IoTurn::Poll(_)));
+}
+
+#[test]
+fn a_loop_does_not_keep_the_io_thread_from_an_attended_socket() {
+    let leadership = Leadership::<u32>::new(0);
+    leadership.keep_polling(true);
+    assert!(matches!(leadership.io_turn(true), IoTurn::Poll(_)));
+    assert_eq!(leadership.loop_comes(), None);
+    assert_eq!(leadership.io_yield(), None);
+}

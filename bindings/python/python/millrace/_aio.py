@@ -1,7 +1,7 @@
 """Waiting for a socket in an event loop: asyncio's, or trio.
 
-A call is tried at once and waits only if it must. Waiting is for the descriptor to say that something may be done; the
-message is taken by the coroutine itself when it runs again, so one that is cancelled has taken nothing.
+A call is tried at once and waits only if it must. Waiting is for somebody to say that something may be done: of sockets, in asyncio, the hub of the loop,
+else a descriptor. The message is taken by the coroutine itself when it runs again, so one that is cancelled has taken nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,12 @@ from collections import deque
 from collections.abc import Generator
 from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
+from . import _native
+
 T = TypeVar("T")
+
+# Numbers of the C interface.
+_SNDFD, _RCVFD = 10, 11
 
 # Of all Waits: they are changed when somebody waits in a loop for the first time. The collector may end others meanwhile.
 _lock = threading.RLock()
@@ -51,7 +56,14 @@ class Source(Protocol):
 
 def readiness(loop: Any, source: Source) -> AnyReadiness:
     """What coroutines of this loop wait with."""
-    return Readiness(loop, source) if isinstance(loop, asyncio.AbstractEventLoop) else TrioReadiness(loop, source)
+    return DescriptorReadiness(loop, source) if isinstance(loop, asyncio.AbstractEventLoop) else TrioReadiness(loop, source)
+
+
+def socket_readiness(loop: Any, socket: _native.RawSocket, room: bool) -> AnyReadiness:
+    """The same for room to send on a socket or a context, or else for a message."""
+    if isinstance(loop, asyncio.AbstractEventLoop):
+        return SocketReadiness(loop, Hub.of(loop), socket, room)
+    return TrioReadiness(loop, _native.RawDescriptor(socket, _SNDFD if room else _RCVFD))
 
 
 def _trio() -> Any:
@@ -92,12 +104,12 @@ class Waits:
         with _lock:
             return None if self._all is None else self._all.get(loop)
 
-    def here(self, source: Callable[..., Source], *arguments: Any) -> AnyReadiness:
-        """That of this loop; the first time, for the descriptor of what this function gives."""
+    def here(self, make: Callable[..., AnyReadiness], *arguments: Any) -> AnyReadiness:
+        """That of this loop; the first time, what this function makes for it."""
         known = self.known()
         if known is None:
             loop = current_loop()
-            known = readiness(loop, source(*arguments))
+            known = make(loop, *arguments)
             with _lock:
                 if self._all is None:
                     self._all = weakref.WeakKeyDictionary()
@@ -222,14 +234,12 @@ class Waiter:
 
 
 class Readiness:
-    """The coroutines of one event loop that wait for one descriptor. All but waking and closing is for the loop's own thread."""
+    """The coroutines of one event loop that wait for one thing; subclasses say for which. All but waking and closing is for the loop's own thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, source: Source) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
-        self._source = source
         # Also who has been called and has not run yet: nobody overtakes it.
         self._waiters: deque[Waiter] = deque()
-        self._watched: Optional[OwnDescriptor] = None
         self._is_watching = False
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
@@ -260,37 +270,29 @@ class Readiness:
                 waiter = again
                 self._watch(loop)
         finally:
-            # If one is cancelled that was called, the descriptor is still readable, and the next one is called in its place.
+            # There may be more, and if one is cancelled that was called, it is still there: the next one is called in its place.
             self._waiters.remove(waiter)
+            if self._waiters:
+                self._watch(loop)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._is_watching:
-            if self._watched is None:
-                self._watched = OwnDescriptor(self._source)
-            loop.add_reader(self._watched.number, self._ready)
-            self._is_watching = True
-
-    def _ready(self) -> None:
-        if self._waiters:
-            # It may have been called already by who closes or gives up, and runs later.
-            if not self._waiters[0].done():
-                self._waiters[0].call()
-        else:
-            # Nobody waits: watching goes on only from the next wait, or the loop would turn for nothing.
-            self._unwatch()
+        """Has :meth:`_ready` called when it may be done; at least once, in a later turn of the loop. Nothing, if that is so already."""
+        raise NotImplementedError
 
     def _unwatch(self) -> None:
-        loop = self._loop()
-        if self._watched is not None and self._is_watching and loop is not None:
-            loop.remove_reader(self._watched.number)
-        self._is_watching = False
+        raise NotImplementedError
+
+    def _ready(self) -> None:
+        # It may have been called already by who closes or gives up, and runs later.
+        if self._waiters and not self._waiters[0].done():
+            self._waiters[0].call()
 
     def close(self) -> None:
         """Nobody will wait any more; who does tries again. Any thread."""
         self._tell(self._end)
 
     def wake(self) -> None:
-        """Who waits tries again: something has changed of which the descriptor does not tell. Any thread."""
+        """Who waits tries again: something has changed of which nobody tells. Any thread."""
         self._tell(self._wake_all)
 
     def _tell(self, action: Callable[[], None]) -> None:
@@ -308,12 +310,182 @@ class Readiness:
 
     def _end(self) -> None:
         self._unwatch()
-        self._watched = None
         self._wake_all()
 
     def _wake_all(self) -> None:
         for waiter in self._waiters:
             waiter.call_soon()
+
+
+class DescriptorReadiness(Readiness):
+    """They wait until a descriptor is readable."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, source: Source) -> None:
+        super().__init__(loop)
+        self._source = source
+        self._watched: Optional[OwnDescriptor] = None
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_watching:
+            if self._watched is None:
+                self._watched = OwnDescriptor(self._source)
+            loop.add_reader(self._watched.number, self._ready)
+            self._is_watching = True
+
+    def _ready(self) -> None:
+        if self._waiters:
+            super()._ready()
+        else:
+            # Nobody waits: watching goes on only from the next wait, or the loop would turn for nothing.
+            self._stop()
+
+    def _stop(self) -> None:
+        loop = self._loop()
+        if self._watched is not None and self._is_watching and loop is not None:
+            loop.remove_reader(self._watched.number)
+        self._is_watching = False
+
+    def _unwatch(self) -> None:
+        self._stop()
+        self._watched = None
+
+
+class SocketReadiness(Readiness):
+    """They wait for a socket or a context, of which the loop's hub tells."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, hub: Hub, socket: _native.RawSocket, room: bool) -> None:
+        super().__init__(loop)
+        self._hub = hub
+        self._number, awaited = hub.join(self, socket, room)
+        self._awaited: Optional[_native.RawAwaited] = awaited
+        # The engine will call.
+        self._is_awaiting = False
+
+    def called(self) -> None:
+        """By the hub."""
+        self._stop_awaiting()
+        self._ready()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._is_watching:
+            return
+        self._is_watching = True
+        if self._awaited is None or self._awaited.wait():
+            loop.call_soon(self._ready)
+        else:
+            self._is_awaiting = True
+            self._hub.begin(loop)
+
+    def _ready(self) -> None:
+        # It is told once.
+        self._is_watching = False
+        super()._ready()
+
+    def _stop_awaiting(self) -> None:
+        if self._is_awaiting:
+            self._is_awaiting = False
+            self._hub.end()
+
+    def _unwatch(self) -> None:
+        if self._is_awaiting:
+            self._stop_awaiting()
+            self._is_watching = False
+        self._awaited = None
+        self._hub.leave(self._number)
+
+
+class Hub:
+    """What the sockets for which somebody waits in a loop have in common. The loop watches the engine's poll as long, and what it fetches there says who
+    may go on: no other thread has to be woken, and no socket takes a descriptor. What other threads fetch, they tell by a bell."""
+
+    # So often the loop was woken by the poll for nothing: others have more to do with it, and tell us.
+    _FRUITLESS = 16
+    # Then so many calls by the bell go by.
+    _BELLS = 64
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._native = _native.RawLoop()
+        self._process = os.getpid()
+        self._numbers = itertools.count()
+        self._members: dict[int, SocketReadiness] = {}
+        self._awaiting = 0
+        self._is_watching = False
+        self._fruitless = self._bells = 0
+        loop.add_reader(self._native.bell_fd(), self._rung)
+
+    @staticmethod
+    def of(loop: asyncio.AbstractEventLoop) -> Hub:
+        with _lock:
+            hub = _hubs.get(loop)
+            if hub is None or hub._process != os.getpid():
+                hub = _hubs[loop] = Hub(loop)
+            return hub
+
+    def join(self, member: SocketReadiness, socket: _native.RawSocket, room: bool) -> tuple[int, _native.RawAwaited]:
+        number = next(self._numbers)
+        awaited = self._native.awaited(socket, room, number)
+        self._members[number] = member
+        return number, awaited
+
+    def leave(self, number: int) -> None:
+        self._members.pop(number, None)
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One more that the engine will call."""
+        self._awaiting += 1
+        if not self._is_watching and not self._bells:
+            self._start_watching(loop)
+
+    def end(self) -> None:
+        self._awaiting -= 1
+
+    def _polled(self) -> None:
+        if not self._awaiting:
+            # Watching goes on only from the next wait, or the loop would turn for nothing.
+            self._stop_watching()
+            return
+        numbers = self._native.turn()
+        if numbers:
+            self._fruitless = 0
+            self._call(numbers)
+            return
+        self._fruitless += 1
+        if self._fruitless == self._FRUITLESS:
+            self._stop_watching()
+            self._bells = self._BELLS
+            self._native.rely_on_io_thread(True)
+
+    def _rung(self) -> None:
+        self._call(self._native.called())
+        if self._bells:
+            self._bells -= 1
+            if not self._bells or not self._awaiting:
+                self._bells = 0
+                self._native.rely_on_io_thread(False)
+                loop = self._loop()
+                if self._awaiting and loop is not None:
+                    self._start_watching(loop)
+
+    def _call(self, numbers: list[int]) -> None:
+        for number in numbers:
+            member = self._members.get(number)
+            if member is not None:
+                member.called()
+
+    def _start_watching(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_watching = True
+        loop.add_reader(self._native.poll_fd(), self._polled)
+
+    def _stop_watching(self) -> None:
+        loop = self._loop()
+        if loop is not None and self._is_watching:
+            loop.remove_reader(self._native.poll_fd())
+        self._is_watching = False
+        self._fruitless = 0
+
+
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
 
 
 class TrioReadiness:

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Callable, Generic, Literal, Optional, TypeVar, overload
 
 from . import _native
-from ._aio import AnyReadiness, Waits, current_loop, readiness, turn_due
+from ._aio import AnyReadiness, Waits, current_loop, readiness, socket_readiness, turn_due
 from ._options import Seconds
 from ._types import Buffer
 from .errors import Closed, Terminated, Timeout, WouldBlock
@@ -206,7 +206,7 @@ class Messages(_native.RawSocket):
         return self.incoming().__aiter__()
 
     def _waits_for_messages(self) -> AnyReadiness:
-        return self._messages.here(_native.RawDescriptor, self, _RCVFD)
+        return self._messages.here(socket_readiness, self, False)
 
     def _waits_for_room(self) -> AnyReadiness:
-        return self._room.here(_native.RawDescriptor, self, _SNDFD)
+        return self._room.here(socket_readiness, self, True)

@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import NamedTuple, Optional
 
 from . import _native
-from ._aio import Waits, turn_due
+from ._aio import Waits, readiness, turn_due
 from .errors import Closed, WouldBlock
 
 __all__ = ["Event", "Monitor"]
@@ -62,7 +62,7 @@ class Monitor:
 
     async def anext(self) -> Event:
         """The same in a program on asyncio or trio, which set time limits. One that is cancelled has taken nothing."""
-        return await self._waits.here(lambda: self._raw).attempt(self._attempt, not turn_due())
+        return await self._waits.here(readiness, self._raw).attempt(self._attempt, not turn_due())
 
     def _attempt(self) -> Optional[Event]:
         try:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Callable, Literal, Optional, TypeVar, overload
 
 from .. import _native
-from .._aio import Waits, turn_due
+from .._aio import Waits, readiness, turn_due
 from .errors import Error
 from .futures import Future
 from .signals import call
@@ -117,7 +117,7 @@ class Events:
         return self
 
     async def __anext__(self) -> Any:
-        waits = self._waits.here(lambda: self._subscription)
+        waits = self._waits.here(readiness, self._subscription)
         try:
             event = await waits.attempt(lambda: self._subscription.next(0), not turn_due())
         except Error:
