@@ -74,6 +74,13 @@ fn examples() {
     assert_eq!(node(&["-e", browser]).stdout, "hello\n");
 }
 
+/// With symbols and line tables it has 35 MB.
+#[test]
+fn what_npm_takes_is_small() {
+    let native = fs::metadata(INSTALLED.join("node_modules/millrace-nanomsg/millrace.node")).expect("the native part");
+    assert!(native.len() < 12_000_000, "{} bytes", native.len());
+}
+
 #[test]
 fn a_package_that_cannot_be_loaded_says_why() {
     let scratch = ScratchDir::new();

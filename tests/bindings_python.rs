@@ -86,6 +86,14 @@ fn the_source_archive_is_built_and_installed() {
     assert_eq!(outcome.stdout, "b'x'\n");
 }
 
+/// With symbols and line tables it has 35 MB.
+#[test]
+fn what_pypi_takes_is_small() {
+    let native = "import millrace._native, os; print(os.path.getsize(millrace._native.__file__))";
+    let bytes: u64 = python(&["-c", native]).stdout.trim().parse().expect("a size");
+    assert!(bytes < 12_000_000, "{bytes} bytes");
+}
+
 fn python_files(directory: &Path) -> Vec<String> {
     let files = files_below(directory).into_iter();
     files.filter(|file| !file.contains("__pycache__") && !file.ends_with(".so")).collect()

@@ -58,6 +58,19 @@ export interface ServeOptions {
 /** Becomes a directory that listens at `url`, or at several; port 0 is any free one. Gives a session with it. */
 export function serve(url?: string | readonly string[], options?: ServeOptions): Promise<Session>;
 
+/** The types of a method, `(parameters)result`: `'(is)s'`, or `'(is)'` if it may give anything. */
+export type MethodSignature = `(${string})${string}`;
+
+/**
+ * What `static qi` of a class `T` says of its objects: `static qi = { methods: { add: '(ii)i' } } satisfies ServiceTypes<Adder>`. Methods that are
+ * not there, and what is not a method's types, are errors.
+ */
+export interface ServiceTypes<T extends object = any> {
+  description?: string;
+  /** By name: several for a method that takes one or the other; false hides a member. A method that is not named takes anything. */
+  methods?: { readonly [K in keyof T]?: (T[K] extends (...values: any[]) => any ? MethodSignature | readonly MethodSignature[] : never) | false };
+}
+
 export interface ServiceInfo {
   name: string;
   serviceId: number;
@@ -89,7 +102,7 @@ export class Session extends EventEmitter {
   /**
    * Makes an object the service of this name; gives its number. Its methods can be called, and its fields that are a Signal or
    * a Property listened to. What begins with `_` is private. `static qi = { description, methods: { add: '(ii)i', hidden: false } }` in its
-   * class says the types of methods; one that is not named there takes anything. A method may be async; calls begin in the order of
+   * class says the types of methods ({@link ServiceTypes}); one that is not named there takes anything. A method may be async; calls begin in the order of
    * their arrival.
    */
   register(name: string, instance: object): Promise<number>;

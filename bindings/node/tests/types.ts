@@ -3,7 +3,7 @@ import { Bus, Context, MonitorEvent, ReqContext, Endpoint, MillraceError, Pair, 
 import * as qi from 'millrace-nanomsg/qi';
 
 class Heater {
-  static qi = { methods: { warm: '(i)s' } };
+  static qi = { methods: { warm: ['(i)s', '(d)s'], cool: '()', burnt: false } } satisfies qi.ServiceTypes<Heater>;
   level = new qi.Property<number>('i', 3);
   burnt = new qi.Signal<[part: string]>('(s)');
 
@@ -47,6 +47,15 @@ async function bus(): Promise<void> {
   // @ts-expect-error a service is an object
   await server.register('Wrong', 3);
 }
+
+// @ts-expect-error there is no such method
+({ methods: { wram: '(i)s' } }) satisfies qi.ServiceTypes<Heater>;
+// @ts-expect-error that is not a method's types
+({ methods: { warm: 'i' } }) satisfies qi.ServiceTypes<Heater>;
+// @ts-expect-error a property has its types in itself
+({ methods: { level: '()i' } }) satisfies qi.ServiceTypes<Heater>;
+// @ts-expect-error it is called methods
+({ method: {} }) satisfies qi.ServiceTypes;
 
 async function all(): Promise<void> {
   const req = new Req({ connect: ['tcp://127.0.0.1:1', 'inproc://x'], resendInterval: 5, receiveTimeout: Infinity });

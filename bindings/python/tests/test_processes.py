@@ -239,6 +239,65 @@ def test_what_was_sent_arrives_although_nobody_closes(ipc):
             got += len(pull.recv_many())
 
 
+@pytest.mark.parametrize(
+    "waits",
+    [
+        "millrace.Pull(bind='inproc://quiet').recv()",
+        "millrace.Push(bind='inproc://quiet').send(b'x')",
+        "list(client.service('Desk').sig.subscribe())",
+        "client.service('Desk').sig.subscribe().get()",
+    ],
+)
+def test_threads_that_wait_are_silent_when_the_program_ends(waits):
+    """As they are in Python's own calls: they are daemons, and what they wait for is closed."""
+    done = run(
+        f"""
+        import millrace, threading
+        from millrace import qi
+
+        class Desk:
+            def __init__(self):
+                self.sig = qi.Signal()
+
+        server = qi.Session()
+        server.listenStandalone("tcp://127.0.0.1:0")
+        server.registerService("Desk", Desk())
+        client = qi.Session(server.url())
+
+        def wait():
+            begun.set()
+            {waits}
+
+        begun = threading.Event()
+        threading.Thread(target=wait, daemon=True).start()
+        begun.wait()
+        # It waits by then, mostly; it may also begin later.
+        threading.Event().wait(0.2)
+        """
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_other_exceptions_of_threads_are_told_to_the_end():
+    done = run(
+        """
+        import atexit, threading
+
+        def fail():
+            gate.wait()
+            raise ValueError("of its own")
+
+        gate = threading.Event()
+        thread = threading.Thread(target=fail, daemon=True)
+        # After ours, which are registered later.
+        atexit.register(lambda: (gate.set(), thread.join()))
+        import millrace
+        thread.start()
+        """
+    )
+    assert "of its own" in done.stderr
+
+
 def test_forgotten_sockets_are_closed_without_waiting(address):
     push = millrace.Push(connect="tcp://127.0.0.1:1", linger=30)
     del push

@@ -1062,3 +1062,9 @@ def test_what_a_text_was_set_as_is_that_text(bus):
     assert str(caught.value) == "bad luck"
     state = qi.FutureState.FinishedWithError
     assert str(state) == f"{state}" == "FutureState.FinishedWithError" and state == 3
+
+
+def test_types_are_written_as_their_signatures():
+    assert [str(kind) for kind in (qi.Int32, qi.AnyArguments, qi.List(qi.Float))] == ["i", "m", "[f]"]
+    assert qi.Int32 == "i" and qi.Int32 != "l" and qi.Int32 == qi.Int32 and qi.Dynamic != qi.AnyArguments
+    assert {qi.Int32: 1}[qi.Int32] == 1

@@ -13,6 +13,7 @@ import importlib
 import sys
 
 from . import _native
+from ._ending import quiet as _quiet
 from ._messages import Messages
 from .contexts import Context, ReqContext, SubContext, SurveyorContext
 from .errors import (
@@ -107,3 +108,5 @@ __version__ = "0.1.0"
 
 # What was accepted is sent, however the program ends, but for a kill.
 atexit.register(_native.close_all)
+# (Before that.)
+atexit.register(_quiet, Closed)

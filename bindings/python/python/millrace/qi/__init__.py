@@ -25,6 +25,7 @@ import atexit as _atexit
 import os as _os
 
 from .. import _native
+from .._ending import quiet as _quiet
 from . import logging
 from .application import Application, ApplicationSession
 from .errors import (
@@ -108,4 +109,6 @@ _native.qi_set_hooks(
 )
 # What could still run code of this program ends before the interpreter does.
 _atexit.register(_native.qi_close_all)
+# (Before that.)
+_atexit.register(_quiet, NotConnected)
 _os.register_at_fork(after_in_child=_native.qi_after_fork)

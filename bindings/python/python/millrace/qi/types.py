@@ -11,7 +11,22 @@ import typing
 from typing import Any, Union
 
 
-class Type:
+class _Written(type):
+    """The class of classes that are written as their signature, and equal to it, as in PyPI's package."""
+
+    signature: str
+
+    def __str__(cls) -> str:
+        return cls.signature
+
+    def __eq__(cls, other: object) -> bool:
+        return cls is other or (isinstance(other, str) and other == cls.signature)
+
+    def __hash__(cls) -> int:
+        return hash(cls.signature)
+
+
+class Type(metaclass=_Written):
     """A type of the bus. ``signature`` is how it is written on the wire; the class is as good as an instance of it."""
 
     signature = "m"
