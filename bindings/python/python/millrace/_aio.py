@@ -398,8 +398,9 @@ class Hub:
     """What the sockets for which somebody waits in a loop have in common. The loop watches the engine's poll as long, and what it fetches there says who
     may go on: no other thread has to be woken, and no socket takes a descriptor. What other threads fetch, they tell by a bell."""
 
-    # So often the loop was woken by the poll for nothing: others have more to do with it, and tell us.
-    _FRUITLESS = 16
+    # So often in a row the loop was woken by the poll for nothing: others have more to do with it, or a large message comes piece by piece, which the engine's
+    # thread reads faster. Whoever it is tells us.
+    _FRUITLESS = 4
     # Then so many calls by the bell go by.
     _BELLS = 64
 
