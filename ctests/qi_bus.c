@@ -198,6 +198,7 @@ static void signals(nnqi_proxy proxy) {
     NONE(nnqi_watch(proxy, "tick", 1, NULL, NULL), EFAULT);
     NONE(nnqi_subscribe(proxy, "tack", 1), EINVAL);
     NONE(nnqi_subscribe(proxy, "tick", 0), EINVAL);
+    NONE(nnqi_watch(proxy, "tick", 0, watched, &seen), EINVAL);
     struct pollfd wait = {nnqi_descriptor(queue), POLLIN, 0};
     CHECK(wait.fd >= 0);
     for (int i = 1; i <= 3; i++)

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, PipeReader, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
@@ -225,6 +225,96 @@ fn what_methods_cost_is_told() {
     assert!(!greeter.call_to::<bool>("isStatsEnabled", &[]).unwrap());
     let (code, _, error) = nanoqi(&url, &["top", "Nobody"]);
     assert!(code == 3 && error.contains("no service Nobody"), "{error}");
+    server.close();
+}
+
+/// Whoever should read what it prints stands still; nobody reads here at all.
+struct Deaf {
+    child: Child,
+    reader: PipeReader,
+}
+
+impl Deaf {
+    fn start(url: &str, arguments: &[&str]) -> Deaf {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut full = writer.try_clone().unwrap();
+        // It ends with the reader.
+        std::thread::spawn(move || while full.write_all(&[b'.'; 1000]).is_ok() {});
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+        let child = command.args(["--qi-url", url]).args(arguments).stdout(writer).spawn().unwrap();
+        Deaf { child, reader }
+    }
+
+    /// One of its threads is in write(1, ...).
+    fn is_stuck(&self) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).unwrap();
+        let is_writing = |task: fs::DirEntry| {
+            let call = fs::read_to_string(task.path().join("syscall")).unwrap_or_default();
+            call.starts_with(&format!("{} 0x1 ", libc::SYS_write))
+        };
+        tasks.flatten().any(is_writing)
+    }
+
+    /// The signal that has ended it, which it was sent.
+    fn end(mut self) -> Option<i32> {
+        assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
+        let (tell, told) = std::sync::mpsc::channel();
+        let id = self.child.id();
+        std::thread::spawn(move || tell.send(self.child.wait().unwrap().signal()));
+        let signal = told.recv_timeout(LIMIT);
+        // It goes on if it has not ended.
+        drop(self.reader);
+        signal.unwrap_or_else(|_| panic!("{id} has not ended"))
+    }
+}
+
+#[test]
+fn who_prints_to_somebody_who_stands_still_can_be_ended() {
+    let (server, url, [greeter, _], _) = bus();
+    let top = Deaf::start(&url, &["--interval", "0.001", "top", "GreeterOne"]);
+    while !top.is_stuck() {
+        std::thread::yield_now();
+    }
+    assert_eq!(top.end(), Some(libc::SIGTERM));
+    let session = connect(&url).unwrap();
+    assert!(!session.service("GreeterOne").unwrap().call_to::<bool>("isStatsEnabled", &[]).unwrap(), "told so");
+    let watch = Deaf::start(&url, &["watch", "GreeterOne.said"]);
+    while !watch.is_stuck() {
+        greeter.fire("said", ("hello",)).unwrap();
+        std::thread::yield_now();
+    }
+    assert_eq!(watch.end(), Some(libc::SIGTERM));
+    server.close();
+}
+
+/// It was carried out all the same, so it is not as if it had been refused.
+#[test]
+fn what_cannot_be_printed_has_an_exit_code_of_its_own() {
+    let (server, url, ..) = bus();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nanoqi"));
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let child = command.args(["--qi-url", &url, "call", "GreeterOne.name"]).stdout(full).stderr(Stdio::piped());
+    let output = child.spawn().unwrap().wait_with_output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(7) && error.contains("cannot write"), "{error}");
+    server.close();
+}
+
+/// As one that is written in Python is, without saying the types of its methods.
+#[test]
+fn a_log_manager_may_take_anything() {
+    let server = serve("tcp://127.0.0.1:0").unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let mut builder = ObjectBuilder::new();
+    builder.method("log", "(m)", "v", move |call| {
+        tell.send(call.arguments[0].clone()).map_err(|error| error.to_string())?;
+        Ok(Value::Void.into())
+    });
+    server.add_service("LogManager", &builder.build().unwrap()).unwrap();
+    let (code, _, error) = nanoqi(&server.addresses()[0], &["log", "send", "here", "something"]);
+    assert_eq!((code, error.as_str()), (0, ""));
+    let message = told.recv_timeout(LIMIT).unwrap().undynamic().unwrap();
+    assert_eq!(message.signature().to_string(), format!("[{MESSAGE}]"));
     server.close();
 }
 

@@ -633,9 +633,9 @@ NN_EXPORT int nnqi_unsubscribe(nnqi_subscription subscription);
 
 /**
  * Connects to url, as tcp://127.0.0.1:9559 or, with TLS, tcps://127.0.0.1:9503, and says nothing to the peer: authenticating is the
- * caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout,
- * authorities, server_name and max_payload are used, with the meaning and the defaults that they have for nnqi_connect, and the others must be
- * zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
+ * caller's. Waits for it, with tcps until the certificate has been looked at. options may be NULL; of them connect_timeout, authorities,
+ * server_name, max_payload, memory_limit and stall_timeout are used, with the meaning and the defaults that they have for nnqi_connect, and
+ * the others must be zero. Nothing of them is kept. Returns 0 with EFAULT, EINVAL (no address, no certificates, options that are for sessions), ENOENT
  * (no such file), ECONNREFUSED, ETIMEDOUT, EPROTO (TLS: also a certificate that is not believed) and the like. Any thread, but what
  * waits is EDEADLK on one that reads a connection. (1)
  */

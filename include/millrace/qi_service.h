@@ -308,7 +308,7 @@ NN_EXPORT nnqi_builder nnqi_builder_new(void);
 /**
  * Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
  * its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
- * too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build. (8)
+ * too) or EINVAL (signature, no UTF-8). What cannot be published (a name with "::" or a line break, ...) is said by nnqi_build. (8)
  * Example: nnqi_method(builder, "add", "(ii)", "i", code, NULL);
  */
 NN_EXPORT int64_t nnqi_method(nnqi_builder builder, const char *name, const char *parameters, const char *result, nnqi_code code, void *user);

@@ -52,7 +52,7 @@ options:
   --version        which version this is
 
 exit codes: 0 done, 1 wrong usage, 2 not connected or not let in, 3 no such service or member, 4 the call or value was
-refused, 5 not in time, 6 the connection was lost
+refused, 5 not in time, 6 the connection was lost, 7 the output cannot be written
 ";
 
 /// What is to be done.

@@ -16,6 +16,8 @@ use crate::watching::written;
 
 const MANAGER: &str = "LogManager";
 const QUEUE: usize = 10_000;
+/// A message as NAOqi has them, for who takes anything.
+const MESSAGE: &str = "(s(i)<LogLevel,level>ssssI(L)<Date,ns>L)<LogMessage,source,level,category,location,message,extra,id,date,systemDate>";
 
 /// Names of the levels, from 0.
 const LEVELS: [&str; 7] = ["silent", "fatal", "error", "warning", "info", "verbose", "debug"];
@@ -104,6 +106,7 @@ pub fn send(session: &Session, category: &str, message: &str, arguments: &Argume
     let ty = match parameters.members() {
         [list] => match list.kind() {
             Kind::List(message) if message.field_names().is_some() => (**message).clone(),
+            Kind::Dynamic => Signature::parse(MESSAGE).map_err(refused)?,
             _ => return Err(unknown()),
         },
         _ => return Err(unknown()),

@@ -38,7 +38,8 @@ impl From<io::Error> for Failure {
         match error.kind() {
             // Whoever reads our output has gone: nothing more to do, and nothing to say.
             io::ErrorKind::BrokenPipe => Failure { code: PIPE, text: String::new() },
-            _ => Failure { code: 4, text: format!("cannot write: {error}") },
+            // What was asked of the bus may have been done.
+            _ => Failure { code: 7, text: format!("cannot write: {error}") },
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::Instant;
 
-use nanomsg::qi::client::{Proxy, Session};
+use nanomsg::qi::client::{CallError, Proxy, Session};
 
 use crate::arguments::Arguments;
 use crate::outcome::Failure;
@@ -11,10 +11,17 @@ use crate::path::matches;
 
 /// A service; with `--wait` when it has come.
 pub fn service(session: &Session, name: &str, arguments: &Arguments) -> Result<Proxy, Failure> {
-    Ok(match arguments.wait {
-        true => session.wait_for_service(name, arguments.timeout)?,
-        false => session.service(name)?,
+    if !arguments.wait {
+        return Ok(session.service(name)?);
+    }
+    session.wait_for_service(name, arguments.timeout).map_err(|error| match error {
+        CallError::TimedOut => late(name),
+        error => error.into(),
     })
+}
+
+fn late(name: &str) -> Failure {
+    Failure { code: 5, text: format!("no service {name} has come in time") }
 }
 
 /// The names of all services.
@@ -42,7 +49,7 @@ pub fn matching(session: &Session, pattern: &str, arguments: &Arguments) -> Resu
             None => changes.recv().is_ok(),
         };
         if !has_changed {
-            return Err(Failure { code: 5, text: format!("no service {pattern} has come in time") });
+            return Err(late(pattern));
         }
     }
 }

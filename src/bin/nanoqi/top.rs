@@ -1,6 +1,8 @@
 //! `nanoqi top`: which methods are called, and what they cost.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::time::Duration;
 
 use nanomsg::internals::process::EndingRequests;
 use nanomsg::qi::client::{Proxy, Session};
@@ -40,24 +42,46 @@ struct Service {
     before: HashMap<u32, Cost>,
 }
 
+/// How often is looked whether a table has been printed, while somebody asks us to end or does not.
+const GLANCE: Duration = Duration::from_millis(10);
+
 /// Prints a table each interval, as often as `--count` says or until interrupted. Then the services are told, which takes a call each.
 pub fn top(session: &Session, patterns: &[String], arguments: &Arguments) -> Outcome {
     let requests = EndingRequests::hold();
     let mut services = chosen(session, patterns, arguments)?;
+    let signal = match tables(&mut services, &requests, arguments) {
+        ControlFlow::Continue(outcome) => return outcome,
+        ControlFlow::Break(signal) => signal,
+    };
+    drop(services);
+    requests.obey(signal);
+    Ok(())
+}
+
+/// `Break`: the signal that asks us to end. Each table is printed by a thread, since whoever reads may stand still.
+fn tables(services: &mut Vec<Service>, requests: &EndingRequests, arguments: &Arguments) -> ControlFlow<i32, Outcome> {
     let mut left = arguments.count;
     while left != Some(0) {
         if let Some(signal) = requests.within(arguments.interval) {
-            drop(services);
-            requests.obey(signal);
-            return Ok(());
+            return ControlFlow::Break(signal);
         }
         let mut rows = Vec::new();
         services.retain_mut(|service| service.look().map(|new| rows.extend(new)).is_ok());
         rows.sort_by(|one, other| other.cost.wall.total_cmp(&one.cost.wall).then(one.method.cmp(&other.method)));
-        print(&rows, arguments)?;
-        left = left.map(|left| left - 1);
+        let arguments = arguments.clone();
+        let printing = std::thread::spawn(move || print(&rows, &arguments));
+        while !printing.is_finished() {
+            if let Some(signal) = requests.within(GLANCE) {
+                return ControlFlow::Break(signal);
+            }
+        }
+        match printing.join() {
+            Ok(Ok(())) => left = left.map(|left| left - 1),
+            Ok(outcome) => return ControlFlow::Continue(outcome),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
-    Ok(())
+    ControlFlow::Continue(Ok(()))
 }
 
 /// Services of these names, or all, which count from now on.

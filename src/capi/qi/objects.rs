@@ -129,7 +129,7 @@ pub fn with_builder<T>(handle: nnqi_builder, change: impl FnOnce(&mut ObjectBuil
 
 /// Adds a method: its name, the signature of its parameters (a tuple, or m for any), that of its result (v for none), and
 /// its code with what that gets as user. Returns its id, from 100 on, or -1 with EBADF, EFAULT (a pointer is NULL, code
-/// too) or EINVAL (signature, no UTF-8). What cannot be published (names with a colon, ...) is said by nnqi_build. (8)
+/// too) or EINVAL (signature, no UTF-8). What cannot be published (a name with "::" or a line break, ...) is said by nnqi_build. (8)
 /// Example: nnqi_method(builder, "add", "(ii)", "i", code, NULL);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_method(

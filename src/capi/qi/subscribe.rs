@@ -70,8 +70,11 @@ enum EventListening {
 
 static SUBSCRIPTIONS: LazyLock<Handles<EventListening>> = LazyLock::new(|| Handles::new(Kind::Subscription));
 
-fn options(queue: usize) -> SubscribeOptions {
-    SubscribeOptions { queue: queue.max(1), ..SubscribeOptions::default() }
+fn options(queue: usize) -> Result<SubscribeOptions> {
+    match queue {
+        0 => Err(Failure::invalid("a queue without room for an event")),
+        queue => Ok(SubscribeOptions { queue, ..SubscribeOptions::default() }),
+    }
 }
 
 /// # Safety
@@ -122,11 +125,8 @@ unsafe fn given_options(given: *const nnqi_subscribe_options) -> Result<Subscrib
 pub unsafe extern "C" fn nnqi_subscribe(proxy: nnqi_proxy, signal: *const c_char, queue: usize) -> nnqi_subscription {
     boundary(|| {
         let proxy = client::proxy(proxy)?;
-        if queue == 0 {
-            return Err(Failure::invalid("a queue without room for an event"));
-        }
         // SAFETY: a non-null `signal` ends with a zero.
-        let subscription = proxy.subscribe_with(unsafe { view::utf8(signal) }?, options(queue))?;
+        let subscription = proxy.subscribe_with(unsafe { view::utf8(signal) }?, options(queue)?)?;
         Ok(SUBSCRIPTIONS.add(EventListening::Queue(Arc::new(subscription))))
     })
 }
@@ -161,7 +161,7 @@ pub unsafe extern "C" fn nnqi_watch(
     boundary(|| {
         let proxy = client::proxy(proxy)?;
         // SAFETY: a non-null `signal` ends with a zero.
-        watch(&proxy, unsafe { view::utf8(signal) }?, options(queue), callback, user)
+        watch(&proxy, unsafe { view::utf8(signal) }?, options(queue)?, callback, user)
     })
 }
 

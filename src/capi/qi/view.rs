@@ -326,6 +326,9 @@ pub unsafe fn copy_text(text: &[u8], buffer: *mut c_char, size: usize) -> Result
 /// # Safety
 /// A non-null `buffer` has room for `size` bytes.
 pub unsafe fn copy_bytes(bytes: &[u8], buffer: *mut c_void, size: usize) -> Result<i64> {
+    if buffer.is_null() && size > 0 {
+        return Err(Error::FAULT.into());
+    }
     if bytes.len() <= size {
         // SAFETY: they fit; the caller's promise.
         unsafe { pointers::store(buffer, bytes) }?;

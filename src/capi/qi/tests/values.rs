@@ -119,6 +119,9 @@ fn bytes_are_copied_whole_or_not_at_all() {
     // SAFETY: as many bytes as are said.
     assert_eq!(unsafe { view::copy_bytes(b"abcd", buffer.as_mut_ptr().cast(), 3) }.unwrap(), 4);
     assert_eq!(buffer, [7; 4]);
+    // SAFETY: NULL is refused, also where nothing would be copied.
+    let refused = unsafe { view::copy_bytes(b"abcd", std::ptr::null_mut(), 3) };
+    assert_eq!(errno(refused.unwrap_err()), libc::EFAULT);
 }
 
 #[test]
