@@ -75,6 +75,7 @@ mod qi {
         pub mod mailbox;
     }
     pub mod workers {
+        pub mod backlog;
         pub mod run_queue;
         pub mod turns;
     }

@@ -3,13 +3,17 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-/// Processor time.
+/// Processor time, and how often it was given up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// In the program itself.
     pub user: Duration,
     /// In the kernel, for it.
     pub system: Duration,
+    /// How often it had to wait for something.
+    pub waits: u64,
+    /// How often others were given its processor.
+    pub preemptions: u64,
 }
 
 impl Usage {
@@ -21,14 +25,23 @@ impl Usage {
             libc::getrusage(libc::RUSAGE_THREAD, usage.as_mut_ptr());
             usage.assume_init()
         };
-        Usage { user: duration(usage.ru_utime), system: duration(usage.ru_stime) }
+        Usage {
+            user: duration(usage.ru_utime),
+            system: duration(usage.ru_stime),
+            waits: usage.ru_nvcsw.unsigned_abs(),
+            preemptions: usage.ru_nivcsw.unsigned_abs(),
+        }
     }
 
     /// Since an earlier look by the same thread.
     #[must_use]
     pub fn since(self, before: Usage) -> Usage {
-        let (user, system) = (self.user.saturating_sub(before.user), self.system.saturating_sub(before.system));
-        Usage { user, system }
+        Usage {
+            user: self.user.saturating_sub(before.user),
+            system: self.system.saturating_sub(before.system),
+            waits: self.waits.saturating_sub(before.waits),
+            preemptions: self.preemptions.saturating_sub(before.preemptions),
+        }
     }
 }
 

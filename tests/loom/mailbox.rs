@@ -2,7 +2,9 @@
 //! the workers end.
 //!
 //! Mailbox and queue are the real ones; what a worker does with them (`Object::run_one`, `Workers`) is written down here
-//! again. Work that nobody comes for would leave a thread asleep for ever.
+//! again. Work that nobody comes for would leave a thread asleep for ever. So the models are of growth (a task that waits for another one has a
+//! thread started for that), of looking out (who polls is told, or goes to sleep and is woken) and of handing over (before each task another
+//! takes the poll).
 
 use std::sync::Arc;
 
@@ -33,6 +35,10 @@ struct House {
     /// Whom task [`WAITS`] waits for: set by task [`OPENS`].
     open: Mutex<bool>,
     opened: Condvar,
+    /// Every thread is found to spend its time on waiting.
+    sleepers: bool,
+    /// Who polls does so for a moment only.
+    impatient: bool,
 }
 
 /// A task that waits for another one.
@@ -46,12 +52,16 @@ impl House {
     }
 
     fn growing(objects: usize, workers: Threads, tasks: usize) -> Arc<House> {
+        Arc::new(House::built(objects, workers, tasks))
+    }
+
+    fn built(objects: usize, workers: Threads, tasks: usize) -> House {
         let object = |_| Object {
             mailbox: Mailbox::new(Limits { tasks: 10, bytes: 100 }, 1),
             inside: AtomicUsize::new(0),
             done: Mutex::default(),
         };
-        Arc::new(House {
+        House {
             objects: (0..objects).map(object).collect(),
             queue: RunQueue::new(workers),
             threads: Mutex::default(),
@@ -60,7 +70,9 @@ impl House {
             left: AtomicUsize::new(tasks),
             open: Mutex::new(false),
             opened: Condvar::new(),
-        })
+            sleepers: false,
+            impatient: false,
+        }
     }
 
     /// `Crew::provide`.
@@ -75,6 +87,7 @@ impl House {
                         // As if every task were slow.
                         house.provide(house.queue.busy());
                         house.run_one(object);
+                        place.judge(house.sleepers);
                     }
                 });
                 self.threads.lock().unwrap().push(thread);
@@ -109,7 +122,7 @@ impl House {
 
     fn poll(&self) -> bool {
         let mut told = self.told.lock().unwrap();
-        while !*told {
+        while !*told && !self.impatient {
             told = self.tell.wait(told).unwrap();
         }
         std::mem::take(&mut *told)
@@ -208,6 +221,34 @@ fn a_task_that_waits_for_another_has_a_thread_started_for_it() {
         house.push(1, 1, OPENS);
         house.join();
         assert_eq!((house.done(0), house.done(1)), (vec![WAITS], vec![OPENS]));
+    });
+}
+
+#[test]
+fn a_thread_that_waits_much_has_another_beside_it() {
+    explore(2, || {
+        let house = House::built(2, Threads { at_once: 1, limit: 64 }, 3);
+        let house = Arc::new(House { sleepers: true, ..house });
+        house.push(0, 1, 1);
+        house.push(0, 1, WAITS);
+        house.push(1, 1, OPENS);
+        house.join();
+        assert_eq!((house.done(0), house.done(1)), (vec![1, WAITS], vec![OPENS]));
+    });
+}
+
+#[test]
+fn who_has_polled_for_long_sleeps_and_is_woken_all_the_same() {
+    explore(3, || {
+        let house = House::built(2, Threads { at_once: 2, limit: 2 }, 3);
+        let house = Arc::new(House { impatient: true, ..house });
+        let other = Arc::clone(&house);
+        let pusher = thread::spawn(move || other.push(1, 2, 2));
+        house.push(0, 1, 1);
+        house.push(0, 1, 3);
+        pusher.join().unwrap();
+        house.join();
+        assert_eq!((house.done(0), house.done(1)), (vec![1, 3], vec![2]));
     });
 }
 

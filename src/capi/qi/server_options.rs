@@ -52,7 +52,8 @@ pub struct nnqi_server_options {
     /// What user must show; NULL: nothing is asked for.
     pub token: *const c_char,
     /// Threads that objects work on at once; 0: one for each processor, at least 2. One that has been inside a method for 10 ms, because it
-    /// waits or computes, does not count any more: while calls wait, others take its place, up to max_workers.
+    /// waits or computes, does not count any more, nor one that has spent most of its time in shorter methods on waiting: while calls wait,
+    /// others take its place, up to max_workers.
     pub workers: c_int,
     /// Decides who is let in; NULL: user and token do. With a user it is EINVAL.
     pub authenticate: nnqi_authenticator,

@@ -8,7 +8,8 @@
 //!    └──────────────────┘      ▲──────────────────────────────┘
 //! ```
 //!
-//! The threads are those of [`Workers`]: as many as processors, and others for those that are held up.
+//! The threads are those of [`Workers`]: as many as processors, and others for those that are held up. Strands that have taken long lately let
+//! others go first.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::thread::available_parallelism;
 
 use crate::core::{Error, Result};
 use crate::qi::workers::latency::LatencyEstimate;
-use crate::qi::workers::run_queue::Threads;
+use crate::qi::workers::run_queue::{RunQueue, Threads};
 use crate::qi::workers::{Crew, Workers};
 use crate::sys::per_process::PerProcess;
 use crate::sys::sync::Mutex;
@@ -75,7 +76,8 @@ impl Strand {
                     crew.submit(0, strand);
                 }
             };
-            Ok::<_, Error>(Workers::new(threads, Some(shared_reactor()?), Strand::run, leave))
+            let queue = RunQueue::with_long(threads, |strand: &Arc<Strand>| strand.latency.is_long());
+            Ok::<_, Error>(Workers::with_queue(queue, Some(shared_reactor()?), Strand::run, leave))
         };
         let pool = pool.get_or_try_make(make, drop)?;
         let (state, step, crew) = (Mutex::new(StrandState::Idle), Mutex::new(step), Arc::clone(pool.crew()));

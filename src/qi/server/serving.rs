@@ -28,7 +28,8 @@ use crate::qi::workers::run_queue::Threads;
 #[derive(Clone)]
 pub struct Options {
     /// Threads that objects work on at once, started when they are wanted. Default: one for each processor, at least 2. One that has been
-    /// inside a method for 10 ms, because it waits or computes, does not count any more: while calls wait, others take its place.
+    /// inside a method for 10 ms, because it waits or computes, does not count any more, nor one that has spent most of its time in shorter methods on
+    /// waiting: while calls wait, others take its place.
     pub workers: usize,
     /// Threads in all, those inside long methods included; at least [`Options::workers`]. Default 256. Beyond [`Options::workers`] each connection
     /// may have as many inside methods as are left for the others, one by itself nearly half of them (15/32); its next call ends with an Error. When all

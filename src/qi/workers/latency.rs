@@ -1,4 +1,4 @@
-//! Whether a piece of code has been quick lately: so quick that nobody needs to poll while it runs.
+//! Whether a piece of code has been quick lately: so quick that nobody needs to poll while it runs; or so long that others had better go first.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -7,12 +7,19 @@ use std::time::{Duration, Instant};
 /// Handing over to another thread costs about as much.
 const QUICK: Duration = Duration::from_micros(50);
 
+/// What takes longer keeps others from the thread that it has.
+const LONG: Duration = Duration::from_millis(1);
+
 /// What has been slow must be quick so many times before it counts as quick again.
 const PROBATION: u8 = 8;
 
-/// Quick until it proves slow.
+/// Quick until it proves slow, or even long.
 #[derive(Debug, Default)]
-pub struct LatencyEstimate(AtomicU8);
+pub struct LatencyEstimate {
+    /// Times that it must be quick before it counts as that again.
+    slow: AtomicU8,
+    long: AtomicU8,
+}
 
 thread_local! {
     /// What the thread has spent on answers.
@@ -28,7 +35,11 @@ pub fn apart(send: impl FnOnce()) {
 
 impl LatencyEstimate {
     pub fn is_quick(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == 0
+        self.slow.load(Ordering::Relaxed) == 0
+    }
+
+    pub fn is_long(&self) -> bool {
+        self.long.load(Ordering::Relaxed) != 0
     }
 
     pub fn measure(&self, run: impl FnOnce()) {
@@ -39,10 +50,12 @@ impl LatencyEstimate {
 
     /// It took so long. If two tell at once, one may be forgotten.
     fn learn(&self, time: Duration) {
-        let left = self.0.load(Ordering::Relaxed);
-        let now = if time > QUICK { PROBATION } else { left.saturating_sub(1) };
-        if now != left {
-            self.0.store(now, Ordering::Relaxed);
+        for (count, most) in [(&self.slow, QUICK), (&self.long, LONG)] {
+            let left = count.load(Ordering::Relaxed);
+            let now = if time > most { PROBATION } else { left.saturating_sub(1) };
+            if now != left {
+                count.store(now, Ordering::Relaxed);
+            }
         }
     }
 }
@@ -61,7 +74,12 @@ mod tests {
                 assert!(!latency.is_quick());
                 latency.learn(QUICK);
             }
-            assert!(latency.is_quick());
+            assert!(latency.is_quick() && !latency.is_long());
         }
+        latency.learn(LONG * 2);
+        latency.learn(LONG);
+        assert!(latency.is_long() && !latency.is_quick());
+        (0..PROBATION).for_each(|_| latency.learn(LONG));
+        assert!(!latency.is_long() && !latency.is_quick());
     }
 }

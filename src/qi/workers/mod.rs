@@ -1,7 +1,10 @@
 //! Threads on which code of the program runs, methods of objects and callbacks: few, started when they are wanted, more while some
 //! are held up, joined at the end.
 
+mod asleep;
+pub mod backlog;
 pub mod latency;
+pub mod own_turn;
 pub mod run_queue;
 pub mod turns;
 
@@ -18,6 +21,7 @@ use crate::sys::thread::is_current;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
+use self::asleep::Sleeper;
 use self::run_queue::{Place, RunQueue, Threads, Wanted};
 
 /// While jobs wait, it is looked this often whether their threads are held up. It is long compared with starting a thread.
@@ -65,7 +69,17 @@ impl<J: Send + 'static> Workers<J> {
         run: impl Fn(J, &Arc<Crew<J>>) -> Option<(u64, J)> + Send + Sync + 'static,
         leave: impl Fn(J, Left, &Arc<Crew<J>>) + Send + Sync + 'static,
     ) -> Workers<J> {
-        let (queue, threads, poller) = (RunQueue::new(limits), Mutex::default(), Arc::default());
+        Workers::with_queue(RunQueue::new(limits), reactor, run, leave)
+    }
+
+    /// The same, with a queue that has no threads yet.
+    pub fn with_queue(
+        queue: RunQueue<J>,
+        reactor: Option<Arc<Reactor>>,
+        run: impl Fn(J, &Arc<Crew<J>>) -> Option<(u64, J)> + Send + Sync + 'static,
+        leave: impl Fn(J, Left, &Arc<Crew<J>>) + Send + Sync + 'static,
+    ) -> Workers<J> {
+        let (threads, poller) = (Mutex::default(), Arc::default());
         let (run, leave) = (Box::new(run), Box::new(leave));
         let crew = |me: &Weak<_>| Crew { queue, threads, me: Weak::clone(me), run, leave, reactor, poller };
         Workers(Arc::new_cyclic(crew))
@@ -136,6 +150,21 @@ impl<J: Send + 'static> Crew<J> {
         }
     }
 
+    /// Finds out whether the thread spends its time on waiting, where that matters.
+    fn work_watched(self: &Arc<Self>, job: J, place: &mut Place, sleeper: &mut Sleeper) {
+        if place.has_rested() || !place.is_watched() {
+            sleeper.forget();
+        }
+        if !place.is_watched() {
+            return self.work(job);
+        }
+        sleeper.look();
+        self.work(job);
+        if let Some(sleeps) = sleeper.look_again(TICK) {
+            place.judge(sleeps);
+        }
+    }
+
     fn leave(self: &Arc<Self>, job: J, why: Left) {
         (self.leave)(job, why, self);
     }
@@ -182,9 +211,9 @@ impl<J: Send + 'static> Crew<J> {
     fn start_thread(self: &Arc<Self>) {
         let crew = Arc::clone(self);
         let work = move || {
-            let mut place = Place::default();
+            let (mut place, mut sleeper) = (Place::default(), Sleeper::default());
             while let Some(job) = crew.queue.next(&mut place, || crew.look_out()) {
-                crew.work(job);
+                crew.work_watched(job, &mut place, &mut sleeper);
             }
         };
         match spawn_without_signals("qi worker", work) {

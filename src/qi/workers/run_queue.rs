@@ -20,14 +20,18 @@
 //!   a job has begun ──tick──▶ has seen one ──tick──▶ held up ──▶ its thread comes for the next job
 //! ```
 //!
-//! If no thread has come back between two ticks, twice as many are started as at the first: a hundred jobs that sleep are begun within 50 ms,
-//! and what is behind them is not held up for half a second. Jobs of different owners take turns ([`Turns`]), so somebody
-//! else's is not behind all of them.
+//! A thread whose jobs are short, but spent on waiting ([`Place::judge`]), is held up as soon as it begins the next one: else two threads of
+//! which each blocks for 5 ms, again and again, would be all there are. Such **sleepers** have replacements only up to a share of the limit,
+//! because methods that block longer than that are the first to need them.
+//!
+//! If no thread has come back between two ticks, or most of those inside jobs are held up, twice as many are started as at the first: a hundred jobs that sleep are begun within 50 ms,
+//! and what is behind them is not held up for half a second. Jobs of different owners take turns, and quick ones do not wait for
+//! long ones ([`Backlog`]), so somebody else's is not behind all of them.
 //!
 //! If all there can be are inside jobs, and none has come for another for [`PATIENCE`] ticks, those that wait are given back. A thread
 //! that finds nothing to do ends if enough are there without it.
 
-use super::turns::{GONE, Origin, Turns};
+use super::backlog::Backlog;
 use crate::sys::sync::{Condvar, Mutex};
 
 /// Whom the caller must tell, or start.
@@ -51,15 +55,60 @@ pub struct Threads {
     pub limit: usize,
 }
 
+impl Threads {
+    /// Up to how many in all sleepers are replaced.
+    fn for_sleepers(self) -> usize {
+        (self.limit / 32 * FOR_SLEEPERS).max(self.at_once)
+    }
+}
+
 /// Ticks without a thread that comes for a job, after which those that wait are given back.
 pub const PATIENCE: u64 = 200;
 
 /// Threads that a tick starts, at most.
 const MOST_AT_ONCE: usize = 32;
 
-/// What a thread of the queue remembers between jobs: the tick at which it began its last one.
+/// Of the limit, in thirty-seconds, up to which sleepers are replaced. As many threads as a connection may have inside methods if it is
+/// alone ([`share`](crate::qi::share)): so no call is refused that would have waited before.
+const FOR_SLEEPERS: usize = 15;
+
+/// What a thread of the queue remembers between jobs.
 #[derive(Debug, Default)]
-pub struct Place(Option<u64>);
+pub struct Place {
+    job: Option<Begun>,
+    /// It has been found to spend its time on waiting.
+    sleeper: bool,
+    /// It has had nothing to do since then.
+    rested: bool,
+}
+
+/// The job that a thread is inside.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    /// At which tick.
+    tick: u64,
+    /// It counts as one that is held up.
+    sleeper: bool,
+    /// Others waited when it began.
+    crowded: bool,
+}
+
+impl Place {
+    /// Whether it is to be found out how the thread spends its time: jobs wait, or it counts as held up.
+    pub fn is_watched(&self) -> bool {
+        self.job.is_some_and(|job| job.crowded || job.sleeper)
+    }
+
+    /// The thread has had nothing to do, so how it spends its time is to be found out anew.
+    pub fn has_rested(&mut self) -> bool {
+        std::mem::take(&mut self.rested)
+    }
+
+    /// Says whether the thread spends its time on waiting.
+    pub fn judge(&mut self, sleeper: bool) {
+        self.sleeper = sleeper;
+    }
+}
 
 /// What has to be done because time has passed.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,21 +133,23 @@ enum Post {
 }
 
 struct RunQueueState<J> {
-    jobs: Turns<J>,
+    jobs: Backlog<J>,
     /// Workers that wait for a job, the polling worker among them.
     idle: usize,
     post: Post,
     threads: usize,
-    /// Of these, who have a job; of those, who have seen a tick in it; and of those again, who have seen more and are held up.
+    /// Of these, who have a job and are no sleepers; of those, who have seen a tick in it; and of those again, who have seen more and are held up.
     working: usize,
     seen: usize,
     held: usize,
+    /// Sleepers that have a job.
+    asleep: usize,
     tick: u64,
     /// Somebody calls [`RunQueue::tick`].
     ticking: bool,
     /// The tick at which a thread last came for a job.
     moved: u64,
-    /// Whether one has come back from a job since the last tick, and how many were started when none had.
+    /// Whether one has come back from a job since the last tick, and how many were started at it.
     returned: bool,
     burst: usize,
     stopping: bool,
@@ -111,13 +162,15 @@ pub struct RunQueue<J> {
     threads: Threads,
 }
 
-fn of(owner: u64) -> Origin {
-    Origin::Connection { id: owner, bytes: 0 }
-}
-
 impl<J> RunQueueState<J> {
     fn has_room(&self, threads: Threads) -> bool {
-        self.threads - self.held < threads.at_once && self.threads < threads.limit.max(threads.at_once)
+        let replacing = self.threads - self.held < threads.at_once && self.threads < threads.limit.max(threads.at_once);
+        replacing || (self.at_work() < threads.at_once && self.threads < threads.for_sleepers())
+    }
+
+    /// Those that are not held up, and no sleepers.
+    fn at_work(&self) -> usize {
+        self.threads - self.held - self.asleep
     }
 
     fn start_clock(&mut self) -> Wanted {
@@ -129,16 +182,21 @@ impl<J> RunQueueState<J> {
     }
 
     fn begin(&mut self, place: &mut Place) {
-        self.working += 1;
+        let job = Begun { tick: self.tick, sleeper: place.sleeper, crowded: self.ticking };
+        *(if job.sleeper { &mut self.asleep } else { &mut self.working }) += 1;
         self.moved = self.tick;
-        place.0 = Some(self.tick);
+        place.job = Some(job);
     }
 
     /// A thread is done with its job, if it had one.
     fn came_back(&mut self, place: &mut Place) {
-        let Some(begun) = place.0.take() else { return };
+        let Some(job) = place.job.take() else { return };
         self.returned = true;
-        let age = self.tick - begun;
+        if job.sleeper {
+            self.asleep -= 1;
+            return;
+        }
+        let age = self.tick - job.tick;
         self.working -= 1;
         self.seen -= usize::from(age >= 1);
         self.held -= usize::from(age >= 2);
@@ -147,14 +205,20 @@ impl<J> RunQueueState<J> {
 
 impl<J> RunQueue<J> {
     pub fn new(threads: Threads) -> RunQueue<J> {
+        RunQueue::with_long(threads, |_| false)
+    }
+
+    /// Jobs of which `is_long` says that they are likely to keep a thread for long, so that others go first.
+    pub fn with_long(threads: Threads, is_long: fn(&J) -> bool) -> RunQueue<J> {
         let state = RunQueueState {
-            jobs: Turns::default(),
+            jobs: Backlog::new(is_long),
             idle: 0,
             post: Post::Unused,
             threads: 0,
             working: 0,
             seen: 0,
             held: 0,
+            asleep: 0,
             tick: 0,
             ticking: false,
             moved: 0,
@@ -171,7 +235,7 @@ impl<J> RunQueue<J> {
         if state.stopping {
             return Err(job);
         }
-        state.jobs.push(of(owner), job);
+        state.jobs.push(owner, job);
         if state.jobs.len() > state.idle {
             return Ok(self.another(&mut state));
         }
@@ -191,17 +255,13 @@ impl<J> RunQueue<J> {
         if state.stopping {
             return Err(job);
         }
-        state.jobs.push(of(owner), job);
+        state.jobs.push(owner, job);
         Ok(())
     }
 
-    /// An owner has gone: says whose its jobs are now, if they are somebody's; else they are [`GONE`]'s.
+    /// See [`Backlog::owner_gone`].
     pub fn owner_gone(&self, owner: u64, whose: impl Fn(&J) -> Option<u64>) {
-        let mut state = self.state.lock();
-        for (_, job) in state.jobs.take_all_of(owner) {
-            let heir = whose(&job).unwrap_or(GONE);
-            state.jobs.push(of(heir), job);
-        }
+        self.state.lock().jobs.owner_gone(owner, whose);
     }
 
     /// The next job; waits for it. `None`: the queue has stopped, and so must the thread. `poll` waits as the polling worker
@@ -218,7 +278,8 @@ impl<J> RunQueue<J> {
                 state.begin(place);
                 return Some(job);
             }
-            if state.threads - state.held > self.threads.at_once {
+            (place.sleeper, place.rested) = (false, true);
+            if state.at_work() > self.threads.at_once {
                 state.threads -= 1;
                 return None;
             }
@@ -248,17 +309,19 @@ impl<J> RunQueue<J> {
             state.ticking = false;
             return ticked;
         }
-        let mut coming = state.threads - state.working;
+        let inside = state.working + state.asleep;
+        let mut coming = state.threads - inside;
         if coming == 0 && state.tick - state.moved >= PATIENCE {
             state.ticking = false;
             ticked.stuck = state.jobs.take();
             return ticked;
         }
         let none_came = !std::mem::replace(&mut state.returned, false);
-        let burst = if none_came && coming == 0 { (2 * state.burst).min(MOST_AT_ONCE) } else { 0 };
-        let limit = self.threads.limit;
+        let most_wait = 2 * (state.held + state.asleep) >= inside;
+        let burst = if coming == 0 && (none_came || most_wait) { (2 * state.burst).min(MOST_AT_ONCE) } else { 0 };
+        let most = if none_came { self.threads.limit } else { self.threads.for_sleepers() };
         while coming < state.jobs.len()
-            && (state.has_room(self.threads) || (ticked.start < burst && state.threads < limit))
+            && (state.has_room(self.threads) || (ticked.start < burst && state.threads < most))
         {
             state.threads += 1;
             coming += 1;

@@ -245,7 +245,7 @@ fn statistics_tell_what_methods_cost() {
     builder.method("work", "()", "v", |_| {
         let before = Usage::of_thread();
         loop {
-            let Usage { user, system } = Usage::of_thread().since(before);
+            let Usage { user, system, .. } = Usage::of_thread().since(before);
             if user + system >= Duration::from_millis(30) {
                 return Ok(Answer::void());
             }

@@ -279,6 +279,64 @@ fn while_none_comes_back_twice_as_many_are_started_each_time() {
     }
 }
 
+/// Each of two hundred callbacks that blocked for 5 ms was done before the second tick, so ten threads were all there were for
+/// them, and what came behind them waited for seconds.
+#[test]
+fn who_waits_in_short_jobs_is_replaced_too() {
+    let queue = RunQueue::new(Threads { at_once: 2, limit: 256 });
+    for job in 0..1000 {
+        assert!(queue.push(1, job).is_ok());
+    }
+    let (mut workers, mut threads): (Vec<Place>, _) = (Vec::new(), Vec::new());
+    while queue.threads() < 120 {
+        workers.resize_with(queue.threads(), Place::default);
+        for worker in &mut workers {
+            let before = worker.is_watched();
+            worker.judge(true);
+            assert!(queue.next(worker, nobody).is_some());
+            assert!(worker.is_watched() && (before || worker.has_rested() == before));
+        }
+        queue.tick();
+        threads.push(queue.threads());
+        assert!(threads.len() < 20, "{threads:?}");
+    }
+    assert_eq!(threads[..3], [4, 8, 16]);
+    // No more than a connection may have inside methods: the others are for those that block for longer.
+    for worker in &mut workers {
+        worker.judge(true);
+        assert!(queue.next(worker, nobody).is_some());
+    }
+    assert_eq!((queue.tick().start, queue.threads()), (0, 120));
+    // Who computes needs no replacement, and who has no job ends.
+    for worker in &mut workers {
+        worker.judge(false);
+        assert!(queue.next(worker, nobody).is_some());
+    }
+    assert_eq!(queue.tick().start, 0);
+    drop(queue.stop());
+}
+
+#[test]
+fn who_has_rested_is_no_sleeper_any_more() {
+    let queue = RunQueue::new(Threads { at_once: 1, limit: 256 });
+    assert_eq!(queue.push(1, 1), Ok(Wanted::Thread));
+    let (_, mut first) = begin(&queue);
+    assert!(!first.is_watched(), "nothing waited");
+    first.judge(true);
+    assert_eq!(queue.push(1, 2), Ok(Wanted::Clock));
+    assert_eq!(queue.next(&mut first, nobody), Some(2));
+    assert_eq!(queue.push(1, 3), Ok(Wanted::Thread), "it may be replaced at once");
+    let (_, mut second) = begin(&queue);
+    let look_out = || {
+        assert_eq!(queue.push(1, 4), Ok(Wanted::PollingWorker));
+        true
+    };
+    assert_eq!(queue.next(&mut second, look_out), Some(4));
+    assert!(second.has_rested() && !second.has_rested());
+    assert_eq!(queue.push(1, 5), Ok(Wanted::Nobody), "the clock runs, and one is at work");
+    assert_eq!((queue.next(&mut first, nobody), queue.threads()), (Some(5), 2));
+}
+
 #[test]
 fn at_the_limit_what_waits_comes_back_unless_somebody_does() {
     let queue = RunQueue::new(Threads { at_once: 1, limit: 2 });
