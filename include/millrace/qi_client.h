@@ -468,7 +468,8 @@ NN_EXPORT nnqi_value nnqi_meta(nnqi_proxy proxy);
  * name and arguments, or by its full name, as add::(ii). Returns the result (a value of kind v if there is none), or 0 with EBADF,
  * EFAULT, EINVAL (no such method, not for these arguments), EPROTO (the method failed: nnqi_error() is its text), ETIMEDOUT (the
  * peer has been asked to cancel, but it may still be carried out), ENOTCONN, EINTR (cancelled) or EDEADLK (on the library's own I/O
- * thread). Free it. Any thread, code of methods and callbacks of nnqi_watch too. (14)
+ * thread; in a method of the very object that is called, if that does one thing at a time). Free it. Any thread, code of methods and
+ * callbacks of nnqi_watch too. (14)
  * Example: nnqi_value sum = nnqi_call(robot, "add", nnqi_pack("(ii)", 1, 2), 1000);
  */
 NN_EXPORT nnqi_value nnqi_call(nnqi_proxy proxy, const char *method, nnqi_value arguments, int milliseconds);
@@ -499,7 +500,7 @@ NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value ar
 
 /**
  * The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
- * take). Returns 0 with EAGAIN (not yet; the call goes on), or with what nnqi_call returns: then the call has ended. Only one
+ * take). Returns 0 with EAGAIN (not yet) or EDEADLK (as of nnqi_call), and the call goes on, or with what nnqi_call returns else: then the call has ended. Only one
  * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
  * It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
  * freed. Any thread. (14)

@@ -18,6 +18,11 @@ pub const ENABLE_TRACE: u32 = 85;
 /// The signal of traces.
 pub const TRACE: u32 = 86;
 
+/// Whether an object does this in its turn, one after the other; all else is answered at once.
+pub fn takes_turn(action: u32) -> bool {
+    action >= 100 || matches!(action, PROPERTY | SET_PROPERTY)
+}
+
 /// The one action of object 0 of service 0.
 pub const AUTHENTICATE: u32 = 8;
 /// Rounds of one authentication, on either side. libqi goes on for ever.

@@ -53,7 +53,8 @@ impl Proxy {
         let endpoint = remote.endpoint().ok_or(Error::NOT_CONNECTED)?;
         let (connection, (service, object)) = (Connection::beside(&endpoint)?, remote.ids());
         let (meta, held) = (Arc::clone(remote.meta()), remote.object().cloned());
-        let place = Place { connection, service, object, meta, held };
+        let uid = held.as_ref().and_then(|object| object.uid);
+        let place = Place { connection, service, object, meta, uid, held };
         let timeout = place.connection.call_timeout();
         Ok(Proxy::at(place, format!("{service}.{object}"), timeout, None))
     }

@@ -92,6 +92,8 @@ pub enum CallError {
     },
     /// The peer answers what no peer of this protocol answers.
     Protocol(String),
+    /// A method waits for its own object, which does one thing at a time: it would wait for itself.
+    OwnTurn,
     /// What the system says; `EDEADLK`: waiting is impossible on the thread that reads the connection.
     System(Error),
 }
@@ -110,6 +112,7 @@ impl CallError {
             CallError::TimedOut => Error::TIMED_OUT,
             CallError::Disconnected(_) => Error::NOT_CONNECTED,
             CallError::NoService { .. } | CallError::Unreachable { .. } => Error::HOST_UNREACHABLE,
+            CallError::OwnTurn => Error::DEADLOCK,
             CallError::System(error) => *error,
             CallError::Payload { error, .. } if matches!(**error, PayloadError::Convert(_)) => Error::INVALID,
             CallError::Result(_) => Error::INVALID,
@@ -182,6 +185,9 @@ impl fmt::Display for CallError {
                 )
             }
             CallError::Protocol(text) => write!(out, "the peer breaks the protocol: {text}"),
+            CallError::OwnTurn => out.write_str(
+                "a method waits for its own object, which does one thing at a time (let it do several at once, or do not wait)",
+            ),
             CallError::System(error) => error.fmt(out),
         }
     }

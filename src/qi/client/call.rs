@@ -13,6 +13,8 @@ use crate::qi::endpoint::WhenFull;
 use crate::qi::message::Header;
 use crate::qi::payload::PayloadError;
 use crate::qi::signature::Signature;
+use crate::qi::value::Uid;
+use crate::qi::workers::own_turn::is_in_turn_of;
 use crate::reactor::{deadline_in, time_left};
 
 /// How a call is made.
@@ -73,24 +75,16 @@ impl Expected {
 /// later, [`CallError::Canceled`]. Dropping it leaves the call running; its answer is swallowed when it comes.
 #[must_use]
 pub struct PendingCall {
-    connection: Arc<Connection>,
-    call: Header,
-    slot: Arc<Slot<Outcome>>,
-    expected: Expected,
-    deadline: Option<Instant>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) call: Header,
+    pub(super) slot: Arc<Slot<Outcome>>,
+    pub(super) expected: Expected,
+    pub(super) deadline: Option<Instant>,
+    /// Whose turn it is done in, as far as that is known.
+    pub(super) turn: Option<Uid>,
 }
 
 impl PendingCall {
-    pub(super) fn new(
-        connection: Arc<Connection>,
-        call: Header,
-        slot: Arc<Slot<Outcome>>,
-        expected: Expected,
-        deadline: Option<Instant>,
-    ) -> PendingCall {
-        PendingCall { connection, call, slot, expected, deadline }
-    }
-
     /// The call's message id on its connection.
     pub fn id(&self) -> u32 {
         self.call.id
@@ -103,14 +97,23 @@ impl PendingCall {
 
     /// Waits for the answer, until the deadline of the call; then the peer is asked to cancel and the call is given up.
     /// Fails with [`CallError::Remote`], [`CallError::Canceled`], [`CallError::Disconnected`],
-    /// [`CallError::TimedOut`], or [`CallError::Payload`] if the result is not what was declared.
+    /// [`CallError::TimedOut`], or [`CallError::Payload`] if the result is not what was declared; with [`CallError::OwnTurn`] in a
+    /// method of the object that is asked, if that does one thing at a time: it would never begin.
     pub fn wait(self) -> Result<Received> {
+        if self.is_for_own_turn() {
+            self.cancel();
+            return Err(CallError::OwnTurn);
+        }
         // Only the deadline ends the wait, and that is an outcome.
         self.wait_until(None).unwrap_or(Err(CallError::TimedOut))
     }
 
-    /// Waits for at most `timeout`. `None`: not yet, and the call goes on. Otherwise as [`PendingCall::wait`].
+    /// Waits for at most `timeout`. `None`: not yet, and the call goes on, also after [`CallError::OwnTurn`]. Otherwise as
+    /// [`PendingCall::wait`].
     pub fn wait_for(&self, timeout: Duration) -> Option<Result<Received>> {
+        if !timeout.is_zero() && self.is_for_own_turn() {
+            return Some(Err(CallError::OwnTurn));
+        }
         self.wait_until(deadline_in(Some(timeout)))
     }
 
@@ -134,6 +137,11 @@ impl PendingCall {
             }
         }
         self.slot.fill(Some(self.connection.reactor()), Err(CallError::Canceled));
+    }
+
+    /// Who waits for it here waits for ever: the object does it when it is done with what the thread is doing.
+    fn is_for_own_turn(&self) -> bool {
+        self.turn.is_some_and(|uid| is_in_turn_of(&uid)) && !self.slot.is_full()
     }
 
     /// `None`: not by then.

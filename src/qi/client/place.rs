@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::qi::actions::{MAIN_OBJECT, META_OBJECT};
+use crate::qi::actions::{MAIN_OBJECT, META_OBJECT, takes_turn};
 use crate::qi::calls::requester::{Target, Waiter};
 use crate::qi::calls::waiting::Slot;
 use crate::qi::calls::{CallError, Connection, RemoteObject, Result};
 use crate::qi::message::Flags;
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::signature::Signature;
-use crate::qi::value::Writer;
+use crate::qi::value::{Uid, Writer};
 use crate::reactor::deadline_in;
 
 use super::call::{Expected, PendingCall};
@@ -28,6 +28,8 @@ pub(in crate::qi) struct Place {
     pub service: u32,
     pub object: u32,
     pub meta: Arc<MetaObject>,
+    /// The object's, if it is known.
+    pub uid: Option<Uid>,
     /// What keeps the object there, if it was handed to us.
     pub held: Option<Arc<RemoteObject>>,
 }
@@ -53,7 +55,8 @@ impl Place {
     ) -> Result<PendingCall> {
         let slot = Arc::new(Slot::default());
         let call = self.connection.start(target, Waiter::Slot(Arc::clone(&slot)), deadline, encode)?;
-        Ok(PendingCall::new(Arc::clone(&self.connection), call, slot, expected, deadline))
+        let turn = self.uid.filter(|_| takes_turn(call.action));
+        Ok(PendingCall { connection: Arc::clone(&self.connection), call, slot, expected, deadline, turn })
     }
 }
 
@@ -69,7 +72,8 @@ pub(super) fn meta_object(
     if let Some(meta) = connection.metas().lock().get(&key) {
         return Ok(Arc::clone(meta));
     }
-    let place = Place { connection: Arc::clone(connection), service, object, meta: Arc::default(), held: None };
+    let place =
+        Place { connection: Arc::clone(connection), service, object, meta: Arc::default(), uid: None, held: None };
     let expected = Expected { member: "metaObject".into(), declared: SIGNATURE.clone(), wanted: None };
     let encode = |_: &mut Writer<'_>| Ok((Bytes::from_static(&[0; 4]), Flags::NONE));
     let target = place.target(META_OBJECT, Some(SIGNATURE.clone()));
@@ -88,7 +92,11 @@ pub(super) fn meta_object(
 }
 
 /// Where the main object of a service is on this connection.
-pub(super) fn main_object(connection: &Arc<Connection>, service: u32, timeout: Option<Duration>) -> Result<Place> {
+pub(super) fn main_object(
+    connection: &Arc<Connection>,
+    (service, uid): (u32, Option<Uid>),
+    timeout: Option<Duration>,
+) -> Result<Place> {
     let meta = meta_object(connection, service, MAIN_OBJECT, timeout)?;
-    Ok(Place { connection: Arc::clone(connection), service, object: MAIN_OBJECT, meta, held: None })
+    Ok(Place { connection: Arc::clone(connection), service, object: MAIN_OBJECT, meta, uid, held: None })
 }

@@ -31,7 +31,8 @@ use super::watch::Watch;
 pub type Completion = Box<dyn FnOnce(Result<Received>) + Send>;
 
 /// An object of a peer's: its methods, properties and signals by name. Clones are the same proxy. All methods may be called
-/// from any thread; those that wait fail with `EDEADLK` on a thread that reads a connection.
+/// from any thread; those that wait fail with `EDEADLK` on a thread that reads a connection, and with [`CallError::OwnTurn`] in a method of the very
+/// object that does one thing at a time.
 #[derive(Clone)]
 pub struct Proxy(pub(super) Arc<ProxyState>);
 
@@ -40,7 +41,7 @@ impl Proxy {
     /// Fails like a call.
     pub fn new(connection: &Arc<Connection>, service: u32, object: u32, timeout: Option<Duration>) -> Result<Proxy> {
         let meta = meta_object(connection, service, object, timeout)?;
-        let place = Place { connection: Arc::clone(connection), service, object, meta, held: None };
+        let place = Place { connection: Arc::clone(connection), service, object, meta, uid: None, held: None };
         Ok(Proxy::at(place, format!("{service}.{object}"), timeout, None))
     }
 
@@ -51,6 +52,7 @@ impl Proxy {
             service: object.service,
             object: object.object,
             meta: Arc::clone(&object.meta),
+            uid: object.uid,
             held: Some(Arc::clone(object)),
         };
         Proxy::at(place, format!("{}.{}", object.service, object.object), connection.call_timeout(), None)

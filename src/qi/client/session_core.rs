@@ -351,7 +351,8 @@ impl Core {
             Some(connection) => connection,
             None => self.dial(link, info, deadline)?,
         };
-        main_object(&connection, info.service_id, shorter(self.options.directory_timeout(), deadline))
+        let service = (info.service_id, info.object_uid);
+        main_object(&connection, service, shorter(self.options.directory_timeout(), deadline))
     }
 
     /// A connection that leads to the service already.

@@ -22,6 +22,7 @@ use super::peer::{InsideMethod, give_back_memory};
 use super::reading::{members, reading_failed};
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency::LatencyEstimate;
+use crate::qi::workers::own_turn::in_turn_of;
 
 /// What a call ends with that no worker came for.
 const STUCK: &str = "The call was dropped: all threads of the server (max_workers) are inside methods, and none has come back for long. \
@@ -65,7 +66,10 @@ impl Object {
         }
         latency.measure(|| {
             // Whatever it was about has been told by the responder that was dropped on the way.
-            contained(|| self.work(task));
+            contained(|| match self.0.mailbox.is_serial() {
+                true => in_turn_of(&self.0.uid, || self.work(task)),
+                false => self.work(task),
+            });
         });
         self.0.mailbox.finish()
     }

@@ -68,6 +68,11 @@ impl<T> Mailbox<T> {
         Mailbox { state: Mutex::new(state), limits, at_once: at_once.max(1) }
     }
 
+    /// Whether the object does one thing at a time.
+    pub fn is_serial(&self) -> bool {
+        self.at_once == 1
+    }
+
     /// Adds a task. `Ok(true)`: the caller must have the object run, for nobody else will. The task comes back if there
     /// is no room.
     pub fn push(&self, origin: Origin, task: T) -> Result<bool, T> {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::qi::actions::{MAIN_OBJECT, META_OBJECT};
+use crate::qi::actions::{MAIN_OBJECT, META_OBJECT, takes_turn};
 use crate::qi::calls::coding::encode_arguments;
 use crate::qi::calls::requester::{Outcome, Requester, Target};
 use crate::qi::calls::{CALL_TIMEOUT, CallError, Received, RemoteObject};
@@ -18,6 +18,7 @@ use crate::qi::message::{Flags, Header};
 use crate::qi::meta::{MetaError, MetaMethod, MetaObject, SIGNATURE};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Uid, Value, Writer};
+use crate::qi::workers::own_turn::is_in_turn_of;
 use crate::reactor::deadline_in;
 use crate::sys::sync::Mutex;
 
@@ -148,9 +149,14 @@ impl Remote {
     }
 
     /// Calls a method and waits for the result for at most `timeout`; then the peer is asked to end the call, and it is given up.
-    /// On the thread that reads it fails at once instead; on a worker it keeps one of them from other objects.
+    /// On the thread that reads, and for an object in whose turn the thread is ([`CallError::OwnTurn`]), it fails at once instead; on a
+    /// worker it keeps one of them from other objects.
     pub fn call(&self, name: &str, arguments: Vec<Answer>, timeout: Duration) -> Result<Received, CallError> {
         may_wait().map_err(|error| error.to_string())?;
+        let takes_turn = || self.method(name, &arguments).is_ok_and(|method| takes_turn(method.action));
+        if self.0.uid.is_some_and(|uid| is_in_turn_of(&uid)) && takes_turn() {
+            return Err(CallError::OwnTurn);
+        }
         self.wait(timeout, |done| self.start_call(name, arguments, None, done))
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, OnceLock};
 use std::thread;
 
 use crate::qi::bus::{Provider, serve};
-use crate::qi::client::{Notice, Session, SessionOptions, SubscribeOptions, Watch};
+use crate::qi::calls::CallError;
+use crate::qi::client::{CallOptions, Notice, Proxy, Session, SessionOptions, SubscribeOptions, Watch};
 use crate::qi::server::{Object, ObjectBuilder, Options};
+use crate::qi::value::Value;
 use crate::sys::sync::Mutex;
 
 use super::{LIMIT, doubler};
@@ -202,6 +204,59 @@ fn an_object_is_told_of_its_first_and_last_subscriber() {
     assert!(builder.build().unwrap_err().contains("no such signal"));
 }
 
+/// An object with a method that calls another one of its own as a client, and waits; as one that a peer has passed, too.
+fn introspective(at_once: usize, me: &Arc<OnceLock<Proxy>>) -> Object {
+    let mut builder = ObjectBuilder::new();
+    builder.concurrency(at_once);
+    builder.function("plain", || 1);
+    let name = |outcome: &crate::qi::client::Result<_>| match outcome {
+        Ok(_) => "answered".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let proxy = Arc::clone(me);
+    builder.function("waits", move || name(&proxy.get().unwrap().call("plain", &[])));
+    let proxy = Arc::clone(me);
+    builder.function("looks", move || name(&proxy.get().unwrap().property("shown")));
+    let proxy = Arc::clone(me);
+    builder.function("begins", move || {
+        let pending = proxy.get().unwrap().start_call("plain", &[], &CallOptions::default()).unwrap();
+        name(&pending.wait_for(LIMIT).unwrap())
+    });
+    let proxy = Arc::clone(me);
+    builder.function("asks", move || name(&proxy.get().unwrap().call("isStatsEnabled", &[])));
+    builder.method("given", "(o)", "s", move |call| {
+        let remote = call.remote(&call.arguments[0]).ok_or("no object")?;
+        Ok(name(&remote.call("plain", vec![], LIMIT)).into())
+    });
+    builder.property("shown", "i", 7);
+    builder.build().unwrap()
+}
+
+/// They would have waited for themselves for 5 minutes, and nobody else would have been served by that object meanwhile.
+#[test]
+fn a_method_that_waits_for_its_own_object_is_told_so_at_once() {
+    let own = CallError::OwnTurn.to_string();
+    for (at_once, expected) in [(1, own.as_str()), (2, "answered")] {
+        let me = Arc::default();
+        let object = introspective(at_once, &me);
+        let server = serve("tcp://127.0.0.1:0").unwrap();
+        server.add_service("Me", &object).unwrap();
+        let session = connected(&server.addresses()[0]);
+        let proxy = session.service("Me").unwrap();
+        me.set(proxy.clone()).unwrap();
+        let call = |name: &str, arguments: &[Value]| proxy.call_with(name, arguments, &CallOptions::within(LIMIT));
+        for method in ["waits", "looks", "begins"] {
+            assert_eq!(*call(method, &[]).unwrap(), Value::from(expected), "{method}");
+        }
+        assert_eq!(*call("asks", &[]).unwrap(), Value::from("answered"), "it is answered at once");
+        let me = proxy.pass(&server, &object).unwrap();
+        assert_eq!(*call("given", &[me]).unwrap(), Value::from(expected));
+        assert_eq!(*call("plain", &[]).unwrap(), Value::from(1), "what was not waited for holds up nobody");
+        session.close();
+        server.close();
+    }
+}
+
 /// One after the other they would wait for each other for ever.
 #[test]
 fn an_object_does_several_things_at_once_if_it_may() {
@@ -215,9 +270,8 @@ fn an_object_does_several_things_at_once_if_it_may() {
     let session = connected(&server.addresses()[0]);
     let meeting = session.service("Meeting").unwrap();
     for _ in 0..3 {
-        let calls: Vec<_> = (0..AT_ONCE)
-            .map(|_| meeting.start_call("meet", &[], &crate::qi::client::CallOptions::within(LIMIT)).unwrap())
-            .collect();
+        let calls: Vec<_> =
+            (0..AT_ONCE).map(|_| meeting.start_call("meet", &[], &CallOptions::within(LIMIT)).unwrap()).collect();
         let leaders = calls.into_iter().map(|call| call.wait().unwrap());
         assert_eq!(leaders.filter(|leads| **leads == true.into()).count(), 1);
     }

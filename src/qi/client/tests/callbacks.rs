@@ -46,7 +46,7 @@ fn a_connection_has_one_timer() {
 fn subscribing_takes_no_longer_than_a_call() {
     let fake = silent();
     let connection = fake.connect().unwrap();
-    let place = main_object(&connection, 2, Some(LIMIT)).unwrap();
+    let place = main_object(&connection, (2, None), Some(LIMIT)).unwrap();
     let proxy = Proxy::at(place, "S".into(), Some(Duration::from_millis(1)), None);
     assert_eq!(proxy.subscribe("happened").unwrap_err(), CallError::TimedOut);
     drop((proxy, connection));
@@ -120,7 +120,7 @@ fn the_objects_of_a_property_are_where_its_answer_came_from() {
     let value = std::thread::scope(|scope| {
         let asking = scope.spawn(|| proxy.property("level").unwrap());
         is_asked.recv_timeout(LIMIT).unwrap();
-        proxy.0.move_to(main_object(&other, 2, Some(LIMIT)).unwrap());
+        proxy.0.move_to(main_object(&other, (2, None), Some(LIMIT)).unwrap());
         go.send(()).unwrap();
         asking.join().unwrap()
     });
