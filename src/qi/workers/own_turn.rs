@@ -4,16 +4,16 @@
 use std::cell::Cell;
 
 /// An object, wherever it is reached: its uid.
-type Key = [u8; 20];
+type TurnKey = [u8; 20];
 
 thread_local! {
-    static HAS: Cell<Option<Key>> = const { Cell::new(None) };
+    static HAS: Cell<Option<TurnKey>> = const { Cell::new(None) };
 }
 
 /// Runs this in the turn of an object.
-pub fn in_turn_of<T>(key: &Key, run: impl FnOnce() -> T) -> T {
+pub fn in_turn_of<T>(key: &TurnKey, run: impl FnOnce() -> T) -> T {
     /// Also when it panics.
-    struct Before(Option<Key>);
+    struct Before(Option<TurnKey>);
     impl Drop for Before {
         fn drop(&mut self) {
             HAS.set(self.0);
@@ -24,7 +24,7 @@ pub fn in_turn_of<T>(key: &Key, run: impl FnOnce() -> T) -> T {
 }
 
 /// The calling thread has the turn of this object.
-pub fn is_in_turn_of(key: &Key) -> bool {
+pub fn is_in_turn_of(key: &TurnKey) -> bool {
     HAS.get().is_some_and(|has| has == *key)
 }
 

@@ -75,7 +75,7 @@ const FOR_SLEEPERS: usize = 15;
 /// What a thread of the queue remembers between jobs.
 #[derive(Debug, Default)]
 pub struct Place {
-    job: Option<Begun>,
+    job: Option<JobUnderWay>,
     /// It has been found to spend its time on waiting.
     sleeper: bool,
     /// It has had nothing to do since then.
@@ -84,7 +84,7 @@ pub struct Place {
 
 /// The job that a thread is inside.
 #[derive(Clone, Copy, Debug)]
-struct Begun {
+struct JobUnderWay {
     /// At which tick.
     tick: u64,
     /// It counts as one that is held up.
@@ -182,7 +182,7 @@ impl<J> RunQueueState<J> {
     }
 
     fn begin(&mut self, place: &mut Place) {
-        let job = Begun { tick: self.tick, sleeper: place.sleeper, crowded: self.ticking };
+        let job = JobUnderWay { tick: self.tick, sleeper: place.sleeper, crowded: self.ticking };
         *(if job.sleeper { &mut self.asleep } else { &mut self.working }) += 1;
         self.moved = self.tick;
         place.job = Some(job);
