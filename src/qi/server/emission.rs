@@ -8,6 +8,12 @@
 //!
 //! So a signal with very many subscribers keeps neither its emitter nor the object for long, all see the same order, and no more than
 //! one event waits.
+//!
+//! # Conversions
+//!
+//! Who wants an event in another type is told last. A conversion cannot be divided, and of a large event it takes a tenth of a second: so the emitter converts
+//! small ones only, within its turn, and the rest is left to workers, one type at a time for each object, without the lock and in nobody's turn. If
+//! the next event comes before they are done, those who still wait for the last one lose it (which is counted as what is dropped), and have the next one first.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,21 +34,31 @@ use crate::transport::coalescing::Coalescing;
 use super::connection::Policy;
 use super::export::{Exported, refer};
 use super::mailbox::Origin;
-use super::model::{Address, Answer, Emission, Object, Subscription, Task};
+use super::model::{Address, Answer, Common, Emission, EventOrder, Object, Subscription, Task, Wanted};
 use super::object::count;
 use super::signals::{EmitError, Emitted};
-use crate::qi::workers::Crew;
 
 /// Subscribers that are told in one turn.
 const AT_ONCE: u32 = 512;
+
+/// Bytes of an event that its emitter may convert.
+const SMALL: usize = 16 * 1024;
 
 /// What is left to be done without the lock.
 #[derive(Default)]
 struct EmissionAftermath {
     /// Whose end is code of others: what they refer to may be the last of its kind.
     done: SmallVec<[Emission; 1]>,
-    /// Who is to go on.
-    crew: Option<Arc<Crew<Object>>>,
+    /// Who is to go on, if anybody.
+    rest: Option<(Rest, Arc<Common>)>,
+}
+
+/// What is left of an emission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Subscribers,
+    /// All others are told.
+    Conversions,
 }
 
 /// An object that has more to tell. If nobody comes to it, it is told at the end of this.
@@ -51,7 +67,7 @@ struct More(Option<Object>);
 impl Drop for More {
     fn drop(&mut self) {
         if let Some(object) = self.0.take() {
-            object.tell_rest(u32::MAX);
+            object.tell_rest(Rest::Subscribers, u32::MAX);
         }
     }
 }
@@ -81,27 +97,26 @@ impl Object {
 
     fn emit_in_order(
         &self,
-        order: &mut Option<Emission>,
+        order: &mut EventOrder,
         signal: u32,
         answer: Answer,
         out: &mut EmissionAftermath,
     ) -> Result<Emitted, EmitError> {
-        if let Some(mut before) = order.take() {
+        if let Some(mut before) = order.waiting.take() {
             // What is wrong about it has been told.
-            let _ = self.tell(&mut before, u32::MAX);
+            let _ = self.tell(&mut before, &mut Turn::of(u32::MAX), true);
+            self.overtake(&mut before);
             out.done.push(before);
         }
         let (mut emission, mut coalescing) = self.begin_emission(signal, answer)?;
-        let told = self.tell(&mut emission, AT_ONCE);
+        let mut turn = Turn::of(AT_ONCE);
+        let told = self.tell(&mut emission, &mut turn, false);
+        let told = told.and_then(|emitted| match order.is_converting {
+            true => Ok(emitted),
+            false => self.convert_small(&mut emission, &mut turn, emitted),
+        });
         let size = emission.size();
-        let rest = emission.left.as_slice().first().filter(|_| told.is_ok());
-        match rest.map(|subscription| Arc::clone(&subscription.peer.common.crew)) {
-            Some(crew) => {
-                out.crew = Some(crew);
-                *order = Some(emission);
-            }
-            None => out.done.push(emission),
-        }
+        self.leave(order, emission, told.is_ok(), out);
         let emitted = told?;
         if emitted.sent > 0 {
             coalescing.set_size(size);
@@ -113,7 +128,12 @@ impl Object {
     /// Emits a trace: all at once, and in no order with other signals. The caller may hold `order`.
     pub(super) fn emit_trace(&self, answer: Answer) -> Result<Emitted, EmitError> {
         let (mut emission, _) = self.begin_emission(TRACE, answer)?;
-        self.tell(&mut emission, u32::MAX)
+        let mut turn = Turn::of(u32::MAX);
+        let emitted = self.tell(&mut emission, &mut turn, true)?;
+        let mut emitted = self.convert_small(&mut emission, &mut turn, emitted)?;
+        emitted.dropped += self.overtake(&mut emission);
+        emitted.waiting = 0;
+        Ok(emitted)
     }
 
     fn begin_emission(&self, signal: u32, answer: Answer) -> Result<(Emission, Coalescing), EmitError> {
@@ -125,74 +145,200 @@ impl Object {
         }
         let of_signal = |subscription: &&Arc<Subscription>| subscription.signal == signal;
         let left: Vec<_> = self.0.subscriptions.lock().iter().filter(of_signal).cloned().collect();
+        let (mut to_convert, left): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|to| to.conversion(&declared).is_some());
+        to_convert.sort_by_key(|to| !to.overtaken.load(Ordering::Relaxed));
         // It is the thread that streams, if anybody does. Its connections cannot know: with a few subscribers there is too much time
         // between two events of one of them.
         let mut coalescing = Coalescing::default();
         let policy = Policy::Event { in_stream: coalescing.in_stream(0) };
         let answer = Answer { value, objects: answer.objects };
         let (ids, encodings, left) = (Vec::new(), Default::default(), left.into_iter());
-        Ok((Emission { signal, declared, answer, ids, encodings, policy, left }, coalescing))
+        Ok((Emission { signal, declared, answer, ids, encodings, policy, left, to_convert }, coalescing))
     }
 
-    /// Tells so many subscribers that are left, or for a turn.
-    fn tell(&self, emission: &mut Emission, most: u32) -> Result<Emitted, EmitError> {
-        let (mut emitted, mut turn) = (Emitted::default(), Turn::of(most));
-        while (most == u32::MAX || turn.may_go_on())
+    /// Tells subscribers that are left and need no conversion, for a turn or to the last.
+    fn tell(&self, emission: &mut Emission, turn: &mut Turn, to_the_last: bool) -> Result<Emitted, EmitError> {
+        let mut emitted = Emitted::default();
+        while (to_the_last || turn.may_go_on())
             && let Some(subscription) = emission.left.next()
         {
-            if subscription.ended.load(Ordering::Relaxed) {
-                continue;
-            }
-            let sent = emission.send(&subscription).map_err(EmitError::Type)?;
-            if sent {
-                emitted.sent += 1;
-                count(&self.0.counters.events_sent);
-            } else if !subscription.peer.is_closed() {
-                emitted.dropped += 1;
-                count(&self.0.counters.events_dropped);
-                subscription.peer.count_dropped_event();
+            if !subscription.ended.load(Ordering::Relaxed) {
+                let sent = emission.send(&subscription).map_err(EmitError::Type)?;
+                self.count_event(&subscription, sent, &mut emitted);
             }
         }
-        emitted.waiting = emission.left.len();
+        emitted.waiting = emission.waiting();
         Ok(emitted)
     }
 
-    /// Tells some of who is left.
-    fn tell_rest(&self, most: u32) {
-        let mut out = EmissionAftermath::default();
-        {
-            let mut order = self.0.order.lock();
-            let Some(mut emission) = order.take() else { return };
-            let told = self.tell(&mut emission, most);
-            match emission.left.as_slice().first().filter(|_| told.is_ok()) {
-                Some(subscription) => {
-                    out.crew = Some(Arc::clone(&subscription.peer.common.crew));
-                    *order = Some(emission);
-                }
-                None => out.done.push(emission),
+    fn count_event(&self, subscription: &Subscription, sent: bool, emitted: &mut Emitted) {
+        if sent {
+            emitted.sent += 1;
+            count(&self.0.counters.events_sent);
+        } else if !subscription.peer.is_closed() {
+            emitted.dropped += 1;
+            count(&self.0.counters.events_dropped);
+            subscription.peer.count_dropped_event();
+        }
+    }
+
+    /// Converts a small event while the turn lasts, if all others are told.
+    fn convert_small(
+        &self,
+        emission: &mut Emission,
+        turn: &mut Turn,
+        mut emitted: Emitted,
+    ) -> Result<Emitted, EmitError> {
+        while emission.left.as_slice().is_empty() && !emission.to_convert.is_empty() && emission.is_small() {
+            // The clock is to be looked at each time.
+            turn.weigh(SMALL * 2);
+            if !turn.may_go_on() {
+                break;
+            }
+            self.convert_next(emission, &mut emitted)?;
+        }
+        emitted.waiting = emission.waiting();
+        Ok(emitted)
+    }
+
+    /// Converts it for who is the next to want that, and all who want the same.
+    fn convert_next(&self, emission: &mut Emission, emitted: &mut Emitted) -> Result<(), EmitError> {
+        let (same, others) = emission.take_same_type();
+        emission.to_convert = others;
+        for subscription in same {
+            if subscription.ended.load(Ordering::Relaxed) {
+                continue;
+            }
+            subscription.overtaken.store(false, Ordering::Relaxed);
+            let sent = emission.send(&subscription).map_err(EmitError::Type)?;
+            self.count_event(&subscription, sent, emitted);
+        }
+        emission.forget_conversions();
+        Ok(())
+    }
+
+    /// The next event comes: who waits for a conversion of this one loses it. Says how many do.
+    fn overtake(&self, emission: &mut Emission) -> usize {
+        let mut emitted = Emitted::default();
+        for subscription in std::mem::take(&mut emission.to_convert) {
+            if !subscription.ended.load(Ordering::Relaxed) {
+                subscription.overtaken.store(true, Ordering::Relaxed);
+                self.count_event(&subscription, false, &mut emitted);
             }
         }
+        emitted.dropped
+    }
+
+    /// Leaves what is left of it to others. If a worker converts the one before, that sees to it.
+    fn leave(&self, order: &mut EventOrder, emission: Emission, is_good: bool, out: &mut EmissionAftermath) {
+        match emission.rest().filter(|_| is_good) {
+            Some(rest) => {
+                out.rest = Some(rest).filter(|_| !order.is_converting);
+                order.waiting = Some(emission);
+            }
+            None => out.done.push(emission),
+        }
+    }
+
+    /// Tells some of who is left, as far as that is `rest`; for the next event others have been asked. Or all.
+    fn tell_rest(&self, rest: Rest, most: u32) {
+        let mut out = EmissionAftermath::default();
+        let mut order = self.0.order.lock();
+        let is_all = most == u32::MAX;
+        if order.is_converting {
+            return;
+        }
+        let mine = order.waiting.take_if(|emission| is_all || emission.rest().is_some_and(|(left, _)| left == rest));
+        let Some(mut emission) = mine else { return };
+        if rest == Rest::Conversions && !is_all {
+            order.is_converting = true;
+            drop(order);
+            let told = self.convert_next(&mut emission, &mut Emitted::default());
+            order = self.0.order.lock();
+            order.is_converting = false;
+            if let Some(next) = order.waiting.take() {
+                self.overtake(&mut emission);
+                out.done.push(std::mem::replace(&mut emission, next));
+            }
+            self.leave(&mut order, emission, told.is_ok(), &mut out);
+        } else {
+            let told = self.tell(&mut emission, &mut Turn::of(most), is_all);
+            if is_all {
+                self.overtake(&mut emission);
+            }
+            self.leave(&mut order, emission, told.is_ok(), &mut out);
+        }
+        drop(order);
         self.settle(out);
     }
 
-    fn settle(&self, EmissionAftermath { done, crew }: EmissionAftermath) {
+    fn settle(&self, EmissionAftermath { done, rest }: EmissionAftermath) {
         drop(done);
-        let Some(crew) = crew else { return };
+        let Some((rest, common)) = rest else { return };
         let mut more = More(Some(self.clone()));
         let run = move || {
             if let Some(object) = more.0.take() {
-                object.tell_rest(AT_ONCE);
+                object.tell_rest(rest, AT_ONCE);
             }
         };
-        let task = Task::Run { run: Box::new(run), crew: Arc::clone(&crew) };
-        // In turn with what connections ask for; it is about none of them.
-        if let Ok(true) = self.0.mailbox.push(Origin::Server { about: 0 }, task) {
-            crew.submit(0, self.clone());
+        let task = Task::Run { run: Box::new(run), crew: Arc::clone(&common.crew) };
+        // In turn with what connections ask for; it is about none of them. Conversions are nothing that the object does.
+        let whose = if rest == Rest::Conversions { &common.sender } else { self };
+        if let Ok(true) = whose.0.mailbox.push(Origin::Server { about: 0 }, task) {
+            common.crew.submit(0, whose.clone());
         }
     }
 }
 
+impl Subscription {
+    /// The type in which it is to have events, if that takes a conversion.
+    fn conversion(&self, declared: &Signature) -> Option<&Wanted> {
+        self.wanted.as_ref().filter(|wanted| wanted.ty != *declared && self.peer.shared().message_flags)
+    }
+}
+
 impl Emission {
+    fn waiting(&self) -> usize {
+        self.left.len() + self.to_convert.len()
+    }
+
+    /// What is left of it, and whose server is to do that.
+    fn rest(&self) -> Option<(Rest, Arc<Common>)> {
+        let of = |rest, subscription: &Arc<Subscription>| (rest, Arc::clone(&subscription.peer.common));
+        let subscribers = self.left.as_slice().first().map(|subscription| of(Rest::Subscribers, subscription));
+        subscribers.or_else(|| self.to_convert.first().map(|subscription| of(Rest::Conversions, subscription)))
+    }
+
+    /// Who wants the type that the next one wants, and all others.
+    fn take_same_type(&mut self) -> (Vec<Arc<Subscription>>, Vec<Arc<Subscription>>) {
+        let all = std::mem::take(&mut self.to_convert);
+        let next = all.first().and_then(|to| to.wanted.as_ref()).map(|wanted| Arc::clone(&wanted.text));
+        all.into_iter().partition(|to| to.wanted.as_ref().map(|wanted| &wanted.text) == next.as_ref())
+    }
+
+    /// The converted copies have been sent: each is as large as the event, and nobody wants them any more.
+    fn forget_conversions(&mut self) {
+        self.encodings.retain(|(_, wanted, _), _| wanted.is_none());
+    }
+
+    /// It is converted in no time. If nobody has it as it is, it is encoded to be weighed.
+    fn is_small(&mut self) -> bool {
+        if self.encodings.is_empty()
+            && let Some(to) = self.to_convert.first()
+        {
+            let (shared, objects) = (to.peer.shared(), !self.answer.objects.is_empty());
+            let service = to.address.service;
+            let ids: Vec<_> = self.answer.objects.iter().map(|_| 0).collect();
+            let Ok(encoded) = self.encode(shared, service, &ids, None) else { return true };
+            if objects {
+                return encoded.0.len() <= SMALL;
+            }
+            self.encodings.insert((shared, None, None), encoded);
+        }
+        self.encodings.values().next().is_none_or(|(payload, _)| payload.len() <= SMALL)
+    }
+
     /// Whether it was sent. An error concerns all subscribers.
     fn send(&mut self, to: &Subscription) -> Result<bool, String> {
         let (peer, address) = (&to.peer, to.address);

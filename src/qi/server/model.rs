@@ -111,7 +111,7 @@ pub(super) struct Core {
     pub subscriptions: Mutex<Vec<Arc<Subscription>>>,
     /// Held while a change is made and told to subscribers, so that all of them see the same order.
     /// What of the last event has not been sent yet.
-    pub order: Mutex<Option<Emission>>,
+    pub order: Mutex<EventOrder>,
     pub instrumentation: Instrumentation,
     /// Of everything that is no method.
     pub latency: LatencyEstimate,
@@ -218,6 +218,8 @@ pub(super) struct Subscription {
     pub wanted: Option<Wanted>,
     /// Nothing is sent to it any more.
     pub ended: AtomicBool,
+    /// Its last event was dropped, because there was no time to convert it: the next is converted for it first.
+    pub overtaken: AtomicBool,
 }
 
 /// An event, encoded, by what makes the bytes differ between subscribers: capabilities, wanted type, service.
@@ -234,6 +236,16 @@ pub(super) struct Emission {
     pub policy: Policy,
     /// Who has not been told yet.
     pub left: std::vec::IntoIter<Arc<Subscription>>,
+    /// Of those for whom it must be converted.
+    pub to_convert: Vec<Arc<Subscription>>,
+}
+
+/// What is left to be told. The lock around it is what orders events.
+#[derive(Default)]
+pub(super) struct EventOrder {
+    pub waiting: Option<Emission>,
+    /// A worker converts the event before for somebody, without the lock.
+    pub is_converting: bool,
 }
 
 /// The type in which a subscriber wants the arguments.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use smallvec::SmallVec;
+
 use crate::qi::actions::TRACE;
 use crate::qi::convert::{ConvertError, convert};
 use crate::qi::endpoint::budget::Account;
@@ -17,12 +19,36 @@ use super::model::{Address, Answer, Object, Peer, PropertyValue, Subscription, W
 /// emitter goes on.
 const MAX_SAME: usize = 100;
 
+/// Types in which one connection may have the events of one signal. Each is a conversion of every event.
+const MAX_WANTED: usize = 4;
+
 /// The link whose end always succeeds and does nothing.
 const NO_LINK: u64 = u64::MAX;
 
 impl Subscription {
     pub fn is_of(&self, peer: &Peer, address: Address) -> bool {
         self.address == address && std::ptr::eq(&raw const *self.peer, peer)
+    }
+
+    /// Why there can be no more, beside these of the same connection and signal.
+    fn refusal<'a>(&self, same: impl Iterator<Item = &'a Arc<Subscription>>) -> Option<&'static str> {
+        let (mut count, mut types) = (0, SmallVec::<[&Signature; MAX_WANTED]>::new());
+        for other in same {
+            count += usize::from(other.address == self.address);
+            if let Some(wanted) = &other.wanted
+                && !types.contains(&&wanted.ty)
+            {
+                types.push(&wanted.ty);
+            }
+        }
+        let is_new = self.wanted.as_ref().is_some_and(|wanted| !types.contains(&&wanted.ty));
+        match () {
+            () if count >= MAX_SAME => Some("Too many subscriptions of this connection to this signal"),
+            () if is_new && types.len() >= MAX_WANTED => {
+                Some("Too many types of events of this signal on this connection")
+            }
+            () => None,
+        }
     }
 
     fn wanted_size(&self) -> usize {
@@ -182,20 +208,20 @@ impl Object {
         if !self.0.signals.contains_key(&signal) {
             return Err("No such signal");
         }
-        let (peer, ended) = (Arc::clone(peer), AtomicBool::new(false));
-        let subscription = Arc::new(Subscription { peer, address, signal, link, wanted, ended });
+        let (peer, ended, overtaken) = (Arc::clone(peer), AtomicBool::new(false), AtomicBool::new(false));
+        let subscription = Arc::new(Subscription { peer, address, signal, link, wanted, ended, overtaken });
         let peer = &subscription.peer.clone();
         if !peer.begin_subscription(subscription.wanted_size()) {
             return Err("Too many subscriptions on this connection");
         }
         {
             let mut subscriptions = self.0.subscriptions.lock();
-            let same =
-                subscriptions.iter().filter(|other| other.signal == signal && other.is_of(peer, address)).count();
-            if same >= MAX_SAME {
+            let is_same = |other: &&Arc<Subscription>| other.signal == signal && Arc::ptr_eq(&other.peer, peer);
+            let same = subscriptions.iter().filter(is_same);
+            if let Some(refusal) = subscription.refusal(same) {
                 drop(subscriptions);
                 peer.end_subscription(subscription.wanted_size());
-                return Err("Too many subscriptions of this connection to this signal");
+                return Err(refusal);
             }
             subscriptions.push(Arc::clone(&subscription));
         }

@@ -8,6 +8,7 @@ use crate::qi::capability::Capabilities;
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::server::signals::{EmitError, Emitted};
 use crate::qi::server::{Answer, Object, ObjectBuilder};
+use crate::qi::signature::Kind;
 use crate::qi::value::Value;
 
 use super::harness::*;
@@ -16,6 +17,7 @@ const METHOD: u32 = 100;
 const FIRED: u32 = 101;
 const ANY: u32 = 102;
 const LEVEL: u32 = 103;
+const MANY: u32 = 104;
 /// As every libqi process sends first.
 const LINK: u64 = (106 << 32) | 13;
 
@@ -25,6 +27,7 @@ fn object() -> Object {
     builder.signal("fired", "(is)");
     builder.signal("any", "m");
     builder.property("level", "i", 7);
+    builder.signal("many", "([i])");
     builder.build().unwrap()
 }
 
@@ -182,10 +185,84 @@ fn a_wanted_signature_is_served_if_it_can_be() {
     fire(&object);
     let events = client.take();
     let flags: Vec<_> = events.iter().map(|event| event.header.flags.0).collect();
-    assert_eq!(flags, [1, 0, 0, 0, 1]);
-    assert_eq!(&events[0].payload[..], b"\x04\0\0\0(ls)\x05\0\0\0\0\0\0\0\x04\0\0\0five");
-    assert_eq!(events[0].payload.as_ptr(), events[4].payload.as_ptr(), "once for each type");
+    assert_eq!(flags, [0, 0, 1, 1, 0], "who wants it converted is told last");
+    assert_eq!(&events[2].payload[..], b"\x04\0\0\0(ls)\x05\0\0\0\0\0\0\0\x04\0\0\0five");
+    assert_eq!(events[2].payload.as_ptr(), events[3].payload.as_ptr(), "once for each type");
     assert_eq!(plain.only().header.flags, Flags::NONE);
+}
+
+fn want(client: &Client, signal: u32, link: u64, text: &str) -> Message {
+    register(client, 8, args("(IILs)", vec![SERVICE.into(), signal.into(), link.into(), text.into()]))
+}
+
+/// Types of the events that have come, but for the tuple.
+fn types(client: &Client) -> Vec<String> {
+    let text = |event: Message| String::from_utf8_lossy(&event.payload[4..9]).trim_matches(['(', ')']).to_owned();
+    client.take().into_iter().map(text).collect()
+}
+
+/// One connection that had registered for an event of 400 KB in a hundred types kept its emitter, and all who called the object, for 11 s
+/// an event.
+#[test]
+fn a_large_event_is_converted_by_workers_one_type_after_the_other() {
+    let object = object();
+    let world = World::serving(&object);
+    let (plain, wanting) = (world.client(), world.client());
+    plain.subscribe(MANY, LINK);
+    for (link, text) in (1..).zip(["([l])", "([d])", "([m])"]) {
+        assert_eq!(want(&wanting, MANY, link, text).header.ty, Type::Reply);
+    }
+    let numbers = |count: i32| Value::list(Kind::Int32.into(), (0..count).map(Value::from).collect());
+    let large = || object.emit("many", vec![numbers(10_000)]).unwrap();
+    assert_eq!(large(), Emitted { sent: 1, dropped: 0, waiting: 3 });
+    plain.only();
+    wanting.none();
+    assert!(world.router.step());
+    assert_eq!(types(&wanting), ["[l]"]);
+    // The next event comes before the others had theirs: they lose that, and have the next one first.
+    assert_eq!(large(), Emitted { sent: 1, dropped: 0, waiting: 3 });
+    plain.only();
+    world.run();
+    assert_eq!(types(&wanting), ["[d]", "[m]", "[l]"]);
+    assert_eq!(object.statistics().events_dropped, 2);
+    assert_eq!(large().waiting, 3);
+    world.run();
+    assert_eq!(types(&wanting), ["[l]", "[d]", "[m]"]);
+    // Who has gone, or wants no more of it, is not converted for.
+    assert_eq!(large().waiting, 3);
+    wanting.end();
+    world.run();
+    assert_eq!(object.statistics().events_dropped, 2);
+}
+
+#[test]
+fn a_small_event_is_converted_at_once() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    client.subscribe(MANY, LINK);
+    assert_eq!(want(&client, MANY, 1, "([l])").header.ty, Type::Reply);
+    let list = Value::list(Kind::Int32.into(), vec![1.into()]);
+    assert_eq!(object.emit("many", vec![list]), Ok(Emitted { sent: 2, dropped: 0, waiting: 0 }));
+    assert_eq!(client.take().len(), 2);
+}
+
+#[test]
+fn a_connection_has_events_of_a_signal_in_so_many_types_and_no_more() {
+    let object = object();
+    let world = World::serving(&object);
+    let client = world.client();
+    for (link, text) in (1..).zip(["(ls)", "(ds)", "(ms)", "(fs)", "(ls)", "(is)"]) {
+        let answer = want(&client, FIRED, link, text);
+        match text {
+            "(is)" => assert_eq!(error(&answer), "Too many types of events of this signal on this connection"),
+            _ => assert_eq!(answer.header.ty, Type::Reply, "{text}"),
+        }
+    }
+    assert_eq!(client.peer.subscriptions(), 5, "what was refused does not count");
+    client.subscribe(FIRED, 10);
+    assert_eq!(want(&client, MANY, 11, "([d])").header.ty, Type::Reply, "another signal");
+    assert_eq!(want(&world.client(), FIRED, 1, "(is)").header.ty, Type::Reply, "another connection");
 }
 
 #[test]
