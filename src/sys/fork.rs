@@ -1,6 +1,5 @@
 //! What happens in a forked child: forget, close, start afresh.
 
-use std::any::Any;
 use std::cell::UnsafeCell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -42,8 +41,14 @@ pub fn on_child(forget: fn()) {
     watch();
 }
 
+/// A lock that is held while the process forks.
+pub trait HeldLock {
+    /// This is the child, and what is behind the lock is what the parent had. To be forgotten, not to be dropped.
+    fn in_child(&mut self);
+}
+
 /// What is held while the process forks. The first of it is a lock that all who fork take, so there is one at a time.
-type LocksHeld = Vec<Box<dyn Any>>;
+type LocksHeld = Vec<Box<dyn HeldLock>>;
 
 struct HeldLocks(UnsafeCell<LocksHeld>);
 
@@ -60,7 +65,7 @@ pub fn hold_across(hold: fn() -> LocksHeld) {
     if HOLD.set(hold).is_ok() {
         // SAFETY: functions for the life of the process, as above.
         unsafe {
-            libc::pthread_atfork(Some(take_locks), Some(let_go), Some(let_go));
+            libc::pthread_atfork(Some(take_locks), Some(let_go), Some(let_go_in_child));
         }
     }
 }
@@ -73,10 +78,20 @@ extern "C" fn take_locks() {
     }
 }
 
+/// Until it is dropped they are still held.
+fn held() -> LocksHeld {
+    // SAFETY: as above.
+    unsafe { std::mem::take(&mut *HELD.0.get()) }
+}
+
 extern "C" fn let_go() {
-    // SAFETY: as above; they are let go only after this.
-    let held = unsafe { std::mem::take(&mut *HELD.0.get()) };
     // The lock that all take is let go last.
+    held().into_iter().rev().for_each(drop);
+}
+
+extern "C" fn let_go_in_child() {
+    let mut held = held();
+    held.iter_mut().for_each(|lock| lock.in_child());
     held.into_iter().rev().for_each(drop);
 }
 

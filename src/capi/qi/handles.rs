@@ -1,11 +1,10 @@
-use std::any::Any;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::Error;
-use crate::sys::fork;
-use crate::sys::sync::Mutex;
+use crate::sys::fork::{self, HeldLock};
+use crate::sys::sync::{Mutex, MutexGuard};
 
 use super::error::{Failure, Result, last};
 
@@ -54,7 +53,8 @@ impl Kind {
 }
 
 /// The handles of one kind. Numbers are never used again: 2^56 of them do not run out. A child that is forked while a thread of the
-/// parent has the lock finds it free: there it has handles of its own.
+/// parent has the lock finds it free, and has no handles: behind those of the parent are locks that threads may have which do not exist there, and
+/// connections that are the parent's.
 #[derive(Debug)]
 pub struct Handles<T: 'static> {
     kind: Kind,
@@ -64,33 +64,49 @@ pub struct Handles<T: 'static> {
 
 /// A lock that is held while the process forks.
 trait Lock: Sync {
-    fn hold(&'static self) -> Box<dyn Any>;
+    fn hold(&'static self) -> Box<dyn HeldLock>;
 }
 
 impl<T: Send> Lock for Mutex<HandleTable<T>> {
-    fn hold(&'static self) -> Box<dyn Any> {
+    fn hold(&'static self) -> Box<dyn HeldLock> {
         Box::new(self.lock())
     }
+}
+
+impl<T> HeldLock for MutexGuard<'static, HandleTable<T>> {
+    fn in_child(&mut self) {
+        let inherited = std::mem::take(&mut self.entries);
+        OPEN.fetch_sub(inherited.len() as u64, Ordering::Relaxed);
+        std::mem::forget(inherited);
+        self.inherited = self.last;
+    }
+}
+
+/// The list of tables is the child's, too.
+impl HeldLock for MutexGuard<'static, Vec<&'static dyn Lock>> {
+    fn in_child(&mut self) {}
 }
 
 /// Those of all tables.
 static TABLES: LazyLock<Mutex<Vec<&'static dyn Lock>>> = LazyLock::new(Mutex::default);
 
-fn hold_all() -> Vec<Box<dyn Any>> {
+fn hold_all() -> Vec<Box<dyn HeldLock>> {
     let tables = TABLES.lock();
     let locks: Vec<_> = tables.iter().map(|table| table.hold()).collect();
-    std::iter::once(Box::new(tables) as Box<dyn Any>).chain(locks).collect()
+    std::iter::once(Box::new(tables) as Box<dyn HeldLock>).chain(locks).collect()
 }
 
 #[derive(Debug)]
 struct HandleTable<T> {
     last: u64,
+    /// The last one that was the parent's when this process was forked.
+    inherited: u64,
     entries: HashMap<u64, T>,
 }
 
 impl<T: Clone + Send> Handles<T> {
     pub fn new(kind: Kind) -> Handles<T> {
-        let table = HandleTable { last: (kind as u64) << KIND_SHIFT, entries: HashMap::new() };
+        let table = HandleTable { last: (kind as u64) << KIND_SHIFT, inherited: 0, entries: HashMap::new() };
         let table: &'static Mutex<HandleTable<T>> = Box::leak(Box::new(Mutex::new(table)));
         TABLES.lock().push(table);
         fork::hold_across(hold_all);
@@ -125,10 +141,13 @@ impl<T: Clone + Send> Handles<T> {
 
     /// What the handle stands for, and the handle is none from now on. What is returned is dropped under no lock.
     pub fn remove(&self, handle: u64) -> Result<T> {
-        let found = self.table.lock().entries.remove(&handle);
-        if found.is_some() {
-            OPEN.fetch_sub(1, Ordering::Relaxed);
-        }
+        let found = {
+            let mut table = self.table.lock();
+            let found = table.entries.remove(&handle);
+            // Counted under the lock, as what is in the table is, whenever the process forks.
+            OPEN.fetch_sub(u64::from(found.is_some()), Ordering::Relaxed);
+            found
+        };
         found.ok_or_else(|| self.missing(handle))
     }
 
@@ -141,6 +160,9 @@ impl<T: Clone + Send> Handles<T> {
         let wanted = self.kind.name();
         let kind = handle >> KIND_SHIFT;
         let text = match NAMES.iter().find(|(other, _)| *other as u64 == kind) {
+            Some((other, _)) if *other == self.kind && handle <= self.table.lock().inherited => {
+                format!("this {wanted} is the parent's: a forked child has none but its own")
+            }
             Some((other, _)) if *other == self.kind => format!("this {wanted} has been freed, or never was"),
             Some((_, name)) => format!("a {name} where a {wanted} is wanted"),
             None if handle == 0 => nothing(wanted),

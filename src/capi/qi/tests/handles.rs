@@ -88,6 +88,24 @@ fn a_forked_child_finds_no_lock_taken() {
     });
 }
 
+/// What the parent had is not there, whoever had it locked.
+#[test]
+fn a_forked_child_has_no_handles_and_is_told_so() {
+    let handles = Handles::new(Kind::Session);
+    let handle = handles.add(7);
+    // SAFETY: the child takes locks that are held across a fork, and ends without unwinding.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let told = handles.get(handle).is_err_and(|failure| failure.to_string().contains("forked child"));
+        let own = handles.add(8);
+        let right = told && handles.get(own).is_ok_and(|content| content == 8) && handles.remove(handle).is_err();
+        // SAFETY: it ends the child.
+        unsafe { libc::_exit(i32::from(!right)) };
+    }
+    assert!(ends_well(child));
+    assert_eq!(handles.get(handle).unwrap(), 7);
+}
+
 /// Whether a child that looks for a handle, which takes the lock, and does nothing else, comes to its end.
 fn child_ends(handles: &Handles<i32>) -> bool {
     // SAFETY: the child takes one lock, allocates nothing, and ends without unwinding.
@@ -97,6 +115,10 @@ fn child_ends(handles: &Handles<i32>) -> bool {
         // SAFETY: it ends the child.
         unsafe { libc::_exit(i32::from(found)) };
     }
+    ends_well(child)
+}
+
+fn ends_well(child: libc::pid_t) -> bool {
     assert!(child > 0);
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut status = -1;
