@@ -120,6 +120,8 @@ struct SessionState {
     link: Option<Link>,
     connections: Connections<Arc<Connection>>,
     services: HashMap<String, ServiceInfo>,
+    /// How often services have come or gone, or the directory has. What was asked before is not remembered after.
+    news: u64,
     proxies: Vec<Weak<ProxyState>>,
     reconnections: u64,
     /// Those who are in [`Core::dialling`].
@@ -220,6 +222,7 @@ impl Core {
         let again = state.link.replace(link);
         state.reconnections += u64::from(again.is_some());
         state.services.clear();
+        state.news += 1;
         for address in [connection.endpoint().peer(), connection.url()] {
             state.connections.add(ConnectionKey::Address(machine.clone(), address.to_owned()), Arc::clone(&connection));
         }
@@ -282,7 +285,11 @@ impl Core {
 
     /// A service has come or gone.
     fn changed(&self, id: u32, name: &str, removed: bool) {
-        self.state.lock().services.remove(name);
+        {
+            let mut state = self.state.lock();
+            state.services.remove(name);
+            state.news += 1;
+        }
         for proxy in self.proxies().into_iter().filter(|proxy| proxy.name == name) {
             if removed {
                 proxy.remove();
@@ -330,7 +337,10 @@ impl Core {
     /// Where a service is now. What is remembered may be out of date, so a failure is tried again when something has changed.
     pub fn place(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Result<Place> {
         let link = self.link()?;
-        let remembered = self.state.lock().services.get(name).cloned();
+        let (remembered, news) = {
+            let state = self.state.lock();
+            (state.services.get(name).cloned(), state.news)
+        };
         if let Some(info) = remembered {
             let place = self.reach(&link, &info, deadline);
             if place.is_ok() {
@@ -340,9 +350,11 @@ impl Core {
         }
         let info = link.directory.service(name, shorter(self.options.directory_timeout(), deadline))?;
         let place = self.reach(&link, &info, deadline)?;
-        if link.watching {
-            self.state.lock().services.insert(name.to_owned(), info);
+        let mut state = self.state.lock();
+        if link.watching && state.news == news {
+            state.services.insert(name.to_owned(), info);
         }
+        drop(state);
         Ok(place)
     }
 

@@ -53,6 +53,36 @@ fn old_directories_have_records_of_six_fields() {
     directory.finish();
 }
 
+/// What came before this thread had remembered the answer was forgotten, so a service that had moved was looked for where it had been.
+#[test]
+fn what_changes_while_it_is_asked_for_is_asked_for_again() {
+    let service = Fake::friendly(Capabilities::default(), |mut peer| {
+        peer.describe(&meta());
+        assert!(peer.next().is_none());
+    });
+    let endpoints = [service.url.clone()];
+    let directory = Fake::new(1, move |_, mut peer| {
+        begin(&mut peer, ServiceInfoLayout::Seven);
+        for changes in [true, false] {
+            let call = peer.expect(Type::Call, 100);
+            if changes {
+                let event = Value::tuple(vec![5u32.into(), "Old".into()]);
+                let payload = crate::qi::value::encode(&event, &event.signature()).unwrap();
+                peer.send(&Message::event(1, 1, 1, 102, payload));
+            }
+            peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Seven));
+        }
+        assert!(peer.next().is_none());
+    });
+    let session = Session::connect(&directory.url, session_options()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(session.service("Old").unwrap().ids(), (5, 1));
+    }
+    session.close();
+    service.finish();
+    directory.finish();
+}
+
 #[test]
 fn a_service_out_of_reach_says_why() {
     let directory = Fake::new(1, |_, mut peer| {
