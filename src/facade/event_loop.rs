@@ -120,6 +120,11 @@ impl EventLoop {
         }
     }
 
+    /// The descriptor of NN_SNDFD or NN_RCVFD for a loop that polls meanwhile, so that the I/O thread need not. `ENOPROTOOPT`, `EMFILE`, `EBADF`.
+    pub fn descriptor(&self, context: &Context, option: i32) -> Result<RawFd> {
+        context.socket().descriptor_for_loop(context.id(), option).map(|fd| fd.as_raw_fd())
+    }
+
     /// Begins to look after one that waits, as yet for nothing. The number is what [`EventLoop::turn`] gives of it. `ENOPROTOOPT`: a socket of
     /// this type never does that.
     pub fn awaited(&self, context: &Context, want: Want, number: u64) -> Result<LoopWait> {

@@ -117,7 +117,17 @@ impl EngineSocket {
         self.with_context(context, |state| self.descriptor(state, context, option))
     }
 
+    pub(super) fn descriptor_for_loop(&self, context: ContextId, option: i32) -> Result<SharedFd> {
+        self.with_context(context, |state| self.notification(state, context, option))
+    }
+
     fn descriptor(&self, state: &mut SocketState, context: ContextId, option: i32) -> Result<SharedFd> {
+        let fd = self.notification(state, context, option)?;
+        state.keep_polling();
+        Ok(fd)
+    }
+
+    fn notification(&self, state: &mut SocketState, context: ContextId, option: i32) -> Result<SharedFd> {
         match option {
             options::SNDFD if self.kind.can_send => state.notification(context, Side::Send),
             options::RCVFD if self.kind.can_recv => state.notification(context, Side::Recv),

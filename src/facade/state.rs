@@ -155,7 +155,7 @@ impl SocketState {
         self.pipes.coalescing.set_wanted(self.core.options.coalesce != 0);
     }
 
-    /// SNDFD or RCVFD.
+    /// SNDFD or RCVFD. Somebody has to poll for whoever has it.
     pub fn notification(&mut self, context: ContextId, side: Side) -> Result<SharedFd> {
         let notify = match self.contexts.get_mut(context) {
             Some(own) => &mut own.notify,
@@ -166,7 +166,6 @@ impl SocketState {
             self.contexts.watch(context);
             self.pipes.changed_contexts.push(context);
         }
-        self.keep_polling();
         Ok(fd)
     }
 

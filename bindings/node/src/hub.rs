@@ -13,6 +13,7 @@ use napi::{Error, JsValue, sys};
 use napi_derive::napi;
 
 use crate::buffers::{Raw, check};
+use crate::polling::Polling;
 use crate::qi::Hooks;
 use crate::uv;
 
@@ -82,6 +83,7 @@ pub struct Core {
     /// What the bus asks of `lib`.
     pub(crate) hooks: OnceCell<Hooks>,
     polls: RefCell<HashSet<*mut uv::Handle>>,
+    pub(crate) polling: Polling,
     /// How many handles are being closed; and whom to tell when none is, at the end of the environment.
     closing: Cell<usize>,
     hook: Cell<sys::napi_async_cleanup_hook_handle>,
@@ -125,6 +127,7 @@ impl Hub {
             post: Post(Arc::new(Mutex::new(tasks))),
             hooks: OnceCell::new(),
             polls: RefCell::default(),
+            polling: Polling::default(),
             closing: Cell::new(0),
             hook: Cell::new(ptr::null_mut()),
             over: Cell::new(false),
@@ -217,15 +220,32 @@ pub struct Poll {
 }
 
 struct Watched {
-    number: u32,
+    what: What,
     hub: Rc<Core>,
+}
+
+#[derive(Clone, Copy)]
+enum What {
+    /// What has this number in `lib`.
+    Told(u32),
+    /// The engine's poll.
+    Engine,
 }
 
 impl Poll {
     /// Watches from now on whether the descriptor is readable; `dispatch` is told READY as long as it is.
     pub fn start(hub: &Rc<Core>, fd: c_int, number: u32) -> Result<Poll> {
+        Poll::new(hub, fd, What::Told(number))
+    }
+
+    /// The same for the engine's poll.
+    pub fn of_engine(hub: &Rc<Core>, fd: c_int) -> Result<Poll> {
+        Poll::new(hub, fd, What::Engine)
+    }
+
+    fn new(hub: &Rc<Core>, fd: c_int, what: What) -> Result<Poll> {
         let handle = uv::allocate(uv::POLL).as_ptr();
-        let data = Box::new(Watched { number, hub: Rc::clone(hub) });
+        let data = Box::new(Watched { what, hub: Rc::clone(hub) });
         // SAFETY: fresh memory of the right size; the data is taken back in `closed`.
         unsafe {
             if hub.is_over() || uv::uv_poll_init(hub.lp, handle, fd) != 0 {
@@ -282,11 +302,17 @@ impl Drop for Poll {
 
 unsafe extern "C" fn ready(handle: *mut uv::Handle, _status: c_int, _events: c_int) {
     // SAFETY: set when the handle was opened, and valid until it is closed, which what is called here may do: so it is copied.
-    let (number, hub) = unsafe {
+    let (what, hub) = unsafe {
         let watched = &*(*handle).data.cast::<Watched>();
-        (watched.number, Rc::clone(&watched.hub))
+        (watched.what, Rc::clone(&watched.hub))
     };
-    hub.tell(number, |core| Some((READY, undefined(core))));
+    match what {
+        What::Engine => hub.polling.turn(),
+        What::Told(number) => {
+            hub.polling.told();
+            hub.tell(number, |core| Some((READY, undefined(core))));
+        }
+    }
 }
 
 unsafe extern "C" fn poll_closed(handle: *mut uv::Handle) {
@@ -325,6 +351,7 @@ unsafe extern "C" fn ending(hook: sys::napi_async_cleanup_hook_handle, argument:
         std::mem::take(&mut tasks.waiting)
     };
     drop(tasks);
+    core.polling.end();
     let polls = std::mem::take(&mut *core.polls.borrow_mut());
     polls.into_iter().for_each(|handle| core.close_poll(handle));
     core.closing.set(core.closing.get() + 1);

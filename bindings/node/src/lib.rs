@@ -8,6 +8,7 @@ mod buffers;
 mod hub;
 mod monitor;
 mod peers;
+mod polling;
 mod qi;
 mod sockets;
 mod uv;

@@ -242,11 +242,8 @@ impl NativeSocket {
     /// Starts watching one side; `slot` is the socket's number in `lib`. It is told `2 * slot + side` until it pauses.
     #[napi]
     pub fn watch(&self, side: u32, slot: u32) -> i32 {
-        let fd = || match self.context.option(0, DESCRIPTORS[side as usize & 1])? {
-            OptionValue::Int(fd) => Ok(fd),
-            _ => Err(Error::INVALID),
-        };
-        number(self.watching.start(side, slot, fd).map(|()| 0))
+        let option = DESCRIPTORS[side as usize & 1];
+        number(self.watching.start_polling(side, slot, &self.context, option).map(|()| 0))
     }
 
     /// Stops watching.

@@ -1,9 +1,10 @@
 //! What a socket or a monitor has in the event loop: a descriptor for each side.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::RawFd;
 use std::rc::Rc;
 
+use nanomsg::internals::Context;
 use nanomsg::{Error, Result};
 
 use crate::hub::{Core, Poll};
@@ -12,11 +13,13 @@ use crate::hub::{Core, Poll};
 pub struct Watching {
     hub: Rc<Core>,
     polls: [RefCell<Option<Poll>>; 2],
+    /// Those of a socket, while they are watched: the loop polls for it.
+    polled_for: [Cell<bool>; 2],
 }
 
 impl Watching {
     pub fn in_loop(hub: &Rc<Core>) -> Watching {
-        Watching { hub: Rc::clone(hub), polls: Default::default() }
+        Watching { hub: Rc::clone(hub), polls: Default::default(), polled_for: Default::default() }
     }
 
     pub fn hub(&self) -> &Rc<Core> {
@@ -37,7 +40,21 @@ impl Watching {
         Ok(())
     }
 
+    /// The same of a socket or context, for which the loop then polls.
+    pub fn start_polling(&self, side: u32, slot: u32, context: &Context, option: i32) -> Result<()> {
+        self.start(side, slot, || self.hub.polling.descriptor(&self.hub, context, option))?;
+        self.poll_for(side, true);
+        Ok(())
+    }
+
+    fn poll_for(&self, side: u32, yes: bool) {
+        if self.polled_for[side as usize & 1].replace(yes) != yes {
+            self.hub.polling.watches(yes);
+        }
+    }
+
     pub fn pause(&self, side: u32) {
+        self.poll_for(side, false);
         if let Some(poll) = &*self.polls[side as usize & 1].borrow() {
             poll.pause();
         }
@@ -51,8 +68,15 @@ impl Watching {
     }
 
     pub fn end(&self) {
+        [0, 1].into_iter().for_each(|side| self.poll_for(side, false));
         for poll in &self.polls {
             poll.borrow_mut().take();
         }
+    }
+}
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.end();
     }
 }

@@ -584,3 +584,30 @@ test('a stream sends what a string with an encoding stands for', async () => {
   stream.destroy();
   await Promise.all([bound.close(), other.close()]);
 });
+
+test('the loop polls for itself: messages wake no other thread', async () => {
+  const a = new Pair();
+  const b = new Pair({ connect: a.bind('tcp://127.0.0.1:0').address });
+  const switches = () => {
+    for (const thread of fs.readdirSync('/proc/self/task')) {
+      if (fs.readFileSync(`/proc/self/task/${thread}/comm`, 'utf8').trim() !== 'millrace-io') continue;
+      return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(fs.readFileSync(`/proc/self/task/${thread}/status`, 'utf8'))[1]);
+    }
+    throw new Error('there is no millrace-io');
+  };
+  const exchange = async () => {
+    const got = b.receive();
+    await a.send('x');
+    await got;
+  };
+  await exchange();
+  const before = switches();
+  const begun = performance.now();
+  const count = 2000;
+  for (let i = 0; i < count; i++) await exchange();
+  // It looks once in some milliseconds whether the loop still comes.
+  const most = count / 4 + (performance.now() - begun);
+  assert.ok(switches() - before < most, `woken ${switches() - before} times by ${count} messages`);
+  await a.close();
+  await b.close();
+});
