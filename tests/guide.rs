@@ -187,6 +187,7 @@ fn links_lead_somewhere() {
         "SECURITY.md",
         "CHANGELOG.md",
         "bench/README.md",
+        "bench/history.md",
     ];
     paths.extend(files.map(|name| repo_root().join(name)));
     let read = |path: &PathBuf| Page { path: path.clone(), text: fs::read_to_string(path).unwrap_or_default() };
