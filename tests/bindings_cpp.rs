@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -81,6 +82,38 @@ fn coroutines() {
 #[test]
 fn forms_with_an_error_code() {
     test_program("codes.cpp", &[GCC17, GCC20, CLANG20, WITHOUT_EXCEPTIONS]);
+}
+
+/// A plugin that shows nothing but what it must, and a program of the same kind, mean the same error by the same code.
+#[test]
+fn errors_cross_libraries_that_hide_what_they_have() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cpp");
+    fs::create_dir_all(&dir).expect("a directory for programs");
+    let source = |name: &str, text: &str| {
+        let path = dir.join(name);
+        fs::write(&path, text).expect("a source file");
+        path
+    };
+    let visible = "__attribute__((visibility(\"default\")))";
+    let plugin =
+        format!("#include <millrace/nanomsg.hpp>\n{visible} void answer() {{ millrace::rep().send(\"x\"); }}\n");
+    let program = "#include <millrace/nanomsg.hpp>\nvoid answer();\nint main() {\n    try { answer(); }\n    catch (const millrace::error& e) \
+                   { return e.code() == millrace::errc::wrong_state ? 0 : 2; }\n    return 1;\n}\n";
+    let library = dir.join("libplugin.so");
+    let shared = ["-shared", "-fPIC"].map(AsRef::as_ref);
+    compile_hidden(&source("plugin.cpp", &plugin), &library, &shared);
+    let main = dir.join("uses_plugin");
+    let rpath = format!("-Wl,-rpath,{}", dir.display());
+    compile_hidden(&source("uses_plugin.cpp", program), &main, &[library.as_os_str(), rpath.as_ref()]);
+    run(&mut command(&main, Lib::Ours), LIMIT).expect_success("an error of a plugin");
+}
+
+fn compile_hidden(source: &Path, output: &Path, more: &[&OsStr]) {
+    let mut cxx = Command::new("g++");
+    cxx.args(["-std=c++17", "-fvisibility=hidden"]).args(WARNINGS);
+    cxx.arg("-I").arg(binding().join("include")).arg("-I").arg(repo_root().join("include"));
+    cxx.arg(source).args(more).arg("-o").arg(output).arg("-L").arg(our_lib_dir()).arg("-lnanomsg");
+    run(&mut cxx, LIMIT).expect_success(&format!("{}", source.display()));
 }
 
 /// C++17 compilers see no coroutines, and no error.

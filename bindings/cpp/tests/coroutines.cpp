@@ -4,6 +4,7 @@
 #include <millrace/coroutine.hpp>
 #include <millrace/nanomsg.hpp>
 
+#include <atomic>
 #include <thread>
 
 namespace mr = millrace;
@@ -146,7 +147,56 @@ static void tasks_may_be_started_before_they_are_awaited() {
     CHECK(loop.run(sum(1000000)) == 1000000);
 }
 
+/// Goes on on the other thread.
+struct elsewhere {
+    std::atomic<void*>& place;
+    bool await_ready() noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> who) noexcept { place = who.address(); }
+    void await_resume() noexcept {}
+};
+
+static mr::task<int> ends_elsewhere(std::atomic<void*>& place) {
+    co_await elsewhere{place};
+    co_return 1;
+}
+
+static mr::task<> awaits_after(unsigned pause, std::atomic<void*>& place, std::atomic<long>& done) {
+    mr::task<int> work = ends_elsewhere(place);
+    work.start();
+    for (volatile unsigned n = 0; n < pause;) n = n + 1;
+    done += co_await work;
+}
+
+/// Whichever comes first: that a task ends on one thread, or that it is awaited on another.
+static void tasks_may_end_while_their_caller_begins_to_await_them() {
+    std::atomic<void*> place{nullptr};
+    std::atomic<long> done{0};
+    std::atomic<long> resumed{0};
+    std::atomic<bool> stop{false};
+    std::thread other([&] {
+        while (!stop) {
+            if (void* const who = place.exchange(nullptr)) {
+                std::coroutine_handle<>::from_address(who).resume();
+                resumed++;
+            } else {
+                std::this_thread::yield();
+            }
+        }
+    });
+    unsigned random = 1;
+    for (long turn = 1; turn <= 30000; turn++) {
+        random = random * 1664525 + 1013904223;
+        mr::task<> caller = awaits_after(random >> 26, place, done);
+        caller.start();
+        while (resumed < turn) std::this_thread::yield();
+        CHECK(done == turn);
+    }
+    stop = true;
+    other.join();
+}
+
 int main() {
+    tasks_may_end_while_their_caller_begins_to_await_them();
     tasks_may_be_started_before_they_are_awaited();
     both_ends_in_one_thread();
     cancelling_loses_nothing();

@@ -191,9 +191,8 @@ struct promise_base {
         struct resume_caller {
             bool await_ready() noexcept { return false; }
             std::coroutine_handle<> await_suspend(std::coroutine_handle<>) noexcept {
-                // When the caller has not been waiting, the frame may go as soon as it knows.
-                const std::coroutine_handle<> next = ending->caller;
-                if (ending->state.exchange(ended) == awaited) return next;
+                // Who is awaited goes when its caller does, which sleeps. Who is not may go as soon as its caller knows, so nothing is looked at then.
+                if (ending->state.exchange(ended) == awaited) return ending->caller;
                 return std::noop_coroutine();
             }
             void await_resume() noexcept {}

@@ -11,6 +11,10 @@
 #include <string>
 #include <system_error>
 
+/// One and the same in all libraries of a program, also in those that are compiled with -fvisibility=hidden: codes compare by the address of their
+/// category, and some C++ libraries know exceptions by that of their type.
+#define MILLRACE_ONE_IN_A_PROGRAM __attribute__((visibility("default")))
+
 namespace millrace {
 
 /// What the system has no name for. Everything else is a std::errc: `error.code() == std::errc::timed_out`.
@@ -23,7 +27,7 @@ enum class errc : int {
 
 namespace detail {
 
-class category final : public std::error_category {
+class MILLRACE_ONE_IN_A_PROGRAM category final : public std::error_category {
 public:
     const char* name() const noexcept override { return "nanomsg"; }
     std::string message(int code) const override { return nn_strerror(code); }
@@ -37,7 +41,7 @@ public:
 }  // namespace detail
 
 /// The category of all error codes of this binding. Its messages are those of nn_strerror.
-inline const std::error_category& category() noexcept {
+MILLRACE_ONE_IN_A_PROGRAM inline const std::error_category& category() noexcept {
     static const detail::category instance;
     return instance;
 }
@@ -52,7 +56,7 @@ inline std::error_code last_error() noexcept { return code_of(nn_errno()); }
 
 /// Thrown by every function without an error_code parameter. what() begins with what was tried. In a program that is compiled without
 /// exceptions (-fno-exceptions) what would be thrown is written to the standard error, and ends the program.
-class error : public std::system_error {
+class MILLRACE_ONE_IN_A_PROGRAM error : public std::system_error {
 public:
     error(std::error_code code, const char* what) : std::system_error(code, what) {}
     error(std::error_code code, const std::string& what) : std::system_error(code, what) {}

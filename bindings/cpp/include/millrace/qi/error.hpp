@@ -30,7 +30,7 @@ namespace millrace::qi {
 
 /// Thrown by every function of the object bus without an error_code parameter. what() is the reason in words: of a method that
 /// failed, the words of its Error; code() compares with std::errc.
-class error : public millrace::error {
+class MILLRACE_ONE_IN_A_PROGRAM error : public millrace::error {
 public:
     error(int number, const std::string& what) : millrace::error(code_of(number), what) {}
 };
