@@ -33,12 +33,22 @@ pub struct View {
     held: Held,
     /// What is inside of the bytes of a dynamic, once somebody has looked.
     inside: Option<Arc<View>>,
-    /// What C has been given pointers into, beside the value itself.
-    kept: Vec<Kept>,
+    kept: KeptHere,
+}
+
+/// What C has been given pointers into, beside the value itself, as long as the handle is one. Copies of the view, of which every call makes one,
+/// keep nothing: with a text of each entry of a large map they would cost more than all else.
+#[derive(Debug, Default)]
+struct KeptHere(Vec<Kept>);
+
+impl Clone for KeptHere {
+    fn clone(&self) -> KeptHere {
+        KeptHere::default()
+    }
 }
 
 /// It is never looked at again.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 enum Kept {
     Text(#[expect(dead_code, reason = "kept for a pointer of C's")] Arc<CString>),
     Bytes(#[expect(dead_code, reason = "kept for a pointer of C's")] Bytes),
@@ -68,7 +78,7 @@ impl View {
 
     /// Of one that holds no others, or whose depth is said otherwise.
     fn flat(root: Arc<Value>, held: Held) -> View {
-        View { root, depth: 1, path: SmallVec::new(), held, inside: None, kept: Vec::new() }
+        View { root, depth: 1, path: SmallVec::new(), held, inside: None, kept: KeptHere::default() }
     }
 
     /// The value at this place.
@@ -82,7 +92,7 @@ impl View {
         if child(self.value()?, step).is_none() {
             return Err(Failure::invalid("there is no such item"));
         }
-        let mut view = View { kept: Vec::new(), inside: None, ..self.clone() };
+        let mut view = View { inside: None, ..self.clone() };
         view.path.push(step);
         Ok(view)
     }
@@ -211,13 +221,21 @@ pub fn keep_text(handle: u64, text: &[u8]) -> Result<*const c_char> {
     }
     let text = Arc::new(c_text(text));
     let start = text.as_ptr();
-    VALUES.change(handle, |view| view.kept.push(Kept::Text(text)))?;
+    VALUES.change(handle, |view| view.kept.0.push(Kept::Text(text)))?;
     Ok(start)
 }
 
 /// Keeps bytes.
 pub fn keep_bytes(handle: u64, bytes: Bytes) -> Result<()> {
-    VALUES.change(handle, |view| view.kept.push(Kept::Bytes(bytes)))
+    VALUES.change(handle, |view| view.kept.0.push(Kept::Bytes(bytes)))
+}
+
+/// How many texts and bytes a handle keeps for C.
+#[cfg(test)]
+pub fn kept_texts(handle: u64) -> usize {
+    let mut count = 0;
+    VALUES.change(handle, |view| count = view.kept.0.len()).unwrap();
+    count
 }
 
 pub fn free(handle: u64) -> Result<()> {

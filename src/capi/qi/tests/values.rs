@@ -150,3 +150,19 @@ fn objects_without_a_connection_have_no_proxy() {
     assert!(objects.is_empty());
     assert_eq!(value, numbers([1]));
 }
+
+/// Each call makes a copy of the place: a walk through a large map was quadratic, since a copy had all texts that C had got so far.
+#[test]
+fn what_c_points_into_is_kept_by_the_handle_alone() {
+    let handle = view::add(numbers([1, 2]));
+    assert_eq!(view::kept_texts(handle), 0);
+    let text = view::keep_text(handle, b"one").unwrap();
+    view::keep_text(handle, b"two").unwrap();
+    assert_eq!(view::kept_texts(handle), 2);
+    let copy = view::add_view(view::get(handle).unwrap());
+    assert_eq!(view::kept_texts(copy), 0);
+    view::free(copy).unwrap();
+    // SAFETY: the handle is still one.
+    assert_eq!(unsafe { CStr::from_ptr(text) }, c"one");
+    view::free(handle).unwrap();
+}
