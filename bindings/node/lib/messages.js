@@ -2,6 +2,7 @@
 // What sockets and their contexts have in common: messages, and waiting for them.
 
 const { EventEmitter } = require('node:events');
+const { isNativeError } = require('node:util').types;
 const { markAsUntransferable } = require('node:worker_threads');
 const streams = require('./streams.js');
 const { MillraceError, aborted, check, translate, EAGAIN, EFSM, ETIMEDOUT } = require('./errors.js');
@@ -149,7 +150,7 @@ class Messages extends EventEmitter {
         if (options?.signal?.aborted && sent < list.length) throw aborted(options.signal);
       }
     } catch (error) {
-      if (error instanceof Error) error.sent = sent;
+      if (isNativeError(error)) error.sent = sent;
       throw error;
     }
   }

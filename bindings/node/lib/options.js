@@ -2,6 +2,7 @@
 // Options of sockets as accessors. Times are milliseconds, as everywhere in Node; Infinity is for ever.
 
 const { EventEmitter } = require('node:events');
+const { isAnyArrayBuffer } = require('node:util').types;
 const { check, translate } = require('./errors.js');
 const { int32, milliseconds, shown } = require('./limits.js');
 
@@ -42,7 +43,7 @@ const kinds = {
 function bytesOf(data, otherwise = 'a message is a Buffer, a typed array, an ArrayBuffer or a string') {
   if (typeof data === 'string') return Buffer.from(data);
   if (ArrayBuffer.isView(data)) return data;
-  if (data instanceof ArrayBuffer || data instanceof SharedArrayBuffer) return new Uint8Array(data);
+  if (isAnyArrayBuffer(data)) return new Uint8Array(data);
   throw new TypeError(otherwise);
 }
 

@@ -4,6 +4,7 @@
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
 const net = require('node:net');
+const vm = require('node:vm');
 const { test } = require('node:test');
 const qi = require('millrace-nanomsg/qi');
 
@@ -159,6 +160,15 @@ test('values that JavaScript has other types for', LIMIT, async (t) => {
   assert.deepEqual(await proxy.echo(qi.tuple(1, 'a')), [1, 'a']);
   assert.deepEqual(await proxy.echo(qi.typed('(is)<P,n,t>', [1, 'a'])), { n: 1, t: 'a' });
   assert.deepEqual(await proxy.echo({ a: undefined, b: 1 }), { b: 1 });
+});
+
+test('values of another realm are what they are here', LIMIT, async (t) => {
+  const { proxy } = await bus(t);
+  const echoed = async (code) => proxy.echo(vm.runInNewContext(code));
+  assert.deepEqual(await echoed('({ a: 1, b: { c: [2] } })'), { a: 1, b: { c: [2] } });
+  assert.deepEqual(await echoed('new Map([[1, "one"]])'), new Map([[1, 'one']]));
+  assert.deepEqual(await echoed('Object.create(null)'), {});
+  await assert.rejects(echoed('new Date(0)'), /a Date/);
 });
 
 test('values that cannot be', LIMIT, async (t) => {

@@ -6,6 +6,7 @@ const os = require('node:os');
 const path = require('node:path');
 const { once } = require('node:events');
 const { Readable } = require('node:stream');
+const vm = require('node:vm');
 const { test } = require('node:test');
 const { Bus, MillraceError, Pair, Pub, Pull, Push, Rep, Req, Respondent, Socket, Sub, Surveyor, device } = require('millrace-nanomsg');
 
@@ -28,6 +29,14 @@ async function until(state) {
 const aWhile = () => new Promise((resolve) => setTimeout(resolve, 40, 'a while'));
 
 const code = (code) => (error) => error instanceof MillraceError && error.code === code;
+
+test('bytes of another realm are bytes', async () => {
+  const [pull, push] = joined(Pull, Push);
+  await push.send(vm.runInNewContext('new Uint8Array([65, 66]).buffer'));
+  assert.equal(String(await pull.receive()), 'AB');
+  pull.close();
+  push.close();
+});
 
 test('a request and its reply, over each transport', async () => {
   const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'millrace-'));

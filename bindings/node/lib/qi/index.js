@@ -28,7 +28,7 @@ function represent(value) {
   if (value instanceof RemoteObject) return [PROXY, nativeOf(value)];
   if (value instanceof Typed) return [TYPED, value.signature, value.value];
   if (value instanceof Tuple) return [TUPLE, value.members];
-  if (value instanceof Map) return [MAP, [...value].flat()];
+  if (types.isMap(value)) return [MAP, [...value].flat()];
   if (ArrayBuffer.isView(value)) return [TYPED, 'r', new Uint8Array(value.buffer, value.byteOffset, value.byteLength)];
   for (const [is, what, instead] of NOT_SENT) {
     if (is(value)) throw new TypeError(`${what} cannot be sent over the bus; ${instead}`);
@@ -45,7 +45,7 @@ function make(what, of) {
   return map;
 }
 
-hub.setHooks(represent, make, Object.prototype);
+hub.setHooks(represent, make);
 
 module.exports = {
   connect, serve, Session, RemoteObject, RemoteSignal, RemoteProperty, Signal, Property, MillraceError, context, typed, tuple,

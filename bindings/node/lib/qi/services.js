@@ -3,6 +3,7 @@
 
 const { EventEmitter } = require('node:events');
 const { debuglog } = require('node:util');
+const { isNativeError } = require('node:util').types;
 const native = require('../native.js');
 const { hub, listen, unlisten } = require('../hub.js');
 const { attempt } = require('./operations.js');
@@ -101,7 +102,8 @@ function split(name, signature) {
   throw new TypeError(`${name}: a method's types are written as (parameters)result, as in (is)s: ${signature}`);
 }
 
-const NOT_OURS = new Set([Object.prototype, EventEmitter.prototype]);
+/** What all objects have, in whatever realm, or all emitters. */
+const isCommon = (prototype) => prototype === EventEmitter.prototype || Object.getPrototypeOf(prototype) === null;
 
 /** The members that the bus is to know. Names that begin with _ are private; so is what `static qi` calls false. */
 function members(instance) {
@@ -109,7 +111,7 @@ function members(instance) {
   const types = { __proto__: null, ...instance.constructor?.qi?.methods };
   const found = { methods: [], codes: [], signals: [], properties: [] };
   const seen = new Set(['constructor']);
-  for (let level = instance; level !== null && !NOT_OURS.has(level); level = Object.getPrototypeOf(level)) {
+  for (let level = instance; level !== null && (level === instance || !isCommon(level)); level = Object.getPrototypeOf(level)) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
       if (seen.has(name) || name.startsWith('_') || types[name] === false) continue;
       seen.add(name);
@@ -174,7 +176,7 @@ function context() {
 
 /** What a caller is told of an exception. */
 function describe(error) {
-  if (!(error instanceof Error)) return String(error);
+  if (!isNativeError(error) && !(error instanceof Error)) return String(error);
   if (error.name === 'AbortError' || error.code === 'ECANCELED') return undefined;
   return error.name === 'Error' || error.name === 'MillraceError' ? error.message : `${error.name}: ${error.message}`;
 }

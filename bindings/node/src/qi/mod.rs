@@ -31,8 +31,6 @@ pub struct Hooks {
     represent: sys::napi_ref,
     /// Makes what only `lib` can make: a proxy, a Map.
     make: sys::napi_ref,
-    /// `Object.prototype`: how plain objects are known.
-    plain: sys::napi_ref,
 }
 
 #[napi]
@@ -44,7 +42,6 @@ impl Hub {
         env: Env,
         represent: Function<'_, Unknown, Unknown>,
         make: Function<'_, (i32, Unknown), Unknown>,
-        plain: Object<'_>,
     ) -> Result<()> {
         let reference = |value: sys::napi_value| -> Result<sys::napi_ref> {
             let mut reference = ptr::null_mut();
@@ -52,11 +49,7 @@ impl Hub {
             check(unsafe { sys::napi_create_reference(env.raw(), value, 1, &mut reference) }, "hooks")?;
             Ok(reference)
         };
-        let hooks = Hooks {
-            represent: reference(represent.raw())?,
-            make: reference(make.raw())?,
-            plain: reference(plain.raw())?,
-        };
+        let hooks = Hooks { represent: reference(represent.raw())?, make: reference(make.raw())? };
         // A second copy of the module brings the same.
         let _ = self.core.hooks.set(hooks);
         Ok(())
