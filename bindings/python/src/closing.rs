@@ -5,17 +5,17 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use nanomsg::internals::{Closing, EngineSocket};
+use nanomsg::internals::{Closing, EngineSocket, process};
 use pyo3::prelude::*;
 
-/// Open sockets, for the end of the interpreter.
-static OPEN: Mutex<Vec<Weak<EngineSocket>>> = Mutex::new(Vec::new());
+/// Open sockets, for the end of the interpreter, each with the process that has opened it.
+static OPEN: Mutex<Vec<(u64, Weak<EngineSocket>)>> = Mutex::new(Vec::new());
 
 /// For the end of the interpreter.
 pub fn remember(socket: &Arc<EngineSocket>) {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    open.retain(|socket| socket.strong_count() > 0);
-    open.push(Arc::downgrade(socket));
+    open.retain(|(_, socket)| socket.strong_count() > 0);
+    open.push((process::generation(), Arc::downgrade(socket)));
 }
 
 /// Waits for what lingers. When Ctrl-C ends the wait, it lingers in another thread, as long as the process lives.
@@ -29,12 +29,14 @@ pub fn finish(py: Python<'_>, closing: Closing) -> PyResult<()> {
     Ok(())
 }
 
-/// At the end of the interpreter: closes what is still open, all at the same time, so that what was accepted is sent. Ctrl-C ends that.
+/// At the end of the interpreter: closes what is still open, all at the same time, so that what was accepted is sent. Ctrl-C ends that. What a
+/// forked child has inherited is the parent's, one of whose threads may have held its lock at the fork.
 #[pyfunction]
 pub fn close_all(py: Python<'_>) -> PyResult<()> {
     let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    let ours = open.iter().filter(|(generation, _)| *generation == process::generation());
     let closing: Vec<_> =
-        open.iter().filter_map(Weak::upgrade).filter_map(|socket| socket.start_closing().ok()).collect();
+        ours.filter_map(|(_, socket)| socket.upgrade()).filter_map(|socket| socket.start_closing().ok()).collect();
     closing.into_iter().try_for_each(|closing| finish(py, closing))
 }
 

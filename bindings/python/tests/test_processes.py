@@ -140,6 +140,33 @@ def send_from_elsewhere(address):
         push.send_many([str(i).encode() for i in range(100)])
 
 
+def test_a_forked_child_ends_whatever_threads_of_its_parent_were_doing():
+    # Some of twenty are forked while a thread has a socket's lock.
+    done = run("""
+        import os, sys, threading, time, warnings
+        import millrace
+        warnings.simplefilter("ignore")
+        def forever(call, *arguments):
+            while True:
+                call(*arguments)
+        kept = []
+        for _ in range(3):
+            push = millrace.Push()
+            pull = millrace.Pull(connect=push.bind("tcp://127.0.0.1:0").address)
+            kept += [push, pull]
+            threading.Thread(target=forever, args=(push.send, b"x" * 100), daemon=True).start()
+            threading.Thread(target=forever, args=(pull.recv,), daemon=True).start()
+        for _ in range(20):
+            child = os.fork()
+            if child == 0:
+                sys.exit(3)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        print("all have ended", flush=True)
+        os._exit(0)
+    """)
+    assert done.stdout == "all have ended\n", done.stderr
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method, ipc):
     with millrace.Pull(bind=ipc, recv_timeout=30) as pull:
