@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use super::convert::{ConvertError, convert};
+use super::convert::{Conversion, ConvertError, convert};
 use super::message::Flags;
 use super::signature::{Kind, Signature, SignatureError};
 use super::value::{DecodeError, EncodeError, Reader, Value, Writer};
@@ -68,6 +68,16 @@ pub struct Arguments {
 /// Reads the arguments of a Call, Post or Event of these flags, whose declared type is `parameters`. What came as a
 /// dynamic is converted; a list will do for a tuple.
 pub fn read_arguments(reader: &mut Reader<'_>, flags: Flags, parameters: &Signature) -> Result<Arguments> {
+    read_arguments_by(convert, reader, flags, parameters)
+}
+
+/// [`read_arguments`] with a conversion of the object's own.
+pub fn read_arguments_by(
+    convert: Conversion,
+    reader: &mut Reader<'_>,
+    flags: Flags,
+    parameters: &Signature,
+) -> Result<Arguments> {
     let any = *parameters.kind() == Kind::Dynamic;
     let tuple = if flags.contains(Flags::DYNAMIC_PAYLOAD) || any {
         let content = reader.read(&Kind::Dynamic.into())?.undynamic()?;

@@ -16,7 +16,7 @@ import weakref
 from collections import deque
 from datetime import datetime
 import pathlib
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import pytest
 
@@ -934,6 +934,81 @@ def test_arguments_are_what_their_hints_say(bus):
     assert drawing.favourite() == 2
     with pytest.raises(qi.RemoteError, match="Color"):
         drawing.length(Path("p", []), 3)
+
+
+@dataclasses.dataclass
+class Tree:
+    value: int
+    kids: list["Tree"] = dataclasses.field(default_factory=list)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stamped:
+    value: int
+    stamp: int = dataclasses.field(init=False, default=9)
+
+
+class Named(NamedTuple):
+    number: int
+    text: str
+
+
+def test_hints_may_be_of_any_kind_of_container(bus):
+    class Anything:
+        def tree(self, tree: Tree) -> Tree:
+            assert isinstance(tree, Tree)
+            return Tree(tree.value + len(tree.kids), tree.kids)
+
+        def stamped(self, given: Stamped) -> str:
+            return repr(given)
+
+        def pair(self, pair: tuple[int, Point], more: list[tuple[Point, int]]) -> str:
+            return repr((pair, more))
+
+        def several(self, numbers: tuple[int, ...]) -> str:
+            return repr(numbers)
+
+        def distinct(self, numbers: set[int], frozen: frozenset[str]) -> set[int]:
+            assert isinstance(numbers, set) and isinstance(frozen, frozenset)
+            return numbers | {len(frozen)}
+
+        def named(self, given: Named) -> Named:
+            assert isinstance(given, Named)
+            return Named(given.number + 1, given.text)
+
+    bus.server.registerService("Anything", Anything())
+    anything = bus.client.service("Anything")
+    assert anything.tree(Tree(1, [Tree(2)])) == {"value": 2, "kids": [{"value": 2, "kids": []}]}
+    assert anything.stamped(Stamped(1)) == "Stamped(value=1, stamp=9)"
+    assert anything.stamped({"value": 1, "stamp": 2}) == "Stamped(value=1, stamp=2)"
+    assert anything.pair((1, Point(2)), [(Point(3), 4)]) == "((1, Point(x=2, y=0.5)), [(Point(x=3, y=0.5), 4)])"
+    assert anything.several((1, 2)) == "(1, 2)"
+    assert sorted(anything.distinct({1, 2}, frozenset("abc"))) == [1, 2, 3]
+    assert anything.named(Named(1, "a")) == {"number": 2, "text": "a"} and anything.named((1, "a"))["number"] == 2
+
+
+def test_a_tuple_does_where_a_list_is_declared(bus):
+    class Joints:
+        @qi.bind(qi.Float, [qi.List(qi.String), qi.List(qi.List(qi.Float))])
+        def move(self, names, angles):
+            assert isinstance(names, list) and all(isinstance(each, list) for each in angles)
+            return sum(sum(each) for each in angles)
+
+        def names(self) -> list[str]:
+            return ("head", "arm")
+
+        def wrong(self) -> list[int]:
+            return ("head",)
+
+    bus.server.registerService("Joints", Joints())
+    joints = bus.client.service("Joints")
+    assert joints.move(("HeadYaw",), ((0.5, 1), [1.5])) == 3
+    assert joints.move((), ()) == 0
+    assert joints.names() == ["head", "arm"]
+    with pytest.raises(qi.RemoteError, match=r"failed to convert"):
+        joints.move(("HeadYaw",), ("up",))
+    with pytest.raises(qi.RemoteError, match=r"^bad result: failed to convert s to l"):
+        joints.wrong()
 
 
 def test_an_attribute_that_cannot_be_read_is_named(bus):

@@ -67,18 +67,28 @@ const MAX_DEPTH: u32 = 256;
 /// The value as one of type `to`, names of structs included. A value that is of the type already is handed through
 /// with what it shares.
 pub fn convert(value: Value, to: &Signature) -> Result<Value> {
-    Converter { left: MAX_DEPTH, exact: false }.convert(value, to)
+    Converter { left: MAX_DEPTH, exact: false, tuples_are_lists: false }.convert(value, to)
 }
+
+/// [`convert`] for a language in which whoever writes a tuple may mean a list: where a list is wanted, a tuple is one of its members. libqi's
+/// own conversions refuse it, but its package for Python hands methods what they were called with.
+pub fn convert_sequences(value: Value, to: &Signature) -> Result<Value> {
+    Converter { left: MAX_DEPTH, exact: false, tuples_are_lists: true }.convert(value, to)
+}
+
+/// [`convert`], or one that takes more.
+pub type Conversion = fn(Value, &Signature) -> Result<Value>;
 
 /// [`convert`] of what a person has written: a number with a fraction is no integer, and one that is too large for 32 bits no
 /// infinity. The bus itself cuts off and rounds.
 pub fn convert_exactly(value: Value, to: &Signature) -> Result<Value> {
-    Converter { left: MAX_DEPTH, exact: true }.convert(value, to)
+    Converter { left: MAX_DEPTH, exact: true, tuples_are_lists: false }.convert(value, to)
 }
 
 struct Converter {
     left: u32,
     exact: bool,
+    tuples_are_lists: bool,
 }
 
 fn fail<T>(from: &Signature, to: &Signature, why: Why) -> Result<T> {
@@ -114,15 +124,20 @@ impl Converter {
             | (Kind::Raw, value @ Value::Raw(_))
             | (Kind::Object, value @ Value::Object(_)) => Ok(value),
             (Kind::Raw, Value::String(text)) => Ok(Value::Raw(text.bytes().clone())),
-            (Kind::List(element) | Kind::VarArgs(element), Value::List(list)) => {
-                let items = list.items.into_iter().map(|item| self.convert(item, element)).collect::<Result<_>>()?;
-                Ok(Value::list(element.as_ref().clone(), items))
+            (Kind::List(element) | Kind::VarArgs(element), Value::List(list)) => self.list(list.items, element),
+            (Kind::List(element) | Kind::VarArgs(element), Value::Tuple(tuple)) if self.tuples_are_lists => {
+                self.list(tuple.members, element)
             }
             (Kind::Map(entry), value) => self.map(value, (&entry.0, &entry.1), to),
             (Kind::KeywordArgs(element), value) => self.map(value, (&Kind::String.into(), element), to),
             (Kind::Tuple(members), value) => self.tuple(value, members, to),
             (_, value) => number::convert(value, to, self.exact),
         }
+    }
+
+    fn list(&mut self, items: Vec<Value>, element: &Signature) -> Result<Value> {
+        let items = items.into_iter().map(|item| self.convert(item, element)).collect::<Result<_>>()?;
+        Ok(Value::list(element.clone(), items))
     }
 
     fn optional(&mut self, value: Value, element: &Signature, to: &Signature) -> Result<Value> {

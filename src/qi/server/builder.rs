@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::qi::calls::CallError;
-use crate::qi::convert::convert;
+use crate::qi::convert::{Conversion, convert, convert_sequences};
 use crate::qi::meta::{self, MetaMethod, MetaObject};
 use crate::qi::signature::Signature;
 use crate::qi::value::Value;
@@ -24,6 +24,7 @@ pub struct ObjectBuilder {
     audiences: Vec<(u32, Box<OnSubscribers>)>,
     limits: Limits,
     at_once: usize,
+    conversion: Conversion,
     kept: Vec<Box<dyn Any + Send + Sync>>,
 }
 
@@ -46,6 +47,7 @@ impl ObjectBuilder {
             audiences: Vec::new(),
             limits: Limits::default(),
             at_once: 1,
+            conversion: convert,
             kept: Vec::new(),
         }
     }
@@ -67,6 +69,12 @@ impl ObjectBuilder {
     /// ([`super::Options::workers`]); those that a method holds up are replaced.
     pub fn concurrency(&mut self, calls: usize) -> &mut ObjectBuilder {
         self.at_once = calls;
+        self
+    }
+
+    /// Its methods take a tuple where a list is declared, as is usual where a language has both.
+    pub fn tuples_as_lists(&mut self) -> &mut ObjectBuilder {
+        self.conversion = convert_sequences;
         self
     }
 
@@ -159,7 +167,7 @@ impl ObjectBuilder {
 
     /// The object. The text says which member may not be published, and why.
     pub fn build(self) -> Result<Object, String> {
-        let ObjectBuilder { meta, methods, values, on_set, audiences, limits, at_once, kept } = self;
+        let ObjectBuilder { meta, methods, values, on_set, audiences, limits, at_once, conversion, kept } = self;
         let meta = meta.build().map_err(|error| error.to_string())?;
         let mut converted = HashMap::new();
         for (id, signature, value) in values {
@@ -183,7 +191,7 @@ impl ObjectBuilder {
             told.insert(id, Audience::new(code));
         }
         let code = Code::of(Box::new(handler));
-        Object::assemble(meta, Code { values: converted, on_set, audiences: told, limits, at_once, ..code })
+        Object::assemble(meta, Code { values: converted, on_set, audiences: told, conversion, limits, at_once, ..code })
     }
 }
 

@@ -106,6 +106,11 @@ impl Call {
         self.responder.answer(result);
     }
 
+    /// The type that the result is declared with. Another value is converted to it.
+    pub fn result_type(&self) -> &Signature {
+        &self.responder.declared
+    }
+
     /// The object that is called: what its methods emit signals of and set properties of.
     pub fn object(&self) -> &Object {
         &self.responder.inbound.object

@@ -9,7 +9,7 @@ use crate::qi::directory::DIRECTORY_ID;
 use crate::qi::endpoint::budget::{Account, QUANTUM};
 use crate::qi::endpoint::contained;
 use crate::qi::message::{Header, Message};
-use crate::qi::payload::read_arguments;
+use crate::qi::payload::{read_arguments, read_arguments_by};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Memory, Reader, Value};
 
@@ -206,7 +206,7 @@ impl Object {
         let memory = inbound.memory();
         let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
         let result = types.result.clone();
-        match read_arguments(&mut reader, message.header.flags, &types.parameters) {
+        match read_arguments_by(self.0.conversion, &mut reader, message.header.flags, &types.parameters) {
             Ok(arguments) => Some((arguments.tuple, Responder::new(inbound, result, arguments.return_type))),
             Err(error) => {
                 let text = format!("{}: {}", types.name, reading_failed(&error));

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::qi::calls::requester::Requester;
 use crate::qi::calls::{AtEnd, Received, RemoteObject};
 use crate::qi::capability::Capabilities;
+use crate::qi::convert::Conversion;
 use crate::qi::endpoint::budget::{Account, Charge, Tab};
 use crate::qi::message::{Flags, Header, Message};
 use crate::qi::meta::MetaObject;
@@ -104,6 +105,7 @@ pub(super) struct Core {
     pub handler: Box<Handler>,
     /// Its code is not here but there.
     pub origin: Option<Origin>,
+    pub conversion: Conversion,
     pub on_set: HashMap<u32, Box<OnSet>>,
     pub audiences: HashMap<u32, Audience>,
     pub values: Mutex<HashMap<u32, PropertyValue>>,

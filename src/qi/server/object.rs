@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
+use crate::qi::convert::{Conversion, convert};
 use crate::qi::meta::{MetaObject, SIGNATURE};
 use crate::qi::value::{self, Uid, Value, encode};
 use crate::sys::random;
@@ -26,6 +27,8 @@ pub(super) struct Code {
     pub values: HashMap<u32, PropertyValue>,
     pub audiences: HashMap<u32, Audience>,
     pub origin: Option<Origin>,
+    /// Of arguments that came as another type.
+    pub conversion: Conversion,
     pub limits: Limits,
     /// Things that it may do at once.
     pub at_once: usize,
@@ -35,7 +38,16 @@ impl Code {
     /// One thing at a time, and nothing beside methods.
     pub fn of(handler: Box<Handler>) -> Code {
         let (on_set, values, audiences) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Code { handler, on_set, values, audiences, origin: None, limits: Limits::default(), at_once: 1 }
+        Code {
+            handler,
+            on_set,
+            values,
+            audiences,
+            origin: None,
+            conversion: convert,
+            limits: Limits::default(),
+            at_once: 1,
+        }
     }
 }
 
@@ -79,7 +91,7 @@ impl Object {
 
     /// Of a valid meta object: so every signature in it is one.
     fn of(meta: MetaObject, code: Code) -> Object {
-        let Code { handler, on_set, values, audiences, origin, limits, at_once } = code;
+        let Code { handler, on_set, values, audiences, origin, conversion, limits, at_once } = code;
         let encoded = encode(&meta.to_value(), &SIGNATURE).unwrap_or_default();
         let methods = meta.methods.values().filter_map(|method| {
             let (parameters, result) = (method.parameters_type().ok()?, method.return_type().ok()?);
@@ -104,6 +116,7 @@ impl Object {
             meta: Arc::new(meta),
             handler,
             origin,
+            conversion,
             on_set,
             values: Mutex::new(values),
             mailbox: Mailbox::new(limits, at_once),

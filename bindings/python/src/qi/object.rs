@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use nanomsg::qi::bus::Objects;
 use nanomsg::qi::client::CallError;
+use nanomsg::qi::convert::{ConvertError, convert_sequences};
 use nanomsg::qi::meta::{Declared, MetaMethod};
 use nanomsg::qi::server::{Answer, Call, Object, ObjectBuilder, WeakObject};
 use nanomsg::qi::signature::Signature;
@@ -54,7 +55,7 @@ impl RawObject {
     ) -> PyResult<RawObject> {
         let refused = |text: String| raise_as(py, "Error", &text);
         let mut builder = ObjectBuilder::new();
-        builder.description(description);
+        builder.description(description).tuples_as_lists();
         for (name, parameters, result, description, code, takes_call) in methods {
             let method = MetaMethod {
                 name: name.into(),
@@ -123,7 +124,10 @@ fn reply_with(py: Python<'_>, call: Call, result: Bound<'_, PyAny>) {
         return reply_later(future.get(), call);
     }
     let mut encoder = Encoder::default();
-    match encoder.value(&result) {
+    // libqi's words, though the rest is refused by the engine.
+    let bad_result = |error: ConvertError| raise_as(py, "Error", &format!("bad result: {error}"));
+    let value = encoder.value(&result);
+    match value.and_then(|value| convert_sequences(value, call.result_type()).map_err(bad_result)) {
         Ok(value) => {
             let answer = encoder.objects.iter().fold(Answer::from(value), Answer::carrying);
             py.detach(|| call.reply(Ok(answer)));

@@ -2,7 +2,7 @@
 
 use nanomsg::qi::bus::Objects;
 use nanomsg::qi::client::Received;
-use nanomsg::qi::convert::convert;
+use nanomsg::qi::convert::{convert, convert_sequences};
 use nanomsg::qi::server::Object;
 use nanomsg::qi::signature::{Kind, Signature};
 use nanomsg::qi::value::Value;
@@ -123,7 +123,7 @@ impl Encoder {
     /// A value of this type.
     pub fn typed(&mut self, object: &Bound<'_, PyAny>, to: &Signature) -> PyResult<Value> {
         let value = self.value(object)?;
-        convert(value, to).map_err(|error| raise_as(object.py(), "ConversionError", &error.to_string()))
+        convert_sequences(value, to).map_err(|error| raise_as(object.py(), "ConversionError", &error.to_string()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::qi::convert::{Why, convert};
+use crate::qi::convert::{Why, convert, convert_sequences};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Text, Value, encode};
 
@@ -139,6 +139,19 @@ fn lists_are_tuples_of_their_length_but_not_the_reverse() {
     becomes(list("m", []), "()", Value::tuple(vec![]));
     fails(list("m", [dynamic(1_i64)]), "(is)", Why::Length);
     fails(both(), "[m]", Why::Types);
+}
+
+#[test]
+fn tuples_are_lists_where_who_writes_one_may_mean_the_other() {
+    let tuple = |members: [Value; 2]| Value::tuple(members.into());
+    let inner = || tuple([1_i64.into(), 2.5.into()]);
+    let lists = || tuple([inner(), list("i", [3_i32.into()])]);
+    let expected = list("[i]", [list("i", [1_i32.into(), 2_i32.into()]), list("i", [3_i32.into()])]);
+    assert_eq!(convert_sequences(lists().into_dynamic(), &of("[[i]]")), Ok(expected));
+    assert_eq!(convert_sequences(Value::tuple(vec![]), &of("[s]")), Ok(list("s", [])));
+    let failed = convert_sequences(tuple([1_i64.into(), "x".into()]), &of("[i]")).map_err(|error| error.why);
+    assert_eq!(failed, Err(Why::Types));
+    assert_eq!(convert_sequences(inner(), &of("(il)")), Ok(tuple([1_i32.into(), 2_i64.into()])));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
+import contextvars
 import dataclasses
 import enum
 import functools
@@ -179,9 +180,12 @@ _PLAIN: dict[Any, str] = {
     memoryview: "r",
     list: "[m]",
     dict: "{mm}",
+    set: "[m]",
+    frozenset: "[m]",
 }
 
 _LISTS = (list, collections.abc.Sequence, collections.abc.Iterable)
+_SETS = (set, frozenset, collections.abc.Set, collections.abc.MutableSet)
 _MAPS = (dict, collections.abc.Mapping)
 
 
@@ -208,16 +212,41 @@ def signature_of(hint: Any) -> str:
     for extra in getattr(hint, "__metadata__", ()):
         if isinstance(extra, Type) or (isinstance(extra, type) and issubclass(extra, Type)):
             return extra.signature
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        hints = typing.get_type_hints(hint)
-        names = [field.name for field in dataclasses.fields(hint)]
-        members = "".join(signature_of(hints[name]) for name in names)
-        return f"({members})<{','.join([hint.__name__, *names])}>"
+    names = _fields(hint)
+    if names is not None:
+        return _struct(hint, names)
     return _generic(typing.get_origin(hint), typing.get_args(hint))
 
 
+def _fields(hint: Any) -> typing.Optional[list[str]]:
+    """The names of what a data class, or a named tuple, consists of."""
+    if not isinstance(hint, type):
+        return None
+    if dataclasses.is_dataclass(hint):
+        return [field.name for field in dataclasses.fields(hint)]
+    if issubclass(hint, tuple) and isinstance(getattr(hint, "_fields", None), tuple):
+        return list(getattr(hint, "_fields"))
+    return None
+
+
+_within: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("_within", default=())
+
+
+def _struct(hint: Any, names: list[str]) -> str:
+    if hint in _within.get():
+        # A class that has instances of itself: the bus has no name for that, so what is within is any value.
+        return "m"
+    within = _within.set((*_within.get(), hint))
+    try:
+        hints = typing.get_type_hints(hint, include_extras=True)
+        members = "".join(signature_of(hints.get(name, "m")) for name in names)
+    finally:
+        _within.reset(within)
+    return f"({members})<{','.join([hint.__name__, *names])}>"
+
+
 def _generic(origin: Any, inner: tuple[Any, ...]) -> str:
-    if origin in _LISTS and inner:
+    if (origin in _LISTS or origin in _SETS) and inner:
         return f"[{signature_of(inner[0])}]"
     if origin in _MAPS and len(inner) == 2:
         return f"{{{signature_of(inner[0])}{signature_of(inner[1])}}}"
@@ -235,8 +264,8 @@ def _generic(origin: Any, inner: tuple[Any, ...]) -> str:
 
 
 def reader_of(hint: Any) -> typing.Optional[collections.abc.Callable[[Any], Any]]:
-    """What makes an instance of a data class, or a member of an Enum, of a value as it comes from the bus, also in lists, dicts and optional
-    values; None if a value of this hint is right as it comes.
+    """What makes an instance of a data class or named tuple, a set, or a member of an Enum, of a value as it comes from the bus, also in lists,
+    dicts, tuples and optional values; None if a value of this hint is right as it comes.
 
     >>> import dataclasses
     >>> from millrace.qi.types import reader_of
@@ -248,8 +277,12 @@ def reader_of(hint: Any) -> typing.Optional[collections.abc.Callable[[Any], Any]
     """
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
         return hint
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _instance_reader(hint)
+    if hasattr(hint, "__metadata__"):
+        return reader_of(hint.__origin__)
+    if hint is set or hint is frozenset:
+        return hint
+    if _fields(hint) is not None:
+        return functools.partial(_read_instance, hint)
     origin, inner = typing.get_origin(hint), typing.get_args(hint)
     if _is_union(origin):
         others = [member for member in inner if member is not type(None)]
@@ -258,9 +291,16 @@ def reader_of(hint: Any) -> typing.Optional[collections.abc.Callable[[Any], Any]
     if origin in _MAPS and len(inner) == 2:
         read = reader_of(inner[1])
         return read and functools.partial(_read_map, read)
+    if origin in _SETS and inner:
+        return functools.partial(_read_all, frozenset if origin is frozenset else set, reader_of(inner[0]) or _as_it_is)
+    if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
+        return functools.partial(_read_all, tuple, reader_of(inner[0]) or _as_it_is)
     if origin in _LISTS and inner:
         read = reader_of(inner[0])
-        return read and functools.partial(_read_list, read)
+        return read and functools.partial(_read_all, list, read)
+    if origin is tuple:
+        readers = [reader_of(member) for member in inner]
+        return functools.partial(_read_tuple, readers) if any(readers) else None
     return None
 
 
@@ -275,20 +315,29 @@ def _read_map(read: _Reader, value: Any) -> Any:
     return {key: read(member) for key, member in value.items()}
 
 
-def _read_list(read: _Reader, value: Any) -> Any:
-    return [read(member) for member in value]
+def _read_all(make: Any, read: _Reader, value: Any) -> Any:
+    return make(read(member) for member in value)
 
 
-def _instance_reader(cls: Any) -> collections.abc.Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        hints = typing.get_type_hints(cls)
-        # What has no names comes as a tuple.
-        names = [field.name for field in dataclasses.fields(cls)]
-        given = value if isinstance(value, dict) else dict(zip(names, value))
-        readers = {name: reader_of(hints[name]) for name in given if name in hints}
-        return cls(**{name: (readers[name] or _as_it_is)(given[name]) for name in readers})
+def _read_tuple(readers: list[typing.Optional[_Reader]], value: Any) -> Any:
+    return tuple((read or _as_it_is)(member) for read, member in zip(readers, value))
 
-    return read
+
+def _read_instance(cls: Any, value: Any) -> Any:
+    names = _fields(cls) or []
+    # What has no names comes as a tuple.
+    given = value if isinstance(value, dict) else dict(zip(names, value))
+    hints = typing.get_type_hints(cls, include_extras=True)
+    members = {name: (reader_of(hints.get(name)) or _as_it_is)(given[name]) for name in names if name in given}
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    later = [field.name for field in fields if not field.init and field.name in members]
+    values = {name: members.pop(name) for name in later}
+    make: Any = cls
+    instance = make(**members)
+    for name, member in values.items():
+        # As dataclasses does it, since one that is frozen has no other way.
+        object.__setattr__(instance, name, member)
+    return instance
 
 
 def _as_it_is(value: Any) -> Any:
