@@ -614,8 +614,8 @@ test('the loop polls for itself: messages wake no other thread', async () => {
   const begun = performance.now();
   const count = 2000;
   for (let i = 0; i < count; i++) await exchange();
-  // It looks once in some milliseconds whether the loop still comes.
-  const most = count / 4 + (performance.now() - begun);
+  // It looks once in some milliseconds whether the loop still comes, and polls for a while when another program had the core: 23 to 431 times. It was each message.
+  const most = count / 2 + (performance.now() - begun);
   assert.ok(switches() - before < most, `woken ${switches() - before} times by ${count} messages`);
   await a.close();
   await b.close();
