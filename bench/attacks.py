@@ -6,6 +6,7 @@ The attackers and the bystander speak the protocol by themselves, so they are th
 
 import argparse
 import importlib.util
+import json
 import multiprocessing
 import os
 import pathlib
@@ -23,7 +24,7 @@ specification.loader.exec_module(qi_bench)
 
 HEAD = struct.Struct("<IIIHBBIII")
 MAGIC = 0x42ADDE42
-CALL, REPLY, ERROR = 1, 2, 3
+CALL, REPLY, ERROR, POST = 1, 2, 3, 4
 MAIN = 1
 REGISTER, META = 0, 2
 PATIENCE = 10
@@ -118,8 +119,8 @@ def swallow(client):
     threading.Thread(target=read, daemon=True).start()
 
 
-def flooding(client, action, payload=b""):
-    one = b"".join(message(1000 + number, client.service, action, payload) for number in range(2000))
+def flooding(client, action, payload=b"", ty=CALL):
+    one = b"".join(message(1000 + number, client.service, action, payload, ty) for number in range(2000))
     client.socket.settimeout(None)
     while True:
         client.socket.sendall(one)
@@ -240,6 +241,49 @@ def blind_subscribers(address, ready):
         time.sleep(0.02)
 
 
+def unread_echoes(address, ready):
+    clients = [Client(address).know() for _ in range(30)]
+    payload = struct.pack("<I", 8_000_000) + b"x" * 8_000_000
+
+    def calls(client):
+        client.socket.settimeout(None)
+        # libqi keeps all of it.
+        for number in range(1000, 1004):
+            client.socket.sendall(message(number, client.service, client.members["echo"], payload))
+
+    for client in clients:
+        threading.Thread(target=calls, args=(client,), daemon=True).start()
+    time.sleep(3)
+    ready.set()
+    time.sleep(3600)
+
+
+def posters(address, ready):
+    clients = [Client(address).know() for _ in range(20)]
+    for client in clients:
+        arguments = (client, client.members["add"], struct.pack("<ii", 1, 2), POST)
+        threading.Thread(target=flooding, args=arguments, daemon=True).start()
+    ready.set()
+    time.sleep(3600)
+
+
+def hit_and_run(address, ready):
+    """Each leaves a call of 1 ms and goes; 300 are there at a time."""
+    first = Client(address).know()
+    call = message(1000, first.service, first.members["work"], struct.pack("<i", 1000))
+    there = []
+    while True:
+        try:
+            client = Client(address)
+            client.socket.sendall(call)
+            there.append(client)
+        except OSError:
+            pass  # no room for another one now
+        if len(there) >= 300:
+            ready.set()
+            there.pop(0).socket.close()
+
+
 ATTACKS = [
     ("nothing", None, "add"),
     ("calls without a pause", flood, "add"),
@@ -252,6 +296,9 @@ ATTACKS = [
     ("4 connections, each a list of 1,000,000 dynamics at a time", dynamics, "add"),
     ("400 connections", connections, "add"),
     ("20 subscribers to images of 1 MiB that do not read", blind_subscribers, "add"),
+    ("30 connections that call four times with 8 MB and do not read the answers", unread_echoes, "add"),
+    ("20 connections that post to the bystander's object without a pause", posters, "add"),
+    ("300 clients at a time that leave a call of 1 ms for the bystander's object and go", hit_and_run, "add"),
 ]
 
 
@@ -306,32 +353,66 @@ def suffer(bench, side, attack, method, seconds):
         return felt, peak, resident(server.process)
 
 
-def row(title, sides):
+def row(title, results):
     cells = []
-    for felt, peak, after in sides:
+    for result in results:
+        if result is None:
+            cells += [""] * 4
+            continue
+        felt, peak, after = result
         cells += [f"{felt[0]:.2f}", f"{felt[1]:.1f}"] if felt else ["none", "none"]
         cells += [f"{peak:.0f}", f"{after:.0f}"]
     return f"| {title} | " + " | ".join(cells) + " |"
 
 
+class Results:
+    """By title and side; in a file, if there is one, as soon as they are there."""
+
+    def __init__(self, path):
+        self.path, self.all = path, {}
+        if path and path.exists():
+            self.all = json.loads(path.read_text())
+
+    def get(self, title, side):
+        return self.all.get(title, {}).get(side)
+
+    def add(self, title, side, result):
+        self.all.setdefault(title, {})[side] = result
+        if self.path:
+            # Whatever ends this, the file is whole.
+            beside = self.path.with_name(self.path.name + ".new")
+            beside.write_text(json.dumps(self.all, indent=1))
+            beside.replace(self.path)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--time", type=float, default=4.0, help="seconds that the bystander calls, default 4")
-    p.add_argument("--only", type=int, help="the attack of this number, from 0")
+    p.add_argument("--only", type=int, action="append", help="the attack of this number, from 0; may be repeated")
+    p.add_argument("--keep", type=pathlib.Path, help="a file for the results: what is there already is not measured again")
+    p.add_argument("--table", action="store_true", help="measure nothing, print what --keep has")
     p.add_argument("--side", choices=["libqi", "ours"], action="append", help="default: both")
     p.add_argument("--python", type=pathlib.Path, help="a Python that has the package qi")
     p.add_argument("--program", type=pathlib.Path, help="our side; default: build it")
     args = p.parse_args()
     args.static = pathlib.Path("/bin/true")
     sides = args.side or ["libqi", "ours"]
+    results = Results(args.keep)
     with tempfile.TemporaryDirectory() as directory:
-        bench = qi_bench.Bench(args, directory)
+        bench = None if args.table else qi_bench.Bench(args, directory)
         each = "p50, ms | p99, ms | peak, MiB | after, MiB"
         print("| one client's attack | " + " | ".join(f"{side}: {each}" for side in sides) + " |")
         print("|---|" + "---|" * 4 * len(sides))
         for number, (title, attack, method) in enumerate(ATTACKS):
-            if args.only in (None, number):
-                print(row(title, [suffer(bench, side, attack, method, args.time) for side in sides]), flush=True)
+            if args.only is not None and number not in args.only:
+                continue
+            for side in sides:
+                if bench and results.get(title, side) is None:
+                    try:
+                        results.add(title, side, suffer(bench, side, attack, method, args.time))
+                    except (OSError, qi_bench.DidNotStart) as error:
+                        print(f"{side}, {title}: {error}", file=sys.stderr)
+            print(row(title, [results.get(title, side) for side in sides]), flush=True)
 
 
 if __name__ == "__main__":

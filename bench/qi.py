@@ -80,6 +80,10 @@ def built(where, **environment):
     return target / where / "examples" / PROGRAM
 
 
+class DidNotStart(SystemExit):
+    """A program has ended without an answer; what it said."""
+
+
 class Program:
     """A process of one side; its answers are lines with "= ", because libqi logs to standard output, too."""
 
@@ -87,7 +91,7 @@ class Program:
         pipe = subprocess.PIPE
         command = [*bench.sides[side], *map(str, words)]
         self.process = subprocess.Popen(command, env=bench.env, text=True, stdin=pipe, stdout=pipe, stderr=bench.log)
-        self.name = f"{side} {' '.join(map(str, words))}"
+        self.name, self.log = f"{side} {' '.join(map(str, words))}", bench.log
         self.timer = threading.Timer(TIME_LIMIT, self.process.kill)
         self.timer.start()
 
@@ -95,7 +99,9 @@ class Program:
         for line in self.process.stdout:
             if line.startswith("= "):
                 return line[2:].strip()
-        sys.exit(f"failed: {self.name}")
+        self.log.flush()
+        said = pathlib.Path(self.log.name).read_text(errors="replace").splitlines()[-10:]
+        raise DidNotStart("\n".join([f"failed: {self.name}", *said]))
 
     def memory(self):
         """Resident kilobytes: all, and without pages of files."""

@@ -496,37 +496,3 @@ fn the_text_suits_parsers_of_lines() {
         assert!(all.lines().any(|found| found == line), "no line {line:?}");
     }
 }
-
-/// What the examples in the comments of the bus's headers are about.
-const SUBJECTS: &str = r"
-#include <poll.h>
-#include <stdio.h>
-#include <millrace/qi.h>
-nnqi_session session; nnqi_proxy robot; nnqi_value value; nnqi_pending pending; nnqi_subscription subscription;
-nnqi_server server; nnqi_provider provider; nnqi_builder builder; nnqi_object object; nnqi_request request;
-nnqi_endpoint endpoint; nnqi_handler handler; struct nnqi_header header;
-nnqi_done done; nnqi_callback callback; nnqi_told told; nnqi_code code; nnqi_check check; nnqi_notice notice;
-char text[100]; unsigned char bytes[8]; size_t len; int64_t number;
-";
-
-/// Each line that begins with `Example:` is C.
-#[test]
-fn examples_in_comments_can_be_compiled() {
-    require_tool("gcc", "gcc");
-    let (mut program, mut count) = (SUBJECTS.to_owned(), 0);
-    for name in ["qi_values.h", "qi_client.h", "qi_service.h"] {
-        let header = fs::read_to_string(repo_root().join("include/millrace").join(name)).expect("a header");
-        for example in header.lines().filter_map(|line| line.trim_start_matches([' ', '*']).strip_prefix("Example: ")) {
-            count += 1;
-            program += &format!("void example_{count}(void)\n{{\n{example}\n}}\n");
-        }
-    }
-    assert!(count >= 60, "{count} examples");
-    let dir = ScratchDir::new();
-    let source = dir.path("examples.c");
-    fs::write(&source, &program).expect("write a program");
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wno-unused", "-fsyntax-only", "-I"]);
-    let outcome = run(gcc.arg(repo_root().join("include")).arg(&source), Duration::from_secs(60));
-    outcome.expect_success("the examples");
-}

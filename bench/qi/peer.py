@@ -31,6 +31,10 @@ class Bench:
     def work(self, microseconds):
         time.sleep(microseconds / 1e6)
 
+    @qi.bind(returnType=qi.String, paramsType=[qi.String])
+    def echo(self, text):
+        return text
+
     @qi.bind(returnType=qi.Int32, paramsType=[qi.Dynamic])
     def count(self, items):
         return len(items)

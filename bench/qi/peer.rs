@@ -54,6 +54,7 @@ fn bench() -> Outcome<Object> {
         be_long(Duration::from_micros(integer(&call.arguments[0]) as u64));
         Ok(Answer::void())
     });
+    builder.method("echo", "(s)", "s", |call| Ok(call.arguments[0].clone().into()));
     builder.method("count", "(m)", "i", |call| {
         let list = call.arguments[0].clone().undynamic().map_err(|error| error.to_string())?;
         Ok((list.items().map_or(0, <[Value]>::len) as i32).into())
