@@ -6,7 +6,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::convert::{Conversion, ConvertError, convert};
-use super::message::Flags;
+use super::message::{Flags, Message};
 use super::signature::{Kind, Signature, SignatureError};
 use super::value::{DecodeError, EncodeError, Reader, Value, Writer};
 
@@ -55,6 +55,19 @@ impl From<ConvertError> for PayloadError {
 }
 
 type Result<T> = std::result::Result<T, PayloadError>;
+
+/// The arguments of a message are one dynamic, whatever is declared.
+pub fn is_dynamic(flags: Flags, declared: &Signature) -> bool {
+    flags.contains(Flags::DYNAMIC_PAYLOAD) || *declared.kind() == Kind::Dynamic
+}
+
+/// There may be objects in the arguments of this message, so that it is worth a look.
+pub fn may_hold_objects(message: &Message, declared: &Signature) -> bool {
+    let text = declared.bare();
+    // A dynamic says in its signature that there is one.
+    let in_dynamic = is_dynamic(message.header.flags, declared) || text.contains('m');
+    text.contains('o') || (in_dynamic && message.payload.contains(&b'o'))
+}
 
 /// The arguments of a Call, Post or Event.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@ use crate::qi::calls::{CallError, Connection, Received, Result};
 use crate::qi::endpoint::ring::{Ring, Wakes, Weigh};
 use crate::qi::endpoint::{Budget, EndPoint, Next, Pattern, Reason, Taken};
 use crate::qi::message::Message;
-use crate::qi::payload::{PayloadError, read_arguments};
+use crate::qi::payload::{PayloadError, may_hold_objects, read_arguments};
 use crate::qi::signature::Signature;
 use crate::qi::typed::{FromValue, value_to};
 use crate::qi::value::Reader;
@@ -205,7 +205,7 @@ impl SubscriptionState {
         self.lost.fetch_add(missed + 1, Ordering::Relaxed);
         self.missed.fetch_add(1, Ordering::Relaxed);
         // What objects were in it must be released.
-        if let Some(connection) = connection.filter(|_| may_hold_objects(&origin.declared)) {
+        if let Some(connection) = connection.filter(|_| may_hold_objects(message, &origin.declared)) {
             drop(event_of(&connection, message, origin));
         }
         if self.when_full == Overflow::End {
@@ -220,7 +220,7 @@ impl SubscriptionState {
         for arrived in gone {
             self.skipped.fetch_add(arrived.missed + 1, Ordering::Relaxed);
             self.missed.fetch_add(1, Ordering::Relaxed);
-            if may_hold_objects(&arrived.origin.declared) {
+            if may_hold_objects(&arrived.message, &arrived.origin.declared) {
                 drop(event(arrived));
             }
         }
@@ -280,7 +280,7 @@ impl SubscriptionState {
         // What waits may hold objects.
         let mut wakes = Wakes::new();
         while let Some(Next::Message(arrived)) = self.ring.take(&mut wakes) {
-            if may_hold_objects(&arrived.origin.declared) {
+            if may_hold_objects(&arrived.message, &arrived.origin.declared) {
                 drop(event(arrived));
             }
         }
@@ -323,12 +323,6 @@ impl Attached {
         let _ = place.connection.endpoint().remove_handler(handler);
         leave(place.connection.requester(), &key, link, true);
     }
-}
-
-/// Could a value of this type have objects in it?
-fn may_hold_objects(signature: &Signature) -> bool {
-    let text = signature.bare();
-    text.contains(['o', 'm'])
 }
 
 /// The arguments of an event.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::qi::actions::SET_PROPERTY;
 use crate::qi::endpoint::budget::Tab;
-use crate::qi::message::{Flags, Message};
+use crate::qi::message::Message;
+use crate::qi::payload::{is_dynamic, may_hold_objects};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Memory, Reader, Value};
 
@@ -23,17 +24,13 @@ impl Object {
             return;
         }
         let Some(declared) = self.declared(message.header.action) else { return };
-        let as_dynamic = message.header.flags.contains(Flags::DYNAMIC_PAYLOAD) || *declared.kind() == Kind::Dynamic;
-        let text = declared.bare();
-        // A dynamic says in its signature that there is one.
-        let may_hold = text.contains('o') || ((as_dynamic || text.contains('m')) && message.payload.contains(&b'o'));
-        if !may_hold {
+        if !may_hold_objects(message, declared) {
             return;
         }
         let Some(memory) = Tab::open(&peer.account, 0) else { return };
         let memory: Arc<dyn Memory> = Arc::new(memory);
         let mut reader = Reader::new(&message.payload).shared(peer.shared()).on_account(&memory, 0);
-        let value = match as_dynamic {
+        let value = match is_dynamic(message.header.flags, declared) {
             true => reader.read(&Kind::Dynamic.into()).and_then(Value::undynamic),
             false => reader.read(declared),
         };
