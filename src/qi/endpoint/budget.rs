@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::qi::share::is_fair;
 use crate::qi::value::Memory;
@@ -36,12 +36,15 @@ struct SharedBudget {
     used: AtomicUsize,
     /// The most that was in use since memory was given back to the system.
     peak: AtomicUsize,
+    /// Memory was given back while other threads may still have been about to free theirs.
+    is_ebbing: AtomicBool,
 }
 
 impl Budget {
     /// Of so many bytes.
     pub fn new(bytes: usize) -> Budget {
-        Budget(Arc::new(SharedBudget { limit: bytes, used: AtomicUsize::new(0), peak: AtomicUsize::new(0) }))
+        let (used, peak, is_ebbing) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        Budget(Arc::new(SharedBudget { limit: bytes, used, peak, is_ebbing }))
     }
 
     /// All there is.
@@ -54,8 +57,12 @@ impl Budget {
         self.0.used.load(Ordering::Relaxed)
     }
 
-    /// Whether so much was in use that the system should have it back afterwards.
+    /// Whether so much was in use that the system should have it, or the rest of it, back afterwards.
     pub fn was_high(&self) -> bool {
+        self.peak_is_high() || self.0.is_ebbing.load(Ordering::Relaxed)
+    }
+
+    fn peak_is_high(&self) -> bool {
         self.0.peak.load(Ordering::Relaxed) >= MUCH
     }
 
@@ -63,9 +70,18 @@ impl Budget {
     /// once.
     pub fn has_ebbed(&self) -> bool {
         let (used, peak) = (self.used(), self.0.peak.load(Ordering::Relaxed));
-        self.was_high()
+        let ebbed = self.peak_is_high()
             && used <= peak / 4
-            && self.0.peak.compare_exchange(peak, used, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self.0.peak.compare_exchange(peak, used, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if ebbed {
+            self.0.is_ebbing.store(true, Ordering::Relaxed);
+        }
+        ebbed
+    }
+
+    /// [`Budget::has_ebbed`], or had while others may not have been through with freeing what they no longer counted: for who asks when all is quiet.
+    pub fn has_ebbed_lately(&self) -> bool {
+        self.has_ebbed() | self.0.is_ebbing.swap(false, Ordering::Relaxed)
     }
 
     /// An account that has nothing yet.
@@ -257,6 +273,8 @@ mod tests {
         drop(account);
         assert!(budget.has_ebbed(), "the rest");
         assert!(!budget.has_ebbed());
+        assert!(budget.was_high() && budget.has_ebbed_lately(), "once more when it is quiet");
+        assert!(!budget.was_high() && !budget.has_ebbed_lately());
     }
 
     #[test]

@@ -60,6 +60,13 @@ pub(super) fn give_back_memory(budget: &Budget) {
     }
 }
 
+/// The same some time after a connection has ended, when all of it is free.
+pub(super) fn give_back_the_rest(budget: &Budget) {
+    if budget.has_ebbed_lately() {
+        give_back_free_memory();
+    }
+}
+
 /// A thread that is inside a method for a connection, until this is dropped.
 ///
 /// Beyond the threads that work at once, each connection may have its share of them inside methods ([`share`](crate::qi::share)): one

@@ -19,7 +19,7 @@ use super::listening;
 use super::mailbox::Origin;
 use super::model::{Address, Common, InboundCall, Object, Peer, Task};
 use super::object::count;
-use super::peer::give_back_memory;
+use super::peer::give_back_the_rest;
 use crate::qi::workers::run_queue::Threads;
 use crate::qi::workers::turns::GONE;
 use crate::qi::workers::{Crew, Left, Workers};
@@ -130,7 +130,7 @@ impl Router {
         }
         let common = Arc::clone(&self.common);
         self.workers.crew().after(EBB, move || {
-            let task = Task::Run { run: Box::new(move || give_back_memory(&budget)), crew: Arc::clone(&common.crew) };
+            let task = Task::Run { run: Box::new(move || give_back_the_rest(&budget)), crew: Arc::clone(&common.crew) };
             if let Ok(true) = common.sender.0.mailbox.push(Origin::Server { about: 0 }, task) {
                 common.crew.submit(0, common.sender.clone());
             }
