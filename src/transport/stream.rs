@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
-use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::core::Error;
@@ -137,6 +137,15 @@ impl Wire {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
         self.0.shutdown(how)
+    }
+
+    /// All that the peer sent has been read, and it will send no more. Takes no bytes, but the reason of a failure.
+    pub fn has_ended(&self) -> bool {
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match retry(|| Ok(recv(&*self.0, &mut [0; 1], flags)?)) {
+            Ok((count, _)) => count == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
     }
 }
 

@@ -140,11 +140,12 @@ impl TlsState {
         if taken == 0 {
             self.ended = true;
             ahead.from = ahead.to;
-            if self.tls.is_handshaking() {
-                let text = "the peer hung up during the handshake: perhaps it speaks plain tcp";
-                return Err(self.fail(text.to_owned()));
-            }
-            return Ok(());
+            return if self.tls.is_handshaking() { Err(self.hung_up()) } else { Ok(()) };
+        }
+        // A signature costs a server milliseconds: none is made for strangers who say hello and go.
+        let is_asked = matches!(self.tls, Connection::Server(_)) && self.tls.is_handshaking();
+        if is_asked && foreign(&self.first).is_none() && wire.has_ended() {
+            return Err(self.hung_up());
         }
         if let Err(error) = self.tls.process_new_packets() {
             // The alert that tells the peer why, and what is spoken here; it may be gone.
@@ -185,6 +186,10 @@ impl TlsState {
             }
         }
         (made, Ok(()))
+    }
+
+    fn hung_up(&mut self) -> io::Error {
+        self.fail("the peer hung up during the handshake: perhaps it speaks plain tcp".to_owned())
     }
 
     fn fail(&mut self, text: String) -> io::Error {

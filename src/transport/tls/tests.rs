@@ -85,6 +85,29 @@ fn both_ways(client: &TlsClient) {
     assert_eq!(ends[0].read(&mut [0; 9]).unwrap(), 0);
 }
 
+/// A server's part of the handshake is dear, and strangers may ask for it by the thousand.
+#[test]
+fn nothing_is_signed_for_who_says_hello_and_goes() {
+    let hello = || {
+        let (left, right) = UnixStream::pair().unwrap();
+        let client =
+            TlsStream::client(wire(left.try_clone().unwrap()), &TlsClient::unverified().unwrap(), "x").unwrap();
+        assert_eq!(client.prepare().unwrap_err().kind(), ErrorKind::WouldBlock);
+        let pem = certificate();
+        let server = TlsServer::from_pem(pem.0.as_bytes(), pem.1.as_bytes()).unwrap();
+        left.set_nonblocking(true).unwrap();
+        (left, TlsStream::server(wire(right), &server).unwrap())
+    };
+    let (stays, server) = hello();
+    assert_eq!(server.prepare().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert!((&stays).read(&mut [0; 100]).unwrap() > 0, "it is answered");
+    let (goes, server) = hello();
+    goes.shutdown(std::net::Shutdown::Write).unwrap();
+    let failed = server.prepare().unwrap_err();
+    assert!(failed.to_string().contains("hung up during the handshake"), "{failed}");
+    assert_eq!((&goes).read(&mut [0; 100]).unwrap_err().kind(), ErrorKind::WouldBlock, "it is not");
+}
+
 /// What was read of the wire and has no room is there for the next read, and no readiness tells of it.
 #[test]
 fn small_rooms_lose_nothing() {
