@@ -92,7 +92,7 @@ pub fn read_arguments_by(
     parameters: &Signature,
 ) -> Result<Arguments> {
     let any = *parameters.kind() == Kind::Dynamic;
-    let tuple = if flags.contains(Flags::DYNAMIC_PAYLOAD) || any {
+    let tuple = if is_dynamic(flags, parameters) {
         let content = reader.read(&Kind::Dynamic.into())?.undynamic()?;
         if any { tuple_of_any(content)? } else { convert(content, parameters)? }
     } else {

@@ -34,7 +34,7 @@ use crate::transport::coalescing::Coalescing;
 use super::connection::Policy;
 use super::export::{Exported, refer};
 use super::mailbox::Origin;
-use super::model::{Address, Answer, Common, Emission, EventOrder, Object, Subscription, Task, Wanted};
+use super::model::{Address, Answer, Common, Emission, EventOrder, Object, Subscription, Task};
 use super::object::count;
 use super::signals::{EmitError, Emitted};
 
@@ -144,9 +144,10 @@ impl Object {
             self.trace_signal(signal, &value);
         }
         let of_signal = |subscription: &&Arc<Subscription>| subscription.signal == signal;
-        let left: Vec<_> = self.0.subscriptions.lock().iter().filter(of_signal).cloned().collect();
-        let (mut to_convert, left): (Vec<_>, Vec<_>) =
-            left.into_iter().partition(|to| to.conversion(&declared).is_some());
+        let (mut to_convert, left): (Vec<_>, Vec<_>) = {
+            let subscriptions = self.0.subscriptions.lock();
+            subscriptions.iter().filter(of_signal).cloned().partition(|to| to.takes_conversion(&declared))
+        };
         to_convert.sort_by_key(|to| !to.overtaken.load(Ordering::Relaxed));
         // It is the thread that streams, if anybody does. Its connections cannot know: with a few subscribers there is too much time
         // between two events of one of them.
@@ -204,9 +205,7 @@ impl Object {
 
     /// Converts it for who is the next to want that, and all who want the same.
     fn convert_next(&self, emission: &mut Emission, emitted: &mut Emitted) -> Result<(), EmitError> {
-        let (same, others) = emission.take_same_type();
-        emission.to_convert = others;
-        for subscription in same {
+        for subscription in emission.take_same_type() {
             if subscription.ended.load(Ordering::Relaxed) {
                 continue;
             }
@@ -292,9 +291,9 @@ impl Object {
 }
 
 impl Subscription {
-    /// The type in which it is to have events, if that takes a conversion.
-    fn conversion(&self, declared: &Signature) -> Option<&Wanted> {
-        self.wanted.as_ref().filter(|wanted| wanted.ty != *declared && self.peer.shared().message_flags)
+    /// It is to have events in a type that takes a conversion.
+    fn takes_conversion(&self, declared: &Signature) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| wanted.ty != *declared && self.peer.shared().message_flags)
     }
 }
 
@@ -310,11 +309,14 @@ impl Emission {
         subscribers.or_else(|| self.to_convert.first().map(|subscription| of(Rest::Conversions, subscription)))
     }
 
-    /// Who wants the type that the next one wants, and all others.
-    fn take_same_type(&mut self) -> (Vec<Arc<Subscription>>, Vec<Arc<Subscription>>) {
+    /// Who wants the type that the next one wants: they are not left any more.
+    fn take_same_type(&mut self) -> Vec<Arc<Subscription>> {
         let all = std::mem::take(&mut self.to_convert);
         let next = all.first().and_then(|to| to.wanted.as_ref()).map(|wanted| Arc::clone(&wanted.text));
-        all.into_iter().partition(|to| to.wanted.as_ref().map(|wanted| &wanted.text) == next.as_ref())
+        let (same, others) =
+            all.into_iter().partition(|to| to.wanted.as_ref().map(|wanted| &wanted.text) == next.as_ref());
+        self.to_convert = others;
+        same
     }
 
     /// The converted copies have been sent: each is as large as the event, and nobody wants them any more.

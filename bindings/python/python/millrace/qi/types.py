@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import contextvars
 import dataclasses
 import enum
 import functools
@@ -200,6 +199,11 @@ def signature_of(hint: Any) -> str:
     >>> signature_of(dict[str, list[int]]), signature_of(Int32), signature_of("(is)")
     ('{s[l]}', 'i', '(is)')
     """
+    return _signature(hint, ())
+
+
+def _signature(hint: Any, within: tuple[Any, ...]) -> str:
+    """The same of what is within these classes."""
     if isinstance(hint, str):
         return hint
     if isinstance(hint, Type) or (isinstance(hint, type) and issubclass(hint, Type)):
@@ -214,8 +218,8 @@ def signature_of(hint: Any) -> str:
             return extra.signature
     names = _fields(hint)
     if names is not None:
-        return _struct(hint, names)
-    return _generic(typing.get_origin(hint), typing.get_args(hint))
+        return _struct(hint, names, within)
+    return _generic(typing.get_origin(hint), typing.get_args(hint), within)
 
 
 def _fields(hint: Any) -> typing.Optional[list[str]]:
@@ -229,37 +233,30 @@ def _fields(hint: Any) -> typing.Optional[list[str]]:
     return None
 
 
-_within: contextvars.ContextVar[tuple[Any, ...]] = contextvars.ContextVar("_within", default=())
-
-
-def _struct(hint: Any, names: list[str]) -> str:
-    if hint in _within.get():
+def _struct(hint: Any, names: list[str], within: tuple[Any, ...]) -> str:
+    if hint in within:
         # A class that has instances of itself: the bus has no name for that, so what is within is any value.
         return "m"
-    within = _within.set((*_within.get(), hint))
-    try:
-        hints = typing.get_type_hints(hint, include_extras=True)
-        members = "".join(signature_of(hints.get(name, "m")) for name in names)
-    finally:
-        _within.reset(within)
+    hints = typing.get_type_hints(hint, include_extras=True)
+    members = "".join(_signature(hints.get(name, "m"), (*within, hint)) for name in names)
     return f"({members})<{','.join([hint.__name__, *names])}>"
 
 
-def _generic(origin: Any, inner: tuple[Any, ...]) -> str:
+def _generic(origin: Any, inner: tuple[Any, ...], within: tuple[Any, ...]) -> str:
     if (origin in _LISTS or origin in _SETS) and inner:
-        return f"[{signature_of(inner[0])}]"
+        return f"[{_signature(inner[0], within)}]"
     if origin in _MAPS and len(inner) == 2:
-        return f"{{{signature_of(inner[0])}{signature_of(inner[1])}}}"
+        return f"{{{_signature(inner[0], within)}{_signature(inner[1], within)}}}"
     if origin is tuple and len(inner) == 2 and inner[1] is Ellipsis:
-        return f"[{signature_of(inner[0])}]"
+        return f"[{_signature(inner[0], within)}]"
     if origin is tuple:
-        return f"({''.join(signature_of(member) for member in inner)})"
+        return f"({''.join(_signature(member, within) for member in inner)})"
     if _is_union(origin):
         others = [member for member in inner if member is not type(None)]
         if len(others) == 1 and len(inner) == 2:
-            return f"+{signature_of(others[0])}"
+            return f"+{_signature(others[0], within)}"
     if getattr(origin, "__name__", "") in ("Future", "Awaitable", "Coroutine") and inner:
-        return signature_of(inner[-1])
+        return _signature(inner[-1], within)
     return "m"
 
 
@@ -323,15 +320,19 @@ def _read_tuple(readers: list[typing.Optional[_Reader]], value: Any) -> Any:
     return tuple((read or _as_it_is)(member) for read, member in zip(readers, value))
 
 
-def _read_instance(cls: Any, value: Any) -> Any:
-    names = _fields(cls) or []
-    # What has no names comes as a tuple.
-    given = value if isinstance(value, dict) else dict(zip(names, value))
+@functools.lru_cache(maxsize=256)
+def _member_readers(cls: Any) -> dict[str, _Reader]:
     hints = typing.get_type_hints(cls, include_extras=True)
-    members = {name: (reader_of(hints.get(name)) or _as_it_is)(given[name]) for name in names if name in given}
+    return {name: reader_of(hints.get(name)) or _as_it_is for name in _fields(cls) or []}
+
+
+def _read_instance(cls: Any, value: Any) -> Any:
+    readers = _member_readers(cls)
+    # What has no names comes as a tuple.
+    given = value if isinstance(value, dict) else dict(zip(readers, value))
+    members = {name: read(given[name]) for name, read in readers.items() if name in given}
     fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
-    later = [field.name for field in fields if not field.init and field.name in members]
-    values = {name: members.pop(name) for name in later}
+    values = {field.name: members.pop(field.name) for field in fields if not field.init and field.name in members}
     make: Any = cls
     instance = make(**members)
     for name, member in values.items():
