@@ -32,6 +32,8 @@ struct TlsState {
     tls: Connection,
     /// The first bytes that the peer has said: whether this is TLS at all.
     first: Vec<u8>,
+    /// Something has been written.
+    spoke: bool,
     /// The peer's end-of-file.
     ended: bool,
     /// What went wrong. It does not go away.
@@ -105,7 +107,8 @@ impl TlsStream {
     }
 
     fn new(wire: Wire, tls: Connection) -> TlsStream {
-        let state = TlsState { tls, first: Vec::new(), ended: false, fault: None, full: false, left: Vec::new() };
+        let state =
+            TlsState { tls, first: Vec::new(), spoke: false, ended: false, fault: None, full: false, left: Vec::new() };
         TlsStream { wire, state: Mutex::new(state) }
     }
 
@@ -123,6 +126,7 @@ impl TlsState {
     fn push(&mut self, wire: &Wire) -> io::Result<()> {
         while self.tls.wants_write() {
             self.tls.write_tls(&mut Writer(wire))?;
+            self.spoke = true;
         }
         Ok(())
     }
@@ -142,8 +146,9 @@ impl TlsState {
             ahead.from = ahead.to;
             return if self.tls.is_handshaking() { Err(self.hung_up()) } else { Ok(()) };
         }
-        // A signature costs a server milliseconds: none is made for strangers who say hello and go.
-        let is_asked = matches!(self.tls, Connection::Server(_)) && self.tls.is_handshaking();
+        // A signature costs a server milliseconds: none is made for strangers who say hello and go. (Later on, who has gone may have said
+        // all that it had to say, or why.)
+        let is_asked = matches!(self.tls, Connection::Server(_)) && !self.spoke;
         if is_asked && foreign(&self.first).is_none() && wire.has_ended() {
             return Err(self.hung_up());
         }

@@ -108,6 +108,34 @@ fn nothing_is_signed_for_who_says_hello_and_goes() {
     assert_eq!((&goes).read(&mut [0; 100]).unwrap_err().kind(), ErrorKind::WouldBlock, "it is not");
 }
 
+/// It was lost: the look for who says hello and goes was had at every step of the handshake.
+#[test]
+fn who_ends_the_handshake_speaks_and_goes_before_it_is_looked_at_is_heard() {
+    let ends = pair(&TlsClient::unverified().unwrap(), "anything.example", &certificate());
+    assert_eq!(ends[0].prepare().unwrap_err().kind(), ErrorKind::WouldBlock, "hello");
+    assert_eq!(ends[1].prepare().unwrap_err().kind(), ErrorKind::WouldBlock, "what is signed");
+    ends[0].prepare().unwrap();
+    ends[0].write(&[IoSlice::new(b"a message")]).unwrap();
+    ends[0].shut_write().unwrap();
+    ends[1].prepare().unwrap();
+    let mut room = [0; 20];
+    assert_eq!((ends[1].read(&mut room).unwrap(), &room[..9]), (9, &b"a message"[..]));
+    assert_eq!(ends[1].read(&mut room).unwrap(), 0);
+}
+
+/// And so was the alert that says why.
+#[test]
+fn why_a_client_goes_is_told() {
+    let pem = certificate();
+    let ends = pair(&TlsClient::verified(pem.0.as_bytes()).unwrap(), "another.example", &pem);
+    assert_eq!(ends[0].prepare().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(ends[1].prepare().unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(ends[0].prepare().unwrap_err().kind(), ErrorKind::InvalidData);
+    ends[0].shut(std::net::Shutdown::Both).unwrap();
+    let failed = ends[1].prepare().unwrap_err();
+    assert!(failed.to_string().contains("alert"), "{failed}");
+}
+
 /// What was read of the wire and has no room is there for the next read, and no readiness tells of it.
 #[test]
 fn small_rooms_lose_nothing() {
