@@ -66,9 +66,9 @@ pub enum PlainText {
     Refused,
 }
 
-/// The endpoints of a service that can be dialled from a machine of these ids, loopback first; or why none can be: each
-/// endpoint with its reason.
-pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Result<Vec<Endpoint>, Vec<String>> {
+/// The endpoints of a service that can be dialled from a machine of these ids, in rounds: of the next round when all of the one
+/// before have failed. Or why none can be: each endpoint with its reason.
+pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Result<Vec<Vec<Endpoint>>, Vec<String>> {
     let is_here = ours.iter().any(|id| info.machine_id == id.as_str());
     let (mut near, mut far, mut useless) = (Vec::new(), Vec::new(), Vec::new());
     for text in &info.endpoints {
@@ -92,10 +92,14 @@ pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Resul
             },
         }
     }
-    // On one machine, what is not loopback is only dialled if there is nothing else, as libqi does it.
-    let mut found = if near.is_empty() { far } else { near };
+    // On one machine, what is not loopback is only dialled if nothing else is of use. libqi leaves it out: but machines of one id may
+    // have several loopbacks, as containers of one image have.
+    let mut rounds = vec![near, far];
+    rounds.retain(|round| !round.is_empty());
     if plain == PlainText::Last {
-        found.sort_by_key(|endpoint| matches!(endpoint, Endpoint::Host { scheme: Scheme::Tcp, .. }));
+        for round in &mut rounds {
+            round.sort_by_key(|endpoint| matches!(endpoint, Endpoint::Host { scheme: Scheme::Tcp, .. }));
+        }
     }
-    if found.is_empty() { Err(useless) } else { Ok(found) }
+    if rounds.is_empty() { Err(useless) } else { Ok(rounds) }
 }

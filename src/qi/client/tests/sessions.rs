@@ -247,13 +247,27 @@ fn an_endpoint_that_is_of_no_use_leaves_the_others() {
     directory.finish();
 }
 
+/// Machines of one id may have several loopbacks, as containers have; a service in another was not reached. (Nobody can connect to
+/// where everybody is.)
+#[test]
+fn what_is_not_loopback_is_dialled_when_no_loopback_is_of_use() {
+    let endpoints = vec!["tcp://255.255.255.255:1".to_owned(), "tcp://127.0.0.1:1".to_owned()];
+    let (session, directory) = session_with(endpoints, session_options());
+    let error = session.service("Old").map(drop).unwrap_err();
+    let CallError::Unreachable { endpoints, .. } = error else { panic!("{error}") };
+    assert!(endpoints.len() == 2 && endpoints[0].contains("127.0.0.1:1: connection refused"), "{endpoints:?}");
+    assert!(endpoints[1].contains("255.255.255.255"), "{endpoints:?}");
+    session.close();
+    directory.finish();
+}
+
 #[test]
 fn who_does_not_want_us_has_been_found() {
     let refusing = Fake::new(1, |_, mut peer| {
         let call = peer.expect(Type::Call, 8);
         peer.send(&Message::error_to(&call.header, "not you"));
     });
-    let endpoints = vec![refusing.url.clone(), "tcp://127.0.0.1:1".to_owned()];
+    let endpoints = vec![refusing.url.clone(), "tcp://127.0.0.1:1".to_owned(), "tcp://255.255.255.255:1".to_owned()];
     let (session, directory) = session_with(endpoints, session_options());
     let error = session.service("Old").map(drop).unwrap_err();
     assert!(matches!(&error, CallError::Rejected { reason, .. } if reason == "not you"), "{error}");
