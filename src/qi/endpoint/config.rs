@@ -92,6 +92,8 @@ pub struct Statistics {
     pub unsent: u64,
     /// Errors sent for Calls that nobody took.
     pub refused: u64,
+    /// Times that something was written: messages that wait go together.
+    pub writes: u64,
 }
 
 #[derive(Default, Debug)]
@@ -103,6 +105,7 @@ pub struct Counters {
     pub unknown: AtomicU64,
     pub unsent: AtomicU64,
     pub refused: AtomicU64,
+    pub writes: AtomicU64,
 }
 
 /// Counts `more`.
@@ -121,6 +124,7 @@ impl Counters {
             unknown: get(&self.unknown),
             unsent: get(&self.unsent),
             refused: get(&self.refused),
+            writes: get(&self.writes),
         }
     }
 }

@@ -191,17 +191,17 @@ impl Output {
     }
 
     /// A message of `size` bytes has been appended by a thread that does not read this connection.
-    pub fn appended(&mut self, size: usize, was_empty: bool, received: u64, in_stream: bool) -> Flusher {
+    pub fn appended(&mut self, size: usize, was_empty: bool, received: u64, in_row: bool) -> Flusher {
         if self.turn != WriteTurn::Anybody {
             return Flusher::Nobody;
         }
         // Something has come since the last write: this may be the answer that somebody waits for. Events wait for the I/O thread's
         // next look, an answer behind them does not.
-        let answers = !in_stream && self.received != Some(received);
+        let answers = !in_row && self.received != Some(received);
         let is_full = self.queue.queued() > CORKED;
         let hurry = is_full || (self.tended && answers) || self.coalescing.writes_through();
         let flusher =
-            flusher(hurry, self.tended, || was_empty && (in_stream || (!answers && self.coalescing.in_stream(size))));
+            flusher(hurry, self.tended, || was_empty && (in_row || (!answers && self.coalescing.in_stream(size))));
         self.tended |= flusher == Flusher::IoThread;
         flusher
     }
@@ -362,11 +362,11 @@ mod tests {
     #[test]
     fn an_answer_does_not_wait_behind_a_stream() {
         let (mut output, _other) = output();
-        let mut append = |received, in_stream, wrote: Option<u64>| {
+        let mut append = |received, in_row, wrote: Option<u64>| {
             output.received = wrote.or(output.received);
             let was_empty = output.queue.is_empty();
             output.queue.push(&Message::post(1, 2, 3, 4, Bytes::new()), 0);
-            output.appended(28, was_empty, received, in_stream)
+            output.appended(28, was_empty, received, in_row)
         };
         assert_eq!(append(5, true, None), Flusher::IoThread, "the stream begins");
         assert_eq!(append(5, true, None), Flusher::Nobody);

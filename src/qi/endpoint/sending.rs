@@ -51,13 +51,13 @@ impl EndPoint {
     }
 
     /// The same, also in a callback filter: that is no place to send from, but the answer to a call must not be lost there.
-    /// `in_stream`: it is part of a stream to several connections, so it may be written a little later, with what follows.
-    pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_stream: bool) -> Result<Sent> {
+    /// `in_row`: it is an event that follows others closely, so it may be written a little later, with what follows.
+    pub(in crate::qi) fn send_paced(&self, message: &Message, full: WhenFull, in_row: bool) -> Result<Sent> {
         let size = message.size().map_err(|_| Error::MSG_SIZE)?;
         if size > self.config.longest_sent() {
             return Err(Error::MSG_SIZE);
         }
-        if let Some(outcome) = self.try_send(message, size, in_stream, None) {
+        if let Some(outcome) = self.try_send(message, size, in_row, None) {
             return outcome;
         }
         match full {
@@ -70,7 +70,7 @@ impl EndPoint {
                 reentrancy::may_wait()?;
                 let deadline = deadline_in(timeout);
                 self.reactor.wait_for(deadline, WaitMode::POLLING, |me, stay| {
-                    self.try_send(message, size, in_stream, Some((me, stay)))
+                    self.try_send(message, size, in_row, Some((me, stay)))
                 })?
             }
         }
@@ -81,7 +81,7 @@ impl EndPoint {
         &self,
         message: &Message,
         size: u32,
-        in_stream: bool,
+        in_row: bool,
         waiting: Option<(&Arc<Parker>, bool)>,
     ) -> Option<Result<Sent>> {
         let mut output = self.output.lock();
@@ -101,7 +101,7 @@ impl EndPoint {
         let flusher = match reentrancy::is_reading(self.address()) {
             true if output.queue.queued() <= CORKED => Flusher::Nobody,
             true => Flusher::Sender,
-            false => output.appended(size as usize, was_empty, self.received(), in_stream),
+            false => output.appended(size as usize, was_empty, self.received(), in_row),
         };
         drop(output);
         count(&self.counters.sent, 1);
@@ -164,6 +164,7 @@ impl EndPoint {
                 return;
             };
             self.write_counters.flushed();
+            count(&self.counters.writes, 1);
             let received = self.received();
             let (written, wrote) = write(&*stream, &mut batch);
             let stuck = matches!(wrote, Wrote::Part);

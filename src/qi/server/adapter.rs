@@ -46,7 +46,7 @@ impl Connection for PeerLink {
             Policy::Answer(Duration::ZERO) => WhenFull::Fail,
             Policy::Answer(wait) => WhenFull::Block(Some(wait)),
         };
-        match self.endpoint.send_paced(&message, full, policy == Policy::Event { in_stream: true }) {
+        match self.endpoint.send_paced(&message, full, policy == Policy::Event { in_row: true }) {
             Ok(Sent::Accepted) => Ok(()),
             Err(Error::NOT_CONNECTED) => Err(SendError::Closed),
             // Also one that no connection can carry: its caller is to hear of that.

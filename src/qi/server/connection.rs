@@ -17,11 +17,10 @@ pub enum Policy {
     Answer(Duration),
     /// A small answer that must get through: from a reserve, and if that is used up the connection ends.
     Control,
-    /// `Full` at once: dropped, and counted by whoever sends. Events of a stream that has lasted (`in_stream`) may be
-    /// written together, a little later.
+    /// `Full` at once: dropped, and counted by whoever sends. Events in a row may be written together, a little later.
     Event {
-        /// Whether the stream has lasted.
-        in_stream: bool,
+        /// Whether it follows others closely.
+        in_row: bool,
     },
 }
 

@@ -25,11 +25,11 @@ use crate::qi::actions::TRACE;
 use crate::qi::capability::Capabilities;
 use crate::qi::convert::convert;
 use crate::qi::endpoint::turn::Turn;
-use crate::qi::message::{Flags, HEADER_SIZE, Message};
+use crate::qi::message::{Flags, Message};
 use crate::qi::payload::write_event;
 use crate::qi::signature::Signature;
 use crate::qi::value::Writer;
-use crate::transport::coalescing::Coalescing;
+use crate::transport::coalescing::{EventUnderWay, begin_event, end_event};
 
 use super::connection::Policy;
 use super::export::{Exported, refer};
@@ -108,20 +108,16 @@ impl Object {
             self.overtake(&mut before);
             out.done.push(before);
         }
-        let (mut emission, mut coalescing) = self.begin_emission(signal, answer)?;
+        let (mut emission, begun) = self.begin_emission(signal, answer)?;
         let mut turn = Turn::of(AT_ONCE);
         let told = self.tell(&mut emission, &mut turn, false);
         let told = told.and_then(|emitted| match order.is_converting {
             true => Ok(emitted),
             false => self.convert_small(&mut emission, &mut turn, emitted),
         });
-        let size = emission.size();
         self.leave(order, emission, told.is_ok(), out);
         let emitted = told?;
-        if emitted.sent > 0 {
-            coalescing.set_size(size);
-            coalescing.wrote(size);
-        }
+        end_event(begun, emitted.sent);
         Ok(emitted)
     }
 
@@ -136,7 +132,7 @@ impl Object {
         Ok(emitted)
     }
 
-    fn begin_emission(&self, signal: u32, answer: Answer) -> Result<(Emission, Coalescing), EmitError> {
+    fn begin_emission(&self, signal: u32, answer: Answer) -> Result<(Emission, EventUnderWay), EmitError> {
         let declared = self.0.signals.get(&signal).ok_or_else(|| EmitError::Unknown(signal.to_string()))?.clone();
         // Also if nobody listens: a mistake should not wait for the first subscriber.
         let value = convert(answer.value, &declared).map_err(|error| EmitError::Type(error.to_string()))?;
@@ -149,13 +145,13 @@ impl Object {
             subscriptions.iter().filter(of_signal).cloned().partition(|to| to.takes_conversion(&declared))
         };
         to_convert.sort_by_key(|to| !to.overtaken.load(Ordering::Relaxed));
-        // It is the thread that streams, if anybody does. Its connections cannot know: with a few subscribers there is too much time
+        // It is the thread that emits in a row, if anybody does. Its connections cannot know: with a few subscribers there is too much time
         // between two events of one of them.
-        let mut coalescing = Coalescing::default();
-        let policy = Policy::Event { in_stream: coalescing.in_stream(0) };
+        let begun = begin_event();
+        let policy = Policy::Event { in_row: begun.in_row };
         let answer = Answer { value, objects: answer.objects };
         let (ids, encodings, left) = (Vec::new(), Default::default(), left.into_iter());
-        Ok((Emission { signal, declared, answer, ids, encodings, policy, left, to_convert }, coalescing))
+        Ok((Emission { signal, declared, answer, ids, encodings, policy, left, to_convert }, begun))
     }
 
     /// Tells subscribers that are left and need no conversion, for a turn or to the last.
@@ -368,11 +364,6 @@ impl Emission {
             }
         };
         Ok(self.deliver(to, payload, flags, &self.ids))
-    }
-
-    /// Bytes of the event as it was sent, to one of the subscribers.
-    fn size(&self) -> usize {
-        self.encodings.values().next().map_or(0, |(payload, _)| HEADER_SIZE + payload.len())
     }
 
     fn encode(

@@ -2,7 +2,8 @@
 //!
 //! - *When is a message part of a stream?* `stream_detector.rs`, asked once per call (`decision.rs`), so that all pipes of a broadcast fare
 //!   alike, and only when a pipe has nothing waiting: reading the clock costs more than appending a small message. One socket makes a
-//!   stream (a publisher, a device), or one thread does, which may feed a hundred sockets in turn.
+//!   stream (a publisher, a device), or one thread does, which may feed a hundred sockets in turn. Events of the object bus are asked about
+//!   by themselves (`row.rs`).
 //! - *Who flushes?* `decision.rs`, for both systems: the sender when the buffer is full ([`BUFFER`](super::outbox::BUFFER)), the I/O thread
 //!   otherwise (`reactor/streams.rs`), and whoever is about to wait.
 //! - *When is it looked after?* From the first message that is coalesced until a look finds nothing (`counters.rs`).
@@ -14,6 +15,7 @@
 
 pub mod counters;
 pub(super) mod decision;
+mod row;
 pub mod stream_detector;
 
 use std::cell::Cell;
@@ -24,11 +26,14 @@ use std::time::Instant;
 use crate::sys::{exit, scheduling};
 
 use decision::{Decider, Scope, SendingThread, World};
+use row::EventRow;
 
 pub use decision::{Flusher, flusher};
+pub use row::EventUnderWay;
 
 thread_local! {
     static THREAD: Cell<SendingThread> = const { Cell::new(SendingThread::new()) };
+    static EVENTS: Cell<EventRow> = const { Cell::new(EventRow::new()) };
 }
 
 /// Some thread of the process has a real-time policy.
@@ -105,6 +110,21 @@ impl Coalescing {
     pub fn end_of_call(&mut self) {
         with_thread(|thread| self.0.end_of_call(thread, Instant::now));
     }
+}
+
+/// The calling thread emits an event: is that one of a row?
+pub fn begin_event() -> EventUnderWay {
+    let mut row = EVENTS.get();
+    let begun = row.begin(&Running);
+    EVENTS.set(row);
+    begun
+}
+
+/// It has gone to so many.
+pub fn end_event(begun: EventUnderWay, receivers: usize) {
+    let mut row = EVENTS.get();
+    row.end(begun, u32::try_from(receivers).unwrap_or(u32::MAX), &Running);
+    EVENTS.set(row);
 }
 
 /// Copied out and in: a signal handler that comes in between may send, too.

@@ -161,7 +161,8 @@ impl StreamDetector {
         }
     }
 
-    fn ended(&mut self, now: Instant) {
+    /// A write has ended, or something was left to be written.
+    pub fn ended(&mut self, now: Instant) {
         self.last = Some(now);
         self.answers = false;
     }

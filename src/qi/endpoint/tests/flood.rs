@@ -235,10 +235,10 @@ fn a_burst_is_written_though_nobody_waits() {
     let (_, queue) = there.make_handler(Pattern::ANY, 10_000, None).unwrap();
     let mut sent = 0;
     // It is found out by the time between messages, or known to who sends.
-    for in_stream in [false, true] {
+    for in_row in [false, true] {
         for burst in [1, 2, 3, 10, 100, 1000, 1] {
             for _ in 0..burst {
-                client.send_paced(&event(sent, 1, "small"), WhenFull::Fail, in_stream).map(drop).unwrap();
+                client.send_paced(&event(sent, 1, "small"), WhenFull::Fail, in_row).map(drop).unwrap();
                 sent += 1;
             }
             wait_until(|| queue.len() == sent as usize);

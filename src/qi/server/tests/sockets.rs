@@ -170,6 +170,32 @@ fn all_subscribers_get_all_events_of_bursts_in_order() {
     }
 }
 
+/// What is emitted in a row goes to each subscriber in few writes, also when it is no more than a few hundred: a write costs twenty times as
+/// much as all else of an event.
+#[test]
+fn events_in_a_row_share_their_writes() {
+    const EVENTS: u32 = 400;
+    let running = start(Options::default());
+    let object = probe();
+    running.server.add_service("Probe", &object).unwrap();
+    let mut subscribers: Vec<_> = (0..2).map(|_| Raw::authenticated(&running)).collect();
+    for raw in &mut subscribers {
+        raw.subscribe(FIRED, 1);
+    }
+    let endpoints: Vec<_> =
+        object.0.subscriptions.lock().iter().filter_map(|to| to.peer.connection.endpoint()).collect();
+    let written = || endpoints.iter().map(|endpoint| endpoint.statistics().writes).sum::<u64>();
+    let before = written();
+    for number in 0..EVENTS {
+        object.emit("fired", vec![Value::Raw(number.to_le_bytes().to_vec().into())]).unwrap();
+    }
+    for raw in &mut subscribers {
+        (0..EVENTS).for_each(|number| assert!(raw.next().payload.ends_with(&number.to_le_bytes())));
+    }
+    let writes = written() - before;
+    assert!(writes <= u64::from(EVENTS), "{writes} writes for {EVENTS} events to two");
+}
+
 #[test]
 fn a_provider_is_called_on_the_connection_that_registered() {
     let running = start(Options::default());
