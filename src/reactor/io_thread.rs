@@ -201,6 +201,6 @@ impl Reactor {
     fn pause(&self, time: Duration) {
         self.io.park(Some(time));
         self.io.take_notice();
-        self.expire(Instant::now());
+        self.expire(Instant::now(), || false);
     }
 }

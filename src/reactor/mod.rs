@@ -28,7 +28,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::sys::cancel::Uncancelled;
 use crate::sys::eventfd::Bell;
 use crate::transport::source::Source;
 
@@ -202,14 +201,6 @@ impl Reactor {
 
     fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Relaxed)
-    }
-
-    /// Tells everybody whose timer is due.
-    pub(super) fn expire(&self, now: Instant) {
-        while let Some((source, key)) = self.timers.pop_due(now) {
-            let _uncancelled = Uncancelled::hold();
-            source.expired(key);
-        }
     }
 
     pub(super) fn is_deferring(&self) -> bool {

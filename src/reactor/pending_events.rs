@@ -1,6 +1,7 @@
-//! PendingEvent that the I/O thread puts off. A socket in the midst of a call needs to know of none before the call is done; to wait for that
+//! Events that are put off. A socket in the midst of a call needs to know of none before the call is done; to wait for that
 //! would make the call wait for us next. So whoever polls next tells them: the caller itself, if it comes to that, or the I/O
-//! thread a moment later.
+//! thread a moment later. And who polls and has found what it waited for leaves to others what it has fetched for them, when telling it
+//! takes long ([`Relief`](super::turn::Relief)).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,26 +42,39 @@ impl PendingEvents {
         !self.some.load(Ordering::Relaxed)
     }
 
-    /// Tells what was put off, in its order.
-    pub fn tell_all(&self, busy: Busy) {
+    /// Tells what was put off, in its order, until the teller `is_relieved`. False: it was, and the rest waits on, before what others have put off.
+    pub fn tell_all(&self, busy: Busy, mut is_relieved: impl FnMut() -> bool) -> bool {
         if self.is_empty() {
-            return;
+            return true;
         }
         let all = {
             let mut events = self.events.lock();
             self.some.store(false, Ordering::Relaxed);
             std::mem::take(&mut *events)
         };
-        for event in all {
+        let mut left = all.into_iter();
+        while let Some(event) = left.next() {
             self.tell(event, busy);
+            if !left.as_slice().is_empty() && is_relieved() {
+                let mut events = self.events.lock();
+                self.some.store(true, Ordering::Relaxed);
+                events.splice(0..0, left);
+                return false;
+            }
         }
+        true
+    }
+
+    /// Leaves one to whoever polls next.
+    pub fn put_off(&self, event: PendingEvent) {
+        let mut all = self.events.lock();
+        self.some.store(true, Ordering::Relaxed);
+        all.push(event);
     }
 
     pub fn tell(&self, event: PendingEvent, busy: Busy) {
         if busy == Busy::Defer && event.put_off < PATIENCE && event.source.is_busy() {
-            let mut all = self.events.lock();
-            self.some.store(true, Ordering::Relaxed);
-            all.push(PendingEvent { put_off: event.put_off + 1, ..event });
+            self.put_off(PendingEvent { put_off: event.put_off + 1, ..event });
         } else {
             event.source.ready(event.key, event.ready);
         }

@@ -87,7 +87,7 @@ impl Reactor {
     /// Timers are the business of who polls; those that have been due for long are not.
     fn expire_late(&self) {
         if let Some(late) = Instant::now().checked_sub(GRACE) {
-            self.expire(late);
+            self.expire(late, || false);
         }
     }
 

@@ -120,7 +120,7 @@ impl Reactor {
                 if polls && let Some(tenure) = self.leadership.acquire(&me) {
                     lead = Some(tenure);
                     if spins && !is_crowded(self.leadership.queued()) {
-                        spin(|| self.poll_once(Sleep::Not, lead, Busy::Wait).is_err() || me.0.has_notice());
+                        spin(|| self.poll_once(Sleep::Spin(&me.0), lead, Busy::Wait).is_err() || me.0.has_notice());
                     }
                     continue;
                 }
