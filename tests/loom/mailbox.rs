@@ -129,7 +129,7 @@ impl House {
     }
 
     fn push(self: &Arc<Self>, object: usize, from: u64, task: u32) {
-        let origin = Origin::Connection { id: from, bytes: 1 };
+        let origin = Origin::Connection { id: from, bytes: 1, is_new: false };
         if self.objects[object].mailbox.push(origin, task).expect("room") {
             self.provide(self.queue.push(from, object).expect("it goes on"));
         }

@@ -122,6 +122,7 @@ impl Object {
             Task::Run { run, .. } => return run(),
             Task::Message { inbound, message } => (inbound, message),
         };
+        inbound.peer.become_known();
         if !inbound.start() {
             return self.release_unused(&inbound.peer, &message);
         }

@@ -41,7 +41,7 @@ impl Default for Limits {
 impl Limits {
     /// Whether there is room for one more. What is ours is not limited.
     fn allow<T>(&self, origin: Origin, tasks: &Turns<T>) -> bool {
-        let Origin::Connection { id, bytes } = origin else { return true };
+        let Origin::Connection { id, bytes, .. } = origin else { return true };
         let (own, whole): (Load, Load) = (tasks.load_of(id).with(bytes), tasks.whole().with(bytes));
         let is_fair = is_fair(own.tasks, whole.tasks, self.tasks, 1) && is_fair(own.bytes, whole.bytes, self.bytes, 1);
         own.tasks == 1 || is_fair
@@ -126,7 +126,7 @@ impl<T> Mailbox<T> {
         for (origin, task) in state.tasks.take_all_of(connection) {
             let origin = match origin {
                 Origin::Server { .. } => Origin::Server { about: GONE },
-                Origin::Connection { bytes, .. } => Origin::Connection { id: GONE, bytes },
+                Origin::Connection { bytes, .. } => Origin::Connection { id: GONE, bytes, is_new: false },
             };
             let is_ours = matches!(origin, Origin::Server { .. });
             if is_ours || (stays(&task) && self.limits.allow(origin, &state.tasks)) {

@@ -352,6 +352,8 @@ pub(super) struct Peer {
     /// `None`: we have dialled, and service 0 is at the other end.
     pub auth: Mutex<Option<Auth>>,
     pub authenticated: AtomicBool,
+    /// Something that it has asked for has been begun.
+    pub is_known: AtomicBool,
     pub user: Mutex<Option<Text>>,
     pub calls: Mutex<(Calls, usize)>,
     pub exports: Mutex<HashMap<Address, KeptForPeer>>,

@@ -136,6 +136,7 @@ impl Peer {
             common: Arc::clone(common),
             auth: Mutex::new(auth),
             authenticated: AtomicBool::new(false),
+            is_known: AtomicBool::new(false),
             user: Mutex::default(),
             calls: Mutex::default(),
             exports: Mutex::default(),
@@ -154,6 +155,15 @@ impl Peer {
 
     pub fn is_closed(&self) -> bool {
         self.closed.load(Ordering::SeqCst)
+    }
+
+    /// Something that it has asked for has been begun: it has turns of its own ([`Turns`](crate::qi::workers::turns::Turns)).
+    pub fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::Relaxed)
+    }
+
+    pub fn become_known(&self) {
+        self.is_known.store(true, Ordering::Relaxed);
     }
 
     pub fn is_authenticated(&self) -> bool {

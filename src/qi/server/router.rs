@@ -284,7 +284,7 @@ impl Router {
             object.release_unused(peer, message);
             return refuse(peer, header, TOO_MANY);
         }
-        let origin = Origin::Connection { id: peer.id(), bytes };
+        let origin = Origin::Connection { id: peer.id(), bytes, is_new: !peer.is_known() };
         let task = Task::Message { inbound: Arc::clone(&inbound), message: message.clone() };
         match object.0.mailbox.push(origin, task) {
             Ok(false) => {}

@@ -19,7 +19,7 @@ pub struct Backlog<J> {
 }
 
 fn of(owner: u64) -> Origin {
-    Origin::Connection { id: owner, bytes: 0 }
+    Origin::Connection { id: owner, bytes: 0, is_new: false }
 }
 
 impl<J> Backlog<J> {

@@ -9,6 +9,13 @@
 //!
 //! What a connection leaves behind is handed over to one owner for all that have gone ([`GONE`]), which has a turn as others have. Else
 //! who connects again and again would have a turn each time.
+//!
+//! # Newcomers
+//!
+//! What a connection brings first, before anything of it has been done, is in one **line** with the first things of all who are new: the
+//! line has a turn as each of those has that are known. Else three hundred that come, ask for one thing each and go would have three hundred
+//! turns between two of somebody who stays. What a newcomer brings next has turns of its own, behind the first. What those who
+//! have gone leave begins behind the line as it is then.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
@@ -27,7 +34,7 @@ const ROOM: usize = 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
     Server { about: u64 },
-    Connection { id: u64, bytes: usize },
+    Connection { id: u64, bytes: usize, is_new: bool },
 }
 
 impl Origin {
@@ -68,6 +75,8 @@ struct Share {
 struct InTurn<T> {
     round: u64,
     origin: Origin,
+    /// It is in the line of newcomers.
+    in_line: bool,
     item: T,
 }
 
@@ -97,30 +106,37 @@ pub struct Turns<T> {
     /// The present one.
     round: u64,
     whole: Load,
+    /// How many are in the line of newcomers.
+    line: u64,
     /// Of those who have something waiting.
     shares: HashMap<u64, Share, BuildHasherDefault<NumberHasher>>,
 }
 
 impl<T> Default for Turns<T> {
     fn default() -> Turns<T> {
-        Turns { queue: VecDeque::new(), round: 0, whole: Load::default(), shares: HashMap::default() }
+        Turns { queue: VecDeque::new(), round: 0, whole: Load::default(), line: 0, shares: HashMap::default() }
     }
 }
 
 impl<T> Turns<T> {
     pub fn push(&mut self, origin: Origin, item: T) {
         let now = self.round;
+        let mut in_line = false;
         let round = match origin {
             Origin::Server { about } => self.shares.get(&about).map_or(now + 1, |share| share.last.max(now)),
-            Origin::Connection { id, bytes } => {
+            Origin::Connection { id, bytes, is_new } => {
                 self.whole = self.whole.with(bytes);
                 let share = self.shares.entry(id).or_default();
+                let is_first = share.load.tasks == 0;
+                in_line = is_new && is_first;
+                let before_it = if in_line || (id == GONE && is_first) { now + self.line } else { now };
+                self.line += u64::from(in_line);
                 share.load = share.load.with(bytes);
-                share.last = now.max(share.last) + 1 + (bytes / TURN) as u64;
+                share.last = before_it.max(share.last) + 1 + (bytes / TURN) as u64;
                 share.last
             }
         };
-        let entry = InTurn { round, origin, item };
+        let entry = InTurn { round, origin, in_line, item };
         if self.queue.back().is_none_or(|last| last.round <= round) {
             return self.queue.push_back(entry);
         }
@@ -130,10 +146,10 @@ impl<T> Turns<T> {
 
     /// The next one.
     pub fn pop(&mut self) -> Option<T> {
-        let InTurn { round, origin, item } = self.queue.pop_front()?;
+        let InTurn { round, origin, in_line, item } = self.queue.pop_front()?;
         // Not up to that of a large one: what others bring meanwhile comes before all large ones.
         self.round += u64::from(round > self.round);
-        self.left(origin);
+        self.left(origin, in_line);
         if self.queue.is_empty() && self.queue.capacity() > ROOM {
             self.queue = VecDeque::new();
         }
@@ -166,8 +182,8 @@ impl<T> Turns<T> {
     /// Takes out the first one that `is_it`.
     pub fn remove(&mut self, is_it: impl Fn(&T) -> bool) -> Option<T> {
         let at = self.queue.iter().position(|entry| is_it(&entry.item))?;
-        let InTurn { origin, item, .. } = self.queue.remove(at)?;
-        self.left(origin);
+        let InTurn { origin, in_line, item, .. } = self.queue.remove(at)?;
+        self.left(origin, in_line);
         Some(item)
     }
 
@@ -194,12 +210,13 @@ impl<T> Turns<T> {
         let all = std::mem::take(&mut self.queue).into_iter();
         let (taken, kept): (VecDeque<_>, _) = all.partition(wanted);
         self.queue = kept;
-        taken.iter().for_each(|entry| self.left(entry.origin));
+        taken.iter().for_each(|entry| self.left(entry.origin, entry.in_line));
         taken.into_iter().map(|entry| (entry.origin, entry.item)).collect()
     }
 
-    fn left(&mut self, origin: Origin) {
-        let Origin::Connection { id, bytes } = origin else { return };
+    fn left(&mut self, origin: Origin, in_line: bool) {
+        self.line -= u64::from(in_line);
+        let Origin::Connection { id, bytes, .. } = origin else { return };
         self.whole = self.whole.without(bytes);
         if let Some(share) = self.shares.get_mut(&id) {
             share.load = share.load.without(bytes);
@@ -215,7 +232,7 @@ mod tests {
     use super::*;
 
     fn of(id: u64) -> Origin {
-        Origin::Connection { id, bytes: 0 }
+        Origin::Connection { id, bytes: 0, is_new: false }
     }
 
     fn all(turns: &mut Turns<i32>) -> Vec<i32> {
@@ -241,6 +258,51 @@ mod tests {
         assert_eq!(all(&mut turns), [1, 2, 1]);
     }
 
+    fn new(id: u64) -> Origin {
+        Origin::Connection { id, bytes: 0, is_new: true }
+    }
+
+    /// As if there were no more than the one that asks, however many newcomers there are: one of them in turn with each of its own.
+    #[test]
+    fn newcomers_have_one_turn_together() {
+        let mut turns = Turns::default();
+        (100..400).for_each(|id| turns.push(new(id), id as i32));
+        assert_eq!(turns.pop(), Some(100));
+        for number in 0..10 {
+            turns.push(of(1), number);
+            turns.push(new(400 + number as u64), 400 + number);
+            let next = [turns.pop(), turns.pop()];
+            assert!(next.contains(&Some(number)) && next.contains(&Some(101 + number)), "{next:?}");
+        }
+        assert!(all(&mut turns).is_sorted(), "in the order of their coming");
+        assert_eq!((turns.line, turns.shares.len()), (0, 0));
+    }
+
+    #[test]
+    fn what_a_newcomer_brings_next_keeps_its_order_and_no_other_newcomer() {
+        let mut turns = Turns::default();
+        (0..50).for_each(|item| turns.push(new(1), item));
+        turns.push(new(2), 100);
+        turns.push(new(2), 101);
+        let items = all(&mut turns);
+        assert_eq!(items.iter().position(|item| *item == 100), Some(2), "behind one of the other's");
+        assert!(items.iter().filter(|item| **item < 100).is_sorted());
+        assert!(items.iter().filter(|item| **item >= 100).is_sorted());
+    }
+
+    /// Who comes and is gone before its turn leaves no gap: else such would put off other newcomers for ever.
+    #[test]
+    fn newcomers_that_go_again_hold_up_nobody() {
+        let mut turns = Turns::default();
+        for id in 10..1000 {
+            turns.push(new(id), 0);
+            assert_eq!(turns.take_all_of(id).len(), 1);
+        }
+        (0..100).for_each(|item| turns.push(of(1), item));
+        turns.push(new(2), 1000);
+        assert_eq!(all(&mut turns)[..2], [0, 1000]);
+    }
+
     #[test]
     fn nothing_is_remembered_of_those_who_wait_for_nothing() {
         let mut turns = Turns::default();
@@ -256,10 +318,10 @@ mod tests {
     #[test]
     fn what_is_taken_out_counts_no_more() {
         let mut turns = Turns::default();
-        turns.push(Origin::Connection { id: 1, bytes: 10 }, 1);
-        turns.push(Origin::Connection { id: 2, bytes: 20 }, 2);
+        turns.push(Origin::Connection { id: 1, bytes: 10, is_new: false }, 1);
+        turns.push(Origin::Connection { id: 2, bytes: 20, is_new: false }, 2);
         turns.push(Origin::Server { about: 1 }, 3);
-        turns.push(Origin::Connection { id: 1, bytes: 30 }, 4);
+        turns.push(Origin::Connection { id: 1, bytes: 30, is_new: false }, 4);
         assert_eq!(turns.load_of(1), Load { tasks: 2, bytes: 40 });
         let taken = turns.take_all_of(1);
         let origins: Vec<_> = taken.iter().map(|(origin, item)| (origin.owner(), *item)).collect();

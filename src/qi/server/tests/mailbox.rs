@@ -5,7 +5,7 @@ use crate::qi::workers::run_queue::{PATIENCE, Place, RunQueue, Threads, Wanted};
 use crate::qi::workers::turns::GONE;
 
 fn from(id: u64, bytes: usize) -> Origin {
-    Origin::Connection { id, bytes }
+    Origin::Connection { id, bytes, is_new: false }
 }
 
 #[test]
@@ -93,6 +93,24 @@ fn connections_take_turns_and_each_keeps_its_order() {
     assert!(mailbox.push(from(2, 1), 2003).is_ok());
     assert_eq!([mailbox.take(), mailbox.take()], [Some(4), Some(2003)]);
     assert_eq!(mailbox.waiting(), 995);
+}
+
+/// Three hundred that left a call each and went kept who stays waiting for all of them, at each of his calls.
+#[test]
+fn newcomers_have_one_turn_between_two_of_somebody_who_stays() {
+    let mailbox = Mailbox::new(Limits::default(), 1);
+    let newcomer = |id| Origin::Connection { id, bytes: 1, is_new: true };
+    for connection in 100..400 {
+        assert!(mailbox.push(newcomer(connection), connection).is_ok());
+    }
+    assert_eq!(mailbox.take(), Some(100));
+    for turn in 0..100 {
+        assert!(mailbox.push(from(1, 1), 1).is_ok());
+        let next = [mailbox.take(), mailbox.take()];
+        assert!(next.contains(&Some(1)) && next.contains(&Some(101 + turn)), "{next:?}");
+        assert!(mailbox.push(newcomer(400 + turn), 400 + turn).is_ok());
+    }
+    assert_eq!(mailbox.waiting(), 299);
 }
 
 /// Twelve calls of 6 MB, each of which took a second, kept everybody else's waiting for two or three of them.
