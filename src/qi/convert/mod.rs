@@ -6,6 +6,7 @@ use std::fmt;
 use super::signature::{Kind, Signature};
 use super::value::{DecodeError, Value};
 
+mod by_name;
 mod number;
 mod resolve;
 mod structure;

@@ -3,6 +3,7 @@
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Map, Text, Tuple, Value};
 
+use super::by_name::ByName;
 use super::{Converter, Result, Why, fail};
 
 impl Converter {
@@ -74,10 +75,9 @@ fn in_order(tuple: Tuple, to: &Signature) -> Result<Vec<Value>> {
     let may_differ = |name: &str| service_info && name == ADDED.1;
     let mut members: Vec<_> = tuple.members.into_iter().map(Some).collect();
     let mut sorted = Vec::with_capacity(theirs.len());
+    let mut places = ByName::new(ours.iter().map(|name| name.as_bytes()).take(members.len()));
     for name in theirs {
-        // Names may come twice: each member is taken once.
-        let at = (0..ours.len()).find(|&at| ours[at] == name && members.get(at).is_some_and(Option::is_some));
-        match at.and_then(|at| members[at].take()) {
+        match places.take(name.as_bytes()).and_then(|at| members[at].take()) {
             Some(member) => sorted.push(member),
             None if may_differ(name) => sorted.push(Value::String(Text::default())),
             None => return fail(&from, to, Why::Names),
@@ -91,18 +91,21 @@ fn in_order(tuple: Tuple, to: &Signature) -> Result<Vec<Value>> {
 fn fields_of(map: Map, to: &Signature) -> Result<Vec<Value>> {
     let from = Signature::map(map.key, map.value);
     let Some(names) = to.field_names() else { return fail(&from, to, Why::Types) };
-    let mut entries = Vec::with_capacity(map.entries.len());
+    let (mut keys, mut entries): (Vec<Text>, _) = (Vec::new(), Vec::with_capacity(map.entries.len()));
     for (key, value) in map.entries {
         match key.undynamic() {
-            Ok(Value::String(key)) => entries.push((key, Some(value))),
+            Ok(Value::String(key)) => {
+                keys.push(key);
+                entries.push(Some(value));
+            }
             Ok(key) => return fail(&key.signature(), &Kind::String.into(), Why::Types),
             Err(error) => return fail(&from, to, Why::Dynamic(error)),
         }
     }
     let mut values = Vec::with_capacity(names.len());
+    let mut places = ByName::new(keys.iter().map(|key| key.as_ref()));
     for name in names {
-        let found = entries.iter_mut().find(|(key, value)| *key == *name && value.is_some());
-        match found.and_then(|(_, value)| value.take()) {
+        match places.take(name.as_bytes()).and_then(|at| entries[at].take()) {
             Some(value) => values.push(value),
             None => return fail(&from, to, Why::Names),
         }
