@@ -50,7 +50,7 @@ impl Source for EndPoint {
     fn ready(&self, _key: u64, ready: Ready) {
         let _inside = reentrancy::enter_reading(self.address());
         let broken = ready.writable && self.writable();
-        if ready.readable || ready.closed || broken {
+        if ready.closed || ((ready.readable || broken) && !self.shakes_hands()) {
             self.read(ready.closed);
         }
         // Also what was sent while delivering, and what a stream over a stream could not write before it had read.
@@ -85,6 +85,22 @@ impl Source for EndPoint {
 }
 
 impl EndPoint {
+    /// Whoever connects has a signature made, which takes milliseconds: each of them in a turn of its own, when that is due, and not one after the other
+    /// before anybody else is served. True: this is such a connection.
+    fn shakes_hands(&self) -> bool {
+        if self.config.tls_server.is_none() {
+            return false;
+        }
+        let mut slot = self.input.lock();
+        let shakes_hands = slot.idle().is_some_and(|input| input.stream.awaits_peer());
+        if shakes_hands && !slot.held_back {
+            slot.held_back = true;
+            drop(slot);
+            self.resume(Duration::ZERO);
+        }
+        shakes_hands
+    }
+
     /// Reads what there is, for one turn. `to_end`: the end is near, so only that, or others' turns, are a reason to stop.
     fn read(&self, to_end: bool) {
         let (mut input, mut to_end) = {
@@ -110,7 +126,8 @@ impl EndPoint {
             let held_back = self.overrun.swap(false, Ordering::Relaxed);
             let since = input.stands_since(self.received());
             let mut slot = self.input.lock();
-            slot.held_back = held_back;
+            // One that has more than its turn takes goes on when that is due, however much more comes meanwhile.
+            slot.held_back = held_back || paused;
             slot.hold = next_hold(slot.hold, held_back);
             let hold = slot.hold;
             let leftover = match slot.put_back(input, !paused && !held_back) {

@@ -1,10 +1,17 @@
 //! tcps: the same over TLS, and the hints for who mixes it up with tcp.
 
-use std::sync::Arc;
+use std::io::{self, ErrorKind, IoSlice};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 
 use super::ends::*;
 use crate::qi::endpoint::{Config, EndPoint, Failure, Listener, Pattern, Reason, WhenFull};
 use crate::reactor::Reactor;
+use crate::transport::pipe::Ready;
+use crate::transport::source::Source;
+use crate::transport::stream::Stream;
 use crate::transport::tls::tests::certificate;
 use crate::transport::tls::{TlsClient, TlsServer};
 
@@ -105,5 +112,54 @@ fn tcp_and_tcps_mixed_up_are_told_so() {
     assert!(matches!(try_it(&other.listener.address(), verifying), Failure::Tls(_)));
     let unarmed = Listener::bind(&reactor, "tcps://127.0.0.1:0", Config::accepting(), |_| {}).unwrap_err();
     assert!(matches!(unarmed, Failure::Tls(_)));
+    reactor.stop();
+}
+
+/// The server's end of a handshake, which remembers on which threads it went on.
+#[derive(Debug)]
+struct Handshake(UnixStream, Mutex<Vec<ThreadId>>);
+
+impl Stream for Handshake {
+    fn read(&self, _into: &mut [u8]) -> io::Result<usize> {
+        self.1.lock().unwrap().push(thread::current().id());
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn write(&self, _from: &[IoSlice<'_>]) -> io::Result<usize> {
+        Err(ErrorKind::WouldBlock.into())
+    }
+
+    fn shut_write(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn connected(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn awaits_peer(&self) -> bool {
+        true
+    }
+
+    fn fd(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+/// Fifty who said hello at the same time had fifty signatures made before anybody else was served.
+#[test]
+fn who_is_told_of_a_handshake_leaves_it_to_a_turn_of_its_own() {
+    let (_, config) = secure(|_| {});
+    let (chain, key) = certificate();
+    let tls_server = TlsServer::from_pem(chain.as_bytes(), key.as_bytes()).unwrap();
+    let reactor = Reactor::start().unwrap();
+    for (config, leaves) in [(Config { tls_server: Some(tls_server), ..Config::accepting() }, true), (config, false)] {
+        let stream = Arc::new(Handshake(UnixStream::pair().unwrap().0, Mutex::default()));
+        let shared: Arc<dyn Stream> = Arc::<Handshake>::clone(&stream);
+        let endpoint = EndPoint::new(&reactor, shared, Arc::new(config), "peer".into());
+        endpoint.ready(0, Ready { readable: true, ..Ready::default() });
+        wait_until(|| !stream.1.lock().unwrap().is_empty());
+        assert_eq!(*stream.1.lock().unwrap() != [thread::current().id()], leaves);
+    }
     reactor.stop();
 }
