@@ -277,7 +277,11 @@ impl Object {
     }
 
     fn post_signal(&self, inbound: &Arc<InboundCall>, message: &Message) {
-        if let Some((_, tuple)) = self.posted(inbound, message) {
+        if self.0.on_set.contains_key(&message.header.action) {
+            // A property whose values are asked about before they are set: its watchers are not told any that was not.
+            self.release_unused(&inbound.peer, message);
+            self.count_refused(true);
+        } else if let Some((_, tuple)) = self.posted(inbound, message) {
             // Kept until the lock is gone: what nobody was given is released after that.
             let given = Received::served(&inbound.peer.requester, &inbound.peer, tuple);
             // A Post is never answered.

@@ -39,6 +39,24 @@ fn a_weak_handle_does_not_keep_the_object() {
     assert!(weak.upgrade().is_none());
 }
 
+/// Any peer could have told all who watch a value that the check would have refused.
+#[test]
+fn a_post_of_a_checked_propertys_name_is_told_to_nobody() {
+    let object = object();
+    let world = World::serving(&object);
+    let (poster, watcher) = (world.client(), world.client());
+    watcher.subscribe(NAME, 1);
+    watcher.subscribe(LEVEL, 2);
+    poster.post(NAME, args("(s)", vec!["".into()]));
+    poster.post(NAME, args("(s)", vec!["good".into()]));
+    world.run();
+    watcher.none();
+    assert_eq!((object.statistics().dropped_posts, object.get("name")), (2, Some("robot".into())));
+    poster.post(LEVEL, args("(i)", vec![1.into()]));
+    world.run();
+    assert_eq!(watcher.only().header.action, LEVEL, "as with libqi, where nothing is checked");
+}
+
 #[test]
 fn the_meta_object_needs_an_argument_but_not_its_value() {
     let world = World::serving(&object());
