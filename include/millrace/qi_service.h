@@ -352,8 +352,8 @@ NN_EXPORT int nnqi_concurrency(nnqi_builder builder, int requests);
 NN_EXPORT int64_t nnqi_property(nnqi_builder builder, const char *name, const char *signature, nnqi_value value);
 
 /**
- * Adds a property as nnqi_property does, with a function that is asked before a peer sets it, but not when nnqi_object_set does. It is not
- * asked of what a peer posts to the property's name, which sets nothing, but is told to all who watch, as by libqi.
+ * Adds a property as nnqi_property does, with a function that is asked before a peer sets it, but not when nnqi_object_set does. What a peer
+ * posts to the property's name, which would set nothing but be told to all who watch, is dropped.
  * user is handed to it. Returns and fails as nnqi_method; check is its code. (8, 15)
  * Example: nnqi_property_checked(builder, "battery", "i", nnqi_int('i', 100), check, NULL);
  */
