@@ -4,12 +4,14 @@ import gc
 import os
 import random
 import socket
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 import millrace
+from millrace import _aio
 
 try:
     import uvloop
@@ -300,6 +302,26 @@ def test_a_socket_in_two_loops_at_a_time(run, address, ends):
     server.close()
 
 
+def test_cancelling_just_before_somebody_waits_for_the_first_time_ends_the_wait(run, address, monkeypatch):
+    """Nothing tells of it but what is noted of who waits, and so of one that was not there yet."""
+    here = _aio.Waits.here
+
+    def cancelled_before(self, *arguments):
+        cancelling = threading.Thread(target=client.cancel)
+        cancelling.start()
+        cancelling.join()
+        return here(self, *arguments)
+
+    async def main():
+        with pytest.raises(millrace.WrongState):
+            await asyncio.wait_for(client.arecv(), 10)
+
+    with millrace.Rep(bind=address), millrace.Req(connect=address) as client:
+        client.send(b"x")
+        monkeypatch.setattr(_aio.Waits, "here", cancelled_before)
+        run(main())
+
+
 def test_leaving_waits_for_what_lingers_and_can_be_given_up(run):
     """A peer that takes nothing: leaving waits, the loop goes on, and cancelling ends it."""
 
@@ -550,6 +572,89 @@ def test_what_tasks_wait_with_is_a_future_to_them(run, address):
             assert variable.get() == "nothing"
 
     run(main())
+
+
+def test_who_is_cancelled_is_told_why(run, address):
+    """anyio knows its own cancellations by that, and let the others through."""
+
+    async def main():
+        with millrace.Pull(bind=address) as pull:
+            waiting = asyncio.ensure_future(pull.arecv())
+            await asyncio.sleep(0)
+            waiting.cancel("why")
+            with pytest.raises(asyncio.CancelledError) as told:
+                await waiting
+            if sys.version_info >= (3, 11):  # before, tasks kept it for themselves
+                assert told.value.args == ("why",)
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, SystemExit])
+def test_a_task_that_ends_the_loop_leaves_the_others_called(address, kind, ends):
+    """Those that were to go on in the same turn of the loop slept for ever."""
+    loop = uvloop.new_event_loop() if kind == "uvloop" else asyncio.new_event_loop()
+    pairs = [(millrace.Pull(bind=f"{address}{i}"), millrace.Push(connect=f"{address}{i}")) for i in range(5)]
+    first = []
+
+    async def take(pull):
+        message = await pull.arecv()
+        if not first:
+            first.append(message)
+            raise ends
+        return message
+
+    async def begin():
+        return [asyncio.ensure_future(take(pull)) for pull, _ in pairs]
+
+    async def rest(tasks):
+        return await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 30)
+
+    tasks = loop.run_until_complete(begin())
+    loop.run_until_complete(asyncio.sleep(0))
+    for _, push in pairs:
+        push.send(b"x")
+    with pytest.raises(ends):
+        loop.run_until_complete(asyncio.wait(tasks))
+    ended = [task for task in tasks if task.done() and type(task.exception()) is ends]
+    assert loop.run_until_complete(rest([task for task in tasks if task not in ended])) == [b"x"] * 4
+    for both in pairs:
+        for each in both:
+            each.close()
+    loop.close()
+
+
+def test_loops_that_have_ended_have_no_descriptors(run, address):
+    pairs = [(millrace.Pull(bind=f"{address}{i}"), millrace.Push(connect=f"{address}{i}")) for i in range(20)]
+
+    async def main(pull, push, left):
+        waiting = [asyncio.ensure_future(pull.arecv()) for _ in range(3)]
+        await asyncio.sleep(0)
+        push.send(b"x")
+        if left:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            push.send(b"x")
+            push.send(b"x")
+            await asyncio.wait(waiting)
+
+    gc.disable()
+    try:
+        run(main(*pairs[0], True))
+        before = len(os.listdir("/proc/self/fd"))
+        for number, both in enumerate(pairs):
+            run(main(*both, number % 2))
+        # Those of the last are there until the next one begins; uvloop keeps its own until it is collected.
+        if run is asyncio.run:
+            assert len(os.listdir("/proc/self/fd")) <= before + 2
+    finally:
+        gc.enable()
+    gc.collect()
+    assert len(os.listdir("/proc/self/fd")) <= before + 2
+    for both in pairs:
+        for each in both:
+            each.close()
 
 
 def test_waiting_takes_no_descriptors(run, address):

@@ -167,6 +167,44 @@ def test_a_forked_child_ends_whatever_threads_of_its_parent_were_doing():
     assert done.stdout == "all have ended\n", done.stderr
 
 
+def test_a_forked_child_waits_for_no_lock_of_a_thread_that_it_has_not():
+    done = run("""
+        import asyncio, os, threading, warnings
+        import millrace
+        from millrace import _forks, qi
+        warnings.simplefilter("ignore")
+        inherited, session, signal = millrace.Pair(bind="inproc://inherited"), qi.Session(), qi.Signal()
+        async def wait(address):
+            with millrace.Pair(bind=address) as one, millrace.Pair(connect=address) as other:
+                waiting = asyncio.ensure_future(one.arecv())
+                await asyncio.sleep(0)
+                other.send(b"x")
+                assert await waiting == b"x"
+        asyncio.run(wait("inproc://parent"))
+        held, go_on = threading.Event(), threading.Event()
+        def hold():
+            assert len(_forks._locks) >= 4
+            for lock in _forks._locks:
+                lock.acquire()
+            held.set()
+            go_on.wait()
+        threading.Thread(target=hold, daemon=True).start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            inherited.close()
+            session.close()
+            signal.connect(print)
+            qi.Signal("(i)").connect(print)
+            asyncio.run(wait("inproc://child"))
+            os._exit(3)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        print("it has ended", flush=True)
+        os._exit(0)
+    """)
+    assert done.stdout == "it has ended\n", done.stderr
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(method, ipc):
     with millrace.Pull(bind=ipc, recv_timeout=30) as pull:

@@ -42,6 +42,24 @@ def test_many_requests_at_once(ipc, backend):
     anyio.run(main, backend=backend)
 
 
+@pytest.mark.parametrize("backend", ["trio", "asyncio"])
+def test_scopes_and_limits_end_a_wait(address, backend):
+    async def main():
+        async with millrace.Pull(bind=address) as pull:
+            with anyio.move_on_after(0.01) as scope:
+                await pull.arecv()
+            assert scope.cancelled_caught
+            with pytest.raises(TimeoutError):
+                with anyio.fail_after(0.01):
+                    await pull.arecv()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pull.arecv)
+                await anyio.sleep(0.01)
+                tasks.cancel_scope.cancel()
+
+    anyio.run(main, backend=backend)
+
+
 def test_waiters_are_served_in_their_order(address):
     got = []
 

@@ -11,13 +11,12 @@ import contextvars
 import itertools
 import os
 import sys
-import threading
 import weakref
 from collections import deque
 from collections.abc import Generator
 from typing import Any, Callable, Optional, Protocol, TypeVar, Union
 
-from . import _native
+from . import _forks, _native
 
 T = TypeVar("T")
 
@@ -25,7 +24,7 @@ T = TypeVar("T")
 _SNDFD, _RCVFD = 10, 11
 
 # Of all Waits: they are changed when somebody waits in a loop for the first time. The collector may end others meanwhile.
-_lock = threading.RLock()
+_lock = _forks.recursive_lock()
 
 # Calls that coroutines have made.
 _calls = itertools.count(1)
@@ -86,6 +85,10 @@ def _is_here(loop: Any) -> bool:
         return False
 
 
+def _none() -> None:
+    """As of a weak reference to what has gone."""
+
+
 class Waits:
     """What coroutines wait with, in whichever loops they run, also in several at a time. Any thread."""
 
@@ -93,14 +96,17 @@ class Waits:
 
     def __init__(self) -> None:
         self._all: Optional[weakref.WeakKeyDictionary[Any, AnyReadiness]] = None
-        self._last: Optional[AnyReadiness] = None
+        # Of the loop in which somebody waited last; it goes with its loop.
+        self._last: Callable[[], Optional[AnyReadiness]] = _none
 
     def known(self) -> Optional[AnyReadiness]:
         """That of this loop, if somebody has waited in it."""
         loop = current_loop()
-        last = self._last
-        if last is None or last.belongs_to(loop):
+        last = self._last()
+        if last is not None and last.belongs_to(loop):
             return last
+        if self._all is None:
+            return None
         with _lock:
             return None if self._all is None else self._all.get(loop)
 
@@ -114,7 +120,7 @@ class Waits:
                 if self._all is None:
                     self._all = weakref.WeakKeyDictionary()
                 self._all[loop] = known
-        self._last = known
+        self._last = weakref.ref(known)
         return known
 
     def nobody_is_here(self) -> bool:
@@ -131,7 +137,7 @@ class Waits:
         """Nobody will wait any more; who does tries again."""
         for known in self._everywhere():
             known.close()
-        self._all = self._last = None
+        self._all, self._last = None, _none
 
     def __del__(self) -> None:
         # Loops still watch what was waited for last; they let go of it.
@@ -159,13 +165,15 @@ class Waiter:
     """What a coroutine of asyncio waits with until it is called: a future as tasks know them, but that a call from the loop itself runs
     the task at once. A future's callbacks have a turn of the loop of their own."""
 
-    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop")
+    __slots__ = ("_asyncio_future_blocking", "_callback", "_cancelled", "_context", "_done", "_loop", "_message")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._callback: Optional[Callable[[Waiter], object]] = None
         self._context: Optional[contextvars.Context] = None
         self._done = self._cancelled = False
+        # What the exception is told by who cancels: anyio knows its own cancellations by that.
+        self._message: Optional[object] = None
         self._asyncio_future_blocking = False
 
     def call(self) -> None:
@@ -215,9 +223,13 @@ class Waiter:
     def cancel(self, msg: Optional[object] = None) -> bool:
         if self._done:
             return False
-        self._cancelled = True
+        self._cancelled, self._message = True, msg
         self.call_soon()
         return True
+
+    def forget(self) -> None:
+        """Nobody will call any more, so who waits may go."""
+        self._callback = None
 
     def cancelled(self) -> bool:
         return self._cancelled
@@ -227,7 +239,7 @@ class Waiter:
 
     def result(self) -> None:
         if self._cancelled:
-            raise asyncio.CancelledError
+            raise asyncio.CancelledError() if self._message is None else asyncio.CancelledError(self._message)
 
     def exception(self) -> None:
         self.result()
@@ -241,6 +253,8 @@ class Readiness:
         # Also who has been called and has not run yet: nobody overtakes it.
         self._waiters: deque[Waiter] = deque()
         self._is_watching = False
+        # Others did not know of this when they said last that something has changed.
+        self._is_new = True
 
     def belongs_to(self, loop: asyncio.AbstractEventLoop) -> bool:
         return self._loop() is loop
@@ -250,7 +264,8 @@ class Readiness:
 
     async def attempt(self, operation: Callable[[], Optional[T]], at_once: bool = True) -> T:
         """Runs an operation until it gives something but None; who came first is first."""
-        if at_once and not self._waiters:
+        if (at_once or self._is_new) and not self._waiters:
+            self._is_new = False
             result = operation()
             if result is not None:
                 return result
@@ -272,7 +287,7 @@ class Readiness:
         finally:
             # There may be more, and if one is cancelled that was called, it is still there: the next one is called in its place.
             self._waiters.remove(waiter)
-            if self._waiters:
+            if self._waiters and not loop.is_closed():
                 self._watch(loop)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -386,6 +401,12 @@ class SocketReadiness(Readiness):
             self._is_awaiting = False
             self._hub.end()
 
+    def forget(self) -> None:
+        """The loop is closed."""
+        self._awaited = None
+        for waiter in list(self._waiters):
+            waiter.forget()
+
     def _unwatch(self) -> None:
         if self._is_awaiting:
             self._stop_awaiting()
@@ -410,6 +431,8 @@ class Hub:
         self._process = os.getpid()
         self._numbers = itertools.count()
         self._members: dict[int, SocketReadiness] = {}
+        # Those that may go on and have not been called yet.
+        self._called: deque[int] = deque()
         self._awaiting = 0
         self._is_watching = False
         self._fruitless = self._bells = 0
@@ -420,8 +443,21 @@ class Hub:
         with _lock:
             hub = _hubs.get(loop)
             if hub is None or hub._process != os.getpid():
+                # Loops may be cycles: those that are closed go when the collector comes by, their descriptors now.
+                for ended in [each for each in _hubs if each.is_closed()]:
+                    _hubs.pop(ended)._close()
                 hub = _hubs[loop] = Hub(loop)
+                weakref.finalize(loop, hub._close).atexit = False
             return hub
+
+    def _close(self) -> None:
+        """The loop is closed, or has gone."""
+        # (What a child has inherited is its parent's.)
+        if self._process == os.getpid():
+            for member in self._members.values():
+                member.forget()
+            self._members.clear()
+            vars(self).pop("_native", None)
 
     def join(self, member: SocketReadiness, socket: _native.RawSocket, room: bool) -> tuple[int, _native.RawAwaited]:
         number = next(self._numbers)
@@ -469,8 +505,16 @@ class Hub:
                     self._start_watching(loop)
 
     def _call(self, numbers: list[int]) -> None:
-        for number in numbers:
-            member = self._members.get(number)
+        self._called.extend(numbers)
+        loop = self._loop()
+        if len(self._called) > 1 and loop is not None:
+            # A task may end the loop (KeyboardInterrupt goes through it), or turn it itself, as in notebooks.
+            loop.call_soon(self._call_left)
+        self._call_left()
+
+    def _call_left(self) -> None:
+        while self._called:
+            member = self._members.get(self._called.popleft())
             if member is not None:
                 member.called()
 

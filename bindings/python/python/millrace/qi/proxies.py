@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 import logging
-import threading
 from collections.abc import AsyncIterator, Iterator
 from types import TracebackType
 from typing import Any, Callable, Literal, Optional, TypeVar, overload
 
-from .. import _native
+from .. import _forks, _native
 from .._aio import Waits, readiness, turn_due
 from .errors import Error
 from .futures import Future
@@ -144,7 +143,7 @@ class ProxySignal:
         self._proxy = proxy
         self._name = name
         self._watches: dict[int, _native.RawWatch] = {}
-        self._lock = threading.Lock()
+        self._lock = _forks.lock()
 
     @overload
     def connect(self, callback: Callable[..., Any], _async: Literal[False] = False, *, queue: Optional[int] = None, _timeout: Optional[float] = None) -> int: ...

@@ -16,7 +16,7 @@ import typing
 import weakref
 from typing import Any, Callable, Optional, TypeVar, overload
 
-from .. import _native
+from .. import _forks, _native
 from .errors import Canceled
 from .signals import Property, Signal
 from .types import AnyArguments, reader_of, signature_of
@@ -93,7 +93,7 @@ class _Instance(weakref.ref[Any]):
 
 
 _made: dict[_Instance, _native.RawWeakObject] = {}
-_making = threading.RLock()
+_making = _forks.recursive_lock()
 
 
 def object_of(instance: Any) -> Any:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from types import TracebackType
 from typing import Any, Callable, Literal, Optional, TypedDict, TypeVar, Union, overload
 
-from .. import _native
+from .. import _forks, _native
 from .errors import Error, NotConnected
 from .futures import Future, FutureTimeout, Milliseconds, seconds
 from .proxies import Proxy, outcome
@@ -104,7 +103,7 @@ class Session:
         #: Emitted with number and name when a service has gone.
         self.serviceUnregistered: Signal = _News(self, "serviceRemoved")
         self._user, self._token, self._reconnect, self._timeout = user, token, reconnect, timeout
-        self._lock = threading.RLock()
+        self._lock = _forks.recursive_lock()
         self._url: Optional[str] = None
         self._raw: Optional[_native.RawSession] = None
         self._server: Optional[_native.RawServer] = None

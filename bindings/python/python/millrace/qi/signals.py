@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import deque
 from typing import Any, Callable, Generic, Literal, Optional, TypeVar, overload
 
-from .. import _native
+from .. import _forks, _native
 from .futures import Future
 from .tasks import runAsync
 from .types import Type, signature_of
@@ -23,7 +22,7 @@ class _Subscriber:
     def __init__(self, callback: Callback) -> None:
         self.callback = callback
         self._events: deque[tuple[Any, ...]] = deque()
-        self._lock = threading.Lock()
+        self._lock = _forks.lock()
         self._busy = False
 
     def tell(self, event: tuple[Any, ...]) -> None:
@@ -78,7 +77,7 @@ class Signal:
         # One that is none is told here, and not when a service is registered.
         _native.qi_default(self.signature)
         self._on_connect = onConnect
-        self._lock = threading.Lock()
+        self._lock = _forks.lock()
         self._subscribers: dict[int, _Subscriber] = {}
         self._links = 0
         self._exported: list[tuple[_native.RawWeakObject, str]] = []
