@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 use crate::core::lifecycle::Lifecycle;
 use crate::core::socket::{Flow, Pipes};
 use crate::core::{ContextId, Kind, Message, Peer, PipeId};
-use crate::reactor::Polled;
 use crate::reactor::timers::TimerId;
+use crate::reactor::{Polled, Reactor, Unwritten};
 use crate::transport::coalescing::{Coalescing, Flusher};
 use crate::transport::inproc::InprocPipe;
 use crate::transport::outbox::Batch;
@@ -59,6 +59,8 @@ pub struct Entry {
     pub lifecycle: Lifecycle<Instant>,
     /// While the time for connecting, for the greeting, or for lingering is running.
     pub timer: Option<TimerId>,
+    /// The kernel has no room for what it has to write, as the reactor knows: behind so many bytes. 0: it has, or nothing waits.
+    full_at: u64,
     /// The other end, once somebody has asked.
     pub(super) peer: Option<Arc<Peer>>,
 }
@@ -123,6 +125,7 @@ impl PipeTable {
             recv_priority,
             lifecycle,
             timer: None,
+            full_at: 0,
             peer: None,
         });
         let id = PipeId(index as u32);
@@ -155,6 +158,9 @@ impl PipeTable {
         {
             self.runtime.reactor.deregister(registration);
         }
+        if entry.full_at > 0 {
+            self.runtime.reactor.unwritten(Unwritten::Ends);
+        }
         Some(entry)
     }
 
@@ -184,14 +190,10 @@ impl PipeTable {
         self.entries.is_empty()
     }
 
-    /// Watches writability if the pipe now waits for it. Once watched it stays so for the next time: while a stream runs
-    /// against a full kernel that is soon.
+    /// Watches writability if the pipe now waits for it.
     pub fn settle_writing(&mut self, id: PipeId) {
-        if let Some(Entry { pipe: Pipe::Stream { pipe, polled, .. }, .. }) = self.entries.get_mut(id.0 as usize)
-            && pipe.wants_write()
-            && !polled.reports_room()
-        {
-            polled.report_room(&self.runtime.reactor, true);
+        if let Some(entry) = self.entries.get_mut(id.0 as usize) {
+            entry.settle_writing(&self.runtime.reactor);
         }
     }
 
@@ -250,7 +252,7 @@ impl PipeTable {
 
     fn send_stream(&mut self, id: PipeId, message: &mut Message<'_>, again: bool) -> Flow {
         let Some(entry) = self.entries.get_mut(id.0 as usize) else { return Flow::Full };
-        let Pipe::Stream { pipe, polled, .. } = &mut entry.pipe else { return Flow::Full };
+        let Pipe::Stream { pipe, .. } = &mut entry.pipe else { return Flow::Full };
         let (flow, flusher) = pipe.send(message, again, &mut self.coalescing);
         let key = Key::Pipe(id, entry.generation).pack();
         if pipe.is_closed_under_us() {
@@ -265,9 +267,7 @@ impl PipeTable {
             }
             Flusher::Sender => self.work.push(Job::Flush(key)),
         }
-        if pipe.wants_write() && !polled.reports_room() {
-            polled.report_room(&self.runtime.reactor, true);
-        }
+        entry.settle_writing(&self.runtime.reactor);
         flow
     }
 }
@@ -390,6 +390,24 @@ impl Pipes for PipeTable {
 }
 
 impl Entry {
+    /// After something may have been written. Once writability is watched it stays so for the next time: while a stream runs against a
+    /// full kernel that is soon.
+    fn settle_writing(&mut self, reactor: &Reactor) {
+        let Pipe::Stream { pipe, polled, .. } = &mut self.pipe else { return };
+        if pipe.wants_write() && !polled.reports_room() {
+            polled.report_room(reactor, true);
+        }
+        let full_at = pipe.full_at();
+        if full_at != self.full_at {
+            let before = std::mem::replace(&mut self.full_at, full_at);
+            reactor.unwritten(match (before, full_at) {
+                (0, _) => Unwritten::Begins,
+                (_, 0) => Unwritten::Ends,
+                _ => Unwritten::GoesOn,
+            });
+        }
+    }
+
     pub fn is_readable(&self) -> bool {
         match &self.pipe {
             Pipe::Stream { pipe, .. } => pipe.is_readable(),

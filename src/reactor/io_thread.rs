@@ -27,6 +27,12 @@ const LEASE: Duration = Duration::from_millis(1);
 const LONG_LEASE: Duration = Duration::from_millis(4);
 const LONGEST_LEASE: Duration = Duration::from_millis(16);
 
+/// The same while the kernel has no room for what there is to write: who sends one large message after the other is back by then.
+const HURRIED_LEASE: Duration = Duration::from_micros(100);
+
+/// It is doubled so often, while haste is in vain because callers have come.
+const PATIENCE: u32 = 3;
+
 impl AtExit for Reactor {
     fn process_ends(&self) {
         if self.is_stopping() {
@@ -101,6 +107,7 @@ impl Reactor {
         self.ending.serve_here();
         let mut streams = Streams::default();
         let mut lease = LEASE;
+        let mut in_vain = 0;
         while !self.is_stopping() {
             if self.has_failed() {
                 self.sleep_for_timers();
@@ -114,11 +121,15 @@ impl Reactor {
             }
             match self.leadership.io_turn(lease == LONGEST_LEASE) {
                 IoTurn::Poll(tenure) => {
-                    lease = LEASE;
+                    (lease, in_vain) = (LEASE, 0);
                     self.serve_poll(tenure);
                 }
-                IoTurn::Nap { held } => {
-                    self.nap(lease);
+                IoTurn::Nap { held, hurried } => {
+                    let short = HURRIED_LEASE * 2_u32.pow(in_vain);
+                    if self.nap(if hurried { short } else { lease }, short) {
+                        in_vain = (in_vain + 1).min(PATIENCE);
+                        continue;
+                    }
                     lease = (lease * 4).min(if held { LONGEST_LEASE } else { LONG_LEASE });
                 }
                 IoTurn::Watch => {
@@ -150,16 +161,22 @@ impl Reactor {
         }
     }
 
-    /// Sleeps outside the poll, for timers only: for a whole lease, or until there is something to do.
-    fn nap(&self, lease: Duration) {
-        let end = Instant::now() + lease;
+    /// Sleeps outside the poll, for timers only: for a whole lease, or until there is something to do. True if it was a short lease, or became one.
+    fn nap(&self, lease: Duration, short: Duration) -> bool {
+        let mut is_short = lease <= short;
+        let mut end = Instant::now() + lease;
         while !self.is_stopping() && !self.has_requests() && !self.leadership.keeps_polling() {
             let wake_at = self.timers.next().map_or(end, |timer| timer.min(end));
             self.pause(wake_at.saturating_duration_since(Instant::now()));
-            if Instant::now() >= end {
-                return;
+            let now = Instant::now();
+            if now >= end {
+                break;
+            }
+            if !is_short && self.leadership.has_unwritten() {
+                (end, is_short) = (end.min(now + short), true);
             }
         }
+        is_short
     }
 
     /// All that is left to do without a poll.

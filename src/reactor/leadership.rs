@@ -13,6 +13,8 @@
 //!    nap is longer, and after the longest one
 //!    it watches, asleep, until that one leaves, so an endless wait costs nothing.
 //!    Hence nobody polls for two leases at the most, without a clock read by any caller.
+//!    While the kernel has no room for what a pipe has to write, and nobody holds the lead, a lease is a [hurried one](IoTurn::Nap), and a
+//!    longer nap is cut short: the rest of a large message does not wait for leases.
 //! 4. When callers queue up while the I/O thread polls, it gives the lead to the first of them, unless a socket
 //!    is *keeps_polling*: one that has handed out a descriptor is always served by the I/O thread.
 //! 5. Whoever holds the lead may be held up by what is not ours: a signal handler, a debugger, the scheduler. Each time the lead
@@ -47,6 +49,12 @@ struct LeadershipState<W> {
     queue: VecDeque<W>,
     /// Sockets that only the I/O thread may serve.
     keeps_polling: usize,
+    /// Pipes with something that the kernel had no room for: news of room is to be fetched soon.
+    unwritten: usize,
+    /// How often yet that is a reason for haste, until one of them gets on.
+    hurries: u8,
+    /// The I/O thread naps for longer than a hurried lease.
+    io_rests: bool,
     /// Counts the callers that have polled.
     turns: u64,
     /// What `turns` was when the I/O thread last looked.
@@ -72,6 +80,20 @@ pub struct Moment {
     tenures: u64,
 }
 
+/// What becomes of what a pipe has to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwritten {
+    /// The kernel has no room for it.
+    Begins,
+    /// It took some, and has no room again.
+    GoesOn,
+    /// All is written, or will not be.
+    Ends,
+}
+
+/// So often a pipe that waits for room is a reason for haste. A peer that reads gets it on sooner; one that does not must not cost others.
+const HURRIES: u8 = 16;
+
 /// Whom to wake after a decision.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Wake<W> {
@@ -87,8 +109,8 @@ pub enum Wake<W> {
 pub enum IoTurn {
     /// It holds the lead: poll.
     Poll(Tenure),
-    /// Sleep for one lease, then ask again. Somebody else polls now, or has polled.
-    Nap { held: bool },
+    /// Sleep for one lease, then ask again. Somebody else polls now, or has polled. `hurried`: for a short one.
+    Nap { held: bool, hurried: bool },
     /// Sleep until woken, or until the holder is held up.
     Watch,
 }
@@ -102,6 +124,9 @@ impl<W: Clone + PartialEq> Leadership<W> {
                 seat,
                 queue: VecDeque::new(),
                 keeps_polling: 0,
+                unwritten: 0,
+                hurries: 0,
+                io_rests: false,
                 turns: 0,
                 turns_seen: 0,
                 loop_came: false,
@@ -144,7 +169,10 @@ impl<W: Clone + PartialEq> Leadership<W> {
         }
         state.holder = None;
         state.turns += 1;
-        state.hand_on()
+        match state.hand_on() {
+            Wake::Nobody => state.hurry(),
+            wake => wake,
+        }
     }
 
     /// Somebody who only had a look gives the lead back; that is no reason for the I/O thread to stay away.
@@ -170,10 +198,13 @@ impl<W: Clone + PartialEq> Leadership<W> {
         let mut state = self.state.lock();
         let callers_came = state.turns != state.turns_seen;
         state.turns_seen = state.turns;
-        state.io_watches = false;
+        (state.io_watches, state.io_rests) = (false, false);
         let held = state.holder.is_some();
         if state.keeps_polling == 0 && (callers_came || (held && !rested)) {
-            return IoTurn::Nap { held };
+            // Who holds the lead fetches the news, or hurries us when it leaves.
+            let hurried = !held && state.takes_a_hurry();
+            state.io_rests = !hurried;
+            return IoTurn::Nap { held, hurried };
         }
         if held {
             state.io_watches = true;
@@ -235,6 +266,26 @@ impl<W: Clone + PartialEq> Leadership<W> {
         if more && state.holder.is_none() { Wake::Io } else { Wake::Nobody }
     }
 
+    /// What has become of a pipe's writing.
+    pub fn unwritten(&self, change: Unwritten) -> Wake<W> {
+        let mut state = self.state.lock();
+        match change {
+            Unwritten::Begins => state.unwritten += 1,
+            Unwritten::GoesOn => {}
+            Unwritten::Ends => {
+                state.unwritten = state.unwritten.saturating_sub(1);
+                return Wake::Nobody;
+            }
+        }
+        state.hurries = HURRIES;
+        if state.holder.is_none() { state.hurry() } else { Wake::Nobody }
+    }
+
+    /// Is there a pipe with something that the kernel had no room for?
+    pub fn has_unwritten(&self) -> bool {
+        self.state.lock().unwritten > 0
+    }
+
     /// Must the I/O thread poll whatever callers do?
     pub fn keeps_polling(&self) -> bool {
         self.state.lock().keeps_polling > 0
@@ -254,6 +305,21 @@ impl<W: Clone + PartialEq> Leadership<W> {
 impl<W> LeadershipState<W> {
     fn moment(&self) -> Moment {
         Moment { holder: self.holder, seat: self.seat, tenures: self.tenures }
+    }
+
+    /// The lead is free and nobody is about to take it: is the I/O thread to cut its nap short?
+    fn hurry(&mut self) -> Wake<W> {
+        if !self.io_rests || !self.takes_a_hurry() {
+            return Wake::Nobody;
+        }
+        self.io_rests = false;
+        Wake::Io
+    }
+
+    fn takes_a_hurry(&mut self) -> bool {
+        let hurries = self.unwritten > 0 && self.hurries > 0;
+        self.hurries -= u8::from(hurries);
+        hurries
     }
 
     /// The lead has become free: who is to take it?

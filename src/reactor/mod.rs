@@ -41,6 +41,7 @@ use sync::Mutex;
 use timers::{TimerId, Timers};
 
 pub use crate::sys::sync;
+pub use leadership::Unwritten;
 pub use polled::Polled;
 pub use sources::Registration;
 pub use streams::StreamToFlush;
@@ -170,6 +171,11 @@ impl Reactor {
         if more {
             self.nudge();
         }
+    }
+
+    /// What has become of what a pipe has to write.
+    pub(crate) fn unwritten(&self, change: Unwritten) {
+        self.carry_out(self.leadership.unwritten(change));
     }
 
     fn carry_out(&self, wake: Wake<ByIdentity>) {

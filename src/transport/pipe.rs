@@ -147,6 +147,13 @@ impl StreamPipe {
         matches!(self.state, PipeState::Opening { .. } | PipeState::Preparing) || self.writing.is_kernel_full()
     }
 
+    /// Behind how many bytes the kernel has no room for the rest. 0: it has, or nothing waits.
+    #[inline]
+    pub fn full_at(&self) -> u64 {
+        // Whoever has sent has greeted.
+        if self.writing.is_kernel_full() { self.writing.written().max(1) } else { 0 }
+    }
+
     /// Whether news of room changes anything: somebody waits for it, or is writing and may find the kernel full.
     pub fn waits_for_room(&self) -> bool {
         self.wants_write() || self.writing.is_flushing()
