@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 /// Smaller blocks are the allocator's business, larger ones are rare.
 const SMALLEST: usize = 64 * 1024;
-const LARGEST: usize = 4 * 1024 * 1024;
+/// A message of 4 MiB, with what a chunk has in front of it.
+const LARGEST: usize = 4 * 1024 * 1024 + 64;
 
 /// Bytes that are kept in all, unless the process says otherwise.
-const KEPT: usize = 8 * 1024 * 1024;
+const KEPT: usize = 2 * LARGEST;
 
 const WORD: usize = size_of::<u128>();
 
@@ -40,7 +41,10 @@ pub fn give(block: Vec<u128>) {
     if is_kept(block.len())
         && let Ok(mut pool) = POOL.try_lock()
     {
-        pool.give(block);
+        let replaced = pool.give(block);
+        // Giving memory back takes the system long.
+        drop(pool);
+        drop(replaced);
     }
 }
 
@@ -62,17 +66,26 @@ impl Pool {
 
     fn take(&mut self, words: usize) -> Option<Vec<u128>> {
         let index = self.kept.iter().rposition(|block| (words..=words * 2).contains(&block.len()))?;
-        let block = self.kept.swap_remove(index);
+        let block = self.kept.remove(index);
         self.bytes -= block.len() * WORD;
         Some(block)
     }
 
-    fn give(&mut self, block: Vec<u128>) {
-        let bytes = self.bytes + block.len() * WORD;
-        if bytes <= self.most {
-            self.kept.push(block);
-            self.bytes = bytes;
+    /// Keeps a block, in place of those that nobody has wanted for longest: messages of another size are on their way. Gives these.
+    fn give(&mut self, block: Vec<u128>) -> Vec<Vec<u128>> {
+        let size = block.len() * WORD;
+        if size > self.most {
+            return vec![block];
         }
+        let (mut freed, mut count) = (0, 0);
+        while self.bytes - freed + size > self.most {
+            freed += self.kept[count].len() * WORD;
+            count += 1;
+        }
+        self.bytes = self.bytes - freed + size;
+        let replaced = self.kept.drain(..count).collect();
+        self.kept.push(block);
+        replaced
     }
 
     fn take_all(&mut self) -> Vec<Vec<u128>> {
@@ -103,7 +116,7 @@ mod tests {
                 let mut pool = Pool::keeping(most);
                 // Twice: what was taken out makes room.
                 for _ in 0..2 {
-                    (0..most / size + 5).for_each(|_| pool.give(vec![0; size / WORD]));
+                    (0..most / size + 5).for_each(|_| drop(pool.give(vec![0; size / WORD])));
                     assert_eq!(pool.kept.len(), most / size);
                     assert_eq!(std::iter::from_fn(|| pool.take(size / WORD)).count(), most / size);
                 }
@@ -112,8 +125,22 @@ mod tests {
         let mut pool = Pool::keeping(KEPT);
         pool.give(vec![0; LARGEST / WORD]);
         assert_eq!(pool.take_all().len(), 1);
-        (0..9).for_each(|_| pool.give(vec![0; LARGEST / WORD]));
+        (0..9).for_each(|_| drop(pool.give(vec![0; LARGEST / WORD])));
         assert_eq!(pool.kept.len(), KEPT / LARGEST, "nothing of what was let go of counts");
+    }
+
+    /// As behind the first large message of a peer, whose chunk has grown step by step.
+    #[test]
+    fn blocks_that_nobody_wants_any_more_make_room_for_others() {
+        let mut pool = Pool::keeping(KEPT);
+        let grown = [64, 128, 256, 512, 1024, 2048].map(|kibibytes| vec![0; kibibytes * 1024 / WORD]);
+        grown.into_iter().for_each(|block| drop(pool.give(block)));
+        for _ in 0..2 {
+            assert!(pool.give(vec![0; LARGEST / WORD]).iter().all(|block| block.len() < LARGEST / WORD));
+        }
+        assert_eq!(std::iter::from_fn(|| pool.take(LARGEST / WORD)).count(), 2);
+        assert_eq!(pool.bytes, pool.kept.iter().map(|block| block.len() * WORD).sum::<usize>());
+        assert_eq!(Pool::keeping(SMALLEST).give(vec![0; 2 * SMALLEST / WORD]).len(), 1, "more than there may be");
     }
 
     #[test]
