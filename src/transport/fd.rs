@@ -105,7 +105,7 @@ impl Transport for FdTransport {
 }
 
 fn wire(socket: Socket, is_unix: bool, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-    let wire = if is_unix { Wire::new(socket, setup.buffers)? } else { tcp::wire(socket, setup)? };
+    let wire = if is_unix { Wire::unix(socket, setup.buffers)? } else { tcp::wire(socket, setup)? };
     Ok(Arc::new(wire))
 }
 

@@ -25,6 +25,9 @@ const COPIED: usize = 2048;
 /// A partial message no longer than this does not keep a whole block waiting for its rest.
 const RESIDUE: usize = BLOCK / 4;
 
+/// So much of a large message is read before others have their turn. (More is there only after an edge, so a turn ends at the end of what there was.)
+const TURN: usize = 1024 * 1024;
+
 /// What is read of a message that is expected to be large: its prefix, and enough to see a small one whole.
 const BEGINNING: usize = 256;
 
@@ -77,6 +80,8 @@ struct Large {
     chunk: Chunk,
     filled: usize,
     total: usize,
+    /// Bytes read in this turn.
+    turn: usize,
 }
 
 impl Inbox {
@@ -250,7 +255,7 @@ impl Inbox {
         let mut chunk = Chunk::within(total.min(believed), unfilled_words)?;
         chunk.bytes_mut()[..filled].copy_from_slice(here);
         self.start = self.end;
-        (self.front, self.chunk) = (Front::Large, Some(Large { chunk, filled, total }));
+        (self.front, self.chunk) = (Front::Large, Some(Large { chunk, filled, total, turn: 0 }));
         Ok(())
     }
 
@@ -299,14 +304,25 @@ fn no_memory(error: Error) -> io::Error {
 
 impl Large {
     fn fill(&mut self, stream: &dyn Stream) -> io::Result<Fill> {
-        let Large { chunk, filled, total } = self;
+        let Large { chunk, filled, total, turn } = self;
         if *filled == chunk.len() {
             let room = chunk.len().saturating_mul(2).min(*total);
             let mut longer = Chunk::within(room, unfilled_words).map_err(no_memory)?;
             longer.bytes_mut()[..*filled].copy_from_slice(chunk.bytes());
             *chunk = longer;
         }
-        read_into(stream, chunk, filled, usize::MAX)
+        let before = *filled;
+        let outcome = read_into(stream, chunk, filled, usize::MAX)?;
+        *turn += *filled - before;
+        let goes_on = outcome == Fill::Short && *total - *filled >= BLOCK && *turn < TURN;
+        if goes_on {
+            // While it was read the peer's kernel, which has room again, may have sent more. (For less it pays to wait.)
+            return Ok(Fill::More);
+        }
+        if outcome != Fill::More {
+            *turn = 0;
+        }
+        Ok(outcome)
     }
 }
 

@@ -137,7 +137,7 @@ impl Listener for IpcListener {
     }
 
     fn stream(&self, socket: Socket, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
-        Ok(Arc::new(Wire::new(socket, setup.buffers)?))
+        Ok(Arc::new(Wire::unix(socket, setup.buffers)?))
     }
 }
 
@@ -183,7 +183,7 @@ impl Dialer for IpcDialer {
     fn dial(&self, _resolved: Option<IpAddr>, setup: &Setup<'_>) -> io::Result<Arc<dyn Stream>> {
         let socket = open(Domain::UNIX)?;
         begin_connect(socket.connect(&self.name))?;
-        Ok(Arc::new(Wire::new(socket, setup.buffers)?))
+        Ok(Arc::new(Wire::unix(socket, setup.buffers)?))
     }
 }
 

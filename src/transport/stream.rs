@@ -4,9 +4,11 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
+use smallvec::SmallVec;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::core::Error;
@@ -108,7 +110,24 @@ pub enum Parting {
 
 /// A kernel socket, tcp or unix.
 #[derive(Debug)]
-pub struct Wire(Owned<Socket>);
+pub struct Wire {
+    socket: Owned<Socket>,
+    /// Of unix sockets.
+    elastic: Option<ElasticBuffer>,
+}
+
+/// A send buffer that is larger while a large message is under way. A unix socket's buffer is all there is between two processes: each
+/// time that it is full both change threads. (Over tcp the peer's window has a buffer's room too, and what is written far ahead of the
+/// reader only leaves the cache.) The end of the message waits until the buffer, which is then what it was, has room for it: so a connection
+/// takes the next message no sooner than without.
+#[derive(Debug)]
+struct ElasticBuffer {
+    usual: usize,
+    is_large: AtomicBool,
+}
+
+/// More costs more memory, and was no faster.
+const LARGE_BUFFER: usize = 1024 * 1024;
 
 /// Buffer sizes of a new connection in bytes: NN_SNDBUF and NN_RCVBUF at that moment. `None`: the kernel's business; of tcp it
 /// makes them fit the connection.
@@ -129,23 +148,82 @@ impl Wire {
         // The kernel clamps what it cannot give; a refusal is no reason to refuse the connection.
         let _ = buffers.send.map(|size| socket.set_send_buffer_size(size));
         let _ = buffers.recv.map(|size| socket.set_recv_buffer_size(size));
-        Ok(Wire(Owned::new(socket)?))
+        Ok(Wire { socket: Owned::new(socket)?, elastic: None })
+    }
+
+    /// Of a unix socket, as [`Wire::new`].
+    pub fn unix(socket: Socket, buffers: Buffers) -> io::Result<Wire> {
+        let elastic = buffers.send.map(|usual| ElasticBuffer { usual, is_large: AtomicBool::new(false) });
+        Ok(Wire { elastic, ..Wire::new(socket, buffers)? })
+    }
+
+    /// Never raises SIGPIPE: the process is not ours.
+    fn send(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        retry(|| match from {
+            // One piece costs the kernel less than a list of pieces.
+            [piece] => Ok(send(&*self.socket, piece, flags())?),
+            pieces => Ok(sendmsg(&*self.socket, pieces, &mut SendAncillaryBuffer::default(), flags())?),
+        })
     }
 
     pub fn shut(&self, how: Shutdown) -> io::Result<()> {
-        if !self.0.is_ours() {
+        if !self.socket.is_ours() {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        self.0.shutdown(how)
+        self.socket.shutdown(how)
     }
 
     /// All that the peer sent has been read, and it will send no more. Takes no bytes, but the reason of a failure.
     pub fn has_ended(&self) -> bool {
         let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
-        match retry(|| Ok(recv(&*self.0, &mut [0; 1], flags)?)) {
+        match retry(|| Ok(recv(&*self.socket, &mut [0; 1], flags)?)) {
             Ok((count, _)) => count == 0,
             Err(error) => error.kind() != io::ErrorKind::WouldBlock,
         }
+    }
+}
+
+impl ElasticBuffer {
+    /// Writes, or begins to. (One thread writes at a time.)
+    fn write(
+        &self,
+        from: &[IoSlice<'_>],
+        socket: &Socket,
+        send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let total: usize = from.iter().map(|piece| piece.len()).sum();
+        if total <= self.usual || self.usual >= LARGE_BUFFER {
+            self.make(false, socket);
+            return send(from);
+        }
+        self.make(true, socket);
+        let mut room = total - self.usual / 2;
+        let begun = room;
+        let pieces: SmallVec<[IoSlice<'_>; 4]> = from
+            .iter()
+            .map(|piece| {
+                let part = piece.get(..room).unwrap_or(piece);
+                room -= part.len();
+                IoSlice::new(part)
+            })
+            .filter(|part| !part.is_empty())
+            .collect();
+        let outcome = send(&pieces);
+        if matches!(outcome, Ok(count) if count == begun) {
+            self.make(false, socket);
+        }
+        outcome
+    }
+
+    /// The kernel gives what it can.
+    fn make(&self, large: bool, socket: &Socket) {
+        if self.is_large.swap(large, Ordering::Relaxed) != large {
+            let _ = socket.set_send_buffer_size(if large { LARGE_BUFFER } else { self.usual });
+        }
+    }
+
+    fn is_large(&self) -> bool {
+        self.is_large.load(Ordering::Relaxed)
     }
 }
 
@@ -155,13 +233,19 @@ impl Stream for Wire {
         retry(|| receive(self.fd(), into))
     }
 
-    /// Never raises SIGPIPE: the process is not ours.
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        retry(|| match from {
-            // One piece costs the kernel less than a list of pieces.
-            [piece] => Ok(send(&*self.0, piece, flags())?),
-            pieces => Ok(sendmsg(&*self.0, pieces, &mut SendAncillaryBuffer::default(), flags())?),
-        })
+        match &self.elastic {
+            None => self.send(from),
+            Some(elastic) => elastic.write(from, &self.socket, |pieces| self.send(pieces)),
+        }
+    }
+
+    fn room(&self) -> usize {
+        // The room of a large buffer is for what it was made large for.
+        match &self.elastic {
+            Some(elastic) if elastic.is_large() => 0,
+            _ => traffic::room(self.fd()).unwrap_or(usize::MAX),
+        }
     }
 
     fn part_means_full(&self) -> bool {
@@ -177,11 +261,11 @@ impl Stream for Wire {
     }
 
     fn connected(&self) -> io::Result<()> {
-        match self.0.take_error()? {
+        match self.socket.take_error()? {
             Some(error) => Err(error),
-            None if is_connected_to_itself(&self.0)? => {
+            None if is_connected_to_itself(&self.socket)? => {
                 // A reset leaves nothing behind that would keep the port.
-                let _ = self.0.set_linger(Some(Duration::ZERO));
+                let _ = self.socket.set_linger(Some(Duration::ZERO));
                 Err(io::Error::from_raw_os_error(libc::ECONNREFUSED))
             }
             None => Ok(()),
@@ -189,11 +273,11 @@ impl Stream for Wire {
     }
 
     fn is_ours(&self) -> bool {
-        self.0.is_ours()
+        self.socket.is_ours()
     }
 
     fn fd(&self) -> RawFd {
-        self.0.as_raw_fd()
+        self.socket.as_raw_fd()
     }
 }
 
@@ -265,7 +349,7 @@ mod tests {
     #[test]
     fn nobody_is_connected_to_himself() {
         let wire = Wire::new(itself(Ipv4Addr::LOCALHOST), Buffers::default()).unwrap();
-        let address = wire.0.local_addr().unwrap();
+        let address = wire.socket.local_addr().unwrap();
         assert_eq!(wire.connected().unwrap_err().raw_os_error(), Some(libc::ECONNREFUSED));
         drop(wire);
         // Nothing is left that would keep a server from the port, not even one that shares it with nobody.
@@ -274,6 +358,51 @@ mod tests {
             let wire = Wire::new(itself(Ipv6Addr::LOCALHOST), Buffers::default()).unwrap();
             assert!(wire.connected().is_err());
         }
+    }
+
+    fn sndbuf(wire: &Wire) -> usize {
+        wire.socket.send_buffer_size().unwrap()
+    }
+
+    /// The sizes fit within what kernels allow anybody (net.core.wmem_max, 212,992 unless it is set).
+    #[test]
+    fn a_unix_socket_takes_most_of_a_large_message_at_once_and_the_next_one_no_sooner() {
+        const SIZE: usize = 64 * 1024;
+        let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
+        one.set_nonblocking(true).unwrap();
+        other.set_nonblocking(true).unwrap();
+        let buffers = Buffers { send: Some(SIZE), recv: None };
+        let (wire, reader) = (Wire::unix(one.into(), buffers).unwrap(), Wire::unix(other.into(), buffers).unwrap());
+        let (usual, mut room) = (sndbuf(&wire), vec![0; 4 * 1024 * 1024]);
+        let mut read_all = || {
+            let mut count = 0;
+            while let Ok(more) = reader.read(&mut room) {
+                count += more;
+            }
+            count
+        };
+        let large = vec![7; SIZE * 4];
+        let written = wire.write(&[IoSlice::new(&large[..3]), IoSlice::new(&large[3..])]).unwrap();
+        assert_eq!(written, large.len() - SIZE / 2);
+        // Nor does its end go, before there is the usual room.
+        assert_eq!((sndbuf(&wire), wire.room()), (usual, 0));
+        assert_eq!(wire.write(&[IoSlice::new(&large[written..])]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(read_all(), written);
+        assert_eq!(wire.write(&[IoSlice::new(&large[written..])]).unwrap(), SIZE / 2);
+        assert_eq!(read_all(), SIZE / 2);
+        // What does not fit even so: the room is its own until the rest does.
+        let larger = vec![7; LARGE_BUFFER * 4];
+        let mut written = wire.write(&[IoSlice::new(&larger)]).unwrap();
+        assert!(written < larger.len() - SIZE && sndbuf(&wire) > usual);
+        assert_eq!(read_all(), written);
+        assert_eq!(wire.room(), 0);
+        while written < larger.len() {
+            let count = wire.write(&[IoSlice::new(&larger[written..])]).unwrap();
+            assert_eq!(read_all(), count);
+            written += count;
+        }
+        assert_eq!(sndbuf(&wire), usual);
+        assert!(wire.room() > 0);
     }
 
     #[test]

@@ -184,3 +184,21 @@ fn there_is_nothing_to_take_where_nothing_is_whole() {
     rig.fake.script().end = Some(EOF);
     assert!(rig.event(CLOSED).0.contains(&PipeEvent::HungUp));
 }
+
+/// What comes while the rest of a large message is read is read as well, but others have their turn.
+#[test]
+fn a_large_message_is_read_on_while_there_is_more_and_not_for_ever() {
+    const PIECE: usize = 100_000;
+    let mut rig = Rig::active(&SP_TCP);
+    rig.max_size = None;
+    let sent = bodies(&[30 * PIECE]);
+    rig.arrive(&rig.wire(&sent));
+    rig.fake.script().read_at_most = PIECE;
+    let waiting = |rig: &Rig| rig.fake.script().incoming.len();
+    let before = waiting(&rig);
+    rig.event(READABLE).1.unwrap();
+    let read = before - waiting(&rig);
+    assert!((5 * PIECE..20 * PIECE).contains(&read), "{read}");
+    rig.hear_all().unwrap();
+    assert_eq!(rig.received, sent);
+}
