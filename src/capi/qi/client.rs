@@ -106,7 +106,7 @@ pub unsafe extern "C" fn nnqi_service(session: nnqi_session, name: *const c_char
         let proxy = match milliseconds {
             0 => session.service(name)?,
             _ => session.wait_for_service(name, timeout(milliseconds)).map_err(|error| match error {
-                CallError::TimedOut => {
+                CallError::TimedOut if milliseconds > 0 => {
                     Failure::new(Error::TIMED_OUT, format!("service \"{name}\" has not come within {milliseconds} ms"))
                 }
                 error => Failure::from(error),

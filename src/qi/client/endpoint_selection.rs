@@ -66,9 +66,9 @@ pub enum PlainText {
     Refused,
 }
 
-/// The endpoints of a service that can be dialled from a machine of these ids, in rounds: of the next round when all of the one
-/// before have failed. Or why none can be: each endpoint with its reason.
-pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Result<Vec<Vec<Endpoint>>, Vec<String>> {
+/// The endpoints of a service that can be dialled from a machine of these ids, in the order to dial them; or why none can be: each
+/// endpoint with its reason.
+pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Result<Vec<Endpoint>, Vec<String>> {
     let is_here = ours.iter().any(|id| info.machine_id == id.as_str());
     let (mut near, mut far, mut useless) = (Vec::new(), Vec::new(), Vec::new());
     for text in &info.endpoints {
@@ -92,14 +92,12 @@ pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Resul
             },
         }
     }
-    // On one machine, what is not loopback is only dialled if nothing else is of use. libqi leaves it out: but machines of one id may
-    // have several loopbacks, as containers of one image have.
-    let mut rounds = vec![near, far];
-    rounds.retain(|round| !round.is_empty());
+    // On one machine, what is not loopback is dialled when no loopback has let us in soon. libqi leaves it out: but machines of one id
+    // may have several loopbacks, as containers of one image have.
+    let mut found = near;
+    found.extend(far);
     if plain == PlainText::Last {
-        for round in &mut rounds {
-            round.sort_by_key(|endpoint| matches!(endpoint, Endpoint::Host { scheme: Scheme::Tcp, .. }));
-        }
+        found.sort_by_key(|endpoint| matches!(endpoint, Endpoint::Host { scheme: Scheme::Tcp, .. }));
     }
-    if rounds.is_empty() { Err(useless) } else { Ok(rounds) }
+    if found.is_empty() { Err(useless) } else { Ok(found) }
 }

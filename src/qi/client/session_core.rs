@@ -386,30 +386,19 @@ impl Core {
             ours.push(link.machine.clone());
         }
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
-        let rounds = endpoint_selection::endpoints(info, &ours, self.plain_text(link)).map_err(unreachable)?;
+        let endpoints = endpoint_selection::endpoints(info, &ours, self.plain_text(link)).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
+        options.timeout = shorter(self.options.directory_timeout(), deadline);
         let given_up = || self.is_closed();
-        let mut errors = Vec::new();
-        for endpoints in rounds {
-            options.timeout = shorter(self.options.directory_timeout(), deadline);
-            match self.dialling(|| Connection::open_first(&self.reactor, &endpoints, &options, &given_up)) {
-                Err(_) if given_up() => return Err(Error::NOT_CONNECTED.into()),
-                Ok(connection) => {
-                    connection.set_call_timeout(self.options.call_timeout);
-                    return self.note(info, connection);
-                }
-                // Who does not want us has been found.
-                Err(mut failures) if matches!(failures[..], [CallError::Rejected { .. }]) => {
-                    return Err(failures.remove(0));
-                }
-                Err(failures) => errors.extend(failures),
+        match self.dialling(|| Connection::open_first(&self.reactor, &endpoints, &options, &given_up)) {
+            Err(_) if given_up() => Err(Error::NOT_CONNECTED.into()),
+            Ok(connection) => {
+                connection.set_call_timeout(self.options.call_timeout);
+                self.note(info, connection)
             }
+            Err(mut errors) if errors.len() == 1 => Err(errors.remove(0)),
+            Err(errors) => Err(unreachable(errors.iter().map(CallError::to_string).collect())),
         }
-        Err(if errors.len() == 1 {
-            errors.remove(0)
-        } else {
-            unreachable(errors.iter().map(CallError::to_string).collect())
-        })
     }
 
     fn plain_text(&self, link: &Link) -> PlainText {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::qi::address::Endpoint;
 use crate::qi::calls::alarm::Alarm;
 use crate::qi::calls::replies::{Counts, Entry, Match, Replies};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
@@ -183,27 +182,18 @@ fn info(machine: &str, endpoints: &[&str]) -> ServiceInfo {
     }
 }
 
-/// Rounds, the endpoints of each in a text.
-fn texts(rounds: Vec<Vec<Endpoint>>) -> Vec<String> {
-    let text = |round: Vec<Endpoint>| round.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-    rounds.into_iter().map(text).collect()
-}
-
 /// Whoever may register a service, or sits on the way, was sent the token in plain text, and believed.
 #[test]
 fn a_session_with_authorities_or_a_token_over_tls_dials_nothing_in_plain_text() {
     let list = ["tcp://127.0.0.1:1", "tcps://127.0.0.1:2", "unix:///tmp/x", "tcp://10.0.0.1:3"];
     let chosen = |list: &[&str], plain| {
         let found = endpoints(&info("here", list), &["here".into()], plain);
-        found.map(texts)
+        found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
-    assert_eq!(chosen(&list, PlainText::Refused), Ok(vec!["tcps://127.0.0.1:2 unix:///tmp/x".into()]));
-    let [near, far] = ["tcp://127.0.0.1:1 tcps://127.0.0.1:2 unix:///tmp/x", "tcp://10.0.0.1:3"].map(String::from);
-    assert_eq!(chosen(&list, PlainText::Allowed), Ok(vec![near, far.clone()]));
-    assert_eq!(
-        chosen(&list, PlainText::Last),
-        Ok(vec!["tcps://127.0.0.1:2 unix:///tmp/x tcp://127.0.0.1:1".into(), far])
-    );
+    let [tcp, tcps, unix, far] = list.map(String::from);
+    assert_eq!(chosen(&list, PlainText::Refused), Ok(vec![tcps.clone(), unix.clone()]));
+    assert_eq!(chosen(&list, PlainText::Last), Ok(vec![tcps.clone(), unix.clone(), tcp.clone(), far.clone()]));
+    assert_eq!(chosen(&list, PlainText::Allowed), Ok(vec![tcp, tcps, unix, far]));
     let useless = chosen(&["tcp://127.0.0.1:1", "tcp://10.0.0.1:3"], PlainText::Refused).unwrap_err();
     assert!(useless.len() == 2 && useless.iter().all(|why| why.contains("without TLS")), "{useless:?}");
 }
@@ -214,11 +204,14 @@ fn endpoints_are_chosen_by_machine() {
         ["qi:S", "unix-abstract://x", "tcp://10.0.0.1:1", "tcp://127.0.0.1:1", "tcpsm://10.0.0.1:2", "tcp://0.0.0.0:3"];
     let chosen = |machine: &str, list: &[&str]| {
         let found = endpoints(&info(machine, list), &["here".into()], PlainText::Allowed);
-        found.map(texts).map_err(|useless| useless.len())
+        found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>()).map_err(|useless| useless.len())
     };
     assert_eq!(chosen("here", &all), Ok(vec!["tcp://127.0.0.1:1".to_owned(), "tcp://10.0.0.1:1".to_owned()]));
     assert_eq!(chosen("there", &all), Ok(vec!["tcp://10.0.0.1:1".to_owned()]));
-    assert_eq!(chosen("here", &["tcps://10.0.0.1:1", "tcp://h:2"]), Ok(vec!["tcps://10.0.0.1:1 tcp://h:2".to_owned()]));
+    assert_eq!(
+        chosen("here", &["tcps://10.0.0.1:1", "tcp://h:2"]),
+        Ok(vec!["tcps://10.0.0.1:1".to_owned(), "tcp://h:2".to_owned()])
+    );
     assert_eq!(chosen("there", &["tcp://localhost:1", "tcp://127.0.0.1:1", "junk"]), Err(3));
     assert_eq!(chosen("here", &[]), Err(0));
 }

@@ -250,7 +250,7 @@ fn an_endpoint_that_is_of_no_use_leaves_the_others() {
 /// Machines of one id may have several loopbacks, as containers have; a service in another was not reached. (Nobody can connect to
 /// where everybody is.)
 #[test]
-fn what_is_not_loopback_is_dialled_when_no_loopback_is_of_use() {
+fn what_is_not_loopback_is_dialled_behind_what_is() {
     let endpoints = vec!["tcp://255.255.255.255:1".to_owned(), "tcp://127.0.0.1:1".to_owned()];
     let (session, directory) = session_with(endpoints, session_options());
     let error = session.service("Old").map(drop).unwrap_err();
