@@ -31,6 +31,7 @@ help:
 	@echo 'make test       builds everything and runs all tests'
 	@echo 'make features   compiles every combination of the cargo features, and tests some'
 	@echo 'make bindings   lints and tests of the bindings alone: C++, Python, Node.js'
+	@echo 'make nodes      the tests of Node.js with its versions 18 and 22, which npm brings'
 	@echo 'make install    library, headers, nanomsg.pc, CMake package, tools, manual pages, completions;'
 	@echo '                PREFIX=$(PREFIX) LIBDIR=$(LIBDIR) BINDIR INCLUDEDIR DATADIR DESTDIR'
 	@echo 'make uninstall  takes them away again (the same variables)'
@@ -102,6 +103,11 @@ bindings:
 	CARGO_TARGET_DIR=$(CARGO_TARGET_DIR)/bindings $(CARGO) clippy --manifest-path bindings/node/Cargo.toml -- -D warnings
 	$(CARGO) test --release --test bindings_cpp --test bindings_python --test bindings_node --test conformance
 
+# Not among the tests: npm brings 200 MB.
+nodes:
+	@tools/rust.sh $(CARGO)
+	$(CARGO) test --release --test bindings_node -- --ignored --exact its_own_tests_with_other_versions
+
 # Writes what docs quotes of the headers, and docs/man, anew.
 manual:
 	$(CARGO) test --test manual -- --ignored --exact regenerate
@@ -133,4 +139,4 @@ trial: deb
 clean:
 	$(CARGO) clean
 
-.PHONY: all help build static run check test features bindings headers manual bench install uninstall deb trial clean
+.PHONY: all help build static run check test features bindings nodes headers manual bench install uninstall deb trial clean

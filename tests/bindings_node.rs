@@ -12,6 +12,9 @@ use support::{Outcome, ScratchDir, node_binding, run};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
+/// It finds the tests by their names. (What a directory means there is not the same in all versions.)
+const OWN_TESTS: [&str; 2] = ["--test", "--expose-gc"];
+
 fn node(arguments: &[&str]) -> Outcome {
     let outcome = run(Command::new("node").args(arguments).current_dir(&*INSTALLED), LIMIT);
     outcome.expect_success(&format!("node {arguments:?}"));
@@ -20,8 +23,22 @@ fn node(arguments: &[&str]) -> Outcome {
 
 #[test]
 fn its_own_tests() {
-    let outcome = node(&["--test", "--expose-gc", "tests/"]);
+    let outcome = node(&OWN_TESTS);
     println!("{}", outcome.stdout);
+}
+
+/// The oldest version that it is for, and the one after the system's.
+#[test]
+#[ignore = "npm brings 200 MB, and it takes minutes: make nodes"]
+fn its_own_tests_with_other_versions() {
+    for version in ["18", "22"] {
+        let bin = node_binding::version(version);
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default());
+        let mut node = Command::new(bin.join("node"));
+        // Its tests start others, which are to be the same.
+        node.args(OWN_TESTS).env("PATH", path).current_dir(&*INSTALLED);
+        run(&mut node, LIMIT).expect_success(&format!("the tests with Node.js {version}"));
+    }
 }
 
 #[test]

@@ -77,7 +77,7 @@ export interface Options extends TimeLimits {
   ipcOwner?: number;
   /** Group id of that file; -1 at first: the program's. */
   ipcGroup?: number;
-  /** The certificate that peers are shown, PEM, with those between it and its authority. */
+  /** The certificate that peers are shown, PEM, with those between it and its authority. It can be replaced, not taken back. */
   tlsCert?: string;
   /** The same from a file, which is read now. It cannot be read back. */
   tlsCertFile?: string;
@@ -85,7 +85,8 @@ export interface Options extends TimeLimits {
   tlsKey?: string;
   /** The same from a file, which is read now. It cannot be read back. */
   tlsKeyFile?: string;
-  /** The certificates of the authorities that are believed, PEM; '' at first: those of the system. */
+  /** The certificates of the authorities that are believed, PEM; '' at first: those of the system. They can be replaced,
+   *  not taken back: an empty text, which may be what an empty file held, is refused. */
   tlsCa?: string;
   /** The same from a file, which is read now. It cannot be read back. */
   tlsCaFile?: string;

@@ -51,6 +51,18 @@ pub static INSTALLED: LazyLock<PathBuf> = LazyLock::new(|| {
     dir
 });
 
+/// The directory with the program of another version of Node.js, which npm has as a package.
+pub fn version(version: &str) -> PathBuf {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("node-{version}"));
+    let bin = dir.join("node_modules/node/bin");
+    if !bin.join("node").exists() {
+        fs::create_dir_all(&dir).expect("directory for Node.js");
+        fs::write(dir.join("package.json"), "{\"private\": true}").expect("package.json");
+        npm(&["install", &format!("node@{version}")], &dir, LIMIT);
+    }
+    bin
+}
+
 /// A directory and all in it.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("directory");

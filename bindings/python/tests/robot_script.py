@@ -220,6 +220,13 @@ def script(url):
     assert ticked.wait(20)
     task.stop()
 
+    assert [str(kind) for kind in (qi.Int32, qi.Int32(), qi.List(qi.Int32))] == ["i", "i", "[i]"]
+    same = [(qi.Int32, qi.Int32), (qi.Int32, qi.Int32()), (qi.Int32(), qi.Int32()), (qi.Int32, "i"), ("i", qi.Int32)]
+    same += [(qi.List(qi.Int32), qi.List(qi.Int32())), (qi.Dynamic, qi.AnyArguments), (qi.Dynamic, "m")]
+    assert all(one == other and not one != other for one, other in same)
+    different = [(qi.Int32, qi.Int64), (qi.Int32(), qi.Int64()), (qi.Int32, "l"), (qi.List(qi.Int32), qi.List(qi.Int64))]
+    assert all(one != other and not one == other for one, other in different)
+
     threading.Timer(0.01, app.stop).start()
     app.run()
     print("ok", flush=True)

@@ -491,3 +491,31 @@ def test_a_method_that_hangs_holds_up_neither_ctrl_c_nor_the_end(way):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == ("" if way == "end" else "interrupted\n")
+
+
+def test_ctrl_c_ends_the_end_although_code_still_runs():
+    """It had waited for that without looking for signals, and another part of the end was interrupted in its place."""
+    done = run(
+        """
+        import atexit, os, signal, threading, time
+        from millrace import qi
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+        begun, ends = threading.Event(), threading.Event()
+
+        def hang():
+            begun.set()
+            time.sleep(3600)
+
+        def interrupt():
+            ends.wait()
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        qi.runAsync(hang)
+        begun.wait()
+        threading.Thread(target=interrupt, daemon=True).start()
+        atexit.register(ends.set)
+        """
+    )
+    assert "KeyboardInterrupt" in done.stderr and "qi_close_all" in done.stderr, done.stderr

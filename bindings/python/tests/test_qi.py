@@ -1141,5 +1141,7 @@ def test_what_a_text_was_set_as_is_that_text(bus):
 
 def test_types_are_written_as_their_signatures():
     assert [str(kind) for kind in (qi.Int32, qi.AnyArguments, qi.List(qi.Float))] == ["i", "m", "[f]"]
-    assert qi.Int32 == "i" and qi.Int32 != "l" and qi.Int32 == qi.Int32 and qi.Dynamic != qi.AnyArguments
-    assert {qi.Int32: 1}[qi.Int32] == 1
+    # What libqi's package gives is in robot_script.py; these raise there.
+    assert qi.Int32() == "i" and "[f]" == qi.List(qi.Float) and qi.List(qi.Float) != "[d]"
+    assert qi.Int32 != 3 and qi.Int32() is not None and qi.Int32 != int
+    assert {qi.Int32: 1}[qi.Int32()] == {qi.Int32(): 1}["i"] == 1

@@ -18,7 +18,7 @@ mod values;
 
 use std::ptr;
 
-use napi::bindgen_prelude::{Env, Function, Object, Result, Unknown};
+use napi::bindgen_prelude::{Env, Function, Result, Unknown};
 use napi::{JsValue, sys};
 use napi_derive::napi;
 

@@ -16,8 +16,11 @@ __all__ = ["Message", "Peer", "Process"]
 class Process(NamedTuple):
     """A process at the other end of a unix socket, as the kernel vouches for it. Numbers of processes are used again: decide by the user."""
 
+    #: Its number.
     pid: int
+    #: The number of the user it ran as when it connected.
     uid: int
+    #: The number of the group.
     gid: int
 
 

@@ -32,16 +32,24 @@ pub fn with_python<T>(run: impl FnOnce(Python<'_>) -> T) -> Option<T> {
     Python::try_attach(run)
 }
 
-/// Nobody passes any more; waits until then for who is inside. For the end of the interpreter, which must not be held.
-pub fn close(end: Instant) {
+/// Nobody passes any more.
+pub fn close() {
     CLOSED.store(true, Ordering::SeqCst);
-    while INSIDE.load(Ordering::SeqCst) > 0 && Instant::now() < end {
+}
+
+/// Waits until then, without the interpreter, for who is inside. Is nobody any more?
+pub fn empties_until(end: Instant) -> bool {
+    while INSIDE.load(Ordering::SeqCst) > 0 {
+        if Instant::now() >= end {
+            return false;
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "once, at the end; a count that threads wake somebody with would cost each call"
         )]
         std::thread::sleep(Duration::from_millis(1));
     }
+    true
 }
 
 /// In the child of a fork: the threads that were inside are not there.

@@ -42,10 +42,13 @@ pub fn qi_close_all(py: Python<'_>) -> PyResult<()> {
     let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
     let end = Instant::now() + gate::PATIENCE;
     let closed = close_elsewhere(py, open.iter().filter_map(Weak::upgrade), Some(end));
+    gate::close();
     // Who is impatient does not wait twice.
-    let end = if closed.is_ok() { end } else { Instant::now() };
-    py.detach(|| gate::close(end));
-    closed
+    closed?;
+    while !py.detach(|| gate::empties_until(end.min(Instant::now() + SLICE))) && Instant::now() < end {
+        py.check_signals()?;
+    }
+    Ok(())
 }
 
 /// Closes all of them, which waits for methods under way, on other threads; waits for that until then (`None`: for ever). What a signal's handler

@@ -17,13 +17,17 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 class FutureState(enum.IntEnum):
-    """What has become of a future."""
+    """What has become of a future. ``FutureState["None"]``, 0, is in the list of PyPI's package and never the state of one."""
 
     # A name that cannot be assigned to.
     locals()["None"] = 0
+    #: 1: there is no outcome yet.
     Running = 1
+    #: 2: it was cancelled, and has no value.
     Canceled = 2
+    #: 3: it failed; :meth:`Future.error` says why.
     FinishedWithError = 3
+    #: 4: :meth:`Future.value` is there.
     FinishedWithValue = 4
 
     # Not the number alone, as later versions of Python have it.
@@ -34,8 +38,9 @@ class FutureState(enum.IntEnum):
 
 
 class FutureTimeout:
-    """Time limits in milliseconds that have names."""
+    """Time limits in milliseconds that have names. The other one is ``getattr(FutureTimeout, "None")``, 0: not to wait."""
 
+    #: 2147483647: to wait for ever.
     Infinite = 2147483647
 
 

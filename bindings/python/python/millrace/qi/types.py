@@ -11,30 +11,32 @@ import typing
 from typing import Any, Union
 
 
-class _Written(type):
-    """The class of classes that are written as their signature, and equal to it, as in PyPI's package."""
+class _Written:
+    """What stands for a type: a class below, or an instance of one. Whoever is written alike is equal, and so is the text itself."""
 
     signature: str
-
-    def __str__(cls) -> str:
-        return cls.signature
-
-    def __eq__(cls, other: object) -> bool:
-        return cls is other or (isinstance(other, str) and other == cls.signature)
-
-    def __hash__(cls) -> int:
-        return hash(cls.signature)
-
-
-class Type(metaclass=_Written):
-    """A type of the bus. ``signature`` is how it is written on the wire; the class is as good as an instance of it."""
-
-    signature = "m"
 
     def __str__(self) -> str:
         return self.signature
 
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _Written):
+            return self.signature == other.signature
+        return self.signature == other if isinstance(other, str) else NotImplemented
 
+    def __hash__(self) -> int:
+        # That of the text, which is equal.
+        return hash(self.signature)
+
+
+class _WrittenClass(_Written, type):
+    """The class of those classes."""
+
+
+class Type(_Written, metaclass=_WrittenClass):
+    """A type of the bus. ``signature`` is how it is written on the wire; the class is as good as an instance of it."""
+
+    signature = "m"
 
 
 class Void(Type):
@@ -206,7 +208,7 @@ def _signature(hint: Any, within: tuple[Any, ...]) -> str:
     """The same of what is within these classes."""
     if isinstance(hint, str):
         return hint
-    if isinstance(hint, Type) or (isinstance(hint, type) and issubclass(hint, Type)):
+    if isinstance(hint, _Written):
         return hint.signature
     try:
         if hint in _PLAIN:
@@ -214,7 +216,7 @@ def _signature(hint: Any, within: tuple[Any, ...]) -> str:
     except TypeError:
         return "m"
     for extra in getattr(hint, "__metadata__", ()):
-        if isinstance(extra, Type) or (isinstance(extra, type) and issubclass(extra, Type)):
+        if isinstance(extra, _Written):
             return extra.signature
     names = _fields(hint)
     if names is not None:
