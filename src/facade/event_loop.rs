@@ -3,7 +3,6 @@
 //! A loop that watched a descriptor for each socket was woken by the I/O thread, which the kernel had woken: two changes of threads for each message. So it
 //! watches the poll itself, and what it then fetches says which of those that wait in it may go on.
 
-use std::cell::Cell;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,22 +15,27 @@ use crate::sys::eventfd::Bell;
 
 use super::context::Context;
 use super::futures::Place;
+use super::loop_share::Share;
 use super::process;
 use super::runtime::Runtime;
 use super::session::Session;
 use super::socket::EngineSocket;
+use super::turning::{self, Seen};
 use super::waiters::Side;
 
-thread_local! {
-    /// The loop whose turn runs on this thread, by the address of what is told of it.
-    static TURNING: Cell<usize> = const { Cell::new(0) };
-}
+/// So many pieces of a large message are waited for in one turn: others of the loop want theirs.
+const PIECES: usize = 16;
 
 /// One event loop. All but waking it is for the loop's own thread.
 pub struct EventLoop {
     runtime: Arc<Runtime>,
     poll: Owned<OwnedFd>,
     called: Arc<Called>,
+    share: Mutex<Share>,
+    /// No socket that the last turn was about is without NN_SPIN.
+    may_spin: AtomicBool,
+    /// Somebody waits in it.
+    is_awaited: AtomicBool,
     /// The I/O thread was asked to poll on and on.
     is_relying: AtomicBool,
     generation: u64,
@@ -80,7 +84,16 @@ impl EventLoop {
         let runtime = Arc::clone(session.runtime());
         let poll = Owned::new(runtime.reactor.poll_descriptor()?)?;
         let called = Arc::new(Called { bell: Bell::new()?, state: Mutex::default() });
-        Ok(EventLoop { runtime, poll, called, is_relying: AtomicBool::new(false), generation: process::generation() })
+        Ok(EventLoop {
+            runtime,
+            poll,
+            called,
+            share: Mutex::default(),
+            may_spin: AtomicBool::new(false),
+            is_awaited: AtomicBool::new(false),
+            is_relying: AtomicBool::new(false),
+            generation: process::generation(),
+        })
     }
 
     /// To be watched while somebody waits in the loop: readable when there is something for [`EventLoop::turn`] to fetch. Others may be quicker.
@@ -93,19 +106,74 @@ impl EventLoop {
         self.called.bell.fd()
     }
 
-    /// Fetches what there is, and gives the numbers of those that may go on.
+    /// Fetches what there is, and gives the numbers of those that may go on. [`EventLoop::polls`] may have changed.
     pub fn turn(&self) -> Vec<u64> {
         if self.generation != process::generation() {
             return Vec::new();
         }
-        let outer = TURNING.replace(Arc::as_ptr(&self.called) as usize);
-        self.runtime.reactor.look_for_loop();
-        TURNING.set(outer);
-        self.called()
+        let mut seen = turning::run(self.called.address(), || self.runtime.reactor.look_for_loop());
+        // The next piece of a large message is here sooner than a loop that sleeps is awake.
+        for _ in 0..PIECES {
+            if !seen.may_spin || seen.bytes_under_way == 0 {
+                break;
+            }
+            seen = self.spin();
+        }
+        self.may_spin.store(seen.may_spin, Ordering::Relaxed);
+        let numbers = self.take_numbers();
+        self.decide(|share| share.turned(!numbers.is_empty()));
+        numbers
     }
 
-    /// Those that others have called, when the bell was rung.
+    /// The same for who is about to sleep: looks for a short while, if that has been worth it lately, whether an answer comes to what was sent since.
+    pub fn linger(&self) -> Vec<u64> {
+        if self.generation != process::generation() || !self.may_linger() {
+            return Vec::new();
+        }
+        self.spin();
+        self.take_numbers()
+    }
+
+    fn may_linger(&self) -> bool {
+        self.may_spin.load(Ordering::Relaxed) && self.is_awaited.load(Ordering::Relaxed) && self.polls()
+    }
+
+    fn spin(&self) -> Seen {
+        turning::run(self.called.address(), || self.runtime.reactor.spin_for_loop(|| turning::seen().moved))
+    }
+
+    /// Those that others have called, when the bell was rung. [`EventLoop::polls`] may have changed.
     pub fn called(&self) -> Vec<u64> {
+        self.told();
+        self.take_numbers()
+    }
+
+    /// A descriptor of [`EventLoop::descriptor`] was found ready: as if a number were called.
+    pub fn told(&self) {
+        self.decide(Share::called);
+    }
+
+    /// Whether somebody waits in the loop at all.
+    pub fn set_awaited(&self, is_awaited: bool) {
+        self.is_awaited.store(is_awaited, Ordering::Relaxed);
+        self.decide(|_| {});
+    }
+
+    /// Is the poll to be watched while somebody waits in the loop? If not, the I/O thread has it, until enough has been called.
+    pub fn polls(&self) -> bool {
+        self.share.lock().polls()
+    }
+
+    fn decide(&self, decision: impl FnOnce(&mut Share)) {
+        let relies = {
+            let mut share = self.share.lock();
+            decision(&mut share);
+            !share.polls()
+        };
+        self.rely_on_io_thread(relies && self.is_awaited.load(Ordering::Relaxed));
+    }
+
+    fn take_numbers(&self) -> Vec<u64> {
         let mut state = self.called.state.lock();
         if std::mem::take(&mut state.is_rung) {
             self.called.bell.still();
@@ -114,7 +182,7 @@ impl EventLoop {
     }
 
     /// The loop does not watch the poll although somebody waits in it, so the I/O thread must poll whatever callers do; or not any more.
-    pub fn rely_on_io_thread(&self, relies: bool) {
+    fn rely_on_io_thread(&self, relies: bool) {
         if self.generation == process::generation() && self.is_relying.swap(relies, Ordering::Relaxed) != relies {
             self.runtime.reactor.keep_polling(relies);
         }
@@ -146,13 +214,18 @@ impl Drop for EventLoop {
     }
 }
 
+impl Called {
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+}
+
 impl Wake for CallLater {
     fn wake(self: Arc<Self>) {
         let mut state = self.called.state.lock();
         state.numbers.push(self.number);
         // A turn gives them without being told.
-        let is_turning = TURNING.try_with(Cell::get) == Ok(Arc::as_ptr(&self.called) as usize);
-        if !is_turning && !std::mem::replace(&mut state.is_rung, true) {
+        if !turning::is_of(self.called.address()) && !std::mem::replace(&mut state.is_rung, true) {
             // It fails only if the program has closed the descriptor, and then nobody watches it.
             let _ = self.called.bell.ring();
         }

@@ -10,6 +10,7 @@ use crate::transport::source::{Source, Unsent};
 use super::key::Key;
 use super::pipes::{Entry, Pipe};
 use super::socket::EngineSocket;
+use super::turning;
 
 /// Flushes of one pipe in a row when the process ends: they write a megabyte each.
 const TURNS: usize = 16;
@@ -27,6 +28,7 @@ impl Source for EngineSocket {
             Key::Pipe(id, generation) => {
                 if guard.pipes.find(id, generation).is_some() {
                     guard.pipe_ready(id, ready);
+                    turning::moved(|| (guard.core.options.spin != 0, guard.pipes.under_way(id)));
                 }
             }
             Key::Endpoint(id) => guard.accept_all(id),

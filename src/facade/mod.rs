@@ -4,7 +4,7 @@
 //! socket. A call takes the lock, feeds the machine, finishes, which lets go of the lock and then does what must not be done under
 //! it (waking, telling peers, large writes), and waits if it must (`transfer.rs`).
 //!
-//! The files stand in this order, each needing only those before it: key, logging, work, waiters, notify, monitor, inproc_registry, handshakes, runtime,
+//! The files stand in this order, each needing only those before it: key, logging, turning, loop_share, work, waiters, notify, monitor, inproc_registry, handshakes, runtime,
 //! endpoints, pipes, peers, alarm, contexts · state, report · dial, listen, lifecycle (what happens under the lock) · guard · socket · close,
 //! context, transfer, binding, inproc, events, poll, device, snapshot, description · session, process, futures, event_loop.
 
@@ -29,6 +29,7 @@ mod key;
 mod lifecycle;
 mod listen;
 mod logging;
+mod loop_share;
 mod monitor;
 mod notify;
 mod peers;
@@ -42,6 +43,7 @@ mod snapshot;
 mod socket;
 mod state;
 mod transfer;
+mod turning;
 mod waiters;
 mod work;
 

@@ -207,6 +207,14 @@ impl PipeTable {
         }
     }
 
+    /// How much there is still to come, or to go, of what a pipe is in the midst of.
+    pub fn under_way(&self, id: PipeId) -> usize {
+        match self.entries.get(id.0 as usize) {
+            Some(Entry { pipe: Pipe::Stream { pipe, .. }, .. }) => pipe.missing().max(pipe.unsent()),
+            _ => 0,
+        }
+    }
+
     /// Has the handshake of a pipe gone on with.
     pub fn prepare(&mut self, id: PipeId) {
         if let Some(Entry { pipe: Pipe::Stream { pipe, .. }, generation, .. }) = self.entries.get(id.0 as usize)

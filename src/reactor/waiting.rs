@@ -184,6 +184,18 @@ impl Reactor {
         }
     }
 
+    /// The same for one that would sleep now: looks for a short while until it has found what it looks for, if that has been worth it lately.
+    pub(crate) fn spin_for_loop(&self, found: impl Fn() -> bool) {
+        begun::flush_mine();
+        if self.has_failed() || is_crowded(self.leadership.queued()) {
+            return;
+        }
+        // Whoever has the lead fetches what comes.
+        let Some(tenure) = self.leadership.loop_comes() else { return };
+        spin(|| self.poll_once(Sleep::Not, Some(tenure), Busy::Wait).is_err() || found());
+        self.carry_out(self.leadership.release(tenure));
+    }
+
     /// The poll under a number of its own, for an event loop that sleeps on it. It is readable while there is something to fetch.
     pub(crate) fn poll_descriptor(&self) -> Result<OwnedFd> {
         if self.has_failed() {

@@ -109,6 +109,11 @@ impl Inbox {
         self.end - self.start + self.chunk.as_ref().map_or(0, |large| large.filled)
     }
 
+    /// Bytes that have not come of the message in front, if it has a chunk of its own.
+    pub fn missing(&self) -> usize {
+        self.chunk.as_ref().map_or(0, |large| large.total - large.filled)
+    }
+
     /// Forgets the first `count` of [`Inbox::bytes`].
     pub fn consume(&mut self, count: usize) {
         self.start += count;

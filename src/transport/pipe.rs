@@ -383,6 +383,11 @@ impl StreamPipe {
         self.inbox.unread()
     }
 
+    /// Bytes that have not come of a message that is too large to come with others.
+    pub fn missing(&self) -> usize {
+        self.inbox.missing()
+    }
+
     /// Bytes accepted that the kernel has not.
     pub fn unsent(&self) -> usize {
         self.writing.unsent()

@@ -311,6 +311,7 @@ unsafe extern "C" fn ready(handle: *mut uv::Handle, _status: c_int, _events: c_i
         What::Told(number) => {
             hub.polling.told();
             hub.tell(number, |core| Some((READY, undefined(core))));
+            hub.polling.linger();
         }
     }
 }

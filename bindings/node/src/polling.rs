@@ -11,19 +11,13 @@ use nanomsg::{Error, OptionValue, Result};
 
 use crate::hub::{Core, Poll};
 
-/// So many turns in a row after which no socket of this loop was ready: others have more to do with the poll, and tell us by the descriptors.
-const FRUITLESS: u32 = 8;
-/// Then so many times a socket is ready before we poll again.
-const LEFT_TO_OTHERS: u32 = 64;
-
 /// Of one environment.
 #[derive(Default)]
 pub struct Polling {
     engine: RefCell<Option<(EventLoop, Poll)>>,
     /// Sockets that are watched.
     watched: Cell<u32>,
-    fruitless: Cell<u32>,
-    left: Cell<u32>,
+    is_polling: Cell<bool>,
 }
 
 impl Polling {
@@ -47,28 +41,33 @@ impl Polling {
         let before = self.watched.get();
         self.watched.set(if more { before + 1 } else { before.saturating_sub(1) });
         if (before == 0) != (self.watched.get() == 0) {
-            self.go_on();
+            self.with_engine(|engine| engine.set_awaited(self.watched.get() > 0));
         }
     }
 
     /// The poll is readable.
     pub fn turn(&self) {
-        let Some((engine, _)) = &*self.engine.borrow() else { return };
-        engine.turn();
-        self.fruitless.set(self.fruitless.get() + 1);
-        if self.fruitless.get() >= FRUITLESS {
-            self.left.set(LEFT_TO_OTHERS);
-            self.go_on();
-        }
+        self.with_engine(|engine| drop(engine.turn()));
     }
 
     /// A socket is ready.
     pub fn told(&self) {
-        self.fruitless.set(0);
-        if self.left.get() > 0 {
-            self.left.set(self.left.get() - 1);
-            if self.left.get() == 0 {
-                self.go_on();
+        self.with_engine(EventLoop::told);
+    }
+
+    /// A socket was told, and JavaScript has done what it does with that: an answer may come at once.
+    pub fn linger(&self) {
+        self.with_engine(|engine| drop(engine.linger()));
+    }
+
+    fn with_engine(&self, act: impl FnOnce(&EventLoop)) {
+        // (It ends while it is in use only at the end of the environment.)
+        let Ok(engine) = self.engine.try_borrow() else { return };
+        if let Some((engine, poll)) = &*engine {
+            act(engine);
+            let polls = self.watched.get() > 0 && engine.polls();
+            if self.is_polling.replace(polls) != polls {
+                if polls { poll.resume() } else { poll.pause() }
             }
         }
     }
@@ -76,16 +75,6 @@ impl Polling {
     /// At the end of the environment.
     pub fn end(&self) {
         self.engine.borrow_mut().take();
-    }
-
-    /// The loop polls while sockets are watched, unless that is left to others; then the engine's thread has to.
-    fn go_on(&self) {
-        self.fruitless.set(0);
-        let Ok(engine) = self.engine.try_borrow() else { return };
-        let Some((engine, poll)) = &*engine else { return };
-        let (is_watched, is_left) = (self.watched.get() > 0, self.left.get() > 0);
-        engine.rely_on_io_thread(is_watched && is_left);
-        if is_watched && !is_left { poll.resume() } else { poll.pause() }
     }
 }
 

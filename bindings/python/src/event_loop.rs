@@ -34,13 +34,24 @@ impl RawLoop {
         py.detach(|| self.0.turn())
     }
 
+    /// As above, for who is about to sleep: looks for a moment whether an answer comes.
+    fn linger(&self, py: Python<'_>) -> Vec<u64> {
+        py.detach(|| self.0.linger())
+    }
+
     /// The bell was rung: as above.
     fn called(&self) -> Vec<u64> {
         self.0.called()
     }
 
-    fn rely_on_io_thread(&self, relies: bool) {
-        self.0.rely_on_io_thread(relies);
+    /// Whether somebody waits in the loop at all.
+    fn set_awaited(&self, is_awaited: bool) {
+        self.0.set_awaited(is_awaited);
+    }
+
+    /// Is the poll to be watched while somebody waits? It may change with what comes.
+    fn polls(&self) -> bool {
+        self.0.polls()
     }
 
     /// For room to send (True), or for a message.

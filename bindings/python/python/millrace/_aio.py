@@ -419,11 +419,8 @@ class Hub:
     """What the sockets for which somebody waits in a loop have in common. The loop watches the engine's poll as long, and what it fetches there says who
     may go on: no other thread has to be woken, and no socket takes a descriptor. What other threads fetch, they tell by a bell."""
 
-    # So often in a row the loop was woken by the poll for nothing: others have more to do with it, or a large message comes piece by piece, which the engine's
-    # thread reads faster. Whoever it is tells us.
-    _FRUITLESS = 4
-    # Then so many calls by the bell go by.
-    _BELLS = 64
+    # So many answers in a row, which each take a moment, are given before others of the loop run.
+    _ANSWERS = 8
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
@@ -434,8 +431,9 @@ class Hub:
         # Those that may go on and have not been called yet.
         self._called: deque[int] = deque()
         self._awaiting = 0
+        # Somebody has waited since the loop last found that nobody does.
+        self._is_begun = False
         self._is_watching = False
-        self._fruitless = self._bells = 0
         loop.add_reader(self._native.bell_fd(), self._rung)
 
     @staticmethod
@@ -471,38 +469,39 @@ class Hub:
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """One more that the engine will call."""
         self._awaiting += 1
-        if not self._is_watching and not self._bells:
-            self._start_watching(loop)
+        if not self._is_begun:
+            self._is_begun = True
+            self._native.set_awaited(True)
+            self._watch(loop)
 
     def end(self) -> None:
         self._awaiting -= 1
 
     def _polled(self) -> None:
-        if not self._awaiting:
-            # Watching goes on only from the next wait, or the loop would turn for nothing.
-            self._stop_watching()
-            return
-        numbers = self._native.turn()
-        if numbers:
-            self._fruitless = 0
+        numbers = self._native.turn() if self._awaiting else []
+        # Before tasks run, which may end the loop.
+        self._go_on()
+        # They run at once, so what one has sent may be answered before the loop would sleep.
+        for _ in range(self._ANSWERS):
+            if not numbers:
+                return
             self._call(numbers)
-            return
-        self._fruitless += 1
-        if self._fruitless == self._FRUITLESS:
-            self._stop_watching()
-            self._bells = self._BELLS
-            self._native.rely_on_io_thread(True)
+            numbers = self._native.linger() if self._awaiting else []
+        self._call(numbers)
 
     def _rung(self) -> None:
-        self._call(self._native.called())
-        if self._bells:
-            self._bells -= 1
-            if not self._bells or not self._awaiting:
-                self._bells = 0
-                self._native.rely_on_io_thread(False)
-                loop = self._loop()
-                if self._awaiting and loop is not None:
-                    self._start_watching(loop)
+        numbers = self._native.called()
+        self._go_on()
+        self._call(numbers)
+
+    def _go_on(self) -> None:
+        if not self._awaiting and self._is_begun:
+            # Watching goes on only from the next wait, or the loop would turn for nothing.
+            self._is_begun = False
+            self._native.set_awaited(False)
+        loop = self._loop()
+        if loop is not None:
+            self._watch(loop)
 
     def _call(self, numbers: list[int]) -> None:
         self._called.extend(numbers)
@@ -518,16 +517,16 @@ class Hub:
             if member is not None:
                 member.called()
 
-    def _start_watching(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._is_watching = True
-        loop.add_reader(self._native.poll_fd(), self._polled)
-
-    def _stop_watching(self) -> None:
-        loop = self._loop()
-        if loop is not None and self._is_watching:
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The poll, if the loop is to: the engine says when that is better left to its own thread."""
+        is_watching = self._is_begun and self._native.polls()
+        if is_watching == self._is_watching:
+            return
+        self._is_watching = is_watching
+        if is_watching:
+            loop.add_reader(self._native.poll_fd(), self._polled)
+        else:
             loop.remove_reader(self._native.poll_fd())
-        self._is_watching = False
-        self._fruitless = 0
 
 
 _hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
