@@ -15,12 +15,12 @@ use crate::sys::eventfd::Bell;
 
 use super::context::Context;
 use super::futures::Place;
-use super::loop_share::Share;
+use super::loop_share::LoopShare;
 use super::process;
 use super::runtime::Runtime;
 use super::session::Session;
 use super::socket::EngineSocket;
-use super::turning::{self, Seen};
+use super::turning::{self, TurnOutcome};
 use super::waiters::Side;
 
 /// So many pieces of a large message are waited for in one turn: others of the loop want theirs.
@@ -31,7 +31,7 @@ pub struct EventLoop {
     runtime: Arc<Runtime>,
     poll: Owned<OwnedFd>,
     called: Arc<Called>,
-    share: Mutex<Share>,
+    share: Mutex<LoopShare>,
     /// No socket that the last turn was about is without NN_SPIN.
     may_spin: AtomicBool,
     /// Somebody waits in it.
@@ -138,7 +138,7 @@ impl EventLoop {
         self.may_spin.load(Ordering::Relaxed) && self.is_awaited.load(Ordering::Relaxed) && self.polls()
     }
 
-    fn spin(&self) -> Seen {
+    fn spin(&self) -> TurnOutcome {
         turning::run(self.called.address(), || self.runtime.reactor.spin_for_loop(|| turning::seen().moved))
     }
 
@@ -150,7 +150,7 @@ impl EventLoop {
 
     /// A descriptor of [`EventLoop::descriptor`] was found ready: as if a number were called.
     pub fn told(&self) {
-        self.decide(Share::called);
+        self.decide(LoopShare::called);
     }
 
     /// Whether somebody waits in the loop at all.
@@ -164,7 +164,7 @@ impl EventLoop {
         self.share.lock().polls()
     }
 
-    fn decide(&self, decision: impl FnOnce(&mut Share)) {
+    fn decide(&self, decision: impl FnOnce(&mut LoopShare)) {
         let relies = {
             let mut share = self.share.lock();
             decision(&mut share);

@@ -10,18 +10,18 @@ const FRUITLESS: u32 = 8;
 const LEFT: u32 = 64;
 
 #[derive(Debug, Default)]
-pub struct Share {
+pub struct LoopShare {
     fruitless: u32,
     /// What others have still to call. 0: the loop polls.
     left: u32,
 }
 
-impl Share {
-    /// A turn is over. (Where those that wait have descriptors, the loop is told of them later: [`Share::called`].)
+impl LoopShare {
+    /// A turn is over. (Where those that wait have descriptors, the loop is told of them later: [`LoopShare::called`].)
     pub fn turned(&mut self, has_called: bool) {
         self.fruitless = if has_called { 0 } else { self.fruitless + 1 };
         if self.fruitless >= FRUITLESS {
-            *self = Share { fruitless: 0, left: LEFT };
+            *self = LoopShare { fruitless: 0, left: LEFT };
         }
     }
 
@@ -42,7 +42,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_is_woken_for_nothing_leaves_the_poll_and_comes_back() {
-        let mut share = Share::default();
+        let mut share = LoopShare::default();
         for _ in 0..3 {
             for _ in 1..FRUITLESS {
                 share.turned(false);
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn one_turn_that_calls_somebody_makes_up_for_those_that_did_not() {
-        let mut share = Share::default();
+        let mut share = LoopShare::default();
         for turn in 0..10 * FRUITLESS {
             share.turned(turn % 4 == 0);
             assert!(share.polls());

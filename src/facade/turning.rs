@@ -3,19 +3,19 @@
 use std::cell::Cell;
 
 thread_local! {
-    static TURN: Cell<Turn> = const { Cell::new(Turn { of: 0, seen: Seen { moved: false, may_spin: false, bytes_under_way: 0 } }) };
+    static TURN: Cell<LoopTurn> = const { Cell::new(LoopTurn { of: 0, seen: TurnOutcome { moved: false, may_spin: false, bytes_under_way: 0 } }) };
 }
 
 #[derive(Clone, Copy)]
-struct Turn {
+struct LoopTurn {
     /// The loop, by the address of what is told of it. 0: none.
     of: usize,
-    seen: Seen,
+    seen: TurnOutcome,
 }
 
 /// What came of a turn.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Seen {
+pub struct TurnOutcome {
     /// Something came on a connection, or there was room.
     pub moved: bool,
     /// No socket of these is without NN_SPIN.
@@ -25,8 +25,8 @@ pub struct Seen {
 }
 
 /// Runs a turn of this loop.
-pub fn run(of: usize, turn: impl FnOnce()) -> Seen {
-    let outer = TURN.replace(Turn { of, seen: Seen { may_spin: true, ..Seen::default() } });
+pub fn run(of: usize, turn: impl FnOnce()) -> TurnOutcome {
+    let outer = TURN.replace(LoopTurn { of, seen: TurnOutcome { may_spin: true, ..TurnOutcome::default() } });
     turn();
     TURN.replace(outer).seen
 }
@@ -37,7 +37,7 @@ pub fn is_of(of: usize) -> bool {
 }
 
 /// So far.
-pub fn seen() -> Seen {
+pub fn seen() -> TurnOutcome {
     TURN.get().seen
 }
 
@@ -46,7 +46,7 @@ pub fn moved(tell: impl FnOnce() -> (bool, usize)) {
     let mut turn = TURN.get();
     if turn.of != 0 {
         let (spins, bytes_under_way) = tell();
-        turn.seen = Seen { moved: true, may_spin: turn.seen.may_spin && spins, bytes_under_way };
+        turn.seen = TurnOutcome { moved: true, may_spin: turn.seen.may_spin && spins, bytes_under_way };
         TURN.set(turn);
     }
 }
