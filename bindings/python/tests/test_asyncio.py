@@ -661,6 +661,72 @@ def test_loops_that_have_ended_have_no_descriptors(run, address):
             each.close()
 
 
+def test_what_goes_by_the_collector_leaves_nothing_in_the_loop(run, address):
+    class Client:
+        def __init__(self, number):
+            self.pull, self.push = millrace.Pull(bind=f"{address}{number}"), millrace.Push(connect=f"{address}{number}")
+            self.itself = self
+
+        async def use(self):
+            waiting = asyncio.ensure_future(self.pull.arecv())
+            await asyncio.sleep(0)
+            self.push.send(b"x")
+            await waiting
+
+    async def main():
+        for number in range(20):
+            await Client(number).use()
+        gc.collect()
+        assert not _aio.Hub.of(asyncio.get_running_loop())._members
+
+    run(main())
+
+
+def test_who_is_cancelled_is_not_counted(run, address):
+    """The engine's thread was relied upon for the rest of the loop's life."""
+
+    async def main():
+        with millrace.Pull(bind=address) as pull:
+            waiting = [asyncio.ensure_future(pull.arecv()) for _ in range(2)]
+            await asyncio.sleep(0)
+            hub = _aio.Hub.of(asyncio.get_running_loop())
+            waiting[1].cancel()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert (hub._awaiting, hub._is_begun) == (1, True)
+            waiting[0].cancel()
+            await asyncio.wait(waiting)
+            assert (hub._awaiting, hub._is_begun, hub._is_watching) == (0, False, False)
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_a_loop_that_was_used_before_a_fork_goes_on_in_the_child(address, kind):
+    loop = uvloop.new_event_loop() if kind == "uvloop" else asyncio.new_event_loop()
+
+    async def use(address):
+        with millrace.Pull(bind=address) as pull, millrace.Push(connect=address) as push:
+            for i in range(3):
+                waiting = asyncio.ensure_future(pull.arecv())
+                await asyncio.sleep(0)
+                await push.asend(b"%d" % i)
+                assert await asyncio.wait_for(waiting, 30) == b"%d" % i
+
+    loop.run_until_complete(use(address))
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            loop.run_until_complete(use(address + "child"))
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    loop.run_until_complete(use(address))
+    loop.close()
+
+
 def test_waiting_takes_no_descriptors(run, address):
     async def main():
         with millrace.Rep(bind=address) as server, millrace.Req(connect=address) as client:

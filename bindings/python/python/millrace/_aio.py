@@ -287,12 +287,17 @@ class Readiness:
         finally:
             # There may be more, and if one is cancelled that was called, it is still there: the next one is called in its place.
             self._waiters.remove(waiter)
-            if self._waiters and not loop.is_closed():
+            if not self._waiters:
+                self._rest()
+            elif not loop.is_closed():
                 self._watch(loop)
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Has :meth:`_ready` called when it may be done; at least once, in a later turn of the loop. Nothing, if that is so already."""
         raise NotImplementedError
+
+    def _rest(self) -> None:
+        """Nobody waits any more."""
 
     def _unwatch(self) -> None:
         raise NotImplementedError
@@ -401,6 +406,13 @@ class SocketReadiness(Readiness):
             self._is_awaiting = False
             self._hub.end()
 
+    def _rest(self) -> None:
+        # Whoever waited was cancelled before the engine called.
+        if self._is_awaiting:
+            self._stop_awaiting()
+            self._is_watching = False
+            self._hub.rest()
+
     def forget(self) -> None:
         """The loop is closed."""
         self._awaited = None
@@ -427,7 +439,8 @@ class Hub:
         self._native = _native.RawLoop()
         self._process = os.getpid()
         self._numbers = itertools.count()
-        self._members: dict[int, SocketReadiness] = {}
+        # Their sockets and who waits have them: what goes by the collector takes no leave.
+        self._members: dict[int, weakref.ref[SocketReadiness]] = {}
         # Those that may go on and have not been called yet.
         self._called: deque[int] = deque()
         self._awaiting = 0
@@ -444,23 +457,34 @@ class Hub:
                 # Loops may be cycles: those that are closed go when the collector comes by, their descriptors now.
                 for ended in [each for each in _hubs if each.is_closed()]:
                     _hubs.pop(ended)._close()
+                if hub is not None:
+                    hub._leave_to_parent(loop)
                 hub = _hubs[loop] = Hub(loop)
                 weakref.finalize(loop, hub._close).atexit = False
             return hub
+
+    def _leave_to_parent(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a forked child, where the engine has closed these descriptors: new ones get their numbers, which the loop would take for watched."""
+        loop.remove_reader(self._native.bell_fd())
+        if self._is_watching:
+            loop.remove_reader(self._native.poll_fd())
 
     def _close(self) -> None:
         """The loop is closed, or has gone."""
         # (What a child has inherited is its parent's.)
         if self._process == os.getpid():
-            for member in self._members.values():
-                member.forget()
+            for known in list(self._members.values()):
+                member = known()
+                if member is not None:
+                    member.forget()
             self._members.clear()
             vars(self).pop("_native", None)
 
     def join(self, member: SocketReadiness, socket: _native.RawSocket, room: bool) -> tuple[int, _native.RawAwaited]:
         number = next(self._numbers)
         awaited = self._native.awaited(socket, room, number)
-        self._members[number] = member
+        members = self._members
+        members[number] = weakref.ref(member, lambda _: members.pop(number, None))
         return number, awaited
 
     def leave(self, number: int) -> None:
@@ -476,6 +500,12 @@ class Hub:
 
     def end(self) -> None:
         self._awaiting -= 1
+
+    def rest(self) -> None:
+        """Somebody has ended whom the engine will not call."""
+        loop = self._loop()
+        if loop is not None and not loop.is_closed():
+            self._go_on()
 
     def _polled(self) -> None:
         numbers = self._native.turn() if self._awaiting else []
@@ -513,7 +543,8 @@ class Hub:
 
     def _call_left(self) -> None:
         while self._called:
-            member = self._members.get(self._called.popleft())
+            known = self._members.get(self._called.popleft())
+            member = None if known is None else known()
             if member is not None:
                 member.called()
 
