@@ -3,7 +3,8 @@
 //! Each connection, and each queue of a subscriber, has an **account**. It may have as much as is left free for the others
 //! ([`share`](crate::qi::share)), and who has little gets some more, however many have much.
 //!
-//! Only whole [`QUANTUM`]s are counted, so small messages change nothing that connections share.
+//! Only whole [`QUANTUM`]s are counted, so small messages change nothing that connections share. What is less is always there, but for who has
+//! been charged more than its share: else each quantum that was charged so would bring a whole one after it unasked.
 
 use std::fmt;
 use std::sync::Arc;
@@ -86,7 +87,7 @@ impl Budget {
 
     /// An account that has nothing yet.
     pub fn account(&self) -> Arc<Account> {
-        Arc::new(Account { budget: self.clone(), used: AtomicUsize::new(0) })
+        Arc::new(Account { budget: self.clone(), used: AtomicUsize::new(0), is_over: AtomicBool::new(false) })
     }
 }
 
@@ -108,6 +109,8 @@ impl fmt::Debug for Budget {
 pub struct Account {
     budget: Budget,
     used: AtomicUsize,
+    /// It was charged more than its share, and has not been found to have that again.
+    is_over: AtomicBool,
 }
 
 impl Account {
@@ -118,27 +121,40 @@ impl Account {
 
     /// Takes so many bytes; false: they are too many now, and nothing is taken.
     pub fn take(&self, bytes: usize) -> bool {
-        let (before, counted) = self.add(bytes);
-        let own = whole(before.saturating_add(bytes));
-        let all = self.budget.used();
-        if counted == 0 || is_fair(own, all, self.budget.limit(), QUANTUM) {
-            return true;
+        let (before, _) = self.add(bytes);
+        let taken = self.may_have(before, bytes, self.budget.used());
+        if !taken {
+            self.give(bytes);
         }
-        self.give(bytes);
-        false
+        taken
     }
 
     /// Would [`Account::take`] take them?
     pub fn has_room(&self, bytes: usize) -> bool {
         let before = self.used.load(Ordering::Relaxed);
-        let own = whole(before.saturating_add(bytes));
-        let all = self.budget.used().saturating_add(own - whole(before));
-        own == whole(before) || is_fair(own, all, self.budget.limit(), QUANTUM)
+        let more = whole(before.saturating_add(bytes)) - whole(before);
+        self.may_have(before, bytes, self.budget.used().saturating_add(more))
     }
 
-    /// Takes them whether there is room or not: for what is there already.
+    /// Takes them whether there is room or not: for what is there already, or must be.
     pub fn charge(&self, bytes: usize) {
-        self.add(bytes);
+        let (before, counted) = self.add(bytes);
+        if counted > 0 && !self.may_have(before, bytes, self.budget.used()) {
+            self.is_over.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it may have so many beside those before, while all together have so many with them.
+    fn may_have(&self, before: usize, bytes: usize, all: usize) -> bool {
+        let own = whole(before.saturating_add(bytes));
+        if own == whole(before) && !self.is_over.load(Ordering::Relaxed) {
+            return true;
+        }
+        let is_fair = is_fair(own, all, self.budget.limit(), QUANTUM);
+        if is_fair && self.is_over.load(Ordering::Relaxed) {
+            self.is_over.store(false, Ordering::Relaxed);
+        }
+        is_fair
     }
 
     /// Gives back what was taken.
@@ -257,6 +273,17 @@ mod tests {
         assert_eq!(budget.used(), 90 * QUANTUM);
         drop(accounts);
         assert_eq!(budget.used(), 0, "all of it is given back");
+    }
+
+    #[test]
+    fn who_has_more_than_its_share_gets_no_rest_of_a_quantum() {
+        let budget = Budget::new(6 * QUANTUM);
+        let account = budget.account();
+        assert!(account.take(2 * QUANTUM));
+        account.charge(QUANTUM);
+        assert!(!account.has_room(1) && !account.take(1), "it has been charged more than it may have");
+        account.give(QUANTUM);
+        assert!(account.has_room(1) && account.take(1));
     }
 
     #[test]

@@ -123,6 +123,28 @@ fn queues_of_handlers_count_and_give_back() {
     used(&budget, |bytes| bytes == 0);
 }
 
+/// Who is told by the reader itself that nobody is there, and reads none of it: once the first Error had found no room, each that fitted into
+/// the same 16 KiB found some, so the reserve of 64 KiB was 14 MiB, and 26 such connections kept everybody else out.
+#[test]
+fn what_the_reader_answers_takes_from_the_share_of_its_connection() {
+    const BLOCK: u32 = 2000;
+    let budget = Budget::new(1 << 20);
+    let server = keeping(&budget);
+    let mut raw = server.raw();
+    let there = server.accepted();
+    let most = budget.limit() * 15 / 32 + there.config.send_reserve + 2 * QUANTUM;
+    let calls: Vec<u8> = (0..BLOCK).flat_map(|id| call(id, 100, "").encode().unwrap()).collect();
+    for block in 1.. {
+        if raw.write_all(&calls).is_err() || !there.is_open() {
+            break;
+        }
+        wait_until(|| there.statistics().received >= u64::from(block * BLOCK) || !there.is_open());
+        assert!(budget.used() <= most, "{} after {block} blocks", budget.used());
+    }
+    there.wait_closed(FOREVER).unwrap();
+    assert_eq!(there.end(), Some(Reason::Failed(Failure::Overflow)));
+}
+
 #[test]
 fn a_connection_for_which_there_is_no_room_is_closed_at_once() {
     let budget = Budget::new(4 * QUANTUM);
