@@ -215,7 +215,7 @@ struct nnqi_subscribe_options {
    */
   size_t queue;
   /**
-   * Bytes of their messages; 0: 64 MiB. One event of any size may wait.
+   * Bytes that they take in memory, which are some 150 beside their arguments; 0: 64 MiB. One event of any size may wait.
    */
   int64_t bytes;
   /**

@@ -61,6 +61,11 @@ pub mod place;
 #[path = "../../src/sys/spsc.rs"]
 pub mod spsc;
 
+/// Models have no heap to speak of.
+pub mod memory {
+    pub fn give_back_free_memory() {}
+}
+
 /// A futex as the kernel has it: look at the word and fall asleep in one step. Time does not pass in a model.
 pub mod futex {
     use std::collections::HashMap;

@@ -51,7 +51,7 @@ pub const NNQI_END: c_int = 2;
 pub struct nnqi_subscribe_options {
     /// Events that may wait to be taken; 0: 100.
     pub queue: usize,
-    /// Bytes of their messages; 0: 64 MiB. One event of any size may wait.
+    /// Bytes that they take in memory, which are some 150 beside their arguments; 0: 64 MiB. One event of any size may wait.
     pub bytes: i64,
     /// What happens when either is full: NNQI_KEEP_OLDEST, NNQI_KEEP_NEWEST or NNQI_END.
     pub when_full: c_int,

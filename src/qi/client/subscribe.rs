@@ -32,7 +32,7 @@ const DEFAULT_QUEUE: usize = 100;
 pub struct SubscribeOptions {
     /// Events that may wait to be taken, at least 1; 100.
     pub queue: usize,
-    /// Bytes of their messages; 64 MiB. One event of any size may wait.
+    /// Bytes that they take in memory, which are some 150 beside their arguments; 64 MiB. One event of any size may wait.
     pub bytes: usize,
     /// What happens to events when the queue is full; [`Overflow::KeepOldest`].
     pub when_full: Overflow,

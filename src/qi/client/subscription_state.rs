@@ -8,9 +8,9 @@ use crate::qi::calls::registering::{join, leave};
 use crate::qi::calls::registrations::Key;
 use crate::qi::calls::waiting::wait_for;
 use crate::qi::calls::{CallError, Connection, Received, Result};
-use crate::qi::endpoint::ring::{Ring, Wakes, Weigh};
+use crate::qi::endpoint::ring::{Ring, Wakes, Weigh, place_of};
 use crate::qi::endpoint::{Budget, EndPoint, Next, Pattern, Reason, Taken};
-use crate::qi::message::Message;
+use crate::qi::message::{HEADER_SIZE, Message};
 use crate::qi::payload::{PayloadError, may_hold_objects, read_arguments};
 use crate::qi::signature::Signature;
 use crate::qi::typed::{FromValue, value_to};
@@ -47,13 +47,13 @@ pub(super) struct Arrived {
     message: Message,
     origin: Arc<Origin>,
     missed: u64,
-    /// Where the order of decoding counts, it has happened.
-    decoded: Option<std::result::Result<Received, PayloadError>>,
+    /// Where the order of decoding counts, it has happened. Elsewhere it is to take no room.
+    decoded: Option<Box<std::result::Result<Received, PayloadError>>>,
 }
 
 impl Weigh for Arrived {
     fn weight(&self) -> usize {
-        self.message.weight()
+        place_of::<Arrived>() + HEADER_SIZE + self.message.payload.len()
     }
 }
 
@@ -191,7 +191,7 @@ impl SubscriptionState {
     fn arrived(&self, message: &Message, origin: &Arc<Origin>) -> Taken {
         let connection = origin.connection.upgrade();
         let in_order = connection.as_ref().filter(|connection| connection.shared().meta_object_cache);
-        let decoded = in_order.map(|connection| event_of(connection, message, origin));
+        let decoded = in_order.map(|connection| Box::new(event_of(connection, message, origin)));
         let missed = self.lost.swap(0, Ordering::Relaxed);
         let arrived = Arrived { message: message.clone(), origin: Arc::clone(origin), missed, decoded };
         if self.when_full == Overflow::KeepNewest {
@@ -284,6 +284,7 @@ impl SubscriptionState {
                 drop(event(arrived));
             }
         }
+        self.ring.give_back_memory();
     }
 
     pub fn next(&self, timeout: Option<Duration>) -> Result<Event> {
@@ -338,7 +339,7 @@ fn event_of(
 fn event(arrived: Arrived) -> Result<Event> {
     let Arrived { message, origin, missed, decoded } = arrived;
     let arguments = match (decoded, origin.connection.upgrade()) {
-        (Some(decoded), _) => decoded,
+        (Some(decoded), _) => *decoded,
         (None, Some(connection)) => event_of(&connection, &message, &origin),
         // Objects in it died with the connection.
         (None, None) => {

@@ -166,6 +166,11 @@ impl Responder {
 
     fn finish(&mut self, result: Result<Answer, CallError>) {
         self.answered = true;
+        self.send(result);
+        self.inbound.peer.answered();
+    }
+
+    fn send(&self, result: Result<Answer, CallError>) {
         let inbound = &self.inbound;
         inbound.object.trace_answer((&inbound.header, self.traced), self.begun.as_ref(), &result);
         if !inbound.claim() || inbound.post {

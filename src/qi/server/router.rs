@@ -19,7 +19,7 @@ use super::listening;
 use super::mailbox::Origin;
 use super::model::{Address, Common, InboundCall, Object, Peer, Task};
 use super::object::count;
-use super::peer::give_back_the_rest;
+use super::peer::CALL;
 use crate::qi::workers::run_queue::Threads;
 use crate::qi::workers::turns::GONE;
 use crate::qi::workers::{Crew, Left, Workers};
@@ -29,9 +29,6 @@ pub(super) const NOBODY: &str = "The call request could not be handled.";
 const FULL: &str = "The call was dropped: the object is busy and its queue is full.";
 const NO_MEMORY: &str = "The call was dropped: the server has no memory for it now.";
 const TOO_MANY: &str = "The call was dropped: too many of this connection have no answer yet.";
-
-/// How long after the end of a connection it is looked whether there is memory to be given back.
-const EBB: Duration = Duration::from_millis(100);
 
 /// What a message costs in a mailbox beside its payload.
 const OVERHEAD: usize = 256;
@@ -117,24 +114,9 @@ impl Router {
         self.workers.crew().owner_gone(peer.id(), |object| object.0.mailbox.next_owner());
         // It counts until nothing of it is left.
         self.peers.lock().remove(&peer.id());
-        self.give_back_later(peer);
+        self.common.give_back_later(peer.account.budget());
         let told = self.on_end.lock().clone();
         told.iter().for_each(|told| told(peer.id()));
-    }
-
-    /// What waited to be sent to the connection, and for answers, is not gone yet.
-    fn give_back_later(&self, peer: &Arc<Peer>) {
-        let budget = peer.account.budget().clone();
-        if !budget.was_high() {
-            return;
-        }
-        let common = Arc::clone(&self.common);
-        self.workers.crew().after(EBB, move || {
-            let task = Task::Run { run: Box::new(move || give_back_the_rest(&budget)), crew: Arc::clone(&common.crew) };
-            if let Ok(true) = common.sender.0.mailbox.push(Origin::Server { about: 0 }, task) {
-                common.crew.submit(0, common.sender.clone());
-            }
-        });
     }
 
     /// The connection of this id, while it lasts.
@@ -273,7 +255,7 @@ impl Router {
             return refuse(peer, header, &format!("No such method {{{service}.{object}.{action}, id:{id}}}"));
         }
         let bytes = message.payload.len() + OVERHEAD;
-        let Some(inbound) = InboundCall::new((peer, &object), *header, is_post, bytes) else {
+        let Some(inbound) = InboundCall::new((peer, &object), *header, is_post, message.payload.len() + CALL) else {
             object.count_refused(is_post);
             object.release_unused(peer, message);
             return refuse(peer, header, NO_MEMORY);

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::core::Error;
 use crate::qi::endpoint::filter::{Filter, Pattern, Types, Verdict};
 use crate::qi::endpoint::handlers::{Aftermath, Answer, Closer, Round, Step, Table, Taken, Target};
-use crate::qi::endpoint::ring::{Next, Ring, Wakes};
+use crate::qi::endpoint::ring::{Next, Ring, Wakes, Weigh};
 use crate::qi::endpoint::{Budget, Reason};
 use crate::qi::message::{Message, Type};
 
@@ -316,7 +316,7 @@ fn exact_keys_are_found_without_looking_at_the_others() {
 #[test]
 fn a_queue_is_bounded_in_bytes_and_takes_a_single_message_of_any_size() {
     let message = |id: u32, size: usize| Message::event(id, 1, 1, 1, vec![0; size].into());
-    let ring = Ring::bounded(10, 1000, Budget::default().account());
+    let ring = Ring::bounded(10, 2 * message(0, 400).weight() + 200, Budget::default().account());
     let mut wakes = Wakes::new();
     assert!(ring.push(&message(1, 5000), &mut wakes), "alone");
     assert!(!ring.push(&message(2, 0), &mut wakes));
@@ -327,9 +327,9 @@ fn a_queue_is_bounded_in_bytes_and_takes_a_single_message_of_any_size() {
     };
     assert_eq!(taken(), 1);
     assert!(ring.push(&message(3, 400), &mut wakes) && ring.push(&message(4, 400), &mut wakes));
-    assert!(!ring.push(&message(5, 400), &mut wakes), "three headers and 1200 bytes");
+    assert!(!ring.push(&message(5, 400), &mut wakes), "three of them");
     // Who wants the newest has the oldest taken out, and no more than need be.
-    let gone = ring.make_room(message(6, 400).payload.len() + 28);
+    let gone = ring.make_room(message(6, 400).weight());
     assert_eq!(gone.iter().map(|message| message.header.id).collect::<Vec<_>>(), [3]);
     assert!(ring.push(&message(6, 400), &mut wakes));
     assert_eq!([taken(), taken()], [4, 6]);
