@@ -128,8 +128,12 @@ impl Session {
         let deadline = deadline_in(timeout);
         loop {
             let seen = self.0.changes.count();
+            // Why it has not come, if somebody has said more than that it is not there.
+            let mut refused = CallError::TimedOut;
             match self.0.service(name, deadline) {
                 Err(CallError::NoService { .. }) => {}
+                // It is listed, and who is to have it does not: it goes, which the directory is about to say, and comes again.
+                Err(error @ CallError::Remote(_)) => refused = error,
                 // Whatever it was that had to be given up: the caller's time is over.
                 Err(_) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
                     return Err(CallError::TimedOut);
@@ -138,7 +142,10 @@ impl Session {
                 }
                 outcome => return outcome,
             }
-            self.0.changes.wait(seen, deadline)?;
+            self.0.changes.wait(seen, deadline).map_err(|error| match CallError::from(error) {
+                CallError::TimedOut => refused,
+                error => error,
+            })?;
         }
     }
 

@@ -83,6 +83,47 @@ fn what_changes_while_it_is_asked_for_is_asked_for_again() {
     directory.finish();
 }
 
+/// Its provider has taken it back after the directory has named it, and registers it again.
+#[test]
+fn a_service_that_goes_while_it_is_reached_is_waited_for() {
+    let (refused, is_refused) = mpsc::channel();
+    let service = Fake::friendly(Capabilities::default(), move |mut peer| {
+        for again in [false, false, true] {
+            if again {
+                peer.describe(&meta());
+                continue;
+            }
+            let call = peer.expect(Type::Call, 2);
+            peer.send(&Message::error_to(&call.header, "The call request could not be handled."));
+            refused.send(()).unwrap();
+        }
+        assert!(peer.next().is_none());
+    });
+    let endpoints = [service.url.clone()];
+    let directory = Fake::new(1, move |_, mut peer| {
+        begin(&mut peer, ServiceInfoLayout::Seven);
+        for comes in [false, true, false] {
+            let call = peer.expect(Type::Call, 100);
+            peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Seven));
+            if comes {
+                is_refused.recv_timeout(LIMIT).unwrap();
+                is_refused.recv_timeout(LIMIT).unwrap();
+                let event = Value::tuple(vec![5u32.into(), "Old".into()]);
+                let payload = crate::qi::value::encode(&event, &event.signature()).unwrap();
+                peer.send(&Message::event(1, 1, 1, 102, payload));
+            }
+        }
+        assert!(peer.next().is_none());
+    });
+    let session = Session::connect(&directory.url, session_options()).unwrap();
+    let soon = session.wait_for_service("Old", Some(Duration::from_millis(20)));
+    assert!(matches!(soon.map(drop).unwrap_err(), CallError::Remote(_)), "what it was told");
+    assert_eq!(session.wait_for_service("Old", Some(LIMIT)).unwrap().ids(), (5, 1));
+    session.close();
+    service.finish();
+    directory.finish();
+}
+
 #[test]
 fn a_service_out_of_reach_says_why() {
     let directory = Fake::new(1, |_, mut peer| {
