@@ -28,10 +28,6 @@ use crate::qi::workers::own_turn::in_turn_of;
 const STUCK: &str = "The call was dropped: all threads of the server (max_workers) are inside methods, and none has come back for long. \
     Methods may be waiting for each other.";
 
-/// What one ends with whose connection holds up so many threads already that others would have none.
-const TOO_MANY_THREADS: &str = "The call was dropped: other calls of this connection are inside methods, on its share of the server's \
-    threads (as many as it leaves for the others of max_workers).";
-
 impl Task {
     pub fn is_of(&self, call: &Arc<InboundCall>) -> bool {
         matches!(self, Task::Message { inbound, .. } if Arc::ptr_eq(inbound, call))
@@ -130,9 +126,9 @@ impl Object {
         // The directory, and what reads a property, is no code of the program's, so it is not long.
         let mut inside = None;
         if service != DIRECTORY_ID && action != PROPERTY {
-            inside = InsideMethod::begin(&inbound.peer);
-            if inside.is_none() {
-                return self.refuse(&inbound, &message, TOO_MANY_THREADS);
+            match InsideMethod::begin(&inbound.peer) {
+                Ok(begun) => inside = Some(begun),
+                Err(why) => return self.refuse(&inbound, &message, why),
             }
         }
         count(&self.0.counters.handled);

@@ -90,6 +90,13 @@ fn give_back_the_rest(budget: &Budget) {
     }
 }
 
+/// What a call ends with whose connection has others inside methods: so many that more would leave nothing for others.
+const ITS_SHARE: &str = "The call was dropped: other calls of this connection are inside methods, on its share of the server's threads \
+    (as many as it leaves for the others of max_workers).";
+
+/// What one ends with whose connection has none inside.
+const NO_THREAD: &str = "The call was dropped: calls of other connections are inside methods, on all threads that the server has for methods (max_workers).";
+
 /// A thread that is inside a method for a connection, until this is dropped.
 ///
 /// Beyond the threads that work at once, each connection may have its share of them inside methods ([`share`](crate::qi::share)): one
@@ -97,14 +104,15 @@ fn give_back_the_rest(budget: &Budget) {
 pub(super) struct InsideMethod(Arc<Peer>);
 
 impl InsideMethod {
-    /// `None`: it has its share.
-    pub fn begin(peer: &Arc<Peer>) -> Option<InsideMethod> {
+    /// Or what the caller is told who cannot have one.
+    pub fn begin(peer: &Arc<Peer>) -> Result<InsideMethod, &'static str> {
         let common = &peer.common;
         let all = common.inside.fetch_add(1, Ordering::Relaxed) + 1;
         let own = peer.inside.fetch_add(1, Ordering::Relaxed) + 1;
         let begun = InsideMethod(Arc::clone(peer));
         let Threads { at_once, limit } = common.threads;
-        (all <= at_once.max(1) || (is_fair(own, all, limit, 1) && all < limit)).then_some(begun)
+        let is_let_in = all <= at_once.max(1) || (is_fair(own, all, limit, 1) && all < limit);
+        if is_let_in { Ok(begun) } else { Err(if own > 1 { ITS_SHARE } else { NO_THREAD }) }
     }
 }
 
