@@ -13,7 +13,7 @@ use crate::core::Error;
 use crate::qi::calls::{CallError, Result};
 use crate::qi::endpoint::contained;
 use crate::qi::endpoint::ring::DEFAULT_BYTES;
-use crate::qi::signature::Signature;
+use crate::qi::signature::{Kind, Signature};
 use crate::qi::typed::FromValue;
 use crate::reactor::deadline_in;
 use crate::sys::sync::Mutex;
@@ -103,8 +103,9 @@ impl Proxy {
         Ok(watch)
     }
 
-    /// [`Proxy::watch`] for the arguments as a Rust type, a tuple with a member for each. Events that cannot be had in it are passed
-    /// over, and the end of the connection is not told.
+    /// [`Proxy::watch`] for the arguments as a Rust type, a tuple with a member for each (of a property, one with its value), a
+    /// [`Value`](crate::qi::value::Value) for any, or `()`. `EINVAL` for a type that no tuple becomes, as a plain number. Events that cannot be had in it are passed over, and the end
+    /// of the connection is not told.
     ///
     /// ```no_run
     /// # fn listen(greeter: &nanomsg::qi::client::Proxy) -> nanomsg::qi::client::Result<()> {
@@ -113,6 +114,9 @@ impl Proxy {
     /// # }
     /// ```
     pub fn on<T: FromValue>(&self, name: &str, mut callback: impl FnMut(T) + Send + 'static) -> Result<Watch> {
+        if !can_be_arguments(&T::signature()) {
+            return Err(Error::INVALID.into());
+        }
         self.watch(name, SubscribeOptions::default(), move |event| {
             if let Ok(arguments) = event.and_then(|event| event.to()) {
                 callback(arguments);
@@ -153,6 +157,16 @@ impl Proxy {
         let SubscribeOptions { queue: events, bytes, when_full, .. } = options;
         let keep = Keep { events, bytes, budget, when_full };
         Ok(Arc::new(SubscriptionState::new(reactor, name, options.wanted, keep, survives)))
+    }
+}
+
+/// Whether there are arguments, which are a tuple, that can be had in this type.
+fn can_be_arguments(wanted: &Signature) -> bool {
+    match wanted.kind() {
+        Kind::Optional(inner) => can_be_arguments(inner),
+        // A struct may be had in a map; and anything in nothing.
+        Kind::Map(_) | Kind::KeywordArgs(_) | Kind::Void | Kind::Nothing | Kind::Unknown => true,
+        _ => wanted.is_arguments(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
+use crate::core::Error;
 use crate::qi::bus::serve;
 use crate::qi::calls::CallError;
 use crate::qi::client::{Session, SessionOptions};
@@ -82,6 +83,19 @@ fn functions_are_methods_of_the_types_that_they_have() {
     let there = probe.call("doubler", &[]).unwrap().proxy().unwrap();
     assert_eq!(there.invoke("double", (4,)), Ok(8));
     assert_eq!(probe.invoke::<()>("canceled", ()), Err(CallError::Canceled));
+}
+
+/// Events are tuples, also those of one value: a function of a plain number was accepted, and never called.
+#[test]
+fn who_listens_with_a_type_that_no_event_has_is_told() {
+    let (_server, session) = started();
+    let probe = session.service("Probe").unwrap();
+    let invalid = Some(CallError::System(Error::INVALID));
+    assert_eq!(probe.on("words", |_: i32| ()).map(drop).err(), invalid);
+    assert_eq!(probe.on("said", |_: String| ()).map(drop).err(), invalid);
+    assert_eq!(probe.on("said", |_: Vec<String>| ()).map(drop).err(), invalid);
+    assert!(probe.on("words", |_: (i32,)| ()).is_ok() && probe.on("said", |_: Value| ()).is_ok());
+    assert!(probe.on("said", |()| ()).is_ok(), "who wants to know no more than that");
 }
 
 #[test]
