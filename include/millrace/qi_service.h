@@ -398,7 +398,8 @@ NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 /**
  * An object of ours that stands for a peer's: it passes on what it is asked, and its events come on. It can be added as a service,
  * registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
- * place where that is now: when that connection has ended, calls of it fail, also after a reconnection. Returns 0 with EBADF or
+ * place where that is now: when that connection has ended, calls of it fail, also after a reconnection, and no events come any more, which
+ * nobody who listens is told. Who passes a service on takes it back then, and adds a new one when its proxy is back (nnqi_watch_proxy). Returns 0 with EBADF or
  * ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
  * Example: nnqi_add_service(server, "Robot", nnqi_forward(robot));
  */
