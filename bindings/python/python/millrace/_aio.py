@@ -460,7 +460,8 @@ class Hub:
                 if hub is not None:
                     hub._leave_to_parent(loop)
                 hub = _hubs[loop] = Hub(loop)
-                weakref.finalize(loop, hub._close).atexit = False
+                at_end: Any = weakref.finalize(loop, hub._close)
+                at_end.atexit = False
             return hub
 
     def _leave_to_parent(self, loop: asyncio.AbstractEventLoop) -> None:
