@@ -88,7 +88,7 @@ fn what_changes_while_it_is_asked_for_is_asked_for_again() {
 fn a_service_that_goes_while_it_is_reached_is_waited_for() {
     let (refused, is_refused) = mpsc::channel();
     let service = Fake::friendly(Capabilities::default(), move |mut peer| {
-        for again in [false, false, true] {
+        for again in [false, true] {
             if again {
                 peer.describe(&meta());
                 continue;
@@ -102,11 +102,10 @@ fn a_service_that_goes_while_it_is_reached_is_waited_for() {
     let endpoints = [service.url.clone()];
     let directory = Fake::new(1, move |_, mut peer| {
         begin(&mut peer, ServiceInfoLayout::Seven);
-        for comes in [false, true, false] {
+        for comes in [true, false] {
             let call = peer.expect(Type::Call, 100);
             peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Seven));
             if comes {
-                is_refused.recv_timeout(LIMIT).unwrap();
                 is_refused.recv_timeout(LIMIT).unwrap();
                 let event = Value::tuple(vec![5u32.into(), "Old".into()]);
                 let payload = crate::qi::value::encode(&event, &event.signature()).unwrap();
@@ -116,8 +115,6 @@ fn a_service_that_goes_while_it_is_reached_is_waited_for() {
         assert!(peer.next().is_none());
     });
     let session = Session::connect(&directory.url, session_options()).unwrap();
-    let soon = session.wait_for_service("Old", Some(Duration::from_millis(20)));
-    assert!(matches!(soon.map(drop).unwrap_err(), CallError::Remote(_)), "what it was told");
     assert_eq!(session.wait_for_service("Old", Some(LIMIT)).unwrap().ids(), (5, 1));
     session.close();
     service.finish();
