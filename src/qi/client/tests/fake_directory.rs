@@ -32,6 +32,12 @@ pub fn begin(peer: &mut Peer, layout: ServiceInfoLayout) {
     peer.reply(&call, &"machine".into());
 }
 
+/// The signal `serviceAdded`: the service of [`record`] has come.
+pub fn tell_of_service(peer: &mut Peer) {
+    let event = Value::tuple(vec![5u32.into(), "Old".into()]);
+    peer.send(&Message::event(1, 1, 1, 102, encode(&event, &event.signature()).unwrap()));
+}
+
 pub fn session_options() -> SessionOptions {
     SessionOptions { call_timeout: Some(LIMIT), machine_id: Some("another".into()), ..SessionOptions::default() }
 }

@@ -32,9 +32,7 @@ fn old_directories_have_records_of_six_fields() {
                 break;
             }
             // It has come anew, so what is remembered is out of date.
-            let event = Value::tuple(vec![5u32.into(), "Old".into()]);
-            let payload = crate::qi::value::encode(&event, &event.signature()).unwrap();
-            peer.send(&Message::event(1, 1, 1, 102, payload));
+            tell_of_service(&mut peer);
             let call = peer.expect(Type::Call, 101);
             peer.reply(&call, &Value::list(ServiceInfoLayout::Six.signature().clone(), Vec::new()));
         }
@@ -66,9 +64,7 @@ fn what_changes_while_it_is_asked_for_is_asked_for_again() {
         for changes in [true, false] {
             let call = peer.expect(Type::Call, 100);
             if changes {
-                let event = Value::tuple(vec![5u32.into(), "Old".into()]);
-                let payload = crate::qi::value::encode(&event, &event.signature()).unwrap();
-                peer.send(&Message::event(1, 1, 1, 102, payload));
+                tell_of_service(&mut peer);
             }
             peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Seven));
         }
@@ -107,9 +103,7 @@ fn a_service_that_goes_while_it_is_reached_is_waited_for() {
             peer.reply(&call, &record(&endpoints).to_value(ServiceInfoLayout::Seven));
             if comes {
                 is_refused.recv_timeout(LIMIT).unwrap();
-                let event = Value::tuple(vec![5u32.into(), "Old".into()]);
-                let payload = crate::qi::value::encode(&event, &event.signature()).unwrap();
-                peer.send(&Message::event(1, 1, 1, 102, payload));
+                tell_of_service(&mut peer);
             }
         }
         assert!(peer.next().is_none());
