@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import dataclasses
 import enum
@@ -94,13 +95,20 @@ class _Instance(weakref.ref[Any]):
 
 _made: dict[_Instance, _native.RawWeakObject] = {}
 _making = _forks.recursive_lock()
+# What Python itself makes that can be looked at again and again. An iterator cannot: whoever looks at it takes from it.
+_LISTS: tuple[type, ...] = (range, collections.deque, type({}.keys()), type({}.values()), type({}.items()))
 
 
 def object_of(instance: Any) -> Any:
-    """The object that stands for an instance of a class; a dict for a data class, a tuple for a set, as libqi has it, the value for a member of an Enum; None for what
-    cannot be sent."""
+    """The object that stands for an instance of a class; a dict for a data class, a tuple for a set and a list for the
+    keys of a dict, as libqi has it, a list for a range, a deque and other views of a dict too, the value for a member of an Enum; None for what cannot be
+    sent."""
     if isinstance(instance, (set, frozenset)):
         return tuple(instance)
+    if isinstance(instance, _LISTS):
+        return list(instance)
+    if isinstance(instance, types.MappingProxyType):
+        return dict(instance)
     if isinstance(instance, enum.Enum):
         return instance.value
     if dataclasses.is_dataclass(instance) and not isinstance(instance, type):
