@@ -6,6 +6,8 @@ import random
 import socket
 import sys
 import threading
+import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -680,6 +682,68 @@ def test_what_goes_by_the_collector_leaves_nothing_in_the_loop(run, address):
         assert not _aio.Hub.of(asyncio.get_running_loop())._members
 
     run(main())
+
+
+def test_a_task_that_alone_has_its_socket_outlives_the_collector(run, address):
+    """Only the loop has tasks that wait: it was told of them by what they alone had."""
+
+    async def receive(number, got):
+        got.append(await millrace.Pull(bind=f"{address}{number}").arecv())
+
+    async def view(number, got):
+        async for message in millrace.Pull(bind=f"{address}{number}").incoming(copy=False):
+            got.append(bytes(message))
+            return
+
+    async def answer(server, got):
+        context = server.context()
+        got.append(await context.arecv())
+        await context.asend(got[-1])
+
+    async def send(number, got):
+        await millrace.Push(bind=f"{address}{number}").asend(b"x")
+        got.append(b"x")
+
+    async def main():
+        with millrace.Rep(bind=f"{address}4") as server, millrace.Req(connect=f"{address}4") as client:
+            got, before = [], len(asyncio.all_tasks())
+            # (Their ends are not kept here: a future would keep its task.)
+            for work in (receive(1, got), view(2, got), send(3, got), answer(server, got), answer(server, got)):
+                asyncio.ensure_future(work)
+            for _ in range(3):
+                await asyncio.sleep(0)
+                gc.collect()
+            assert len(asyncio.all_tasks()) == before + 5
+            with millrace.Push(connect=[f"{address}1"]) as one, millrace.Push(connect=[f"{address}2"]) as other, millrace.Pull(connect=f"{address}3") as pull:
+                await one.asend(b"x")
+                await other.asend(b"x")
+                assert await pull.arecv() == b"x"
+                for _ in range(2):
+                    await client.asend(b"x")
+                    assert await client.arecv() == b"x"
+                while len(asyncio.all_tasks()) > before:
+                    await asyncio.sleep(0)
+                assert got == [b"x"] * 5
+
+    run(asyncio.wait_for(main(), 60))
+
+
+def test_a_forgotten_loop_is_collected_with_those_who_wait_in_it(address):
+    async def begin():
+        asyncio.ensure_future(millrace.Pull(bind=address).arecv())
+        await asyncio.sleep(0)
+
+    def use():
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(begin())
+        return weakref.ref(loop)
+
+    gone = use()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+    assert gone() is None
+    millrace.Pull(bind=address).close()
 
 
 def test_who_is_cancelled_is_not_counted(run, address):

@@ -390,6 +390,7 @@ class SocketReadiness(Readiness):
         if self._is_watching:
             return
         self._is_watching = True
+        self._hub.hold(self)
         if self._awaited is None or self._awaited.wait():
             loop.call_soon(self._ready)
         else:
@@ -407,6 +408,7 @@ class SocketReadiness(Readiness):
             self._hub.end()
 
     def _rest(self) -> None:
+        self._hub.let_go(self)
         # Whoever waited was cancelled before the engine called.
         if self._is_awaiting:
             self._stop_awaiting()
@@ -439,8 +441,10 @@ class Hub:
         self._native = _native.RawLoop()
         self._process = os.getpid()
         self._numbers = itertools.count()
-        # Their sockets and who waits have them: what goes by the collector takes no leave.
+        # Their sockets have them: what goes by the collector takes no leave.
         self._members: dict[int, weakref.ref[SocketReadiness]] = {}
+        # Those in which somebody waits. Nobody else may have a task that waits, nor its socket: only the loop, which has this.
+        self._waited: set[SocketReadiness] = set()
         # Those that may go on and have not been called yet.
         self._called: deque[int] = deque()
         self._awaiting = 0
@@ -452,17 +456,24 @@ class Hub:
     @staticmethod
     def of(loop: asyncio.AbstractEventLoop) -> Hub:
         with _lock:
-            hub = _hubs.get(loop)
+            hub = _hubs.get(loop, _none)()
             if hub is None or hub._process != os.getpid():
                 # Loops may be cycles: those that are closed go when the collector comes by, their descriptors now.
                 for ended in [each for each in _hubs if each.is_closed()]:
-                    _hubs.pop(ended)._close()
+                    Hub._end(_hubs.pop(ended))
                 if hub is not None:
                     hub._leave_to_parent(loop)
-                hub = _hubs[loop] = Hub(loop)
-                at_end: Any = weakref.finalize(loop, hub._close)
+                hub = Hub(loop)
+                _hubs[loop] = weakref.ref(hub)
+                at_end: Any = weakref.finalize(loop, Hub._end, _hubs[loop])
                 at_end.atexit = False
             return hub
+
+    @staticmethod
+    def _end(known: Callable[[], Optional[Hub]]) -> None:
+        hub = known()
+        if hub is not None:
+            hub._close()
 
     def _leave_to_parent(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a forked child, where the engine has closed these descriptors: new ones get their numbers, which the loop would take for watched."""
@@ -479,6 +490,7 @@ class Hub:
                 if member is not None:
                     member.forget()
             self._members.clear()
+            self._waited.clear()
             vars(self).pop("_native", None)
 
     def join(self, member: SocketReadiness, socket: _native.RawSocket, room: bool) -> tuple[int, _native.RawAwaited]:
@@ -490,6 +502,12 @@ class Hub:
 
     def leave(self, number: int) -> None:
         self._members.pop(number, None)
+
+    def hold(self, member: SocketReadiness) -> None:
+        self._waited.add(member)
+
+    def let_go(self, member: SocketReadiness) -> None:
+        self._waited.discard(member)
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         """One more that the engine will call."""
@@ -561,7 +579,8 @@ class Hub:
             loop.remove_reader(self._native.poll_fd())
 
 
-_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = weakref.WeakKeyDictionary()
+# A loop has its hub, by the descriptor that it watches. Who waits has the loop, so what is had here would keep both.
+_hubs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.ref[Hub]] = weakref.WeakKeyDictionary()
 
 
 class TrioReadiness:

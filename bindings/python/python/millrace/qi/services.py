@@ -15,7 +15,7 @@ import threading
 import types
 import typing
 import weakref
-from typing import Any, Callable, Optional, TypeVar, overload
+from typing import Any, Callable, Iterable, Optional, TypeVar, overload
 
 from .. import _forks, _native
 from .errors import Canceled
@@ -96,7 +96,7 @@ class _Instance(weakref.ref[Any]):
 _made: dict[_Instance, _native.RawWeakObject] = {}
 _making = _forks.recursive_lock()
 # What Python itself makes that can be looked at again and again. An iterator cannot: whoever looks at it takes from it.
-_LISTS: tuple[type, ...] = (range, collections.deque, type({}.keys()), type({}.values()), type({}.items()))
+_LISTS: tuple[type[Iterable[Any]], ...] = (range, collections.deque, type({}.keys()), type({}.values()), type({}.items()))
 
 
 def object_of(instance: Any) -> Any:
