@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   register ──▶ staged (the name is taken, nobody sees it) ──ready──▶ listed ──unregister, or its owner is gone──▶ gone
+//!                     │  ▲─────────────────hide────────────────────────┘
 //!                     └──unregister, or its owner is gone──▶ gone, and nobody hears of it
 //! ```
 
@@ -141,6 +142,13 @@ impl Directory {
         let entry = self.owned(owner, id)?;
         let is_new = !std::mem::replace(&mut entry.ready, true);
         Ok(is_new.then(|| Change::Added(id, entry.info.name.clone())))
+    }
+
+    /// The service cannot be called for now: it is as before it was ready.
+    pub fn hide(&mut self, owner: Owner, id: u32) -> Result<Option<Change>> {
+        let entry = self.owned(owner, id)?;
+        let was_ready = std::mem::replace(&mut entry.ready, false);
+        Ok(was_ready.then(|| Change::Removed(id, entry.info.name.clone())))
     }
 
     /// Removes a service.

@@ -1,10 +1,11 @@
 //! Objects that are passed: ours in the arguments of a client's calls, and those of peers, as proxies and for other peers.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use crate::core::Error;
 use crate::qi::calls::{Connection, RemoteObject, Result};
-use crate::qi::client::{Place, Proxy};
+use crate::qi::client::{Notice, Place, Proxy};
 use crate::qi::server::{Answer, Call, Object, Remote, Server, passing};
 use crate::qi::value::{Object as Reference, Value};
 
@@ -98,13 +99,43 @@ impl Proxy {
 
 impl Server {
     /// An object of another bus, or of another connection, for the peers of this server: to be returned, emitted, passed
-    /// ([`Server::pass`]), or added as a service. It passes on what it is asked, and keeps what the proxy holds, at the place
-    /// where that is now: after a reconnection of the proxy its calls fail. The proxy's connection is served from now on if it
+    /// ([`Server::pass`]), or added as a service. It passes on what it is asked, and keeps what the proxy holds. While that is lost, calls
+    /// and subscribing fail, and as a service it is not listed; if the proxy's session reconnects it goes on, with its subscribers, when
+    /// the proxy is back and can do what it could, else the service is removed. The proxy's connection is served from now on if it
     /// was not. `ENOTCONN`; `ENOTSUP` if both sides have announced MetaObjectCache.
     pub fn forward(&self, proxy: &Proxy) -> std::result::Result<Object, Error> {
+        let (remote, there) = (self.remote_of(proxy)?, proxy.clone());
+        let object = Object::passing_to(&remote, Some(Box::new(move |object| watch(&there, object))));
+        if proxy.may_come_back() {
+            object.watch_origin();
+        }
+        Ok(object)
+    }
+
+    /// What a proxy stands for, where that is now.
+    fn remote_of(&self, proxy: &Proxy) -> std::result::Result<Remote, Error> {
         let place = proxy.place();
         let connection = (place.connection.endpoint(), place.connection.shared());
         let uid = place.held.as_ref().and_then(|object| object.uid);
-        self.forward_to(connection, (place.service, place.object), (&place.meta, uid), Arc::clone(&place) as _)
+        self.remote_at(connection, (place.service, place.object), (&place.meta, uid), Arc::clone(&place) as _)
     }
+}
+
+/// Has an object that passes on to a proxy told what becomes of that.
+fn watch(proxy: &Proxy, object: &Object) -> Option<Box<dyn Any + Send + Sync>> {
+    let (there, object) = (proxy.clone(), object.downgrade());
+    let told = move |notice| {
+        let Some(object) = object.upgrade() else { return };
+        match notice {
+            Notice::Lost(_) => object.lost(there.may_come_back()),
+            // If it is lost again already, that is told next.
+            Notice::Restored => {
+                let remote = shared_server().and_then(|server| server.remote_of(&there));
+                remote.iter().for_each(|remote| object.found(remote));
+            }
+            _ => {}
+        }
+    };
+    // Only for want of threads: then nobody is told anything.
+    Some(Box::new(proxy.on_notice(told).ok()?))
 }

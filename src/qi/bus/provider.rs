@@ -15,12 +15,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::core::Error;
 use crate::qi::calls::{CallError, Connection, Result};
 use crate::qi::client::{ConnectionObserver, Link, Session, SessionOptions, TakingBack};
 use crate::qi::endpoint::may_wait;
 use crate::qi::machine::{machine_id, random_uuid};
 use crate::qi::meta::ServiceInfo;
-use crate::qi::server::{Object, Options, Server, ServerError, ServerStatistics};
+use crate::qi::server::{Object, Options, Presence, Server, ServerError, ServerStatistics};
 use crate::reactor::deadline_in;
 use crate::sys::sync::Mutex;
 
@@ -80,15 +81,30 @@ impl Provider {
 
     /// Registers an object as the service `name`; gives its id. Everybody may call it when this returns. Fails with
     /// [`CallError::Remote`] if the directory refuses, as it does while the name is taken, with [`CallError::Unreachable`] if it
-    /// listens, but at no address that anybody can dial, or like a call.
+    /// listens, but at no address that anybody can dial, or like a call. One that passes on what it is asked ([`Server::forward`]) is refused
+    /// with [`CallError::Disconnected`] while that is lost; later it is taken back while it is lost, for good when it cannot come back.
     pub fn register(&self, name: &str, object: &Object) -> Result<u32> {
         may_wait()?;
+        if !object.is_there() {
+            return Err(Error::NOT_CONNECTED.into());
+        }
         let (id, before) = {
             let _turn = self.registered.turn.lock();
             self.registered.register(&self.session.link()?, name, object)?
         };
         drop(before);
+        self.offer_while_there(name, object);
         Ok(id)
+    }
+
+    fn offer_while_there(&self, name: &str, object: &Object) {
+        let (registered, session) = (Arc::downgrade(&self.registered), self.session.downgrade());
+        let name = name.to_owned();
+        let look = move |object: &Object| match registered.upgrade().zip(session.upgrade()) {
+            Some((registered, session)) => registered.look(&session, &name, object),
+            None => false,
+        };
+        object.on_presence(look);
     }
 
     /// Takes a service back. [`CallError::NoService`] if it is none of ours; whatever else fails, it is ours no more: it is
@@ -232,9 +248,44 @@ impl Registered {
     /// Registers a service again, if it is ours and nobody has done so meanwhile.
     fn register_again(&self, link: &Link, name: &str) -> bool {
         let _turn = self.turn.lock();
-        let is_lost = |offer: &&Offer| offer.id.is_none();
-        let object = self.offers.lock().get(name).filter(is_lost).map(|offer| offer.object.clone());
+        let object = self.offers.lock().get(name).filter(|offer| offer.is_due()).map(|offer| offer.object.clone());
         object.is_none_or(|object| self.register(link, name, &object).is_ok())
+    }
+
+    /// An object of a service that passes on what it is asked may have been lost, or be back. False: it is not offered by this name any more.
+    fn look(&self, session: &Session, name: &str, object: &Object) -> bool {
+        let is_ours = |offer: &&mut Offer| offer.object.is(object);
+        match object.presence() {
+            Presence::Gone => {
+                let _turn = self.turn.lock();
+                if self.offers.lock().get_mut(name).filter(is_ours).is_some() {
+                    drop(self.unregister(session.link(), name));
+                }
+                return false;
+            }
+            Presence::Lost => {
+                let _turn = self.turn.lock();
+                let id = self.offers.lock().get_mut(name).filter(is_ours).and_then(|offer| offer.id.take());
+                if let Some(id) = id {
+                    self.server.remove_registered(id);
+                    session.link().iter().for_each(|link| self.leave(name, link.directory.take_back(id)));
+                }
+            }
+            Presence::There => {
+                let again = session.link().is_ok_and(|link| self.register_again(&link, name));
+                if !again {
+                    session.look_again();
+                }
+            }
+        }
+        self.offers.lock().get_mut(name).filter(is_ours).is_some()
+    }
+}
+
+impl Offer {
+    /// It is to be registered, which it is not.
+    fn is_due(&self) -> bool {
+        self.id.is_none() && self.object.is_there()
     }
 }
 
@@ -254,7 +305,7 @@ impl ConnectionObserver for Registered {
     fn restore(&self, link: &Link) -> bool {
         let offers = self.offers.lock();
         let names: Vec<_> =
-            offers.iter().filter(|(_, offer)| offer.id.is_none()).map(|(name, _)| name.clone()).collect();
+            offers.iter().filter(|(_, offer)| offer.is_due()).map(|(name, _)| name.clone()).collect();
         drop(offers);
         names.iter().filter(|name| !self.register_again(link, name)).count() == 0
     }

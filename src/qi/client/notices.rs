@@ -90,6 +90,7 @@ impl Notices {
         let _ = listener.strand.set(Arc::downgrade(&strand));
         {
             let mut state = self.0.lock();
+            state.listeners.retain(|listener| listener.strong_count() > 0);
             state.listeners.push(Arc::downgrade(&listener));
             if !state.is_there {
                 listener.tell(Notice::Lost(Reason::Closed));

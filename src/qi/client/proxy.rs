@@ -106,6 +106,11 @@ impl Proxy {
         self.0.on_notice(callback)
     }
 
+    /// If it is lost, its session finds it again.
+    pub(in crate::qi) fn may_come_back(&self) -> bool {
+        self.0.may_come_back()
+    }
+
     /// The object is there, as far as is known.
     pub fn is_connected(&self) -> bool {
         self.0.is_current()

@@ -23,6 +23,15 @@ use super::watch::Watch;
 #[derive(Clone)]
 pub struct Session(Arc<Core>);
 
+/// A session, as long as somebody else keeps it.
+pub(in crate::qi) struct WeakSession(Weak<Core>);
+
+impl WeakSession {
+    pub fn upgrade(&self) -> Option<Session> {
+        self.0.upgrade().map(Session)
+    }
+}
+
 /// Gives up a [`Session::connect_unless`], from any thread; and one that has not begun. A session that has come about is closed.
 #[derive(Clone, Default)]
 pub struct GiveUp(Arc<Mutex<GivingUp>>);
@@ -187,6 +196,16 @@ impl Session {
 
     pub(in crate::qi) fn link(&self) -> Result<Link> {
         self.0.link()
+    }
+
+    /// A handle that does not keep it.
+    pub(in crate::qi) fn downgrade(&self) -> WeakSession {
+        WeakSession(Arc::downgrade(&self.0))
+    }
+
+    /// Has what is lost looked for, if the session does that.
+    pub(in crate::qi) fn look_again(&self) {
+        self.0.changes.tell();
     }
 
     /// Closes all connections. Calls under way fail, subscriptions end.

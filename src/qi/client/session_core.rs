@@ -463,6 +463,8 @@ impl Core {
             (state.connections.remove(|_| true), state.opening.take(), std::mem::take(&mut state.dialling))
         };
         dialling.iter().for_each(|thread| self.reactor.notify(thread));
+        // Before who is told of the loss can ask.
+        self.proxies().iter().for_each(|proxy| proxy.give_up());
         connections.iter().chain(&opening).for_each(|connection| connection.close());
         self.proxies().iter().for_each(|proxy| proxy.close());
         self.changes.tell();

@@ -67,6 +67,16 @@ impl ProxyState {
         self.reconnector.is_some()
     }
 
+    /// If it is lost, somebody finds it again as soon as that is possible.
+    pub fn may_come_back(&self) -> bool {
+        self.survives() && !self.closed.load(Ordering::Acquire)
+    }
+
+    /// Nobody looks for it any more.
+    pub fn give_up(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
     /// A subscription that has begun follows the object from now on.
     pub fn enrol(&self, subscription: &Arc<SubscriptionState>) {
         {
@@ -85,7 +95,7 @@ impl ProxyState {
 
     /// The session is closed: subscriptions that wait for another connection wait in vain.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.give_up();
         self.live_subscriptions().iter().for_each(|subscription| subscription.end(&Reason::Closed));
     }
 

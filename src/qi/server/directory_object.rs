@@ -100,9 +100,12 @@ impl DirectoryService {
         self.tables.lock().directory.register(Owner::Local, &info, |_| true)
     }
 
-    /// The service can be called.
-    pub fn show(&self, id: u32) -> Result<(), DirectoryError> {
-        self.change(|tables| tables.ready(Owner::Local, id))
+    /// Lists a service as long as it can be called, which `is_there` says: who asks last is right.
+    pub fn show(&self, id: u32, is_there: impl FnOnce() -> bool) -> Result<(), DirectoryError> {
+        self.change(|tables| match is_there() {
+            true => tables.ready(Owner::Local, id),
+            false => tables.hide(Owner::Local, id),
+        })
     }
 
     /// Removes a service of this process.

@@ -19,7 +19,7 @@
 //! 2. `auth` of a connection while the authenticator decides. Only the reading thread takes it.
 //! 3. The directory's own, while a change is made and told: as 1.
 //! 4. `serving` of a server, while a connection that it has not dialled itself becomes one that it serves.
-//! 5. `followed` of an object that is passed on, while a share in a registration is taken.
+//! 5. `followed` of an object that is passed on, while a share in a registration is taken; `presence` while it is looked where the object is.
 
 mod adapter;
 mod audience;
@@ -42,6 +42,7 @@ mod model;
 mod object;
 mod passing;
 mod peer;
+mod presence;
 mod property_value;
 mod reading;
 mod remote;
@@ -66,6 +67,7 @@ pub use mailbox::Limits;
 pub use model::{Answer, Call, Caller, Cancellation, Handler, Object, OnSet, OnSubscribers, Remote};
 pub use object::{ObjectStatistics, WeakObject};
 pub(in crate::qi) use passing::passing;
+pub(in crate::qi) use model::Presence;
 pub use remote::Done;
 pub use serving::{Options, Server, ServerError, ServerStatistics};
 pub use signals::{EmitError, Emitted};

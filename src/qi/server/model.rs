@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
 use std::time::Duration;
 
@@ -260,9 +260,33 @@ pub(super) struct Wanted {
 
 /// Where the code of an object is.
 pub(super) struct Origin {
-    pub remote: Remote,
+    /// Where it is now.
+    pub remote: Mutex<Remote>,
     pub followed: Mutex<HashMap<u32, Followed>>,
+    pub presence: Mutex<Presence>,
+    /// Who is to know of that.
+    pub lookers: Mutex<Vec<Arc<Look>>>,
+    /// What tells it, and has it told.
+    pub watch: Option<Box<WatchOrigin>>,
+    pub watched: OnceLock<Option<Box<dyn Any + Send + Sync>>>,
 }
+
+/// Whether what an object passes on to is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// As far as is known.
+    There,
+    /// It may come back.
+    Lost,
+    /// It will not.
+    Gone,
+}
+
+/// Looks whether an object is there. False: it needs not look again.
+pub(super) type Look = dyn Fn(&Object) -> bool + Send + Sync;
+
+/// Has an object told what becomes of what it passes on to, for as long as what it gives lives.
+pub(in crate::qi) type WatchOrigin = dyn Fn(&Object) -> Option<Box<dyn Any + Send + Sync>> + Send + Sync;
 
 /// A signal that somebody here has subscribed to.
 pub(super) struct Followed {

@@ -108,7 +108,7 @@ impl Object {
         Object(Arc::new(Core {
             encoded,
             // Objects keep their identity when they are passed on.
-            uid: origin.as_ref().and_then(|origin| origin.remote.uid()).unwrap_or_else(new_uid),
+            uid: origin.as_ref().and_then(|origin| origin.remote().uid()).unwrap_or_else(new_uid),
             paid: AtomicBool::new(false),
             methods: methods.collect(),
             signals: signals.collect(),

@@ -20,7 +20,7 @@ use crate::sys::sync::Mutex;
 use super::adapter::{peer_of, serve};
 use super::auth::{Authenticator, Credentials, Verdict};
 use super::directory_object::{DirectoryService, SERVICE};
-use super::model::{Address, Object, Peer, Remote};
+use super::model::{Address, Object, Peer, Presence, Remote};
 use super::router::{Role, Router};
 use crate::qi::workers::run_queue::Threads;
 
@@ -227,17 +227,17 @@ impl Server {
         Ok(Value::Object(Arc::new(reference)))
     }
 
-    /// An object that passes on what it is asked to the one at this address of the peer of a connection, which is served from now on
-    /// if it was not. `keep` keeps it there. `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
-    pub(in crate::qi) fn forward_to(
+    /// The object at this address of the peer of a connection, which is served from now on if it was not. `keep` keeps it there.
+    /// `ENOTCONN`; `ENOTSUP` as in [`Server::serve`].
+    pub(in crate::qi) fn remote_at(
         &self,
         (endpoint, shared): (&Arc<EndPoint>, Capabilities),
         (service, object): (u32, u32),
         (meta, uid): (&Arc<MetaObject>, Option<Uid>),
         keep: Arc<dyn Any + Send + Sync>,
-    ) -> Result<Object, Error> {
+    ) -> Result<Remote, Error> {
         let peer = self.peer(endpoint, shared)?;
-        Ok(Object::from(&Remote::at(&peer, Address { service, object }, meta, uid, Some(keep))))
+        Ok(Remote::at(&peer, Address { service, object }, meta, uid, Some(keep)))
     }
 
     /// The peer of a connection, which is served from now on if nobody in this process did: two who serve it would both answer.
@@ -258,14 +258,33 @@ impl Server {
         listeners.iter().flat_map(Listener::endpoints).chain(self.options.advertise.iter().cloned()).collect()
     }
 
-    /// Adds a service of this process to its directory; gives its id. Everybody may call it when this returns.
+    /// Adds a service of this process to its directory; gives its id. Everybody may call it when this returns. One that passes on what it
+    /// is asked ([`Server::forward`]) is refused while that is lost; later it is not listed while it is lost, and removed when it cannot come back.
     pub fn add_service(&self, name: &str, object: &Object) -> Result<u32, ServerError> {
         let refused = |error: crate::qi::directory::DirectoryError| ServerError::Refused(error.to_string());
         let directory = self.directory()?;
         let id = directory.add(name, object.uid()).map_err(refused)?;
         self.router.add_service(id, object);
-        directory.show(id).map_err(refused)?;
+        self.list_while_there(directory, id, object);
+        directory.show(id, || object.is_there()).map_err(refused)?;
+        if !object.is_there() {
+            let _ = self.remove_service(id);
+            return Err(ServerError::Refused("what it passes on to is not connected".to_owned()));
+        }
         Ok(id)
+    }
+
+    fn list_while_there(&self, directory: &Arc<DirectoryService>, id: u32, object: &Object) {
+        let (directory, router) = (Arc::downgrade(directory), Arc::downgrade(&self.router));
+        object.on_presence(move |object| {
+            let Some((directory, router)) = directory.upgrade().zip(router.upgrade()) else { return false };
+            if object.presence() == Presence::Gone {
+                let _ = directory.remove(id);
+                drop(router.remove_service(id));
+                return false;
+            }
+            directory.show(id, || object.is_there()).is_ok()
+        });
     }
 
     /// Removes a service of this process. Calls that wait in its mailbox are still made.

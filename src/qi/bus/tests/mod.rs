@@ -12,6 +12,7 @@ use crate::sys::sync::Mutex;
 
 use super::Provider;
 
+mod gateway;
 mod notices;
 mod queues;
 mod typed;

@@ -163,7 +163,7 @@ fn services_of_ours_have_the_address_that_the_client_used() {
     let id = setting.directory.add("Ours", [5; 20]).unwrap();
     assert_eq!(setting.service(&one, "Ours").header.ty, Type::Error);
     watch(&two);
-    setting.directory.show(id).unwrap();
+    setting.directory.show(id, || true).unwrap();
     assert_eq!(event(&two.only()), (106, id, "Ours".into()));
     let shown = setting.found(&one, "Ours");
     assert_eq!(shown.endpoints, ["tcp://10.0.1.1:9559", "tcp://192.168.1.1:9559"].map(Text::from));
