@@ -52,7 +52,8 @@ static void number(nnqi_value arguments, uint64_t missed, void *user) {
 static void queues(nnqi_object object, nnqi_proxy proxy, struct heard *camera) {
     struct nnqi_subscribe_options newest = {.queue = 2, .when_full = NNQI_KEEP_NEWEST}, oldest = {.queue = 2},
                                   ends = {.queue = 2, .when_full = NNQI_END}, few_bytes = {.bytes = 1},
-                                  wrong = {.when_full = 3}, negative = {.bytes = -1}, no_tuple = {.wanted = "i"};
+                                  wrong = {.when_full = 3}, negative = {.bytes = -1}, no_tuple = {.wanted = "i"},
+                                  impossible = {.wanted = "(s)"};
     nnqi_subscription all[] = {nnqi_subscribe_with(proxy, "count", &newest), nnqi_subscribe_with(proxy, "count", &oldest),
                                nnqi_subscribe_with(proxy, "count", &ends), nnqi_subscribe_with(proxy, "count", &few_bytes)};
     const int first[] = {4, 0, 0, 0}, kept[] = {2, 2, 2, 1};
@@ -86,6 +87,10 @@ static void queues(nnqi_object object, nnqi_proxy proxy, struct heard *camera) {
     NONE(nnqi_subscribe_with(proxy, "count", &wrong), EINVAL);
     NONE(nnqi_subscribe_with(proxy, "count", &negative), EINVAL);
     NONE(nnqi_subscribe_with(proxy, "count", &no_tuple), EINVAL);
+    NONE(nnqi_subscribe_with(proxy, "count", &impossible), EINVAL);
+    CHECK(strstr(nnqi_error(), "(i) to (s)") != NULL);
+    NONE(nnqi_watch_with(proxy, "count", &impossible, number, &doubles), EINVAL);
+    CHECK(strstr(nnqi_error(), "count") != NULL);
     NONE(nnqi_watch_with(proxy, "count", NULL, NULL, NULL), EFAULT);
     NONE(nnqi_subscribe_with(proxy, NULL, NULL), EFAULT);
     WAIT(GET(camera->count) == 2);

@@ -57,8 +57,8 @@ pub struct nnqi_subscribe_options {
     pub when_full: c_int,
     /// Milliseconds for the peer to accept; 0: as for calls of the proxy; negative: as long as it takes.
     pub timeout: c_int,
-    /// The signature of a tuple that the arguments are wanted in, as (d); NULL: what the signal declares. They are converted; an event
-    /// that cannot be is EPROTO of nnqi_next, and passed over by callbacks.
+    /// The signature of a tuple that the arguments are wanted in, as (d); NULL: what the signal declares. They are converted; EINVAL if that
+    /// is possible for no event, of (s) for example. A single event that cannot be is EPROTO of nnqi_next, and passed over by callbacks.
     pub wanted: *const c_char,
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::qi::calls::registrations::Key;
 use crate::qi::calls::{CallError, Connection, Received, Result};
+use crate::qi::convert::{ConvertError, Why, may_become};
 use crate::qi::meta::MetaObject;
 use crate::qi::payload::PayloadError;
 use crate::qi::signature::{Kind, Signature};
@@ -26,8 +27,9 @@ impl Origin {
     /// Of a signal, or of the changes of a property, at this place.
     pub fn new(place: &Place, name: &str, wanted: Option<&Signature>) -> Result<Origin> {
         let (signal, declared) = signal(&place.meta, name)?;
+        wanted.map_or(Ok(()), |wanted| is_possible(name, &declared, wanted))?;
         let key = Key { service: place.service, object: place.object, signal };
-        let (connection, member) = (Arc::downgrade(&place.connection), format!("event {name}"));
+        let (connection, member) = (Arc::downgrade(&place.connection), what(name));
         Ok(Origin { connection, member, declared, wanted: wanted.cloned(), key })
     }
 
@@ -38,6 +40,23 @@ impl Origin {
             None => Ok(arguments),
         }
     }
+}
+
+/// Fails if no event of this signal or property can be had in this type.
+pub(super) fn check_wanted(meta: &MetaObject, name: &str, wanted: &Signature) -> Result<()> {
+    is_possible(name, &signal(meta, name)?.1, wanted)
+}
+
+fn is_possible(name: &str, declared: &Signature, wanted: &Signature) -> Result<()> {
+    if may_become(declared, wanted) {
+        return Ok(());
+    }
+    let error = ConvertError { from: declared.clone(), to: wanted.clone(), why: Why::Types };
+    Err(CallError::Payload { member: what(name), error: Box::new(error.into()) })
+}
+
+fn what(name: &str) -> String {
+    format!("event {name}")
 }
 
 /// Id and argument type of a signal, or of the changes of a property.

@@ -140,8 +140,8 @@ fn listen(core: &Arc<Core>, subscription: &Arc<SubscriptionState>, place: &Arc<P
     let deadline = deadline_in(core.options.directory_timeout());
     match subscription.attach(place, deadline) {
         Ok(()) => true,
-        // What came back has no such signal, or none that can be understood, and waiting will not give it one.
-        Err(CallError::NoMember { .. } | CallError::Meta(_)) => {
+        // What came back has no such signal, or none that can be understood, or had in the type wanted, and waiting will not give it one.
+        Err(CallError::NoMember { .. } | CallError::Meta(_) | CallError::Payload { .. }) => {
             subscription.end(&Reason::Removed);
             true
         }

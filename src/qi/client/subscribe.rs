@@ -13,11 +13,12 @@ use crate::core::Error;
 use crate::qi::calls::{CallError, Result};
 use crate::qi::endpoint::contained;
 use crate::qi::endpoint::ring::DEFAULT_BYTES;
-use crate::qi::signature::{Kind, Signature};
+use crate::qi::signature::Signature;
 use crate::qi::typed::FromValue;
 use crate::reactor::deadline_in;
 use crate::sys::sync::Mutex;
 
+use super::origin::check_wanted;
 use super::place::Place;
 use super::proxy::Proxy;
 use super::strand::Strand;
@@ -39,7 +40,7 @@ pub struct SubscribeOptions {
     /// How long to wait for the peer to accept; `None`: as long as for a call of the proxy.
     pub timeout: Option<Duration>,
     /// The type, a tuple, that the arguments are wanted in. They are converted here; an event that cannot be had in it is an error of
-    /// its own.
+    /// its own, and a type that none can be had in is [`CallError::Payload`] of subscribing.
     pub wanted: Option<Signature>,
 }
 
@@ -104,7 +105,7 @@ impl Proxy {
     }
 
     /// [`Proxy::watch`] for the arguments as a Rust type, a tuple with a member for each (of a property, one with its value), a
-    /// [`Value`](crate::qi::value::Value) for any, or `()`. `EINVAL` for a type that no tuple becomes, as a plain number. Events that cannot be had in it are passed over, and the end
+    /// [`Value`](crate::qi::value::Value) for any, or `()`. [`CallError::Payload`] for a type that no event can be had in, as a plain number. Single events that cannot are passed over, and the end
     /// of the connection is not told.
     ///
     /// ```no_run
@@ -114,9 +115,7 @@ impl Proxy {
     /// # }
     /// ```
     pub fn on<T: FromValue>(&self, name: &str, mut callback: impl FnMut(T) + Send + 'static) -> Result<Watch> {
-        if !can_be_arguments(&T::signature()) {
-            return Err(Error::INVALID.into());
-        }
+        check_wanted(&self.0.place().meta, name, &T::signature())?;
         self.watch(name, SubscribeOptions::default(), move |event| {
             if let Ok(arguments) = event.and_then(|event| event.to()) {
                 callback(arguments);
@@ -157,16 +156,6 @@ impl Proxy {
         let SubscribeOptions { queue: events, bytes, when_full, .. } = options;
         let keep = Keep { events, bytes, budget, when_full };
         Ok(Arc::new(SubscriptionState::new(reactor, name, options.wanted, keep, survives)))
-    }
-}
-
-/// Whether there are arguments, which are a tuple, that can be had in this type.
-fn can_be_arguments(wanted: &Signature) -> bool {
-    match wanted.kind() {
-        Kind::Optional(inner) => can_be_arguments(inner),
-        // A struct may be had in a map; and anything in nothing.
-        Kind::Map(_) | Kind::KeywordArgs(_) | Kind::Void | Kind::Nothing | Kind::Unknown => true,
-        _ => wanted.is_arguments(),
     }
 }
 

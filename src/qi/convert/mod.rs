@@ -8,9 +8,11 @@ use super::value::{DecodeError, Value};
 
 mod by_name;
 mod number;
+mod possible;
 mod resolve;
 mod structure;
 
+pub use possible::may_become;
 pub use resolve::{ResolveError, resolve, score};
 
 /// Why a value cannot be of a type.

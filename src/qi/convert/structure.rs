@@ -62,7 +62,7 @@ impl Converter {
 }
 
 /// The field that libqi added to a struct that was in use: who has not heard of it gets along without.
-const ADDED: (&str, &str) = ("ServiceInfo", "objectUid");
+pub(super) const ADDED: (&str, &str) = ("ServiceInfo", "objectUid");
 
 /// The members of a tuple in the order of the type that it becomes: by position, or by name if both have names.
 fn in_order(tuple: Tuple, to: &Signature) -> Result<Vec<Value>> {

@@ -6,8 +6,9 @@ use std::sync::mpsc;
 use crate::core::Error;
 use crate::qi::bus::serve;
 use crate::qi::calls::CallError;
-use crate::qi::client::{Session, SessionOptions};
+use crate::qi::client::{Session, SessionOptions, SubscribeOptions, Watch};
 use crate::qi::server::{Call, ObjectBuilder, Server};
+use crate::qi::signature::Signature;
 use crate::qi::typed::{Typed, value_to};
 use crate::qi::value::Value;
 use crate::qi_struct;
@@ -90,10 +91,23 @@ fn functions_are_methods_of_the_types_that_they_have() {
 fn who_listens_with_a_type_that_no_event_has_is_told() {
     let (_server, session) = started();
     let probe = session.service("Probe").unwrap();
-    let invalid = Some(CallError::System(Error::INVALID));
-    assert_eq!(probe.on("words", |_: i32| ()).map(drop).err(), invalid);
-    assert_eq!(probe.on("said", |_: String| ()).map(drop).err(), invalid);
-    assert_eq!(probe.on("said", |_: Vec<String>| ()).map(drop).err(), invalid);
+    let refusal = |outcome: Result<Watch, CallError>| {
+        let error = outcome.err().unwrap();
+        assert_eq!(error.errno(), Error::INVALID);
+        error.to_string()
+    };
+    let text = refusal(probe.on("words", |_: i32| ()));
+    assert!(text.contains("words") && text.contains("failed to convert (i) to i"), "{text}");
+    refusal(probe.on("said", |_: String| ()));
+    refusal(probe.on("said", |_: Vec<u32>| ()));
+    refusal(probe.on("said", |_: (f64,)| ()));
+    refusal(probe.on("said", |_: (String, i32)| ()));
+    let wanted = Signature::parse("(d)").ok();
+    let options = SubscribeOptions { wanted, ..SubscribeOptions::default() };
+    refusal(probe.watch("said", options.clone(), |_| ()));
+    assert_eq!(probe.subscribe_with("said", options.clone()).err().map(|error| error.errno()), Some(Error::INVALID));
+    assert!(probe.subscribe_with("words", options).is_ok());
+    refusal(probe.on("said", |_: Vec<String>| ()));
     assert!(probe.on("words", |_: (i32,)| ()).is_ok() && probe.on("said", |_: Value| ()).is_ok());
     assert!(probe.on("said", |()| ()).is_ok(), "who wants to know no more than that");
 }
