@@ -59,9 +59,15 @@ static void is_there(nnqi_proxy proxy, nnqi_object object) {
     CHECK_OK(nnqi_unsubscribe(ticks));
 }
 
+static void on_told(int what, uint32_t id, const char *text, void *user) {
+    (void)id;
+    (void)text;
+    __atomic_store_n((int *)user, what, __ATOMIC_SEQ_CST);
+}
+
 /* A provider that listens nowhere: only the server that it has registered with reaches it, and lets others. */
 static void reached(void) {
-    int gone = 0;
+    int gone = 0, lost = 0;
     struct bus bus;
     open_bus(&bus, NULL);
     nnqi_object theirs = make_object(&gone), ours = make_object(&gone);
@@ -90,7 +96,14 @@ static void reached(void) {
     CHECK_OK(nnqi_object_free(passing));
     is_there(proxy, theirs);
 
+    nnqi_subscription told = nnqi_watch_proxy(proxy, on_told, &lost);
+    GOOD(told);
     CHECK_OK(nnqi_provider_close(provider));
+    /* The service goes with what is behind it, and who uses it notices. */
+    WAIT(GET(lost) == 1);
+    CHECK_OK(nnqi_unsubscribe(told));
+    NONE(nnqi_service(bus.session, "Passing", 0), EHOSTUNREACH);
+    NONE(nnqi_subscribe(proxy, "tick", 4), EPROTO);
     NONE(nnqi_call(proxy, "add", sum_of(40, 2), patience()), EPROTO);
     NONE(nnqi_server_reach(bus.server, "Theirs", -1), EHOSTUNREACH);
     CHECK_OK(nnqi_proxy_free(proxy));

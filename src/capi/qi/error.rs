@@ -82,6 +82,7 @@ impl From<ServerError> for Failure {
         match &error {
             ServerError::Listen(_, failure) => Failure::new(failure.error(), &error),
             ServerError::Refused(_) => Failure::invalid(error),
+            ServerError::Lost => Failure::new(Error::NOT_CONNECTED, error),
         }
     }
 }

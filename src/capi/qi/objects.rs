@@ -389,10 +389,10 @@ pub extern "C" fn nnqi_object_value(object: nnqi_object) -> nnqi_value {
 }
 
 /// An object of ours that stands for a peer's: it passes on what it is asked, and its events come on. It can be added as a service,
-/// registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
-/// place where that is now: when that connection has ended, calls of it fail, also after a reconnection, and no events come any more, which
-/// nobody who listens is told. Who passes a service on takes it back then, and adds a new one when its proxy is back (nnqi_watch_proxy). Returns 0 with EBADF or
-/// ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
+/// registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps. While that is
+/// lost, calls of it and subscribing fail, and where it is a service it is not listed: its clients notice that it has gone, as of any other. If the proxy's
+/// session reconnects, and finds there what can do the same, it is listed again and goes on, also for who had subscribed. Else the service is removed.
+/// Returns 0 with EBADF or ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
 /// Example: nnqi_add_service(server, "Robot", nnqi_forward(robot));
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_forward(proxy: nnqi_proxy) -> nnqi_object {

@@ -103,7 +103,7 @@ pub unsafe extern "C" fn nnqi_server_address(
 }
 
 /// Adds an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
-/// -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread. (11)
+/// -1 with EBADF, EFAULT, EINVAL (the name is taken, or empty) or ENOTCONN (what the object passes on to, nnqi_forward, is lost). Any thread. (11)
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_char, object: nnqi_object) -> i64 {
     boundary(|| {

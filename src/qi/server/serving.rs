@@ -84,6 +84,8 @@ pub enum ServerError {
     Listen(String, Failure),
     /// The text says what was refused.
     Refused(String),
+    /// What the object passes on to ([`Server::forward`]) is not connected now, or never will be again.
+    Lost,
 }
 
 impl fmt::Display for ServerError {
@@ -91,6 +93,7 @@ impl fmt::Display for ServerError {
         match self {
             ServerError::Listen(address, failure) => write!(out, "{address}: {failure}"),
             ServerError::Refused(text) => out.write_str(text),
+            ServerError::Lost => out.write_str("what the object passes on to is not connected"),
         }
     }
 }
@@ -269,7 +272,7 @@ impl Server {
         directory.show(id, || object.is_there()).map_err(refused)?;
         if !object.is_there() {
             let _ = self.remove_service(id);
-            return Err(ServerError::Refused("what it passes on to is not connected".to_owned()));
+            return Err(ServerError::Lost);
         }
         Ok(id)
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::qi::bus::{Provider, serve};
 use crate::qi::calls::CallError;
 use crate::qi::client::{Notice, Proxy, Session, SessionOptions, Watch};
-use crate::qi::server::{Object, ObjectBuilder, Options, Server};
+use crate::qi::server::{Object, ObjectBuilder, Options, Server, ServerError};
 
 use super::LIMIT;
 
@@ -89,7 +89,7 @@ fn a_service_that_is_passed_on_goes_with_what_it_passes_on_to() {
     assert!(matches!(proxy.call("add", &[4.into()]), Err(CallError::Remote(_))));
     assert!(matches!(proxy.subscribe("image"), Err(CallError::Remote(_))));
     // The name is free, but not for what is not there.
-    assert!(near.add_service("Mirror", &mirror).is_err());
+    assert_eq!(near.add_service("Mirror", &mirror), Err(ServerError::Lost));
     near.add_service("Mirror", &super::doubler()).unwrap();
     added(&told);
     [source, here].iter().for_each(Session::close);
@@ -182,7 +182,7 @@ fn what_comes_back_as_another_is_not_passed_on() {
     assert!(matches!(next(&of_camera), Notice::Lost(_)));
     far.add_service("Camera", &super::doubler()).unwrap();
     assert_eq!(next(&of_camera), Notice::Restored);
-    assert!(near.add_service("Again", &mirror).is_err());
+    assert_eq!(near.add_service("Again", &mirror), Err(ServerError::Lost));
     assert!(!is_listed(&here));
     let fresh = near.forward(&camera).unwrap();
     near.remove_service(id).unwrap();
