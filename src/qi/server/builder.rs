@@ -11,7 +11,7 @@ use crate::qi::signature::Signature;
 use crate::qi::value::Value;
 
 use super::mailbox::Limits;
-use super::model::{Answer, Audience, Call, Handler, Object, OnSet, OnSubscribers, PropertyValue};
+use super::model::{Answer, Audience, Call, Handler, Object, OnSubscribers, PropertyValue, SetByPeer};
 use super::object::Code;
 
 /// Builds an [`Object`]. Members get ids from 100 up in the order in which they are added. Every object has the generic
@@ -20,7 +20,7 @@ pub struct ObjectBuilder {
     meta: meta::Builder,
     methods: HashMap<u32, Arc<Handler>>,
     values: Vec<(u32, String, Value)>,
-    on_set: HashMap<u32, Box<OnSet>>,
+    on_set: HashMap<u32, SetByPeer>,
     audiences: Vec<(u32, Box<OnSubscribers>)>,
     limits: Limits,
     at_once: usize,
@@ -152,7 +152,8 @@ impl ObjectBuilder {
         id
     }
 
-    /// The same, with code that is asked before a peer sets it. It runs on a worker, like a method.
+    /// The same, with code that is asked before a peer sets it. It runs on a worker, like a method. It is also asked about what a peer posts by the
+    /// property's name: that is told to who listens, if it is accepted, and sets nothing, as with libqi.
     pub fn property_checked(
         &mut self,
         name: &str,
@@ -160,8 +161,24 @@ impl ObjectBuilder {
         value: impl Into<Value>,
         on_set: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
     ) -> u32 {
-        let id = self.property(name, signature, value);
-        self.on_set.insert(id, Box::new(on_set));
+        self.property_set_by_peer(name, signature, value, SetByPeer { code: Box::new(on_set), is_check: true })
+    }
+
+    /// The same, with code that is told what a peer sets it to, on a worker, before anybody else is; an Err refuses it. It hears nothing of what is
+    /// posted.
+    pub fn property_told(
+        &mut self,
+        name: &str,
+        signature: &str,
+        value: impl Into<Value>,
+        on_set: impl Fn(&Value) -> Result<(), String> + Send + Sync + 'static,
+    ) -> u32 {
+        self.property_set_by_peer(name, signature, value, SetByPeer { code: Box::new(on_set), is_check: false })
+    }
+
+    fn property_set_by_peer(&mut self, name: &str, ty: &str, value: impl Into<Value>, code: SetByPeer) -> u32 {
+        let id = self.property(name, ty, value);
+        self.on_set.insert(id, code);
         id
     }
 

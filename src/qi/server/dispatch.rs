@@ -253,7 +253,7 @@ impl Object {
             return Err("A property cannot keep objects of who sets it: give them to a method".into());
         }
         if let Some(on_set) = self.0.on_set.get(&id) {
-            on_set(&value)?;
+            (on_set.code)(&value)?;
         }
         self.set_converted(id, &property.ty, value, Some(payer)).map_err(|error| error.to_string())?;
         Ok(Answer::void())
@@ -273,17 +273,23 @@ impl Object {
     }
 
     fn post_signal(&self, inbound: &Arc<InboundCall>, message: &Message) {
-        if self.0.on_set.contains_key(&message.header.action) {
-            // A property whose values are asked about before they are set: its watchers are not told any that was not.
-            self.release_unused(&inbound.peer, message);
-            self.count_refused(true);
-        } else if let Some((_, tuple)) = self.posted(inbound, message) {
+        if let Some((_, tuple)) = self.posted(inbound, message) {
             // Kept until the lock is gone: what nobody was given is released after that.
             let given = Received::served(&inbound.peer.requester, &inbound.peer, tuple);
-            // A Post is never answered.
-            let _ = self.emit_answer(message.header.action, given.clone().into());
+            match self.accepts(message.header.action, given.value()) {
+                // A Post is never answered.
+                true => drop(self.emit_answer(message.header.action, given.clone().into())),
+                false => self.count_refused(true),
+            }
         }
         inbound.claim();
+    }
+
+    /// Whether arguments may be told that a peer has posted by the name of a signal or property. Those of a property are not set, so its watchers
+    /// would believe in any value.
+    fn accepts(&self, id: u32, arguments: &Value) -> bool {
+        let Some(on_set) = self.0.on_set.get(&id).filter(|on_set| on_set.is_check) else { return true };
+        arguments.members().and_then(<[Value]>::first).is_some_and(|value| (on_set.code)(value).is_ok())
     }
 
     /// The declared type of a signal that was posted, and the arguments. A Post is never answered, not even if it is

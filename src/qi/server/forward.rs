@@ -43,8 +43,7 @@ impl Object {
         let (remote, inbound) = (origin.remote(), Arc::clone(&responder.inbound));
         let arguments = Answer::from(Received::served(&inbound.peer.requester, &inbound.peer, tuple));
         if inbound.post {
-            return responder
-                .answer(remote.send_post(action, &types.parameters, arguments).map(|()| Answer::void()));
+            return responder.answer(remote.send_post(action, &types.parameters, arguments).map(|()| Answer::void()));
         }
         let method = Method { action, parameters: types.parameters.clone(), result: types.result.clone() };
         let done = Box::new(move |result: Result<Received, CallError>| responder.answer(result.map(Answer::from)));

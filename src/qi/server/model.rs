@@ -3,8 +3,8 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,6 +32,13 @@ use crate::qi::workers::run_queue::Threads;
 pub type Handler = dyn Fn(Call) + Send + Sync;
 /// Code that is asked before a property is set; its text becomes the Error.
 pub type OnSet = dyn Fn(&Value) -> Result<(), String> + Send + Sync;
+
+/// What is to do with the values that peers want a property to have.
+pub(super) struct SetByPeer {
+    pub code: Box<OnSet>,
+    /// It judges values, so it is asked about those that are posted, which are told and not set. Else it is told what is set.
+    pub is_check: bool,
+}
 
 /// Code that is told whether anybody listens to a signal.
 pub type OnSubscribers = dyn Fn(&Object, bool) + Send + Sync;
@@ -106,7 +113,7 @@ pub(super) struct Core {
     /// Its code is not here but there.
     pub origin: Option<Origin>,
     pub conversion: Conversion,
-    pub on_set: HashMap<u32, Box<OnSet>>,
+    pub on_set: HashMap<u32, SetByPeer>,
     pub audiences: HashMap<u32, Audience>,
     pub values: Mutex<HashMap<u32, PropertyValue>>,
     pub mailbox: Mailbox<Task>,

@@ -13,7 +13,7 @@ use crate::sys::sync::Mutex;
 
 use super::mailbox::{Limits, Mailbox};
 use super::model::{
-    Audience, Core, Counters, Handler, MethodTypes, Object, OnSet, Origin, PropertyType, PropertyValue,
+    Audience, Core, Counters, Handler, MethodTypes, Object, Origin, PropertyType, PropertyValue, SetByPeer,
 };
 use super::statistics::Instrumentation;
 use crate::qi::workers::latency::LatencyEstimate;
@@ -22,7 +22,7 @@ use crate::qi::workers::latency::LatencyEstimate;
 pub(super) struct Code {
     /// Gets every call of a method that the meta object declares, with arguments of the declared types.
     pub handler: Box<Handler>,
-    pub on_set: HashMap<u32, Box<OnSet>>,
+    pub on_set: HashMap<u32, SetByPeer>,
     /// Of all properties.
     pub values: HashMap<u32, PropertyValue>,
     pub audiences: HashMap<u32, Audience>,

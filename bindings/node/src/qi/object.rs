@@ -132,7 +132,7 @@ impl NativeObject {
                 _ => Encoder::new(core).typed(first.raw(), &ty)?,
             };
             let post = core.post();
-            builder.property_checked(&property.name, &property.signature, value, move |value| {
+            builder.property_told(&property.name, &property.signature, value, move |value| {
                 let value = value.clone();
                 let make = move |core: &Rc<Core>| {
                     let arguments = Decoder { core, objects: Objects::None }.array(&[value]);

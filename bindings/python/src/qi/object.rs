@@ -83,7 +83,7 @@ impl RawObject {
                 None => values::default(&ty),
             };
             let told = Held::new(told);
-            builder.property_checked(&name, &signature, value, move |value| tell(&told, value));
+            builder.property_told(&name, &signature, value, move |value| tell(&told, value));
         }
         Ok(RawObject { object: builder.build().map_err(refused)? })
     }

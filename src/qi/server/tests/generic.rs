@@ -14,6 +14,7 @@ use super::harness::*;
 
 const LEVEL: u32 = 101;
 const NAME: u32 = 102;
+const TOLD: u32 = 103;
 
 fn object() -> Object {
     let mut builder = ObjectBuilder::new();
@@ -23,6 +24,7 @@ fn object() -> Object {
         Some("") => Err("a name is needed".into()),
         _ => Ok(()),
     });
+    builder.property_told("told", "i", 0, |value| Err(format!("{} is set", value.integer().unwrap())));
     builder.build().unwrap()
 }
 
@@ -39,22 +41,30 @@ fn a_weak_handle_does_not_keep_the_object() {
     assert!(weak.upgrade().is_none());
 }
 
-/// Any peer could have told all who watch a value that the check would have refused.
+/// libqi tells it and sets nothing. Any peer could have told all who watch a value that the check would have refused.
 #[test]
-fn a_post_of_a_checked_propertys_name_is_told_to_nobody() {
+fn a_post_of_a_propertys_name_is_told_if_its_check_has_nothing_against_it() {
     let object = object();
     let world = World::serving(&object);
     let (poster, watcher) = (world.client(), world.client());
     watcher.subscribe(NAME, 1);
     watcher.subscribe(LEVEL, 2);
+    watcher.subscribe(TOLD, 3);
     poster.post(NAME, args("(s)", vec!["".into()]));
     poster.post(NAME, args("(s)", vec!["good".into()]));
     world.run();
-    watcher.none();
-    assert_eq!((object.statistics().dropped_posts, object.get("name")), (2, Some("robot".into())));
+    assert_eq!(watcher.only().payload, args("(s)", vec!["good".into()]));
+    assert_eq!((object.statistics().dropped_posts, object.get("name")), (1, Some("robot".into())));
     poster.post(LEVEL, args("(i)", vec![1.into()]));
     world.run();
-    assert_eq!(watcher.only().header.action, LEVEL, "as with libqi, where nothing is checked");
+    assert_eq!(watcher.only().header.action, LEVEL, "nothing is checked");
+    poster.post(TOLD, args("(i)", vec![2.into()]));
+    world.run();
+    assert_eq!(watcher.only().header.action, TOLD, "who is told what is set hears nothing");
+    assert_eq!((object.get("level"), object.get("told")), (Some(7.into()), Some(0.into())));
+    watcher.call(6, args("(mm)", vec![key("told"), key(3)]));
+    world.run();
+    assert_eq!(error(&watcher.only()), "3 is set");
 }
 
 #[test]
@@ -132,7 +142,10 @@ fn setting_converts_and_is_judged() {
     assert_eq!(object.get("name").unwrap().as_str(), Some("posted"));
     client.call(7, Bytes::new());
     let names = result(&client.only(), "[s]");
-    assert_eq!(names.items().unwrap().iter().map(Value::as_str).collect::<Vec<_>>(), [Some("level"), Some("name")]);
+    assert_eq!(
+        names.items().unwrap().iter().map(Value::as_str).collect::<Vec<_>>(),
+        [Some("level"), Some("name"), Some("told")]
+    );
 }
 
 /// A million dynamics of 6 bytes are 100 MiB when they have been decoded.
