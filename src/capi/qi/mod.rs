@@ -23,6 +23,7 @@ pub mod members;
 pub mod objects;
 pub mod options;
 mod outcome;
+mod places;
 pub mod provider;
 pub mod read;
 pub mod requests;

@@ -238,28 +238,13 @@ pub unsafe extern "C" fn nnqi_find(value: nnqi_value, name: *const c_char) -> nn
         let view = view::looked_into(value)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
-        let step = match view.value()? {
-            Value::Tuple(tuple) => {
-                let names = tuple.signature.field_names().unwrap_or_default();
-                names.iter().position(|field| *field == name)
-            }
-            Value::Map(map) => {
-                let entry = map.entries.iter().position(|(key, _)| is_text(key, name));
-                entry.map(|index| 2 * index + 1)
-            }
-            other => return Err(wrong(other, "a struct or map")),
-        };
+        if !matches!(view.value()?, Value::Tuple(_) | Value::Map(_)) {
+            return Err(wrong(view.value()?, "a struct or map"));
+        }
+        let step = view::find(value, &view, name)?;
         let absent = || Failure::new(crate::core::Error::from_errno(libc::ENOENT), format!("there is no \"{name}\""));
         Ok(view::add_view(view.child(step.ok_or_else(absent)?)?))
     })
-}
-
-/// A key may be a dynamic.
-fn is_text(key: &Value, text: &str) -> bool {
-    match key {
-        Value::Dynamic(dynamic) => dynamic.value().is_ok_and(|key| key.as_str() == Some(text)),
-        other => other.as_str() == Some(text),
-    }
 }
 
 /// What is inside of a dynamic. Returns 0 with EBADF or EINVAL (it is no dynamic, or what is inside takes more memory than

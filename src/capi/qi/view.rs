@@ -16,6 +16,7 @@ use crate::sys::memory;
 use super::error::{Failure, Result};
 use super::handles::{Handles, Kind};
 use super::held::Held;
+use super::places::{Places, find_among_few};
 
 /// Values within each other that C may build, at most: dropping and cloning go down as deep. What is read off the wire
 /// has its own limit, which is lower.
@@ -33,6 +34,8 @@ pub struct View {
     held: Held,
     /// What is inside of the bytes of a dynamic, once somebody has looked.
     inside: Option<Arc<View>>,
+    /// Where its names are, if it has many and somebody has looked for one.
+    places: Option<Arc<Places>>,
     kept: KeptHere,
 }
 
@@ -78,7 +81,7 @@ impl View {
 
     /// Of one that holds no others, or whose depth is said otherwise.
     fn flat(root: Arc<Value>, held: Held) -> View {
-        View { root, depth: 1, path: SmallVec::new(), held, inside: None, kept: KeptHere::default() }
+        View { root, depth: 1, path: SmallVec::new(), held, inside: None, places: None, kept: KeptHere::default() }
     }
 
     /// The value at this place.
@@ -92,7 +95,7 @@ impl View {
         if child(self.value()?, step).is_none() {
             return Err(Failure::invalid("there is no such item"));
         }
-        let mut view = View { inside: None, ..self.clone() };
+        let mut view = View { inside: None, places: None, ..self.clone() };
         view.path.push(step);
         Ok(view)
     }
@@ -212,6 +215,28 @@ pub fn looked_into(handle: u64) -> Result<View> {
         VALUES.change(handle, |view| view.inside = Some(inside))?;
     }
     Ok(view)
+}
+
+/// The place of a struct's field, or of a map's value, by its name; `None`: it has none. Where many names are is noted once, however often C asks.
+pub fn find(handle: u64, view: &View, name: &str) -> Result<Option<usize>> {
+    let noted = get(handle)?.places;
+    let places = match noted {
+        Some(places) => places,
+        None => match Places::of_many(view.value()?).map(Arc::new) {
+            Some(places) => {
+                VALUES.change(handle, |view| view.places = Some(Arc::clone(&places)))?;
+                places
+            }
+            None => return Ok(find_among_few(view.value()?, name)),
+        },
+    };
+    Ok(places.find(name))
+}
+
+/// Whether it is noted where the names are.
+#[cfg(test)]
+pub fn has_places(handle: u64) -> bool {
+    get(handle).is_ok_and(|view| view.places.is_some())
 }
 
 /// Keeps a text for C as long as the handle is one.

@@ -1,12 +1,13 @@
 //! Values behind handles: places within them, how deep they may be, and what is copied out.
 
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::null;
 
 use crate::qi::signature::Signature;
 use crate::qi::value::Value;
 
 use super::super::error::{Failure, boundary};
+use super::super::read::nnqi_find;
 use super::super::view::{self, Inner};
 
 fn signature(text: &str) -> Signature {
@@ -165,4 +166,39 @@ fn what_c_points_into_is_kept_by_the_handle_alone() {
     // SAFETY: the handle is still one.
     assert_eq!(unsafe { CStr::from_ptr(text) }, c"one");
     view::free(handle).unwrap();
+}
+
+fn found(handle: u64, name: &str) -> Option<Value> {
+    let name = CString::new(name).unwrap();
+    // SAFETY: a text that ends with a zero.
+    let found = unsafe { nnqi_find(handle, name.as_ptr()) };
+    (found != 0).then(|| view::take(found).unwrap().0)
+}
+
+/// To look through all names for each took time in their square: now through none, once it is noted where they are.
+#[test]
+fn where_many_names_are_is_noted_once() {
+    for count in [3, 4000] {
+        let names: Vec<_> = (0..count).map(|number| format!("f{number}")).collect();
+        let fields = format!("({})<S,{}>", "i".repeat(count), names.join(","));
+        let structure = Value::structure(signature(&fields), (0..count as i32).map(Value::Int32).collect());
+        let entries = |key: fn(&String) -> Value| names.iter().map(key).zip((0..).map(Value::Int32)).collect();
+        let mut plain: Vec<(Value, Value)> = entries(|name| name.as_str().into());
+        plain.push(("f0".into(), Value::Int32(-1)));
+        let dynamic = entries(|name| Value::from(name.as_str()).into_dynamic());
+        let maps = [("s", plain), ("m", dynamic)].map(|(key, all)| Value::map(signature(key), signature("i"), all));
+        let [plain, dynamic] = maps;
+        for value in [structure, plain, dynamic.clone(), dynamic.into_dynamic()] {
+            let handle = view::add(value);
+            for number in [count - 1, 0, count / 2] {
+                assert_eq!(found(handle, &names[number]), Some(Value::Int32(number as i32)));
+                assert_eq!(view::has_places(handle), count > 16);
+            }
+            assert_eq!(found(handle, "nobody"), None);
+            // What is in it has names of its own.
+            let item = view::add_view(view::looked_into(handle).unwrap().child(0).unwrap());
+            assert!(!view::has_places(item));
+            [item, handle].into_iter().for_each(|handle| view::free(handle).unwrap());
+        }
+    }
 }
