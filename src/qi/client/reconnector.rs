@@ -26,7 +26,7 @@ use crate::transport::source::Source;
 
 use super::place::Place;
 use super::retry::{Backoff, Retry};
-use super::session_core::Core;
+use super::session_core::{Core, Unreached};
 use super::state::ProxyState;
 use super::strand::Strand;
 use super::subscription_state::SubscriptionState;
@@ -130,7 +130,7 @@ fn find(core: &Arc<Core>, proxy: &Arc<ProxyState>, watching: bool) -> bool {
             true
         }
         // It will be noticed when it comes back, if the directory tells of it.
-        Err(CallError::NoService { .. }) => watching,
+        Err(Unreached { error: CallError::NoService { .. }, .. }) => watching,
         Err(_) => false,
     }
 }

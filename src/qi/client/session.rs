@@ -14,7 +14,7 @@ use super::directory::Directory;
 use super::notices::Notice;
 use super::proxy::Proxy;
 use super::reconnector;
-use super::session_core::{ConnectionObserver, Core, Link, SessionOptions};
+use super::session_core::{ConnectionObserver, Core, Link, SessionOptions, Unreached};
 use super::watch::Watch;
 
 /// A connection to a directory and to what it leads to. Clones are the same session; when the last is dropped, its
@@ -65,6 +65,34 @@ impl GiveUp {
 impl fmt::Debug for GiveUp {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "GiveUp({})", self.0.lock().done)
+    }
+}
+
+/// How long a service may be listed that is not there: who takes it back tells the directory first, or right after.
+const CLEAR: Duration = Duration::from_millis(250);
+
+/// Why a service is worth waiting for.
+enum NotYet {
+    /// The directory does not know it.
+    Unlisted,
+    /// The directory is lost, and looked for.
+    DirectoryLost,
+    /// The directory knows it, and who is to have it does not.
+    Unserved(Unserved),
+}
+
+/// It goes, which the directory is about to say, and perhaps comes again; or nothing will ever be there.
+struct Unserved {
+    id: u32,
+    error: CallError,
+    since: Instant,
+}
+
+impl Unserved {
+    /// For how long it has been so. Fails with its error when that is clear.
+    fn since_first(self, before: Option<Unserved>) -> Result<Unserved> {
+        let first = before.filter(|before| (before.id, &before.error) == (self.id, &self.error)).unwrap_or(self);
+        if first.since.elapsed() < CLEAR { Ok(first) } else { Err(first.error) }
     }
 }
 
@@ -129,32 +157,46 @@ impl Session {
     /// A service by name. A connection that leads there is used again; else its endpoints are dialled, and the first that
     /// answers is used (section 12). Fails with [`CallError::NoService`], [`CallError::Unreachable`], or as connecting does.
     pub fn service(&self, name: &str) -> Result<Proxy> {
-        self.0.service(name, None)
+        self.0.service(name, None).map_err(|unreached| unreached.error)
     }
 
-    /// [`Session::service`], once it is ready; waits for that for at most `timeout` (`None`: for ever), reaching it included.
+    /// [`Session::service`], once it is ready; waits for that for at most `timeout` (`None`: for ever), reaching it included. What is listed, but refuses
+    /// to say what it is, is asked again while it may be about to go and come; if it still says the same a quarter of a second later, that is the error.
     pub fn wait_for_service(&self, name: &str, timeout: Option<Duration>) -> Result<Proxy> {
         let deadline = deadline_in(timeout);
+        let mut unserved: Option<Unserved> = None;
         loop {
             let seen = self.0.changes.count();
-            // Why it has not come, if somebody has said more than that it is not there.
-            let mut refused = CallError::TimedOut;
-            match self.0.service(name, deadline) {
-                Err(CallError::NoService { .. }) => {}
-                // It is listed, and who is to have it does not: it goes, which the directory is about to say, and comes again.
-                Err(error @ CallError::Remote(_)) => refused = error,
-                // Whatever it was that had to be given up: the caller's time is over.
-                Err(_) if deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
-                    return Err(CallError::TimedOut);
-                }
-                Err(error) if error.is_disconnection() && self.0.options.reconnect.is_some() && !self.0.is_closed() => {
-                }
-                outcome => return outcome,
+            let why = match self.0.service(name, deadline) {
+                Ok(proxy) => return Ok(proxy),
+                Err(unreached) => self.not_yet(unreached, deadline)?,
+            };
+            unserved = match why {
+                NotYet::Unlisted | NotYet::DirectoryLost => None,
+                NotYet::Unserved(now) => Some(now.since_first(unserved)?),
+            };
+            let look_again = unserved.as_ref().map(|unserved| unserved.since + CLEAR);
+            match self.0.changes.wait(seen, deadline.into_iter().chain(look_again).min()) {
+                Err(Error::TIMED_OUT) if deadline.is_none_or(|deadline| deadline > Instant::now()) => {}
+                Err(Error::TIMED_OUT) => return Err(unserved.map_or(CallError::TimedOut, |unserved| unserved.error)),
+                outcome => outcome?,
             }
-            self.0.changes.wait(seen, deadline).map_err(|error| match CallError::from(error) {
-                CallError::TimedOut => refused,
-                error => error,
-            })?;
+        }
+    }
+
+    /// Why a service is worth waiting for that cannot be had now; or the error, if it is not.
+    fn not_yet(&self, Unreached { error, listed }: Unreached, deadline: Option<Instant>) -> Result<NotYet> {
+        let is_over = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let reconnects = self.0.options.reconnect.is_some() && !self.0.is_closed();
+        match (error, listed) {
+            (CallError::NoService { .. }, _) => Ok(NotYet::Unlisted),
+            (error @ CallError::Remote(_), Some(id)) => {
+                Ok(NotYet::Unserved(Unserved { id, error, since: Instant::now() }))
+            }
+            // Whatever it was that had to be given up: the caller's time is over.
+            _ if is_over => Err(CallError::TimedOut),
+            (error, _) if error.is_disconnection() && reconnects => Ok(NotYet::DirectoryLost),
+            (error, _) => Err(error),
         }
     }
 

@@ -26,7 +26,7 @@ use crate::sys::sync::Mutex;
 use super::changes::ChangeCounter;
 use super::dial::DialOptions;
 use super::directory::{DIRECTORY, DIRECTORY_NAME, Directory};
-use super::endpoint_selection::{self, ConnectionKey, Connections, PlainText};
+use super::endpoint_selection::{self, ConnectionKey, Connections, PlainText, Whereabouts};
 use super::notices::{Notice, Notices};
 use super::place::{Place, main_object};
 use super::proxy::Proxy;
@@ -104,6 +104,11 @@ impl Link {
     pub fn is_here(&self) -> bool {
         is_here(self.connection.endpoint().peer())
     }
+
+    /// It is reached by a loopback address or a unix socket.
+    fn is_near(&self) -> bool {
+        Endpoint::parse(self.connection.endpoint().peer()).is_ok_and(|endpoint| endpoint.reach() == Reach::Loopback)
+    }
 }
 
 /// Who lives on the directory's connection, and moves to the next one with the session. Called on the thread that connects.
@@ -114,6 +119,21 @@ pub(in crate::qi) trait ConnectionObserver: Send + Sync {
     /// Makes good on this connection what is lost; asked whenever there may be something. False: not all of it could be.
     fn restore(&self, link: &Link) -> bool;
 }
+
+/// Why a service cannot be had.
+pub(super) struct Unreached {
+    pub error: CallError,
+    /// The id that the directory has said it has.
+    pub listed: Option<u32>,
+}
+
+impl<E: Into<CallError>> From<E> for Unreached {
+    fn from(error: E) -> Unreached {
+        Unreached { error: error.into(), listed: None }
+    }
+}
+
+pub(super) type Reached<T> = std::result::Result<T, Unreached>;
 
 #[derive(Default)]
 struct SessionState {
@@ -317,7 +337,7 @@ impl Core {
     }
 
     /// With a deadline, which counts beside the limits that each step has.
-    pub fn service(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Result<Proxy> {
+    pub fn service(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Reached<Proxy> {
         if name == DIRECTORY_NAME {
             return Ok(self.link()?.directory.proxy().clone());
         }
@@ -335,21 +355,21 @@ impl Core {
     }
 
     /// Where a service is now. What is remembered may be out of date, so a failure is tried again when something has changed.
-    pub fn place(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Result<Place> {
+    pub fn place(self: &Arc<Self>, name: &str, deadline: Option<Instant>) -> Reached<Place> {
         let link = self.link()?;
         let (remembered, news) = {
             let state = self.state.lock();
             (state.services.get(name).cloned(), state.news)
         };
         if let Some(info) = remembered {
-            let place = self.reach(&link, &info, deadline);
-            if place.is_ok() {
-                return place;
+            if let Ok(place) = self.reach(&link, &info, deadline) {
+                return Ok(place);
             }
             self.state.lock().services.remove(name);
         }
         let info = link.directory.service(name, shorter(self.options.directory_timeout(), deadline))?;
-        let place = self.reach(&link, &info, deadline)?;
+        let listed = Some(info.service_id);
+        let place = self.reach(&link, &info, deadline).map_err(|error| Unreached { error, listed })?;
         let mut state = self.state.lock();
         if link.watching && state.news == news {
             state.services.insert(name.to_owned(), info);
@@ -386,7 +406,8 @@ impl Core {
             ours.push(link.machine.clone());
         }
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
-        let endpoints = endpoint_selection::endpoints(info, &ours, self.plain_text(link)).map_err(unreachable)?;
+        let here = Whereabouts { ids: &ours, directory_is_near: link.is_near() };
+        let endpoints = endpoint_selection::endpoints(info, here, self.plain_text(link)).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
         options.timeout = shorter(self.options.directory_timeout(), deadline);
         let given_up = || self.is_closed();

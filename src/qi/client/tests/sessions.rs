@@ -10,7 +10,7 @@ use crate::core::Error;
 use crate::qi::capability::Capabilities;
 use crate::qi::client::{CallError, DialOptions, GiveUp, Session, SessionOptions};
 use crate::qi::message::{Message, Type};
-use crate::qi::meta::ServiceInfoLayout;
+use crate::qi::meta::{ServiceInfo, ServiceInfoLayout};
 use crate::qi::value::Value;
 
 #[test]
@@ -110,6 +110,57 @@ fn a_service_that_goes_while_it_is_reached_is_waited_for() {
     });
     let session = Session::connect(&directory.url, session_options()).unwrap();
     assert_eq!(session.wait_for_service("Old", Some(LIMIT)).unwrap().ids(), (5, 1));
+    session.close();
+    service.finish();
+    directory.finish();
+}
+
+/// A fake of a service that refuses to say what it is: `refusals` times, or always.
+fn refusing(refusals: Option<usize>) -> Fake {
+    Fake::friendly(Capabilities::default(), move |mut peer| {
+        let mut refused = 0;
+        while Some(refused) != refusals {
+            let Some(call) = peer.next() else { return };
+            peer.send(&Message::error_to(&call.header, "not today"));
+            refused += 1;
+        }
+        peer.describe(&meta());
+        assert!(peer.next().is_none());
+    })
+}
+
+/// One that lists it, under these ids one after the other, and then under the last one.
+fn listing(service: &Fake, mut ids: std::ops::RangeInclusive<u32>) -> Fake {
+    let endpoints = [service.url.clone()];
+    Fake::new(1, move |_, mut peer| {
+        begin(&mut peer, ServiceInfoLayout::Seven);
+        let mut id = *ids.start();
+        while let Some(call) = peer.next() {
+            id = ids.next().unwrap_or(id);
+            let record = ServiceInfo { service_id: id, ..record(&endpoints) };
+            peer.reply(&call, &record.to_value(ServiceInfoLayout::Seven));
+        }
+    })
+}
+
+/// Who waited for it, even for ever, was not told before the time was over.
+#[test]
+fn a_service_that_is_listed_and_never_served_is_not_waited_for() {
+    let service = refusing(None);
+    let directory = listing(&service, 5..=5);
+    let session = Session::connect(&directory.url, session_options()).unwrap();
+    assert_eq!(session.wait_for_service("Old", None).map(drop), Err(CallError::Remote("not today".into())));
+    session.close();
+    service.finish();
+    directory.finish();
+}
+
+#[test]
+fn a_service_that_comes_again_and_again_is_waited_for() {
+    let service = refusing(Some(4));
+    let directory = listing(&service, 5..=9);
+    let session = Session::connect(&directory.url, session_options()).unwrap();
+    assert_eq!(session.wait_for_service("Old", None).unwrap().ids(), (9, 1));
     session.close();
     service.finish();
     directory.finish();
