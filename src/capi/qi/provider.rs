@@ -46,7 +46,7 @@ pub unsafe extern "C" fn nnqi_provider_open(
 
 /// Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
 /// -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
-/// its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
+/// its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN (or what the object passes on to, nnqi_forward, is lost), ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
 /// Example: nnqi_register(provider, "Lamp", object);
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_register(provider: nnqi_provider, name: *const c_char, object: nnqi_object) -> i64 {

@@ -70,8 +70,8 @@ pub struct nnqi_server_options {
     pub event_limit: i64,
     /// Milliseconds that an answer waits for a caller that does not read, before that gets an Error instead; 0: 1000.
     pub answer_wait: c_int,
-    /// Which machine this is, for what the directory says of itself and of its services; NULL: it is found out. Providers do not use
-    /// it: their services are listed on the directory's machine.
+    /// Which machine this is, for what the directory says of itself and of its services, and a provider of its own; NULL: it is found out. For
+    /// providers that is the directory's, if it is reached by an address of this machine.
     pub machine_id: *const c_char,
     /// Addresses that are listed for services beside those that are listened on, as tcp://robot.local:9559, and then NULL; or NULL.
     /// They must be such as can be connected to.

@@ -43,6 +43,8 @@ struct Registered {
     /// Names that the directory may still have for services that are not ours any more, because it was silent for too long.
     leaving: Mutex<BTreeMap<String, TakingBack>>,
     turn: Mutex<()>,
+    /// What it is to say that this machine is, whatever it would find out ([`Options::machine_id`]).
+    told_machine: Option<String>,
     /// Which machine this is, for a directory on another one.
     machine: String,
     /// Random: whoever asks the directory is told it, and it names this provider among all of all machines.
@@ -65,11 +67,13 @@ impl Provider {
     /// [unregistered](Provider::unregister).
     pub fn start(url: &str, addresses: &[&str], session: SessionOptions, options: Options) -> Result<Provider> {
         let reactor = session.reactor()?;
+        let told_machine = options.machine_id.clone();
         let server = Server::provider(&reactor, addresses, options).map_err(CallError::from)?;
         let registered = Arc::new(Registered {
             server,
             offers: Mutex::default(),
             leaving: Mutex::default(),
+            told_machine,
             turn: Mutex::default(),
             machine: session.machine_id.clone().unwrap_or_else(machine_id),
             session_id: random_uuid(),
@@ -161,6 +165,7 @@ impl From<ServerError> for CallError {
         match error {
             ServerError::Listen(url, failure) => CallError::Listen { url, failure },
             ServerError::Refused(text) => CallError::Remote(text),
+            ServerError::Lost => Error::NOT_CONNECTED.into(),
         }
     }
 }
@@ -177,9 +182,7 @@ impl Registered {
         let info = ServiceInfo {
             name: name.into(),
             service_id: 0,
-            // On one machine with the directory, whoever asks that finds us there, by whatever rule it names machines. From another
-            // machine it would send its own clients to their own loopback.
-            machine_id: if link.is_here() { link.machine.as_str().into() } else { self.machine.as_str().into() },
+            machine_id: self.machine_for(link).into(),
             process_id: std::process::id(),
             endpoints: endpoints.into_iter().map(Into::into).collect(),
             session_id: self.session_id.as_str().into(),
@@ -206,6 +209,16 @@ impl Registered {
             self.server.remove_registered(id);
         }
         Ok((id, before))
+    }
+
+    /// Which machine this is. On one machine with the directory, whoever asks that finds us there, by whatever rule it names machines. From
+    /// another machine it would send its own clients to their own loopback.
+    fn machine_for<'m>(&'m self, link: &'m Link) -> &'m str {
+        match &self.told_machine {
+            Some(machine) => machine,
+            None if link.is_here() => &link.machine,
+            None => &self.machine,
+        }
     }
 
     fn unregister(&self, link: Result<Link>, name: &str) -> (Option<Offer>, Result<()>) {
@@ -304,8 +317,7 @@ impl ConnectionObserver for Registered {
     /// What is refused does not hold up the others.
     fn restore(&self, link: &Link) -> bool {
         let offers = self.offers.lock();
-        let names: Vec<_> =
-            offers.iter().filter(|(_, offer)| offer.is_due()).map(|(name, _)| name.clone()).collect();
+        let names: Vec<_> = offers.iter().filter(|(_, offer)| offer.is_due()).map(|(name, _)| name.clone()).collect();
         drop(offers);
         names.iter().filter(|name| !self.register_again(link, name)).count() == 0
     }

@@ -66,11 +66,20 @@ pub enum PlainText {
     Refused,
 }
 
-/// The endpoints of a service that can be dialled from a machine of these ids, in the order to dial them; or why none can be: each
-/// endpoint with its reason.
-pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Result<Vec<Endpoint>, Vec<String>> {
-    let is_here = ours.iter().any(|id| info.machine_id == id.as_str());
-    let (mut near, mut far, mut useless) = (Vec::new(), Vec::new(), Vec::new());
+/// Where a session is.
+#[derive(Clone, Copy, Debug)]
+pub struct Whereabouts<'m> {
+    /// What this machine is called.
+    pub ids: &'m [String],
+    /// The directory is reached by a loopback address or a unix socket, so it may well list others of this machine, by whatever ids.
+    pub directory_is_near: bool,
+}
+
+/// The endpoints of a service that can be dialled from here, in the order to dial them; or why none can be: each endpoint with its
+/// reason.
+pub fn endpoints(info: &ServiceInfo, here: Whereabouts<'_>, plain: PlainText) -> Result<Vec<Endpoint>, Vec<String>> {
+    let is_here = here.ids.iter().any(|id| info.machine_id == id.as_str());
+    let (mut near, mut far, mut strange, mut useless) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for text in &info.endpoints {
         let text = text.lossy();
         match Endpoint::parse(&text) {
@@ -87,6 +96,7 @@ pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Resul
                 Reach::Relative => useless.push(format!("{text} (no such connection)")),
                 Reach::Any => useless.push(format!("{text} (is where it listens, not where it is)")),
                 Reach::Loopback if is_here => near.push(endpoint),
+                Reach::Loopback if here.directory_is_near => strange.push(endpoint),
                 Reach::Loopback => useless.push(format!("{text} (loopback of another machine: {})", info.machine_id)),
                 Reach::Other => far.push(endpoint),
             },
@@ -96,6 +106,11 @@ pub fn endpoints(info: &ServiceInfo, ours: &[String], plain: PlainText) -> Resul
     // may have several loopbacks, as containers of one image have.
     let mut found = near;
     found.extend(far);
+    // A service with nothing but loopback, in a directory that is here: if it can be reached at all, it is here, too. Each kind of library
+    // makes machine ids by a rule of its own.
+    if found.is_empty() {
+        found = strange;
+    }
     if plain == PlainText::Last {
         found.sort_by_key(|endpoint| matches!(endpoint, Endpoint::Host { scheme: Scheme::Tcp, .. }));
     }

@@ -23,7 +23,8 @@ pub fn may_become(from: &Signature, to: &Signature) -> bool {
 }
 
 fn may_become_map(from: &Signature, key: &Signature, value: &Signature) -> bool {
-    let is_entry = |(its_key, its_value): (&Signature, &Signature)| may_become(its_key, key) && may_become(its_value, value);
+    let is_entry =
+        |(its_key, its_value): (&Signature, &Signature)| may_become(its_key, key) && may_become(its_value, value);
     match from.kind() {
         Kind::Map(entry) => is_entry((&entry.0, &entry.1)),
         Kind::KeywordArgs(its_value) => is_entry((&Kind::String.into(), its_value)),
@@ -45,7 +46,9 @@ fn may_become_tuple(from: &Signature, members: &[Signature], to: &Signature) -> 
     let all_from = |element: &Signature| members.iter().all(|member| may_become(element, member));
     match from.kind() {
         Kind::List(element) | Kind::VarArgs(element) => all_from(element),
-        Kind::Map(entry) => to.field_names().is_some() && may_become(&entry.0, &Kind::String.into()) && all_from(&entry.1),
+        Kind::Map(entry) => {
+            to.field_names().is_some() && may_become(&entry.0, &Kind::String.into()) && all_from(&entry.1)
+        }
         Kind::KeywordArgs(value) => to.field_names().is_some() && all_from(value),
         Kind::Tuple(ours) => match (from.field_names(), to.field_names()) {
             (Some(names), Some(wanted)) if names != wanted => {
@@ -87,9 +90,40 @@ mod tests {
 
     fn types() -> Vec<Signature> {
         [
-            "b", "c", "W", "i", "L", "f", "d", "s", "r", "m", "v", "+i", "+s", "[i]", "[s]", "[m]", "[(si)]", "[[s]]",
-            "{si}", "{is}", "{sm}", "()", "(i)", "(s)", "(is)", "(si)", "(si)<A,a,b>", "(is)<B,b,a>", "(is)<C,b,c>",
-            "(+i)", "([i])", "(m)", "({si})", "((i)s)",
+            "b",
+            "c",
+            "W",
+            "i",
+            "L",
+            "f",
+            "d",
+            "s",
+            "r",
+            "m",
+            "v",
+            "+i",
+            "+s",
+            "[i]",
+            "[s]",
+            "[m]",
+            "[(si)]",
+            "[[s]]",
+            "{si}",
+            "{is}",
+            "{sm}",
+            "()",
+            "(i)",
+            "(s)",
+            "(is)",
+            "(si)",
+            "(si)<A,a,b>",
+            "(is)<B,b,a>",
+            "(is)<C,b,c>",
+            "(+i)",
+            "([i])",
+            "(m)",
+            "({si})",
+            "((i)s)",
         ]
         .iter()
         .map(|text| Signature::parse(text).unwrap())

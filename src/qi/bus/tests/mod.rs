@@ -13,6 +13,7 @@ use crate::sys::sync::Mutex;
 use super::Provider;
 
 mod gateway;
+mod machine_ids;
 mod notices;
 mod queues;
 mod typed;

@@ -7,7 +7,7 @@ use crate::qi::calls::alarm::Alarm;
 use crate::qi::calls::replies::{Counts, Entry, Match, Replies};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
 use crate::qi::client::authentication::{Authentication, AuthenticationStep, Credentials};
-use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, PlainText, endpoints};
+use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, PlainText, Whereabouts, endpoints};
 use crate::qi::client::retry::{Backoff, Retry};
 use crate::qi::message::{Header, Type};
 use crate::qi::meta::ServiceInfo;
@@ -187,7 +187,8 @@ fn info(machine: &str, endpoints: &[&str]) -> ServiceInfo {
 fn a_session_with_authorities_or_a_token_over_tls_dials_nothing_in_plain_text() {
     let list = ["tcp://127.0.0.1:1", "tcps://127.0.0.1:2", "unix:///tmp/x", "tcp://10.0.0.1:3"];
     let chosen = |list: &[&str], plain| {
-        let found = endpoints(&info("here", list), &["here".into()], plain);
+        let here = Whereabouts { ids: &["here".into()], directory_is_near: false };
+        let found = endpoints(&info("here", list), here, plain);
         found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>())
     };
     let [tcp, tcps, unix, far] = list.map(String::from);
@@ -203,7 +204,8 @@ fn endpoints_are_chosen_by_machine() {
     let all =
         ["qi:S", "unix-abstract://x", "tcp://10.0.0.1:1", "tcp://127.0.0.1:1", "tcpsm://10.0.0.1:2", "tcp://0.0.0.0:3"];
     let chosen = |machine: &str, list: &[&str]| {
-        let found = endpoints(&info(machine, list), &["here".into()], PlainText::Allowed);
+        let here = Whereabouts { ids: &["here".into()], directory_is_near: machine == "who knows" };
+        let found = endpoints(&info(machine, list), here, PlainText::Allowed);
         found.map(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>()).map_err(|useless| useless.len())
     };
     assert_eq!(chosen("here", &all), Ok(vec!["tcp://127.0.0.1:1".to_owned(), "tcp://10.0.0.1:1".to_owned()]));
@@ -214,6 +216,10 @@ fn endpoints_are_chosen_by_machine() {
     );
     assert_eq!(chosen("there", &["tcp://localhost:1", "tcp://127.0.0.1:1", "junk"]), Err(3));
     assert_eq!(chosen("here", &[]), Err(0));
+    // The directory is here, the service has an id of another kind.
+    assert_eq!(chosen("who knows", &all), Ok(vec!["tcp://10.0.0.1:1".to_owned()]));
+    let loopback = ["tcp://127.0.0.1:1", "unix:///x"].map(str::to_owned);
+    assert_eq!(chosen("who knows", &["tcp://127.0.0.1:1", "unix:///x", "tcp://0.0.0.0:3"]), Ok(loopback.to_vec()));
 }
 
 #[test]
