@@ -90,6 +90,7 @@ static struct nnqi_server_statistics server_counts;
     HANDLE(VALUE, nnqi_get_string, NULL) \
     HANDLE(VALUE, nnqi_get_raw, NULL) \
     NUMBER(VALUE, nnqi_copy_string, buffer, sizeof(buffer)) \
+    HANDLE(VALUE, nnqi_take_text, buffer, sizeof(buffer)) \
     NUMBER(VALUE, nnqi_count) \
     HANDLE(VALUE, nnqi_item, 0) \
     HANDLE(VALUE, nnqi_map_key, 0) \
@@ -105,6 +106,7 @@ static struct nnqi_server_statistics server_counts;
     NUMBER(VALUE, nnqi_encode, NULL, buffer, sizeof(buffer)) \
     HANDLE(VALUE, nnqi_proxy_of) \
     NUMBER(SERVER, nnqi_server_address, 0, buffer, sizeof(buffer)) \
+    HANDLE(SERVER, nnqi_server_url) \
     NUMBER(SERVER, nnqi_add_service, "x", live[OBJECT]) \
     NUMBER(SERVER, nnqi_remove_service, 99) \
     HANDLE(SERVER, nnqi_server_reach, "x", 0) \

@@ -346,6 +346,15 @@ static void readers_that_take(nnqi_proxy proxy) {
     CHECK(strstr(nnqi_error(), "no such") != NULL);
     CHECK_EQ(nnqi_take_bool(nnqi_int('i', 1), 9), 9);
     CHECK(isnan(nnqi_take_double(nnqi_text("x"), NAN)));
+    char text[4] = "old";
+    CHECK(nnqi_take_text(nnqi_dynamic(nnqi_text("one")), text, sizeof text) == text);
+    CHECK_STR(text, "one");
+    CHECK_STR(nnqi_take_text(nnqi_text("longer"), text, sizeof text), "lon");
+    CHECK(nnqi_take_text(nnqi_int('i', 1), text, sizeof text) == NULL && errno == EINVAL);
+    CHECK_STR(text, "");
+    CHECK(nnqi_take_text(0, text, sizeof text) == NULL && errno == EBADF);
+    CHECK(nnqi_take_text(nnqi_text("x"), NULL, 4) == NULL && errno == EFAULT);
+    CHECK(nnqi_take_text(nnqi_text("x"), text, 0) == NULL && errno == EINVAL);
     nnqi_value map = nnqi_property_get(proxy, "names");
     const char *name = NULL;
     int32_t value = 0, sum = 0;
@@ -377,6 +386,12 @@ static void programs_of_tables(void) {
     char url[128];
     nnqi_server server = nnqi_serve("tcp://127.0.0.1:0", "Table", nnqi_object_new(table, &answer));
     CHECK(nnqi_server_address(server, 0, url, sizeof url) > 0);
+    CHECK_STR(nnqi_server_url(server), url);
+    nnqi_server nowhere = nnqi_server_open(NULL, 0, NULL);
+    GOOD(nowhere);
+    CHECK(nnqi_server_url(nowhere) == NULL && errno == EINVAL);
+    CHECK_OK(nnqi_server_close(nowhere));
+    CHECK(nnqi_server_url(nowhere) == NULL && errno == EBADF);
     nnqi_session session = nnqi_connect(url, NULL);
     nnqi_proxy proxy = nnqi_service(session, "Table", patience());
     GOOD(proxy);

@@ -33,25 +33,24 @@ int main(int argc, char **argv) {
     nnqi_property_set(robot, "battery", nnqi_int('i', 100));
     printf("charged to %g\n", nnqi_take_double(nnqi_property_get(robot, "battery"), NAN));
     nnqi_value sensors = nnqi_callf(robot, "sensors", "()");
-    const char *text = NULL;
+    const char *name = NULL;
+    char text[64];
     double number = 0;
-    for (size_t at = 0; nnqi_unpack_next(sensors, &at, "(sd)", &text, &number) > 0;)
-        printf("sensor %s %g\n", text, number);
+    for (size_t at = 0; nnqi_unpack_next(sensors, &at, "(sd)", &name, &number) > 0;)
+        printf("sensor %s %g\n", name, number);
     nnqi_free(nnqi_callf(robot, "say", "(s)", "hello"));
     nnqi_value event = nnqi_next(said, 10000, NULL);
-    if (nnqi_unpack(event, "(s)", &text) < 0)
+    if (!event)
         return nnqi_perror(argv[0]);
-    printf("it said %s\n", text);
+    printf("it said %s\n", nnqi_take_text(nnqi_item(event, 0), text, sizeof text));
     nnqi_proxy arm = nnqi_take_proxy(nnqi_callf(robot, "arm", "(s)", "left"));
-    nnqi_value side = nnqi_callf(arm, "name", "()");
-    if (!side)
+    if (!nnqi_take_text(nnqi_callf(arm, "name", "()"), text, sizeof text))
         return nnqi_perror(argv[0]);
-    printf("the %s arm is at %g\n", nnqi_get_text(side), nnqi_take_double(nnqi_callf(arm, "lift", "(d)", 0.5), NAN));
+    printf("the %s arm is at %g\n", text, nnqi_take_double(nnqi_callf(arm, "lift", "(d)", 0.5), NAN));
     if (!nnqi_callf(robot, "walk", "(d)", -1.0))
         printf("refused: %s\n", strstr(nnqi_error(), "backwards") ? "backwards" : "no such arm");
     if (!nnqi_callf(robot, "arm", "(s)", "third"))
         printf("refused: %s\n", strstr(nnqi_error(), "backwards") ? "backwards" : "no such arm");
-    nnqi_free(side);
     nnqi_free(event);
     nnqi_free(sensors);
     return nnqi_unsubscribe(said) | nnqi_proxy_free(arm) | nnqi_proxy_free(robot) | nnqi_close(session);

@@ -21,12 +21,9 @@
 
 #include <millrace/qi.h>
 
-#define UNUSED __attribute__((unused))
-#define FUNCTION(name) static nnqi_value name(UNUSED nnqi_request request, UNUSED void *user)
-
 static double position;
 
-FUNCTION(walk) {
+NNQI_CODE(walk) {
     nnqi_object robot = nnqi_request_object(request);
     double meters = nnqi_arg_double(request, 0);
     int64_t battery = nnqi_take_int(nnqi_object_get(robot, "battery"), 0);
@@ -36,7 +33,7 @@ FUNCTION(walk) {
     return nnqi_double(position += meters);
 }
 
-FUNCTION(route) {
+NNQI_CODE(route) {
     nnqi_value steps = nnqi_arg(request, 0);
     double x = 0, y = 0, length = 0;
     size_t at = 0;
@@ -46,26 +43,26 @@ FUNCTION(route) {
     return nnqi_double(length);
 }
 
-FUNCTION(sensors) {
+NNQI_CODE(sensors) {
     nnqi_value names[] = {nnqi_text("head"), nnqi_text("position")}, values[] = {nnqi_double(0.5), nnqi_double(position)};
     return nnqi_map("s", "d", names, values, 2);
 }
 
-FUNCTION(say) {
+NNQI_CODE(say) {
     nnqi_emit(nnqi_request_object(request), "said", nnqi_arguments(request));
     return nnqi_void();
 }
 
-FUNCTION(name) {
+NNQI_CODE(name) {
     return nnqi_text(user);
 }
 
-FUNCTION(lift) {
+NNQI_CODE(lift) {
     nnqi_emit(nnqi_request_object(request), "lifted", nnqi_arguments(request));
     return nnqi_arg(request, 0);
 }
 
-FUNCTION(arm) {
+NNQI_CODE(arm) {
     static const struct nnqi_member members[] = {
         NNQI_SIGNAL("lifted", "(d)"),
         NNQI_FUNCTION("name", "()", "s", name),
@@ -90,11 +87,10 @@ int main(int argc, char **argv) {
         NNQI_FUNCTION("arm", "(s)", "o", arm),
         NNQI_MEMBERS_END,
     };
-    char address[128];
     nnqi_server server = nnqi_serve(argc > 1 ? argv[1] : "tcp://127.0.0.1:9559", "Robot", nnqi_object_new(members, NULL));
-    if (nnqi_server_address(server, 0, address, sizeof address) < 0)
+    if (!server)
         return nnqi_perror(argv[0]);
-    puts(address);
+    puts(nnqi_server_url(server));
     fflush(stdout);
     while (getchar() != EOF)
         ;

@@ -227,8 +227,8 @@ struct nnqi_subscribe_options {
    */
   int timeout;
   /**
-   * The signature of a tuple that the arguments are wanted in, as (d); NULL: what the signal declares. They are converted; an event
-   * that cannot be is EPROTO of nnqi_next, and passed over by callbacks.
+   * The signature of a tuple that the arguments are wanted in, as (d); NULL: what the signal declares. They are converted; EINVAL if that
+   * is possible for no event, of (s) for example. A single event that cannot be is EPROTO of nnqi_next, and passed over by callbacks.
    */
   const char *wanted;
 };

@@ -13,6 +13,15 @@
 #define NNQI_PROPERTY(name, signature, json) {3, name, signature, json, NULL}
 #define NNQI_MEMBERS_END {0, NULL, NULL, NULL, NULL}
 
+#if defined(__GNUC__) || defined(__clang__)
+#define NNQI_UNUSED __attribute__((unused))
+#else
+#define NNQI_UNUSED
+#endif
+/* Begins the code of an NNQI_FUNCTION, with the parameters request and user, which it need not use:
+ * NNQI_CODE(walk) { return nnqi_double(nnqi_arg_double(request, 0)); } */
+#define NNQI_CODE(name) static nnqi_value name(NNQI_UNUSED nnqi_request request, NNQI_UNUSED void *user)
+
 
 /**
  * What an authenticator says: the peer is not let in; and a nnqi_check: the value is refused.
@@ -236,8 +245,8 @@ struct nnqi_server_options {
    */
   int answer_wait;
   /**
-   * Which machine this is, for what the directory says of itself and of its services; NULL: it is found out. Providers do not use
-   * it: their services are listed on the directory's machine.
+   * Which machine this is, for what the directory says of itself and of its services, and a provider of its own; NULL: it is found out. For
+   * providers that is the directory's, if it is reached by an address of this machine.
    */
   const char *machine_id;
   /**
@@ -397,10 +406,10 @@ NN_EXPORT nnqi_value nnqi_object_value(nnqi_object object);
 
 /**
  * An object of ours that stands for a peer's: it passes on what it is asked, and its events come on. It can be added as a service,
- * registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps, at the
- * place where that is now: when that connection has ended, calls of it fail, also after a reconnection, and no events come any more, which
- * nobody who listens is told. Who passes a service on takes it back then, and adds a new one when its proxy is back (nnqi_watch_proxy). Returns 0 with EBADF or
- * ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
+ * registered, passed and returned as any other; so a service of one bus gets onto another. It keeps what the proxy keeps. While that is
+ * lost, calls of it and subscribing fail, and where it is a service it is not listed: its clients notice that it has gone, as of any other. If the proxy's
+ * session reconnects, and finds there what can do the same, it is listed again and goes on, also for who had subscribed. Else the service is removed.
+ * Returns 0 with EBADF or ENOTCONN. Free it with nnqi_object_free. Any thread. (13)
  * Example: nnqi_add_service(server, "Robot", nnqi_forward(robot));
  */
 NN_EXPORT nnqi_object nnqi_forward(nnqi_proxy proxy);
@@ -587,8 +596,14 @@ NN_EXPORT nnqi_server nnqi_serve(const char *url, const char *name, nnqi_object 
 NN_EXPORT int64_t nnqi_server_address(nnqi_server server, size_t index, char *buffer, size_t size);
 
 /**
+ * The first address that the server listens at, with the port that the system has chosen: what clients connect to. The text is valid until
+ * nnqi_server_close. Returns NULL with EBADF, or EINVAL (it listens nowhere). Any thread. puts(nnqi_server_url(server)) (12)
+ */
+NN_EXPORT const char *nnqi_server_url(nnqi_server server);
+
+/**
  * Adds an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
- * -1 with EBADF, EFAULT or EINVAL (the name is taken, or empty). Any thread. (11)
+ * -1 with EBADF, EFAULT, EINVAL (the name is taken, or empty) or ENOTCONN (what the object passes on to, nnqi_forward, is lost). Any thread. (11)
  */
 NN_EXPORT int64_t nnqi_add_service(nnqi_server server, const char *name, nnqi_object object);
 
@@ -654,7 +669,7 @@ NN_EXPORT nnqi_provider nnqi_provider_open(const char *url, const char *const *a
 /**
  * Registers an object as a service of this name (UTF-8). When this returns, everybody may call it. Returns the service's id, or
  * -1 with EBADF, EFAULT, EINVAL (not UTF-8, or the directory has no method for this), EPROTO (the directory refuses: nnqi_error() is
- * its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN, ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
+ * its text), EHOSTUNREACH (nobody could dial any address that the provider listens at), ENOTCONN (or what the object passes on to, nnqi_forward, is lost), ETIMEDOUT, or EDEADLK (on a thread that reads a connection). Any other thread. (11)
  * Example: nnqi_register(provider, "Lamp", object);
  */
 NN_EXPORT int64_t nnqi_register(nnqi_provider provider, const char *name, nnqi_object object);

@@ -407,6 +407,13 @@ NN_EXPORT int nnqi_take_bool(nnqi_value value, int otherwise);
  */
 NN_EXPORT double nnqi_take_double(nnqi_value value, double otherwise);
 
+/**
+ * The text of a string in a value, dynamics looked into, copied as nnqi_signature copies: it is cut if buffer, of size bytes, is too small. The value is
+ * taken. Returns buffer, so that it can be printed at once, or NULL with EBADF, EFAULT, EINVAL (no string, or size is 0); then buffer is empty.
+ * Any thread. puts(nnqi_take_text(nnqi_callf(robot, "name", "()"), text, sizeof text)) (6)
+ */
+NN_EXPORT const char *nnqi_take_text(nnqi_value value, char *buffer, size_t size);
+
 #ifdef __cplusplus
 }  /* extern "C" */
 #endif  /* __cplusplus */

@@ -1,4 +1,4 @@
-use std::ffi::{c_char, c_int};
+use std::ffi::{CString, c_char, c_int};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::qi::endpoint::may_wait;
 use crate::qi::server::{Server, ServerStatistics};
 
 use super::client::{self, nnqi_proxy};
-use super::error::{Failure, boundary};
+use super::error::{Failure, Result, boundary};
 use super::handles::{Handles, Kind};
 use super::objects::{self, nnqi_object};
 use super::options::timeout;
@@ -47,7 +47,23 @@ impl nnqi_server_statistics {
     }
 }
 
-static SERVERS: LazyLock<Handles<Arc<Server>>> = LazyLock::new(|| Handles::new(Kind::Server));
+static SERVERS: LazyLock<Handles<Hosted>> = LazyLock::new(|| Handles::new(Kind::Server));
+
+/// A server, and what C has a pointer to as long as it has the handle.
+#[derive(Clone)]
+struct Hosted {
+    server: Arc<Server>,
+    url: Arc<CString>,
+}
+
+fn add(server: Server) -> nnqi_server {
+    let url = server.addresses().into_iter().next().unwrap_or_default();
+    SERVERS.add(Hosted { server: Arc::new(server), url: Arc::new(view::c_text(url.as_bytes())) })
+}
+
+fn get(handle: nnqi_server) -> Result<Arc<Server>> {
+    Ok(SERVERS.get(handle)?.server)
+}
 
 /// Starts a directory that listens at count addresses, as tcp://127.0.0.1:9559 (port 0: any that is free). options may be NULL.
 /// Nothing of them is kept but authenticate and context. Returns 0 with EFAULT (a pointer is NULL), EINVAL (options, certificate or
@@ -65,7 +81,7 @@ pub unsafe extern "C" fn nnqi_server_open(
         let urls = unsafe { view::texts(urls, count) }?;
         // SAFETY: a non-null `options` is some, whose texts end with a zero, with functions as C says.
         let options = unsafe { server_options(options) }?;
-        Ok(SERVERS.add(Arc::new(Server::standalone(&shared_reactor()?, &urls, options)?)))
+        Ok(add(Server::standalone(&shared_reactor()?, &urls, options)?))
     })
 }
 
@@ -80,7 +96,7 @@ pub unsafe extern "C" fn nnqi_serve(url: *const c_char, name: *const c_char, obj
         let (url, name) = unsafe { (view::utf8(url)?, view::utf8(name)?) };
         let (object, server) = (object?, serve(url)?);
         server.add_service(name, &object)?;
-        Ok(SERVERS.add(Arc::new(server)))
+        Ok(add(server))
     })
 }
 
@@ -95,10 +111,20 @@ pub unsafe extern "C" fn nnqi_server_address(
     size: usize,
 ) -> i64 {
     boundary(|| {
-        let addresses = SERVERS.get(server)?.addresses();
+        let addresses = get(server)?.addresses();
         let address = addresses.get(index).ok_or_else(|| Failure::invalid("there is no such address"))?;
         // SAFETY: a non-null `buffer` has room for `size` bytes.
         unsafe { view::copy_text(address.as_bytes(), buffer, size) }
+    })
+}
+
+/// The first address that the server listens at, with the port that the system has chosen: what clients connect to. The text is valid until
+/// nnqi_server_close. Returns NULL with EBADF, or EINVAL (it listens nowhere). Any thread. puts(nnqi_server_url(server)) (12)
+#[unsafe(no_mangle)]
+pub extern "C" fn nnqi_server_url(server: nnqi_server) -> *const c_char {
+    boundary(|| {
+        let url = SERVERS.get(server)?.url;
+        if url.is_empty() { Err(Failure::invalid("there is no such address")) } else { Ok(url.as_ptr()) }
     })
 }
 
@@ -107,7 +133,7 @@ pub unsafe extern "C" fn nnqi_server_address(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_char, object: nnqi_object) -> i64 {
     boundary(|| {
-        let (server, object) = (SERVERS.get(server)?, objects::object(object)?);
+        let (server, object) = (get(server)?, objects::object(object)?);
         // SAFETY: a non-null `name` ends with a zero.
         Ok(server.add_service(unsafe { view::utf8(name) }?, &object)?.into())
     })
@@ -118,7 +144,7 @@ pub unsafe extern "C" fn nnqi_add_service(server: nnqi_server, name: *const c_ch
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_remove_service(server: nnqi_server, id: u32) -> c_int {
     boundary(|| {
-        SERVERS.get(server)?.remove_service(id)?;
+        get(server)?.remove_service(id)?;
         Ok(0)
     })
 }
@@ -135,7 +161,7 @@ pub unsafe extern "C" fn nnqi_server_reach(
     milliseconds: c_int,
 ) -> nnqi_proxy {
     boundary(|| {
-        let server = SERVERS.get(server)?;
+        let server = get(server)?;
         // SAFETY: a non-null `name` ends with a zero.
         let name = unsafe { view::utf8(name) }?;
         let remote = server.reach(name, timeout(milliseconds).unwrap_or(Duration::MAX))?;
@@ -147,7 +173,7 @@ pub unsafe extern "C" fn nnqi_server_reach(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics: *mut nnqi_server_statistics) -> c_int {
     boundary(|| {
-        let server = SERVERS.get(server)?;
+        let server = get(server)?;
         let found = nnqi_server_statistics::of(server.statistics());
         // SAFETY: a non-null `statistics` has room for one.
         Ok(unsafe { pointers::write(statistics, found) }.map(|()| 0)?)
@@ -158,13 +184,13 @@ pub unsafe extern "C" fn nnqi_server_statistics(server: nnqi_server, statistics:
 /// thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_server_memory(server: nnqi_server) -> i64 {
-    boundary(|| Ok(i64::try_from(SERVERS.get(server)?.statistics().memory).unwrap_or(i64::MAX)))
+    boundary(|| Ok(i64::try_from(get(server)?.statistics().memory).unwrap_or(i64::MAX)))
 }
 
 /// Threads that a server's methods run on now, busy or idle (max_workers); -1 with EBADF. Any thread. (11)
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_server_workers(server: nnqi_server) -> c_int {
-    boundary(|| Ok(c_int::try_from(SERVERS.get(server)?.workers()).unwrap_or(c_int::MAX)))
+    boundary(|| Ok(c_int::try_from(get(server)?.workers()).unwrap_or(c_int::MAX)))
 }
 
 /// Closes listeners and connections, and waits until the code of methods has returned (but not for itself, if that is what
@@ -175,7 +201,7 @@ pub extern "C" fn nnqi_server_close(server: nnqi_server) -> c_int {
     boundary(|| {
         // Not when the handle is gone already.
         may_wait()?;
-        SERVERS.remove(server)?.close();
+        SERVERS.remove(server)?.server.close();
         Ok(0)
     })
 }

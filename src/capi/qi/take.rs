@@ -1,4 +1,5 @@
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
+use std::ptr::null;
 
 use crate::qi::value::Value;
 
@@ -41,4 +42,29 @@ pub extern "C" fn nnqi_take_bool(value: nnqi_value, otherwise: c_int) -> c_int {
 #[unsafe(no_mangle)]
 pub extern "C" fn nnqi_take_double(value: nnqi_value, otherwise: f64) -> f64 {
     taken(value, "a number", view::number).unwrap_or(otherwise)
+}
+
+/// The text of a string in a value, dynamics looked into, copied as nnqi_signature copies: it is cut if buffer, of size bytes, is too small. The value is
+/// taken. Returns buffer, so that it can be printed at once, or NULL with EBADF, EFAULT, EINVAL (no string, or size is 0); then buffer is empty.
+/// Any thread. puts(nnqi_take_text(nnqi_callf(robot, "name", "()"), text, sizeof text)) (6)
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nnqi_take_text(value: nnqi_value, buffer: *mut c_char, size: usize) -> *const c_char {
+    let read = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    };
+    let text = taken(value, "a string", read);
+    // SAFETY: a non-null `buffer` has room for `size` bytes.
+    let copy = |text: &[u8]| unsafe { view::copy_text(text, buffer, size) };
+    let Some(text) = text else {
+        // What is wrong has been said.
+        let _ = copy(b"");
+        return null();
+    };
+    boundary(|| {
+        if size == 0 {
+            return Err(Failure::invalid("no room for a text"));
+        }
+        copy(text.bytes()).map(|_| buffer.cast_const())
+    })
 }
