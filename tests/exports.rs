@@ -37,7 +37,7 @@ const PUBLIC: [&str; 23] = [
 ];
 
 /// Those of the object bus, `millrace/qi.h`.
-const BUS: [&str; 152] = [
+const BUS: [&str; 154] = [
     "nnqi_add_service",
     "nnqi_arg",
     "nnqi_arg_bool",
