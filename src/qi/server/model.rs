@@ -272,7 +272,7 @@ pub(super) struct Origin {
     pub followed: Mutex<HashMap<u32, Followed>>,
     pub presence: Mutex<Presence>,
     /// Who is to know of that.
-    pub lookers: Mutex<Vec<Arc<Look>>>,
+    pub lookers: Mutex<Vec<Arc<LookAgain>>>,
     /// What tells it, and has it told.
     pub watch: Option<Box<WatchOrigin>>,
     pub watched: OnceLock<Option<Box<dyn Any + Send + Sync>>>,
@@ -290,7 +290,7 @@ pub enum Presence {
 }
 
 /// Looks whether an object is there. False: it needs not look again.
-pub(super) type Look = dyn Fn(&Object) -> bool + Send + Sync;
+pub(super) type LookAgain = dyn Fn(&Object) -> bool + Send + Sync;
 
 /// Has an object told what becomes of what it passes on to, for as long as what it gives lives.
 pub(in crate::qi) type WatchOrigin = dyn Fn(&Object) -> Option<Box<dyn Any + Send + Sync>> + Send + Sync;
