@@ -242,6 +242,10 @@ def test_signals_and_properties(bus):
     with pytest.raises(ValueError):
         bus.desk.level.setValue("many")
     assert level.value() == 6 and bus.desk.level.value() == 6
+    # What is posted by its name is told and not set, as by libqi.
+    bus.proxy._post("level", (7,))
+    assert got.get(timeout=LONG) == 7
+    assert level.value() == 6 and bus.desk.level.value() == 6 and here.get(timeout=LONG) == 6 and here.empty()
 
 
 def test_a_callback_that_fails_does_not_end_the_others(bus):
