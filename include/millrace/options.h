@@ -18,7 +18,8 @@
  * has lasted when more than 256 messages and more than 16 KiB have followed each other by less than 10 microseconds each (a
  * message counts as 16 bytes at least), and until 50 ms of quiet; whatever comes before has been handed to the system
  * when nn_send returns, if that has room for it. What goes to several peers at once (NN_PUB, NN_BUS, NN_SURVEYOR) also follows closely
- * when less time has passed than it took to write the last one to all, and to more than 8 it counts as one message for each 8. What is put together waits for 2 ms at most, and is at most 65,000
+ * when less time has passed than it took to write the last one to all, and to more than 8 it counts as several: the square of the
+ * number of peers over 64. What is put together waits for 2 ms at most, and is at most 65,000
  * bytes for each connection; it is written when the process ends by exit() or by the end of main(), and lost if it ends by
  * _exit(), exec or a signal in the midst of such a stream. 0: every message is handed to the system within nn_send, if that
  * has room for it. It applies from the next message on. The environment variable MILLRACE_COALESCE=0 has the effect of 0 on

@@ -197,7 +197,7 @@ impl Reactor {
             for Request::Flush(watched) in requests {
                 streams.add(watched, Instant::now());
             }
-            let pause = streams.look(Instant::now());
+            let pause = streams.look(Instant::now);
             if streams.is_empty() || self.is_stopping() {
                 return streams.clear();
             }

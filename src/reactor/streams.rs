@@ -20,8 +20,12 @@ const SHARE: u32 = 32;
 /// thread need not write any...
 const FILLING: Duration = Duration::from_millis(1);
 
-/// ... unless one has been filling for longer than this.
-const OLD: Duration = Duration::from_millis(2);
+/// ... unless one has been filling for longer than this at least, and at most...
+const YOUNGEST: Duration = Duration::from_micros(500);
+const OLDEST: Duration = Duration::from_millis(2);
+
+/// ... and between them for so many times as long as it takes to flush them all.
+const FLUSHES: u32 = 2;
 
 /// A pipe on which messages stream.
 pub struct StreamToFlush {
@@ -35,13 +39,15 @@ pub struct Streams {
     streams: Vec<WatchedStream>,
     /// The last look, and since when the streams have flowed, as it were.
     times: Option<(Instant, Instant)>,
+    /// What a flush takes lately, whatever it is that keeps it.
+    flush_time: Duration,
 }
 
 struct WatchedStream {
     watched: StreamToFlush,
     /// Its counters at the last look.
     counts: WriteCounts,
-    /// The last look that found it flushed.
+    /// The last look that flushed it, or found it flushed.
     flushed_at: Instant,
 }
 
@@ -60,22 +66,33 @@ impl Streams {
     }
 
     /// Flushes what does not flow. Says when to look again.
-    pub fn look(&mut self, now: Instant) -> Duration {
+    pub fn look(&mut self, clock: impl Fn() -> Instant) -> Duration {
+        let (now, old) = (clock(), self.old());
         let (looked_at, since) = self.times.unwrap_or((now, now));
         let appended: u64 = self.streams.iter().map(|stream| u64::from(stream.appended())).sum();
         let flow = u128::from(appended) * FILLING.as_nanos() >= BUFFER as u128 * (now - looked_at).as_nanos();
-        let mut all_flow = flow;
+        let mut flushes = 0;
         self.streams.retain_mut(|stream| {
-            if stream.advance(now) && flow && now - stream.flushed_at < OLD {
+            if stream.advance(now) && flow && now - stream.flushed_at < old {
                 return true;
             }
-            all_flow = false;
-            stream.watched.source.flush(stream.watched.key)
+            flushes += 1;
+            stream.flush(now)
         });
+        if flushes > 0 {
+            self.flush_time = (self.flush_time * 7 + (clock() - now) / flushes) / 8;
+        }
+        let all_flow = flow && flushes == 0;
         let age = now - since;
         // What does not flow may be a hitch, and not the end.
         self.times = Some((now, if all_flow { since } else { now - age / 2 }));
-        if all_flow { (age / SHARE).clamp(LOOK, LAST_LOOK) } else { LOOK }
+        if all_flow { (age / SHARE).clamp(LOOK, LAST_LOOK.min(old / 2)) } else { LOOK }
+    }
+
+    /// How long a stream of those that flow may have been filling.
+    fn old(&self) -> Duration {
+        let streams = u32::try_from(self.streams.len()).unwrap_or(u32::MAX);
+        self.flush_time.saturating_mul(streams.saturating_mul(FLUSHES)).clamp(YOUNGEST, OLDEST)
     }
 }
 
@@ -92,5 +109,12 @@ impl WatchedStream {
             self.flushed_at = now;
         }
         self.counts.bytes != last.bytes
+    }
+    /// False if there is nothing more to look after.
+    fn flush(&mut self, now: Instant) -> bool {
+        let goes_on = self.watched.source.flush(self.watched.key);
+        self.counts.flushes = self.watched.counters.counts().flushes;
+        self.flushed_at = now;
+        goes_on
     }
 }

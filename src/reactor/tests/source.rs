@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::transport::coalescing::counters::WriteCounters;
 use crate::transport::pipe::Ready;
 use crate::transport::source::Source;
 
@@ -13,9 +14,16 @@ pub struct Fake {
     told: Mutex<Vec<u64>>,
     /// A flush finds nothing.
     pub dry: AtomicBool,
+    /// Where flushes of a key are counted.
+    pub counted: Mutex<Vec<(u64, WriteCounters)>>,
 }
 
 impl Fake {
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.told.lock().unwrap().len() as u32
+    }
+
     pub fn told(&self) -> Vec<u64> {
         std::mem::take(&mut self.told.lock().unwrap())
     }
@@ -38,6 +46,7 @@ impl Source for Fake {
 
     fn flush(&self, key: u64) -> bool {
         self.told.lock().unwrap().push(key);
+        self.counted.lock().unwrap().iter().filter(|(of, _)| *of == key).for_each(|(_, counters)| counters.flushed());
         !self.dry.load(Ordering::Relaxed)
     }
 }

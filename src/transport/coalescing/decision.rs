@@ -273,7 +273,7 @@ mod tests {
     /// A message each 150 µs to 64, whose writes take 5 µs each: there is hardly time for anything else.
     #[test]
     fn a_publisher_to_many_streams_at_a_moderate_rate() {
-        for (peers, first) in [(1, None), (16, None), (64, Some(35))] {
+        for (peers, first) in [(1, None), (16, None), (64, Some(7))] {
             let (world, mut decider, mut thread) =
                 (ByHand::new(), Decider::new(Scope::WithThread), SendingThread::new());
             let seen = first_of(400, |_| {

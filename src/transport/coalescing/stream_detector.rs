@@ -25,8 +25,8 @@ const CLOSE: Duration = Duration::from_micros(10);
 pub const BURST_MESSAGES: u32 = 256;
 pub const BURST_BYTES: u32 = 16 * 1024;
 
-/// Writes that a message of a burst may cost. A broadcast to more than so many counts as several messages, in proportion: 256 of them
-/// to 64 subscribers would keep their sender busy for a tenth of a second.
+/// Writes that a message of a burst may cost. A broadcast to more than so many counts as several messages, the square of how many times
+/// as many they are: so what is late when the burst is over, and then goes to all of them, is no more for 64 subscribers than for 8.
 const BURST_WRITES: u32 = 8;
 
 /// A message counts as at least so many bytes: a stream of bytes would otherwise take very long to be seen.
@@ -109,7 +109,7 @@ impl StreamDetector {
             match writes / BURST_WRITES {
                 0 | 1 => self.use_up(1, size),
                 many => {
-                    let weight = many.min(BURST_MESSAGES);
+                    let weight = many.saturating_mul(many).min(BURST_MESSAGES);
                     self.use_up(weight, size.max(LEAST as usize).saturating_mul(weight as usize));
                 }
             }
@@ -261,7 +261,7 @@ mod tests {
     fn a_broadcast_to_many_counts_as_several_messages() {
         // Peers, size, and how many messages are written one by one before the first that is coalesced.
         for (peers, size, burst) in
-            [(8, 64, 257), (9, 64, 257), (16, 64, 129), (64, 64, 33), (64, 0, 129), (64, 4000, 33), (10_000, 64, 2)]
+            [(8, 64, 257), (9, 64, 257), (16, 64, 65), (64, 64, 5), (64, 0, 17), (64, 4000, 5), (10_000, 64, 2)]
         {
             assert_eq!(Sender::to(peers).burst(burst + 1, size, US), 1, "{size} bytes to {peers}");
             assert_eq!(Sender::to(peers).burst(burst, size, US), 0, "{size} bytes to {peers}");
