@@ -52,6 +52,7 @@ conformance! {
 
     // Waiting.
     a_full_pipe_pushes_back_and_recovers
+    small_messages_find_no_more_room_behind_large_ones
     a_blocked_sender_goes_on_when_there_is_room
     a_receive_waits_for_its_message
     readiness_follows_what_happens

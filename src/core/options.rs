@@ -88,12 +88,15 @@ pub struct Options {
     pub name: Vec<u8>,
 }
 
+/// NN_SNDBUF and NN_RCVBUF, as long as the program does not say what they are to be.
+pub const USUAL_BUFFER: i32 = 128 * 1024;
+
 impl Options {
     pub fn new(name: &str) -> Options {
         Options {
             linger: 1000,
-            sndbuf: 128 * 1024,
-            rcvbuf: 128 * 1024,
+            sndbuf: USUAL_BUFFER,
+            rcvbuf: USUAL_BUFFER,
             sndtimeo: -1,
             rcvtimeo: -1,
             reconnect_ivl: 100,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::lifecycle::Lifecycle;
+use crate::core::options::USUAL_BUFFER;
 use crate::core::text::without_controls;
 use crate::core::{Arrivals, Cmd, ContextId, PipeId, Result, SocketCore};
 use crate::reactor::Polled;
@@ -210,7 +211,8 @@ impl SocketState {
     pub fn setup(&self) -> Setup<'_> {
         let options = &self.core.options;
         let size = |size| usize::try_from(size).ok();
-        let buffers = Buffers { send: size(options.sndbuf), recv: size(options.rcvbuf) };
+        let is_elastic = options.rcvbuf == USUAL_BUFFER;
+        let buffers = Buffers { send: size(options.sndbuf), recv: size(options.rcvbuf), is_elastic };
         Setup { buffers, options: &self.transport_options, limit: &self.pipes.limit, keepalive: options.keepalive() }
     }
 

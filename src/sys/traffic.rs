@@ -25,17 +25,52 @@ pub fn of(fd: RawFd) -> Option<Traffic> {
 /// Bytes that a connection's kernel buffer for sending has room for: a write of so many is taken at once. An eighth is left for what
 /// the kernel keeps beside them; and the last piece of a write may exceed the limit. `None`: the kernel does not tell (Linux does since 4.12), or it is no socket.
 pub fn room(fd: RawFd) -> Option<usize> {
-    // As many as there are (linux/sock_diag.h).
-    let mut info = [0_u32; libc::SK_MEMINFO_DROPS as usize + 1];
-    let mut len = size_of_val(&info) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes, which is the size of what the pointer leads to.
-    let outcome =
-        unsafe { libc::getsockopt(fd, libc::SOL_SOCKET, libc::SO_MEMINFO, info.as_mut_ptr().cast(), &raw mut len) };
+    let told = memory(fd)?;
     // What tcp goes by, and what unix sockets do.
-    let told = |place: libc::c_int| info[place as usize] as usize;
     let used = told(libc::SK_MEMINFO_WMEM_QUEUED).max(told(libc::SK_MEMINFO_WMEM_ALLOC));
     let room = told(libc::SK_MEMINFO_SNDBUF).saturating_sub(used);
-    (outcome == 0).then_some(room - room / 8)
+    Some(room - room / 8)
+}
+
+/// Bytes of a TCP connection's kernel buffer for receiving that are in use, with what the kernel has beside them, and those that the peer may still
+/// send. `None` as for [`room`].
+pub fn receiving(fd: RawFd) -> Option<(usize, usize)> {
+    /// Where it is told (linux/tcp.h) up to where the peer may send, and, which older kernels tell (before 6.2), how far that may go.
+    const WINDOW: usize = 232 / 4;
+    const WINDOW_AT_MOST: usize = 64 / 4;
+    let used = memory(fd)?(libc::SK_MEMINFO_RMEM_ALLOC);
+    let (info, count) = numbers::<{ WINDOW + 1 }>(fd, libc::IPPROTO_TCP, libc::TCP_INFO)?;
+    let promised = info.get(..count)?.get(WINDOW).or(info.get(WINDOW_AT_MOST))?;
+    Some((used, *promised as usize))
+}
+
+/// Bytes that the kernel lets the peer of a TCP connection send at most, and no more than that are under way.
+pub fn promise(fd: RawFd) -> Option<usize> {
+    let ([bytes], _) = numbers::<1>(fd, libc::IPPROTO_TCP, libc::TCP_WINDOW_CLAMP)?;
+    Some(bytes as usize)
+}
+
+/// Has the kernel promise no more than so many bytes from now on. What it has promised it keeps.
+pub fn promise_at_most(fd: RawFd, bytes: usize) {
+    let clamp = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+    let (value, len) = ((&raw const clamp).cast(), size_of_val(&clamp) as libc::socklen_t);
+    // SAFETY: the kernel reads `len` bytes, which is the size of what the pointer leads to.
+    let _ = unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, libc::TCP_WINDOW_CLAMP, value, len) };
+}
+
+/// What memory a socket has and may have (linux/sock_diag.h).
+fn memory(fd: RawFd) -> Option<impl Fn(libc::c_int) -> usize> {
+    let (info, _) = numbers::<{ libc::SK_MEMINFO_DROPS as usize + 1 }>(fd, libc::SOL_SOCKET, libc::SO_MEMINFO)?;
+    Some(move |place: libc::c_int| info[place as usize] as usize)
+}
+
+/// The first `N` words of an option, of which the kernel tells so many; the others are 0.
+fn numbers<const N: usize>(fd: RawFd, level: libc::c_int, option: libc::c_int) -> Option<([u32; N], usize)> {
+    let mut info = [0_u32; N];
+    let mut len = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, which is the size of what the pointer leads to.
+    let outcome = unsafe { libc::getsockopt(fd, level, option, info.as_mut_ptr().cast(), &raw mut len) };
+    (outcome == 0).then_some((info, len as usize / size_of::<u32>()))
 }
 
 #[cfg(test)]

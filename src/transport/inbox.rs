@@ -59,6 +59,8 @@ pub struct Inbox {
     longest: usize,
     /// The last message had a chunk of its own; the next one probably will.
     large: bool,
+    /// The stream was told of a large message, and is to be told when small ones come again.
+    has_announced: bool,
     /// Bytes read so far.
     read: u64,
 }
@@ -82,6 +84,7 @@ struct Large {
     total: usize,
     /// Bytes read in this turn.
     turn: usize,
+    is_announced: bool,
 }
 
 impl Inbox {
@@ -172,6 +175,19 @@ impl Inbox {
         Ok(false)
     }
 
+    /// Tells the stream of each large message, as soon as its length is known, and that small ones come again.
+    pub fn tell(&mut self, stream: &dyn Stream) {
+        match (self.front, &mut self.chunk) {
+            (Front::Large, Some(large)) if !large.is_announced => {
+                large.is_announced = true;
+                self.has_announced = true;
+                stream.expect(large.total);
+            }
+            (Front::Small(_), _) if self.has_announced => self.has_announced = !stream.expect(0),
+            _ => {}
+        }
+    }
+
     /// Puts the message that [`Inbox::parse`] found whole into `into`.
     #[inline]
     pub fn take(&mut self, into: &mut Message<'_>, blocks: &Blocks) {
@@ -260,7 +276,7 @@ impl Inbox {
         let mut chunk = Chunk::within(total.min(believed), unfilled_words)?;
         chunk.bytes_mut()[..filled].copy_from_slice(here);
         self.start = self.end;
-        (self.front, self.chunk) = (Front::Large, Some(Large { chunk, filled, total, turn: 0 }));
+        (self.front, self.chunk) = (Front::Large, Some(Large { chunk, filled, total, turn: 0, is_announced: false }));
         Ok(())
     }
 
@@ -309,7 +325,7 @@ fn no_memory(error: Error) -> io::Error {
 
 impl Large {
     fn fill(&mut self, stream: &dyn Stream) -> io::Result<Fill> {
-        let Large { chunk, filled, total, turn } = self;
+        let Large { chunk, filled, total, turn, .. } = self;
         if *filled == chunk.len() {
             let room = chunk.len().saturating_mul(2).min(*total);
             let mut longer = Chunk::within(room, unfilled_words).map_err(no_memory)?;

@@ -6,6 +6,7 @@ pub mod accepting;
 pub mod blocks;
 pub mod coalescing;
 pub mod coalescing_buffer;
+pub mod elastic;
 pub mod fd;
 #[cfg(any(feature = "tls", feature = "qi"))]
 pub mod files;

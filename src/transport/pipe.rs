@@ -469,6 +469,7 @@ impl StreamPipe {
         loop {
             if !whole {
                 whole = self.inbox.parse(&self.framing, context.max_size)?;
+                self.inbox.tell(&*self.stream);
             }
             if !more || (whole && !to_the_end) {
                 break;

@@ -4,16 +4,16 @@ use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, recv, send, sendmsg};
-use smallvec::SmallVec;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::core::Error;
 use crate::sys::descriptor::receive;
 use crate::sys::{Owned, traffic};
+
+use super::elastic::{ElasticReceiving, ElasticSending};
 
 /// A connected (or connecting) byte stream. Calls never block; they take `&self` because one thread may
 /// write while another reads.
@@ -21,6 +21,12 @@ pub trait Stream: Send + Sync + Debug {
     fn read(&self, into: &mut [u8]) -> io::Result<usize>;
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// A message of so many bytes is coming in: one that is large (its rest is read straight to where it belongs), or of 0, any that is not.
+    /// False: the next one that is not is to be told as well.
+    fn expect(&self, _bytes: usize) -> bool {
+        true
+    }
 
     /// Whether a write that took less than all means that there is no room for more (as it does in the kernel).
     fn part_means_full(&self) -> bool {
@@ -113,21 +119,10 @@ pub enum Parting {
 pub struct Wire {
     socket: Owned<Socket>,
     /// Of unix sockets.
-    elastic: Option<ElasticBuffer>,
+    sending: Option<ElasticSending>,
+    /// Of tcp.
+    receiving: Option<ElasticReceiving>,
 }
-
-/// A send buffer that is larger while a large message is under way. A unix socket's buffer is all there is between two processes: each
-/// time that it is full both change threads. (Over tcp the peer's window has a buffer's room too, and what is written far ahead of the
-/// reader only leaves the cache.) The end of the message waits until the buffer, which is then what it was, has room for it: so a connection
-/// takes the next message no sooner than without.
-#[derive(Debug)]
-struct ElasticBuffer {
-    usual: usize,
-    is_large: AtomicBool,
-}
-
-/// More costs more memory, and was no faster.
-const LARGE_BUFFER: usize = 1024 * 1024;
 
 /// Buffer sizes of a new connection in bytes: NN_SNDBUF and NN_RCVBUF at that moment. `None`: the kernel's business; of tcp it
 /// makes them fit the connection.
@@ -135,6 +130,8 @@ const LARGE_BUFFER: usize = 1024 * 1024;
 pub struct Buffers {
     pub send: Option<usize>,
     pub recv: Option<usize>,
+    /// What is received may have more room while it is large: the program has not said how much it is to have.
+    pub is_elastic: bool,
 }
 
 /// No SIGPIPE; and no waiting, though the socket is non-blocking: its number may be somebody else's by now.
@@ -148,13 +145,18 @@ impl Wire {
         // The kernel clamps what it cannot give; a refusal is no reason to refuse the connection.
         let _ = buffers.send.map(|size| socket.set_send_buffer_size(size));
         let _ = buffers.recv.map(|size| socket.set_recv_buffer_size(size));
-        Ok(Wire { socket: Owned::new(socket)?, elastic: None })
+        Ok(Wire { socket: Owned::new(socket)?, sending: None, receiving: None })
+    }
+
+    /// Of a tcp socket, as [`Wire::new`].
+    pub fn tcp(socket: Socket, buffers: Buffers) -> io::Result<Wire> {
+        let receiving = buffers.recv.filter(|_| buffers.is_elastic).map(ElasticReceiving::new);
+        Ok(Wire { receiving, ..Wire::new(socket, buffers)? })
     }
 
     /// Of a unix socket, as [`Wire::new`].
     pub fn unix(socket: Socket, buffers: Buffers) -> io::Result<Wire> {
-        let elastic = buffers.send.map(|usual| ElasticBuffer { usual, is_large: AtomicBool::new(false) });
-        Ok(Wire { elastic, ..Wire::new(socket, buffers)? })
+        Ok(Wire { sending: buffers.send.map(ElasticSending::new), ..Wire::new(socket, buffers)? })
     }
 
     /// Never raises SIGPIPE: the process is not ours.
@@ -183,50 +185,6 @@ impl Wire {
     }
 }
 
-impl ElasticBuffer {
-    /// Writes, or begins to. (One thread writes at a time.)
-    fn write(
-        &self,
-        from: &[IoSlice<'_>],
-        socket: &Socket,
-        send: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> io::Result<usize> {
-        let total: usize = from.iter().map(|piece| piece.len()).sum();
-        if total <= self.usual || self.usual >= LARGE_BUFFER {
-            self.make(false, socket);
-            return send(from);
-        }
-        self.make(true, socket);
-        let mut room = total - self.usual / 2;
-        let begun = room;
-        let pieces: SmallVec<[IoSlice<'_>; 4]> = from
-            .iter()
-            .map(|piece| {
-                let part = piece.get(..room).unwrap_or(piece);
-                room -= part.len();
-                IoSlice::new(part)
-            })
-            .filter(|part| !part.is_empty())
-            .collect();
-        let outcome = send(&pieces);
-        if matches!(outcome, Ok(count) if count == begun) {
-            self.make(false, socket);
-        }
-        outcome
-    }
-
-    /// The kernel gives what it can.
-    fn make(&self, large: bool, socket: &Socket) {
-        if self.is_large.swap(large, Ordering::Relaxed) != large {
-            let _ = socket.set_send_buffer_size(if large { LARGE_BUFFER } else { self.usual });
-        }
-    }
-
-    fn is_large(&self) -> bool {
-        self.is_large.load(Ordering::Relaxed)
-    }
-}
-
 /// The system calls are made directly: those of the C library are points where a thread may be cancelled, here with a lock in hand.
 impl Stream for Wire {
     fn read(&self, into: &mut [u8]) -> io::Result<usize> {
@@ -234,15 +192,19 @@ impl Stream for Wire {
     }
 
     fn write(&self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &self.elastic {
+        match &self.sending {
             None => self.send(from),
             Some(elastic) => elastic.write(from, &self.socket, |pieces| self.send(pieces)),
         }
     }
 
+    fn expect(&self, bytes: usize) -> bool {
+        self.receiving.as_ref().is_none_or(|elastic| elastic.expect(bytes, &self.socket))
+    }
+
     fn room(&self) -> usize {
         // The room of a large buffer is for what it was made large for.
-        match &self.elastic {
+        match &self.sending {
             Some(elastic) if elastic.is_large() => 0,
             _ => traffic::room(self.fd()).unwrap_or(usize::MAX),
         }
@@ -371,7 +333,7 @@ mod tests {
         let (one, other) = std::os::unix::net::UnixStream::pair().unwrap();
         one.set_nonblocking(true).unwrap();
         other.set_nonblocking(true).unwrap();
-        let buffers = Buffers { send: Some(SIZE), recv: None };
+        let buffers = Buffers { send: Some(SIZE), ..Buffers::default() };
         let (wire, reader) = (Wire::unix(one.into(), buffers).unwrap(), Wire::unix(other.into(), buffers).unwrap());
         let (usual, mut room) = (sndbuf(&wire), vec![0; 4 * 1024 * 1024]);
         let mut read_all = || {
@@ -391,7 +353,7 @@ mod tests {
         assert_eq!(wire.write(&[IoSlice::new(&large[written..])]).unwrap(), SIZE / 2);
         assert_eq!(read_all(), SIZE / 2);
         // What does not fit even so: the room is its own until the rest does.
-        let larger = vec![7; LARGE_BUFFER * 4];
+        let larger = vec![7; super::super::elastic::LARGE_BUFFER * 4];
         let mut written = wire.write(&[IoSlice::new(&larger)]).unwrap();
         assert!(written < larger.len() - SIZE && sndbuf(&wire) > usual);
         assert_eq!(read_all(), written);

@@ -116,7 +116,7 @@ impl Dialer for TcpDialer {
 pub fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
     socket.set_tcp_nodelay(setup.options.int(LEVEL, NODELAY) != 0)?;
     configure(&socket, setup);
-    Wire::new(socket, setup.buffers)
+    Wire::tcp(socket, setup.buffers)
 }
 
 /// What every connection over the network has.

@@ -204,25 +204,46 @@ pub fn a_limit_on_size_keeps_the_rest_alive(bench: &Bench) {
     assert_eq!(pull.hear(), [3; 100]);
 }
 
-pub fn a_full_pipe_pushes_back_and_recovers(bench: &Bench) {
+/// Sends until a connection is full for good, messages of 5,000 bytes from the one of this number on. How many were taken.
+fn fill_up(push: &Sock, from: usize) -> usize {
     const MOST: usize = 20_000;
+    let mut taken = push.fill(MOST, |count| pattern(from + count, 5000));
+    push.set(options::SNDTIMEO, 20);
+    // Bytes may be on their way out of the outbox still, on a busy machine for longer than that: at some point it is full for good.
+    loop {
+        assert!(taken < MOST, "somebody takes without end");
+        match send(push, &pattern(from + taken, 5000), Wait::Option) {
+            Err(Error::TIMED_OUT) if !push.is_ready(TO_SEND) => break,
+            Err(Error::TIMED_OUT) => continue,
+            _ => taken += 1,
+        }
+    }
+    push.set(options::SNDTIMEO, -1);
+    taken
+}
+
+/// Buffers that were larger for large messages are no larger for others.
+pub fn small_messages_find_no_more_room_behind_large_ones(bench: &Bench) {
+    let (pull, push) = bench.linked(PULL, PUSH);
+    let fresh = fill_up(&push, 0);
+    (0..fresh).for_each(|number| assert!(pull.hear() == pattern(number, 5000), "message {number}"));
+    for number in 0..10 {
+        push.say(&pattern(number, 1_000_000));
+        assert!(pull.hear() == pattern(number, 1_000_000), "large message {number}");
+    }
+    push.say(b"small");
+    assert_eq!(pull.hear(), b"small");
+    let behind = fill_up(&push, 0);
+    assert!(behind <= fresh * 2, "{behind} messages were taken, {fresh} at first");
+    (0..behind).for_each(|number| assert!(pull.hear() == pattern(number, 5000), "message {number}"));
+}
+
+pub fn a_full_pipe_pushes_back_and_recovers(bench: &Bench) {
     let (pull, push) = bench.linked(PULL, PUSH);
     let mut next = 0;
     let mut sent = 0;
     for _ in 0..5 {
-        let taken = push.fill(MOST, |count| pattern(sent + count, 5000));
-        assert!(taken < MOST, "somebody takes without end");
-        sent += taken;
-        push.set(options::SNDTIMEO, 20);
-        // Bytes may be on their way out of the outbox still, on a busy machine for longer than that: at some point it is full for good.
-        loop {
-            match send(&push, &pattern(sent, 5000), Wait::Option) {
-                Err(Error::TIMED_OUT) if !push.is_ready(TO_SEND) => break,
-                Err(Error::TIMED_OUT) => continue,
-                _ => sent += 1,
-            }
-            assert!(sent < MOST, "somebody takes without end");
-        }
+        sent += fill_up(&push, sent);
         while next < sent {
             assert!(pull.hear() == pattern(next, 5000), "message {next}");
             next += 1;

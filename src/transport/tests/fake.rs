@@ -39,6 +39,8 @@ pub struct Script {
     /// Most that one write takes.
     pub write_at_most: usize,
     pub shut: bool,
+    /// What it was told to expect.
+    pub expected: Vec<usize>,
     pub calls: usize,
     /// The call that fails, and how; later ones go on as if nothing had been.
     pub fail: Option<(usize, ErrorKind)>,
@@ -56,6 +58,7 @@ impl Default for Script {
             asked: 0,
             write_at_most: usize::MAX,
             shut: false,
+            expected: Vec::new(),
             calls: 0,
             fail: None,
         }
@@ -116,6 +119,11 @@ impl Stream for Fake {
         script.written.extend_from_slice(&bytes);
         script.room -= bytes.len();
         Ok(bytes.len())
+    }
+
+    fn expect(&self, bytes: usize) -> bool {
+        self.script().expected.push(bytes);
+        true
     }
 
     fn room(&self) -> usize {

@@ -40,6 +40,19 @@ fn bytes_that_arrive_one_by_one_are_enough() {
     assert_eq!(rig.received, sent);
 }
 
+/// Of each large message, and once of small ones behind it.
+#[test]
+fn a_stream_is_told_what_is_coming() {
+    let mut rig = Rig::active(&SP_TCP);
+    let wire = rig.wire(&bodies(&[10, 20, 70_000, 70_000, 300_000, 5, 0, 70_000]));
+    for piece in wire.chunks(5000) {
+        rig.arrive(piece);
+        rig.event(READABLE).1.unwrap();
+        rig.take_all();
+    }
+    assert_eq!(rig.fake.script().expected, [70_000, 70_000, 300_000, 0, 70_000]);
+}
+
 #[test]
 fn a_cut_anywhere_costs_only_what_was_not_whole() {
     for end in [EOF, ErrorKind::ConnectionReset] {

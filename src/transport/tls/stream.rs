@@ -271,6 +271,10 @@ impl Stream for TlsStream {
         }
     }
 
+    fn expect(&self, bytes: usize) -> bool {
+        self.wire.expect(bytes)
+    }
+
     fn shut_write(&self) -> io::Result<()> {
         let mut state = self.state();
         state.tls.send_close_notify();

@@ -59,6 +59,10 @@ impl Stream for Tunnel {
         }
     }
 
+    fn expect(&self, bytes: usize) -> bool {
+        self.tls.expect(bytes)
+    }
+
     fn shut_write(&self) -> io::Result<()> {
         self.tls.shut_write()
     }

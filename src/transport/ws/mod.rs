@@ -163,7 +163,7 @@ impl WsDialer {
 fn wire(socket: Socket, setup: &Setup<'_>) -> io::Result<Wire> {
     socket.set_tcp_nodelay(true)?;
     configure(&socket, setup);
-    Wire::new(socket, setup.buffers)
+    Wire::tcp(socket, setup.buffers)
 }
 
 /// The opcode of messages that name none.

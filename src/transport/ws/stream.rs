@@ -258,6 +258,10 @@ impl Stream for WsStream {
         }
     }
 
+    fn expect(&self, bytes: usize) -> bool {
+        self.wire.expect(bytes)
+    }
+
     fn shut_write(&self) -> io::Result<()> {
         self.wire.shut_write()
     }
