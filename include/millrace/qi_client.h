@@ -565,7 +565,7 @@ NN_EXPORT int nnqi_property_set_within(nnqi_proxy proxy, const char *name, nnqi_
  * Listens to a signal or property of this name, with a queue of so many events (at least 1), which hold 64 MiB together (one of any
  * size may wait); later ones are dropped and counted.
  * Waits until the peer has accepted, at most as long as the session's call_timeout says: no event after that is lost but by
- * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal, queue is 0), ENOTCONN, ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
+ * overflow. Returns 0 with EBADF, EFAULT, EINVAL (no such signal, queue is 0), ENOTCONN (or the service has gone), ETIMEDOUT, EPROTO (the peer refuses) or EDEADLK (on a
  * thread that reads a connection). Any other thread. (15)
  * Example: nnqi_subscription touched = nnqi_subscribe(robot, "touched", 10);
  */

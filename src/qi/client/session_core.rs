@@ -311,8 +311,9 @@ impl Core {
             state.news += 1;
         }
         for proxy in self.proxies().into_iter().filter(|proxy| proxy.name == name) {
-            if removed {
-                proxy.remove();
+            match removed {
+                true => proxy.remove(),
+                false => proxy.added(id),
             }
             proxy.retry.lock().afresh();
         }

@@ -134,6 +134,15 @@ impl ProxyState {
         self.look(&Reason::Removed);
     }
 
+    /// The directory says that there is a service of this name and id. It was only hidden if it is the one that was here, and nobody is to
+    /// find it again.
+    pub fn added(&self, id: u32) {
+        if !self.survives() && self.place().service == id {
+            self.removed.store(false, Ordering::Release);
+            self.look(&Reason::Removed);
+        }
+    }
+
     /// Tells if the object has gone, or come; `why` it would have gone.
     fn look(&self, why: &Reason) {
         self.notices.look(|| self.is_current(), why);

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use crate::core::Error;
 use crate::qi::calls::{CallError, Result};
-use crate::qi::endpoint::contained;
 use crate::qi::endpoint::ring::DEFAULT_BYTES;
+use crate::qi::endpoint::{Reason, contained};
 use crate::qi::signature::Signature;
 use crate::qi::typed::FromValue;
 use crate::reactor::deadline_in;
@@ -65,7 +65,7 @@ pub struct Subscription {
 
 impl Proxy {
     /// Listens to a signal, or to the changes of a property. When this returns the peer has accepted, and no event after
-    /// that is lost but by overflow. Fails with [`CallError::NoMember`], or like a call.
+    /// that is lost but by overflow. Fails with [`CallError::NoMember`], with [`CallError::Disconnected`] also while the service is gone, or like a call.
     pub fn subscribe(&self, name: &str) -> Result<Subscription> {
         self.subscribe_with(name, SubscribeOptions::default())
     }
@@ -136,6 +136,10 @@ impl Proxy {
         place: &Arc<Place>,
         timeout: Option<Duration>,
     ) -> Result<()> {
+        // Who listens there already has a registration, so the peer would not be asked, and nothing would ever come.
+        if self.0.removed.load(Ordering::Acquire) {
+            return Err(CallError::Disconnected(Reason::Removed));
+        }
         subscription.attach(place, deadline_in(timeout))?;
         self.0.enrol(subscription);
         Ok(())

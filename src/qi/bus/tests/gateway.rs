@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::qi::bus::{Provider, serve};
 use crate::qi::calls::CallError;
 use crate::qi::client::{Notice, Proxy, Session, SessionOptions, Watch};
+use crate::qi::endpoint::Reason;
 use crate::qi::server::{Object, ObjectBuilder, Options, Server, ServerError};
 
 use super::LIMIT;
@@ -83,11 +84,15 @@ fn a_service_that_is_passed_on_goes_with_what_it_passes_on_to() {
     let id = added(&told);
     let proxy = here.service("Mirror").unwrap();
     assert_eq!(proxy.call_to::<i32>("add", &[4.into()]).unwrap(), 5);
+    // So that there is a registration that others could share.
+    let _heard = heard(&proxy, "image");
     far.close();
     removed(&told, id);
     assert!(!is_listed(&here) && !proxy.is_connected());
     assert!(matches!(proxy.call("add", &[4.into()]), Err(CallError::Remote(_))));
-    assert!(matches!(proxy.subscribe("image"), Err(CallError::Remote(_))));
+    for signal in ["image", "level"] {
+        assert!(matches!(proxy.subscribe(signal), Err(CallError::Disconnected(Reason::Removed))));
+    }
     // The name is free, but not for what is not there.
     assert_eq!(near.add_service("Mirror", &mirror), Err(ServerError::Lost));
     near.add_service("Mirror", &super::doubler()).unwrap();
@@ -116,9 +121,11 @@ fn a_service_that_is_passed_on_comes_back_with_it_and_so_do_its_events() {
     removed(&told, id);
     assert!(!is_listed(&here));
     assert!(matches!(here.service("Mirror"), Err(CallError::NoService { .. })));
+    assert!(!proxies[0].is_connected() && proxies[0].subscribe("image").is_err());
     // As for the first time, at the place of old.
     let (far, object) = there(&url);
     assert_eq!(added(&told), id, "it is the service that it was");
+    assert!(proxies[0].is_connected() && proxies[0].subscribe("image").is_ok());
     let again = here.service("Mirror").unwrap();
     assert_eq!(again.call_to::<i32>("add", &[4.into()]).unwrap(), 5);
     eventually(|| object.subscribers("image") == 1 && object.subscribers("level") == 1);
