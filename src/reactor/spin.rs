@@ -12,6 +12,9 @@
 //! sleeps is preferred when it wakes up. So a thread that was displaced in the midst of spinning stays apart as well, twice
 //! as long each time that it happens again.
 //!
+//! A try is of use only if the other side has a core of its own. Often it has not: it is woken on the core of who wakes it. So a try first
+//! gives way, and is over if somebody had been waiting.
+//!
 //! `MILLRACE_SPIN=0` in the environment turns spinning off for the process, the option `NN_SPIN` for a socket.
 
 use std::cell::Cell;
@@ -35,6 +38,9 @@ const TICK: Duration = Duration::from_millis(4);
 /// Between two looks nothing takes so long, unless another thread has the core meanwhile.
 const DISPLACED: Duration = Duration::from_micros(200);
 
+/// To give way to nobody takes a tenth of this, to somebody at least twice as long.
+const SHARED: Duration = Duration::from_micros(5);
+
 /// After so many ticks without being displaced it is a matter of the past.
 const FORGET: u64 = 512;
 
@@ -49,6 +55,10 @@ enum Look {
     Missed,
     /// Found or not, another thread had the core in the midst of it.
     Displaced {
+        found: bool,
+    },
+    /// Found or not, somebody else had been waiting for this very core, perhaps who is to answer.
+    Shared {
         found: bool,
     },
 }
@@ -95,6 +105,8 @@ impl Spinner {
     fn learn(&mut self, look: Look, tick: impl FnOnce() -> u64) {
         self.stance = match (look, self.stance) {
             (Look::Displaced { .. }, _) => self.step_aside(tick()),
+            // It cost next to nothing, and says nothing of other cores.
+            (Look::Shared { .. }, stance) => stance,
             (Look::Found, _) => Stance::InStep { missed: false },
             (Look::Missed, Stance::InStep { missed: false }) => Stance::InStep { missed: true },
             (Look::Missed, Stance::InStep { missed: true }) => {
@@ -132,10 +144,10 @@ pub fn spin(look: impl FnMut() -> bool) -> bool {
         MINE.set(spinner);
         return false;
     };
-    let look = look_for(time, look);
+    let look = if time == TRY { try_for(time, give_way, look) } else { look_for(time, look) };
     spinner.learn(look, tick);
     MINE.set(spinner);
-    matches!(look, Look::Found | Look::Displaced { found: true })
+    matches!(look, Look::Found | Look::Displaced { found: true } | Look::Shared { found: true })
 }
 
 /// Do so many others wait beside the caller that they will want every core as soon as they are told?
@@ -153,6 +165,22 @@ fn cores() -> usize {
 /// Of a process that is bound to one core, the peer may run on another one: that alone is no reason not to spin.
 fn want_every_core(others: usize, cores: usize) -> bool {
     others > 0 && others + 1 >= cores
+}
+
+/// Whoever waits for this core has it first, which takes `give_way` so long: the other side is often woken on the very core that the waker
+/// is about to leave, and has to wait as long as that one spins.
+fn try_for(time: Duration, give_way: impl FnOnce() -> Duration, mut look: impl FnMut() -> bool) -> Look {
+    match give_way() {
+        gap if gap >= DISPLACED => Look::Displaced { found: look() },
+        gap if gap >= SHARED => Look::Shared { found: look() },
+        _ => look_for(time, look),
+    }
+}
+
+fn give_way() -> Duration {
+    let start = Instant::now();
+    std::thread::yield_now();
+    start.elapsed()
 }
 
 fn look_for(time: Duration, mut look: impl FnMut() -> bool) -> Look {
@@ -187,6 +215,35 @@ pub fn is_enabled() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_try_gives_way_to_who_waits_for_this_core() {
+        let us = Duration::from_micros;
+        for (gap, expected) in
+            [(us(0), Look::Missed), (us(10), Look::Shared { found: true }), (us(300), Look::Displaced { found: true })]
+        {
+            let has_run = Cell::new(false);
+            let give_way = || {
+                has_run.set(gap > us(0));
+                gap
+            };
+            assert_eq!(try_for(Duration::ZERO, give_way, || has_run.get()), expected, "{gap:?}");
+        }
+    }
+
+    /// It stays apart, as if it had not tried, and tries as often as before.
+    #[test]
+    fn that_the_core_is_shared_is_neither_success_nor_failure() {
+        for found in [false, true] {
+            let mut spinner = Spinner { stance: Stance::Apart { period: 8, tick: 0, tries: 0 }, ..Spinner::NEW };
+            for _ in 0..TRIES {
+                assert_eq!(spinner.spin_time(|| 16), Some(TRY));
+                spinner.learn(Look::Shared { found }, || 16);
+            }
+            assert_eq!(spinner.spin_time(|| 16), None);
+            assert_eq!(spinner.spin_time(|| 24), Some(TRY));
+        }
+    }
 
     /// One wait at a tick; how long it spun.
     fn wait(spinner: &mut Spinner, tick: u64, found: bool) -> Option<Duration> {
