@@ -173,9 +173,15 @@ impl Reactor {
         }
     }
 
-    /// What has become of what a pipe has to write.
+    /// What has become of what a pipe, or a connection of the bus, has to write.
     pub(crate) fn unwritten(&self, change: Unwritten) {
         self.carry_out(self.leadership.unwritten(change));
+    }
+
+    /// Whether anything of some pipe or connection waits for the kernel's room.
+    #[cfg(test)]
+    pub(crate) fn has_unwritten(&self) -> bool {
+        self.leadership.has_unwritten()
     }
 
     fn carry_out(&self, wake: Wake<ByIdentity>) {

@@ -73,6 +73,7 @@ impl EndPoint {
             if !output.end() {
                 return;
             }
+            output.nothing_is_unwritten(&self.reactor);
             self.open.store(false, Ordering::Release);
             self.account.give(QUANTUM);
             let timers = std::mem::take(&mut output.timers);

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::core::Result;
 use crate::reactor::parker::Parker;
 use crate::reactor::timers::TimerId;
-use crate::reactor::{Polled, Reactor};
+use crate::reactor::{Polled, Reactor, Unwritten};
 use crate::transport::coalescing::{Coalescing, Flusher, flusher};
 use crate::transport::source::Source;
 use crate::transport::stream::Stream;
@@ -67,6 +67,8 @@ pub struct Output {
     pub timers: SmallVec<[TimerId; 2]>,
     phase: OutputPhase,
     turn: WriteTurn,
+    /// The reactor knows that the kernel has no room for what waits.
+    is_told_of: bool,
     coalescing: Coalescing,
     /// Messages that had been received when the last write ended.
     received: Option<u64>,
@@ -95,6 +97,7 @@ impl Output {
             timers: SmallVec::new(),
             phase: OutputPhase::Open,
             turn: WriteTurn::Anybody,
+            is_told_of: false,
             coalescing: Coalescing::alone(),
             received: None,
             tended: false,
@@ -242,6 +245,7 @@ impl Output {
             Wrote::Part => {
                 self.turn = WriteTurn::KernelFull;
                 self.polled.report_room(reactor, true);
+                self.tell_of_unwritten(reactor, written);
             }
             Wrote::Failed(error) => {
                 self.broke(error.into());
@@ -253,7 +257,26 @@ impl Output {
         if self.queue.is_empty() && self.polled.reports_room() && self.turn == WriteTurn::Anybody {
             self.polled.report_room(reactor, false);
         }
+        if self.turn != WriteTurn::KernelFull {
+            self.nothing_is_unwritten(reactor);
+        }
         if self.queue.has_drained() { self.senders.drain(..).collect() } else { Wakes::new() }
+    }
+
+    /// The kernel had room for so much: while there is more, nobody is to rest for long beside it.
+    fn tell_of_unwritten(&mut self, reactor: &Reactor, written: usize) {
+        if !std::mem::replace(&mut self.is_told_of, true) {
+            reactor.unwritten(Unwritten::Begins);
+        } else if written > 0 {
+            reactor.unwritten(Unwritten::GoesOn);
+        }
+    }
+
+    /// All is with the kernel, or will never be.
+    pub fn nothing_is_unwritten(&mut self, reactor: &Reactor) {
+        if std::mem::take(&mut self.is_told_of) {
+            reactor.unwritten(Unwritten::Ends);
+        }
     }
 
     /// Everything is written that was accepted before we closed: time to say end-of-file. The stream, once.

@@ -1,5 +1,6 @@
 //! Whole connections: messages there and back, handlers at work, queues and their descriptors.
 
+use std::io::Read;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,6 +53,29 @@ fn calls_are_answered_by_name_and_without_attendance() {
     let server = Server::new("tcp://localhost:0", Config::default(), echo);
     assert!(server.listener.address().starts_with("tcp://localhost:"));
     round_trip(&server);
+}
+
+/// Else who does not poll rests for a whole lease (2 to 8 ms) while the kernel has room again.
+#[test]
+fn the_reactor_knows_for_how_long_the_kernel_has_no_room() {
+    let server = Server::tcp(Config::accepting(), |endpoint| endpoint.set_authenticated());
+    let mut raw = server.raw();
+    let there = server.accepted();
+    let fill = || {
+        while there.send(&call(1, 100, vec![7; 1 << 20]), WhenFull::Fail).is_ok() {}
+        wait_until(|| server.reactor.has_unwritten());
+    };
+    assert!(!server.reactor.has_unwritten());
+    fill();
+    let mut buffer = vec![0; 1 << 20];
+    while there.unsent_bytes() > 0 {
+        assert!(raw.read(&mut buffer).unwrap() > 0);
+    }
+    wait_until(|| !server.reactor.has_unwritten());
+    fill();
+    drop(raw);
+    there.wait_closed(FOREVER).unwrap();
+    assert!(!server.reactor.has_unwritten());
 }
 
 #[test]
