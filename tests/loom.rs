@@ -67,6 +67,7 @@ mod qi {
         pub mod reentrancy;
         pub mod ring;
     }
+    pub mod places;
     pub mod share;
     pub mod value {
         pub use nanomsg::qi::value::Memory;

@@ -56,7 +56,8 @@ fn bench() -> Outcome<Object> {
     });
     builder.method("echo", "(s)", "s", |call| Ok(call.arguments[0].clone().into()));
     builder.method("count", "(m)", "i", |call| {
-        let list = call.arguments[0].clone().undynamic().map_err(|error| error.to_string())?;
+        let Value::Dynamic(list) = &call.arguments[0] else { return Err("no list".into()) };
+        let list = list.value().map_err(|error| error.to_string())?;
         Ok((list.items().map_or(0, <[Value]>::len) as i32).into())
     });
     Ok(this.get_or_init(|| builder.build().expect("a valid object")).clone())

@@ -46,6 +46,10 @@ const WAITS: u32 = 100;
 /// That one.
 const OPENS: u32 = 101;
 
+/// A task that is done apart first, and then comes back as the next.
+const LARGE: u32 = 200;
+const READ: u32 = 201;
+
 impl House {
     fn new(objects: usize, workers: usize, tasks: usize) -> Arc<House> {
         House::growing(objects, Threads { at_once: workers, limit: workers }, tasks)
@@ -139,6 +143,13 @@ impl House {
     fn run_one(self: &Arc<Self>, index: usize) {
         let object = &self.objects[index];
         let Some(task) = object.mailbox.take() else { return };
+        if task == LARGE {
+            self.read_apart(index);
+            if let Some(whose) = object.mailbox.finish() {
+                self.queue.put_back(whose, index).expect("it goes on");
+            }
+            return;
+        }
         assert_eq!(object.inside.fetch_add(1, Ordering::SeqCst), 0, "two at once");
         match task {
             WAITS => {
@@ -159,6 +170,19 @@ impl House {
             self.queue.put_back(whose, index).expect("it goes on");
         }
         self.less();
+    }
+
+    /// `Object::read_apart`: the connection is held, and let go by a helper, a thread of its own here.
+    fn read_apart(self: &Arc<Self>, index: usize) {
+        self.objects[index].mailbox.hold(1);
+        let house = Arc::clone(self);
+        let helper = thread::spawn(move || {
+            let origin = Origin::Connection { id: 1, bytes: 1, is_new: false };
+            if house.objects[index].mailbox.let_go(1, Some((origin, READ))) {
+                house.provide(house.queue.push(1, index).expect("it goes on"));
+            }
+        });
+        self.threads.lock().unwrap().push(helper);
     }
 
     fn less(&self) {
@@ -198,6 +222,20 @@ fn what_two_connections_bring_is_done_in_their_order() {
         assert_eq!(done.iter().copied().filter(|task| *task < 20).collect::<Vec<_>>(), [10, 11]);
         done.sort_unstable();
         assert_eq!(done, [10, 11, 20]);
+    });
+}
+
+#[test]
+fn what_is_done_apart_comes_back_before_the_rest_of_its_connection() {
+    explore(2, || {
+        let house = House::new(1, 1, 3);
+        house.push(0, 1, LARGE);
+        house.push(0, 1, 11);
+        house.push(0, 2, 20);
+        house.join();
+        let done = house.done(0);
+        assert_eq!(done.iter().copied().filter(|task| *task != 20).collect::<Vec<_>>(), [READ, 11]);
+        assert_eq!(done.len(), 3);
     });
 }
 

@@ -3,6 +3,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::Error;
+use crate::qi::places::Places;
 use crate::sys::fork::{self, HeldLock};
 use crate::sys::sync::{Mutex, MutexGuard};
 
@@ -42,8 +43,6 @@ const NAMES: [(Kind, &str); 12] = [
 ];
 
 const KIND_SHIFT: u32 = 56;
-/// Places for so many handles are not worth giving back.
-const MANY: usize = 4096;
 
 /// Handles that are open, of all kinds.
 static OPEN: AtomicU64 = AtomicU64::new(0);
@@ -108,16 +107,6 @@ struct HandleTable<T> {
     entries: HashMap<u64, T>,
 }
 
-impl<T> HandleTable<T> {
-    /// The places of very many that are gone.
-    fn give_back(&mut self) {
-        let (places, open) = (self.entries.capacity(), self.entries.len());
-        if places > MANY && open < places / 8 {
-            self.entries.shrink_to(places / 4);
-        }
-    }
-}
-
 impl<T: Clone + Send> Handles<T> {
     pub fn new(kind: Kind) -> Handles<T> {
         let last = (kind as u64) << KIND_SHIFT;
@@ -159,7 +148,7 @@ impl<T: Clone + Send> Handles<T> {
         let found = {
             let mut table = self.table.lock();
             let found = table.entries.remove(&handle);
-            table.give_back();
+            table.entries.give_places_back();
             // Counted under the lock, as what is in the table is, whenever the process forks.
             OPEN.fetch_sub(u64::from(found.is_some()), Ordering::Relaxed);
             found

@@ -229,25 +229,38 @@ impl Drop for Charge {
 
 /// What one message takes, and what is decoded of it: paid together, until it is closed.
 #[derive(Debug)]
-pub struct Tab(Mutex<Option<Charge>>);
+pub struct Tab {
+    charge: Mutex<Option<Charge>>,
+    /// Somebody has looked into a large dynamic of it.
+    looked_into: AtomicBool,
+}
 
 impl Tab {
     /// With so many bytes; `None`: there is no room for them now.
     pub fn open(account: &Arc<Account>, bytes: usize) -> Option<Tab> {
         let mut charge = Charge::on(account);
-        charge.grow_to(bytes).then(|| Tab(Mutex::new(Some(charge))))
+        charge.grow_to(bytes).then(|| Tab { charge: Mutex::new(Some(charge)), looked_into: AtomicBool::new(false) })
     }
 
     /// All of it is given back. What is decoded from now on is the program's, which has kept it.
     pub fn close(&self) {
-        let charge = self.0.lock().take();
+        let charge = self.charge.lock().take();
         drop(charge);
+    }
+
+    /// Somebody has looked into a large dynamic of it.
+    pub fn was_looked_into(&self) -> bool {
+        self.looked_into.load(Ordering::Relaxed)
     }
 }
 
 impl Memory for Tab {
     fn take(&self, bytes: usize) -> bool {
-        self.0.lock().as_mut().is_none_or(|charge| charge.grow_to(charge.bytes.saturating_add(bytes)))
+        self.charge.lock().as_mut().is_none_or(|charge| charge.grow_to(charge.bytes.saturating_add(bytes)))
+    }
+
+    fn looked_into(&self) {
+        self.looked_into.store(true, Ordering::Relaxed);
     }
 }
 

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::qi::message::{HEADER_SIZE, Message};
+use crate::qi::places::Places;
 use crate::reactor::parker::Parker;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::give_back_free_memory;
@@ -33,9 +34,6 @@ pub type Wakes = SmallVec<[Arc<Parker>; 2]>;
 
 /// Bytes that a queue holds, unless somebody says otherwise.
 pub const DEFAULT_BYTES: usize = 64 * 1024 * 1024;
-
-/// Places for so many are not worth giving back.
-const MANY: usize = 1024;
 
 /// What has a weight in memory.
 pub trait Weigh {
@@ -234,10 +232,7 @@ impl<T: Weigh> RingState<T> {
     fn took(&mut self, weight: usize) {
         self.bytes -= weight;
         self.account.give(weight);
-        let places = self.messages.capacity();
-        if places > MANY && self.messages.len() < places / 4 {
-            self.messages.shrink_to(places / 2);
-        }
+        self.messages.give_places_back();
     }
 
     fn is_ready(&self) -> bool {

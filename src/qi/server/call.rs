@@ -103,7 +103,10 @@ impl fmt::Debug for Caller {
 impl Call {
     /// The answer. Dropped if the call has been cancelled meanwhile, or its connection has ended.
     pub fn reply(self, result: Result<Answer, CallError>) {
-        self.responder.answer(result);
+        let Call { arguments, caller, responder, .. } = self;
+        let object = responder.inbound.object.clone();
+        responder.answer(result);
+        object.let_go_of(arguments, &caller.peer);
     }
 
     /// The type that the result is declared with. Another value is converted to it.
@@ -185,21 +188,40 @@ impl Responder {
     }
 
     fn reply(&self, answer: Answer) {
-        let (peer, header) = (&self.inbound.peer, &self.inbound.header);
-        let shared = peer.shared();
-        let wanted = self.wanted.as_ref().filter(|_| shared.message_flags);
-        let written = Exported::new(peer, header.service, answer.passing_on(&self.remotes)).and_then(|exported| {
-            let (value, exported) = exported.into_parts();
-            match write_result(&mut Writer::new(shared), value, &self.declared, wanted) {
-                Ok((payload, flags)) => {
-                    exported.keep();
-                    Ok(Message::reply_to(header, payload).with_flags(flags))
-                }
-                Err(error) => Err(format!("bad result: {error}")),
-            }
+        let Responder { inbound, declared, wanted, remotes, .. } = self;
+        let Some(held) = inbound.object.hold_for_answer(inbound, &answer.value) else {
+            return send_answer(inbound, (declared, wanted.as_ref()), remotes, answer);
+        };
+        let (inbound, types, remotes) = (Arc::clone(inbound), (declared.clone(), wanted.clone()), remotes.clone());
+        let common = Arc::clone(&inbound.peer.common);
+        common.apart(inbound.peer.id(), move || {
+            send_answer(&inbound, (&types.0, types.1.as_ref()), &remotes, answer);
+            drop(held);
         });
-        peer.answer(written.unwrap_or_else(|text| Message::error_to(header, &text)));
     }
+}
+
+/// Writes an answer in the declared type, or the wanted one, and sends it.
+fn send_answer(
+    inbound: &InboundCall,
+    (declared, wanted): (&Signature, Option<&Signature>),
+    remotes: &[Remote],
+    answer: Answer,
+) {
+    let (peer, header) = (&inbound.peer, &inbound.header);
+    let shared = peer.shared();
+    let wanted = wanted.filter(|_| shared.message_flags);
+    let written = Exported::new(peer, header.service, answer.passing_on(remotes)).and_then(|exported| {
+        let (value, exported) = exported.into_parts();
+        match write_result(&mut Writer::new(shared), value, declared, wanted) {
+            Ok((payload, flags)) => {
+                exported.keep();
+                Ok(Message::reply_to(header, payload).with_flags(flags))
+            }
+            Err(error) => Err(format!("bad result: {error}")),
+        }
+    });
+    peer.answer(written.unwrap_or_else(|text| Message::error_to(header, &text)));
 }
 
 impl Drop for Responder {

@@ -9,16 +9,16 @@ use crate::qi::directory::DIRECTORY_ID;
 use crate::qi::endpoint::budget::{Account, QUANTUM};
 use crate::qi::endpoint::contained;
 use crate::qi::message::{Header, Message};
-use crate::qi::payload::{read_arguments, read_arguments_by};
 use crate::qi::signature::{Kind, Signature};
-use crate::qi::value::{Memory, Reader, Value};
+use crate::qi::value::{Memory, Value};
 
+use super::apart::{AlreadyRead, ReadArguments};
 use super::generic;
 use super::model::{
     Address, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, Remote, Responder, Task,
 };
 use super::object::count;
-use super::peer::{InsideMethod, give_back_memory};
+use super::peer::InsideMethod;
 use super::reading::{members, reading_failed};
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency::LatencyEstimate;
@@ -56,6 +56,7 @@ impl Object {
     /// Does one thing, after `busy` if that may take long. If there is more to be done, for whom: the object must be run again.
     pub(super) fn run_one(&self, busy: impl Fn()) -> Option<u64> {
         let task = self.0.mailbox.take()?;
+        let Some(task) = self.read_apart(task) else { return self.0.mailbox.finish() };
         let latency = self.latency(&task);
         if !latency.is_quick() {
             busy();
@@ -105,7 +106,7 @@ impl Object {
         };
         let (refused, others) = self.0.mailbox.abandon(call_of_theirs, |task| Arc::clone(task.crew()));
         for task in refused {
-            let Task::Message { inbound, message } = task else { continue };
+            let Task::Message { inbound, message, .. } = task else { continue };
             self.refuse(&inbound, &message, STUCK);
         }
         if let Some(crew) = others {
@@ -114,9 +115,9 @@ impl Object {
     }
 
     fn work(&self, task: Task) {
-        let (inbound, message) = match task {
+        let (inbound, message, read) = match task {
             Task::Run { run, .. } => return run(),
-            Task::Message { inbound, message } => (inbound, message),
+            Task::Message { inbound, message, read } => (inbound, message, read),
         };
         inbound.peer.become_known();
         if !inbound.start() {
@@ -132,10 +133,10 @@ impl Object {
             }
         }
         count(&self.0.counters.handled);
-        let account = Arc::clone(&inbound.peer.account);
-        self.handle(inbound, &message);
+        let peer = Arc::clone(&inbound.peer);
+        self.handle(inbound, &message, read);
         drop((inside, message));
-        give_back_memory(account.budget());
+        peer.give_back_memory();
     }
 
     /// What has been accepted is not done.
@@ -164,28 +165,30 @@ impl Object {
         method.map_or(&self.0.latency, |types| &types.latency)
     }
 
-    fn handle(&self, inbound: Arc<InboundCall>, message: &Message) {
+    fn handle(&self, inbound: Arc<InboundCall>, message: &Message, read: AlreadyRead) {
         let action = message.header.action;
         if let Some(origin) = &self.0.origin {
             return self.pass_on(origin, inbound, message);
         }
         match self.0.methods.get(&action) {
-            _ if action == PROPERTY => self.generic(inbound, message, |arguments| self.read_property(arguments)),
+            _ if action == PROPERTY => self.generic(inbound, message, read, |arguments| self.read_property(arguments)),
             _ if action == SET_PROPERTY => {
                 let account = Arc::clone(&inbound.peer.account);
-                self.generic(inbound, message, |arguments| self.write_property(arguments, &account));
+                self.generic(inbound, message, read, |arguments| self.write_property(arguments, &account));
             }
-            Some(types) => self.call(inbound, message, types),
+            Some(types) => self.call(inbound, message, types, read),
             // Only Posts get here: the object has said so.
-            None => self.post_signal(&inbound, message),
+            None => self.post_signal(&inbound, message, read),
         }
     }
 
-    fn call(&self, inbound: Arc<InboundCall>, message: &Message, types: &MethodTypes) {
+    fn call(&self, inbound: Arc<InboundCall>, message: &Message, types: &MethodTypes, read: AlreadyRead) {
         let header = message.header;
-        let Some((tuple, mut responder)) = self.open(inbound, message, types) else { return };
+        let Some((tuple, has_objects, mut responder)) = self.open_read(inbound, message, types, read) else { return };
         let peer = Arc::clone(&responder.inbound.peer);
-        responder.remotes = Remote::all_in(&peer, &tuple);
+        if has_objects {
+            responder.remotes = Remote::all_in(&peer, &tuple);
+        }
         let arguments = members(tuple);
         responder.traced = self.trace_call(header.action, &arguments);
         let address = Address { service: header.service, object: header.object };
@@ -200,11 +203,22 @@ impl Object {
         message: &Message,
         types: &MethodTypes,
     ) -> Option<(Value, Responder)> {
-        let memory = inbound.memory();
-        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
+        self.open_read(inbound, message, types, None).map(|(tuple, _, responder)| (tuple, responder))
+    }
+
+    /// The same, and whether there are references among the arguments, which may have been read.
+    fn open_read(
+        &self,
+        inbound: Arc<InboundCall>,
+        message: &Message,
+        types: &MethodTypes,
+        read: AlreadyRead,
+    ) -> Option<(Value, bool, Responder)> {
         let result = types.result.clone();
-        match read_arguments_by(self.0.conversion, &mut reader, message.header.flags, &types.parameters) {
-            Ok(arguments) => Some((arguments.tuple, Responder::new(inbound, result, arguments.return_type))),
+        match self.read(&inbound, message, (&types.parameters, self.0.conversion), read) {
+            Ok(ReadArguments { arguments, has_objects }) => {
+                Some((arguments.tuple, has_objects, Responder::new(inbound, result, arguments.return_type)))
+            }
             Err(error) => {
                 let text = format!("{}: {}", types.name, reading_failed(&error));
                 self.release_unused(&inbound.peer, message);
@@ -218,14 +232,12 @@ impl Object {
         &self,
         inbound: Arc<InboundCall>,
         message: &Message,
+        read: AlreadyRead,
         work: impl FnOnce(Vec<Value>) -> Result<Answer, CallError>,
     ) {
         let Some((parameters, result)) = generic::types(message.header.action) else { return };
-        let memory = inbound.memory();
-        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
-        let arguments = read_arguments(&mut reader, message.header.flags, parameters);
-        match arguments {
-            Ok(arguments) => {
+        match self.read(&inbound, message, (parameters, convert), read) {
+            Ok(ReadArguments { arguments, .. }) => {
                 // Objects of a property's setter, which it cannot keep, are released when this is done.
                 let _remotes = Remote::all_in(&inbound.peer, &arguments.tuple);
                 let responder = Responder::new(inbound, result.clone(), arguments.return_type);
@@ -272,8 +284,8 @@ impl Object {
         found.ok_or_else(|| "Id is not id of a property".into())
     }
 
-    fn post_signal(&self, inbound: &Arc<InboundCall>, message: &Message) {
-        if let Some((_, tuple)) = self.posted(inbound, message) {
+    fn post_signal(&self, inbound: &Arc<InboundCall>, message: &Message, read: AlreadyRead) {
+        if let Some((_, tuple)) = self.posted_read(inbound, message, read) {
             // Kept until the lock is gone: what nobody was given is released after that.
             let given = Received::served(&inbound.peer.requester, &inbound.peer, tuple);
             match self.accepts(message.header.action, given.value()) {
@@ -295,11 +307,13 @@ impl Object {
     /// The declared type of a signal that was posted, and the arguments. A Post is never answered, not even if it is
     /// nonsense.
     pub(super) fn posted(&self, inbound: &InboundCall, message: &Message) -> Option<(&Signature, Value)> {
+        self.posted_read(inbound, message, None)
+    }
+
+    fn posted_read(&self, inbound: &InboundCall, message: &Message, read: AlreadyRead) -> Option<(&Signature, Value)> {
         let declared = self.0.signals.get(&message.header.action)?;
-        let memory = inbound.memory();
-        let mut reader = Reader::new(&message.payload).shared(inbound.peer.shared()).on_account(&memory, 0);
-        match read_arguments(&mut reader, message.header.flags, declared) {
-            Ok(arguments) => Some((declared, arguments.tuple)),
+        match self.read(inbound, message, (declared, convert), read) {
+            Ok(read) => Some((declared, read.arguments.tuple)),
             Err(_) => {
                 self.release_unused(&inbound.peer, message);
                 None

@@ -46,6 +46,11 @@ impl InboundCall {
         Arc::clone(&self.memory) as _
     }
 
+    /// Nobody has begun with it, and it is wanted.
+    pub fn is_queued(&self) -> bool {
+        matches!(self.state.lock().phase, Phase::Queued)
+    }
+
     /// A worker begins. False: it was cancelled.
     pub fn start(&self) -> bool {
         let mut state = self.state.lock();
@@ -66,6 +71,9 @@ impl InboundCall {
             state.phase = Phase::Done;
             state.notice.take()
         };
+        if self.memory.was_looked_into() {
+            self.object.has_looked_into(self.header.action);
+        }
         self.memory.close();
         drop(notice);
         self.peer.forget(self);

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::qi::endpoint::budget::Charge;
 use crate::qi::message::Message;
+use crate::qi::places::Places;
 
 use super::connection::{Policy, SendError};
 use super::mailbox::Origin;
@@ -83,6 +84,7 @@ impl Peer {
     fn next_waiting(&self) -> Option<(Message, Charge)> {
         let mut waiting = self.late.waiting.lock();
         let next = waiting.pop_front();
+        waiting.give_places_back();
         if next.is_none() {
             self.late.is_behind.store(false, Ordering::Release);
         }

@@ -9,6 +9,15 @@
 //! schedule, so an object does one thing at a time; or as many as it has **runs** for, each of which goes this way. It may belong to several servers: whoever finds it idle schedules it,
 //! and it does there what all of them want of it.
 //!
+//! # Done apart
+//!
+//! ```text
+//!   take ──hold──▶ the connection's tasks wait, others go on ──let_go──▶ they go on, the one that was taken before them
+//! ```
+//!
+//! What of a task nobody else should wait for is done apart (`apart.rs`), and the worker goes on with others' tasks. The connection's later ones wait: so its order is kept, and there
+//! is never more than one of it under way in this manner.
+//!
 //! # Room
 //!
 //! A connection may have its share of the mailbox ([`share`](crate::qi::share)), and one task always: so
@@ -54,6 +63,15 @@ struct MailboxState<T> {
     runs: usize,
 }
 
+impl<T> MailboxState<T> {
+    /// Whether somebody is to be told to run the object once more.
+    fn begins_run(&mut self, at_once: usize) -> bool {
+        let another = self.runs < at_once && !self.tasks.is_empty();
+        self.runs += usize::from(another);
+        another
+    }
+}
+
 /// See the head of this file.
 pub struct Mailbox<T> {
     state: Mutex<MailboxState<T>>,
@@ -81,9 +99,27 @@ impl<T> Mailbox<T> {
             return Err(task);
         }
         state.tasks.push(origin, task);
-        let another = state.runs < self.at_once;
-        state.runs += usize::from(another);
-        Ok(another)
+        Ok(state.begins_run(self.at_once))
+    }
+
+    /// The same for a task of ours that is to be done before all others. It always has room.
+    pub fn push_first(&self, task: T) -> bool {
+        let mut state = self.state.lock();
+        state.tasks.push_first(Origin::Server { about: 0 }, task);
+        state.begins_run(self.at_once)
+    }
+
+    /// A connection's task is to be done apart. Its others wait until it is let go. Two such for one connection are one.
+    pub fn hold(&self, connection: u64) {
+        self.state.lock().tasks.hold(connection);
+    }
+
+    /// That is done. The task comes before the connection's others, if there is more to be done of it. True: the caller must have the object run, for
+    /// nobody else will.
+    pub fn let_go(&self, connection: u64, task: Option<(Origin, T)>) -> bool {
+        let mut state = self.state.lock();
+        state.tasks.let_go(connection, task);
+        state.begins_run(self.at_once)
     }
 
     /// The next task, for the worker that was told to run the object. `None`: it has been taken away, or others have it; this run is over.
@@ -119,9 +155,13 @@ impl<T> Mailbox<T> {
     }
 
     /// A connection has ended. Of what it has asked for, what `stays` goes on behind what others have left, in turn with what is about it; the
-    /// rest, and that for which there is no room, is taken out. Whoever was to run the object still comes.
+    /// rest, and that for which there is no room, is taken out. Whoever was to run the object still comes. What is held stays: this is to be said
+    /// again when it has been let go.
     pub fn leave(&self, connection: u64, mut stays: impl FnMut(&T) -> bool) -> Vec<T> {
         let mut state = self.state.lock();
+        if state.tasks.is_held(connection) {
+            return Vec::new();
+        }
         let mut dropped = Vec::new();
         for (origin, task) in state.tasks.take_all_of(connection) {
             let origin = match origin {

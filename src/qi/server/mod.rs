@@ -22,6 +22,7 @@
 //! 5. `followed` of an object that is passed on, while a share in a registration is taken; `presence` while it is looked where the object is.
 
 mod adapter;
+mod apart;
 mod audience;
 mod auth;
 mod builder;

@@ -20,6 +20,7 @@ use crate::qi::signature::Signature;
 use crate::qi::value::{Text, Uid, Value};
 use crate::sys::sync::Mutex;
 
+use super::apart::AlreadyRead;
 use super::auth::Auth;
 use super::connection::{Connection, Policy};
 use super::mailbox::Mailbox;
@@ -84,6 +85,8 @@ pub(super) struct MethodTypes {
     pub parameters: Signature,
     pub result: Signature,
     pub latency: LatencyEstimate,
+    /// Its code has looked into a large dynamic.
+    pub looks_into: AtomicBool,
 }
 
 pub(super) struct PropertyType {
@@ -124,6 +127,7 @@ pub(super) struct Core {
     pub instrumentation: Instrumentation,
     /// Of everything that is no method.
     pub latency: LatencyEstimate,
+    pub looks_into: AtomicBool,
     pub counters: Counters,
 }
 
@@ -211,7 +215,12 @@ pub(super) struct InboundCall {
 /// What waits in a mailbox.
 pub(super) enum Task {
     /// A Call or Post that has a meaning for the object.
-    Message { inbound: Arc<InboundCall>, message: Message },
+    Message {
+        inbound: Arc<InboundCall>,
+        message: Message,
+        /// Its arguments, if they have been read apart from the object's turn.
+        read: AlreadyRead,
+    },
     /// Something of the server's own, in turn with the rest; whose it is.
     Run { run: Box<dyn FnOnce() + Send>, crew: Arc<Crew<Object>> },
 }
@@ -352,6 +361,8 @@ pub(super) struct Common {
     /// What sends those, and how many threads are at it.
     pub sender: Object,
     pub sending: AtomicUsize,
+    /// What does that which no object is to wait for.
+    pub helper: Object,
     /// Its threads, and how many of them are inside methods.
     pub threads: Threads,
     pub inside: AtomicUsize,

@@ -97,7 +97,13 @@ impl Object {
             let (parameters, result) = (method.parameters_type().ok()?, method.return_type().ok()?);
             Some((
                 method.uid,
-                MethodTypes { name: method.name.clone(), parameters, result, latency: LatencyEstimate::default() },
+                MethodTypes {
+                    name: method.name.clone(),
+                    parameters,
+                    result,
+                    latency: LatencyEstimate::default(),
+                    looks_into: AtomicBool::new(false),
+                },
             ))
         });
         let signals = meta.signals.values().filter_map(|signal| Some((signal.uid, signal.arguments_type().ok()?)));
@@ -125,6 +131,7 @@ impl Object {
             order: Mutex::default(),
             instrumentation: Instrumentation::default(),
             latency: LatencyEstimate::default(),
+            looks_into: AtomicBool::new(false),
             counters: Counters::default(),
         }))
     }

@@ -9,16 +9,18 @@ use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::budget::{Account, Charge};
 use crate::qi::endpoint::{Budget, Reason};
 use crate::qi::message::{Header, Message};
+use crate::qi::places::Places;
 use crate::qi::share::is_fair;
 use crate::qi::value::Text;
 use crate::sys::memory::give_back_free_memory;
 use crate::sys::sync::Mutex;
 
+use super::apart::helper;
 use super::auth::Auth;
 use super::connection::{Connection, Policy};
 use super::inbound::Found;
 use super::mailbox::Origin;
-use super::model::{Address, Calls, Common, InboundCall, KeptForPeer, LateAnswers, Object, Peer, Task};
+use super::model::{Address, Common, InboundCall, KeptForPeer, LateAnswers, Object, Peer, Task};
 use super::object::count;
 use crate::qi::workers::Crew;
 use crate::qi::workers::latency;
@@ -28,8 +30,6 @@ use crate::qi::workers::run_queue::Threads;
 const EBB: Duration = Duration::from_millis(100);
 /// Calls of one connection that may be without an answer.
 pub(super) const MAX_CALLS: usize = 64 * 1024;
-/// Places for so many are not worth giving back.
-const MANY: usize = 1024;
 /// Objects that one connection may have been given and not released.
 const MAX_EXPORTS: usize = 64 * 1024;
 /// Subscriptions of one connection, and characters of the types that they want.
@@ -55,6 +55,7 @@ impl Common {
             answer_wait,
             sender: Object::without_members(usize::MAX),
             sending: AtomicUsize::new(0),
+            helper: helper(threads),
             threads,
             inside: AtomicUsize::new(0),
         }
@@ -73,13 +74,6 @@ impl Common {
                 common.crew.submit(0, common.sender.clone());
             }
         });
-    }
-}
-
-/// On a worker, when something is done: what very much of it has left free in the heap goes back to the system.
-pub(super) fn give_back_memory(budget: &Budget) {
-    if budget.has_ebbed() {
-        give_back_free_memory();
     }
 }
 
@@ -259,6 +253,13 @@ impl Peer {
         }
     }
 
+    /// Something of it is done: what very much of that has left free in the heap goes back to the system. That takes some time.
+    pub fn give_back_memory(&self) {
+        if self.account.budget().has_ebbed() {
+            self.common.apart(self.id(), give_back_free_memory);
+        }
+    }
+
     /// A call has its answer, or needs none.
     pub fn forget(&self, inbound: &InboundCall) {
         let mut calls = self.calls.lock();
@@ -268,9 +269,7 @@ impl Peer {
         if same.is_empty() {
             calls.0.remove(&inbound.header.id);
         }
-        if calls.0.is_empty() && calls.0.capacity() > MANY {
-            calls.0 = Calls::new();
-        }
+        calls.0.give_places_back();
         calls.1 -= 1;
         drop(calls);
         drop(gone);
@@ -329,7 +328,12 @@ impl Peer {
 
     /// The peer needs the object no more. False: there is none.
     pub fn release(&self, address: Address) -> bool {
-        let kept = self.exports.lock().remove(&address);
+        let kept = {
+            let mut exports = self.exports.lock();
+            let kept = exports.remove(&address);
+            exports.give_places_back();
+            kept
+        };
         if let Some(kept) = &kept {
             kept.object.unsubscribe_all(|subscription| subscription.is_of(self, address));
         }
@@ -371,9 +375,9 @@ impl Peer {
         count(&self.events_dropped);
     }
 
-    /// The connection has ended: nothing of it is reachable any more. Its calls that wait are made in the turn of all that have ended.
+    /// What `Router::ended` does with the connection itself: nothing of it is reachable any more. Its calls that wait are made in the turn of all that have ended.
     /// Gives the objects that it could reach alone. `None` if this has been done.
-    pub fn end(&self) -> Option<Vec<Object>> {
+    pub fn cut_off(&self) -> Option<Vec<Object>> {
         if self.closed.swap(true, Ordering::SeqCst) {
             return None;
         }

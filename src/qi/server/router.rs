@@ -12,6 +12,7 @@ use crate::qi::message::{Header, Message, Type};
 use crate::reactor::Reactor;
 use crate::sys::sync::Mutex;
 
+use super::apart::mailbox_bytes;
 use super::auth::{Auth, Authenticator};
 use super::connection::Connection;
 use super::generic;
@@ -29,9 +30,6 @@ pub(super) const NOBODY: &str = "The call request could not be handled.";
 const FULL: &str = "The call was dropped: the object is busy and its queue is full.";
 const NO_MEMORY: &str = "The call was dropped: the server has no memory for it now.";
 const TOO_MANY: &str = "The call was dropped: too many of this connection have no answer yet.";
-
-/// What a message costs in a mailbox beside its payload.
-const OVERHEAD: usize = 256;
 
 /// Told of each connection that has ended, on the thread that ended it.
 type OnEnd = Box<dyn Fn(u64) + Send + Sync>;
@@ -105,7 +103,7 @@ impl Router {
 
     /// The connection has ended. May be said more than once.
     pub fn ended(&self, peer: &Arc<Peer>) {
-        let Some(alone) = peer.end() else { return };
+        let Some(alone) = peer.cut_off() else { return };
         let services: Vec<_> = self.services.lock().values().cloned().collect();
         for object in services.iter().chain(&alone) {
             object.left_by(peer.id());
@@ -254,7 +252,6 @@ impl Router {
             let Header { service, object, action, id, .. } = header;
             return refuse(peer, header, &format!("No such method {{{service}.{object}.{action}, id:{id}}}"));
         }
-        let bytes = message.payload.len() + OVERHEAD;
         let Some(inbound) = InboundCall::new((peer, &object), *header, is_post, message.payload.len() + CALL) else {
             object.count_refused(is_post);
             object.release_unused(peer, message);
@@ -266,8 +263,8 @@ impl Router {
             object.release_unused(peer, message);
             return refuse(peer, header, TOO_MANY);
         }
-        let origin = Origin::Connection { id: peer.id(), bytes, is_new: !peer.is_known() };
-        let task = Task::Message { inbound: Arc::clone(&inbound), message: message.clone() };
+        let origin = Origin::Connection { id: peer.id(), bytes: mailbox_bytes(message), is_new: !peer.is_known() };
+        let task = Task::Message { inbound: Arc::clone(&inbound), message: message.clone(), read: None };
         match object.0.mailbox.push(origin, task) {
             Ok(false) => {}
             Ok(true) => self.workers.crew().submit(peer.id(), object),

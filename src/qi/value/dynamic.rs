@@ -47,6 +47,11 @@ impl Dynamic {
         Dynamic(if is_basic { Content::Basic(value) } else { Content::Typed(Box::new((signature, value))) })
     }
 
+    /// A value of a [`basic`] type, which is the one that was said.
+    pub(super) fn of_basic(value: Value) -> Dynamic {
+        Dynamic(Content::Basic(value))
+    }
+
     pub(super) fn encoded(signature: Signature, bytes: Bytes, memory: Option<Arc<dyn Memory>>) -> Dynamic {
         Dynamic(Content::Encoded(Arc::new(Encoded { signature, bytes, memory, paid: AtomicU64::new(0) })))
     }
@@ -106,6 +111,12 @@ fn basic(value: &Value) -> Option<&'static Signature> {
         Value::Raw(_) => 13,
         _ => return None,
     };
+    BASIC.get(at)
+}
+
+/// The basic type of a letter.
+pub(super) fn basic_type(letter: u8) -> Option<&'static Signature> {
+    let at = b"vbcCwWiIlLfdsr".iter().position(|other| *other == letter)?;
     BASIC.get(at)
 }
 

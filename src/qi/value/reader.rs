@@ -10,7 +10,7 @@ use crate::qi::capability::Capabilities;
 use crate::qi::meta::{self, MetaObject};
 use crate::qi::signature::{Kind, MEMORY_PER_BYTE, Signature};
 
-use super::dynamic::{Encoded, is_basic};
+use super::dynamic::{Encoded, basic_type, is_basic};
 use super::memory::Memory;
 use super::{
     DecodeError, DecodeReason, Dynamic, List, Map, Object, Optional, ReceivedMetas, Text, Tuple, UNCACHED, Value,
@@ -131,6 +131,11 @@ impl<'a> Reader<'a> {
         self
     }
 
+    /// References to objects have been read.
+    pub fn has_met_objects(&self) -> bool {
+        self.objects > 0
+    }
+
     /// What has not been read. At the end of a message it is to be ignored (section 6).
     pub fn rest(&self) -> Bytes {
         self.bytes.slice(self.at..)
@@ -224,6 +229,9 @@ impl<'a> Reader<'a> {
                 Ok(())
             }
             _ => {
+                if let Some(signature) = self.basic_type() {
+                    return self.inside_dynamic(|reader| reader.skip(signature));
+                }
                 // The signature lives only until its value has been passed.
                 let (memory, spent) = (self.left.memory, self.spent);
                 let signature = self.signature()?;
@@ -253,6 +261,10 @@ impl<'a> Reader<'a> {
 
     fn dynamic(&mut self) -> Result<Value> {
         self.charge(1, size_of::<Dynamic>(), ALLOCATION)?;
+        if let Some(signature) = self.basic_type() {
+            let value = self.inside_dynamic(|reader| reader.read(signature))?;
+            return Ok(Value::Dynamic(Box::new(Dynamic::of_basic(value))));
+        }
         let signature = self.signature()?;
         let start = self.at;
         if !self.eager && !is_basic(&signature) {
@@ -270,6 +282,15 @@ impl<'a> Reader<'a> {
         let value = self.inside_dynamic(|reader| reader.read(&signature))?;
         self.eager = eager;
         Ok(Value::Dynamic(Box::new(Dynamic::decoded(signature, value))))
+    }
+
+    /// The signature in front of a dynamic's value, if it is a single letter of a basic type: most are, and a list of a million needs no
+    /// million of parsers.
+    fn basic_type(&mut self) -> Option<&'static Signature> {
+        let [1, 0, 0, 0, letter] = *self.bytes[self.at..].first_chunk()? else { return None };
+        let signature = basic_type(letter)?;
+        self.at += 5;
+        Some(signature)
     }
 
     /// The signature in front of a dynamic's value; the empty one, which is none, is read as `v`.

@@ -33,6 +33,31 @@ impl Value {
         }
     }
 
+    /// Whether there are more values in it than so many. A dynamic that is still bytes is one.
+    pub fn has_more_values_than(&self, most: usize) -> bool {
+        !self.count_within(&mut { most })
+    }
+
+    fn count_within(&self, left: &mut usize) -> bool {
+        fn all<'v>(count: usize, mut items: impl Iterator<Item = &'v Value>, left: &mut usize) -> bool {
+            // Whatever is in them.
+            let enough = *left >= count;
+            *left = left.saturating_sub(count);
+            enough && items.all(|item| item.count_within(left))
+        }
+        match self {
+            Value::List(list) => all(list.items.len(), list.items.iter(), left),
+            Value::Tuple(tuple) => all(tuple.members.len(), tuple.members.iter(), left),
+            Value::Map(map) => {
+                let entries = map.entries.iter().flat_map(|(key, value)| [key, value]);
+                all(2 * map.entries.len(), entries, left)
+            }
+            Value::Optional(optional) => all(1, optional.value.iter(), left),
+            Value::Dynamic(dynamic) => dynamic.decoded_value().is_none_or(|value| all(1, [value].into_iter(), left)),
+            _ => true,
+        }
+    }
+
     /// The same value with other references. Values that our own code made are as deep as it made them; what is too deep
     /// to be written is refused by the writer, long before this runs out of stack.
     #[must_use]

@@ -39,10 +39,16 @@ impl PartialEq for Dynamic {
     }
 }
 
+/// Bytes that take long to be decoded.
+const LARGE: usize = 64 * 1024;
+
 /// However often it is looked into, it is paid for once.
 fn decode(encoded: &Encoded) -> Result<Value, DecodeError> {
     let mut reader = Reader::new(&encoded.bytes).eager();
     if let Some(memory) = &encoded.memory {
+        if encoded.bytes.len() >= LARGE {
+            memory.looked_into();
+        }
         reader = reader.on_account(memory, encoded.paid.load(Ordering::Relaxed));
     }
     let value = reader.read(&encoded.signature);

@@ -16,18 +16,22 @@
 //! line has a turn as each of those has that are known. Else three hundred that come, ask for one thing each and go would have three hundred
 //! turns between two of somebody who stays. What a newcomer brings next has turns of its own, behind the first. What those who
 //! have gone leave begins behind the line as it is then.
+//!
+//! # Those who are held
+//!
+//! What an owner has waiting can be **held** ([`Turns::hold`]) while something of it is done elsewhere. It counts as before, and others go on. When it is let
+//! go it is where it was: its rounds are old by then, so it comes before what others have brought since.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
+
+use crate::qi::places::Places;
 
 /// Owns what connections have left behind that have ended. The server's own is owner 0, connections have other numbers.
 pub const GONE: u64 = u64::MAX;
 
 /// Bytes that are worth another turn.
 const TURN: usize = 64 * 1024;
-
-/// More room than this is given back when nothing waits.
-const ROOM: usize = 1024;
 
 /// Whose something is. What the server has to do itself is not counted, and comes after what the connection has asked for that it is
 /// about.
@@ -108,13 +112,22 @@ pub struct Turns<T> {
     whole: Load,
     /// How many are in the line of newcomers.
     line: u64,
+    /// What is held, and of whom, in the order of its rounds.
+    held: Vec<(u64, VecDeque<InTurn<T>>)>,
     /// Of those who have something waiting.
     shares: HashMap<u64, Share, BuildHasherDefault<NumberHasher>>,
 }
 
 impl<T> Default for Turns<T> {
     fn default() -> Turns<T> {
-        Turns { queue: VecDeque::new(), round: 0, whole: Load::default(), line: 0, shares: HashMap::default() }
+        Turns {
+            queue: VecDeque::new(),
+            round: 0,
+            whole: Load::default(),
+            line: 0,
+            held: Vec::new(),
+            shares: HashMap::default(),
+        }
     }
 }
 
@@ -137,11 +150,59 @@ impl<T> Turns<T> {
             }
         };
         let entry = InTurn { round, origin, in_line, item };
-        if self.queue.back().is_none_or(|last| last.round <= round) {
-            return self.queue.push_back(entry);
+        match self.held.iter_mut().find(|(owner, _)| *owner == origin.owner()) {
+            Some((_, held)) => insert(held, entry),
+            None => insert(&mut self.queue, entry),
         }
-        let at = self.queue.partition_point(|other| other.round <= round);
-        self.queue.insert(at, entry);
+    }
+
+    /// It has the next turn.
+    pub fn push_first(&mut self, origin: Origin, item: T) {
+        self.came(origin);
+        let round = self.queue.front().map_or(self.round, |next| next.round.min(self.round));
+        self.queue.push_front(InTurn { round, origin, in_line: false, item });
+    }
+
+    /// Nothing of this owner's has a turn until it is let go.
+    pub fn hold(&mut self, owner: u64) {
+        if !self.is_held(owner) {
+            let all = std::mem::take(&mut self.queue).into_iter();
+            let (held, others) = all.partition(|entry| entry.origin.owner() == owner);
+            self.queue = others;
+            self.held.push((owner, held));
+        }
+    }
+
+    pub fn is_held(&self, owner: u64) -> bool {
+        self.held.iter().any(|(held, _)| *held == owner)
+    }
+
+    /// What is the owner's has turns again, and `first` before all that.
+    pub fn let_go(&mut self, owner: u64, first: Option<(Origin, T)>) {
+        let held = self.held.iter().position(|(held, _)| *held == owner).map(|at| self.held.swap_remove(at).1);
+        let mut held = held.unwrap_or_default();
+        if let Some((origin, item)) = first {
+            self.came(origin);
+            let round = held.front().map_or(self.round, |next| next.round.min(self.round));
+            held.push_front(InTurn { round, origin, in_line: false, item });
+        }
+        let mut held = held.into_iter().peekable();
+        for other in std::mem::take(&mut self.queue) {
+            while let Some(entry) = held.next_if(|entry| entry.round <= other.round) {
+                self.queue.push_back(entry);
+            }
+            self.queue.push_back(other);
+        }
+        self.queue.extend(held);
+    }
+
+    /// It counts.
+    fn came(&mut self, origin: Origin) {
+        let Origin::Connection { id, bytes, .. } = origin else { return };
+        self.whole = self.whole.with(bytes);
+        let (now, share) = (self.round, self.shares.entry(id).or_default());
+        share.load = share.load.with(bytes);
+        share.last = share.last.max(now);
     }
 
     /// The next one.
@@ -150,9 +211,7 @@ impl<T> Turns<T> {
         // Not up to that of a large one: what others bring meanwhile comes before all large ones.
         self.round += u64::from(round > self.round);
         self.left(origin, in_line);
-        if self.queue.is_empty() && self.queue.capacity() > ROOM {
-            self.queue = VecDeque::new();
-        }
+        self.queue.give_places_back();
         Some(item)
     }
 
@@ -161,7 +220,7 @@ impl<T> Turns<T> {
         self.queue.front().map(|first| (first.origin.owner(), &first.item))
     }
 
-    /// All that is counted.
+    /// All that is counted, held or not.
     pub fn whole(&self) -> Load {
         self.whole
     }
@@ -171,18 +230,22 @@ impl<T> Turns<T> {
         self.shares.get(&owner).map(|share| share.load).unwrap_or_default()
     }
 
+    /// All that wait, held or not.
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.queue.len() + self.held.iter().map(|(_, held)| held.len()).sum::<usize>()
     }
 
+    /// Nobody has a turn.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
     /// Takes out the first one that `is_it`.
     pub fn remove(&mut self, is_it: impl Fn(&T) -> bool) -> Option<T> {
-        let at = self.queue.iter().position(|entry| is_it(&entry.item))?;
-        let InTurn { origin, in_line, item, .. } = self.queue.remove(at)?;
+        let queues = std::iter::once(&mut self.queue).chain(self.held.iter_mut().map(|(_, held)| held));
+        let InTurn { origin, in_line, item, .. } = queues
+            .filter_map(|queue| queue.iter().position(|entry| is_it(&entry.item)).and_then(|at| queue.remove(at)))
+            .next()?;
         self.left(origin, in_line);
         Some(item)
     }
@@ -203,13 +266,17 @@ impl<T> Turns<T> {
 
     /// All of them.
     pub fn take(&mut self) -> Vec<T> {
-        std::mem::take(self).queue.into_iter().map(|entry| entry.item).collect()
+        let Turns { queue, held, .. } = std::mem::take(self);
+        queue.into_iter().chain(held.into_iter().flat_map(|(_, held)| held)).map(|entry| entry.item).collect()
     }
 
     fn extract_entries(&mut self, wanted: impl Fn(&InTurn<T>) -> bool) -> Vec<(Origin, T)> {
-        let all = std::mem::take(&mut self.queue).into_iter();
-        let (taken, kept): (VecDeque<_>, _) = all.partition(wanted);
-        self.queue = kept;
+        let mut taken = VecDeque::new();
+        for queue in std::iter::once(&mut self.queue).chain(self.held.iter_mut().map(|(_, held)| held)) {
+            let (mut some, kept) = std::mem::take(queue).into_iter().partition::<VecDeque<_>, _>(&wanted);
+            *queue = kept;
+            taken.append(&mut some);
+        }
         taken.iter().for_each(|entry| self.left(entry.origin, entry.in_line));
         taken.into_iter().map(|entry| (entry.origin, entry.item)).collect()
     }
@@ -222,9 +289,18 @@ impl<T> Turns<T> {
             share.load = share.load.without(bytes);
             if share.load.tasks == 0 {
                 self.shares.remove(&id);
+                self.shares.give_places_back();
             }
         }
     }
+}
+
+fn insert<T>(queue: &mut VecDeque<InTurn<T>>, entry: InTurn<T>) {
+    if queue.back().is_none_or(|last| last.round <= entry.round) {
+        return queue.push_back(entry);
+    }
+    let at = queue.partition_point(|other| other.round <= entry.round);
+    queue.insert(at, entry);
 }
 
 #[cfg(test)]
@@ -311,7 +387,7 @@ mod tests {
         }
         assert_eq!((turns.whole().tasks, turns.shares.len()), (10_000, 10_000));
         all(&mut turns);
-        assert!(turns.is_empty() && turns.shares.is_empty() && turns.queue.capacity() <= ROOM);
+        assert!(turns.is_empty() && turns.shares.is_empty() && turns.queue.capacity() <= 1024);
         assert_eq!((turns.whole(), turns.take()), (Load::default(), vec![]));
     }
 
@@ -330,6 +406,53 @@ mod tests {
         assert_eq!(turns.take_all_of(1), []);
         assert_eq!(turns.extract(|item| *item == 2), [2]);
         assert!(turns.is_empty());
+    }
+
+    #[test]
+    fn who_is_held_keeps_its_place_and_nobody_else() {
+        let mut turns = Turns::default();
+        for item in [10, 11, 12] {
+            turns.push(Origin::Connection { id: 1, bytes: 5, is_new: false }, item);
+        }
+        (20..23).for_each(|item| turns.push(of(2), item));
+        assert_eq!(turns.pop(), Some(10));
+        turns.hold(1);
+        turns.hold(1);
+        turns.push(Origin::Connection { id: 1, bytes: 5, is_new: false }, 13);
+        turns.push(Origin::Server { about: 1 }, 14);
+        assert_eq!((turns.load_of(1), turns.len()), (Load { tasks: 3, bytes: 15 }, 7));
+        assert_eq!([turns.pop(), turns.pop()], [Some(20), Some(21)]);
+        turns.let_go(1, Some((Origin::Connection { id: 1, bytes: 7, is_new: false }, 10)));
+        assert_eq!(turns.load_of(1), Load { tasks: 4, bytes: 22 });
+        let items = all(&mut turns);
+        assert_eq!(items.iter().copied().filter(|item| *item < 20).collect::<Vec<_>>(), [10, 11, 12, 13, 14]);
+        assert_eq!(items[0], 10, "its turn had come: {items:?}");
+        (30..32).for_each(|item| turns.push(of(3), item));
+        turns.push_first(of(4), 40);
+        assert_eq!(all(&mut turns), [40, 30, 31]);
+        assert!(turns.shares.is_empty() && turns.whole() == Load::default());
+    }
+
+    #[test]
+    fn what_is_held_can_be_taken_out() {
+        let mut turns = Turns::default();
+        (0..4).for_each(|item| turns.push(of(1), item));
+        turns.push(of(2), 10);
+        turns.hold(1);
+        assert!(turns.is_held(1) && !turns.is_held(2));
+        assert_eq!((turns.first().map(|(owner, _)| owner), turns.remove(|item| *item == 2)), (Some(2), Some(2)));
+        assert_eq!(turns.extract(|item| *item == 0), [0]);
+        assert_eq!(turns.pop(), Some(10));
+        assert_eq!((turns.pop(), turns.len()), (None, 2));
+        let taken = turns.take_all_of(1);
+        assert_eq!(taken.iter().map(|(_, item)| *item).collect::<Vec<_>>(), [1, 3]);
+        turns.push(of(1), 5);
+        turns.let_go(1, None);
+        assert_eq!((turns.pop(), turns.is_held(1)), (Some(5), false));
+        turns.hold(1);
+        turns.push(of(1), 6);
+        assert_eq!(turns.take(), [6]);
+        assert_eq!((turns.len(), turns.is_held(1)), (0, false));
     }
 
     #[test]

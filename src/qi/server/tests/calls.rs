@@ -370,6 +370,16 @@ fn what_arguments_take_when_they_are_decoded_counts_until_the_answer() {
     clients[0].only();
     assert_eq!(world.budget.used(), 0);
     // Of any type: what is not looked into is what it is on the wire, and what is looked into counts from then on.
+    clients[0].call(any, args("(m)", vec![list(5_000).into_dynamic()]));
+    world.run();
+    let call = kept.lock().pop().unwrap();
+    let used = world.budget.used();
+    let looked_into = call.arguments[0].clone().undynamic().unwrap();
+    assert!(world.budget.used() > used + 5_000 * 2 * size_of::<Value>());
+    assert_eq!(looked_into, list(5_000));
+    answer(call);
+    clients[0].only();
+    assert_eq!(world.budget.used(), 0);
     clients[0].call(any, args("(m)", vec![list(100_000).into_dynamic()]));
     world.run();
     let used = world.budget.used();
@@ -379,14 +389,11 @@ fn what_arguments_take_when_they_are_decoded_counts_until_the_answer() {
     answer(call);
     clients[0].only();
     assert_eq!(world.budget.used(), 0);
-    clients[0].call(any, args("(m)", vec![list(10_000).into_dynamic()]));
+    // Now it is known that this method looks into them.
+    clients[0].call(any, args("(m)", vec![list(100_000).into_dynamic()]));
     world.run();
-    let call = kept.lock().pop().unwrap();
-    let used = world.budget.used();
-    let looked_into = call.arguments[0].clone().undynamic().unwrap();
-    assert!(world.budget.used() > used + 10_000 * 2 * size_of::<Value>());
-    assert_eq!(looked_into, list(10_000));
-    answer(call);
+    assert!(error(&clients[0].only()).contains("there is no memory for the value now"));
+    assert!(kept.lock().is_empty());
     assert_eq!(world.budget.used(), 0);
 }
 

@@ -1,3 +1,4 @@
+mod apart;
 mod auth;
 mod calls;
 mod cancel;
