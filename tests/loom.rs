@@ -67,7 +67,6 @@ mod qi {
         pub mod reentrancy;
         pub mod ring;
     }
-    pub mod places;
     pub mod share;
     pub mod value {
         pub use nanomsg::qi::value::Memory;

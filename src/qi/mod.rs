@@ -21,7 +21,6 @@ pub(crate) mod machine;
 pub(crate) mod message;
 pub mod meta;
 pub(crate) mod payload;
-pub(crate) mod places;
 pub mod server;
 pub(crate) mod share;
 pub mod signature;

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod memory;
 pub mod per_process;
 pub mod place;
+pub mod places;
 pub mod published;
 pub mod random;
 pub mod scheduling;

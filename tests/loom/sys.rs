@@ -57,6 +57,9 @@ pub mod lock;
 #[path = "../../src/sys/place.rs"]
 pub mod place;
 
+#[path = "../../src/sys/places.rs"]
+pub mod places;
+
 #[allow(dead_code, reason = "models use their own subsets")]
 #[path = "../../src/sys/spsc.rs"]
 pub mod spsc;

@@ -3,8 +3,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::Error;
-use crate::qi::places::Places;
 use crate::sys::fork::{self, HeldLock};
+use crate::sys::places::Places;
 use crate::sys::sync::{Mutex, MutexGuard};
 
 use super::error::{Failure, Result, last};

@@ -20,10 +20,10 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::qi::message::{HEADER_SIZE, Message};
-use crate::qi::places::Places;
 use crate::reactor::parker::Parker;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::give_back_free_memory;
+use crate::sys::places::Places;
 use crate::sys::sync::Mutex;
 
 use super::budget::Account;

@@ -17,7 +17,7 @@ use crate::qi::actions::{PROPERTY, SET_PROPERTY};
 use crate::qi::convert::{Conversion, convert};
 use crate::qi::directory::DIRECTORY_ID;
 use crate::qi::message::{Header, Message};
-use crate::qi::payload::{Arguments, PayloadError, is_dynamic, read_arguments_by};
+use crate::qi::payload::{PayloadError, is_dynamic, read_arguments_by};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Reader, Value};
 use crate::qi::workers::own_turn::is_in_turn_of;
@@ -26,7 +26,7 @@ use crate::qi::workers::turns::GONE;
 
 use super::generic;
 use super::mailbox::Origin;
-use super::model::{Common, InboundCall, Object, Peer, Task};
+use super::model::{AlreadyRead, Common, InboundCall, Object, Peer, ReadArguments, Task};
 
 /// Bytes of a payload from which on it is worth another thread.
 const LARGE: usize = 64 * 1024;
@@ -36,16 +36,6 @@ const LARGE_VALUES: usize = 4096;
 
 /// What a message counts in a mailbox beside its payload.
 const OVERHEAD: usize = 256;
-
-/// The arguments of a message.
-pub(super) struct ReadArguments {
-    pub arguments: Arguments,
-    /// References are among them.
-    pub has_objects: bool,
-}
-
-/// Those that a helper has read, or has failed to read.
-pub(super) type AlreadyRead = Option<Box<Result<ReadArguments, PayloadError>>>;
 
 /// An object that does what is done apart.
 pub(super) fn helper(threads: Threads) -> Object {

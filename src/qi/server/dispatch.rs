@@ -12,10 +12,10 @@ use crate::qi::message::{Header, Message};
 use crate::qi::signature::{Kind, Signature};
 use crate::qi::value::{Memory, Value};
 
-use super::apart::{AlreadyRead, ReadArguments};
 use super::generic;
 use super::model::{
-    Address, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, Remote, Responder, Task,
+    Address, AlreadyRead, Answer, Call, Caller, InboundCall, MethodTypes, Object, PropertyType, ReadArguments, Remote,
+    Responder, Task,
 };
 use super::object::count;
 use super::peer::InsideMethod;

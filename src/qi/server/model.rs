@@ -16,11 +16,11 @@ use crate::qi::convert::Conversion;
 use crate::qi::endpoint::budget::{Account, Charge, Tab};
 use crate::qi::message::{Flags, Header, Message};
 use crate::qi::meta::MetaObject;
+use crate::qi::payload::{Arguments, PayloadError};
 use crate::qi::signature::Signature;
 use crate::qi::value::{Text, Uid, Value};
 use crate::sys::sync::Mutex;
 
-use super::apart::AlreadyRead;
 use super::auth::Auth;
 use super::connection::{Connection, Policy};
 use super::mailbox::Mailbox;
@@ -211,6 +211,16 @@ pub(super) struct InboundCall {
     pub memory: Arc<Tab>,
     pub state: Mutex<InboundState>,
 }
+
+/// The arguments of a message.
+pub(super) struct ReadArguments {
+    pub arguments: Arguments,
+    /// References are among them.
+    pub has_objects: bool,
+}
+
+/// Those that have been read, or could not be, apart from the object's turn.
+pub(super) type AlreadyRead = Option<Box<Result<ReadArguments, PayloadError>>>;
 
 /// What waits in a mailbox.
 pub(super) enum Task {

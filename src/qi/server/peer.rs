@@ -9,10 +9,10 @@ use crate::qi::capability::Capabilities;
 use crate::qi::endpoint::budget::{Account, Charge};
 use crate::qi::endpoint::{Budget, Reason};
 use crate::qi::message::{Header, Message};
-use crate::qi::places::Places;
 use crate::qi::share::is_fair;
 use crate::qi::value::Text;
 use crate::sys::memory::give_back_free_memory;
+use crate::sys::places::Places;
 use crate::sys::sync::Mutex;
 
 use super::apart::helper;

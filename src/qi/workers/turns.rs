@@ -25,7 +25,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::qi::places::Places;
+use crate::sys::places::Places;
 
 /// Owns what connections have left behind that have ended. The server's own is owner 0, connections have other numbers.
 pub const GONE: u64 = u64::MAX;
