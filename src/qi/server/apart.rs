@@ -61,7 +61,7 @@ impl Common {
 }
 
 /// A connection whose tasks wait at an object, until this is dropped.
-pub(super) struct Held {
+pub(super) struct HeldConnection {
     peer: Arc<Peer>,
     /// Whose the tasks are: the connection's, or of all that have ended.
     owner: u64,
@@ -70,9 +70,9 @@ pub(super) struct Held {
     first: Option<(Origin, Task)>,
 }
 
-impl Held {
-    fn at(object: &Object, peer: &Arc<Peer>) -> Held {
-        let mut held = Held { peer: Arc::clone(peer), owner: peer.id(), object: object.clone(), first: None };
+impl HeldConnection {
+    fn at(object: &Object, peer: &Arc<Peer>) -> HeldConnection {
+        let mut held = HeldConnection { peer: Arc::clone(peer), owner: peer.id(), object: object.clone(), first: None };
         object.0.mailbox.hold(held.owner);
         if peer.is_closed() {
             // What it has left belongs to those by now, or in a moment.
@@ -106,7 +106,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldConnection {
     fn drop(&mut self) {
         self.let_go();
     }
@@ -119,7 +119,7 @@ impl Object {
             Task::Message { inbound, message, read: None } if self.is_long_to_read(&message) => {
                 inbound.peer.become_known();
                 let (peer, common) = (Arc::clone(&inbound.peer), Arc::clone(&inbound.peer.common));
-                let held = Held::at(self, &peer);
+                let held = HeldConnection::at(self, &peer);
                 common.apart(peer.id(), move || held.read(inbound, message));
                 None
             }
@@ -182,9 +182,9 @@ impl Object {
     }
 
     /// For an answer that is given in the turn of its object and takes long to be written: who is to wait for that.
-    pub(super) fn hold_for_answer(&self, inbound: &InboundCall, value: &Value) -> Option<Held> {
+    pub(super) fn hold_for_answer(&self, inbound: &InboundCall, value: &Value) -> Option<HeldConnection> {
         let is_held = inbound.header.service != DIRECTORY_ID && self.is_held_up_by(value);
-        is_held.then(|| Held::at(self, &inbound.peer))
+        is_held.then(|| HeldConnection::at(self, &inbound.peer))
     }
 
     /// The calling thread has the turn of this object, and what it does with the whole of this value takes long.
