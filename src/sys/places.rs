@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, Hash};
 const MANY: usize = 1024;
 
 /// What has places for more than it holds.
-pub trait Places {
+pub trait SparePlaces {
     /// For how many, and how many there are.
     fn places(&self) -> (usize, usize);
 
@@ -23,7 +23,7 @@ pub trait Places {
     }
 }
 
-impl<T> Places for VecDeque<T> {
+impl<T> SparePlaces for VecDeque<T> {
     fn places(&self) -> (usize, usize) {
         (self.capacity(), self.len())
     }
@@ -33,7 +33,7 @@ impl<T> Places for VecDeque<T> {
     }
 }
 
-impl<K: Eq + Hash, V, S: BuildHasher> Places for HashMap<K, V, S> {
+impl<K: Eq + Hash, V, S: BuildHasher> SparePlaces for HashMap<K, V, S> {
     fn places(&self) -> (usize, usize) {
         (self.capacity(), self.len())
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::core::Error;
 use crate::sys::fork::{self, HeldLock};
-use crate::sys::places::Places;
+use crate::sys::places::SparePlaces;
 use crate::sys::sync::{Mutex, MutexGuard};
 
 use super::error::{Failure, Result, last};

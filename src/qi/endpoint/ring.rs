@@ -23,7 +23,7 @@ use crate::qi::message::{HEADER_SIZE, Message};
 use crate::reactor::parker::Parker;
 use crate::sys::eventfd::EventFd;
 use crate::sys::memory::give_back_free_memory;
-use crate::sys::places::Places;
+use crate::sys::places::SparePlaces;
 use crate::sys::sync::Mutex;
 
 use super::budget::Account;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::qi::endpoint::budget::Charge;
 use crate::qi::message::Message;
-use crate::sys::places::Places;
+use crate::sys::places::SparePlaces;
 
 use super::connection::{Policy, SendError};
 use super::mailbox::Origin;

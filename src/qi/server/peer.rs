@@ -12,7 +12,7 @@ use crate::qi::message::{Header, Message};
 use crate::qi::share::is_fair;
 use crate::qi::value::Text;
 use crate::sys::memory::give_back_free_memory;
-use crate::sys::places::Places;
+use crate::sys::places::SparePlaces;
 use crate::sys::sync::Mutex;
 
 use super::apart::helper;

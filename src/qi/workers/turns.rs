@@ -25,7 +25,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::sys::places::Places;
+use crate::sys::places::SparePlaces;
 
 /// Owns what connections have left behind that have ended. The server's own is owner 0, connections have other numbers.
 pub const GONE: u64 = u64::MAX;

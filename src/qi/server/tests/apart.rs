@@ -22,13 +22,13 @@ const MAKE: u32 = 102;
 
 /// What its methods have done, and whether the last dynamic came decoded.
 #[derive(Default)]
-struct MethodsDone {
+struct Done {
     all: Mutex<Vec<usize>>,
     was_decoded: AtomicBool,
 }
 
-fn object() -> (Object, Arc<MethodsDone>) {
-    let (done, mut builder) = (Arc::new(MethodsDone::default()), ObjectBuilder::new());
+fn object() -> (Object, Arc<Done>) {
+    let (done, mut builder) = (Arc::new(Done::default()), ObjectBuilder::new());
     let note = Arc::clone(&done);
     builder.method("count", "([m])", "i", move |call| {
         let count = call.arguments[0].items().unwrap().len();
