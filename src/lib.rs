@@ -26,6 +26,9 @@
 //! - [`Error`] is an errno, the same number that C sees.
 //! - [`qi`] is the object bus of robots (QiMessaging): sessions, proxies, services.
 //!
+//! The package is called `millrace`, the library in it `nanomsg`: a program has `millrace = { path = "../millrace" }` among its dependencies, and
+//! says `use nanomsg::Socket`.
+//!
 //! # Features
 //!
 //! All are on unless `default-features = false` says otherwise; without any there are the protocols over tcp, ipc and inproc.

@@ -143,7 +143,8 @@ fn code_in_the_manual_is_that_of_the_examples() {
                 "c" => are_includes(&block.code) || is_part_of(&block.code, &c),
                 "js" => is_part_of(&block.code, &c),
                 "rust" => is_part_of(&block.code, &rust),
-                "sh" | "console" | "text" | "json" | "cpp" | "cmake" | "python" | "ts" => true,
+                // Lines for a Cargo.toml are tried by tests/recipes.rs.
+                "toml" | "sh" | "console" | "text" | "json" | "cpp" | "cmake" | "python" | "ts" => true,
                 _ => false,
             };
             let wrong =

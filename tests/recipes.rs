@@ -48,6 +48,25 @@ fn the_crate_can_be_published() {
     assert!(outcome.stderr.contains("aborting upload due to dry run"), "{outcome:?}");
 }
 
+/// The lines with which docs/rust.md has programs take the crate.
+#[test]
+fn a_program_finds_the_crate_by_what_the_guide_says() {
+    let guide = fs::read_to_string(repo_root().join("docs/rust.md")).expect("docs/rust.md");
+    let lines: BTreeSet<&str> = guide.split(['`', '\n']).filter(|text| text.starts_with("millrace = {")).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    let here = repo_root().display().to_string();
+    for line in lines {
+        let program = ScratchDir::new();
+        fs::create_dir(program.path("src")).expect("a directory");
+        fs::write(program.path("src/main.rs"), "fn main() {}").expect("a file");
+        let manifest = format!("[package]\nname = \"program\"\nedition = \"2024\"\n[dependencies]\n{line}\n");
+        fs::write(program.path("Cargo.toml"), manifest.replace("../millrace", &here)).expect("a file");
+        let mut resolve = cargo();
+        resolve.arg("generate-lockfile").current_dir(program.path(""));
+        run(&mut resolve, LIMIT).expect_success(line);
+    }
+}
+
 /// What `cargo cinstall` and other packagers go by says the same as `make install`.
 #[test]
 fn recipes_have_the_same_versions() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::core::{Error, Result};
-use crate::qi::endpoint::{EndPoint, Reason, WhenFull};
+use crate::qi::endpoint::{Budget, EndPoint, Reason, WhenFull};
 use crate::qi::message::Message;
 use crate::reactor::Reactor;
 
@@ -30,6 +30,11 @@ pub trait Channel: Send + Sync {
 
     /// Why it ended, if it has and that is known.
     fn end(&self) -> Option<Reason> {
+        None
+    }
+
+    /// What answers that wait for their callers are counted in. Without, nowhere.
+    fn budget(&self) -> Option<&Budget> {
         None
     }
 
@@ -67,6 +72,10 @@ impl Channel for EndPoint {
 
     fn end(&self) -> Option<Reason> {
         EndPoint::end(self)
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        Some(EndPoint::budget(self))
     }
 
     fn reactor(&self) -> Option<&Arc<Reactor>> {

@@ -94,6 +94,9 @@ pub enum CallError {
     Protocol(String),
     /// A method waits for its own object, which does one thing at a time: it would wait for itself.
     OwnTurn,
+    /// The result came, but there was no room for it until somebody would ask for it
+    /// ([`Budget`](crate::qi::endpoint::Budget)). The call has been carried out.
+    NoRoom,
     /// What the system says; `EDEADLK`: waiting is impossible on the thread that reads the connection.
     System(Error),
 }
@@ -113,6 +116,7 @@ impl CallError {
             CallError::Disconnected(_) => Error::NOT_CONNECTED,
             CallError::NoService { .. } | CallError::Unreachable { .. } => Error::HOST_UNREACHABLE,
             CallError::OwnTurn => Error::DEADLOCK,
+            CallError::NoRoom => Error::NO_BUFFERS,
             CallError::System(error) => *error,
             CallError::Payload { error, .. } if matches!(**error, PayloadError::Convert(_)) => Error::INVALID,
             CallError::Result(_) => Error::INVALID,
@@ -187,6 +191,9 @@ impl fmt::Display for CallError {
             CallError::Protocol(text) => write!(out, "the peer breaks the protocol: {text}"),
             CallError::OwnTurn => out.write_str(
                 "a method waits for its own object, which does one thing at a time (let it do several at once, or do not wait)",
+            ),
+            CallError::NoRoom => out.write_str(
+                "the result has come and been dropped: so many wait to be taken that the session's memory_limit is used up",
             ),
             CallError::System(error) => error.fmt(out),
         }

@@ -22,12 +22,13 @@ use bytes::Bytes;
 use crate::core::Error;
 use crate::qi::actions::{MAIN_OBJECT, TERMINATE};
 use crate::qi::capability::Capabilities;
-use crate::qi::endpoint::{EndPoint, Pattern, Reason, Taken, Types, WhenFull, contained};
+use crate::qi::endpoint::budget::{Account, Tab};
+use crate::qi::endpoint::{Budget, EndPoint, Pattern, Reason, Taken, Types, WhenFull, contained};
 use crate::qi::message::{Flags, Header, Message, Type};
 use crate::qi::meta::MetaObject;
 use crate::qi::payload::{PayloadError, read_arguments, read_result};
 use crate::qi::signature::Signature;
-use crate::qi::value::{Reader, ReceivedMetas, SentMetas, Value, Writer};
+use crate::qi::value::{Memory, Reader, ReceivedMetas, SentMetas, Value, Writer};
 use crate::reactor::time_left;
 use crate::reactor::timers::TimerId;
 use crate::sys::sync::Mutex;
@@ -53,7 +54,21 @@ pub struct Reply {
     pub flags: Flags,
     pub payload: Bytes,
     decoded: Option<std::result::Result<Value, PayloadError>>,
+    _kept: Option<Kept>,
 }
+
+/// What pays for an answer until its caller has it; then it is the program's, and so is what is decoded later.
+#[derive(Debug)]
+struct Kept(Arc<Tab>);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// What an answer that waits takes beside its bytes: its place, the call, and what a program has of it.
+const ANSWER: usize = 512;
 
 /// Told how a call ended, on the thread that reads the connection: it must not block. A panic ends there.
 pub type Callback = Box<dyn FnOnce(&Arc<Requester>, Outcome) + Send>;
@@ -83,6 +98,8 @@ pub struct Requester {
     me: Weak<Requester>,
     channel: Arc<dyn Channel>,
     replies: Mutex<Replies<Waiter>>,
+    /// Of answers that nobody has taken yet: not that of the connection, which reads and sends while they wait.
+    waiting: Option<Arc<Account>>,
     /// Of all parties.
     registrations: Mutex<Registrations<Told>>,
     shared: AtomicU8,
@@ -113,6 +130,7 @@ impl Requester {
     pub fn over(channel: Arc<dyn Channel>) -> Arc<Requester> {
         Arc::new_cyclic(|me| Requester {
             me: Weak::clone(me),
+            waiting: channel.budget().map(Budget::account),
             channel,
             replies: Mutex::default(),
             registrations: Mutex::default(),
@@ -388,14 +406,13 @@ impl Requester {
             Match::Late(result) => {
                 self.channel.end_call(message.header.id);
                 if let (Type::Reply, Some(result)) = (message.header.ty, result) {
-                    let answer = self.decode_result(message.header.flags, &message.payload, &result);
-                    self.release_all(answer);
+                    self.release_all(self.decode_result(message.header.flags, &message.payload, &result, None));
                 }
             }
             Match::Call(entry) => {
                 self.channel.end_call(message.header.id);
                 let outcome = match message.header.ty {
-                    Type::Reply => Ok(self.reply(message, entry.result.as_ref())),
+                    Type::Reply => self.reply(message, entry.result.as_ref(), &entry.waiter),
                     Type::Canceled => Err(CallError::Canceled),
                     _ => {
                         let text = message.error_text();
@@ -407,11 +424,21 @@ impl Requester {
         }
     }
 
-    fn reply(&self, message: &Message, result: Option<&Signature>) -> Reply {
+    fn reply(&self, message: &Message, result: Option<&Signature>, waiter: &Waiter) -> Outcome {
         let (flags, payload) = (message.header.flags, message.payload.clone());
-        let in_order = result.filter(|_| self.shared().meta_object_cache);
-        let decoded = in_order.map(|result| self.decode_result(flags, &payload, result));
-        Reply { flags, payload, decoded }
+        // Who waits already takes it at once, as a callback does.
+        let waits = self.waiting.as_ref().filter(|_| matches!(waiter, Waiter::Slot(slot) if !slot.is_awaited()));
+        let kept = waits.map(|account| Tab::open(account, payload.len() + ANSWER).map(Arc::new));
+        let has_room = !matches!(kept, Some(None));
+        let kept = kept.flatten();
+        let memory = kept.clone().map(|kept| kept as Arc<dyn Memory>);
+        let in_order = result.filter(|_| self.shared().meta_object_cache || !has_room);
+        let decoded = in_order.map(|result| self.decode_result(flags, &payload, result, memory.as_ref()));
+        if has_room {
+            return Ok(Reply { flags, payload, decoded, _kept: kept.map(Kept) });
+        }
+        decoded.into_iter().for_each(|decoded| self.release_all(decoded));
+        Err(CallError::NoRoom)
     }
 
     fn tell(self: &Arc<Self>, waiter: Waiter, outcome: Outcome) {
@@ -435,7 +462,7 @@ impl Requester {
     pub fn result(&self, reply: Reply, declared: &Signature) -> std::result::Result<Value, PayloadError> {
         match reply.decoded {
             Some(decoded) => decoded,
-            None => self.decode_result(reply.flags, &reply.payload, declared),
+            None => self.decode_result(reply.flags, &reply.payload, declared, None),
         }
     }
 
@@ -444,23 +471,28 @@ impl Requester {
         flags: Flags,
         payload: &Bytes,
         declared: &Signature,
+        memory: Option<&Arc<dyn Memory>>,
     ) -> std::result::Result<Value, PayloadError> {
-        self.decode(payload, |reader| read_result(reader, flags, declared))
+        self.decode(payload, memory, |reader| read_result(reader, flags, declared))
     }
 
     /// The arguments of an Event.
     pub fn decode_event(&self, message: &Message, declared: &Signature) -> std::result::Result<Value, PayloadError> {
         let read = |reader: &mut Reader<'_>| read_arguments(reader, message.header.flags, declared);
-        self.decode(&message.payload, |reader| read(reader).map(|arguments| arguments.tuple))
+        self.decode(&message.payload, None, |reader| read(reader).map(|arguments| arguments.tuple))
     }
 
     fn decode(
         &self,
         payload: &Bytes,
+        memory: Option<&Arc<dyn Memory>>,
         read: impl FnOnce(&mut Reader<'_>) -> std::result::Result<Value, PayloadError>,
     ) -> std::result::Result<Value, PayloadError> {
         let shared = self.shared();
-        let reader = Reader::new(payload).shared(shared);
+        let mut reader = Reader::new(payload).shared(shared);
+        if let Some(memory) = memory {
+            reader = reader.on_account(memory, 0);
+        }
         if shared.meta_object_cache {
             read(&mut reader.metas(&mut self.received.lock()))
         } else {

@@ -71,6 +71,11 @@ impl<T> Slot<T> {
         self.0.lock().content.is_some()
     }
 
+    /// Somebody waits for it at this moment.
+    pub fn is_awaited(&self) -> bool {
+        !self.0.lock().waiters.is_empty()
+    }
+
     pub fn take(&self) -> Option<T> {
         self.0.lock().content.take()
     }

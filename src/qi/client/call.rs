@@ -97,7 +97,8 @@ impl PendingCall {
 
     /// Waits for the answer, until the deadline of the call; then the peer is asked to cancel and the call is given up.
     /// Fails with [`CallError::Remote`], [`CallError::Canceled`], [`CallError::Disconnected`],
-    /// [`CallError::TimedOut`], or [`CallError::Payload`] if the result is not what was declared; with [`CallError::OwnTurn`] in a
+    /// [`CallError::TimedOut`], [`CallError::Payload`] if the result is not what was declared, or [`CallError::NoRoom`] if it came while nobody
+    /// waited for it and too many others were there; with [`CallError::OwnTurn`] in a
     /// method of the object that is asked, if that does one thing at a time: it would never begin.
     pub fn wait(self) -> Result<Received> {
         if self.is_for_own_turn() {

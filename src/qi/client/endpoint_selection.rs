@@ -1,6 +1,8 @@
 //! How to get to a service: which connections there are, which endpoints to dial and in what order. Pure
 //! (qi-messaging.md 12).
 
+use std::borrow::Cow;
+
 use crate::qi::address::{AddressError, Endpoint, Reach, Scheme};
 use crate::qi::meta::ServiceInfo;
 
@@ -64,6 +66,21 @@ pub enum PlainText {
     Last,
     /// Never: the session knows whom to believe, or would show its token, which its directory has got over TLS.
     Refused,
+}
+
+/// The record with addresses of one link as this machine knows them, if the service is on another one: by the interface that leads to
+/// its directory, if an address of a link does.
+pub fn by_link<'i>(info: &'i ServiceInfo, ours: &[String], directory: &str) -> Cow<'i, ServiceInfo> {
+    let is_here = ours.iter().any(|id| info.machine_id == id.as_str());
+    let Ok(directory) = Endpoint::parse(directory) else { return Cow::Borrowed(info) };
+    let Some(zone) = directory.zone().filter(|_| !is_here) else { return Cow::Borrowed(info) };
+    let mut info = info.clone();
+    for text in &mut info.endpoints {
+        if let Ok(endpoint) = Endpoint::parse(&text.lossy()) {
+            *text = endpoint.by_zone(zone).to_string().as_str().into();
+        }
+    }
+    Cow::Owned(info)
 }
 
 /// Where a session is.

@@ -11,7 +11,7 @@
 //!
 //! Sessions cost no thread each: this is a strand ([`Strand::that_mends`]), which is woken by changes and by a timer.
 //!
-//! What fails is tried again, later and later, each by itself ([`Retry`]): an Error is natural just after a loss, because
+//! What fails, or is lost as soon as it is there, is tried again, later and later, each by itself ([`Retry`]): an Error is natural just after a loss, because
 //! the other side may not have come back itself, or not noticed that we were gone. Only what cannot mend ends.
 //!
 //! Calls that were under way at the loss have failed, and are not repeated: nobody knows whether they were carried out.
@@ -72,6 +72,21 @@ impl Source for RetryBell {
     }
 }
 
+/// What has become of an attempt.
+enum Outcome {
+    /// It is there again.
+    Made,
+    /// There is nothing to try before something changes.
+    Settled,
+    Failed,
+}
+
+impl Outcome {
+    fn or_failed(self, succeeded: bool) -> Outcome {
+        if succeeded { self } else { Outcome::Failed }
+    }
+}
+
 /// One look at all that may be lost.
 struct RetryRound {
     backoff: Backoff,
@@ -80,16 +95,17 @@ struct RetryRound {
 }
 
 impl RetryRound {
-    /// Makes something good if it is time for that. `make` gives false if it failed. Attempts are changes themselves, so what has
-    /// failed waits for its time whatever changes.
-    fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> bool) {
-        if retry.lock().is_due(Instant::now()) {
+    /// Makes something good if it is time for that. Attempts are changes themselves, so what has failed waits for its time whatever changes.
+    fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> Outcome) {
+        let is_due = retry.lock().is_due(Instant::now(), &self.backoff);
+        if is_due {
             // An authenticator is code of the program.
-            let made = contained(make).unwrap_or(false);
+            let outcome = contained(make).unwrap_or(Outcome::Failed);
             let mut retry = retry.lock();
-            match made {
-                true => retry.afresh(),
-                false => retry.failed(Instant::now(), &self.backoff),
+            match outcome {
+                Outcome::Made => retry.made(Instant::now()),
+                Outcome::Settled => retry.afresh(),
+                Outcome::Failed => retry.failed(Instant::now(), &self.backoff),
             }
         }
         self.next = self.next.into_iter().chain(retry.lock().at()).min();
@@ -99,11 +115,11 @@ impl RetryRound {
 /// Makes good what is lost.
 fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut RetryRound) {
     if core.link().is_err() {
-        round.mend(directory, || core.open().is_ok());
+        round.mend(directory, || Outcome::Made.or_failed(core.open().is_ok()));
     }
     let Ok(link) = core.link() else { return };
     if let Some(observer) = &core.observer {
-        round.mend(&core.observer_retry, || observer.restore(&link));
+        round.mend(&core.observer_retry, || Outcome::Settled.or_failed(observer.restore(&link)));
     }
     for proxy in core.proxies() {
         if !proxy.is_current() {
@@ -122,30 +138,30 @@ fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut RetryRound) {
 }
 
 /// Finds the object of a proxy again.
-fn find(core: &Arc<Core>, proxy: &Arc<ProxyState>, watching: bool) -> bool {
+fn find(core: &Arc<Core>, proxy: &Arc<ProxyState>, watching: bool) -> Outcome {
     match core.place(&proxy.name, None) {
         Ok(place) => {
             proxy.move_to(place);
             proxy.live_subscriptions().iter().for_each(|subscription| subscription.retry.lock().afresh());
-            true
+            Outcome::Made
         }
         // It will be noticed when it comes back, if the directory tells of it.
-        Err(Unreached { error: CallError::NoService { .. }, .. }) => watching,
-        Err(_) => false,
+        Err(Unreached { error: CallError::NoService { .. }, .. }) => Outcome::Settled.or_failed(watching),
+        Err(_) => Outcome::Failed,
     }
 }
 
 /// Has a subscription listen again.
-fn listen(core: &Arc<Core>, subscription: &Arc<SubscriptionState>, place: &Arc<Place>) -> bool {
+fn listen(core: &Arc<Core>, subscription: &Arc<SubscriptionState>, place: &Arc<Place>) -> Outcome {
     let deadline = deadline_in(core.options.directory_timeout());
     match subscription.attach(place, deadline) {
-        Ok(()) => true,
+        Ok(()) => Outcome::Made,
         // What came back has no such signal, or none that can be understood, or had in the type wanted, and waiting will not give it one.
         Err(CallError::NoMember { .. } | CallError::Meta(_) | CallError::Payload { .. }) => {
             subscription.end(&Reason::Removed);
-            true
+            Outcome::Settled
         }
         // The peer refuses, or is silent: it may be starting itself.
-        Err(_) => false,
+        Err(_) => Outcome::Failed,
     }
 }

@@ -1,10 +1,14 @@
-//! When to try again what has failed. A pure machine; the clock is an argument.
+//! When to try again what has failed, or has been lost. A pure machine; the clock is an argument.
 //!
 //! ```text
 //!   Due ── failed ──▶ Resting (each time twice as long) ── the time has come ──▶ Due
-//!    ▲                   │
-//!    └───── afresh ──────┘ it has succeeded, or something of it has changed
+//!    ▲ │                 │
+//!    │ └── made ──▶ There ── lost sooner than a rest would have ended ──▶ Resting
+//!    │                │ lost later
+//!    └────────────────┴── afresh: something of it has changed
 //! ```
+//!
+//! What lets us in and hangs up has not been had: a success counts when it has lasted.
 //!
 //! Each thing that can be lost has its own, so one that fails again and again does not hold up the others.
 
@@ -36,12 +40,22 @@ impl Backoff {
 
 #[derive(Debug, Default)]
 pub struct Retry {
+    /// In a row; a success that did not last is one.
     failures: u32,
     at: Option<Instant>,
+    /// It has been there since.
+    made: Option<Instant>,
 }
 
 impl Retry {
-    pub fn is_due(&self, now: Instant) -> bool {
+    /// Asked while it is not there.
+    pub fn is_due(&mut self, now: Instant, backoff: &Backoff) -> bool {
+        if let Some(made) = self.made.take() {
+            self.failed(made, backoff);
+            if self.at.is_none_or(|at| at <= now) {
+                self.afresh();
+            }
+        }
         self.at.is_none_or(|at| at <= now)
     }
 
@@ -53,6 +67,11 @@ impl Retry {
     pub fn failed(&mut self, now: Instant, backoff: &Backoff) {
         self.failures = self.failures.saturating_add(1);
         self.at = now.checked_add(backoff.delay(self.failures));
+    }
+
+    /// It is there.
+    pub fn made(&mut self, now: Instant) {
+        (self.at, self.made) = (None, Some(now));
     }
 
     /// No failure counts any more.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use crate::core::Error;
-use crate::qi::address::{Endpoint, Reach};
+use crate::qi::address::{Endpoint, Reach, without_scope};
 use crate::qi::calls::registering::join;
 use crate::qi::calls::registrations::Key as Registration;
 use crate::qi::calls::{CALL_TIMEOUT, CallError, Connection, Result};
@@ -380,9 +380,15 @@ impl Core {
     }
 
     fn reach(self: &Arc<Self>, link: &Link, info: &ServiceInfo, deadline: Option<Instant>) -> Result<Place> {
-        let connection = match self.known(info) {
+        let mut ours = self.machines.clone();
+        // Who is reached by an address of ours is here, whatever it calls this machine.
+        if link.is_here() {
+            ours.push(link.machine.clone());
+        }
+        let info = endpoint_selection::by_link(info, &ours, link.connection.endpoint().peer());
+        let connection = match self.known(&info) {
             Some(connection) => connection,
-            None => self.dial(link, info, deadline)?,
+            None => self.dial(link, &info, &ours, deadline)?,
         };
         let service = (info.service_id, info.object_uid);
         main_object(&connection, service, shorter(self.options.directory_timeout(), deadline))
@@ -399,15 +405,16 @@ impl Core {
         found
     }
 
-    fn dial(self: &Arc<Self>, link: &Link, info: &ServiceInfo, deadline: Option<Instant>) -> Result<Arc<Connection>> {
+    fn dial(
+        self: &Arc<Self>,
+        link: &Link,
+        info: &ServiceInfo,
+        ours: &[String],
+        deadline: Option<Instant>,
+    ) -> Result<Arc<Connection>> {
         let name = info.name.lossy().into_owned();
-        let mut ours = self.machines.clone();
-        // Who is reached by an address of ours is here, whatever it calls this machine.
-        if link.is_here() {
-            ours.push(link.machine.clone());
-        }
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
-        let here = Whereabouts { ids: &ours, directory_is_near: link.is_near() };
+        let here = Whereabouts { ids: ours, directory_is_near: link.is_near() };
         let endpoints = endpoint_selection::endpoints(info, here, self.plain_text(link)).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
         options.timeout = shorter(self.options.directory_timeout(), deadline);
@@ -506,7 +513,7 @@ fn is_here(url: &str) -> bool {
     let Ok(endpoint) = Endpoint::parse(url) else { return false };
     match (endpoint.reach(), endpoint) {
         (Reach::Loopback, _) => true,
-        (Reach::Other, Endpoint::Host { host, .. }) => host.parse().is_ok_and(|host: IpAddr| {
+        (Reach::Other, Endpoint::Host { host, .. }) => without_scope(&host).parse().is_ok_and(|host: IpAddr| {
             all_addresses().unwrap_or_default().iter().any(|own| own.ip().to_canonical() == host.to_canonical())
         }),
         _ => false,

@@ -24,7 +24,7 @@ const MUCH: usize = 16 * 1024 * 1024;
 pub const QUANTUM: usize = 16 * 1024;
 
 /// How many bytes may wait in memory, over all connections that are made with it (`Config::budget`): messages that have not wholly
-/// arrived, calls that have no answer yet, events that nobody has taken, what is to be sent, objects that a peer was given and has not
+/// arrived, calls that have no answer yet, events and results that nobody has taken, what is to be sent, objects that a peer was given and has not
 /// released, what it has subscribed to, and services that it has registered with the directory; and 16 KiB for each connection.
 /// Each connection, and each subscription, may have as much as is left free of fifteen sixteenths of it, so one by itself 15/32; the last sixteenth is
 /// for who has less than a 1024th of it. Messages longer than its share are refused, as are those for which there is no room at the time: a

@@ -7,9 +7,10 @@ use super::fake::*;
 use crate::core::Error;
 use crate::qi::capability::Capabilities;
 use crate::qi::client::place::main_object;
-use crate::qi::client::{CallError, CallOptions, Canceler, Completion, Proxy};
+use crate::qi::client::{Budget, CallError, CallOptions, Canceler, Completion, PendingCall, Proxy};
 use crate::qi::endpoint::WhenFull;
 use crate::qi::message::{Message, Type};
+use crate::qi::meta::Builder;
 use crate::qi::signature::Kind;
 use crate::qi::value::{Object, Value, Writer};
 
@@ -49,6 +50,44 @@ fn subscribing_takes_no_longer_than_a_call() {
     let place = main_object(&connection, (2, None), Some(LIMIT)).unwrap();
     let proxy = Proxy::at(place, "S".into(), Some(Duration::from_millis(1)), None);
     assert_eq!(proxy.subscribe("happened").unwrap_err(), CallError::TimedOut);
+    drop((proxy, connection));
+    fake.finish();
+}
+
+/// 2,000 results of 256 KiB were half a gigabyte, of which the budget knew nothing.
+#[test]
+fn results_that_nobody_takes_are_counted() {
+    const SIZE: usize = 64 * 1024;
+    let fake = Fake::friendly(Capabilities::OURS, |mut peer| {
+        let mut builder = Builder::new();
+        builder.method("image", "()", "r");
+        peer.describe(&builder.build().unwrap());
+        while let Some(call) = peer.next() {
+            peer.reply(&call, &Value::Raw(vec![7; SIZE].into()));
+        }
+    });
+    let budget = Budget::new(1024 * 1024);
+    let mut options = options();
+    options.config.budget = budget.clone();
+    let connection = fake.connect_with(&options).unwrap();
+    let proxy = Proxy::new(&connection, 2, 1, Some(LIMIT)).unwrap();
+    let idle = budget.used();
+    let calls: Vec<_> = (0..20).map(|_| proxy.start_call("image", &[], &CallOptions::default()).unwrap()).collect();
+    // Answers come in the order of the calls. Who is told takes his.
+    let (told, end) = mpsc::channel();
+    let done: Completion = Box::new(move |outcome| drop(told.send(outcome.map(drop))));
+    proxy.call_then("image", &[], &CallOptions::default(), done).unwrap();
+    assert_eq!(end.recv_timeout(LIMIT), Ok(Ok(())));
+    assert!(calls.iter().all(PendingCall::is_done));
+    let counted = budget.used();
+    assert!(counted >= idle + 5 * SIZE && counted <= budget.limit(), "{counted}");
+    let outcomes: Vec<_> = calls.into_iter().map(|call| call.wait().map(drop)).collect();
+    let kept = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
+    assert!((5..15).contains(&kept), "{kept}");
+    assert!(outcomes[kept..].iter().all(|outcome| *outcome == Err(CallError::NoRoom)), "{outcomes:?}");
+    assert_eq!(budget.used(), idle);
+    // Who waits when it comes has it, however full it is.
+    assert!(proxy.call("image", &[]).is_ok());
     drop((proxy, connection));
     fake.finish();
 }

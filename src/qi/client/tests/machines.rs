@@ -7,7 +7,7 @@ use crate::qi::calls::alarm::Alarm;
 use crate::qi::calls::replies::{Counts, Entry, Match, Replies};
 use crate::qi::capability::{AuthState, Capabilities, CapabilityMap};
 use crate::qi::client::authentication::{Authentication, AuthenticationStep, Credentials};
-use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, PlainText, Whereabouts, endpoints};
+use crate::qi::client::endpoint_selection::{ConnectionKey, Connections, PlainText, Whereabouts, by_link, endpoints};
 use crate::qi::client::retry::{Backoff, Retry};
 use crate::qi::message::{Header, Type};
 use crate::qi::meta::ServiceInfo;
@@ -222,6 +222,27 @@ fn endpoints_are_chosen_by_machine() {
     assert_eq!(chosen("who knows", &["tcp://127.0.0.1:1", "unix:///x", "tcp://0.0.0.0:3"]), Ok(loopback.to_vec()));
 }
 
+/// What a robot on a cable calls its interface is nothing here, or another one.
+#[test]
+fn addresses_of_a_link_are_dialled_by_the_interface_that_leads_to_the_directory() {
+    let list = ["tcp://[fe80::1%3]:1", "tcps://[fe80::2]:2", "tcp://[2001:db8::1]:3", "qi:S", "junk"];
+    let seen = |machine: &str, directory: &str| {
+        let info = info(machine, &list);
+        let seen = by_link(&info, &["here".into()], directory);
+        seen.endpoints.iter().map(|text| text.lossy().into_owned()).collect::<Vec<_>>()
+    };
+    let by_eth0 = ["tcp://[fe80::1%eth0]:1", "tcps://[fe80::2%eth0]:2", "tcp://[2001:db8::1]:3", "qi:S", "junk"];
+    assert_eq!(seen("there", "tcp://[fe80::1%eth0]:9559"), by_eth0);
+    for (machine, directory) in [
+        ("here", "tcp://[fe80::1%eth0]:9559"),
+        ("there", "tcp://10.0.0.1:9559"),
+        ("there", "tcp://[fe80::1]:9559"),
+        ("there", ""),
+    ] {
+        assert_eq!(seen(machine, directory), list, "{machine} {directory}");
+    }
+}
+
 #[test]
 fn connections_are_used_again_by_text_and_by_name() {
     let mut connections = Connections::default();
@@ -249,14 +270,36 @@ fn what_failed_is_tried_again_in_its_time() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
     let mut retry = Retry::default();
-    assert!(retry.is_due(start) && retry.at().is_none(), "what has not failed");
+    assert!(retry.is_due(start, &backoff) && retry.at().is_none(), "what has not failed");
     retry.failed(start, &backoff);
-    assert!(!retry.is_due(at(99)) && retry.is_due(at(100)));
+    assert!(!retry.is_due(at(99), &backoff) && retry.is_due(at(100), &backoff));
     retry.failed(at(100), &backoff);
-    assert!(!retry.is_due(at(299)) && retry.is_due(at(300)));
+    assert!(!retry.is_due(at(299), &backoff) && retry.is_due(at(300), &backoff));
     assert_eq!(retry.at(), Some(at(300)));
     retry.afresh();
-    assert!(retry.is_due(start) && retry.at().is_none());
+    assert!(retry.is_due(start, &backoff) && retry.at().is_none());
     retry.failed(start, &backoff);
     assert_eq!(retry.at(), Some(at(100)), "earlier failures do not count");
+}
+
+/// What let us in and hung up was dialled a thousand times a second.
+#[test]
+fn what_is_lost_as_soon_as_it_is_there_is_tried_again_later_and_later() {
+    let backoff = Backoff::default();
+    let start = Instant::now();
+    let at = |millis| start + Duration::from_millis(millis);
+    let mut retry = Retry::default();
+    retry.made(start);
+    assert!(!retry.is_due(at(1), &backoff));
+    assert_eq!(retry.at(), Some(at(100)));
+    assert!(retry.is_due(at(100), &backoff));
+    retry.made(at(100));
+    assert!(!retry.is_due(at(299), &backoff), "twice as long");
+    retry.failed(at(300), &backoff);
+    assert_eq!(retry.at(), Some(at(700)), "failures count with it");
+    retry.made(at(700));
+    assert!(retry.is_due(at(1500), &backoff), "it has lasted, and is looked for at once");
+    retry.made(at(1500));
+    assert!(!retry.is_due(at(1501), &backoff));
+    assert_eq!(retry.at(), Some(at(1600)), "what was before does not count then");
 }
