@@ -129,7 +129,10 @@ fn coroutines_are_left_out_where_there_are_none() {
 fn examples_print_what_they_should() {
     let examples = binding().join("examples");
     let printed = run_compiled(&examples.join("signals.cpp"), &GCC17).stdout;
-    assert_eq!(printed, "reading 1: 50\nreading 2: 100\nreading 3: 150\nProtocol error\n");
+    assert_eq!(
+        printed,
+        "reading 1: 50\nreading 2: 100\nreading 3: 150\nthere is nothing to calibrate: Protocol error\n"
+    );
     let printed = run_compiled(&examples.join("pipeline.cpp"), &GCC17).stdout;
     let mut results: Vec<&str> = printed.lines().filter_map(|line| line.split_once(": ")).map(|(_, n)| n).collect();
     results.sort_by_key(|result| result.parse::<u32>().ok());

@@ -135,7 +135,7 @@ def options(cls: Any) -> list[str]:
     found = {name: option for base in own_bases(cls) for name, option in vars(base).items() if isinstance(option, Option)}
     if not found:
         return []
-    kinds = {"Seconds": "seconds, or None", "Integer": "int", "Flag": "bool", "TextOrBinary": "bool", "Text": "str"}
+    kinds = {"Seconds": "seconds, or None", "Integer": "int", "Flag": "bool", "TextOrBinary": "bool", "Text": "str", "File": "str or path"}
     rows = [f"| `{name}` | {kinds[type(option).__name__]} | {cell(option.__doc__ or '')} |" for name, option in found.items()]
     return ["| option | type | |", "|---|---|---|", *rows, ""]
 

@@ -6,6 +6,9 @@
 //     c++ -std=c++20 epoll.cpp -lnanomsg && ./a.out
 //
 // prints three answers, in the order in which they are asked for.
+#ifndef __cpp_impl_coroutine
+#error "coroutines are C++20: compile with -std=c++20"
+#endif
 #include <millrace/coroutine.hpp>
 #include <millrace/nanomsg.hpp>
 

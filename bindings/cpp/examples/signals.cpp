@@ -36,6 +36,6 @@ int main() {
     try {
         service.call("calibrate", 1);
     } catch (const qi::error& caught) {
-        std::cout << caught.code().message() << "\n";
+        std::cout << caught.what() << "\n";
     }
 }

@@ -11,20 +11,30 @@ const [httpPort, wsPort] = process.argv.slice(2).map(Number);
 const page = (address) => `<!doctype html>
 <meta charset="utf-8">
 <title>The wall</title>
-<form><input autofocus> <button>Write</button></form>
-<ul></ul>
+<form><input id="line" autofocus> <button>Write</button></form>
+<p id="state">connecting…</p>
+<ul id="wall"></ul>
 <script>
-  const show = (text) => document.querySelector('ul').append(Object.assign(document.createElement('li'), { textContent: text }));
-  const wall = new WebSocket('${address}', 'bus.sp.nanomsg.org');
-  wall.binaryType = 'arraybuffer';
-  wall.onmessage = (event) => show(typeof event.data === 'string' ? event.data : new TextDecoder().decode(event.data));
-  document.querySelector('form').onsubmit = (event) => {
-    event.preventDefault();
-    const input = document.querySelector('input');
-    wall.send(new TextEncoder().encode(input.value));
-    show(input.value);
-    input.value = '';
-  };
+const [form, line, state, wall] = [document.forms[0], ...['line', 'state', 'wall'].map((id) => document.getElementById(id))];
+const show = (text) => wall.append(Object.assign(document.createElement('li'), { textContent: text }));
+let peer;
+function connect() {
+  peer = new WebSocket('${address}', 'bus.sp.nanomsg.org');
+  peer.binaryType = 'arraybuffer';
+  peer.onopen = () => state.textContent = 'connected';
+  peer.onmessage = (event) => show(typeof event.data === 'string' ? event.data : new TextDecoder().decode(event.data));
+  // A browser does not connect again by itself.
+  peer.onclose = () => { state.textContent = 'connecting…'; setTimeout(connect, 1000); };
+}
+form.onsubmit = (event) => {
+  event.preventDefault();
+  if (peer.readyState === WebSocket.OPEN) {
+    peer.send(new TextEncoder().encode(line.value));
+    show(line.value);
+    line.value = '';
+  }
+};
+connect();
 </script>
 `;
 

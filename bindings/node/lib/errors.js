@@ -34,6 +34,15 @@ function check(number, what) {
   return number;
 }
 
+/** The same of what is done with an address: says what is most often wrong with one. */
+function checkAddress(number, what, address) {
+  if (number !== -constants.errno.EINVAL) return check(number, `${what} ${address}`);
+  let hint = '';
+  if (!address.includes('://')) hint = ' (an address begins with its transport, as tcp://)';
+  else if (what === 'bind' && /^(tls\+tcp|wss):/.test(address)) hint = ' (without tlsCert and tlsKey, or their files, nobody can connect by TLS)';
+  throw new MillraceError(-number, `${what} ${address}`, native.errorText(-number) + hint);
+}
+
 /** Calls what throws with an errno as its code. */
 function translate(call, what) {
   try {
@@ -55,4 +64,4 @@ function aborted(signal) {
 const { EAGAIN, ETIMEDOUT, EBADF, ENOTCONN } = constants.errno;
 const EFSM = 156384712 + 54;
 
-module.exports = { MillraceError, name, busError, check, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, ENOTCONN, EFSM };
+module.exports = { MillraceError, name, busError, check, checkAddress, translate, aborted, EAGAIN, ETIMEDOUT, EBADF, ENOTCONN, EFSM };

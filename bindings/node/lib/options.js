@@ -119,7 +119,7 @@ function define(target, table, native, changed = () => {}) {
         return read(translate(() => native(this).getOption(level, number), name));
       },
       set(value) {
-        check(native(this).setOption(level, number, write(value, name)), name);
+        check(native(this).setOption(level, number, write(value, name)), name.endsWith('File') ? `${name} ${value}` : name);
         changed(this, name, value);
       },
     });

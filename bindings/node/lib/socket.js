@@ -3,7 +3,7 @@
 
 const native = require('./native.js');
 const { Context } = require('./context.js');
-const { MillraceError, check, translate, EAGAIN } = require('./errors.js');
+const { MillraceError, check, checkAddress, translate, EAGAIN } = require('./errors.js');
 const { hub, newSlot, turnDue } = require('./hub.js');
 const { int32, milliseconds, verify, whole } = require('./limits.js');
 const { Messages } = require('./messages.js');
@@ -83,12 +83,12 @@ class Socket extends Messages {
   }
 
   bind(address) {
-    const number = check(this.#native.bind(String(address)), `bind ${address}`);
+    const number = checkAddress(this.#native.bind(String(address)), 'bind', String(address));
     return new Endpoint(this.#native, number, translate(() => this.#native.address(number), 'bind'));
   }
 
   connect(address) {
-    return new Endpoint(this.#native, check(this.#native.connect(String(address)), `connect ${address}`), String(address));
+    return new Endpoint(this.#native, checkAddress(this.#native.connect(String(address)), 'connect', String(address)), String(address));
   }
 
   context(options) {

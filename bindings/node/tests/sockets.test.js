@@ -224,6 +224,9 @@ test('errors say what to do with them', async () => {
   const rep = new Rep();
   await assert.rejects(rep.send('to nobody'), code('EFSM'));
   assert.throws(() => rep.bind('no address'), code('EINVAL'));
+  assert.throws(() => rep.connect('localhost:5555'), { code: 'EINVAL', message: /begins with its transport, as tcp:/ });
+  assert.throws(() => rep.bind('tls+tcp://127.0.0.1:0'), { code: 'EINVAL', message: /without tlsCert and tlsKey/ });
+  assert.throws(() => (rep.tlsCertFile = '/no/such.pem'), { code: 'ENOENT', message: /tlsCertFile \/no\/such\.pem: / });
   assert.throws(() => rep.bind('fax://1'), code('EPROTONOSUPPORT'));
   assert.throws(() => rep.bind('inproc://a\0b'), code('EINVAL'));
   const { address } = rep.bind('tcp://127.0.0.1:0');

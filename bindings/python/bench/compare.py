@@ -2,6 +2,7 @@
 
     python bench/compare.py [ROUNDS [ROW …]]
 
+A row that does not exist, as "?", has those printed that do.
 Packages that are not installed are left out: pynng, pyzmq, and PyPI's nanomsg, which is a binding of the libnanomsg of the system.
 Figures are microseconds a message (of round trips: one there and back), medians of the rounds; compare within one run only.
 """
@@ -317,6 +318,9 @@ def measure(peer, row):
 
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    unknown = [name for name in sys.argv[2:] if name not in ROWS]
+    if unknown:
+        sys.exit(f"no row is called {', '.join(unknown)}; there are {', '.join(ROWS)}")
     rows = [ROWS[name] for name in sys.argv[2:]] or list(ROWS.values())
     multiprocessing.set_start_method("spawn")
     names = [peer.name for peer in (Millrace, MillraceMany, MillraceViews, Pynng, Pyzmq, PyzmqViews, Nanomsg)]

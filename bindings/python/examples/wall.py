@@ -13,19 +13,30 @@ import millrace
 PAGE = """<!doctype html>
 <meta charset="utf-8">
 <title>The wall</title>
-<form><input id="text" autofocus> <button>Write</button></form>
+<form><input id="line" autofocus> <button>Write</button></form>
+<p id="state">connecting…</p>
 <ul id="wall"></ul>
 <script>
-const show = text => { const line = document.createElement("li"); line.textContent = text; wall.append(line); };
-const peer = new WebSocket("ws://127.0.0.1:%d", "bus.sp.nanomsg.org");
-peer.binaryType = "arraybuffer";
-peer.onmessage = event => show(typeof event.data == "string" ? event.data : new TextDecoder().decode(event.data));
-document.forms[0].onsubmit = event => {
+const [form, line, state, wall] = [document.forms[0], ...["line", "state", "wall"].map(id => document.getElementById(id))];
+const show = text => wall.append(Object.assign(document.createElement("li"), {textContent: text}));
+let peer;
+function connect() {
+    peer = new WebSocket("ws://127.0.0.1:%d", "bus.sp.nanomsg.org");
+    peer.binaryType = "arraybuffer";
+    peer.onopen = () => state.textContent = "connected";
+    peer.onmessage = event => show(typeof event.data == "string" ? event.data : new TextDecoder().decode(event.data));
+    // A browser does not connect again by itself.
+    peer.onclose = () => { state.textContent = "connecting…"; setTimeout(connect, 1000); };
+}
+form.onsubmit = event => {
     event.preventDefault();
-    peer.send(new TextEncoder().encode(text.value));
-    show(text.value);
-    text.value = "";
+    if (peer.readyState == WebSocket.OPEN) {
+        peer.send(new TextEncoder().encode(line.value));
+        show(line.value);
+        line.value = "";
+    }
 };
+connect();
 </script>
 """
 

@@ -1,6 +1,7 @@
 import array
 import errno
 import gc
+import inspect
 import pathlib
 import threading
 import time
@@ -512,7 +513,7 @@ def test_type_checkers_know_all_options():
         found = {name: getattr(cls, name) for name in dir(cls)}
         return {name: type(option).__name__ for name, option in found.items() if isinstance(option, Option)}
 
-    kinds = {"Seconds": "Optional[float]", "Integer": "int", "Flag": "bool", "TextOrBinary": "bool", "Text": "TextLike"}
+    kinds = {"Seconds": "Optional[float]", "Integer": "int", "Flag": "bool", "TextOrBinary": "bool", "Text": "TextLike", "File": "TextLike"}
 
     def listed(typed):
         return {
@@ -602,3 +603,42 @@ def test_a_time_limit_is_a_number_and_may_have_passed(address):
         for wait in [*waits, poller.poll, lambda time: setattr(pair, "recv_timeout", time)]:
             with pytest.raises(ValueError):
                 wait(float("nan"))
+
+
+def test_what_a_socket_is_bound_and_connected_to():
+    with millrace.Pull(bind="tcp://127.0.0.1:0") as pull:
+        (bound,) = pull.endpoints
+        with millrace.Push(connect=bound.address) as push:
+            push.send(b"x")
+            assert pull.recv() == b"x"
+            assert [each.address for each in push.endpoints] == [bound.address]
+        bound.close()
+        assert pull.endpoints == []
+
+
+def test_errors_say_what_is_most_often_wrong(tmp_path):
+    with pytest.raises(millrace.Error, match=r"begins with its transport, as tcp://"):
+        millrace.Pair(connect="localhost:5555")
+    with pytest.raises(millrace.Error, match=r"without tls_cert and tls_key"):
+        millrace.Pair(bind="tls+tcp://127.0.0.1:0")
+    with pytest.raises(millrace.NotFound) as caught:
+        millrace.Pair(tls_cert_file=tmp_path / "missing.pem")
+    assert caught.value.filename == str(tmp_path / "missing.pem") and "missing.pem" in str(caught.value)
+    wrong = tmp_path / "wrong.pem"
+    wrong.write_text("no certificate")
+    with pytest.raises(millrace.Error, match=r"tls_ca_file.*certificates of the authorities.*wrong\.pem"):
+        millrace.Pair(tls_ca_file=wrong)
+
+
+def test_signatures_have_the_keywords():
+    for cls, first in [(millrace.Pull, "protocol"), (millrace.Socket, "protocol"), (millrace.Context, "socket")]:
+        names = list(inspect.signature(cls).parameters)
+        assert names[0] == first and "self" not in names and names[-1] == "options", names
+    assert {"raw", "bind", "connect"} <= set(inspect.signature(millrace.Pull).parameters)
+    assert "subscribe" in inspect.signature(millrace.Sub).parameters
+
+    class Camera(millrace.Pub):
+        def __init__(self, number):
+            super().__init__(bind=f"inproc://camera{number}")
+
+    assert str(inspect.signature(Camera)) == "(number)"

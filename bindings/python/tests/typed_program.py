@@ -1,5 +1,6 @@
 """A program that type checkers look at, as users run them: with all their rules, and the package from outside. It is not run."""
 
+import pathlib
 from array import array
 
 import millrace
@@ -85,6 +86,12 @@ async def views(socket: millrace.Pull) -> list[memoryview]:
     one: memoryview = await socket.arecv(copy=False)
     whole: bytes = await socket.arecv()
     wrong: bytes = await socket.arecv(copy=False)  # type: ignore
+    copy = bool(wrong)
+    either: bytes | memoryview = socket.recv(copy=copy)
+    either = await socket.arecv(copy=copy)
+    assert socket.try_recv(copy=copy) is None and not socket.recv_many(copy=copy) and either
+    for each in socket.incoming(copy=copy):
+        assert each
     return [one, memoryview(whole + wrong), *socket.recv_many(copy=False)]
 
 
@@ -96,6 +103,9 @@ def keywords(url: str) -> list[millrace.Socket]:
         millrace.Surveyor(bind=url, deadline=0.5),
         millrace.Socket(48, raw=True, linger=0),
     ]
+    right[0].tls_cert_file = pathlib.Path("certificate.pem")
+    right[0].name = b"bytes"
+    right[0].name = 5  # type: ignore
     millrace.Req().context(resend_interval=1, recv_timeout=2)
     millrace.Sub().context(subscribe="a")
     millrace.Pull(recv_timeout="x")  # type: ignore

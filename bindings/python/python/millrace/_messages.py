@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from types import TracebackType
 from typing import Any, Callable, Generic, Literal, Optional, TypeVar, overload
@@ -58,6 +59,12 @@ def unchanging(data: Buffer) -> Buffer:
     return bytes(view) if view.c_contiguous else data
 
 
+def _of_object(initializer: Callable[..., None]) -> inspect.Signature:
+    """How an object is made, from how it is initialized."""
+    signature = inspect.signature(initializer)
+    return signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=inspect.Signature.empty)
+
+
 class Messages(_native.RawSocket):
     """What every :class:`millrace.Socket` and :class:`millrace.Context` has: it sends and receives messages."""
 
@@ -75,6 +82,11 @@ class Messages(_native.RawSocket):
         self._messages = Waits()
         self._room = Waits()
         return self
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        # What help() and notebooks show is that of __new__, which takes anything.
+        cls.__signature__ = _of_object(cls.__init__)  # type: ignore[attr-defined]
 
     def close(self) -> None:
         """Closes it; closing again does nothing."""
@@ -131,6 +143,8 @@ class Messages(_native.RawSocket):
     def incoming(self, *, copy: Literal[True] = True) -> Incoming[bytes]: ...
     @overload
     def incoming(self, *, copy: Literal[False]) -> Incoming[memoryview]: ...
+    @overload
+    def incoming(self, *, copy: bool) -> Incoming[bytes] | Incoming[memoryview]: ...
     def incoming(self, *, copy: bool = True) -> Any:
         """The messages that come, for ``for`` and ``async for`` as the socket itself; with ``copy=False`` they are not copied, as by :meth:`recv`."""
         return Incoming[bytes](self.recv, self.arecv) if copy else Incoming[memoryview](self._view, self._aview)
@@ -167,6 +181,8 @@ class Messages(_native.RawSocket):
     async def arecv(self, *, copy: Literal[True] = True) -> bytes: ...
     @overload
     async def arecv(self, *, copy: Literal[False]) -> memoryview: ...
+    @overload
+    async def arecv(self, *, copy: bool) -> bytes | memoryview: ...
     async def arecv(self, *, copy: bool = True) -> bytes | memoryview:
         """Receives a message in a program on asyncio or trio. Tried at once; if it is cancelled, no message is lost. With ``copy=False`` it
         is not copied, as by :meth:`recv`."""

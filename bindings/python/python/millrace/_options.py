@@ -6,7 +6,7 @@ import errno
 import math
 import os
 from collections.abc import Mapping
-from typing import Any, Generic, Optional, TypeVar, overload
+from typing import Any, Generic, Optional, TypeVar, Union, overload
 
 from . import _native
 from .errors import Error
@@ -38,7 +38,9 @@ class Option(Generic[T]):
         return self._read(socket.get_option(self.level, self.number))
 
     def __set__(self, socket: _native.RawSocket, value: T) -> None:
-        raw = self._write(value)
+        self._set(socket, self._write(value))
+
+    def _set(self, socket: _native.RawSocket, raw: Any) -> None:
         try:
             socket.set_option(self.level, self.number, raw)
         except Error as error:
@@ -90,6 +92,9 @@ class TextOrBinary(Option[bool]):
 
 
 class Text(Option[str]):
+    def __set__(self, socket: _native.RawSocket, value: Union[str, bytes, os.PathLike[str]]) -> None:
+        self._set(socket, self._write(value))
+
     def _read(self, raw: Any) -> str:
         return bytes(raw).decode("utf-8", "replace")
 
@@ -99,6 +104,17 @@ class Text(Option[str]):
         if not isinstance(value, (str, os.PathLike)):
             raise TypeError(f"{self.name} is a str, not {type(value).__name__}")
         return os.fsencode(value) if isinstance(value, os.PathLike) else value.encode()
+
+
+class File(Text):
+    """The path of a file that the library reads."""
+
+    def _set(self, socket: _native.RawSocket, raw: Any) -> None:
+        try:
+            super()._set(socket, raw)
+        except Error as error:
+            error.filename = os.fsdecode(raw)
+            raise
 
 
 class Seconds(Option[Optional[float]]):

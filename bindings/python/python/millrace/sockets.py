@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Optional, TypeVar
 
 from . import _native
 from ._aio import current_loop, turn, turn_due
 from ._keywords import Addresses, Topics
 from ._messages import Messages, unchanging
-from ._options import Flag, Integer, Seconds, Text, TextOrBinary, set_options
+from ._options import File, Flag, Integer, Seconds, Text, TextOrBinary, set_options
 from ._types import Buffer
 from .contexts import Context, ReqContext, Resending, SubContext, Subscribing, SurveyorContext, WithDeadline
-from .errors import Closed, Terminated, WouldBlock
+from .errors import Closed, Error, Terminated, WouldBlock
 from .monitor import Monitor
 from .peers import Peer, PeerSender
 
@@ -158,11 +160,11 @@ class Socket(Messages):
     ipc_owner: Integer = Integer(_IPC, 19830, "User id of the owner of that file; -1 at first: who runs the program.")
     ipc_group: Integer = Integer(_IPC, 19831, "Group id of that file; -1 at first: the program's.")
     tls_cert: Text = Text(_TLS, 1, "The certificate that peers are shown, PEM, with those between it and its authority. It can be replaced, not taken back.")
-    tls_cert_file: Text = Text(_TLS, 2, "The same from a file, which is read now. Write only.")
+    tls_cert_file: File = File(_TLS, 2, "A file with the certificate that peers are shown, PEM, with those between it and its authority; read now. Write only.")
     tls_key: Text = Text(_TLS, 3, "The private key of tls_cert, PEM. Write only.")
-    tls_key_file: Text = Text(_TLS, 4, "The same from a file, which is read now. Write only.")
+    tls_key_file: File = File(_TLS, 4, "A file with the private key of tls_cert, PEM; read now. Write only.")
     tls_ca: Text = Text(_TLS, 5, 'The certificates of the authorities that are believed, PEM; "" at first: those of the system. They can be replaced, not taken back: an empty text, which may be what an empty file held, is refused.')
-    tls_ca_file: Text = Text(_TLS, 6, "The same from a file, which is read now. Write only.")
+    tls_ca_file: File = File(_TLS, 6, "A file with the certificates of the authorities that are believed, PEM; read now. Write only.")
     tls_server_name: Text = Text(_TLS, 7, 'Whom the server\'s certificate must be for; "" at first: the host of the address.')
     tls_auth: Integer = Integer(_TLS, 8, "Whether clients must show a certificate: 0 no (at first), 1 they may, 2 they must.")
     tls_min_version: Integer = Integer(_TLS, 9, "The oldest version of TLS that is spoken: 12 (at first) or 13.")
@@ -199,12 +201,26 @@ class Socket(Messages):
 
     def bind(self, address: str) -> Endpoint:
         """Listens at an address, as ``tcp://127.0.0.1:5555``, ``ipc:///tmp/x``, ``inproc://name`` or ``ws://*:8080``."""
-        number = self._bind(_address(address))
+        with _telling(address):
+            number = self._bind(_address(address))
         return Endpoint(self, number, self._address(number))
 
     def connect(self, address: str) -> Endpoint:
         """Connects to an address, now and again whenever the connection is lost; returns at once."""
-        return Endpoint(self, self._connect(_address(address)), address)
+        with _telling(address):
+            return Endpoint(self, self._connect(_address(address)), address)
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """What it is bound and connected to now, in the order in which that was asked for::
+
+            >>> import millrace
+            >>> with millrace.Pull(bind="tcp://127.0.0.1:0") as pull, millrace.Push(connect=pull.endpoints[0].address) as push:
+            ...     push.send(b"to a port that the system has chosen")
+            ...     pull.recv()
+            b'to a port that the system has chosen'
+        """
+        return [Endpoint(self, each["id"], each["address"]) for each in self.describe()["endpoints"]]
 
     def close(self) -> None:
         """Closes the socket; what was accepted is handed to the system, for at most ``linger`` seconds. Closing again does
@@ -313,6 +329,19 @@ def _address(given: Any) -> str:
     if not isinstance(given, str):
         raise TypeError(f"an address is a str, not {type(given).__name__}")
     return given
+
+
+@contextlib.contextmanager
+def _telling(address: str) -> Iterator[None]:
+    """Says what is most often wrong with an address."""
+    try:
+        yield
+    except Error as error:
+        if error.errno == errno.EINVAL and "://" not in address:
+            error.strerror = f"{error.strerror} (an address begins with its transport, as tcp://)"
+        elif error.errno == errno.EINVAL and address.startswith(("tls+tcp://", "wss://")) and str(error.strerror).startswith("bind"):
+            error.strerror = f"{error.strerror} (without tls_cert and tls_key, or their files, nobody can connect by TLS)"
+        raise
 
 
 def _addresses(name: str, given: Addresses) -> Iterable[str]:
