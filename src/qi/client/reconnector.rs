@@ -73,7 +73,7 @@ impl Source for RetryBell {
 }
 
 /// What has become of an attempt.
-enum Outcome {
+enum Mending {
     /// It is there again.
     Made,
     /// There is nothing to try before something changes.
@@ -81,9 +81,9 @@ enum Outcome {
     Failed,
 }
 
-impl Outcome {
-    fn or_failed(self, succeeded: bool) -> Outcome {
-        if succeeded { self } else { Outcome::Failed }
+impl Mending {
+    fn or_failed(self, succeeded: bool) -> Mending {
+        if succeeded { self } else { Mending::Failed }
     }
 }
 
@@ -96,16 +96,16 @@ struct RetryRound {
 
 impl RetryRound {
     /// Makes something good if it is time for that. Attempts are changes themselves, so what has failed waits for its time whatever changes.
-    fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> Outcome) {
+    fn mend(&mut self, retry: &Mutex<Retry>, make: impl FnOnce() -> Mending) {
         let is_due = retry.lock().is_due(Instant::now(), &self.backoff);
         if is_due {
             // An authenticator is code of the program.
-            let outcome = contained(make).unwrap_or(Outcome::Failed);
+            let outcome = contained(make).unwrap_or(Mending::Failed);
             let mut retry = retry.lock();
             match outcome {
-                Outcome::Made => retry.made(Instant::now()),
-                Outcome::Settled => retry.afresh(),
-                Outcome::Failed => retry.failed(Instant::now(), &self.backoff),
+                Mending::Made => retry.made(Instant::now()),
+                Mending::Settled => retry.afresh(),
+                Mending::Failed => retry.failed(Instant::now(), &self.backoff),
             }
         }
         self.next = self.next.into_iter().chain(retry.lock().at()).min();
@@ -115,11 +115,11 @@ impl RetryRound {
 /// Makes good what is lost.
 fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut RetryRound) {
     if core.link().is_err() {
-        round.mend(directory, || Outcome::Made.or_failed(core.open().is_ok()));
+        round.mend(directory, || Mending::Made.or_failed(core.open().is_ok()));
     }
     let Ok(link) = core.link() else { return };
     if let Some(observer) = &core.observer {
-        round.mend(&core.observer_retry, || Outcome::Settled.or_failed(observer.restore(&link)));
+        round.mend(&core.observer_retry, || Mending::Settled.or_failed(observer.restore(&link)));
     }
     for proxy in core.proxies() {
         if !proxy.is_current() {
@@ -138,30 +138,30 @@ fn restore(core: &Arc<Core>, directory: &Mutex<Retry>, round: &mut RetryRound) {
 }
 
 /// Finds the object of a proxy again.
-fn find(core: &Arc<Core>, proxy: &Arc<ProxyState>, watching: bool) -> Outcome {
+fn find(core: &Arc<Core>, proxy: &Arc<ProxyState>, watching: bool) -> Mending {
     match core.place(&proxy.name, None) {
         Ok(place) => {
             proxy.move_to(place);
             proxy.live_subscriptions().iter().for_each(|subscription| subscription.retry.lock().afresh());
-            Outcome::Made
+            Mending::Made
         }
         // It will be noticed when it comes back, if the directory tells of it.
-        Err(Unreached { error: CallError::NoService { .. }, .. }) => Outcome::Settled.or_failed(watching),
-        Err(_) => Outcome::Failed,
+        Err(Unreached { error: CallError::NoService { .. }, .. }) => Mending::Settled.or_failed(watching),
+        Err(_) => Mending::Failed,
     }
 }
 
 /// Has a subscription listen again.
-fn listen(core: &Arc<Core>, subscription: &Arc<SubscriptionState>, place: &Arc<Place>) -> Outcome {
+fn listen(core: &Arc<Core>, subscription: &Arc<SubscriptionState>, place: &Arc<Place>) -> Mending {
     let deadline = deadline_in(core.options.directory_timeout());
     match subscription.attach(place, deadline) {
-        Ok(()) => Outcome::Made,
+        Ok(()) => Mending::Made,
         // What came back has no such signal, or none that can be understood, or had in the type wanted, and waiting will not give it one.
         Err(CallError::NoMember { .. } | CallError::Meta(_) | CallError::Payload { .. }) => {
             subscription.end(&Reason::Removed);
-            Outcome::Settled
+            Mending::Settled
         }
         // The peer refuses, or is silent: it may be starting itself.
-        Err(_) => Outcome::Failed,
+        Err(_) => Mending::Failed,
     }
 }
