@@ -502,8 +502,8 @@ NN_EXPORT int nnqi_call_then(nnqi_proxy proxy, const char *method, nnqi_value ar
  * The result of a call under way; waits for it for at most milliseconds (0: not at all; negative: as long as the call may
  * take). Returns 0 with EAGAIN (not yet) or EDEADLK (as of nnqi_call), and the call goes on, or with what nnqi_call returns else: then the call has ended. Only one
  * nnqi_wait gets the end, and the others, at once or later, EINTR; if another thread frees the handle, this returns with EBADF.
- * ENOBUFS: the result came when those of other calls that nobody had taken used up memory_limit, and was dropped; the call has been carried out.
- * It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
+ * ENOBUFS: the result came before anybody waited for it, when those of other calls that nobody had taken used up memory_limit, and was dropped; the call
+ * has been carried out. It is EINVAL if a function is told the end (nnqi_call_then). The result is yours to free, and the handle stays one until it is
  * freed. Any thread. (14)
  * Example: nnqi_value walked = nnqi_wait(pending, -1);
  */

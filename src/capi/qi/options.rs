@@ -62,8 +62,8 @@ pub struct nnqi_options {
     /// Bytes of the longest payload that is accepted, up to 4294967295; 0: 50 MB. A longer one ends the connection; one longer than
     /// that and than 50 MB is not sent (EMSGSIZE).
     pub max_payload: i64,
-    /// Bytes that may wait in memory over all connections of the session: messages that have not wholly arrived, events that nobody has
-    /// taken, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection and subscription may have as much as is left
+    /// Bytes that may wait in memory over all connections of the session: messages that have not wholly arrived, events and results that nobody
+    /// has taken, what is to be sent, and 16 KiB for each connection; 0: 268435456 (256 MiB). Each connection and subscription may have as much as is left
     /// free, one by itself nearly half of it (15/32); what has no room is dropped and counted, or is an error of the call.
     pub memory_limit: i64,
     /// Milliseconds in which a message that has begun to arrive must get on by 16 KiB, or be whole; 0: 30000; negative: no limit. If it

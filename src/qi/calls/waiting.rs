@@ -37,15 +37,22 @@ pub struct Slot<T>(Mutex<AnswerState<T>>);
 struct AnswerState<T> {
     content: Option<T>,
     waiters: Vec<Arc<Parker>>,
+    /// Somebody has waited for it, or is about to.
+    is_awaited: bool,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Slot(Mutex::new(AnswerState { content: None, waiters: Vec::new() }))
+        Slot(Mutex::new(AnswerState { content: None, waiters: Vec::new(), is_awaited: false }))
     }
 }
 
 impl<T> Slot<T> {
+    /// One that is waited for as soon as what fills it has been asked for.
+    pub fn awaited() -> Slot<T> {
+        Slot(Mutex::new(AnswerState { content: None, waiters: Vec::new(), is_awaited: true }))
+    }
+
     /// Fills it and wakes who waits, with the reactor of the connection. Only the first content counts.
     pub fn fill(&self, reactor: Option<&Reactor>, content: T) {
         drop(self.offer(reactor, content));
@@ -71,9 +78,9 @@ impl<T> Slot<T> {
         self.0.lock().content.is_some()
     }
 
-    /// Somebody waits for it at this moment.
+    /// Somebody waits for it, has waited, or is about to: it is taken as soon as it is filled.
     pub fn is_awaited(&self) -> bool {
-        !self.0.lock().waiters.is_empty()
+        self.0.lock().is_awaited
     }
 
     pub fn take(&self) -> Option<T> {
@@ -95,6 +102,7 @@ impl<T> Slot<T> {
         state.waiters.retain(|other| !Arc::ptr_eq(other, me));
         let content = state.content.take();
         if content.is_none() && stay {
+            state.is_awaited = true;
             state.waiters.push(Arc::clone(me));
         }
         content

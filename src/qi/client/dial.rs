@@ -218,7 +218,7 @@ impl Announcements {
 /// Begins one Call of authenticate.
 fn ask(connection: &Arc<Connection>, map: &CapabilityMap) -> Result<Arc<Slot<Outcome>>> {
     let signature = CapabilityMap::signature();
-    let slot = Arc::new(Slot::default());
+    let slot = Arc::new(Slot::awaited());
     let target = Target { service: 0, object: 0, action: AUTHENTICATE, result: Some(signature.clone()) };
     let failed = |error: PayloadError| CallError::Payload { member: "authenticate".into(), error: Box::new(error) };
     connection.start(target, Waiter::Slot(Arc::clone(&slot)), None, |writer| {

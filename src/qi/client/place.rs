@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::qi::actions::{MAIN_OBJECT, META_OBJECT, takes_turn};
-use crate::qi::calls::requester::{Target, Waiter};
+use crate::qi::calls::requester::{Outcome, Target, Waiter};
 use crate::qi::calls::waiting::Slot;
 use crate::qi::calls::{CallError, Connection, RemoteObject, Result};
 use crate::qi::message::Flags;
@@ -45,15 +45,15 @@ impl Place {
         Target { service: self.service, object: self.object, action, result }
     }
 
-    /// Makes a Call of the object.
+    /// Makes a Call of the object, whose answer goes here.
     pub(super) fn begin(
         &self,
-        target: Target,
+        (target, slot): (Target, Slot<Outcome>),
         expected: Expected,
         deadline: Option<Instant>,
         encode: impl FnOnce(&mut Writer<'_>) -> Result<(Bytes, Flags)>,
     ) -> Result<PendingCall> {
-        let slot = Arc::new(Slot::default());
+        let slot = Arc::new(slot);
         let call = self.connection.start(target, Waiter::Slot(Arc::clone(&slot)), deadline, encode)?;
         let turn = self.uid.filter(|_| takes_turn(call.action));
         Ok(PendingCall { connection: Arc::clone(&self.connection), call, slot, expected, deadline, turn })
@@ -77,7 +77,7 @@ pub(super) fn meta_object(
     let expected = Expected { member: "metaObject".into(), declared: SIGNATURE.clone(), wanted: None };
     let encode = |_: &mut Writer<'_>| Ok((Bytes::from_static(&[0; 4]), Flags::NONE));
     let target = place.target(META_OBJECT, Some(SIGNATURE.clone()));
-    let received = place.begin(target, expected, deadline_in(timeout), encode)?.wait()?;
+    let received = place.begin((target, Slot::awaited()), expected, deadline_in(timeout), encode)?.wait()?;
     // A Reply with flags brings its own type along, which may be another.
     let Some(meta) = MetaObject::from_value(received.value()) else {
         return Err(CallError::Protocol(format!("a meta object of type {}", received.value().signature())));

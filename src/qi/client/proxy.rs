@@ -8,7 +8,8 @@ use bytes::Bytes;
 
 use crate::qi::actions::{PROPERTIES, PROPERTY, SET_PROPERTY};
 use crate::qi::calls::coding;
-use crate::qi::calls::requester::{Target, Waiter};
+use crate::qi::calls::requester::{Outcome, Target, Waiter};
+use crate::qi::calls::waiting::Slot;
 use crate::qi::calls::{CallError, Connection, Received, RemoteObject, Result};
 use crate::qi::convert::{ConvertError, convert, resolve};
 use crate::qi::endpoint::WhenFull;
@@ -146,16 +147,31 @@ impl Proxy {
 
     /// [`Proxy::call`] with options.
     pub fn call_with(&self, name: &str, arguments: &[Value], options: &CallOptions) -> Result<Received> {
-        self.start_call(name, arguments, options)?.wait()
+        self.start_awaited(name, arguments, options)?.wait()
     }
 
     /// Sends the call and gives a handle to wait with.
     pub fn start_call(&self, name: &str, arguments: &[Value], options: &CallOptions) -> Result<PendingCall> {
+        self.start(name, arguments, options, Slot::default())
+    }
+
+    /// [`Proxy::start_call`] by who waits for it at once: there is room for the result however many others wait to be taken.
+    pub fn start_awaited(&self, name: &str, arguments: &[Value], options: &CallOptions) -> Result<PendingCall> {
+        self.start(name, arguments, options, Slot::awaited())
+    }
+
+    fn start(
+        &self,
+        name: &str,
+        arguments: &[Value],
+        options: &CallOptions,
+        slot: Slot<Outcome>,
+    ) -> Result<PendingCall> {
         let place = self.0.place();
         let (target, parameters, expected) = method_call(&place, name, arguments, options)?;
         let deadline = deadline_in(options.timeout.or(self.0.timeout()));
         let wanted = options.wanted.as_ref();
-        place.begin(target, expected, deadline, |writer| {
+        place.begin((target, slot), expected, deadline, |writer| {
             encode_arguments(writer, &place, name, arguments, &parameters, wanted)
         })
     }
@@ -350,7 +366,7 @@ impl Proxy {
         let expected = Expected { member: member.into(), declared: result.clone(), wanted: None };
         let deadline = deadline_in(options.timeout.or(self.0.timeout()));
         let target = place.target(action, Some(result));
-        place.begin(target, expected, deadline, generic_arguments(member, arguments))?.wait()
+        place.begin((target, Slot::awaited()), expected, deadline, generic_arguments(member, arguments))?.wait()
     }
 
     fn generic_then(

@@ -230,22 +230,42 @@ impl Drop for Charge {
 /// What one message takes, and what is decoded of it: paid together, until it is closed.
 #[derive(Debug)]
 pub struct Tab {
-    charge: Mutex<Option<Charge>>,
+    payer: Mutex<Payer>,
     /// Somebody has looked into a large dynamic of it.
     looked_into: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Payer {
+    Account(Charge),
+    /// What is decoded is the program's, which has kept it.
+    Program,
+    /// Nobody wants more of it.
+    Nobody,
 }
 
 impl Tab {
     /// With so many bytes; `None`: there is no room for them now.
     pub fn open(account: &Arc<Account>, bytes: usize) -> Option<Tab> {
         let mut charge = Charge::on(account);
-        charge.grow_to(bytes).then(|| Tab { charge: Mutex::new(Some(charge)), looked_into: AtomicBool::new(false) })
+        charge
+            .grow_to(bytes)
+            .then(|| Tab { payer: Mutex::new(Payer::Account(charge)), looked_into: AtomicBool::new(false) })
     }
 
     /// All of it is given back. What is decoded from now on is the program's, which has kept it.
     pub fn close(&self) {
-        let charge = self.charge.lock().take();
-        drop(charge);
+        self.end(Payer::Program);
+    }
+
+    /// All of it is given back, and nothing more is decoded.
+    pub fn refuse(&self) {
+        self.end(Payer::Nobody);
+    }
+
+    fn end(&self, next: Payer) {
+        let before = std::mem::replace(&mut *self.payer.lock(), next);
+        drop(before);
     }
 
     /// Somebody has looked into a large dynamic of it.
@@ -256,7 +276,11 @@ impl Tab {
 
 impl Memory for Tab {
     fn take(&self, bytes: usize) -> bool {
-        self.charge.lock().as_mut().is_none_or(|charge| charge.grow_to(charge.bytes.saturating_add(bytes)))
+        match &mut *self.payer.lock() {
+            Payer::Account(charge) => charge.grow_to(charge.bytes.saturating_add(bytes)),
+            Payer::Program => true,
+            Payer::Nobody => false,
+        }
     }
 
     fn looked_into(&self) {
@@ -331,5 +355,16 @@ mod tests {
         assert!(!account.has_room(QUANTUM), "it has more than there is");
         account.give(9 * QUANTUM);
         assert!(account.has_room(QUANTUM));
+    }
+
+    #[test]
+    fn what_is_decoded_after_its_end_is_the_programs_or_nobodys() {
+        let budget = Budget::new(100 * QUANTUM);
+        let account = budget.account();
+        let [kept, unwanted] = [(), ()].map(|()| Tab::open(&account, QUANTUM).unwrap());
+        assert!(kept.take(QUANTUM) && unwanted.take(QUANTUM));
+        kept.close();
+        unwanted.refuse();
+        assert!(kept.take(1000 * QUANTUM) && !unwanted.take(1) && budget.used() == 0);
     }
 }

@@ -39,7 +39,11 @@ const OVERHEAD: usize = 256;
 
 /// An object that does what is done apart.
 pub(super) fn helper(threads: Threads) -> Object {
-    Object::without_members(threads.at_once.saturating_sub(1).max(1))
+    Object::without_members(helpers(threads))
+}
+
+fn helpers(threads: Threads) -> usize {
+    threads.at_once.saturating_sub(1).max(1)
 }
 
 impl Common {
@@ -51,12 +55,32 @@ impl Common {
         }
     }
 
-    /// Has a helper free this, before it takes on anything else: it does not count any more, so there should not be much of it.
-    fn free_apart(&self, arguments: Vec<Value>) {
-        let task = Task::Run { run: Box::new(move || drop(arguments)), crew: Arc::clone(&self.crew) };
+    /// For what counts in no budget any more, or not yet: a few may wait for a helper, what else there is is done in the object's turn.
+    fn uncounted(self: &Arc<Self>) -> Option<Uncounted> {
+        let place = Uncounted(Arc::clone(self));
+        (self.uncounted.fetch_add(1, Ordering::Relaxed) <= helpers(self.threads)).then_some(place)
+    }
+
+    /// Has a helper free this, before it takes on anything else; if much waits for that already, it is freed here.
+    fn free_apart(self: &Arc<Self>, arguments: Vec<Value>) {
+        let Some(place) = self.uncounted() else { return };
+        let free = move || {
+            drop(arguments);
+            drop(place);
+        };
+        let task = Task::Run { run: Box::new(free), crew: Arc::clone(&self.crew) };
         if self.helper.0.mailbox.push_first(task) {
             self.crew.submit(0, self.helper.clone());
         }
+    }
+}
+
+/// One of the things that may wait for a helper uncounted, until this is dropped.
+struct Uncounted(Arc<Common>);
+
+impl Drop for Uncounted {
+    fn drop(&mut self) {
+        self.0.uncounted.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -68,17 +92,20 @@ pub(super) struct HeldConnection {
     object: Object,
     /// What is to be done before those, and what it counts.
     first: Option<(Origin, Task)>,
+    /// For its answer.
+    place: Option<Uncounted>,
 }
 
 impl HeldConnection {
     fn at(object: &Object, peer: &Arc<Peer>) -> HeldConnection {
-        let mut held = HeldConnection { peer: Arc::clone(peer), owner: peer.id(), object: object.clone(), first: None };
-        object.0.mailbox.hold(held.owner);
-        if peer.is_closed() {
+        let (peer, object) = (Arc::clone(peer), object.clone());
+        let mut held = HeldConnection { owner: peer.id(), peer, object, first: None, place: None };
+        held.object.0.mailbox.hold(held.owner);
+        if held.peer.is_closed() {
             // What it has left belongs to those by now, or in a moment.
             held.let_go();
             held.owner = GONE;
-            object.0.mailbox.hold(GONE);
+            held.object.0.mailbox.hold(GONE);
         }
         held
     }
@@ -101,6 +128,10 @@ impl HeldConnection {
         }
         let Some(parameters) = self.object.parameters(message.header.action) else { return };
         let read = self.object.read(&inbound, &message, parameters, None);
+        if !inbound.is_queued() {
+            drop(read);
+            return self.object.release_unused(&self.peer, &message);
+        }
         let origin = Origin::Connection { id: self.owner, bytes: mailbox_bytes(&message), is_new: false };
         self.first = Some((origin, Task::Message { inbound, message, read: Some(Box::new(read)) }));
     }
@@ -183,8 +214,13 @@ impl Object {
 
     /// For an answer that is given in the turn of its object and takes long to be written: who is to wait for that.
     pub(super) fn hold_for_answer(&self, inbound: &InboundCall, value: &Value) -> Option<HeldConnection> {
-        let is_held = inbound.header.service != DIRECTORY_ID && self.is_held_up_by(value);
-        is_held.then(|| HeldConnection::at(self, &inbound.peer))
+        if inbound.header.service == DIRECTORY_ID || !self.is_held_up_by(value) {
+            return None;
+        }
+        let place = inbound.peer.common.uncounted()?;
+        let mut held = HeldConnection::at(self, &inbound.peer);
+        held.place = Some(place);
+        Some(held)
     }
 
     /// The calling thread has the turn of this object, and what it does with the whole of this value takes long.

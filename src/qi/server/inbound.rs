@@ -88,7 +88,8 @@ impl InboundCall {
             match state.phase {
                 Phase::Queued => {
                     state.phase = Phase::Done;
-                    self.memory.close();
+                    // It may be in the midst of being read.
+                    self.memory.refuse();
                     (Found::Queued, None)
                 }
                 Phase::Running => (Found::Running, state.notice.take()),

@@ -373,6 +373,8 @@ pub(super) struct Common {
     pub sending: AtomicUsize,
     /// What does that which no object is to wait for.
     pub helper: Object,
+    /// What waits for it and counts in no budget.
+    pub uncounted: AtomicUsize,
     /// Its threads, and how many of them are inside methods.
     pub threads: Threads,
     pub inside: AtomicUsize,

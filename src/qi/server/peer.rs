@@ -56,6 +56,7 @@ impl Common {
             sender: Object::without_members(usize::MAX),
             sending: AtomicUsize::new(0),
             helper: helper(threads),
+            uncounted: AtomicUsize::new(0),
             threads,
             inside: AtomicUsize::new(0),
         }

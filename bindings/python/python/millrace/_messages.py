@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from types import TracebackType
-from typing import Any, Callable, Generic, Literal, Optional, TypeVar, overload
+from typing import Any, Callable, ClassVar, Generic, Literal, Optional, TypeVar, overload
 
 from . import _native
 from ._aio import AnyReadiness, Waits, current_loop, readiness, socket_readiness, turn_due
@@ -71,6 +71,7 @@ class Messages(_native.RawSocket):
     send_timeout: Seconds = Seconds(_SOL_SOCKET, 4, "How long send() waits for a peer that takes the message; None at first.")
     recv_timeout: Seconds = Seconds(_SOL_SOCKET, 5, "How long recv() waits for a message; None at first.")
 
+    __signature__: ClassVar[inspect.Signature]
     # A program's own classes have attributes as they like; of ours, an option whose name is misspelt is an AttributeError.
     __slots__ = ("__weakref__", "_messages", "_room")
     # What tasks wait with.
@@ -86,7 +87,7 @@ class Messages(_native.RawSocket):
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         # What help() and notebooks show is that of __new__, which takes anything.
-        cls.__signature__ = _of_object(cls.__init__)  # type: ignore[attr-defined]
+        cls.__signature__ = _of_object(cls.__init__)
 
     def close(self) -> None:
         """Closes it; closing again does nothing."""

@@ -89,9 +89,9 @@ impl RawProxy {
         let arguments = encoder.arguments(arguments)?;
         let options = options(timeout)?;
         let begun = match encoder.objects.is_empty() {
-            true => proxy.start_call(name, &arguments, &options),
+            true => proxy.start_awaited(name, &arguments, &options),
             false => py.detach(|| {
-                proxy.passing(arguments, &encoder.objects, |arguments| proxy.start_call(name, arguments, &options))
+                proxy.passing(arguments, &encoder.objects, |arguments| proxy.start_awaited(name, arguments, &options))
             }),
         };
         begun.map_err(|error| raise(py, &error))

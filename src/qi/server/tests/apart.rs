@@ -119,6 +119,29 @@ fn others_do_not_wait_while_a_large_answer_is_written_and_its_own_do() {
     assert_eq!(*done.all.lock(), [1, 2, 3, MANY as usize]);
 }
 
+/// A hundred results of 16 MB waited for one helper, and counted nowhere.
+#[test]
+fn few_answers_wait_for_a_helper_and_the_others_are_written_at_once() {
+    let (object, _) = object();
+    let world = World::serving(&object);
+    let clients: Vec<_> = (0..40).map(|_| world.client()).collect();
+    let most = clients[0].peer.common.threads.at_once.max(2);
+    for round in 1..=2 {
+        clients.iter().for_each(hold);
+        for client in &clients {
+            client.call(MAKE, number(MANY));
+        }
+        world.run();
+        let answered: Vec<bool> = clients.iter().map(|client| !client.take().is_empty()).collect();
+        let waiting = answered.iter().filter(|answered| !**answered).count();
+        assert!(waiting >= 1 && waiting <= most, "{waiting} of {most} in round {round}");
+        for (client, answered) in clients.iter().zip(answered) {
+            let_go(&world, client);
+            assert_eq!(client.take().len(), usize::from(!answered));
+        }
+    }
+}
+
 #[test]
 fn a_call_that_is_cancelled_while_it_is_read_is_not_made_and_keeps_nothing_waiting() {
     let (object, done) = object();
