@@ -38,9 +38,10 @@ pub fn receiving(fd: RawFd) -> Option<(usize, usize)> {
     /// Where it is told (linux/tcp.h) up to where the peer may send, and, which older kernels tell (before 6.2), how far that may go.
     const WINDOW: usize = 232 / 4;
     const WINDOW_AT_MOST: usize = 64 / 4;
-    let used = memory(fd)?(libc::SK_MEMINFO_RMEM_ALLOC);
     let (info, count) = numbers::<{ WINDOW + 1 }>(fd, libc::IPPROTO_TCP, libc::TCP_INFO)?;
     let promised = info.get(..count)?.get(WINDOW).or(info.get(WINDOW_AT_MOST))?;
+    // After it, so what comes in between is in both, and not in neither.
+    let used = memory(fd)?(libc::SK_MEMINFO_RMEM_ALLOC);
     Some((used, *promised as usize))
 }
 

@@ -307,7 +307,8 @@ impl Inbox {
         let mut fresh = if waiting <= BLOCK / 2 {
             blocks.get()?
         } else {
-            Arc::new(Chunk::within(waiting + BLOCK, unfilled_words)?)
+            // Twice as much each time, or what piles up at an end, which may be megabytes, is copied for each block that comes.
+            Arc::new(Chunk::within(waiting + waiting.max(BLOCK), unfilled_words)?)
         };
         if let Some(target) = Arc::get_mut(&mut fresh) {
             target.bytes_mut()[..waiting].copy_from_slice(self.bytes());

@@ -231,8 +231,10 @@ pub fn small_messages_find_no_more_room_behind_large_ones(bench: &Bench) {
         push.say(&pattern(number, 1_000_000));
         assert!(pull.hear() == pattern(number, 1_000_000), "large message {number}");
     }
-    push.say(b"small");
-    assert_eq!(pull.hear(), b"small");
+    for _ in 0..64 {
+        push.say(b"small");
+        assert_eq!(pull.hear(), b"small");
+    }
     let behind = fill_up(&push, 0);
     assert!(behind <= fresh * 2, "{behind} messages were taken, {fresh} at first");
     (0..behind).for_each(|number| assert!(pull.hear() == pattern(number, 5000), "message {number}"));

@@ -642,3 +642,9 @@ def test_signatures_have_the_keywords():
             super().__init__(bind=f"inproc://camera{number}")
 
     assert str(inspect.signature(Camera)) == "(number)"
+
+    class Wrapped(millrace.Pub):
+        def __init__(*anything, **options):
+            super(Wrapped, anything[0]).__init__(**options)
+
+    assert str(inspect.signature(Wrapped)) == "(*anything, **options)"

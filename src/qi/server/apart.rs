@@ -58,7 +58,8 @@ impl Common {
     /// For what counts in no budget any more, or not yet: a few may wait for a helper, what else there is is done in the object's turn.
     fn uncounted(self: &Arc<Self>) -> Option<Uncounted> {
         let place = Uncounted(Arc::clone(self));
-        (self.uncounted.fetch_add(1, Ordering::Relaxed) <= helpers(self.threads)).then_some(place)
+        let before = self.uncounted.fetch_add(1, Ordering::Relaxed);
+        (before <= helpers(self.threads)).then_some(place)
     }
 
     /// Has a helper free this, before it takes on anything else; if much waits for that already, it is freed here.

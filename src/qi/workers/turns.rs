@@ -183,7 +183,8 @@ impl<T> Turns<T> {
         let mut held = held.unwrap_or_default();
         if let Some((origin, item)) = first {
             self.came(origin);
-            let round = held.front().map_or(self.round, |next| next.round.min(self.round));
+            // It has waited while it was read, but not here: who has waited here comes before.
+            let round = self.round + 1;
             held.push_front(InTurn { round, origin, in_line: false, item });
         }
         let mut held = held.into_iter().peekable();

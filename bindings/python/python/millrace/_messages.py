@@ -62,7 +62,10 @@ def unchanging(data: Buffer) -> Buffer:
 def _of_object(initializer: Callable[..., None]) -> inspect.Signature:
     """How an object is made, from how it is initialized."""
     signature = inspect.signature(initializer)
-    return signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=inspect.Signature.empty)
+    parameters = list(signature.parameters.values())
+    if parameters and parameters[0].kind is not inspect.Parameter.VAR_POSITIONAL:
+        del parameters[0]
+    return signature.replace(parameters=parameters, return_annotation=inspect.Signature.empty)
 
 
 class Messages(_native.RawSocket):
@@ -87,7 +90,11 @@ class Messages(_native.RawSocket):
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         # What help() and notebooks show is that of __new__, which takes anything.
-        cls.__signature__ = _of_object(cls.__init__)
+        try:
+            cls.__signature__ = _of_object(cls.__init__)
+        except ValueError:
+            # It is written in C, and tells nothing.
+            pass
 
     def close(self) -> None:
         """Closes it; closing again does nothing."""
