@@ -356,15 +356,4 @@ mod tests {
         account.give(9 * QUANTUM);
         assert!(account.has_room(QUANTUM));
     }
-
-    #[test]
-    fn what_is_decoded_after_its_end_is_the_programs_or_nobodys() {
-        let budget = Budget::new(100 * QUANTUM);
-        let account = budget.account();
-        let [kept, unwanted] = [(), ()].map(|()| Tab::open(&account, QUANTUM).unwrap());
-        assert!(kept.take(QUANTUM) && unwanted.take(QUANTUM));
-        kept.close();
-        unwanted.refuse();
-        assert!(kept.take(1000 * QUANTUM) && !unwanted.take(1) && budget.used() == 0);
-    }
 }

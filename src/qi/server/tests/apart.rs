@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
+use crate::qi::endpoint::Budget;
+use crate::qi::endpoint::budget::{QUANTUM, Tab};
 use crate::qi::message::Type;
 use crate::qi::server::{Answer, Object, ObjectBuilder};
 use crate::qi::signature::Kind;
-use crate::qi::value::Value;
+use crate::qi::value::{Memory, Value};
 use crate::sys::sync::Mutex;
 
 use super::harness::*;
@@ -226,4 +228,15 @@ fn what_a_method_has_looked_into_comes_decoded_the_next_time() {
         assert_eq!(result(&client.only(), "i"), Value::Int32(count));
         assert_eq!(done.was_decoded.load(Ordering::SeqCst), is_decoded, "{count}");
     }
+}
+
+#[test]
+fn what_is_decoded_after_its_end_is_the_programs_or_nobodys() {
+    let budget = Budget::new(100 * QUANTUM);
+    let account = budget.account();
+    let [kept, unwanted] = [(), ()].map(|()| Tab::open(&account, QUANTUM).unwrap());
+    assert!(kept.take(QUANTUM) && unwanted.take(QUANTUM));
+    kept.close();
+    unwanted.refuse();
+    assert!(kept.take(1000 * QUANTUM) && !unwanted.take(1) && budget.used() == 0);
 }
