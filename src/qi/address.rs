@@ -3,7 +3,7 @@
 //! looked up here.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// The directory's port, and that of `connect` without one.
 pub const DEFAULT_PORT: u16 = 9559;
@@ -152,7 +152,7 @@ impl Endpoint {
             _ => return vec![self.clone()],
         };
         let mut found: Vec<IpAddr> = own.iter().map(IpAddr::to_canonical).collect();
-        found.retain(|address| if address.is_ipv4() { four } else { six && !is_of_link(&address.to_string()) });
+        found.retain(|address| if address.is_ipv4() { four } else { six && !is_of_link(address) });
         // Of one family in the order of the interfaces, which begins with loopback.
         found.sort_by_key(IpAddr::is_ipv6);
         found.dedup();
@@ -162,14 +162,14 @@ impl Endpoint {
     /// The interface of an address of one link, by its name or number on the machine that names it: `eth0` of `tcp://[fe80::1%eth0]:1`.
     pub fn zone(&self) -> Option<&str> {
         let Endpoint::Host { host, .. } = self else { return None };
-        host.split_once('%').map(|(_, zone)| zone).filter(|_| is_of_link(host))
+        host.split_once('%').map(|(_, zone)| zone).filter(|_| host_is_of_link(host))
     }
 
     /// The same by this interface of ours, if it is an address of one link: what another machine calls its own interface means nothing
     /// here.
     pub fn by_zone(self, zone: &str) -> Endpoint {
         match self {
-            Endpoint::Host { scheme, host, port } if is_of_link(&host) => {
+            Endpoint::Host { scheme, host, port } if host_is_of_link(&host) => {
                 Endpoint::Host { scheme, host: format!("{}%{zone}", without_scope(&host)), port }
             }
             other => other,
@@ -294,8 +294,12 @@ pub(in crate::qi) fn without_scope(host: &str) -> &str {
     host.split_once('%').map_or(host, |(address, _)| address)
 }
 
-fn is_of_link(host: &str) -> bool {
-    without_scope(host).parse::<Ipv6Addr>().is_ok_and(|address| address.is_unicast_link_local())
+fn is_of_link(address: &IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+fn host_is_of_link(host: &str) -> bool {
+    without_scope(host).parse().is_ok_and(|address| is_of_link(&address))
 }
 
 fn number(digits: &str) -> Result<u16> {

@@ -38,6 +38,8 @@ const kinds = {
     },
   },
 };
+// The path of one that the library reads: errors name it.
+kinds.file = kinds.text;
 
 /** Bytes of a program as bytes: a string is UTF-8. */
 function bytesOf(data, otherwise = 'a message is a Buffer, a typed array, an ArrayBuffer or a string') {
@@ -90,11 +92,11 @@ const GENERIC = {
   ipcOwner: [-2, 19830, 'integer'],
   ipcGroup: [-2, 19831, 'integer'],
   tlsCert: [-19794, 1, 'text'],
-  tlsCertFile: [-19794, 2, 'text'],
+  tlsCertFile: [-19794, 2, 'file'],
   tlsKey: [-19794, 3, 'text'],
-  tlsKeyFile: [-19794, 4, 'text'],
+  tlsKeyFile: [-19794, 4, 'file'],
   tlsCa: [-19794, 5, 'text'],
-  tlsCaFile: [-19794, 6, 'text'],
+  tlsCaFile: [-19794, 6, 'file'],
   tlsServerName: [-19794, 7, 'text'],
   tlsAuth: [-19794, 8, 'integer'],
   tlsMinVersion: [-19794, 9, 'integer'],
@@ -119,7 +121,7 @@ function define(target, table, native, changed = () => {}) {
         return read(translate(() => native(this).getOption(level, number), name));
       },
       set(value) {
-        check(native(this).setOption(level, number, write(value, name)), name.endsWith('File') ? `${name} ${value}` : name);
+        check(native(this).setOption(level, number, write(value, name)), kind === 'file' ? `${name} ${value}` : name);
         changed(this, name, value);
       },
     });

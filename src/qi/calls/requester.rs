@@ -405,8 +405,8 @@ impl Requester {
             Match::Unknown => {}
             Match::Late(result) => {
                 self.channel.end_call(message.header.id);
-                if let (Type::Reply, Some(result)) = (message.header.ty, result) {
-                    self.release_all(self.decode_result(message.header.flags, &message.payload, &result, None));
+                if message.header.ty == Type::Reply {
+                    self.release_result(message, result.as_ref());
                 }
             }
             Match::Call(entry) => {
@@ -428,17 +428,23 @@ impl Requester {
         let (flags, payload) = (message.header.flags, message.payload.clone());
         // Who waits already takes it at once, as a callback does.
         let waits = self.waiting.as_ref().filter(|_| matches!(waiter, Waiter::Slot(slot) if !slot.is_awaited()));
-        let kept = waits.map(|account| Tab::open(account, payload.len() + ANSWER).map(Arc::new));
-        let has_room = !matches!(kept, Some(None));
-        let kept = kept.flatten();
+        let kept = waits.map(|account| Tab::open(account, payload.len() + ANSWER).ok_or(CallError::NoRoom));
+        let Ok(kept) = kept.transpose() else {
+            self.release_result(message, result);
+            return Err(CallError::NoRoom);
+        };
+        let kept = kept.map(Arc::new);
         let memory = kept.clone().map(|kept| kept as Arc<dyn Memory>);
-        let in_order = result.filter(|_| self.shared().meta_object_cache || !has_room);
+        let in_order = result.filter(|_| self.shared().meta_object_cache);
         let decoded = in_order.map(|result| self.decode_result(flags, &payload, result, memory.as_ref()));
-        if has_room {
-            return Ok(Reply { flags, payload, decoded, _kept: kept.map(Kept) });
+        Ok(Reply { flags, payload, decoded, _kept: kept.map(Kept) })
+    }
+
+    /// Nobody gets what is in a Reply.
+    fn release_result(&self, message: &Message, result: Option<&Signature>) {
+        if let Some(result) = result {
+            self.release_all(self.decode_result(message.header.flags, &message.payload, result, None));
         }
-        decoded.into_iter().for_each(|decoded| self.release_all(decoded));
-        Err(CallError::NoRoom)
     }
 
     fn tell(self: &Arc<Self>, waiter: Waiter, outcome: Outcome) {

@@ -380,15 +380,10 @@ impl Core {
     }
 
     fn reach(self: &Arc<Self>, link: &Link, info: &ServiceInfo, deadline: Option<Instant>) -> Result<Place> {
-        let mut ours = self.machines.clone();
-        // Who is reached by an address of ours is here, whatever it calls this machine.
-        if link.is_here() {
-            ours.push(link.machine.clone());
-        }
-        let info = endpoint_selection::by_link(info, &ours, link.connection.endpoint().peer());
+        let info = endpoint_selection::by_link(info, link.connection.endpoint().peer(), || self.ours(link));
         let connection = match self.known(&info) {
             Some(connection) => connection,
-            None => self.dial(link, &info, &ours, deadline)?,
+            None => self.dial(link, &info, deadline)?,
         };
         let service = (info.service_id, info.object_uid);
         main_object(&connection, service, shorter(self.options.directory_timeout(), deadline))
@@ -405,16 +400,21 @@ impl Core {
         found
     }
 
-    fn dial(
-        self: &Arc<Self>,
-        link: &Link,
-        info: &ServiceInfo,
-        ours: &[String],
-        deadline: Option<Instant>,
-    ) -> Result<Arc<Connection>> {
+    /// What this machine is called.
+    fn ours(&self, link: &Link) -> Vec<String> {
+        let mut ours = self.machines.clone();
+        // Who is reached by an address of ours is here, whatever it calls this machine.
+        if link.is_here() {
+            ours.push(link.machine.clone());
+        }
+        ours
+    }
+
+    fn dial(self: &Arc<Self>, link: &Link, info: &ServiceInfo, deadline: Option<Instant>) -> Result<Arc<Connection>> {
         let name = info.name.lossy().into_owned();
+        let ours = self.ours(link);
         let unreachable = |endpoints| CallError::Unreachable { name: name.clone(), endpoints };
-        let here = Whereabouts { ids: ours, directory_is_near: link.is_near() };
+        let here = Whereabouts { ids: &ours, directory_is_near: link.is_near() };
         let endpoints = endpoint_selection::endpoints(info, here, self.plain_text(link)).map_err(unreachable)?;
         let mut options = self.options.dial.clone();
         options.timeout = shorter(self.options.directory_timeout(), deadline);

@@ -123,16 +123,12 @@ impl HeldConnection {
 
     /// Reads the arguments of a message, which then comes back.
     fn read(mut self, inbound: Arc<InboundCall>, message: Message) {
-        if !inbound.is_queued() {
+        let Some(parameters) = self.object.parameters(message.header.action) else { return };
+        let read = inbound.is_queued().then(|| self.object.read(&inbound, &message, parameters, None));
+        let Some(read) = read.filter(|_| inbound.is_queued()) else {
             // Nobody wants it any more.
             return self.object.release_unused(&self.peer, &message);
-        }
-        let Some(parameters) = self.object.parameters(message.header.action) else { return };
-        let read = self.object.read(&inbound, &message, parameters, None);
-        if !inbound.is_queued() {
-            drop(read);
-            return self.object.release_unused(&self.peer, &message);
-        }
+        };
         let origin = Origin::Connection { id: self.owner, bytes: mailbox_bytes(&message), is_new: false };
         self.first = Some((origin, Task::Message { inbound, message, read: Some(Box::new(read)) }));
     }

@@ -228,7 +228,7 @@ fn addresses_of_a_link_are_dialled_by_the_interface_that_leads_to_the_directory(
     let list = ["tcp://[fe80::1%3]:1", "tcps://[fe80::2]:2", "tcp://[2001:db8::1]:3", "qi:S", "junk"];
     let seen = |machine: &str, directory: &str| {
         let info = info(machine, &list);
-        let seen = by_link(&info, &["here".into()], directory);
+        let seen = by_link(&info, directory, || vec!["here".into()]);
         seen.endpoints.iter().map(|text| text.lossy().into_owned()).collect::<Vec<_>>()
     };
     let by_eth0 = ["tcp://[fe80::1%eth0]:1", "tcps://[fe80::2%eth0]:2", "tcp://[2001:db8::1]:3", "qi:S", "junk"];
